@@ -1,0 +1,252 @@
+//! Reads a JSON body in one pass that finds every fault at once.
+//!
+//! `serde` stops at the first fault. Here nothing that a body *says* stops the reading, only JSON that cannot be
+//! parsed: each member is read into a [`Field`], which holds either the domain's value or what is wrong with it. The
+//! rules of single values are the domain's own `parse` functions; those of a whole object are its DTO's `Validate`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use domain::InvalidValue;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
+use validator::{Validate, ValidateRequired, ValidationErrors};
+
+use crate::faults::{self, FaultCode};
+
+/// A value, or everything that is wrong with it.
+pub(crate) type Read<T> = Result<T, Box<ValidationErrors>>;
+
+/// Something that can be read from a JSON value. What is not implemented is the wrong type.
+pub(crate) trait Content<'de>: Sized {
+    /// The JSON type, in words that follow "must be".
+    const EXPECTED: &'static str;
+
+    fn from_text(_text: &str) -> Read<Self> {
+        Err(wrong_type::<Self>())
+    }
+
+    fn from_integer(_number: i64) -> Read<Self> {
+        Err(wrong_type::<Self>())
+    }
+
+    fn from_array<A: SeqAccess<'de>>(mut array: A) -> Result<Read<Self>, A::Error> {
+        while array.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Err(wrong_type::<Self>()))
+    }
+
+    fn from_object<A: MapAccess<'de>>(mut object: A) -> Result<Read<Self>, A::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Err(wrong_type::<Self>()))
+    }
+}
+
+fn wrong_type<'de, T: Content<'de>>() -> Box<ValidationErrors> {
+    fault(FaultCode::Type, format!("must be {}", T::EXPECTED))
+}
+
+/// A single fault of a value itself.
+pub(crate) fn fault(code: FaultCode, detail: impl Into<Cow<'static, str>>) -> Box<ValidationErrors> {
+    Box::new(faults::own(code.error(detail)))
+}
+
+/// What the domain says of a value, with the kind of fault it is if it says no.
+pub(crate) fn checked<T>(code: FaultCode, parsed: Result<T, InvalidValue>) -> Read<T> {
+    parsed.map_err(|invalid| fault(code, invalid.rule))
+}
+
+/// One member of an object. `null` means the same as absent.
+#[derive(Debug, Default)]
+pub(crate) enum Field<T> {
+    #[default]
+    Absent,
+    Valid(T),
+    Wrong(Box<ValidationErrors>),
+}
+
+impl<T> Field<T> {
+    pub(crate) fn as_valid(&self) -> Option<&T> {
+        match self {
+            Self::Valid(value) => Some(value),
+            Self::Absent | Self::Wrong(_) => None,
+        }
+    }
+
+    pub(crate) fn into_valid(self) -> Option<T> {
+        match self {
+            Self::Valid(value) => Some(value),
+            Self::Absent | Self::Wrong(_) => None,
+        }
+    }
+
+    /// The value, where absence is a fault.
+    pub(crate) fn required(self) -> Read<T> {
+        match self {
+            Self::Valid(value) => Ok(value),
+            Self::Wrong(errors) => Err(errors),
+            Self::Absent => Err(fault(FaultCode::Required, faults::IS_REQUIRED)),
+        }
+    }
+}
+
+impl<T> Validate for Field<T> {
+    fn validate(&self) -> Result<(), ValidationErrors> {
+        match self {
+            Self::Wrong(errors) => Err(ValidationErrors::clone(errors)),
+            Self::Absent | Self::Valid(_) => Ok(()),
+        }
+    }
+}
+
+impl<T> ValidateRequired for Field<T> {
+    fn is_some(&self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+}
+
+/// `validator` puts the value it refuses beside the fault. It refuses absence only, which is `null`.
+impl<T> Serialize for Field<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de, T: Content<'de>> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldVisitor(PhantomData))
+    }
+}
+
+struct FieldVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Content<'de>> Visitor<'de> for FieldVisitor<T> {
+    type Value = Field<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::EXPECTED)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Field::Absent)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Field::Wrong(wrong_type::<T>()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(T::from_text(text).into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(T::from_integer(number).into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(T::from_integer(i64::try_from(number).unwrap_or(i64::MAX)).into())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Field::Wrong(wrong_type::<T>()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, array: A) -> Result<Self::Value, A::Error> {
+        T::from_array(array).map(Field::from)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+        T::from_object(object).map(Field::from)
+    }
+}
+
+impl<T> From<Read<T>> for Field<T> {
+    fn from(read: Read<T>) -> Self {
+        read.map_or_else(Self::Wrong, Self::Valid)
+    }
+}
+
+/// The name of a member, borrowed from the body where it holds no escapes.
+#[derive(serde::Deserialize)]
+pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+/// A DTO that takes its members one by one; [`members!`](crate::body::members) implements it.
+pub(crate) trait Members<'de>: Default + Validate {
+    /// Reads the value of the member `name`.
+    fn take<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<Taken, A::Error>;
+}
+
+/// What became of a member. Unless it was read, its value is still to be skipped.
+pub(crate) enum Taken {
+    Read,
+    Again,
+    Unknown,
+}
+
+/// A place in a DTO that a member is read into.
+pub(crate) trait Place<'de> {
+    fn take<A: MapAccess<'de>>(&mut self, object: &mut A) -> Result<Taken, A::Error>;
+}
+
+impl<'de, T: Content<'de>> Place<'de> for Field<T> {
+    fn take<A: MapAccess<'de>>(&mut self, object: &mut A) -> Result<Taken, A::Error> {
+        if self.is_some() {
+            return Ok(Taken::Again);
+        }
+        *self = object.next_value()?;
+        Ok(Taken::Read)
+    }
+}
+
+/// Implements [`Members`]: which member is read into which field.
+macro_rules! members {
+    ($type:ty { $($name:literal => $field:ident),* $(,)? }) => {
+        impl<'de> $crate::body::Members<'de> for $type {
+            fn take<A: serde::de::MapAccess<'de>>(
+                &mut self,
+                name: &str,
+                _object: &mut A,
+            ) -> Result<$crate::body::Taken, A::Error> {
+                match name {
+                    $($name => $crate::body::Place::take(&mut self.$field, _object),)*
+                    _ => Ok($crate::body::Taken::Unknown),
+                }
+            }
+        }
+    };
+}
+pub(crate) use members;
+
+/// Reads the members of an object, and everything that is wrong with them.
+pub(crate) fn members_of<'de, T: Members<'de>, A: MapAccess<'de>>(
+    mut object: A,
+) -> Result<(T, ValidationErrors), A::Error> {
+    let mut members = T::default();
+    let mut surplus = Vec::new();
+    while let Some(Name(name)) = object.next_key()? {
+        let what = match members.take(&name, &mut object)? {
+            Taken::Read => continue,
+            Taken::Again => fault(FaultCode::Duplicate, "must be there only once"),
+            Taken::Unknown => fault(FaultCode::Unknown, "is not known here"),
+        };
+        object.next_value::<IgnoredAny>()?;
+        surplus.push((name.into_owned(), what));
+    }
+    let mut errors = members.validate().err().unwrap_or_default();
+    for (name, what) in surplus {
+        faults::add(&mut errors, name, *what);
+    }
+    Ok((members, errors))
+}
+
+/// Reads an object: if nothing is wrong with its members, `value` makes the domain's value of them.
+pub(crate) fn object<'de, T: Members<'de>, V, A: MapAccess<'de>>(
+    object: A,
+    value: impl FnOnce(T) -> Option<V>,
+) -> Result<Read<V>, A::Error> {
+    let (members, errors) = members_of(object)?;
+    if !errors.is_empty() {
+        return Ok(Err(Box::new(errors)));
+    }
+    Ok(Ok(value(members).expect("validation found every required member")))
+}

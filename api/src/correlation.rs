@@ -1,0 +1,74 @@
+//! The one middleware: it gives every request a correlation id, and writes out every error as a problem.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use domain::CorrelationId;
+use uuid::Uuid;
+
+use crate::problem::Problem;
+
+/// The header that carries the correlation id, in requests and in every response.
+pub(crate) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// Runs `next` with the correlation id in the request's extensions and in the response's headers.
+pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: Next) -> Response {
+    let id = given(request.headers()).unwrap_or_else(|| new_id().into());
+    request.extensions_mut().insert(id.clone());
+    let uri = request.uri().clone();
+
+    let mut response = match caught(next.run(request)).await {
+        Ok(response) => response,
+        Err(panic) => Problem::from(anyhow::anyhow!("panic: {}", message(panic.as_ref()))).into_response(),
+    };
+    if response.status().is_client_error() || response.status().is_server_error() {
+        response = written(response, &id, uri.path());
+    }
+    let header = HeaderValue::from_str(id.as_str()).expect("a correlation id is visible ASCII");
+    response.headers_mut().insert(CORRELATION_ID, header);
+    response
+}
+
+/// The client's id. An invalid one is as good as none: it is no reason to refuse an order.
+fn given(headers: &HeaderMap) -> Option<CorrelationId> {
+    [CORRELATION_ID, REQUEST_ID]
+        .iter()
+        .find_map(|name| CorrelationId::parse(headers.get(name)?.to_str().ok()?).ok())
+}
+
+/// The error with its problem as the body, in place of whatever body it had.
+fn written(response: Response, id: &CorrelationId, path: &str) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let problem = parts.extensions.remove::<Problem>().unwrap_or_else(|| Problem::of_status(parts.status));
+    problem.log(id.as_str(), path);
+    parts.status = problem.status();
+    parts.headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(problem.to_json(id.as_str(), path)))
+}
+
+/// The output of `future`, or what it panicked with.
+async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    // Unwind safe, for a future that panicked is dropped and never polled again.
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

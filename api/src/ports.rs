@@ -1,0 +1,77 @@
+//! What the API needs from the outside: somewhere to publish accepted events, and the orders to read.
+//!
+//! `infra` implements these; a handler sees nothing else of it.
+
+use async_trait::async_trait;
+use domain::{CustomerId, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent};
+
+/// Puts accepted events on the durable queue.
+#[async_trait]
+pub trait EventPublisher: Send + Sync {
+    /// Publishes `events`, each with its own result, in the same order. `Ok` means that the event is durable: it
+    /// survives a crash from here on. An event whose id was published before is `Ok` too, and changes nothing.
+    async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), PublishError>>;
+}
+
+/// Why an event was not accepted. Nothing was stored of it.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The queue takes nothing more for now: it is full, or its disk is nearly so. Clients may try again later.
+    #[error("the queue is full: {0}")]
+    Full(String),
+    /// The queue could not be reached or written. Clients may try again.
+    #[error("the queue is not available")]
+    Unavailable(#[source] anyhow::Error),
+}
+
+/// Reads orders, their logs and receipts. All reads see what was recorded before they began, but for
+/// [`OrderReader::orders_of`], which may lag on some backends.
+#[async_trait]
+pub trait OrderReader: Send + Sync {
+    /// The order, or `None` if no event of it is recorded.
+    async fn order(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>>;
+
+    /// Up to `limit` events of the order's log with a version above `after`, oldest first.
+    async fn events(
+        &self,
+        order_id: &OrderId,
+        after: u64,
+        limit: usize,
+    ) -> anyhow::Result<Vec<RecordedEvent>>;
+
+    /// Where the event stands, or `None` if no such event of this order was accepted.
+    async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>>;
+
+    /// Up to `limit` of the customer's orders, newest first, that come after `after` in that order.
+    async fn orders_of(
+        &self,
+        customer_id: &CustomerId,
+        after: Option<&ListPosition>,
+        limit: usize,
+    ) -> anyhow::Result<Vec<OrderSnapshot>>;
+}
+
+/// An order as readers see it, with what is known beside its log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderSnapshot {
+    /// The order.
+    pub order: Order,
+    /// How many of its events are in the dead letters.
+    pub parked: u64,
+}
+
+/// A place in a customer's list of orders: right behind this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListPosition {
+    /// When that order was created, in microseconds since 1970 UTC.
+    pub created_at_micros: i64,
+    /// That order.
+    pub order_id: OrderId,
+}
+
+/// Tells whether the service can do its work now.
+#[async_trait]
+pub trait Health: Send + Sync {
+    /// `Err` says what is wrong, in a sentence for operators.
+    async fn ready(&self) -> Result<(), String>;
+}

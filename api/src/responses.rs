@@ -1,0 +1,195 @@
+//! The bodies that clients get.
+
+use domain::event::{Paid, Shipped};
+use domain::{
+    Amount, Currency, CustomerId, EventId, EventType, LineItems, Metadata, OrderId, Receipt, ReceiptState,
+    RecordedEvent, Status, Timestamp,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::openapi;
+use crate::ports::OrderSnapshot;
+
+/// The address of an order.
+pub(crate) fn order_path(order_id: &OrderId) -> String {
+    format!("/v1/orders/{order_id}")
+}
+
+/// The address of an event's receipt.
+pub(crate) fn event_path(order_id: &OrderId, event_id: EventId) -> String {
+    format!("/v1/orders/{order_id}/events/{event_id}")
+}
+
+/// Where an accepted event stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Receipt)]
+pub(crate) struct ReceiptBody<'a> {
+    /// The order the event is about.
+    #[schema(value_type = String)]
+    order_id: &'a OrderId,
+    /// The event.
+    #[schema(value_type = String, format = "uuid")]
+    event_id: EventId,
+    /// Its type.
+    #[serde(rename = "type")]
+    #[schema(schema_with = openapi::event_type)]
+    event_type: EventType,
+    /// `accepted`: durably on the queue. `recorded`: in the order's log. `rejected`: the rules said no. `parked`: in
+    /// the dead letters.
+    #[schema(schema_with = openapi::receipt_state)]
+    state: ReceiptState,
+    /// The order's version that it was recorded as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    version: Option<u64>,
+    /// Why it was not recorded: the code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<&'a str>,
+    /// Why it was not recorded, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<&'a str>,
+    links: ReceiptLinks,
+}
+
+/// Where to go from a receipt.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReceiptLinks {
+    /// This receipt.
+    #[serde(rename = "self")]
+    own: String,
+    /// The order.
+    order: String,
+}
+
+impl<'a> ReceiptBody<'a> {
+    pub(crate) fn of(receipt: &'a Receipt) -> Self {
+        let reason = receipt.reason();
+        Self {
+            order_id: &receipt.order_id,
+            event_id: receipt.event_id,
+            event_type: receipt.event_type,
+            state: receipt.state(),
+            version: receipt.version(),
+            reason: reason.map(|(code, _)| code),
+            detail: reason.map(|(_, detail)| detail),
+            links: ReceiptLinks {
+                own: event_path(&receipt.order_id, receipt.event_id),
+                order: order_path(&receipt.order_id),
+            },
+        }
+    }
+}
+
+/// An order as of its latest recorded event.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Order)]
+pub(crate) struct OrderBody<'a> {
+    /// Which order.
+    #[schema(value_type = String)]
+    order_id: &'a OrderId,
+    /// Whose.
+    #[schema(value_type = String)]
+    customer_id: &'a CustomerId,
+    /// Where it stands.
+    #[schema(schema_with = openapi::status)]
+    status: Status,
+    /// How many events are recorded.
+    #[schema(minimum = 1)]
+    version: u64,
+    /// The ISO 4217 code of the currency of every amount.
+    #[schema(value_type = String, pattern = "^[A-Z]{3}$")]
+    currency: Currency,
+    /// What is ordered.
+    #[schema(schema_with = openapi::recorded_lines)]
+    items: &'a LineItems,
+    /// What it costs, in the currency's minor unit.
+    #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
+    total: Amount,
+    /// The client's own notes.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    metadata: &'a Metadata,
+    /// The payment, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = openapi::payment, required = false)]
+    payment: Option<&'a Paid>,
+    /// The shipment, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = openapi::shipment, required = false)]
+    shipment: Option<&'a Shipped>,
+    /// How many of its events are in the dead letters.
+    parked: u64,
+    /// The events that are legal now.
+    #[schema(schema_with = openapi::event_types)]
+    allowed_events: Vec<EventType>,
+    /// The time of the first event.
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+    /// The time of the latest event.
+    #[schema(value_type = String, format = "date-time")]
+    updated_at: Timestamp,
+    links: OrderLinks,
+}
+
+/// Where to go from an order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OrderLinks {
+    /// This order.
+    #[serde(rename = "self")]
+    own: String,
+    /// Its history.
+    events: String,
+}
+
+impl<'a> OrderBody<'a> {
+    pub(crate) fn of(snapshot: &'a OrderSnapshot) -> Self {
+        let OrderSnapshot { order, parked } = snapshot;
+        let own = order_path(&order.order_id);
+        Self {
+            order_id: &order.order_id,
+            customer_id: &order.customer_id,
+            status: order.status,
+            version: order.version,
+            currency: order.currency,
+            items: &order.items,
+            total: order.total,
+            metadata: &order.metadata,
+            payment: order.payment.as_ref(),
+            shipment: order.shipment.as_ref(),
+            parked: *parked,
+            allowed_events: order.state().allowed_events().collect(),
+            created_at: order.created_at,
+            updated_at: order.updated_at,
+            links: OrderLinks { events: format!("{own}/events"), own },
+        }
+    }
+}
+
+/// A page of orders, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OrderPage<'a> {
+    pub(crate) items: Vec<OrderBody<'a>>,
+    /// Where the next page begins: give it as `cursor`. `null` on the last page.
+    #[schema(required = true)]
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// A page of an order's history, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventPage {
+    #[schema(schema_with = openapi::recorded_events)]
+    pub(crate) items: Vec<RecordedEvent>,
+    /// Where the next page begins: give it as `cursor`. `null` on the last page.
+    #[schema(required = true)]
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// The answer of the health checks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthBody {
+    /// Always `ok`: what is not ok is a problem.
+    #[schema(value_type = String)]
+    pub(crate) status: &'static str,
+}

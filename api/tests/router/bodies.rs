@@ -1,0 +1,220 @@
+//! Every way a body can be wrong: the status, the problem and every fault with its place.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::fakes::{Fake, post};
+
+const ORDERS: &str = "/v1/orders";
+const EVENTS: &str = "/v1/orders/o-1/events";
+
+async fn check(path: &str, body: &str, expected: &[&str]) {
+    let fake = Arc::new(Fake::default());
+    let answer = post(&fake, path, body.to_owned()).await;
+    if expected.is_empty() {
+        assert_eq!(answer.status, 202, "{body}: {:?}", answer.json());
+        return;
+    }
+    answer.is_problem(422, "/problems/invalid-request");
+    assert_eq!(answer.faults(), expected, "{body}");
+    assert!(fake.published().is_empty());
+}
+
+fn order(change: impl FnOnce(&mut Value)) -> String {
+    let mut order = json!({
+        "customer_id": "c-1", "currency": "EUR",
+        "items": [{ "sku": "A", "quantity": 2, "unit_price": 150 }, { "sku": "B", "quantity": 1, "unit_price": 0 }],
+    });
+    change(&mut order);
+    order.to_string()
+}
+
+#[tokio::test]
+async fn one_fault_of_an_order() {
+    const MAX: i64 = (1 << 53) - 1;
+    let line = json!({ "sku": "A", "quantity": 1, "unit_price": 1 });
+    let table: Vec<(&str, Value, &[&str])> = vec![
+        ("customer_id", json!(null), &["/customer_id required"]),
+        ("customer_id", json!(7), &["/customer_id type"]),
+        ("customer_id", json!(""), &["/customer_id format"]),
+        ("customer_id", json!("a\tb"), &["/customer_id format"]),
+        ("customer_id", json!("x".repeat(129)), &["/customer_id format"]),
+        ("customer_id", json!("é".repeat(128)), &[]),
+        ("currency", json!("eur"), &["/currency enum"]),
+        ("currency", json!("ZZZ"), &["/currency enum"]),
+        ("currency", json!(["EUR"]), &["/currency type"]),
+        ("items", json!([]), &["/items length"]),
+        ("items", json!(vec![&line; 200]), &[]),
+        ("items", json!(vec![&line; 201]), &["/items length"]),
+        ("items", json!({ "0": line }), &["/items type"]),
+        ("items", json!("A"), &["/items type"]),
+        ("items", json!([true]), &["/items/0 type"]),
+        ("items", json!([null]), &["/items/0 required"]),
+        ("items", json!([{ "sku": "A", "quantity": 2, "unit_price": MAX }]), &["/items range"]),
+        ("total", json!(300), &[]),
+        ("total", json!(null), &[]),
+        ("total", json!(301), &["/total sum"]),
+        ("total", json!(-1), &["/total range"]),
+        ("total", json!(3.5), &["/total type"]),
+        ("total", json!("300"), &["/total type"]),
+        ("metadata", json!({}), &[]),
+        ("metadata", json!({ "a": "" }), &[]),
+        ("metadata", json!([]), &["/metadata type"]),
+        ("metadata", json!({ "a/b": 1, "c": null }), &["/metadata/a~1b type", "/metadata/c required"]),
+        ("metadata", json!({ "k": "x".repeat(501) }), &["/metadata length"]),
+        ("metadata", json!({ "": "x" }), &["/metadata length"]),
+        ("metadata", (0..21).map(|i| (i.to_string(), json!("x"))).collect(), &["/metadata length"]),
+        ("extra", json!({ "a": [1] }), &["/extra unknown"]),
+        ("__all__", json!(1), &["/__all__ unknown"]),
+    ];
+    for (member, value, expected) in table {
+        check(ORDERS, &order(|order| order[member] = value), expected).await;
+    }
+}
+
+#[tokio::test]
+async fn one_fault_of_a_line() {
+    let table: Vec<(&str, Value, &[&str])> = vec![
+        ("sku", json!(" "), &["/items/1/sku format"]),
+        ("sku", json!("x".repeat(65)), &["/items/1/sku format"]),
+        ("sku", json!(5), &["/items/1/sku type"]),
+        ("quantity", json!(0), &["/items/1/quantity range"]),
+        ("quantity", json!(-1), &["/items/1/quantity range"]),
+        ("quantity", json!(1_000_000), &[]),
+        ("quantity", json!(1_000_001), &["/items/1/quantity range"]),
+        ("quantity", json!(u64::MAX), &["/items/1/quantity range"]),
+        ("quantity", json!(1.0), &["/items/1/quantity type"]),
+        ("unit_price", json!(null), &["/items/1/unit_price required"]),
+        ("unit_price", json!(1_i64 << 53), &["/items/1/unit_price range"]),
+        ("price", json!(1), &["/items/1/price unknown"]),
+    ];
+    for (member, value, expected) in table {
+        check(ORDERS, &order(|order| order["items"][1][member] = value), expected).await;
+    }
+}
+
+#[tokio::test]
+async fn every_fault_at_once() {
+    let body = r#"{
+        "currency": "EURO", "coupon": "X", "total": 5, "currency": "EUR",
+        "items": [
+            {"sku": "A", "quantity": 0, "unit_price": -1, "colour": "red"},
+            {"sku": "B", "quantity": 1, "unit_price": 1},
+            {"quantity": "1", "sku": "C", "sku": "D"}
+        ],
+        "metadata": {"k": 1, "l": "x", "l": "y"}
+    }"#;
+    let expected = [
+        "/coupon unknown",
+        "/currency duplicate",
+        "/customer_id required",
+        "/items/0/colour unknown",
+        "/items/0/quantity range",
+        "/items/0/unit_price range",
+        "/items/2/quantity type",
+        "/items/2/sku duplicate",
+        "/items/2/unit_price required",
+        "/metadata/k type",
+        "/metadata/l duplicate",
+    ];
+    check(ORDERS, body, &expected).await;
+
+    // A wrong total is found beside faults elsewhere, and too many lines beside faults in them.
+    check(
+        ORDERS,
+        &order(|o| (o["total"], o["currency"]) = (json!(1), json!("eur"))),
+        &["/total sum", "/currency enum"],
+    )
+    .await;
+    let mut lines = vec![json!({ "sku": "A", "quantity": 1, "unit_price": 1 }); 201];
+    lines[7]["quantity"] = json!(0);
+    let expected = ["/items/7/quantity range", "/items length"];
+    check(ORDERS, &order(|order| order["items"] = json!(lines)), &expected).await;
+}
+
+#[tokio::test]
+async fn wording_and_bounds_of_the_list() {
+    let fake = Arc::new(Fake::default());
+    let answer = post(&fake, ORDERS, order(|order| order["items"][1]["quantity"] = json!(0))).await;
+    let fault = json!({ "pointer": "/items/1/quantity", "code": "range", "detail": "must be 1–1000000" });
+    assert_eq!(answer.json()["errors"], json!([fault]));
+    assert_eq!(answer.json()["detail"], "The body has 1 fault.");
+
+    let answer = post(&fake, ORDERS, order(|order| order["items"] = json!(vec![0; 5000]))).await;
+    assert_eq!(answer.faults().len(), 100);
+    assert_eq!(answer.json()["detail"], "The body has 5001 faults; the first 100 are listed.");
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_object() {
+    for (body, expected) in [("[]", " type"), ("3", " type"), ("\"x\"", " type"), ("null", " required")] {
+        check(ORDERS, body, &[expected]).await;
+        check(EVENTS, body, &[expected]).await;
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_json() {
+    let fake = Arc::new(Fake::default());
+    for (body, at) in
+        [("", "line 1 column 0"), ("{\n  \"currency\": }", "line 2 column 15"), ("{} x", "line 1 column 4")]
+    {
+        for path in [ORDERS, EVENTS] {
+            let answer = post(&fake, path, body).await;
+            answer.is_problem(400, "/problems/invalid-json");
+            assert!(answer.json()["detail"].as_str().unwrap().contains(at), "{:?}", answer.json());
+        }
+    }
+    // What a string or a number cannot hold is noticed where it is read.
+    for body in ["{\"currency\": \"\\ud800\"}", "{\"total\": 1e999}"] {
+        post(&fake, ORDERS, body).await.is_problem(400, "/problems/invalid-json");
+    }
+    let nested = "[".repeat(10_000);
+    post(&fake, ORDERS, nested).await.is_problem(400, "/problems/invalid-json");
+    post(&fake, ORDERS, vec![b'"', 0xff, b'"']).await.is_problem(400, "/problems/invalid-json");
+}
+
+#[tokio::test]
+async fn events() {
+    let table: &[(&str, &[&str])] = &[
+        (r#"{"type":"order_confirmed"}"#, &[]),
+        (r#"{"type":"order_confirmed","data":null}"#, &[]),
+        (r#"{"data":{},"type":"order_delivered"}"#, &[]),
+        (r#"{"type":"order_delivered","data":{"at":1}}"#, &["/data/at unknown"]),
+        (r#"{"type":"order_delivered","data":7}"#, &["/data type"]),
+        (r#"{"type":"order_amended","data":{"items":[{"sku":"A","quantity":1,"unit_price":1}]}}"#, &[]),
+        (
+            r#"{"type":"order_amended","data":{"items":[{"sku":"A"}]}}"#,
+            &["/data/items/0/quantity required", "/data/items/0/unit_price required"],
+        ),
+        (r#"{"data":{"payment_id":"p","amount":1},"type":"order_paid"}"#, &[]),
+        (
+            r#"{"type":"order_paid","data":{"reason":"x"}}"#,
+            &["/data/amount required", "/data/payment_id required", "/data/reason unknown"],
+        ),
+        (r#"{"type":"order_paid"}"#, &["/data required"]),
+        (r#"{"type":"order_paid","data":[1],"note":1}"#, &["/data type", "/note unknown"]),
+        (r#"{"type":"order_shipped","data":{"carrier":"DHL","tracking_number":"1"}}"#, &[]),
+        (
+            r#"{"type":"order_shipped","data":{"carrier":"","tracking_number":1}}"#,
+            &["/data/carrier format", "/data/tracking_number type"],
+        ),
+        (r#"{"type":"order_cancelled","data":{"reason":"no\nlonger"}}"#, &[]),
+        (r#"{"type":"order_returned","data":{"reason":"broken"}}"#, &[]),
+        (r#"{"type":"order_returned","data":{"reason":"\ud800"}}"#, &["/data format"]),
+        (r#"{"type":"order_refunded","data":{"refund_id":"r","amount":0}}"#, &[]),
+        (r#"{"type":"order_created","data":{}}"#, &["/type enum"]),
+        (r#"{"type":"paid","data":{}}"#, &["/type enum"]),
+        (r#"{"type":1,"x":1}"#, &["/type type", "/x unknown"]),
+        (r#"{"data":{},"data":{}}"#, &["/data duplicate", "/type required"]),
+    ];
+    for (body, expected) in table {
+        check(EVENTS, body, expected).await;
+    }
+    let fake = Arc::new(Fake::default());
+    let answer = post(&fake, EVENTS, r#"{"type":"order_created"}"#).await;
+    let allowed = "must be one of order_amended, order_confirmed, order_paid, order_shipped, order_delivered, \
+                   order_cancelled, order_returned, order_refunded";
+    assert_eq!(answer.json()["errors"][0]["detail"], allowed);
+}

@@ -1,0 +1,143 @@
+//! The OpenAPI description agrees with the rules and leaves nothing out.
+
+use std::sync::Arc;
+
+use domain::{Amount, EventType, LineItems, Quantity};
+use serde_json::{Value, json};
+
+use crate::fakes::{Fake, get};
+
+fn document() -> Value {
+    serde_json::to_value(api::openapi()).unwrap()
+}
+
+/// Every operation, as `(method path, operation)`.
+fn operations(document: &Value) -> Vec<(String, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let of_path = |(path, item): (&String, &'_ Value)| -> Vec<(String, Value)> {
+        item.as_object().unwrap().iter().map(|(m, op)| (format!("{m} {path}"), op.clone())).collect()
+    };
+    let names: Vec<String> = paths.iter().flat_map(of_path).map(|(name, _)| name).collect();
+    let find = |name: String| {
+        let (method, path) = name.split_once(' ').unwrap();
+        let operation = &document["paths"][path][method];
+        (name, operation)
+    };
+    names.into_iter().map(find).collect()
+}
+
+#[tokio::test]
+async fn is_served_as_it_is_generated() {
+    let answer = get(&Arc::new(Fake::default()), "/openapi.json").await;
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.json(), document());
+}
+
+#[test]
+fn has_every_operation_with_its_statuses() {
+    let document = document();
+    let operations = operations(&document);
+    let mut found: Vec<_> = operations
+        .iter()
+        .map(|(name, operation)| {
+            let statuses: Vec<_> = operation["responses"].as_object().unwrap().keys().cloned().collect();
+            format!("{name}: {}", statuses.join(" "))
+        })
+        .collect();
+    found.sort_unstable();
+    let expected = [
+        "get /healthz: 200 405 500",
+        "get /readyz: 200 405 500 503",
+        "get /v1/orders/{order_id}/events/{event_id}: 200 400 404 405 500",
+        "get /v1/orders/{order_id}/events: 200 400 404 405 500",
+        "get /v1/orders/{order_id}: 200 400 404 405 500",
+        "get /v1/orders: 200 400 405 500",
+        "post /v1/orders/{order_id}/events: 202 400 405 413 415 422 500 503",
+        "post /v1/orders: 202 400 405 413 415 422 500 503",
+    ];
+    assert_eq!(found, expected);
+    for (name, operation) in operations {
+        assert!(operation["operationId"].is_string() && operation["tags"][0].is_string(), "{name}");
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            assert!(response["headers"]["X-Correlation-Id"].is_object(), "{name} {status}");
+            let content = response["content"].as_object().unwrap();
+            let expected =
+                if status.starts_with('2') { "application/json" } else { "application/problem+json" };
+            assert_eq!(content.keys().collect::<Vec<_>>(), [expected], "{name} {status}");
+        }
+    }
+    let headers =
+        |status: &str| document["paths"]["/v1/orders"]["post"]["responses"][status]["headers"].clone();
+    assert!(headers("202")["Location"].is_object());
+    assert!(headers("503")["Retry-After"].is_object());
+    assert!(headers("405")["Allow"].is_object());
+}
+
+#[test]
+fn refers_to_nothing_that_is_missing() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str));
+                members.values().for_each(|member| references(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = vec![];
+    references(&document, &mut found);
+    assert!(found.len() > 30);
+    for reference in found {
+        assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+    }
+}
+
+#[test]
+fn request_bodies_state_the_rules() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let order = &schemas["CreateOrder"];
+    assert_eq!(order["required"], json!(["customer_id", "currency", "items"]));
+    assert_eq!(order["additionalProperties"], false);
+    assert_eq!(order["properties"]["customer_id"]["type"], "string");
+    assert_eq!(order["properties"]["currency"]["pattern"], "^[A-Z]{3}$");
+    assert_eq!(order["properties"]["items"]["maxItems"], LineItems::MAX);
+    assert_eq!(order["properties"]["total"]["maximum"], Amount::MAX);
+    assert_eq!(order["properties"]["metadata"]["maxProperties"], 20);
+    let line = &schemas["Line"];
+    assert_eq!(line["required"], json!(["sku", "quantity", "unit_price"]));
+    assert_eq!(line["additionalProperties"], false);
+    assert_eq!(line["properties"]["quantity"]["maximum"], Quantity::MAX);
+    assert_eq!(line["properties"]["unit_price"]["maximum"], Amount::MAX);
+    assert_eq!(line["properties"]["unit_price"]["type"], "integer");
+
+    let event = &schemas["ProposedEvent"];
+    assert_eq!(event["discriminator"]["propertyName"], "type");
+    assert_eq!(event["oneOf"].as_array().unwrap().len(), EventType::ALL.len() - 1);
+    assert_eq!(event["discriminator"]["mapping"]["order_paid"], "#/components/schemas/order_paid");
+    let paid = &schemas["order_paid"];
+    assert_eq!(paid["properties"]["type"]["enum"], json!(["order_paid"]));
+    assert_eq!((&paid["required"], &paid["additionalProperties"]), (&json!(["type", "data"]), &json!(false)));
+    assert_eq!(schemas["order_confirmed"]["required"], json!(["type"]));
+    for data in ["AmendedData", "PaidData", "ShippedData", "ReasonData", "RefundedData", "NoData"] {
+        assert_eq!(schemas[data]["additionalProperties"], false, "{data}");
+    }
+}
+
+#[test]
+fn answers_are_described() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let required = |name: &str| schemas[name]["required"].as_array().unwrap().len();
+    assert_eq!(schemas["Receipt"]["required"], json!(["order_id", "event_id", "type", "state", "links"]));
+    // All of the order's members but payment and shipment.
+    assert_eq!(required("Order"), 13);
+    assert_eq!(schemas["OrderPage"]["required"], json!(["items", "next_cursor"]));
+    assert_eq!(schemas["EventPage"]["required"], json!(["items", "next_cursor"]));
+    assert_eq!(required("Problem"), 6);
+    assert_eq!(schemas["Fault"]["required"], json!(["code", "detail"]));
+    assert_eq!(schemas["Fault"]["properties"]["pointer"]["type"], "string");
+    assert_eq!(schemas["Order"]["properties"]["status"]["enum"].as_array().unwrap().len(), 8);
+}

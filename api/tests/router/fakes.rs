@@ -1,0 +1,184 @@
+//! The ports in memory, and a client of the router.
+
+use std::sync::{Arc, Mutex};
+
+use api::AppState;
+use api::ports::{EventPublisher, Health, ListPosition, OrderReader, OrderSnapshot, PublishError};
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use domain::{CustomerId, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent, Timestamp};
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// How the queue behaves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Queue {
+    Takes,
+    Full,
+    Unavailable,
+    Panics,
+}
+
+/// All ports: publishes into a vector, and reads what it was given.
+pub(crate) struct Fake {
+    pub(crate) published: Mutex<Vec<Envelope>>,
+    pub(crate) queue: Queue,
+    pub(crate) log: Vec<RecordedEvent>,
+    pub(crate) receipt: Option<Receipt>,
+    pub(crate) broken: bool,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self { published: Mutex::default(), queue: Queue::Takes, log: vec![], receipt: None, broken: false }
+    }
+}
+
+impl Fake {
+    pub(crate) fn published(&self) -> Vec<Envelope> {
+        self.published.lock().unwrap().clone()
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.broken, "secret: the disk at /dev/sda is gone");
+        Ok(())
+    }
+
+    /// One snapshot per order in the log, newest first.
+    fn orders(&self) -> Vec<OrderSnapshot> {
+        let mut ids: Vec<_> = self.log.iter().map(|event| event.envelope.order_id.clone()).collect();
+        ids.dedup();
+        let fold = |id: &OrderId| Order::fold(self.log.iter().filter(|event| event.envelope.order_id == *id));
+        let mut orders: Vec<_> = ids.iter().filter_map(|id| fold(id).unwrap()).collect();
+        orders.sort_by_key(|order| std::cmp::Reverse((order.created_at.micros(), order.order_id.clone())));
+        orders.into_iter().map(|order| OrderSnapshot { order, parked: 2 }).collect()
+    }
+}
+
+#[async_trait]
+impl EventPublisher for Fake {
+    async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), PublishError>> {
+        let result = |event: &Envelope| match self.queue {
+            Queue::Takes => {
+                self.published.lock().unwrap().push(event.clone());
+                Ok(())
+            }
+            Queue::Full => Err(PublishError::Full("secret: 0 bytes left".to_owned())),
+            Queue::Unavailable => Err(PublishError::Unavailable(anyhow::anyhow!("secret: no route to host"))),
+            Queue::Panics => panic!("secret: a bug"),
+        };
+        events.iter().map(result).collect()
+    }
+}
+
+#[async_trait]
+impl OrderReader for Fake {
+    async fn order(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
+        self.check()?;
+        Ok(self.orders().into_iter().find(|snapshot| snapshot.order.order_id == *order_id))
+    }
+
+    async fn events(
+        &self,
+        order_id: &OrderId,
+        after: u64,
+        limit: usize,
+    ) -> anyhow::Result<Vec<RecordedEvent>> {
+        self.check()?;
+        let of_order = |e: &&RecordedEvent| e.envelope.order_id == *order_id && e.version > after;
+        Ok(self.log.iter().filter(of_order).take(limit).cloned().collect())
+    }
+
+    async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
+        self.check()?;
+        let receipt = self.receipt.clone();
+        Ok(receipt.filter(|receipt| receipt.order_id == *order_id && receipt.event_id == event_id))
+    }
+
+    async fn orders_of(
+        &self,
+        customer_id: &CustomerId,
+        after: Option<&ListPosition>,
+        limit: usize,
+    ) -> anyhow::Result<Vec<OrderSnapshot>> {
+        self.check()?;
+        let key =
+            |snapshot: &OrderSnapshot| (snapshot.order.created_at.micros(), snapshot.order.order_id.clone());
+        let behind = |snapshot: &OrderSnapshot| {
+            after.is_none_or(|at| key(snapshot) < (at.created_at_micros, at.order_id.clone()))
+        };
+        let wanted = |s: &OrderSnapshot| s.order.customer_id == *customer_id && behind(s);
+        Ok(self.orders().into_iter().filter(wanted).take(limit).collect())
+    }
+}
+
+#[async_trait]
+impl Health for Fake {
+    async fn ready(&self) -> Result<(), String> {
+        if self.broken { Err("The store does not answer.".to_owned()) } else { Ok(()) }
+    }
+}
+
+/// A response, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The places and codes of the listed faults, such as `/items/0/sku required`.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let body = self.json();
+        let place = |fault: &Value| {
+            let at = fault.get("pointer").or(fault.get("parameter")).unwrap();
+            format!("{} {}", at.as_str().unwrap(), fault["code"].as_str().unwrap())
+        };
+        body["errors"].as_array().into_iter().flatten().map(place).collect()
+    }
+
+    /// Asserts that this is a whole problem of this type.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, problem: &str) {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let body = self.json();
+        assert_eq!((self.status.as_u16(), body["type"].as_str().unwrap()), (status, problem), "{body}");
+        assert_eq!(body["status"], status);
+        assert_eq!(body["correlation_id"], self.header("x-correlation-id"));
+        for member in ["title", "detail", "instance"] {
+            assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "{member} in {body}");
+        }
+        assert!(!String::from_utf8_lossy(&self.body).contains("secret"), "{body}");
+    }
+}
+
+pub(crate) fn router(fake: &Arc<Fake>) -> Router {
+    let clock = || Timestamp::parse("2026-11-23T10:00:00Z").unwrap();
+    api::router(AppState { clock, ..AppState::new(fake.clone(), fake.clone(), fake.clone()) })
+}
+
+pub(crate) async fn send(fake: &Arc<Fake>, request: Request<Body>) -> Answer {
+    let (parts, body) = router(fake).oneshot(request).await.unwrap().into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
+
+pub(crate) async fn get(fake: &Arc<Fake>, path: &str) -> Answer {
+    send(fake, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+pub(crate) async fn post(fake: &Arc<Fake>, path: &str, body: impl Into<Body>) -> Answer {
+    let request = Request::post(path).header("content-type", "application/json").body(body.into()).unwrap();
+    send(fake, request).await
+}

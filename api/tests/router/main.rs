@@ -1,0 +1,16 @@
+//! The API through its router, over in-memory stand-ins for its ports.
+
+#[cfg(test)]
+mod bodies;
+#[cfg(test)]
+mod description;
+#[cfg(test)]
+mod fakes;
+#[cfg(test)]
+mod protocol;
+#[cfg(test)]
+mod reads;
+#[cfg(test)]
+mod serving;
+#[cfg(test)]
+mod writes;

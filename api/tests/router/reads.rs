@@ -1,0 +1,154 @@
+//! What `GET` shows, page by page, and how it refuses.
+
+use std::sync::Arc;
+
+use domain::{Currency, EventType, Outcome, ParkReason, Receipt, RecordedEvent, RejectReason};
+use serde_json::{Value, json};
+
+use crate::fakes::{Answer, Fake, get};
+
+const EVENT_ID: &str = "0199d3a0-0000-7000-8000-000000000001";
+
+/// An order of customer c/1 & co, created in this minute, with this many amendments.
+fn log(order_id: &str, minute: u64, amendments: u64) -> Vec<RecordedEvent> {
+    let entry = |version: u64, event_type: &str, data: Value| {
+        let mut data = data;
+        data["order_id"] = order_id.into();
+        data["items"] = json!([{ "sku": "A", "quantity": version, "unit_price": 10 }]);
+        let entry = json!({
+            "version": version, "recorded_at": "2026-11-23T10:59:00Z", "event_id": EVENT_ID, "type": event_type,
+            "schema_version": 1, "timestamp": format!("2026-11-23T10:{minute:02}:00Z"), "correlation_id": "req-1",
+            "request_hash": "00ff", "data": data,
+        });
+        RecordedEvent::decode(entry.to_string().as_bytes(), Currency::parse("EUR").unwrap()).unwrap()
+    };
+    let created = json!({ "customer_id": "c/1 & co", "currency": "EUR", "total": 10 });
+    let mut log = vec![entry(1, "order_created", created)];
+    log.extend((2..2 + amendments).map(|version| entry(version, "order_amended", json!({}))));
+    log
+}
+
+#[tokio::test]
+async fn an_order() {
+    let fake = Arc::new(Fake { log: log("o-1", 5, 1), ..Fake::default() });
+    let answer = get(&fake, "/v1/orders/o-1").await;
+    let expected = json!({
+        "order_id": "o-1", "customer_id": "c/1 & co", "status": "pending", "version": 2, "currency": "EUR",
+        "items": [{ "sku": "A", "quantity": 2, "unit_price": 10 }], "total": 20, "metadata": {}, "parked": 2,
+        "allowed_events": ["order_amended", "order_confirmed", "order_cancelled"],
+        "created_at": "2026-11-23T10:05:00Z", "updated_at": "2026-11-23T10:05:00Z",
+        "links": { "self": "/v1/orders/o-1", "events": "/v1/orders/o-1/events" },
+    });
+    assert_eq!(answer.json(), expected);
+    get(&fake, "/v1/orders/o-2").await.is_problem(404, "/problems/order-not-found");
+}
+
+#[tokio::test]
+async fn a_receipt_in_every_state() {
+    let table = [
+        (None, json!({ "state": "accepted" })),
+        (Some(Outcome::Recorded { version: 3 }), json!({ "state": "recorded", "version": 3 })),
+        (
+            Some(Outcome::Rejected { reason: RejectReason::IllegalTransition, detail: "no".to_owned() }),
+            json!({ "state": "rejected", "reason": "illegal_transition", "detail": "no" }),
+        ),
+        (
+            Some(Outcome::Parked { reason: ParkReason::BehindParked, detail: "wait".to_owned() }),
+            json!({ "state": "parked", "reason": "behind_parked", "detail": "wait" }),
+        ),
+    ];
+    for (outcome, mut expected) in table {
+        let (order_id, event_id) = ("o-1".parse().unwrap(), EVENT_ID.parse().unwrap());
+        let receipt = Receipt { order_id, event_id, event_type: EventType::Paid, outcome };
+        let fake = Arc::new(Fake { receipt: Some(receipt), ..Fake::default() });
+        let path = format!("/v1/orders/o-1/events/{EVENT_ID}");
+        expected["order_id"] = "o-1".into();
+        expected["event_id"] = EVENT_ID.into();
+        expected["type"] = "order_paid".into();
+        expected["links"] = json!({ "self": path, "order": "/v1/orders/o-1" });
+        assert_eq!(get(&fake, &path).await.json(), expected);
+        get(&fake, &path.replace("o-1", "o-2")).await.is_problem(404, "/problems/event-not-found");
+    }
+}
+
+/// The `member` of every item of a list, page by page.
+async fn pages(fake: &Arc<Fake>, list: &str, member: &str) -> Vec<Vec<Value>> {
+    let mut pages = vec![];
+    let mut cursor = String::new();
+    loop {
+        let answer: Answer = get(fake, &format!("{list}{cursor}")).await;
+        assert_eq!(answer.status, 200, "{:?}", answer.json());
+        let page = answer.json();
+        pages.push(page["items"].as_array().unwrap().iter().map(|item| item[member].clone()).collect());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return pages,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_history_by_pages() {
+    let fake = Arc::new(Fake { log: log("o-1", 5, 3), ..Fake::default() });
+    assert_eq!(pages(&fake, "/v1/orders/o-1/events?limit=3", "version").await, [vec![1, 2, 3], vec![4]]);
+    assert_eq!(pages(&fake, "/v1/orders/o-1/events?limit=2", "version").await, [[1, 2], [3, 4]]);
+    let empty = get(&fake, "/v1/orders/o-1/events?cursor=v4").await;
+    assert_eq!(empty.json(), json!({ "items": [], "next_cursor": null }));
+    get(&fake, "/v1/orders/o-2/events").await.is_problem(404, "/problems/order-not-found");
+
+    let first = &get(&fake, "/v1/orders/o-1/events").await.json()["items"][0];
+    assert_eq!((&first["type"], &first["data"]["order_id"]), (&json!("order_created"), &json!("o-1")));
+    assert_eq!(first.get("request_hash"), None);
+}
+
+#[tokio::test]
+async fn a_customers_orders_by_pages() {
+    // o-2 and o-3 are of the same minute: the order id decides.
+    let log = [log("o-1", 1, 0), log("o-2", 2, 0), log("o-3", 2, 0)].concat();
+    let fake = Arc::new(Fake { log, ..Fake::default() });
+    let list = "/v1/orders?customer_id=c%2F1+%26%20co&limit=";
+    assert_eq!(pages(&fake, &format!("{list}2"), "order_id").await, [vec!["o-3", "o-2"], vec!["o-1"]]);
+    assert_eq!(pages(&fake, &format!("{list}1"), "order_id").await, [["o-3"], ["o-2"], ["o-1"]]);
+    assert_eq!(pages(&fake, "/v1/orders?customer_id=x", "order_id").await, [[0; 0]; 1]);
+}
+
+#[tokio::test]
+async fn bad_paths_and_queries() {
+    let table: &[(&str, &[&str])] = &[
+        ("/v1/orders/a%20b", &["order_id format"]),
+        ("/v1/orders/%ff", &["order_id format"]),
+        ("/v1/orders/a%2Fb/events", &["order_id format"]),
+        ("/v1/orders/o/events/%ff", &["event_id format"]),
+        ("/v1/orders/a.b/events/7", &["order_id format", "event_id format"]),
+        ("/v1/orders/o/events?limit=0", &["limit range"]),
+        ("/v1/orders/o/events?limit=201&cursor=x", &["limit range", "cursor format"]),
+        ("/v1/orders/o/events?limit=%2B5", &["limit range"]),
+        ("/v1/orders/o/events?after=5", &["after unknown"]),
+        ("/v1/orders", &["customer_id required"]),
+        ("/v1/orders?customer_id=", &["customer_id format"]),
+        ("/v1/orders?customer_id=c&cursor=v5", &["cursor format"]),
+        (
+            "/v1/orders?customer_id=c&customer_id=d&limit=ten&x=1",
+            &["customer_id duplicate", "limit range", "x unknown"],
+        ),
+    ];
+    let fake = Arc::new(Fake::default());
+    for (path, expected) in table {
+        let answer = get(&fake, path).await;
+        answer.is_problem(400, "/problems/invalid-parameter");
+        assert_eq!(answer.faults(), *expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_not_described() {
+    let fake = Arc::new(Fake { broken: true, ..Fake::default() });
+    for path in [
+        "/v1/orders/o".to_owned(),
+        "/v1/orders/o/events".to_owned(),
+        "/v1/orders?customer_id=c".to_owned(),
+        format!("/v1/orders/o/events/{EVENT_ID}"),
+    ] {
+        get(&fake, &path).await.is_problem(500, "/problems/internal");
+    }
+}

@@ -1,0 +1,76 @@
+//! What `POST` publishes and answers.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+
+use crate::fakes::{Fake, Queue, post, send};
+
+const ORDER: &str = r#"{"customer_id":"c-1","currency":"EUR","total":300,"metadata":{"k":"v"},
+    "items":[{"sku":"A","quantity":2,"unit_price":150}]}"#;
+
+#[tokio::test]
+async fn an_order_is_published_and_answered_with_a_receipt() {
+    let fake = Arc::new(Fake::default());
+    let request = Request::post("/v1/orders")
+        .header("content-type", "application/json")
+        .header("x-correlation-id", "req-1")
+        .body(Body::from(ORDER))
+        .unwrap();
+    let answer = send(&fake, request).await;
+    assert_eq!(answer.status, 202);
+
+    let published = fake.published();
+    let [envelope] = published.as_slice() else { panic!("{published:?}") };
+    assert_eq!(envelope.order_id.as_str().parse::<uuid::Uuid>().unwrap().get_version_num(), 7);
+    assert_eq!(envelope.event_id.as_uuid().get_version_num(), 7);
+    let (order_id, event_id) = (&envelope.order_id, envelope.event_id);
+    let json: Value = serde_json::from_slice(&envelope.encode()).unwrap();
+    let expected = json!({
+        "event_id": event_id, "type": "order_created", "schema_version": 1, "correlation_id": "req-1",
+        "timestamp": "2026-11-23T10:00:00Z",
+        "data": {
+            "order_id": order_id, "customer_id": "c-1", "currency": "EUR", "total": 300, "metadata": { "k": "v" },
+            "items": [{ "sku": "A", "quantity": 2, "unit_price": 150 }],
+        },
+    });
+    assert_eq!(json, expected);
+
+    let receipt = format!("/v1/orders/{order_id}/events/{event_id}");
+    assert_eq!(answer.header("location"), receipt);
+    let expected = json!({
+        "order_id": order_id, "event_id": event_id, "type": "order_created", "state": "accepted",
+        "links": { "self": receipt, "order": format!("/v1/orders/{order_id}") },
+    });
+    assert_eq!(answer.json(), expected);
+}
+
+#[tokio::test]
+async fn an_event_is_published_for_the_order_in_the_path() {
+    let fake = Arc::new(Fake::default());
+    let body = r#"{"type":"order_paid","data":{"payment_id":"p-1","amount":300}}"#;
+    let answer = post(&fake, "/v1/orders/article_7/events", body).await;
+    assert_eq!(answer.status, 202);
+
+    let json: Value = serde_json::from_slice(&fake.published()[0].encode()).unwrap();
+    assert_eq!(json["type"], "order_paid");
+    assert_eq!(json["data"], json!({ "order_id": "article_7", "payment_id": "p-1", "amount": 300 }));
+    assert_eq!(json["correlation_id"], answer.header("x-correlation-id"));
+    assert_eq!(answer.json()["order_id"], "article_7");
+}
+
+#[tokio::test]
+async fn a_queue_that_cannot_take_the_event() {
+    for (queue, status, problem, retry_after) in [
+        (Queue::Full, 503, "/problems/queue-full", "5"),
+        (Queue::Unavailable, 503, "/problems/unavailable", "1"),
+        (Queue::Panics, 500, "/problems/internal", ""),
+    ] {
+        let fake = Arc::new(Fake { queue, ..Fake::default() });
+        let answer = post(&fake, "/v1/orders", ORDER).await;
+        answer.is_problem(status, problem);
+        assert_eq!(answer.header("retry-after"), retry_after);
+    }
+}

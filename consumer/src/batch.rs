@@ -1,0 +1,163 @@
+//! One batch of messages, from their bodies to what became of each: the I/O around the plans of [`crate::group`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::{Currency, Envelope, Event, ParkReason, RejectReason};
+
+use crate::group::{Item, KnownOrders, Plan, plan};
+use crate::ports::{Append, AppendError, Appended, Clock, DeadLetters, Loaded, Message, OrderLog, Wanted};
+
+/// How often a group is planned again because another writer took its versions, before it is left for a retry.
+const ROUNDS: u32 = 3;
+
+/// Handles batches of messages.
+#[derive(Clone)]
+pub struct Consumer {
+    /// Where events are recorded.
+    pub log: Arc<dyn OrderLog>,
+    /// Where messages go that cannot be processed.
+    pub dead_letters: Arc<dyn DeadLetters>,
+    /// The time that events are recorded as of.
+    pub clock: Clock,
+    /// The currency of article orders, which state none.
+    pub default_currency: Currency,
+}
+
+/// A message, and what became of it.
+#[derive(Debug)]
+pub struct Handled {
+    /// The message.
+    pub message: Message,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a message. But for a parked one, it is still on the queue: [`Outcome::Retry`] says what it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its event is in the log, as this version. To be acked.
+    Recorded(u64),
+    /// Its event broke this rule. To be acked.
+    Rejected(RejectReason, String),
+    /// Its event was handled before. To be acked.
+    Duplicate,
+    /// It is in the dead letters for this reason, and off the queue.
+    Parked(ParkReason, String),
+    /// It has to be received again, for this reason.
+    Retry(String),
+}
+
+/// The messages of one ordering group, on their way through a batch.
+pub(crate) struct Group {
+    pub(crate) items: Vec<Item>,
+    pub(crate) plan: Plan,
+    /// The result of each append of the plan.
+    pub(crate) appended: Vec<Result<Appended, AppendError>>,
+}
+
+impl Group {
+    fn has_conflict(&self) -> bool {
+        self.appended.iter().any(|result| matches!(result, Err(AppendError::Conflict { .. })))
+    }
+}
+
+impl Consumer {
+    /// Handles `messages`, group by group, each group in the order given. A failure touches no other group.
+    pub async fn handle(&self, messages: Vec<Message>) -> Vec<Handled> {
+        let mut open = self.groups(messages);
+        let mut done: Vec<Group> = Vec::new();
+        for round in 1..=ROUNDS {
+            self.record(&mut open, round == 1).await;
+            let (conflicts, recorded): (Vec<_>, Vec<_>) = open.into_iter().partition(Group::has_conflict);
+            done.extend(recorded);
+            open = conflicts;
+            if open.is_empty() {
+                break;
+            }
+        }
+        done.extend(open);
+        self.finish(done).await
+    }
+
+    /// Reads the messages and groups them by the queue's group, or else by order: without either, each is its own.
+    fn groups(&self, messages: Vec<Message>) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for message in messages {
+            let event = Envelope::decode(&message.body, self.default_currency);
+            let key = match (&message.group, &event) {
+                (Some(group), _) => format!("group {group}"),
+                (None, Ok(envelope)) => format!("order {}", envelope.order_id),
+                (None, Err(_)) => format!("message {}", message.id),
+            };
+            let place = *places.entry(key).or_insert(groups.len());
+            if place == groups.len() {
+                groups.push(Group { items: Vec::new(), plan: Plan::default(), appended: Vec::new() });
+            }
+            groups[place].items.push(Item { message, event });
+        }
+        groups
+    }
+
+    /// Loads, plans and appends.
+    async fn record(&self, groups: &mut [Group], first_round: bool) {
+        let known = self.load(groups, first_round).await;
+        let now = (self.clock)();
+        let mut appends: Vec<Append> = Vec::new();
+        let mut counts = Vec::with_capacity(groups.len());
+        for (group, mut orders) in groups.iter_mut().zip(known) {
+            group.plan = plan(&group.items, &mut orders, now);
+            counts.push(group.plan.appends.len());
+            appends.append(&mut group.plan.appends);
+        }
+        let results = if appends.is_empty() { Vec::new() } else { self.log.append(&appends).await };
+        let mut results = results.into_iter();
+        for (group, count) in groups.iter_mut().zip(counts) {
+            group.appended = results.by_ref().take(count).collect();
+        }
+    }
+
+    /// What is known of each group's orders.
+    async fn load(&self, groups: &[Group], first_round: bool) -> Vec<KnownOrders> {
+        let mut known: Vec<KnownOrders> = Vec::with_capacity(groups.len());
+        let mut wanted: Vec<Wanted> = Vec::new();
+        let mut places: Vec<usize> = Vec::new();
+        for (place, group) in groups.iter().enumerate() {
+            let (assumed, to_load) = first_look(&group.items, first_round);
+            known.push(assumed);
+            places.extend(to_load.iter().map(|_| place));
+            wanted.extend(to_load);
+        }
+        let loaded = if wanted.is_empty() { Vec::new() } else { self.log.load(&wanted).await };
+        for ((place, wanted), loaded) in places.into_iter().zip(wanted).zip(loaded) {
+            known[place].insert(wanted.order_id, loaded.map_err(|error| format!("{error:#}")));
+        }
+        known
+    }
+}
+
+/// Which orders of a group need no loading, and which do. In the first round an order whose first event here creates
+/// it, received for the first time, is taken not to exist. If it does, the append says so, and the next round loads.
+fn first_look(items: &[Item], first_round: bool) -> (KnownOrders, Vec<Wanted>) {
+    let mut assumed: KnownOrders = HashMap::new();
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for item in items {
+        let Ok(envelope) = &item.event else { continue };
+        let order_id = &envelope.order_id;
+        if assumed.contains_key(order_id) {
+            continue;
+        }
+        if let Some(wanted) = wanted.iter_mut().find(|wanted| wanted.order_id == *order_id) {
+            wanted.event_ids.push(envelope.event_id);
+        } else if first_round
+            && matches!(envelope.event, Event::Created(_))
+            && item.message.receive_count == 1
+        {
+            assumed.insert(order_id.clone(), Ok(Loaded::default()));
+        } else {
+            wanted.push(Wanted { order_id: order_id.clone(), event_ids: vec![envelope.event_id] });
+        }
+    }
+    (assumed, wanted)
+}

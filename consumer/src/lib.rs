@@ -1,0 +1,19 @@
+//! Takes events off the queue, judges them, records and projects them.
+//!
+//! Follow one event: [`poll`] receives a batch of messages; [`batch`] does the I/O for it: loads the orders, appends,
+//! settles and parks, each in one call for the whole batch; in between, [`group`] plans what each message of an
+//! ordering group comes to, and [`event`] decides on one. The last two are plain functions.
+//!
+//! At the end, `finish` settles and parks what was not appended, and tells what became of each message.
+//!
+//! Who owns what: `batch` never touches the queue but through the dead letters. Acking and retrying are the business
+//! of whoever received the messages: the poll loop here, or the event source mapping of a Lambda function.
+
+pub mod batch;
+pub mod event;
+mod finish;
+pub mod group;
+pub mod poll;
+pub mod ports;
+
+pub use batch::{Consumer, Handled, Outcome};

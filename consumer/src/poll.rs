@@ -1,0 +1,102 @@
+//! The poll loop: receives batches, has them handled, acks and retries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::batch::{Consumer, Handled, Outcome};
+use crate::ports::{Inbox, Message};
+
+/// How the loop polls.
+#[derive(Debug, Clone, Copy)]
+pub struct PollOptions {
+    /// Batches that are handled at the same time.
+    pub concurrency: usize,
+    /// The most messages of a batch.
+    pub batch_size: usize,
+    /// How long a receive waits for messages.
+    pub wait: Duration,
+}
+
+/// Polls until `stop` becomes true (or its sender is gone), then finishes the batches in hand.
+pub async fn run(
+    inbox: Arc<dyn Inbox>,
+    consumer: Consumer,
+    options: PollOptions,
+    stop: watch::Receiver<bool>,
+) {
+    let mut workers = JoinSet::new();
+    for _ in 0..options.concurrency {
+        workers.spawn(work(Arc::clone(&inbox), consumer.clone(), options, stop.clone()));
+    }
+    while let Some(ended) = workers.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a consumer worker broke; its messages become visible again at their timeout");
+            if !*stop.borrow() {
+                workers.spawn(work(Arc::clone(&inbox), consumer.clone(), options, stop.clone()));
+            }
+        }
+    }
+}
+
+async fn work(
+    inbox: Arc<dyn Inbox>,
+    consumer: Consumer,
+    options: PollOptions,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut failures = 0;
+    loop {
+        let received = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return,
+            received = inbox.receive(options.batch_size, options.wait) => received,
+        };
+        match received {
+            Ok(messages) if messages.is_empty() => {}
+            Ok(messages) => {
+                failures = 0;
+                let handled = consumer.handle(messages).await;
+                give_back(inbox.as_ref(), &handled).await;
+            }
+            Err(error) => {
+                failures += 1;
+                let pause = backoff(failures, Duration::from_millis(200), Duration::from_secs(30));
+                tracing::error!("cannot receive, trying again in {pause:?}: {error:#}");
+                let _ = tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await;
+            }
+        }
+    }
+}
+
+/// Acks what is done and retries what is not.
+async fn give_back(inbox: &dyn Inbox, handled: &[Handled]) {
+    let mut done: Vec<&Message> = Vec::with_capacity(handled.len());
+    let mut again: Vec<(&Message, Duration)> = Vec::new();
+    for Handled { message, outcome } in handled {
+        match outcome {
+            Outcome::Recorded(_) | Outcome::Rejected(..) | Outcome::Duplicate => done.push(message),
+            Outcome::Parked(..) => {}
+            Outcome::Retry(_) => again.push((message, retry_delay(message.receive_count))),
+        }
+    }
+    let acked = if done.is_empty() { Vec::new() } else { inbox.ack(&done).await };
+    let retried = if again.is_empty() { Vec::new() } else { inbox.retry(&again).await };
+    for error in acked.into_iter().chain(retried).filter_map(Result::err) {
+        // The message comes back at its visibility timeout; if it was handled, it is found to be a duplicate.
+        tracing::warn!("cannot give a message back: {error:#}");
+    }
+}
+
+/// How long a message waits before it is received again: up to 30 s · 2^(receives - 1), at most 300 s, with full
+/// jitter ([Exponential backoff and jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)).
+pub fn retry_delay(receives: u32) -> Duration {
+    backoff(receives, Duration::from_secs(30), Duration::from_secs(300))
+}
+
+fn backoff(attempt: u32, base: Duration, cap: Duration) -> Duration {
+    let most = base.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(cap);
+    most.mul_f64(fastrand::f64())
+}

@@ -1,0 +1,139 @@
+//! What became of an accepted event, and the receipt that tells it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::EventType;
+use crate::ids::{EventId, OrderId};
+
+/// The final outcome of an accepted event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is in the order's log.
+    Recorded {
+        /// As this version.
+        version: u64,
+    },
+    /// The rules said no.
+    Rejected {
+        /// Which rule.
+        reason: RejectReason,
+        /// In a sentence.
+        detail: String,
+    },
+    /// It could not be processed and is kept in the dead letters.
+    Parked {
+        /// Why.
+        reason: ParkReason,
+        /// In a sentence.
+        detail: String,
+    },
+}
+
+/// Which rule rejected an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectReason {
+    /// The state machine has no such transition.
+    IllegalTransition,
+    /// The order is not at the version the event expects.
+    VersionMismatch,
+}
+
+impl RejectReason {
+    /// The reason as receipts write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::IllegalTransition => "illegal_transition",
+            Self::VersionMismatch => "version_mismatch",
+        }
+    }
+}
+
+/// Why a message was put aside into the dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParkReason {
+    /// It is not JSON, or not an envelope.
+    Malformed,
+    /// Its `type` is not one we know.
+    UnknownType,
+    /// Its `schema_version` is newer than this program.
+    UnknownSchema,
+    /// Its data breaks a rule of its type.
+    Invalid,
+    /// It was received as often as the queue allows, and failed every time.
+    TriesExhausted,
+    /// An earlier event of its order is in the dead letters.
+    BehindParked,
+}
+
+impl ParkReason {
+    /// The reason as receipts and dead letters write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnknownType => "unknown_type",
+            Self::UnknownSchema => "unknown_schema",
+            Self::Invalid => "invalid",
+            Self::TriesExhausted => "tries_exhausted",
+            Self::BehindParked => "behind_parked",
+        }
+    }
+}
+
+/// Where an accepted event stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptState {
+    /// Durably on the queue.
+    Accepted,
+    /// In the order's log.
+    Recorded,
+    /// The rules said no.
+    Rejected,
+    /// In the dead letters.
+    Parked,
+}
+
+/// What a client holds for an accepted event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The order the event is about.
+    pub order_id: OrderId,
+    /// The event.
+    pub event_id: EventId,
+    /// Its type.
+    pub event_type: EventType,
+    /// Its outcome; `None` while it waits on the queue.
+    pub outcome: Option<Outcome>,
+}
+
+impl Receipt {
+    /// Where the event stands.
+    pub fn state(&self) -> ReceiptState {
+        match &self.outcome {
+            None => ReceiptState::Accepted,
+            Some(Outcome::Recorded { .. }) => ReceiptState::Recorded,
+            Some(Outcome::Rejected { .. }) => ReceiptState::Rejected,
+            Some(Outcome::Parked { .. }) => ReceiptState::Parked,
+        }
+    }
+
+    /// The version it was recorded as.
+    pub fn version(&self) -> Option<u64> {
+        match &self.outcome {
+            Some(Outcome::Recorded { version }) => Some(*version),
+            _ => None,
+        }
+    }
+
+    /// Why it was not recorded: the code and the sentence.
+    pub fn reason(&self) -> Option<(&'static str, &str)> {
+        match &self.outcome {
+            Some(Outcome::Rejected { reason, detail }) => Some((reason.as_str(), detail)),
+            Some(Outcome::Parked { reason, detail }) => Some((reason.as_str(), detail)),
+            _ => None,
+        }
+    }
+}

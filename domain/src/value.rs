@@ -1,0 +1,199 @@
+//! Small value types: each is parsed once and cannot hold an invalid value afterwards.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Why a value was refused: what it was meant to be, and the rule it breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {rule}")]
+pub struct InvalidValue {
+    /// The kind of value, as users call it: `order id`, `quantity`, …
+    pub what: &'static str,
+    /// The rule, phrased to follow the kind: `must be 1–64 characters of [A-Za-z0-9_-]`.
+    pub rule: String,
+}
+
+impl InvalidValue {
+    /// A refusal of a `what` by a `rule`.
+    pub fn new(what: &'static str, rule: impl Into<String>) -> Self {
+        Self { what, rule: rule.into() }
+    }
+}
+
+/// Checks free text: 1 to `max` characters, not all blank, no control characters but tab and newline.
+pub(crate) fn check_text(what: &'static str, text: &str, max: usize) -> Result<(), InvalidValue> {
+    let control = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.trim().is_empty() || text.chars().count() > max || text.chars().any(control) {
+        return Err(InvalidValue::new(
+            what,
+            format!("must be 1–{max} characters, without control characters"),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks a name, which is text on one line: no tab and no newline either.
+pub(crate) fn check_name(what: &'static str, text: &str, max: usize) -> Result<(), InvalidValue> {
+    check_text(what, if text.contains(['\n', '\t']) { "" } else { text }, max)
+}
+
+/// Implements the string conversions and serde of a newtype over a string from its `parse`.
+macro_rules! string_value {
+    ($type:ident) => {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+        impl std::str::FromStr for $type {
+            type Err = $crate::value::InvalidValue;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse(text)
+            }
+        }
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use string_value;
+
+/// Free text of 1 to `MAX` characters without control characters (tab and newline are fine).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text<const MAX: usize>(String);
+
+impl<const MAX: usize> Text<MAX> {
+    /// Parses a text; an error names the rule.
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+        check_text("text", text, MAX)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> Serialize for Text<MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// A point in time, UTC, to the microsecond.
+///
+/// Written as RFC 3339 with `Z`. Read as RFC 3339 with any offset, or without an offset, which means UTC: Python's
+/// `datetime.utcnow().isoformat()`, which the article's producer sends, writes none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(DateTime<Utc>);
+
+impl Timestamp {
+    /// The time of `at`, cut to the microsecond.
+    pub fn new(at: DateTime<Utc>) -> Self {
+        Self(DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at))
+    }
+
+    /// Parses an RFC 3339 time; one without an offset is UTC.
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+        let parsed = DateTime::parse_from_rfc3339(text)
+            .or_else(|_| DateTime::parse_from_rfc3339(&format!("{text}Z")))
+            .map(|at| Self::new(at.to_utc()));
+        match parsed {
+            // Checked in UTC, where an offset or a leap second may have led out of the years RFC 3339 can write.
+            Ok(at) if (0..10_000).contains(&at.0.year()) => Ok(at),
+            _ => {
+                Err(InvalidValue::new("timestamp", "must be an RFC 3339 time, such as 2026-11-23T10:00:00Z"))
+            }
+        }
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub fn micros(self) -> i64 {
+        self.0.timestamp_micros()
+    }
+
+    /// The time as chrono knows it.
+    pub fn to_utc(self) -> DateTime<Utc> {
+        self.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// A client's own notes on an order: at most 20 entries, keys of 1–40 and values of 0–500 characters.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(transparent)]
+pub struct Metadata(BTreeMap<String, String>);
+
+impl Metadata {
+    /// The most entries an order can carry.
+    pub const MAX_ENTRIES: usize = 20;
+    /// The longest key, in characters.
+    pub const MAX_KEY: usize = 40;
+    /// The longest value, in characters.
+    pub const MAX_VALUE: usize = 500;
+
+    /// Checks the limits of every entry.
+    pub fn parse(entries: BTreeMap<String, String>) -> Result<Self, InvalidValue> {
+        let within = |(key, value): (&String, &String)| {
+            check_text("key", key, Self::MAX_KEY).is_ok() && value.chars().count() <= Self::MAX_VALUE
+        };
+        if entries.len() > Self::MAX_ENTRIES || !entries.iter().all(within) {
+            let (n, k, v) = (Self::MAX_ENTRIES, Self::MAX_KEY, Self::MAX_VALUE);
+            let rule =
+                format!("must have at most {n} entries, keys of 1–{k} and values of up to {v} characters");
+            return Err(InvalidValue::new("metadata", rule));
+        }
+        Ok(Self(entries))
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The entries, by key.
+    pub fn entries(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(BTreeMap::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}

@@ -1,0 +1,245 @@
+//! Messages that are no events: which error, where it points, and what can still be said of them.
+
+use domain::envelope::identify;
+use domain::{DecodeError, Envelope, EventType, ParkReason, RecordedEvent};
+use serde_json::{Value, json};
+
+use crate::given::{envelope, eur, event, recorded};
+
+fn message(event_type: EventType) -> Value {
+    serde_json::from_slice(&envelope(event(event_type)).encode()).unwrap()
+}
+
+fn refused(message: &[u8]) -> DecodeError {
+    Envelope::decode(message, eur()).expect_err(&String::from_utf8_lossy(message))
+}
+
+/// The error for a message of `event_type` in which `pointer` was set to `value`.
+fn refused_with(event_type: EventType, pointer: &str, value: Value) -> DecodeError {
+    let mut json = message(event_type);
+    *json.pointer_mut(pointer).unwrap() = value;
+    refused(json.to_string().as_bytes())
+}
+
+/// The error for a message of `event_type` from which the field `name` in `parent` was taken.
+fn refused_without(event_type: EventType, parent: &str, name: &str) -> DecodeError {
+    let mut json = message(event_type);
+    json.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).unwrap();
+    refused(json.to_string().as_bytes())
+}
+
+#[test]
+fn what_is_not_an_envelope_is_malformed() {
+    let messages: &[&[u8]] = &[
+        b"",
+        b" ",
+        b"hello",
+        b"{",
+        b"null",
+        b"1",
+        b"\"order_created\"",
+        b"[]",
+        b"{}",
+        b"{\"type\": \"order_paid\"}",
+        b"{\"type\": 1, \"data\": {}}",
+        b"{\"type\": \"order_paid\", \"data\": {}} {}",
+        b"\xff\xfe{}",
+        b"\xef\xbb\xbf{}",
+        b"{\"type\": \"order_paid\", \"type\": \"order_paid\", \"data\": {}}",
+        br#"["order_paid", {"order_id": "o"}, "2026-11-23T10:00:00Z", null, 1, null, null, null, null]"#,
+    ];
+    for message in messages {
+        let error = refused(message);
+        assert_eq!(error.reason(), ParkReason::Malformed, "{error}");
+        assert!(error.to_string().starts_with("the message is not an event envelope: "), "{error}");
+    }
+}
+
+#[test]
+fn malformed_envelopes_name_the_field_or_the_place() {
+    let cases = [
+        (refused(b"{\"type\": \"order_paid\"}"), "missing field `data` at line 1 column 22"),
+        (refused(b"{\"data\": {}}"), "missing field `type` at line 1 column 12"),
+        (refused(b"{\"type\": nope}"), "expected ident at line 1 column 11"),
+        (refused_without(EventType::Paid, "", "timestamp"), "missing field `timestamp`"),
+    ];
+    for (error, expected) in cases {
+        assert_eq!(error.to_string(), format!("the message is not an event envelope: {expected}"));
+    }
+    let fields = [
+        (
+            "/timestamp",
+            json!("noon"),
+            "timestamp must be an RFC 3339 time, such as 2026-11-23T10:00:00Z at line 1",
+        ),
+        ("/correlation_id", json!(""), "correlation id must be 1–128 visible ASCII characters at line 1"),
+        ("/event_id", json!("event-1"), "UUID parsing failed"),
+        ("/schema_version", json!("1"), "invalid type: string \"1\", expected u32 at line 1"),
+        ("/schema_version", json!(-1), "invalid value: integer `-1`, expected u32 at line 1"),
+    ];
+    for (pointer, value, expected) in fields {
+        let error = refused_with(EventType::Paid, pointer, value);
+        assert_eq!(error.reason(), ParkReason::Malformed);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_type_is_named() {
+    for name in ["order_exploded", "", "ORDER_PAID", "order_updated"] {
+        let error = refused_with(EventType::Paid, "/type", json!(name));
+        assert_eq!(error, DecodeError::UnknownType(name.to_owned()));
+        assert_eq!(error.reason(), ParkReason::UnknownType);
+        assert_eq!(error.to_string(), format!("unknown event type {name:?}"));
+    }
+}
+
+#[test]
+fn an_unknown_schema_version_is_named_whatever_its_type_and_data() {
+    for version in [0, 2, u32::MAX] {
+        let mut json = message(EventType::Paid);
+        json["schema_version"] = json!(version);
+        json["type"] = json!("order_of_the_future");
+        json["data"]["amount"] = json!({"value": "29.99"});
+        let error = refused(json.to_string().as_bytes());
+        assert_eq!(error, DecodeError::UnknownSchema(version));
+        assert_eq!(error.reason(), ParkReason::UnknownSchema);
+        assert_eq!(
+            error.to_string(),
+            format!("unknown schema version {version}: this program reads up to 1")
+        );
+    }
+}
+
+#[test]
+fn invalid_data_names_the_path_and_the_rule() {
+    use EventType as E;
+    let text = "x".repeat(501);
+    let cases = [
+        (
+            E::Created,
+            "/data/items/0/quantity",
+            json!(0),
+            "data.items[0].quantity: quantity must be 1–1000000",
+        ),
+        (
+            E::Created,
+            "/data/items/1/quantity",
+            json!("2"),
+            "data.items[1].quantity: invalid type: string \"2\"",
+        ),
+        (E::Created, "/data/items/1/unit_price", json!(-1), "data.items[1].unit_price: amount must be 0–"),
+        (E::Created, "/data/items/0/sku", json!(""), "data.items[0].sku: sku must be 1–64 characters"),
+        (E::Created, "/data/items", json!([]), "data.items: items must have 1–200 lines"),
+        (
+            E::Created,
+            "/data/items",
+            json!("mug"),
+            "data.items: invalid type: string \"mug\", expected a sequence",
+        ),
+        (E::Created, "/data/total", json!(29.99), "data.total: invalid type: floating point `29.99`"),
+        (E::Created, "/data/currency", json!("eur"), "data.currency: currency must be an ISO 4217 code"),
+        (E::Created, "/data/customer_id", json!(7), "data.customer_id: invalid type: integer `7`"),
+        (
+            E::Created,
+            "/data/metadata",
+            json!({"": "x"}),
+            "data.metadata: metadata must have at most 20 entries",
+        ),
+        (E::Created, "/data/order_id", json!("a b"), "data.order_id: order id must be 1–64 characters"),
+        (
+            E::Amended,
+            "/data/items/0/unit_price",
+            json!("x"),
+            "data.items[0].unit_price: invalid type: string",
+        ),
+        (
+            E::Paid,
+            "/data/amount",
+            json!(1.5),
+            "data.amount: invalid type: floating point `1.5`, expected i64",
+        ),
+        (E::Shipped, "/data/carrier", json!(" "), "data.carrier: text must be 1–128 characters"),
+        (E::Cancelled, "/data/reason", json!(text), "data.reason: text must be 1–500 characters"),
+        (E::Returned, "/data/reason", json!(["x"]), "data.reason: invalid type: sequence, expected a string"),
+        (E::Refunded, "/data/refund_id", json!("a\u{0}"), "data.refund_id: text must be 1–128 characters"),
+    ];
+    for (event_type, pointer, value, expected) in cases {
+        let error = refused_with(event_type, pointer, value);
+        assert_eq!(error.reason(), ParkReason::Invalid);
+        assert!(error.to_string().starts_with(&format!("invalid {expected}")), "{error}");
+    }
+}
+
+#[test]
+fn missing_data_is_named() {
+    let cases = [
+        (refused_without(EventType::Created, "/data", "order_id"), "data: missing field `order_id`"),
+        (refused_without(EventType::Created, "/data", "customer_id"), "data: missing field `customer_id`"),
+        (refused_without(EventType::Created, "/data", "currency"), "data: missing field `currency`"),
+        (refused_without(EventType::Created, "/data", "items"), "data: missing field `items`"),
+        (refused_without(EventType::Created, "/data", "total"), "data: missing field `total`"),
+        (refused_without(EventType::Created, "/data/items/0", "sku"), "data.items[0]: missing field `sku`"),
+        (refused_without(EventType::Amended, "/data", "items"), "data: missing field `items`"),
+    ];
+    for (error, expected) in cases {
+        assert_eq!(error.reason(), ParkReason::Invalid);
+        assert!(error.to_string().starts_with(&format!("invalid {expected}")), "{error}");
+    }
+}
+
+#[test]
+fn data_that_is_no_object_is_invalid() {
+    for data in [json!(null), json!(1), json!("order-1"), json!([]), json!(["order-1", null])] {
+        let error = refused_with(EventType::Paid, "/data", data.clone());
+        assert_eq!(error.reason(), ParkReason::Invalid, "{data}");
+        assert!(error.to_string().starts_with("invalid data: "), "{data}: {error}");
+    }
+}
+
+#[test]
+fn an_amendment_must_price_every_line() {
+    let line = json!([{"sku": "mug", "quantity": 1, "unit_price": 1}, {"sku": "yacht", "quantity": 1}]);
+    let error = refused_with(EventType::Amended, "/data/items", line);
+    assert!(
+        error.to_string().starts_with("invalid data.items: items must have a unit price on every line"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_log_entry_needs_its_version_and_time_of_recording() {
+    let entry: Value = serde_json::from_slice(&recorded(1, event(EventType::Created)).encode()).unwrap();
+    for field in ["version", "recorded_at"] {
+        let mut entry = entry.clone();
+        entry.as_object_mut().unwrap().remove(field).unwrap();
+        let error = RecordedEvent::decode(entry.to_string().as_bytes(), eur()).unwrap_err();
+        assert_eq!(error.reason(), ParkReason::Malformed);
+        assert!(error.to_string().contains(&format!("missing field `{field}`")), "{error}");
+    }
+}
+
+#[test]
+fn broken_messages_are_identified_as_far_as_they_can_be() {
+    let id = "67b14061-d374-596c-8bae-eab8d8c762d6";
+    let both =
+        format!(r#"{{"event_id": "{id}", "type": 9, "data": {{"order_id": "order-1", "total": "x"}}}}"#);
+    let cases = [
+        (both.as_str(), Some("order-1"), Some(id)),
+        (r#"{"data": {"order_id": "order-1"}}"#, Some("order-1"), None),
+        (r#"{"event_id": "x", "data": {"order_id": "order-1"}}"#, Some("order-1"), None),
+        (r#"{"event_id": 7, "data": {"order_id": 7}}"#, None, None),
+        (r#"{"data": {"order_id": "not an id"}}"#, None, None),
+        (r#"{"data": "order-1"}"#, None, None),
+        (r#"{"order_id": "order-1"}"#, None, None),
+        ("[]", None, None),
+        (r#"{"data": {"order_id": "order-1"}"#, None, None),
+        ("", None, None),
+    ];
+    for (message, order_id, event_id) in cases {
+        let (order, event) = identify(message.as_bytes());
+        assert_eq!(order.as_ref().map(|id| id.as_str()), order_id, "{message}");
+        assert_eq!(event.map(|id| id.to_string()).as_deref(), event_id, "{message}");
+    }
+    assert_eq!(identify(b"\xff"), (None, None));
+}

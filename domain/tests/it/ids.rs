@@ -1,0 +1,75 @@
+//! Derived ids: the same on every backend and forever. The literals here must never change; they were computed
+//! with another UUIDv5 implementation.
+
+use domain::ids::{derive_event_id, ids_for_key};
+use domain::{CorrelationId, EventId, EventType, OrderId};
+use uuid::Uuid;
+
+use crate::given::time;
+
+fn derived(order_id: &str, event_type: EventType, timestamp: &str) -> EventId {
+    derive_event_id(&OrderId::parse(order_id).unwrap(), event_type, time(timestamp))
+}
+
+#[test]
+fn derived_event_ids_are_pinned() {
+    let cases = [
+        ("2026-11-23T10:00:00.123456", EventType::Created, "67b14061-d374-596c-8bae-eab8d8c762d6"),
+        ("2026-11-23T10:00:00.123456", EventType::Paid, "9adaa5f9-de05-5e87-8017-4d83128131bc"),
+        ("2026-11-23T10:00:00", EventType::Created, "b4fde03f-2f9d-5d5d-ac1a-9ee8dfc92b20"),
+    ];
+    for (timestamp, event_type, pinned) in cases {
+        assert_eq!(derived("order-1001", event_type, timestamp).to_string(), pinned);
+    }
+}
+
+#[test]
+fn a_derived_event_id_depends_on_order_type_and_instant_only() {
+    let id = derived("order-1", EventType::Paid, "2026-11-23T10:00:00");
+    assert_eq!(id, derived("order-1", EventType::Paid, "2026-11-23T11:00:00.000+01:00"), "the same instant");
+    assert_ne!(id, derived("order-2", EventType::Paid, "2026-11-23T10:00:00"));
+    assert_ne!(id, derived("order-1", EventType::Shipped, "2026-11-23T10:00:00"));
+    assert_ne!(id, derived("order-1", EventType::Paid, "2026-11-23T10:00:00.000001"));
+}
+
+#[test]
+fn ids_for_a_key_are_pinned() {
+    let cases = [
+        ("client-a", "key-1", "578f1850-2870-5e9b-be49-c9528d86f6f9", "9a8e14aa-c812-5c11-99a8-7d80762465c5"),
+        ("", "k", "a166cc40-aa9a-54ca-9d5e-81d00d42054d", "f6a83a53-f688-5dcc-89ac-c99382813cf0"),
+        ("ünï", "k é", "7fd35bac-41b9-5083-accc-08119d55a929", "aaf7414b-a3b0-5762-a346-5e96a06eb94a"),
+    ];
+    for (principal, key, order_id, event_id) in cases {
+        let ids = ids_for_key(principal, key);
+        assert_eq!(
+            (ids.0.as_str(), ids.1.to_string().as_str()),
+            (order_id, event_id),
+            "{principal:?} {key:?}"
+        );
+    }
+}
+
+#[test]
+fn ids_for_keys_do_not_run_into_each_other() {
+    let parts =
+        [("ab", "c"), ("a", "bc"), ("abc", ""), ("", "abc"), ("a1:b", "c"), ("a", "1:bc"), ("1:a", "bc")];
+    let mut ids: Vec<Uuid> = parts
+        .iter()
+        .flat_map(|(principal, key)| {
+            let (order_id, event_id) = ids_for_key(principal, key);
+            [order_id.as_str().parse().unwrap(), event_id.as_uuid()]
+        })
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 2 * parts.len());
+}
+
+#[test]
+fn a_uuid_becomes_an_id_in_its_hyphenated_lower_case_form() {
+    let uuid = Uuid::from_u128(0x019A_B0C2_7D1E_7CC3_98C4_DC0C_0C07_398F);
+    let text = "019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
+    assert_eq!(OrderId::from(uuid).as_str(), text);
+    assert_eq!(CorrelationId::from(uuid).as_str(), text);
+    assert_eq!(EventId::from(uuid).to_string(), text);
+}

@@ -1,0 +1,18 @@
+//! Tests of the order model, by what they are about: every rule is tested through the crate's public functions.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot build its input has failed")]
+
+mod article;
+mod article_refusals;
+mod decode;
+mod envelope;
+mod fold;
+mod given;
+mod golden;
+mod ids;
+mod lifecycle;
+mod money;
+mod outcome;
+mod properties;
+mod values;
+mod versions;

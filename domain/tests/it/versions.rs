@@ -1,0 +1,67 @@
+//! The version that an event expects of its order: equal, passed, or still to come.
+
+use domain::{Envelope, EventType, RejectReason, Verdict, judge};
+
+use crate::given::{envelope, event, event_type, order_after_types};
+
+fn expecting(version: u64, event_type: EventType) -> Envelope {
+    Envelope { expected_version: Some(version), ..envelope(event(event_type)) }
+}
+
+/// The verdict in a word, with the reason's code.
+fn verdict(history: &str, expected_version: u64, short: &str) -> String {
+    let order = order_after_types(history);
+    match judge(order.as_ref(), &expecting(expected_version, event_type(short))) {
+        Verdict::Legal => "legal".to_owned(),
+        Verdict::Early(refusal) => format!("early {}", refusal.reason.as_str()),
+        Verdict::Never(refusal) => format!("never {}", refusal.reason.as_str()),
+    }
+}
+
+#[test]
+fn an_expected_version_is_checked_before_the_state() {
+    let cases = [
+        // history, expected version, event, verdict
+        ("", 0, "created", "legal"),
+        ("", 1, "created", "early version_mismatch"),
+        ("", 0, "paid", "early illegal_transition"),
+        ("", 2, "paid", "early version_mismatch"),
+        ("created", 1, "confirmed", "legal"),
+        ("created", 0, "confirmed", "never version_mismatch"),
+        ("created", 2, "confirmed", "early version_mismatch"),
+        ("created", 1, "paid", "early illegal_transition"),
+        ("created", 1, "created", "never illegal_transition"),
+        ("created", 2, "paid", "early version_mismatch"),
+        ("created amended", 1, "confirmed", "never version_mismatch"),
+        ("created amended", 2, "confirmed", "legal"),
+        ("created cancelled", 2, "refunded", "never illegal_transition"),
+        ("created confirmed paid", 3, "cancelled", "legal"),
+        ("created confirmed paid", u64::MAX, "shipped", "early version_mismatch"),
+    ];
+    for (history, expected_version, short, expected) in cases {
+        let said = verdict(history, expected_version, short);
+        assert_eq!(said, expected, "{short} expecting version {expected_version} after [{history}]");
+    }
+}
+
+#[test]
+fn without_an_expected_version_any_version_will_do() {
+    for history in ["created", "created amended", "created amended amended"] {
+        let order = order_after_types(history);
+        assert_eq!(
+            judge(order.as_ref(), &envelope(event(EventType::Confirmed))),
+            Verdict::Legal,
+            "{history}"
+        );
+    }
+}
+
+#[test]
+fn a_mismatch_names_both_versions() {
+    let order = order_after_types("created amended");
+    let Verdict::Never(refusal) = judge(order.as_ref(), &expecting(1, EventType::Confirmed)) else {
+        panic!("a version that has passed can never come true")
+    };
+    assert_eq!(refusal.reason, RejectReason::VersionMismatch);
+    assert_eq!(refusal.detail, "the event expects version 1 of the order, which is at version 2");
+}

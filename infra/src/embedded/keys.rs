@@ -1,0 +1,158 @@
+//! What is stored where. Values are JSON (with a raw body behind it, for messages), so that an operator can read
+//! them; integers in keys are big-endian, so that they sort.
+//!
+//! | keyspace | key | value |
+//! |---|---|---|
+//! | `log` | order id, 0, version | the recorded event |
+//! | `orders` | order id | the order as of its latest event |
+//! | `customers` | customer id, 0, creation time, order id | nothing |
+//! | `receipts` | order id, 0, event id | the event's type and outcome |
+//! | `queue` | sequence number | a message: header, newline, body |
+//! | `receives` | sequence number | how often the message was received |
+//! | `dead_letters` | order id (or nothing), 0, sequence number | header, newline, body |
+//! | `meta` | `next_seq` | the sequence number that the next message gets |
+//!
+//! Ids never contain a zero byte, so a prefix up to it names exactly one order or customer.
+
+use anyhow::Context;
+use domain::{CustomerId, EventId, EventType, OrderId, Outcome, ParkReason, Timestamp};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub(super) const NEXT_SEQ: &[u8] = b"next_seq";
+
+#[derive(Clone)]
+pub(super) struct Keyspaces {
+    pub(super) db: Database,
+    pub(super) log: Keyspace,
+    pub(super) orders: Keyspace,
+    pub(super) customers: Keyspace,
+    pub(super) receipts: Keyspace,
+    pub(super) queue: Keyspace,
+    pub(super) receives: Keyspace,
+    pub(super) dead_letters: Keyspace,
+    pub(super) meta: Keyspace,
+}
+
+impl Keyspaces {
+    pub(super) fn open(db: Database) -> fjall::Result<Self> {
+        let open = |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(16 << 20));
+        Ok(Self {
+            log: open("log")?,
+            orders: open("orders")?,
+            customers: open("customers")?,
+            receipts: open("receipts")?,
+            queue: open("queue")?,
+            receives: open("receives")?,
+            dead_letters: open("dead_letters")?,
+            meta: open("meta")?,
+            db,
+        })
+    }
+}
+
+/// `id`, a zero byte, `rest`.
+fn scoped(id: &str, rest: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(id.len() + 1 + rest.iter().map(|part| part.len()).sum::<usize>());
+    key.extend_from_slice(id.as_bytes());
+    key.push(0);
+    rest.iter().for_each(|part| key.extend_from_slice(part));
+    key
+}
+
+pub(super) fn log_key(order_id: &OrderId, version: u64) -> Vec<u8> {
+    scoped(order_id.as_str(), &[&version.to_be_bytes()])
+}
+
+pub(super) fn receipt_key(order_id: &OrderId, event_id: EventId) -> Vec<u8> {
+    scoped(order_id.as_str(), &[event_id.as_uuid().as_bytes()])
+}
+
+pub(super) fn customer_prefix(customer_id: &CustomerId) -> Vec<u8> {
+    scoped(customer_id.as_str(), &[])
+}
+
+pub(super) fn customer_key(customer_id: &CustomerId, created_at_micros: i64, order_id: &OrderId) -> Vec<u8> {
+    // With the sign bit flipped, times before 1970 sort before those after.
+    let time = (created_at_micros as u64 ^ (1 << 63)).to_be_bytes();
+    scoped(customer_id.as_str(), &[&time, order_id.as_str().as_bytes()])
+}
+
+/// The order id at the end of a customer key.
+pub(super) fn customer_key_order(key: &[u8]) -> anyhow::Result<OrderId> {
+    let zero = key.iter().position(|byte| *byte == 0).context("a customer key without a separator")?;
+    let order_id = key.get(zero + 9..).context("a customer key that is too short")?;
+    Ok(OrderId::parse(std::str::from_utf8(order_id)?)?)
+}
+
+pub(super) fn dead_letter_prefix(order_id: Option<&OrderId>) -> Vec<u8> {
+    scoped(order_id.map_or("", |id| id.as_str()), &[])
+}
+
+pub(super) fn dead_letter_key(order_id: Option<&OrderId>, seq: u64) -> Vec<u8> {
+    scoped(order_id.map_or("", |id| id.as_str()), &[&seq.to_be_bytes()])
+}
+
+pub(super) fn seq_of(bytes: &[u8]) -> anyhow::Result<u64> {
+    Ok(u64::from_be_bytes(bytes.try_into().context("a sequence number that is not 8 bytes long")?))
+}
+
+pub(super) fn count_of(bytes: &[u8]) -> anyhow::Result<u32> {
+    Ok(u32::from_be_bytes(bytes.try_into().context("a receive count that is not 4 bytes long")?))
+}
+
+/// A header in JSON with a raw body behind it.
+pub(super) struct WithBody<H> {
+    pub(super) header: H,
+    pub(super) body: Vec<u8>,
+}
+
+/// A message on the queue.
+pub(super) type StoredMessage = WithBody<MessageHeader>;
+
+impl<H: Serialize + DeserializeOwned> WithBody<H> {
+    pub(super) fn encode(header: &H, body: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let mut row = serde_json::to_vec(header)?;
+        row.push(b'\n');
+        row.extend_from_slice(body);
+        Ok(row)
+    }
+
+    pub(super) fn decode(row: &[u8]) -> anyhow::Result<Self> {
+        let newline =
+            row.iter().position(|byte| *byte == b'\n').context("a stored message without a header")?;
+        let header = serde_json::from_slice(&row[..newline]).context("the header of a stored message")?;
+        Ok(Self { header, body: row[newline + 1..].to_vec() })
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct MessageHeader {
+    pub(super) group: String,
+    pub(super) dedup: Uuid,
+    pub(super) enqueued_at: Timestamp,
+    /// Microseconds since 1970.
+    pub(super) visible_at: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct DeadLetterHeader {
+    pub(super) id: String,
+    pub(super) group: String,
+    pub(super) reason: ParkReason,
+    pub(super) detail: String,
+    pub(super) receive_count: u32,
+    pub(super) enqueued_at: Timestamp,
+    pub(super) parked_at: Timestamp,
+}
+
+/// An event's type and outcome.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct StoredReceipt {
+    #[serde(rename = "type")]
+    pub(super) event_type: EventType,
+    #[serde(flatten)]
+    pub(super) outcome: Outcome,
+}

@@ -1,0 +1,184 @@
+//! The log of orders, and what follows from it: projection, customer index and receipts, in one atomic batch.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use consumer::ports::{Append, AppendError, Appended, Loaded, OrderLog, Wanted};
+use domain::{Order, OrderId, Outcome, Receipt, RecordedEvent};
+
+use super::Embedded;
+use super::inbox::{receipt_row, stored_receipt};
+use super::keys;
+use super::writer::{Durability, Stage};
+
+impl Embedded {
+    /// The order as of its latest event. The projection is never ahead of the log; where it lags (an append that a
+    /// crash cut off from its projection), the events behind it are folded in here.
+    pub(super) fn current_order(&self, order_id: &OrderId) -> anyhow::Result<Option<Order>> {
+        let projected = self.0.keys.orders.get(order_id.as_str())?;
+        let mut order: Option<Order> = projected
+            .map(|row| {
+                serde_json::from_slice(&row).with_context(|| format!("the projection of order {order_id}"))
+            })
+            .transpose()?;
+        loop {
+            let next = order.as_ref().map_or(1, |order| order.version + 1);
+            let Some(event) = self.recorded(order_id, next)? else { return Ok(order) };
+            order =
+                Some(Order::apply(order, &event).with_context(|| format!("the log of order {order_id}"))?);
+        }
+    }
+
+    /// How many of the order's events are in the dead letters.
+    pub(super) fn parked(&self, order_id: &OrderId) -> anyhow::Result<u64> {
+        if self.dead_letter_count() == 0 {
+            return Ok(0);
+        }
+        let mut parked = 0;
+        for row in self.0.keys.dead_letters.prefix(keys::dead_letter_prefix(Some(order_id))) {
+            row.key()?;
+            parked += 1;
+        }
+        Ok(parked)
+    }
+
+    fn recorded(&self, order_id: &OrderId, version: u64) -> anyhow::Result<Option<RecordedEvent>> {
+        let entry = self.0.keys.log.get(keys::log_key(order_id, version))?;
+        entry.map(|entry| self.decode_entry(&entry)).transpose()
+    }
+
+    pub(super) fn decode_entry(&self, entry: &[u8]) -> anyhow::Result<RecordedEvent> {
+        RecordedEvent::decode(entry, self.0.options.default_currency).context("an entry of the log")
+    }
+
+    fn load_one(&self, wanted: &Wanted) -> anyhow::Result<Loaded> {
+        // Outcomes first: what is recorded after this look is in the order too.
+        let mut outcomes = Vec::new();
+        for event_id in &wanted.event_ids {
+            if let Some(receipt) = stored_receipt(&self.0.keys.receipts, &wanted.order_id, *event_id)? {
+                outcomes.push((*event_id, receipt.outcome));
+            }
+        }
+        let order = self.current_order(&wanted.order_id)?;
+        Ok(Loaded { order, parked: self.parked(&wanted.order_id)?, outcomes })
+    }
+
+    /// Runs on the writing thread, where the log does not change between the look and the commit.
+    fn stage_append(&self, stage: &mut Stage, append: &Append) -> Result<Appended, AppendError> {
+        let unavailable = AppendError::Unavailable;
+        let order_id = &append.order.order_id;
+        let mut missing = Vec::new();
+        for event in &append.events {
+            let conflict = || AppendError::Conflict { order_id: order_id.clone(), version: event.version };
+            if stage.has_staged(&keys::log_key(order_id, event.version)) {
+                return Err(conflict());
+            }
+            match self.recorded(order_id, event.version).map_err(unavailable)? {
+                Some(there) if there.envelope.event_id != event.envelope.event_id => return Err(conflict()),
+                Some(_) => {}
+                None => missing.push(event),
+            }
+        }
+        let already = missing.is_empty();
+        if !already || self.projection_lags(&append.order).map_err(unavailable)? {
+            self.stage_rows(stage, append, &missing).map_err(unavailable)?;
+        }
+        Ok(if already { Appended::Already } else { Appended::New })
+    }
+
+    fn projection_lags(&self, order: &Order) -> anyhow::Result<bool> {
+        let Some(row) = self.0.keys.orders.get(order.order_id.as_str())? else { return Ok(true) };
+        let projected: Order = serde_json::from_slice(&row).context("a projection")?;
+        Ok(projected.version < order.version)
+    }
+
+    /// Readers may look while this commit is applied, row by row: a receipt comes after what it promises.
+    fn stage_rows(
+        &self,
+        stage: &mut Stage,
+        append: &Append,
+        missing: &[&RecordedEvent],
+    ) -> anyhow::Result<()> {
+        let (keys, order) = (&self.0.keys, &append.order);
+        let projection = serde_json::to_vec(order)?;
+        let receipt = |event: &RecordedEvent| {
+            receipt_row(&Receipt {
+                order_id: order.order_id.clone(),
+                event_id: event.envelope.event_id,
+                event_type: event.envelope.event.event_type(),
+                outcome: Some(Outcome::Recorded { version: event.version }),
+            })
+        };
+        let receipts: Vec<_> = append.events.iter().map(receipt).collect::<Result<_, _>>()?;
+        for event in missing {
+            let key = keys::log_key(&order.order_id, event.version);
+            stage.claim(key.clone());
+            stage.put(&keys.log, key, event.encode());
+        }
+        stage.put(&keys.orders, order.order_id.as_str().into(), projection);
+        if append.events.iter().any(|event| event.version == 1) {
+            let key = keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id);
+            stage.put(&keys.customers, key, Vec::new());
+        }
+        receipts.into_iter().for_each(|(key, row)| stage.put(&keys.receipts, key, row));
+        Ok(())
+    }
+
+    /// Puts an event into the log and nowhere else, as a crash between append and projection would leave it on a
+    /// backend that writes the two separately. For the conformance suite.
+    #[doc(hidden)]
+    pub async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
+        let log = self.0.keys.log.clone();
+        let job = move |stage: &mut Stage| {
+            let key = keys::log_key(&event.envelope.order_id, event.version);
+            stage.put(&log, key, event.encode());
+            Ok(())
+        };
+        self.0.writer.write(Durability::Written, job).await
+    }
+}
+
+#[async_trait]
+impl OrderLog for Embedded {
+    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
+        let (engine, orders) = (self.clone(), wanted.to_vec());
+        let read = move || orders.iter().map(|wanted| engine.load_one(wanted)).collect();
+        match tokio::task::spawn_blocking(read).await {
+            Ok(loaded) => loaded,
+            Err(error) => wanted.iter().map(|_| Err(anyhow::anyhow!("{error}"))).collect(),
+        }
+    }
+
+    async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
+        let engine = Arc::downgrade(&self.0);
+        let owned = appends.to_vec();
+        let job = move |stage: &mut Stage| {
+            let engine = Self(engine.upgrade().context("the engine is closing")?);
+            Ok(owned.iter().map(|append| engine.stage_append(stage, append)).collect::<Vec<_>>())
+        };
+        match self.0.writer.write(Durability::Written, job).await {
+            Ok(results) => results,
+            Err(error) => {
+                let failed = |_| Err(AppendError::Unavailable(anyhow::anyhow!("{error:#}")));
+                appends.iter().map(failed).collect()
+            }
+        }
+    }
+
+    async fn settle(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>> {
+        let rows: Vec<_> = receipts.iter().map(receipt_row).collect();
+        let stored: Vec<_> = rows.iter().flatten().cloned().collect();
+        let keyspace = self.0.keys.receipts.clone();
+        let job = move |stage: &mut Stage| {
+            stored.into_iter().for_each(|(key, row)| stage.put(&keyspace, key, row));
+            Ok(())
+        };
+        let written = self.0.writer.write(Durability::Written, job).await;
+        let result = |row: anyhow::Result<_>| match &written {
+            Ok(()) => row.map(|_| ()),
+            Err(error) => Err(anyhow::anyhow!("{error:#}")),
+        };
+        rows.into_iter().map(result).collect()
+    }
+}

@@ -1,0 +1,209 @@
+//! Work on a data folder that no service uses meanwhile: exporting its events, and rebuilding from them everything
+//! that follows from them.
+
+use std::io::Write;
+
+use anyhow::Context;
+use domain::{Order, OrderId, Outcome, Receipt, RecordedEvent};
+use fjall::Keyspace;
+
+use super::Embedded;
+use super::inbox::{receipt_row, stored_receipt};
+use super::keys;
+use super::writer::{Durability, Stage};
+
+/// What a rebuild found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Orders in the log.
+    pub orders: u64,
+    /// Events in the log.
+    pub events: u64,
+    /// Projections, index entries and receipts that did not follow from the log.
+    pub differences: Findings,
+    /// Logs that cannot be folded. They are left as they are.
+    pub broken: Findings,
+}
+
+/// How many things were found, and the first of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// How many.
+    pub count: u64,
+    /// The first [`Findings::EXAMPLES`], a sentence each.
+    pub examples: Vec<String>,
+}
+
+impl Findings {
+    /// The most examples that are kept.
+    pub const EXAMPLES: usize = 20;
+
+    fn add(&mut self, what: String) {
+        self.count += 1;
+        if self.examples.len() < Self::EXAMPLES {
+            self.examples.push(what);
+        }
+    }
+}
+
+/// A write that puts something right; no value: a removal.
+type Repair = (Keyspace, Vec<u8>, Option<Vec<u8>>);
+
+/// Repairs in one commit.
+const CHUNK: usize = 1000;
+
+impl Embedded {
+    /// About how many events the log holds, for progress.
+    pub fn approximate_events(&self) -> u64 {
+        self.0.keys.log.approximate_len() as u64
+    }
+
+    /// Writes every recorded event as a line of JSON, order by order, each in order. Tells how many.
+    pub fn export(&self, out: &mut dyn Write) -> anyhow::Result<u64> {
+        let mut events = 0;
+        for row in self.0.keys.log.iter() {
+            let event = self.decode_entry(&row.value()?)?;
+            out.write_all(&event.encode())?;
+            out.write_all(b"\n")?;
+            events += 1;
+        }
+        out.flush()?;
+        Ok(events)
+    }
+
+    /// Folds every log again and compares what is projected with it; unless `check_only`, puts right what differs.
+    /// `progress` is told the number of events read so far.
+    pub async fn rebuild(
+        &self,
+        check_only: bool,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> anyhow::Result<Rebuilt> {
+        let mut rebuild = Rebuild { engine: self, report: Rebuilt::default(), repairs: Vec::new() };
+        let mut log: Vec<RecordedEvent> = Vec::new();
+        for row in self.0.keys.log.iter() {
+            let event = self.decode_entry(&row.value()?)?;
+            if log.first().is_some_and(|first| first.envelope.order_id != event.envelope.order_id) {
+                rebuild.order(&log)?;
+                log.clear();
+                if rebuild.repairs.len() >= CHUNK {
+                    rebuild.flush(check_only).await?;
+                }
+            }
+            log.push(event);
+            rebuild.report.events += 1;
+            progress(rebuild.report.events);
+        }
+        if !log.is_empty() {
+            rebuild.order(&log)?;
+        }
+        rebuild.orphans()?;
+        rebuild.flush(check_only).await?;
+        Ok(rebuild.report)
+    }
+}
+
+struct Rebuild<'a> {
+    engine: &'a Embedded,
+    report: Rebuilt,
+    repairs: Vec<Repair>,
+}
+
+impl Rebuild<'_> {
+    fn order(&mut self, log: &[RecordedEvent]) -> anyhow::Result<()> {
+        self.report.orders += 1;
+        let keys = &self.engine.0.keys;
+        let order_id = &log[0].envelope.order_id;
+        let order = match Order::fold(log) {
+            Ok(Some(order)) => order,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                self.report.broken.add(format!("order {order_id}: {error}"));
+                return Ok(());
+            }
+        };
+        let projected = keys.orders.get(order_id.as_str())?;
+        let projected = projected.and_then(|row| serde_json::from_slice::<Order>(&row).ok());
+        if projected.as_ref() != Some(&order) {
+            let found = projected
+                .map_or("missing or unreadable".to_owned(), |old| format!("at version {}", old.version));
+            let what = format!(
+                "order {order_id}: the projection is {found}; the log folds to version {}",
+                order.version
+            );
+            self.differs(what, &keys.orders, order_id.as_str().into(), Some(serde_json::to_vec(&order)?));
+        }
+        let entry = keys::customer_key(&order.customer_id, order.created_at.micros(), order_id);
+        if !keys.customers.contains_key(&entry)? {
+            let what = format!("order {order_id}: missing in the list of customer {}", order.customer_id);
+            self.differs(what, &keys.customers, entry, Some(Vec::new()));
+        }
+        log.iter().try_for_each(|event| self.receipt(event))
+    }
+
+    fn receipt(&mut self, event: &RecordedEvent) -> anyhow::Result<()> {
+        let receipts = &self.engine.0.keys.receipts;
+        let (order_id, event_id) = (&event.envelope.order_id, event.envelope.event_id);
+        let outcome = Outcome::Recorded { version: event.version };
+        let stored = stored_receipt(receipts, order_id, event_id).ok().flatten();
+        if stored.is_none_or(|stored| stored.outcome != outcome) {
+            let event_type = event.envelope.event.event_type();
+            let receipt =
+                Receipt { order_id: order_id.clone(), event_id, event_type, outcome: Some(outcome) };
+            let (key, row) = receipt_row(&receipt)?;
+            let what =
+                format!("order {order_id}: the receipt of event {event_id} does not say it is recorded");
+            self.differs(what, receipts, key, Some(row));
+        }
+        Ok(())
+    }
+
+    /// What is projected of orders that are not in the log.
+    fn orphans(&mut self) -> anyhow::Result<()> {
+        let keys = &self.engine.0.keys;
+        for row in keys.orders.iter() {
+            let key = row.key()?;
+            let order_id = OrderId::parse(std::str::from_utf8(&key)?).context("the key of a projection")?;
+            if !keys.log.contains_key(keys::log_key(&order_id, 1))? {
+                let what = format!("order {order_id}: there is a projection, but no log");
+                self.differs(what, &keys.orders, key.to_vec(), None);
+            }
+        }
+        for row in keys.customers.iter() {
+            let key = row.key()?;
+            let order_id = keys::customer_key_order(&key)?;
+            let first = keys.log.get(keys::log_key(&order_id, 1))?;
+            let first = first.map(|entry| self.engine.decode_entry(&entry)).transpose()?;
+            let order = first.map(|event| Order::fold([&event])).transpose()?.flatten();
+            let entry = order.map(|order| {
+                keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id)
+            });
+            if entry.as_deref() != Some(&*key) {
+                let what = format!("order {order_id}: listed for a customer it does not belong to");
+                self.differs(what, &keys.customers, key.to_vec(), None);
+            }
+        }
+        Ok(())
+    }
+
+    fn differs(&mut self, what: String, keyspace: &Keyspace, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.report.differences.add(what);
+        self.repairs.push((keyspace.clone(), key, value));
+    }
+
+    async fn flush(&mut self, check_only: bool) -> anyhow::Result<()> {
+        let repairs = std::mem::take(&mut self.repairs);
+        if check_only || repairs.is_empty() {
+            return Ok(());
+        }
+        let job = move |stage: &mut Stage| {
+            for (keyspace, key, value) in repairs {
+                match value {
+                    Some(value) => stage.put(&keyspace, key, value),
+                    None => stage.remove(&keyspace, key),
+                }
+            }
+            Ok(())
+        };
+        self.engine.0.writer.write(Durability::Synced, job).await
+    }
+}

@@ -1,0 +1,174 @@
+//! Queue and store in one data folder: durable, crash-safe, one process.
+//!
+//! The path of one event: [`publisher`] hands it to the [`writer`], the one thread that writes, which commits what
+//! many requests want in one batch with one fsync; only then is it visible in the [`queue`], the in-memory order of
+//! what is stored. [`inbox`] takes it from there, and [`log`] appends it. [`reader`] answers queries.
+//!
+//! What a crash leaves behind:
+//!
+//! - Enqueuing is fsynced before it is acknowledged. Appends, receive counts and acks are not: they go to the same
+//!   journal, in order, so a power cut can only cut off a suffix of it. An ack never survives without the append
+//!   before it, and an event whose append was cut off is still on the queue and is recorded again, the same way.
+//! - `kill -9` loses nothing at all that was written, for the operating system holds it.
+//! - A write that fails (disk full, broken disk) stops the engine for good ([`Embedded::failed`]): nothing that
+//!   follows could be trusted. The process ends; the next start recovers from the journal.
+//!
+//! [`folder`] guards the folder itself, and [`maintenance`] exports and rebuilds.
+
+mod folder;
+mod inbox;
+mod journal_check;
+mod keys;
+mod log;
+pub mod maintenance;
+mod publisher;
+mod queue;
+mod reader;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use domain::Currency;
+use tokio::sync::{Notify, watch};
+
+pub use folder::OpenError;
+pub use inbox::DeadLetter;
+pub use publisher::{NewMessage, SendError};
+
+use folder::DataFolder;
+use keys::{Keyspaces, StoredMessage};
+use queue::QueueIndex;
+use writer::Writer;
+
+use crate::now;
+
+/// How an embedded engine behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The currency of article orders, which state none.
+    pub default_currency: Currency,
+    /// How long a received message stays in flight before it becomes visible again.
+    pub visibility_timeout: Duration,
+    /// How often a message is received before it goes to the dead letters.
+    pub max_receives: u32,
+    /// How long a new message waits before it becomes visible.
+    pub delay: Duration,
+    /// Free bytes on the data folder's disk below which no new event is accepted. What is accepted already is still
+    /// processed: that is what the reserve is for.
+    pub min_free_bytes: u64,
+    /// Messages on the queue at which no new event is accepted: it bounds the memory that the queue's index takes.
+    pub max_queue_depth: usize,
+}
+
+impl Options {
+    /// The defaults, with the currency for article orders.
+    pub fn new(default_currency: Currency) -> Self {
+        Self {
+            default_currency,
+            visibility_timeout: Duration::from_secs(30),
+            max_receives: 5,
+            delay: Duration::ZERO,
+            min_free_bytes: 256 << 20,
+            max_queue_depth: 2_000_000,
+        }
+    }
+}
+
+/// The engine. Cheap to clone; the folder is released when the last clone is dropped.
+#[derive(Clone)]
+pub struct Embedded(Arc<Inner>);
+
+struct Inner {
+    // Dropped first: it finishes what was handed to it, and joins its thread.
+    writer: Writer,
+    keys: Keyspaces,
+    queue: Arc<SharedQueue>,
+    dead_letter_count: Arc<AtomicU64>,
+    options: Options,
+    path: PathBuf,
+    // Dropped last: it holds the folder's lock.
+    _folder: DataFolder,
+}
+
+/// The queue's in-memory order, and the bell that wakes waiting receivers.
+struct SharedQueue {
+    index: Mutex<QueueIndex>,
+    bell: Notify,
+}
+
+impl SharedQueue {
+    fn lock(&self) -> MutexGuard<'_, QueueIndex> {
+        // A panic while the lock is held is a bug; going on with a torn index would make it lose messages.
+        self.index.lock().expect("the queue index is intact")
+    }
+}
+
+impl Embedded {
+    /// Opens the data folder at `path`, creating it if it does not exist or is empty.
+    ///
+    /// This reads the whole queue and blocks meanwhile: seconds for a million waiting messages.
+    pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        let folder = DataFolder::claim(path)?;
+        let keys = folder.open_store()?;
+        let damaged = |error: anyhow::Error| OpenError::damaged(path, format!("{error:#}"));
+        let mut index = QueueIndex::new(options.visibility_timeout, options.max_receives);
+        restore(&keys, &mut index).map_err(damaged)?;
+        let dead = keys.dead_letters.len().map_err(|error| damaged(error.into()))? as u64;
+
+        let queue = Arc::new(SharedQueue { index: Mutex::new(index), bell: Notify::new() });
+        let writer = Writer::start(keys.db.clone()).map_err(|source| OpenError::io(path, source))?;
+        Ok(Self(Arc::new(Inner {
+            writer,
+            keys,
+            queue,
+            dead_letter_count: Arc::new(AtomicU64::new(dead)),
+            options,
+            path: path.to_owned(),
+            _folder: folder,
+        })))
+    }
+
+    /// Whether the data folder was empty before.
+    pub fn is_new(&self) -> bool {
+        self.0._folder.is_new()
+    }
+
+    /// Messages on the queue: visible, delayed and in flight.
+    pub fn queue_depth(&self) -> usize {
+        self.0.queue.lock().depth()
+    }
+
+    /// Messages in the dead letters.
+    pub fn dead_letter_count(&self) -> u64 {
+        self.0.dead_letter_count.load(Ordering::Relaxed)
+    }
+
+    /// Becomes `Some` with the reason once a write has failed; nothing can be written any more then.
+    pub fn failed(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.0.writer.failed()
+    }
+}
+
+/// Reads the stored queue into `index`. A message that was in flight is visible again: whoever held it is gone.
+fn restore(keys: &Keyspaces, index: &mut QueueIndex) -> anyhow::Result<()> {
+    let (now, now_micros) = (Instant::now(), now().micros());
+    for row in keys.queue.iter() {
+        let (key, value) = row.into_inner()?;
+        let seq = keys::seq_of(&key)?;
+        let message = StoredMessage::decode(&value)?;
+        let receives = match keys.receives.get(&key)? {
+            Some(count) => keys::count_of(&count)?,
+            None => 0,
+        };
+        let delay = u64::try_from(message.header.visible_at - now_micros).unwrap_or(0);
+        let visible_at = now + Duration::from_micros(delay);
+        index.restore(seq, &message.header.group, message.header.dedup, visible_at, receives);
+    }
+    if let Some(next) = keys.meta.get(keys::NEXT_SEQ)? {
+        index.advance_to(keys::seq_of(&next)?);
+    }
+    Ok(())
+}

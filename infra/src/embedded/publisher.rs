@@ -1,0 +1,159 @@
+//! Puts messages on the queue, durably.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use api::ports::{EventPublisher, PublishError};
+use async_trait::async_trait;
+use domain::{Envelope, EventId, OrderId};
+use uuid::Uuid;
+
+use super::Embedded;
+use super::keys::{self, MessageHeader, StoredMessage};
+use super::queue::Group;
+use super::writer::{Durability, Stage};
+use crate::now;
+
+/// A message as its producer sends it, to any queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    /// Messages of a group are received in order.
+    pub group: String,
+    /// While a message with this id waits in its group, another one is accepted and dropped.
+    pub deduplication_id: String,
+    /// Any bytes; the consumer expects an envelope.
+    pub body: Vec<u8>,
+}
+
+/// Why messages were not taken. None of them was.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// There is no room for more.
+    #[error("{0}")]
+    Full(String),
+    /// The store failed.
+    #[error(transparent)]
+    Unavailable(#[from] anyhow::Error),
+}
+
+/// A message on its way to the queue, with what was found out before the writing thread sees it.
+struct Outgoing {
+    group: String,
+    dedup: Uuid,
+    /// The event that is in it, if it is one that may have an outcome already.
+    event: Option<(OrderId, EventId)>,
+    body: Vec<u8>,
+}
+
+impl Embedded {
+    /// Sends messages of any content, all or none.
+    pub async fn send(&self, messages: Vec<NewMessage>) -> Result<(), SendError> {
+        let outgoing = messages.into_iter().map(|message| {
+            let id = &message.deduplication_id;
+            let dedup =
+                Uuid::try_parse(id).unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
+            Outgoing { group: message.group, dedup, event: None, body: message.body }
+        });
+        self.enqueue(outgoing.collect()).await
+    }
+
+    async fn enqueue(&self, messages: Vec<Outgoing>) -> Result<(), SendError> {
+        if let Some(why) = self.no_room() {
+            return Err(SendError::Full(why));
+        }
+        let engine = Arc::downgrade(&self.0);
+        let job = move |stage: &mut Stage| {
+            let engine = Self(engine.upgrade().context("the engine is closing")?);
+            engine.stage_messages(stage, messages)
+        };
+        Ok(self.0.writer.write(Durability::Synced, job).await?)
+    }
+
+    /// Why no new message can be taken, if so.
+    pub(super) fn no_room(&self) -> Option<String> {
+        let (depth, most) = (self.queue_depth(), self.0.options.max_queue_depth);
+        if depth >= most {
+            return Some(format!("{depth} messages wait, which is the most allowed"));
+        }
+        let least = self.0.options.min_free_bytes;
+        match rustix::fs::statvfs(&self.0.path) {
+            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < least => {
+                let free = (disk.f_bavail * disk.f_frsize) >> 20;
+                Some(format!("the disk has {free} MiB left, and {} MiB are kept in reserve", least >> 20))
+            }
+            // Not knowing is no reason to refuse: a disk that is really full fails the write.
+            _ => None,
+        }
+    }
+
+    fn stage_messages(&self, stage: &mut Stage, messages: Vec<Outgoing>) -> anyhow::Result<()> {
+        let (at, instant) = (now(), Instant::now());
+        let (visible_at, delay) = (instant + self.0.options.delay, self.0.options.delay.as_micros() as i64);
+        let mut rows = Vec::with_capacity(messages.len());
+        for message in messages {
+            if self.is_handled(&message)? {
+                continue;
+            }
+            let header = MessageHeader {
+                group: message.group,
+                dedup: message.dedup,
+                enqueued_at: at,
+                visible_at: at.micros() + delay,
+            };
+            rows.push((StoredMessage::encode(&header, &message.body)?, header));
+        }
+        // From here on nothing fails, so that the index and the stage agree.
+        let mut index = self.0.queue.lock();
+        let mut reserved: Vec<(Group, u64)> = Vec::with_capacity(rows.len());
+        for (row, header) in rows {
+            if index.find(&header.group, header.dedup).is_none() {
+                let (group, seq) = index.reserve(&header.group, header.dedup, visible_at);
+                stage.put(&self.0.keys.queue, seq.to_be_bytes().to_vec(), row);
+                reserved.push((group, seq));
+            }
+        }
+        if reserved.is_empty() {
+            return Ok(());
+        }
+        stage.put(&self.0.keys.meta, keys::NEXT_SEQ.to_vec(), index.next_seq().to_be_bytes().to_vec());
+        drop(index);
+        let queue = Arc::clone(&self.0.queue);
+        stage.after_commit(move || {
+            let mut index = queue.lock();
+            reserved.iter().for_each(|(group, seq)| index.commit(group, *seq));
+            drop(index);
+            queue.bell.notify_one();
+        });
+        Ok(())
+    }
+
+    /// Whether the event in the message has an outcome already, so that it need not be handled again.
+    fn is_handled(&self, message: &Outgoing) -> anyhow::Result<bool> {
+        let Some((order_id, event_id)) = &message.event else { return Ok(false) };
+        Ok(self.0.keys.receipts.contains_key(keys::receipt_key(order_id, *event_id))?)
+    }
+}
+
+#[async_trait]
+impl EventPublisher for Embedded {
+    async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), PublishError>> {
+        let outgoing = events.iter().map(|envelope| Outgoing {
+            group: envelope.order_id.as_str().to_owned(),
+            dedup: envelope.event_id.as_uuid(),
+            event: Some((envelope.order_id.clone(), envelope.event_id)),
+            body: envelope.encode(),
+        });
+        // One batch: either all of it becomes durable or nothing does.
+        match self.enqueue(outgoing.collect()).await {
+            Ok(()) => events.iter().map(|_| Ok(())).collect(),
+            Err(SendError::Full(why)) => {
+                events.iter().map(|_| Err(PublishError::Full(why.clone()))).collect()
+            }
+            Err(SendError::Unavailable(error)) => {
+                let again = |_| Err(PublishError::Unavailable(anyhow::anyhow!("{error:#}")));
+                events.iter().map(again).collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The order of the queue, in memory: which message may be received when. Bodies and receive counts are on disk;
+//! this is rebuilt from there on start. It has no clock and does no I/O.
+//!
+//! The rules are those of an SQS FIFO queue: messages of a group come in order, and while some are in flight no
+//! other message of that group is received.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+pub(super) type Group = Arc<str>;
+
+/// Names one delivery of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Delivery {
+    pub(super) group: Group,
+    pub(super) seq: u64,
+    /// Differs between deliveries of one message, so that an old one cannot act on a newer one.
+    pub(super) lease: u64,
+    pub(super) receives: u32,
+}
+
+/// What one look into the queue gives.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Now in flight.
+    pub(super) deliveries: Vec<Delivery>,
+    /// Received as often as allowed already: now in flight too, and due for the dead letters.
+    pub(super) exhausted: Vec<Delivery>,
+    /// Whether more could be taken at once.
+    pub(super) more: bool,
+    /// When something becomes visible by itself, if nothing could be taken.
+    pub(super) next_wake: Option<Instant>,
+}
+
+struct Entry {
+    seq: u64,
+    dedup: Uuid,
+    receives: u32,
+    /// The delivery that is or was in flight; 0 before the first.
+    lease: u64,
+    visible_at: Instant,
+    /// Written durably. Before that it only reserves its place.
+    committed: bool,
+}
+
+#[derive(Default)]
+struct GroupQueue {
+    entries: VecDeque<Entry>,
+    /// Whether the group is in `ready`.
+    ready: bool,
+}
+
+impl GroupQueue {
+    /// When a message of this group can be received, if nothing else happens: once its first message is visible
+    /// and none that was delivered before is in flight.
+    fn available_at(&self) -> Option<Instant> {
+        let head = self.entries.front().filter(|entry| entry.committed)?;
+        let in_flight = self.entries.iter().take_while(|entry| entry.lease > 0).map(|entry| entry.visible_at);
+        Some(in_flight.fold(head.visible_at, Instant::max))
+    }
+
+    fn position(&self, seq: u64) -> Option<usize> {
+        self.entries.binary_search_by_key(&seq, |entry| entry.seq).ok()
+    }
+}
+
+pub(super) struct QueueIndex {
+    visibility_timeout: Duration,
+    max_receives: u32,
+    groups: HashMap<Group, GroupQueue>,
+    /// Groups that may have a visible message now.
+    ready: VecDeque<Group>,
+    /// Groups to look at again at a time.
+    wakes: BinaryHeap<Reverse<(Instant, Group)>>,
+    depth: usize,
+    next_seq: u64,
+    next_lease: u64,
+}
+
+impl QueueIndex {
+    pub(super) fn new(visibility_timeout: Duration, max_receives: u32) -> Self {
+        Self {
+            visibility_timeout,
+            max_receives,
+            groups: HashMap::new(),
+            ready: VecDeque::new(),
+            wakes: BinaryHeap::new(),
+            depth: 0,
+            next_seq: 1,
+            next_lease: 1,
+        }
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The sequence number that the next message gets.
+    pub(super) fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Never gives out a sequence number below `seq` from here on.
+    pub(super) fn advance_to(&mut self, seq: u64) {
+        self.next_seq = self.next_seq.max(seq);
+    }
+
+    /// The message with this deduplication id that waits in the group.
+    pub(super) fn find(&self, group: &str, dedup: Uuid) -> Option<u64> {
+        let entries = &self.groups.get(group)?.entries;
+        entries.iter().find(|entry| entry.dedup == dedup).map(|entry| entry.seq)
+    }
+
+    /// Reserves the last place of the group for a message. It is received only after [`QueueIndex::commit`].
+    pub(super) fn reserve(&mut self, group: &str, dedup: Uuid, visible_at: Instant) -> (Group, u64) {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        let entry = Entry { seq, dedup, receives: 0, lease: 0, visible_at, committed: false };
+        (self.push(group, entry), seq)
+    }
+
+    /// A message that was stored before this program started; call in order of `seq`.
+    pub(super) fn restore(&mut self, seq: u64, group: &str, dedup: Uuid, visible_at: Instant, receives: u32) {
+        let group = self.push(group, Entry { seq, dedup, receives, lease: 0, visible_at, committed: true });
+        self.advance_to(seq + 1);
+        self.schedule(&group);
+    }
+
+    fn push(&mut self, group: &str, entry: Entry) -> Group {
+        let group = match self.groups.get_key_value(group) {
+            Some((group, _)) => Arc::clone(group),
+            None => Group::from(group),
+        };
+        self.groups.entry(Arc::clone(&group)).or_default().entries.push_back(entry);
+        self.depth += 1;
+        group
+    }
+
+    /// The message is durable: it can be received.
+    pub(super) fn commit(&mut self, group: &Group, seq: u64) {
+        let Some(queue) = self.groups.get_mut(group) else { return };
+        if let Some(at) = queue.position(seq) {
+            queue.entries[at].committed = true;
+            if at == 0 {
+                self.schedule(group);
+            }
+        }
+    }
+
+    /// Takes up to `max` messages that are visible at `now`, several of a group in order.
+    pub(super) fn take(&mut self, max: usize, now: Instant) -> Taken {
+        self.wake(now);
+        let mut taken = Taken::default();
+        while taken.deliveries.len() + taken.exhausted.len() < max {
+            let Some(group) = self.ready.pop_front() else { break };
+            self.take_group(&group, max, now, &mut taken);
+        }
+        taken.more = !self.ready.is_empty();
+        taken.next_wake = self.wakes.peek().map(|Reverse((at, _))| *at);
+        taken
+    }
+
+    fn take_group(&mut self, group: &Group, max: usize, now: Instant, taken: &mut Taken) {
+        let Some(queue) = self.groups.get_mut(group) else { return };
+        queue.ready = false;
+        if queue.available_at().is_none_or(|at| at > now) {
+            return self.schedule(group);
+        }
+        let room = max - taken.deliveries.len() - taken.exhausted.len();
+        let visible = queue.entries.iter_mut().take_while(|entry| entry.committed && entry.visible_at <= now);
+        for entry in visible.take(room) {
+            entry.lease = self.next_lease;
+            self.next_lease += 1;
+            entry.visible_at = now + self.visibility_timeout;
+            let exhausted = entry.receives >= self.max_receives;
+            if !exhausted {
+                entry.receives += 1;
+            }
+            let delivery = Delivery {
+                group: Arc::clone(group),
+                seq: entry.seq,
+                lease: entry.lease,
+                receives: entry.receives,
+            };
+            if exhausted { &mut taken.exhausted } else { &mut taken.deliveries }.push(delivery);
+        }
+        self.schedule(group);
+    }
+
+    /// Whether the delivery is the latest one of a message that is still here.
+    pub(super) fn is_current(&self, group: &str, seq: u64, lease: u64) -> bool {
+        let entry = self.groups.get(group).and_then(|queue| Some(&queue.entries[queue.position(seq)?]));
+        entry.is_some_and(|entry| entry.lease == lease)
+    }
+
+    /// The message is off the queue.
+    pub(super) fn remove(&mut self, group: &str, seq: u64) {
+        let Some((group, queue)) = self.groups.get_key_value(group) else { return };
+        let Some(at) = queue.position(seq) else { return };
+        let group = Arc::clone(group);
+        self.depth -= 1;
+        if queue.entries.len() == 1 {
+            self.groups.remove(&group);
+            return;
+        }
+        if let Some(queue) = self.groups.get_mut(&group) {
+            queue.entries.remove(at);
+        }
+        self.schedule(&group);
+    }
+
+    /// The message becomes visible at `visible_at`; `false` if the delivery is stale.
+    pub(super) fn release(&mut self, group: &str, seq: u64, lease: u64, visible_at: Instant) -> bool {
+        let Some((group, queue)) = self.groups.get_key_value(group) else { return false };
+        let (group, at) = (Arc::clone(group), queue.position(seq));
+        let entry = at.and_then(|at| self.groups.get_mut(&group)?.entries.get_mut(at));
+        let Some(entry) = entry.filter(|entry| entry.lease == lease) else { return false };
+        entry.visible_at = visible_at;
+        self.schedule(&group);
+        true
+    }
+
+    /// Sees to it that the group is looked at when its next message becomes available.
+    fn schedule(&mut self, group: &Group) {
+        let Some(queue) = self.groups.get_mut(group) else { return };
+        if !queue.ready
+            && let Some(at) = queue.available_at()
+        {
+            self.wakes.push(Reverse((at, Arc::clone(group))));
+        }
+        // Wakes of groups that are done stay behind; do away with them before they outnumber the others.
+        if self.wakes.len() > 1024 + 2 * self.groups.len() {
+            let current = |(group, queue): (&Group, &GroupQueue)| {
+                queue.available_at().filter(|_| !queue.ready).map(|at| Reverse((at, Arc::clone(group))))
+            };
+            self.wakes = self.groups.iter().filter_map(current).collect();
+        }
+    }
+
+    /// Makes the groups ready whose time has come.
+    fn wake(&mut self, now: Instant) {
+        while self.wakes.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Some(Reverse((_, group))) = self.wakes.pop() else { return };
+            let Some(queue) = self.groups.get_mut(&group) else { continue };
+            if !queue.ready && queue.available_at().is_some_and(|at| at <= now) {
+                queue.ready = true;
+                self.ready.push_back(group);
+            }
+        }
+    }
+}

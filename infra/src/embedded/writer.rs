@@ -1,0 +1,177 @@
+//! The one thread that writes. It takes whatever jobs wait, commits them as one atomic batch, with one fsync if any
+//! of them asks for it, and then tells each how it went: group commit.
+//!
+//! A job runs on this thread, so what it reads of the store does not change under it but through earlier jobs of the
+//! same batch; those it sees through [`Stage::has_staged`].
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context, anyhow};
+use fjall::{Database, Keyspace, PersistMode};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// At most this many jobs, and about this many bytes, in one commit.
+const MAX_JOBS: usize = 1024;
+const MAX_BYTES: usize = 8 << 20;
+/// Jobs that may wait before those who hand them in have to.
+const WAITING_JOBS: usize = 4096;
+
+type Failure = Option<Arc<str>>;
+type Completion = Box<dyn FnOnce(&Failure) + Send>;
+type Job = Box<dyn FnOnce(&mut Stage) -> Completion + Send>;
+
+/// What a commit must have reached before its job is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// The operating system: survives `kill -9`.
+    Written,
+    /// The disk: survives a power cut.
+    Synced,
+}
+
+/// What the jobs of one commit want written.
+pub(super) struct Stage {
+    operations: Vec<(Keyspace, Vec<u8>, Option<Vec<u8>>)>,
+    after_commit: Vec<Box<dyn FnOnce() + Send>>,
+    staged: HashSet<Vec<u8>>,
+    bytes: usize,
+    sync: bool,
+}
+
+impl Stage {
+    /// Writes a value.
+    pub(super) fn put(&mut self, keyspace: &Keyspace, key: Vec<u8>, value: Vec<u8>) {
+        self.bytes += key.len() + value.len();
+        self.operations.push((keyspace.clone(), key, Some(value)));
+    }
+
+    /// Removes a value.
+    pub(super) fn remove(&mut self, keyspace: &Keyspace, key: Vec<u8>) {
+        self.bytes += key.len();
+        self.operations.push((keyspace.clone(), key, None));
+    }
+
+    /// Runs once the commit has succeeded, before anybody is told of it, even if nobody waits any more.
+    pub(super) fn after_commit(&mut self, effect: impl FnOnce() + Send + 'static) {
+        self.after_commit.push(Box::new(effect));
+    }
+
+    /// Notes that this commit takes `key`, for later jobs of the same commit.
+    pub(super) fn claim(&mut self, key: Vec<u8>) {
+        self.staged.insert(key);
+    }
+
+    /// Whether an earlier job of this commit has claimed `key`.
+    pub(super) fn has_staged(&self, key: &[u8]) -> bool {
+        self.staged.contains(key)
+    }
+}
+
+pub(super) struct Writer {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    failed: watch::Receiver<Failure>,
+}
+
+impl Writer {
+    pub(super) fn start(db: Database) -> std::io::Result<Self> {
+        let (jobs, waiting) = mpsc::channel(WAITING_JOBS);
+        let (failed_sender, failed) = watch::channel(None);
+        let thread = thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || run(&db, waiting, &failed_sender))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), failed })
+    }
+
+    pub(super) fn failed(&self) -> watch::Receiver<Failure> {
+        self.failed.clone()
+    }
+
+    /// Runs `job` on the writing thread and answers once what it staged is committed. If `job` fails, nothing of it
+    /// may be staged. If the caller stops waiting, the job is carried out all the same.
+    pub(super) async fn write<R: Send + 'static>(
+        &self,
+        durability: Durability,
+        job: impl FnOnce(&mut Stage) -> anyhow::Result<R> + Send + 'static,
+    ) -> anyhow::Result<R> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |stage| {
+            let result = job(stage);
+            stage.sync |= durability == Durability::Synced;
+            Box::new(move |failure| {
+                let result = match failure {
+                    Some(reason) => Err(anyhow!("the data folder cannot be written: {reason}")),
+                    None => result,
+                };
+                // Nobody may be waiting any more; the work is done all the same.
+                let _ = reply.send(result);
+            })
+        });
+        let jobs = self.jobs.as_ref().context("the writer has stopped")?;
+        jobs.send(job).await.map_err(|_| anyhow!("the writer has stopped"))?;
+        answer.await.context("the writer has stopped")?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) =
+            self.thread.take().filter(|thread| thread.thread().id() != thread::current().id())
+        {
+            // A panic of the thread was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(db: &Database, mut waiting: mpsc::Receiver<Job>, failed: &watch::Sender<Failure>) {
+    while let Some(first) = waiting.blocking_recv() {
+        let mut stage = Stage {
+            operations: Vec::new(),
+            after_commit: Vec::new(),
+            staged: HashSet::new(),
+            bytes: 0,
+            sync: false,
+        };
+        let mut completions = vec![first(&mut stage)];
+        while completions.len() < MAX_JOBS && stage.bytes < MAX_BYTES {
+            let Ok(job) = waiting.try_recv() else { break };
+            completions.push(job(&mut stage));
+        }
+        if failed.borrow().is_none() {
+            match commit(db, stage) {
+                Ok(effects) => effects.into_iter().for_each(|effect| effect()),
+                Err(error) => {
+                    failed.send_replace(Some(describe(&error).into()));
+                }
+            }
+        }
+        let failure = failed.borrow().clone();
+        completions.into_iter().for_each(|complete| complete(&failure));
+    }
+}
+
+fn commit(db: &Database, stage: Stage) -> fjall::Result<Vec<Box<dyn FnOnce() + Send>>> {
+    let mode = if stage.sync { PersistMode::SyncData } else { PersistMode::Buffer };
+    let mut batch = db.batch().durability(Some(mode));
+    for (keyspace, key, value) in stage.operations {
+        match value {
+            Some(value) => batch.insert(&keyspace, key, value),
+            None => batch.remove(&keyspace, key),
+        }
+    }
+    batch.commit()?;
+    Ok(stage.after_commit)
+}
+
+/// The engine's error as operators know it: the operating system's words where there are some.
+fn describe(error: &fjall::Error) -> String {
+    match error {
+        fjall::Error::Io(source) => source.to_string(),
+        fjall::Error::Poisoned => "an earlier write in the background failed".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,64 @@
+//! `orders export` and `orders rebuild`: work on a data folder that no service is using.
+
+use std::io::{BufWriter, ErrorKind, stdout};
+
+use anyhow::bail;
+use indicatif::{ProgressBar, ProgressStyle};
+use infra::embedded::maintenance::Findings;
+use infra::embedded::{Embedded, Options};
+
+use crate::config::{DataArgs, RebuildArgs};
+
+/// Opens the data folder, without blocking the runtime.
+pub(crate) async fn open(data: &DataArgs, options: Options) -> anyhow::Result<Embedded> {
+    let path = data.data.clone();
+    Ok(tokio::task::spawn_blocking(move || Embedded::open(&path, options)).await??)
+}
+
+/// As [`open`], but a folder that is not there is an error, not a new folder.
+async fn open_existing(data: &DataArgs) -> anyhow::Result<Embedded> {
+    if !data.data.join("FORMAT").exists() {
+        bail!("there is no orders data folder at {}", data.data.display());
+    }
+    open(data, data.options()).await
+}
+
+/// Writes every recorded event to standard output.
+pub(crate) async fn export(args: &DataArgs) -> anyhow::Result<()> {
+    let engine = open_existing(args).await?;
+    match engine.export(&mut BufWriter::new(stdout().lock())) {
+        Ok(events) => tracing::info!(events, "exported"),
+        Err(error) if is_broken_pipe(&error) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// Folds every log again, and puts right (or with `--check` only tells) what differs.
+pub(crate) async fn rebuild(args: &RebuildArgs) -> anyhow::Result<()> {
+    let engine = open_existing(&args.data).await?;
+    let style = ProgressStyle::with_template("{bar:40} {pos} of about {len} events, {per_sec}, {eta} left")?;
+    let bar = ProgressBar::new(engine.approximate_events()).with_style(style);
+    let found = engine.rebuild(args.check, &|events| bar.set_position(events)).await?;
+    bar.finish_and_clear();
+
+    let (orders, events) = (found.orders, found.events);
+    crate::print(&format!("{events} events of {orders} orders read"))?;
+    report("cannot be folded, and left as they are", &found.broken)?;
+    report(if args.check { "differ from the log" } else { "put right" }, &found.differences)?;
+    if found.broken.count > 0 || (args.check && found.differences.count > 0) {
+        bail!("what is projected does not follow from the log");
+    }
+    Ok(())
+}
+
+fn report(what: &str, findings: &Findings) -> anyhow::Result<()> {
+    crate::print(&format!("{} {what}", findings.count))?;
+    findings.examples.iter().try_for_each(|example| crate::print(&format!("  {example}")))?;
+    let more = findings.count - findings.examples.len() as u64;
+    if more > 0 { crate::print(&format!("  … and {more} more")) } else { Ok(()) }
+}

@@ -1,0 +1,92 @@
+//! `orders serve`: the API and the consumer on one data folder.
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use api::AppState;
+use consumer::Consumer;
+use consumer::poll::{self, PollOptions};
+use infra::embedded::Embedded;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::archive::open;
+use crate::config::ServeArgs;
+
+/// Batches of a few hundred share a commit; several at a time keep one thread writing while others read.
+const POLL: PollOptions = PollOptions { concurrency: 4, batch_size: 256, wait: Duration::from_secs(20) };
+
+/// Runs until SIGTERM or Ctrl-C, then finishes what is in hand; fails if the data folder can no longer be written.
+pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(args.listen).await;
+    let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let engine = open(&args.data, args.options()).await?;
+    let mut failed = engine.failed();
+    let (stop, stopped) = watch::channel(false);
+
+    let recorder: Arc<Embedded> = Arc::new(engine.clone());
+    let consumer = Consumer {
+        log: recorder.clone(),
+        dead_letters: recorder.clone(),
+        clock: infra::now,
+        default_currency: args.data.default_currency,
+    };
+    let polling = tokio::spawn(poll::run(recorder.clone(), consumer, POLL, stopped.clone()));
+
+    let router = api::router(AppState::new(recorder.clone(), recorder.clone(), recorder));
+    announce(listener.local_addr()?, args, &engine);
+    let mut api_stopped = stopped;
+    let until_stopped = async move {
+        // A sender that is gone means the same.
+        let _ = api_stopped.wait_for(|stop| *stop).await;
+    };
+    let serving = tokio::spawn(api::serve(listener, router, until_stopped));
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let failure = tokio::select! {
+        _ = terminate.recv() => None,
+        interrupted = tokio::signal::ctrl_c() => { interrupted?; None }
+        failure = failed.wait_for(Option::is_some) => failure?.clone(),
+    };
+    tracing::info!("stopping: finishing what is in hand");
+    stop.send_replace(true);
+    serving.await??;
+    polling.await?;
+    let waiting = engine.queue_depth();
+    drop(engine);
+    if let Some(reason) = failure {
+        bail!(
+            "the data folder {} can no longer be written: {reason}. Every accepted event is safe in it; put this \
+             right and start again",
+            args.data.data.display()
+        );
+    }
+    tracing::info!(waiting, "stopped; waiting events are handled after the next start");
+    Ok(())
+}
+
+/// Says where everything is; on a first start also what to try.
+fn announce(address: SocketAddr, args: &ServeArgs, engine: &Embedded) {
+    let data = args.data.data.display();
+    tracing::info!(listen = %address, data = %data, waiting = engine.queue_depth(), "serving");
+    if !engine.is_new() {
+        return;
+    }
+    let hint = format!(
+        "curl -i http://{address}/v1/orders -H 'content-type: application/json' -d '{}'",
+        r#"{"customer_id":"c-1","currency":"EUR","items":[{"sku":"tea","quantity":2,"unit_price":450}]}"#
+    );
+    if std::io::stderr().is_terminal() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "\n  orders listens on http://{address}, documentation at http://{address}/docs\n  \
+             its data is in {data}\n  try:\n\n    {hint}\n"
+        );
+    } else {
+        tracing::info!(hint, "first start: try this");
+    }
+}

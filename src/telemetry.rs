@@ -1,0 +1,18 @@
+//! Logs, on standard error: for people on a terminal, as JSON lines otherwise.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+/// Sets up logging for this process. Call once.
+pub(crate) fn init(level: &Targets) {
+    let level = level.clone();
+    let registry = tracing_subscriber::registry();
+    if stderr().is_terminal() {
+        registry.with(tracing_subscriber::fmt::layer().with_writer(stderr).with_filter(level)).init();
+    } else {
+        let json = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
+        registry.with(json.with_span_list(false).with_writer(stderr).with_filter(level)).init();
+    }
+}

@@ -1,0 +1,113 @@
+//! The commands besides `serve`.
+
+use std::path::Path;
+use std::process::Output;
+
+use domain::OrderId;
+use infra::embedded::{Embedded, Options};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::events::{confirmed, created, eur, new_order_id, recorded};
+use crate::support::service::{Service, order, orders, run};
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn the_checked_in_openapi_document_is_what_the_program_prints() {
+    let printed = orders(&["openapi"]).output().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/openapi.json");
+    let checked_in = std::fs::read_to_string(&path).unwrap();
+    assert!(stdout(&printed) == checked_in, "renew it: cargo run -- openapi > openapi/openapi.json");
+    assert_eq!(serde_json::from_str::<Value>(&checked_in).unwrap()["openapi"], "3.1.0");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_error_and_is_not_made() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("nowhere");
+    for command in ["export", "rebuild"] {
+        let output = run(&[command], &data);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("there is no orders data folder"), "{}", stderr(&output));
+    }
+    assert!(!data.exists());
+}
+
+/// A data folder in which one event of an order is in the log only, as a crash or a bug could leave it.
+async fn data_with_a_lagging_projection(data: &Path) -> OrderId {
+    let mut service = Service::start(data, &[]);
+    let receipt = service.accept("/v1/orders", &order("c-1")).await;
+    service.outcome(&receipt).await;
+    assert!(service.terminate().success());
+
+    let order_id = OrderId::parse(receipt["order_id"].as_str().unwrap()).unwrap();
+    let engine = Embedded::open(data, Options::new(eur())).unwrap();
+    let log_only = recorded(2, &[confirmed(&order_id)]).remove(0);
+    engine.append_without_projecting(log_only).await.unwrap();
+    order_id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rebuild_puts_right_what_does_not_follow_from_the_log() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let order_id = data_with_a_lagging_projection(&data).await;
+
+    for _ in 0..2 {
+        let check = run(&["rebuild", "--check"], &data);
+        assert_eq!(check.status.code(), Some(1), "and a check changes nothing");
+        let found = stdout(&check);
+        assert!(
+            found.contains("2 events of 1 orders read") && found.contains("2 differ from the log"),
+            "{found}"
+        );
+        assert!(found.contains(order_id.as_str()) && found.contains("at version 1"), "{found}");
+    }
+    let rebuild = run(&["rebuild"], &data);
+    assert!(rebuild.status.success());
+    assert!(stdout(&rebuild).contains("2 put right"), "{}", stdout(&rebuild));
+    let check = run(&["rebuild", "--check"], &data);
+    assert!(check.status.success(), "{}", stdout(&check));
+    assert!(stdout(&check).contains("0 differ from the log"), "{}", stdout(&check));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rebuild_leaves_a_log_alone_that_cannot_be_folded() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    {
+        let engine = Embedded::open(&data, Options::new(eur())).unwrap();
+        let id = new_order_id();
+        let twice = recorded(1, &[created(&id), created(&id)]);
+        for event in twice {
+            engine.append_without_projecting(event).await.unwrap();
+        }
+    }
+    let rebuild = run(&["rebuild"], &data);
+    assert_eq!(rebuild.status.code(), Some(1));
+    let found = stdout(&rebuild);
+    assert!(found.contains("1 cannot be folded") && found.contains("order_created at version 2"), "{found}");
+    let exported = run(&["export"], &data);
+    assert_eq!(stdout(&exported).lines().count(), 2, "every event is still there");
+}
+
+#[test]
+fn wrong_arguments_are_explained() {
+    for (arguments, expected) in [
+        (&["serve", "--listen", "here"][..], "--listen"),
+        (&["--default-currency", "euro"], "ISO 4217"),
+        (&["rebuild", "--chek"], "--check"),
+        (&["serve", "--max-receives", "0"], "--max-receives"),
+    ] {
+        let output = orders(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
+    }
+}

@@ -1,0 +1,167 @@
+//! The log: append if absent, duplicates, conflicts, healing, outcomes, paging.
+
+use consumer::ports::{Append, AppendError, Appended, Loaded, Wanted};
+use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, RejectReason};
+use uuid::Uuid;
+
+use super::{Backend, QueueOptions};
+use crate::support::events::{amended, confirmed, created, fold, new_order_id, paid, recorded};
+
+pub fn options(_case: &str) -> QueueOptions {
+    QueueOptions::default()
+}
+
+async fn load(backend: &dyn Backend, order_id: &OrderId, event_ids: &[EventId]) -> Loaded {
+    let wanted = Wanted { order_id: order_id.clone(), event_ids: event_ids.to_vec() };
+    backend.log().load(&[wanted]).await.remove(0).unwrap()
+}
+
+/// Appends `events`, the last ones of `log`.
+async fn append(backend: &dyn Backend, log: &[RecordedEvent], last: usize) -> Result<Appended, AppendError> {
+    backend.log().append(&[append_of(log, last)]).await.remove(0)
+}
+
+fn append_of(log: &[RecordedEvent], last: usize) -> Append {
+    Append { events: log[log.len() - last..].to_vec(), order: fold(log) }
+}
+
+async fn read(backend: &dyn Backend, order_id: &OrderId) -> Option<Order> {
+    backend.reader().order(order_id).await.unwrap().map(|snapshot| snapshot.order)
+}
+
+pub async fn an_unknown_order_is_empty(backend: &dyn Backend) {
+    let order_id = new_order_id();
+    let event_id = EventId::from(Uuid::now_v7());
+    assert_eq!(load(backend, &order_id, &[event_id]).await, Loaded::default());
+    assert_eq!(read(backend, &order_id).await, None);
+    assert_eq!(backend.reader().events(&order_id, 0, 10).await.unwrap(), []);
+    assert_eq!(backend.reader().receipt(&order_id, event_id).await.unwrap(), None);
+}
+
+pub async fn appended_events_are_loaded_and_read(backend: &dyn Backend) {
+    let id = new_order_id();
+    let log = recorded(1, &[created(&id), amended(&id, 3), confirmed(&id)]);
+    assert_eq!(append(backend, &log[..1], 1).await.unwrap(), Appended::New);
+    assert_eq!(append(backend, &log, 2).await.unwrap(), Appended::New, "two at one go");
+
+    let loaded = load(backend, &id, &[log[1].envelope.event_id]).await;
+    assert_eq!(loaded.order, Some(fold(&log)));
+    assert_eq!(loaded.outcomes, [(log[1].envelope.event_id, Outcome::Recorded { version: 2 })]);
+    assert_eq!(read(backend, &id).await, Some(fold(&log)));
+    assert_eq!(backend.reader().events(&id, 0, 10).await.unwrap(), log);
+    let receipt = backend.reader().receipt(&id, log[2].envelope.event_id).await.unwrap().unwrap();
+    assert_eq!((receipt.version(), receipt.event_type.as_str()), (Some(3), "order_confirmed"));
+}
+
+pub async fn the_same_append_again_changes_nothing(backend: &dyn Backend) {
+    let id = new_order_id();
+    let log = recorded(1, &[created(&id), confirmed(&id)]);
+    append(backend, &log[..1], 1).await.unwrap();
+    append(backend, &log, 1).await.unwrap();
+    // As after a crash between append and ack; the first one has been overtaken by the second.
+    assert_eq!(append(backend, &log[..1], 1).await.unwrap(), Appended::Already);
+    assert_eq!(append(backend, &log, 1).await.unwrap(), Appended::Already);
+    assert_eq!(read(backend, &id).await, Some(fold(&log)));
+    assert_eq!(backend.reader().events(&id, 0, 10).await.unwrap(), log);
+}
+
+pub async fn another_event_at_the_same_version_is_a_conflict(backend: &dyn Backend) {
+    let id = new_order_id();
+    let log = recorded(1, &[created(&id)]);
+    append(backend, &log, 1).await.unwrap();
+
+    let other = recorded(1, &[created(&id)]);
+    let error = append(backend, &other, 1).await.unwrap_err();
+    assert!(matches!(&error, AppendError::Conflict { order_id, version: 1 } if *order_id == id), "{error:?}");
+    assert_eq!(read(backend, &id).await, Some(fold(&log)));
+    assert_eq!(load(backend, &id, &[other[0].envelope.event_id]).await.outcomes, []);
+    assert_eq!(backend.reader().events(&id, 0, 10).await.unwrap(), log);
+}
+
+pub async fn appends_of_a_batch_stand_alone(backend: &dyn Backend) {
+    let ids: Vec<_> = (0..12).map(|_| new_order_id()).collect();
+    let taken = recorded(1, &[created(&ids[5])]);
+    append(backend, &taken, 1).await.unwrap();
+
+    let logs: Vec<_> = ids.iter().map(|id| recorded(1, &[created(id)])).collect();
+    let appends: Vec<_> = logs.iter().map(|log| append_of(log, 1)).collect();
+    let results = backend.log().append(&appends).await;
+    for (i, result) in results.iter().enumerate() {
+        assert_eq!(result.is_err(), i == 5, "{i}: {result:?}");
+    }
+    let wanted: Vec<_> =
+        ids.iter().map(|id| Wanted { order_id: id.clone(), event_ids: Vec::new() }).collect();
+    let loaded = backend.log().load(&wanted).await;
+    for (i, (loaded, log)) in loaded.into_iter().zip(&logs).enumerate() {
+        let expected = if i == 5 { &taken } else { log };
+        assert_eq!(loaded.unwrap().order, Some(fold(expected)), "{i}");
+    }
+}
+
+pub async fn a_crash_before_the_projection_heals_on_the_next_load(backend: &dyn Backend) {
+    let id = new_order_id();
+    let log = recorded(1, &[created(&id), confirmed(&id), paid(&id)]);
+    append(backend, &log[..1], 1).await.unwrap();
+    backend.append_without_projecting(log[1].clone()).await;
+
+    let loaded = load(backend, &id, &[log[1].envelope.event_id]).await;
+    assert_eq!(loaded.order, Some(fold(&log[..2])), "the log is what counts");
+    append(backend, &log, 1).await.unwrap();
+    assert_eq!(read(backend, &id).await, Some(fold(&log)));
+    assert_eq!(backend.reader().events(&id, 0, 10).await.unwrap(), log);
+}
+
+pub async fn a_crash_before_the_projection_heals_on_redelivery(backend: &dyn Backend) {
+    let id = new_order_id();
+    let log = recorded(1, &[created(&id)]);
+    backend.append_without_projecting(log[0].clone()).await;
+    assert_eq!(append(backend, &log, 1).await.unwrap(), Appended::Already);
+    assert_eq!(read(backend, &id).await, Some(fold(&log)));
+    let customer = &fold(&log).customer_id;
+    super::listing::eventually_lists(backend, customer, &[id.clone()]).await;
+    let receipt = backend.reader().receipt(&id, log[0].envelope.event_id).await.unwrap().unwrap();
+    assert_eq!(receipt.version(), Some(1));
+}
+
+pub async fn outcomes_are_kept(backend: &dyn Backend) {
+    let id = new_order_id();
+    let refused = paid(&id);
+    let detail = "order_paid is not legal while the order is not yet created".to_owned();
+    let receipt = Receipt {
+        order_id: id.clone(),
+        event_id: refused.event_id,
+        event_type: refused.event.event_type(),
+        outcome: Some(Outcome::Rejected { reason: RejectReason::IllegalTransition, detail }),
+    };
+    backend.log().settle(std::slice::from_ref(&receipt)).await.remove(0).unwrap();
+
+    assert_eq!(backend.reader().receipt(&id, refused.event_id).await.unwrap(), Some(receipt.clone()));
+    let loaded = load(backend, &id, &[refused.event_id, EventId::from(Uuid::now_v7())]).await;
+    assert_eq!(loaded.outcomes, [(refused.event_id, receipt.outcome.unwrap())]);
+    assert_eq!(loaded.order, None, "an outcome is no event");
+}
+
+pub async fn long_logs_are_paged(backend: &dyn Backend) {
+    let id = new_order_id();
+    // About 2 MB: more than DynamoDB gives in one page of a query.
+    let mut envelopes = vec![created(&id)];
+    envelopes.extend((0..119).map(|_| amended(&id, 200)));
+    let log = recorded(1, &envelopes);
+    for end in (20..=log.len()).step_by(20) {
+        append(backend, &log[..end], 20).await.unwrap();
+    }
+
+    assert_eq!(load(backend, &id, &[]).await.order, Some(fold(&log)));
+    let mut read = Vec::new();
+    loop {
+        let after = read.last().map_or(0, |event: &RecordedEvent| event.version);
+        let page = backend.reader().events(&id, after, 50).await.unwrap();
+        assert!(page.len() <= 50);
+        if page.is_empty() {
+            break;
+        }
+        read.extend(page);
+    }
+    assert_eq!(read, log);
+    assert_eq!(backend.reader().events(&id, u64::MAX, 50).await.unwrap(), []);
+}

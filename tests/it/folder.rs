@@ -1,0 +1,233 @@
+//! Data folders that cannot be used: each is a clear error, and nothing in them is changed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use reqwest::Method;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::service::{Service, order, orders, run};
+
+/// Every file below `folder`, with what is in it.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(contents(&path));
+        } else {
+            files.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+/// A data folder with some recorded orders in it.
+async fn filled(data: &Path) {
+    let mut service = Service::start(data, &[]);
+    for _ in 0..20 {
+        let receipt = service.accept("/v1/orders", &order("c-1")).await;
+        service.outcome(&receipt).await;
+    }
+    assert!(service.terminate().success());
+}
+
+/// Serving from `data` must fail with one line that has all of `expected` in it, and leave the folder as it was.
+fn assert_refused(data: &Path, expected: &[&str]) {
+    let before = contents(data);
+    let output = run(&["serve", "--listen", "127.0.0.1:0"], data);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let line = error.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{error}"));
+    for part in expected {
+        assert!(line.contains(part), "{part:?} is not in: {line}");
+    }
+    assert!(contents(data) == before, "the folder was changed");
+}
+
+#[test]
+fn a_foreign_folder_is_left_alone() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
+    assert_refused(folder.path(), &["not an orders data folder"]);
+
+    fs::write(folder.path().join("FORMAT"), "orders data folder, format 99\n").unwrap();
+    assert_refused(folder.path(), &["not an orders data folder"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let service = Service::start(&data, &[]);
+    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["export"], &["rebuild"]] {
+        let output = run(command, &data);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(error.contains("in use by another process"), "{error}");
+    }
+    let receipt = service.accept("/v1/orders", &order("c-1")).await;
+    assert_eq!(service.outcome(&receipt).await["state"], "recorded", "the first one works on");
+}
+
+/// The journal of the store, which holds everything of a small folder.
+fn journal(data: &Path) -> PathBuf {
+    contents(&data.join("store")).into_keys().find(|path| path.extension() == Some("jnl".as_ref())).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_journal_is_refused_wherever_the_damage_is() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    filled(&data).await;
+    let journal = journal(&data);
+    let good = fs::read(&journal).unwrap();
+    let end = good.iter().rposition(|byte| *byte != 0).unwrap();
+
+    // Structure, keys, values, checksums: a step that is coprime to everything meets all of them.
+    for position in (100..end / 2).step_by(307) {
+        let mut bad = good.clone();
+        bad[position] ^= 0x55;
+        fs::write(&journal, &bad).unwrap();
+        assert_refused(&data, &["damaged", "Nothing was changed"]);
+    }
+    fs::write(&journal, &good).unwrap();
+    let check = run(&["rebuild", "--check"], &data);
+    assert!(check.status.success(), "undamaged again, it is fine");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_torn_end_of_the_journal_is_no_damage() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    filled(&data).await;
+    let journal = journal(&data);
+    let good = fs::read(&journal).unwrap();
+    let end = good.iter().rposition(|byte| *byte != 0).unwrap();
+    // As a crash in the middle of a write leaves it: half a batch at the end, then nothing, or then zeros.
+    let mut torn = good[..=end].to_vec();
+    let half_a_batch: Vec<u8> = good[..150].to_vec();
+    torn.extend(&half_a_batch);
+    for zeros in [0, 5000] {
+        let mut bytes = torn.clone();
+        bytes.extend(vec![0; zeros]);
+        fs::write(&journal, bytes).unwrap();
+        let check = run(&["rebuild", "--check"], &data);
+        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+        assert!(String::from_utf8_lossy(&check.stdout).starts_with("20 events of 20 orders"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_with_missing_parts_is_refused() {
+    for missing in ["version", "keyspaces"] {
+        let folder = TempDir::new().unwrap();
+        let data = folder.path().join("data");
+        filled(&data).await;
+        let path = data.join("store").join(missing);
+        if path.is_dir() {
+            fs::remove_dir_all(&path).unwrap()
+        } else {
+            fs::remove_file(&path).unwrap()
+        }
+        assert_refused(&data, &["damaged"]);
+    }
+}
+
+/// The binary where any user may run it, and a command to run it as one without rights if the tests run as root,
+/// who may write anywhere.
+fn as_ordinary_user(folder: &Path) -> Command {
+    let binary = folder.join("orders");
+    fs::copy(env!("CARGO_BIN_EXE_orders"), &binary).unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(binary);
+    if fs::metadata(folder).unwrap().uid() == 0 {
+        command.uid(65534).gid(65534);
+    }
+    command
+}
+
+#[test]
+fn a_read_only_folder_is_explained() {
+    let folder = TempDir::new().unwrap();
+    let mut command = as_ordinary_user(folder.path());
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o555)).unwrap();
+    let output = command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("Permission denied") && error.contains("may not write there"), "{error}");
+    assert_eq!(contents(&data), BTreeMap::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nearly_full_disk_takes_no_new_orders_but_finishes_what_it_has() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    filled(&data).await;
+    // As much reserve as no disk has.
+    let service = Service::start(&data, &["--min-free-disk", "9999999999"]);
+    let response = service.send(Method::POST, "/v1/orders", Some(&order("c-1"))).await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert!(response.headers().contains_key("retry-after"));
+    let problem: serde_json::Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(problem["type"], "/problems/queue-full");
+    let (status, problem) = service.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(problem["detail"].as_str().unwrap().contains("MiB left"), "{problem}");
+    let (status, list) = service.get("/v1/orders?customer_id=c-1").await;
+    assert_eq!((status.as_u16(), list["items"].as_array().unwrap().len()), (200, 20), "reading goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_stops_the_service_and_loses_nothing() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    // A limit on the size of files stands in for a full disk: the write fails in the same place, with an error of
+    // the operating system. A journal is made 64 MiB long, so the limit is a little above that (in units of 1 KiB).
+    let script = "trap '' XFSZ; ulimit -f 65600; exec \"$0\" \"$@\"";
+    let binary = orders(&[]).get_program().to_owned();
+    let mut command = Command::new("bash");
+    command.args(["-c", script]).arg(binary).args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--log-level",
+        "warn,orders=info",
+    ]);
+    command.args(["--min-free-disk", "1", "--data"]).arg(&data).stdin(Stdio::null());
+    let mut service = Service::spawn(command);
+
+    let metadata: BTreeMap<_, _> = (0..20).map(|n| (format!("k{n}"), "x".repeat(500))).collect();
+    let item = json!({ "sku": "x".repeat(64), "quantity": 1, "unit_price": 1 });
+    let large =
+        json!({ "customer_id": "c-1", "currency": "EUR", "items": vec![item; 200], "metadata": metadata });
+    let mut accepted = Vec::new();
+    let refused = loop {
+        let Ok(response) = service.send(Method::POST, "/v1/orders", Some(&large)).await else { break None };
+        let status = response.status();
+        let Ok(text) = response.text().await else { break None };
+        if status != 202 {
+            break Some((status.as_u16(), text));
+        }
+        accepted.push(serde_json::from_str::<serde_json::Value>(&text).unwrap());
+    };
+    if let Some((status, text)) = refused {
+        assert_eq!(status, 503, "{text}");
+    }
+    assert_eq!(service.wait().code(), Some(1));
+    let log = service.rest_of_log();
+    assert!(log.contains("can no longer be written: File too large"), "{log}");
+
+    assert!(accepted.len() > 100);
+    let service = Service::start(&data, &[]);
+    for receipt in &accepted {
+        assert_eq!(service.outcome(receipt).await["state"], "recorded");
+    }
+}

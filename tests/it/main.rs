@@ -1,0 +1,10 @@
+//! The integration tests, one binary. [`conformance`] holds every backend to the same behaviour; the others look at
+//! the product from outside: over HTTP, at the real binary, at its data folder.
+
+mod article;
+mod cli;
+mod conformance;
+mod crash;
+mod folder;
+mod pipeline;
+mod support;

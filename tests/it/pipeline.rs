@@ -1,0 +1,117 @@
+//! One order from POST to status, through the real binary.
+
+use std::collections::BTreeMap;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::service::{Service, order, run};
+
+async fn event(service: &Service, order_id: &str, kind: &str, data: Value) -> Value {
+    let path = format!("/v1/orders/{order_id}/events");
+    let receipt = service.accept(&path, &json!({ "type": kind, "data": data })).await;
+    service.outcome(&receipt).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_goes_from_created_to_delivered_and_is_exported() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let mut service = Service::start(&data, &[]);
+
+    let receipt = service.accept("/v1/orders", &order("c-1")).await;
+    let order_id = receipt["order_id"].as_str().unwrap();
+    assert_eq!((&receipt["type"], &receipt["state"]), (&json!("order_created"), &json!("accepted")));
+    assert_eq!(service.outcome(&receipt).await["version"], 1);
+
+    let early =
+        event(&service, order_id, "order_shipped", json!({ "carrier": "DHL", "tracking_number": "1" })).await;
+    assert_eq!((&early["state"], &early["reason"]), (&json!("rejected"), &json!("illegal_transition")));
+    let detail = early["detail"].as_str().unwrap();
+    assert!(detail.contains("order_shipped") && detail.contains("pending"), "{detail}");
+
+    let steps = [
+        ("order_confirmed", json!({})),
+        ("order_paid", json!({ "payment_id": "p-1", "amount": 1800 })),
+        ("order_shipped", json!({ "carrier": "DHL", "tracking_number": "JD01" })),
+        ("order_delivered", json!({})),
+    ];
+    for (n, (kind, data)) in steps.into_iter().enumerate() {
+        let outcome = event(&service, order_id, kind, data).await;
+        assert_eq!(
+            (&outcome["state"], &outcome["version"]),
+            (&json!("recorded"), &json!(n + 2)),
+            "{outcome}"
+        );
+    }
+
+    let (_, view) = service.get(&format!("/v1/orders/{order_id}")).await;
+    assert_eq!(view["status"], "delivered");
+    assert_eq!((&view["total"], &view["version"], &view["parked"]), (&json!(1800), &json!(5), &json!(0)));
+    assert_eq!(view["allowed_events"], json!(["order_returned"]));
+    assert_eq!(view["payment"], json!({ "payment_id": "p-1", "amount": 1800 }));
+    assert_eq!(view["shipment"], json!({ "carrier": "DHL", "tracking_number": "JD01" }));
+    let (_, list) = service.get("/v1/orders?customer_id=c-1").await;
+    assert_eq!(list["items"][0]["order_id"], order_id);
+    let (_, events) = service.get(&format!("/v1/orders/{order_id}/events")).await;
+    assert_eq!(events["items"].as_array().unwrap().len(), 5);
+
+    assert!(service.terminate().success());
+    let exported = run(&["export"], &data);
+    assert!(exported.status.success());
+    let lines: Vec<Value> = String::from_utf8(exported.stdout)
+        .unwrap()
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let versions: Vec<_> = lines.iter().map(|line| line["version"].as_u64().unwrap()).collect();
+    assert_eq!(versions, [1, 2, 3, 4, 5]);
+    assert!(lines.iter().all(|line| line["data"]["order_id"] == order_id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_event_is_logged_with_its_ids_and_outcome() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(&folder.path().join("data"), &[]);
+    let hint = service.wait_for_log("first start");
+    assert!(hint["hint"].as_str().unwrap().starts_with("curl "), "{hint}");
+
+    let receipt = service.accept("/v1/orders", &order("c-1")).await;
+    let line = service.wait_for_log("\"recorded\"");
+    assert_eq!((&line["order_id"], &line["event_id"]), (&receipt["order_id"], &receipt["event_id"]));
+    assert!(line["correlation_id"].as_str().is_some_and(|id| !id.is_empty()), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_service_answers_what_it_has_accepted_and_starts_again_where_it_was() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let mut service = Service::start(&data, &[]);
+    let mut receipts = BTreeMap::new();
+    for _ in 0..50 {
+        let receipt = service.accept("/v1/orders", &order("c-1")).await;
+        receipts.insert(receipt["order_id"].as_str().unwrap().to_owned(), receipt);
+    }
+    service.signal("INT");
+    assert!(service.wait().success());
+
+    let service = Service::start(&data, &[]);
+    for receipt in receipts.values() {
+        assert_eq!(service.outcome(receipt).await["state"], "recorded");
+    }
+    let (status, _) = service.get("/readyz").await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_documents_itself_offline() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(&folder.path().join("data"), &[]);
+    let (status, spec) = service.get("/openapi.json").await;
+    assert_eq!((status, &spec["openapi"]), (StatusCode::OK, &json!("3.1.0")));
+    let page = service.send(Method::GET, "/docs/", None).await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    let html = page.text().await.unwrap();
+    assert!(html.contains("swagger") && !html.contains("https://"), "assets come from here: {html}");
+}

@@ -1,0 +1,88 @@
+//! Events to test with.
+
+use domain::event::{Amended, Created, Empty, Paid, Shipped};
+use domain::{
+    Amount, CorrelationId, Currency, CustomerId, Envelope, Event, EventId, LineItem, LineItems, Metadata,
+    Order, OrderId, Quantity, RecordedEvent, Sku, Text, Timestamp,
+};
+use uuid::Uuid;
+
+pub fn new_order_id() -> OrderId {
+    OrderId::from(Uuid::now_v7())
+}
+
+pub fn eur() -> Currency {
+    Currency::parse("EUR").unwrap()
+}
+
+pub fn at(second: u32) -> Timestamp {
+    Timestamp::parse(&format!("2026-11-23T10:{:02}:{:02}Z", second / 60, second % 60)).unwrap()
+}
+
+pub fn items(lines: usize) -> LineItems {
+    let line = |i| LineItem {
+        sku: Sku::parse(&format!("sku-{i}-{}", "x".repeat(40))).unwrap(),
+        quantity: Quantity::parse(2).unwrap(),
+        unit_price: Some(Amount::parse(450).unwrap()),
+    };
+    LineItems::parse((0..lines).map(line).collect()).unwrap()
+}
+
+pub fn envelope(order_id: &OrderId, event: Event) -> Envelope {
+    Envelope {
+        event_id: EventId::from(Uuid::now_v7()),
+        order_id: order_id.clone(),
+        timestamp: at(0),
+        correlation_id: CorrelationId::from(Uuid::now_v7()),
+        expected_version: None,
+        request_hash: None,
+        actor: None,
+        event,
+    }
+}
+
+pub fn created_for(order_id: &OrderId, customer: &str) -> Envelope {
+    let items = items(2);
+    let total = items.total();
+    let customer_id = CustomerId::parse(customer).unwrap();
+    let created = Created { customer_id, currency: eur(), items, total, metadata: Metadata::default() };
+    envelope(order_id, Event::Created(created))
+}
+
+pub fn created(order_id: &OrderId) -> Envelope {
+    created_for(order_id, "c-1")
+}
+
+pub fn amended(order_id: &OrderId, lines: usize) -> Envelope {
+    envelope(order_id, Event::Amended(Amended { items: items(lines) }))
+}
+
+pub fn confirmed(order_id: &OrderId) -> Envelope {
+    envelope(order_id, Event::Confirmed(Empty {}))
+}
+
+pub fn paid(order_id: &OrderId) -> Envelope {
+    let payment_id = Some(Text::parse("pay-1").unwrap());
+    envelope(order_id, Event::Paid(Paid { payment_id, amount: Some(Amount::parse(1800).unwrap()) }))
+}
+
+pub fn shipped(order_id: &OrderId) -> Envelope {
+    let shipped = Shipped { carrier: Some(Text::parse("DHL").unwrap()), tracking_number: None };
+    envelope(order_id, Event::Shipped(shipped))
+}
+
+pub fn delivered(order_id: &OrderId) -> Envelope {
+    envelope(order_id, Event::Delivered(Empty {}))
+}
+
+/// These events as they would be recorded, from version `first`.
+pub fn recorded(first: u64, envelopes: &[Envelope]) -> Vec<RecordedEvent> {
+    let numbered = (first..).zip(envelopes);
+    numbered
+        .map(|(version, envelope)| RecordedEvent { version, recorded_at: at(30), envelope: envelope.clone() })
+        .collect()
+}
+
+pub fn fold(events: &[RecordedEvent]) -> Order {
+    Order::fold(events).unwrap().unwrap()
+}

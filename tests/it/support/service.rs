@@ -1,0 +1,164 @@
+//! The real binary, as its users run it.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+/// How long anything may take that should happen soon. Generous: it is only waited for in full on failure.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The `orders` binary with these arguments.
+pub fn orders(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orders"));
+    command.args(arguments).stdin(Stdio::null());
+    // Nothing of the environment that the tests run in may change what they test.
+    for variable in ["ORDERS_LISTEN", "ORDERS_DATA", "ORDERS_MIN_FREE_DISK", "LOG_LEVEL"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Runs a command of the binary to its end.
+pub fn run(arguments: &[&str], data: &Path) -> Output {
+    let mut command = orders(arguments);
+    command.arg("--data").arg(data).output().unwrap()
+}
+
+/// A running service. Killed when dropped.
+pub struct Service {
+    child: Child,
+    pub url: String,
+    log: Mutex<Receiver<String>>,
+    client: reqwest::Client,
+}
+
+impl Service {
+    /// Starts the service on `data`, with these arguments besides.
+    pub fn start(data: &Path, arguments: &[&str]) -> Self {
+        let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--min-free-disk", "1"]);
+        command.arg("--data").arg(data).args(arguments);
+        Self::spawn(command)
+    }
+
+    /// Starts the service by a command made elsewhere.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let (lines, log) = channel();
+        // The thread ends with the process.
+        thread::spawn(move || {
+            BufReader::new(stderr).lines().map_while(Result::ok).try_for_each(|l| lines.send(l))
+        });
+        let mut service =
+            Self { child, url: String::new(), log: Mutex::new(log), client: reqwest::Client::new() };
+        let line = service.wait_for_log("\"serving\"");
+        let listen = line["listen"].as_str().unwrap().to_owned();
+        service.url = format!("http://{listen}");
+        service
+    }
+
+    /// The next line of the log that contains `text`, as JSON.
+    pub fn wait_for_log(&self, text: &str) -> Value {
+        let log = self.log.lock().unwrap();
+        let mut seen = Vec::new();
+        loop {
+            match log.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(text) => return serde_json::from_str(&line).unwrap(),
+                Ok(line) => seen.push(line),
+                Err(error) => panic!("no {text} in the log: {error}\n{}", seen.join("\n")),
+            }
+        }
+    }
+
+    /// What is left of the log; only after the process has ended.
+    pub fn rest_of_log(&self) -> String {
+        self.log.lock().unwrap().iter().collect::<Vec<_>>().join("\n")
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let kill = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not stop");
+            thread::yield_now();
+        }
+    }
+
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::Result<Response> {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
+        };
+        request.send().await
+    }
+
+    /// Posts `body`, which must be accepted; gives the receipt.
+    pub async fn accept(&self, path: &str, body: &Value) -> Value {
+        let response = self.send(Method::POST, path, Some(body)).await.unwrap();
+        let (status, text) = (response.status(), response.text().await.unwrap());
+        assert_eq!(status, StatusCode::ACCEPTED, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let response = self.send(Method::GET, path, None).await.unwrap();
+        let (status, text) = (response.status(), response.text().await.unwrap());
+        (status, serde_json::from_str(&text).unwrap_or_else(|_| json!({ "not JSON": text })))
+    }
+
+    /// Waits until the event of `receipt` is no longer waiting, and gives its receipt then.
+    pub async fn outcome(&self, receipt: &Value) -> Value {
+        let path = receipt["links"]["self"].as_str().unwrap();
+        let start = Instant::now();
+        loop {
+            let (status, receipt) = self.get(path).await;
+            assert_eq!(status, StatusCode::OK, "{receipt}");
+            if receipt["state"] != "accepted" {
+                return receipt;
+            }
+            assert!(start.elapsed() < PATIENCE, "still {receipt}");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended already; either way it is gone afterwards.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An order to post.
+pub fn order(customer: &str) -> Value {
+    json!({ "customer_id": customer, "currency": "EUR",
+            "items": [{ "sku": "tea", "quantity": 2, "unit_price": 450 }, { "sku": "cup", "quantity": 1, "unit_price": 900 }] })
+}
