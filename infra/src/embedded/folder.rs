@@ -3,10 +3,13 @@
 //!
 //! ```text
 //! orders-data/
-//!   FORMAT    "orders data folder, format 1"; locked by the process that uses the folder
-//!   store/    the fjall database
+//!   LOCK        locked by the process that uses the folder
+//!   store.new/  a store in the making, of a first start that was interrupted
+//!   store/      the fjall database
+//!   FORMAT      "orders data folder, format 1"; written when the store is complete
 //! ```
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -78,8 +81,8 @@ fn explain(error: &io::Error) -> String {
 pub(super) struct DataFolder {
     path: PathBuf,
     is_new: bool,
-    // Its lock is released when the file is closed.
-    _format: File,
+    // The lock is released when the file is closed.
+    _lock: File,
 }
 
 impl DataFolder {
@@ -87,35 +90,15 @@ impl DataFolder {
     pub(super) fn claim(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::io(path, source);
         fs::create_dir_all(path).map_err(io_error)?;
-        let is_new = fs::read_dir(path).map_err(io_error)?.next().is_none();
-        let format_path = path.join("FORMAT");
-        if !is_new && !format_path.is_file() {
-            return Err(OpenError::Foreign(path.to_owned()));
+        let is_new = is_unfinished(path)?;
+        let lock_path = path.join("LOCK");
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
+        let lock = opened.map_err(|source| OpenError::io(&lock_path, source))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), is_new, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(OpenError::io(&lock_path, source)),
         }
-        let mut options = OpenOptions::new();
-        let opened = options.read(true).write(true).create(is_new).open(&format_path);
-        let mut format = opened.map_err(|source| OpenError::io(&format_path, source))?;
-        match format.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(OpenError::io(&format_path, source)),
-        }
-        if is_new {
-            format.write_all(FORMAT.as_bytes()).and_then(|()| format.sync_all()).map_err(io_error)?;
-            // The folder's entry for the file has to survive a power cut as well.
-            File::open(path).and_then(|folder| folder.sync_all()).map_err(io_error)?;
-        }
-        let folder = Self { path: path.to_owned(), is_new, _format: format };
-        folder.check_format(&format_path)?;
-        Ok(folder)
-    }
-
-    fn check_format(&self, format_path: &Path) -> Result<(), OpenError> {
-        let mut text = Vec::new();
-        let limit = FORMAT.len() as u64 + 1;
-        let read = File::open(format_path).and_then(|file| file.take(limit).read_to_end(&mut text));
-        read.map_err(|source| OpenError::io(format_path, source))?;
-        if text == FORMAT.as_bytes() { Ok(()) } else { Err(OpenError::Foreign(self.path.clone())) }
     }
 
     pub(super) fn is_new(&self) -> bool {
@@ -125,39 +108,92 @@ impl DataFolder {
     /// Opens the database in it, after making sure that doing so cannot lose anything.
     pub(super) fn open_store(&self) -> Result<Keyspaces, OpenError> {
         let store = self.path.join("store");
-        // fjall makes a new, empty database where its version file is missing; never do that beside data.
-        let has_data = store.join("keyspaces").exists() || !journal_check::journals(&store).is_empty();
-        if !store.join("version").exists() && has_data {
-            return Err(OpenError::damaged(
-                &self.path,
-                "store/version is missing, but there is data beside it",
-            ));
+        if self.is_new {
+            self.create_store(&store)?;
         }
+        self.check_complete(&store)?;
         journal_check::check(&store)?;
+        self.open_database(&store)
+    }
+
+    /// Makes an empty store, which appears whole or not at all, and then says that the folder is ours.
+    fn create_store(&self, store: &Path) -> Result<(), OpenError> {
+        let io_error = |source| OpenError::io(&self.path, source);
+        if !store.exists() {
+            let unfinished = self.path.join("store.new");
+            if unfinished.exists() {
+                fs::remove_dir_all(&unfinished).map_err(io_error)?;
+            }
+            drop(self.open_database(&unfinished)?);
+            fs::rename(&unfinished, store).map_err(io_error)?;
+        }
+        let mut format = File::create(self.path.join("FORMAT")).map_err(io_error)?;
+        format.write_all(FORMAT.as_bytes()).and_then(|()| format.sync_all()).map_err(io_error)?;
+        // The folder's own entries have to survive a power cut as well.
+        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(io_error)
+    }
+
+    /// fjall makes anew what it misses, and deletes what is left over then. So see to it that it misses nothing.
+    fn check_complete(&self, store: &Path) -> Result<(), OpenError> {
+        // fjall numbers keyspaces in the order of their creation, and has one of its own, 0.
+        let trees = (0..=Keyspaces::COUNT).map(|n| format!("keyspaces/{n}/current"));
+        for part in trees.chain(["version".to_owned()]) {
+            if !store.join(&part).is_file() {
+                return Err(OpenError::damaged(&self.path, format!("store/{part} is missing")));
+            }
+        }
+        if journal_check::journals(store).is_empty() {
+            return Err(OpenError::damaged(&self.path, "the store has no journal (store/*.jnl)"));
+        }
+        Ok(())
+    }
+
+    fn open_database(&self, store: &Path) -> Result<Keyspaces, OpenError> {
         // fjall meets some kinds of damage with a panic; to the user they are all the same.
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let db = Database::builder(&store).cache_size(CACHE_BYTES).open()?;
+            let db = Database::builder(store).cache_size(CACHE_BYTES).open()?;
             Keyspaces::open(db)
         }));
         match opened {
             Ok(Ok(keyspaces)) => Ok(keyspaces),
-            Ok(Err(error)) => Err(self.explain_open(&store, error)),
-            Err(_) => {
-                Err(OpenError::damaged(&self.path, "the store cannot be recovered; the log says where"))
-            }
+            Ok(Err(error)) => Err(self.explain_open(store, error)),
+            Err(_) => Err(OpenError::damaged(&self.path, "the store cannot be recovered; the log says where")),
         }
     }
 
     fn explain_open(&self, store: &Path, error: fjall::Error) -> OpenError {
         match error {
             fjall::Error::Locked => OpenError::InUse(self.path.clone()),
-            fjall::Error::Io(source) if source.kind() != io::ErrorKind::NotFound => {
-                OpenError::io(store, source)
-            }
+            fjall::Error::Io(source) if source.kind() != io::ErrorKind::NotFound => OpenError::io(store, source),
             fjall::Error::InvalidVersion(_) => {
                 OpenError::damaged(&self.path, "store/version is not one that this program reads")
             }
             other => OpenError::damaged(&self.path, format!("the store cannot be recovered: {other:?}")),
         }
     }
+}
+
+/// Whether the folder is empty or holds no more than a first start that was interrupted; an error if it holds
+/// anything else but a data folder of ours.
+fn is_unfinished(path: &Path) -> Result<bool, OpenError> {
+    let io_error = |source| OpenError::io(path, source);
+    let format = path.join("FORMAT");
+    let mut text = Vec::new();
+    if format.exists() {
+        let limit = FORMAT.len() as u64 + 1;
+        let read = File::open(&format).and_then(|file| file.take(limit).read_to_end(&mut text));
+        read.map_err(|source| OpenError::io(&format, source))?;
+    }
+    if text == FORMAT.as_bytes() {
+        return Ok(false);
+    }
+    let entries = fs::read_dir(path).map_err(io_error)?.collect::<Result<Vec<_>, _>>().map_err(io_error)?;
+    let has_lock = entries.iter().any(|entry| entry.file_name() == "LOCK");
+    let ours = ["LOCK", "store.new", "store", "FORMAT"].map(OsStr::new);
+    let ours = entries.iter().all(|entry| ours.contains(&entry.file_name().as_os_str()));
+    // A FORMAT that was cut short is the last step of a first start; any other text is somebody else's.
+    if entries.is_empty() || (has_lock && ours && FORMAT.as_bytes().starts_with(&text)) {
+        return Ok(true);
+    }
+    Err(OpenError::Foreign(path.to_owned()))
 }

@@ -37,6 +37,9 @@ pub(super) struct Keyspaces {
 }
 
 impl Keyspaces {
+    /// How many there are.
+    pub(super) const COUNT: u64 = 8;
+
     pub(super) fn open(db: Database) -> fjall::Result<Self> {
         let open = |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(16 << 20));
         Ok(Self {

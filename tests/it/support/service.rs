@@ -42,8 +42,8 @@ pub struct Service {
 impl Service {
     /// Starts the service on `data`, with these arguments besides.
     pub fn start(data: &Path, arguments: &[&str]) -> Self {
-        let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--min-free-disk", "1"]);
-        command.arg("--data").arg(data).args(arguments);
+        let mut command = orders(&["serve", "--listen", "127.0.0.1:0"]);
+        command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(data).args(arguments);
         Self::spawn(command)
     }
 
