@@ -1,6 +1,8 @@
 //! How fast orders are taken in: durable `POST /v1/orders`, with the consumer running, beside a bare axum JSON echo
 //! in the same run with the same client. Run it with `cargo bench --bench intake`.
 
+#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,9 @@ fn main() -> anyhow::Result<()> {
     }
     let folder = tempfile::TempDir::new()?;
     let (echo_port, orders_port) = (free_port()?, free_port()?);
-    let _echo = Process(Command::new(std::env::current_exe()?).arg("--echo").env("PORT", echo_port.to_string()).spawn()?);
+    let _echo = Process(
+        Command::new(std::env::current_exe()?).arg("--echo").env("PORT", echo_port.to_string()).spawn()?,
+    );
     let mut command = Command::new(env!("CARGO_BIN_EXE_orders"));
     command.args(["serve", "--log-level", "warn", "--min-free-disk", "1"]);
     command.args(["--listen", &format!("127.0.0.1:{orders_port}"), "--data"]).arg(folder.path().join("data"));
@@ -36,10 +40,18 @@ fn main() -> anyhow::Result<()> {
             let bare = rate(echo_port, "/").await?;
             let durable = rate(orders_port, "/v1/orders").await?;
             ratios.push(durable / bare);
-            println!("round {round}: echo {bare:.0}/s, durable orders {durable:.0}/s, ratio {:.2}", durable / bare);
+            println!(
+                "round {round}: echo {bare:.0}/s, durable orders {durable:.0}/s, ratio {:.2}",
+                durable / bare
+            );
         }
         ratios.sort_by(f64::total_cmp);
-        println!("ratio: min {:.2}, median {:.2}, max {:.2}", ratios[0], ratios[ROUNDS / 2], ratios[ROUNDS - 1]);
+        println!(
+            "ratio: min {:.2}, median {:.2}, max {:.2}",
+            ratios[0],
+            ratios[ROUNDS / 2],
+            ratios[ROUNDS - 1]
+        );
         println!("memory of orders after it: {} MiB", resident_mib(&orders.0)?);
         Ok(())
     })
@@ -117,6 +129,8 @@ fn is_whole(response: &[u8]) -> anyhow::Result<bool> {
     let Some(end) = response.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(false) };
     let head = std::str::from_utf8(&response[..end])?;
     anyhow::ensure!(head.starts_with("HTTP/1.1 20"), "{}", String::from_utf8_lossy(response));
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let length = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
     Ok(response.len() >= end + 4 + length.unwrap_or(0usize))
 }

@@ -1,6 +1,7 @@
 //! The integration tests, one binary. [`conformance`] holds every backend to the same behaviour; the others look at
 //! the product from outside: over HTTP, at the real binary, at its data folder.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(unreachable_pub, reason = "nothing reaches a test binary from outside")]
 
 mod article;

@@ -231,3 +231,9 @@ fn the_diagram_has_the_matrix_cells_and_no_other() {
     shown.sort_unstable();
     assert_eq!(shown, expected);
 }
+
+#[test]
+fn the_readme_shows_the_table() {
+    let readme = include_str!("../../../README.md");
+    assert!(readme.contains(&domain::lifecycle::diagram()), "renew it:\n{}", domain::lifecycle::diagram());
+}

@@ -157,14 +157,18 @@ impl DataFolder {
         match opened {
             Ok(Ok(keyspaces)) => Ok(keyspaces),
             Ok(Err(error)) => Err(self.explain_open(store, error)),
-            Err(_) => Err(OpenError::damaged(&self.path, "the store cannot be recovered; the log says where")),
+            Err(_) => {
+                Err(OpenError::damaged(&self.path, "the store cannot be recovered; the log says where"))
+            }
         }
     }
 
     fn explain_open(&self, store: &Path, error: fjall::Error) -> OpenError {
         match error {
             fjall::Error::Locked => OpenError::InUse(self.path.clone()),
-            fjall::Error::Io(source) if source.kind() != io::ErrorKind::NotFound => OpenError::io(store, source),
+            fjall::Error::Io(source) if source.kind() != io::ErrorKind::NotFound => {
+                OpenError::io(store, source)
+            }
             fjall::Error::InvalidVersion(_) => {
                 OpenError::damaged(&self.path, "store/version is not one that this program reads")
             }

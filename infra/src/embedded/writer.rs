@@ -171,7 +171,7 @@ fn commit(db: &Database, stage: Stage) -> fjall::Result<Vec<Box<dyn FnOnce() + S
 fn describe(error: &fjall::Error) -> String {
     match error {
         fjall::Error::Io(source) => source.to_string(),
-        fjall::Error::Poisoned => "an earlier write in the background failed".to_owned(),
+        fjall::Error::Poisoned => "an earlier write of the store failed; the log above says how".to_owned(),
         other => other.to_string(),
     }
 }

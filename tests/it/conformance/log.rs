@@ -118,7 +118,7 @@ pub async fn a_crash_before_the_projection_heals_on_redelivery(backend: &dyn Bac
     assert_eq!(append(backend, &log, 1).await.unwrap(), Appended::Already);
     assert_eq!(read(backend, &id).await, Some(fold(&log)));
     let customer = &fold(&log).customer_id;
-    super::listing::eventually_lists(backend, customer, &[id.clone()]).await;
+    super::listing::eventually_lists(backend, customer, std::slice::from_ref(&id)).await;
     let receipt = backend.reader().receipt(&id, log[0].envelope.event_id).await.unwrap().unwrap();
     assert_eq!(receipt.version(), Some(1));
 }

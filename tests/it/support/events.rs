@@ -1,6 +1,6 @@
 //! Events to test with.
 
-use domain::event::{Amended, Created, Empty, Paid, Shipped};
+use domain::event::{Amended, Created, Empty, Paid};
 use domain::{
     Amount, CorrelationId, Currency, CustomerId, Envelope, Event, EventId, LineItem, LineItems, Metadata,
     Order, OrderId, Quantity, RecordedEvent, Sku, Text, Timestamp,
@@ -64,15 +64,6 @@ pub fn confirmed(order_id: &OrderId) -> Envelope {
 pub fn paid(order_id: &OrderId) -> Envelope {
     let payment_id = Some(Text::parse("pay-1").unwrap());
     envelope(order_id, Event::Paid(Paid { payment_id, amount: Some(Amount::parse(1800).unwrap()) }))
-}
-
-pub fn shipped(order_id: &OrderId) -> Envelope {
-    let shipped = Shipped { carrier: Some(Text::parse("DHL").unwrap()), tracking_number: None };
-    envelope(order_id, Event::Shipped(shipped))
-}
-
-pub fn delivered(order_id: &OrderId) -> Envelope {
-    envelope(order_id, Event::Delivered(Empty {}))
 }
 
 /// These events as they would be recorded, from version `first`.

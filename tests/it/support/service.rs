@@ -82,11 +82,6 @@ impl Service {
         self.log.lock().unwrap().iter().collect::<Vec<_>>().join("\n")
     }
 
-    pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
     /// Sends SIGTERM and waits for the end.
     pub fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");
