@@ -19,6 +19,10 @@ use clap::Parser;
 
 use config::{Cli, Command};
 
+/// Much of what one thread allocates here another one frees, which is what this allocator is good at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::init(&cli.log_level);

@@ -17,8 +17,9 @@ use tokio::sync::watch;
 use crate::archive::open;
 use crate::config::ServeArgs;
 
-/// Batches of a few hundred share a commit; several at a time keep one thread writing while others read.
-const POLL: PollOptions = PollOptions { concurrency: 4, batch_size: 256, wait: Duration::from_secs(20) };
+/// One batch at a time: what arrives meanwhile makes the next one larger, and large batches are what is cheap here,
+/// for there is one writing thread anyway.
+const POLL: PollOptions = PollOptions { concurrency: 1, batch_size: 1024, wait: Duration::from_secs(20) };
 
 /// Runs until SIGTERM or Ctrl-C, then finishes what is in hand; fails if the data folder can no longer be written.
 pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {

@@ -18,7 +18,10 @@ use crate::faults::{self, FaultCode};
 pub(crate) struct CreateOrder {
     /// Who orders.
     #[validate(required, nested)]
-    #[schema(value_type = String, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$", example = "customer-7")]
+    #[schema(
+        value_type = String, min_length = 1, max_length = 128,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$", example = "customer-7"
+    )]
     customer_id: Field<CustomerId>,
     /// The ISO 4217 code of the currency of every amount.
     #[validate(required, nested)]
@@ -79,7 +82,10 @@ impl<'de> Content<'de> for Created {
 pub(crate) struct Line {
     /// What is ordered.
     #[validate(required, nested)]
-    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$", example = "MUG-BLUE")]
+    #[schema(
+        value_type = String, min_length = 1, max_length = 64,
+        pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$", example = "MUG-BLUE"
+    )]
     sku: Field<Sku>,
     /// How many.
     #[validate(required, nested)]

@@ -128,7 +128,10 @@ pub(crate) struct AmendedData {
 pub(crate) struct PaidData {
     /// The payment's id at the payment provider.
     #[validate(required, nested)]
-    #[schema(value_type = String, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
+    #[schema(
+        value_type = String, min_length = 1, max_length = 128,
+        pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+    )]
     payment_id: Field<Text<128>>,
     /// What was paid, in the minor unit of the order's currency.
     #[validate(required, nested)]
@@ -142,11 +145,17 @@ pub(crate) struct PaidData {
 pub(crate) struct ShippedData {
     /// Who carries it.
     #[validate(required, nested)]
-    #[schema(value_type = String, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
+    #[schema(
+        value_type = String, min_length = 1, max_length = 128,
+        pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+    )]
     carrier: Field<Text<128>>,
     /// The carrier's tracking number.
     #[validate(required, nested)]
-    #[schema(value_type = String, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
+    #[schema(
+        value_type = String, min_length = 1, max_length = 128,
+        pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+    )]
     tracking_number: Field<Text<128>>,
 }
 
@@ -156,7 +165,10 @@ pub(crate) struct ShippedData {
 pub(crate) struct ReasonData {
     /// Why.
     #[validate(required, nested)]
-    #[schema(value_type = String, min_length = 1, max_length = 500, pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
+    #[schema(
+        value_type = String, min_length = 1, max_length = 500,
+        pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+    )]
     reason: Field<Text<500>>,
 }
 
@@ -166,7 +178,10 @@ pub(crate) struct ReasonData {
 pub(crate) struct RefundedData {
     /// The refund's id at the payment provider.
     #[validate(required, nested)]
-    #[schema(value_type = String, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
+    #[schema(
+        value_type = String, min_length = 1, max_length = 128,
+        pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+    )]
     refund_id: Field<Text<128>>,
     /// What was paid back, in the minor unit of the order's currency.
     #[validate(required, nested)]
