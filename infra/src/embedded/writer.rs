@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use fjall::{Database, Keyspace, PersistMode};
@@ -15,6 +16,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// At most this many jobs, and about this many bytes, in one commit.
 const MAX_JOBS: usize = 1024;
 const MAX_BYTES: usize = 8 << 20;
+/// How long to wait for more jobs before a commit, once they come several at a time: a fsync costs more than that.
+const LINGER: Duration = Duration::from_micros(300);
 /// Jobs that may wait before those who hand them in have to.
 const WAITING_JOBS: usize = 4096;
 
@@ -128,7 +131,11 @@ impl Drop for Writer {
 }
 
 fn run(db: &Database, mut waiting: mpsc::Receiver<Job>, failed: &watch::Sender<Failure>) {
+    let mut busy = false;
     while let Some(first) = waiting.blocking_recv() {
+        if busy {
+            thread::sleep(LINGER);
+        }
         let mut stage = Stage {
             operations: Vec::new(),
             after_commit: Vec::new(),
@@ -141,6 +148,7 @@ fn run(db: &Database, mut waiting: mpsc::Receiver<Job>, failed: &watch::Sender<F
             let Ok(job) = waiting.try_recv() else { break };
             completions.push(job(&mut stage));
         }
+        busy = completions.len() > 1;
         if failed.borrow().is_none() {
             match commit(db, stage) {
                 Ok(effects) => effects.into_iter().for_each(|effect| effect()),
