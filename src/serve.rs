@@ -17,9 +17,9 @@ use tokio::sync::watch;
 use crate::archive::open;
 use crate::config::ServeArgs;
 
-/// One batch at a time: what arrives meanwhile makes the next one larger, and large batches are what is cheap here,
-/// for there is one writing thread anyway.
-const POLL: PollOptions = PollOptions { concurrency: 1, batch_size: 1024, wait: Duration::from_secs(20) };
+/// One batch at a time: what arrives meanwhile makes the next one larger, and larger batches are cheaper. Not too
+/// large: while one is appended, requests wait for the writing thread.
+const POLL: PollOptions = PollOptions { concurrency: 1, batch_size: 128, wait: Duration::from_secs(20) };
 
 /// Runs until SIGTERM or Ctrl-C, then finishes what is in hand; fails if the data folder can no longer be written.
 pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {

@@ -65,11 +65,11 @@ impl Embedded {
     }
 
     /// Runs on the writing thread, where the log does not change between the look and the commit.
-    fn stage_append(&self, stage: &mut Stage, append: &Append) -> Result<Appended, AppendError> {
+    fn stage_append(&self, stage: &mut Stage, append: &Append, rows: Rows) -> Result<Appended, AppendError> {
         let unavailable = AppendError::Unavailable;
         let order_id = &append.order.order_id;
         let mut missing = Vec::new();
-        for event in &append.events {
+        for (event, entry) in append.events.iter().zip(rows.entries) {
             let conflict = || AppendError::Conflict { order_id: order_id.clone(), version: event.version };
             if stage.has_staged(&keys::log_key(order_id, event.version)) {
                 return Err(conflict());
@@ -77,13 +77,24 @@ impl Embedded {
             match self.recorded(order_id, event.version).map_err(unavailable)? {
                 Some(there) if there.envelope.event_id != event.envelope.event_id => return Err(conflict()),
                 Some(_) => {}
-                None => missing.push(event),
+                None => missing.push((keys::log_key(order_id, event.version), entry)),
             }
         }
         let already = missing.is_empty();
-        if !already || self.projection_lags(&append.order).map_err(unavailable)? {
-            self.stage_rows(stage, append, &missing).map_err(unavailable)?;
+        if already && !self.projection_lags(&append.order).map_err(unavailable)? {
+            return Ok(Appended::Already);
         }
+        // Readers may look while this commit is applied, row by row: a receipt comes after what it promises.
+        let keys = &self.0.keys;
+        for (key, entry) in missing {
+            stage.claim(key.clone());
+            stage.put(&keys.log, key, entry);
+        }
+        stage.put(&keys.orders, order_id.as_str().into(), rows.projection);
+        if let Some(key) = rows.customer {
+            stage.put(&keys.customers, key, Vec::new());
+        }
+        rows.receipts.into_iter().for_each(|(key, row)| stage.put(&keys.receipts, key, row));
         Ok(if already { Appended::Already } else { Appended::New })
     }
 
@@ -91,38 +102,6 @@ impl Embedded {
         let Some(row) = self.0.keys.orders.get(order.order_id.as_str())? else { return Ok(true) };
         let projected: Order = serde_json::from_slice(&row).context("a projection")?;
         Ok(projected.version < order.version)
-    }
-
-    /// Readers may look while this commit is applied, row by row: a receipt comes after what it promises.
-    fn stage_rows(
-        &self,
-        stage: &mut Stage,
-        append: &Append,
-        missing: &[&RecordedEvent],
-    ) -> anyhow::Result<()> {
-        let (keys, order) = (&self.0.keys, &append.order);
-        let projection = serde_json::to_vec(order)?;
-        let receipt = |event: &RecordedEvent| {
-            receipt_row(&Receipt {
-                order_id: order.order_id.clone(),
-                event_id: event.envelope.event_id,
-                event_type: event.envelope.event.event_type(),
-                outcome: Some(Outcome::Recorded { version: event.version }),
-            })
-        };
-        let receipts: Vec<_> = append.events.iter().map(receipt).collect::<Result<_, _>>()?;
-        for event in missing {
-            let key = keys::log_key(&order.order_id, event.version);
-            stage.claim(key.clone());
-            stage.put(&keys.log, key, event.encode());
-        }
-        stage.put(&keys.orders, order.order_id.as_str().into(), projection);
-        if append.events.iter().any(|event| event.version == 1) {
-            let key = keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id);
-            stage.put(&keys.customers, key, Vec::new());
-        }
-        receipts.into_iter().for_each(|(key, row)| stage.put(&keys.receipts, key, row));
-        Ok(())
     }
 
     /// Puts an event into the log and nowhere else, as a crash between append and projection would leave it on a
@@ -139,6 +118,38 @@ impl Embedded {
     }
 }
 
+/// What an append writes, encoded before the writing thread sees it.
+struct Rows {
+    /// Of the log, one for each event.
+    entries: Vec<Vec<u8>>,
+    projection: Vec<u8>,
+    /// The order's key in its customer's list, if the append creates the order.
+    customer: Option<Vec<u8>>,
+    receipts: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Rows {
+    fn of(append: &Append) -> anyhow::Result<Self> {
+        let order = &append.order;
+        let receipt = |event: &RecordedEvent| {
+            receipt_row(&Receipt {
+                order_id: order.order_id.clone(),
+                event_id: event.envelope.event_id,
+                event_type: event.envelope.event.event_type(),
+                outcome: Some(Outcome::Recorded { version: event.version }),
+            })
+        };
+        let creates = append.events.iter().any(|event| event.version == 1);
+        let customer = || keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id);
+        Ok(Self {
+            entries: append.events.iter().map(RecordedEvent::encode).collect(),
+            projection: serde_json::to_vec(order)?,
+            customer: creates.then(customer),
+            receipts: append.events.iter().map(receipt).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
 #[async_trait]
 impl OrderLog for Embedded {
     async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
@@ -152,10 +163,13 @@ impl OrderLog for Embedded {
 
     async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
         let engine = Arc::downgrade(&self.0);
-        let owned = appends.to_vec();
+        let owned: Vec<_> = appends.iter().map(|append| (append.clone(), Rows::of(append))).collect();
         let job = move |stage: &mut Stage| {
             let engine = Self(engine.upgrade().context("the engine is closing")?);
-            Ok(owned.iter().map(|append| engine.stage_append(stage, append)).collect::<Vec<_>>())
+            let append = |(append, rows): (Append, anyhow::Result<Rows>)| {
+                engine.stage_append(stage, &append, rows.map_err(AppendError::Unavailable)?)
+            };
+            Ok(owned.into_iter().map(append).collect::<Vec<_>>())
         };
         match self.0.writer.write(Durability::Written, job).await {
             Ok(results) => results,
