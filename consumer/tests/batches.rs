@@ -12,10 +12,12 @@ use consumer::ports::{
 use consumer::{Consumer, Outcome};
 use domain::{Currency, Order, OrderId, ParkReason, Receipt, RejectReason, Timestamp};
 
+type Outcomes = Vec<(domain::EventId, domain::Outcome)>;
+
 /// A log in memory that fails for the orders it is told to.
 #[derive(Default)]
 struct Fake {
-    orders: Mutex<BTreeMap<OrderId, (Order, Vec<(domain::EventId, domain::Outcome)>)>>,
+    orders: Mutex<BTreeMap<OrderId, (Order, Outcomes)>>,
     parked_before: u64,
     failing: HashSet<&'static str>,
     loads: Mutex<usize>,
