@@ -18,7 +18,13 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
     /// What to log: off, error, warn, info, debug or trace, also by target, as in `warn,consumer=info`.
-    #[arg(long, global = true, env = "LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    #[arg(
+        long,
+        global = true,
+        env = "LOG_LEVEL",
+        default_value = "info,fjall=warn,lsm_tree=warn",
+        value_name = "LEVEL"
+    )]
     pub(crate) log_level: Targets,
 }
 
