@@ -86,19 +86,21 @@ async fn a_second_process_is_refused() {
     assert_eq!(service.outcome(&receipt).await["state"], "recorded", "the first one works on");
 }
 
-/// The journal of the store, which holds everything of a small folder.
-fn journal(data: &Path) -> PathBuf {
-    contents(&data.join("store")).into_keys().find(|path| path.extension() == Some("jnl".as_ref())).unwrap()
+/// The journal of a filled data folder, which holds everything of a small one: where it is, its bytes, and where the
+/// last one of them is that is not zero.
+async fn filled_journal(data: &Path) -> (PathBuf, Vec<u8>, usize) {
+    filled(data).await;
+    let mut files = contents(&data.join("store")).into_iter();
+    let (path, bytes) = files.find(|(path, _)| path.extension() == Some("jnl".as_ref())).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    (path, bytes, end)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_journal_is_refused_wherever_the_damage_is() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
-    filled(&data).await;
-    let journal = journal(&data);
-    let good = fs::read(&journal).unwrap();
-    let end = good.iter().rposition(|byte| *byte != 0).unwrap();
+    let (journal, good, end) = filled_journal(&data).await;
 
     // Structure, keys, values, checksums: a step that is coprime to everything meets all of them.
     for position in (100..end / 2).step_by(307) {
@@ -116,10 +118,7 @@ async fn a_damaged_journal_is_refused_wherever_the_damage_is() {
 async fn a_torn_end_of_the_journal_is_no_damage() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
-    filled(&data).await;
-    let journal = journal(&data);
-    let good = fs::read(&journal).unwrap();
-    let end = good.iter().rposition(|byte| *byte != 0).unwrap();
+    let (journal, good, end) = filled_journal(&data).await;
     // As a crash in the middle of a write leaves it: half a batch at the end, then nothing, or then zeros.
     let mut torn = good[..=end].to_vec();
     let half_a_batch: Vec<u8> = good[..150].to_vec();

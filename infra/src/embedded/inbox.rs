@@ -137,16 +137,14 @@ impl Embedded {
         self.0.queue.bell.notify_one();
     }
 
-    /// The messages whose delivery is the latest, each with its group and number; an error for each other one.
-    fn current(&self, message: &Message) -> anyhow::Result<(String, u64, u64)> {
+    /// The message's group and number, if this delivery of it is the latest.
+    fn current(&self, message: &Message) -> anyhow::Result<(String, u64)> {
         let (group, seq, lease) = parse_handle(message)?;
-        if !self.0.queue.lock().is_current(group, seq, lease) {
-            return Err(anyhow!(
-                "message {} was handled meanwhile, or received again: this delivery is stale",
-                message.id
-            ));
+        if self.0.queue.lock().is_current(group, seq, lease) {
+            Ok((group.to_owned(), seq))
+        } else {
+            Err(stale(message))
         }
-        Ok((group.to_owned(), seq, lease))
     }
 }
 
@@ -180,7 +178,7 @@ impl Inbox for Embedded {
 
     async fn ack(&self, messages: &[&Message]) -> Vec<anyhow::Result<()>> {
         let current: Vec<_> = messages.iter().map(|message| self.current(message)).collect();
-        let acked: Vec<_> = current.iter().flatten().map(|(group, seq, _)| (group.clone(), *seq)).collect();
+        let acked: Vec<_> = current.iter().flatten().cloned().collect();
         let engine = Arc::downgrade(&self.0);
         let job = move |stage: &mut Stage| {
             let engine = Self(engine.upgrade().context("the engine is closing")?);
@@ -200,9 +198,9 @@ impl Inbox for Embedded {
     async fn retry(&self, messages: &[(&Message, Duration)]) -> Vec<anyhow::Result<()>> {
         let at = Instant::now();
         let release = |(message, delay): &(&Message, Duration)| {
-            let (group, seq, lease) = self.current(message)?;
-            self.0.queue.lock().release(&group, seq, lease, at + *delay);
-            Ok(())
+            let (group, seq, lease) = parse_handle(message)?;
+            let released = self.0.queue.lock().release(group, seq, lease, at + *delay);
+            if released { Ok(()) } else { Err(stale(message)) }
         };
         let results = messages.iter().map(release).collect();
         self.0.queue.bell.notify_one();
@@ -215,7 +213,7 @@ impl DeadLetters for Embedded {
     async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
         let current: Vec<_> = messages.iter().map(|parking| self.current(parking.message)).collect();
         let burials = messages.iter().zip(&current).filter_map(|(parking, current)| {
-            let (group, seq, _) = current.as_ref().ok()?;
+            let (group, seq) = current.as_ref().ok()?;
             Some(Burial {
                 group: group.clone(),
                 seq: *seq,
@@ -249,6 +247,10 @@ fn message(queue: &fjall::Keyspace, delivery: &Delivery) -> anyhow::Result<Messa
         receive_count: delivery.receives,
         body: StoredMessage::decode(&row)?.body,
     })
+}
+
+fn stale(message: &Message) -> anyhow::Error {
+    anyhow!("message {} was handled meanwhile, or received again: this delivery is stale", message.id)
 }
 
 fn parse_handle(message: &Message) -> anyhow::Result<(&str, u64, u64)> {

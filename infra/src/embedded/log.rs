@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use async_trait::async_trait;
 use consumer::ports::{Append, AppendError, Appended, Loaded, OrderLog, Wanted};
-use domain::{Order, OrderId, Outcome, Receipt, RecordedEvent};
+use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent};
 
 use super::Embedded;
 use super::inbox::{receipt_row, stored_receipt};
@@ -65,23 +65,24 @@ impl Embedded {
     }
 
     /// Runs on the writing thread, where the log does not change between the look and the commit.
-    fn stage_append(&self, stage: &mut Stage, append: &Append, rows: Rows) -> Result<Appended, AppendError> {
+    fn stage_append(&self, stage: &mut Stage, rows: Rows) -> Result<Appended, AppendError> {
         let unavailable = AppendError::Unavailable;
-        let order_id = &append.order.order_id;
+        let order_id = &rows.order_id;
         let mut missing = Vec::new();
-        for (event, entry) in append.events.iter().zip(rows.entries) {
-            let conflict = || AppendError::Conflict { order_id: order_id.clone(), version: event.version };
-            if stage.has_staged(&keys::log_key(order_id, event.version)) {
+        for (version, event_id, entry) in rows.events {
+            let conflict = || AppendError::Conflict { order_id: order_id.clone(), version };
+            let key = keys::log_key(order_id, version);
+            if stage.has_staged(&key) {
                 return Err(conflict());
             }
-            match self.recorded(order_id, event.version).map_err(unavailable)? {
-                Some(there) if there.envelope.event_id != event.envelope.event_id => return Err(conflict()),
+            match self.recorded(order_id, version).map_err(unavailable)? {
+                Some(there) if there.envelope.event_id != event_id => return Err(conflict()),
                 Some(_) => {}
-                None => missing.push((keys::log_key(order_id, event.version), entry)),
+                None => missing.push((key, entry)),
             }
         }
         let already = missing.is_empty();
-        if already && !self.projection_lags(&append.order).map_err(unavailable)? {
+        if already && !self.projection_lags(order_id, rows.version).map_err(unavailable)? {
             return Ok(Appended::Already);
         }
         // Readers may look while this commit is applied, row by row: a receipt comes after what it promises.
@@ -98,10 +99,10 @@ impl Embedded {
         Ok(if already { Appended::Already } else { Appended::New })
     }
 
-    fn projection_lags(&self, order: &Order) -> anyhow::Result<bool> {
-        let Some(row) = self.0.keys.orders.get(order.order_id.as_str())? else { return Ok(true) };
+    fn projection_lags(&self, order_id: &OrderId, version: u64) -> anyhow::Result<bool> {
+        let Some(row) = self.0.keys.orders.get(order_id.as_str())? else { return Ok(true) };
         let projected: Order = serde_json::from_slice(&row).context("a projection")?;
-        Ok(projected.version < order.version)
+        Ok(projected.version < version)
     }
 
     /// Puts an event into the log and nowhere else, as a crash between append and projection would leave it on a
@@ -120,8 +121,11 @@ impl Embedded {
 
 /// What an append writes, encoded before the writing thread sees it.
 struct Rows {
-    /// Of the log, one for each event.
-    entries: Vec<Vec<u8>>,
+    order_id: OrderId,
+    /// The order's, after the append.
+    version: u64,
+    /// Each with its version and its entry of the log.
+    events: Vec<(u64, EventId, Vec<u8>)>,
     projection: Vec<u8>,
     /// The order's key in its customer's list, if the append creates the order.
     customer: Option<Vec<u8>>,
@@ -141,8 +145,11 @@ impl Rows {
         };
         let creates = append.events.iter().any(|event| event.version == 1);
         let customer = || keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id);
+        let entry = |event: &RecordedEvent| (event.version, event.envelope.event_id, event.encode());
         Ok(Self {
-            entries: append.events.iter().map(RecordedEvent::encode).collect(),
+            order_id: order.order_id.clone(),
+            version: order.version,
+            events: append.events.iter().map(entry).collect(),
             projection: serde_json::to_vec(order)?,
             customer: creates.then(customer),
             receipts: append.events.iter().map(receipt).collect::<Result<_, _>>()?,
@@ -163,13 +170,13 @@ impl OrderLog for Embedded {
 
     async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
         let engine = Arc::downgrade(&self.0);
-        let owned: Vec<_> = appends.iter().map(|append| (append.clone(), Rows::of(append))).collect();
+        let all: Vec<_> = appends.iter().map(Rows::of).collect();
         let job = move |stage: &mut Stage| {
             let engine = Self(engine.upgrade().context("the engine is closing")?);
-            let append = |(append, rows): (Append, anyhow::Result<Rows>)| {
-                engine.stage_append(stage, &append, rows.map_err(AppendError::Unavailable)?)
+            let append = |rows: anyhow::Result<Rows>| {
+                engine.stage_append(stage, rows.map_err(AppendError::Unavailable)?)
             };
-            Ok(owned.into_iter().map(append).collect::<Vec<_>>())
+            Ok(all.into_iter().map(append).collect::<Vec<_>>())
         };
         match self.0.writer.write(Durability::Written, job).await {
             Ok(results) => results,

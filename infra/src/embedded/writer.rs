@@ -35,6 +35,7 @@ pub(super) enum Durability {
 }
 
 /// What the jobs of one commit want written.
+#[derive(Default)]
 pub(super) struct Stage {
     operations: Vec<(Keyspace, Vec<u8>, Option<Vec<u8>>)>,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
@@ -136,13 +137,7 @@ fn run(db: &Database, mut waiting: mpsc::Receiver<Job>, failed: &watch::Sender<F
         if busy {
             thread::sleep(LINGER);
         }
-        let mut stage = Stage {
-            operations: Vec::new(),
-            after_commit: Vec::new(),
-            staged: HashSet::new(),
-            bytes: 0,
-            sync: false,
-        };
+        let mut stage = Stage::default();
         let mut completions = vec![first(&mut stage)];
         while completions.len() < MAX_JOBS && stage.bytes < MAX_BYTES {
             let Ok(job) = waiting.try_recv() else { break };
