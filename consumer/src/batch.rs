@@ -1,15 +1,21 @@
 //! One batch of messages, from their bodies to what became of each: the I/O around the plans of [`crate::group`].
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use domain::{Currency, Envelope, Event, ParkReason, RejectReason};
+use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
 
 use crate::group::{Item, KnownOrders, Plan, plan};
 use crate::ports::{Append, AppendError, Appended, Clock, DeadLetters, Loaded, Message, OrderLog, Wanted};
 
 /// How often a group is planned again because another writer took its versions, before it is left for a retry.
 const ROUNDS: u32 = 3;
+
+/// How many groups [`Consumer::handle_until`] has in hand at the same time. A batch of a queue without order can have
+/// thousands, and each has connections to the store.
+const GROUPS_AT_ONCE: usize = 100;
 
 /// Handles batches of messages.
 #[derive(Clone)]
@@ -51,12 +57,18 @@ pub enum Outcome {
 /// The messages of one ordering group, on their way through a batch.
 pub(crate) struct Group {
     pub(crate) items: Vec<Item>,
+    /// Where in the batch each item came.
+    places: Vec<usize>,
     pub(crate) plan: Plan,
     /// The result of each append of the plan.
     pub(crate) appended: Vec<Result<Appended, AppendError>>,
 }
 
 impl Group {
+    fn new() -> Self {
+        Self { items: Vec::new(), places: Vec::new(), plan: Plan::default(), appended: Vec::new() }
+    }
+
     fn has_conflict(&self) -> bool {
         self.appended.iter().any(|result| matches!(result, Err(AppendError::Conflict { .. })))
     }
@@ -64,8 +76,40 @@ impl Group {
 
 impl Consumer {
     /// Handles `messages`, group by group, each group in the order given. A failure touches no other group.
+    ///
+    /// Each step is one call to the store for all groups, and the slowest decides when all are done.
     pub async fn handle(&self, messages: Vec<Message>) -> Vec<Handled> {
-        let mut open = self.groups(messages);
+        self.handle_groups(self.groups(messages)).await
+    }
+
+    /// Handles `messages` like [`Consumer::handle`], but each group by itself, and tells at the `deadline` what became
+    /// of each, in the order given: a group that is not done by then has to be retried as a whole. When the deadline
+    /// has passed nothing is started any more.
+    ///
+    /// A group is dropped wherever it is. That loses nothing: its messages are still on the queue (or parked, and then
+    /// they are parked twice at worst). What was written counts, and the next delivery finds it: an appended event is
+    /// a duplicate then, and a projection that was not written yet is healed.
+    pub async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<Handled> {
+        let groups = self.groups(messages.clone());
+        let outcomes: Vec<OnceLock<Outcome>> = messages.iter().map(|_| OnceLock::new()).collect();
+        let open = &outcomes;
+        let work = stream::iter(groups).for_each_concurrent(GROUPS_AT_ONCE, |group| async move {
+            if Instant::now() >= deadline {
+                return;
+            }
+            let places = group.places.clone();
+            for (place, handled) in places.into_iter().zip(self.handle_groups(vec![group]).await) {
+                // Nobody else sets it: every place is in one group.
+                let _ = open[place].set(handled.outcome);
+            }
+        });
+        // Whether it came in time is told by the outcomes.
+        let _ = timeout_at(deadline, work).await;
+        messages.into_iter().zip(outcomes).map(|(message, outcome)| in_time(message, outcome)).collect()
+    }
+
+    /// Takes groups all the way.
+    async fn handle_groups(&self, mut open: Vec<Group>) -> Vec<Handled> {
         let mut done: Vec<Group> = Vec::new();
         for round in 1..=ROUNDS {
             self.record(&mut open, round == 1).await;
@@ -84,7 +128,7 @@ impl Consumer {
     fn groups(&self, messages: Vec<Message>) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
-        for message in messages {
+        for (number, message) in messages.into_iter().enumerate() {
             let event = Envelope::decode(&message.body, self.default_currency);
             let key = match (&message.group, &event) {
                 (Some(group), _) => format!("group {group}"),
@@ -93,9 +137,10 @@ impl Consumer {
             };
             let place = *places.entry(key).or_insert(groups.len());
             if place == groups.len() {
-                groups.push(Group { items: Vec::new(), plan: Plan::default(), appended: Vec::new() });
+                groups.push(Group::new());
             }
             groups[place].items.push(Item { message, event });
+            groups[place].places.push(number);
         }
         groups
     }
@@ -135,6 +180,17 @@ impl Consumer {
         }
         known
     }
+}
+
+/// A message with its outcome; without one, its group was not done at the deadline.
+fn in_time(message: Message, outcome: OnceLock<Outcome>) -> Handled {
+    let outcome = outcome.into_inner().unwrap_or_else(|| {
+        let why = "out of time: its group was not done at the deadline";
+        let (message_id, receives) = (message.id.as_str(), message.receive_count);
+        tracing::warn!(message_id, receives, why, "to be retried");
+        Outcome::Retry(why.to_owned())
+    });
+    Handled { message, outcome }
 }
 
 /// Which orders of a group need no loading, and which do. In the first round an order whose first event here creates

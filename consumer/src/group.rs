@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use domain::{DecodeError, Envelope, OrderId, Outcome, ParkReason, Receipt, Timestamp};
+use domain::{DecodeError, Envelope, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Timestamp};
 
 use crate::event::{Decision, Known, decide};
 use crate::ports::{Append, Loaded, Message};
@@ -50,72 +50,108 @@ pub enum Step {
 }
 
 /// Plans `items`, the messages of one group in the order of the queue, and brings `orders` to where the plan leads.
-/// On an ordered queue the first message that has to be retried holds back those behind it.
+///
+/// On an ordered queue the first message that has to be retried holds back those behind it. On a queue without order
+/// what was early is decided again once the rest is: its predecessors may have come behind it in the same batch. It
+/// goes last, as if it had been received again, so it never changes what becomes of the others.
 pub fn plan(items: &[Item], orders: &mut KnownOrders, now: Timestamp) -> Plan {
-    let mut plan = Plan::default();
-    let mut appends = HashMap::new();
+    let mut draft = Draft { orders, now, appends: Vec::new() };
+    let mut steps = Vec::with_capacity(items.len());
     let mut held_back = false;
     for item in items {
-        let ordered = item.message.group.is_some();
-        let step = match &item.event {
-            _ if held_back => Step::Retry("an earlier event of its group has to be retried first".to_owned()),
-            Err(error) => Step::Park(error.reason(), error.to_string()),
-            Ok(envelope) => match orders.get_mut(&envelope.order_id) {
-                Some(Ok(known)) => {
-                    let index = *appends.entry(&envelope.order_id).or_insert(plan.appends.len());
-                    step(envelope, known, ordered, now, &mut plan.appends, index)
-                }
-                Some(Err(error)) => Step::Retry(error.clone()),
-                None => Step::Retry("its order was not loaded".to_owned()),
-            },
+        let step = if held_back {
+            Step::Retry("an earlier event of its group has to be retried first".to_owned())
+        } else {
+            draft.step(item)
         };
-        held_back = held_back || (ordered && matches!(step, Step::Retry(_)));
-        plan.steps.push(step);
+        held_back = held_back || (item.message.group.is_some() && matches!(step, Step::Retry(_)));
+        steps.push(step);
     }
-    plan
+    while decide_again(items, &mut steps, &mut draft) {}
+    Plan { appends: draft.appends, steps }
 }
 
-/// Plans one event, whose order is `known` and gets its events by the append at `index`.
-fn step(
-    envelope: &Envelope,
-    known: &mut Loaded,
-    ordered: bool,
+/// Decides once more on what has to be retried and keeps no order. True if that recorded an event, which may be what
+/// another one was waiting for.
+fn decide_again(items: &[Item], steps: &mut [Step], draft: &mut Draft<'_>) -> bool {
+    let mut recorded = false;
+    for (item, step) in items.iter().zip(steps) {
+        if item.message.group.is_none() && matches!(step, Step::Retry(_)) {
+            *step = draft.step(item);
+            recorded = recorded || matches!(step, Step::Append { .. });
+        }
+    }
+    recorded
+}
+
+/// A plan in the making.
+struct Draft<'a> {
+    /// Where the plan so far leads.
+    orders: &'a mut KnownOrders,
+    /// What is recorded is recorded as of this time.
     now: Timestamp,
-    appends: &mut Vec<Append>,
-    index: usize,
-) -> Step {
-    let outcome = known.outcomes.iter().find(|(id, _)| *id == envelope.event_id).map(|(_, outcome)| outcome);
-    let about = Known { order: known.order.as_ref(), parked: known.parked, outcome, ordered };
-    match decide(about, envelope, now) {
-        Decision::Record(recorded) => {
-            let (event, order) = *recorded;
-            let version = event.version;
-            known.order = Some(order.clone());
-            known.outcomes.push((envelope.event_id, Outcome::Recorded { version }));
-            match appends.get_mut(index) {
-                Some(append) => {
-                    append.events.push(event);
-                    append.order = order;
-                }
-                None => appends.push(Append { events: vec![event], order }),
+    /// At most one for an order. They are few, mostly one: a group is an order's, or a small batch's.
+    appends: Vec<Append>,
+}
+
+impl Draft<'_> {
+    /// Decides on one message, and takes its order along.
+    fn step(&mut self, item: &Item) -> Step {
+        let envelope = match &item.event {
+            Ok(envelope) => envelope,
+            Err(error) => return Step::Park(error.reason(), error.to_string()),
+        };
+        let known = match self.orders.get_mut(&envelope.order_id) {
+            Some(Ok(known)) => known,
+            Some(Err(error)) => return Step::Retry(error.clone()),
+            None => return Step::Retry("its order was not loaded".to_owned()),
+        };
+        let outcome = known.outcomes.iter().find(|(id, _)| *id == envelope.event_id).map(|(_, it)| it);
+        let ordered = item.message.group.is_some();
+        let about = Known { order: known.order.as_ref(), parked: known.parked, outcome, ordered };
+        match decide(about, envelope, self.now) {
+            Decision::Record(recorded) => {
+                let (event, order) = *recorded;
+                let version = event.version;
+                known.order = Some(order.clone());
+                known.outcomes.push((envelope.event_id, Outcome::Recorded { version }));
+                Step::Append { index: self.append(event, order), version }
             }
-            Step::Append { index, version }
+            Decision::Reject(refusal) => {
+                let outcome = Outcome::Rejected { reason: refusal.reason, detail: refusal.detail };
+                known.outcomes.push((envelope.event_id, outcome.clone()));
+                Step::Settle(receipt(envelope, outcome))
+            }
+            Decision::Duplicate(outcome) => Step::Nothing(outcome),
+            Decision::Park(reason, detail) => {
+                known.parked += 1;
+                Step::Park(reason, detail)
+            }
+            Decision::Retry(why) => Step::Retry(why),
         }
-        Decision::Reject(refusal) => {
-            let outcome = Outcome::Rejected { reason: refusal.reason, detail: refusal.detail };
-            known.outcomes.push((envelope.event_id, outcome.clone()));
-            Step::Settle(Receipt {
-                order_id: envelope.order_id.clone(),
-                event_id: envelope.event_id,
-                event_type: envelope.event.event_type(),
-                outcome: Some(outcome),
-            })
+    }
+
+    /// Adds an event to its order's append, and tells which one that is.
+    fn append(&mut self, event: RecordedEvent, order: Order) -> usize {
+        match self.appends.iter().position(|append| append.order.order_id == order.order_id) {
+            Some(index) => {
+                self.appends[index].events.push(event);
+                self.appends[index].order = order;
+                index
+            }
+            None => {
+                self.appends.push(Append { events: vec![event], order });
+                self.appends.len() - 1
+            }
         }
-        Decision::Duplicate(outcome) => Step::Nothing(outcome),
-        Decision::Park(reason, detail) => {
-            known.parked += 1;
-            Step::Park(reason, detail)
-        }
-        Decision::Retry(why) => Step::Retry(why),
+    }
+}
+
+fn receipt(envelope: &Envelope, outcome: Outcome) -> Receipt {
+    Receipt {
+        order_id: envelope.order_id.clone(),
+        event_id: envelope.event_id,
+        event_type: envelope.event.event_type(),
+        outcome: Some(outcome),
     }
 }

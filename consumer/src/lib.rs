@@ -7,12 +7,15 @@
 //! At the end, `finish` settles and parks what was not appended, and tells what became of each message.
 //!
 //! Who owns what: `batch` never touches the queue but through the dead letters. Acking and retrying are the business
-//! of whoever received the messages: the poll loop here, or the event source mapping of a Lambda function.
+//! of whoever received the messages: the poll loop here, or the event source mapping of a Lambda function, which acts on
+//! what `lambda` answers.
 
 pub mod batch;
 pub mod event;
 mod finish;
 pub mod group;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod poll;
 pub mod ports;
 

@@ -73,21 +73,28 @@ async fn work(
 
 /// Acks what is done and retries what is not.
 async fn give_back(inbox: &dyn Inbox, handled: &[Handled]) {
-    let mut done: Vec<&Message> = Vec::with_capacity(handled.len());
-    let mut again: Vec<(&Message, Duration)> = Vec::new();
-    for Handled { message, outcome } in handled {
-        match outcome {
-            Outcome::Recorded(_) | Outcome::Rejected(..) | Outcome::Duplicate => done.push(message),
-            Outcome::Parked(..) => {}
-            Outcome::Retry(_) => again.push((message, retry_delay(message.receive_count))),
-        }
-    }
+    let is_done = |outcome: &Outcome| match outcome {
+        Outcome::Recorded(_) | Outcome::Rejected(..) | Outcome::Duplicate => true,
+        Outcome::Parked(..) | Outcome::Retry(_) => false,
+    };
+    let done: Vec<&Message> =
+        handled.iter().filter(|handled| is_done(&handled.outcome)).map(|handled| &handled.message).collect();
+    let again = retries(handled);
     let acked = if done.is_empty() { Vec::new() } else { inbox.ack(&done).await };
     let retried = if again.is_empty() { Vec::new() } else { inbox.retry(&again).await };
     for error in acked.into_iter().chain(retried).filter_map(Result::err) {
         // The message comes back at its visibility timeout; if it was handled, it is found to be a duplicate.
         tracing::warn!("cannot give a message back: {error:#}");
     }
+}
+
+/// The messages that have to be received again, each with the delay until then.
+pub(crate) fn retries(handled: &[Handled]) -> Vec<(&Message, Duration)> {
+    handled
+        .iter()
+        .filter(|handled| matches!(handled.outcome, Outcome::Retry(_)))
+        .map(|handled| (&handled.message, retry_delay(handled.message.receive_count)))
+        .collect()
 }
 
 /// How long a message waits before it is received again: up to 30 s · 2^(receives - 1), at most 300 s, with full

@@ -2,144 +2,27 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod support;
+
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
-use async_trait::async_trait;
-use consumer::ports::{
-    Append, AppendError, Appended, DeadLetters, Loaded, Message, OrderLog, Parking, Wanted,
-};
-use consumer::{Consumer, Outcome};
-use domain::{Currency, Order, OrderId, ParkReason, Receipt, RejectReason, Timestamp};
-
-type Outcomes = Vec<(domain::EventId, domain::Outcome)>;
-
-/// A log in memory that fails for the orders it is told to.
-#[derive(Default)]
-struct Fake {
-    orders: Mutex<BTreeMap<OrderId, (Order, Outcomes)>>,
-    parked_before: u64,
-    failing: HashSet<&'static str>,
-    loads: Mutex<usize>,
-    settled: Mutex<Vec<Receipt>>,
-    dead: Mutex<Vec<(String, ParkReason)>>,
-    dead_letters_fail: bool,
-}
-
-impl Fake {
-    fn fails(&self, order_id: &OrderId) -> bool {
-        self.failing.contains(order_id.as_str())
-    }
-
-    fn version(&self, order_id: &str) -> u64 {
-        let orders = self.orders.lock().unwrap();
-        orders.get(&OrderId::parse(order_id).unwrap()).map_or(0, |(order, _)| order.version)
-    }
-}
-
-#[async_trait]
-impl OrderLog for Fake {
-    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
-        *self.loads.lock().unwrap() += wanted.len();
-        let orders = self.orders.lock().unwrap();
-        let load = |wanted: &Wanted| {
-            anyhow::ensure!(!self.fails(&wanted.order_id), "no connection");
-            let known = orders.get(&wanted.order_id);
-            let outcomes = known.map(|(_, outcomes)| outcomes.clone()).unwrap_or_default();
-            let order = known.map(|(order, _)| order.clone());
-            Ok(Loaded { order, parked: self.parked_before, outcomes })
-        };
-        wanted.iter().map(load).collect()
-    }
-
-    async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
-        let mut orders = self.orders.lock().unwrap();
-        let append = |append: &Append| {
-            let order_id = append.order.order_id.clone();
-            if self.fails(&order_id) {
-                return Err(AppendError::Unavailable(anyhow::anyhow!("no connection")));
-            }
-            let version = append.events[0].version;
-            let entry = orders.get(&order_id);
-            if entry.map_or(0, |(order, _)| order.version) + 1 != version {
-                return Err(AppendError::Conflict { order_id, version });
-            }
-            let mut outcomes = entry.map(|(_, outcomes)| outcomes.clone()).unwrap_or_default();
-            let recorded = |event: &domain::RecordedEvent| {
-                (event.envelope.event_id, domain::Outcome::Recorded { version: event.version })
-            };
-            outcomes.extend(append.events.iter().map(recorded));
-            orders.insert(order_id, (append.order.clone(), outcomes));
-            Ok(Appended::New)
-        };
-        appends.iter().map(append).collect()
-    }
-
-    async fn settle(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>> {
-        self.settled.lock().unwrap().extend_from_slice(receipts);
-        receipts.iter().map(|_| Ok(())).collect()
-    }
-}
-
-#[async_trait]
-impl DeadLetters for Fake {
-    async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
-        let park = |parking: &Parking<'_>| {
-            anyhow::ensure!(!self.dead_letters_fail, "no connection");
-            self.dead.lock().unwrap().push((parking.message.id.clone(), parking.reason));
-            Ok(())
-        };
-        messages.iter().map(park).collect()
-    }
-}
-
-fn now() -> Timestamp {
-    Timestamp::parse("2026-11-23T10:00:00Z").unwrap()
-}
-
-/// A message of an ordered queue, grouped by order; `kind@order`, as `created@a`.
-fn message(id: usize, what: &str) -> Message {
-    let (kind, order) = what.split_once('@').unwrap();
-    let data = match kind {
-        "created" => format!(
-            r#"{{"order_id":"{order}","customer_id":"c","currency":"EUR","total":5,"items":[{{"sku":"x","quantity":1,"unit_price":5}}]}}"#
-        ),
-        _ => format!(r#"{{"order_id":"{order}"}}"#),
-    };
-    let body = format!(
-        r#"{{"event_id":"00000000-0000-7000-8000-{id:012}","type":"order_{kind}","schema_version":1,"timestamp":"2026-11-23T10:00:00Z","correlation_id":"x","data":{data}}}"#
-    );
-    Message {
-        id: what.to_owned(),
-        handle: String::new(),
-        group: Some(order.to_owned()),
-        receive_count: 1,
-        body: body.into_bytes(),
-    }
-}
-
-fn messages(what: &[&str]) -> Vec<Message> {
-    what.iter().enumerate().map(|(id, what)| message(id, what)).collect()
-}
+use consumer::ports::Message;
+use consumer::{Handled, Outcome};
+use domain::ParkReason;
+use support::{Fake, consumer, message, messages, word};
+use tokio::time::Instant;
 
 /// Handles the messages, and tells in a word what became of each.
 async fn outcomes(fake: &Arc<Fake>, messages: Vec<Message>) -> BTreeMap<String, &'static str> {
-    let consumer = Consumer {
-        log: fake.clone(),
-        dead_letters: fake.clone(),
-        clock: now,
-        default_currency: Currency::parse("EUR").unwrap(),
-    };
-    let word = |outcome: &Outcome| match outcome {
-        Outcome::Recorded(_) => "recorded",
-        Outcome::Rejected(RejectReason::IllegalTransition, _) => "illegal",
-        Outcome::Rejected(RejectReason::VersionMismatch, _) => "version",
-        Outcome::Duplicate => "duplicate",
-        Outcome::Parked(..) => "parked",
-        Outcome::Retry(_) => "retry",
-    };
-    let handled = consumer.handle(messages).await;
+    let handled = consumer(fake).handle(messages).await;
     handled.into_iter().map(|handled| (handled.message.id, word(&handled.outcome))).collect()
+}
+
+/// The messages as they come from a queue without order.
+fn without_order(what: &[&str]) -> Vec<Message> {
+    messages(what).into_iter().map(|message| Message { group: None, ..message }).collect()
 }
 
 fn expected(pairs: &[(&str, &'static str)]) -> BTreeMap<String, &'static str> {
@@ -198,7 +81,9 @@ async fn an_unreadable_message_is_parked_and_holds_nobody_up() {
     let found = outcomes(&fake, messages(&sent)).await;
     let wanted = [("created@a", "recorded"), ("teleported@a", "parked"), ("confirmed@a", "recorded")];
     assert_eq!(found, expected(&wanted));
-    assert_eq!(*fake.dead.lock().unwrap(), [("teleported@a".to_owned(), ParkReason::UnknownType)]);
+    let dead = fake.dead.lock().unwrap();
+    let [(id, reason, _)] = dead.as_slice() else { panic!("one, not {dead:?}") };
+    assert_eq!((id.as_str(), *reason), ("teleported@a", ParkReason::UnknownType));
 }
 
 #[tokio::test]
@@ -216,15 +101,104 @@ async fn an_early_event_is_rejected_in_order_retried_without_and_parked_behind_p
     assert_eq!(outcomes(&ordered, messages(&["paid@a"])).await["paid@a"], "illegal");
 
     let unordered = Arc::new(Fake::default());
-    let without_group = |message: Message| Message { group: None, ..message };
-    let sent = messages(&["paid@a", "created@a", "confirmed@a"]).into_iter().map(without_group).collect();
-    let found = outcomes(&unordered, sent).await;
-    let wanted = [("paid@a", "retry"), ("created@a", "recorded"), ("confirmed@a", "recorded")];
+    let found = outcomes(&unordered, without_order(&["shipped@a", "created@a", "confirmed@a"])).await;
+    let wanted = [("shipped@a", "retry"), ("created@a", "recorded"), ("confirmed@a", "recorded")];
     assert_eq!(found, expected(&wanted), "a queue without order fails message by message");
 
     let parked = Arc::new(Fake { parked_before: 1, ..Fake::default() });
     assert_eq!(outcomes(&parked, messages(&["paid@a"])).await["paid@a"], "parked");
     assert_eq!(parked.dead.lock().unwrap()[0].1, ParkReason::BehindParked);
+}
+
+/// All orders that `words` can be in.
+fn permutations<'a>(words: &[&'a str]) -> Vec<Vec<&'a str>> {
+    if words.is_empty() {
+        return vec![Vec::new()];
+    }
+    let starting_with = |first: usize| {
+        let others: Vec<_> = [&words[..first], &words[first + 1..]].concat();
+        permutations(&others).into_iter().map(move |rest| [vec![words[first]], rest].concat())
+    };
+    (0..words.len()).flat_map(starting_with).collect()
+}
+
+#[tokio::test]
+async fn without_order_a_batch_that_has_all_of_an_order_needs_no_second_delivery() {
+    let life = ["created@a", "confirmed@a", "paid@a", "shipped@a"];
+    let all = permutations(&life);
+    assert_eq!(all.len(), 24);
+    let version = |id: &str| 1 + life.iter().position(|event| *event == id).unwrap() as u64;
+    for sent in all {
+        let fake = Arc::new(Fake::default());
+        for Handled { message, outcome } in consumer(&fake).handle(without_order(&sent)).await {
+            assert_eq!(outcome, Outcome::Recorded(version(&message.id)), "{} of {sent:?}", message.id);
+        }
+        assert_eq!(fake.recorded("a"), life.map(|event| event.replace("@a", "")), "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_early_is_decided_after_the_rest_of_its_batch() {
+    // The cancellation and the payment are both early; the first of them leaves no place for the second.
+    let fake = Arc::new(Fake::default());
+    let sent = ["cancelled@a", "created@b", "paid@a", "created@a", "confirmed@a", "confirmed@c"];
+    let found = outcomes(&fake, without_order(&sent)).await;
+    assert_eq!((found["confirmed@c"], found["created@b"]), ("retry", "recorded"));
+    assert_eq!(fake.recorded("a"), ["created", "confirmed", "cancelled"]);
+    assert_eq!(found["paid@a"], "illegal");
+
+    // In order, what is early is rejected there and then.
+    let ordered = Arc::new(Fake::default());
+    let found = outcomes(&ordered, messages(&["confirmed@a", "created@a"])).await;
+    assert_eq!(found, expected(&[("confirmed@a", "illegal"), ("created@a", "recorded")]));
+}
+
+#[tokio::test]
+async fn orders_that_share_a_group_get_each_their_own_events() {
+    let fake = Arc::new(Fake::default());
+    let sent = messages(&["paid@a", "created@b", "created@a", "confirmed@b"]);
+    let in_one_group = |message| Message { group: Some("customer".to_owned()), ..message };
+    let found = outcomes(&fake, sent.into_iter().map(in_one_group).collect()).await;
+    assert_eq!((found["paid@a"], found["created@a"]), ("illegal", "recorded"));
+    assert_eq!(fake.recorded("a"), ["created"]);
+    assert_eq!(fake.recorded("b"), ["created", "confirmed"]);
+}
+
+/// The ids with the outcomes, in the order that they came back in.
+fn in_order(handled: &[Handled]) -> Vec<(&str, &'static str)> {
+    handled.iter().map(|handled| (handled.message.id.as_str(), word(&handled.outcome))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_deadline_groups_that_are_done_have_their_outcome_and_the_others_are_retried() {
+    let fake = Arc::new(Fake { hanging: HashSet::from(["a"]), ..Fake::default() });
+    let started = Instant::now();
+    let sent = ["created@b", "created@a", "teleported@c", "confirmed@a", "confirmed@b", "paid@c"];
+    // Spawned, for callers that are tasks of a runtime with many threads.
+    let consumer = consumer(&fake);
+    let handling =
+        async move { consumer.handle_until(messages(&sent), started + Duration::from_secs(5)).await };
+    let handled = tokio::spawn(handling).await.unwrap();
+    let wanted = ["recorded", "retry", "parked", "retry", "recorded", "illegal"];
+    assert_eq!(in_order(&handled), sent.into_iter().zip(wanted).collect::<Vec<_>>());
+    assert_eq!(started.elapsed().as_secs(), 5);
+    assert_eq!((fake.version("a"), fake.version("b")), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_the_deadline_nothing_is_waited_for_and_after_it_nothing_is_started() {
+    let sent: Vec<String> = (0..300).map(|order| format!("created@{order}")).collect();
+    let sent: Vec<&str> = sent.iter().map(String::as_str).collect();
+    let fake = Arc::new(Fake::default());
+    let started = Instant::now();
+
+    let late = consumer(&fake).handle_until(messages(&sent), started).await;
+    assert_eq!(in_order(&late), sent.iter().map(|id| (*id, "retry")).collect::<Vec<_>>());
+    assert_eq!(fake.version("0"), 0);
+
+    let in_time = consumer(&fake).handle_until(messages(&sent), started + Duration::from_secs(5)).await;
+    assert_eq!(in_order(&in_time), sent.iter().map(|id| (*id, "recorded")).collect::<Vec<_>>());
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! Behind an SQS event source mapping, as a Lambda function: an invocation brings one batch.
+//!
+//! The mapping owns the messages: it deletes those that the answer does not name. So the answer names exactly the
+//! messages that have to be received again, and not the parked ones, which are in the dead letters. That holds only
+//! while the mapping has `ReportBatchItemFailures` on; without it, it ignores the answer and deletes them all.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_lambda_events::sqs::SqsBatchResponse;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use tokio::time::{Instant, timeout_at};
+
+use crate::batch::{Consumer, Handled, Outcome};
+use crate::poll::retries;
+use crate::ports::Inbox;
+
+mod event;
+
+pub use event::Batch;
+
+/// The most that is kept of an invocation's time to change visibility timeouts and to answer.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Serves invocations, one at a time, for as long as the environment lives.
+pub async fn run(consumer: Consumer, inbox: Arc<dyn Inbox>) -> anyhow::Result<()> {
+    let handler = &Handler::new(consumer, inbox);
+    let serve = |event: LambdaEvent<Batch>| async move {
+        handler.handle(event).await.map_err(|error| diagnostic(&error))
+    };
+    lambda_runtime::run(service_fn(serve)).await.map_err(anyhow::Error::from_boxed)
+}
+
+fn diagnostic(error: &anyhow::Error) -> Diagnostic {
+    Diagnostic { error_type: "orders::consumer".to_owned(), error_message: format!("{error:#}") }
+}
+
+/// Handles invocations. Built once for an environment, so that connections outlive invocations.
+#[derive(Clone)]
+pub struct Handler {
+    consumer: Consumer,
+    /// Only to set when a message comes back; the event source mapping receives and deletes.
+    inbox: Arc<dyn Inbox>,
+}
+
+impl Handler {
+    /// A handler of batches of the queue behind `inbox`.
+    pub fn new(consumer: Consumer, inbox: Arc<dyn Inbox>) -> Self {
+        Self { consumer, inbox }
+    }
+
+    /// Handles the batch, in the time that its context leaves, and answers with the messages to be received again.
+    ///
+    /// An error says that they are all to be received again, for one of those that have to be cannot be named.
+    pub async fn handle(&self, event: LambdaEvent<Batch>) -> anyhow::Result<SqsBatchResponse> {
+        let limits = Limits::of(event.context.deadline());
+        let handled = self.consumer.handle_until(event.payload.into_messages(), limits.work).await;
+        self.put_off(&handled, limits.answer).await;
+        answer(&handled)
+    }
+
+    /// Sets when the messages to be retried come back. Where that fails, or takes too long, they come back at the
+    /// queue's visibility timeout.
+    async fn put_off(&self, handled: &[Handled], until: Instant) {
+        let again = retries(handled);
+        if again.is_empty() {
+            return;
+        }
+        match timeout_at(until, self.inbox.retry(&again)).await {
+            Ok(results) => {
+                for error in results.into_iter().filter_map(Result::err) {
+                    tracing::warn!("cannot set when a message comes back: {error:#}");
+                }
+            }
+            Err(_) => tracing::warn!("no time left to set when {} messages come back", again.len()),
+        }
+    }
+}
+
+/// By when an invocation has to be done with what.
+struct Limits {
+    /// With the messages.
+    work: Instant,
+    /// With everything but the answer.
+    answer: Instant,
+}
+
+impl Limits {
+    /// Keeps up to [`MARGIN`] of the time until `deadline`, at which Lambda kills the environment and the whole batch
+    /// comes back; but no more than a fifth of it, so that a short timeout is still spent on the messages.
+    fn of(deadline: SystemTime) -> Self {
+        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+        let margin = MARGIN.min(left / 5);
+        let now = Instant::now();
+        Self { work: now + (left - margin), answer: now + (left - margin / 2) }
+    }
+}
+
+/// Names the messages to be retried. An answer that named one by an empty id would fail the whole batch as well, but
+/// without a word in the logs; so it is an error.
+fn answer(handled: &[Handled]) -> anyhow::Result<SqsBatchResponse> {
+    let mut answer = SqsBatchResponse::default();
+    for Handled { message, outcome } in handled {
+        if let Outcome::Retry(why) = outcome {
+            anyhow::ensure!(
+                !message.id.is_empty(),
+                "the whole batch has to be retried, because a message without an id has to be: {why}"
+            );
+            answer.add_failure(message.id.as_str());
+        }
+    }
+    Ok(answer)
+}

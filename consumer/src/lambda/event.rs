@@ -1,0 +1,88 @@
+//! The event of an invocation, and the messages in it.
+//!
+//! `aws_lambda_events` has a type for it whose bodies are strings. JSON can hold what no string can, a lone surrogate
+//! (`\ud800`), and one such body would make the whole event unreadable, time and again. SQS refuses to take such a
+//! message, but other senders of events need not. So bodies are read as the bytes they stand for, which are not UTF-8
+//! then, and are parked as malformed with everything that was in them. What nobody here needs is not looked at.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+
+use crate::ports::Message;
+
+/// The receive count of a message that does not tell it: not the first time. A creation that is received for the
+/// first time is appended without looking whether its order exists; of this one it is not known.
+const NOT_THE_FIRST: u32 = 2;
+
+/// The messages of one invocation, as the event source mapping sends them.
+#[derive(Debug, Deserialize)]
+pub struct Batch {
+    #[serde(rename = "Records")]
+    records: Vec<Record>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    message_id: Option<String>,
+    receipt_handle: Option<String>,
+    body: Option<Body>,
+    attributes: Option<Attributes>,
+    #[serde(rename = "eventSourceARN")]
+    source: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attributes {
+    message_group_id: Option<String>,
+    approximate_receive_count: Option<String>,
+}
+
+/// The bytes that a JSON string stands for, whether they are text or not.
+#[derive(Debug)]
+struct Body(Vec<u8>);
+
+impl Batch {
+    /// The messages, in the order of the queue. One without an id has an empty one, and one without a body is empty.
+    pub fn into_messages(self) -> Vec<Message> {
+        self.records.into_iter().map(Record::into_message).collect()
+    }
+}
+
+impl Record {
+    fn into_message(self) -> Message {
+        // A queue without order may have groups as well, for fairness among them.
+        let ordered = self.source.is_some_and(|arn| arn.ends_with(".fifo"));
+        let attributes = self.attributes.unwrap_or_default();
+        let receive_count = attributes.approximate_receive_count.and_then(|count| count.parse().ok());
+        Message {
+            id: self.message_id.unwrap_or_default(),
+            handle: self.receipt_handle.unwrap_or_default(),
+            group: attributes.message_group_id.filter(|_| ordered),
+            receive_count: receive_count.unwrap_or(NOT_THE_FIRST),
+            body: self.body.map(|body| body.0).unwrap_or_default(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Body;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Body, E> {
+                Ok(Body(bytes.to_vec()))
+            }
+        }
+        // As bytes, serde_json reads a lone surrogate as the three bytes that UTF-8 would have for it (WTF-8).
+        deserializer.deserialize_bytes(Bytes)
+    }
+}

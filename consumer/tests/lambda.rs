@@ -1,0 +1,229 @@
+//! Invocations by an event source mapping: what is answered for which event, and what became of its messages.
+
+#![cfg(feature = "lambda")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use consumer::lambda::{Batch, Handler};
+use domain::ParkReason;
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::{Value, json};
+use support::{Fake, FakeInbox, consumer};
+use tokio::time::Instant;
+
+const FIFO: &str = include_str!("fixtures/fifo.json");
+const STANDARD: &str = include_str!("fixtures/standard.json");
+const MALFORMED: &str = include_str!("fixtures/malformed.json");
+const NAMELESS: &str = include_str!("fixtures/nameless.json");
+const SURROGATE: &str = include_str!("fixtures/surrogate.json");
+
+/// The event, read as the runtime reads it, of an invocation that has ten seconds.
+fn event(json: &str) -> LambdaEvent<Batch> {
+    let reader = &mut serde_json::Deserializer::from_slice(json.as_bytes());
+    let mut context = Context::default();
+    let deadline = SystemTime::now() + Duration::from_secs(10);
+    context.deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
+    LambdaEvent::new(serde_path_to_error::deserialize(reader).unwrap(), context)
+}
+
+/// What is answered for an event, as JSON.
+async fn answer(fake: &Arc<Fake>, inbox: &Arc<FakeInbox>, json: &str) -> anyhow::Result<Value> {
+    let answer = Handler::new(consumer(fake), inbox.clone()).handle(event(json)).await?;
+    Ok(serde_json::to_value(answer).unwrap())
+}
+
+/// The answer that names the messages in these places of a fixture.
+fn failures(json: &str, places: &[usize]) -> Value {
+    let event: Value = serde_json::from_str(json).unwrap();
+    let named: Vec<_> = places
+        .iter()
+        .map(|place| json!({ "itemIdentifier": event["Records"][place]["messageId"].as_str().unwrap() }))
+        .collect();
+    json!({ "batchItemFailures": named })
+}
+
+fn failing(order: &'static str) -> Arc<Fake> {
+    Arc::new(Fake { failing: HashSet::from([order]), ..Fake::default() })
+}
+
+fn hanging(order: &'static str) -> Arc<Fake> {
+    Arc::new(Fake { hanging: HashSet::from([order]), ..Fake::default() })
+}
+
+#[tokio::test]
+async fn what_was_handled_is_not_named() {
+    let (fake, inbox) = (Arc::new(Fake::default()), Arc::default());
+    assert_eq!(answer(&fake, &inbox, FIFO).await.unwrap(), json!({ "batchItemFailures": [] }));
+    assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
+    assert_eq!(fake.recorded("o-2"), ["created", "confirmed", "paid"]);
+    assert_eq!(fake.recorded("o-3"), ["created"]);
+    assert_eq!(fake.settled.lock().unwrap().len(), 1, "the refund is rejected");
+
+    // The same again is all duplicates.
+    assert_eq!(answer(&fake, &inbox, FIFO).await.unwrap(), json!({ "batchItemFailures": [] }));
+    assert_eq!(fake.version("o-2"), 3);
+    assert!(inbox.retried.lock().unwrap().is_empty());
+
+    let none = answer(&fake, &inbox, r#"{"Records":[]}"#).await.unwrap();
+    assert_eq!(none.to_string(), r#"{"batchItemFailures":[]}"#);
+}
+
+#[tokio::test]
+async fn a_transient_failure_returns_its_message_and_those_behind_it_in_its_group() {
+    let (fake, inbox) = (failing("o-2"), Arc::<FakeInbox>::default());
+    assert_eq!(answer(&fake, &inbox, FIFO).await.unwrap(), failures(FIFO, &[1, 3, 6]));
+    assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
+    assert_eq!(fake.recorded("o-3"), ["created"]);
+
+    // Received nine times, nine times, and once.
+    let retried = inbox.retried.lock().unwrap();
+    let handles: Vec<&str> = retried.iter().map(|(handle, _)| handle.as_str()).collect();
+    assert_eq!(handles, ["AQEB-handle-2", "AQEB-handle-4", "AQEB-handle-7"]);
+    for ((_, delay), most) in retried.iter().zip([300, 300, 30]) {
+        assert!(delay.as_secs() <= most, "{delay:?} of {most}");
+    }
+}
+
+#[tokio::test]
+async fn delays_are_spread_over_what_the_receive_count_allows() {
+    let (fake, inbox) = (failing("o-2"), Arc::<FakeInbox>::default());
+    for _ in 0..100 {
+        answer(&fake, &inbox, FIFO).await.unwrap();
+    }
+    let retried = inbox.retried.lock().unwrap();
+    let longest = |handle: &str| retried.iter().filter(|(it, _)| it == handle).map(|(_, delay)| *delay).max();
+    // A hundred draws that all miss the upper half are no accident.
+    for (handle, most) in [("AQEB-handle-2", 300), ("AQEB-handle-7", 30)] {
+        let longest = longest(handle).unwrap();
+        assert!(
+            longest <= Duration::from_secs(most) && longest > Duration::from_secs(most / 2),
+            "{longest:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_visibility_timeout_that_cannot_be_changed_changes_no_answer() {
+    let inbox = Arc::new(FakeInbox { fails: true, ..FakeInbox::default() });
+    assert_eq!(answer(&failing("o-2"), &inbox, FIFO).await.unwrap(), failures(FIFO, &[1, 3, 6]));
+}
+
+#[tokio::test]
+async fn a_standard_queue_keeps_no_order_whatever_groups_it_names() {
+    // In order, the confirmation and the payment would have been rejected.
+    let (fake, inbox) = (Arc::new(Fake::default()), Arc::<FakeInbox>::default());
+    assert_eq!(answer(&fake, &inbox, STANDARD).await.unwrap(), failures(STANDARD, &[1]));
+    assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
+    assert_eq!(fake.recorded("o-3"), ["created"]);
+    let retried = inbox.retried.lock().unwrap();
+    assert!(retried.len() == 1 && retried[0].0 == "AQEB-handle-2" && retried[0].1.as_secs() <= 120);
+}
+
+#[tokio::test]
+async fn an_unreadable_body_is_parked_and_holds_nobody_up() {
+    let (fake, inbox) = (Arc::new(Fake::default()), Arc::default());
+    assert_eq!(answer(&fake, &inbox, MALFORMED).await.unwrap(), json!({ "batchItemFailures": [] }));
+    assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
+    let mut dead = fake.dead.lock().unwrap().clone();
+    // Groups are not parked in any order.
+    dead.sort_by(|one, other| one.0.cmp(&other.0));
+    let event: Value = serde_json::from_str(MALFORMED).unwrap();
+    let wanted = [(1, ParkReason::Malformed), (2, ParkReason::UnknownType), (4, ParkReason::Malformed)];
+    for ((id, reason, body), (place, why)) in dead.iter().zip(wanted) {
+        let record = &event["Records"][place];
+        assert_eq!((id.as_str(), *reason), (record["messageId"].as_str().unwrap(), why));
+        assert_eq!(body, record["body"].as_str().unwrap_or_default().as_bytes(), "raw");
+    }
+    assert_eq!(dead.len(), 3);
+}
+
+#[tokio::test]
+async fn what_cannot_be_parked_is_named_with_those_behind_it() {
+    let (mut fake, inbox) = (Arc::new(Fake { dead_letters_fail: true, ..Fake::default() }), Arc::default());
+    assert_eq!(answer(&fake, &inbox, MALFORMED).await.unwrap(), failures(MALFORMED, &[1, 2, 3, 4]));
+
+    // What was behind them is in the log, though, where the next delivery finds it.
+    assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
+    Arc::get_mut(&mut fake).unwrap().dead_letters_fail = false;
+    assert_eq!(answer(&fake, &inbox, MALFORMED).await.unwrap(), json!({ "batchItemFailures": [] }));
+    assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_text_is_parked_and_spoils_no_other() {
+    let whole = serde_json::from_str::<Value>(SURROGATE);
+    assert!(whole.is_err(), "with bodies as strings, nobody could read the event");
+
+    let (fake, inbox) = (Arc::new(Fake::default()), Arc::default());
+    assert_eq!(answer(&fake, &inbox, SURROGATE).await.unwrap(), json!({ "batchItemFailures": [] }));
+    assert_eq!(fake.recorded("o-1"), ["created"]);
+    assert_eq!(fake.recorded("o-4"), ["created"], "a pair of surrogates is a character");
+    let mut dead = fake.dead.lock().unwrap().clone();
+    dead.sort_by(|one, other| one.0.cmp(&other.0));
+    let [(_, reason, broken), (_, escaped_reason, escaped)] = dead.as_slice() else {
+        panic!("two, not {dead:?}")
+    };
+    assert_eq!((*reason, *escaped_reason), (ParkReason::Malformed, ParkReason::Invalid));
+    assert!(String::from_utf8_lossy(broken).contains(r#""note":"cut off: "#), "the rest can be read");
+    assert!(String::from_utf8_lossy(escaped).contains(r#""note":"cut off: \ud83c""#), "as it was sent");
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_named_fails_the_invocation_only_if_it_has_to_be_retried() {
+    let (fake, inbox) = (Arc::new(Fake::default()), Arc::default());
+    assert_eq!(answer(&fake, &inbox, NAMELESS).await.unwrap(), json!({ "batchItemFailures": [] }));
+    assert_eq!(
+        *fake.loads.lock().unwrap(),
+        2,
+        "nothing is assumed without a receive count, or with a strange one"
+    );
+
+    // One without an id, and one whose id is null.
+    for order in ["o-1", "o-3"] {
+        let error = answer(&failing(order), &inbox, NAMELESS).await.unwrap_err().to_string();
+        assert!(error.contains("without an id") && error.contains("no connection"), "{error}");
+    }
+    // The others can be named.
+    assert_eq!(answer(&failing("o-2"), &inbox, NAMELESS).await.unwrap(), failures(NAMELESS, &[1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_hangs_is_returned_in_time_and_the_others_are_recorded() {
+    let (fake, inbox) = (hanging("o-2"), Arc::<FakeInbox>::default());
+    let started = Instant::now();
+    assert_eq!(answer(&fake, &inbox, FIFO).await.unwrap(), failures(FIFO, &[1, 3, 6]));
+    let took = started.elapsed();
+    assert!(took > Duration::from_secs(8) && took <= Duration::from_secs(9), "{took:?} of 10 s");
+    assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
+    assert_eq!(fake.recorded("o-3"), ["created"]);
+    assert_eq!(inbox.retried.lock().unwrap().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_that_hangs_takes_no_more_than_its_share_of_the_margin() {
+    let (fake, inbox) = (hanging("o-2"), Arc::new(FakeInbox { hangs: true, ..FakeInbox::default() }));
+    let started = Instant::now();
+    assert_eq!(answer(&fake, &inbox, FIFO).await.unwrap(), failures(FIFO, &[1, 3, 6]));
+    let took = started.elapsed();
+    assert!(took > Duration::from_secs(9) && took <= Duration::from_millis(9500), "{took:?} of 10 s");
+}
+
+#[tokio::test]
+async fn an_invocation_that_has_no_time_left_starts_nothing() {
+    let (fake, inbox) = (Arc::new(Fake::default()), Arc::<FakeInbox>::default());
+    let mut event = event(FIFO);
+    event.context.deadline = 1;
+    let answer = Handler::new(consumer(&fake), inbox.clone()).handle(event).await.unwrap();
+    assert_eq!(serde_json::to_value(answer).unwrap(), failures(FIFO, &[0, 1, 2, 3, 4, 5, 6]));
+    assert!(fake.orders.lock().unwrap().is_empty());
+}
+
+#[test]
+fn an_event_of_another_kind_is_an_error_and_not_an_empty_batch() {
+    assert!(serde_json::from_str::<Batch>(r#"{"version":"2.0","routeKey":"$default"}"#).is_err());
+}

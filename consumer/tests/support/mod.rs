@@ -1,0 +1,212 @@
+//! What the tests of batches share: a log, dead letters and an inbox in memory, and messages for them.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::{BTreeMap, HashSet};
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use consumer::ports::{
+    Append, AppendError, Appended, DeadLetters, Inbox, Loaded, Message, OrderLog, Parking, Wanted,
+};
+use consumer::{Consumer, Outcome};
+use domain::{Currency, Order, OrderId, ParkReason, Receipt, RecordedEvent, RejectReason, Timestamp};
+
+pub type Outcomes = Vec<(domain::EventId, domain::Outcome)>;
+
+/// A log in memory that fails, or never answers, for the orders it is told to; and dead letters.
+#[derive(Default)]
+pub struct Fake {
+    pub orders: Mutex<BTreeMap<OrderId, (Order, Outcomes)>>,
+    /// What was appended, in order: order ids, versions and kinds.
+    pub log: Mutex<Vec<(OrderId, u64, String)>>,
+    pub parked_before: u64,
+    pub failing: HashSet<&'static str>,
+    pub hanging: HashSet<&'static str>,
+    pub loads: Mutex<usize>,
+    pub settled: Mutex<Vec<Receipt>>,
+    /// Ids, reasons and bodies.
+    pub dead: Mutex<Vec<(String, ParkReason, Vec<u8>)>>,
+    pub dead_letters_fail: bool,
+}
+
+impl Fake {
+    fn fails(&self, order_id: &OrderId) -> bool {
+        self.failing.contains(order_id.as_str())
+    }
+
+    /// Never comes back if one of the orders hangs.
+    async fn answer(&self, mut orders: impl Iterator<Item = &OrderId> + Send) {
+        if orders.any(|order_id| self.hanging.contains(order_id.as_str())) {
+            pending::<()>().await;
+        }
+    }
+
+    /// The kinds of an order's events, whose versions have to be consecutive.
+    pub fn recorded(&self, order_id: &str) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        let of_order: Vec<_> = log.iter().filter(|(id, ..)| id.as_str() == order_id).collect();
+        assert!(
+            of_order.iter().map(|(_, version, _)| *version).eq(1..=of_order.len() as u64),
+            "{of_order:?}"
+        );
+        of_order.into_iter().map(|(.., kind)| kind.clone()).collect()
+    }
+
+    pub fn version(&self, order_id: &str) -> u64 {
+        let orders = self.orders.lock().unwrap();
+        orders.get(&OrderId::parse(order_id).unwrap()).map_or(0, |(order, _)| order.version)
+    }
+}
+
+fn entry_of(event: &RecordedEvent) -> (OrderId, u64, String) {
+    let kind = event.envelope.event.event_type().to_string().replace("order_", "");
+    (event.envelope.order_id.clone(), event.version, kind)
+}
+
+#[async_trait]
+impl OrderLog for Fake {
+    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
+        self.answer(wanted.iter().map(|wanted| &wanted.order_id)).await;
+        *self.loads.lock().unwrap() += wanted.len();
+        let orders = self.orders.lock().unwrap();
+        let load = |wanted: &Wanted| {
+            anyhow::ensure!(!self.fails(&wanted.order_id), "no connection");
+            let known = orders.get(&wanted.order_id);
+            let outcomes = known.map(|(_, outcomes)| outcomes.clone()).unwrap_or_default();
+            let order = known.map(|(order, _)| order.clone());
+            Ok(Loaded { order, parked: self.parked_before, outcomes })
+        };
+        wanted.iter().map(load).collect()
+    }
+
+    async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
+        self.answer(appends.iter().map(|append| &append.order.order_id)).await;
+        let mut orders = self.orders.lock().unwrap();
+        let append = |append: &Append| {
+            let order_id = append.order.order_id.clone();
+            assert!(append.events.iter().all(|event| event.envelope.order_id == order_id), "one order's");
+            if self.fails(&order_id) {
+                return Err(AppendError::Unavailable(anyhow::anyhow!("no connection")));
+            }
+            let version = append.events[0].version;
+            let entry = orders.get(&order_id);
+            if entry.map_or(0, |(order, _)| order.version) + 1 != version {
+                return Err(AppendError::Conflict { order_id, version });
+            }
+            let mut outcomes = entry.map(|(_, outcomes)| outcomes.clone()).unwrap_or_default();
+            let recorded = |event: &RecordedEvent| {
+                (event.envelope.event_id, domain::Outcome::Recorded { version: event.version })
+            };
+            self.log.lock().unwrap().extend(append.events.iter().map(entry_of));
+            outcomes.extend(append.events.iter().map(recorded));
+            orders.insert(order_id, (append.order.clone(), outcomes));
+            Ok(Appended::New)
+        };
+        appends.iter().map(append).collect()
+    }
+
+    async fn settle(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>> {
+        self.settled.lock().unwrap().extend_from_slice(receipts);
+        receipts.iter().map(|_| Ok(())).collect()
+    }
+}
+
+#[async_trait]
+impl DeadLetters for Fake {
+    async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
+        let park = |parking: &Parking<'_>| {
+            anyhow::ensure!(!self.dead_letters_fail, "no connection");
+            let Message { id, body, .. } = parking.message;
+            self.dead.lock().unwrap().push((id.clone(), parking.reason, body.clone()));
+            Ok(())
+        };
+        messages.iter().map(park).collect()
+    }
+}
+
+/// An inbox that remembers what was to come back when, and cannot do anything else.
+#[derive(Default)]
+pub struct FakeInbox {
+    pub fails: bool,
+    pub hangs: bool,
+    /// Handles and delays.
+    pub retried: Mutex<Vec<(String, Duration)>>,
+}
+
+#[async_trait]
+impl Inbox for FakeInbox {
+    async fn receive(&self, _: usize, _: Duration) -> anyhow::Result<Vec<Message>> {
+        anyhow::bail!("receiving is not this inbox's business")
+    }
+
+    async fn ack(&self, messages: &[&Message]) -> Vec<anyhow::Result<()>> {
+        messages.iter().map(|_| Err(anyhow::anyhow!("nor is deleting"))).collect()
+    }
+
+    async fn retry(&self, messages: &[(&Message, Duration)]) -> Vec<anyhow::Result<()>> {
+        if self.hangs {
+            pending::<()>().await;
+        }
+        let mut retried = self.retried.lock().unwrap();
+        let retry = |(message, delay): &(&Message, Duration)| {
+            anyhow::ensure!(!self.fails, "no connection");
+            retried.push((message.handle.clone(), *delay));
+            Ok(())
+        };
+        messages.iter().map(retry).collect()
+    }
+}
+
+pub fn consumer(fake: &Arc<Fake>) -> Consumer {
+    Consumer {
+        log: fake.clone(),
+        dead_letters: fake.clone(),
+        clock: now,
+        default_currency: Currency::parse("EUR").unwrap(),
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-23T10:00:00Z").unwrap()
+}
+
+/// A message of an ordered queue, grouped by order; `kind@order`, as `created@a`.
+pub fn message(id: usize, what: &str) -> Message {
+    let (kind, order) = what.split_once('@').unwrap();
+    let data = match kind {
+        "created" => format!(
+            r#"{{"order_id":"{order}","customer_id":"c","currency":"EUR","total":5,"items":[{{"sku":"x","quantity":1,"unit_price":5}}]}}"#
+        ),
+        _ => format!(r#"{{"order_id":"{order}"}}"#),
+    };
+    let body = format!(
+        r#"{{"event_id":"00000000-0000-7000-8000-{id:012}","type":"order_{kind}","schema_version":1,"timestamp":"2026-11-23T10:00:00Z","correlation_id":"x","data":{data}}}"#
+    );
+    Message {
+        id: what.to_owned(),
+        handle: String::new(),
+        group: Some(order.to_owned()),
+        receive_count: 1,
+        body: body.into_bytes(),
+    }
+}
+
+pub fn messages(what: &[&str]) -> Vec<Message> {
+    what.iter().enumerate().map(|(id, what)| message(id, what)).collect()
+}
+
+/// An outcome in a word.
+pub fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Recorded(_) => "recorded",
+        Outcome::Rejected(RejectReason::IllegalTransition, _) => "illegal",
+        Outcome::Rejected(RejectReason::VersionMismatch, _) => "version",
+        Outcome::Duplicate => "duplicate",
+        Outcome::Parked(..) => "parked",
+        Outcome::Retry(_) => "retry",
+    }
+}
