@@ -10,10 +10,11 @@ use domain::event::Created;
 use domain::{CorrelationId, Envelope, Event, EventId, OrderId, Receipt};
 
 use crate::json::JsonBody;
+use crate::links::Links;
 use crate::openapi::ProposedEvent;
 use crate::params::OrderPath;
 use crate::problem::Problem;
-use crate::responses::{self, ReceiptBody};
+use crate::responses::ReceiptBody;
 use crate::state::AppState;
 
 /// Creates an order
@@ -46,19 +47,20 @@ use crate::state::AppState;
     responses(
         (status = 202, description = "Accepted: the event is durably on the queue", body = ReceiptBody<'static>),
         (status = 400, description = "The body is not valid JSON"),
-        (status = 413, description = "The body is too large"),
+        (status = 413, description = "The body is too large, or the event made of it is larger than the queue takes"),
         (status = 415, description = "The body is not JSON by its content type"),
         (status = 422, description = "The body has faults; all of them are listed"),
-        (status = 503, description = "The queue is full, or cannot be reached"),
+        (status = 503, description = "The queue is full or cannot be reached, or the request took too long"),
     )
 )]
 pub(crate) async fn create_order(
     State(state): State<AppState>,
     Extension(correlation_id): Extension<CorrelationId>,
+    links: Links,
     JsonBody(created): JsonBody<Created>,
 ) -> Result<Response, Problem> {
     let order_id = OrderId::from((state.new_id)());
-    accept(&state, order_id, correlation_id, Event::Created(created)).await
+    accept(&state, &links, order_id, correlation_id, Event::Created(created)).await
 }
 
 /// Proposes an event
@@ -90,23 +92,25 @@ pub(crate) async fn create_order(
     responses(
         (status = 202, description = "Accepted: the event is durably on the queue", body = ReceiptBody<'static>),
         (status = 400, description = "The body is not valid JSON, or the order id is not one"),
-        (status = 413, description = "The body is too large"),
+        (status = 413, description = "The body is too large, or the event made of it is larger than the queue takes"),
         (status = 415, description = "The body is not JSON by its content type"),
         (status = 422, description = "The body has faults; all of them are listed"),
-        (status = 503, description = "The queue is full, or cannot be reached"),
+        (status = 503, description = "The queue is full or cannot be reached, or the request took too long"),
     )
 )]
 pub(crate) async fn propose_event(
     State(state): State<AppState>,
     Extension(correlation_id): Extension<CorrelationId>,
+    links: Links,
     OrderPath(order_id): OrderPath,
     JsonBody(event): JsonBody<Event>,
 ) -> Result<Response, Problem> {
-    accept(&state, order_id, correlation_id, event).await
+    accept(&state, &links, order_id, correlation_id, event).await
 }
 
 async fn accept(
     state: &AppState,
+    links: &Links,
     order_id: OrderId,
     correlation_id: CorrelationId,
     event: Event,
@@ -127,9 +131,9 @@ async fn accept(
     let event_type = envelope.event.event_type();
     let receipt =
         Receipt { order_id: envelope.order_id, event_id: envelope.event_id, event_type, outcome: None };
-    let location = HeaderValue::try_from(responses::event_path(&receipt.order_id, receipt.event_id))
-        .map_err(anyhow::Error::from)?;
-    let mut response = Json(ReceiptBody::of(&receipt)).into_response();
+    let body = ReceiptBody::of(&receipt, links);
+    let location = HeaderValue::try_from(&body.links.own).map_err(anyhow::Error::from)?;
+    let mut response = Json(body).into_response();
     *response.status_mut() = StatusCode::ACCEPTED;
     response.headers_mut().insert(header::LOCATION, location);
     Ok(response)

@@ -1,4 +1,5 @@
-//! The one middleware: it gives every request a correlation id, and writes out every error as a problem.
+//! The one middleware: it gives every request a correlation id and its trace, holds it to its deadline, and writes out
+//! every error as a problem.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -12,27 +13,42 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::CorrelationId;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use crate::links::BasePath;
 use crate::problem::Problem;
+use crate::trace::{self, TraceContext};
 
 /// The header that carries the correlation id, in requests and in every response.
 pub(crate) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// A request extension: when the request is to be answered at the latest. If it is not finished by then, it is dropped
+/// and answered with a 503. Without one there is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(pub Instant);
+
 /// Runs `next` with the correlation id in the request's extensions and in the response's headers.
 pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: Next) -> Response {
     let id = given(request.headers()).unwrap_or_else(|| new_id().into());
     request.extensions_mut().insert(id.clone());
     let uri = request.uri().clone();
+    let base = request.extensions().get::<BasePath>().cloned().unwrap_or_default();
+    let deadline = request.extensions().get().copied();
+    let trace = TraceContext::of(request.headers());
 
-    let mut response = match caught(next.run(request)).await {
-        Ok(response) => response,
-        Err(panic) => Problem::from(anyhow::anyhow!("panic: {}", message(panic.as_ref()))).into_response(),
+    let answer = trace::within(trace, caught(next.run(request)));
+    let mut response = match in_time(deadline, answer).await {
+        Some(Ok(response)) => response,
+        Some(Err(panic)) => {
+            Problem::from(anyhow::anyhow!("panic: {}", message(panic.as_ref()))).into_response()
+        }
+        None => Problem::out_of_time().into_response(),
     };
     if response.status().is_client_error() || response.status().is_server_error() {
-        response = written(response, &id, uri.path());
+        response = written(response, &id, &format!("{}{}", base.as_str(), uri.path()));
     }
     let header = HeaderValue::from_str(id.as_str()).expect("a correlation id is visible ASCII");
     response.headers_mut().insert(CORRELATION_ID, header);
@@ -55,6 +71,14 @@ fn written(response: Response, id: &CorrelationId, path: &str) -> Response {
     parts.headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(problem.to_json(id.as_str(), path)))
+}
+
+/// The output of `future`, unless its time is up before. What is ready at once is in time, whatever the deadline.
+async fn in_time<F: Future>(deadline: Option<Deadline>, future: F) -> Option<F::Output> {
+    match deadline {
+        Some(Deadline(at)) => timeout_at(at, future).await.ok(),
+        None => Some(future.await),
+    }
 }
 
 /// The output of `future`, or what it panicked with.

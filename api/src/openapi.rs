@@ -48,6 +48,7 @@ fn complete_operation(operation: &mut Operation) {
     for (status, description) in [
         (StatusCode::METHOD_NOT_ALLOWED, "This path does not take this method"),
         (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong inside"),
+        (StatusCode::SERVICE_UNAVAILABLE, "The request could not be finished in time"),
     ] {
         responses.entry(status.as_str().to_owned()).or_insert_with(|| Response::new(description).into());
     }

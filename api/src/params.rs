@@ -5,11 +5,14 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::Uri;
 use axum::http::request::Parts;
-use domain::{CustomerId, EventId, InvalidValue, OrderId};
+use domain::{CustomerId, EventId, EventType, InvalidValue, OrderId};
 use utoipa::IntoParams;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 
 use crate::cursor;
 use crate::faults::{Fault, FaultCode};
+use crate::openapi;
 use crate::ports::ListPosition;
 use crate::problem::Problem;
 
@@ -97,6 +100,38 @@ impl<S: Sync> FromRequestParts<S> for HistoryQuery {
     }
 }
 
+/// The query of a receipt.
+#[derive(Debug)]
+pub(crate) struct ReceiptQuery {
+    pub(crate) event_type: Option<EventType>,
+}
+
+/// By hand, because a derived parameter with a schema of its own loses its description.
+impl IntoParams for ReceiptQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "The event's type, as an `accepted` receipt's own link tells it where the queue cannot be \
+            looked into. With it, an event of which nothing is known yet is `accepted` and not missing. Elsewhere it \
+            has no effect.";
+        let parameter = ParameterBuilder::new()
+            .name("type")
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(openapi::event_type()));
+        vec![parameter.build()]
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ReceiptQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut pairs = Pairs::of(&parts.uri)?;
+        let event_type = pairs.event_type();
+        pairs.finish(Self { event_type })
+    }
+}
+
 /// The query of a customer's orders.
 #[derive(Debug)]
 pub(crate) struct OrdersQuery {
@@ -170,6 +205,15 @@ impl Pairs {
             self.fault("cursor", FaultCode::Format, "must be a next_cursor of this list");
         }
         place
+    }
+
+    fn event_type(&mut self) -> Option<EventType> {
+        let event_type = EventType::from_name(&self.take("type")?);
+        if event_type.is_none() {
+            let types = EventType::ALL.map(EventType::as_str).join(", ");
+            self.fault("type", FaultCode::Enum, format!("must be one of {types}"));
+        }
+        event_type
     }
 
     fn customer_id(&mut self) -> Option<CustomerId> {

@@ -19,6 +19,14 @@ pub enum PublishError {
     /// The queue takes nothing more for now: it is full, or its disk is nearly so. Clients may try again later.
     #[error("the queue is full: {0}")]
     Full(String),
+    /// The event is larger than the queue takes, now and ever. Clients must not try again.
+    #[error("the event has {bytes} bytes, and the queue takes {limit}")]
+    TooLarge {
+        /// How large the event is, as it would be put on the queue.
+        bytes: usize,
+        /// How large it may be.
+        limit: usize,
+    },
     /// The queue could not be reached or written. Clients may try again.
     #[error("the queue is not available")]
     Unavailable(#[source] anyhow::Error),
@@ -39,8 +47,18 @@ pub trait OrderReader: Send + Sync {
         limit: usize,
     ) -> anyhow::Result<Vec<RecordedEvent>>;
 
-    /// Where the event stands, or `None` if no such event of this order was accepted.
+    /// Where the event stands, or `None` if no such event of this order was accepted. Where
+    /// [`sees_waiting`](Self::sees_waiting) says no, `None` may also mean that it is still on the queue.
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>>;
+
+    /// Whether [`receipt`](Self::receipt) finds events that are still on the queue.
+    ///
+    /// Not every queue can be looked into. Where it cannot, remembering each accepted event elsewhere would cost a write
+    /// per event; instead the link that a client gets with its `202` tells the event's type (`?type=order_paid`), and
+    /// whoever holds that link is answered `accepted` until more is known.
+    fn sees_waiting(&self) -> bool {
+        true
+    }
 
     /// Up to `limit` of the customer's orders, newest first, that come after `after` in that order.
     async fn orders_of(

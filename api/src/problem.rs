@@ -113,6 +113,15 @@ impl Problem {
         Self(Arc::new(Parts { retry_after_seconds: Some(5), ..Self::of(Kind::NotReady, why) }))
     }
 
+    /// The request took longer than whoever runs the service allows.
+    pub(crate) fn out_of_time() -> Self {
+        let detail = "The request could not be finished in time. \
+            If it was to publish an event, that may have happened all the same.";
+        let cause = Some(anyhow::anyhow!("the deadline has passed"));
+        let retry_after_seconds = Some(1);
+        Self(Arc::new(Parts { cause, retry_after_seconds, ..Self::of(Kind::Unavailable, detail) }))
+    }
+
     /// The problem of an error that came about outside our handlers.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let kind = Kind::of_status(status);
@@ -170,6 +179,12 @@ impl From<anyhow::Error> for Problem {
 impl From<PublishError> for Problem {
     fn from(error: PublishError) -> Self {
         let (kind, detail, seconds) = match error {
+            PublishError::TooLarge { bytes, limit } => {
+                let detail = format!(
+                    "The event has {bytes} bytes, and the queue takes {limit} at most. Nothing was accepted."
+                );
+                return Self::new(Kind::ContentTooLarge, detail);
+            }
             PublishError::Full(_) => (Kind::QueueFull, "The queue takes no more events for now.", 5),
             PublishError::Unavailable(_) => (Kind::Unavailable, "The queue cannot be reached for now.", 1),
         };

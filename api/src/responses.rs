@@ -8,18 +8,9 @@ use domain::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::links::Links;
 use crate::openapi;
 use crate::ports::OrderSnapshot;
-
-/// The address of an order.
-pub(crate) fn order_path(order_id: &OrderId) -> String {
-    format!("/v1/orders/{order_id}")
-}
-
-/// The address of an event's receipt.
-pub(crate) fn event_path(order_id: &OrderId, event_id: EventId) -> String {
-    format!("/v1/orders/{order_id}/events/{event_id}")
-}
 
 /// Where an accepted event stands.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,7 +42,7 @@ pub(crate) struct ReceiptBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<&'a str>,
-    links: ReceiptLinks,
+    pub(crate) links: ReceiptLinks,
 }
 
 /// Where to go from a receipt.
@@ -59,13 +50,13 @@ pub(crate) struct ReceiptBody<'a> {
 pub(crate) struct ReceiptLinks {
     /// This receipt.
     #[serde(rename = "self")]
-    own: String,
+    pub(crate) own: String,
     /// The order.
     order: String,
 }
 
 impl<'a> ReceiptBody<'a> {
-    pub(crate) fn of(receipt: &'a Receipt) -> Self {
+    pub(crate) fn of(receipt: &'a Receipt, links: &Links) -> Self {
         let reason = receipt.reason();
         Self {
             order_id: &receipt.order_id,
@@ -75,10 +66,7 @@ impl<'a> ReceiptBody<'a> {
             version: receipt.version(),
             reason: reason.map(|(code, _)| code),
             detail: reason.map(|(_, detail)| detail),
-            links: ReceiptLinks {
-                own: event_path(&receipt.order_id, receipt.event_id),
-                order: order_path(&receipt.order_id),
-            },
+            links: ReceiptLinks { own: links.receipt(receipt), order: links.order(&receipt.order_id) },
         }
     }
 }
@@ -144,9 +132,8 @@ pub(crate) struct OrderLinks {
 }
 
 impl<'a> OrderBody<'a> {
-    pub(crate) fn of(snapshot: &'a OrderSnapshot) -> Self {
+    pub(crate) fn of(snapshot: &'a OrderSnapshot, links: &Links) -> Self {
         let OrderSnapshot { order, parked } = snapshot;
-        let own = order_path(&order.order_id);
         Self {
             order_id: &order.order_id,
             customer_id: &order.customer_id,
@@ -162,7 +149,7 @@ impl<'a> OrderBody<'a> {
             allowed_events: order.state().allowed_events().collect(),
             created_at: order.created_at,
             updated_at: order.updated_at,
-            links: OrderLinks { events: format!("{own}/events"), own },
+            links: OrderLinks { own: links.order(&order.order_id), events: links.events(&order.order_id) },
         }
     }
 }

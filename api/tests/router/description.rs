@@ -46,12 +46,12 @@ fn has_every_operation_with_its_statuses() {
         .collect();
     found.sort_unstable();
     let expected = [
-        "get /healthz: 200 405 500",
+        "get /healthz: 200 405 500 503",
         "get /readyz: 200 405 500 503",
-        "get /v1/orders/{order_id}/events/{event_id}: 200 400 404 405 500",
-        "get /v1/orders/{order_id}/events: 200 400 404 405 500",
-        "get /v1/orders/{order_id}: 200 400 404 405 500",
-        "get /v1/orders: 200 400 405 500",
+        "get /v1/orders/{order_id}/events/{event_id}: 200 400 404 405 500 503",
+        "get /v1/orders/{order_id}/events: 200 400 404 405 500 503",
+        "get /v1/orders/{order_id}: 200 400 404 405 500 503",
+        "get /v1/orders: 200 400 405 500 503",
         "post /v1/orders/{order_id}/events: 202 400 405 413 415 422 500 503",
         "post /v1/orders: 202 400 405 413 415 422 500 503",
     ];
@@ -140,4 +140,15 @@ fn answers_are_described() {
     assert_eq!(schemas["Fault"]["required"], json!(["code", "detail"]));
     assert_eq!(schemas["Fault"]["properties"]["pointer"]["type"], "string");
     assert_eq!(schemas["Order"]["properties"]["status"]["enum"].as_array().unwrap().len(), 8);
+}
+
+#[test]
+fn the_query_of_a_receipt_is_described() {
+    let document = document();
+    let parameters = &document["paths"]["/v1/orders/{order_id}/events/{event_id}"]["get"]["parameters"];
+    let query: Vec<_> = parameters.as_array().unwrap().iter().filter(|p| p["in"] == "query").collect();
+    let [query] = query.as_slice() else { panic!("{parameters}") };
+    assert_eq!((&query["name"], &query["required"]), (&json!("type"), &json!(false)));
+    assert_eq!(query["schema"]["enum"], json!(EventType::ALL));
+    assert!(query["description"].as_str().is_some_and(|text| text.contains("accepted")));
 }

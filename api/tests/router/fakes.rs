@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use api::AppState;
 use api::ports::{EventPublisher, Health, ListPosition, OrderReader, OrderSnapshot, PublishError};
+use api::trace::{self, TraceContext};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use domain::{CustomerId, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent, Timestamp};
-use serde_json::Value;
+use domain::{Currency, CustomerId, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent, Timestamp};
+use serde_json::{Value, json};
 use tower::ServiceExt;
 
 /// How the queue behaves.
@@ -18,21 +19,47 @@ pub(crate) enum Queue {
     Takes,
     Full,
     Unavailable,
+    TooSmall,
+    Hangs,
     Panics,
+}
+
+/// The first entry of an order's log.
+pub(crate) fn created(order_id: &str, customer_id: &str) -> RecordedEvent {
+    let entry = json!({
+        "version": 1, "recorded_at": "2026-11-23T10:59:00Z", "event_id": "0199d3a0-0000-7000-8000-000000000001",
+        "type": "order_created", "schema_version": 1, "timestamp": "2026-11-23T10:00:00Z", "correlation_id": "r",
+        "data": {
+            "order_id": order_id, "customer_id": customer_id, "currency": "EUR", "total": 1,
+            "items": [{ "sku": "A", "quantity": 1, "unit_price": 1 }],
+        },
+    });
+    RecordedEvent::decode(entry.to_string().as_bytes(), Currency::parse("EUR").unwrap()).unwrap()
 }
 
 /// All ports: publishes into a vector, and reads what it was given.
 pub(crate) struct Fake {
     pub(crate) published: Mutex<Vec<Envelope>>,
+    /// The trace of the last publishing.
+    pub(crate) trace: Mutex<Option<TraceContext>>,
     pub(crate) queue: Queue,
     pub(crate) log: Vec<RecordedEvent>,
     pub(crate) receipt: Option<Receipt>,
+    pub(crate) sees_waiting: bool,
     pub(crate) broken: bool,
 }
 
 impl Default for Fake {
     fn default() -> Self {
-        Self { published: Mutex::default(), queue: Queue::Takes, log: vec![], receipt: None, broken: false }
+        Self {
+            published: Mutex::default(),
+            trace: Mutex::default(),
+            queue: Queue::Takes,
+            log: vec![],
+            receipt: None,
+            sees_waiting: true,
+            broken: false,
+        }
     }
 }
 
@@ -60,13 +87,18 @@ impl Fake {
 #[async_trait]
 impl EventPublisher for Fake {
     async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), PublishError>> {
+        *self.trace.lock().unwrap() = trace::current();
+        if self.queue == Queue::Hangs {
+            std::future::pending::<()>().await;
+        }
         let result = |event: &Envelope| match self.queue {
-            Queue::Takes => {
+            Queue::Takes | Queue::Hangs => {
                 self.published.lock().unwrap().push(event.clone());
                 Ok(())
             }
             Queue::Full => Err(PublishError::Full("secret: 0 bytes left".to_owned())),
             Queue::Unavailable => Err(PublishError::Unavailable(anyhow::anyhow!("secret: no route to host"))),
+            Queue::TooSmall => Err(PublishError::TooLarge { bytes: 1_048_577, limit: 1_048_576 }),
             Queue::Panics => panic!("secret: a bug"),
         };
         events.iter().map(result).collect()
@@ -95,6 +127,10 @@ impl OrderReader for Fake {
         self.check()?;
         let receipt = self.receipt.clone();
         Ok(receipt.filter(|receipt| receipt.order_id == *order_id && receipt.event_id == event_id))
+    }
+
+    fn sees_waiting(&self) -> bool {
+        self.sees_waiting
     }
 
     async fn orders_of(

@@ -7,6 +7,11 @@ mod description;
 #[cfg(test)]
 mod fakes;
 #[cfg(test)]
+#[cfg(feature = "lambda")]
+mod lambda;
+#[cfg(test)]
+mod placed;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod reads;

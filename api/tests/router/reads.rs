@@ -71,6 +71,40 @@ async fn a_receipt_in_every_state() {
     }
 }
 
+#[tokio::test]
+async fn the_type_in_a_receipts_link_counts_only_for_what_nothing_is_known_of() {
+    let recorded = Some(Some(Outcome::Recorded { version: 3 }));
+    let (not_found, accepted) = ((404, "event-not-found", ""), (200, "accepted", "?type=order_paid"));
+    for (sees_waiting, known, query, expected) in [
+        (true, None, "", not_found),
+        (true, None, "?type=order_paid", not_found),
+        (true, Some(None), "?type=order_paid", (200, "accepted", "")),
+        (true, recorded.clone(), "?type=order_paid", (200, "recorded", "")),
+        (false, None, "", not_found),
+        (false, None, "?type=order_paid", accepted),
+        (false, Some(None), "", accepted),
+        // What is known of it counts, whatever the link says.
+        (false, recorded.clone(), "?type=order_created", (200, "recorded", "")),
+    ] {
+        let (order_id, event_id) = ("o-1".parse().unwrap(), EVENT_ID.parse().unwrap());
+        let receipt =
+            known.map(|outcome| Receipt { order_id, event_id, event_type: EventType::Paid, outcome });
+        let fake = Arc::new(Fake { sees_waiting, receipt, ..Fake::default() });
+        let path = format!("/v1/orders/o-1/events/{EVENT_ID}");
+        let answer = get(&fake, &format!("{path}{query}")).await;
+
+        let (status, what, link) = expected;
+        if status == 404 {
+            answer.is_problem(404, &format!("/problems/{what}"));
+            continue;
+        }
+        let body = answer.json();
+        assert_eq!((answer.status.as_u16(), body["state"].as_str()), (status, Some(what)), "{query}");
+        assert_eq!((&body["type"], &body["order_id"]), (&json!("order_paid"), &json!("o-1")));
+        assert_eq!(body["links"]["self"], format!("{path}{link}"));
+    }
+}
+
 /// The `member` of every item of a list, page by page.
 async fn pages(fake: &Arc<Fake>, list: &str, member: &str) -> Vec<Vec<Value>> {
     let mut pages = vec![];
@@ -124,6 +158,11 @@ async fn bad_paths_and_queries() {
         ("/v1/orders/o/events?limit=201&cursor=x", &["limit range", "cursor format"]),
         ("/v1/orders/o/events?limit=%2B5", &["limit range"]),
         ("/v1/orders/o/events?after=5", &["after unknown"]),
+        ("/v1/orders/o/events/0199d3a0-0000-7000-8000-000000000001?type=paid", &["type enum"]),
+        (
+            "/v1/orders/o/events/0199d3a0-0000-7000-8000-000000000001?type=&type=order_paid&x=1",
+            &["type duplicate", "type enum", "x unknown"],
+        ),
         ("/v1/orders", &["customer_id required"]),
         ("/v1/orders?customer_id=", &["customer_id format"]),
         ("/v1/orders?customer_id=c&cursor=v5", &["cursor format"]),

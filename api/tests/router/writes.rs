@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use crate::fakes::{Fake, Queue, post, send};
+use crate::fakes::{Fake, Queue, get, post, send};
 
 const ORDER: &str = r#"{"customer_id":"c-1","currency":"EUR","total":300,"metadata":{"k":"v"},
     "items":[{"sku":"A","quantity":2,"unit_price":150}]}"#;
@@ -66,6 +66,7 @@ async fn a_queue_that_cannot_take_the_event() {
     for (queue, status, problem, retry_after) in [
         (Queue::Full, 503, "/problems/queue-full", "5"),
         (Queue::Unavailable, 503, "/problems/unavailable", "1"),
+        (Queue::TooSmall, 413, "/problems/content-too-large", ""),
         (Queue::Panics, 500, "/problems/internal", ""),
     ] {
         let fake = Arc::new(Fake { queue, ..Fake::default() });
@@ -73,4 +74,27 @@ async fn a_queue_that_cannot_take_the_event() {
         answer.is_problem(status, problem);
         assert_eq!(answer.header("retry-after"), retry_after);
     }
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_for_the_queue_is_told_how_much_too_large() {
+    let fake = Arc::new(Fake { queue: Queue::TooSmall, ..Fake::default() });
+    let expected = "The event has 1048577 bytes, and the queue takes 1048576 at most. Nothing was accepted.";
+    assert_eq!(post(&fake, "/v1/orders", ORDER).await.json()["detail"], expected);
+}
+
+#[tokio::test]
+async fn a_receipts_link_tells_the_type_where_the_queue_cannot_be_looked_into() {
+    let fake = Arc::new(Fake { sees_waiting: false, ..Fake::default() });
+    let body = r#"{"type":"order_paid","data":{"payment_id":"p-1","amount":300}}"#;
+    let answer = post(&fake, "/v1/orders/o-1/events", body).await;
+
+    let path = format!("/v1/orders/o-1/events/{}", fake.published()[0].event_id);
+    assert_eq!(answer.header("location"), format!("{path}?type=order_paid"));
+    assert_eq!(answer.json()["links"]["self"], answer.header("location"));
+    assert_eq!(answer.json()["links"]["order"], "/v1/orders/o-1");
+    // Whoever follows it is answered what the 202 said.
+    let followed = get(&fake, answer.header("location")).await;
+    assert_eq!((followed.status.as_u16(), followed.json()), (200, answer.json()));
+    get(&fake, &path).await.is_problem(404, "/problems/event-not-found");
 }

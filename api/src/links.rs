@@ -1,0 +1,84 @@
+//! The links that clients follow, written for the request they answer.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use domain::{OrderId, Receipt};
+
+use crate::state::AppState;
+
+/// A request extension: the path that the whole API is under, as the client sees it, such as `/prod` for a stage of
+/// API Gateway. Whoever puts the router under a path takes it off the request's path and leaves it here, so that every
+/// link and `Location` carries it. Without one the API is at the root.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BasePath(String);
+
+impl BasePath {
+    /// Reads `/one` or `/one/two`, of the characters a path needs no escapes for. Anything else is no base path: it
+    /// ends up in links, so it must not be able to lead to another host.
+    pub fn parse(path: &str) -> Option<Self> {
+        let plain = |c: u8| c.is_ascii_alphanumeric() || b"$-_.+!*'()~".contains(&c);
+        let segment = |s: &str| !s.is_empty() && !matches!(s, "." | "..") && s.bytes().all(plain);
+        path.strip_prefix('/')?.split('/').all(segment).then(|| Self(path.to_owned()))
+    }
+
+    /// The path, without a slash at its end; empty for the root.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Writes links: what they depend on beside the order they lead to.
+#[derive(Debug, Clone)]
+pub(crate) struct Links {
+    base: BasePath,
+    /// Whether receipts of waiting events are found without being told the type of the event.
+    sees_waiting: bool,
+}
+
+impl Links {
+    pub(crate) fn order(&self, order_id: &OrderId) -> String {
+        format!("{}/v1/orders/{order_id}", self.base.as_str())
+    }
+
+    pub(crate) fn events(&self, order_id: &OrderId) -> String {
+        format!("{}/events", self.order(order_id))
+    }
+
+    /// The address of the receipt. Where the queue cannot be looked into, it tells the one thing that the receipt of a
+    /// waiting event says beside the ids.
+    pub(crate) fn receipt(&self, receipt: &Receipt) -> String {
+        let path = format!("{}/{}", self.events(&receipt.order_id), receipt.event_id);
+        if self.sees_waiting || receipt.outcome.is_some() {
+            return path;
+        }
+        format!("{path}?type={}", receipt.event_type)
+    }
+}
+
+impl FromRequestParts<AppState> for Links {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        let base = parts.extensions.get::<BasePath>().cloned().unwrap_or_default();
+        Ok(Self { base, sees_waiting: state.reader.sees_waiting() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_path_is_plain_segments() {
+        for yes in ["/prod", "/shop/v1", "/a-b_c.d~", "/$x+!*'()"] {
+            assert_eq!(BasePath::parse(yes).as_ref().map(BasePath::as_str), Some(yes));
+        }
+        for no in
+            ["", "/", "prod", "/prod/", "//host", "/a//b", "/a/..", "/.", "/a%20b", "/a?b", "/a\\b", "/é"]
+        {
+            assert_eq!(BasePath::parse(no), None, "{no:?}");
+        }
+    }
+}
