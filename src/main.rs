@@ -4,11 +4,11 @@
 //! command wires the adapters it needs. The parts themselves: `domain` (the rules), `api` (HTTP), `consumer`
 //! (recording), `infra` (adapters).
 
-#[cfg(feature = "embedded")]
-mod archive;
+#[cfg(feature = "aws")]
+mod aws;
 mod config;
 #[cfg(feature = "embedded")]
-mod serve;
+mod embedded;
 mod telemetry;
 
 use std::io::Write;
@@ -16,6 +16,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use config::{Cli, Command};
 
@@ -24,9 +26,7 @@ use config::{Cli, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    telemetry::init(&cli.log_level);
-    match run(cli) {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Not a log line: this is for whoever typed the command.
@@ -36,25 +36,56 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
-    if let Some(Command::Openapi) = cli.command {
-        return print(&serde_json::to_string_pretty(&api::openapi())?);
+fn run() -> anyhow::Result<()> {
+    #[cfg(feature = "aws")]
+    if let Some(role) = aws::role() {
+        let cli = aws::command_line(&role)?;
+        let faults = aws::faults_of(telemetry::init(cli.log_level()));
+        // A function has a fraction of a core, and one thing to do at a time.
+        let runtime =
+            Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+        return runtime.block_on(aws::run_lambda(&cli, faults));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    #[cfg(feature = "embedded")]
-    runtime.block_on(async {
-        match cli.command {
-            None => serve::serve(&cli.serve).await,
-            Some(Command::Serve(args)) => serve::serve(&args).await,
-            Some(Command::Export(args)) => archive::export(&args).await,
-            Some(Command::Rebuild(args)) => archive::rebuild(&args).await,
-            Some(Command::Openapi) => Ok(()),
+    let cli = Cli::parse();
+    let logging = telemetry::init(cli.log_level());
+    let runtime = Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    match cli.command {
+        Some(Command::Openapi) => print(&serde_json::to_string_pretty(&api::openapi())?),
+        #[cfg(feature = "aws")]
+        Some(Command::Api(args)) => runtime.block_on(aws::api(&args, aws::faults_of(logging))),
+        #[cfg(feature = "aws")]
+        Some(Command::Consumer(args)) => runtime.block_on(aws::consumer(&args, aws::faults_of(logging))),
+        #[cfg(feature = "aws")]
+        Some(Command::Table(command)) => {
+            runtime.block_on(aws::create_table(&command, aws::faults_of(logging)))
         }
-    })?;
-    Ok(())
+        #[cfg(feature = "embedded")]
+        command => {
+            logging.map_err(anyhow::Error::msg)?;
+            runtime.block_on(run_embedded(command.unwrap_or(Command::Serve(cli.serve))))
+        }
+        #[cfg(not(feature = "embedded"))]
+        None => anyhow::bail!("this binary has no embedded engine: name a role, as `orders help` lists them"),
+    }
+}
+
+#[cfg(feature = "embedded")]
+async fn run_embedded(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => embedded::serve(&args).await,
+        Command::Export(args) => embedded::export(&args).await,
+        Command::Rebuild(args) => embedded::rebuild(&args).await,
+        other => unreachable!("{other:?} needs no data folder, and is run above"),
+    }
+}
+
+/// Completes when this process is asked to stop: by SIGTERM or Ctrl-C.
+async fn asked_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    }
 }
 
 /// Prints a line; a reader that has seen enough (`orders openapi | head`) is not an error.

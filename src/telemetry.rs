@@ -5,9 +5,9 @@ use std::io::{IsTerminal, stderr};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
-/// Sets up logging for this process. Call once.
-pub(crate) fn init(level: &Targets) {
-    let level = level.clone();
+/// Sets up logging for this process, unless `level` is the complaint about what was asked for. Call once.
+pub(crate) fn init(level: Result<Targets, String>) -> Result<(), String> {
+    let level = level?;
     let registry = tracing_subscriber::registry();
     if stderr().is_terminal() {
         registry.with(tracing_subscriber::fmt::layer().with_writer(stderr).with_filter(level)).init();
@@ -15,4 +15,5 @@ pub(crate) fn init(level: &Targets) {
         let json = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
         registry.with(json.with_span_list(false).with_writer(stderr).with_filter(level)).init();
     }
+    Ok(())
 }

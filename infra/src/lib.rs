@@ -1,9 +1,16 @@
 //! Adapters: what the ports of `api` and `consumer` run on. Each implements ports and knows no other adapter.
 //!
 //! - [`embedded`]: queue and store in one data folder on this machine (feature `embedded`).
+//! - [`sqs`] and [`dynamodb`]: a queue and a table on AWS, whose clients [`aws`] makes (feature `aws`).
 
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(feature = "aws")]
+pub mod dynamodb;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "aws")]
+pub mod sqs;
 
 /// The time by this machine's clock.
 pub fn now() -> domain::Timestamp {

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use infra::embedded::maintenance::Findings;
 use infra::embedded::{Embedded, Options};
 
-use crate::config::{DataArgs, RebuildArgs};
+use super::{DataArgs, RebuildArgs};
 
 /// Opens the data folder, without blocking the runtime.
 pub(crate) async fn open(data: &DataArgs, options: Options) -> anyhow::Result<Embedded> {

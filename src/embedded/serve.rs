@@ -11,11 +11,10 @@ use consumer::Consumer;
 use consumer::poll::{self, PollOptions};
 use infra::embedded::Embedded;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::archive::open;
-use crate::config::ServeArgs;
+use super::ServeArgs;
+use super::archive::open;
 
 /// One batch at a time: what arrives meanwhile makes the next one larger, and larger batches are cheaper. Not too
 /// large: while one is appended, requests wait for the writing thread.
@@ -47,10 +46,8 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     };
     let serving = tokio::spawn(api::serve(listener, router, until_stopped));
 
-    let mut terminate = signal(SignalKind::terminate())?;
     let failure = tokio::select! {
-        _ = terminate.recv() => None,
-        interrupted = tokio::signal::ctrl_c() => { interrupted?; None }
+        asked = crate::asked_to_stop() => { asked?; None }
         failure = failed.wait_for(Option::is_some) => failure?.clone(),
     };
     tracing::info!("stopping: finishing what is in hand");

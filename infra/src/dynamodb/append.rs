@@ -1,0 +1,107 @@
+//! The append: the commit point of the whole pipeline.
+
+use anyhow::Context;
+use async_trait::async_trait;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use consumer::ports::{Append, AppendError, Appended, Loaded, OrderLog, Wanted};
+use domain::{Order, Receipt, RecordedEvent};
+
+use crate::aws::explain;
+
+use super::Table;
+use super::items::{METADATA, event_item, key, listed_at, text};
+
+#[async_trait]
+impl OrderLog for Table {
+    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
+        self.each(wanted, |wanted| self.load_one(wanted)).await
+    }
+
+    async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
+        self.each(appends, |append| self.append_one(append)).await
+    }
+
+    async fn settle(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>> {
+        self.each(receipts, |receipt| self.settle_one(receipt)).await
+    }
+}
+
+impl Table {
+    async fn append_one(&self, append: &Append) -> Result<Appended, AppendError> {
+        let mut appended = Appended::Already;
+        for event in &append.events {
+            if self.put_event(event).await? == Appended::New {
+                appended = Appended::New;
+            }
+        }
+        self.project(append).await.map_err(AppendError::Unavailable)?;
+        Ok(appended)
+    }
+
+    /// Puts the event at its version, if nobody else's is there.
+    pub(super) async fn put_event(&self, event: &RecordedEvent) -> Result<Appended, AppendError> {
+        let item = event_item(event).map_err(AppendError::Unavailable)?;
+        let call = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item.clone()))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let error = match call.send().await {
+            Ok(_) => return Ok(Appended::New),
+            Err(error) => error,
+        };
+        let there = match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                failed.item().cloned().unwrap_or_default()
+            }
+            _ => return Err(AppendError::Unavailable(explain(error).context("appending to the log"))),
+        };
+        if there.get("entry") == item.get("entry") {
+            // This very append: an answer was lost on the way, and the SDK tried again.
+            return Ok(Appended::New);
+        }
+        if there.get("event_id") == item.get("event_id") {
+            return Ok(Appended::Already);
+        }
+        let order_id = event.envelope.order_id.clone();
+        Err(AppendError::Conflict { order_id, version: event.version })
+    }
+
+    /// Writes the projection, unless it is as new already. An event that is in the log is not in the dead letters.
+    async fn project(&self, append: &Append) -> anyhow::Result<()> {
+        let Order { order_id, customer_id, status, created_at, version, .. } = &append.order;
+        let recorded = append.events.iter().map(|event| event.envelope.event_id.to_string()).collect();
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key(order_id, text(METADATA))))
+            .update_expression(
+                "SET #order = :order, #version = :version, #status = :status, customer_id = :customer_id, \
+                 listed_at = :listed_at DELETE parked :recorded",
+            )
+            .condition_expression("attribute_not_exists(#version) OR #version < :version")
+            .expression_attribute_names("#order", "order")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":order", serde_dynamo::to_attribute_value(&append.order)?)
+            .expression_attribute_values(":version", AttributeValue::N(version.to_string()))
+            .expression_attribute_values(":status", text(status.as_str()))
+            .expression_attribute_values(":customer_id", text(customer_id.as_str()))
+            .expression_attribute_values(":listed_at", text(listed_at(created_at.micros(), order_id)))
+            .expression_attribute_values(":recorded", AttributeValue::Ss(recorded));
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is_overtaken(error.as_service_error()) => Ok(()),
+            Err(error) => Err(explain(error)).context("projecting the order"),
+        }
+    }
+}
+
+fn is_overtaken(error: Option<&UpdateItemError>) -> bool {
+    error.is_some_and(|error| error.is_conditional_check_failed_exception())
+}

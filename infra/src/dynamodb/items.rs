@@ -1,0 +1,127 @@
+//! Items of the table, and back.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, anyhow};
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{Currency, EventId, EventType, Order, OrderId, Outcome, Receipt, RecordedEvent};
+use serde::{Deserialize, Serialize};
+
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+pub(super) const METADATA: &str = "METADATA";
+/// The highest version that its key has room for.
+pub(super) const MAX_VERSION: u64 = 9_999_999_999;
+
+pub(super) fn pk(order_id: &OrderId) -> AttributeValue {
+    text(format!("ORDER#{order_id}"))
+}
+
+pub(super) fn event_sk(version: u64) -> AttributeValue {
+    text(format!("EVENT#{version:010}"))
+}
+
+pub(super) fn receipt_sk(event_id: EventId) -> AttributeValue {
+    text(format!("RECEIPT#{event_id}"))
+}
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+/// The key of an item.
+pub(super) fn key(order_id: &OrderId, sk: AttributeValue) -> Item {
+    HashMap::from([("pk".to_owned(), pk(order_id)), ("sk".to_owned(), sk)])
+}
+
+/// Where an order stands in its customer's list: by creation, then by id, as text that sorts the same way.
+pub(super) fn listed_at(created_at_micros: i64, order_id: &OrderId) -> String {
+    let since_the_beginning = i128::from(created_at_micros) - i128::from(i64::MIN);
+    format!("{since_the_beginning:020}#{order_id}")
+}
+
+/// The order at this place of the list.
+pub(super) fn listed_order(listed_at: &str) -> anyhow::Result<OrderId> {
+    let (_, order_id) = listed_at.split_once('#').context("a place in a list without an order")?;
+    Ok(OrderId::parse(order_id)?)
+}
+
+/// A log entry as an item.
+pub(super) fn event_item(event: &RecordedEvent) -> anyhow::Result<Item> {
+    let mut item = key(&event.envelope.order_id, event_sk(event.version));
+    item.insert("event_id".to_owned(), text(event.envelope.event_id.to_string()));
+    item.insert("type".to_owned(), text(event.envelope.event.event_type().as_str()));
+    item.insert("entry".to_owned(), text(String::from_utf8(event.encode())?));
+    Ok(item)
+}
+
+/// An item as what it is.
+pub(super) enum Row {
+    Event { version: u64, event_id: EventId, item: Item },
+    Projection(Projection),
+    Outcome(StoredOutcome),
+}
+
+/// The item that is the projection of an order.
+#[derive(Debug, Default)]
+pub(super) struct Projection {
+    /// `None` if only events of it that are in the dead letters are known.
+    pub(super) order: Option<Order>,
+    /// How many of its events are in the dead letters.
+    pub(super) parked: u64,
+}
+
+/// The outcome of an event that is not in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StoredOutcome {
+    pub(super) event_id: EventId,
+    #[serde(rename = "type")]
+    pub(super) event_type: EventType,
+    #[serde(flatten)]
+    pub(super) outcome: Outcome,
+}
+
+pub(super) fn row(mut item: Item) -> anyhow::Result<Row> {
+    let sk = string(&item, "sk")?;
+    if let Some(version) = sk.strip_prefix("EVENT#") {
+        let (version, event_id) = (version.parse()?, string(&item, "event_id")?.parse()?);
+        return Ok(Row::Event { version, event_id, item });
+    }
+    if sk == METADATA {
+        let parked = match item.remove("parked") {
+            Some(AttributeValue::Ss(parked)) => parked.len() as u64,
+            _ => 0,
+        };
+        let order = item.remove("order").map(serde_dynamo::from_attribute_value).transpose()?;
+        return Ok(Row::Projection(Projection { order, parked }));
+    }
+    if sk.starts_with("RECEIPT#") {
+        return Ok(Row::Outcome(serde_dynamo::from_item(item)?));
+    }
+    Err(anyhow!("an item of the unknown kind {sk:?}"))
+}
+
+/// The event in an item of the log.
+pub(super) fn event(item: &Item, default_currency: Currency) -> anyhow::Result<RecordedEvent> {
+    RecordedEvent::decode(string(item, "entry")?.as_bytes(), default_currency).context("an entry of the log")
+}
+
+/// The event's outcome, or its place in the log, as a receipt.
+pub(super) fn receipt(order_id: &OrderId, row: &Row) -> anyhow::Result<Option<Receipt>> {
+    let (event_id, event_type, outcome) = match row {
+        Row::Event { version, event_id, item } => {
+            let kind = string(item, "type")?;
+            let kind = EventType::from_name(kind).with_context(|| format!("unknown event type {kind:?}"))?;
+            (*event_id, kind, Outcome::Recorded { version: *version })
+        }
+        Row::Outcome(stored) => (stored.event_id, stored.event_type, stored.outcome.clone()),
+        Row::Projection(_) => return Ok(None),
+    };
+    Ok(Some(Receipt { order_id: order_id.clone(), event_id, event_type, outcome: Some(outcome) }))
+}
+
+/// A string attribute that must be there.
+pub(super) fn string<'a>(item: &'a Item, name: &str) -> anyhow::Result<&'a str> {
+    let value = item.get(name).and_then(|value| value.as_s().ok());
+    value.map(String::as_str).with_context(|| format!("an item without the string {name:?}"))
+}

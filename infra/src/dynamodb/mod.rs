@@ -1,0 +1,61 @@
+//! Orders in a DynamoDB table: log, projection, outcomes and each customer's list.
+//!
+//! | `pk` | `sk` | holds |
+//! |---|---|---|
+//! | `ORDER#{id}` | `EVENT#{version:010}` | an entry of the log: `event_id`, `type`, and the event as JSON in `entry` |
+//! | | `METADATA` | the projection: `order`, `version`, `status`; `customer_id` and `listed_at`, the keys of the index; `parked`, the set of its events in the dead letters |
+//! | | `RECEIPT#{event_id}` | the outcome of an event that is not in the log |
+//!
+//! The append is the commit point: an event is put if nobody else's is at its version, in [`append`], and the
+//! projection follows it. A crash between the two heals when the event is delivered again, and readers fold in what
+//! the projection lacks until then ([`read`]). There are no transactions: they would double the price.
+
+mod append;
+mod items;
+mod list;
+mod outcomes;
+mod read;
+pub mod table;
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use domain::Currency;
+use tokio::sync::Semaphore;
+
+/// Orders that are worked on at the same time.
+const CONCURRENCY: usize = 32;
+
+/// A table of orders. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: Client,
+    name: String,
+    /// For log entries of article producers, which state none.
+    default_currency: Currency,
+    /// Shared by all callers, so that concurrent batches do not add up.
+    permits: Arc<Semaphore>,
+}
+
+impl Table {
+    /// The table called `name`.
+    pub fn new(client: Client, name: impl Into<String>, default_currency: Currency) -> Self {
+        Self { client, name: name.into(), default_currency, permits: Arc::new(Semaphore::new(CONCURRENCY)) }
+    }
+
+    /// Runs `work` for each of `items`, some of them at the same time; the results are in the order of `items`.
+    async fn each<'a, T, R, F>(&'a self, items: &'a [T], work: impl Fn(&'a T) -> F) -> Vec<R>
+    where
+        F: Future<Output = R>,
+    {
+        let limited = items.iter().map(|item| {
+            let work = work(item);
+            async move {
+                // The semaphore is never closed, so this is never an error; and if it were, work goes on unlimited.
+                let _permit = self.permits.acquire().await;
+                work.await
+            }
+        });
+        futures_util::future::join_all(limited).await
+    }
+}

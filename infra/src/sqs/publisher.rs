@@ -1,0 +1,212 @@
+//! Publishes events in as few calls as SQS allows.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use api::ports::{EventPublisher, PublishError};
+use api::trace::{self, TraceContext};
+use async_trait::async_trait;
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+    SendMessageBatchRequestEntry,
+};
+use domain::{Envelope, OrderId};
+use futures_util::StreamExt;
+
+use crate::aws::explain;
+
+use super::{MAX_BATCH, MAX_BYTES, Queue, refused};
+
+/// How often an entry is sent that SQS refuses by no fault of its own.
+const ATTEMPTS: u32 = 4;
+/// Calls of one `publish` that are under way at the same time.
+const CONCURRENCY: usize = 8;
+
+/// An event on its way to the queue.
+struct Outgoing {
+    /// Its place among the events to publish.
+    place: usize,
+    order_id: OrderId,
+    entry: SendMessageBatchRequestEntry,
+    bytes: usize,
+}
+
+pub(super) type Published = Result<(), PublishError>;
+
+#[async_trait]
+impl EventPublisher for Queue {
+    async fn publish(&self, events: &[Envelope]) -> Vec<Published> {
+        let trace = trace::current().unwrap_or_default();
+        self.publish_all(&events.iter().map(|event| (event, &trace)).collect::<Vec<_>>()).await
+    }
+}
+
+impl Queue {
+    /// Publishes events, each with the trace of the request that caused it.
+    pub(super) async fn publish_all(&self, events: &[(&Envelope, &TraceContext)]) -> Vec<Published> {
+        let mut results: Vec<Option<Published>> = events.iter().map(|_| None).collect();
+        let mut waiting = Vec::with_capacity(events.len());
+        for (place, (event, trace)) in events.iter().enumerate() {
+            match self.outgoing(place, event, trace) {
+                Ok(outgoing) => waiting.push(outgoing),
+                Err(error) => results[place] = Some(Err(error)),
+            }
+        }
+        // A FIFO queue keeps the order in which it takes messages. So that a refused entry cannot come behind a later
+        // one of its order, a wave has one event of an order, and the next wave waits for it.
+        let mut failed = HashSet::new();
+        while !waiting.is_empty() {
+            let (wave, later) = self.next_wave(waiting);
+            waiting = later;
+            for (outgoing, result) in self.send(wave).await {
+                if result.is_err() {
+                    failed.insert(outgoing.order_id);
+                }
+                results[outgoing.place] = Some(result);
+            }
+            waiting.retain(|outgoing| !failed.contains(&outgoing.order_id));
+        }
+        let behind = || Err(unavailable("an earlier event of its order was not accepted"));
+        results.into_iter().map(|result| result.unwrap_or_else(behind)).collect()
+    }
+
+    fn outgoing(
+        &self,
+        place: usize,
+        event: &Envelope,
+        trace: &TraceContext,
+    ) -> Result<Outgoing, PublishError> {
+        let body = printable(event.encode());
+        let attributes = [
+            ("correlation_id", Some(event.correlation_id.as_str())),
+            ("traceparent", trace.traceparent.as_deref()),
+            ("tracestate", trace.tracestate.as_deref()),
+        ];
+        let attributes = attributes.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let bytes =
+            body.len() + attributes.clone().map(|(name, value)| attribute_bytes(name, value)).sum::<usize>();
+        if bytes > MAX_BYTES {
+            return Err(PublishError::TooLarge { bytes, limit: MAX_BYTES });
+        }
+        let mut entry = SendMessageBatchRequestEntry::builder().id(place.to_string()).message_body(body);
+        for (name, value) in attributes {
+            entry = entry.message_attributes(name, text_attribute(value));
+        }
+        if let Some(xray) = &trace.xray {
+            let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
+            let value = MessageSystemAttributeValue::builder().data_type("String").string_value(xray).build();
+            entry = entry
+                .message_system_attributes(name, value.map_err(|error| unavailable(&error.to_string()))?);
+        }
+        if self.fifo {
+            entry = entry
+                .message_group_id(event.order_id.as_str())
+                .message_deduplication_id(event.event_id.to_string());
+        }
+        let entry = entry.build().map_err(|error| unavailable(&error.to_string()))?;
+        Ok(Outgoing { place, order_id: event.order_id.clone(), entry, bytes })
+    }
+
+    /// The events that can be sent now, and those that have to wait for them.
+    fn next_wave(&self, waiting: Vec<Outgoing>) -> (Vec<Outgoing>, Vec<Outgoing>) {
+        if !self.fifo {
+            return (waiting, Vec::new());
+        }
+        let mut orders = HashSet::new();
+        waiting.into_iter().partition(|outgoing| orders.insert(outgoing.order_id.clone()))
+    }
+
+    /// Sends a wave in batches.
+    async fn send(&self, wave: Vec<Outgoing>) -> Vec<(Outgoing, Published)> {
+        let calls = batches(wave).into_iter().map(|batch| self.send_batch(batch));
+        futures_util::stream::iter(calls)
+            .buffer_unordered(CONCURRENCY)
+            .flat_map(futures_util::stream::iter)
+            .collect()
+            .await
+    }
+
+    /// Sends a batch; what SQS refuses by no fault of the entry is sent again after a pause.
+    async fn send_batch(&self, mut left: Vec<Outgoing>) -> Vec<(Outgoing, Published)> {
+        let mut done = Vec::with_capacity(left.len());
+        for attempt in 1..=ATTEMPTS {
+            let entries = left.iter().map(|outgoing| outgoing.entry.clone()).collect();
+            let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
+            let answer = match call.send().await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    let error = explain(error);
+                    done.extend(left.into_iter().map(|it| (it, Err(unavailable(&format!("{error:#}"))))));
+                    return done;
+                }
+            };
+            let sent: HashSet<_> = answer.successful().iter().map(|entry| entry.id()).collect();
+            let mut again = Vec::new();
+            for outgoing in left {
+                let refusal = answer.failed().iter().find(|entry| entry.id() == outgoing.entry.id());
+                match refusal {
+                    _ if sent.contains(outgoing.entry.id()) => done.push((outgoing, Ok(()))),
+                    Some(entry) if entry.sender_fault() || attempt == ATTEMPTS => {
+                        done.push((outgoing, Err(PublishError::Unavailable(refused(entry)))));
+                    }
+                    None if attempt == ATTEMPTS => {
+                        done.push((outgoing, Err(unavailable("SQS does not answer for it"))))
+                    }
+                    _ => again.push(outgoing),
+                }
+            }
+            left = again;
+            if left.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50 << attempt).mul_f64(fastrand::f64())).await;
+        }
+        done
+    }
+}
+
+/// Cuts a wave into batches that SQS takes.
+fn batches(wave: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
+    let mut batches: Vec<Vec<Outgoing>> = Vec::new();
+    let mut room = 0;
+    for outgoing in wave {
+        match batches.last_mut() {
+            Some(batch) if batch.len() < MAX_BATCH && outgoing.bytes <= room => {
+                room -= outgoing.bytes;
+                batch.push(outgoing);
+            }
+            _ => {
+                room = MAX_BYTES - outgoing.bytes;
+                batches.push(vec![outgoing]);
+            }
+        }
+    }
+    batches
+}
+
+/// The body as SQS takes it: all of Unicode but U+FFFE, U+FFFF and control characters
+/// ([SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)). JSON
+/// has control characters escaped already; the other two can only be in strings, where their escapes mean the same.
+fn printable(json: Vec<u8>) -> String {
+    let text = String::from_utf8(json).expect("JSON is UTF-8");
+    if !text.contains(['\u{fffe}', '\u{ffff}']) {
+        return text;
+    }
+    text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+}
+
+/// A string as a message attribute.
+pub(super) fn text_attribute(value: &str) -> MessageAttributeValue {
+    let attribute = MessageAttributeValue::builder().data_type("String").string_value(value);
+    attribute.build().expect("its type is given, and nothing else is required")
+}
+
+/// What an attribute adds to a message's size: its name, its type and its value count.
+pub(super) fn attribute_bytes(name: &str, value: &str) -> usize {
+    name.len() + "String".len() + value.len()
+}
+
+fn unavailable(why: &str) -> PublishError {
+    PublishError::Unavailable(anyhow!("{why}"))
+}

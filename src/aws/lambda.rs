@@ -1,0 +1,71 @@
+//! The roles as Lambda functions: the same binary, called `bootstrap`, with its role in `_HANDLER`. The environment
+//! is read and clients are made once, when the execution environment starts, and serve all of its invocations.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use api::AppState;
+use clap::Parser;
+use consumer::Consumer;
+use infra::aws::{self, QueuedDeadLetters, Ready};
+
+use super::settings::{self, Faults};
+use super::{ApiArgs, ConsumerArgs};
+use crate::config::{Cli, Command};
+
+/// The role that Lambda starts this process for, or `None` if it is not Lambda that starts it.
+pub(crate) fn role() -> Option<String> {
+    std::env::var_os("AWS_LAMBDA_RUNTIME_API")?;
+    Some(std::env::var("_HANDLER").unwrap_or_default())
+}
+
+/// The command line that a role stands for; everything else is in the environment.
+pub(crate) fn command_line(role: &str) -> anyhow::Result<Cli> {
+    match role {
+        "api" | "consumer" => Ok(Cli::try_parse_from(["orders", role])?),
+        other => bail!("the handler {other:?} is no role of this program: it must be `api` or `consumer`"),
+    }
+}
+
+/// Serves invocations for as long as Lambda has any.
+pub(crate) async fn run(cli: &Cli, faults: Faults) -> anyhow::Result<()> {
+    match &cli.command {
+        Some(Command::Api(args)) => api(args, faults).await,
+        Some(Command::Consumer(args)) => consumer(args, faults).await,
+        _ => bail!("only the API and the consumer are Lambda functions"),
+    }
+}
+
+async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
+    let sdk = aws::config().await;
+    let (settings, _) = settings::of_api(faults, args, &sdk)?;
+    let queue = aws::queue(&sdk, &settings.queue_url);
+    let table = aws::table(&sdk, &settings.table_name, settings.default_currency);
+    let health = Ready { queues: vec![queue.clone()], table: table.clone() };
+    // One request at a time: there is nothing to coalesce.
+    let state = AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health));
+    api::lambda::serve(api::router(state)).await
+}
+
+async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Result<()> {
+    let sdk = aws::config().await;
+    let settings = settings::of_consumer(faults, args, &sdk)?;
+    let (common, dlq_url) = (settings.common, settings.dlq_url);
+    let queue = Arc::new(aws::queue(&sdk, &common.queue_url));
+    let table = aws::table(&sdk, &common.table_name, common.default_currency);
+    let dead_letters = QueuedDeadLetters {
+        queue: aws::queue(&sdk, &dlq_url),
+        table: table.clone(),
+        default_currency: common.default_currency,
+        origin: common.queue_url,
+        // The event source mapping deletes what is not reported as failed.
+        inbox: None,
+    };
+    let consumer = Consumer {
+        log: Arc::new(table),
+        dead_letters: Arc::new(dead_letters),
+        clock: infra::now,
+        default_currency: common.default_currency,
+    };
+    consumer::lambda::run(consumer, queue).await
+}

@@ -1,0 +1,72 @@
+//! The roles on SQS and DynamoDB, in containers and in Lambda functions, and their flags.
+
+mod containers;
+mod lambda;
+mod settings;
+
+use std::io::IsTerminal;
+
+use clap::{Args, Subcommand};
+
+pub(crate) use containers::{api, consumer, create_table};
+pub(crate) use lambda::{command_line, role, run as run_lambda};
+use settings::Faults;
+
+/// Where the queue and the table are. Texts, so that everything that is wrong with them can be told at one go.
+#[derive(Debug, Args)]
+pub(crate) struct AwsArgs {
+    /// The URL of the SQS queue.
+    #[arg(long, env = "QUEUE_URL", value_name = "URL")]
+    queue_url: Option<String>,
+    /// The name of the DynamoDB table.
+    #[arg(long, env = "TABLE_NAME", value_name = "NAME")]
+    table_name: Option<String>,
+    /// The currency (ISO 4217) of orders whose producer states none.
+    #[arg(long, env = "ORDERS_DEFAULT_CURRENCY", default_value = "USD", value_name = "CODE")]
+    default_currency: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApiArgs {
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// Where to listen.
+    #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    listen: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConsumerArgs {
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// The URL of the dead-letter queue.
+    #[arg(long, env = "DLQ_URL", value_name = "URL")]
+    dlq_url: Option<String>,
+    /// Batches that are handled at the same time.
+    #[arg(long, env = "ORDERS_CONCURRENCY", default_value = "8", value_name = "COUNT")]
+    concurrency: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TableCommand {
+    /// Make the table with its index, for local use: in production it belongs to the deployment.
+    Create {
+        /// The name of the table.
+        #[arg(long, env = "TABLE_NAME", value_name = "NAME")]
+        table_name: Option<String>,
+    },
+}
+
+/// Tells a person at a terminal what goes on; nobody else.
+fn say(text: &str) {
+    if std::io::stderr().is_terminal() {
+        tracing::info!("{text}");
+    }
+}
+
+/// The faults of a configuration whose logging was set up with this result.
+pub(crate) fn faults_of(logging: Result<(), String>) -> Faults {
+    let mut faults = Faults::default();
+    faults.check(logging);
+    faults
+}

@@ -1,0 +1,142 @@
+//! Checks what the roles are configured with, all of it before the first complaint.
+
+use std::net::SocketAddr;
+
+use anyhow::bail;
+use domain::Currency;
+use infra::aws::SdkConfig;
+use infra::sqs::is_fifo;
+
+use super::{ApiArgs, AwsArgs, ConsumerArgs};
+
+/// Collects what is wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<String>);
+
+impl Faults {
+    /// The value, or `None` with one more fault.
+    pub(crate) fn check<T>(&mut self, checked: Result<T, String>) -> Option<T> {
+        checked.map_err(|fault| self.0.push(fault)).ok()
+    }
+
+    fn required(&mut self, name: &str, value: Option<&String>) -> Option<String> {
+        let value = value.filter(|value| !value.is_empty()).cloned();
+        self.check(value.ok_or_else(|| format!("{name} is not set")))
+    }
+
+    fn queue(&mut self, name: &str, value: Option<&String>) -> Option<String> {
+        let url = self.required(name, value)?;
+        let named = |rest: &str| {
+            rest.split_once('/').is_some_and(|(host, path)| !host.is_empty() && !path.is_empty())
+        };
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let right = rest.is_some_and(named);
+        self.check(if right {
+            Ok(url)
+        } else {
+            Err(format!("{name} {url:?} is not the URL of a queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/orders.fifo"))
+        })
+    }
+
+    fn table(&mut self, value: Option<&String>) -> Option<String> {
+        let name = self.required("TABLE_NAME", value)?;
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+        let right = (3..=255).contains(&name.len()) && name.bytes().all(allowed);
+        self.check(if right {
+            Ok(name)
+        } else {
+            Err(format!("TABLE_NAME {name:?} is not the name of a table: 3–255 characters of [A-Za-z0-9_.-]"))
+        })
+    }
+
+    fn currency(&mut self, args: &AwsArgs) -> Option<Currency> {
+        let code = &args.default_currency;
+        self.check(
+            Currency::parse(code).map_err(|error| format!("ORDERS_DEFAULT_CURRENCY {code:?}: {error}")),
+        )
+    }
+
+    fn region(&mut self, sdk: &SdkConfig) {
+        if sdk.region().is_none() {
+            self.0.push("AWS_REGION is not set, and no profile states a region".to_owned());
+        }
+    }
+
+    /// An error that lists every fault, if there is any.
+    pub(crate) fn finish<T>(self, settings: Option<T>) -> anyhow::Result<T> {
+        match settings {
+            Some(settings) if self.0.is_empty() => Ok(settings),
+            _ => bail!("the configuration is not right:\n  {}", self.0.join("\n  ")),
+        }
+    }
+}
+
+/// What every role needs.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) queue_url: String,
+    pub(crate) table_name: String,
+    pub(crate) default_currency: Currency,
+}
+
+fn common(faults: &mut Faults, args: &AwsArgs, sdk: &SdkConfig) -> Option<Settings> {
+    faults.region(sdk);
+    let queue_url = faults.queue("QUEUE_URL", args.queue_url.as_ref());
+    let table_name = faults.table(args.table_name.as_ref());
+    let default_currency = faults.currency(args);
+    Some(Settings { queue_url: queue_url?, table_name: table_name?, default_currency: default_currency? })
+}
+
+/// What the API needs.
+pub(crate) fn of_api(
+    mut faults: Faults,
+    args: &ApiArgs,
+    sdk: &SdkConfig,
+) -> anyhow::Result<(Settings, SocketAddr)> {
+    let settings = common(&mut faults, &args.aws, sdk);
+    let listen = &args.listen;
+    let listen = listen
+        .parse()
+        .map_err(|_| format!("ORDERS_LISTEN {listen:?} is not an address and a port, such as 0.0.0.0:8080"));
+    let listen = faults.check(listen);
+    faults.finish(settings.zip(listen))
+}
+
+/// What the consumer needs.
+#[derive(Debug)]
+pub(crate) struct ConsumerSettings {
+    pub(crate) common: Settings,
+    pub(crate) dlq_url: String,
+    pub(crate) concurrency: usize,
+}
+
+pub(crate) fn of_consumer(
+    mut faults: Faults,
+    args: &ConsumerArgs,
+    sdk: &SdkConfig,
+) -> anyhow::Result<ConsumerSettings> {
+    let common = common(&mut faults, &args.aws, sdk);
+    let dlq_url = faults.queue("DLQ_URL", args.dlq_url.as_ref());
+    if let (Some(queue), Some(dlq)) = (&args.aws.queue_url, &dlq_url) {
+        if queue == dlq {
+            faults.0.push("QUEUE_URL and DLQ_URL are the same queue".to_owned());
+        } else if is_fifo(queue) != is_fifo(dlq) {
+            faults.0.push("QUEUE_URL and DLQ_URL must both be FIFO queues, or neither".to_owned());
+        }
+    }
+    let count = &args.concurrency;
+    let right = |count: &usize| (1..=256).contains(count);
+    let concurrency =
+        count.parse().ok().filter(right).ok_or_else(|| format!("ORDERS_CONCURRENCY {count:?} is not 1–256"));
+    let concurrency = faults.check(concurrency);
+    let settings =
+        (|| Some(ConsumerSettings { common: common?, dlq_url: dlq_url?, concurrency: concurrency? }))();
+    faults.finish(settings)
+}
+
+/// What making the table needs.
+pub(crate) fn of_table(mut faults: Faults, name: Option<&String>, sdk: &SdkConfig) -> anyhow::Result<String> {
+    faults.region(sdk);
+    let name = faults.table(name);
+    faults.finish(name)
+}

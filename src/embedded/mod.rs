@@ -1,0 +1,69 @@
+//! The commands on a data folder, and their flags.
+
+mod archive;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use domain::Currency;
+use infra::embedded::Options;
+
+pub(crate) use archive::{export, rebuild};
+pub(crate) use serve::serve;
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// The data folder.
+    #[arg(long, env = "ORDERS_DATA", default_value = "./orders-data", value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
+    /// The currency (ISO 4217) of orders whose producer states none.
+    #[arg(long, env = "ORDERS_DEFAULT_CURRENCY", default_value = "USD", value_name = "CODE", value_parser = Currency::parse)]
+    pub(crate) default_currency: Currency,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RebuildArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Only compare, change nothing; fails if anything differs.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen.
+    #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Seconds until a message that was received and not finished is received again.
+    #[arg(long, env = "ORDERS_VISIBILITY_TIMEOUT", default_value_t = 30, value_name = "SECONDS")]
+    pub(crate) visibility_timeout: u64,
+    /// How often a message is tried before it goes to the dead letters.
+    #[arg(long, env = "ORDERS_MAX_RECEIVES", default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_receives: u32,
+    /// Free disk space, in MiB, below which no new order is accepted; what is accepted is still processed.
+    #[arg(long, env = "ORDERS_MIN_FREE_DISK", default_value_t = 256, value_name = "MIB")]
+    pub(crate) min_free_disk: u64,
+}
+
+impl DataArgs {
+    pub(crate) fn options(&self) -> Options {
+        Options::new(self.default_currency)
+    }
+}
+
+impl ServeArgs {
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            visibility_timeout: Duration::from_secs(self.visibility_timeout),
+            max_receives: self.max_receives,
+            min_free_bytes: self.min_free_disk.saturating_mul(1 << 20),
+            ..self.data.options()
+        }
+    }
+}
