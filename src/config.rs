@@ -1,17 +1,16 @@
 //! Flags and environment, read once. A flag wins over its variable.
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::filter::Targets;
 
 /// An event-sourced order service. Without a command, `orders` is `orders serve`.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Option<Command>,
-    #[cfg(feature = "embedded")]
-    #[command(flatten)]
-    pub(crate) serve: crate::embedded::ServeArgs,
+    pub(crate) command: Command,
     /// What to log: off, error, warn, info, debug or trace, also by target, as in `warn,consumer=info`.
     #[arg(
         long,
@@ -24,6 +23,23 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// The command line of this process. What names no command means `serve`, where there is one.
+    ///
+    /// Not by flags of `serve` on the program itself: then its variables would be read, and complained about, for every
+    /// other command as well.
+    pub(crate) fn of_process() -> Self {
+        let mut arguments: Vec<OsString> = std::env::args_os().collect();
+        let program = Self::command();
+        let ends_here = |argument: &OsString| {
+            let named = argument.to_str().and_then(|name| program.find_subcommand(name));
+            named.is_some() || ["help", "-h", "--help", "-V", "--version"].iter().any(|own| argument == own)
+        };
+        if cfg!(feature = "embedded") && !arguments.iter().skip(1).any(ends_here) {
+            arguments.insert(arguments.len().min(1), "serve".into());
+        }
+        Self::parse_from(arguments)
+    }
+
     /// What to log, or what is wrong with it.
     pub(crate) fn log_level(&self) -> Result<Targets, String> {
         self.log_level

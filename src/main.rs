@@ -15,7 +15,6 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -46,26 +45,22 @@ fn run() -> anyhow::Result<()> {
             Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         return runtime.block_on(aws::run_lambda(&cli, faults));
     }
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     let logging = telemetry::init(cli.log_level());
     let runtime = Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     match cli.command {
-        Some(Command::Openapi) => print(&serde_json::to_string_pretty(&api::openapi())?),
+        Command::Openapi => print(&serde_json::to_string_pretty(&api::openapi())?),
         #[cfg(feature = "aws")]
-        Some(Command::Api(args)) => runtime.block_on(aws::api(&args, aws::faults_of(logging))),
+        Command::Api(args) => runtime.block_on(aws::api(&args, aws::faults_of(logging))),
         #[cfg(feature = "aws")]
-        Some(Command::Consumer(args)) => runtime.block_on(aws::consumer(&args, aws::faults_of(logging))),
+        Command::Consumer(args) => runtime.block_on(aws::consumer(&args, aws::faults_of(logging))),
         #[cfg(feature = "aws")]
-        Some(Command::Table(command)) => {
-            runtime.block_on(aws::create_table(&command, aws::faults_of(logging)))
-        }
+        Command::Table(command) => runtime.block_on(aws::create_table(&command, aws::faults_of(logging))),
         #[cfg(feature = "embedded")]
         command => {
             logging.map_err(anyhow::Error::msg)?;
-            runtime.block_on(run_embedded(command.unwrap_or(Command::Serve(cli.serve))))
+            runtime.block_on(run_embedded(command))
         }
-        #[cfg(not(feature = "embedded"))]
-        None => anyhow::bail!("this binary has no embedded engine: name a role, as `orders help` lists them"),
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::anyhow;
 use api::ports::Health;
 use async_trait::async_trait;
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -26,6 +26,17 @@ use crate::sqs::Queue;
 /// TLS is by rustls on ring: AWS-LC may spend up to a second of a small function's cold start on gathering entropy.
 /// Throttled and failed calls are tried again by the SDK, with jitter, up to four times.
 pub async fn config() -> SdkConfig {
+    loader().load().await
+}
+
+/// The configuration for an emulator at `endpoint`, with made-up credentials, whatever the environment says. For tests.
+#[doc(hidden)]
+pub async fn config_at(endpoint: &str) -> SdkConfig {
+    let nobody = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "tests");
+    loader().endpoint_url(endpoint).region(Region::new("us-east-1")).credentials_provider(nobody).load().await
+}
+
+fn loader() -> ConfigLoader {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
@@ -36,7 +47,7 @@ pub async fn config() -> SdkConfig {
         .with_initial_backoff(Duration::from_millis(50))
         .with_max_backoff(Duration::from_secs(2));
     let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-    loader.timeout_config(timeouts.build()).retry_config(retries).load().await
+    loader.timeout_config(timeouts.build()).retry_config(retries)
 }
 
 /// An error of a call, as an operator wants it: what the service says, or else what went wrong on the way.

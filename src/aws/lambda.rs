@@ -30,8 +30,8 @@ pub(crate) fn command_line(role: &str) -> anyhow::Result<Cli> {
 /// Serves invocations for as long as Lambda has any.
 pub(crate) async fn run(cli: &Cli, faults: Faults) -> anyhow::Result<()> {
     match &cli.command {
-        Some(Command::Api(args)) => api(args, faults).await,
-        Some(Command::Consumer(args)) => consumer(args, faults).await,
+        Command::Api(args) => api(args, faults).await,
+        Command::Consumer(args) => consumer(args, faults).await,
         _ => bail!("only the API and the consumer are Lambda functions"),
     }
 }

@@ -5,9 +5,12 @@
 #![allow(unreachable_pub, reason = "nothing reaches a test binary from outside")]
 
 mod article;
+#[cfg(feature = "aws")]
+mod aws;
 mod cli;
 mod conformance;
 mod crash;
+mod emulator;
 mod folder;
 mod pipeline;
 mod support;

@@ -6,27 +6,23 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::service::{Service, order, run};
+use crate::support::service::{Api, Service, order, run};
 
-async fn event(service: &Service, order_id: &str, kind: &str, data: Value) -> Value {
+async fn event(api: &Api, order_id: &str, kind: &str, data: Value) -> Value {
     let path = format!("/v1/orders/{order_id}/events");
-    let receipt = service.accept(&path, &json!({ "type": kind, "data": data })).await;
-    service.outcome(&receipt).await
+    let receipt = api.accept(&path, &json!({ "type": kind, "data": data })).await;
+    api.outcome(&receipt).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_order_goes_from_created_to_delivered_and_is_exported() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
-    let mut service = Service::start(&data, &[]);
-
-    let receipt = service.accept("/v1/orders", &order("c-1")).await;
+/// Takes a new order from created to delivered, with one illegal event on the way, and gives its id.
+pub async fn from_created_to_delivered(api: &Api, customer: &str) -> String {
+    let receipt = api.accept("/v1/orders", &order(customer)).await;
     let order_id = receipt["order_id"].as_str().unwrap();
     assert_eq!((&receipt["type"], &receipt["state"]), (&json!("order_created"), &json!("accepted")));
-    assert_eq!(service.outcome(&receipt).await["version"], 1);
+    assert_eq!(api.outcome(&receipt).await["version"], 1);
 
-    let early =
-        event(&service, order_id, "order_shipped", json!({ "carrier": "DHL", "tracking_number": "1" })).await;
+    let shipment = json!({ "carrier": "DHL", "tracking_number": "JD01" });
+    let early = event(api, order_id, "order_shipped", shipment.clone()).await;
     assert_eq!((&early["state"], &early["reason"]), (&json!("rejected"), &json!("illegal_transition")));
     let detail = early["detail"].as_str().unwrap();
     assert!(detail.contains("order_shipped") && detail.contains("pending"), "{detail}");
@@ -34,11 +30,11 @@ async fn an_order_goes_from_created_to_delivered_and_is_exported() {
     let steps = [
         ("order_confirmed", json!({})),
         ("order_paid", json!({ "payment_id": "p-1", "amount": 1800 })),
-        ("order_shipped", json!({ "carrier": "DHL", "tracking_number": "JD01" })),
+        ("order_shipped", shipment),
         ("order_delivered", json!({})),
     ];
     for (n, (kind, data)) in steps.into_iter().enumerate() {
-        let outcome = event(&service, order_id, kind, data).await;
+        let outcome = event(api, order_id, kind, data).await;
         assert_eq!(
             (&outcome["state"], &outcome["version"]),
             (&json!("recorded"), &json!(n + 2)),
@@ -46,16 +42,25 @@ async fn an_order_goes_from_created_to_delivered_and_is_exported() {
         );
     }
 
-    let (_, view) = service.get(&format!("/v1/orders/{order_id}")).await;
+    let (_, view) = api.get(&format!("/v1/orders/{order_id}")).await;
     assert_eq!(view["status"], "delivered");
     assert_eq!((&view["total"], &view["version"], &view["parked"]), (&json!(1800), &json!(5), &json!(0)));
     assert_eq!(view["allowed_events"], json!(["order_returned"]));
     assert_eq!(view["payment"], json!({ "payment_id": "p-1", "amount": 1800 }));
     assert_eq!(view["shipment"], json!({ "carrier": "DHL", "tracking_number": "JD01" }));
-    let (_, list) = service.get("/v1/orders?customer_id=c-1").await;
+    let (_, list) = api.get(&format!("/v1/orders?customer_id={customer}")).await;
     assert_eq!(list["items"][0]["order_id"], order_id);
-    let (_, events) = service.get(&format!("/v1/orders/{order_id}/events")).await;
+    let (_, events) = api.get(&format!("/v1/orders/{order_id}/events")).await;
     assert_eq!(events["items"].as_array().unwrap().len(), 5);
+    order_id.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_goes_from_created_to_delivered_and_is_exported() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let mut service = Service::start(&data, &[]);
+    let order_id = from_created_to_delivered(&service, "c-1").await;
 
     assert!(service.terminate().success());
     let exported = run(&["export"], &data);

@@ -151,7 +151,7 @@ impl Queue {
                         done.push((outgoing, Err(PublishError::Unavailable(refused(entry)))));
                     }
                     None if attempt == ATTEMPTS => {
-                        done.push((outgoing, Err(unavailable("SQS does not answer for it"))))
+                        done.push((outgoing, Err(unavailable("SQS does not answer for it"))));
                     }
                     _ => again.push(outgoing),
                 }

@@ -3,6 +3,8 @@
 //! The suite asks only what an SQS FIFO queue and a DynamoDB table can give: whole-second visibility timeouts,
 //! batches of at most 10, delivery at least once, and a customer's list of orders that may lag.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 mod embedded;
 mod listing;
 mod log;

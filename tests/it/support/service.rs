@@ -1,6 +1,7 @@
 //! The real binary, as its users run it.
 
 use std::io::{BufRead, BufReader};
+use std::ops::Deref;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
@@ -19,8 +20,12 @@ pub fn orders(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orders"));
     command.args(arguments).stdin(Stdio::null());
     // Nothing of the environment that the tests run in may change what they test.
-    for variable in ["ORDERS_LISTEN", "ORDERS_DATA", "ORDERS_MIN_FREE_DISK", "LOG_LEVEL"] {
-        command.env_remove(variable);
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        let ours = ["LOG_LEVEL", "QUEUE_URL", "DLQ_URL", "TABLE_NAME"].contains(&name.as_ref());
+        if ours || name.starts_with("ORDERS_") || name.starts_with("AWS_") {
+            command.env_remove(&variable);
+        }
     }
     command
 }
@@ -31,12 +36,69 @@ pub fn run(arguments: &[&str], data: &Path) -> Output {
     command.arg("--data").arg(data).output().unwrap()
 }
 
-/// A running service. Killed when dropped.
+/// The API at a URL.
+pub struct Api {
+    pub url: String,
+    client: reqwest::Client,
+}
+
+impl Api {
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), client: reqwest::Client::new() }
+    }
+
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::Result<Response> {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
+        };
+        request.send().await
+    }
+
+    /// Posts `body`, which must be accepted; gives the receipt.
+    pub async fn accept(&self, path: &str, body: &Value) -> Value {
+        let response = self.send(Method::POST, path, Some(body)).await.unwrap();
+        let (status, text) = (response.status(), response.text().await.unwrap());
+        assert_eq!(status, StatusCode::ACCEPTED, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let response = self.send(Method::GET, path, None).await.unwrap();
+        let (status, text) = (response.status(), response.text().await.unwrap());
+        (status, serde_json::from_str(&text).unwrap_or_else(|_| json!({ "not JSON": text })))
+    }
+
+    /// Waits until the event of `receipt` is no longer waiting, and gives its receipt then.
+    pub async fn outcome(&self, receipt: &Value) -> Value {
+        let path = receipt["links"]["self"].as_str().unwrap();
+        let start = Instant::now();
+        loop {
+            let (status, receipt) = self.get(path).await;
+            assert_eq!(status, StatusCode::OK, "{receipt}");
+            if receipt["state"] != "accepted" {
+                return receipt;
+            }
+            assert!(start.elapsed() < PATIENCE, "still {receipt}");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// A running process of the binary, with its API if it serves one. Killed when dropped.
 pub struct Service {
     child: Child,
-    pub url: String,
     log: Mutex<Receiver<String>>,
-    client: reqwest::Client,
+    api: Api,
+}
+
+impl Deref for Service {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
 }
 
 impl Service {
@@ -48,7 +110,14 @@ impl Service {
     }
 
     /// Starts the service by a command made elsewhere.
-    pub fn spawn(mut command: Command) -> Self {
+    pub fn spawn(command: Command) -> Self {
+        let (mut service, line) = Self::spawn_until(command, "\"serving\"");
+        service.api.url = format!("http://{}", line["listen"].as_str().unwrap());
+        service
+    }
+
+    /// Starts a process and waits until its log has a line with `text`, which is given too.
+    pub fn spawn_until(mut command: Command, text: &str) -> (Self, Value) {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let (lines, log) = channel();
@@ -56,12 +125,9 @@ impl Service {
         thread::spawn(move || {
             BufReader::new(stderr).lines().map_while(Result::ok).try_for_each(|l| lines.send(l))
         });
-        let mut service =
-            Self { child, url: String::new(), log: Mutex::new(log), client: reqwest::Client::new() };
-        let line = service.wait_for_log("\"serving\"");
-        let listen = line["listen"].as_str().unwrap().to_owned();
-        service.url = format!("http://{listen}");
-        service
+        let service = Self { child, log: Mutex::new(log), api: Api::at("") };
+        let line = service.wait_for_log(text);
+        (service, line)
     }
 
     /// The next line of the log that contains `text`, as JSON.
@@ -102,44 +168,6 @@ impl Service {
             }
             assert!(start.elapsed() < PATIENCE, "it does not stop");
             thread::yield_now();
-        }
-    }
-
-    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::Result<Response> {
-        let request = self.client.request(method, format!("{}{path}", self.url));
-        let request = match body {
-            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
-            None => request,
-        };
-        request.send().await
-    }
-
-    /// Posts `body`, which must be accepted; gives the receipt.
-    pub async fn accept(&self, path: &str, body: &Value) -> Value {
-        let response = self.send(Method::POST, path, Some(body)).await.unwrap();
-        let (status, text) = (response.status(), response.text().await.unwrap());
-        assert_eq!(status, StatusCode::ACCEPTED, "{text}");
-        serde_json::from_str(&text).unwrap()
-    }
-
-    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
-        let response = self.send(Method::GET, path, None).await.unwrap();
-        let (status, text) = (response.status(), response.text().await.unwrap());
-        (status, serde_json::from_str(&text).unwrap_or_else(|_| json!({ "not JSON": text })))
-    }
-
-    /// Waits until the event of `receipt` is no longer waiting, and gives its receipt then.
-    pub async fn outcome(&self, receipt: &Value) -> Value {
-        let path = receipt["links"]["self"].as_str().unwrap();
-        let start = Instant::now();
-        loop {
-            let (status, receipt) = self.get(path).await;
-            assert_eq!(status, StatusCode::OK, "{receipt}");
-            if receipt["state"] != "accepted" {
-                return receipt;
-            }
-            assert!(start.elapsed() < PATIENCE, "still {receipt}");
-            tokio::task::yield_now().await;
         }
     }
 }

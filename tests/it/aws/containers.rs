@@ -1,0 +1,220 @@
+//! `orders api` and `orders consumer`.
+
+use std::process::Output;
+
+use api::ports::{EventPublisher, PublishError};
+use infra::sqs::coalesce::Coalescing;
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::at;
+use crate::conformance::QueueOptions;
+use crate::conformance::aws::{AwsBackend, dead_letters};
+use crate::pipeline::from_created_to_delivered;
+use crate::support::counting::CountingProxy;
+use crate::support::emulator::Emulator;
+use crate::support::events::{confirmed, created, new_order_id};
+use crate::support::service::{order, orders};
+
+async fn fifo() -> AwsBackend {
+    AwsBackend::open(true, QueueOptions::default()).await
+}
+
+fn error_of(output: &Output) -> String {
+    assert!(!output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_goes_from_created_to_delivered() {
+    let backend = fifo().await;
+    let emulator = Emulator::shared();
+    let (mut api, mut consumer) =
+        (backend.start_api(&emulator.endpoint), backend.start_consumer(&emulator.endpoint));
+    let order_id = from_created_to_delivered(&api, "containers").await;
+    assert_eq!(backend.history(&order_id.parse().unwrap()).await.len(), 5);
+    assert_eq!(api.get("/readyz").await.0, 200);
+    assert!(api.terminate().success());
+    assert!(consumer.terminate().success());
+    assert_eq!(dead_letters(&backend.queues.dead_letters_url).await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_carry_the_ids_and_the_trace_of_the_request_that_caused_them() {
+    let backend = fifo().await;
+    let emulator = Emulator::shared();
+    let proxy = CountingProxy::start(&emulator.endpoint).await;
+    let api = backend.start_api(&proxy.endpoint);
+    let (traceparent, xray) = (
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1",
+    );
+    let posted = reqwest::Client::new()
+        .request(Method::POST, format!("{}/v1/orders", api.url))
+        .header("content-type", "application/json")
+        .header("x-correlation-id", "request-7")
+        .header("traceparent", traceparent)
+        .header("x-amzn-trace-id", xray)
+        .body(order("traced").to_string());
+    let receipt: Value = serde_json::from_str(&posted.send().await.unwrap().text().await.unwrap()).unwrap();
+
+    let receive = json!({ "QueueUrl": backend.queues.url, "WaitTimeSeconds": 5, "MessageAttributeNames": ["All"],
+                          "MessageSystemAttributeNames": ["All"] });
+    let message = emulator.sqs("ReceiveMessage", &receive).await["Messages"][0].take();
+    let attribute = |name: &str| message["MessageAttributes"][name]["StringValue"].clone();
+    assert_eq!(
+        (attribute("correlation_id"), attribute("traceparent")),
+        (json!("request-7"), json!(traceparent))
+    );
+    let system = &message["Attributes"];
+    // The emulator does not keep those of a batch, so this looks at the call.
+    let sent = &proxy.take().latest["SendMessageBatch"]["Entries"][0];
+    assert_eq!(sent["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"], xray);
+    assert_eq!(
+        (&system["MessageGroupId"], &system["MessageDeduplicationId"]),
+        (&receipt["order_id"], &receipt["event_id"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_articles_producer_and_ours_share_a_queue() {
+    let backend = fifo().await;
+    let emulator = Emulator::shared();
+    let order = json!({ "order_id": "A-1001", "customer_id": "cust_7", "total": 4250,
+                        "items": [{ "sku": "widget", "quantity": 2, "price": 2000 }, "gift-wrap"] });
+    let mut events = vec![json!({ "type": "order_created", "data": order })];
+    // One update: its deduplication id is made of order and type, so SQS drops another one within five minutes.
+    let data = json!({ "order_id": "A-1001", "customer_id": "cust_7", "status": "confirmed" });
+    events.push(json!({ "type": "order_updated", "data": data }));
+    events.push(json!({ "type": "order_created", "data": { "order_id": "A-1002", "customer_id": "cust_7", "total": 9.5, "items": ["x"] } }));
+    emulator.produce_as_in_the_article(&backend.queues.url, &events);
+
+    let (api, _consumer) =
+        (backend.start_api(&emulator.endpoint), backend.start_consumer(&emulator.endpoint));
+    from_created_to_delivered(&api, "ours").await;
+    backend.drained(crate::support::service::PATIENCE).await;
+    let (_, view) = api.get("/v1/orders/A-1001").await;
+    assert_eq!(
+        (&view["status"], &view["version"], &view["total"]),
+        (&json!("confirmed"), &json!(2), &json!(4250))
+    );
+    // An amount that is no integer is put aside with its reason.
+    let letters = dead_letters(&backend.queues.dead_letters_url).await;
+    let attribute = |name: &str| letters[0]["MessageAttributes"][name]["StringValue"].clone();
+    assert_eq!((letters.len(), attribute("reason")), (1, json!("invalid")));
+    assert!(attribute("detail").as_str().unwrap().contains("data.total"), "{letters:?}");
+    assert_eq!(attribute("origin_queue"), backend.queues.url);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_posts_share_calls_and_each_gets_its_own_answer() {
+    let backend = fifo().await;
+    let proxy = CountingProxy::start(&Emulator::shared().endpoint).await;
+    let sdk = infra::aws::config_at(&proxy.endpoint).await;
+    let publisher = Coalescing::new(infra::aws::queue(&sdk, &backend.queues.url));
+    let mut events: Vec<_> = (0..100).map(|_| created(&new_order_id())).collect();
+    events[42].actor = Some("x".repeat(1 << 20));
+
+    let calls = events.iter().map(|event| publisher.publish(std::slice::from_ref(event)));
+    let answers = futures_util::future::join_all(calls).await;
+    for (i, answer) in answers.into_iter().map(|mut answer| answer.remove(0)).enumerate() {
+        match answer {
+            Err(PublishError::TooLarge { bytes, limit }) => assert!(i == 42 && bytes > limit),
+            answer => assert!(i != 42 && answer.is_ok(), "{i}: {answer:?}"),
+        }
+    }
+    let calls = proxy.take().calls_of("SendMessageBatch");
+    assert!((10..=20).contains(&calls), "{calls} calls for 100 events");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_an_order_published_at_one_go_keep_their_order() {
+    let backend = fifo().await;
+    let orders: Vec<_> = (0..12).map(|_| new_order_id()).collect();
+    let events: Vec<_> = orders.iter().flat_map(|id| [created(id), confirmed(id)]).collect();
+    for result in backend.queue.publish(&events).await {
+        result.unwrap();
+    }
+    let _consumer = backend.start_consumer(&Emulator::shared().endpoint);
+    backend.drained(crate::support::service::PATIENCE).await;
+    for id in &orders {
+        assert_eq!(backend.history(id).await.len(), 2, "{id}");
+    }
+}
+
+#[test]
+fn everything_that_is_missing_is_told_at_once() {
+    let error = error_of(&at("http://127.0.0.1:9", &["consumer"]).output().unwrap());
+    for name in ["QUEUE_URL", "DLQ_URL", "TABLE_NAME"] {
+        assert!(error.contains(&format!("{name} is not set")), "{error}");
+    }
+    let mut command = orders(&["api"]);
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_CONFIG_FILE", "/nonexistent");
+    assert!(error_of(&command.output().unwrap()).contains("AWS_REGION is not set"));
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let mut command = at("http://127.0.0.1:9", &["consumer"]);
+    command.envs([
+        ("QUEUE_URL", "http://sqs/1/a.fifo"),
+        ("DLQ_URL", "http://sqs/1/b"),
+        ("TABLE_NAME", "no table"),
+    ]);
+    command.envs([
+        ("LOG_LEVEL", "orders=loud"),
+        ("ORDERS_CONCURRENCY", "0"),
+        ("ORDERS_DEFAULT_CURRENCY", "Euro"),
+    ]);
+    let error = error_of(&command.output().unwrap());
+    let faults = [
+        "LOG_LEVEL \"orders=loud\"",
+        "QUEUE_URL and DLQ_URL must both be FIFO queues",
+        "TABLE_NAME \"no table\"",
+        "ORDERS_CONCURRENCY \"0\"",
+        "ORDERS_DEFAULT_CURRENCY \"Euro\"",
+    ];
+    for fault in faults {
+        assert!(error.contains(fault), "no {fault} in {error}");
+    }
+    assert_eq!(error.lines().count(), 1 + faults.len(), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_used_is_told_at_once() {
+    let endpoint = &Emulator::shared().endpoint;
+    let mut command = at(endpoint, &["consumer"]);
+    let url = |name: &str| format!("{endpoint}/000000000000/{name}.fifo");
+    command.env("QUEUE_URL", url("nowhere")).env("DLQ_URL", url("neither")).env("TABLE_NAME", "nothing");
+    let error = error_of(&command.output().unwrap());
+    for name in ["nowhere.fifo", "neither.fifo", "table nothing"] {
+        assert!(error.contains(name), "no {name} in {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_is_made_once() {
+    let endpoint = &Emulator::shared().endpoint;
+    let name = format!("made-{}", Uuid::now_v7().simple());
+    let create = || at(endpoint, &["table", "create", "--table-name", &name]).output().unwrap();
+    let (first, second) = (create(), create());
+    assert!(first.status.success() && second.status.success(), "{second:?}");
+    assert_eq!(
+        String::from_utf8(first.stdout).unwrap(),
+        format!("the table {name} is made, and can be used\n")
+    );
+    assert!(String::from_utf8(second.stdout).unwrap().contains("was there"));
+
+    let other = format!("other-{}", Uuid::now_v7().simple());
+    let table = json!({ "TableName": other, "BillingMode": "PAY_PER_REQUEST",
+                        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+                        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }] });
+    Emulator::shared().dynamodb("CreateTable", &table).await;
+    let error = error_of(&at(endpoint, &["table", "create", "--table-name", &other]).output().unwrap());
+    assert!(
+        error.contains("does not have the keys pk and sk") && error.contains("customer-orders"),
+        "{error}"
+    );
+}

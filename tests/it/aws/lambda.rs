@@ -1,0 +1,107 @@
+//! The real binary as Lambda functions: HTTP API, function, queue, event source mapping, function, table.
+
+use std::path::Path;
+use std::time::Instant;
+
+use reqwest::Method;
+use reqwest::header::HeaderValue;
+use serde_json::{Value, json};
+
+use crate::conformance::QueueOptions;
+use crate::conformance::aws::{AwsBackend, dead_letters};
+use crate::pipeline::from_created_to_delivered;
+use crate::support::emulator::Emulator;
+use crate::support::emulator::lambda::Function;
+use crate::support::events::{confirmed, created, new_order_id, paid};
+use crate::support::service::{Api, PATIENCE};
+
+/// How long a test waits for what is put off once, which is up to 30 s, and then some.
+const ONE_RETRY: std::time::Duration = std::time::Duration::from_secs(120);
+
+async fn deploy(backend: &AwsBackend, role: &str) -> Function<'static> {
+    let program = Path::new(env!("CARGO_BIN_EXE_orders"));
+    Function::deploy(Emulator::shared(), program, role, &backend.variables()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_goes_from_created_to_delivered_and_poison_goes_alone() {
+    let backend = AwsBackend::open(true, QueueOptions::default()).await;
+    let (api, consumer) = (deploy(&backend, "api").await, deploy(&backend, "consumer").await);
+    let http = api.http_api().await;
+    // Poison comes first, beside orders and in the group of one.
+    let emulator = Emulator::shared();
+    let poisoned = new_order_id();
+    let poison = json!({ "QueueUrl": backend.queues.url, "MessageBody": "{ not an event",
+                         "MessageGroupId": poisoned.as_str(), "MessageDeduplicationId": "poison" });
+    emulator.sqs("SendMessage", &poison).await;
+    for result in
+        api::ports::EventPublisher::publish(&*backend.queue, &[created(&poisoned), confirmed(&poisoned)])
+            .await
+    {
+        result.unwrap();
+    }
+    consumer.consume(&backend.queues.arn, 10).await;
+
+    let order_id = from_created_to_delivered(&Api::at(&http.default_stage), "functions").await;
+    backend.drained(PATIENCE).await;
+    assert_eq!(backend.history(&order_id.parse().unwrap()).await.len(), 5);
+    assert_eq!(backend.history(&poisoned).await.len(), 2, "the rest of its group goes on");
+    let letters = dead_letters(&backend.queues.dead_letters_url).await;
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0]["Body"], "{ not an event");
+    assert_eq!(letters[0]["MessageAttributes"]["reason"]["StringValue"], "malformed");
+
+    // The emulator leaves the stage's name out of the path; AWS does not. So this event is as AWS sends it.
+    let event = include_str!("../../../api/tests/fixtures/apigw/http-v2-prod-post-base64.json");
+    let answer = api.invoke(&serde_json::from_str(event).unwrap()).await;
+    assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(202), &json!(false)), "{answer}");
+    let receipt: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    let link = receipt["links"]["self"].as_str().unwrap();
+    assert!(link.starts_with("/prod/v1/orders/"), "{link}");
+    let behind = json!({ "links": { "self": link.strip_prefix("/prod") } });
+    assert_eq!(Api::at(&http.default_stage).outcome(&behind).await["state"], "recorded");
+    let answer = Api::at(&http.prod_stage).send(Method::GET, "/v1/orders/nobodys", None).await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (404, &HeaderValue::from_static("application/problem+json"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_without_order_brings_every_order_to_its_final_state() {
+    let backend = AwsBackend::open(false, QueueOptions { max_receives: 20, ..QueueOptions::default() }).await;
+    let consumer = deploy(&backend, "consumer").await;
+    consumer.consume(&backend.queues.arn, 10).await;
+    let id = new_order_id();
+    let publish =
+        async |event| api::ports::EventPublisher::publish(&*backend.queue, &[event]).await.remove(0).unwrap();
+
+    publish(paid(&id)).await;
+    publish(confirmed(&id)).await;
+    let start = Instant::now();
+    while !consumer.log().await.iter().any(|line| line.contains("to be retried")) {
+        assert!(start.elapsed() < PATIENCE, "{:?}", consumer.log().await);
+        tokio::task::yield_now().await;
+    }
+    publish(created(&id)).await;
+    backend.drained(ONE_RETRY).await;
+
+    let kinds: Vec<_> =
+        backend.history(&id).await.iter().map(|event| event.envelope.event.event_type().as_str()).collect();
+    assert_eq!(kinds, ["order_created", "order_confirmed", "order_paid"]);
+    assert_eq!(dead_letters(&backend.queues.dead_letters_url).await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_without_configuration_says_what_is_missing() {
+    let mut command = super::at("http://127.0.0.1:9", &[]);
+    command.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9").env("_HANDLER", "consumer");
+    let output = command.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && error.contains("DLQ_URL is not set"), "{error}");
+
+    let mut command = super::at("http://127.0.0.1:9", &[]);
+    command.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9").env("_HANDLER", "handler.process_order");
+    let error = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(error.contains("\"handler.process_order\" is no role"), "{error}");
+}

@@ -1,0 +1,79 @@
+//! The roles on SQS and DynamoDB, as their users run them: containers and Lambda functions, on the emulator.
+
+mod containers;
+mod costs;
+mod faults;
+mod lambda;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use consumer::ports::{OrderLog, Wanted};
+use domain::{OrderId, RecordedEvent};
+
+use crate::conformance::aws::AwsBackend;
+use crate::support::emulator::Emulator;
+use crate::support::emulator::aws::{ACCESS_KEY, REGION, SECRET_KEY};
+use crate::support::emulator::queues::Depth;
+use crate::support::service::{Service, orders};
+
+impl AwsBackend {
+    /// What the roles are told by their environment.
+    pub fn variables(&self) -> [(&str, &str); 3] {
+        [
+            ("QUEUE_URL", &self.queues.url),
+            ("DLQ_URL", &self.queues.dead_letters_url),
+            ("TABLE_NAME", &self.table_name),
+        ]
+    }
+
+    /// A role as a container would run it, which finds AWS at `endpoint`.
+    pub fn role(&self, role: &str, endpoint: &str) -> Command {
+        let mut command = at(endpoint, &[role]);
+        command.envs(self.variables());
+        command
+    }
+
+    pub fn start_api(&self, endpoint: &str) -> Service {
+        let mut command = self.role("api", endpoint);
+        command.env("ORDERS_LISTEN", "127.0.0.1:0");
+        Service::spawn(command)
+    }
+
+    pub fn start_consumer(&self, endpoint: &str) -> Service {
+        Service::spawn_until(self.role("consumer", endpoint), "\"consuming\"").0
+    }
+
+    /// Waits until nothing is on the queue any more.
+    pub async fn drained(&self, patience: Duration) {
+        let start = Instant::now();
+        loop {
+            let depth = Emulator::shared().queue_depth(&self.queues.url).await;
+            if depth == (Depth { visible: 0, in_flight: 0, delayed: 0 }) {
+                return;
+            }
+            assert!(start.elapsed() < patience, "still {depth:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The whole log of an order, which its projection must agree with.
+    pub async fn history(&self, order_id: &OrderId) -> Vec<RecordedEvent> {
+        use api::ports::OrderReader;
+        let history = self.table.events(order_id, 0, 1000).await.unwrap();
+        let wanted = Wanted { order_id: order_id.clone(), event_ids: Vec::new() };
+        let loaded = self.table.load(&[wanted]).await.remove(0).unwrap();
+        let projected = self.table.order(order_id).await.unwrap().map(|snapshot| snapshot.order);
+        assert_eq!(projected, domain::Order::fold(&history).unwrap());
+        assert_eq!(projected, loaded.order);
+        history
+    }
+}
+
+/// The binary with these arguments, which finds AWS at `endpoint`.
+fn at(endpoint: &str, arguments: &[&str]) -> Command {
+    let mut command = orders(arguments);
+    command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_REGION", REGION);
+    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+    command
+}

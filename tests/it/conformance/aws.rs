@@ -1,0 +1,105 @@
+//! SQS and DynamoDB, held to the suite, on the emulator.
+
+use std::sync::Arc;
+
+use api::ports::{EventPublisher, OrderReader};
+use async_trait::async_trait;
+use consumer::ports::{DeadLetters, Inbox, OrderLog};
+use domain::{ParkReason, RecordedEvent};
+use infra::aws::{self, QueuedDeadLetters};
+use infra::dynamodb::Table;
+use infra::sqs::Queue;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Backend, QueueOptions, conformance_suite};
+use crate::support::emulator::Emulator;
+use crate::support::emulator::queues::Queues;
+use crate::support::events::eur;
+
+pub struct AwsBackend {
+    pub queues: Queues,
+    pub queue: Arc<Queue>,
+    pub table: Arc<Table>,
+    pub table_name: String,
+    dead_letters: Arc<QueuedDeadLetters>,
+}
+
+impl AwsBackend {
+    /// Queues of one kind and a table, all empty.
+    pub async fn open(fifo: bool, options: QueueOptions) -> Self {
+        let emulator = Emulator::shared();
+        let queues = emulator.create_queues(fifo, options).await;
+        let sdk = aws::config_at(&emulator.endpoint).await;
+        let table_name = format!("orders-{}", Uuid::now_v7().simple());
+        let table = aws::table(&sdk, &table_name, eur());
+        assert!(table.create().await.unwrap(), "it was there");
+        let queue = Arc::new(aws::queue(&sdk, &queues.url));
+        let dead_letters = QueuedDeadLetters {
+            queue: aws::queue(&sdk, &queues.dead_letters_url),
+            table: table.clone(),
+            default_currency: eur(),
+            origin: queues.url.clone(),
+            inbox: Some(queue.clone()),
+        };
+        Self { queues, queue, table: Arc::new(table), table_name, dead_letters: Arc::new(dead_letters) }
+    }
+}
+
+async fn open(options: QueueOptions) -> AwsBackend {
+    AwsBackend::open(true, options).await
+}
+
+/// A look at the dead letters that leaves them where they are.
+pub async fn dead_letters(url: &str) -> Vec<Value> {
+    let look = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0,
+                       "MessageAttributeNames": ["All"] });
+    match Emulator::shared().sqs("ReceiveMessage", &look).await["Messages"].take() {
+        Value::Array(letters) => letters,
+        _ => Vec::new(),
+    }
+}
+
+#[async_trait]
+impl Backend for AwsBackend {
+    fn publisher(&self) -> Arc<dyn EventPublisher> {
+        self.queue.clone()
+    }
+
+    fn inbox(&self) -> Arc<dyn Inbox> {
+        self.queue.clone()
+    }
+
+    fn dead_letters(&self) -> Arc<dyn DeadLetters> {
+        self.dead_letters.clone()
+    }
+
+    fn log(&self) -> Arc<dyn OrderLog> {
+        self.table.clone()
+    }
+
+    fn reader(&self) -> Arc<dyn OrderReader> {
+        self.table.clone()
+    }
+
+    async fn send(&self, group: &str, deduplication_id: &str, body: &str) {
+        let message = json!({ "QueueUrl": self.queues.url, "MessageBody": body, "MessageGroupId": group,
+                              "MessageDeduplicationId": deduplication_id });
+        Emulator::shared().sqs("SendMessage", &message).await;
+    }
+
+    async fn dead(&self) -> Vec<(String, Option<ParkReason>)> {
+        let letters = dead_letters(&self.queues.dead_letters_url).await;
+        let dead = |letter: &Value| {
+            let reason = letter["MessageAttributes"]["reason"]["StringValue"].clone();
+            (letter["Body"].as_str().unwrap().to_owned(), serde_json::from_value(reason).ok())
+        };
+        letters.iter().map(dead).collect()
+    }
+
+    async fn append_without_projecting(&self, event: RecordedEvent) {
+        self.table.append_without_projecting(&event).await.unwrap();
+    }
+}
+
+conformance_suite!(open);

@@ -1,0 +1,121 @@
+//! A proxy that counts the calls that pass through it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// What passed through.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Counts {
+    /// Calls by operation.
+    pub calls: BTreeMap<String, usize>,
+    /// What the answers state as consumed: write units of the table and its index, and read units.
+    pub write_units: f64,
+    pub read_units: f64,
+    /// The latest call of each operation.
+    pub latest: BTreeMap<String, Value>,
+}
+
+/// A running proxy. It ends with the runtime it was started in.
+pub struct CountingProxy {
+    pub endpoint: String,
+    counts: Arc<Mutex<Counts>>,
+}
+
+#[derive(Clone)]
+struct Passing {
+    upstream: String,
+    client: reqwest::Client,
+    counts: Arc<Mutex<Counts>>,
+}
+
+impl CountingProxy {
+    pub async fn start(upstream: &str) -> Self {
+        let counts = Arc::default();
+        let passing = Passing {
+            upstream: upstream.to_owned(),
+            client: reqwest::Client::new(),
+            counts: Arc::clone(&counts),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(pass).with_state(passing);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { endpoint, counts }
+    }
+
+    /// What has passed since the last look.
+    pub fn take(&self) -> Counts {
+        std::mem::take(&mut self.counts.lock().unwrap())
+    }
+}
+
+async fn pass(State(passing): State<Passing>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let target = parts.headers.get("x-amz-target").map(|target| target.to_str().unwrap().to_owned());
+    let operation =
+        target.as_deref().and_then(|target| target.rsplit('.').next()).unwrap_or("other").to_owned();
+    passing
+        .counts
+        .lock()
+        .unwrap()
+        .latest
+        .insert(operation.clone(), serde_json::from_slice(&body).unwrap_or_default());
+    let body = if target.is_some_and(|target| target.starts_with("DynamoDB")) {
+        telling_costs(&body)
+    } else {
+        body.to_vec()
+    };
+
+    let mut call =
+        passing.client.request(parts.method, format!("{}{}", passing.upstream, parts.uri)).body(body);
+    for (name, value) in &parts.headers {
+        if name != "host" && name != "content-length" {
+            call = call.header(name, value);
+        }
+    }
+    let answer = call.send().await.unwrap();
+    let status = answer.status();
+    let headers = answer.headers().clone();
+    let bytes = answer.bytes().await.unwrap();
+    passing.counts.lock().unwrap().add(&operation, &bytes);
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().extend(
+        headers.into_iter().filter_map(|(name, value)| Some((name?, value))).filter(|(name, _)| {
+            // The length is known anew, and a checksum is of what was sent.
+            name.as_str() != "transfer-encoding" && name.as_str() != "content-length"
+        }),
+    );
+    response
+}
+
+/// The call, with the wish to be told what it consumes.
+fn telling_costs(body: &[u8]) -> Vec<u8> {
+    let mut call: Value = serde_json::from_slice(body).unwrap();
+    call["ReturnConsumedCapacity"] = Value::from("INDEXES");
+    call.to_string().into_bytes()
+}
+
+impl Counts {
+    fn add(&mut self, operation: &str, answer: &[u8]) {
+        *self.calls.entry(operation.to_owned()).or_default() += 1;
+        let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let units = answer["ConsumedCapacity"]["CapacityUnits"].as_f64().unwrap_or(0.0);
+        match operation {
+            "PutItem" | "UpdateItem" | "DeleteItem" => self.write_units += units,
+            _ => self.read_units += units,
+        }
+    }
+
+    pub fn calls_of(&self, operation: &str) -> usize {
+        self.calls.get(operation).copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,69 @@
+//! AWS on this machine: an emulator, calls to it without an SDK, and what tests need of it.
+//!
+//! It is a Python package, set up in the target folder when a test first needs it. Without Python those tests fail;
+//! they are never skipped.
+
+pub mod aws;
+pub mod lambda;
+mod process;
+pub mod proxy;
+pub mod python;
+pub mod queues;
+
+use std::ops::Deref;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+pub use aws::Aws;
+use process::Process;
+
+/// A running emulator with nothing in it but what tests make. [`Aws`] has the calls. Stopped when dropped.
+pub struct Emulator {
+    aws: Aws,
+    process: Process,
+}
+
+impl Emulator {
+    /// The emulator of this test process. Tests keep out of each other's way by the names they give things.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Result<Emulator, String>> = OnceLock::new();
+        // What went wrong is kept as well, so that it is tried once and every test says the same.
+        SHARED.get_or_init(Self::start).as_ref().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Another emulator, with a state of its own.
+    pub fn start() -> Result<Self, String> {
+        let process = Process::start("ministack", &[])?;
+        process.wait_until_healthy("/_ministack/health")?;
+        Ok(Self { aws: process.aws("127.0.0.1"), process })
+    }
+
+    /// The id of its process, and of the group of everything it has started.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends `events`, of `{type, data}` each, as a producer of the article does; gives the ids of the messages.
+    pub fn produce_as_in_the_article(&self, queue_url: &str, events: &[Value]) -> Vec<String> {
+        let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+        let environment = [
+            ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("AWS_DEFAULT_REGION", aws::REGION),
+            ("AWS_ACCESS_KEY_ID", aws::ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", aws::SECRET_KEY),
+        ];
+        let ids = python::run_script("article_producer.py", &[queue_url.as_ref()], &environment, &lines);
+        ids.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Deref for Emulator {
+    type Target = Aws;
+
+    fn deref(&self) -> &Aws {
+        &self.aws
+    }
+}

@@ -1,0 +1,60 @@
+//! A proxy that injects AWS faults in front of an endpoint.
+
+use std::ops::Deref;
+
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use super::Aws;
+use super::process::Process;
+
+/// A running proxy; the calls of [`Aws`] go through it. Stopped when dropped.
+pub struct Proxy {
+    aws: Aws,
+    _process: Process,
+}
+
+/// A rule that lets a share of a service's calls fail as AWS does when it throttles.
+pub fn throttled(service: &str, probability: f64) -> Value {
+    let code =
+        if service == "dynamodb" { "ProvisionedThroughputExceededException" } else { "ThrottlingException" };
+    json!({ "service": service, "probability": probability, "error": { "code": code } })
+}
+
+impl Proxy {
+    /// Starts a proxy in front of `upstream`. For each call the first rule that matches decides; `seed` makes chance
+    /// the same each time, as far as the calls come in the same order. Signatures pass as they are.
+    pub fn start(upstream: &str, seed: u64, rules: &[Value]) -> Self {
+        let rules = Value::from(rules).to_string();
+        let started = Process::start("microburst", &[upstream, &seed.to_string(), &rules]);
+        let process = started.unwrap_or_else(|error| panic!("{error}"));
+        process.wait_until_healthy("/_microburst/health").unwrap_or_else(|error| panic!("{error}"));
+        // In a host with a dot it looks for the name of a service, and the first time reads every service's model.
+        Self { aws: process.aws("localhost"), _process: process }
+    }
+
+    /// Replaces all rules; with none, everything passes.
+    pub async fn set_rules(&self, rules: &[Value]) {
+        let request = Client::new().post(self.control("rules")).body(Value::from(rules).to_string());
+        let response = request.send().await.unwrap();
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+    }
+
+    /// The faults injected so far, oldest first, each with its `service`, `operation` and `action`.
+    pub async fn faults(&self) -> Vec<Value> {
+        let response = Client::new().get(self.control("fired?limit=2000")).send().await.unwrap();
+        serde_json::from_str(&response.text().await.unwrap()).unwrap()
+    }
+
+    fn control(&self, path: &str) -> String {
+        format!("{}/_microburst/{path}", self.endpoint)
+    }
+}
+
+impl Deref for Proxy {
+    type Target = Aws;
+
+    fn deref(&self) -> &Aws {
+        &self.aws
+    }
+}
