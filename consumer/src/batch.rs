@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use domain::{Currency, Envelope, Event, ParkReason, RejectReason};
 use futures_util::{StreamExt, stream};
@@ -11,7 +12,9 @@ use crate::group::{Item, KnownOrders, Plan, plan};
 use crate::ports::{Append, AppendError, Appended, Clock, DeadLetters, Loaded, Message, OrderLog, Wanted};
 
 /// How often a group is planned again because another writer took its versions, before it is left for a retry.
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 4;
+/// The longest pause before a group is planned again, so that two consumers do not get into each other's way for ever.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How many groups [`Consumer::handle_until`] has in hand at the same time. A batch of a queue without order can have
 /// thousands, and each has connections to the store.
@@ -112,6 +115,10 @@ impl Consumer {
     async fn handle_groups(&self, mut open: Vec<Group>) -> Vec<Handled> {
         let mut done: Vec<Group> = Vec::new();
         for round in 1..=ROUNDS {
+            if round > 2 {
+                // Twice in a row: not an order that was there already, but another consumer at work on it.
+                tokio::time::sleep(CONFLICT_PAUSE.mul_f64(fastrand::f64())).await;
+            }
             self.record(&mut open, round == 1).await;
             let (conflicts, recorded): (Vec<_>, Vec<_>) = open.into_iter().partition(Group::has_conflict);
             done.extend(recorded);

@@ -63,6 +63,38 @@ async fn kills_duplicates_and_throttling_change_nothing_in_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn consumers_that_share_a_queue_without_order_agree() {
+    let options = QueueOptions {
+        visibility_timeout: Duration::from_secs(10),
+        max_receives: 100,
+        ..QueueOptions::default()
+    };
+    let backend = AwsBackend::open(false, options).await;
+    let orders: Vec<_> = (0..8).map(|_| new_order_id()).collect();
+    // Backwards, each event twice, and not one order after the other: most come early, and many at the same time.
+    let mut events: Vec<_> = orders.iter().flat_map(|id| [paid(id), confirmed(id), created(id)]).collect();
+    events.sort_by_key(|event| event.event.event_type().as_str().len());
+    let twice: Vec<_> = events.iter().chain(&events).cloned().collect();
+    for result in backend.queue.publish(&twice).await {
+        result.unwrap();
+    }
+    let endpoint = &Emulator::shared().endpoint;
+    let _consumers = [backend.start_consumer(endpoint), backend.start_consumer(endpoint)];
+    backend.drained(PATIENCE).await;
+
+    for id in &orders {
+        let kinds: Vec<_> = backend
+            .history(id)
+            .await
+            .iter()
+            .map(|event| event.envelope.event.event_type().as_str())
+            .collect();
+        assert_eq!(kinds, ["order_created", "order_confirmed", "order_paid"]);
+    }
+    assert_eq!(dead_letters(&backend.queues.dead_letters_url).await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_accepted_while_sqs_throttles() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let proxy = Proxy::start(&Emulator::shared().endpoint, 7, &[]);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use api::ports::EventPublisher;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
@@ -34,10 +35,7 @@ async fn an_order_goes_from_created_to_delivered_and_poison_goes_alone() {
     let poison = json!({ "QueueUrl": backend.queues.url, "MessageBody": "{ not an event",
                          "MessageGroupId": poisoned.as_str(), "MessageDeduplicationId": "poison" });
     emulator.sqs("SendMessage", &poison).await;
-    for result in
-        api::ports::EventPublisher::publish(&*backend.queue, &[created(&poisoned), confirmed(&poisoned)])
-            .await
-    {
+    for result in backend.queue.publish(&[created(&poisoned), confirmed(&poisoned)]).await {
         result.unwrap();
     }
     consumer.consume(&backend.queues.arn, 10).await;
@@ -73,8 +71,7 @@ async fn a_queue_without_order_brings_every_order_to_its_final_state() {
     let consumer = deploy(&backend, "consumer").await;
     consumer.consume(&backend.queues.arn, 10).await;
     let id = new_order_id();
-    let publish =
-        async |event| api::ports::EventPublisher::publish(&*backend.queue, &[event]).await.remove(0).unwrap();
+    let publish = async |event| backend.queue.publish(&[event]).await.remove(0).unwrap();
 
     publish(paid(&id)).await;
     publish(confirmed(&id)).await;
@@ -90,6 +87,23 @@ async fn a_queue_without_order_brings_every_order_to_its_final_state() {
         backend.history(&id).await.iter().map(|event| event.envelope.event.event_type().as_str()).collect();
     assert_eq!(kinds, ["order_created", "order_confirmed", "order_paid"]);
     assert_eq!(dead_letters(&backend.queues.dead_letters_url).await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_predecessor_never_comes_reaches_the_dead_letters_alone() {
+    let backend = AwsBackend::open(false, QueueOptions { max_receives: 1, ..QueueOptions::default() }).await;
+    let (orphan, healthy) = (new_order_id(), new_order_id());
+    let events = [confirmed(&orphan), created(&healthy), confirmed(&healthy)];
+    for result in backend.queue.publish(&events).await {
+        result.unwrap();
+    }
+    deploy(&backend, "consumer").await.consume(&backend.queues.arn, 10).await;
+    backend.drained(ONE_RETRY).await;
+
+    let letters = dead_letters(&backend.queues.dead_letters_url).await;
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0]["Body"].as_str().unwrap().as_bytes(), events[0].encode());
+    assert_eq!((backend.history(&orphan).await.len(), backend.history(&healthy).await.len()), (0, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

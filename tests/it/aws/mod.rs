@@ -1,5 +1,6 @@
 //! The roles on SQS and DynamoDB, as their users run them: containers and Lambda functions, on the emulator.
 
+mod batches;
 mod containers;
 mod costs;
 mod faults;

@@ -1,0 +1,159 @@
+//! Batch calls: their limits, and what happens when SQS takes a part of one, which the emulator never does.
+
+use std::sync::{Arc, Mutex};
+
+use api::ports::{EventPublisher, PublishError};
+use axum::extract::State;
+use axum::{Json, Router};
+use consumer::ports::{Inbox, Parking};
+use domain::{Envelope, ParkReason};
+use infra::sqs::Queue;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::conformance::aws::{AwsBackend, dead_letters};
+use crate::conformance::{Backend, QueueOptions};
+use crate::support::events::{confirmed, created, new_order_id, paid};
+use crate::support::service::PATIENCE;
+
+/// What a made-up SQS says of an entry: nothing (it takes it), or a refusal with `SenderFault`.
+type Refuse = fn(calls: usize, deduplication_id: &str) -> Option<bool>;
+
+#[derive(Clone)]
+struct Picky {
+    refuse: Refuse,
+    /// The deduplication ids of each call.
+    calls: Arc<Mutex<Vec<Vec<String>>>>,
+}
+
+/// An SQS that takes a part of each batch.
+async fn picky(refuse: Refuse) -> (Queue, Picky) {
+    let picky = Picky { refuse, calls: Arc::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(send_message_batch).with_state(picky.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let sdk = infra::aws::config_at(&endpoint).await;
+    (infra::aws::queue(&sdk, &format!("{endpoint}/1/orders.fifo")), picky)
+}
+
+async fn send_message_batch(State(picky): State<Picky>, body: String) -> Json<Value> {
+    let call: Value = serde_json::from_str(&body).unwrap();
+    let entries = call["Entries"].as_array().unwrap();
+    let id = |entry: &Value| entry["MessageDeduplicationId"].as_str().unwrap().to_owned();
+    let mut calls = picky.calls.lock().unwrap();
+    calls.push(entries.iter().map(id).collect());
+    let (mut successful, mut failed) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match (picky.refuse)(calls.len(), &id(entry)) {
+            None => successful.push(json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" })),
+            Some(fault) => failed.push(json!({ "Id": entry["Id"], "Code": "Because", "SenderFault": fault })),
+        }
+    }
+    Json(json!({ "Successful": successful, "Failed": failed }))
+}
+
+fn ids(events: &[&Envelope]) -> Vec<String> {
+    events.iter().map(|event| event.event_id.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sqs_refuses_by_no_fault_of_ours_is_sent_again_and_nothing_else() {
+    let (queue, picky) = picky(|calls, id| {
+        (calls == 1 && id.ends_with(['0', '1', '2', '3', '4', '5', '6', '7'])).then_some(false)
+    })
+    .await;
+    let events: Vec<_> = (0..10).map(|_| created(&new_order_id())).collect();
+    for result in queue.publish(&events).await {
+        result.unwrap();
+    }
+    let calls = picky.calls.lock().unwrap().clone();
+    let all = ids(&events.iter().collect::<Vec<_>>());
+    let refused: Vec<_> =
+        all.iter().filter(|id| id.ends_with(['0', '1', '2', '3', '4', '5', '6', '7'])).cloned().collect();
+    assert_eq!(calls[0], all);
+    assert_eq!(calls.get(1).cloned().unwrap_or_default(), refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sqs_goes_on_refusing_is_an_error_of_that_event_alone() {
+    let (queue, picky) = picky(|_, id| id.ends_with(['0', '1', '2', '3']).then_some(false)).await;
+    let events: Vec<_> = (0..10).map(|_| created(&new_order_id())).collect();
+    let results = queue.publish(&events).await;
+    for (event, result) in events.iter().zip(results) {
+        let refused = event.event_id.to_string().ends_with(['0', '1', '2', '3']);
+        assert_eq!(matches!(result, Err(PublishError::Unavailable(_))), refused, "{result:?}");
+    }
+    assert!(picky.calls.lock().unwrap().len() <= 4, "it gives up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_refused_event_nothing_of_its_order_is_sent() {
+    let (queue, picky) = picky(|calls, _| (calls == 1).then_some(true)).await;
+    let (a, b) = (new_order_id(), new_order_id());
+    let events = [created(&a), confirmed(&a), paid(&a)];
+    let results = queue.publish(&events).await;
+    assert!(results.iter().all(|result| matches!(result, Err(PublishError::Unavailable(_)))), "{results:?}");
+    assert_eq!(*picky.calls.lock().unwrap(), [ids(&[&events[0]])]);
+
+    // The same where there is no refusal: one after the other.
+    let events = [created(&b), confirmed(&b)];
+    assert!(queue.publish(&events).await.into_iter().all(|result| result.is_ok()));
+    assert_eq!(picky.calls.lock().unwrap()[1..], [ids(&[&events[0]]), ids(&[&events[1]])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_no_larger_than_sqs_takes() {
+    let backend = AwsBackend::open(true, QueueOptions::default()).await;
+    let large = |_| Envelope { actor: Some("ä".repeat(150_000)), ..created(&new_order_id()) };
+    let mut events: Vec<_> = (0..12).map(large).collect();
+    // Characters that SQS does not take as they are.
+    events[0].actor = Some("\u{fffe}\u{ffff}\u{1}".to_owned());
+    for result in backend.queue.publish(&events).await {
+        result.unwrap();
+    }
+    let mut came = Vec::new();
+    while came.len() < events.len() {
+        for message in backend.queue.receive(10, PATIENCE).await.unwrap() {
+            came.push(Envelope::decode(&message.body, crate::support::events::eur()).unwrap());
+            backend.queue.ack(&[&message]).await.remove(0).unwrap();
+        }
+    }
+    assert!(events.iter().all(|event| came.contains(event)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_as_large_as_sqs_takes_is_parked_whole() {
+    let backend = AwsBackend::open(true, QueueOptions::default()).await;
+    let body = "x".repeat(1 << 20);
+    backend.send("group", "1", &body).await;
+    let message = backend.queue.receive(1, PATIENCE).await.unwrap().remove(0);
+    let parking = Parking { message: &message, reason: ParkReason::Malformed, detail: "too much".to_owned() };
+    backend.dead_letters().park(&[parking]).await.remove(0).unwrap();
+    let letters = dead_letters(&backend.queues.dead_letters_url).await;
+    assert!(letters[0]["Body"] == body, "cut, or not there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_tells_how_many_of_its_events_are_parked_until_they_are_recorded() {
+    use crate::support::events::{fold, recorded};
+    use api::ports::OrderReader;
+    use consumer::ports::Append;
+
+    let backend = AwsBackend::open(true, QueueOptions::default()).await;
+    let id = new_order_id();
+    let log = recorded(1, &[created(&id), confirmed(&id)]);
+    let append = |from: usize, to: usize| Append { events: log[from..to].to_vec(), order: fold(&log[..to]) };
+    backend.log().append(&[append(0, 1)]).await.remove(0).unwrap();
+    let confirmation = &log[1].envelope;
+    backend.send("group", "1", &String::from_utf8(confirmation.encode()).unwrap()).await;
+    let message = backend.queue.receive(1, PATIENCE).await.unwrap().remove(0);
+    let parking = Parking { message: &message, reason: ParkReason::BehindParked, detail: "later".to_owned() };
+    backend.dead_letters().park(&[parking]).await.remove(0).unwrap();
+
+    let parked = async || backend.table.order(&id).await.unwrap().unwrap().parked;
+    let state = async || backend.table.receipt(&id, confirmation.event_id).await.unwrap().unwrap().state();
+    assert_eq!((parked().await, state().await), (1, domain::ReceiptState::Parked));
+    backend.log().append(&[append(1, 2)]).await.remove(0).unwrap();
+    assert_eq!((parked().await, state().await), (0, domain::ReceiptState::Recorded));
+}
