@@ -29,6 +29,7 @@ mod links;
 mod openapi;
 mod params;
 pub mod ports;
+pub mod principal;
 mod problem;
 mod read;
 mod responses;

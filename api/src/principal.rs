@@ -1,0 +1,75 @@
+//! Who asks, and what they may do.
+//!
+//! Whoever authenticates a request leaves a [`Principal`] in its extensions; handlers find it there and ask it. A
+//! request without one was let in without authentication, which the service's configuration decides: then anyone may
+//! do anything.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use domain::CustomerId;
+
+use crate::problem::{Kind, Problem};
+
+/// What a principal may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Read orders, their history and receipts.
+    Read,
+    /// Create orders and propose events.
+    Write,
+    /// Look after dead letters and the pipeline.
+    Operate,
+}
+
+impl Scope {
+    /// The scope as tokens name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "orders.read",
+            Self::Write => "orders.write",
+            Self::Operate => "orders.operate",
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// Names who asks, uniquely: issuer and subject of a token. Keys of idempotency are per subject.
+    pub subject: String,
+    /// The scopes that were granted, as the token names them.
+    pub scopes: Vec<String>,
+    /// The one customer whose orders exist for this principal; `None`: everyone's do.
+    pub customer_id: Option<CustomerId>,
+}
+
+impl Principal {
+    /// Anyone, where requests are not authenticated.
+    pub fn anyone() -> Self {
+        let scopes = [Scope::Read, Scope::Write, Scope::Operate].map(|scope| scope.as_str().to_owned());
+        Self { subject: String::new(), scopes: scopes.into(), customer_id: None }
+    }
+
+    /// Fails unless the scope was granted.
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), Problem> {
+        if self.scopes.iter().any(|granted| granted == scope.as_str()) {
+            return Ok(());
+        }
+        Err(Problem::new(Kind::Forbidden, format!("This needs the scope {}.", scope.as_str())))
+    }
+
+    /// Whether this customer's orders exist for the principal.
+    pub(crate) fn sees(&self, customer_id: &CustomerId) -> bool {
+        self.customer_id.as_ref().is_none_or(|own| own == customer_id)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Principal {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().cloned().unwrap_or_else(Self::anyone))
+    }
+}
