@@ -2,20 +2,50 @@
 //!
 //! Whether the event is legal is not looked at here: what is accepted is a proposal, and the consumer decides.
 
-use axum::Json;
-use axum::extract::{Extension, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::response::Response;
 use domain::event::Created;
-use domain::{CorrelationId, Envelope, Event, EventId, OrderId, Receipt};
+use domain::{CorrelationId, Envelope, Event, OrderId, Receipt};
 
+use crate::answer;
+use crate::conditional::IfMatch;
+use crate::idempotency::{IdempotencyKey, Identity};
 use crate::json::JsonBody;
 use crate::links::Links;
 use crate::openapi::ProposedEvent;
 use crate::params::OrderPath;
-use crate::problem::Problem;
-use crate::responses::ReceiptBody;
+use crate::ports::OrderSnapshot;
+use crate::prefer::Prefer;
+use crate::principal::{Principal, Scope};
+use crate::problem::{Kind, Problem};
+use crate::responses::{OrderBody, ReceiptBody};
 use crate::state::AppState;
+
+/// Who asks, and how they want it: what every request that publishes has beside its body.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) principal: Principal,
+    pub(crate) key: IdempotencyKey,
+    pub(crate) prefer: Prefer,
+    pub(crate) links: Links,
+    pub(crate) correlation_id: CorrelationId,
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let Ok(principal) = Principal::from_request_parts(parts, state).await;
+        principal.require(Scope::Write)?;
+        let key = IdempotencyKey::from_request_parts(parts, state).await?;
+        let Ok(prefer) = Prefer::from_request_parts(parts, state).await;
+        let Ok(links) = Links::from_request_parts(parts, state).await;
+        let correlation_id = parts.extensions.get().cloned();
+        let correlation_id = correlation_id.ok_or_else(|| anyhow::anyhow!("no correlation id was given"))?;
+        Ok(Self { principal, key, prefer, links, correlation_id })
+    }
+}
 
 /// Creates an order
 ///
@@ -26,6 +56,7 @@ use crate::state::AppState;
     path = "/v1/orders",
     operation_id = "createOrder",
     tag = "orders",
+    params(IdempotencyKey, Prefer),
     request_body(
         content = crate::dto::CreateOrder,
         description = "The order; at most 256 KiB",
@@ -45,22 +76,37 @@ use crate::state::AppState;
         ),
     ),
     responses(
+        (status = 201, description = "Recorded, within the time to wait", body = OrderBody<'static>),
         (status = 202, description = "Accepted: the event is durably on the queue", body = ReceiptBody<'static>),
-        (status = 400, description = "The body is not valid JSON"),
+        (status = 400, description = "The body is not valid JSON, or a header has a fault"),
+        (status = 403, description = "The token does not allow it"),
         (status = 413, description = "The body is too large, or the event made of it is larger than the queue takes"),
         (status = 415, description = "The body is not JSON by its content type"),
-        (status = 422, description = "The body has faults; all of them are listed"),
+        (status = 422, description = "The body has faults, all of them listed; or the key was used for another request"),
         (status = 503, description = "The queue is full or cannot be reached, or the request took too long"),
     )
 )]
 pub(crate) async fn create_order(
     State(state): State<AppState>,
-    Extension(correlation_id): Extension<CorrelationId>,
-    links: Links,
+    caller: Caller,
     JsonBody(created): JsonBody<Created>,
 ) -> Result<Response, Problem> {
-    let order_id = OrderId::from((state.new_id)());
-    accept(&state, &links, order_id, correlation_id, Event::Created(created)).await
+    let event = creation(&caller.principal, created)?;
+    let identity = caller.key.of_creation(&state, &caller.principal, &event);
+    let replayed = is_repetition(&state, &identity).await?;
+    let accepted = Accepted { receipt: receipt(&identity, &event), replayed };
+    if !replayed {
+        publish(&state, &caller, identity, event, None).await?;
+    }
+    answer::to_creation(&state, &caller, accepted).await
+}
+
+/// The creation of an order, if it is one that the principal may create.
+pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event, Problem> {
+    if principal.sees(&created.customer_id) {
+        return Ok(Event::Created(created));
+    }
+    Err(Problem::new(Kind::Forbidden, "The token is for another customer's orders."))
 }
 
 /// Proposes an event
@@ -72,7 +118,7 @@ pub(crate) async fn create_order(
     path = "/v1/orders/{order_id}/events",
     operation_id = "proposeEvent",
     tag = "orders",
-    params(OrderPath),
+    params(OrderPath, IdempotencyKey, IfMatch, Prefer),
     request_body(
         content = ProposedEvent,
         description = "The event; at most 256 KiB",
@@ -90,51 +136,131 @@ pub(crate) async fn create_order(
         ),
     ),
     responses(
+        (status = 200, description = "Recorded, within the time to wait", body = OrderBody<'static>),
         (status = 202, description = "Accepted: the event is durably on the queue", body = ReceiptBody<'static>),
-        (status = 400, description = "The body is not valid JSON, or the order id is not one"),
+        (status = 400, description = "The body is not valid JSON, the order id is not one, or a header has a fault"),
+        (status = 403, description = "The token does not allow it"),
+        (status = 404, description = "There is no such order: told within the time to wait, or if the token is for one \
+            customer's orders"),
+        (status = 409, description = "Not legal: told within the time to wait"),
+        (status = 412, description = "The order is not at the version that If-Match names"),
         (status = 413, description = "The body is too large, or the event made of it is larger than the queue takes"),
         (status = 415, description = "The body is not JSON by its content type"),
-        (status = 422, description = "The body has faults; all of them are listed"),
+        (status = 422, description = "The body has faults, all of them listed; or the key was used for another request"),
         (status = 503, description = "The queue is full or cannot be reached, or the request took too long"),
     )
 )]
 pub(crate) async fn propose_event(
     State(state): State<AppState>,
-    Extension(correlation_id): Extension<CorrelationId>,
-    links: Links,
+    caller: Caller,
+    if_match: IfMatch,
     OrderPath(order_id): OrderPath,
     JsonBody(event): JsonBody<Event>,
 ) -> Result<Response, Problem> {
-    accept(&state, &links, order_id, correlation_id, event).await
+    let snapshot = look(&state, &caller.principal, &order_id, &if_match).await?;
+    let identity = caller.key.of_event(&state, &caller.principal, order_id, &event, &if_match);
+    let replayed = is_repetition(&state, &identity).await?;
+    let accepted = Accepted { receipt: receipt(&identity, &event), replayed };
+    if !replayed {
+        let expected_version = if_match.check(snapshot.as_ref())?;
+        publish(&state, &caller, identity, event, expected_version).await?;
+    }
+    answer::to_event(&state, &caller, accepted).await
 }
 
-async fn accept(
+/// The order as it is, where that matters: to a condition, and to a principal for whom only some orders exist.
+async fn look(
     state: &AppState,
-    links: &Links,
-    order_id: OrderId,
-    correlation_id: CorrelationId,
+    principal: &Principal,
+    order_id: &OrderId,
+    if_match: &IfMatch,
+) -> Result<Option<OrderSnapshot>, Problem> {
+    if *if_match == IfMatch::Absent && principal.customer_id.is_none() {
+        return Ok(None);
+    }
+    let snapshot = state.reader.order(order_id).await?;
+    let exists = snapshot.as_ref().is_some_and(|snapshot| principal.sees(&snapshot.order.customer_id));
+    if principal.customer_id.is_some() && !exists {
+        return Err(Problem::unknown_order(order_id));
+    }
+    Ok(snapshot)
+}
+
+/// What was accepted.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// As of then.
+    pub(crate) receipt: Receipt,
+    /// Whether it was accepted before, under the same key.
+    pub(crate) replayed: bool,
+}
+
+pub(crate) fn receipt(identity: &Identity, event: &Event) -> Receipt {
+    Receipt {
+        order_id: identity.order_id.clone(),
+        event_id: identity.event_id,
+        event_type: event.event_type(),
+        outcome: None,
+        request_hash: identity.request_hash.clone(),
+    }
+}
+
+/// Whether this very request was accepted before. An error if another one was, under the same key.
+pub(crate) async fn is_repetition(state: &AppState, identity: &Identity) -> Result<bool, Problem> {
+    if identity.request_hash.is_none() {
+        return Ok(false);
+    }
+    match state.reader.receipt(&identity.order_id, identity.event_id).await? {
+        None => Ok(false),
+        Some(known) if known.request_hash == identity.request_hash => Ok(true),
+        Some(_) => Err(reused()),
+    }
+}
+
+/// The key was used before, for something else.
+pub(crate) fn reused() -> Problem {
+    Problem::new(
+        Kind::IdempotencyKeyReused,
+        "Another request was accepted under this key. Send the same request again, or use a new key.",
+    )
+}
+
+/// The event with its metadata, as it goes on the queue.
+pub(crate) fn envelope(
+    state: &AppState,
+    caller: &Caller,
+    identity: Identity,
     event: Event,
-) -> Result<Response, Problem> {
-    let envelope = Envelope {
-        event_id: EventId::from((state.new_id)()),
+    expected_version: Option<u64>,
+) -> Envelope {
+    let Identity { order_id, event_id, request_hash } = identity;
+    let subject = &caller.principal.subject;
+    Envelope {
+        event_id,
         order_id,
         timestamp: (state.clock)(),
-        correlation_id,
-        expected_version: None,
-        request_hash: None,
-        actor: None,
+        correlation_id: caller.correlation_id.clone(),
+        expected_version,
+        request_hash,
+        actor: (!subject.is_empty()).then(|| subject.clone()),
         event,
-    };
+    }
+}
+
+async fn publish(
+    state: &AppState,
+    caller: &Caller,
+    identity: Identity,
+    event: Event,
+    expected_version: Option<u64>,
+) -> Result<(), Problem> {
+    let envelope = envelope(state, caller, identity.clone(), event, expected_version);
     let published = state.publisher.publish(std::slice::from_ref(&envelope)).await.pop();
     published.ok_or_else(|| anyhow::anyhow!("the publisher gave no result for an event"))??;
-
-    let event_type = envelope.event.event_type();
-    let receipt =
-        Receipt { order_id: envelope.order_id, event_id: envelope.event_id, event_type, outcome: None };
-    let body = ReceiptBody::of(&receipt, links);
-    let location = HeaderValue::try_from(&body.links.own).map_err(anyhow::Error::from)?;
-    let mut response = Json(body).into_response();
-    *response.status_mut() = StatusCode::ACCEPTED;
-    response.headers_mut().insert(header::LOCATION, location);
-    Ok(response)
+    // Two requests at the same time under one key: the queue has kept the first. Where that can be seen, it is told now;
+    // elsewhere a repetition tells.
+    if state.reader.sees_waiting() && identity.request_hash.is_some() {
+        is_repetition(state, &identity).await?;
+    }
+    Ok(())
 }

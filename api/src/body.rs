@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 
 use domain::InvalidValue;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -49,6 +50,15 @@ fn wrong_type<'de, T: Content<'de>>() -> Box<ValidationErrors> {
 /// A single fault of a value itself.
 pub(crate) fn fault(code: FaultCode, detail: impl Into<Cow<'static, str>>) -> Box<ValidationErrors> {
     Box::new(faults::own(code.error(detail)))
+}
+
+/// Whether a list is as long as it must be.
+pub(crate) fn checked_length(length: usize, allowed: RangeInclusive<usize>, what: &str) -> Read<()> {
+    if allowed.contains(&length) {
+        return Ok(());
+    }
+    let (least, most) = allowed.into_inner();
+    Err(fault(FaultCode::Length, format!("must have {least}–{most} {what}")))
 }
 
 /// What the domain says of a value, with the kind of fault it is if it says no.

@@ -5,17 +5,16 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::body::{Content, Field};
-use crate::faults;
 use crate::problem::{Kind, Problem};
 
 /// The largest body: 200 lines of the longest names fit it several times over, and a queue message holds it.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
 
-/// A JSON body, read and found to be without fault.
+/// A JSON body of at most `MAX` bytes, read and found to be without fault.
 #[derive(Debug)]
-pub(crate) struct JsonBody<T>(pub(crate) T);
+pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY>(pub(crate) T);
 
-impl<S: Sync, T: for<'de> Content<'de>> FromRequest<S> for JsonBody<T> {
+impl<S: Sync, T: for<'de> Content<'de>, const MAX: usize> FromRequest<S> for JsonBody<T, MAX> {
     type Rejection = Problem;
 
     async fn from_request(mut request: Request, _: &S) -> Result<Self, Problem> {
@@ -23,30 +22,28 @@ impl<S: Sync, T: for<'de> Content<'de>> FromRequest<S> for JsonBody<T> {
             let detail = "Content-Type must be application/json, or end with +json.";
             return Err(Problem::new(Kind::UnsupportedMediaType, detail));
         }
-        if request.body().size_hint().lower() > MAX_BODY as u64 {
-            return Err(too_large());
+        if request.body().size_hint().lower() > MAX as u64 {
+            return Err(too_large(MAX));
         }
-        DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
+        DefaultBodyLimit::max(MAX).apply(&mut request);
         let body = Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(MAX),
             _ => Problem::new(Kind::BadRequest, "The body could not be read to its end."),
         })?;
         read(&body).map(Self)
     }
 }
 
-fn too_large() -> Problem {
-    Problem::new(Kind::ContentTooLarge, format!("The body must not exceed {MAX_BODY} bytes (256 KiB)."))
+fn too_large(most: usize) -> Problem {
+    let detail = format!("The body must not exceed {most} bytes ({} KiB).", most / 1024);
+    Problem::new(Kind::ContentTooLarge, detail)
 }
 
 /// Reads a body, or tells everything that is wrong with it.
 fn read<T: for<'de> Content<'de>>(body: &[u8]) -> Result<T, Problem> {
     let field: Field<T> = serde_json::from_slice(body)
         .map_err(|error| Problem::new(Kind::InvalidJson, format!("The body is not valid JSON: {error}.")))?;
-    field.required().map_err(|errors| {
-        let (errors, count) = faults::list(&errors);
-        Problem::invalid_body(errors, count)
-    })
+    field.required().map_err(|errors| Problem::of_body(&errors))
 }
 
 /// Whether the content type is `application/json` or `application/*+json`, with or without parameters.

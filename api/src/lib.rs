@@ -14,7 +14,10 @@
 //! 4. `openapi` completes the description that registering the handlers yields, and `docs` serves it.
 
 mod accept;
+mod answer;
+mod batch;
 mod body;
+mod conditional;
 mod correlation;
 mod cursor;
 mod docs;
@@ -22,6 +25,8 @@ mod dto;
 mod event_dto;
 mod faults;
 mod health;
+mod history;
+mod idempotency;
 mod json;
 #[cfg(feature = "lambda")]
 pub mod lambda;
@@ -29,8 +34,10 @@ mod links;
 mod openapi;
 mod params;
 pub mod ports;
+mod prefer;
 pub mod principal;
 mod problem;
+mod queries;
 mod read;
 mod responses;
 mod serve;
@@ -66,9 +73,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 fn described() -> (Router<AppState>, utoipa::openapi::OpenApi) {
     let (router, mut api) = OpenApiRouter::with_openapi(openapi::document())
         .routes(routes!(accept::create_order, read::list_orders))
+        .routes(routes!(batch::create_orders))
         .routes(routes!(read::get_order))
-        .routes(routes!(accept::propose_event, read::list_events))
-        .routes(routes!(read::get_receipt))
+        .routes(routes!(accept::propose_event, history::list_events))
+        .routes(routes!(history::get_receipt))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .split_for_parts();

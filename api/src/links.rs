@@ -46,6 +46,16 @@ impl Links {
         format!("{}/events", self.order(order_id))
     }
 
+    /// The `Link` (RFC 8288) to the page of orders with this query.
+    pub(crate) fn next_orders(&self, query: &str) -> String {
+        format!("<{}/v1/orders?{query}>; rel=\"next\"", self.base.as_str())
+    }
+
+    /// The `Link` to the page of events behind this cursor.
+    pub(crate) fn next_events(&self, order_id: &OrderId, limit: usize, cursor: &str) -> String {
+        format!("<{}?limit={limit}&cursor={cursor}>; rel=\"next\"", self.events(order_id))
+    }
+
     /// The address of the receipt. Where the queue cannot be looked into, it tells the one thing that the receipt of a
     /// waiting event says beside the ids.
     pub(crate) fn receipt(&self, receipt: &Receipt) -> String {

@@ -4,8 +4,8 @@
 use axum::http::StatusCode;
 use domain::{EventType, Metadata, State};
 use serde_json::{Value, json};
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::{Content, Header, HeaderBuilder, OpenApi, Ref, RefOr, Response, Schema};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{Content, Header, HeaderBuilder, OpenApi, Ref, RefOr, Required, Response, Schema};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
 use crate::event_dto::{AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData, proposable};
@@ -43,7 +43,14 @@ pub(crate) fn complete(api: &mut OpenApi) {
     }
 }
 
+const ETAG: (&str, &str) = ("ETag", "The version of the order, for `If-Match` and `If-None-Match`");
+const APPLIED: (&str, &str) = ("Preference-Applied", "The preference that was applied, if one was");
+const REPLAYED: (&str, &str) =
+    ("Idempotent-Replayed", "`true` if the same request was accepted before, under the same key");
+
 fn complete_operation(operation: &mut Operation) {
+    let id = operation.operation_id.clone().unwrap_or_default();
+    let changes = id == "proposeEvent";
     let responses = &mut operation.responses.responses;
     for (status, description) in [
         (StatusCode::METHOD_NOT_ALLOWED, "This path does not take this method"),
@@ -55,7 +62,16 @@ fn complete_operation(operation: &mut Operation) {
     for (status, response) in responses {
         let RefOr::T(response) = response else { continue };
         let headers = match status.as_str() {
-            "202" => vec![("Location", "The address of the receipt")],
+            "200" if changes => {
+                vec![ETAG, ("Content-Location", "The address of the order"), APPLIED, REPLAYED]
+            }
+            "201" => vec![("Location", "The address of the order"), ETAG, APPLIED, REPLAYED],
+            "202" => vec![("Location", "The address of the receipt"), APPLIED, REPLAYED],
+            "200" | "304" if id == "getOrder" => vec![ETAG, ("Cache-Control", "`private, no-cache`")],
+            "200" if id.starts_with("list") => {
+                vec![("Link", "The next page, as `rel=\"next\"`, if there is one")]
+            }
+            "200" if id == "getReceipt" => vec![APPLIED],
             "405" => vec![("Allow", "The methods that this path takes")],
             "503" => vec![("Retry-After", "Seconds after which to try again")],
             _ => vec![],
@@ -70,6 +86,17 @@ fn complete_operation(operation: &mut Operation) {
             response.content.insert("application/problem+json".to_owned(), problem.into());
         }
     }
+}
+
+/// A header that a request may have.
+pub(crate) fn header_parameter(name: &str, description: &str, schema: Value) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(self::schema(schema)))
+        .build()
 }
 
 fn header(name: &str, description: &str) -> Header {

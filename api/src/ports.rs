@@ -2,8 +2,11 @@
 //!
 //! `infra` implements these; a handler sees nothing else of it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use domain::{CustomerId, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent};
+use domain::{CustomerId, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent, Status, Timestamp};
+use tokio::time::{Instant, sleep_until};
 
 /// Puts accepted events on the durable queue.
 #[async_trait]
@@ -60,13 +63,65 @@ pub trait OrderReader: Send + Sync {
         true
     }
 
-    /// Up to `limit` of the customer's orders, newest first, that come after `after` in that order.
+    /// Where the event stands once it has an outcome, or at `until` if it has none by then.
+    ///
+    /// This looks again and again, ever more rarely; a backend that learns of outcomes by itself need not.
+    async fn settled(
+        &self,
+        order_id: &OrderId,
+        event_id: EventId,
+        until: Instant,
+    ) -> anyhow::Result<Option<Receipt>> {
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let receipt = self.receipt(order_id, event_id).await?;
+            let has_outcome = receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_some());
+            if has_outcome || Instant::now() >= until {
+                return Ok(receipt);
+            }
+            sleep_until(until.min(Instant::now() + pause)).await;
+            pause = (pause * 3 / 2).min(Duration::from_secs(1));
+        }
+    }
+
+    /// Up to `limit` of the customer's orders that pass the filter, newest first, from behind `after` on.
     async fn orders_of(
         &self,
         customer_id: &CustomerId,
+        filter: &ListFilter,
         after: Option<&ListPosition>,
         limit: usize,
-    ) -> anyhow::Result<Vec<OrderSnapshot>>;
+    ) -> anyhow::Result<OrderList>;
+}
+
+/// Which of a customer's orders are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListFilter {
+    /// Those that stand here.
+    pub status: Option<Status>,
+    /// Those created at this time or later.
+    pub created_from: Option<Timestamp>,
+    /// Those created before this time.
+    pub created_before: Option<Timestamp>,
+}
+
+impl ListFilter {
+    /// Whether the filter lets the order through. The times are left to whoever reads the list in their order.
+    pub fn passes(&self, order: &Order) -> bool {
+        self.status.is_none_or(|status| status == order.status)
+    }
+}
+
+/// How many orders are looked at for one page, whether they pass the filter or not.
+pub const LOOKED_AT: usize = 1000;
+
+/// A part of a customer's list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OrderList {
+    /// The orders; fewer than asked for, or none, where many had to be looked at that do not pass.
+    pub orders: Vec<OrderSnapshot>,
+    /// Where the list goes on, if it does.
+    pub next: Option<ListPosition>,
 }
 
 /// An order as readers see it, with what is known beside its log.

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::{EventType, Order, OrderId, Status};
 use serde::Serialize;
 use utoipa::ToSchema;
+use validator::ValidationErrors;
 
-use crate::faults::Fault;
+use crate::faults::{self, Fault, FaultCode};
 use crate::ports::PublishError;
 
 /// The kinds of problem, each with its URI reference, title and status.
@@ -20,6 +22,11 @@ pub(crate) enum Kind {
     BadRequest,
     InvalidJson,
     InvalidParameter,
+    InvalidHeader,
+    IdempotencyKeyRequired,
+    IdempotencyKeyReused,
+    PreconditionFailed,
+    IllegalTransition,
     InvalidRequest,
     Unauthorized,
     Forbidden,
@@ -42,6 +49,11 @@ impl Kind {
             Self::BadRequest => ("/problems/bad-request", "Bad request", StatusCode::BAD_REQUEST),
             Self::InvalidJson => ("/problems/invalid-json", "The body is not valid JSON", StatusCode::BAD_REQUEST),
             Self::InvalidParameter => ("/problems/invalid-parameter", "Invalid path or query", StatusCode::BAD_REQUEST),
+            Self::InvalidHeader => ("/problems/invalid-header", "Invalid header", StatusCode::BAD_REQUEST),
+            Self::IdempotencyKeyRequired => ("/problems/idempotency-key-required", "An idempotency key is required", StatusCode::BAD_REQUEST),
+            Self::IdempotencyKeyReused => ("/problems/idempotency-key-reused", "The idempotency key was used for another request", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::PreconditionFailed => ("/problems/precondition-failed", "The order is not as expected", StatusCode::PRECONDITION_FAILED),
+            Self::IllegalTransition => ("/problems/illegal-transition", "The event is not legal now", StatusCode::CONFLICT),
             Self::InvalidRequest => ("/problems/invalid-request", "Invalid request", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Unauthorized => ("/problems/unauthorized", "Authentication is required", StatusCode::UNAUTHORIZED),
             Self::Forbidden => ("/problems/forbidden", "Not allowed", StatusCode::FORBIDDEN),
@@ -81,21 +93,36 @@ struct Parts {
     detail: Cow<'static, str>,
     errors: Vec<Fault>,
     retry_after_seconds: Option<u32>,
+    /// Where the order stands that is in the way, and what is legal for it.
+    order: Option<(Status, Vec<EventType>)>,
     /// What happened inside: for the log, never for the client.
     cause: Option<anyhow::Error>,
 }
 
 impl Problem {
     fn of(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Parts {
-        Parts { kind, detail: detail.into(), errors: Vec::new(), retry_after_seconds: None, cause: None }
+        Parts {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_seconds: None,
+            order: None,
+            cause: None,
+        }
     }
 
     pub(crate) fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Self::of(kind, detail)))
     }
 
+    /// What is wrong with a body, or a part of it.
+    pub(crate) fn of_body(errors: &ValidationErrors) -> Self {
+        let (errors, count) = faults::list(errors);
+        Self::invalid_body(errors, count)
+    }
+
     /// Faults in the body: `errors`, of `count` in all.
-    pub(crate) fn invalid_body(errors: Vec<Fault>, count: usize) -> Self {
+    fn invalid_body(errors: Vec<Fault>, count: usize) -> Self {
         let detail = match (count, errors.len()) {
             (1, _) => "The body has 1 fault.".to_owned(),
             (count, listed) if count > listed => {
@@ -104,6 +131,26 @@ impl Problem {
             (count, _) => format!("The body has {count} faults."),
         };
         Self(Arc::new(Parts { errors, ..Self::of(Kind::InvalidRequest, detail) }))
+    }
+
+    /// A header that cannot be read: the rule it breaks, to follow "must".
+    pub(crate) fn invalid_header(name: &'static str, rule: &'static str) -> Self {
+        let errors = vec![Fault::parameter(name, FaultCode::Format, rule)];
+        let detail = format!("The header {name} {rule}.");
+        Self(Arc::new(Parts { errors, ..Self::of(Kind::InvalidHeader, detail) }))
+    }
+
+    /// An order stands in the way.
+    pub(crate) fn of_order(kind: Kind, detail: impl Into<Cow<'static, str>>, order: &Order) -> Self {
+        let stands = (order.status, order.state().allowed_events().collect());
+        Self(Arc::new(Parts { order: Some(stands), ..Self::of(kind, detail) }))
+    }
+
+    /// The order is not there, or not yet.
+    pub(crate) fn unknown_order(order_id: &OrderId) -> Self {
+        let detail =
+            format!("No event of order {order_id} is recorded. If one was accepted, its receipt tells more.");
+        Self::new(Kind::OrderNotFound, detail)
     }
 
     /// Faults in the path or query.
@@ -158,8 +205,13 @@ impl Problem {
 
     /// The body, with what the middleware knows of the request.
     pub(crate) fn to_json(&self, correlation_id: &str, instance: &str) -> Vec<u8> {
+        let body = self.body(correlation_id, instance);
+        serde_json::to_vec(&body).expect("plain strings and numbers always serialize")
+    }
+
+    pub(crate) fn body<'a>(&'a self, correlation_id: &'a str, instance: &'a str) -> ProblemBody<'a> {
         let (type_, title, status) = self.0.kind.parts();
-        let body = ProblemBody {
+        ProblemBody {
             type_,
             title,
             status: status.as_u16(),
@@ -167,8 +219,9 @@ impl Problem {
             instance,
             correlation_id,
             errors: &self.0.errors,
-        };
-        serde_json::to_vec(&body).expect("plain strings and numbers always serialize")
+            order_status: self.0.order.as_ref().map(|(status, _)| *status),
+            allowed_events: self.0.order.as_ref().map(|(_, events)| events.as_slice()),
+        }
     }
 }
 
@@ -235,4 +288,12 @@ pub(crate) struct ProblemBody<'a> {
     /// What is wrong with the request, all of it (the first 100, if there is more).
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [Fault],
+    /// Where the order stands, if that is what is in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = crate::openapi::status, required = false)]
+    order_status: Option<Status>,
+    /// The events that are legal for it now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = crate::openapi::event_types, required = false)]
+    allowed_events: Option<&'a [EventType]>,
 }

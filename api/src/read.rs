@@ -1,41 +1,76 @@
-//! The read side: orders, their history and receipts, as the [`crate::ports::OrderReader`] has them.
+//! The read side: orders, as the [`crate::ports::OrderReader`] has them. Their past is in [`crate::history`].
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::{OrderId, Receipt};
 
+use crate::conditional::{IfNoneMatch, etag};
 use crate::cursor;
+use crate::history;
 use crate::links::Links;
-use crate::params::{EventPath, HistoryQuery, OrderPath, OrdersQuery, ReceiptQuery};
-use crate::ports::ListPosition;
-use crate::problem::{Kind, Problem};
-use crate::responses::{EventPage, OrderBody, OrderPage, ReceiptBody};
+use crate::params::OrderPath;
+use crate::principal::{Principal, Scope};
+use crate::problem::Problem;
+use crate::queries::{OrderQuery, OrdersQuery};
+use crate::responses::{OrderBody, OrderPage};
 use crate::state::AppState;
 
 /// Shows an order
+///
+/// As it is now, or with `version` or `at` as it was.
 #[utoipa::path(
     get,
     path = "/v1/orders/{order_id}",
     operation_id = "getOrder",
     tag = "orders",
-    params(OrderPath),
+    params(
+        OrderPath,
+        ("version" = Option<u64>, Query, description = "Shows the order as of this version", nullable = false, minimum = 1),
+        ("at" = Option<String>, Query, description = "Shows the order as of this time (RFC 3339): with what was recorded \
+            by then", nullable = false, format = "date-time"),
+        IfNoneMatch,
+    ),
     responses(
         (status = 200, description = "The order", body = OrderBody<'static>),
-        (status = 400, description = "The order id is not one"),
-        (status = 404, description = "No event of this order is recorded, or not yet"),
+        (status = 304, description = "The order is still as the tag in `If-None-Match` has it"),
+        (status = 400, description = "The order id is not one, or the query or a header has faults"),
+        (status = 403, description = "The token does not allow it"),
+        (status = 404, description = "No event of this order is recorded, or none was by then, or not yet"),
     )
 )]
 pub(crate) async fn get_order(
     State(state): State<AppState>,
+    principal: Principal,
     links: Links,
+    if_none_match: IfNoneMatch,
     OrderPath(order_id): OrderPath,
+    OrderQuery { as_of }: OrderQuery,
 ) -> Result<Response, Problem> {
-    let snapshot = state.reader.order(&order_id).await?.ok_or_else(|| unknown_order(&order_id))?;
-    Ok(Json(OrderBody::of(&snapshot, &links)).into_response())
+    principal.require(Scope::Read)?;
+    let snapshot = match as_of {
+        None => state.reader.order(&order_id).await?,
+        Some(as_of) => history::as_of(&state, &order_id, as_of).await?,
+    };
+    let snapshot = snapshot
+        .filter(|snapshot| principal.sees(&snapshot.order.customer_id))
+        .ok_or_else(|| Problem::unknown_order(&order_id))?;
+    let tag = etag(&snapshot);
+    // Clients may keep it, and have to ask before they use it again.
+    let headers = HeaderMap::from_iter([
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (header::ETAG, tag.clone()),
+    ]);
+    if if_none_match.has(&tag) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    Ok((headers, Json(OrderBody::of(&snapshot, &links))).into_response())
 }
 
 /// Lists a customer's orders, newest first
+///
+/// A page may be short, or empty, and still have a next one, where many orders had to be looked at that the filter does
+/// not let through.
 #[utoipa::path(
     get,
     path = "/v1/orders",
@@ -43,107 +78,43 @@ pub(crate) async fn get_order(
     tag = "orders",
     params(
         ("customer_id" = String, Query, description = "Whose orders", min_length = 1, max_length = 128),
+        ("status" = Option<String>, Query, description = "Only orders that stand here", nullable = false,
+            pattern = "^(pending|confirmed|paid|shipped|delivered|returned|cancelled|refunded)$"),
+        ("created_from" = Option<String>, Query, description = "Only orders created at this time (RFC 3339) or later",
+            nullable = false, format = "date-time"),
+        ("created_before" = Option<String>, Query, description = "Only orders created before this time (RFC 3339)",
+            nullable = false, format = "date-time"),
         ("limit" = Option<u32>, Query, description = "The most orders on a page; 50 if absent", nullable = false,
             minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before", nullable = false),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before, of the same list",
+            nullable = false),
     ),
     responses(
         (status = 200, description = "A page of orders", body = OrderPage<'static>),
         (status = 400, description = "The query has faults; all of them are listed"),
+        (status = 403, description = "The token does not allow it"),
     )
 )]
 pub(crate) async fn list_orders(
     State(state): State<AppState>,
+    principal: Principal,
     links: Links,
     query: OrdersQuery,
 ) -> Result<Response, Problem> {
-    let OrdersQuery { customer_id, limit, after } = query;
-    // One more than asked for tells whether there is a next page.
-    let mut orders = state.reader.orders_of(&customer_id, after.as_ref(), limit + 1).await?;
-    let more = orders.len() > limit;
-    orders.truncate(limit);
-    let next_cursor = orders.last().filter(|_| more).map(|last| {
-        cursor::after_order(&ListPosition {
-            created_at_micros: last.order.created_at.micros(),
-            order_id: last.order.order_id.clone(),
-        })
-    });
-    let items = orders.iter().map(|order| OrderBody::of(order, &links)).collect();
-    Ok(Json(OrderPage { items, next_cursor }).into_response())
-}
-
-/// Lists an order's recorded events, oldest first
-#[utoipa::path(
-    get,
-    path = "/v1/orders/{order_id}/events",
-    operation_id = "listEvents",
-    tag = "orders",
-    params(
-        OrderPath,
-        ("limit" = Option<u32>, Query, description = "The most events on a page; 50 if absent", nullable = false,
-            minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before", nullable = false),
-    ),
-    responses(
-        (status = 200, description = "A page of events", body = EventPage),
-        (status = 400, description = "The order id is not one, or the query has faults"),
-        (status = 404, description = "No event of this order is recorded, or not yet"),
-    )
-)]
-pub(crate) async fn list_events(
-    State(state): State<AppState>,
-    OrderPath(order_id): OrderPath,
-    HistoryQuery { limit, after }: HistoryQuery,
-) -> Result<Response, Problem> {
-    let mut items = state.reader.events(&order_id, after, limit + 1).await?;
-    if items.is_empty() && after == 0 {
-        return Err(unknown_order(&order_id));
+    principal.require(Scope::Read)?;
+    if !principal.sees(&query.customer_id) {
+        return Ok(Json(OrderPage { items: Vec::new(), next_cursor: None }).into_response());
     }
-    let more = items.len() > limit;
-    items.truncate(limit);
-    for event in &mut items {
-        // It would let anyone test guesses at what another client sent.
-        event.envelope.request_hash = None;
+    let OrdersQuery { customer_id, filter, limit, after } = &query;
+    let list = state.reader.orders_of(customer_id, filter, after.as_ref(), *limit).await?;
+    let scope = OrdersQuery::scope(customer_id, filter);
+    let next_cursor = list.next.map(|position| cursor::after_order(&position, &scope));
+    let link = next_cursor.as_deref().map(|cursor| links.next_orders(&query.next(cursor)));
+    let items = list.orders.iter().map(|order| OrderBody::of(order, &links)).collect();
+    let mut response = Json(OrderPage { items, next_cursor }).into_response();
+    if let Some(link) = link {
+        let link = HeaderValue::try_from(link).map_err(anyhow::Error::from)?;
+        response.headers_mut().insert(header::LINK, link);
     }
-    let next_cursor = items.last().filter(|_| more).map(|last| cursor::after_version(last.version));
-    Ok(Json(EventPage { items, next_cursor }).into_response())
-}
-
-/// Shows where an accepted event stands
-#[utoipa::path(
-    get,
-    path = "/v1/orders/{order_id}/events/{event_id}",
-    operation_id = "getReceipt",
-    tag = "orders",
-    params(EventPath, ReceiptQuery),
-    responses(
-        (status = 200, description = "The receipt", body = ReceiptBody<'static>),
-        (status = 400, description = "The order id or the event id is not one, or the query has faults"),
-        (status = 404, description = "No such event of this order was accepted"),
-    )
-)]
-pub(crate) async fn get_receipt(
-    State(state): State<AppState>,
-    links: Links,
-    EventPath(order_id, event_id): EventPath,
-    ReceiptQuery { event_type }: ReceiptQuery,
-) -> Result<Response, Problem> {
-    let receipt = match (state.reader.receipt(&order_id, event_id).await?, event_type) {
-        (Some(receipt), _) => receipt,
-        // Who asks like this holds the link of a 202: the event is durable, and all that is known of it is in the link.
-        (None, Some(event_type)) if !state.reader.sees_waiting() => {
-            Receipt { order_id, event_id, event_type, outcome: None }
-        }
-        (None, _) => {
-            let detail = format!("No event {event_id} of order {order_id} was accepted.");
-            return Err(Problem::new(Kind::EventNotFound, detail));
-        }
-    };
-    Ok(Json(ReceiptBody::of(&receipt, &links)).into_response())
-}
-
-fn unknown_order(order_id: &OrderId) -> Problem {
-    let detail =
-        format!("No event of order {order_id} is recorded. If one was accepted, its receipt tells more.");
-    Problem::new(Kind::OrderNotFound, detail)
+    Ok(response)
 }

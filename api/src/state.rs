@@ -17,6 +17,8 @@ pub struct AppState {
     pub reader: Arc<dyn OrderReader>,
     /// Whether the service can do its work.
     pub health: Arc<dyn Health>,
+    /// Whether requests that change something must have an idempotency key.
+    pub require_idempotency_key: bool,
     /// The time; the system's unless a test says otherwise.
     pub clock: fn() -> Timestamp,
     /// A new id for an order, an event or a request; UUIDv7 unless a test says otherwise.
@@ -31,6 +33,6 @@ impl AppState {
         health: Arc<dyn Health>,
     ) -> Self {
         let clock = || Timestamp::new(SystemTime::now().into());
-        Self { publisher, reader, health, clock, new_id: Uuid::now_v7 }
+        Self { publisher, reader, health, require_idempotency_key: false, clock, new_id: Uuid::now_v7 }
     }
 }

@@ -120,7 +120,7 @@ impl Draft<'_> {
             Decision::Reject(refusal) => {
                 let outcome = Outcome::Rejected { reason: refusal.reason, detail: refusal.detail };
                 known.outcomes.push((envelope.event_id, outcome.clone()));
-                Step::Settle(receipt(envelope, outcome))
+                Step::Settle(Receipt::of(envelope, Some(outcome)))
             }
             Decision::Duplicate(outcome) => Step::Nothing(outcome),
             Decision::Park(reason, detail) => {
@@ -144,14 +144,5 @@ impl Draft<'_> {
                 self.appends.len() - 1
             }
         }
-    }
-}
-
-fn receipt(envelope: &Envelope, outcome: Outcome) -> Receipt {
-    Receipt {
-        order_id: envelope.order_id.clone(),
-        event_id: envelope.event_id,
-        event_type: envelope.event.event_type(),
-        outcome: Some(outcome),
     }
 }

@@ -124,11 +124,17 @@ pub fn derive_event_id(order_id: &OrderId, event_type: EventType, timestamp: Tim
     EventId(derive(&["message", order_id.as_str(), event_type.as_str(), &timestamp.to_string()]))
 }
 
-/// The ids for a request with an idempotency key: the same `principal` (who asks) and `key` give the same ids,
-/// forever and on every backend, so retries converge without a table of keys.
+/// The ids for a request with an idempotency key that creates an order: the same `principal` (who asks) and `key` give
+/// the same ids, forever and on every backend, so retries converge without a table of keys.
 pub fn ids_for_key(principal: &str, key: &str) -> (OrderId, EventId) {
     let order_id = OrderId::from(derive(&["order", principal, key]));
     (order_id, EventId(derive(&["event", principal, key])))
+}
+
+/// The id for a request with an idempotency key that proposes an event of an order. The order is a part of it: ids of
+/// events of two orders must differ, or a queue would take the second for a repetition of the first.
+pub fn event_id_for_key(principal: &str, order_id: &OrderId, key: &str) -> EventId {
+    EventId(derive(&["event of order", principal, order_id.as_str(), key]))
 }
 
 /// UUIDv5 over the parts, each preceded by its length, so that no two lists of parts read alike.

@@ -30,6 +30,23 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Confirmed,
+        Self::Paid,
+        Self::Shipped,
+        Self::Delivered,
+        Self::Returned,
+        Self::Cancelled,
+        Self::Refunded,
+    ];
+
+    /// The status that readers see as `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+
     /// The status as readers see it.
     pub fn as_str(self) -> &'static str {
         match self {

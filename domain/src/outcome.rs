@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::envelope::Envelope;
 use crate::event::EventType;
 use crate::ids::{EventId, OrderId};
 
@@ -107,9 +108,22 @@ pub struct Receipt {
     pub event_type: EventType,
     /// Its outcome; `None` while it waits on the queue.
     pub outcome: Option<Outcome>,
+    /// The hash of the request that proposed it, if that had an idempotency key. Not for clients.
+    pub request_hash: Option<String>,
 }
 
 impl Receipt {
+    /// The receipt of an event that came to `outcome`; `None` while it waits.
+    pub fn of(envelope: &Envelope, outcome: Option<Outcome>) -> Self {
+        Self {
+            order_id: envelope.order_id.clone(),
+            event_id: envelope.event_id,
+            event_type: envelope.event.event_type(),
+            outcome,
+            request_hash: envelope.request_hash.clone(),
+        }
+    }
+
     /// Where the event stands.
     pub fn state(&self) -> ReceiptState {
         match &self.outcome {

@@ -139,12 +139,7 @@ impl QueuedDeadLetters {
         let body = &parking.message.body;
         if let Ok(event) = Envelope::decode(body, self.default_currency) {
             let (reason, detail) = (parking.reason, parking.detail.clone());
-            let receipt = Receipt {
-                order_id: event.order_id,
-                event_id: event.event_id,
-                event_type: event.event.event_type(),
-                outcome: Some(Outcome::Parked { reason, detail }),
-            };
+            let receipt = Receipt::of(&event, Some(Outcome::Parked { reason, detail }));
             return self.table.settle(&[receipt]).await.into_iter().collect();
         }
         match envelope::identify(body) {

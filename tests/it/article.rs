@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::ports::OrderReader;
+use api::ports::{ListFilter, OrderReader};
 use consumer::poll::{self, PollOptions};
 use consumer::ports::Inbox;
 use consumer::{Consumer, Outcome};
@@ -74,8 +74,11 @@ async fn an_article_producers_orders_are_recorded_and_projected() {
     assert_eq!((order.status.as_str(), order.version, order.total.minor()), ("delivered", 5, 4250));
     assert_eq!(order.currency, eur(), "the configured default");
     assert_eq!(order.created_at.to_string(), "2026-11-23T10:00:00.123456Z", "no offset means UTC");
-    let listed = engine.orders_of(&CustomerId::parse("cust_7").unwrap(), None, 10).await.unwrap();
-    assert_eq!(listed.len(), 1);
+    let listed = engine
+        .orders_of(&CustomerId::parse("cust_7").unwrap(), &ListFilter::default(), None, 10)
+        .await
+        .unwrap();
+    assert_eq!(listed.orders.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ mod article;
 mod aws;
 mod cli;
 mod conformance;
+mod contract;
 mod crash;
 mod emulator;
 mod folder;

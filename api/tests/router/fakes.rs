@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use api::AppState;
-use api::ports::{EventPublisher, Health, ListPosition, OrderReader, OrderSnapshot, PublishError};
+use api::ports::{
+    EventPublisher, Health, ListFilter, ListPosition, OrderList, OrderReader, OrderSnapshot, PublishError,
+};
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
 use axum::Router;
@@ -136,17 +138,32 @@ impl OrderReader for Fake {
     async fn orders_of(
         &self,
         customer_id: &CustomerId,
+        filter: &ListFilter,
         after: Option<&ListPosition>,
         limit: usize,
-    ) -> anyhow::Result<Vec<OrderSnapshot>> {
+    ) -> anyhow::Result<OrderList> {
         self.check()?;
         let key =
             |snapshot: &OrderSnapshot| (snapshot.order.created_at.micros(), snapshot.order.order_id.clone());
         let behind = |snapshot: &OrderSnapshot| {
             after.is_none_or(|at| key(snapshot) < (at.created_at_micros, at.order_id.clone()))
         };
-        let wanted = |s: &OrderSnapshot| s.order.customer_id == *customer_id && behind(s);
-        Ok(self.orders().into_iter().filter(wanted).take(limit).collect())
+        let in_time = |snapshot: &OrderSnapshot| {
+            let at = snapshot.order.created_at;
+            filter.created_from.is_none_or(|from| at >= from)
+                && filter.created_before.is_none_or(|to| at < to)
+        };
+        let wanted = |s: &OrderSnapshot| {
+            s.order.customer_id == *customer_id && behind(s) && in_time(s) && filter.passes(&s.order)
+        };
+        let mut orders: Vec<_> = self.orders().into_iter().filter(wanted).take(limit + 1).collect();
+        let more = orders.len() > limit;
+        orders.truncate(limit);
+        let position = |snapshot: &OrderSnapshot| ListPosition {
+            created_at_micros: snapshot.order.created_at.micros(),
+            order_id: snapshot.order.order_id.clone(),
+        };
+        Ok(OrderList { next: orders.last().filter(|_| more).map(position), orders })
     }
 }
 

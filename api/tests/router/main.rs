@@ -12,10 +12,14 @@ mod lambda;
 #[cfg(test)]
 mod placed;
 #[cfg(test)]
+mod principals;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod reads;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod waits;
 #[cfg(test)]
 mod writes;

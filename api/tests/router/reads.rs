@@ -59,7 +59,8 @@ async fn a_receipt_in_every_state() {
     ];
     for (outcome, mut expected) in table {
         let (order_id, event_id) = ("o-1".parse().unwrap(), EVENT_ID.parse().unwrap());
-        let receipt = Receipt { order_id, event_id, event_type: EventType::Paid, outcome };
+        let receipt =
+            Receipt { order_id, event_id, event_type: EventType::Paid, outcome, request_hash: None };
         let fake = Arc::new(Fake { receipt: Some(receipt), ..Fake::default() });
         let path = format!("/v1/orders/o-1/events/{EVENT_ID}");
         expected["order_id"] = "o-1".into();
@@ -87,8 +88,13 @@ async fn the_type_in_a_receipts_link_counts_only_for_what_nothing_is_known_of() 
         (false, recorded.clone(), "?type=order_created", (200, "recorded", "")),
     ] {
         let (order_id, event_id) = ("o-1".parse().unwrap(), EVENT_ID.parse().unwrap());
-        let receipt =
-            known.map(|outcome| Receipt { order_id, event_id, event_type: EventType::Paid, outcome });
+        let receipt = known.map(|outcome| Receipt {
+            order_id,
+            event_id,
+            event_type: EventType::Paid,
+            outcome,
+            request_hash: None,
+        });
         let fake = Arc::new(Fake { sees_waiting, receipt, ..Fake::default() });
         let path = format!("/v1/orders/o-1/events/{EVENT_ID}");
         let answer = get(&fake, &format!("{path}{query}")).await;
@@ -126,8 +132,12 @@ async fn a_history_by_pages() {
     let fake = Arc::new(Fake { log: log("o-1", 5, 3), ..Fake::default() });
     assert_eq!(pages(&fake, "/v1/orders/o-1/events?limit=3", "version").await, [vec![1, 2, 3], vec![4]]);
     assert_eq!(pages(&fake, "/v1/orders/o-1/events?limit=2", "version").await, [[1, 2], [3, 4]]);
-    let empty = get(&fake, "/v1/orders/o-1/events?cursor=v4").await;
-    assert_eq!(empty.json(), json!({ "items": [], "next_cursor": null }));
+    let page = get(&fake, "/v1/orders/o-1/events?limit=3").await;
+    let cursor = page.json()["next_cursor"].as_str().unwrap().to_owned();
+    assert_eq!(page.header("link"), format!("</v1/orders/o-1/events?limit=3&cursor={cursor}>; rel=\"next\""));
+    let other = get(&fake, &format!("/v1/orders/o-2/events?cursor={cursor}")).await;
+    other.is_problem(400, "/problems/invalid-parameter");
+    assert_eq!(other.faults(), ["cursor format"]);
     get(&fake, "/v1/orders/o-2/events").await.is_problem(404, "/problems/order-not-found");
 
     let first = &get(&fake, "/v1/orders/o-1/events").await.json()["items"][0];

@@ -10,6 +10,7 @@ fn receipt(outcome: Option<Outcome>) -> Receipt {
         event_id: EventId::from(Uuid::from_u128(1)),
         event_type: EventType::Paid,
         outcome,
+        request_hash: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, anyhow};
+use api::ports::ListPosition;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Currency, EventId, EventType, Order, OrderId, Outcome, Receipt, RecordedEvent};
 use serde::{Deserialize, Serialize};
@@ -36,14 +37,20 @@ pub(super) fn key(order_id: &OrderId, sk: AttributeValue) -> Item {
 
 /// Where an order stands in its customer's list: by creation, then by id, as text that sorts the same way.
 pub(super) fn listed_at(created_at_micros: i64, order_id: &OrderId) -> String {
-    let since_the_beginning = i128::from(created_at_micros) - i128::from(i64::MIN);
-    format!("{since_the_beginning:020}#{order_id}")
+    format!("{}#{order_id}", listed_time(created_at_micros))
 }
 
-/// The order at this place of the list.
-pub(super) fn listed_order(listed_at: &str) -> anyhow::Result<OrderId> {
-    let (_, order_id) = listed_at.split_once('#').context("a place in a list without an order")?;
-    Ok(OrderId::parse(order_id)?)
+/// Before every order that was created at this time or later, and behind all earlier ones.
+pub(super) fn listed_time(created_at_micros: i64) -> String {
+    let since_the_beginning = i128::from(created_at_micros) - i128::from(i64::MIN);
+    format!("{since_the_beginning:020}")
+}
+
+/// The place that this stands for.
+pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<ListPosition> {
+    let (time, order_id) = listed_at.split_once('#').context("a place in a list without an order")?;
+    let created_at_micros = i64::try_from(time.parse::<i128>()? + i128::from(i64::MIN))?;
+    Ok(ListPosition { created_at_micros, order_id: OrderId::parse(order_id)? })
 }
 
 /// A log entry as an item.
@@ -51,6 +58,9 @@ pub(super) fn event_item(event: &RecordedEvent) -> anyhow::Result<Item> {
     let mut item = key(&event.envelope.order_id, event_sk(event.version));
     item.insert("event_id".to_owned(), text(event.envelope.event_id.to_string()));
     item.insert("type".to_owned(), text(event.envelope.event.event_type().as_str()));
+    if let Some(hash) = &event.envelope.request_hash {
+        item.insert("request_hash".to_owned(), text(hash));
+    }
     item.insert("entry".to_owned(), text(String::from_utf8(event.encode())?));
     Ok(item)
 }
@@ -79,6 +89,8 @@ pub(super) struct StoredOutcome {
     pub(super) event_type: EventType,
     #[serde(flatten)]
     pub(super) outcome: Outcome,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) request_hash: Option<String>,
 }
 
 pub(super) fn row(mut item: Item) -> anyhow::Result<Row> {
@@ -108,16 +120,25 @@ pub(super) fn event(item: &Item, default_currency: Currency) -> anyhow::Result<R
 
 /// The event's outcome, or its place in the log, as a receipt.
 pub(super) fn receipt(order_id: &OrderId, row: &Row) -> anyhow::Result<Option<Receipt>> {
-    let (event_id, event_type, outcome) = match row {
+    let (event_id, event_type, outcome, request_hash) = match row {
         Row::Event { version, event_id, item } => {
             let kind = string(item, "type")?;
             let kind = EventType::from_name(kind).with_context(|| format!("unknown event type {kind:?}"))?;
-            (*event_id, kind, Outcome::Recorded { version: *version })
+            let request_hash = string(item, "request_hash").ok().map(str::to_owned);
+            (*event_id, kind, Outcome::Recorded { version: *version }, request_hash)
         }
-        Row::Outcome(stored) => (stored.event_id, stored.event_type, stored.outcome.clone()),
+        Row::Outcome(stored) => {
+            (stored.event_id, stored.event_type, stored.outcome.clone(), stored.request_hash.clone())
+        }
         Row::Projection(_) => return Ok(None),
     };
-    Ok(Some(Receipt { order_id: order_id.clone(), event_id, event_type, outcome: Some(outcome) }))
+    Ok(Some(Receipt {
+        order_id: order_id.clone(),
+        event_id,
+        event_type,
+        outcome: Some(outcome),
+        request_hash,
+    }))
 }
 
 /// A string attribute that must be there.

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use api::ports::{ListPosition, OrderSnapshot};
+use api::ports::{LOOKED_AT, ListFilter, ListPosition, OrderList, OrderSnapshot};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::{CustomerId, OrderId};
 
 use crate::aws::explain;
 
 use super::Table;
-use super::items::{Item, METADATA, Row, key, listed_at, listed_order, row, string, text};
+use super::items::{Item, METADATA, Row, key, listed_at, listed_position, listed_time, row, string, text};
 
 /// The index of a customer's orders, by `customer_id` and `listed_at`. It has the keys only: then an order that
 /// changes costs no write of the index.
@@ -19,6 +19,8 @@ pub(super) const INDEX: &str = "customer-orders";
 /// The most items of a batch get
 /// ([BatchGetItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html)).
 const MAX_KEYS: usize = 100;
+/// Behind every place, which begin with digits.
+const BEHIND_ALL: &str = ":";
 /// How often keys are asked for that the table leaves unanswered.
 const ATTEMPTS: u32 = 6;
 
@@ -26,34 +28,74 @@ impl Table {
     pub(super) async fn list(
         &self,
         customer_id: &CustomerId,
+        filter: &ListFilter,
         after: Option<&ListPosition>,
         limit: usize,
-    ) -> anyhow::Result<Vec<OrderSnapshot>> {
-        let mut query = self
+    ) -> anyhow::Result<OrderList> {
+        let first = filter.created_from.map_or_else(String::new, |from| listed_time(from.micros()));
+        let mut last =
+            after.map_or(BEHIND_ALL.to_owned(), |at| listed_at(at.created_at_micros, &at.order_id));
+        if let Some(before) = filter.created_before {
+            last = last.min(listed_time(before.micros()));
+        }
+        let (mut list, mut looked_at) = (OrderList::default(), 0);
+        while first < last {
+            // One more than asked for tells whether the list goes on. The bounds of a query are both inclusive, so the
+            // place that it goes on behind comes once more.
+            let mut places = self.places(customer_id, &first, &last, limit + 2).await?;
+            places.retain(|place| *place != last);
+            let page = &places[..places.len().min(limit - list.orders.len())];
+            let mut latest = None;
+            for (place, snapshot) in page.iter().zip(self.snapshots(page).await?) {
+                looked_at += 1;
+                list.orders.extend(snapshot.filter(|snapshot| filter.passes(&snapshot.order)));
+                latest = Some(place);
+            }
+            let Some(latest) = latest.filter(|_| places.len() > page.len()) else { return Ok(list) };
+            if list.orders.len() == limit || looked_at >= LOOKED_AT {
+                list.next = Some(listed_position(latest)?);
+                return Ok(list);
+            }
+            last = latest.clone();
+        }
+        Ok(list)
+    }
+
+    /// Up to `limit` places of the customer's list from `last` down to `first`.
+    async fn places(
+        &self,
+        customer_id: &CustomerId,
+        first: &str,
+        last: &str,
+        limit: usize,
+    ) -> anyhow::Result<Vec<String>> {
+        let query = self
             .client
             .query()
             .table_name(&self.name)
             .index_name(INDEX)
             .scan_index_forward(false)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .key_condition_expression("customer_id = :customer_id")
-            .expression_attribute_values(":customer_id", text(customer_id.as_str()));
-        if let Some(position) = after {
-            let place = listed_at(position.created_at_micros, &position.order_id);
-            query = query
-                .key_condition_expression("customer_id = :customer_id AND listed_at < :after")
-                .expression_attribute_values(":after", text(place));
-        }
-        let listed = self.items(query, limit).await?;
+            .key_condition_expression("customer_id = :customer_id AND listed_at BETWEEN :first AND :last")
+            .expression_attribute_values(":customer_id", text(customer_id.as_str()))
+            // A key is never empty.
+            .expression_attribute_values(":first", text(if first.is_empty() { "0" } else { first }))
+            .expression_attribute_values(":last", text(last));
+        let items = self.items(query, limit).await?;
+        items.iter().map(|item| Ok(string(item, "listed_at")?.to_owned())).collect()
+    }
+
+    /// The orders at these places, as they are now.
+    async fn snapshots(&self, places: &[String]) -> anyhow::Result<Vec<Option<OrderSnapshot>>> {
         let ids: Vec<_> =
-            listed.iter().map(|item| listed_order(string(item, "listed_at")?)).collect::<Result<_, _>>()?;
+            places.iter().map(|place| Ok(listed_position(place)?.order_id)).collect::<anyhow::Result<_>>()?;
         let chunks: Vec<_> = ids.chunks(MAX_KEYS).collect();
         let mut found = HashMap::new();
         for projections in self.each(&chunks, |chunk| self.projections(chunk)).await {
             found
                 .extend(projections?.into_iter().map(|snapshot| (snapshot.order.order_id.clone(), snapshot)));
         }
-        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+        Ok(ids.iter().map(|id| found.remove(id)).collect())
     }
 
     /// The projections of up to 100 orders, in any order.

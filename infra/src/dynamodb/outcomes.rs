@@ -37,7 +37,13 @@ impl Table {
         outcome: Outcome,
         condition: Option<(&str, &str)>,
     ) -> anyhow::Result<bool> {
-        let stored = StoredOutcome { event_id: receipt.event_id, event_type: receipt.event_type, outcome };
+        let request_hash = receipt.request_hash.clone();
+        let stored = StoredOutcome {
+            event_id: receipt.event_id,
+            event_type: receipt.event_type,
+            outcome,
+            request_hash,
+        };
         let mut item: Item = serde_dynamo::to_item(stored)?;
         item.extend(key(&receipt.order_id, receipt_sk(receipt.event_id)));
         let mut call = self.client.put_item().table_name(&self.name).set_item(Some(item));

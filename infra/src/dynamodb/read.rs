@@ -1,7 +1,7 @@
 //! Reads orders, logs and receipts, strongly consistent.
 
 use anyhow::Context;
-use api::ports::{Health, ListPosition, OrderReader, OrderSnapshot};
+use api::ports::{Health, ListFilter, ListPosition, OrderList, OrderReader, OrderSnapshot};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use consumer::ports::{Loaded, Wanted};
@@ -143,10 +143,11 @@ impl OrderReader for Table {
     async fn orders_of(
         &self,
         customer_id: &CustomerId,
+        filter: &ListFilter,
         after: Option<&ListPosition>,
         limit: usize,
-    ) -> anyhow::Result<Vec<OrderSnapshot>> {
-        self.list(customer_id, after, limit).await
+    ) -> anyhow::Result<OrderList> {
+        self.list(customer_id, filter, after, limit).await
     }
 }
 

@@ -92,7 +92,9 @@ impl Embedded {
             });
             Ok(())
         };
-        self.0.writer.write(Durability::Synced, job).await
+        self.0.writer.write(Durability::Synced, job).await?;
+        self.0.waiters.wake_all();
+        Ok(())
     }
 
     /// The rows for a dead letter: its key, itself, and the receipt of the event in it, if that can be told.
@@ -112,12 +114,7 @@ impl Embedded {
         let order_id = envelope::identify(&body).0;
         let outcome = Outcome::Parked { reason: burial.reason, detail: burial.detail.clone() };
         let receipt = match Envelope::decode(&body, self.0.options.default_currency) {
-            Ok(envelope) => Some(receipt_row(&Receipt {
-                event_type: envelope.event.event_type(),
-                order_id: envelope.order_id,
-                event_id: envelope.event_id,
-                outcome: Some(outcome),
-            })?),
+            Ok(envelope) => Some(receipt_row(&Receipt::of(&envelope, Some(outcome)))?),
             Err(_) => None,
         };
         let key = keys::dead_letter_key(order_id.as_ref(), burial.seq);
@@ -287,7 +284,8 @@ fn dead_letter((key, value): fjall::KvPair) -> anyhow::Result<DeadLetter> {
 /// The row of a receipt that has an outcome.
 pub(super) fn receipt_row(receipt: &Receipt) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
     let outcome = receipt.outcome.clone().context("a receipt without an outcome is not stored")?;
-    let row = StoredReceipt { event_type: receipt.event_type, outcome };
+    let request_hash = receipt.request_hash.clone();
+    let row = StoredReceipt { event_type: receipt.event_type, outcome, request_hash };
     Ok((keys::receipt_key(&receipt.order_id, receipt.event_id), serde_json::to_vec(&row)?))
 }
 

@@ -15,6 +15,7 @@
 //! Ids never contain a zero byte, so a prefix up to it names exactly one order or customer.
 
 use anyhow::Context;
+use api::ports::ListPosition;
 use domain::{CustomerId, EventId, EventType, OrderId, Outcome, ParkReason, Timestamp};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use serde::de::DeserializeOwned;
@@ -78,16 +79,25 @@ pub(super) fn customer_prefix(customer_id: &CustomerId) -> Vec<u8> {
 }
 
 pub(super) fn customer_key(customer_id: &CustomerId, created_at_micros: i64, order_id: &OrderId) -> Vec<u8> {
-    // With the sign bit flipped, times before 1970 sort before those after.
-    let time = (created_at_micros as u64 ^ (1 << 63)).to_be_bytes();
-    scoped(customer_id.as_str(), &[&time, order_id.as_str().as_bytes()])
+    scoped(customer_id.as_str(), &[&sortable(created_at_micros), order_id.as_str().as_bytes()])
 }
 
-/// The order id at the end of a customer key.
-pub(super) fn customer_key_order(key: &[u8]) -> anyhow::Result<OrderId> {
+/// Before every order that the customer created at this time or later, and behind all earlier ones.
+pub(super) fn customer_time(customer_id: &CustomerId, created_at_micros: i64) -> Vec<u8> {
+    scoped(customer_id.as_str(), &[&sortable(created_at_micros)])
+}
+
+/// With the sign bit flipped, times before 1970 sort before those after.
+fn sortable(micros: i64) -> [u8; 8] {
+    (micros as u64 ^ (1 << 63)).to_be_bytes()
+}
+
+/// The place in the list that a customer key stands for.
+pub(super) fn customer_key_position(key: &[u8]) -> anyhow::Result<ListPosition> {
     let zero = key.iter().position(|byte| *byte == 0).context("a customer key without a separator")?;
-    let order_id = key.get(zero + 9..).context("a customer key that is too short")?;
-    Ok(OrderId::parse(std::str::from_utf8(order_id)?)?)
+    let (time, order_id) = key[zero + 1..].split_first_chunk().context("a customer key that is too short")?;
+    let created_at_micros = (u64::from_be_bytes(*time) ^ (1 << 63)) as i64;
+    Ok(ListPosition { created_at_micros, order_id: OrderId::parse(std::str::from_utf8(order_id)?)? })
 }
 
 pub(super) fn dead_letter_prefix(order_id: Option<&OrderId>) -> Vec<u8> {
@@ -158,4 +168,6 @@ pub(super) struct StoredReceipt {
     pub(super) event_type: EventType,
     #[serde(flatten)]
     pub(super) outcome: Outcome,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) request_hash: Option<String>,
 }

@@ -136,12 +136,7 @@ impl Rows {
     fn of(append: &Append) -> anyhow::Result<Self> {
         let order = &append.order;
         let receipt = |event: &RecordedEvent| {
-            receipt_row(&Receipt {
-                order_id: order.order_id.clone(),
-                event_id: event.envelope.event_id,
-                event_type: event.envelope.event.event_type(),
-                outcome: Some(Outcome::Recorded { version: event.version }),
-            })
+            receipt_row(&Receipt::of(&event.envelope, Some(Outcome::Recorded { version: event.version })))
         };
         let creates = append.events.iter().any(|event| event.version == 1);
         let customer = || keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id);
@@ -179,7 +174,11 @@ impl OrderLog for Embedded {
             Ok(all.into_iter().map(append).collect::<Vec<_>>())
         };
         match self.0.writer.write(Durability::Written, job).await {
-            Ok(results) => results,
+            Ok(results) => {
+                let appended = appends.iter().flat_map(|append| &append.events);
+                self.0.waiters.wake(appended.map(|event| event.envelope.event_id));
+                results
+            }
             Err(error) => {
                 let failed = |_| Err(AppendError::Unavailable(anyhow::anyhow!("{error:#}")));
                 appends.iter().map(failed).collect()
@@ -196,6 +195,7 @@ impl OrderLog for Embedded {
             Ok(())
         };
         let written = self.0.writer.write(Durability::Written, job).await;
+        self.0.waiters.wake(receipts.iter().map(|receipt| receipt.event_id));
         let result = |row: anyhow::Result<_>| match &written {
             Ok(()) => row.map(|_| ()),
             Err(error) => Err(anyhow::anyhow!("{error:#}")),

@@ -146,10 +146,7 @@ impl Rebuild<'_> {
         let outcome = Outcome::Recorded { version: event.version };
         let stored = stored_receipt(receipts, order_id, event_id).ok().flatten();
         if stored.is_none_or(|stored| stored.outcome != outcome) {
-            let event_type = event.envelope.event.event_type();
-            let receipt =
-                Receipt { order_id: order_id.clone(), event_id, event_type, outcome: Some(outcome) };
-            let (key, row) = receipt_row(&receipt)?;
+            let (key, row) = receipt_row(&Receipt::of(&event.envelope, Some(outcome)))?;
             let what =
                 format!("order {order_id}: the receipt of event {event_id} does not say it is recorded");
             self.differs(what, receipts, key, Some(row));
@@ -170,7 +167,7 @@ impl Rebuild<'_> {
         }
         for row in keys.customers.iter() {
             let key = row.key()?;
-            let order_id = keys::customer_key_order(&key)?;
+            let order_id = keys::customer_key_position(&key)?.order_id;
             let first = keys.log.get(keys::log_key(&order_id, 1))?;
             let first = first.map(|entry| self.engine.decode_entry(&entry)).transpose()?;
             let order = first.map(|event| Order::fold([&event])).transpose()?.flatten();

@@ -24,6 +24,7 @@ pub mod maintenance;
 mod publisher;
 mod queue;
 mod reader;
+mod waiters;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ pub use publisher::{NewMessage, SendError};
 use folder::DataFolder;
 use keys::{Keyspaces, StoredMessage};
 use queue::QueueIndex;
+use waiters::Waiters;
 use writer::Writer;
 
 use crate::now;
@@ -87,6 +89,7 @@ struct Inner {
     keys: Keyspaces,
     queue: Arc<SharedQueue>,
     dead_letter_count: Arc<AtomicU64>,
+    waiters: Waiters,
     options: Options,
     path: PathBuf,
     // Dropped last: it holds the folder's lock.
@@ -125,6 +128,7 @@ impl Embedded {
             keys,
             queue,
             dead_letter_count: Arc::new(AtomicU64::new(dead)),
+            waiters: Waiters::default(),
             options,
             path: path.to_owned(),
             _folder: folder,

@@ -1,13 +1,22 @@
 //! Answers the API's queries. Reading may touch the disk, so it happens on the blocking pool.
 
-use api::ports::{Health, ListPosition, OrderReader, OrderSnapshot};
+use api::ports::{Health, LOOKED_AT, ListFilter, ListPosition, OrderList, OrderReader, OrderSnapshot};
 use async_trait::async_trait;
 use domain::{CustomerId, EventId, EventType, OrderId, Receipt, RecordedEvent};
 use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
 
 use super::Embedded;
 use super::inbox::stored_receipt;
 use super::keys;
+
+/// What a receipt tells of an event that waits.
+#[derive(Deserialize)]
+struct Waiting {
+    #[serde(rename = "type")]
+    event_type: EventType,
+    request_hash: Option<String>,
+}
 
 impl Embedded {
     async fn read<R: Send + 'static>(
@@ -27,47 +36,58 @@ impl Embedded {
         // The queue before the outcome: an event that leaves the queue between the two looks has its outcome.
         let waiting = self.waiting(order_id, event_id)?;
         let stored = stored_receipt(&self.0.keys.receipts, order_id, event_id)?;
-        let Some((event_type, outcome)) = stored
-            .map(|stored| (stored.event_type, Some(stored.outcome)))
-            .or(waiting.map(|kind| (kind, None)))
+        let Some((event_type, outcome, request_hash)) = stored
+            .map(|stored| (stored.event_type, Some(stored.outcome), stored.request_hash))
+            .or(waiting.map(|waiting| (waiting.event_type, None, waiting.request_hash)))
         else {
             return Ok(None);
         };
-        Ok(Some(Receipt { order_id: order_id.clone(), event_id, event_type, outcome }))
+        Ok(Some(Receipt { order_id: order_id.clone(), event_id, event_type, outcome, request_hash }))
     }
 
-    /// The type of the event, if it is on the queue in its order's group.
-    fn waiting(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<EventType>> {
-        #[derive(Deserialize)]
-        struct Typed {
-            #[serde(rename = "type")]
-            event_type: EventType,
-        }
+    /// What is known of the event, if it is on the queue in its order's group.
+    fn waiting(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Waiting>> {
         let seq = self.0.queue.lock().find(order_id.as_str(), event_id.as_uuid());
         let Some(seq) = seq else { return Ok(None) };
         let Some(row) = self.0.keys.queue.get(seq.to_be_bytes())? else { return Ok(None) };
         let body = keys::StoredMessage::decode(&row)?.body;
-        Ok(serde_json::from_slice::<Typed>(&body).ok().map(|typed| typed.event_type))
+        Ok(serde_json::from_slice(&body).ok())
     }
 
     fn list(
         &self,
         customer_id: &CustomerId,
+        filter: &ListFilter,
         after: Option<&ListPosition>,
         limit: usize,
-    ) -> anyhow::Result<Vec<OrderSnapshot>> {
-        let prefix = keys::customer_prefix(customer_id);
-        let end = match after {
-            Some(position) => keys::customer_key(customer_id, position.created_at_micros, &position.order_id),
-            // Behind everything with this prefix: its last byte is 0.
-            None => [&prefix[..prefix.len() - 1], &[1]].concat(),
+    ) -> anyhow::Result<OrderList> {
+        let start = match filter.created_from {
+            Some(from) => keys::customer_time(customer_id, from.micros()),
+            None => keys::customer_prefix(customer_id),
         };
-        let mut orders = Vec::new();
-        for row in self.0.keys.customers.range(prefix..end).rev().take(limit) {
-            let order_id = keys::customer_key_order(&row.key()?)?;
-            orders.extend(self.snapshot(&order_id)?);
+        let mut end = match after {
+            Some(position) => keys::customer_key(customer_id, position.created_at_micros, &position.order_id),
+            None => keys::customer_time(customer_id, i64::MAX),
+        };
+        if let Some(before) = filter.created_before {
+            end = end.min(keys::customer_time(customer_id, before.micros()));
         }
-        Ok(orders)
+        let mut list = OrderList::default();
+        if start >= end {
+            return Ok(list);
+        }
+        let mut latest = None;
+        for (looked_at, row) in self.0.keys.customers.range(start..end).rev().enumerate() {
+            if list.orders.len() == limit || looked_at == LOOKED_AT {
+                list.next = latest;
+                break;
+            }
+            let position = keys::customer_key_position(&row.key()?)?;
+            let snapshot = self.snapshot(&position.order_id)?;
+            list.orders.extend(snapshot.filter(|snapshot| filter.passes(&snapshot.order)));
+            latest = Some(position);
+        }
+        Ok(list)
     }
 }
 
@@ -98,14 +118,33 @@ impl OrderReader for Embedded {
         self.read(move |engine| engine.find_receipt(&order_id, event_id)).await
     }
 
+    async fn settled(
+        &self,
+        order_id: &OrderId,
+        event_id: EventId,
+        until: Instant,
+    ) -> anyhow::Result<Option<Receipt>> {
+        let waiter = self.0.waiters.join(event_id);
+        loop {
+            // Before the look, so that it rings for what comes right after it.
+            let rung = waiter.bell().notified();
+            let receipt = self.receipt(order_id, event_id).await?;
+            let has_outcome = receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_some());
+            if has_outcome || timeout_at(until, rung).await.is_err() {
+                return Ok(receipt);
+            }
+        }
+    }
+
     async fn orders_of(
         &self,
         customer_id: &CustomerId,
+        filter: &ListFilter,
         after: Option<&ListPosition>,
         limit: usize,
-    ) -> anyhow::Result<Vec<OrderSnapshot>> {
-        let (customer_id, after) = (customer_id.clone(), after.cloned());
-        self.read(move |engine| engine.list(&customer_id, after.as_ref(), limit)).await
+    ) -> anyhow::Result<OrderList> {
+        let (customer_id, filter, after) = (customer_id.clone(), *filter, after.cloned());
+        self.read(move |engine| engine.list(&customer_id, &filter, after.as_ref(), limit)).await
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use api::ports::{ListPosition, OrderSnapshot};
+use api::ports::{ListFilter, OrderSnapshot};
 use consumer::ports::Append;
-use domain::{CustomerId, Envelope, OrderId};
+use domain::{CustomerId, Envelope, OrderId, Status};
 
 use super::{Backend, QueueOptions};
 use crate::support::events::{at, confirmed, created_for, fold, new_order_id, recorded};
@@ -20,28 +20,34 @@ async fn record(backend: &dyn Backend, envelopes: &[Envelope]) {
 }
 
 /// Reads the whole list in pages of two.
-async fn list(backend: &dyn Backend, customer: &CustomerId) -> Vec<OrderSnapshot> {
-    let mut all: Vec<OrderSnapshot> = Vec::new();
+async fn list(backend: &dyn Backend, customer: &CustomerId, filter: &ListFilter) -> Vec<OrderSnapshot> {
+    let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let after = all.last().map(|last| ListPosition {
-            created_at_micros: last.order.created_at.micros(),
-            order_id: last.order.order_id.clone(),
-        });
-        let page = backend.reader().orders_of(customer, after.as_ref(), 2).await.unwrap();
-        assert!(page.len() <= 2);
-        if page.is_empty() {
+        let page = backend.reader().orders_of(customer, filter, after.as_ref(), 2).await.unwrap();
+        assert!(page.orders.len() <= 2);
+        all.extend(page.orders);
+        after = page.next;
+        if after.is_none() {
             return all;
         }
-        all.extend(page);
     }
 }
 
 /// Waits until the customer's list is exactly `expected`.
 pub async fn eventually_lists(backend: &dyn Backend, customer: &CustomerId, expected: &[OrderId]) {
+    eventually_lists_those(backend, customer, &ListFilter::default(), expected).await;
+}
+
+async fn eventually_lists_those(
+    backend: &dyn Backend,
+    customer: &CustomerId,
+    filter: &ListFilter,
+    expected: &[OrderId],
+) {
     let start = Instant::now();
     loop {
         let found: Vec<_> =
-            list(backend, customer).await.into_iter().map(|listed| listed.order.order_id).collect();
+            list(backend, customer, filter).await.into_iter().map(|listed| listed.order.order_id).collect();
         if found == expected {
             return;
         }
@@ -80,6 +86,52 @@ pub async fn a_list_shows_orders_as_they_are_now(backend: &dyn Backend) {
     record(backend, &[created_for(&id, "eve"), confirmed(&id)]).await;
     let eve = CustomerId::parse("eve").unwrap();
     eventually_lists(backend, &eve, std::slice::from_ref(&id)).await;
-    let listed = list(backend, &eve).await.remove(0);
+    let listed = list(backend, &eve, &ListFilter::default()).await.remove(0);
     assert_eq!((listed.order.version, listed.order.status.as_str(), listed.parked), (2, "confirmed", 0));
+}
+
+pub async fn a_list_shows_only_what_is_asked_for(backend: &dyn Backend) {
+    let ids: Vec<_> = (0..7).map(|_| new_order_id()).collect();
+    for (second, id) in (0..).zip(&ids) {
+        let created = Envelope { timestamp: at(second), ..created_for(id, "ann") };
+        let events = if second % 3 == 0 { vec![created, confirmed(id)] } else { vec![created] };
+        record(backend, &events).await;
+    }
+    let ann = CustomerId::parse("ann").unwrap();
+    let all: Vec<_> = ids.iter().rev().cloned().collect();
+    eventually_lists(backend, &ann, &all).await;
+
+    let only = |indexes: &[usize]| indexes.iter().map(|i| ids[*i].clone()).collect::<Vec<_>>();
+    let status = |status| ListFilter { status: Some(status), ..ListFilter::default() };
+    eventually_lists_those(backend, &ann, &status(Status::Confirmed), &only(&[6, 3, 0])).await;
+    eventually_lists_those(backend, &ann, &status(Status::Paid), &[]).await;
+    let from = ListFilter { created_from: Some(at(4)), ..ListFilter::default() };
+    eventually_lists_those(backend, &ann, &from, &only(&[6, 5, 4])).await;
+    let before = ListFilter { created_before: Some(at(2)), ..ListFilter::default() };
+    eventually_lists_those(backend, &ann, &before, &only(&[1, 0])).await;
+    let both =
+        ListFilter { created_from: Some(at(1)), created_before: Some(at(6)), status: Some(Status::Pending) };
+    eventually_lists_those(backend, &ann, &both, &only(&[5, 4, 2, 1])).await;
+    let never = ListFilter { created_from: Some(at(6)), created_before: Some(at(1)), status: None };
+    eventually_lists_those(backend, &ann, &never, &[]).await;
+}
+
+pub async fn a_list_goes_on_where_it_was_while_orders_are_added(backend: &dyn Backend) {
+    let ids: Vec<_> = (0..6).map(|_| new_order_id()).collect();
+    for (second, id) in (10..).zip(&ids) {
+        record(backend, &[Envelope { timestamp: at(second), ..created_for(id, "joe") }]).await;
+    }
+    let joe = CustomerId::parse("joe").unwrap();
+    eventually_lists(backend, &joe, &ids.iter().rev().cloned().collect::<Vec<_>>()).await;
+    let everything = ListFilter::default();
+    let first = backend.reader().orders_of(&joe, &everything, None, 3).await.unwrap();
+    // Newer ones, and one between those that were listed.
+    for second in [11, 40, 50] {
+        record(backend, &[Envelope { timestamp: at(second), ..created_for(&new_order_id(), "joe") }]).await;
+    }
+    let second = backend.reader().orders_of(&joe, &everything, first.next.as_ref(), 2).await.unwrap();
+    let found: Vec<_> =
+        first.orders.iter().chain(&second.orders).map(|it| it.order.order_id.clone()).collect();
+    let expected: Vec<_> = ids[1..].iter().rev().cloned().collect();
+    assert_eq!(found[..4], expected[..4], "none twice, none left out");
 }

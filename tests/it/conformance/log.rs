@@ -1,11 +1,12 @@
 //! The log: append if absent, duplicates, conflicts, healing, outcomes, paging.
 
 use consumer::ports::{Append, AppendError, Appended, Loaded, Wanted};
-use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, RejectReason};
+use domain::{Envelope, EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, RejectReason};
 use uuid::Uuid;
 
 use super::{Backend, QueueOptions};
 use crate::support::events::{amended, confirmed, created, fold, new_order_id, paid, recorded};
+use crate::support::service::PATIENCE;
 
 pub fn options(_case: &str) -> QueueOptions {
     QueueOptions::default()
@@ -127,18 +128,51 @@ pub async fn outcomes_are_kept(backend: &dyn Backend) {
     let id = new_order_id();
     let refused = paid(&id);
     let detail = "order_paid is not legal while the order is not yet created".to_owned();
-    let receipt = Receipt {
-        order_id: id.clone(),
-        event_id: refused.event_id,
-        event_type: refused.event.event_type(),
-        outcome: Some(Outcome::Rejected { reason: RejectReason::IllegalTransition, detail }),
-    };
+    let outcome = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail };
+    let receipt = Receipt::of(&refused, Some(outcome));
     backend.log().settle(std::slice::from_ref(&receipt)).await.remove(0).unwrap();
 
     assert_eq!(backend.reader().receipt(&id, refused.event_id).await.unwrap(), Some(receipt.clone()));
     let loaded = load(backend, &id, &[refused.event_id, EventId::from(Uuid::now_v7())]).await;
     assert_eq!(loaded.outcomes, [(refused.event_id, receipt.outcome.unwrap())]);
     assert_eq!(loaded.order, None, "an outcome is no event");
+}
+
+pub async fn an_outcome_is_told_to_those_who_wait(backend: &dyn Backend) {
+    let id = new_order_id();
+    let log = recorded(1, &[created(&id), confirmed(&id)]);
+    let reader = backend.reader();
+    let patience = tokio::time::Instant::now() + PATIENCE;
+    let event_ids = [log[0].envelope.event_id, log[1].envelope.event_id];
+    let (order, waiting) = (id.clone(), reader.clone());
+    let waiters = event_ids.map(|event_id| {
+        let (order, waiting) = (order.clone(), waiting.clone());
+        tokio::spawn(async move { waiting.settled(&order, event_id, patience).await.unwrap() })
+    });
+    append(backend, &log[..1], 1).await.unwrap();
+    let refusal = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail: "no".to_owned() };
+    let receipt = Receipt::of(&log[1].envelope, Some(refusal));
+    backend.log().settle(std::slice::from_ref(&receipt)).await.remove(0).unwrap();
+
+    let [first, second] = waiters;
+    assert_eq!(first.await.unwrap().unwrap().version(), Some(1));
+    assert_eq!(second.await.unwrap(), Some(receipt));
+    let none = reader.settled(&id, EventId::from(Uuid::now_v7()), tokio::time::Instant::now()).await.unwrap();
+    assert_eq!(none, None, "nobody waits for ever");
+}
+
+pub async fn the_hash_of_a_request_is_kept_with_its_receipt(backend: &dyn Backend) {
+    let id = new_order_id();
+    let hashed = |event: Envelope, hash: &str| Envelope { request_hash: Some(hash.to_owned()), ..event };
+    let log = recorded(1, &[hashed(created(&id), "aa")]);
+    append(backend, &log, 1).await.unwrap();
+    let refused = hashed(paid(&id), "bb");
+    let refusal = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail: "no".to_owned() };
+    backend.log().settle(&[Receipt::of(&refused, Some(refusal))]).await.remove(0).unwrap();
+    for (event_id, hash) in [(log[0].envelope.event_id, "aa"), (refused.event_id, "bb")] {
+        let receipt = backend.reader().receipt(&id, event_id).await.unwrap().unwrap();
+        assert_eq!(receipt.request_hash.as_deref(), Some(hash));
+    }
 }
 
 pub async fn long_logs_are_paged(backend: &dyn Backend) {

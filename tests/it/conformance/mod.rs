@@ -81,12 +81,16 @@ macro_rules! conformance_suite {
             a_crash_before_the_projection_heals_on_the_next_load,
             a_crash_before_the_projection_heals_on_redelivery,
             outcomes_are_kept,
+            an_outcome_is_told_to_those_who_wait,
+            the_hash_of_a_request_is_kept_with_its_receipt,
             long_logs_are_paged
         });
         $crate::conformance::conformance_suite!($open, listing {
             a_customers_orders_come_newest_first,
             orders_of_the_same_moment_are_neither_lost_nor_doubled,
-            a_list_shows_orders_as_they_are_now
+            a_list_shows_orders_as_they_are_now,
+            a_list_shows_only_what_is_asked_for,
+            a_list_goes_on_where_it_was_while_orders_are_added
         });
     };
     ($open:path, $module:ident { $($case:ident),* }) => {

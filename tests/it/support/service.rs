@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -47,6 +48,27 @@ impl Api {
         Self { url: url.to_owned(), client: reqwest::Client::new() }
     }
 
+    /// Sends a request with these headers besides, and reads the answer to its end.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Answer {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default();
+        Answer { status: status.as_u16(), headers, body }
+    }
+
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::Result<Response> {
         let request = self.client.request(method, format!("{}{path}", self.url));
         let request = match body {
@@ -83,6 +105,30 @@ impl Api {
             assert!(start.elapsed() < PATIENCE, "still {receipt}");
             tokio::task::yield_now().await;
         }
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    headers: HeaderMap,
+    /// `null` if it is not JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    #[track_caller]
+    pub fn is_problem(&self, status: u16, name: &str) {
+        assert_eq!(
+            (self.status, &self.body["type"]),
+            (status, &json!(format!("/problems/{name}"))),
+            "{self:?}"
+        );
     }
 }
 

@@ -1,0 +1,189 @@
+//! Conditional requests (RFC 9110, section 13): orders are told apart by their versions.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde_json::json;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+
+use crate::openapi::header_parameter;
+use crate::ports::OrderSnapshot;
+use crate::problem::{Kind, Problem};
+
+/// The entity tag of an order as it is now: its version, and the number of parked events if there are any, for both
+/// are in the representation.
+pub(crate) fn etag(snapshot: &OrderSnapshot) -> HeaderValue {
+    let OrderSnapshot { order, parked } = snapshot;
+    let tag = if *parked == 0 {
+        format!("\"{}\"", order.version)
+    } else {
+        format!("\"{}-{parked}\"", order.version)
+    };
+    HeaderValue::try_from(tag).expect("digits and quotes are visible ASCII")
+}
+
+/// `If-Match`: what a change insists on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum IfMatch {
+    /// Nothing.
+    Absent,
+    /// That the order exists.
+    Any,
+    /// That it is at one of these versions. Of a tag that is none of ours there is no version.
+    Versions(Vec<u64>),
+}
+
+impl IfMatch {
+    /// Holds the order against it: the version that the event has to insist on, if any.
+    pub(crate) fn check(&self, snapshot: Option<&OrderSnapshot>) -> Result<Option<u64>, Problem> {
+        match (self, snapshot) {
+            (Self::Absent, _) => Ok(None),
+            (Self::Any, Some(_)) => Ok(None),
+            (Self::Versions(versions), Some(snapshot)) if versions.contains(&snapshot.order.version) => {
+                Ok(Some(snapshot.order.version))
+            }
+            (_, Some(snapshot)) => {
+                let version = snapshot.order.version;
+                let detail = format!("The order is at version {version}, which If-Match does not name.");
+                Err(Problem::of_order(Kind::PreconditionFailed, detail, &snapshot.order))
+            }
+            (_, None) => {
+                let detail = "If-Match insists on an order, and no event of this one is recorded.";
+                Err(Problem::new(Kind::PreconditionFailed, detail))
+            }
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let rule = "must be *, or entity tags such as \"3\"";
+        match tags(&parts.headers, &header::IF_MATCH) {
+            Some(Tags::Absent) => Ok(Self::Absent),
+            Some(Tags::Any) => Ok(Self::Any),
+            Some(Tags::These(tags)) => {
+                Ok(Self::Versions(tags.iter().filter_map(|tag| tag.version()).collect()))
+            }
+            None => Err(Problem::invalid_header("If-Match", rule)),
+        }
+    }
+}
+
+/// `If-None-Match`: what a reader has already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IfNoneMatch(Tags);
+
+impl IfNoneMatch {
+    /// Whether the reader has the representation with this tag.
+    pub(crate) fn has(&self, etag: &HeaderValue) -> bool {
+        match &self.0 {
+            Tags::Absent => false,
+            Tags::Any => true,
+            // A weak comparison: a proxy may have weakened the tag.
+            Tags::These(tags) => tags.iter().any(|tag| tag.opaque.as_bytes() == etag.as_bytes()),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let rule = "must be *, or entity tags such as \"3\"";
+        let tags = tags(&parts.headers, &header::IF_NONE_MATCH);
+        tags.map(Self).ok_or_else(|| Problem::invalid_header("If-None-Match", rule))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Tags {
+    Absent,
+    Any,
+    These(Vec<Tag>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tag {
+    weak: bool,
+    /// With its quotes.
+    opaque: String,
+}
+
+impl Tag {
+    /// The version in a tag of ours. Not of a weak one: `If-Match` compares strongly.
+    fn version(&self) -> Option<u64> {
+        let inner = self.opaque.trim_matches('"');
+        let version = inner.split_once('-').map_or(inner, |(version, _)| version);
+        let digits = version.bytes().all(|b| b.is_ascii_digit());
+        version.parse().ok().filter(|_| digits && !self.weak)
+    }
+}
+
+/// The tags in a header; `None` if it is not written as it must be.
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Tags> {
+    let mut tags = Vec::new();
+    let mut present = false;
+    for value in headers.get_all(name) {
+        present = true;
+        let mut rest = value.to_str().ok()?.trim();
+        if rest == "*" {
+            return Some(Tags::Any);
+        }
+        while !rest.is_empty() {
+            let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
+            let end = quoted.strip_prefix('"')?.find('"')? + 2;
+            tags.push(Tag { weak, opaque: quoted[..end].to_owned() });
+            rest = quoted[end..].trim_start();
+            rest = if rest.is_empty() { rest } else { rest.strip_prefix(',')?.trim_start() };
+        }
+    }
+    match (present, tags.is_empty()) {
+        (false, _) => Some(Tags::Absent),
+        (true, true) => None,
+        (true, false) => Some(Tags::These(tags)),
+    }
+}
+
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "Entity tags of the order (its versions, such as `\"3\"`), or `*`. The event is accepted, and recorded, only if \
+            the order is at that version.";
+        vec![header_parameter("If-Match", description, json!({ "type": "string" }))]
+    }
+}
+
+impl IntoParams for IfNoneMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "Entity tags that the reader has already, or `*`.";
+        vec![header_parameter("If-None-Match", description, json!({ "type": "string" }))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn versions(value: &'static str) -> Option<Vec<Option<u64>>> {
+        let headers = HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(value))]);
+        match tags(&headers, &header::IF_MATCH)? {
+            Tags::These(tags) => Some(tags.iter().map(Tag::version).collect()),
+            _ => Some(vec![]),
+        }
+    }
+
+    #[test]
+    fn tags_are_read_as_the_rfc_writes_them() {
+        assert_eq!(versions("\"3\""), Some(vec![Some(3)]));
+        assert_eq!(
+            versions("\"3\", \"4-1\" ,W/\"5\", \"x,y\", \"\""),
+            Some(vec![Some(3), Some(4), None, None, None])
+        );
+        assert_eq!(versions("*"), Some(vec![]));
+        for no in ["", "3", "\"3", "3\"", "\"3\" \"4\"", "W/3", "\"3\";", "w/\"3\""] {
+            assert_eq!(versions(no), None, "{no}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The past of an order: its recorded events, what became of each, and the order as it was.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use domain::{Order, OrderId, Receipt};
+
+use crate::cursor;
+use crate::links::Links;
+use crate::params::{EventPath, OrderPath};
+use crate::ports::OrderSnapshot;
+use crate::prefer::Prefer;
+use crate::principal::{Principal, Scope};
+use crate::problem::{Kind, Problem};
+use crate::queries::{AsOf, HistoryQuery, ReceiptQuery};
+use crate::responses::{EventPage, ReceiptBody};
+use crate::state::AppState;
+
+/// Events that are read at one go to fold an order as it was.
+const EVENTS_AT_ONCE: usize = 200;
+
+/// Lists an order's recorded events, oldest first
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{order_id}/events",
+    operation_id = "listEvents",
+    tag = "orders",
+    params(
+        OrderPath,
+        ("limit" = Option<u32>, Query, description = "The most events on a page; 50 if absent", nullable = false,
+            minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before", nullable = false),
+    ),
+    responses(
+        (status = 200, description = "A page of events", body = EventPage),
+        (status = 400, description = "The order id is not one, or the query has faults"),
+        (status = 403, description = "The token does not allow it"),
+        (status = 404, description = "No event of this order is recorded, or not yet"),
+    )
+)]
+pub(crate) async fn list_events(
+    State(state): State<AppState>,
+    principal: Principal,
+    links: Links,
+    OrderPath(order_id): OrderPath,
+    HistoryQuery { limit, after }: HistoryQuery,
+) -> Result<Response, Problem> {
+    principal.require(Scope::Read)?;
+    if principal.customer_id.is_some() {
+        let snapshot = state.reader.order(&order_id).await?;
+        let visible = snapshot.is_some_and(|snapshot| principal.sees(&snapshot.order.customer_id));
+        visible.then_some(()).ok_or_else(|| Problem::unknown_order(&order_id))?;
+    }
+    let mut items = state.reader.events(&order_id, after, limit + 1).await?;
+    if items.is_empty() && after == 0 {
+        return Err(Problem::unknown_order(&order_id));
+    }
+    let more = items.len() > limit;
+    items.truncate(limit);
+    for event in &mut items {
+        // It would let anyone test guesses at what another client sent.
+        event.envelope.request_hash = None;
+    }
+    let last = items.last().filter(|_| more);
+    let next_cursor = last.map(|last| cursor::after_version(last.version, order_id.as_str()));
+    let link = next_cursor.as_deref().map(|cursor| links.next_events(&order_id, limit, cursor));
+    let mut response = Json(EventPage { items, next_cursor }).into_response();
+    if let Some(link) = link {
+        let link = HeaderValue::try_from(link).map_err(anyhow::Error::from)?;
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+/// Shows where an accepted event stands
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{order_id}/events/{event_id}",
+    operation_id = "getReceipt",
+    tag = "orders",
+    params(EventPath, ReceiptQuery, Prefer),
+    responses(
+        (status = 200, description = "The receipt", body = ReceiptBody<'static>),
+        (status = 400, description = "The order id or the event id is not one, or the query has faults"),
+        (status = 403, description = "The token does not allow it"),
+        (status = 404, description = "No such event of this order was accepted"),
+    )
+)]
+pub(crate) async fn get_receipt(
+    State(state): State<AppState>,
+    principal: Principal,
+    links: Links,
+    prefer: Prefer,
+    EventPath(order_id, event_id): EventPath,
+    ReceiptQuery { event_type }: ReceiptQuery,
+) -> Result<Response, Problem> {
+    principal.require(Scope::Read)?;
+    let missing = || {
+        let detail = format!("No event {event_id} of order {order_id} was accepted.");
+        Problem::new(Kind::EventNotFound, detail)
+    };
+    if principal.customer_id.is_some()
+        && let Some(snapshot) = state.reader.order(&order_id).await?
+        && !principal.sees(&snapshot.order.customer_id)
+    {
+        return Err(missing());
+    }
+    let promised = event_type.filter(|_| !state.reader.sees_waiting());
+    let found = match prefer.until() {
+        // Who asks for what was never accepted need not wait for it.
+        Some(until) if promised.is_some() || state.reader.receipt(&order_id, event_id).await?.is_some() => {
+            state.reader.settled(&order_id, event_id, until).await?
+        }
+        _ => state.reader.receipt(&order_id, event_id).await?,
+    };
+    let receipt = match (found, promised) {
+        (Some(receipt), _) => receipt,
+        // Who asks like this holds the link of a 202: the event is durable, and all that is known of it is in the link.
+        (None, Some(event_type)) => {
+            Receipt { order_id, event_id, event_type, outcome: None, request_hash: None }
+        }
+        (None, None) => return Err(missing()),
+    };
+    Ok(prefer.applied(Json(ReceiptBody::of(&receipt, &links)).into_response()))
+}
+
+/// The order as it was; `None` if it did not exist then, or has not come that far.
+pub(crate) async fn as_of(
+    state: &AppState,
+    order_id: &OrderId,
+    as_of: AsOf,
+) -> anyhow::Result<Option<OrderSnapshot>> {
+    let mut order: Option<Order> = None;
+    loop {
+        let after = order.as_ref().map_or(0, |order| order.version);
+        let events = state.reader.events(order_id, after, EVENTS_AT_ONCE).await?;
+        let is_last_page = events.len() < EVENTS_AT_ONCE;
+        for event in &events {
+            let behind = match as_of {
+                AsOf::Version(version) => event.version > version,
+                AsOf::Time(time) => event.recorded_at > time,
+            };
+            if behind {
+                return Ok(order.map(|order| OrderSnapshot { order, parked: 0 }));
+            }
+            order = Some(Order::apply(order, event)?);
+        }
+        if is_last_page {
+            let reached = match as_of {
+                AsOf::Version(version) => order.as_ref().is_some_and(|order| order.version == version),
+                AsOf::Time(_) => true,
+            };
+            return Ok(order.filter(|_| reached).map(|order| OrderSnapshot { order, parked: 0 }));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `Prefer: wait` and `Prefer: respond-async` (RFC 7240). What is not understood is ignored, as it says.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+use serde_json::json;
+use tokio::time::Instant;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+
+use crate::correlation::Deadline;
+use crate::openapi::header_parameter;
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+/// The longest wait, in seconds: below the 30 s at which gateways and the server itself give a request up.
+const MAX_WAIT: u64 = 25;
+/// What is kept of a request's time to answer it.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// How long the client is willing to wait for an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Prefer {
+    /// In seconds.
+    wait: Option<u64>,
+    respond_async: bool,
+    deadline: Option<Deadline>,
+}
+
+impl Prefer {
+    /// Until when to wait for the outcome, if at all.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        let seconds = self.wait.filter(|seconds| *seconds > 0 && !self.respond_async)?;
+        let until = Instant::now() + Duration::from_secs(seconds);
+        Some(self.deadline.map_or(until, |Deadline(at)| at.checked_sub(MARGIN).unwrap_or(at).min(until)))
+    }
+
+    /// Tells in the response which preference was applied.
+    pub(crate) fn applied(&self, mut response: Response) -> Response {
+        let applied = match (self.wait, self.respond_async) {
+            (_, true) => "respond-async".to_owned(),
+            (Some(seconds), false) => format!("wait={seconds}"),
+            (None, false) => return response,
+        };
+        let applied = HeaderValue::try_from(applied).expect("letters and digits are visible ASCII");
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+        response
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Prefer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let (wait, respond_async) = parse(&parts.headers);
+        Ok(Self { wait, respond_async, deadline: parts.extensions.get().copied() })
+    }
+}
+
+/// The first `wait` that is a number, cut to the longest, and whether there is `respond-async`.
+fn parse(headers: &HeaderMap) -> (Option<u64>, bool) {
+    let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+    let (mut wait, mut respond_async) = (None, false);
+    for preference in values.flat_map(|value| value.split(',')) {
+        let preference = preference.split(';').next().unwrap_or_default();
+        let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+        let value = value.trim().trim_matches('"');
+        if name.trim().eq_ignore_ascii_case("respond-async") {
+            respond_async = true;
+        } else if name.trim().eq_ignore_ascii_case("wait") && value.bytes().all(|b| b.is_ascii_digit()) {
+            wait = wait.or(value.parse().ok());
+        }
+    }
+    (wait.map(|seconds: u64| seconds.min(MAX_WAIT)), respond_async)
+}
+
+impl IntoParams for Prefer {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "`wait=N`: answer once the outcome is known, or after N seconds (at most 25). `respond-async`: answer at once, \
+            as without any preference. Anything else is ignored.";
+        vec![header_parameter("Prefer", description, json!({ "type": "string" }))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn preferences_are_understood_or_ignored() {
+        for (value, expected) in [
+            ("wait=10", (Some(10), false)),
+            ("Wait = \"10\"; x=1, respond-async", (Some(10), true)),
+            ("respond-async", (None, true)),
+            ("wait=600", (Some(25), false)),
+            ("wait=0", (Some(0), false)),
+            ("wait=3, wait=5", (Some(3), false)),
+            ("wait", (None, false)),
+            ("wait=-1", (None, false)),
+            ("wait=soon, return=minimal", (None, false)),
+            ("", (None, false)),
+        ] {
+            let headers = HeaderMap::from_iter([(PREFER, HeaderValue::from_static(value))]);
+            assert_eq!(parse(&headers), expected, "{value}");
+        }
+    }
+}

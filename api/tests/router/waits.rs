@@ -1,0 +1,106 @@
+//! `Prefer: wait`, over a queue whose events have no outcome, or the one that the test gives them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::Deadline;
+use axum::body::Body;
+use axum::http::Request;
+use domain::{EventType, Outcome, ParkReason, Receipt, RejectReason};
+use tokio::time::Instant;
+
+use crate::fakes::{Answer, Fake, created, send};
+
+const KEY: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";
+
+fn confirmation(prefer: &str) -> Request<Body> {
+    let request = Request::post("/v1/orders/o-1/events").header("content-type", "application/json");
+    let request = request.header("prefer", prefer).header("idempotency-key", KEY);
+    request.body(Body::from(r#"{"type":"order_confirmed"}"#)).unwrap()
+}
+
+/// The answer to a confirmation that has come to `outcome`, and was proposed by this very request.
+async fn answer_to(outcome: Outcome) -> Answer {
+    let first = Arc::new(Fake::default());
+    send(&first, confirmation("")).await;
+    let proposed = first.published().remove(0);
+    let receipt = Receipt::of(&proposed, Some(outcome));
+    let fake = Fake { receipt: Some(receipt), log: vec![created("o-1", "c-1")], ..Fake::default() };
+    send(&Arc::new(fake), confirmation("wait=5")).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_longer_than_the_client_waits_is_accepted() {
+    let fake = Arc::new(Fake::default());
+    let start = Instant::now();
+    let answer = send(&fake, confirmation("wait=3")).await;
+    assert_eq!((answer.status.as_u16(), answer.header("preference-applied")), (202, "wait=3"));
+    assert_eq!(answer.json()["state"], "accepted");
+    assert_eq!(start.elapsed().as_secs(), 3);
+
+    let answer = send(&fake, confirmation("wait=600")).await;
+    assert_eq!((answer.status.as_u16(), answer.header("preference-applied")), (202, "wait=25"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_longer_than_the_request_may_take() {
+    let fake = Arc::new(Fake::default());
+    let mut request = confirmation("wait=20");
+    request.extensions_mut().insert(Deadline(Instant::now() + Duration::from_secs(4)));
+    let answer = send(&fake, request).await;
+    assert_eq!(answer.status, 202);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_wants_no_wait_gets_none() {
+    let fake = Arc::new(Fake::default());
+    let start = Instant::now();
+    let answer = send(&fake, confirmation("respond-async, wait=10")).await;
+    assert_eq!((answer.status.as_u16(), answer.header("preference-applied")), (202, "respond-async"));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn each_outcome_has_its_answer() {
+    let recorded = answer_to(Outcome::Recorded { version: 2 }).await;
+    assert_eq!((recorded.status.as_u16(), recorded.header("idempotent-replayed")), (200, "true"));
+    assert_eq!((recorded.header("etag"), recorded.header("content-location")), ("\"1-2\"", "/v1/orders/o-1"));
+    assert_eq!(recorded.json()["order_id"], "o-1");
+
+    let rejected = |reason| Outcome::Rejected { reason, detail: "No, because.".to_owned() };
+    let illegal = answer_to(rejected(RejectReason::IllegalTransition)).await;
+    illegal.is_problem(409, "/problems/illegal-transition");
+    let body = illegal.json();
+    assert_eq!((&body["detail"], &body["order_status"]), (&"No, because.".into(), &"pending".into()));
+    assert_eq!(
+        body["allowed_events"],
+        serde_json::json!(["order_amended", "order_confirmed", "order_cancelled"])
+    );
+    answer_to(rejected(RejectReason::VersionMismatch)).await.is_problem(412, "/problems/precondition-failed");
+
+    let parked = Outcome::Parked { reason: ParkReason::BehindParked, detail: "later".to_owned() };
+    let parked = answer_to(parked).await;
+    assert_eq!((parked.status.as_u16(), &parked.json()["state"]), (202, &"parked".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_can_be_waited_for_too() {
+    let fake = Arc::new(Fake::default());
+    let path = "/v1/orders/o-1/events/0199d3a0-0000-7000-8000-000000000001";
+    let get = |path: &str| Request::get(path).header("prefer", "wait=9").body(Body::empty()).unwrap();
+    let start = Instant::now();
+    send(&fake, get(path)).await.is_problem(404, "/problems/event-not-found");
+    assert_eq!(start.elapsed(), Duration::ZERO, "for what was never accepted nobody waits");
+
+    let receipt = Receipt {
+        order_id: "o-1".parse().unwrap(),
+        event_id: "0199d3a0-0000-7000-8000-000000000001".parse().unwrap(),
+        event_type: EventType::Confirmed,
+        outcome: None,
+        request_hash: None,
+    };
+    let fake = Arc::new(Fake { receipt: Some(receipt), ..Fake::default() });
+    let answer = send(&fake, get(path)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("preference-applied")), (200, "wait=9"));
+    assert_eq!((&answer.json()["state"], start.elapsed().as_secs()), (&"accepted".into(), 9));
+}

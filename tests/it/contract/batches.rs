@@ -1,0 +1,74 @@
+//! Many orders in one request.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::service::{Answer, Api, order};
+
+async fn create(api: &Api, headers: &[(&str, &str)], orders: &[Value]) -> Answer {
+    api.ask(Method::POST, "/v1/orders/batch", headers, Some(&json!({ "orders": orders }))).await
+}
+
+pub async fn orders_of_a_batch_stand_alone(api: &Api) {
+    let mut wrong = order("batch");
+    wrong["items"][1]["quantity"] = json!(0);
+    wrong["currency"] = json!("EURO");
+    let mut orders = vec![order("batch"); 12];
+    orders[5] = wrong;
+    orders[7] = json!("no order");
+    let answer = create(api, &[], &orders).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let items = answer.body["items"].as_array().unwrap();
+    for (i, item) in items.iter().enumerate() {
+        if i == 5 || i == 7 {
+            assert_eq!((&item["status"], &item["receipt"]), (&json!(422), &Value::Null));
+            assert_eq!(item["problem"]["type"], "/problems/invalid-request");
+        } else {
+            assert_eq!((&item["status"], &item["problem"]), (&json!(202), &Value::Null));
+            assert_eq!(api.outcome(&item["receipt"]).await["state"], "recorded");
+        }
+    }
+    let pointers: Vec<_> =
+        items[5]["problem"]["errors"].as_array().unwrap().iter().map(|fault| &fault["pointer"]).collect();
+    assert_eq!(pointers, ["/currency", "/items/1/quantity"]);
+    let (_, list) = api.get("/v1/orders?customer_id=batch").await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 10);
+}
+
+pub async fn a_repeated_batch_happens_once(api: &Api) {
+    let key = Uuid::now_v7().to_string();
+    let headers = [("idempotency-key", key.as_str())];
+    let mut orders = vec![order("again"), order("again")];
+    let first = create(api, &headers, &orders).await;
+    for item in first.body["items"].as_array().unwrap() {
+        assert_eq!(item["status"], 202);
+        api.outcome(&item["receipt"]).await;
+    }
+    orders.push(order("again"));
+    orders[1]["customer_id"] = json!("somebody-else");
+    let second = create(api, &headers, &orders).await;
+    let items = &second.body["items"];
+    assert_eq!(
+        (&items[0]["replayed"], &items[0]["receipt"]),
+        (&json!(true), &first.body["items"][0]["receipt"])
+    );
+    assert_eq!(
+        (&items[1]["status"], &items[1]["problem"]["type"]),
+        (&json!(422), &json!("/problems/idempotency-key-reused"))
+    );
+    assert_eq!((&items[2]["status"], &items[2]["replayed"]), (&json!(202), &Value::Null));
+}
+
+pub async fn a_batch_that_is_none_is_refused(api: &Api) {
+    for body in [
+        json!({}),
+        json!({ "orders": [] }),
+        json!({ "orders": vec![order("c"); 101] }),
+        json!([]),
+        json!({ "orders": 1 }),
+    ] {
+        let answer = api.ask(Method::POST, "/v1/orders/batch", &[], Some(&body)).await;
+        answer.is_problem(422, "invalid-request");
+    }
+}
