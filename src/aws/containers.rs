@@ -30,7 +30,10 @@ pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
 
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     tracing::info!(listen = %listener.local_addr()?, queue = settings.queue_url, table = settings.table_name, "serving");
-    let state = AppState::new(Arc::new(Coalescing::new(queue)), Arc::new(table), Arc::new(health));
+    let state = AppState {
+        require_idempotency_key: args.require_idempotency_key,
+        ..AppState::new(Arc::new(Coalescing::new(queue)), Arc::new(table), Arc::new(health))
+    };
     let until_asked = async {
         if let Err(error) = crate::asked_to_stop().await {
             tracing::error!(%error, "cannot listen for signals");

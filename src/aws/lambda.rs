@@ -43,7 +43,10 @@ async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let table = aws::table(&sdk, &settings.table_name, settings.default_currency);
     let health = Ready { queues: vec![queue.clone()], table: table.clone() };
     // One request at a time: there is nothing to coalesce.
-    let state = AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health));
+    let state = AppState {
+        require_idempotency_key: args.require_idempotency_key,
+        ..AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health))
+    };
     api::lambda::serve(api::router(state)).await
 }
 

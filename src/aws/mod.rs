@@ -33,6 +33,9 @@ pub(crate) struct ApiArgs {
     /// Where to listen.
     #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: String,
+    /// Refuse requests that change something and have no idempotency key.
+    #[arg(long, env = "ORDERS_REQUIRE_IDEMPOTENCY_KEY")]
+    require_idempotency_key: bool,
 }
 
 #[derive(Debug, Args)]

@@ -49,6 +49,9 @@ pub(crate) struct ServeArgs {
     /// Free disk space, in MiB, below which no new order is accepted; what is accepted is still processed.
     #[arg(long, env = "ORDERS_MIN_FREE_DISK", default_value_t = 256, value_name = "MIB")]
     pub(crate) min_free_disk: u64,
+    /// Refuse requests that change something and have no idempotency key.
+    #[arg(long, env = "ORDERS_REQUIRE_IDEMPOTENCY_KEY")]
+    pub(crate) require_idempotency_key: bool,
 }
 
 impl DataArgs {

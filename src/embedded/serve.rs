@@ -37,7 +37,11 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     };
     let polling = tokio::spawn(poll::run(recorder.clone(), consumer, POLL, stopped.clone()));
 
-    let router = api::router(AppState::new(recorder.clone(), recorder.clone(), recorder));
+    let state = AppState {
+        require_idempotency_key: args.require_idempotency_key,
+        ..AppState::new(recorder.clone(), recorder.clone(), recorder)
+    };
+    let router = api::router(state);
     announce(listener.local_addr()?, args, &engine);
     let mut api_stopped = stopped;
     let until_stopped = async move {

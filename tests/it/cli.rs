@@ -5,6 +5,7 @@ use std::process::Output;
 
 use domain::OrderId;
 use infra::embedded::{Embedded, Options};
+use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -110,4 +111,15 @@ fn wrong_arguments_are_explained() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_can_be_required() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(&folder.path().join("data"), &["--require-idempotency-key"]);
+    let refused = service.ask(Method::POST, "/v1/orders", &[], Some(&order("c-1"))).await;
+    refused.is_problem(400, "idempotency-key-required");
+    let accepted =
+        service.ask(Method::POST, "/v1/orders", &[("idempotency-key", "k-1")], Some(&order("c-1"))).await;
+    assert_eq!(accepted.status, 202, "{accepted:?}");
 }

@@ -1,7 +1,7 @@
 //! Derived ids: the same on every backend and forever. The literals here must never change; they were computed
 //! with another UUIDv5 implementation.
 
-use domain::ids::{derive_event_id, ids_for_key};
+use domain::ids::{derive_event_id, event_id_for_key, ids_for_key};
 use domain::{CorrelationId, EventId, EventType, OrderId};
 use uuid::Uuid;
 
@@ -72,4 +72,18 @@ fn a_uuid_becomes_an_id_in_its_hyphenated_lower_case_form() {
     assert_eq!(OrderId::from(uuid).as_str(), text);
     assert_eq!(CorrelationId::from(uuid).as_str(), text);
     assert_eq!(EventId::from(uuid).to_string(), text);
+}
+
+#[test]
+fn a_key_gives_each_orders_event_an_id_of_its_own() {
+    let (a, b) = (OrderId::parse("a").unwrap(), OrderId::parse("b").unwrap());
+    let id = event_id_for_key("alice", &a, "key");
+    assert_eq!(event_id_for_key("alice", &a, "key"), id);
+    let others = [
+        event_id_for_key("bob", &a, "key"),
+        event_id_for_key("alice", &b, "key"),
+        event_id_for_key("alice", &a, "other key"),
+        ids_for_key("alice", "key").1,
+    ];
+    assert!(others.iter().all(|other| *other != id), "{others:?}");
 }
