@@ -9,6 +9,7 @@ mod aws;
 mod config;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod http;
 mod telemetry;
 
 use std::io::Write;

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use crate::body::{Content, Field};
 use crate::faults;
 use crate::problem::{Kind, Problem};
+use crate::serve::body::BodyTimeout;
 
 /// The largest body: 200 lines of the longest names fit it several times over, and a queue message holds it.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
@@ -29,6 +30,7 @@ impl<S: Sync, T: for<'de> Content<'de>> FromRequest<S> for JsonBody<T> {
         DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
         let body = Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+            _ if BodyTimeout::caused(&rejection) => Problem::body_too_slow(),
             _ => Problem::new(Kind::BadRequest, "The body could not be read to its end."),
         })?;
         read(&body).map(Self)
