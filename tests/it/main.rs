@@ -12,5 +12,6 @@ mod conformance;
 mod crash;
 mod emulator;
 mod folder;
+mod limits;
 mod pipeline;
 mod support;
