@@ -9,6 +9,8 @@ mod aws;
 mod config;
 #[cfg(feature = "embedded")]
 mod embedded;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod http;
 mod telemetry;
 
 use std::io::Write;

@@ -1,5 +1,5 @@
-//! The one middleware: it gives every request a correlation id and its trace, holds it to its deadline, and writes out
-//! every error as a problem.
+//! The middleware around every request: it gives it a correlation id and its trace, holds it to its deadline, and writes
+//! out every error as a problem.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -16,6 +16,7 @@ use domain::CorrelationId;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use crate::headers;
 use crate::links::BasePath;
 use crate::problem::Problem;
 use crate::trace::{self, TraceContext};
@@ -52,6 +53,7 @@ pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: 
     }
     let header = HeaderValue::from_str(id.as_str()).expect("a correlation id is visible ASCII");
     response.headers_mut().insert(CORRELATION_ID, header);
+    headers::protect(uri.path(), response.headers_mut());
     response
 }
 

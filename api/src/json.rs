@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::body::{Content, Field};
 use crate::problem::{Kind, Problem};
+use crate::serve::body::BodyTimeout;
 
 /// The largest body: 200 lines of the longest names fit it several times over, and a queue message holds it.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
@@ -28,6 +29,7 @@ impl<S: Sync, T: for<'de> Content<'de>, const MAX: usize> FromRequest<S> for Jso
         DefaultBodyLimit::max(MAX).apply(&mut request);
         let body = Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => too_large(MAX),
+            _ if BodyTimeout::caused(&rejection) => Problem::body_too_slow(),
             _ => Problem::new(Kind::BadRequest, "The body could not be read to its end."),
         })?;
         read(&body).map(Self)

@@ -5,13 +5,15 @@
 //!
 //! A request takes this way through the crate:
 //!
-//! 1. `correlation`: the one middleware. It gives the request a correlation id and its [`trace`], holds it to its
-//!    [`Deadline`], and on the way back it writes every error as a `problem` (RFC 9457), whoever made it.
-//! 2. `params` and `json` extract what the request says. A body is read by `body` in one pass that finds every fault;
+//! 1. [`serve`](serve()) reads it, as long as it arrives in time, and gives it a [`Deadline`].
+//! 2. `correlation`, the middleware around all others, gives it a correlation id and its [`trace`], holds it to its
+//!    deadline, and on the way back it writes every error as a `problem` (RFC 9457), whoever made it; `headers` keeps
+//!    browsers and caches in check. `cors` answers the preflights of browsers, and `limit` counts requests under `/v1`.
+//! 3. `params` and `json` extract what the request says. A body is read by `body` in one pass that finds every fault;
 //!    `dto` and `event_dto` are the bodies there are; `faults` turns what was found into JSON pointers.
-//! 3. `accept` publishes events, `read` shows orders, `health` answers health checks; `responses` are their bodies,
+//! 4. `accept` publishes events, `read` shows orders, `health` answers health checks; `responses` are their bodies,
 //!    `links` the addresses in them, and `cursor` is how lists go on.
-//! 4. `openapi` completes the description that registering the handlers yields, and `docs` serves it.
+//! 5. `openapi` completes the description that registering the handlers yields, and `docs` serves it.
 
 mod accept;
 mod answer;
@@ -19,17 +21,20 @@ mod batch;
 mod body;
 mod conditional;
 mod correlation;
+mod cors;
 mod cursor;
 mod docs;
 mod dto;
 mod event_dto;
 mod faults;
+mod headers;
 mod health;
 mod history;
 mod idempotency;
 mod json;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+mod limit;
 mod links;
 mod openapi;
 mod params;
@@ -51,35 +56,57 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use crate::correlation::Deadline;
+pub use crate::cors::CorsOrigins;
+pub use crate::limit::RateLimit;
 pub use crate::links::BasePath;
-pub use crate::serve::serve;
+pub use crate::serve::{ServeOptions, serve};
 pub use crate::state::AppState;
 
 /// The whole API: `/v1`, health checks, `/openapi.json` and `/docs`.
 pub fn router(state: AppState) -> Router {
     let new_id = state.new_id;
-    let (router, api) = described();
-    router.with_state(state).merge(docs::routes(api)).layer(middleware::from_fn(
-        move |request: Request, next: Next| correlation::correlate(new_id, request, next),
-    ))
+    let cors = state.cors_origins.as_ref().map(CorsOrigins::layer);
+    let Described { v1, others, api } = described();
+    // What a route is wrapped in last runs first: authentication, which tells whom to count for, goes around this.
+    let v1 = limit::layer(v1, state.rate_limit);
+    let router = v1.merge(others).with_state(state).merge(docs::routes(api));
+    let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
+        correlation::correlate(new_id, request, next)
+    }));
+    // Around everything, so that pages can read every answer, whoever made it.
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
 }
 
 /// The OpenAPI description of [`router`].
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    described().1
+    described().api
 }
 
 /// The handlers and their description, registered together so that neither can be without the other.
-fn described() -> (Router<AppState>, utoipa::openapi::OpenApi) {
-    let (router, mut api) = OpenApiRouter::with_openapi(openapi::document())
+struct Described {
+    /// What clients use.
+    v1: Router<AppState>,
+    /// What whoever runs the service uses.
+    others: Router<AppState>,
+    api: utoipa::openapi::OpenApi,
+}
+
+fn described() -> Described {
+    let (v1, mut api) = OpenApiRouter::with_openapi(openapi::document())
         .routes(routes!(accept::create_order, read::list_orders))
         .routes(routes!(batch::create_orders))
         .routes(routes!(read::get_order))
         .routes(routes!(accept::propose_event, history::list_events))
         .routes(routes!(history::get_receipt))
+        .split_for_parts();
+    let (others, described) = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .split_for_parts();
+    api.merge(described);
     openapi::complete(&mut api);
-    (router, api)
+    Described { v1, others, api }
 }

@@ -36,9 +36,10 @@ pub(crate) fn document() -> OpenApi {
 
 /// Adds what every operation has: the headers, and the problems any request can meet.
 pub(crate) fn complete(api: &mut OpenApi) {
-    for item in api.paths.paths.values_mut() {
+    for (path, item) in &mut api.paths.paths {
+        let limited = path.starts_with("/v1");
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
-            complete_operation(operation);
+            complete_operation(operation, limited);
         }
     }
 }
@@ -48,20 +49,27 @@ const APPLIED: (&str, &str) = ("Preference-Applied", "The preference that was ap
 const REPLAYED: (&str, &str) =
     ("Idempotent-Replayed", "`true` if the same request was accepted before, under the same key");
 
-fn complete_operation(operation: &mut Operation) {
+fn complete_operation(operation: &mut Operation, limited: bool) {
     let id = operation.operation_id.clone().unwrap_or_default();
     let changes = id == "proposeEvent";
-    let responses = &mut operation.responses.responses;
-    for (status, description) in [
+    let mut problems = vec![
         (StatusCode::METHOD_NOT_ALLOWED, "This path does not take this method"),
         (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong inside"),
         (StatusCode::SERVICE_UNAVAILABLE, "The request could not be finished in time"),
-    ] {
+    ];
+    if operation.request_body.is_some() {
+        problems.push((StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time"));
+    }
+    if limited {
+        problems.push((StatusCode::TOO_MANY_REQUESTS, "These are more requests than the client may make"));
+    }
+    let responses = &mut operation.responses.responses;
+    for (status, description) in problems {
         responses.entry(status.as_str().to_owned()).or_insert_with(|| Response::new(description).into());
     }
-    for (status, response) in responses {
+    for (status, response) in responses.iter_mut() {
         let RefOr::T(response) = response else { continue };
-        let headers = match status.as_str() {
+        let mut headers = match status.as_str() {
             "200" if changes => {
                 vec![ETAG, ("Content-Location", "The address of the order"), APPLIED, REPLAYED]
             }
@@ -73,12 +81,14 @@ fn complete_operation(operation: &mut Operation) {
             }
             "200" if id == "getReceipt" => vec![APPLIED],
             "405" => vec![("Allow", "The methods that this path takes")],
-            "503" => vec![("Retry-After", "Seconds after which to try again")],
+            "429" | "503" => vec![("Retry-After", "Seconds after which to try again")],
             _ => vec![],
         };
-        let correlation =
-            ("X-Correlation-Id", "The request's id: the client's own if it gave one, or made here");
-        for (name, description) in headers.into_iter().chain([correlation]) {
+        headers.push(CORRELATION);
+        if limited {
+            headers.extend(RATE_LIMITS);
+        }
+        for (name, description) in headers {
             response.headers.insert(name.to_owned(), header(name, description).into());
         }
         if status.starts_with(['4', '5']) {
@@ -86,6 +96,28 @@ fn complete_operation(operation: &mut Operation) {
             response.content.insert("application/problem+json".to_owned(), problem.into());
         }
     }
+    responses.insert("431".to_owned(), head_too_large());
+}
+
+/// Of every response.
+const CORRELATION: (&str, &str) =
+    ("X-Correlation-Id", "The request's id: the client's own if it gave one, or made here");
+
+/// Of the responses that are counted, where requests are limited at all.
+const RATE_LIMITS: [(&str, &str); 2] = [
+    (
+        "RateLimit",
+        "Where requests are limited: how many are left (r), and the seconds until all are there again (t)",
+    ),
+    ("RateLimit-Policy", "Where requests are limited: how many there may be (q) in how many seconds (w)"),
+];
+
+/// The one answer that is made before there is a request: it has no correlation id and no problem.
+fn head_too_large() -> RefOr<Response> {
+    Response::new(
+        "The request's line and headers are too large; the answer is empty, and the connection closed",
+    )
+    .into()
 }
 
 /// A header that a request may have.

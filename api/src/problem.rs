@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::{EventType, Order, OrderId, Status};
 use serde::Serialize;
@@ -34,8 +34,10 @@ pub(crate) enum Kind {
     OrderNotFound,
     EventNotFound,
     MethodNotAllowed,
+    RequestTimeout,
     ContentTooLarge,
     UnsupportedMediaType,
+    TooManyRequests,
     Internal,
     QueueFull,
     Unavailable,
@@ -61,8 +63,10 @@ impl Kind {
             Self::OrderNotFound => ("/problems/order-not-found", "Order not found", StatusCode::NOT_FOUND),
             Self::EventNotFound => ("/problems/event-not-found", "Event not found", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => ("/problems/method-not-allowed", "Method not allowed", StatusCode::METHOD_NOT_ALLOWED),
+            Self::RequestTimeout => ("/problems/request-timeout", "The request took too long to arrive", StatusCode::REQUEST_TIMEOUT),
             Self::ContentTooLarge => ("/problems/content-too-large", "Content too large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::UnsupportedMediaType => ("/problems/unsupported-media-type", "Unsupported media type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::TooManyRequests => ("/problems/too-many-requests", "Too many requests", StatusCode::TOO_MANY_REQUESTS),
             Self::Internal => ("/problems/internal", "Internal error", StatusCode::INTERNAL_SERVER_ERROR),
             Self::QueueFull => ("/problems/queue-full", "The queue is full", StatusCode::SERVICE_UNAVAILABLE),
             Self::Unavailable => ("/problems/unavailable", "Temporarily unavailable", StatusCode::SERVICE_UNAVAILABLE),
@@ -173,6 +177,18 @@ impl Problem {
         Self(Arc::new(Parts { cause, retry_after_seconds, ..Self::of(Kind::Unavailable, detail) }))
     }
 
+    /// The body did not arrive in time; what had arrived was not looked at.
+    pub(crate) fn body_too_slow() -> Self {
+        Self::new(Kind::RequestTimeout, "The body did not arrive in time. Nothing was accepted; try again.")
+    }
+
+    /// The client has made as many requests as it may for now.
+    pub(crate) fn too_many_requests(seconds: u32) -> Self {
+        let detail = "These are more requests than you may make; RateLimit-Policy tells how many that is.";
+        let retry_after_seconds = Some(seconds);
+        Self(Arc::new(Parts { retry_after_seconds, ..Self::of(Kind::TooManyRequests, detail) }))
+    }
+
     /// The problem of an error that came about outside our handlers.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let kind = Kind::of_status(status);
@@ -259,6 +275,10 @@ impl IntoResponse for Problem {
         let mut response = self.status().into_response();
         if let Some(seconds) = self.0.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.0.kind == Kind::RequestTimeout {
+            // The rest of the request may come yet, and must not be taken for the next one.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response.extensions_mut().insert(self);
         response

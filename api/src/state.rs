@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use domain::Timestamp;
 use uuid::Uuid;
 
+use crate::cors::CorsOrigins;
+use crate::limit::RateLimit;
 use crate::ports::{EventPublisher, Health, OrderReader};
 
 /// What the handlers need: the ports, a clock and a source of ids.
@@ -23,6 +25,10 @@ pub struct AppState {
     pub clock: fn() -> Timestamp,
     /// A new id for an order, an event or a request; UUIDv7 unless a test says otherwise.
     pub new_id: fn() -> Uuid,
+    /// How many requests under `/v1` a client may make; any number, unless it says so.
+    pub rate_limit: Option<RateLimit>,
+    /// Which pages of other origins may use the API from a browser; none, unless it says so.
+    pub cors_origins: Option<CorsOrigins>,
 }
 
 impl AppState {
@@ -33,6 +39,9 @@ impl AppState {
         health: Arc<dyn Health>,
     ) -> Self {
         let clock = || Timestamp::new(SystemTime::now().into());
-        Self { publisher, reader, health, require_idempotency_key: false, clock, new_id: Uuid::now_v7 }
+        let (rate_limit, cors_origins) = (None, None);
+        let require_idempotency_key = false;
+        let new_id = Uuid::now_v7;
+        Self { publisher, reader, health, require_idempotency_key, clock, new_id, rate_limit, cors_origins }
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use api::AppState;
-use api::ports::Health;
+use api::ports::{EventPublisher, Health};
 use consumer::Consumer;
 use consumer::poll::{self, PollOptions};
 use infra::aws::{self, QueuedDeadLetters, Ready};
+use infra::sqs::bounded::Bounded;
 use infra::sqs::coalesce::Coalescing;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -22,25 +23,28 @@ const WAIT: Duration = Duration::from_secs(20);
 /// `orders api`: serves HTTP until SIGTERM or Ctrl-C, then finishes the requests in hand.
 pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let sdk = aws::config().await;
-    let (settings, listen) = settings::of_api(faults, args, &sdk)?;
-    let queue = aws::queue(&sdk, &settings.queue_url);
-    let table = aws::table(&sdk, &settings.table_name, settings.default_currency);
+    let settings = settings::of_api(faults, args, &sdk)?;
+    let (common, http, listen) = (&settings.common, &settings.http, settings.listen);
+    let queue = aws::queue(&sdk, &common.queue_url);
+    let table = aws::table(&sdk, &common.table_name, common.default_currency);
     let health = Ready { queues: vec![queue.clone()], table: table.clone() };
     usable(&health).await?;
 
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-    tracing::info!(listen = %listener.local_addr()?, queue = settings.queue_url, table = settings.table_name, "serving");
-    let state = AppState {
-        require_idempotency_key: args.require_idempotency_key,
-        ..AppState::new(Arc::new(Coalescing::new(queue)), Arc::new(table), Arc::new(health))
+    tracing::info!(listen = %listener.local_addr()?, queue = common.queue_url, table = common.table_name, "serving");
+    let coalescing = Coalescing::new(queue.clone());
+    let publisher: Arc<dyn EventPublisher> = match settings.max_queue_depth {
+        None => Arc::new(coalescing),
+        Some(most) => Arc::new(Bounded::new(coalescing, most, queue)),
     };
+    let state = http.apply(AppState::new(publisher, Arc::new(table), Arc::new(health)));
     let until_asked = async {
         if let Err(error) = crate::asked_to_stop().await {
             tracing::error!(%error, "cannot listen for signals");
         }
         tracing::info!("stopping: finishing what is in hand");
     };
-    api::serve(listener, api::router(state), until_asked).await
+    api::serve(listener, api::router(state), http.serve_options(), until_asked).await
 }
 
 /// `orders consumer`: handles messages until SIGTERM or Ctrl-C, then finishes the batches in hand.

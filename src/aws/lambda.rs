@@ -38,16 +38,14 @@ pub(crate) async fn run(cli: &Cli, faults: Faults) -> anyhow::Result<()> {
 
 async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let sdk = aws::config().await;
-    let (settings, _) = settings::of_api(faults, args, &sdk)?;
-    let queue = aws::queue(&sdk, &settings.queue_url);
-    let table = aws::table(&sdk, &settings.table_name, settings.default_currency);
+    let settings = settings::of_api(faults, args, &sdk)?;
+    let common = &settings.common;
+    let queue = aws::queue(&sdk, &common.queue_url);
+    let table = aws::table(&sdk, &common.table_name, common.default_currency);
     let health = Ready { queues: vec![queue.clone()], table: table.clone() };
     // One request at a time: there is nothing to coalesce.
-    let state = AppState {
-        require_idempotency_key: args.require_idempotency_key,
-        ..AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health))
-    };
-    api::lambda::serve(api::router(state)).await
+    let state = AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health));
+    api::lambda::serve(api::router(settings.http.apply_behind_gateway(state))).await
 }
 
 async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Result<()> {

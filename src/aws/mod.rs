@@ -12,6 +12,8 @@ pub(crate) use containers::{api, consumer, create_table};
 pub(crate) use lambda::{command_line, role, run as run_lambda};
 use settings::Faults;
 
+use crate::http::HttpArgs;
+
 /// Where the queue and the table are. Texts, so that everything that is wrong with them can be told at one go.
 #[derive(Debug, Args)]
 pub(crate) struct AwsArgs {
@@ -33,9 +35,11 @@ pub(crate) struct ApiArgs {
     /// Where to listen.
     #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: String,
-    /// Refuse requests that change something and have no idempotency key.
-    #[arg(long, env = "ORDERS_REQUIRE_IDEMPOTENCY_KEY")]
-    require_idempotency_key: bool,
+    #[command(flatten)]
+    http: HttpArgs,
+    /// Waiting messages at which no new event is accepted; 0: any number. Not for functions.
+    #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value = "0", value_name = "COUNT")]
+    max_queue_depth: String,
 }
 
 #[derive(Debug, Args)]

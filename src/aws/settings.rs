@@ -1,6 +1,7 @@
 //! Checks what the roles are configured with, all of it before the first complaint.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 
 use anyhow::bail;
 use domain::Currency;
@@ -8,6 +9,7 @@ use infra::aws::SdkConfig;
 use infra::sqs::is_fifo;
 
 use super::{ApiArgs, AwsArgs, ConsumerArgs};
+use crate::http::HttpSettings;
 
 /// Collects what is wrong.
 #[derive(Debug, Default)]
@@ -88,18 +90,29 @@ fn common(faults: &mut Faults, args: &AwsArgs, sdk: &SdkConfig) -> Option<Settin
 }
 
 /// What the API needs.
-pub(crate) fn of_api(
-    mut faults: Faults,
-    args: &ApiArgs,
-    sdk: &SdkConfig,
-) -> anyhow::Result<(Settings, SocketAddr)> {
-    let settings = common(&mut faults, &args.aws, sdk);
+#[derive(Debug)]
+pub(crate) struct ApiSettings {
+    pub(crate) common: Settings,
+    pub(crate) listen: SocketAddr,
+    pub(crate) http: HttpSettings,
+    /// Messages on the queue at which no event is accepted, if there is such a bound.
+    pub(crate) max_queue_depth: Option<NonZeroU64>,
+}
+
+pub(crate) fn of_api(mut faults: Faults, args: &ApiArgs, sdk: &SdkConfig) -> anyhow::Result<ApiSettings> {
+    let common = common(&mut faults, &args.aws, sdk);
     let listen = &args.listen;
     let listen = listen
         .parse()
         .map_err(|_| format!("ORDERS_LISTEN {listen:?} is not an address and a port, such as 0.0.0.0:8080"));
     let listen = faults.check(listen);
-    faults.finish(settings.zip(listen))
+    let http = args.http.read().map_err(|wrong| faults.0.extend(wrong)).ok();
+    let depth = &args.max_queue_depth;
+    let depth = depth.parse().map_err(|_| format!("ORDERS_MAX_QUEUE_DEPTH {depth:?} is not a count"));
+    let depth = faults.check(depth).map(NonZeroU64::new);
+    let settings =
+        (|| Some(ApiSettings { common: common?, listen: listen?, http: http?, max_queue_depth: depth? }))();
+    faults.finish(settings)
 }
 
 /// What the consumer needs.

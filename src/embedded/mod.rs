@@ -11,6 +11,8 @@ use clap::Args;
 use domain::Currency;
 use infra::embedded::Options;
 
+use crate::http::HttpArgs;
+
 pub(crate) use archive::{export, rebuild};
 pub(crate) use serve::serve;
 
@@ -40,6 +42,8 @@ pub(crate) struct ServeArgs {
     pub(crate) listen: SocketAddr,
     #[command(flatten)]
     pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
     /// Seconds until a message that was received and not finished is received again.
     #[arg(long, env = "ORDERS_VISIBILITY_TIMEOUT", default_value_t = 30, value_name = "SECONDS")]
     pub(crate) visibility_timeout: u64,
@@ -49,9 +53,9 @@ pub(crate) struct ServeArgs {
     /// Free disk space, in MiB, below which no new order is accepted; what is accepted is still processed.
     #[arg(long, env = "ORDERS_MIN_FREE_DISK", default_value_t = 256, value_name = "MIB")]
     pub(crate) min_free_disk: u64,
-    /// Refuse requests that change something and have no idempotency key.
-    #[arg(long, env = "ORDERS_REQUIRE_IDEMPOTENCY_KEY")]
-    pub(crate) require_idempotency_key: bool,
+    /// Waiting events at which no new one is accepted, which bounds the memory that the queue takes; 0: any number.
+    #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value_t = 2_000_000, value_name = "COUNT")]
+    pub(crate) max_queue_depth: usize,
 }
 
 impl DataArgs {
@@ -66,6 +70,7 @@ impl ServeArgs {
             visibility_timeout: Duration::from_secs(self.visibility_timeout),
             max_receives: self.max_receives,
             min_free_bytes: self.min_free_disk.saturating_mul(1 << 20),
+            max_queue_depth: if self.max_queue_depth == 0 { usize::MAX } else { self.max_queue_depth },
             ..self.data.options()
         }
     }

@@ -22,6 +22,9 @@ const POLL: PollOptions = PollOptions { concurrency: 1, batch_size: 128, wait: D
 
 /// Runs until SIGTERM or Ctrl-C, then finishes what is in hand; fails if the data folder can no longer be written.
 pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+    let http = args.http.read().or_else(|faults| {
+        bail!("the configuration is not right:\n  {}", faults.join("\n  "));
+    })?;
     let listener = TcpListener::bind(args.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
     let engine = open(&args.data, args.options()).await?;
@@ -37,18 +40,14 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     };
     let polling = tokio::spawn(poll::run(recorder.clone(), consumer, POLL, stopped.clone()));
 
-    let state = AppState {
-        require_idempotency_key: args.require_idempotency_key,
-        ..AppState::new(recorder.clone(), recorder.clone(), recorder)
-    };
-    let router = api::router(state);
+    let router = api::router(http.apply(AppState::new(recorder.clone(), recorder.clone(), recorder)));
     announce(listener.local_addr()?, args, &engine);
     let mut api_stopped = stopped;
     let until_stopped = async move {
         // A sender that is gone means the same.
         let _ = api_stopped.wait_for(|stop| *stop).await;
     };
-    let serving = tokio::spawn(api::serve(listener, router, until_stopped));
+    let serving = tokio::spawn(api::serve(listener, router, http.serve_options(), until_stopped));
 
     let failure = tokio::select! {
         asked = crate::asked_to_stop() => { asked?; None }

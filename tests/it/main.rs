@@ -13,5 +13,6 @@ mod contract;
 mod crash;
 mod emulator;
 mod folder;
+mod limits;
 mod pipeline;
 mod support;

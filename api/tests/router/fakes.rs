@@ -216,13 +216,21 @@ impl Answer {
     }
 }
 
-pub(crate) fn router(fake: &Arc<Fake>) -> Router {
+pub(crate) fn state(fake: &Arc<Fake>) -> AppState {
     let clock = || Timestamp::parse("2026-11-23T10:00:00Z").unwrap();
-    api::router(AppState { clock, ..AppState::new(fake.clone(), fake.clone(), fake.clone()) })
+    AppState { clock, ..AppState::new(fake.clone(), fake.clone(), fake.clone()) }
+}
+
+pub(crate) fn router(fake: &Arc<Fake>) -> Router {
+    api::router(state(fake))
 }
 
 pub(crate) async fn send(fake: &Arc<Fake>, request: Request<Body>) -> Answer {
-    let (parts, body) = router(fake).oneshot(request).await.unwrap().into_parts();
+    send_to(router(fake), request).await
+}
+
+pub(crate) async fn send_to(router: Router, request: Request<Body>) -> Answer {
+    let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
     Answer { status: parts.status, headers: parts.headers, body }
 }

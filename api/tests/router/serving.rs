@@ -1,48 +1,259 @@
-//! Serving over TCP, and stopping without cutting anyone off.
+//! Serving over TCP: what slow and greedy clients get, and stopping without cutting anyone off.
+//!
+//! Each test shortens the one limit that it is about. The others are those of production, or a minute: longer than
+//! [`PATIENCE`], so that it cannot be them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use api::ServeOptions;
+use axum::Router;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{interval, timeout};
 
-use crate::fakes::{Fake, router};
+use crate::fakes::{Fake, Queue, router};
 
-async fn ask(connection: &mut TcpStream, path: &str) {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
-    connection.write_all(request.as_bytes()).await.unwrap();
+const SHORT: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(20);
+const MINUTE: Duration = Duration::from_secs(60);
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+const POST: &str = "POST /v1/orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+/// More than the system buffers for a client that does not read.
+const LARGE: usize = 64 << 20;
+
+fn patient() -> ServeOptions {
+    ServeOptions {
+        head_timeout: MINUTE,
+        body_timeout: MINUTE,
+        request_timeout: MINUTE,
+        write_timeout: MINUTE,
+        grace: MINUTE,
+        ..ServeOptions::default()
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Server {
+    async fn start(router: Router, options: ServeOptions) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let until = async { stopped.await.unwrap_or_default() };
+        Self { address, stop, ended: tokio::spawn(api::serve(listener, router, options, until)) }
+    }
+
+    async fn with(options: ServeOptions) -> Self {
+        Self::start(router(&Arc::new(Fake::default())), options).await
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// A connection that has sent this.
+    async fn sent(&self, request: &str) -> TcpStream {
+        let mut connection = self.connect().await;
+        connection.write_all(request.as_bytes()).await.unwrap();
+        connection
+    }
+}
+
+/// The next answer, which has a body and is smaller than a buffer.
+async fn answer(connection: &mut TcpStream) -> String {
+    let mut text = String::new();
+    while !(text.contains("\r\n\r\n") && text.ends_with('}')) {
+        let mut buffer = [0; 4096];
+        let read = timeout(PATIENCE, connection.read(&mut buffer)).await.unwrap().unwrap();
+        assert!(read > 0, "closed after {text:?}");
+        text.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+    }
+    text
+}
+
+/// All that comes until the connection is closed, one way or the other.
+async fn rest(connection: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A reset is a close as well.
+    let _ = timeout(PATIENCE, connection.read_to_end(&mut bytes)).await.expect("it is closed in time");
+    bytes
+}
+
+/// Sends a byte now and then, for as long as anyone takes it. What it gives back is still open for more.
+async fn trickle<W: AsyncWriteExt + Unpin>(mut connection: W, bytes: &[u8]) -> W {
+    let mut pause = interval(SHORT / 5);
+    for byte in bytes {
+        pause.tick().await;
+        if connection.write_all(&[*byte]).await.is_err() {
+            break;
+        }
+    }
+    connection
+}
+
+#[tokio::test]
+async fn slow_headers_are_cut_off() {
+    let server = Server::with(ServeOptions { head_timeout: SHORT, ..patient() }).await;
+    for (begun, trickled) in
+        [("", 0), ("GET /healthz HTTP/1.1\r\nhost:", 0), ("GET /healthz HTTP/1.1\r\nx:", 1000)]
+    {
+        let (mut read, write) = server.sent(begun).await.into_split();
+        let rest = vec![b'x'; trickled];
+        let slow = trickle(write, &rest);
+        let mut came = Vec::new();
+        let (_open, closed) = tokio::join!(slow, timeout(PATIENCE, read.read_to_end(&mut came)));
+        let _ = closed.expect("it is closed in time");
+        assert!(came.is_empty(), "{begun}");
+    }
+    // So they are after a request that was in time.
+    let mut connection = server.sent(HEALTH).await;
+    assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200 OK"));
+    connection.write_all(&HEALTH.as_bytes()[..20]).await.unwrap();
+    assert!(rest(&mut connection).await.is_empty());
+}
+
+#[tokio::test]
+async fn slow_bodies_are_answered_and_cut_off() {
+    let server = Server::with(ServeOptions { body_timeout: SHORT, ..patient() }).await;
+    for (framing, trickled) in
+        [("content-length: 1000", 0), ("content-length: 1000", 999), ("transfer-encoding: chunked", 0)]
+    {
+        let (mut read, write) = server.sent(&format!("{POST}{framing}\r\n\r\n")).await.into_split();
+        let body = vec![b' '; trickled];
+        let slow = trickle(write, &body);
+        let mut came = Vec::new();
+        let (_open, closed) = tokio::join!(slow, timeout(PATIENCE, read.read_to_end(&mut came)));
+        let _ = closed.expect("it is closed in time");
+        let text = String::from_utf8(came).unwrap();
+        assert!(text.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{framing}: {text}");
+        assert!(text.contains("connection: close") && text.contains("/problems/request-timeout"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_takes_too_long_is_given_up() {
+    let fake = Arc::new(Fake { queue: Queue::Hangs, ..Fake::default() });
+    let options = ServeOptions { request_timeout: SHORT, ..patient() };
+    let server = Server::start(router(&fake), options).await;
+    let body = r#"{"customer_id":"c","currency":"EUR","items":[{"sku":"A","quantity":1,"unit_price":1}]}"#;
+    let mut connection = server.sent(&format!("{POST}content-length: {}\r\n\r\n{body}", body.len())).await;
+    let text = answer(&mut connection).await;
+    assert!(text.starts_with("HTTP/1.1 503") && text.contains("/problems/unavailable"), "{text}");
+    connection.write_all(HEALTH.as_bytes()).await.unwrap();
+    assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200 OK"), "the connection goes on");
+}
+
+#[tokio::test]
+async fn heads_have_a_size() {
+    let server = Server::with(ServeOptions { max_head_bytes: 16 << 10, ..patient() }).await;
+    let long = |bytes: usize| format!("x: {}\r\n", "x".repeat(bytes));
+    let many = |count: usize| "x: y\r\n".repeat(count);
+    for (headers, status) in [
+        (long(15_000), "200 OK"),
+        (long(17_000), "431 "),
+        (long(200_000), "431 "),
+        (many(99), "200 OK"),
+        (many(101), "431 "),
+    ] {
+        let (mut read, mut write) = server.connect().await.into_split();
+        let request = format!("GET /healthz HTTP/1.1\r\nconnection: close\r\n{headers}\r\n");
+        let mut came = Vec::new();
+        // Either may end with an error, when the server has seen enough.
+        let _ = tokio::join!(write.write_all(request.as_bytes()), read.read_to_end(&mut came));
+        let text = String::from_utf8(came).unwrap();
+        assert!(text.starts_with(&format!("HTTP/1.1 {status}")), "{} bytes: {text}", headers.len());
+    }
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed() {
+    let server = Server::with(ServeOptions { idle_timeout: SHORT, ..patient() }).await;
+    let mut connection = server.sent(&HEALTH.repeat(2)).await;
+    assert_eq!(rest(&mut connection).await.windows(6).filter(|bytes| *bytes == b"200 OK").count(), 2);
+}
+
+#[tokio::test]
+async fn no_client_holds_the_last_slot_for_ever() {
+    let one = ServeOptions { max_connections: 1, ..patient() };
+    // One that is between two requests makes room at once.
+    let server = Server::with(one).await;
+    let mut first = server.sent(HEALTH).await;
+    answer(&mut first).await;
+    let mut second = server.sent(HEALTH).await;
+    assert!(answer(&mut second).await.starts_with("HTTP/1.1 200 OK"));
+    assert!(rest(&mut first).await.is_empty());
+
+    // One that never asks anything, when its time is up.
+    let server = Server::with(ServeOptions { head_timeout: SHORT, ..one }).await;
+    let _silent = server.connect().await;
+    assert!(answer(&mut server.sent(HEALTH).await).await.starts_with("HTTP/1.1 200 OK"));
+
+    // One that does not take its answer, likewise.
+    let large = get(|| async { vec![b'x'; LARGE] });
+    let router = router(&Arc::new(Fake::default())).route("/large", large);
+    let server = Server::start(router, ServeOptions { write_timeout: SHORT, ..one }).await;
+    let mut greedy = server.sent("GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    assert!(answer(&mut server.sent(HEALTH).await).await.starts_with("HTTP/1.1 200 OK"));
+    assert!(rest(&mut greedy).await.len() < LARGE);
+}
+
+#[tokio::test]
+async fn who_takes_an_answer_gets_all_of_it() {
+    let large = get(|| async { vec![b'x'; LARGE] });
+    let router = router(&Arc::new(Fake::default())).route("/large", large);
+    let server =
+        Server::start(router, ServeOptions { write_timeout: Duration::from_secs(5), ..patient() }).await;
+    let mut connection = server.sent("GET /large HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+    assert!(rest(&mut connection).await.len() > LARGE);
+}
+
+/// A router with a path that says when it is asked, and answers when it may.
+fn gated() -> (Router, Arc<Notify>, Arc<Notify>) {
+    let (asked, may_answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let gates = (asked.clone(), may_answer.clone());
+    let slow = get(move || async move {
+        gates.0.notify_one();
+        gates.1.notified().await;
+        "slow"
+    });
+    (router(&Arc::new(Fake::default())).route("/slow", slow), asked, may_answer)
 }
 
 #[tokio::test]
 async fn shutdown_finishes_requests_and_closes_idle_connections() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let slow = get(|| async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        "slow"
-    });
-    let router = router(&Arc::new(Fake::default())).route("/slow", slow);
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(api::serve(listener, router, async move { stopped.await.unwrap() }));
+    let (router, asked, may_answer) = gated();
+    let server = Server::start(router, patient()).await;
+    let mut idle = server.sent(HEALTH).await;
+    answer(&mut idle).await;
+    let mut silent = server.connect().await;
+    let mut busy = server.sent("GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    asked.notified().await;
 
-    let mut idle = TcpStream::connect(address).await.unwrap();
-    ask(&mut idle, "/healthz").await;
-    let mut buffer = [0; 4096];
-    let read = idle.read(&mut buffer).await.unwrap();
-    assert!(buffer[..read].starts_with(b"HTTP/1.1 200 OK"));
-    let mut busy = TcpStream::connect(address).await.unwrap();
-    ask(&mut busy, "/slow").await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.stop.send(()).unwrap();
+    assert!(rest(&mut idle).await.is_empty());
+    assert!(rest(&mut silent).await.is_empty());
+    assert!(TcpStream::connect(server.address).await.is_err());
+    assert!(!server.ended.is_finished());
+    may_answer.notify_one();
+    assert!(rest(&mut busy).await.ends_with(b"slow"));
+    timeout(PATIENCE, server.ended).await.unwrap().unwrap().unwrap();
+}
 
-    let stopping = Instant::now();
-    stop.send(()).unwrap();
-    let mut answer = String::new();
-    busy.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.ends_with("slow"), "{answer}");
-    assert_eq!(idle.read(&mut buffer).await.unwrap(), 0);
-    server.await.unwrap().unwrap();
-    assert!(stopping.elapsed() < Duration::from_secs(3));
-    assert!(TcpStream::connect(address).await.is_err());
+#[tokio::test]
+async fn shutdown_does_not_wait_for_ever() {
+    let (router, asked, _) = gated();
+    let server = Server::start(router, ServeOptions { grace: SHORT, ..patient() }).await;
+    let _busy = server.sent("GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    asked.notified().await;
+    server.stop.send(()).unwrap();
+    timeout(PATIENCE, server.ended).await.unwrap().unwrap().unwrap();
 }

@@ -1,0 +1,205 @@
+//! How many requests a client may make, which origins may read answers, and what browsers are told.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::AppState;
+use api::principal::Principal;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::request::Builder;
+use axum::http::{Method, Request};
+
+use crate::fakes::{Answer, Fake, get, send, send_to, state};
+
+fn limited(limit: &str) -> Router {
+    api::router(AppState { rate_limit: Some(limit.parse().unwrap()), ..state(&Arc::new(Fake::default())) })
+}
+
+fn of_origins(origins: &str) -> Router {
+    api::router(AppState {
+        cors_origins: Some(origins.parse().unwrap()),
+        ..state(&Arc::new(Fake::default()))
+    })
+}
+
+async fn ask(router: &Router, request: Builder) -> Answer {
+    send_to(router.clone(), request.body(Body::empty()).unwrap()).await
+}
+
+fn list() -> Builder {
+    Request::get("/v1/orders?customer_id=c-1")
+}
+
+fn of_principal(subject: &str) -> Builder {
+    list().extension(Principal { subject: subject.to_owned(), ..Principal::anyone() })
+}
+
+fn of_peer(address: &str) -> Builder {
+    list().extension(ConnectInfo(address.parse::<SocketAddr>().unwrap()))
+}
+
+#[track_caller]
+fn state_of(answer: &Answer) -> (u16, &str, &str) {
+    (answer.status.as_u16(), answer.header("ratelimit"), answer.header("retry-after"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_may_make_so_many_requests() {
+    let router = limited("2/5");
+    let step = Duration::from_millis(500);
+    // Steps of time that pass before each request, and what is answered.
+    let table = [
+        (0, (200, r#""default";r=4;t=1"#, "")),
+        (0, (200, r#""default";r=3;t=1"#, "")),
+        (0, (200, r#""default";r=2;t=2"#, "")),
+        (0, (200, r#""default";r=1;t=2"#, "")),
+        (0, (200, r#""default";r=0;t=3"#, "")),
+        (0, (429, r#""default";r=0;t=3"#, "1")),
+        (1, (200, r#""default";r=0;t=3"#, "")),
+        (0, (429, r#""default";r=0;t=3"#, "1")),
+        (100, (200, r#""default";r=4;t=1"#, "")),
+    ];
+    for (number, (steps, expected)) in table.into_iter().enumerate() {
+        tokio::time::advance(step * steps).await;
+        let answer = ask(&router, of_principal("a")).await;
+        assert_eq!(state_of(&answer), expected, "request {number}");
+        assert_eq!(answer.header("ratelimit-policy"), r#""default";q=5;w=3"#);
+        if answer.status == 429 {
+            answer.is_problem(429, "/problems/too-many-requests");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_are_counted_apart() {
+    let router = limited("1");
+    let clients: [fn() -> Builder; 7] = [
+        || of_principal("a"),
+        || of_principal("b"),
+        || of_principal("b").extension(ConnectInfo(SocketAddr::from(([192, 0, 2, 9], 1)))),
+        || of_peer("192.0.2.1:1000"),
+        || of_peer("192.0.2.1:2000"),
+        || of_peer("192.0.2.2:1000"),
+        // Let in without being asked who it is.
+        || of_principal("").extension(ConnectInfo(SocketAddr::from(([192, 0, 2, 2], 1)))),
+    ];
+    let mut statuses = vec![];
+    for client in clients {
+        statuses.push(ask(&router, client()).await.status.as_u16());
+    }
+    assert_eq!(statuses, [200, 200, 429, 200, 429, 200, 429]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_orders_are_limited_and_only_if_configured() {
+    let router = limited("1");
+    for _ in 0..3 {
+        for path in ["/healthz", "/readyz", "/openapi.json", "/docs/"] {
+            let answer = ask(&router, Request::get(path)).await;
+            assert_eq!(state_of(&answer), (200, "", ""), "{path}");
+        }
+    }
+    let router = api::router(state(&Arc::new(Fake::default())));
+    for _ in 0..100 {
+        let answer = ask(&router, of_principal("a")).await;
+        assert_eq!((state_of(&answer), answer.header("ratelimit-policy")), ((200, "", ""), ""));
+    }
+}
+
+fn preflight(origin: &str) -> Builder {
+    Request::options("/v1/orders")
+        .header("origin", origin)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type,idempotency-key")
+}
+
+#[tokio::test]
+async fn preflights_are_answered_for_configured_origins() {
+    for (origins, origin, allowed) in [
+        ("*", "https://any.example", "*"),
+        ("https://a.example,https://b.example", "https://b.example", "https://b.example"),
+        ("https://a.example,https://b.example", "https://c.example", ""),
+    ] {
+        let answer = ask(&of_origins(origins), preflight(origin)).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("access-control-allow-origin"), allowed);
+        assert_eq!(answer.header("access-control-allow-methods"), "GET,POST");
+        assert_eq!(answer.header("access-control-max-age"), "600");
+        assert_eq!(answer.header("access-control-allow-credentials"), "");
+        let headers: Vec<_> = answer.header("access-control-allow-headers").split(',').collect();
+        for header in
+            ["content-type", "authorization", "idempotency-key", "if-match", "prefer", "traceparent"]
+        {
+            assert!(headers.contains(&header), "{header} in {headers:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_of_other_origins_can_read_every_answer() {
+    let state = state(&Arc::new(Fake::default()));
+    let (cors_origins, rate_limit) = ("https://a.example".parse().unwrap(), "1".parse().unwrap());
+    let router =
+        api::router(AppState { cors_origins: Some(cors_origins), rate_limit: Some(rate_limit), ..state });
+    for _ in 0..3 {
+        assert_eq!(
+            ask(&router, preflight("https://a.example")).await.status,
+            200,
+            "preflights are not counted"
+        );
+    }
+    let nothing = Request::get("/nothing");
+    for (request, status) in [(list(), 200), (list(), 429), (nothing, 404)] {
+        let answer = ask(&router, request.header("origin", "https://a.example")).await;
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("access-control-allow-origin"), "https://a.example");
+        let exposed: Vec<_> = answer.header("access-control-expose-headers").split(',').collect();
+        for header in ["location", "etag", "retry-after", "x-correlation-id", "ratelimit", "ratelimit-policy"]
+        {
+            assert!(exposed.contains(&header), "{header} in {exposed:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_origins_there_is_no_cors() {
+    let fake = Arc::new(Fake::default());
+    let answer = send(&fake, preflight("https://a.example").body(Body::empty()).unwrap()).await;
+    answer.is_problem(405, "/problems/method-not-allowed");
+    assert!(!answer.headers.keys().any(|name| name.as_str().starts_with("access-control")));
+}
+
+#[tokio::test]
+async fn answers_tell_browsers_and_caches_what_they_are() {
+    let fake = Arc::new(Fake::default());
+    for (path, cached) in [
+        ("/v1/orders?customer_id=c-1", "no-store"),
+        ("/v1/orders", "no-store"),
+        ("/v1/orders/o-1", "no-store"),
+        ("/healthz", ""),
+        ("/nothing", ""),
+        ("/openapi.json", ""),
+    ] {
+        let answer = get(&fake, path).await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("cache-control"), cached, "{path}");
+        assert_eq!(answer.header("content-security-policy"), "", "{path}");
+    }
+    let refused = Request::builder().method(Method::DELETE).uri("/v1/orders").body(Body::empty()).unwrap();
+    assert_eq!(send(&fake, refused).await.header("cache-control"), "no-store");
+
+    let page = get(&fake, "/docs/").await;
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+    assert_eq!(page.header("referrer-policy"), "no-referrer");
+    assert_eq!(page.header("x-frame-options"), "DENY");
+    let policy = page.header("content-security-policy");
+    for rule in ["default-src 'self'", "img-src 'self' data:", "frame-ancestors 'none'"] {
+        assert!(policy.split("; ").any(|given| given == rule), "{rule} in {policy}");
+    }
+    // The policy lets no script run that is written into the page.
+    let html = String::from_utf8(page.body).unwrap();
+    assert!(html.matches("<script").count() == html.matches("<script src=").count(), "{html}");
+}
