@@ -11,18 +11,23 @@
 //!    `dto` and `event_dto` are the bodies there are; `faults` turns what was found into JSON pointers.
 //! 3. `accept` publishes events, `read` shows orders, `health` answers health checks; `responses` are their bodies,
 //!    `links` the addresses in them, and `cursor` is how lists go on.
-//! 4. `openapi` completes the description that registering the handlers yields, and `docs` serves it.
+//! 4. `openapi` completes the description that registering the handlers yields, `asyncapi` describes the queue's
+//!    messages, and `docs` serves both; `problem_pages` has a page for each of the `kinds` of problem.
 
 mod accept;
+mod asyncapi;
 mod body;
 mod correlation;
 mod cursor;
 mod docs;
 mod dto;
 mod event_dto;
+mod event_schemas;
 mod faults;
 mod health;
+mod html;
 mod json;
+mod kinds;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 mod links;
@@ -31,8 +36,10 @@ mod params;
 pub mod ports;
 pub mod principal;
 mod problem;
+mod problem_pages;
 mod read;
 mod responses;
+mod samples;
 mod serve;
 mod state;
 pub mod trace;
@@ -43,18 +50,21 @@ use axum::middleware::{self, Next};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use crate::asyncapi::asyncapi;
 pub use crate::correlation::Deadline;
 pub use crate::links::BasePath;
 pub use crate::serve::serve;
 pub use crate::state::AppState;
 
-/// The whole API: `/v1`, health checks, `/openapi.json` and `/docs`.
+/// The whole API: `/v1`, health checks, both descriptions with `/docs`, and a page for each kind of problem.
 pub fn router(state: AppState) -> Router {
     let new_id = state.new_id;
     let (router, api) = described();
-    router.with_state(state).merge(docs::routes(api)).layer(middleware::from_fn(
-        move |request: Request, next: Next| correlation::correlate(new_id, request, next),
-    ))
+    router.with_state(state).merge(docs::routes(api)).merge(problem_pages::routes()).layer(
+        middleware::from_fn(move |request: Request, next: Next| {
+            correlation::correlate(new_id, request, next)
+        }),
+    )
 }
 
 /// The OpenAPI description of [`router`].

@@ -10,6 +10,8 @@ mod fakes;
 #[cfg(feature = "lambda")]
 mod lambda;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod placed;
 #[cfg(test)]
 mod protocol;
