@@ -25,10 +25,7 @@ fn the_checked_in_descriptions_are_what_the_program_prints() {
         let printed = orders(&[command]).output().unwrap();
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("openapi/{command}.json"));
         let checked_in = std::fs::read_to_string(&path).unwrap();
-        assert!(
-            stdout(&printed) == checked_in,
-            "renew it: cargo run -- {command} > openapi/{command}.json"
-        );
+        assert!(stdout(&printed) == checked_in, "renew it: cargo run -- {command} > openapi/{command}.json");
         assert_eq!(serde_json::from_str::<Value>(&checked_in).unwrap()[command], version);
     }
 }
