@@ -22,7 +22,7 @@ use crate::problem::ProblemBody;
         title = "Orders",
         description = "An event-sourced order service. `POST` answers `202` with a receipt as soon as the event is \
             durably on the queue; the receipt tells whether it was recorded or rejected. Amounts are integers in the \
-            currency's minor unit. Every response carries `X-Correlation-Id`; every error is a problem (RFC 9457) that \
+            currency's minor unit, written without a fraction or an exponent. Every response carries `X-Correlation-Id`; every error is a problem (RFC 9457) that \
             lists all faults at once; [each kind of problem](../problems) has a page. The messages on the queue are \
             described [beside this](../docs/events)."
     ),

@@ -2,11 +2,13 @@
 //! follow from them.
 
 use serde_json::json;
+use utoipa::PartialSchema;
 use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::link::Link;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{Components, Content, Ref, RefOr, Required, Response};
 
+use crate::dto::CreateOrder;
 use crate::kinds::Kind;
 use crate::{problem, samples};
 
@@ -62,7 +64,9 @@ pub(super) fn complete(operation: &mut Operation) {
     }
     let headers =
         REQUEST_HEADERS.map(|(name, _)| RefOr::Ref(Ref::new(format!("#/components/parameters/{name}"))));
-    operation.parameters.get_or_insert_default().extend(headers);
+    let parameters = operation.parameters.get_or_insert_default();
+    parameters.iter_mut().for_each(state_rules);
+    parameters.extend(headers);
     let has_body = operation.request_body.is_some();
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
@@ -81,6 +85,17 @@ pub(super) fn complete(operation: &mut Operation) {
         if let Some(name) = schema {
             link(response, &name, &id);
         }
+    }
+}
+
+/// A customer in a query is written as in a body, so it has the same schema.
+fn state_rules(parameter: &mut RefOr<Parameter>) {
+    match parameter {
+        RefOr::T(parameter) if parameter.name == "customer_id" => {
+            let order = serde_json::to_value(CreateOrder::schema()).unwrap_or_default();
+            parameter.schema = Some(super::schema(order["properties"]["customer_id"].clone()));
+        }
+        _ => {}
     }
 }
 
@@ -131,11 +146,14 @@ fn problems(status: &str, operation: &str, has_body: bool) -> Vec<Named<Example>
     met.map(|kind| (kind.name().to_owned(), RefOr::Ref(refer(kind)))).collect()
 }
 
+/// A link: its name, the operation it leads to, and where that one's parameters are.
+type Lead = (&'static str, &'static str, Vec<(&'static str, &'static str)>);
+
 /// Adds the operations that an answer leads to. Tools that test the API follow them too.
 fn link(response: &mut Response, schema: &str, operation: &str) {
     let order = ("order_id", "$response.body#/order_id");
     let event = ("event_id", "$response.body#/event_id");
-    let links: Vec<(&str, &str, Vec<(&str, &str)>)> = match schema {
+    let links: Vec<Lead> = match schema {
         "Receipt" => vec![
             ("receipt", "getReceipt", vec![order, event]),
             ("order", "getOrder", vec![order]),
@@ -144,11 +162,19 @@ fn link(response: &mut Response, schema: &str, operation: &str) {
         "Order" => vec![("events", "listEvents", vec![order]), ("next", "proposeEvent", vec![order])],
         "OrderPage" => {
             let first = ("order_id", "$response.body#/items/0/order_id");
-            vec![("newest", "getOrder", vec![first])]
+            let page =
+                [("customer_id", "$request.query.customer_id"), ("cursor", "$response.body#/next_cursor")];
+            vec![("newest", "getOrder", vec![first]), ("page", "listOrders", page.to_vec())]
+        }
+        "EventPage" => {
+            let page = [("order_id", "$request.path.order_id"), ("cursor", "$response.body#/next_cursor")];
+            vec![("page", "listEvents", page.to_vec())]
         }
         _ => vec![],
     };
-    for (name, target, parameters) in links.into_iter().filter(|(_, target, _)| *target != operation) {
+    for (name, target, parameters) in
+        links.into_iter().filter(|(name, target, _)| *name == "page" || *target != operation)
+    {
         let mut link = Link::builder().operation_id(target);
         for (parameter, expression) in parameters {
             link = link.parameter(parameter, expression);
