@@ -71,4 +71,6 @@ pub(crate) enum Command {
     Table(crate::aws::TableCommand),
     /// Print the OpenAPI document of the API.
     Openapi,
+    /// Print the AsyncAPI document of the queue's messages.
+    Asyncapi,
 }

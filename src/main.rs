@@ -52,6 +52,7 @@ fn run() -> anyhow::Result<()> {
     let runtime = Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     match cli.command {
         Command::Openapi => print(&serde_json::to_string_pretty(&api::openapi())?),
+        Command::Asyncapi => print(&serde_json::to_string_pretty(&api::asyncapi())?),
         #[cfg(feature = "aws")]
         Command::Api(args) => runtime.block_on(aws::api(&args, aws::faults_of(logging))),
         #[cfg(feature = "aws")]

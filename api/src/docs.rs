@@ -1,4 +1,4 @@
-//! `/openapi.json`, and `/docs` to read it with.
+//! Both descriptions: `/openapi.json` with `/docs` to read it, and `/asyncapi.json` with `/docs/events`.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use utoipa::openapi::{OpenApi, Server};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::asyncapi::{self, asyncapi};
 use crate::links::BasePath;
 
 /// The description's address as `/docs/` refers to it: relative, so that it holds under any base path.
@@ -27,7 +28,13 @@ pub(crate) fn routes(api: OpenApi) -> Router {
     };
     // No validator: it would send the description to a site outside.
     let ui = SwaggerUi::new("/docs").config(Config::new([FROM_UI]).validator_url("none"));
-    Router::from(ui).layer(middleware::from_fn(redirect_under)).route("/openapi.json", get(describe))
+    let messages = Arc::new(asyncapi());
+    let page = messages.clone();
+    Router::from(ui)
+        .layer(middleware::from_fn(redirect_under))
+        .route("/openapi.json", get(describe))
+        .route("/asyncapi.json", get(async move || Json(&*messages).into_response()))
+        .route("/docs/events", get(async move || asyncapi::page(&page)))
 }
 
 /// The description of the API under a base path: clients add the paths to the server's address.

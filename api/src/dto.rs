@@ -84,7 +84,7 @@ pub(crate) struct Line {
     #[validate(required, nested)]
     #[schema(
         value_type = String, min_length = 1, max_length = 64,
-        pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$", example = "MUG-BLUE"
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$", example = "MUG-BLUE"
     )]
     sku: Field<Sku>,
     /// How many.

@@ -13,10 +13,12 @@
 //!    `dto` and `event_dto` are the bodies there are; `faults` turns what was found into JSON pointers.
 //! 4. `accept` publishes events, `read` shows orders, `health` answers health checks; `responses` are their bodies,
 //!    `links` the addresses in them, and `cursor` is how lists go on.
-//! 5. `openapi` completes the description that registering the handlers yields, and `docs` serves it.
+//! 5. `openapi` completes the description that registering the handlers yields, `asyncapi` describes the queue's
+//!    messages, and `docs` serves both; `problem_pages` has a page for each of the `kinds` of problem.
 
 mod accept;
 mod answer;
+mod asyncapi;
 mod batch;
 mod body;
 mod conditional;
@@ -26,12 +28,15 @@ mod cursor;
 mod docs;
 mod dto;
 mod event_dto;
+mod event_schemas;
 mod faults;
 mod headers;
 mod health;
 mod history;
+mod html;
 mod idempotency;
 mod json;
+mod kinds;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 mod limit;
@@ -42,9 +47,11 @@ pub mod ports;
 mod prefer;
 pub mod principal;
 mod problem;
+mod problem_pages;
 mod queries;
 mod read;
 mod responses;
+mod samples;
 mod serve;
 mod state;
 pub mod trace;
@@ -55,6 +62,7 @@ use axum::middleware::{self, Next};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use crate::asyncapi::asyncapi;
 pub use crate::correlation::Deadline;
 pub use crate::cors::CorsOrigins;
 pub use crate::limit::RateLimit;
@@ -62,14 +70,14 @@ pub use crate::links::BasePath;
 pub use crate::serve::{ServeOptions, serve};
 pub use crate::state::AppState;
 
-/// The whole API: `/v1`, health checks, `/openapi.json` and `/docs`.
+/// The whole API: `/v1`, health checks, both descriptions with `/docs`, and a page for each kind of problem.
 pub fn router(state: AppState) -> Router {
     let new_id = state.new_id;
     let cors = state.cors_origins.as_ref().map(CorsOrigins::layer);
     let Described { v1, others, api } = described();
     // What a route is wrapped in last runs first: authentication, which tells whom to count for, goes around this.
     let v1 = limit::layer(v1, state.rate_limit);
-    let router = v1.merge(others).with_state(state).merge(docs::routes(api));
+    let router = v1.merge(others).with_state(state).merge(docs::routes(api)).merge(problem_pages::routes());
     let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
         correlation::correlate(new_id, request, next)
     }));

@@ -38,6 +38,11 @@ pub(crate) struct Links {
 }
 
 impl Links {
+    /// Links of an API at the root that looks into its queue: for examples.
+    pub(crate) fn at_root() -> Self {
+        Self { base: BasePath::default(), sees_waiting: true }
+    }
+
     pub(crate) fn order(&self, order_id: &OrderId) -> String {
         format!("{}/v1/orders/{order_id}", self.base.as_str())
     }

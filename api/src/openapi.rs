@@ -1,6 +1,8 @@
 //! The OpenAPI description. Paths, parameters and bodies come from the handlers that are registered; here is what all
 //! of them share, and the schemas that cannot be derived.
 
+mod answers;
+
 use axum::http::StatusCode;
 use domain::{EventType, Metadata, State};
 use serde_json::{Value, json};
@@ -9,7 +11,9 @@ use utoipa::openapi::{Content, Header, HeaderBuilder, OpenApi, Ref, RefOr, Requi
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
 use crate::event_dto::{AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData, proposable};
+use crate::event_schemas;
 use crate::faults::{Fault, FaultCode};
+use crate::kinds::Kind;
 use crate::problem::ProblemBody;
 
 #[derive(utoipa::OpenApi)]
@@ -18,9 +22,11 @@ use crate::problem::ProblemBody;
         title = "Orders",
         description = "An event-sourced order service. `POST` answers `202` with a receipt as soon as the event is \
             durably on the queue; the receipt tells whether it was recorded or rejected. Amounts are integers in the \
-            currency's minor unit. Every response carries `X-Correlation-Id`; every error is a problem (RFC 9457) that \
-            lists all faults at once."
+            currency's minor unit, written without a fraction or an exponent. Every response carries `X-Correlation-Id`; every error is a problem (RFC 9457) that \
+            lists all faults at once; [each kind of problem](../problems) has a page. The messages on the queue are \
+            described [beside this](../docs/events)."
     ),
+    servers((url = "/", description = "The service that serves this document")),
     tags(
         (name = "orders", description = "Orders, the events that change them, and receipts"),
         (name = "health", description = "Health checks"),
@@ -34,12 +40,18 @@ pub(crate) fn document() -> OpenApi {
     Document::openapi()
 }
 
-/// Adds what every operation has: the headers, and the problems any request can meet.
+/// Adds what every operation has: the headers, and the problems any request can meet. And the schemas of events, which
+/// no handler names.
 pub(crate) fn complete(api: &mut OpenApi) {
+    let events = event_schemas::recorded().into_iter().map(|(name, json)| (name, schema(json)));
+    let components = api.components.get_or_insert_default();
+    components.schemas.extend(events);
+    answers::components(components);
     for (path, item) in &mut api.paths.paths {
         let limited = path.starts_with("/v1");
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
             complete_operation(operation, limited);
+            answers::complete(operation);
         }
     }
 }
@@ -179,15 +191,37 @@ fn proposed(event_type: EventType) -> RefOr<Schema> {
         EventType::Refunded => RefundedData::name(),
         EventType::Created | EventType::Confirmed | EventType::Delivered => NoData::name(),
     };
-    let required = if data == NoData::name() { json!(["type"]) } else { json!(["type", "data"]) };
+    let has_data = data != NoData::name();
+    let required = if has_data { json!(["type", "data"]) } else { json!(["type"]) };
+    let data = json!({ "$ref": format!("#/components/schemas/{data}") });
     schema(json!({
         "type": "object",
         "properties": {
             "type": { "type": "string", "enum": [event_type] },
-            "data": { "$ref": format!("#/components/schemas/{data}") },
+            // `null` means the same as absent, which data may be that has no members.
+            "data": if has_data { data } else { json!({ "oneOf": [data, { "type": "null" }] }) },
         },
         "required": required,
         "additionalProperties": false,
+    }))
+}
+
+/// Not an enum: a client must be able to meet a kind that is newer than itself.
+pub(crate) fn problem_type() -> RefOr<Schema> {
+    let kind = |kind: &Kind| {
+        let about = kind.about();
+        format!("- `{}` ({}): {}", about.uri, about.status.as_u16(), about.meaning)
+    };
+    let kinds: Vec<_> = Kind::ALL.iter().map(kind).collect();
+    schema(json!({
+        "type": "string",
+        "format": "uri-reference",
+        "description": format!(
+            "Names the kind of problem; stable, and the same under any base path. At this path of the API is a page \
+             on what it means and what to do. More kinds may come.\n\n{}",
+            kinds.join("\n"),
+        ),
+        "examples": [Kind::InvalidRequest.about().uri],
     }))
 }
 
@@ -226,7 +260,10 @@ pub(crate) fn metadata() -> RefOr<Schema> {
             Metadata::MAX_KEY, Metadata::MAX_VALUE,
         ),
         "maxProperties": Metadata::MAX_ENTRIES,
-        "propertyNames": { "type": "string", "minLength": 1, "maxLength": Metadata::MAX_KEY },
+        "propertyNames": {
+            "type": "string", "minLength": 1, "maxLength": Metadata::MAX_KEY,
+            "pattern": r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$",
+        },
         "additionalProperties": { "type": "string", "maxLength": Metadata::MAX_VALUE },
     }))
 }
@@ -268,32 +305,7 @@ pub(crate) fn shipment() -> RefOr<Schema> {
 }
 
 pub(crate) fn recorded_events() -> RefOr<Schema> {
-    schema(json!({
-        "type": "array",
-        "items": {
-            "type": "object",
-            "properties": {
-                "version": { "type": "integer", "minimum": 1, "description": "Its place in the order's log." },
-                "recorded_at": { "type": "string", "format": "date-time" },
-                "event_id": { "type": "string", "format": "uuid" },
-                "type": { "type": "string", "enum": EventType::ALL },
-                "schema_version": { "type": "integer", "minimum": 1 },
-                "timestamp": { "type": "string", "format": "date-time", "description": "By its producer's clock." },
-                "correlation_id": { "type": "string" },
-                "expected_version": { "type": "integer", "minimum": 0 },
-                "actor": { "type": "string" },
-                "data": {
-                    "type": "object",
-                    "description": "The order's id, and what belongs to the type.",
-                    "properties": { "order_id": { "type": "string" } },
-                    "required": ["order_id"],
-                },
-            },
-            "required": [
-                "version", "recorded_at", "event_id", "type", "schema_version", "timestamp", "correlation_id", "data"
-            ],
-        },
-    }))
+    schema(json!({ "type": "array", "items": { "$ref": "#/components/schemas/RecordedEvent" } }))
 }
 
 /// A schema as it is written in the document: shorter than its builder, and what readers of the document know.

@@ -14,78 +14,9 @@ use utoipa::ToSchema;
 use validator::ValidationErrors;
 
 use crate::faults::{self, Fault, FaultCode};
+use crate::kinds::About;
+pub(crate) use crate::kinds::Kind;
 use crate::ports::PublishError;
-
-/// The kinds of problem, each with its URI reference, title and status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    BadRequest,
-    InvalidJson,
-    InvalidParameter,
-    InvalidHeader,
-    IdempotencyKeyRequired,
-    IdempotencyKeyReused,
-    PreconditionFailed,
-    IllegalTransition,
-    InvalidRequest,
-    Unauthorized,
-    Forbidden,
-    NotFound,
-    OrderNotFound,
-    EventNotFound,
-    MethodNotAllowed,
-    RequestTimeout,
-    ContentTooLarge,
-    UnsupportedMediaType,
-    TooManyRequests,
-    Internal,
-    QueueFull,
-    Unavailable,
-    NotReady,
-}
-
-impl Kind {
-    #[rustfmt::skip]
-    fn parts(self) -> (&'static str, &'static str, StatusCode) {
-        match self {
-            Self::BadRequest => ("/problems/bad-request", "Bad request", StatusCode::BAD_REQUEST),
-            Self::InvalidJson => ("/problems/invalid-json", "The body is not valid JSON", StatusCode::BAD_REQUEST),
-            Self::InvalidParameter => ("/problems/invalid-parameter", "Invalid path or query", StatusCode::BAD_REQUEST),
-            Self::InvalidHeader => ("/problems/invalid-header", "Invalid header", StatusCode::BAD_REQUEST),
-            Self::IdempotencyKeyRequired => ("/problems/idempotency-key-required", "An idempotency key is required", StatusCode::BAD_REQUEST),
-            Self::IdempotencyKeyReused => ("/problems/idempotency-key-reused", "The idempotency key was used for another request", StatusCode::UNPROCESSABLE_ENTITY),
-            Self::PreconditionFailed => ("/problems/precondition-failed", "The order is not as expected", StatusCode::PRECONDITION_FAILED),
-            Self::IllegalTransition => ("/problems/illegal-transition", "The event is not legal now", StatusCode::CONFLICT),
-            Self::InvalidRequest => ("/problems/invalid-request", "Invalid request", StatusCode::UNPROCESSABLE_ENTITY),
-            Self::Unauthorized => ("/problems/unauthorized", "Authentication is required", StatusCode::UNAUTHORIZED),
-            Self::Forbidden => ("/problems/forbidden", "Not allowed", StatusCode::FORBIDDEN),
-            Self::NotFound => ("/problems/not-found", "Not found", StatusCode::NOT_FOUND),
-            Self::OrderNotFound => ("/problems/order-not-found", "Order not found", StatusCode::NOT_FOUND),
-            Self::EventNotFound => ("/problems/event-not-found", "Event not found", StatusCode::NOT_FOUND),
-            Self::MethodNotAllowed => ("/problems/method-not-allowed", "Method not allowed", StatusCode::METHOD_NOT_ALLOWED),
-            Self::RequestTimeout => ("/problems/request-timeout", "The request took too long to arrive", StatusCode::REQUEST_TIMEOUT),
-            Self::ContentTooLarge => ("/problems/content-too-large", "Content too large", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::UnsupportedMediaType => ("/problems/unsupported-media-type", "Unsupported media type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            Self::TooManyRequests => ("/problems/too-many-requests", "Too many requests", StatusCode::TOO_MANY_REQUESTS),
-            Self::Internal => ("/problems/internal", "Internal error", StatusCode::INTERNAL_SERVER_ERROR),
-            Self::QueueFull => ("/problems/queue-full", "The queue is full", StatusCode::SERVICE_UNAVAILABLE),
-            Self::Unavailable => ("/problems/unavailable", "Temporarily unavailable", StatusCode::SERVICE_UNAVAILABLE),
-            Self::NotReady => ("/problems/not-ready", "Not ready", StatusCode::SERVICE_UNAVAILABLE),
-        }
-    }
-
-    /// The kind of an error that came about outside our handlers.
-    fn of_status(status: StatusCode) -> Self {
-        match status {
-            StatusCode::NOT_FOUND => Self::NotFound,
-            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
-            StatusCode::PAYLOAD_TOO_LARGE => Self::ContentTooLarge,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
-            status if status.is_client_error() => Self::BadRequest,
-            _ => Self::Internal,
-        }
-    }
-}
 
 /// An error, on its way to the client.
 #[derive(Debug, Clone)]
@@ -202,13 +133,13 @@ impl Problem {
     }
 
     pub(crate) fn status(&self) -> StatusCode {
-        self.0.kind.parts().2
+        self.0.kind.about().status
     }
 
     /// Logs what happened inside, if anything did.
     pub(crate) fn log(&self, correlation_id: &str, instance: &str) {
         if let Some(cause) = &self.0.cause {
-            let problem = self.0.kind.parts().0;
+            let problem = self.0.kind.about().uri;
             tracing::error!(
                 correlation_id,
                 instance,
@@ -226,17 +157,11 @@ impl Problem {
     }
 
     pub(crate) fn body<'a>(&'a self, correlation_id: &'a str, instance: &'a str) -> ProblemBody<'a> {
-        let (type_, title, status) = self.0.kind.parts();
+        let Parts { kind, detail, errors, order, .. } = &*self.0;
         ProblemBody {
-            type_,
-            title,
-            status: status.as_u16(),
-            detail: &self.0.detail,
-            instance,
-            correlation_id,
-            errors: &self.0.errors,
-            order_status: self.0.order.as_ref().map(|(status, _)| *status),
-            allowed_events: self.0.order.as_ref().map(|(_, events)| events.as_slice()),
+            order_status: order.as_ref().map(|(status, _)| *status),
+            allowed_events: order.as_ref().map(|(_, events)| events.as_slice()),
+            ..ProblemBody::of(kind.about(), detail, instance, correlation_id, errors)
         }
     }
 }
@@ -291,7 +216,7 @@ impl IntoResponse for Problem {
 pub(crate) struct ProblemBody<'a> {
     /// Names the kind of problem; a stable URI reference.
     #[serde(rename = "type")]
-    #[schema(format = "uri-reference", example = "/problems/invalid-request")]
+    #[schema(schema_with = crate::openapi::problem_type)]
     type_: &'a str,
     /// The kind of problem in words, the same for every problem of its type.
     title: &'a str,
@@ -316,4 +241,54 @@ pub(crate) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = crate::openapi::event_types, required = false)]
     allowed_events: Option<&'a [EventType]>,
+}
+
+impl<'a> ProblemBody<'a> {
+    fn of(
+        kind: About,
+        detail: &'a str,
+        instance: &'a str,
+        correlation_id: &'a str,
+        errors: &'a [Fault],
+    ) -> Self {
+        let About { uri, title, status, .. } = kind;
+        Self {
+            type_: uri,
+            title,
+            status: status.as_u16(),
+            detail,
+            instance,
+            correlation_id,
+            errors,
+            order_status: None,
+            allowed_events: None,
+        }
+    }
+}
+
+/// A problem of this kind, as it could be: for the documentation.
+pub(crate) fn example(kind: Kind) -> serde_json::Value {
+    let about = kind.about();
+    let order = "/v1/orders/019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
+    let of_member = |pointer: &str, code: FaultCode, detail: &'static str| Fault {
+        pointer: Some(pointer.to_owned()),
+        parameter: None,
+        code: code.as_str().into(),
+        detail: detail.into(),
+    };
+    let (detail, instance, errors) = match kind {
+        Kind::InvalidRequest => {
+            let quantity = of_member("/items/3/quantity", FaultCode::Range, "must be 1–1000000");
+            let currency = of_member("/currency", FaultCode::Required, "is required");
+            ("The body has 2 faults.", "/v1/orders", vec![currency, quantity])
+        }
+        Kind::InvalidParameter => {
+            let limit = Fault::parameter("limit", FaultCode::Range, "must be 1–200");
+            ("The path or the query has faults.", "/v1/orders", vec![limit])
+        }
+        Kind::NotReady => (about.meaning, "/readyz", vec![]),
+        _ => (about.meaning, order, vec![]),
+    };
+    let body = ProblemBody::of(about, detail, instance, "f47ac10b-58cc-4372-a567-0e02b2c3d479", &errors);
+    serde_json::to_value(body).expect("plain strings and numbers always serialize")
 }

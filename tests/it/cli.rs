@@ -21,12 +21,14 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn the_checked_in_openapi_document_is_what_the_program_prints() {
-    let printed = orders(&["openapi"]).output().unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/openapi.json");
-    let checked_in = std::fs::read_to_string(&path).unwrap();
-    assert!(stdout(&printed) == checked_in, "renew it: cargo run -- openapi > openapi/openapi.json");
-    assert_eq!(serde_json::from_str::<Value>(&checked_in).unwrap()["openapi"], "3.1.0");
+fn the_checked_in_descriptions_are_what_the_program_prints() {
+    for (command, version) in [("openapi", "3.1.0"), ("asyncapi", "3.0.0")] {
+        let printed = orders(&[command]).output().unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("openapi/{command}.json"));
+        let checked_in = std::fs::read_to_string(&path).unwrap();
+        assert!(stdout(&printed) == checked_in, "renew it: cargo run -- {command} > openapi/{command}.json");
+        assert_eq!(serde_json::from_str::<Value>(&checked_in).unwrap()[command], version);
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The integration tests, one binary. [`conformance`] holds every backend to the same behaviour; the others look at
-//! the product from outside: over HTTP, at the real binary, at its data folder.
+//! the product from outside: over HTTP, at the real binary, at its data folder, and at how it is described.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(unreachable_pub, reason = "nothing reaches a test binary from outside")]
@@ -15,4 +15,5 @@ mod emulator;
 mod folder;
 mod limits;
 mod pipeline;
+mod spec;
 mod support;

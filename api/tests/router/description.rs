@@ -58,7 +58,10 @@ fn has_every_operation_with_its_statuses() {
     ];
     assert_eq!(found, expected);
     for (name, operation) in operations {
-        assert!(operation["operationId"].is_string() && operation["tags"][0].is_string(), "{name}");
+        for member in ["operationId", "summary", "description"] {
+            assert!(operation[member].as_str().is_some_and(|text| !text.is_empty()), "{member} of {name}");
+        }
+        assert!(operation["tags"][0].is_string(), "{name}");
         // A head that is too large is answered before there is a request, with a status and nothing else.
         let of_requests = |(status, _): &(&String, _)| status.as_str() != "431";
         for (status, response) in operation["responses"].as_object().unwrap().iter().filter(of_requests) {
@@ -70,6 +73,8 @@ fn has_every_operation_with_its_statuses() {
             let expected =
                 if status.starts_with('2') { "application/json" } else { "application/problem+json" };
             assert_eq!(content.keys().collect::<Vec<_>>(), [expected], "{name} {status}");
+            let examples = content[expected]["examples"].as_object();
+            assert!(examples.is_some_and(|examples| !examples.is_empty()), "no example: {name} {status}");
         }
     }
     let headers =
@@ -150,6 +155,45 @@ fn answers_are_described() {
     assert_eq!(schemas["Fault"]["required"], json!(["code", "detail"]));
     assert_eq!(schemas["Fault"]["properties"]["pointer"]["type"], "string");
     assert_eq!(schemas["Order"]["properties"]["status"]["enum"].as_array().unwrap().len(), 8);
+}
+
+#[test]
+fn recorded_events_are_told_apart_by_their_type() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let event = &schemas["RecordedEvent"];
+    assert_eq!(
+        schemas["EventPage"]["properties"]["items"]["items"]["$ref"],
+        "#/components/schemas/RecordedEvent"
+    );
+    assert_eq!(event["discriminator"]["propertyName"], "type");
+    for event_type in EventType::ALL {
+        let name = format!("recorded_{event_type}");
+        assert_eq!(
+            event["discriminator"]["mapping"][event_type.as_str()],
+            format!("#/components/schemas/{name}")
+        );
+        assert_eq!(schemas[&name]["properties"]["type"]["enum"], json!([event_type]));
+        assert!(schemas[&name]["properties"]["data"]["properties"]["order_id"].is_object(), "{name}");
+    }
+}
+
+#[test]
+fn answers_lead_on() {
+    let document = document();
+    let operations = operations(&document);
+    let ids: Vec<_> = operations.iter().map(|(_, operation)| &operation["operationId"]).collect();
+    for (name, operation) in &operations {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            for link in response["links"].as_object().into_iter().flat_map(|links| links.values()) {
+                assert!(ids.contains(&&link["operationId"]), "{name} {status}: {link}");
+            }
+        }
+    }
+    let accepted = &document["paths"]["/v1/orders"]["post"]["responses"]["202"]["links"];
+    assert_eq!(accepted["receipt"]["operationId"], "getReceipt");
+    assert_eq!(accepted["receipt"]["parameters"]["event_id"], "$response.body#/event_id");
+    assert_eq!(accepted["order"]["operationId"], "getOrder");
 }
 
 #[test]

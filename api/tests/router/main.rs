@@ -12,6 +12,8 @@ mod lambda;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod placed;
 #[cfg(test)]
 mod principals;

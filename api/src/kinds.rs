@@ -1,0 +1,144 @@
+//! The kinds of problem: one table, from which the errors, their pages and the OpenAPI description are made.
+
+use axum::http::StatusCode;
+
+/// What is the same for every problem of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct About {
+    /// The URI reference that names the kind, forever: clients compare it. It does not carry a base path.
+    pub(crate) uri: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) status: StatusCode,
+    /// What has happened, when this kind is met.
+    pub(crate) meaning: &'static str,
+    /// What a client should do then.
+    pub(crate) advice: &'static str,
+}
+
+/// Where the pages of the kinds are.
+pub(crate) const PREFIX: &str = "/problems/";
+
+macro_rules! kinds {
+    ($($kind:ident: $status:ident $name:literal, $title:literal, $meaning:literal, $advice:literal;)*) => {
+        /// The kinds of problem.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Kind { $($kind),* }
+
+        impl Kind {
+            /// Every kind, by status.
+            pub(crate) const ALL: &[Self] = &[$(Self::$kind),*];
+
+            pub(crate) const fn about(self) -> About {
+                match self {
+                    $(Self::$kind => About {
+                        uri: concat!("/problems/", $name),
+                        title: $title,
+                        status: StatusCode::$status,
+                        meaning: $meaning,
+                        advice: $advice,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    BadRequest: BAD_REQUEST "bad-request", "Bad request",
+        "The request could not be read as HTTP: its body broke off, or its query is not percent-encoded as it must be.",
+        "Put the request right. If a connection broke, send it again.";
+    InvalidJson: BAD_REQUEST "invalid-json", "The body is not valid JSON",
+        "The body could not be parsed as JSON. `detail` says at which line and column.",
+        "Put the body right; the same bytes will fail again.";
+    InvalidParameter: BAD_REQUEST "invalid-parameter", "Invalid path or query",
+        "Parameters in the path, the query or a header break their rules, are unknown, or are there twice. `errors` \
+         lists all of them by name.",
+        "Put every listed parameter right; the same request will fail again.";
+    InvalidHeader: BAD_REQUEST "invalid-header", "Invalid header",
+        "A header that matters to the request cannot be read. `errors` names it and its rule.",
+        "Write the header as its rule says; the same request will fail again.";
+    IdempotencyKeyRequired: BAD_REQUEST "idempotency-key-required", "An idempotency key is required",
+        "This service takes requests that change something only with the header `Idempotency-Key`.",
+        "Make a key of your own for each thing that is to happen once, such as a UUID, and send it along, with every \
+         repetition too.";
+    Unauthorized: UNAUTHORIZED "unauthorized", "Authentication is required",
+        "The request carries no credentials, or such that are not valid.",
+        "Send valid credentials, as `WWW-Authenticate` says.";
+    Forbidden: FORBIDDEN "forbidden", "Not allowed",
+        "The credentials are valid, but do not allow this.",
+        "Ask for the permission, or use credentials that have it. Trying again changes nothing.";
+    NotFound: NOT_FOUND "not-found", "Not found",
+        "There is nothing at this path.",
+        "Check the path against the OpenAPI document.";
+    OrderNotFound: NOT_FOUND "order-not-found", "Order not found",
+        "No event of this order is recorded, or none that the request may see. An order that was just created appears \
+         when its first event is recorded.",
+        "If you hold a receipt, follow its `self` link: it tells whether the event waits, was recorded or was \
+         refused. Otherwise check the id.";
+    EventNotFound: NOT_FOUND "event-not-found", "Event not found",
+        "No event of this id was accepted for this order.",
+        "Use the link of the receipt as it was given, with its query.";
+    MethodNotAllowed: METHOD_NOT_ALLOWED "method-not-allowed", "Method not allowed",
+        "The path exists, but does not take this method.",
+        "Use one of the methods that the `Allow` header lists.";
+    RequestTimeout: REQUEST_TIMEOUT "request-timeout", "The request took too long to arrive",
+        "The body did not arrive in time. Nothing was accepted.",
+        "Send it again, over a connection that is fast enough.";
+    IllegalTransition: CONFLICT "illegal-transition", "The event is not legal now",
+        "The event was accepted, and rejected because the order does not stand where it would be legal. \
+         `order_status` tells where it stands, and `allowed_events` what is legal there.",
+        "Propose an event that is legal, or none. The same event may become legal later.";
+    PreconditionFailed: PRECONDITION_FAILED "precondition-failed", "The order is not as expected",
+        "The order is not at the version that `If-Match` names, or was not any more when the event was decided on.",
+        "Read the order again, decide again, and send its new `ETag` as `If-Match`.";
+    ContentTooLarge: PAYLOAD_TOO_LARGE "content-too-large", "Content too large",
+        "The body, or the event made of it, is larger than the service or its queue takes. Nothing was accepted.",
+        "Send less: fewer lines, or less metadata. `detail` states the limit.";
+    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE "unsupported-media-type", "Unsupported media type",
+        "The body is not JSON by its `Content-Type`.",
+        "Send `Content-Type: application/json`.";
+    InvalidRequest: UNPROCESSABLE_ENTITY "invalid-request", "Invalid request",
+        "The body is JSON, but breaks rules. `errors` lists every fault with a JSON pointer to its place. Nothing was \
+         accepted.",
+        "Put every listed fault right; the same body will fail again.";
+    IdempotencyKeyReused: UNPROCESSABLE_ENTITY "idempotency-key-reused", "The idempotency key was used for another request",
+        "Another request was accepted under this key, at the same address. Nothing was accepted now.",
+        "Repeat a request exactly as it was, or use a new key.";
+    TooManyRequests: TOO_MANY_REQUESTS "too-many-requests", "Too many requests",
+        "The client has made more requests than it may; `RateLimit` and `RateLimit-Policy` tell how many that are.",
+        "Send the same request again after the seconds in `Retry-After`.";
+    Internal: INTERNAL_SERVER_ERROR "internal", "Internal error",
+        "Something went wrong inside the service, and it was logged.",
+        "Try again later. If it stays, report the `correlation_id`, which finds it in the logs.";
+    QueueFull: SERVICE_UNAVAILABLE "queue-full", "The queue is full",
+        "The queue takes no more events for now. Nothing was accepted.",
+        "Send the same request again after the seconds in `Retry-After`.";
+    Unavailable: SERVICE_UNAVAILABLE "unavailable", "Temporarily unavailable",
+        "The queue could not be reached, or the request could not be finished in time. In the latter case an event \
+         may have been accepted all the same; `detail` tells.",
+        "Send the same request again after the seconds in `Retry-After`.";
+    NotReady: SERVICE_UNAVAILABLE "not-ready", "Not ready",
+        "The service runs, but cannot take requests now; `detail` says why.",
+        "Send requests elsewhere, or wait for `Retry-After` seconds.";
+}
+
+impl Kind {
+    /// The kind of an error that came about outside our handlers.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::ContentTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
+            status if status.is_client_error() => Self::BadRequest,
+            _ => Self::Internal,
+        }
+    }
+
+    /// The last part of the URI, which names the page.
+    pub(crate) fn name(self) -> &'static str {
+        let uri = self.about().uri;
+        uri.strip_prefix(PREFIX).unwrap_or(uri)
+    }
+}

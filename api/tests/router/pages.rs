@@ -1,0 +1,109 @@
+//! What people read: a page for each kind of problem, and the page of the queue's messages.
+
+use std::sync::Arc;
+
+use api::BasePath;
+use axum::body::Body;
+use axum::http::{Method, Request};
+use serde_json::Value;
+
+use crate::fakes::{Answer, Fake, get, post, send};
+
+fn text(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    String::from_utf8(answer.body.clone()).unwrap()
+}
+
+/// The `type`s that the description names, all of them.
+fn described() -> Vec<String> {
+    let document = serde_json::to_value(api::openapi()).unwrap();
+    let description =
+        document["components"]["schemas"]["Problem"]["properties"]["type"]["description"].clone();
+    let line = |line: &str| line.strip_prefix("- `")?.split('`').next().map(str::to_owned);
+    description.as_str().unwrap().lines().filter_map(line).collect()
+}
+
+#[tokio::test]
+async fn every_kind_of_problem_has_a_page() {
+    let fake = Arc::new(Fake::default());
+    let index = text(&get(&fake, "/problems").await);
+    let kinds = described();
+    assert!(kinds.len() >= 16, "{kinds:?}");
+    for kind in kinds {
+        // Relative, so it holds under any base path.
+        assert!(index.contains(&format!("href=\"{}\"", &kind[1..])), "{kind} in {index}");
+        let page = text(&get(&fake, &kind).await);
+        for part in [kind.as_str(), "What it means", "What to do", "&quot;correlation_id&quot;"] {
+            assert!(page.contains(part), "{part} in {page}");
+        }
+        assert!(!page.contains("://") && !page.contains("<script"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn the_type_of_a_problem_leads_to_its_page() {
+    let fake = Arc::new(Fake::default());
+    for problem in [
+        get(&fake, "/nothing").await,
+        get(&fake, "/v1/orders").await,
+        get(&fake, "/v1/orders/o-1").await,
+        post(&fake, "/v1/orders", "{").await,
+        post(&fake, "/v1/orders", "{}").await,
+    ] {
+        let problem = problem.json();
+        let page = text(&get(&fake, problem["type"].as_str().unwrap()).await);
+        assert!(page.contains(problem["title"].as_str().unwrap()), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_nothing_are_problems() {
+    let fake = Arc::new(Fake::default());
+    for path in
+        ["/problems/", "/problems/nothing", "/problems/%ff", "/problems/not-found/x", "/problems/Not-Found"]
+    {
+        get(&fake, path).await.is_problem(404, "/problems/not-found");
+    }
+    let request = Request::post("/problems").body(Body::empty()).unwrap();
+    send(&fake, request).await.is_problem(405, "/problems/method-not-allowed");
+    let request = Request::builder().method(Method::HEAD).uri("/problems/internal").body(Body::empty());
+    assert_eq!(send(&fake, request.unwrap()).await.status, 200);
+}
+
+#[tokio::test]
+async fn pages_hold_under_a_base_path() {
+    let fake = Arc::new(Fake::default());
+    for path in ["/problems", "/problems/internal", "/docs/events"] {
+        let at_root = get(&fake, path).await;
+        let request = Request::get(path).extension(BasePath::parse("/prod").unwrap()).body(Body::empty());
+        assert_eq!(send(&fake, request.unwrap()).await.body, at_root.body, "{path}");
+        assert!(!text(&at_root).contains("href=\"/"), "{path} links to the root");
+    }
+}
+
+#[tokio::test]
+async fn the_messages_are_described() {
+    let fake = Arc::new(Fake::default());
+    let document = get(&fake, "/asyncapi.json").await;
+    assert_eq!(document.header("content-type"), "application/json");
+    assert_eq!(document.json(), api::asyncapi());
+    let page = text(&get(&fake, "/docs/events").await);
+    let messages = document.json()["components"]["messages"].clone();
+    for (name, message) in messages.as_object().unwrap() {
+        assert!(page.contains(&format!("id=\"{name}\"")), "{name}");
+        let example = &message["examples"][0]["payload"];
+        assert!(page.contains(example["type"].as_str().unwrap()), "{name}");
+    }
+    for member in ["data.items[].unit_price", "event_id", "receive_count", "traceparent", "message-group-id"]
+    {
+        assert!(page.contains(member), "{member} in {page}");
+    }
+    for outside in ["<script", "<link", "<img", "@import"] {
+        assert!(!page.contains(outside), "{outside} in {page}");
+    }
+    assert!(page.contains("href=\"../asyncapi.json\"") && page.contains("href=\"./\""));
+    let openapi: Value = get(&fake, "/openapi.json").await.json();
+    let description = openapi["info"]["description"].as_str().unwrap();
+    assert!(description.contains("(../docs/events)") && description.contains("(../problems)"));
+}

@@ -1,0 +1,153 @@
+//! The schemas of messages agree with the domain: what it writes they describe, and what they describe it reads.
+
+use domain::{Envelope, EventType, RecordedEvent};
+use serde_json::{Value, json};
+
+use super::{Validator, openapi};
+use crate::support::events::eur;
+
+fn golden(name: &str) -> Vec<Value> {
+    let path = format!("{}/tests/fixtures/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn decode(message: &Value) -> Result<Envelope, String> {
+    Envelope::decode(message.to_string().as_bytes(), eur()).map_err(|error| error.to_string())
+}
+
+fn encoded(envelope: &Envelope) -> Value {
+    serde_json::from_slice(&envelope.encode()).unwrap()
+}
+
+fn schema_of(message: &Value) -> String {
+    format!("/components/schemas/{}", message["type"].as_str().unwrap())
+}
+
+fn example(event_type: EventType) -> Value {
+    api::asyncapi()["components"]["messages"][event_type.as_str()]["examples"][0]["payload"].clone()
+}
+
+#[test]
+fn every_event_that_was_ever_written_is_as_described() {
+    let mut messages = Validator::of(api::asyncapi());
+    let mut events = Validator::of(openapi());
+    for line in golden("v1.jsonl") {
+        let mut event = RecordedEvent::decode(line.to_string().as_bytes(), eur()).unwrap();
+        let message = encoded(&event.envelope);
+        assert_eq!(messages.check(&schema_of(&message), &message), Ok(()), "{message}");
+        // As clients see it.
+        event.envelope.request_hash = None;
+        let event: Value = serde_json::from_slice(&event.encode()).unwrap();
+        assert_eq!(events.check("/components/schemas/RecordedEvent", &event), Ok(()), "{event}");
+    }
+}
+
+#[test]
+fn messages_without_a_schema_version_are_as_described_before_and_after() {
+    let mut messages = Validator::of(api::asyncapi());
+    for line in golden("article-v0.jsonl") {
+        let before = format!("/components/schemas/article_{}", line["type"].as_str().unwrap());
+        assert_eq!(messages.check(&before, &line), Ok(()), "{line}");
+        let upcast = encoded(&decode(&line).unwrap());
+        assert_eq!(messages.check(&schema_of(&upcast), &upcast), Ok(()), "{upcast}");
+        assert!(messages.check(&before, &upcast).is_err(), "neither is taken for the other: {upcast}");
+    }
+}
+
+#[test]
+fn every_type_has_an_example_that_the_domain_has_written() {
+    let document = api::asyncapi();
+    let mut messages = Validator::of(document.clone());
+    for event_type in EventType::ALL {
+        let message = example(event_type);
+        assert_eq!(encoded(&decode(&message).unwrap()), message);
+        assert_eq!(messages.check(&schema_of(&message), &message), Ok(()));
+        let name = json!({ "$ref": format!("#/components/messages/{event_type}") });
+        assert_eq!(document["channels"]["orders"]["messages"][event_type.as_str()], name);
+    }
+    for name in ["article_order_created", "article_order_updated"] {
+        let message = &document["components"]["messages"][name]["examples"][0]["payload"];
+        assert_eq!(messages.check(&format!("/components/schemas/{name}"), message), Ok(()));
+        assert!(decode(message).is_ok());
+    }
+}
+
+/// What `message` becomes when the value at `pointer` is replaced, or taken out for `None`.
+fn with(message: &Value, pointer: &str, value: Option<&Value>) -> Value {
+    let mut changed = message.clone();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = changed.pointer_mut(parent).unwrap();
+    match (value, parent.as_object_mut()) {
+        (Some(value), _) => parent[name] = value.clone(),
+        (None, Some(members)) => drop(members.remove(name)),
+        (None, None) => panic!("{pointer} is no member"),
+    }
+    changed
+}
+
+/// Pointers to all that `data` and what is in it states.
+fn members(at: &str, value: &Value) -> Vec<String> {
+    let Some(object) = value.as_object() else {
+        let first = value.as_array().map(|list| members(&format!("{at}/0"), &list[0]));
+        return first.unwrap_or_default();
+    };
+    let of_member = |(name, value): (&String, &Value)| {
+        let at = format!("{at}/{name}");
+        [vec![at.clone()], members(&at, value)].concat()
+    };
+    object.iter().flat_map(of_member).collect()
+}
+
+/// Whatever is done to a message, the schema takes it if and only if the domain does.
+#[test]
+fn the_schemas_and_the_domain_draw_the_same_lines() {
+    let mut messages = Validator::of(api::asyncapi());
+    let long = json!("x".repeat(600));
+    let values = [
+        json!(true),
+        json!(-1),
+        json!(0),
+        json!(1.5),
+        json!(1_i64 << 53),
+        json!([]),
+        json!({}),
+        json!(""),
+        json!("\u{7}"),
+        json!(" "),
+        json!("EUR"),
+        long,
+    ];
+    for event_type in EventType::ALL {
+        let message = example(event_type);
+        let schema = schema_of(&message);
+        for pointer in members("/data", &message["data"]) {
+            for value in values.iter().map(Some).chain([None]) {
+                let changed = with(&message, &pointer, value);
+                let (described, read) = (messages.check(&schema, &changed), decode(&changed));
+                assert_eq!(
+                    described.is_ok(),
+                    read.is_ok(),
+                    "{event_type} {pointer} {value:?}: {described:?} {read:?}"
+                );
+            }
+        }
+    }
+    let message = example(EventType::Paid);
+    for (pointer, value) in [
+        ("/event_id", json!("1")),
+        ("/timestamp", json!("yesterday")),
+        ("/correlation_id", json!("")),
+        ("/correlation_id", json!("a b")),
+        ("/expected_version", json!(-1)),
+        ("/schema_version", json!(2)),
+        ("/schema_version", json!(0)),
+        ("/type", json!("order_lost")),
+        ("/data", json!([])),
+        ("/data", json!(null)),
+    ] {
+        let changed = with(&message, pointer, Some(&value));
+        let described = messages.check("/components/schemas/order_paid", &changed);
+        assert!(described.is_err() && decode(&changed).is_err(), "{pointer} {value}");
+    }
+}
