@@ -1,4 +1,4 @@
-//! The one middleware: it gives every request a correlation id and its trace, holds it to its deadline, and writes out
+//! The outermost middleware: it gives every request a correlation id and its trace, holds it to its deadline, and writes out
 //! every error as a problem.
 
 use std::any::Any;

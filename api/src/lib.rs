@@ -5,15 +5,17 @@
 //!
 //! A request takes this way through the crate:
 //!
-//! 1. `correlation`: the one middleware. It gives the request a correlation id and its [`trace`], holds it to its
+//! 1. `correlation`: the outermost middleware. It gives the request a correlation id and its [`trace`], holds it to its
 //!    [`Deadline`], and on the way back it writes every error as a `problem` (RFC 9457), whoever made it.
-//! 2. `params` and `json` extract what the request says. A body is read by `body` in one pass that finds every fault;
+//! 2. [`auth`]: finds out who asks, and leaves it as a [`principal`].
+//! 3. `params` and `json` extract what the request says. A body is read by `body` in one pass that finds every fault;
 //!    `dto` and `event_dto` are the bodies there are; `faults` turns what was found into JSON pointers.
-//! 3. `accept` publishes events, `read` shows orders, `health` answers health checks; `responses` are their bodies,
+//! 4. `accept` publishes events, `read` shows orders, `health` answers health checks; `responses` are their bodies,
 //!    `links` the addresses in them, and `cursor` is how lists go on.
-//! 4. `openapi` completes the description that registering the handlers yields, and `docs` serves it.
+//! 5. `openapi` completes the description that registering the handlers yields, and `docs` serves it.
 
 mod accept;
+pub mod auth;
 mod body;
 mod correlation;
 mod cursor;
@@ -51,8 +53,10 @@ pub use crate::state::AppState;
 /// The whole API: `/v1`, health checks, `/openapi.json` and `/docs`.
 pub fn router(state: AppState) -> Router {
     let new_id = state.new_id;
+    let authenticated = middleware::from_fn_with_state((state.auth.clone(), state.clock), auth::authenticate);
     let (router, api) = described();
-    router.with_state(state).merge(docs::routes(api)).layer(middleware::from_fn(
+    // The last is the outermost, so that a request that is not let in is answered with a problem too.
+    router.with_state(state).merge(docs::routes(api)).layer(authenticated).layer(middleware::from_fn(
         move |request: Request, next: Next| correlation::correlate(new_id, request, next),
     ))
 }

@@ -5,12 +5,16 @@ use axum::http::StatusCode;
 use domain::{EventType, Metadata, State};
 use serde_json::{Value, json};
 use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, Header, HeaderBuilder, OpenApi, Ref, RefOr, Response, Schema};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
 use crate::event_dto::{AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData, proposable};
 use crate::faults::{Fault, FaultCode};
+use crate::principal::Scope;
 use crate::problem::ProblemBody;
+
+const BEARER: &str = "bearer";
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -19,7 +23,8 @@ use crate::problem::ProblemBody;
         description = "An event-sourced order service. `POST` answers `202` with a receipt as soon as the event is \
             durably on the queue; the receipt tells whether it was recorded or rejected. Amounts are integers in the \
             currency's minor unit. Every response carries `X-Correlation-Id`; every error is a problem (RFC 9457) that \
-            lists all faults at once."
+            lists all faults at once. Where the service is configured to require it, requests need a bearer token; \
+            with a `customer_id` in it, the orders of other customers do not exist."
     ),
     tags(
         (name = "orders", description = "Orders, the events that change them, and receipts"),
@@ -31,15 +36,42 @@ struct Document;
 
 /// The description before any path is registered.
 pub(crate) fn document() -> OpenApi {
-    Document::openapi()
+    let mut document = Document::openapi();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
+        "An access token of the issuer that the service is configured with, signed with RS256, ES256 or EdDSA. Needed \
+         where the service is configured to require it.",
+    ));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
+    document
 }
 
 /// Adds what every operation has: the headers, and the problems any request can meet.
 pub(crate) fn complete(api: &mut OpenApi) {
-    for item in api.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+    for (path, item) in &mut api.paths.paths {
+        for (operation, scope) in [(&mut item.get, Scope::Read), (&mut item.post, Scope::Write)] {
+            let Some(operation) = operation else { continue };
+            if path.starts_with("/v1/") {
+                complete_security(operation, scope);
+            }
             complete_operation(operation);
         }
+    }
+}
+
+/// Adds what comes of authentication. It is optional in the description, for it depends on the configuration.
+fn complete_security(operation: &mut Operation, scope: Scope) {
+    let bearer = SecurityRequirement::new(BEARER, [scope.as_str()]);
+    operation.security = Some(vec![bearer, SecurityRequirement::default()]);
+    for (status, description) in [
+        (
+            StatusCode::UNAUTHORIZED,
+            "A bearer token is required, and there is none or it is not valid".to_owned(),
+        ),
+        (StatusCode::FORBIDDEN, format!("The token does not grant the scope `{}`", scope.as_str())),
+    ] {
+        let responses = &mut operation.responses.responses;
+        responses.entry(status.as_str().to_owned()).or_insert_with(|| Response::new(description).into());
     }
 }
 
@@ -56,6 +88,9 @@ fn complete_operation(operation: &mut Operation) {
         let RefOr::T(response) = response else { continue };
         let headers = match status.as_str() {
             "202" => vec![("Location", "The address of the receipt")],
+            "401" | "403" => {
+                vec![("WWW-Authenticate", "What is wrong with the token, or missing in it (RFC 6750)")]
+            }
             "405" => vec![("Allow", "The methods that this path takes")],
             "503" => vec![("Retry-After", "Seconds after which to try again")],
             _ => vec![],

@@ -6,13 +6,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::faults::Fault;
 use crate::ports::PublishError;
+use crate::principal::Scope;
 
 /// The kinds of problem, each with its URI reference, title and status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,13 +82,22 @@ struct Parts {
     detail: Cow<'static, str>,
     errors: Vec<Fault>,
     retry_after_seconds: Option<u32>,
+    /// The `WWW-Authenticate` of the response: how to be let in (RFC 6750, section 3).
+    challenge: Option<String>,
     /// What happened inside: for the log, never for the client.
     cause: Option<anyhow::Error>,
 }
 
 impl Problem {
     fn of(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Parts {
-        Parts { kind, detail: detail.into(), errors: Vec::new(), retry_after_seconds: None, cause: None }
+        Parts {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_seconds: None,
+            challenge: None,
+            cause: None,
+        }
     }
 
     pub(crate) fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
@@ -115,6 +125,25 @@ impl Problem {
     /// The service is not ready for work.
     pub(crate) fn not_ready(why: String) -> Self {
         Self(Arc::new(Parts { retry_after_seconds: Some(5), ..Self::of(Kind::NotReady, why) }))
+    }
+
+    /// The request is not let in.
+    pub(crate) fn unauthorized(detail: String, challenge: String) -> Self {
+        let challenge = Some(challenge);
+        Self(Arc::new(Parts { challenge, ..Self::of(Kind::Unauthorized, detail) }))
+    }
+
+    /// The principal may not do this.
+    pub(crate) fn insufficient_scope(scope: Scope) -> Self {
+        let scope = scope.as_str();
+        let challenge = Some(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""));
+        let detail = format!("This needs the scope {scope}.");
+        Self(Arc::new(Parts { challenge, ..Self::of(Kind::Forbidden, detail) }))
+    }
+
+    /// Nobody can be let in for now.
+    pub(crate) fn keys_missing(detail: String) -> Self {
+        Self(Arc::new(Parts { retry_after_seconds: Some(5), ..Self::of(Kind::Unavailable, detail) }))
     }
 
     /// The request took longer than whoever runs the service allows.
@@ -206,6 +235,10 @@ impl IntoResponse for Problem {
         let mut response = self.status().into_response();
         if let Some(seconds) = self.0.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(challenge) = &self.0.challenge {
+            let challenge = HeaderValue::from_str(challenge).expect("our own words, in visible ASCII");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response.extensions_mut().insert(self);
         response

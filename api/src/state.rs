@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use domain::Timestamp;
 use uuid::Uuid;
 
+use crate::auth::Auth;
 use crate::ports::{EventPublisher, Health, OrderReader};
 
 /// What the handlers need: the ports, a clock and a source of ids.
@@ -17,6 +18,8 @@ pub struct AppState {
     pub reader: Arc<dyn OrderReader>,
     /// Whether the service can do its work.
     pub health: Arc<dyn Health>,
+    /// How requests are authenticated.
+    pub auth: Auth,
     /// The time; the system's unless a test says otherwise.
     pub clock: fn() -> Timestamp,
     /// A new id for an order, an event or a request; UUIDv7 unless a test says otherwise.
@@ -24,13 +27,13 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// The state, with the system's clock and UUIDv7 ids.
+    /// The state, with the system's clock and UUIDv7 ids. Requests are not authenticated.
     pub fn new(
         publisher: Arc<dyn EventPublisher>,
         reader: Arc<dyn OrderReader>,
         health: Arc<dyn Health>,
     ) -> Self {
         let clock = || Timestamp::new(SystemTime::now().into());
-        Self { publisher, reader, health, clock, new_id: Uuid::now_v7 }
+        Self { publisher, reader, health, auth: Auth::None, clock, new_id: Uuid::now_v7 }
     }
 }

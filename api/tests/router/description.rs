@@ -48,12 +48,12 @@ fn has_every_operation_with_its_statuses() {
     let expected = [
         "get /healthz: 200 405 500 503",
         "get /readyz: 200 405 500 503",
-        "get /v1/orders/{order_id}/events/{event_id}: 200 400 404 405 500 503",
-        "get /v1/orders/{order_id}/events: 200 400 404 405 500 503",
-        "get /v1/orders/{order_id}: 200 400 404 405 500 503",
-        "get /v1/orders: 200 400 405 500 503",
-        "post /v1/orders/{order_id}/events: 202 400 405 413 415 422 500 503",
-        "post /v1/orders: 202 400 405 413 415 422 500 503",
+        "get /v1/orders/{order_id}/events/{event_id}: 200 400 401 403 404 405 500 503",
+        "get /v1/orders/{order_id}/events: 200 400 401 403 404 405 500 503",
+        "get /v1/orders/{order_id}: 200 400 401 403 404 405 500 503",
+        "get /v1/orders: 200 400 401 403 405 500 503",
+        "post /v1/orders/{order_id}/events: 202 400 401 403 405 413 415 422 500 503",
+        "post /v1/orders: 202 400 401 403 405 413 415 422 500 503",
     ];
     assert_eq!(found, expected);
     for (name, operation) in operations {
