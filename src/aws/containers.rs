@@ -22,15 +22,17 @@ const WAIT: Duration = Duration::from_secs(20);
 /// `orders api`: serves HTTP until SIGTERM or Ctrl-C, then finishes the requests in hand.
 pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let sdk = aws::config().await;
-    let (settings, listen) = settings::of_api(faults, args, &sdk)?;
+    let (settings, listen, auth) = settings::of_api(faults, args, &sdk)?;
     let queue = aws::queue(&sdk, &settings.queue_url);
     let table = aws::table(&sdk, &settings.table_name, settings.default_currency);
     let health = Ready { queues: vec![queue.clone()], table: table.clone() };
     usable(&health).await?;
+    let auth = auth.auth().await?;
 
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     tracing::info!(listen = %listener.local_addr()?, queue = settings.queue_url, table = settings.table_name, "serving");
     let state = AppState::new(Arc::new(Coalescing::new(queue)), Arc::new(table), Arc::new(health));
+    let state = AppState { auth, ..state };
     let until_asked = async {
         if let Err(error) = crate::asked_to_stop().await {
             tracing::error!(%error, "cannot listen for signals");

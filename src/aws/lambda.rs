@@ -38,12 +38,13 @@ pub(crate) async fn run(cli: &Cli, faults: Faults) -> anyhow::Result<()> {
 
 async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let sdk = aws::config().await;
-    let (settings, _) = settings::of_api(faults, args, &sdk)?;
+    let (settings, auth) = settings::of_api_function(faults, args, &sdk)?;
     let queue = aws::queue(&sdk, &settings.queue_url);
     let table = aws::table(&sdk, &settings.table_name, settings.default_currency);
     let health = Ready { queues: vec![queue.clone()], table: table.clone() };
     // One request at a time: there is nothing to coalesce.
     let state = AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health));
+    let state = AppState { auth: auth.auth().await?, ..state };
     api::lambda::serve(api::router(state)).await
 }
 

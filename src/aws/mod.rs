@@ -12,6 +12,8 @@ pub(crate) use containers::{api, consumer, create_table};
 pub(crate) use lambda::{command_line, role, run as run_lambda};
 use settings::Faults;
 
+use crate::auth::AuthArgs;
+
 /// Where the queue and the table are. Texts, so that everything that is wrong with them can be told at one go.
 #[derive(Debug, Args)]
 pub(crate) struct AwsArgs {
@@ -33,6 +35,8 @@ pub(crate) struct ApiArgs {
     /// Where to listen.
     #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: String,
+    #[command(flatten)]
+    auth: AuthArgs,
 }
 
 #[derive(Debug, Args)]

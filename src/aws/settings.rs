@@ -8,6 +8,7 @@ use infra::aws::SdkConfig;
 use infra::sqs::is_fifo;
 
 use super::{ApiArgs, AwsArgs, ConsumerArgs};
+use crate::auth::{self, Origin};
 
 /// Collects what is wrong.
 #[derive(Debug, Default)]
@@ -62,6 +63,10 @@ impl Faults {
         }
     }
 
+    fn auth(&mut self, args: &ApiArgs, origin: Origin) -> Option<auth::Settings> {
+        args.auth.settings(origin).map_err(|faults| self.0.extend(faults)).ok()
+    }
+
     /// An error that lists every fault, if there is any.
     pub(crate) fn finish<T>(self, settings: Option<T>) -> anyhow::Result<T> {
         match settings {
@@ -87,19 +92,31 @@ fn common(faults: &mut Faults, args: &AwsArgs, sdk: &SdkConfig) -> Option<Settin
     Some(Settings { queue_url: queue_url?, table_name: table_name?, default_currency: default_currency? })
 }
 
-/// What the API needs.
+/// What the API needs besides, as a container.
 pub(crate) fn of_api(
     mut faults: Faults,
     args: &ApiArgs,
     sdk: &SdkConfig,
-) -> anyhow::Result<(Settings, SocketAddr)> {
+) -> anyhow::Result<(Settings, SocketAddr, auth::Settings)> {
     let settings = common(&mut faults, &args.aws, sdk);
     let listen = &args.listen;
     let listen = listen
         .parse()
         .map_err(|_| format!("ORDERS_LISTEN {listen:?} is not an address and a port, such as 0.0.0.0:8080"));
     let listen = faults.check(listen);
-    faults.finish(settings.zip(listen))
+    let auth = listen.and_then(|listen| faults.auth(args, Origin::Listening(listen)));
+    faults.finish((|| Some((settings?, listen?, auth?)))())
+}
+
+/// What the API needs besides, as a function.
+pub(crate) fn of_api_function(
+    mut faults: Faults,
+    args: &ApiArgs,
+    sdk: &SdkConfig,
+) -> anyhow::Result<(Settings, auth::Settings)> {
+    let settings = common(&mut faults, &args.aws, sdk);
+    let auth = faults.auth(args, Origin::Lambda);
+    faults.finish(settings.zip(auth))
 }
 
 /// What the consumer needs.

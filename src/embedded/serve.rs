@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::ServeArgs;
 use super::archive::open;
+use crate::auth::Origin;
 
 /// One batch at a time: what arrives meanwhile makes the next one larger, and larger batches are cheaper. Not too
 /// large: while one is appended, requests wait for the writing thread.
@@ -22,6 +23,8 @@ const POLL: PollOptions = PollOptions { concurrency: 1, batch_size: 128, wait: D
 
 /// Runs until SIGTERM or Ctrl-C, then finishes what is in hand; fails if the data folder can no longer be written.
 pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+    let auth = args.auth.settings(Origin::Listening(args.listen));
+    let auth = auth.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.auth().await?;
     let listener = TcpListener::bind(args.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
     let engine = open(&args.data, args.options()).await?;
@@ -37,7 +40,8 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     };
     let polling = tokio::spawn(poll::run(recorder.clone(), consumer, POLL, stopped.clone()));
 
-    let router = api::router(AppState::new(recorder.clone(), recorder.clone(), recorder));
+    let state = AppState { auth, ..AppState::new(recorder.clone(), recorder.clone(), recorder) };
+    let router = api::router(state);
     announce(listener.local_addr()?, args, &engine);
     let mut api_stopped = stopped;
     let until_stopped = async move {
