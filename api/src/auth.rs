@@ -75,3 +75,6 @@ fn is_public(path: &str) -> bool {
     let exact = ["/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs"];
     exact.contains(&path) || path.starts_with("/docs/") || path.starts_with("/problems/")
 }
+
+#[cfg(test)]
+mod tests;
