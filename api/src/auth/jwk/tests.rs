@@ -41,7 +41,7 @@ fn the_signatures_of_the_rfcs_are_verified_and_no_other() {
 #[test]
 fn a_key_is_found_by_its_id_and_its_own_algorithm() {
     let [rsa, ec, ed] = published();
-    let keys = set(&[rsa.clone(), ec.clone(), ed]).unwrap();
+    let keys = set(&[rsa, ec.clone(), ed]).unwrap();
     let outcome =
         |keys: &KeySet, algorithm, kid| keys.find(algorithm, kid).map(|key| key.id.clone().unwrap());
     assert_eq!(outcome(&keys, Algorithm::Es256, Some("b")).as_deref(), Ok("b"));
