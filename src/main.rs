@@ -4,6 +4,7 @@
 //! command wires the adapters it needs. The parts themselves: `domain` (the rules), `api` (HTTP), `consumer`
 //! (recording), `infra` (adapters).
 
+mod auth;
 #[cfg(feature = "aws")]
 mod aws;
 mod config;

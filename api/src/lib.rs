@@ -9,6 +9,7 @@
 //! 2. `correlation`, the middleware around all others, gives it a correlation id and its [`trace`], holds it to its
 //!    deadline, and on the way back it writes every error as a `problem` (RFC 9457), whoever made it; `headers` keeps
 //!    browsers and caches in check. `cors` answers the preflights of browsers, and `limit` counts requests under `/v1`.
+//!    [`auth`] finds out who asks, and leaves it as a [`principal`].
 //! 3. `params` and `json` extract what the request says. A body is read by `body` in one pass that finds every fault;
 //!    `dto` and `event_dto` are the bodies there are; `faults` turns what was found into JSON pointers.
 //! 4. `accept` publishes events, `read` shows orders, `health` answers health checks; `responses` are their bodies,
@@ -19,6 +20,7 @@
 mod accept;
 mod answer;
 mod asyncapi;
+pub mod auth;
 mod batch;
 mod body;
 mod conditional;
@@ -77,6 +79,8 @@ pub fn router(state: AppState) -> Router {
     let Described { v1, others, api } = described();
     // What a route is wrapped in last runs first: authentication, which tells whom to count for, goes around this.
     let v1 = limit::layer(v1, state.rate_limit);
+    let authenticated = middleware::from_fn_with_state((state.auth.clone(), state.clock), auth::authenticate);
+    let v1 = v1.layer(authenticated);
     let router = v1.merge(others).with_state(state).merge(docs::routes(api)).merge(problem_pages::routes());
     let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
         correlation::correlate(new_id, request, next)

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use domain::{EventType, Metadata, State};
 use serde_json::{Value, json};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, Header, HeaderBuilder, OpenApi, Ref, RefOr, Required, Response, Schema};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
@@ -14,7 +15,10 @@ use crate::event_dto::{AmendedData, NoData, PaidData, ReasonData, RefundedData, 
 use crate::event_schemas;
 use crate::faults::{Fault, FaultCode};
 use crate::kinds::Kind;
+use crate::principal::Scope;
 use crate::problem::ProblemBody;
+
+const BEARER: &str = "bearer";
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -24,7 +28,8 @@ use crate::problem::ProblemBody;
             durably on the queue; the receipt tells whether it was recorded or rejected. Amounts are integers in the \
             currency's minor unit, written without a fraction or an exponent. Every response carries `X-Correlation-Id`; every error is a problem (RFC 9457) that \
             lists all faults at once; [each kind of problem](../problems) has a page. The messages on the queue are \
-            described [beside this](../docs/events)."
+            described [beside this](../docs/events). Where the service is configured to require it, requests need a \
+            bearer token; with a `customer_id` in it, the orders of other customers do not exist."
     ),
     servers((url = "/", description = "The service that serves this document")),
     tags(
@@ -37,7 +42,14 @@ struct Document;
 
 /// The description before any path is registered.
 pub(crate) fn document() -> OpenApi {
-    Document::openapi()
+    let mut document = Document::openapi();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
+        "An access token of the issuer that the service is configured with, signed with RS256, ES256 or EdDSA. Needed \
+         where the service is configured to require it.",
+    ));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
+    document
 }
 
 /// Adds what every operation has: the headers, and the problems any request can meet. And the schemas of events, which
@@ -49,10 +61,30 @@ pub(crate) fn complete(api: &mut OpenApi) {
     answers::components(components);
     for (path, item) in &mut api.paths.paths {
         let limited = path.starts_with("/v1");
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        for (operation, scope) in [(&mut item.get, Scope::Read), (&mut item.post, Scope::Write)] {
+            let Some(operation) = operation else { continue };
+            if limited {
+                complete_security(operation, scope);
+            }
             complete_operation(operation, limited);
             answers::complete(operation);
         }
+    }
+}
+
+/// Adds what comes of authentication. It is optional in the description, for it depends on the configuration.
+fn complete_security(operation: &mut Operation, scope: Scope) {
+    let bearer = SecurityRequirement::new(BEARER, [scope.as_str()]);
+    operation.security = Some(vec![bearer, SecurityRequirement::default()]);
+    for (status, description) in [
+        (
+            StatusCode::UNAUTHORIZED,
+            "A bearer token is required, and there is none or it is not valid".to_owned(),
+        ),
+        (StatusCode::FORBIDDEN, format!("The token does not grant the scope `{}`", scope.as_str())),
+    ] {
+        let responses = &mut operation.responses.responses;
+        responses.entry(status.as_str().to_owned()).or_insert_with(|| Response::new(description).into());
     }
 }
 
@@ -92,6 +124,9 @@ fn complete_operation(operation: &mut Operation, limited: bool) {
                 vec![("Link", "The next page, as `rel=\"next\"`, if there is one")]
             }
             "200" if id == "getReceipt" => vec![APPLIED],
+            "401" | "403" => {
+                vec![("WWW-Authenticate", "What is wrong with the token, or missing in it (RFC 6750)")]
+            }
             "405" => vec![("Allow", "The methods that this path takes")],
             "429" | "503" => vec![("Retry-After", "Seconds after which to try again")],
             _ => vec![],

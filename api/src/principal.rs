@@ -10,7 +10,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use domain::CustomerId;
 
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 
 /// What a principal may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Principal {
         if self.scopes.iter().any(|granted| granted == scope.as_str()) {
             return Ok(());
         }
-        Err(Problem::new(Kind::Forbidden, format!("This needs the scope {}.", scope.as_str())))
+        Err(Problem::insufficient_scope(scope))
     }
 
     /// Whether this customer's orders exist for the principal.

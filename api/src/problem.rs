@@ -17,6 +17,7 @@ use crate::faults::{self, Fault, FaultCode};
 use crate::kinds::About;
 pub(crate) use crate::kinds::Kind;
 use crate::ports::PublishError;
+use crate::principal::Scope;
 
 /// An error, on its way to the client.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ struct Parts {
     retry_after_seconds: Option<u32>,
     /// Where the order stands that is in the way, and what is legal for it.
     order: Option<(Status, Vec<EventType>)>,
+    /// The `WWW-Authenticate` of the response: how to be let in (RFC 6750, section 3).
+    challenge: Option<String>,
     /// What happened inside: for the log, never for the client.
     cause: Option<anyhow::Error>,
 }
@@ -42,6 +45,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after_seconds: None,
             order: None,
+            challenge: None,
             cause: None,
         }
     }
@@ -97,6 +101,25 @@ impl Problem {
     /// The service is not ready for work.
     pub(crate) fn not_ready(why: String) -> Self {
         Self(Arc::new(Parts { retry_after_seconds: Some(5), ..Self::of(Kind::NotReady, why) }))
+    }
+
+    /// The request is not let in.
+    pub(crate) fn unauthorized(detail: String, challenge: String) -> Self {
+        let challenge = Some(challenge);
+        Self(Arc::new(Parts { challenge, ..Self::of(Kind::Unauthorized, detail) }))
+    }
+
+    /// The principal may not do this.
+    pub(crate) fn insufficient_scope(scope: Scope) -> Self {
+        let scope = scope.as_str();
+        let challenge = Some(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""));
+        let detail = format!("This needs the scope {scope}.");
+        Self(Arc::new(Parts { challenge, ..Self::of(Kind::Forbidden, detail) }))
+    }
+
+    /// Nobody can be let in for now.
+    pub(crate) fn keys_missing(detail: String) -> Self {
+        Self(Arc::new(Parts { retry_after_seconds: Some(5), ..Self::of(Kind::Unavailable, detail) }))
     }
 
     /// The request took longer than whoever runs the service allows.
@@ -204,6 +227,10 @@ impl IntoResponse for Problem {
         if self.0.kind == Kind::RequestTimeout {
             // The rest of the request may come yet, and must not be taken for the next one.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(challenge) = &self.0.challenge {
+            let challenge = HeaderValue::from_str(challenge).expect("our own words, in visible ASCII");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response.extensions_mut().insert(self);
         response

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use domain::Timestamp;
 use uuid::Uuid;
 
+use crate::auth::Auth;
 use crate::cors::CorsOrigins;
 use crate::limit::RateLimit;
 use crate::ports::{EventPublisher, Health, OrderReader};
@@ -19,6 +20,8 @@ pub struct AppState {
     pub reader: Arc<dyn OrderReader>,
     /// Whether the service can do its work.
     pub health: Arc<dyn Health>,
+    /// How requests are authenticated.
+    pub auth: Auth,
     /// Whether requests that change something must have an idempotency key.
     pub require_idempotency_key: bool,
     /// The time; the system's unless a test says otherwise.
@@ -32,7 +35,7 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// The state, with the system's clock and UUIDv7 ids.
+    /// The state, with the system's clock and UUIDv7 ids. Requests are not authenticated.
     pub fn new(
         publisher: Arc<dyn EventPublisher>,
         reader: Arc<dyn OrderReader>,
@@ -40,8 +43,18 @@ impl AppState {
     ) -> Self {
         let clock = || Timestamp::new(SystemTime::now().into());
         let (rate_limit, cors_origins) = (None, None);
-        let require_idempotency_key = false;
+        let (auth, require_idempotency_key) = (Auth::None, false);
         let new_id = Uuid::now_v7;
-        Self { publisher, reader, health, require_idempotency_key, clock, new_id, rate_limit, cors_origins }
+        Self {
+            publisher,
+            reader,
+            health,
+            auth,
+            require_idempotency_key,
+            clock,
+            new_id,
+            rate_limit,
+            cors_origins,
+        }
     }
 }

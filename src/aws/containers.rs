@@ -29,6 +29,7 @@ pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
     let health = Ready { queues: vec![queue.clone()], table: table.clone() };
     usable(&health).await?;
+    let auth = settings.auth.auth().await?;
 
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     tracing::info!(listen = %listener.local_addr()?, queue = common.queue_url, table = common.table_name, "serving");
@@ -38,6 +39,7 @@ pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
         Some(most) => Arc::new(Bounded::new(coalescing, most, queue)),
     };
     let state = http.apply(AppState::new(publisher, Arc::new(table), Arc::new(health)));
+    let state = AppState { auth, ..state };
     let until_asked = async {
         if let Err(error) = crate::asked_to_stop().await {
             tracing::error!(%error, "cannot listen for signals");
@@ -96,10 +98,17 @@ pub(crate) async fn create_table(command: &TableCommand, faults: Faults) -> anyh
     crate::print(&format!("the table {name} {what}"))
 }
 
-/// Fails, with everything that is wrong, if this process could not do its work.
+/// Fails, with everything that is wrong, if this process could not do its work. It looks more than once: a moment of
+/// throttling is no reason not to start.
 async fn usable(health: &Ready) -> anyhow::Result<()> {
-    match health.ready().await {
-        Ok(()) => Ok(()),
-        Err(faults) => bail!("what it works on cannot be used:\n  {}", faults.replace("; ", "\n  ")),
+    let mut pauses = [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(2)].into_iter();
+    loop {
+        match (health.ready().await, pauses.next()) {
+            (Ok(()), _) => return Ok(()),
+            (Err(_), Some(pause)) => tokio::time::sleep(pause).await,
+            (Err(faults), None) => {
+                bail!("what it works on cannot be used:\n  {}", faults.replace("; ", "\n  "))
+            }
+        }
     }
 }

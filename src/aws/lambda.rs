@@ -38,13 +38,14 @@ pub(crate) async fn run(cli: &Cli, faults: Faults) -> anyhow::Result<()> {
 
 async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let sdk = aws::config().await;
-    let settings = settings::of_api(faults, args, &sdk)?;
+    let settings = settings::of_api_function(faults, args, &sdk)?;
     let common = &settings.common;
     let queue = aws::queue(&sdk, &common.queue_url);
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
     let health = Ready { queues: vec![queue.clone()], table: table.clone() };
     // One request at a time: there is nothing to coalesce.
     let state = AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health));
+    let state = AppState { auth: settings.auth.auth().await?, ..state };
     api::lambda::serve(api::router(settings.http.apply_behind_gateway(state))).await
 }
 

@@ -12,6 +12,7 @@ pub(crate) use containers::{api, consumer, create_table};
 pub(crate) use lambda::{command_line, role, run as run_lambda};
 use settings::Faults;
 
+use crate::auth::AuthArgs;
 use crate::http::HttpArgs;
 
 /// Where the queue and the table are. Texts, so that everything that is wrong with them can be told at one go.
@@ -37,6 +38,8 @@ pub(crate) struct ApiArgs {
     listen: String,
     #[command(flatten)]
     http: HttpArgs,
+    #[command(flatten)]
+    auth: AuthArgs,
     /// Waiting messages at which no new event is accepted; 0: any number. Not for functions.
     #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value = "0", value_name = "COUNT")]
     max_queue_depth: String,

@@ -9,6 +9,7 @@ use infra::aws::SdkConfig;
 use infra::sqs::is_fifo;
 
 use super::{ApiArgs, AwsArgs, ConsumerArgs};
+use crate::auth::{self, Origin};
 use crate::http::HttpSettings;
 
 /// Collects what is wrong.
@@ -64,6 +65,10 @@ impl Faults {
         }
     }
 
+    fn auth(&mut self, args: &ApiArgs, origin: Origin) -> Option<auth::Settings> {
+        args.auth.settings(origin).map_err(|faults| self.0.extend(faults)).ok()
+    }
+
     /// An error that lists every fault, if there is any.
     pub(crate) fn finish<T>(self, settings: Option<T>) -> anyhow::Result<T> {
         match settings {
@@ -95,11 +100,31 @@ pub(crate) struct ApiSettings {
     pub(crate) common: Settings,
     pub(crate) listen: SocketAddr,
     pub(crate) http: HttpSettings,
+    pub(crate) auth: auth::Settings,
     /// Messages on the queue at which no event is accepted, if there is such a bound.
     pub(crate) max_queue_depth: Option<NonZeroU64>,
 }
 
-pub(crate) fn of_api(mut faults: Faults, args: &ApiArgs, sdk: &SdkConfig) -> anyhow::Result<ApiSettings> {
+/// As a container.
+pub(crate) fn of_api(faults: Faults, args: &ApiArgs, sdk: &SdkConfig) -> anyhow::Result<ApiSettings> {
+    api(faults, args, sdk, Origin::Listening)
+}
+
+/// As a function.
+pub(crate) fn of_api_function(
+    faults: Faults,
+    args: &ApiArgs,
+    sdk: &SdkConfig,
+) -> anyhow::Result<ApiSettings> {
+    api(faults, args, sdk, |_| Origin::Lambda)
+}
+
+fn api(
+    mut faults: Faults,
+    args: &ApiArgs,
+    sdk: &SdkConfig,
+    origin: impl Fn(SocketAddr) -> Origin,
+) -> anyhow::Result<ApiSettings> {
     let common = common(&mut faults, &args.aws, sdk);
     let listen = &args.listen;
     let listen = listen
@@ -110,8 +135,11 @@ pub(crate) fn of_api(mut faults: Faults, args: &ApiArgs, sdk: &SdkConfig) -> any
     let depth = &args.max_queue_depth;
     let depth = depth.parse().map_err(|_| format!("ORDERS_MAX_QUEUE_DEPTH {depth:?} is not a count"));
     let depth = faults.check(depth).map(NonZeroU64::new);
-    let settings =
-        (|| Some(ApiSettings { common: common?, listen: listen?, http: http?, max_queue_depth: depth? }))();
+    let auth = listen.and_then(|listen| faults.auth(args, origin(listen)));
+    let settings = (|| {
+        let (common, listen, http, auth) = (common?, listen?, http?, auth?);
+        Some(ApiSettings { common, listen, http, auth, max_queue_depth: depth? })
+    })();
     faults.finish(settings)
 }
 

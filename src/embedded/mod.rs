@@ -11,6 +11,7 @@ use clap::Args;
 use domain::Currency;
 use infra::embedded::Options;
 
+use crate::auth::AuthArgs;
 use crate::http::HttpArgs;
 
 pub(crate) use archive::{export, rebuild};
@@ -40,6 +41,8 @@ pub(crate) struct ServeArgs {
     /// Where to listen.
     #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) auth: AuthArgs,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     #[command(flatten)]

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::ServeArgs;
 use super::archive::open;
+use crate::auth::Origin;
 
 /// One batch at a time: what arrives meanwhile makes the next one larger, and larger batches are cheaper. Not too
 /// large: while one is appended, requests wait for the writing thread.
@@ -25,6 +26,8 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let http = args.http.read().or_else(|faults| {
         bail!("the configuration is not right:\n  {}", faults.join("\n  "));
     })?;
+    let auth = args.auth.settings(Origin::Listening(args.listen));
+    let auth = auth.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.auth().await?;
     let listener = TcpListener::bind(args.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
     let engine = open(&args.data, args.options()).await?;
@@ -40,7 +43,8 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     };
     let polling = tokio::spawn(poll::run(recorder.clone(), consumer, POLL, stopped.clone()));
 
-    let router = api::router(http.apply(AppState::new(recorder.clone(), recorder.clone(), recorder)));
+    let state = http.apply(AppState::new(recorder.clone(), recorder.clone(), recorder));
+    let router = api::router(AppState { auth, ..state });
     announce(listener.local_addr()?, args, &engine);
     let mut api_stopped = stopped;
     let until_stopped = async move {

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "nothing reaches a test binary from outside")]
 
 mod article;
+mod auth;
 #[cfg(feature = "aws")]
 mod aws;
 mod cli;

@@ -1,11 +1,15 @@
 //! The API through its router, over in-memory stand-ins for its ports.
 
 #[cfg(test)]
+mod auth;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod description;
 #[cfg(test)]
 mod fakes;
+#[cfg(test)]
+mod issuer;
 #[cfg(test)]
 #[cfg(feature = "lambda")]
 mod lambda;
@@ -21,6 +25,8 @@ mod principals;
 mod protocol;
 #[cfg(test)]
 mod reads;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]

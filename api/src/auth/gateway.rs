@@ -1,0 +1,58 @@
+//! The claims that an authorizer of API Gateway has verified, from the context of the event. A client cannot write there.
+
+use axum::extract::Request;
+use lambda_http::RequestExt;
+use lambda_http::request::RequestContext;
+use serde_json::{Map, Value};
+
+use crate::auth::claims::Claims;
+use crate::auth::refusal::Refusal;
+use crate::principal::Principal;
+
+/// Who the request is from.
+pub(super) fn principal(request: &Request) -> Result<Principal, Refusal> {
+    let claims = request.request_context_ref().and_then(claims).ok_or(Refusal::NoClaims)?;
+    Claims::stated(claims).principal()
+}
+
+/// The claims, of whichever authorizer there is:
+///
+/// | authorizer | where its claims are |
+/// |---|---|
+/// | JWT, of an HTTP API, payload format 2.0 | `authorizer.jwt.claims`, besides `authorizer.jwt.scopes` |
+/// | JWT, of an HTTP API, payload format 1.0 | `authorizer.claims`, besides `authorizer.scopes` |
+/// | Cognito, of a REST API | `authorizer.claims` |
+/// | a function of one's own | `authorizer` itself; in payload format 2.0 `authorizer.lambda` |
+fn claims(context: &RequestContext) -> Option<Map<String, Value>> {
+    let authorizer = context.authorizer()?;
+    let (stated, scopes) = match &authorizer.jwt {
+        Some(jwt) => {
+            let claims = jwt.claims.iter().map(|(name, claim)| (name.clone(), claim.as_str().into()));
+            (claims.collect(), jwt.scopes.clone().map(Value::from))
+        }
+        None => match authorizer.fields.get("claims") {
+            Some(Value::Object(claims)) => (claims.clone(), authorizer.fields.get("scopes").cloned()),
+            Some(_) => return None,
+            None => (authorizer.fields.clone().into_iter().collect(), None),
+        },
+    };
+    if stated.is_empty() {
+        return None;
+    }
+    Some(with_scopes(stated, scopes.filter(|scopes| !scopes.is_null())))
+}
+
+/// The claims with their scopes as tokens have them. API Gateway writes a list as `[a b]`.
+fn with_scopes(mut claims: Map<String, Value>, scopes: Option<Value>) -> Map<String, Value> {
+    for name in ["scope", "scp"] {
+        if let Some(Value::String(text)) = claims.get_mut(name)
+            && let Some(list) = text.strip_prefix('[').and_then(|list| list.strip_suffix(']'))
+        {
+            *text = list.replace(',', " ");
+        }
+    }
+    if let Some(scopes) = scopes.filter(|_| !claims.contains_key("scope") && !claims.contains_key("scp")) {
+        claims.insert("scope".to_owned(), scopes);
+    }
+    claims
+}

@@ -1,0 +1,270 @@
+//! Tokens through the router: which are let in, which are not, and what is said then.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::AppState;
+use api::auth::{Auth, Keys, Refresh, TokenRules, TokenVerifier};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use domain::Timestamp;
+use ring::hmac;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use crate::fakes::{Answer, Fake};
+use crate::issuer::{AUDIENCE, ISSUER, NOW, Pair, base64url, claims, key_set};
+
+/// The router, which lets in tokens that are signed with these keys.
+pub(crate) fn router(keys: Arc<Keys>) -> Router {
+    let fake = Arc::new(Fake::default());
+    let rules = TokenRules {
+        issuer: ISSUER.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        leeway: Duration::from_secs(60),
+    };
+    let auth = Auth::Tokens(Arc::new(TokenVerifier::new(keys, rules)));
+    let clock = || Timestamp::parse("2026-11-23T10:00:00Z").unwrap();
+    api::router(AppState { auth, clock, ..AppState::new(fake.clone(), fake.clone(), fake) })
+}
+
+/// The answer to a request for an order that is not there, with these headers: 404 if it is let in.
+pub(crate) async fn ask(router: &Router, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request =
+        headers.iter().fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
+    let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
+
+pub(crate) async fn with_token(router: &Router, token: &str) -> Answer {
+    ask(router, "/v1/orders/o-1", &[("authorization", &format!("Bearer {token}"))]).await
+}
+
+#[track_caller]
+pub(crate) fn is_let_in(answer: &Answer) {
+    answer.is_problem(404, "/problems/order-not-found");
+}
+
+/// Asserts that the token is refused for this reason, which is told in the body and in the header.
+#[track_caller]
+pub(crate) fn is_refused(answer: &Answer, reason: &str) {
+    answer.is_problem(401, "/problems/unauthorized");
+    let body = answer.json();
+    let detail = body["detail"].as_str().unwrap();
+    assert!(detail.contains(reason), "{detail}, not: {reason}");
+    let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{detail}\"");
+    assert_eq!(answer.header("www-authenticate"), challenge);
+}
+
+async fn router_with(folder: &Path, pairs: &[&Pair]) -> Router {
+    let file = folder.join("jwks.json");
+    std::fs::write(&file, key_set(pairs)).unwrap();
+    let keys = Keys::of_file(&file, Refresh::FILE);
+    keys.load().await.unwrap();
+    router(keys)
+}
+
+#[tokio::test]
+async fn every_algorithm_lets_in_with_and_without_a_kid() {
+    let folder = TempDir::new().unwrap();
+    let pairs = [Pair::rsa("r"), Pair::p256("e"), Pair::ed25519("d")];
+    let router = router_with(folder.path(), &pairs.each_ref()).await;
+    for pair in &pairs {
+        is_let_in(&with_token(&router, &pair.token(&claims(json!({})))).await);
+        for header in [
+            json!({ "alg": pair.algorithm() }),
+            json!({ "alg": pair.algorithm(), "typ": "at+jwt" }),
+            json!({ "alg": pair.algorithm(), "typ": "application/AT+JWT", "kid": pair.kid }),
+        ] {
+            is_let_in(&with_token(&router, &pair.token_with(&header, &claims(json!({})))).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn claims_are_judged() {
+    let folder = TempDir::new().unwrap();
+    let pair = Pair::p256("e");
+    let router = router_with(folder.path(), &[&pair]).await;
+    for changes in [
+        json!({ "exp": NOW - 59 }),
+        json!({ "exp": NOW as f64 + 0.5, "nbf": NOW as f64 - 0.5 }),
+        json!({ "nbf": NOW + 60 }),
+        json!({ "aud": ["reports", AUDIENCE] }),
+        json!({ "scope": null }),
+        json!({ "scope": null, "scp": ["orders.read"] }),
+        json!({ "customer_id": "c-1" }),
+    ] {
+        // (An answer other than 404 could come of the scopes, which are the handlers' business.)
+        let answer = with_token(&router, &pair.token(&claims(changes.clone()))).await;
+        assert_ne!(answer.status, 401, "{changes}: {answer:?}");
+    }
+    for (changes, reason) in [
+        (json!({ "exp": NOW - 60 }), "has expired"),
+        (json!({ "exp": NOW - 86_400 }), "has expired"),
+        (json!({ "exp": null }), "no valid exp"),
+        (json!({ "exp": "never" }), "no valid exp"),
+        (json!({ "nbf": NOW + 61 }), "not valid yet"),
+        (json!({ "nbf": "now" }), "nbf"),
+        (json!({ "iss": "https://login.example/" }), "another issuer"),
+        (json!({ "iss": [ISSUER] }), "another issuer"),
+        (json!({ "iss": null }), "another issuer"),
+        (json!({ "aud": "reports" }), "another audience"),
+        (json!({ "aud": ["reports", "Orders"] }), "another audience"),
+        (json!({ "aud": [] }), "another audience"),
+        (json!({ "aud": null }), "another audience"),
+        (json!({ "sub": null }), "no sub"),
+        (json!({ "sub": "" }), "no sub"),
+        (json!({ "scope": 7 }), "scopes"),
+        (json!({ "customer_id": "" }), "customer_id"),
+        (json!({ "customer_id": ["c-1"] }), "customer_id"),
+    ] {
+        let token = pair.token(&claims(changes.clone()));
+        is_refused(&with_token(&router, &token).await, reason);
+    }
+    // `null` is a claim too, and not the absence of one.
+    let mut everyone = claims(json!({}));
+    everyone["customer_id"] = Value::Null;
+    is_refused(&with_token(&router, &pair.token(&everyone)).await, "customer_id");
+}
+
+#[tokio::test]
+async fn the_key_decides_how_a_token_is_verified() {
+    let folder = TempDir::new().unwrap();
+    let (rsa, p256, ed25519) = (Pair::rsa("r"), Pair::p256("e"), Pair::ed25519("d"));
+    let router = router_with(folder.path(), &[&rsa, &p256, &ed25519]).await;
+    let claims = claims(json!({}));
+
+    for alg in ["none", "None", "NONE", "HS256", "HS512", "RS512", "PS256", "ES384", "", "rs256"] {
+        let header = json!({ "alg": alg, "kid": "r" });
+        is_refused(&with_token(&router, &rsa.token_with(&header, &claims)).await, "RS256, ES256 or EdDSA");
+        let unsigned = format!("{}.{}.", base64url(header.to_string()), base64url(claims.to_string()));
+        is_refused(&with_token(&router, &unsigned).await, "RS256, ES256 or EdDSA");
+    }
+    // A public key is no secret, in whatever form.
+    let published = [rsa.public_pem().into_bytes(), rsa.public_bytes(), rsa.jwk().to_string().into_bytes()];
+    for secret in published {
+        for alg in ["HS256", "RS256"] {
+            let header = json!({ "alg": alg, "typ": "JWT", "kid": "r" });
+            let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
+            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), signed.as_bytes());
+            let reason = if alg == "HS256" { "RS256, ES256 or EdDSA" } else { "signature" };
+            is_refused(&with_token(&router, &format!("{signed}.{}", base64url(tag))).await, reason);
+        }
+    }
+    for (pair, alg) in [(&p256, "RS256"), (&rsa, "ES256"), (&ed25519, "ES256"), (&p256, "EdDSA")] {
+        let token = pair.token_with(&json!({ "alg": alg, "kid": pair.kid }), &claims);
+        is_refused(&with_token(&router, &token).await, "for another algorithm");
+        // Without a kid it is held to the key that the algorithm would have.
+        is_refused(
+            &with_token(&router, &pair.token_with(&json!({ "alg": alg }), &claims)).await,
+            "signature",
+        );
+    }
+    let own = Pair::ed25519("d");
+    is_refused(&with_token(&router, &own.token(&claims)).await, "signature");
+    let header = json!({ "alg": "EdDSA", "kid": "d", "jwk": own.jwk(), "jku": "http://127.0.0.1:1/" });
+    is_refused(&with_token(&router, &own.token_with(&header, &claims)).await, "signature");
+}
+
+#[tokio::test]
+async fn a_kid_has_to_be_known_and_can_be_left_out_only_where_it_says_nothing() {
+    let folder = TempDir::new().unwrap();
+    let (one, two) = (Pair::p256("1"), Pair::p256("2"));
+    let router = router_with(folder.path(), &[&one, &two]).await;
+    let claims = claims(json!({}));
+    is_refused(&with_token(&router, &Pair::p256("3").token(&claims)).await, "no such key");
+    is_refused(
+        &with_token(&router, &one.token_with(&json!({ "alg": "ES256" }), &claims)).await,
+        "More than one key",
+    );
+    is_refused(
+        &with_token(&router, &one.token_with(&json!({ "alg": "ES256", "kid": "2" }), &claims)).await,
+        "signature",
+    );
+    is_let_in(&with_token(&router, &two.token(&claims)).await);
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let pair = Pair::ed25519("d");
+    let router = router_with(folder.path(), &[&pair]).await;
+    let good = pair.token(&claims(json!({})));
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let (header, payload) = signed.split_once('.').unwrap();
+    let operator = base64url(claims(json!({ "sub": "operator" })).to_string());
+    let with_header = |header: Value| pair.token_with(&header, &claims(json!({})));
+
+    is_refused(&with_token(&router, &format!("{header}.{operator}.{signature}")).await, "signature");
+    is_refused(&with_token(&router, &"a".repeat(8193)).await, "too long");
+    is_refused(
+        &with_token(&router, &pair.token(&claims(json!({ "x": "y".repeat(8192) })))).await,
+        "too long",
+    );
+    is_refused(
+        &with_token(&router, &with_header(json!({ "alg": "EdDSA", "typ": "secevent+jwt" }))).await,
+        "type",
+    );
+    is_refused(
+        &with_token(&router, &with_header(json!({ "alg": "EdDSA", "crit": ["b64"] }))).await,
+        "extensions",
+    );
+    is_refused(&with_token(&router, &format!("{header}.{payload}.")).await, "signature");
+    for token in [
+        "".to_owned(),
+        "token".to_owned(),
+        signed.to_owned(),
+        format!("{good}.{signature}"),
+        format!("{good}="),
+        format!("{good} {good}"),
+        format!("{header}.{payload}+.{signature}"),
+        pair.token(&json!("text")),
+        pair.token_with(&json!({ "kid": "d" }), &claims(json!({}))),
+        with_header(json!({ "alg": "EdDSA", "kid": 7 })),
+    ] {
+        is_refused(&with_token(&router, &token).await, "not a signed JWT");
+    }
+    let header = format!("bearer  {good}");
+    is_let_in(&ask(&router, "/v1/orders/o-1", &[("Authorization", &header)]).await);
+    let twice = [("authorization", header.as_str()), ("authorization", &header)];
+    is_refused(&ask(&router, "/v1/orders/o-1", &twice).await, "more than one Authorization");
+}
+
+#[tokio::test]
+async fn without_credentials_only_what_is_public_can_be_seen() {
+    let folder = TempDir::new().unwrap();
+    let router = router_with(folder.path(), &[&Pair::ed25519("d")]).await;
+    let basic = [("authorization", "Basic b3JkZXJzOm9yZGVycw==")];
+    let not_headers = [("x-forwarded-user", "root"), ("cookie", "token=x")];
+    for (path, headers) in [
+        ("/v1/orders/o-1", &[][..]),
+        ("/v1/orders/o-1", &basic),
+        ("/v1/orders/o-1", &not_headers),
+        ("/v1/orders?customer_id=c-1", &[]),
+        ("/v1/nothing", &[]),
+        ("/docs/../v1/orders/o-1/", &[]),
+        ("/healthz/../v1/orders/o-1", &[]),
+        ("/", &[]),
+    ] {
+        let answer = ask(&router, path, headers).await;
+        if path.starts_with("/docs/") {
+            assert_eq!(answer.status, 404, "{answer:?}");
+            continue;
+        }
+        answer.is_problem(401, "/problems/unauthorized");
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        assert_eq!(answer.json()["detail"], "The request has no bearer token.");
+    }
+    for path in ["/healthz", "/readyz", "/openapi.json", "/docs/"] {
+        assert_eq!(ask(&router, path, &[]).await.status, 200, "{path}");
+    }
+    let posted =
+        Request::post("/v1/orders").header("content-type", "application/json").body(Body::from("{}"));
+    assert_eq!(router.oneshot(posted.unwrap()).await.unwrap().status(), 401);
+}

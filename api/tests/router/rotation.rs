@@ -1,0 +1,216 @@
+//! Keys that come and go, in a file and at an address.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use api::auth::{JwksUrl, Keys, Refresh};
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::routing::get;
+use futures_util::future::join_all;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use crate::auth::{is_let_in, is_refused, router, with_token};
+use crate::issuer::{Pair, claims, key_set};
+
+/// An issuer's web server.
+struct Publisher {
+    url: JwksUrl,
+    state: Arc<State>,
+}
+
+struct State {
+    fetches: AtomicUsize,
+    answer: Mutex<(StatusCode, &'static str, String)>,
+}
+
+impl Publisher {
+    async fn start(pairs: &[&Pair]) -> Self {
+        let answer = Mutex::new((StatusCode::OK, "max-age=3600", key_set(pairs)));
+        let state = Arc::new(State { fetches: AtomicUsize::new(0), answer });
+        let served = state.clone();
+        let handler = move || async move {
+            served.fetches.fetch_add(1, Ordering::SeqCst);
+            let (status, cache, body) = served.answer.lock().unwrap().clone();
+            (status, [(header::CACHE_CONTROL, cache)], body)
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+        let server = axum::serve(listener, Router::new().route("/jwks.json", get(handler)));
+        // It ends with the test's runtime.
+        tokio::spawn(server.into_future());
+        Self { url: JwksUrl::parse(&url).unwrap(), state }
+    }
+
+    fn publishes(&self, pairs: &[&Pair]) {
+        self.answers(StatusCode::OK, "max-age=3600", key_set(pairs));
+    }
+
+    fn answers(&self, status: StatusCode, cache: &'static str, body: String) {
+        *self.state.answer.lock().unwrap() = (status, cache, body);
+    }
+
+    fn fetches(&self) -> usize {
+        self.state.fetches.load(Ordering::SeqCst)
+    }
+}
+
+/// As often as is asked for: keys are never fresh.
+const AT_ONCE: Refresh = Refresh {
+    default_age: Duration::ZERO,
+    min_age: Duration::ZERO,
+    max_age: Duration::ZERO,
+    unknown_key: Duration::ZERO,
+    retry: Duration::ZERO,
+};
+
+fn write(file: &Path, pairs: &[&Pair]) {
+    std::fs::write(file, key_set(pairs)).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_is_read_again_for_a_new_key() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("jwks.json");
+    let (old, new) = (Pair::p256("old"), Pair::ed25519("new"));
+    let claims = claims(json!({}));
+    write(&file, &[&old]);
+    let router = router(Keys::of_file(&file, Refresh::FILE));
+    is_let_in(&with_token(&router, &old.token(&claims)).await);
+    write(&file, &[&new]);
+    is_let_in(&with_token(&router, &new.token(&claims)).await);
+    is_refused(&with_token(&router, &old.token(&claims)).await, "no such key");
+}
+
+#[tokio::test]
+async fn a_file_that_was_changed_counts_even_if_no_token_is_new() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("jwks.json");
+    let (old, new) = (Pair::p256("old"), Pair::ed25519("new"));
+    let claims = claims(json!({}));
+    write(&file, &[&old]);
+    let router = router(Keys::of_file(&file, AT_ONCE));
+    is_let_in(&with_token(&router, &old.token(&claims)).await);
+    write(&file, &[&new]);
+    is_refused(&with_token(&router, &old.token(&claims)).await, "no such key");
+
+    // What cannot be read changes nothing.
+    std::fs::write(&file, "{").unwrap();
+    is_let_in(&with_token(&router, &new.token(&claims)).await);
+    std::fs::remove_file(&file).unwrap();
+    is_let_in(&with_token(&router, &new.token(&claims)).await);
+}
+
+#[tokio::test]
+async fn a_file_without_keys_is_an_error_from_the_start() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("jwks.json");
+    assert!(Keys::of_file(&file, Refresh::FILE).load().await.is_err());
+    write(&file, &[]);
+    let error = Keys::of_file(&file, Refresh::FILE).load().await.unwrap_err();
+    assert!(format!("{error:#}").contains("no key that can be used"), "{error:#}");
+    std::fs::write(&file, " ".repeat(256 * 1024 + 1)).unwrap();
+    let error = Keys::of_file(&file, Refresh::FILE).load().await.unwrap_err();
+    assert!(format!("{error:#}").contains("more than 262144 bytes"), "{error:#}");
+}
+
+#[tokio::test]
+async fn a_new_key_at_an_address_is_fetched_once() {
+    let (old, new) = (Pair::p256("old"), Pair::ed25519("new"));
+    let publisher = Publisher::start(&[&old]).await;
+    let keys = Keys::of_url(publisher.url.clone(), Refresh::URL).unwrap();
+    keys.load().await.unwrap();
+    let router = router(keys);
+    let claims = claims(json!({}));
+    for _ in 0..10 {
+        is_let_in(&with_token(&router, &old.token(&claims)).await);
+    }
+    assert_eq!(publisher.fetches(), 1);
+
+    publisher.publishes(&[&old, &new]);
+    let token = new.token(&claims);
+    for answer in join_all((0..50).map(|_| with_token(&router, &token))).await {
+        is_let_in(&answer);
+    }
+    assert_eq!(publisher.fetches(), 2);
+    // Keys that nobody has: no fetch for them until 30 s are over.
+    let strangers: Vec<_> = (0..50).map(|n| Pair::ed25519(&format!("stranger {n}")).token(&claims)).collect();
+    for answer in join_all(strangers.iter().map(|token| with_token(&router, token))).await {
+        is_refused(&answer, "no such key");
+    }
+    assert_eq!(publisher.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_storm_of_unknown_keys_is_one_fetch() {
+    let publisher = Publisher::start(&[&Pair::p256("old")]).await;
+    let router = router(Keys::of_url(publisher.url.clone(), Refresh::URL).unwrap());
+    let claims = claims(json!({}));
+    let strangers: Vec<_> =
+        (0..100).map(|n| Pair::ed25519(&format!("stranger {n}")).token(&claims)).collect();
+    for answer in join_all(strangers.iter().map(|token| with_token(&router, token))).await {
+        is_refused(&answer, "no such key");
+    }
+    // The first, for there were no keys; and one to look for those of the strangers.
+    assert_eq!(publisher.fetches(), 2);
+}
+
+#[tokio::test]
+async fn without_keys_nobody_is_refused_and_nobody_let_in() {
+    let pair = Pair::ed25519("d");
+    let publisher = Publisher::start(&[&pair]).await;
+    let token = pair.token(&claims(json!({})));
+    publisher.answers(StatusCode::BAD_GATEWAY, "no-store", key_set(&[&pair]));
+    let keys =
+        Keys::of_url(publisher.url.clone(), Refresh { retry: Duration::ZERO, ..Refresh::URL }).unwrap();
+    assert!(keys.load().await.is_err());
+    let router = router(keys);
+    for (status, body) in [
+        (StatusCode::BAD_GATEWAY, key_set(&[&pair])),
+        (StatusCode::FOUND, key_set(&[&pair])),
+        (StatusCode::OK, "<html>".to_owned()),
+        (StatusCode::OK, " ".repeat(256 * 1024 + 1)),
+    ] {
+        publisher.answers(status, "no-store", body);
+        let answer = with_token(&router, &token).await;
+        answer.is_problem(503, "/problems/unavailable");
+        assert_eq!(answer.header("retry-after"), "5");
+        assert_eq!(answer.header("www-authenticate"), "");
+    }
+    publisher.publishes(&[&pair]);
+    is_let_in(&with_token(&router, &token).await);
+}
+
+#[tokio::test]
+async fn while_there_are_no_keys_the_issuer_is_not_hammered() {
+    let pair = Pair::ed25519("d");
+    let publisher = Publisher::start(&[&pair]).await;
+    publisher.answers(StatusCode::INTERNAL_SERVER_ERROR, "no-store", String::new());
+    let router = router(Keys::of_url(publisher.url.clone(), Refresh::URL).unwrap());
+    let token = pair.token(&claims(json!({})));
+    for answer in join_all((0..50).map(|_| with_token(&router, &token))).await {
+        answer.is_problem(503, "/problems/unavailable");
+    }
+    assert_eq!(publisher.fetches(), 1);
+}
+
+#[tokio::test]
+async fn old_keys_are_good_until_there_are_new_ones() {
+    let (old, new) = (Pair::p256("old"), Pair::ed25519("new"));
+    let publisher = Publisher::start(&[&old]).await;
+    let claims = claims(json!({}));
+    let router = router(Keys::of_url(publisher.url.clone(), AT_ONCE).unwrap());
+    is_let_in(&with_token(&router, &old.token(&claims)).await);
+    publisher.answers(StatusCode::SERVICE_UNAVAILABLE, "no-store", String::new());
+    for _ in 0..3 {
+        is_let_in(&with_token(&router, &old.token(&claims)).await);
+    }
+    publisher.publishes(&[&new]);
+    // One that is known makes nobody wait after a failure; one that is not does.
+    is_let_in(&with_token(&router, &new.token(&claims)).await);
+    is_refused(&with_token(&router, &old.token(&claims)).await, "no such key");
+}

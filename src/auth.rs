@@ -1,0 +1,236 @@
+//! How the API finds out who asks, by flags and environment; and the rule that it listens to nobody but this machine
+//! until it can tell.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::auth::{Auth, JwksUrl, Keys, Refresh, TokenRules, TokenVerifier};
+use clap::Args;
+
+/// A clock that is further off than this is to be put right, not to be allowed for.
+const MAX_LEEWAY: u64 = 600;
+
+/// Who may call the API. Texts, so that everything that is wrong with them can be told at one go; an empty one is as good
+/// as none.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Access control")]
+pub(crate) struct AuthArgs {
+    /// Let in bearer tokens that are signed by a key in this file (a JSON Web Key Set), which is read again when it was
+    /// changed.
+    #[arg(long, env = "ORDERS_JWKS_FILE", value_name = "FILE")]
+    jwks_file: Option<String>,
+    /// Let in bearer tokens that are signed by a key in the JSON Web Key Set at this https address.
+    #[arg(long, env = "ORDERS_JWKS_URL", value_name = "URL")]
+    jwks_url: Option<String>,
+    /// The issuer of the tokens: what their `iss` must be.
+    #[arg(long, env = "ORDERS_JWT_ISSUER", value_name = "ISSUER")]
+    jwt_issuer: Option<String>,
+    /// The name of this service in tokens: what must be in their `aud`.
+    #[arg(long, env = "ORDERS_JWT_AUDIENCE", value_name = "AUDIENCE")]
+    jwt_audience: Option<String>,
+    /// Seconds that the issuer's clock and ours may be apart.
+    #[arg(long, env = "ORDERS_JWT_LEEWAY", default_value = "60", value_name = "SECONDS")]
+    jwt_leeway: String,
+    /// `gateway`: as a Lambda function, trust the claims that API Gateway's authorizer has verified.
+    #[arg(long, env = "ORDERS_AUTH", value_name = "HOW")]
+    auth: Option<String>,
+    /// Let in everybody, also from other machines.
+    #[arg(
+        long,
+        env = "ORDERS_INSECURE_NO_AUTH",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    insecure_no_auth: Option<String>,
+}
+
+/// Where requests come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Connections to this address.
+    Listening(SocketAddr),
+    /// The events of a Lambda function.
+    #[cfg(feature = "aws")]
+    Lambda,
+}
+
+/// How requests are to be authenticated.
+#[derive(Debug)]
+pub(crate) enum Settings {
+    /// Not at all; to be warned of if they can come from elsewhere.
+    Nobody { warn: bool },
+    /// By tokens.
+    Tokens(KeySource, TokenRules),
+    /// By API Gateway.
+    #[cfg(feature = "aws")]
+    Gateway,
+}
+
+/// Where the keys are.
+#[derive(Debug)]
+pub(crate) enum KeySource {
+    File(PathBuf),
+    Url(JwksUrl),
+}
+
+const NO_KEYS: &str = "is of no use without --jwks-file (ORDERS_JWKS_FILE) or --jwks-url (ORDERS_JWKS_URL)";
+const HOW: &str = "Say who may call it: --jwks-file (ORDERS_JWKS_FILE) or --jwks-url (ORDERS_JWKS_URL), with \
+    --jwt-issuer (ORDERS_JWT_ISSUER) and --jwt-audience (ORDERS_JWT_AUDIENCE)";
+const INSECURE: &str = "to let in everybody, --insecure-no-auth (ORDERS_INSECURE_NO_AUTH=true)";
+
+fn given(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
+impl AuthArgs {
+    /// What the arguments come to where requests come from there, or everything that is wrong with them.
+    pub(crate) fn settings(&self, origin: Origin) -> Result<Settings, Vec<String>> {
+        let mut faults = Vec::new();
+        let insecure = self.insecure().unwrap_or_else(|fault| {
+            faults.push(fault);
+            false
+        });
+        let gateway = self.gateway(origin).unwrap_or_else(|fault| {
+            faults.push(fault);
+            false
+        });
+        let tokens = self.tokens(&mut faults);
+        let jwks = given(&self.jwks_file).or(given(&self.jwks_url)).is_some();
+        if gateway && jwks {
+            faults.push("ORDERS_AUTH=gateway excludes a JWKS: tokens are verified at one place".to_owned());
+        }
+        if insecure && (gateway || jwks) {
+            faults.push(
+                "--insecure-no-auth (ORDERS_INSECURE_NO_AUTH) excludes every other option of access control"
+                    .to_owned(),
+            );
+        }
+        // If something else is wrong, it was not the lack of options.
+        if faults.is_empty() && !(insecure || gateway || jwks) {
+            faults.extend(exposed(origin));
+        }
+        match tokens {
+            _ if !faults.is_empty() => Err(faults),
+            #[cfg(feature = "aws")]
+            _ if gateway => Ok(Settings::Gateway),
+            Some(settings) => Ok(settings),
+            None => Ok(Settings::Nobody { warn: exposed(origin).is_some() }),
+        }
+    }
+
+    fn insecure(&self) -> Result<bool, String> {
+        match self.insecure_no_auth.as_deref() {
+            None | Some("" | "false" | "0") => Ok(false),
+            Some("true" | "1") => Ok(true),
+            Some(other) => Err(format!("ORDERS_INSECURE_NO_AUTH {other:?} is neither true nor false")),
+        }
+    }
+
+    fn gateway(&self, origin: Origin) -> Result<bool, String> {
+        match (given(&self.auth), origin) {
+            (None, _) => Ok(false),
+            #[cfg(feature = "aws")]
+            (Some("gateway"), Origin::Lambda) => Ok(true),
+            (Some("gateway"), Origin::Listening(_)) => {
+                Err("ORDERS_AUTH=gateway is for Lambda functions: only there requests come from API Gateway alone"
+                    .to_owned())
+            }
+            (Some(other), _) => Err(format!("ORDERS_AUTH {other:?} is not known; it can be gateway")),
+        }
+    }
+
+    fn tokens(&self, faults: &mut Vec<String>) -> Option<Settings> {
+        let (issuer, audience) = (given(&self.jwt_issuer), given(&self.jwt_audience));
+        let options = [
+            (issuer, "--jwt-issuer (ORDERS_JWT_ISSUER)"),
+            (audience, "--jwt-audience (ORDERS_JWT_AUDIENCE)"),
+        ];
+        let source = match (given(&self.jwks_file), given(&self.jwks_url)) {
+            (None, None) => {
+                let useless = options.iter().filter(|(value, _)| value.is_some());
+                faults.extend(useless.map(|(_, name)| format!("{name} {NO_KEYS}")));
+                return None;
+            }
+            (Some(_), Some(_)) => {
+                faults.push("ORDERS_JWKS_FILE and ORDERS_JWKS_URL exclude each other".to_owned());
+                None
+            }
+            (Some(file), None) => Some(KeySource::File(file.into())),
+            (None, Some(url)) => match JwksUrl::parse(url) {
+                Ok(url) => Some(KeySource::Url(url)),
+                Err(fault) => {
+                    faults.push(format!("ORDERS_JWKS_URL {url:?} cannot be used: {fault}"));
+                    None
+                }
+            },
+        };
+        let missing = options.iter().filter(|(value, _)| value.is_none());
+        faults.extend(
+            missing.map(|(_, name)| format!("{name} is not set, and tokens cannot be judged without")),
+        );
+        let leeway = self.jwt_leeway.parse().ok().filter(|seconds| *seconds <= MAX_LEEWAY);
+        if leeway.is_none() {
+            faults.push(format!("ORDERS_JWT_LEEWAY {:?} is not 0–{MAX_LEEWAY}", self.jwt_leeway));
+        }
+        let rules = TokenRules {
+            issuer: issuer?.to_owned(),
+            audience: audience?.to_owned(),
+            leeway: Duration::from_secs(leeway?),
+        };
+        Some(Settings::Tokens(source?, rules))
+    }
+}
+
+/// Why requests from there must not be let in unseen, if they must not.
+fn exposed(origin: Origin) -> Option<String> {
+    match origin {
+        Origin::Listening(address) if address.ip().to_canonical().is_loopback() => None,
+        Origin::Listening(address) => Some(format!(
+            "{address} can be reached from other machines, and the API would let in everybody. {HOW}; or, {INSECURE}"
+        )),
+        #[cfg(feature = "aws")]
+        Origin::Lambda => Some(format!(
+            "a function can be reached from everywhere, and the API would let in everybody. {HOW}; or, behind an \
+             authorizer of API Gateway, ORDERS_AUTH=gateway; or, {INSECURE}"
+        )),
+    }
+}
+
+impl Settings {
+    /// What the settings say, with the keys loaded. Keys at an address that does not answer are waited for by requests;
+    /// a file without keys is an error.
+    pub(crate) async fn auth(self) -> anyhow::Result<Auth> {
+        let (source, rules) = match self {
+            Self::Nobody { warn } => {
+                if warn {
+                    tracing::warn!("everybody is let in: the API runs with --insecure-no-auth");
+                }
+                return Ok(Auth::None);
+            }
+            #[cfg(feature = "aws")]
+            Self::Gateway => return Ok(Auth::Gateway),
+            Self::Tokens(source, rules) => (source, rules),
+        };
+        let keys = match source {
+            KeySource::File(path) => {
+                let keys = Keys::of_file(&path, Refresh::FILE);
+                keys.load().await?;
+                keys
+            }
+            KeySource::Url(url) => {
+                let keys = Keys::of_url(url, Refresh::URL)?;
+                // If it fails, that is in the log; the service starts, for its issuer may be starting too.
+                let _ = keys.load().await;
+                keys
+            }
+        };
+        Ok(Auth::Tokens(Arc::new(TokenVerifier::new(keys, rules))))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! Who may call the real binary.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::StatusCode;
+use ring::rand::SystemRandom;
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::service::{Service, order, orders};
+
+const ISSUER: [&str; 4] = ["--jwt-issuer", "https://login.example", "--jwt-audience", "orders"];
+
+fn encoded(part: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(part.to_string())
+}
+
+/// A new key pair.
+fn pair() -> Ed25519KeyPair {
+    let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+    Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap()
+}
+
+/// Publishes the public key of `pair` under this id in a file.
+fn publish(file: &Path, kid: &str, pair: &Ed25519KeyPair) {
+    let x = URL_SAFE_NO_PAD.encode(pair.public_key());
+    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x });
+    std::fs::write(file, json!({ "keys": [jwk] }).to_string()).unwrap();
+}
+
+/// A token that expires so many seconds from now.
+fn token(kid: &str, pair: &Ed25519KeyPair, expires_in: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    let claims = json!({ "iss": "https://login.example", "aud": "orders", "sub": "shop", "exp": now + expires_in,
+                         "scope": "orders.read orders.write" });
+    let signed = format!("{}.{}", encoded(&json!({ "alg": "EdDSA", "kid": kid })), encoded(&claims));
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes())))
+}
+
+/// The status and the body of a posted order.
+async fn posted(url: &str, token: Option<&str>) -> (StatusCode, String) {
+    let request = reqwest::Client::new().post(format!("{url}/v1/orders"));
+    let request = request.header("content-type", "application/json").body(order("c-1").to_string());
+    let request = match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
+    let response = request.send().await.unwrap();
+    (response.status(), response.text().await.unwrap())
+}
+
+fn refusal(arguments: &[&str], data: PathBuf) -> (Output, String) {
+    let output = orders(&["serve"]).args(arguments).arg("--data").arg(data).output().unwrap();
+    let error = String::from_utf8(output.stderr.clone()).unwrap();
+    (output, error)
+}
+
+#[test]
+fn nobody_outside_this_machine_is_let_in_by_accident() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let (output, error) = refusal(&["--listen", "0.0.0.0:0"], data.clone());
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    for name in ["--jwks-file", "--jwks-url", "--jwt-issuer", "--jwt-audience", "--insecure-no-auth"] {
+        assert!(error.contains(name), "{error}");
+    }
+    let file = folder.path().join("jwks.json").display().to_string();
+    let with_file = [&["--listen", "0.0.0.0:0", "--jwks-file", &file][..], &ISSUER].concat();
+    let (_, error) = refusal(&with_file, data.clone());
+    assert!(error.contains("jwks.json") && error.contains("No such file"), "{error}");
+    let (_, error) = refusal(&["--jwks-file", &file], data.clone());
+    assert!(error.contains("ORDERS_JWT_ISSUER") && error.contains("ORDERS_JWT_AUDIENCE"), "{error}");
+    assert!(!data.exists(), "it refuses before it makes anything");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_is_let_in_where_that_was_asked_for() {
+    let folder = TempDir::new().unwrap();
+    let mut command = orders(&["serve", "--listen", "0.0.0.0:0", "--insecure-no-auth", "--data"]);
+    command.arg(folder.path().join("data")).env("ORDERS_MIN_FREE_DISK", "1");
+    let (service, _) = Service::spawn_until(command, "everybody is let in");
+    let listen = service.wait_for_log("\"serving\"")["listen"].as_str().unwrap().to_owned();
+    let url = format!("http://{}", listen.replace("0.0.0.0", "127.0.0.1"));
+    assert_eq!(posted(&url, None).await.0, StatusCode::ACCEPTED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_let_in_and_keys_rotate() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("jwks.json");
+    let (old, new) = (pair(), pair());
+    publish(&file, "old", &old);
+    let path = file.display().to_string();
+    let arguments = [&["--jwks-file", path.as_str()][..], &ISSUER].concat();
+    let mut service = Service::start(&folder.path().join("data"), &arguments);
+    let url = service.url.clone();
+
+    let (status, body) = posted(&url, None).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
+    let (status, body) = posted(&url, Some(&token("old", &old, -3600))).await;
+    assert!(status == StatusCode::UNAUTHORIZED && body.contains("expired"), "{body}");
+    let good = token("old", &old, 3600);
+    let (status, body) = posted(&url, Some(&good)).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    assert_eq!(service.get("/healthz").await.0, StatusCode::OK);
+    assert_eq!(service.get("/v1/orders?customer_id=c-1").await.0, StatusCode::UNAUTHORIZED);
+
+    publish(&file, "new", &new);
+    assert_eq!(posted(&url, Some(&token("new", &new, 3600))).await.0, StatusCode::ACCEPTED);
+    assert_eq!(posted(&url, Some(&good)).await.0, StatusCode::UNAUTHORIZED);
+
+    assert!(service.terminate().success());
+    let log = service.rest_of_log();
+    assert!(!log.contains(&good) && !log.contains(good.rsplit_once('.').unwrap().0), "{log}");
+}
