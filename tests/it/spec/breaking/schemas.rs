@@ -176,7 +176,7 @@ fn merged(document: &Value, schema: &Value) -> Value {
             match (keyword.as_str(), whole.get_mut(keyword)) {
                 ("properties", Some(Value::Object(known))) => extend(known, value),
                 ("required", Some(Value::Array(known))) => {
-                    known.extend(value.as_array().into_iter().flatten().cloned())
+                    known.extend(value.as_array().into_iter().flatten().cloned());
                 }
                 _ => drop(whole.insert(keyword.clone(), value.clone())),
             }
