@@ -52,7 +52,7 @@ impl Cli {
 pub(crate) enum Command {
     /// Run the API and the consumer on one data folder.
     #[cfg(feature = "embedded")]
-    Serve(crate::embedded::ServeArgs),
+    Serve(Box<crate::embedded::ServeArgs>),
     /// Write every recorded event to standard output, a line of JSON each, order by order.
     #[cfg(feature = "embedded")]
     Export(crate::embedded::DataArgs),
