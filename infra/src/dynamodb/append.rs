@@ -11,7 +11,8 @@ use domain::{Order, Receipt, RecordedEvent};
 use crate::aws::explain;
 
 use super::Table;
-use super::items::{METADATA, event_item, key, listed_at, text};
+use super::items::{METADATA, event_item, key, listed_at, pk, text};
+use super::together::{insert, statement};
 
 #[async_trait]
 impl OrderLog for Table {
@@ -43,6 +44,10 @@ impl Table {
     /// Puts the event at its version, if nobody else's is there.
     async fn put_event(&self, event: &RecordedEvent) -> Result<Appended, AppendError> {
         let item = event_item(event).map_err(AppendError::Unavailable)?;
+        let inserted = async { self.write_together(insert(&self.name, item.clone())?).await };
+        if inserted.await.map_err(AppendError::Unavailable)? {
+            return Ok(Appended::New);
+        }
         let event_id = item.get("event_id").cloned();
         let call = self
             .client
@@ -75,8 +80,39 @@ impl Table {
         self.put_event(event).await
     }
 
+    /// Writes the projection, if it is what it is expected to be: not there for a new order; and otherwise there,
+    /// older, and with no events in the dead letters.
+    async fn project_plainly(&self, append: &Append) -> anyhow::Result<bool> {
+        let Some(first) = append.events.first() else { return Ok(false) };
+        let Order { order_id, customer_id, status, created_at, version, .. } = &append.order;
+        let order = serde_dynamo::to_attribute_value(&append.order)?;
+        let (version, status) = (AttributeValue::N(version.to_string()), text(status.as_str()));
+        let write = if first.version == 1 {
+            let mut item = key(order_id, text(METADATA));
+            item.extend([
+                ("order".to_owned(), order),
+                ("version".to_owned(), version),
+                ("status".to_owned(), status),
+                ("customer_id".to_owned(), text(customer_id.as_str())),
+                ("listed_at".to_owned(), text(listed_at(created_at.micros(), order_id))),
+            ]);
+            insert(&self.name, item)?
+        } else {
+            let update = format!(
+                "UPDATE \"{}\" SET \"order\" = ? SET \"version\" = ? SET \"status\" = ? WHERE \"pk\" = ? \
+                 AND \"sk\" = ? AND \"version\" < ? AND \"parked\" IS MISSING",
+                self.name
+            );
+            statement(update, vec![order, version.clone(), status, pk(order_id), text(METADATA), version])?
+        };
+        self.write_together(write).await
+    }
+
     /// Writes the projection, unless it is as new already. An event that is in the log is not in the dead letters.
     async fn project(&self, append: &Append) -> anyhow::Result<()> {
+        if self.project_plainly(append).await? {
+            return Ok(());
+        }
         let Order { order_id, customer_id, status, created_at, version, .. } = &append.order;
         let recorded = append.events.iter().map(|event| event.envelope.event_id.to_string()).collect();
         let call = self

@@ -8,7 +8,8 @@
 //!
 //! The append is the commit point: an event is put if nobody else's is at its version, in [`append`], and the
 //! projection follows it. A crash between the two heals when the event is delivered again, and readers fold in what
-//! the projection lacks until then ([`read`]). There are no transactions: they would double the price.
+//! the projection lacks until then ([`read`]). There are no transactions: they would double the price. Writes of
+//! different orders that meet share a call ([`together`]).
 
 mod append;
 mod items;
@@ -16,6 +17,7 @@ mod list;
 mod outcomes;
 mod read;
 pub mod table;
+mod together;
 
 use std::sync::Arc;
 
@@ -35,12 +37,14 @@ pub struct Table {
     default_currency: Currency,
     /// Shared by all callers, so that concurrent batches do not add up.
     permits: Arc<Semaphore>,
+    together: Arc<together::Together>,
 }
 
 impl Table {
     /// The table called `name`.
     pub fn new(client: Client, name: impl Into<String>, default_currency: Currency) -> Self {
-        Self { client, name: name.into(), default_currency, permits: Arc::new(Semaphore::new(CONCURRENCY)) }
+        let permits = Arc::new(Semaphore::new(CONCURRENCY));
+        Self { client, name: name.into(), default_currency, permits, together: Arc::default() }
     }
 
     /// Runs `work` for each of `items`, some of them at the same time; the results are in the order of `items`.

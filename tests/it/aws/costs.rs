@@ -1,15 +1,16 @@
 //! What an order costs: calls and units, counted at the HTTP layer.
 
 use api::ports::EventPublisher;
-use consumer::ports::Inbox;
+use consumer::ports::{Append, Appended, Inbox, OrderLog, Wanted};
 use consumer::{Consumer, Outcome};
+use domain::{ParkReason, Receipt, RecordedEvent};
 use infra::aws::{self, QueuedDeadLetters};
 
 use crate::conformance::QueueOptions;
 use crate::conformance::aws::AwsBackend;
 use crate::support::counting::CountingProxy;
 use crate::support::emulator::Emulator;
-use crate::support::events::{confirmed, created, eur, new_order_id};
+use crate::support::events::{confirmed, created, eur, fold, new_order_id, recorded};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_created_by_two_writes_and_no_read() {
@@ -49,5 +50,53 @@ async fn an_order_is_created_by_two_writes_and_no_read() {
         for (operation, calls) in expected {
             assert_eq!(counts.calls_of(operation), calls, "{operation}: {counts:?}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_meet_go_in_one_call_each_by_its_own_condition() {
+    let backend = AwsBackend::open(true, QueueOptions::default()).await;
+    let proxy = CountingProxy::start(&Emulator::shared().endpoint).await;
+    let table = aws::table(&aws::config_at(&proxy.endpoint).await, &backend.table_name, eur());
+    let orders: Vec<_> = (0..10).map(|_| new_order_id()).collect();
+    let logs: Vec<_> = orders.iter().map(|id| recorded(1, &[created(id), confirmed(id)])).collect();
+    let append = |log: &[RecordedEvent], version: usize| Append {
+        events: log[version - 1..version].to_vec(),
+        order: fold(&log[..version]),
+    };
+    // One order is somebody else's already, and of one an event is in the dead letters.
+    let taken = recorded(1, &[created(&orders[5]), confirmed(&orders[5])]);
+    backend.table.append(&[append(&taken, 1)]).await.remove(0).unwrap();
+    let parked = &logs[3][1].envelope;
+    let receipt = Receipt {
+        order_id: parked.order_id.clone(),
+        event_id: parked.event_id,
+        event_type: parked.event.event_type(),
+        outcome: Some(domain::Outcome::Parked { reason: ParkReason::TriesExhausted, detail: String::new() }),
+    };
+    backend.table.settle(&[receipt]).await.remove(0).unwrap();
+
+    let creations: Vec<_> = logs.iter().map(|log| append(log, 1)).collect();
+    for (i, result) in table.append(&creations).await.into_iter().enumerate() {
+        assert_eq!(result.ok(), (i != 5).then_some(Appended::New), "{i}");
+    }
+    let counts = proxy.take();
+    assert_eq!((counts.calls_of("BatchExecuteStatement"), counts.statements), (2, 10 + 9), "{counts:?}");
+    // What a statement could not do: find the other event, and write beside what is parked.
+    assert_eq!((counts.calls_of("PutItem"), counts.calls_of("UpdateItem")), (1, 1), "{counts:?}");
+
+    let mut changes: Vec<_> = logs.iter().map(|log| append(log, 2)).collect();
+    changes[5] = append(&taken, 2);
+    for result in table.append(&changes).await {
+        assert_eq!(result.unwrap(), Appended::New);
+    }
+    let counts = proxy.take();
+    assert_eq!((counts.calls_of("BatchExecuteStatement"), counts.statements), (2, 10 + 10), "{counts:?}");
+    assert_eq!((counts.calls_of("PutItem"), counts.calls_of("UpdateItem")), (0, 1), "{counts:?}");
+    for (i, (id, log)) in orders.iter().zip(&logs).enumerate() {
+        let expected = if i == 5 { &taken } else { log };
+        assert_eq!(&backend.history(id).await, expected, "{i}");
+        let wanted = Wanted { order_id: id.clone(), event_ids: Vec::new() };
+        assert_eq!(table.load(&[wanted]).await.remove(0).unwrap().parked, 0, "{i}");
     }
 }

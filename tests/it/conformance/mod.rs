@@ -19,24 +19,12 @@ use async_trait::async_trait;
 use consumer::ports::{DeadLetters, Inbox, Message, OrderLog};
 use domain::{Envelope, ParkReason, RecordedEvent};
 
+pub use crate::support::QueueOptions;
+
 /// The longest that a receive waits at one go: the most that SQS allows.
 const WAIT: Duration = Duration::from_secs(20);
 /// How long to look for something that should not be there.
 const MOMENT: Duration = Duration::from_secs(1);
-
-/// How the queue of a test behaves.
-#[derive(Debug, Clone, Copy)]
-pub struct QueueOptions {
-    pub visibility_timeout: Duration,
-    pub max_receives: u32,
-    pub delay: Duration,
-}
-
-impl Default for QueueOptions {
-    fn default() -> Self {
-        Self { visibility_timeout: Duration::from_secs(30), max_receives: 5, delay: Duration::ZERO }
-    }
-}
 
 /// A backend with a queue, dead letters and a store of its own, all empty at first.
 #[async_trait]

@@ -15,6 +15,8 @@ use tokio::net::TcpListener;
 pub struct Counts {
     /// Calls by operation.
     pub calls: BTreeMap<String, usize>,
+    /// Statements in calls that have several.
+    pub statements: usize,
     /// What the answers state as consumed: write units of the table and its index, and read units.
     pub write_units: f64,
     pub read_units: f64,
@@ -108,9 +110,15 @@ impl Counts {
     fn add(&mut self, operation: &str, answer: &[u8]) {
         *self.calls.entry(operation.to_owned()).or_default() += 1;
         let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
-        let units = answer["ConsumedCapacity"]["CapacityUnits"].as_f64().unwrap_or(0.0);
+        let consumed = &answer["ConsumedCapacity"];
+        let consumed = consumed.as_array().map_or(std::slice::from_ref(consumed), Vec::as_slice);
+        let units: f64 = consumed.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum();
         match operation {
             "PutItem" | "UpdateItem" | "DeleteItem" => self.write_units += units,
+            "BatchExecuteStatement" => {
+                self.statements += answer["Responses"].as_array().map_or(0, Vec::len);
+                self.write_units += units;
+            }
             _ => self.read_units += units,
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::Aws;
-use crate::conformance::QueueOptions;
+use crate::support::QueueOptions;
 
 /// A queue and its dead letters, of the same kind.
 pub struct Queues {

@@ -1,0 +1,88 @@
+//! Queues and a table on an emulator, and what runs on them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use crate::runtime_api::Function;
+use crate::support::QueueOptions;
+use crate::support::emulator::aws::{ACCESS_KEY, REGION, SECRET_KEY};
+use crate::support::emulator::queues::{Depth, Queues};
+use crate::support::emulator::{Emulator, python};
+use crate::support::service::{PATIENCE, orders};
+
+const TABLE: &str = "orders";
+const ARTICLE_HANDLER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/aws/article_handler.py");
+
+/// An emulator with a FIFO queue, its dead letters and a table.
+pub(crate) struct Deployment {
+    pub(crate) emulator: Emulator,
+    pub(crate) queues: Queues,
+    /// What runs as our functions.
+    pub(crate) program: PathBuf,
+}
+
+impl Deployment {
+    pub(crate) async fn make(program: PathBuf) -> anyhow::Result<Self> {
+        let emulator = Emulator::start().map_err(anyhow::Error::msg)?;
+        let queues = emulator.create_queues(true, QueueOptions::default()).await;
+        let deployment = Self { emulator, queues, program };
+        let mut make = deployment.role(&["table", "create"], &deployment.emulator.endpoint);
+        let made = make.output()?;
+        anyhow::ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Ok(deployment)
+    }
+
+    /// A role as a container would run it, which finds AWS at `endpoint`.
+    pub(crate) fn role(&self, arguments: &[&str], endpoint: &str) -> Command {
+        let mut command = orders(arguments);
+        command.envs(self.environment(endpoint));
+        command
+    }
+
+    /// Our function with this role.
+    pub(crate) async fn function(&self, role: &str) -> anyhow::Result<Function> {
+        let mut command = self.command(&self.program);
+        command.env("_HANDLER", role);
+        Function::start(command).await
+    }
+
+    /// The article's function.
+    pub(crate) async fn article(&self) -> anyhow::Result<Function> {
+        let mut command = python::command(ARTICLE_HANDLER).map_err(anyhow::Error::msg)?;
+        command.envs(self.environment(&self.emulator.endpoint));
+        Function::start(command).await
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(self.environment(&self.emulator.endpoint));
+        command
+    }
+
+    fn environment<'a>(&'a self, endpoint: &'a str) -> [(&'static str, &'a str); 8] {
+        [
+            ("QUEUE_URL", &self.queues.url),
+            ("DLQ_URL", &self.queues.dead_letters_url),
+            ("TABLE_NAME", TABLE),
+            ("AWS_ENDPOINT_URL", endpoint),
+            ("AWS_REGION", REGION),
+            ("AWS_DEFAULT_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ]
+    }
+
+    /// Waits until nothing is on the queue any more.
+    pub(crate) async fn drained(&self) -> anyhow::Result<()> {
+        let start = Instant::now();
+        loop {
+            let depth = self.emulator.queue_depth(&self.queues.url).await;
+            if depth == (Depth { visible: 0, in_flight: 0, delayed: 0 }) {
+                return Ok(());
+            }
+            anyhow::ensure!(start.elapsed() < PATIENCE, "still {depth:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+}

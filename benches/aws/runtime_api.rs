@@ -1,0 +1,140 @@
+//! The Lambda Runtime API for one function: hands its process one event after the other, and takes the answers.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, anyhow};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc};
+
+use crate::support::service::PATIENCE;
+
+/// The time that an invocation has.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A function in a process of its own. Killed when dropped.
+pub(crate) struct Function {
+    process: Child,
+    pub(crate) started: Instant,
+    events: mpsc::Sender<String>,
+    answers: mpsc::Receiver<anyhow::Result<Answer>>,
+    shared: Arc<Shared>,
+}
+
+/// What a function answered.
+pub(crate) struct Answer {
+    pub(crate) at: Instant,
+    pub(crate) body: Value,
+    /// The CPU time that its handler has used so far, where the function says so.
+    pub(crate) handler_cpu: Option<Duration>,
+}
+
+/// What the server works on.
+struct Shared {
+    events: Mutex<mpsc::Receiver<String>>,
+    answers: mpsc::Sender<anyhow::Result<Answer>>,
+    /// When the function first asked for an event.
+    asked: OnceLock<Instant>,
+}
+
+impl Function {
+    /// Starts a process that is told by its environment where the Runtime API is.
+    pub(crate) async fn start(mut command: Command) -> anyhow::Result<Self> {
+        let (events, receiver) = mpsc::channel(1);
+        let (sender, answers) = mpsc::channel(1);
+        let shared =
+            Arc::new(Shared { events: Mutex::new(receiver), answers: sender, asked: OnceLock::new() });
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(answered))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(failed))
+            .route("/2018-06-01/runtime/init/error", post(failed))
+            .with_state(Arc::clone(&shared));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        command.env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+
+        command.envs([
+            ("AWS_LAMBDA_FUNCTION_NAME", "measured"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/measured"),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", "measured"),
+        ]);
+        // Both programs write their logs; neither waits for anybody to read them.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let started = Instant::now();
+        let process = command.spawn().with_context(|| format!("{command:?}"))?;
+        Ok(Self { process, started, events, answers, shared })
+    }
+
+    /// Has it handle an event.
+    pub(crate) async fn invoke(&mut self, event: &Value) -> anyhow::Result<Answer> {
+        self.events.send(event.to_string()).await?;
+        let answer = tokio::time::timeout(PATIENCE, self.answers.recv()).await;
+        answer.context("the function does not answer")?.context("the server has ended")?
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// How long it took until it first asked for an event.
+    pub(crate) fn asked_after(&self) -> Duration {
+        self.shared.asked.get().map_or(Duration::ZERO, |asked| *asked - self.started)
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        // It may have ended already; either way it is gone afterwards.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn next(State(shared): State<Arc<Shared>>) -> Response {
+    shared.asked.get_or_init(Instant::now);
+    let Some(event) = shared.events.lock().await.recv().await else {
+        return StatusCode::GONE.into_response();
+    };
+    let deadline = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + TIMEOUT;
+    let headers = [
+        ("content-type", "application/json".to_owned()),
+        ("lambda-runtime-aws-request-id", uuid::Uuid::now_v7().to_string()),
+        ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:us-east-1:000000000000:function:measured".to_owned(),
+        ),
+        ("lambda-runtime-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0".to_owned()),
+    ];
+    (headers, event).into_response()
+}
+
+async fn answered(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let at = Instant::now();
+    let cpu = headers.get("x-handler-cpu-microseconds").and_then(|cpu| cpu.to_str().ok()?.parse().ok());
+    let answer = serde_json::from_slice(&body).map_err(anyhow::Error::from);
+    let answer = answer.map(|body| Answer { at, body, handler_cpu: cpu.map(Duration::from_micros) });
+    tell(&shared, answer).await
+}
+
+async fn failed(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
+    tell(&shared, Err(anyhow!("the function failed: {}", String::from_utf8_lossy(&body)))).await
+}
+
+async fn tell(shared: &Shared, answer: anyhow::Result<Answer>) -> StatusCode {
+    match shared.answers.send(answer).await {
+        Ok(()) => StatusCode::ACCEPTED,
+        Err(_) => StatusCode::GONE,
+    }
+}
