@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Rebuild(crate::embedded::RebuildArgs),
     /// Run the API on SQS and DynamoDB.
     #[cfg(feature = "aws")]
-    Api(crate::aws::ApiArgs),
+    Api(Box<crate::aws::ApiArgs>),
     /// Run the consumer on SQS and DynamoDB.
     #[cfg(feature = "aws")]
     Consumer(crate::aws::ConsumerArgs),
