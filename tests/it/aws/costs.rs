@@ -68,12 +68,8 @@ async fn writes_that_meet_go_in_one_call_each_by_its_own_condition() {
     let taken = recorded(1, &[created(&orders[5]), confirmed(&orders[5])]);
     backend.table.append(&[append(&taken, 1)]).await.remove(0).unwrap();
     let parked = &logs[3][1].envelope;
-    let receipt = Receipt {
-        order_id: parked.order_id.clone(),
-        event_id: parked.event_id,
-        event_type: parked.event.event_type(),
-        outcome: Some(domain::Outcome::Parked { reason: ParkReason::TriesExhausted, detail: String::new() }),
-    };
+    let outcome = domain::Outcome::Parked { reason: ParkReason::TriesExhausted, detail: String::new() };
+    let receipt = Receipt::of(parked, Some(outcome));
     backend.table.settle(&[receipt]).await.remove(0).unwrap();
 
     let creations: Vec<_> = logs.iter().map(|log| append(log, 1)).collect();
