@@ -80,8 +80,8 @@ pub fn router(state: AppState) -> Router {
     // What a route is wrapped in last runs first: authentication, which tells whom to count for, goes around this.
     let v1 = limit::layer(v1, state.rate_limit);
     let authenticated = middleware::from_fn_with_state((state.auth.clone(), state.clock), auth::authenticate);
-    let v1 = v1.layer(authenticated);
     let router = v1.merge(others).with_state(state).merge(docs::routes(api)).merge(problem_pages::routes());
+    let router = router.layer(authenticated);
     let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
         correlation::correlate(new_id, request, next)
     }));
