@@ -2,13 +2,13 @@
 //! of them share, and the schemas that cannot be derived.
 
 mod answers;
+mod operations;
 
-use axum::http::StatusCode;
 use domain::{EventType, Metadata, State};
 use serde_json::{Value, json};
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, Header, HeaderBuilder, OpenApi, Ref, RefOr, Required, Response, Schema};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi, RefOr, Required, Schema};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
 use crate::event_dto::{AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData, proposable};
@@ -26,8 +26,8 @@ const BEARER: &str = "bearer";
         title = "Orders",
         description = "An event-sourced order service. `POST` answers `202` with a receipt as soon as the event is \
             durably on the queue; the receipt tells whether it was recorded or rejected. Amounts are integers in the \
-            currency's minor unit, written without a fraction or an exponent. Every response carries `X-Correlation-Id`; every error is a problem (RFC 9457) that \
-            lists all faults at once; [each kind of problem](../problems) has a page. The messages on the queue are \
+            currency's minor unit, written without a fraction or an exponent. Every response carries \
+            `X-Correlation-Id`; every error is a problem (RFC 9457) that lists all faults at once; [each kind of problem](../problems) has a page. The messages on the queue are \
             described [beside this](../docs/events). Where the service is configured to require it, requests need a \
             bearer token; with a `customer_id` in it, the orders of other customers do not exist."
     ),
@@ -64,107 +64,12 @@ pub(crate) fn complete(api: &mut OpenApi) {
         for (operation, scope) in [(&mut item.get, Scope::Read), (&mut item.post, Scope::Write)] {
             let Some(operation) = operation else { continue };
             if limited {
-                complete_security(operation, scope);
+                operations::secure(operation, scope);
             }
-            complete_operation(operation, limited);
+            operations::complete(operation, limited);
             answers::complete(operation);
         }
     }
-}
-
-/// Adds what comes of authentication. It is optional in the description, for it depends on the configuration.
-fn complete_security(operation: &mut Operation, scope: Scope) {
-    let bearer = SecurityRequirement::new(BEARER, [scope.as_str()]);
-    operation.security = Some(vec![bearer, SecurityRequirement::default()]);
-    for (status, description) in [
-        (
-            StatusCode::UNAUTHORIZED,
-            "A bearer token is required, and there is none or it is not valid".to_owned(),
-        ),
-        (StatusCode::FORBIDDEN, format!("The token does not grant the scope `{}`", scope.as_str())),
-    ] {
-        let responses = &mut operation.responses.responses;
-        responses.entry(status.as_str().to_owned()).or_insert_with(|| Response::new(description).into());
-    }
-}
-
-const ETAG: (&str, &str) = ("ETag", "The version of the order, for `If-Match` and `If-None-Match`");
-const APPLIED: (&str, &str) = ("Preference-Applied", "The preference that was applied, if one was");
-const REPLAYED: (&str, &str) =
-    ("Idempotent-Replayed", "`true` if the same request was accepted before, under the same key");
-
-fn complete_operation(operation: &mut Operation, limited: bool) {
-    let id = operation.operation_id.clone().unwrap_or_default();
-    let changes = id == "proposeEvent";
-    let mut problems = vec![
-        (StatusCode::METHOD_NOT_ALLOWED, "This path does not take this method"),
-        (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong inside"),
-        (StatusCode::SERVICE_UNAVAILABLE, "The request could not be finished in time"),
-    ];
-    if operation.request_body.is_some() {
-        problems.push((StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time"));
-    }
-    if limited {
-        problems.push((StatusCode::TOO_MANY_REQUESTS, "These are more requests than the client may make"));
-    }
-    let responses = &mut operation.responses.responses;
-    for (status, description) in problems {
-        responses.entry(status.as_str().to_owned()).or_insert_with(|| Response::new(description).into());
-    }
-    for (status, response) in responses.iter_mut() {
-        let RefOr::T(response) = response else { continue };
-        let mut headers = match status.as_str() {
-            "200" if changes => {
-                vec![ETAG, ("Content-Location", "The address of the order"), APPLIED, REPLAYED]
-            }
-            "201" => vec![("Location", "The address of the order"), ETAG, APPLIED, REPLAYED],
-            "202" => vec![("Location", "The address of the receipt"), APPLIED, REPLAYED],
-            "200" | "304" if id == "getOrder" => vec![ETAG, ("Cache-Control", "`private, no-cache`")],
-            "200" if id.starts_with("list") => {
-                vec![("Link", "The next page, as `rel=\"next\"`, if there is one")]
-            }
-            "200" if id == "getReceipt" => vec![APPLIED],
-            "401" | "403" => {
-                vec![("WWW-Authenticate", "What is wrong with the token, or missing in it (RFC 6750)")]
-            }
-            "405" => vec![("Allow", "The methods that this path takes")],
-            "429" | "503" => vec![("Retry-After", "Seconds after which to try again")],
-            _ => vec![],
-        };
-        headers.push(CORRELATION);
-        if limited {
-            headers.extend(RATE_LIMITS);
-        }
-        for (name, description) in headers {
-            response.headers.insert(name.to_owned(), header(name, description).into());
-        }
-        if status.starts_with(['4', '5']) {
-            let problem = Content::new(Some(Ref::from_schema_name(ProblemBody::name())));
-            response.content.insert("application/problem+json".to_owned(), problem.into());
-        }
-    }
-    responses.insert("431".to_owned(), head_too_large());
-}
-
-/// Of every response.
-const CORRELATION: (&str, &str) =
-    ("X-Correlation-Id", "The request's id: the client's own if it gave one, or made here");
-
-/// Of the responses that are counted, where requests are limited at all.
-const RATE_LIMITS: [(&str, &str); 2] = [
-    (
-        "RateLimit",
-        "Where requests are limited: how many are left (r), and the seconds until all are there again (t)",
-    ),
-    ("RateLimit-Policy", "Where requests are limited: how many there may be (q) in how many seconds (w)"),
-];
-
-/// The one answer that is made before there is a request: it has no correlation id and no problem.
-fn head_too_large() -> RefOr<Response> {
-    Response::new(
-        "The request's line and headers are too large; the answer is empty, and the connection closed",
-    )
-    .into()
 }
 
 /// A header that a request may have.
@@ -176,11 +81,6 @@ pub(crate) fn header_parameter(name: &str, description: &str, schema: Value) -> 
         .description(Some(description))
         .schema(Some(self::schema(schema)))
         .build()
-}
-
-fn header(name: &str, description: &str) -> Header {
-    let schema = schema(json!({ "type": if name == "Retry-After" { "integer" } else { "string" } }));
-    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
 }
 
 /// The body that proposes an event: one schema per type, told apart by `type`.

@@ -3,21 +3,22 @@
 //! A handler answers with a [`Problem`]; the middleware of [`crate::correlation`] writes it out, because only there
 //! the request's path and correlation id are at hand. It does so for axum's own errors too, so none is plain text.
 
+mod body;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::{EventType, Order, OrderId, Status};
-use serde::Serialize;
-use utoipa::ToSchema;
 use validator::ValidationErrors;
 
 use crate::faults::{self, Fault, FaultCode};
-use crate::kinds::About;
 pub(crate) use crate::kinds::Kind;
 use crate::ports::PublishError;
 use crate::principal::Scope;
+
+pub(crate) use body::{ProblemBody, example};
 
 /// An error, on its way to the client.
 #[derive(Debug, Clone)]
@@ -181,11 +182,8 @@ impl Problem {
 
     pub(crate) fn body<'a>(&'a self, correlation_id: &'a str, instance: &'a str) -> ProblemBody<'a> {
         let Parts { kind, detail, errors, order, .. } = &*self.0;
-        ProblemBody {
-            order_status: order.as_ref().map(|(status, _)| *status),
-            allowed_events: order.as_ref().map(|(_, events)| events.as_slice()),
-            ..ProblemBody::of(kind.about(), detail, instance, correlation_id, errors)
-        }
+        let order = order.as_ref().map(|(status, events)| (*status, events.as_slice()));
+        ProblemBody::of(kind.about(), detail, instance, correlation_id, errors).about_order(order)
     }
 }
 
@@ -235,87 +233,4 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(self);
         response
     }
-}
-
-/// An error, as problem details (RFC 9457).
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub(crate) struct ProblemBody<'a> {
-    /// Names the kind of problem; a stable URI reference.
-    #[serde(rename = "type")]
-    #[schema(schema_with = crate::openapi::problem_type)]
-    type_: &'a str,
-    /// The kind of problem in words, the same for every problem of its type.
-    title: &'a str,
-    /// The HTTP status.
-    #[schema(minimum = 400, maximum = 599)]
-    status: u16,
-    /// What happened this time.
-    detail: &'a str,
-    /// The path of the request.
-    #[schema(format = "uri-reference")]
-    instance: &'a str,
-    /// Finds the request in the logs.
-    correlation_id: &'a str,
-    /// What is wrong with the request, all of it (the first 100, if there is more).
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [Fault],
-    /// Where the order stands, if that is what is in the way.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = crate::openapi::status, required = false)]
-    order_status: Option<Status>,
-    /// The events that are legal for it now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = crate::openapi::event_types, required = false)]
-    allowed_events: Option<&'a [EventType]>,
-}
-
-impl<'a> ProblemBody<'a> {
-    fn of(
-        kind: About,
-        detail: &'a str,
-        instance: &'a str,
-        correlation_id: &'a str,
-        errors: &'a [Fault],
-    ) -> Self {
-        let About { uri, title, status, .. } = kind;
-        Self {
-            type_: uri,
-            title,
-            status: status.as_u16(),
-            detail,
-            instance,
-            correlation_id,
-            errors,
-            order_status: None,
-            allowed_events: None,
-        }
-    }
-}
-
-/// A problem of this kind, as it could be: for the documentation.
-pub(crate) fn example(kind: Kind) -> serde_json::Value {
-    let about = kind.about();
-    let order = "/v1/orders/019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
-    let of_member = |pointer: &str, code: FaultCode, detail: &'static str| Fault {
-        pointer: Some(pointer.to_owned()),
-        parameter: None,
-        code: code.as_str().into(),
-        detail: detail.into(),
-    };
-    let (detail, instance, errors) = match kind {
-        Kind::InvalidRequest => {
-            let quantity = of_member("/items/3/quantity", FaultCode::Range, "must be 1–1000000");
-            let currency = of_member("/currency", FaultCode::Required, "is required");
-            ("The body has 2 faults.", "/v1/orders", vec![currency, quantity])
-        }
-        Kind::InvalidParameter => {
-            let limit = Fault::parameter("limit", FaultCode::Range, "must be 1–200");
-            ("The path or the query has faults.", "/v1/orders", vec![limit])
-        }
-        Kind::NotReady => (about.meaning, "/readyz", vec![]),
-        _ => (about.meaning, order, vec![]),
-    };
-    let body = ProblemBody::of(about, detail, instance, "f47ac10b-58cc-4372-a567-0e02b2c3d479", &errors);
-    serde_json::to_value(body).expect("plain strings and numbers always serialize")
 }

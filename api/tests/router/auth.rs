@@ -15,12 +15,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use crate::fakes::{Answer, Fake};
+use crate::fakes::{Answer, Fake, created};
 use crate::issuer::{AUDIENCE, ISSUER, NOW, Pair, base64url, claims, key_set};
 
 /// The router, which lets in tokens that are signed with these keys.
 pub(crate) fn router(keys: Arc<Keys>) -> Router {
-    let fake = Arc::new(Fake::default());
+    router_over(Arc::new(Fake::default()), keys)
+}
+
+fn router_over(fake: Arc<Fake>, keys: Arc<Keys>) -> Router {
     let rules = TokenRules {
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
@@ -267,4 +270,36 @@ async fn without_credentials_only_what_is_public_can_be_seen() {
     let posted =
         Request::post("/v1/orders").header("content-type", "application/json").body(Body::from("{}"));
     assert_eq!(router.oneshot(posted.unwrap()).await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn a_token_with_a_customer_sees_and_changes_its_own_orders_only() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("jwks.json");
+    let pair = Pair::ed25519("d");
+    std::fs::write(&file, key_set(&[&pair])).unwrap();
+    let keys = Keys::of_file(&file, Refresh::FILE);
+    keys.load().await.unwrap();
+    let fake = Arc::new(Fake { log: vec![created("o-1", "c-1")], ..Fake::default() });
+    let router = router_over(fake.clone(), keys);
+    let token = |customer: &str, scope: &str| {
+        let claims = claims(json!({ "customer_id": customer, "scope": scope }));
+        format!("Bearer {}", pair.token(&claims))
+    };
+    let propose = async |token: &str| {
+        let request = Request::post("/v1/orders/o-1/events").header("content-type", "application/json");
+        let request =
+            request.header("authorization", token).body(Body::from(r#"{"type":"order_confirmed"}"#));
+        router.clone().oneshot(request.unwrap()).await.unwrap().status().as_u16()
+    };
+
+    let (own, other) = (token("c-1", "orders.read orders.write"), token("c-2", "orders.read orders.write"));
+    assert_eq!(ask(&router, "/v1/orders/o-1", &[("authorization", &own)]).await.status, 200);
+    ask(&router, "/v1/orders/o-1", &[("authorization", &other)])
+        .await
+        .is_problem(404, "/problems/order-not-found");
+    assert_eq!((propose(&other).await, fake.published().len()), (404, 0));
+    let reader = token("c-1", "orders.read");
+    assert_eq!((propose(&reader).await, fake.published().len()), (403, 0));
+    assert_eq!((propose(&own).await, fake.published().len()), (202, 1));
 }

@@ -1,0 +1,97 @@
+//! Problems as clients read them.
+
+use domain::{EventType, Status};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::faults::{Fault, FaultCode};
+use crate::kinds::{About, Kind};
+
+/// An error, as problem details (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
+    /// Names the kind of problem; a stable URI reference.
+    #[serde(rename = "type")]
+    #[schema(schema_with = crate::openapi::problem_type)]
+    type_: &'a str,
+    /// The kind of problem in words, the same for every problem of its type.
+    title: &'a str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What happened this time.
+    detail: &'a str,
+    /// The path of the request.
+    #[schema(format = "uri-reference")]
+    instance: &'a str,
+    /// Finds the request in the logs.
+    correlation_id: &'a str,
+    /// What is wrong with the request, all of it (the first 100, if there is more).
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [Fault],
+    /// Where the order stands, if that is what is in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = crate::openapi::status, required = false)]
+    order_status: Option<Status>,
+    /// The events that are legal for it now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = crate::openapi::event_types, required = false)]
+    allowed_events: Option<&'a [EventType]>,
+}
+
+impl<'a> ProblemBody<'a> {
+    pub(super) fn of(
+        kind: About,
+        detail: &'a str,
+        instance: &'a str,
+        correlation_id: &'a str,
+        errors: &'a [Fault],
+    ) -> Self {
+        let About { uri, title, status, .. } = kind;
+        Self {
+            type_: uri,
+            title,
+            status: status.as_u16(),
+            detail,
+            instance,
+            correlation_id,
+            errors,
+            order_status: None,
+            allowed_events: None,
+        }
+    }
+
+    /// The same, with where an order stands and what is legal for it, if that is what is in the way.
+    pub(super) fn about_order(self, order: Option<(Status, &'a [EventType])>) -> Self {
+        let (order_status, allowed_events) = order.unzip();
+        Self { order_status, allowed_events, ..self }
+    }
+}
+
+/// A problem of this kind, as it could be: for the documentation.
+pub(crate) fn example(kind: Kind) -> serde_json::Value {
+    let about = kind.about();
+    let order = "/v1/orders/019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
+    let of_member = |pointer: &str, code: FaultCode, detail: &'static str| Fault {
+        pointer: Some(pointer.to_owned()),
+        parameter: None,
+        code: code.as_str().into(),
+        detail: detail.into(),
+    };
+    let (detail, instance, errors) = match kind {
+        Kind::InvalidRequest => {
+            let quantity = of_member("/items/3/quantity", FaultCode::Range, "must be 1–1000000");
+            let currency = of_member("/currency", FaultCode::Required, "is required");
+            ("The body has 2 faults.", "/v1/orders", vec![currency, quantity])
+        }
+        Kind::InvalidParameter => {
+            let limit = Fault::parameter("limit", FaultCode::Range, "must be 1–200");
+            ("The path or the query has faults.", "/v1/orders", vec![limit])
+        }
+        Kind::NotReady => (about.meaning, "/readyz", vec![]),
+        _ => (about.meaning, order, vec![]),
+    };
+    let body = ProblemBody::of(about, detail, instance, "f47ac10b-58cc-4372-a567-0e02b2c3d479", &errors);
+    serde_json::to_value(body).expect("plain strings and numbers always serialize")
+}
