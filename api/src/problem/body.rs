@@ -1,6 +1,6 @@
 //! Problems as clients read them.
 
-use domain::{EventType, Status};
+use domain::{EventType, State, Status};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -89,9 +89,19 @@ pub(crate) fn example(kind: Kind) -> serde_json::Value {
             let limit = Fault::parameter("limit", FaultCode::Range, "must be 1–200");
             ("The path or the query has faults.", "/v1/orders", vec![limit])
         }
+        Kind::IllegalTransition => {
+            let detail = "order_shipped is not legal while the order is pending; \
+                legal now: order_amended, order_confirmed, order_cancelled";
+            (detail, "/v1/orders/019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f/events", vec![])
+        }
         Kind::NotReady => (about.meaning, "/readyz", vec![]),
         _ => (about.meaning, order, vec![]),
     };
+    let pending = State::Is(Status::Pending);
+    let legal: Vec<_> = pending.allowed_events().collect();
+    let order = matches!(kind, Kind::IllegalTransition | Kind::PreconditionFailed);
+    let order = order.then_some((Status::Pending, legal.as_slice()));
     let body = ProblemBody::of(about, detail, instance, "f47ac10b-58cc-4372-a567-0e02b2c3d479", &errors);
+    let body = body.about_order(order);
     serde_json::to_value(body).expect("plain strings and numbers always serialize")
 }
