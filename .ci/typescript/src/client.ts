@@ -15,9 +15,9 @@ if (address === undefined) throw new Error("usage: client.js URL");
 const api = createClient<paths>({ baseUrl: address });
 
 /** What was answered, or the problem as an error that says what it is. */
-function wanted<T>(result: { data?: T; error?: Problem }): T {
+function wanted<T>(result: { data?: T | undefined; error?: Problem | undefined; response: Response }): T {
   if (result.data !== undefined) return result.data;
-  throw new Error(`${result.error?.type}: ${result.error?.detail}`);
+  throw new Error(`${result.response.status}: ${result.error?.type}: ${result.error?.detail}`);
 }
 
 /** The receipt once it tells what became of the event. */
@@ -33,9 +33,11 @@ async function outcome(receipt: Receipt): Promise<Receipt> {
   throw new Error(`still waiting: ${receipt.links.self}`);
 }
 
-async function recorded(receipt: Receipt): Promise<void> {
-  const { state, reason, detail } = await outcome(receipt);
-  if (state !== "recorded") throw new Error(`${receipt.type} is ${state}: ${reason}: ${detail}`);
+/** Waits until what was accepted is recorded, where it is not yet: the answer is a receipt then, and else the order. */
+async function recorded(answer: Receipt | Order): Promise<void> {
+  if (!("state" in answer)) return;
+  const { state, reason, detail } = await outcome(answer);
+  if (state !== "recorded") throw new Error(`${answer.type} is ${state}: ${reason}: ${detail}`);
 }
 
 async function place(): Promise<string> {
@@ -44,13 +46,15 @@ async function place(): Promise<string> {
     currency: "EUR",
     items: [{ sku: "tea", quantity: 2, unit_price: 450 }],
   };
-  const receipt = wanted(await api.POST("/v1/orders", { body }));
-  await recorded(receipt);
-  return receipt.order_id;
+  const header = { "Idempotency-Key": crypto.randomUUID() };
+  const answer = wanted(await api.POST("/v1/orders", { body, params: { header } }));
+  await recorded(answer);
+  return answer.order_id;
 }
 
 async function propose(order_id: string, body: ProposedEvent): Promise<void> {
-  await recorded(wanted(await api.POST("/v1/orders/{order_id}/events", { params: { path: { order_id } }, body })));
+  const params = { path: { order_id }, header: { Prefer: "wait=10" } };
+  await recorded(wanted(await api.POST("/v1/orders/{order_id}/events", { params, body })));
 }
 
 async function read(order_id: string): Promise<Order> {
