@@ -28,6 +28,9 @@ def before_call(ctx, case, kwargs):
     cursor = (case.query or {}).get("cursor")
     if cursor is not None and place(case, cursor) not in given_cursors:
         case.query = {name: value for name, value in case.query.items() if name != "cursor"}
+    if {"version", "at"} <= (case.query or {}).keys():
+        # The order is shown as of one or the other.
+        case.query = {name: value for name, value in case.query.items() if name != "at"}
     if "Idempotency-Key" in (case.headers or {}):
         # A key stands for one request. Used for another, it is refused.
         case.headers["Idempotency-Key"] = str(uuid.uuid4())

@@ -53,9 +53,17 @@ impl<'de> Content<'de> for Orders {
         }
         Ok(checked_length(orders.len(), 1..=MAX_ORDERS, "orders").map(|()| Self(orders)))
     }
+}
+
+/// The body, which holds them.
+#[derive(Debug)]
+pub(crate) struct Batch(Orders);
+
+impl<'de> Content<'de> for Batch {
+    const EXPECTED: &'static str = "an object";
 
     fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
-        object(members, |batch: CreateOrders| batch.orders.into_valid())
+        object(members, |batch: CreateOrders| batch.orders.into_valid().map(Self))
     }
 }
 
@@ -118,7 +126,7 @@ enum Item {
 pub(crate) async fn create_orders(
     State(state): State<AppState>,
     caller: Caller,
-    JsonBody(Orders(orders)): JsonBody<Orders, MAX_BODY>,
+    JsonBody(Batch(Orders(orders))): JsonBody<Batch, MAX_BODY>,
 ) -> Result<Response, Problem> {
     let items =
         join_all(orders.into_iter().enumerate().map(|(i, order)| item(&state, &caller, i, order))).await;

@@ -11,6 +11,9 @@ use crate::openapi::header_parameter;
 use crate::ports::OrderSnapshot;
 use crate::problem::{Kind, Problem};
 
+/// How entity tags are written in a header, as the description states it.
+const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#;
+
 /// The entity tag of an order as it is now: its version, and the number of parked events if there are any, for both
 /// are in the representation.
 pub(crate) fn etag(snapshot: &OrderSnapshot) -> HeaderValue {
@@ -151,14 +154,14 @@ impl IntoParams for IfMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "Entity tags of the order (its versions, such as `\"3\"`), or `*`. The event is accepted, and recorded, only if \
             the order is at that version.";
-        vec![header_parameter("If-Match", description, json!({ "type": "string" }))]
+        vec![header_parameter("If-Match", description, json!({ "type": "string", "pattern": TAGS }))]
     }
 }
 
 impl IntoParams for IfNoneMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "Entity tags that the reader has already, or `*`.";
-        vec![header_parameter("If-None-Match", description, json!({ "type": "string" }))]
+        vec![header_parameter("If-None-Match", description, json!({ "type": "string", "pattern": TAGS }))]
     }
 }
 

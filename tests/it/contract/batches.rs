@@ -66,6 +66,7 @@ pub async fn a_batch_that_is_none_is_refused(api: &Api) {
         json!({ "orders": [] }),
         json!({ "orders": vec![order("c"); 101] }),
         json!([]),
+        json!([order("c")]),
         json!({ "orders": 1 }),
     ] {
         let answer = api.ask(Method::POST, "/v1/orders/batch", &[], Some(&body)).await;
