@@ -4,6 +4,7 @@ Generated requests that are meant to be accepted are made to keep them; those th
 are.
 """
 
+import re
 import uuid
 
 import schemathesis
@@ -13,6 +14,8 @@ LARGEST_AMOUNT = 2**53 - 1
 SAFE_PRICE = LARGEST_AMOUNT // (200 * 1_000_000)
 # Any three capitals match the pattern; these few are currencies.
 CURRENCIES = {"EUR", "USD", "GBP", "JPY", "CHF"}
+
+TAGS = re.compile(r'\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*')
 
 # Cursors are opaque: only those that the service gave are good, each for the request that it was given for.
 given_cursors = set()
@@ -31,6 +34,10 @@ def before_call(ctx, case, kwargs):
     if {"version", "at"} <= (case.query or {}).keys():
         # The order is shown as of one or the other.
         case.query = {name: value for name, value in case.query.items() if name != "at"}
+    for name in ("If-Match", "If-None-Match"):
+        if not TAGS.fullmatch((case.headers or {}).get(name, "*")):
+            # Quotes around a whole value get lost on the way to here.
+            case.headers[name] = '"1"'
     if "Idempotency-Key" in (case.headers or {}):
         # A key stands for one request. Used for another, it is refused.
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
