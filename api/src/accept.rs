@@ -202,6 +202,7 @@ pub(crate) fn receipt(identity: &Identity, event: &Event) -> Receipt {
         event_type: event.event_type(),
         outcome: None,
         request_hash: identity.request_hash.clone(),
+        message: None,
     }
 }
 

@@ -105,6 +105,7 @@ fn rejected(
     let kind = match reason {
         RejectReason::IllegalTransition => Kind::IllegalTransition,
         RejectReason::VersionMismatch => Kind::PreconditionFailed,
+        RejectReason::Discarded => return Problem::new(Kind::Discarded, detail.to_owned()),
     };
     match snapshot {
         Some(snapshot) => Problem::of_order(kind, detail.to_owned(), &snapshot.order),

@@ -141,19 +141,11 @@ fn traits() -> Value {
 
 fn dead_letter() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
-    let reasons = [
-        ParkReason::Malformed,
-        ParkReason::UnknownType,
-        ParkReason::UnknownSchema,
-        ParkReason::Invalid,
-        ParkReason::TriesExhausted,
-        ParkReason::BehindParked,
-    ];
     let headers = json!({
         "type": "object",
         "properties": {
             "reason": {
-                "type": "string", "enum": reasons.map(ParkReason::as_str),
+                "type": "string", "enum": ParkReason::ALL.map(ParkReason::as_str),
                 "description": "Why it could not be processed.",
             },
             "detail": text("The reason in a sentence, of at most 1000 characters."),

@@ -118,7 +118,7 @@ pub(crate) async fn get_receipt(
         (Some(receipt), _) => receipt,
         // Who asks like this holds the link of a 202: the event is durable, and all that is known of it is in the link.
         (None, Some(event_type)) => {
-            Receipt { order_id, event_id, event_type, outcome: None, request_hash: None }
+            Receipt { order_id, event_id, event_type, outcome: None, request_hash: None, message: None }
         }
         (None, None) => return Err(missing()),
     };

@@ -88,6 +88,15 @@ kinds! {
         "The event was accepted, and rejected because the order does not stand where it would be legal. \
          `order_status` tells where it stands, and `allowed_events` what is legal there.",
         "Propose an event that is legal, or none. The same event may become legal later.";
+    Discarded: CONFLICT "discarded", "The event was discarded",
+        "The event could not be processed, and an operator decided that it is not to happen. `detail` is their reason.",
+        "Ask whoever runs the service. If it is to happen after all, propose it again under a new idempotency key.";
+    LetterNotFound: NOT_FOUND "dead-letter-not-found", "Dead letter not found",
+        "There is no dead letter with this id. One whose event was recorded or rejected after a replay is none any more.",
+        "Look at the receipt of its event, or list the dead letters.";
+    LetterNotParked: CONFLICT "dead-letter-not-parked", "The dead letter is not parked",
+        "The dead letter is on its way back, or was discarded; only a parked one can be changed. `detail` tells.",
+        "Look at it again: what is on its way back is recorded, rejected or parked soon.";
     PreconditionFailed: PRECONDITION_FAILED "precondition-failed", "The order is not as expected",
         "The order is not at the version that `If-Match` names, or was not any more when the event was decided on.",
         "Read the order again, decide again, and send its new `ETag` as `If-Match`.";

@@ -1,7 +1,7 @@
 //! The HTTP API of the order service: it checks requests, puts events on the queue, and shows what became of them.
 //!
 //! One [`router`] serves every shape the service runs in, and every test. What it needs from the outside are the
-//! [`ports`], given to it in an [`AppState`]; [`serve`](serve()) runs it over TCP, and `lambda` behind API Gateway.
+//! [`ports`], and for operators the [`operations`], given to it in an [`AppState`]; [`serve`](serve()) runs it over TCP, and `lambda` behind API Gateway.
 //!
 //! A request takes this way through the crate:
 //!
@@ -44,6 +44,7 @@ pub mod lambda;
 mod limit;
 mod links;
 mod openapi;
+pub mod operations;
 mod params;
 pub mod ports;
 mod prefer;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::auth::Auth;
 use crate::cors::CorsOrigins;
 use crate::limit::RateLimit;
+use crate::operations::Operations;
 use crate::ports::{EventPublisher, Health, OrderReader};
 
 /// What the handlers need: the ports, a clock and a source of ids.
@@ -20,6 +21,8 @@ pub struct AppState {
     pub reader: Arc<dyn OrderReader>,
     /// Whether the service can do its work.
     pub health: Arc<dyn Health>,
+    /// What operators look after; without it, there are no addresses for them.
+    pub operations: Option<Operations>,
     /// How requests are authenticated.
     pub auth: Auth,
     /// Whether requests that change something must have an idempotency key.
@@ -49,6 +52,7 @@ impl AppState {
             publisher,
             reader,
             health,
+            operations: None,
             auth,
             require_idempotency_key,
             clock,

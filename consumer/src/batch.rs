@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use domain::{Currency, Envelope, Event, ParkReason, RejectReason};
+use async_trait::async_trait;
+use domain::{Currency, Event, ParkReason, RejectReason};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::group::{Item, KnownOrders, Plan, plan};
-use crate::ports::{Append, AppendError, Appended, Clock, DeadLetters, Loaded, Message, OrderLog, Wanted};
+use crate::ports::{Append, AppendError, Appended, Clock, DeadLetters, Loaded, Message, OrderLog, Tally, Wanted};
 
 /// How often a group is planned again because another writer took its versions, before it is left for a retry.
 const ROUNDS: u32 = 4;
@@ -31,6 +32,11 @@ pub struct Consumer {
     pub clock: Clock,
     /// The currency of article orders, which state none.
     pub default_currency: Currency,
+    /// How often the queue delivers a message before it moves it to the dead letters by itself, if it does. What fails
+    /// the last time is put aside here, so that its order's line and the reason are known at once.
+    pub max_receives: Option<u32>,
+    /// Where the ends of messages are counted, if the inbox does not do that.
+    pub tally: Option<Arc<dyn Tally>>,
 }
 
 /// A message, and what became of it.
@@ -53,8 +59,38 @@ pub enum Outcome {
     Duplicate,
     /// It is in the dead letters for this reason, and off the queue.
     Parked(ParkReason, String),
+    /// It came by the queue of dead letters, and is in the archive. To be acked.
+    Archived,
     /// It has to be received again, for this reason.
     Retry(String),
+}
+
+/// Handles batches, for whoever received them: the poll loop, or the event source mapping of a function.
+#[async_trait]
+pub trait Handler: Send + Sync {
+    /// Handles a batch to its end.
+    async fn handle(&self, messages: Vec<Message>) -> Vec<Handled>;
+
+    /// Handles a batch, and tells at the deadline what became of each message, in the order given.
+    async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<Handled>;
+
+    /// Counts what became of a batch, once its messages are acked.
+    async fn count(&self, handled: &[Handled]);
+}
+
+#[async_trait]
+impl Handler for Consumer {
+    async fn handle(&self, messages: Vec<Message>) -> Vec<Handled> {
+        Self::handle(self, messages).await
+    }
+
+    async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<Handled> {
+        Self::handle_until(self, messages, deadline).await
+    }
+
+    async fn count(&self, handled: &[Handled]) {
+        Self::count(self, handled).await;
+    }
 }
 
 /// The messages of one ordering group, on their way through a batch.
@@ -136,17 +172,17 @@ impl Consumer {
         let mut groups: Vec<Group> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for (number, message) in messages.into_iter().enumerate() {
-            let event = Envelope::decode(&message.body, self.default_currency);
-            let key = match (&message.group, &event) {
+            let item = Item::read(message, self.default_currency);
+            let key = match (&item.message.group, &item.order_id) {
                 (Some(group), _) => format!("group {group}"),
-                (None, Ok(envelope)) => format!("order {}", envelope.order_id),
-                (None, Err(_)) => format!("message {}", message.id),
+                (None, Some(order_id)) => format!("order {order_id}"),
+                (None, None) => format!("message {}", item.message.id),
             };
             let place = *places.entry(key).or_insert(groups.len());
             if place == groups.len() {
                 groups.push(Group::new());
             }
-            groups[place].items.push(Item { message, event });
+            groups[place].items.push(item);
             groups[place].places.push(number);
         }
         groups

@@ -1,7 +1,9 @@
 //! The decision on one event, given what is known of its order.
 
 use domain::judge::Refusal;
-use domain::{Envelope, Order, Outcome, ParkReason, RecordedEvent, Timestamp, Verdict, judge};
+use domain::{Envelope, Event, Order, Outcome, ParkReason, RecordedEvent, Timestamp, Verdict, judge};
+
+use crate::ports::{Message, Settled};
 
 /// What is to be done with one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +12,9 @@ pub enum Decision {
     Record(Box<(RecordedEvent, Order)>),
     /// Store that the rules said no.
     Reject(Refusal),
-    /// Nothing: it has this outcome already.
+    /// Nothing: an earlier delivery of this very message came to this outcome.
+    Again(Outcome),
+    /// Nothing: another message of the same event came to this outcome.
     Duplicate(Outcome),
     /// Put it aside.
     Park(ParkReason, String),
@@ -23,30 +27,54 @@ pub enum Decision {
 pub struct Known<'a> {
     /// The order; `None` if its log is empty.
     pub order: Option<&'a Order>,
-    /// How many of its events are in the dead letters.
-    pub parked: u64,
+    /// Its dead letters, in line.
+    pub parked: &'a [String],
     /// The event's own outcome, if it was handled before.
-    pub outcome: Option<&'a Outcome>,
-    /// Whether the queue keeps an order's events in order.
-    pub ordered: bool,
+    pub settled: Option<&'a Settled>,
 }
 
-/// Decides on `envelope`, which is recorded as of `now` if it is.
-///
-/// An early event waits on a queue without order, for its predecessors may come later. On an ordered queue they
-/// cannot, so it is rejected, unless they are among the dead letters: then it is parked behind them.
-pub fn decide(known: Known<'_>, envelope: &Envelope, now: Timestamp) -> Decision {
-    // A parked event that is back on the queue gets another chance.
-    if let Some(outcome @ (Outcome::Recorded { .. } | Outcome::Rejected { .. })) = known.outcome {
-        return Decision::Duplicate(outcome.clone());
+impl Known<'_> {
+    /// Whether a dead letter of the order comes before this message. A replay is before those behind it in the line; what
+    /// comes from its producer is behind all of them.
+    fn is_behind(&self, message: &Message) -> bool {
+        let place = self.parked.iter().position(|id| id == message.letter_id());
+        place.unwrap_or(self.parked.len()) > 0
     }
-    match judge(known.order, envelope) {
-        Verdict::Legal => record(known.order, envelope, now),
-        Verdict::Never(refusal) => Decision::Reject(refusal),
-        Verdict::Early(refusal) if known.parked > 0 => {
-            Decision::Park(ParkReason::BehindParked, refusal.detail)
+}
+
+/// Decides on `envelope`, which came in `message` and is recorded as of `now` if it is.
+///
+/// Where the queue keeps order, an event waits among the dead letters for those before it, whether it would be legal now
+/// or not: what comes before it may change that. Only the creation of an order comes behind nothing. Where the queue
+/// keeps no order, what is legal is recorded; what is early waits on the queue for its predecessors, or with them among
+/// the dead letters.
+pub fn decide(known: Known<'_>, message: &Message, envelope: &Envelope, now: Timestamp) -> Decision {
+    let ordered = message.group.is_some();
+    let is_replay = message.replayed().is_some();
+    if let Some(Settled { outcome, message: of, .. }) = known.settled {
+        let same = of.as_deref() == Some(message.letter_id());
+        match outcome {
+            Outcome::Recorded { .. } | Outcome::Rejected { .. } if same => {
+                return Decision::Again(outcome.clone());
+            }
+            // It is among the dead letters, and only its removal from the queue did not work out.
+            Outcome::Parked { reason, detail } if same && !is_replay => {
+                return Decision::Park(*reason, detail.clone());
+            }
+            Outcome::Parked { .. } if is_replay => {}
+            _ => return Decision::Duplicate(outcome.clone()),
         }
-        Verdict::Early(refusal) if known.ordered => Decision::Reject(refusal),
+    }
+    let behind = known.is_behind(message);
+    match judge(known.order, envelope) {
+        Verdict::Never(refusal) => Decision::Reject(refusal),
+        Verdict::Legal if behind && ordered && !matches!(envelope.event, Event::Created(_)) => {
+            Decision::Park(ParkReason::BehindParked, "an earlier event of its order is in the dead letters".to_owned())
+        }
+        Verdict::Legal => record(known.order, envelope, now),
+        Verdict::Early(refusal) if !ordered && is_replay => Decision::Retry(refusal.detail),
+        Verdict::Early(refusal) if behind => Decision::Park(ParkReason::BehindParked, refusal.detail),
+        Verdict::Early(refusal) if ordered => Decision::Reject(refusal),
         Verdict::Early(refusal) => Decision::Retry(refusal.detail),
     }
 }

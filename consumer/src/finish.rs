@@ -1,10 +1,10 @@
 //! The end of a batch: what was not appended is settled or parked, and what became of each message is told.
 
-use domain::Receipt;
+use domain::{ParkReason, Receipt};
 
 use crate::batch::{Consumer, Group, Handled, Outcome};
 use crate::group::{Item, Step};
-use crate::ports::{AppendError, Appended, Parking};
+use crate::ports::{AppendError, Appended, Counts, End, Parking};
 
 /// A message whose outcome may still be open.
 struct Ending {
@@ -28,8 +28,12 @@ impl Consumer {
         hold_back(&mut endings);
         self.settle(&mut endings).await;
         hold_back(&mut endings);
-        self.park(&mut endings).await;
+        self.release(&mut endings).await;
         hold_back(&mut endings);
+        self.give_up(&mut endings);
+        while self.park_next(&mut endings).await {
+            hold_back(&mut endings);
+        }
         endings.into_iter().map(handled).collect()
     }
 
@@ -47,44 +51,130 @@ impl Consumer {
         let results = self.log.settle(&receipts).await;
         for ((ending, receipt), result) in settling.iter_mut().zip(receipts).zip(results) {
             ending.outcome = Some(match (result, receipt.outcome) {
-                (Ok(()), Some(domain::Outcome::Rejected { reason, detail })) => {
-                    Outcome::Rejected(reason, detail)
-                }
-                (Ok(()), _) => Outcome::Retry("the outcome to settle was none".to_owned()),
+                (Ok(()), Some(outcome)) => outcome_of(&outcome),
+                (Ok(()), None) => Outcome::Retry("the outcome to settle was none".to_owned()),
                 (Err(error), _) => Outcome::Retry(format!("{error:#}")),
             });
         }
     }
 
-    async fn park(&self, endings: &mut [Ending]) {
-        let mut parking: Vec<&mut Ending> =
-            endings.iter_mut().filter(|e| e.outcome.is_none() && matches!(e.step, Step::Park(..))).collect();
-        let letter = |ending: &'_ &mut Ending| match &ending.step {
-            Step::Park(reason, detail) => Some((*reason, detail.clone())),
-            _ => None,
-        };
-        let reasons: Vec<_> = parking.iter().filter_map(letter).collect();
-        if reasons.is_empty() {
+    /// Takes replays that came to an end out of the dead letters. What cannot be is handled once more, to the same end.
+    async fn release(&self, endings: &mut [Ending]) {
+        let replays = endings.iter_mut().filter(|ending| ending.item.message.replayed().is_some());
+        let mut done: Vec<(&mut Ending, End)> = replays
+            .filter_map(|ending| {
+                let end = end_of(ending.outcome.as_ref()?)?;
+                Some((ending, end))
+            })
+            .collect();
+        if done.is_empty() {
             return;
         }
-        let results = {
-            let letters: Vec<_> = parking
-                .iter()
-                .zip(&reasons)
-                .map(|(ending, (reason, detail))| Parking {
-                    message: &ending.item.message,
-                    reason: *reason,
-                    detail: detail.clone(),
-                })
-                .collect();
-            self.dead_letters.park(&letters).await
+        let letters: Vec<_> =
+            done.iter().map(|(ending, end)| (ending.item.message.letter_id(), *end)).collect();
+        let results = self.dead_letters.release(&letters).await;
+        for ((ending, _), result) in done.iter_mut().zip(results) {
+            if let Err(error) = result {
+                ending.outcome = Some(Outcome::Retry(format!("{error:#}")));
+            }
+        }
+    }
+
+    /// Puts aside what would be received again more often than the queue does it.
+    fn give_up(&self, endings: &mut [Ending]) {
+        let Some(most) = self.max_receives else { return };
+        let mut given_up = None;
+        for ending in endings {
+            let receives = ending.item.message.receive_count;
+            let Some(Outcome::Retry(why)) = ending.outcome.as_ref().filter(|_| receives >= most) else { continue };
+            let ordered = ending.item.message.group.is_some();
+            let reason = match given_up == Some(ending.group) && ordered {
+                true => ParkReason::BehindParked,
+                false => ParkReason::TriesExhausted,
+            };
+            ending.step = Step::Park(reason, format!("received {receives} times; at last: {why}"));
+            ending.outcome = None;
+            given_up = Some(ending.group);
+        }
+    }
+
+    /// Parks the first message of each group that is to be parked, so that they stand in line as they came: if one
+    /// cannot be parked, nothing behind it is. True if there may be more.
+    async fn park_next(&self, endings: &mut [Ending]) -> bool {
+        let mut latest = None;
+        let mut first_of_group = |ending: &&mut Ending| {
+            let ordered = ending.item.message.group.is_some();
+            !ordered || latest.replace(ending.group) != Some(ending.group)
         };
+        let parking = endings.iter_mut().filter(|e| e.outcome.is_none() && matches!(e.step, Step::Park(..)));
+        let mut parking: Vec<&mut Ending> = parking.filter(|ending| first_of_group(ending)).collect();
+        if parking.is_empty() {
+            return false;
+        }
+        let letters: Vec<_> = parking.iter().filter_map(|ending| letter(ending)).collect();
+        let results = self.dead_letters.park(&letters).await;
+        let reasons: Vec<_> = letters.into_iter().map(|letter| (letter.reason, letter.detail)).collect();
         for ((ending, (reason, detail)), result) in parking.iter_mut().zip(reasons).zip(results) {
             ending.outcome = Some(match result {
                 Ok(()) => Outcome::Parked(reason, detail),
                 Err(error) => Outcome::Retry(format!("{error:#}")),
             });
         }
+        true
+    }
+
+    /// Counts what became of a batch of messages. That this fails is no reason to handle them again.
+    pub(crate) async fn count(&self, handled: &[Handled]) {
+        let Some(tally) = &self.tally else { return };
+        let mut counts = Counts::default();
+        for Handled { message, outcome } in handled {
+            let is_replay = message.replayed().is_some();
+            counts.received += u64::from(!is_replay && message.receive_count == 1);
+            match outcome {
+                Outcome::Parked(..) => counts.parked += 1,
+                Outcome::Recorded(_) if !is_replay => counts.recorded += 1,
+                Outcome::Rejected(..) if !is_replay => counts.rejected += 1,
+                Outcome::Duplicate if !is_replay => counts.duplicate += 1,
+                _ => {}
+            }
+        }
+        if counts == Counts::default() {
+            return;
+        }
+        if let Err(error) = tally.add(counts).await {
+            tracing::warn!(?counts, "the ledger lacks a batch: {error:#}");
+        }
+    }
+}
+
+/// What an ending that is to be parked is parked as.
+fn letter(ending: &Ending) -> Option<Parking<'_>> {
+    let Step::Park(reason, detail) = &ending.step else { return None };
+    Some(Parking {
+        message: &ending.item.message,
+        reason: *reason,
+        detail: detail.clone(),
+        event: ending.item.event.as_ref().ok(),
+        order_id: ending.item.order_id.clone(),
+    })
+}
+
+/// The end that a message came to, if it did.
+pub(crate) fn end_of(outcome: &Outcome) -> Option<End> {
+    match outcome {
+        Outcome::Recorded(_) => Some(End::Recorded),
+        Outcome::Rejected(..) => Some(End::Rejected),
+        Outcome::Duplicate => Some(End::Duplicate),
+        Outcome::Archived => Some(End::Archived),
+        Outcome::Parked(..) | Outcome::Retry(_) => None,
+    }
+}
+
+fn outcome_of(outcome: &domain::Outcome) -> Outcome {
+    match outcome.clone() {
+        domain::Outcome::Recorded { version } => Outcome::Recorded(version),
+        domain::Outcome::Rejected { reason, detail } => Outcome::Rejected(reason, detail),
+        domain::Outcome::Parked { reason, detail } => Outcome::Parked(reason, detail),
     }
 }
 
@@ -92,12 +182,12 @@ impl Consumer {
 fn after_append(step: &Step, appended: &[Result<Appended, AppendError>]) -> Option<Outcome> {
     match step {
         Step::Append { index, version } => Some(match appended.get(*index) {
-            Some(Ok(Appended::New)) => Outcome::Recorded(*version),
-            Some(Ok(Appended::Already)) => Outcome::Duplicate,
+            Some(Ok(Appended::New | Appended::Already)) => Outcome::Recorded(*version),
             Some(Err(error)) => Outcome::Retry(explain(error)),
             None => Outcome::Retry("the store did not answer for it".to_owned()),
         }),
-        Step::Nothing(_) => Some(Outcome::Duplicate),
+        Step::Again(outcome) => Some(outcome_of(outcome)),
+        Step::Duplicate(_) => Some(Outcome::Duplicate),
         Step::Retry(why) => Some(Outcome::Retry(why.clone())),
         Step::Settle(_) | Step::Park(..) => None,
     }
@@ -153,6 +243,7 @@ fn handled(ending: Ending) -> Handled {
                     let receives = message.receive_count;
                     tracing::warn!(order_id, %event_id, correlation_id, %kind, receives, why, "to be retried");
                 }
+                Outcome::Archived => {}
             }
         }
         Err(_) => tracing::error!(message_id = id, ?outcome, "a message that is no event"),

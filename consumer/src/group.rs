@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 
-use domain::{DecodeError, Envelope, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Timestamp};
+use domain::{
+    Currency, DecodeError, Envelope, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Timestamp, identify,
+};
 
 use crate::event::{Decision, Known, decide};
-use crate::ports::{Append, Loaded, Message};
+use crate::ports::{Append, Loaded, Message, Settled};
 
 /// A message with the event in it, if it can be read.
 #[derive(Debug)]
@@ -15,6 +17,20 @@ pub struct Item {
     pub message: Message,
     /// The event, or why there is none.
     pub event: Result<Envelope, DecodeError>,
+    /// The order it is about, where that can be told.
+    pub order_id: Option<OrderId>,
+}
+
+impl Item {
+    /// Reads a message.
+    pub fn read(message: Message, default_currency: Currency) -> Self {
+        let event = Envelope::decode(&message.body, default_currency);
+        let order_id = match &event {
+            Ok(envelope) => Some(envelope.order_id.clone()),
+            Err(_) => identify(&message.body).order_id,
+        };
+        Self { message, event, order_id }
+    }
 }
 
 /// What is known of the orders of a batch; `Err` says why an order could not be loaded.
@@ -41,8 +57,10 @@ pub enum Step {
     },
     /// Its outcome being stored.
     Settle(Receipt),
+    /// Nothing; it came to this outcome before.
+    Again(Outcome),
     /// Nothing; it is a duplicate of an event with this outcome.
-    Nothing(Outcome),
+    Duplicate(Outcome),
     /// Its move to the dead letters, for this reason.
     Park(ParkReason, String),
     /// Another time.
@@ -99,48 +117,73 @@ impl Draft<'_> {
     fn step(&mut self, item: &Item) -> Step {
         let envelope = match &item.event {
             Ok(envelope) => envelope,
-            Err(error) => return Step::Park(error.reason(), error.to_string()),
+            Err(error) => {
+                self.line_up(item);
+                return Step::Park(error.reason(), error.to_string());
+            }
         };
         let known = match self.orders.get_mut(&envelope.order_id) {
             Some(Ok(known)) => known,
             Some(Err(error)) => return Step::Retry(error.clone()),
             None => return Step::Retry("its order was not loaded".to_owned()),
         };
-        let outcome = known.outcomes.iter().find(|(id, _)| *id == envelope.event_id).map(|(_, it)| it);
-        let ordered = item.message.group.is_some();
-        let about = Known { order: known.order.as_ref(), parked: known.parked, outcome, ordered };
-        match decide(about, envelope, self.now) {
+        let settled = known.outcomes.iter().find(|settled| settled.event_id == envelope.event_id);
+        let about = Known { order: known.order.as_ref(), parked: &known.parked, settled };
+        let decision = decide(about, &item.message, envelope, self.now);
+        let settle = |outcome| {
+            let message = Some(item.message.letter_id().to_owned());
+            Settled { event_id: envelope.event_id, outcome, message }
+        };
+        match decision {
             Decision::Record(recorded) => {
                 let (event, order) = *recorded;
                 let version = event.version;
                 known.order = Some(order.clone());
-                known.outcomes.push((envelope.event_id, Outcome::Recorded { version }));
-                Step::Append { index: self.append(event, order), version }
+                known.outcomes.retain(|settled| settled.event_id != envelope.event_id);
+                known.outcomes.push(settle(Outcome::Recorded { version }));
+                known.parked.retain(|id| id != item.message.letter_id());
+                Step::Append { index: self.append(event, item.message.letter_id(), order), version }
             }
             Decision::Reject(refusal) => {
                 let outcome = Outcome::Rejected { reason: refusal.reason, detail: refusal.detail };
-                known.outcomes.push((envelope.event_id, outcome.clone()));
-                Step::Settle(Receipt::of(envelope, Some(outcome)))
+                known.outcomes.retain(|settled| settled.event_id != envelope.event_id);
+                known.outcomes.push(settle(outcome.clone()));
+                known.parked.retain(|id| id != item.message.letter_id());
+                let message = Some(item.message.letter_id().to_owned());
+                Step::Settle(Receipt { message, ..Receipt::of(envelope, Some(outcome)) })
             }
-            Decision::Duplicate(outcome) => Step::Nothing(outcome),
+            Decision::Again(outcome) => Step::Again(outcome),
+            Decision::Duplicate(outcome) => Step::Duplicate(outcome),
             Decision::Park(reason, detail) => {
-                known.parked += 1;
+                self.line_up(item);
                 Step::Park(reason, detail)
             }
             Decision::Retry(why) => Step::Retry(why),
         }
     }
 
+    /// What is put aside is the last of its order's line, for those behind it.
+    fn line_up(&mut self, item: &Item) {
+        let known = item.order_id.as_ref().and_then(|order_id| self.orders.get_mut(order_id));
+        if let Some(Ok(known)) = known
+            && !known.parked.iter().any(|id| id == item.message.letter_id())
+        {
+            known.parked.push(item.message.letter_id().to_owned());
+        }
+    }
+
     /// Adds an event to its order's append, and tells which one that is.
-    fn append(&mut self, event: RecordedEvent, order: Order) -> usize {
+    fn append(&mut self, event: RecordedEvent, message: &str, order: Order) -> usize {
+        let message = message.to_owned();
         match self.appends.iter().position(|append| append.order.order_id == order.order_id) {
             Some(index) => {
                 self.appends[index].events.push(event);
+                self.appends[index].messages.push(message);
                 self.appends[index].order = order;
                 index
             }
             None => {
-                self.appends.push(Append { events: vec![event], order });
+                self.appends.push(Append { events: vec![event], messages: vec![message], order });
                 self.appends.len() - 1
             }
         }

@@ -11,7 +11,7 @@ use aws_lambda_events::sqs::SqsBatchResponse;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use tokio::time::{Instant, timeout_at};
 
-use crate::batch::{Consumer, Handled, Outcome};
+use crate::batch::{self, Handled, Outcome};
 use crate::poll::retries;
 use crate::ports::Inbox;
 
@@ -23,8 +23,8 @@ pub use event::Batch;
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// Serves invocations, one at a time, for as long as the environment lives.
-pub async fn run(consumer: Consumer, inbox: Arc<dyn Inbox>) -> anyhow::Result<()> {
-    let handler = &Handler::new(consumer, inbox);
+pub async fn run(work: Arc<dyn batch::Handler>, inbox: Arc<dyn Inbox>) -> anyhow::Result<()> {
+    let handler = &Handler::new(work, inbox);
     let serve = |event: LambdaEvent<Batch>| async move {
         handler.handle(event).await.map_err(|error| diagnostic(&error))
     };
@@ -38,15 +38,15 @@ fn diagnostic(error: &anyhow::Error) -> Diagnostic {
 /// Handles invocations. Built once for an environment, so that connections outlive invocations.
 #[derive(Clone)]
 pub struct Handler {
-    consumer: Consumer,
+    work: Arc<dyn batch::Handler>,
     /// Only to set when a message comes back; the event source mapping receives and deletes.
     inbox: Arc<dyn Inbox>,
 }
 
 impl Handler {
     /// A handler of batches of the queue behind `inbox`.
-    pub fn new(consumer: Consumer, inbox: Arc<dyn Inbox>) -> Self {
-        Self { consumer, inbox }
+    pub fn new(work: Arc<dyn batch::Handler>, inbox: Arc<dyn Inbox>) -> Self {
+        Self { work, inbox }
     }
 
     /// Handles the batch, in the time that its context leaves, and answers with the messages to be received again.
@@ -54,8 +54,11 @@ impl Handler {
     /// An error says that they are all to be received again, for one of those that have to be cannot be named.
     pub async fn handle(&self, event: LambdaEvent<Batch>) -> anyhow::Result<SqsBatchResponse> {
         let limits = Limits::of(event.context.deadline());
-        let handled = self.consumer.handle_until(event.payload.into_messages(), limits.work).await;
+        let handled = self.work.handle_until(event.payload.into_messages(), limits.work).await;
         self.put_off(&handled, limits.answer).await;
+        if timeout_at(limits.answer, self.work.count(&handled)).await.is_err() {
+            tracing::warn!("no time left to count a batch");
+        }
         answer(&handled)
     }
 

@@ -6,11 +6,15 @@
 //!
 //! At the end, `finish` settles and parks what was not appended, and tells what became of each message.
 //!
+//! [`dead_letters`] is the role behind the queue of dead letters: it archives, and raises an [`alert`].
+//!
 //! Who owns what: `batch` never touches the queue but through the dead letters. Acking and retrying are the business
 //! of whoever received the messages: the poll loop here, or the event source mapping of a Lambda function, which acts on
 //! what `lambda` answers.
 
+pub mod alert;
 pub mod batch;
+pub mod dead_letters;
 pub mod event;
 mod finish;
 pub mod group;
@@ -19,4 +23,5 @@ pub mod lambda;
 pub mod poll;
 pub mod ports;
 
-pub use batch::{Consumer, Handled, Outcome};
+pub use batch::{Consumer, Handled, Handler, Outcome};
+pub use dead_letters::DeadLetterRole;

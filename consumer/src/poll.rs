@@ -1,12 +1,14 @@
 //! The poll loop: receives batches, has them handled, acks and retries.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::batch::{Consumer, Handled, Outcome};
+use crate::batch::{Handled, Handler, Outcome};
+use crate::finish::end_of;
 use crate::ports::{Inbox, Message};
 
 /// How the loop polls.
@@ -23,19 +25,19 @@ pub struct PollOptions {
 /// Polls until `stop` becomes true (or its sender is gone), then finishes the batches in hand.
 pub async fn run(
     inbox: Arc<dyn Inbox>,
-    consumer: Consumer,
+    handler: Arc<dyn Handler>,
     options: PollOptions,
     stop: watch::Receiver<bool>,
 ) {
     let mut workers = JoinSet::new();
     for _ in 0..options.concurrency {
-        workers.spawn(work(Arc::clone(&inbox), consumer.clone(), options, stop.clone()));
+        workers.spawn(work(Arc::clone(&inbox), Arc::clone(&handler), options, stop.clone()));
     }
     while let Some(ended) = workers.join_next().await {
         if let Err(error) = ended {
             tracing::error!(%error, "a consumer worker broke; its messages become visible again at their timeout");
             if !*stop.borrow() {
-                workers.spawn(work(Arc::clone(&inbox), consumer.clone(), options, stop.clone()));
+                workers.spawn(work(Arc::clone(&inbox), Arc::clone(&handler), options, stop.clone()));
             }
         }
     }
@@ -43,7 +45,7 @@ pub async fn run(
 
 async fn work(
     inbox: Arc<dyn Inbox>,
-    consumer: Consumer,
+    handler: Arc<dyn Handler>,
     options: PollOptions,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -58,8 +60,9 @@ async fn work(
             Ok(messages) if messages.is_empty() => {}
             Ok(messages) => {
                 failures = 0;
-                let handled = consumer.handle(messages).await;
+                let handled = handler.handle(messages).await;
                 give_back(inbox.as_ref(), &handled).await;
+                handler.count(&handled).await;
             }
             Err(error) => {
                 failures += 1;
@@ -73,27 +76,32 @@ async fn work(
 
 /// Acks what is done and retries what is not.
 async fn give_back(inbox: &dyn Inbox, handled: &[Handled]) {
-    let is_done = |outcome: &Outcome| match outcome {
-        Outcome::Recorded(_) | Outcome::Rejected(..) | Outcome::Duplicate => true,
-        Outcome::Parked(..) | Outcome::Retry(_) => false,
-    };
-    let done: Vec<&Message> =
-        handled.iter().filter(|handled| is_done(&handled.outcome)).map(|handled| &handled.message).collect();
+    let done = |handled: &'_ Handled| end_of(&handled.outcome);
+    let done: Vec<_> =
+        handled.iter().filter_map(|handled| Some((&handled.message, done(handled)?))).collect();
     let again = retries(handled);
     let acked = if done.is_empty() { Vec::new() } else { inbox.ack(&done).await };
     let retried = if again.is_empty() { Vec::new() } else { inbox.retry(&again).await };
     for error in acked.into_iter().chain(retried).filter_map(Result::err) {
-        // The message comes back at its visibility timeout; if it was handled, it is found to be a duplicate.
+        // The message comes back at its visibility timeout, and what became of it is found out once more.
         tracing::warn!("cannot give a message back: {error:#}");
     }
 }
 
-/// The messages that have to be received again, each with the delay until then.
+/// The messages that have to be received again, each with the delay until then. Those of an ordering group come back
+/// together, when the first of them does: none of them can be received before it anyway.
 pub(crate) fn retries(handled: &[Handled]) -> Vec<(&Message, Duration)> {
-    handled
-        .iter()
-        .filter(|handled| matches!(handled.outcome, Outcome::Retry(_)))
-        .map(|handled| (&handled.message, retry_delay(handled.message.receive_count)))
+    let mut delays: HashMap<&str, Duration> = HashMap::new();
+    let again = handled.iter().filter(|handled| matches!(handled.outcome, Outcome::Retry(_)));
+    again
+        .map(|Handled { message, .. }| {
+            let own = || retry_delay(message.receive_count);
+            let delay = match message.group.as_deref() {
+                Some(group) => *delays.entry(group).or_insert_with(own),
+                None => own(),
+            };
+            (message, delay)
+        })
         .collect()
 }
 

@@ -3,10 +3,15 @@
 //! `infra` implements these. All are batch-first, with a result for each element, because SQS, DynamoDB and group
 //! commit all are.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{EventId, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Timestamp};
+use domain::{
+    DeadLetter, Envelope, EventId, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Timestamp,
+};
+
+use crate::alert::Alert;
 
 /// The queue, as its consumer sees it. Delivery is at least once; on an ordered queue the messages of a group arrive
 /// in order, and none of them while earlier ones are in flight.
@@ -17,22 +22,85 @@ pub trait Inbox: Send + Sync {
     /// Who stops waiting early loses nothing: what was on its way becomes visible again at its timeout.
     async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Message>>;
 
-    /// Removes messages for good.
-    async fn ack(&self, messages: &[&Message]) -> Vec<anyhow::Result<()>>;
+    /// Removes messages for good, each with the end that it came to.
+    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>>;
 
     /// Makes messages visible again, each after its delay.
     async fn retry(&self, messages: &[(&Message, Duration)]) -> Vec<anyhow::Result<()>>;
 }
 
+/// The end that a message on the queue came to, for the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Its event is in the log.
+    Recorded,
+    /// The rules said no.
+    Rejected,
+    /// Its event had its outcome already.
+    Duplicate,
+    /// It is in the archive of dead letters.
+    Archived,
+}
+
 /// Where messages go that cannot be processed.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
-    /// Moves messages from the queue to the dead letters. Only when that succeeded are they gone from the queue.
+    /// Moves messages from the queue to the dead letters, and adds each to the end of its order's line. Only when that
+    /// succeeded are they gone from the queue. One that is there already stays in its place.
     async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>>;
+
+    /// Takes dead letters, by their ids, out of the dead letters and out of their orders' lines: the events in them have
+    /// come to these ends. Those that are gone already are no error.
+    async fn release(&self, letters: &[(&str, End)]) -> Vec<anyhow::Result<()>>;
 }
 
+/// Where dead letters are kept that came by a queue of their own: raw, and by their orders.
+#[async_trait]
+pub trait Archive: Send + Sync {
+    /// Keeps a letter for good, adds it to the end of its order's line, and tells its event's receipt. Once more, it
+    /// changes nothing.
+    async fn keep(&self, letter: &DeadLetter) -> anyhow::Result<()>;
+}
+
+/// Who is told of dead letters.
+#[async_trait]
+pub trait Alerts: Send + Sync {
+    /// Tells whoever looks after them; an error says that nobody was told.
+    async fn raise(&self, alert: &Alert) -> anyhow::Result<()>;
+}
+
+/// Where the ends of messages are counted, if the inbox does not do that when it acks.
+#[async_trait]
+pub trait Tally: Send + Sync {
+    /// Adds to the counts.
+    async fn add(&self, counts: Counts) -> anyhow::Result<()>;
+}
+
+/// What became of a batch of messages. Replays are none of these: what becomes of them is told by who releases them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Received for the first time.
+    pub received: u64,
+    /// In the log.
+    pub recorded: u64,
+    /// Refused by the rules.
+    pub rejected: u64,
+    /// Of events that had their outcome already.
+    pub duplicate: u64,
+    /// Put aside.
+    pub parked: u64,
+}
+
+/// The attribute of a replayed message that names the dead letter it was.
+pub const DEAD_LETTER: &str = "dead_letter";
+/// The attribute of a replayed message that says how often it was replayed, this time included.
+pub const REPLAYS: &str = "replays";
+
+/// The name under which X-Ray's trace header is among a message's attributes, as SQS calls it.
+pub const TRACE_HEADER: &str = "AWSTraceHeader";
+
 /// A message in flight.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Message {
     /// Names the message in logs and dead letters.
     pub id: String,
@@ -42,8 +110,32 @@ pub struct Message {
     pub group: Option<String>,
     /// How often it was received, this time included.
     pub receive_count: u32,
+    /// When it was sent, if the queue tells.
+    pub sent_at: Option<Timestamp>,
+    /// When it was received for the first time, if the queue tells.
+    pub first_received_at: Option<Timestamp>,
+    /// Texts that came with it, by name.
+    pub attributes: BTreeMap<String, String>,
     /// The bytes that were sent.
     pub body: Vec<u8>,
+}
+
+impl Message {
+    /// The dead letter that this message replays, if it does.
+    pub fn replayed(&self) -> Option<&str> {
+        self.attributes.get(DEAD_LETTER).map(String::as_str)
+    }
+
+    /// The id that it has, or would have, among the dead letters.
+    pub fn letter_id(&self) -> &str {
+        self.replayed().unwrap_or(&self.id)
+    }
+
+    /// How often it was replayed; 0 for a message that comes from its producer.
+    pub fn replays(&self) -> u32 {
+        let count = self.attributes.get(REPLAYS).and_then(|count| count.parse().ok());
+        count.unwrap_or_else(|| u32::from(self.replayed().is_some()))
+    }
 }
 
 /// A message to put aside, and why.
@@ -55,6 +147,19 @@ pub struct Parking<'a> {
     pub reason: ParkReason,
     /// What is wrong and where, in a sentence.
     pub detail: String,
+    /// The event in it, if it can be read.
+    pub event: Option<&'a Envelope>,
+    /// The order it is about, where that can be told.
+    pub order_id: Option<OrderId>,
+}
+
+impl Parking<'_> {
+    /// What the event's receipt tells from now on, if there is an event.
+    pub fn receipt(&self) -> Option<Receipt> {
+        let outcome = Outcome::Parked { reason: self.reason, detail: self.detail.clone() };
+        let receipt = Receipt::of(self.event?, Some(outcome));
+        Some(Receipt { message: Some(self.message.letter_id().to_owned()), ..receipt })
+    }
 }
 
 /// The log of orders, with what follows from it.
@@ -85,10 +190,22 @@ pub struct Wanted {
 pub struct Loaded {
     /// The order as of its latest event, whether projected or not; `None` if its log is empty.
     pub order: Option<Order>,
-    /// How many of its events are in the dead letters.
-    pub parked: u64,
+    /// The ids of its dead letters, in line: as they were put aside.
+    pub parked: Vec<String>,
     /// The outcomes of those of the wanted events that have one.
-    pub outcomes: Vec<(EventId, Outcome)>,
+    pub outcomes: Vec<Settled>,
+}
+
+/// An event that has an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// The event.
+    pub event_id: EventId,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// The message that brought it, if that is known: a copy of the event in another message is a duplicate, this one
+    /// again is not.
+    pub message: Option<String>,
 }
 
 /// Events to append to the log of one order.
@@ -96,6 +213,8 @@ pub struct Loaded {
 pub struct Append {
     /// Consecutive versions, at least one.
     pub events: Vec<RecordedEvent>,
+    /// The ids of the messages that brought them, one for each; or none, if they are not known.
+    pub messages: Vec<String>,
     /// The order after the last of them.
     pub order: Order,
 }
@@ -105,14 +224,15 @@ pub struct Append {
 pub enum Appended {
     /// The events were not there and are now.
     New,
-    /// The same events were there already, at the same versions: an earlier attempt had got this far.
+    /// The same events, of the same messages, were there already, at the same versions: an earlier attempt had got this
+    /// far.
     Already,
 }
 
 /// Why an append did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// Other events hold these versions: load again and judge again.
+    /// Other events hold these versions, or the same from other messages: load again and judge again.
     #[error("version {version} of order {order_id} is taken by another event")]
     Conflict {
         /// The order.

@@ -33,7 +33,7 @@ fn event(json: &str) -> LambdaEvent<Batch> {
 
 /// What is answered for an event, as JSON.
 async fn answer(fake: &Arc<Fake>, inbox: &Arc<FakeInbox>, json: &str) -> anyhow::Result<Value> {
-    let answer = Handler::new(consumer(fake), inbox.clone()).handle(event(json)).await?;
+    let answer = Handler::new(Arc::new(consumer(fake)), inbox.clone()).handle(event(json)).await?;
     Ok(serde_json::to_value(answer).unwrap())
 }
 
@@ -218,7 +218,7 @@ async fn an_invocation_that_has_no_time_left_starts_nothing() {
     let (fake, inbox) = (Arc::new(Fake::default()), Arc::<FakeInbox>::default());
     let mut event = event(FIFO);
     event.context.deadline = 1;
-    let answer = Handler::new(consumer(&fake), inbox.clone()).handle(event).await.unwrap();
+    let answer = Handler::new(Arc::new(consumer(&fake)), inbox.clone()).handle(event).await.unwrap();
     assert_eq!(serde_json::to_value(answer).unwrap(), failures(FIFO, &[0, 1, 2, 3, 4, 5, 6]));
     assert!(fake.orders.lock().unwrap().is_empty());
 }

@@ -168,15 +168,6 @@ fn is_array(json: &[u8]) -> bool {
     json.trim_ascii_start().first() == Some(&b'[')
 }
 
-/// The order id and event id of a message that may not be readable otherwise, so that what is put aside can still
-/// be found by its order.
-pub fn identify(message: &[u8]) -> (Option<OrderId>, Option<EventId>) {
-    let Ok(json) = serde_json::from_slice::<serde_json::Value>(message) else { return (None, None) };
-    let text = |pointer| json.pointer(pointer).and_then(serde_json::Value::as_str);
-    let order_id = text("/data/order_id").and_then(|id| OrderId::parse(id).ok());
-    (order_id, text("/event_id").and_then(|id| id.parse().ok()))
-}
-
 /// Reads the data of an event of the current schema version.
 pub(crate) fn current(event_type: &str, data: &RawValue) -> Result<Event, DecodeError> {
     let kind =

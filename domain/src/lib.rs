@@ -9,26 +9,37 @@
 //! 4. [`order`]: the order that readers see, folded from its events.
 //! 5. [`envelope`]: an event as it travels and as it is logged, with [`article`] producers' messages upcast.
 //! 6. [`outcome`]: what became of an event, which is what a receipt tells.
+//! 7. [`dead_letter`]: a message that could not be processed, as it is kept; [`mod@identify`] finds out whose it is, and
+//!    [`mod@predict`] says what would become of it if it were replayed.
+//! 8. [`ledger`]: the numbers that show that nothing was lost.
 //!
 //! [`value`], [`money`] and [`ids`] are value types: parsed once, valid ever after.
 
 pub mod article;
+pub mod dead_letter;
 pub mod envelope;
 pub mod event;
+pub mod identify;
 pub mod ids;
 pub mod judge;
+pub mod ledger;
 pub mod lifecycle;
 pub mod money;
 pub mod order;
 pub mod outcome;
+pub mod predict;
 pub mod value;
 
+pub use dead_letter::{Body, DeadLetter, LetterState};
 pub use envelope::{DecodeError, Envelope, RecordedEvent};
 pub use event::{Event, EventType};
+pub use identify::{Identity, identify};
 pub use ids::{CorrelationId, CustomerId, EventId, OrderId};
 pub use judge::{Verdict, judge};
+pub use ledger::Ledger;
 pub use lifecycle::{State, Status};
 pub use money::{Amount, Currency, LineItem, LineItems, Quantity, Sku};
 pub use order::Order;
 pub use outcome::{Outcome, ParkReason, Receipt, ReceiptState, RejectReason};
+pub use predict::{Prediction, predict};
 pub use value::{InvalidValue, Metadata, Text, Timestamp};

@@ -39,6 +39,8 @@ pub enum RejectReason {
     IllegalTransition,
     /// The order is not at the version the event expects.
     VersionMismatch,
+    /// It was in the dead letters, and an operator decided that it is not to happen; the detail is their reason.
+    Discarded,
 }
 
 impl RejectReason {
@@ -47,6 +49,7 @@ impl RejectReason {
         match self {
             Self::IllegalTransition => "illegal_transition",
             Self::VersionMismatch => "version_mismatch",
+            Self::Discarded => "discarded",
         }
     }
 }
@@ -70,6 +73,21 @@ pub enum ParkReason {
 }
 
 impl ParkReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::Malformed,
+        Self::UnknownType,
+        Self::UnknownSchema,
+        Self::Invalid,
+        Self::TriesExhausted,
+        Self::BehindParked,
+    ];
+
+    /// The reason that [`ParkReason::as_str`] writes like this.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
     /// The reason as receipts and dead letters write it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -110,6 +128,8 @@ pub struct Receipt {
     pub outcome: Option<Outcome>,
     /// The hash of the request that proposed it, if that had an idempotency key. Not for clients.
     pub request_hash: Option<String>,
+    /// The message that brought the event to its outcome, if that is known. Not for clients.
+    pub message: Option<String>,
 }
 
 impl Receipt {
@@ -121,6 +141,7 @@ impl Receipt {
             event_type: envelope.event.event_type(),
             outcome,
             request_hash: envelope.request_hash.clone(),
+            message: None,
         }
     }
 

@@ -125,6 +125,12 @@ impl Timestamp {
         }
     }
 
+    /// The time this many milliseconds after 1970-01-01T00:00:00Z, if RFC 3339 can write it.
+    pub fn from_millis(millis: i64) -> Option<Self> {
+        let at = DateTime::from_timestamp_millis(millis)?;
+        (0..10_000).contains(&at.year()).then_some(Self(at))
+    }
+
     /// Microseconds since 1970-01-01T00:00:00Z.
     pub fn micros(self) -> i64 {
         self.0.timestamp_micros()

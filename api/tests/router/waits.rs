@@ -98,6 +98,7 @@ async fn a_receipt_can_be_waited_for_too() {
         event_type: EventType::Confirmed,
         outcome: None,
         request_hash: None,
+        message: None,
     };
     let fake = Arc::new(Fake { receipt: Some(receipt), ..Fake::default() });
     let answer = send(&fake, get(path)).await;

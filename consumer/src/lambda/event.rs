@@ -5,12 +5,14 @@
 //! message, but other senders of events need not. So bodies are read as the bytes they stand for, which are not UTF-8
 //! then, and are parked as malformed with everything that was in them. What nobody here needs is not looked at.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use domain::Timestamp;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
-use crate::ports::Message;
+use crate::ports::{Message, TRACE_HEADER};
 
 /// The receive count of a message that does not tell it: not the first time. A creation that is received for the
 /// first time is appended without looking whether its order exists; of this one it is not known.
@@ -30,6 +32,8 @@ struct Record {
     receipt_handle: Option<String>,
     body: Option<Body>,
     attributes: Option<Attributes>,
+    #[serde(default)]
+    message_attributes: Option<BTreeMap<String, Option<MessageAttribute>>>,
     #[serde(rename = "eventSourceARN")]
     source: Option<String>,
 }
@@ -39,6 +43,16 @@ struct Record {
 struct Attributes {
     message_group_id: Option<String>,
     approximate_receive_count: Option<String>,
+    sent_timestamp: Option<String>,
+    approximate_first_receive_timestamp: Option<String>,
+    #[serde(rename = "AWSTraceHeader")]
+    trace_header: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageAttribute {
+    string_value: Option<String>,
 }
 
 /// The bytes that a JSON string stands for, whether they are text or not.
@@ -57,15 +71,27 @@ impl Record {
         // A queue without order may have groups as well, for fairness among them.
         let ordered = self.source.is_some_and(|arn| arn.ends_with(".fifo"));
         let attributes = self.attributes.unwrap_or_default();
+        let texts = self.message_attributes.unwrap_or_default().into_iter();
+        let texts = texts.filter_map(|(name, attribute)| Some((name, attribute?.string_value?)));
+        let trace = attributes.trace_header.map(|header| (TRACE_HEADER.to_owned(), header));
+        let texts = texts.chain(trace).collect();
         let receive_count = attributes.approximate_receive_count.and_then(|count| count.parse().ok());
         Message {
             id: self.message_id.unwrap_or_default(),
             handle: self.receipt_handle.unwrap_or_default(),
             group: attributes.message_group_id.filter(|_| ordered),
             receive_count: receive_count.unwrap_or(NOT_THE_FIRST),
+            sent_at: time(attributes.sent_timestamp),
+            first_received_at: time(attributes.approximate_first_receive_timestamp),
+            attributes: texts,
             body: self.body.map(|body| body.0).unwrap_or_default(),
         }
     }
+}
+
+/// A time as SQS tells it: milliseconds since 1970.
+fn time(millis: Option<String>) -> Option<Timestamp> {
+    Timestamp::from_millis(millis?.parse().ok()?)
 }
 
 impl<'de> Deserialize<'de> for Body {

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use consumer::ports::{
-    Append, AppendError, Appended, DeadLetters, Inbox, Loaded, Message, OrderLog, Parking, Wanted,
+    Append, AppendError, Appended, DeadLetters, End, Inbox, Loaded, Message, OrderLog, Parking, Settled, Wanted,
 };
 use consumer::{Consumer, Outcome};
 use domain::{Currency, Order, OrderId, ParkReason, Receipt, RecordedEvent, RejectReason, Timestamp};
 
-pub type Outcomes = Vec<(domain::EventId, domain::Outcome)>;
+pub type Outcomes = Vec<Settled>;
 
 /// A log in memory that fails, or never answers, for the orders it is told to; and dead letters.
 #[derive(Default)]
@@ -23,7 +23,10 @@ pub struct Fake {
     pub orders: Mutex<BTreeMap<OrderId, (Order, Outcomes)>>,
     /// What was appended, in order: order ids, versions and kinds.
     pub log: Mutex<Vec<(OrderId, u64, String)>>,
-    pub parked_before: u64,
+    /// The lines of orders: the ids of their dead letters.
+    pub lines: Mutex<BTreeMap<OrderId, Vec<String>>>,
+    /// Dead letters that were released, and the ends they came to.
+    pub released: Mutex<Vec<(String, End)>>,
     pub failing: HashSet<&'static str>,
     pub hanging: HashSet<&'static str>,
     pub loads: Mutex<usize>,
@@ -78,7 +81,8 @@ impl OrderLog for Fake {
             let known = orders.get(&wanted.order_id);
             let outcomes = known.map(|(_, outcomes)| outcomes.clone()).unwrap_or_default();
             let order = known.map(|(order, _)| order.clone());
-            Ok(Loaded { order, parked: self.parked_before, outcomes })
+            let parked = self.lines.lock().unwrap().get(&wanted.order_id).cloned().unwrap_or_default();
+            Ok(Loaded { order, parked, outcomes })
         };
         wanted.iter().map(load).collect()
     }
@@ -98,11 +102,13 @@ impl OrderLog for Fake {
                 return Err(AppendError::Conflict { order_id, version });
             }
             let mut outcomes = entry.map(|(_, outcomes)| outcomes.clone()).unwrap_or_default();
-            let recorded = |event: &RecordedEvent| {
-                (event.envelope.event_id, domain::Outcome::Recorded { version: event.version })
+            let recorded = |(event, message): (&RecordedEvent, &String)| Settled {
+                event_id: event.envelope.event_id,
+                outcome: domain::Outcome::Recorded { version: event.version },
+                message: Some(message.clone()),
             };
             self.log.lock().unwrap().extend(append.events.iter().map(entry_of));
-            outcomes.extend(append.events.iter().map(recorded));
+            outcomes.extend(append.events.iter().zip(&append.messages).map(recorded));
             orders.insert(order_id, (append.order.clone(), outcomes));
             Ok(Appended::New)
         };
@@ -122,9 +128,27 @@ impl DeadLetters for Fake {
             anyhow::ensure!(!self.dead_letters_fail, "no connection");
             let Message { id, body, .. } = parking.message;
             self.dead.lock().unwrap().push((id.clone(), parking.reason, body.clone()));
+            if let Some(order_id) = &parking.order_id {
+                let mut lines = self.lines.lock().unwrap();
+                let line = lines.entry(order_id.clone()).or_default();
+                let letter = parking.message.letter_id().to_owned();
+                if !line.contains(&letter) {
+                    line.push(letter);
+                }
+            }
             Ok(())
         };
         messages.iter().map(park).collect()
+    }
+
+    async fn release(&self, letters: &[(&str, End)]) -> Vec<anyhow::Result<()>> {
+        let release = |(id, end): &(&str, End)| {
+            anyhow::ensure!(!self.dead_letters_fail, "no connection");
+            self.lines.lock().unwrap().values_mut().for_each(|line| line.retain(|letter| letter != id));
+            self.released.lock().unwrap().push(((*id).to_owned(), *end));
+            Ok(())
+        };
+        letters.iter().map(release).collect()
     }
 }
 
@@ -143,7 +167,7 @@ impl Inbox for FakeInbox {
         anyhow::bail!("receiving is not this inbox's business")
     }
 
-    async fn ack(&self, messages: &[&Message]) -> Vec<anyhow::Result<()>> {
+    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
         messages.iter().map(|_| Err(anyhow::anyhow!("nor is deleting"))).collect()
     }
 
@@ -167,6 +191,8 @@ pub fn consumer(fake: &Arc<Fake>) -> Consumer {
         dead_letters: fake.clone(),
         clock: now,
         default_currency: Currency::parse("EUR").unwrap(),
+        max_receives: None,
+        tally: None,
     }
 }
 
@@ -188,10 +214,10 @@ pub fn message(id: usize, what: &str) -> Message {
     );
     Message {
         id: what.to_owned(),
-        handle: String::new(),
         group: Some(order.to_owned()),
         receive_count: 1,
         body: body.into_bytes(),
+        ..Message::default()
     }
 }
 
@@ -205,6 +231,8 @@ pub fn word(outcome: &Outcome) -> &'static str {
         Outcome::Recorded(_) => "recorded",
         Outcome::Rejected(RejectReason::IllegalTransition, _) => "illegal",
         Outcome::Rejected(RejectReason::VersionMismatch, _) => "version",
+        Outcome::Rejected(RejectReason::Discarded, _) => "discarded",
+        Outcome::Archived => "archived",
         Outcome::Duplicate => "duplicate",
         Outcome::Parked(..) => "parked",
         Outcome::Retry(_) => "retry",

@@ -11,6 +11,7 @@ fn receipt(outcome: Option<Outcome>) -> Receipt {
         event_type: EventType::Paid,
         outcome,
         request_hash: None,
+        message: None,
     }
 }
 
