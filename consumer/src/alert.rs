@@ -74,7 +74,8 @@ impl Alert {
     /// A line, at most 100 ASCII characters: SNS takes no more
     /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
     pub fn subject(&self) -> String {
-        let reasons: Vec<_> = self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let reasons: Vec<_> =
+            self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         let mut subject = format!("orders: {} dead: {}", letters(self.count), reasons.join(", "));
         subject.truncate(100);
         subject

@@ -10,7 +10,9 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::group::{Item, KnownOrders, Plan, plan};
-use crate::ports::{Append, AppendError, Appended, Clock, DeadLetters, Loaded, Message, OrderLog, Tally, Wanted};
+use crate::ports::{
+    Append, AppendError, Appended, Clock, DeadLetters, Loaded, Message, OrderLog, Tally, Wanted,
+};
 
 /// How often a group is planned again because another writer took its versions, before it is left for a retry.
 const ROUNDS: u32 = 4;

@@ -69,7 +69,10 @@ pub fn decide(known: Known<'_>, message: &Message, envelope: &Envelope, now: Tim
     match judge(known.order, envelope) {
         Verdict::Never(refusal) => Decision::Reject(refusal),
         Verdict::Legal if behind && ordered && !matches!(envelope.event, Event::Created(_)) => {
-            Decision::Park(ParkReason::BehindParked, "an earlier event of its order is in the dead letters".to_owned())
+            Decision::Park(
+                ParkReason::BehindParked,
+                "an earlier event of its order is in the dead letters".to_owned(),
+            )
         }
         Verdict::Legal => record(known.order, envelope, now),
         Verdict::Early(refusal) if !ordered && is_replay => Decision::Retry(refusal.detail),

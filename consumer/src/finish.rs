@@ -86,7 +86,9 @@ impl Consumer {
         let mut given_up = None;
         for ending in endings {
             let receives = ending.item.message.receive_count;
-            let Some(Outcome::Retry(why)) = ending.outcome.as_ref().filter(|_| receives >= most) else { continue };
+            let Some(Outcome::Retry(why)) = ending.outcome.as_ref().filter(|_| receives >= most) else {
+                continue;
+            };
             let ordered = ending.item.message.group.is_some();
             let reason = match given_up == Some(ending.group) && ordered {
                 true => ParkReason::BehindParked,

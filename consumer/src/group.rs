@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use domain::{
-    Currency, DecodeError, Envelope, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Timestamp, identify,
+    Currency, DecodeError, Envelope, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Timestamp,
+    identify,
 };
 
 use crate::event::{Decision, Known, decide};

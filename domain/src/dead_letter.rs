@@ -111,7 +111,13 @@ pub struct Discard {
 
 impl DeadLetter {
     /// A dead letter of a message about which nothing is known but its id, its bytes and why it is put aside.
-    pub fn new(id: impl Into<String>, body: Vec<u8>, reason: ParkReason, detail: String, at: Timestamp) -> Self {
+    pub fn new(
+        id: impl Into<String>,
+        body: Vec<u8>,
+        reason: ParkReason,
+        detail: String,
+        at: Timestamp,
+    ) -> Self {
         let Identity { order_id, event_id, event_type, correlation_id } = identify(&body);
         Self {
             id: id.into(),

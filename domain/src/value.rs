@@ -127,7 +127,12 @@ impl Timestamp {
 
     /// The time this many milliseconds after 1970-01-01T00:00:00Z, if RFC 3339 can write it.
     pub fn from_millis(millis: i64) -> Option<Self> {
-        let at = DateTime::from_timestamp_millis(millis)?;
+        Self::from_micros(millis.checked_mul(1000)?)
+    }
+
+    /// The time this many microseconds after 1970-01-01T00:00:00Z, if RFC 3339 can write it.
+    pub fn from_micros(micros: i64) -> Option<Self> {
+        let at = DateTime::from_timestamp_micros(micros)?;
         (0..10_000).contains(&at.year()).then_some(Self(at))
     }
 

@@ -1,6 +1,7 @@
 //! Adapters: what the ports of `api` and `consumer` run on. Each implements ports and knows no other adapter.
 //!
-//! - [`embedded`]: queue and store in one data folder on this machine (feature `embedded`).
+//! - [`embedded`]: queue and store in one data folder on this machine (feature `embedded`); with it [`webhook`], which
+//!   tells of dead letters.
 //! - [`sqs`] and [`dynamodb`]: a queue and a table on AWS, whose clients [`aws`] makes (feature `aws`).
 
 #[cfg(feature = "aws")]
@@ -11,6 +12,8 @@ pub mod dynamodb;
 pub mod embedded;
 #[cfg(feature = "aws")]
 pub mod sqs;
+#[cfg(feature = "embedded")]
+pub mod webhook;
 
 /// The time by this machine's clock.
 pub fn now() -> domain::Timestamp {

@@ -1,5 +1,6 @@
 //! The commands on a data folder, and their flags.
 
+mod alarm;
 mod archive;
 mod serve;
 
@@ -10,10 +11,12 @@ use std::time::Duration;
 use clap::Args;
 use domain::Currency;
 use infra::embedded::Options;
+use infra::webhook::Webhook;
 
 use crate::auth::AuthArgs;
 use crate::http::HttpArgs;
 
+use alarm::Alarm;
 pub(crate) use archive::{export, rebuild};
 pub(crate) use serve::serve;
 
@@ -59,6 +62,12 @@ pub(crate) struct ServeArgs {
     /// Waiting events at which no new one is accepted, which bounds the memory that the queue takes; 0: any number.
     #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value_t = 2_000_000, value_name = "COUNT")]
     pub(crate) max_queue_depth: usize,
+    /// Where to post alerts of dead letters, beside the log.
+    #[arg(long, env = "ORDERS_ALERT_WEBHOOK", value_name = "URL")]
+    alert_webhook: Option<String>,
+    /// The secret to sign them with, as Standard Webhooks says: `whsec_` and 24 to 64 bytes in base64.
+    #[arg(long, env = "ORDERS_ALERT_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
+    alert_webhook_secret: Option<String>,
 }
 
 impl DataArgs {
@@ -68,6 +77,15 @@ impl DataArgs {
 }
 
 impl ServeArgs {
+    /// Who is told of dead letters.
+    pub(crate) fn alerts(&self) -> anyhow::Result<Alarm> {
+        let set = |value: &'_ Option<String>| value.clone().filter(|value| !value.is_empty());
+        let webhook = set(&self.alert_webhook);
+        let secret = set(&self.alert_webhook_secret);
+        let webhook = webhook.map(|url| Webhook::new(&url, secret.as_deref())).transpose()?;
+        Ok(Alarm { webhook })
+    }
+
     pub(crate) fn options(&self) -> Options {
         Options {
             visibility_timeout: Duration::from_secs(self.visibility_timeout),

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use api::AppState;
+use api::operations::Operations;
 use consumer::Consumer;
 use consumer::poll::{self, PollOptions};
-use infra::embedded::Embedded;
+use infra::embedded::{Embedded, alerts};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -28,6 +29,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     })?;
     let auth = args.auth.settings(Origin::Listening(args.listen));
     let auth = auth.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.auth().await?;
+    let alarm = Arc::new(args.alerts()?);
     let listener = TcpListener::bind(args.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
     let engine = open(&args.data, args.options()).await?;
@@ -40,11 +42,19 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         dead_letters: recorder.clone(),
         clock: infra::now,
         default_currency: args.data.default_currency,
+        max_receives: Some(args.max_receives),
+        tally: None,
     };
-    let polling = tokio::spawn(poll::run(recorder.clone(), consumer, POLL, stopped.clone()));
+    let polling = tokio::spawn(poll::run(recorder.clone(), Arc::new(consumer), POLL, stopped.clone()));
+    let alerting = tokio::spawn(alerts::run(engine.clone(), alarm, stopped.clone()));
 
+    let operations = Some(Operations {
+        letters: recorder.clone(),
+        pipeline: recorder.clone(),
+        default_currency: args.data.default_currency,
+    });
     let state = http.apply(AppState::new(recorder.clone(), recorder.clone(), recorder));
-    let router = api::router(AppState { auth, ..state });
+    let router = api::router(AppState { auth, operations, ..state });
     announce(listener.local_addr()?, args, &engine);
     let mut api_stopped = stopped;
     let until_stopped = async move {
@@ -61,6 +71,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     stop.send_replace(true);
     serving.await??;
     polling.await?;
+    alerting.await?;
     let waiting = engine.queue_depth();
     drop(engine);
     if let Some(reason) = failure {

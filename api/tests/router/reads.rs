@@ -59,8 +59,14 @@ async fn a_receipt_in_every_state() {
     ];
     for (outcome, mut expected) in table {
         let (order_id, event_id) = ("o-1".parse().unwrap(), EVENT_ID.parse().unwrap());
-        let receipt =
-            Receipt { order_id, event_id, event_type: EventType::Paid, outcome, request_hash: None, message: None };
+        let receipt = Receipt {
+            order_id,
+            event_id,
+            event_type: EventType::Paid,
+            outcome,
+            request_hash: None,
+            message: None,
+        };
         let fake = Arc::new(Fake { receipt: Some(receipt), ..Fake::default() });
         let path = format!("/v1/orders/o-1/events/{EVENT_ID}");
         expected["order_id"] = "o-1".into();

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use consumer::ports::{
-    Append, AppendError, Appended, DeadLetters, End, Inbox, Loaded, Message, OrderLog, Parking, Settled, Wanted,
+    Append, AppendError, Appended, DeadLetters, End, Inbox, Loaded, Message, OrderLog, Parking, Settled,
+    Wanted,
 };
 use consumer::{Consumer, Outcome};
 use domain::{Currency, Order, OrderId, ParkReason, Receipt, RecordedEvent, RejectReason, Timestamp};

@@ -1,7 +1,7 @@
 //! Messages that are no events: which error, where it points, and what can still be said of them.
 
-use domain::{Identity, identify};
 use domain::{DecodeError, Envelope, EventType, ParkReason, RecordedEvent};
+use domain::{Identity, identify};
 use serde_json::{Value, json};
 
 use crate::given::{envelope, eur, event, recorded};

@@ -6,7 +6,7 @@
 //!   LOCK        locked by the process that uses the folder
 //!   store.new/  a store in the making, of a first start that was interrupted
 //!   store/      the fjall database
-//!   FORMAT      "orders data folder, format 1"; written when the store is complete
+//!   FORMAT      "orders data folder, format 2"; written when the store is complete
 //! ```
 
 use std::ffi::OsStr;
@@ -20,7 +20,7 @@ use fjall::Database;
 use super::journal_check;
 use super::keys::Keyspaces;
 
-const FORMAT: &str = "orders data folder, format 1\n";
+const FORMAT: &str = "orders data folder, format 2\n";
 /// Of the engine's block cache.
 const CACHE_BYTES: u64 = 32 << 20;
 
@@ -36,6 +36,17 @@ pub enum OpenError {
          nothing was changed in this one", .0.display()
     )]
     Foreign(PathBuf),
+    /// It is of another version of this program.
+    #[error(
+        "the data folder {} is of another version of this program (it says {found:?}, and this version reads \
+         {FORMAT:?}). Use that version for it; nothing was changed in it", path.display()
+    )]
+    OtherFormat {
+        /// The folder.
+        path: PathBuf,
+        /// What its FORMAT file says.
+        found: String,
+    },
     /// What is in it contradicts itself.
     #[error(
         "the data folder {} is damaged: {what}. Nothing was changed in it: restore it from a backup, or keep a copy \
@@ -190,6 +201,10 @@ fn is_unfinished(path: &Path) -> Result<bool, OpenError> {
     }
     if text == FORMAT.as_bytes() {
         return Ok(false);
+    }
+    if text.starts_with(b"orders data folder, format ") && text.ends_with(b"\n") {
+        let found = String::from_utf8_lossy(&text).into_owned();
+        return Err(OpenError::OtherFormat { path: path.to_owned(), found });
     }
     let entries = fs::read_dir(path).map_err(io_error)?.collect::<Result<Vec<_>, _>>().map_err(io_error)?;
     let has_lock = entries.iter().any(|entry| entry.file_name() == "LOCK");

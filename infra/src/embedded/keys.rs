@@ -8,21 +8,28 @@
 //! | `customers` | customer id, 0, creation time, order id | nothing |
 //! | `receipts` | order id, 0, event id | the event's type and outcome |
 //! | `queue` | sequence number | a message: header, newline, body |
-//! | `receives` | sequence number | how often the message was received |
-//! | `dead_letters` | order id (or nothing), 0, sequence number | header, newline, body |
+//! | `receives` | sequence number | how often the message was received, and when first |
+//! | `dead_letters` | sequence number | a letter: what is known of it, and its body |
+//! | `lines` | order id, 0, sequence number | nothing: this letter holds the order |
+//! | `letter_ids` | a letter's id | its sequence number |
+//! | `alerts` | sequence number | nothing: nobody was told of this letter yet |
 //! | `meta` | `next_seq` | the sequence number that the next message gets |
+//! | | `ledger` | the ledger, and how many letters wait |
 //!
 //! Ids never contain a zero byte, so a prefix up to it names exactly one order or customer.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 use api::ports::ListPosition;
-use domain::{CustomerId, EventId, EventType, OrderId, Outcome, ParkReason, Timestamp};
+use domain::{CustomerId, EventId, EventType, OrderId, Outcome, Timestamp};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub(super) const NEXT_SEQ: &[u8] = b"next_seq";
+pub(super) const LEDGER: &[u8] = b"ledger";
 
 #[derive(Clone)]
 pub(super) struct Keyspaces {
@@ -34,12 +41,15 @@ pub(super) struct Keyspaces {
     pub(super) queue: Keyspace,
     pub(super) receives: Keyspace,
     pub(super) dead_letters: Keyspace,
+    pub(super) lines: Keyspace,
+    pub(super) letter_ids: Keyspace,
+    pub(super) alerts: Keyspace,
     pub(super) meta: Keyspace,
 }
 
 impl Keyspaces {
     /// How many there are.
-    pub(super) const COUNT: u64 = 8;
+    pub(super) const COUNT: u64 = 11;
 
     pub(super) fn open(db: Database) -> fjall::Result<Self> {
         let open = |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(16 << 20));
@@ -51,6 +61,9 @@ impl Keyspaces {
             queue: open("queue")?,
             receives: open("receives")?,
             dead_letters: open("dead_letters")?,
+            lines: open("lines")?,
+            letter_ids: open("letter_ids")?,
+            alerts: open("alerts")?,
             meta: open("meta")?,
             db,
         })
@@ -100,20 +113,45 @@ pub(super) fn customer_key_position(key: &[u8]) -> anyhow::Result<ListPosition> 
     Ok(ListPosition { created_at_micros, order_id: OrderId::parse(std::str::from_utf8(order_id)?)? })
 }
 
-pub(super) fn dead_letter_prefix(order_id: Option<&OrderId>) -> Vec<u8> {
-    scoped(order_id.map_or("", |id| id.as_str()), &[])
+/// Before every letter that holds the order.
+pub(super) fn line_prefix(order_id: &OrderId) -> Vec<u8> {
+    scoped(order_id.as_str(), &[])
 }
 
-pub(super) fn dead_letter_key(order_id: Option<&OrderId>, seq: u64) -> Vec<u8> {
-    scoped(order_id.map_or("", |id| id.as_str()), &[&seq.to_be_bytes()])
+pub(super) fn line_key(order_id: &OrderId, seq: u64) -> Vec<u8> {
+    scoped(order_id.as_str(), &[&seq.to_be_bytes()])
+}
+
+/// The letter that a key of a line stands for.
+pub(super) fn line_seq(key: &[u8]) -> anyhow::Result<u64> {
+    seq_of(key.last_chunk::<8>().context("a key of a line that is too short")?)
 }
 
 pub(super) fn seq_of(bytes: &[u8]) -> anyhow::Result<u64> {
     Ok(u64::from_be_bytes(bytes.try_into().context("a sequence number that is not 8 bytes long")?))
 }
 
-pub(super) fn count_of(bytes: &[u8]) -> anyhow::Result<u32> {
-    Ok(u32::from_be_bytes(bytes.try_into().context("a receive count that is not 4 bytes long")?))
+/// How often a message was received, and when first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Receives {
+    pub(super) count: u32,
+    pub(super) first: Timestamp,
+}
+
+impl Receives {
+    pub(super) fn encode(self) -> Vec<u8> {
+        [self.count.to_be_bytes().as_slice(), &self.first.micros().to_be_bytes()].concat()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> anyhow::Result<Self> {
+        let parts = || {
+            let (count, first) = bytes.split_first_chunk()?;
+            let first = i64::from_be_bytes(first.try_into().ok()?);
+            Some((u32::from_be_bytes(*count), Timestamp::from_micros(first)?))
+        };
+        let (count, first) = parts().context("a receive count that is not one")?;
+        Ok(Self { count, first })
+    }
 }
 
 /// A header in JSON with a raw body behind it.
@@ -148,17 +186,9 @@ pub(super) struct MessageHeader {
     pub(super) enqueued_at: Timestamp,
     /// Microseconds since 1970.
     pub(super) visible_at: i64,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct DeadLetterHeader {
-    pub(super) id: String,
-    pub(super) group: String,
-    pub(super) reason: ParkReason,
-    pub(super) detail: String,
-    pub(super) receive_count: u32,
-    pub(super) enqueued_at: Timestamp,
-    pub(super) parked_at: Timestamp,
+    /// What came with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) attributes: BTreeMap<String, String>,
 }
 
 /// An event's type and outcome.
@@ -170,4 +200,7 @@ pub(super) struct StoredReceipt {
     pub(super) outcome: Outcome,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) request_hash: Option<String>,
+    /// The message that brought it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use consumer::ports::{Append, AppendError, Appended, Loaded, OrderLog, Wanted};
+use consumer::ports::{Append, AppendError, Appended, Loaded, OrderLog, Settled, Wanted};
 use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent};
 
 use super::Embedded;
@@ -30,19 +30,6 @@ impl Embedded {
         }
     }
 
-    /// How many of the order's events are in the dead letters.
-    pub(super) fn parked(&self, order_id: &OrderId) -> anyhow::Result<u64> {
-        if self.dead_letter_count() == 0 {
-            return Ok(0);
-        }
-        let mut parked = 0;
-        for row in self.0.keys.dead_letters.prefix(keys::dead_letter_prefix(Some(order_id))) {
-            row.key()?;
-            parked += 1;
-        }
-        Ok(parked)
-    }
-
     fn recorded(&self, order_id: &OrderId, version: u64) -> anyhow::Result<Option<RecordedEvent>> {
         let entry = self.0.keys.log.get(keys::log_key(order_id, version))?;
         entry.map(|entry| self.decode_entry(&entry)).transpose()
@@ -57,11 +44,12 @@ impl Embedded {
         let mut outcomes = Vec::new();
         for event_id in &wanted.event_ids {
             if let Some(receipt) = stored_receipt(&self.0.keys.receipts, &wanted.order_id, *event_id)? {
-                outcomes.push((*event_id, receipt.outcome));
+                let (event_id, message) = (*event_id, receipt.message);
+                outcomes.push(Settled { event_id, outcome: receipt.outcome, message });
             }
         }
         let order = self.current_order(&wanted.order_id)?;
-        Ok(Loaded { order, parked: self.parked(&wanted.order_id)?, outcomes })
+        Ok(Loaded { order, parked: self.line_ids(&wanted.order_id)?, outcomes })
     }
 
     /// Runs on the writing thread, where the log does not change between the look and the commit.
@@ -69,7 +57,7 @@ impl Embedded {
         let unavailable = AppendError::Unavailable;
         let order_id = &rows.order_id;
         let mut missing = Vec::new();
-        for (version, event_id, entry) in rows.events {
+        for (version, event_id, message, entry) in rows.events {
             let conflict = || AppendError::Conflict { order_id: order_id.clone(), version };
             let key = keys::log_key(order_id, version);
             if stage.has_staged(&key) {
@@ -77,7 +65,14 @@ impl Embedded {
             }
             match self.recorded(order_id, version).map_err(unavailable)? {
                 Some(there) if there.envelope.event_id != event_id => return Err(conflict()),
-                Some(_) => {}
+                Some(_) => {
+                    let known =
+                        stored_receipt(&self.0.keys.receipts, order_id, event_id).map_err(unavailable)?;
+                    let of = known.and_then(|known| known.message);
+                    if message.is_some() && of.is_some() && of != message {
+                        return Err(conflict());
+                    }
+                }
                 None => missing.push((key, entry)),
             }
         }
@@ -124,8 +119,8 @@ struct Rows {
     order_id: OrderId,
     /// The order's, after the append.
     version: u64,
-    /// Each with its version and its entry of the log.
-    events: Vec<(u64, EventId, Vec<u8>)>,
+    /// Each with its version, the message that brought it, and its entry of the log.
+    events: Vec<(u64, EventId, Option<String>, Vec<u8>)>,
     projection: Vec<u8>,
     /// The order's key in its customer's list, if the append creates the order.
     customer: Option<Vec<u8>>,
@@ -135,19 +130,25 @@ struct Rows {
 impl Rows {
     fn of(append: &Append) -> anyhow::Result<Self> {
         let order = &append.order;
-        let receipt = |event: &RecordedEvent| {
-            receipt_row(&Receipt::of(&event.envelope, Some(Outcome::Recorded { version: event.version })))
+        let messages = append.messages.iter().cloned().map(Some).chain(std::iter::repeat(None));
+        let events: Vec<_> = append.events.iter().zip(messages).collect();
+        let receipt = |(event, message): &(&RecordedEvent, Option<String>)| {
+            let outcome = Some(Outcome::Recorded { version: event.version });
+            receipt_row(&Receipt { message: message.clone(), ..Receipt::of(&event.envelope, outcome) })
         };
         let creates = append.events.iter().any(|event| event.version == 1);
         let customer = || keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id);
-        let entry = |event: &RecordedEvent| (event.version, event.envelope.event_id, event.encode());
+        let receipts = events.iter().map(receipt).collect::<Result<_, _>>()?;
+        let entry = |(event, message): (&RecordedEvent, Option<String>)| {
+            (event.version, event.envelope.event_id, message, event.encode())
+        };
         Ok(Self {
             order_id: order.order_id.clone(),
             version: order.version,
-            events: append.events.iter().map(entry).collect(),
+            events: events.into_iter().map(entry).collect(),
             projection: serde_json::to_vec(order)?,
             customer: creates.then(customer),
-            receipts: append.events.iter().map(receipt).collect::<Result<_, _>>()?,
+            receipts,
         })
     }
 }

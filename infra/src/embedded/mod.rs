@@ -13,14 +13,21 @@
 //! - A write that fails (disk full, broken disk) stops the engine for good ([`Embedded::failed`]): nothing that
 //!   follows could be trusted. The process ends; the next start recovers from the journal.
 //!
+//! What cannot be processed goes to [`letters`], and from there, by way of [`operate`], back to the queue. [`numbers`]
+//! tells what became of everything, and [`alerts`] whoever looks after it.
+//!
 //! [`folder`] guards the folder itself, and [`maintenance`] exports and rebuilds.
 
+pub mod alerts;
 mod folder;
 mod inbox;
 mod journal_check;
 mod keys;
+mod letters;
 mod log;
 pub mod maintenance;
+mod numbers;
+mod operate;
 mod publisher;
 mod queue;
 mod reader;
@@ -28,22 +35,22 @@ mod waiters;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use domain::Currency;
 use tokio::sync::{Notify, watch};
 
 pub use folder::OpenError;
-pub use inbox::DeadLetter;
+pub use operate::Imported;
 pub use publisher::{NewMessage, SendError};
 
 use folder::DataFolder;
 use keys::{Keyspaces, StoredMessage};
 use queue::QueueIndex;
 use waiters::Waiters;
-use writer::Writer;
+use writer::{Books, SharedBooks, Writer};
 
 use crate::now;
 
@@ -88,7 +95,9 @@ struct Inner {
     writer: Writer,
     keys: Keyspaces,
     queue: Arc<SharedQueue>,
-    dead_letter_count: Arc<AtomicU64>,
+    books: SharedBooks,
+    /// Rings when a letter is put aside of which nobody was told.
+    alarm: Arc<Notify>,
     waiters: Waiters,
     options: Options,
     path: PathBuf,
@@ -119,15 +128,18 @@ impl Embedded {
         let damaged = |error: anyhow::Error| OpenError::damaged(path, format!("{error:#}"));
         let mut index = QueueIndex::new(options.visibility_timeout, options.max_receives);
         restore(&keys, &mut index).map_err(damaged)?;
-        let dead = keys.dead_letters.len().map_err(|error| damaged(error.into()))? as u64;
+        let books = stored_books(&keys).map_err(damaged)?;
 
         let queue = Arc::new(SharedQueue { index: Mutex::new(index), bell: Notify::new() });
-        let writer = Writer::start(keys.db.clone()).map_err(|source| OpenError::io(path, source))?;
+        let books = Arc::new(Mutex::new(books));
+        let writer = Writer::start(keys.db.clone(), keys.meta.clone(), Arc::clone(&books));
+        let writer = writer.map_err(|source| OpenError::io(path, source))?;
         Ok(Self(Arc::new(Inner {
             writer,
             keys,
             queue,
-            dead_letter_count: Arc::new(AtomicU64::new(dead)),
+            books,
+            alarm: Arc::default(),
             waiters: Waiters::default(),
             options,
             path: path.to_owned(),
@@ -145,9 +157,13 @@ impl Embedded {
         self.0.queue.lock().depth()
     }
 
-    /// Messages in the dead letters.
+    /// Dead letters that are parked, or on their way back.
     pub fn dead_letter_count(&self) -> u64 {
-        self.0.dead_letter_count.load(Ordering::Relaxed)
+        self.books().letters
+    }
+
+    fn books(&self) -> Books {
+        *self.0.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Becomes `Some` with the reason once a write has failed; nothing can be written any more then.
@@ -164,7 +180,7 @@ fn restore(keys: &Keyspaces, index: &mut QueueIndex) -> anyhow::Result<()> {
         let seq = keys::seq_of(&key)?;
         let message = StoredMessage::decode(&value)?;
         let receives = match keys.receives.get(&key)? {
-            Some(count) => keys::count_of(&count)?,
+            Some(row) => keys::Receives::decode(&row)?.count,
             None => 0,
         };
         let delay = u64::try_from(message.header.visible_at - now_micros).unwrap_or(0);
@@ -175,4 +191,9 @@ fn restore(keys: &Keyspaces, index: &mut QueueIndex) -> anyhow::Result<()> {
         index.advance_to(keys::seq_of(&next)?);
     }
     Ok(())
+}
+
+fn stored_books(keys: &Keyspaces) -> anyhow::Result<Books> {
+    let row = keys.meta.get(keys::LEDGER)?;
+    Ok(row.map(|row| serde_json::from_slice(&row)).transpose().context("the ledger")?.unwrap_or_default())
 }

@@ -1,5 +1,6 @@
 //! Puts messages on the queue, durably.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -90,6 +91,7 @@ impl Embedded {
     fn stage_messages(&self, stage: &mut Stage, messages: Vec<Outgoing>) -> anyhow::Result<()> {
         let (at, instant) = (now(), Instant::now());
         let (visible_at, delay) = (instant + self.0.options.delay, self.0.options.delay.as_micros() as i64);
+        let accepted = messages.len() as u64;
         let mut rows = Vec::with_capacity(messages.len());
         for message in messages {
             if self.is_handled(&message)? {
@@ -100,6 +102,7 @@ impl Embedded {
                 dedup: message.dedup,
                 enqueued_at: at,
                 visible_at: at.micros() + delay,
+                attributes: BTreeMap::new(),
             };
             rows.push((StoredMessage::encode(&header, &message.body)?, header));
         }
@@ -113,6 +116,8 @@ impl Embedded {
                 reserved.push((group, seq));
             }
         }
+        stage.books.ledger.accepted += accepted;
+        stage.books.ledger.duplicate += accepted - reserved.len() as u64;
         if reserved.is_empty() {
             return Ok(());
         }

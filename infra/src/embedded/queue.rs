@@ -68,6 +68,17 @@ impl GroupQueue {
     }
 }
 
+/// How the messages of the queue stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Standing {
+    /// Delivered, and not visible yet.
+    pub(super) in_flight: u64,
+    /// Never delivered, and not visible yet.
+    pub(super) delayed: u64,
+    /// The number of the oldest message.
+    pub(super) oldest: Option<u64>,
+}
+
 pub(super) struct QueueIndex {
     visibility_timeout: Duration,
     max_receives: u32,
@@ -99,9 +110,27 @@ impl QueueIndex {
         self.depth
     }
 
+    /// A look at every message.
+    pub(super) fn standing(&self, now: Instant) -> Standing {
+        let mut standing = Standing::default();
+        for entry in self.groups.values().flat_map(|group| &group.entries) {
+            let waits = entry.visible_at > now;
+            standing.in_flight += u64::from(waits && entry.lease > 0);
+            standing.delayed += u64::from(waits && entry.lease == 0);
+            standing.oldest = Some(standing.oldest.map_or(entry.seq, |oldest| oldest.min(entry.seq)));
+        }
+        standing
+    }
+
     /// The sequence number that the next message gets.
     pub(super) fn next_seq(&self) -> u64 {
         self.next_seq
+    }
+
+    /// The next sequence number, which no message gets then.
+    pub(super) fn skip(&mut self) -> u64 {
+        self.next_seq += 1;
+        self.next_seq - 1
     }
 
     /// Never gives out a sequence number below `seq` from here on.

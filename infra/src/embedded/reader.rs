@@ -19,30 +19,22 @@ struct Waiting {
 }
 
 impl Embedded {
-    async fn read<R: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Self) -> anyhow::Result<R> + Send + 'static,
-    ) -> anyhow::Result<R> {
-        let engine = self.clone();
-        tokio::task::spawn_blocking(move || read(&engine)).await?
-    }
-
     fn snapshot(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
         let Some(order) = self.current_order(order_id)? else { return Ok(None) };
-        Ok(Some(OrderSnapshot { order, parked: self.parked(order_id)? }))
+        Ok(Some(OrderSnapshot { order, parked: self.line_of(order_id)?.len() as u64 }))
     }
 
     fn find_receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
         // The queue before the outcome: an event that leaves the queue between the two looks has its outcome.
         let waiting = self.waiting(order_id, event_id)?;
         let stored = stored_receipt(&self.0.keys.receipts, order_id, event_id)?;
-        let Some((event_type, outcome, request_hash)) = stored
-            .map(|stored| (stored.event_type, Some(stored.outcome), stored.request_hash))
-            .or(waiting.map(|waiting| (waiting.event_type, None, waiting.request_hash)))
+        let Some((event_type, outcome, request_hash, message)) = stored
+            .map(|stored| (stored.event_type, Some(stored.outcome), stored.request_hash, stored.message))
+            .or(waiting.map(|waiting| (waiting.event_type, None, waiting.request_hash, None)))
         else {
             return Ok(None);
         };
-        Ok(Some(Receipt { order_id: order_id.clone(), event_id, event_type, outcome, request_hash }))
+        Ok(Some(Receipt { order_id: order_id.clone(), event_id, event_type, outcome, request_hash, message }))
     }
 
     /// What is known of the event, if it is on the queue in its order's group.

@@ -5,13 +5,17 @@
 //! same batch; those it sees through [`Stage::has_staged`].
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use domain::Ledger;
 use fjall::{Database, Keyspace, PersistMode};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
+
+use super::keys;
 
 /// At most this many jobs, and about this many bytes, in one commit.
 const MAX_JOBS: usize = 1024;
@@ -34,9 +38,23 @@ pub(super) enum Durability {
     Synced,
 }
 
+/// The ledger, with what is counted beside it. It is written in the same commits as what it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Books {
+    #[serde(flatten)]
+    pub(super) ledger: Ledger,
+    /// Dead letters that are parked or on their way back.
+    pub(super) letters: u64,
+}
+
+/// The books as of the latest commit.
+pub(super) type SharedBooks = Arc<Mutex<Books>>;
+
 /// What the jobs of one commit want written.
 #[derive(Default)]
 pub(super) struct Stage {
+    /// The books after the commit.
+    pub(super) books: Books,
     operations: Vec<(Keyspace, Vec<u8>, Option<Vec<u8>>)>,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
     staged: HashSet<Vec<u8>>,
@@ -79,13 +97,21 @@ pub(super) struct Writer {
     failed: watch::Receiver<Failure>,
 }
 
+/// Where the commits go.
+struct Store {
+    db: Database,
+    meta: Keyspace,
+    books: SharedBooks,
+}
+
 impl Writer {
-    pub(super) fn start(db: Database) -> std::io::Result<Self> {
+    /// Starts the thread, which keeps `books` in `meta`.
+    pub(super) fn start(db: Database, meta: Keyspace, books: SharedBooks) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(WAITING_JOBS);
         let (failed_sender, failed) = watch::channel(None);
         let thread = thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(&db, waiting, &failed_sender))?;
+            .spawn(move || run(&Store { db, meta, books }, waiting, &failed_sender))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), failed })
     }
 
@@ -119,6 +145,26 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Runs `look` on the writing thread when everything that was committed has taken its effect, and nothing else is
+    /// under way: so what it sees belongs together.
+    pub(super) async fn at_rest<R: Send + 'static>(
+        &self,
+        look: impl FnOnce() -> R + Send + 'static,
+    ) -> anyhow::Result<R> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |_| {
+            Box::new(move |_| {
+                // Nobody may be waiting any more.
+                let _ = reply.send(look());
+            })
+        });
+        let jobs = self.jobs.as_ref().context("the writer has stopped")?;
+        jobs.send(job).await.map_err(|_| anyhow!("the writer has stopped"))?;
+        answer.await.context("the writer has stopped")
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         self.jobs = None;
@@ -131,13 +177,14 @@ impl Drop for Writer {
     }
 }
 
-fn run(db: &Database, mut waiting: mpsc::Receiver<Job>, failed: &watch::Sender<Failure>) {
+fn run(store: &Store, mut waiting: mpsc::Receiver<Job>, failed: &watch::Sender<Failure>) {
     let mut busy = false;
     while let Some(first) = waiting.blocking_recv() {
         if busy {
             thread::sleep(LINGER);
         }
-        let mut stage = Stage::default();
+        let before = *store.books.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stage = Stage { books: before, ..Stage::default() };
         let mut completions = vec![first(&mut stage)];
         while completions.len() < MAX_JOBS && stage.bytes < MAX_BYTES {
             let Ok(job) = waiting.try_recv() else { break };
@@ -145,7 +192,7 @@ fn run(db: &Database, mut waiting: mpsc::Receiver<Job>, failed: &watch::Sender<F
         }
         busy = completions.len() > 1;
         if failed.borrow().is_none() {
-            match commit(db, stage) {
+            match commit(store, before, stage) {
                 Ok(effects) => effects.into_iter().for_each(|effect| effect()),
                 Err(error) => {
                     failed.send_replace(Some(describe(&error).into()));
@@ -157,9 +204,14 @@ fn run(db: &Database, mut waiting: mpsc::Receiver<Job>, failed: &watch::Sender<F
     }
 }
 
-fn commit(db: &Database, stage: Stage) -> fjall::Result<Vec<Box<dyn FnOnce() + Send>>> {
+fn commit(store: &Store, before: Books, mut stage: Stage) -> fjall::Result<Vec<Box<dyn FnOnce() + Send>>> {
+    let books = stage.books;
+    if books != before {
+        let row = serde_json::to_vec(&books).expect("numbers always serialize");
+        stage.put(&store.meta, keys::LEDGER.to_vec(), row);
+    }
     let mode = if stage.sync { PersistMode::SyncData } else { PersistMode::Buffer };
-    let mut batch = db.batch().durability(Some(mode));
+    let mut batch = store.db.batch().durability(Some(mode));
     for (keyspace, key, value) in stage.operations {
         match value {
             Some(value) => batch.insert(&keyspace, key, value),
@@ -167,6 +219,7 @@ fn commit(db: &Database, stage: Stage) -> fjall::Result<Vec<Box<dyn FnOnce() + S
         }
     }
     batch.commit()?;
+    *store.books.lock().unwrap_or_else(PoisonError::into_inner) = books;
     Ok(stage.after_commit)
 }
 

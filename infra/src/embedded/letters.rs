@@ -1,0 +1,230 @@
+//! The dead letters: how messages get there, and how they leave again.
+//!
+//! A letter's sequence number is that of the message it was first, through all replays. So the letters of an order are in
+//! line as their messages were sent.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use async_trait::async_trait;
+use consumer::ports::{DEAD_LETTER, DeadLetters, End, Parking, REPLAYS};
+use domain::{DeadLetter, Envelope, LetterState, OrderId, Outcome, ParkReason, Receipt};
+
+use super::Embedded;
+use super::inbox::{each, receipt_row, stored_receipt};
+use super::keys::{self, Receives, StoredMessage};
+use super::queue::Delivery;
+use super::writer::{Durability, Stage};
+use crate::now;
+
+/// What letters of this engine say of the queue they come from.
+pub(super) const ORIGIN: &str = "embedded";
+
+/// A delivery to move to the dead letters.
+pub(super) struct Burial {
+    group: String,
+    seq: u64,
+    receive_count: u32,
+    reason: ParkReason,
+    detail: String,
+}
+
+impl Burial {
+    /// Of a message that was received as often as allowed.
+    pub(super) fn of_exhausted(delivery: &Delivery) -> Self {
+        let detail = format!("received {} times without success", delivery.receives);
+        Self {
+            group: delivery.group.to_string(),
+            seq: delivery.seq,
+            receive_count: delivery.receives,
+            reason: ParkReason::TriesExhausted,
+            detail,
+        }
+    }
+}
+
+impl Embedded {
+    /// Moves messages to the dead letters and stores what their receipts tell from then on.
+    pub(super) async fn bury(&self, burials: Vec<Burial>) -> anyhow::Result<()> {
+        let engine = Arc::downgrade(&self.0);
+        let job = move |stage: &mut Stage| {
+            let engine = Self(engine.upgrade().context("the engine is closing")?);
+            let letters: Vec<_> =
+                burials.iter().map(|burial| engine.letter_of(burial)).collect::<Result<_, _>>()?;
+            for (burial, (seq, letter)) in burials.iter().zip(&letters) {
+                engine.stage_letter(stage, *seq, letter, true)?;
+                engine.stage_removal(stage, burial.seq);
+                stage.put(&engine.0.keys.alerts, seq.to_be_bytes().to_vec(), Vec::new());
+                stage.books.ledger.parked += 1;
+            }
+            let buried: Vec<_> = burials.into_iter().map(|burial| (burial.group, burial.seq)).collect();
+            let engine = Arc::downgrade(&engine.0);
+            stage.after_commit(move || {
+                let Some(engine) = engine.upgrade().map(Self) else { return };
+                engine.forget(&buried);
+                engine.0.alarm.notify_one();
+            });
+            Ok(())
+        };
+        self.0.writer.write(Durability::Synced, job).await?;
+        self.0.waiters.wake_all();
+        Ok(())
+    }
+
+    /// The letter that a message becomes, or becomes again, and its number.
+    fn letter_of(&self, burial: &Burial) -> anyhow::Result<(u64, DeadLetter)> {
+        let key = burial.seq.to_be_bytes();
+        let row = self.0.keys.queue.get(key)?.context("the message is gone")?;
+        let StoredMessage { header, body } = StoredMessage::decode(&row)?;
+        let (reason, detail) = (burial.reason, burial.detail.clone());
+        if let Some(id) = header.attributes.get(DEAD_LETTER)
+            && let Some((seq, known)) = self.find_letter(id)?
+        {
+            let (state, receive_count, parked_at) = (LetterState::Parked, burial.receive_count, now());
+            return Ok((seq, DeadLetter { state, reason, detail, receive_count, parked_at, ..known }));
+        }
+        let mut letter = DeadLetter::new(burial.seq.to_string(), body, reason, detail, now());
+        let receives = self.0.keys.receives.get(key)?.map(|row| Receives::decode(&row)).transpose()?;
+        letter.origin = ORIGIN.to_owned();
+        letter.group = Some(header.group);
+        letter.receive_count = burial.receive_count;
+        letter.sent_at = Some(header.enqueued_at);
+        letter.first_received_at = receives.map(|receives| receives.first);
+        letter.attributes = header.attributes;
+        letter.attributes.retain(|name, _| name != DEAD_LETTER && name != REPLAYS);
+        Ok((burial.seq, letter))
+    }
+
+    /// Stages a letter with what leads to it; with `receipt`, also what its event's receipt tells, unless that has come to
+    /// an end already.
+    pub(super) fn stage_letter(
+        &self,
+        stage: &mut Stage,
+        seq: u64,
+        letter: &DeadLetter,
+        receipt: bool,
+    ) -> anyhow::Result<()> {
+        let row = serde_json::to_vec(letter)?;
+        let receipt = if receipt { self.parked_receipt(letter)? } else { None };
+        let keys = &self.0.keys;
+        let key = seq.to_be_bytes().to_vec();
+        if !keys.letter_ids.contains_key(&letter.id)? && !stage.has_staged(letter.id.as_bytes()) {
+            stage.claim(letter.id.clone().into_bytes());
+            stage.put(&keys.letter_ids, letter.id.clone().into_bytes(), key.clone());
+            stage.books.letters += 1;
+        }
+        if let Some(order_id) = &letter.order_id {
+            stage.put(&keys.lines, keys::line_key(order_id, seq), Vec::new());
+        }
+        stage.put(&keys.dead_letters, key, row);
+        if let Some((key, row)) = receipt {
+            stage.put(&keys.receipts, key, row);
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::type_complexity, reason = "a key and a row, used once, right above")]
+    fn parked_receipt(&self, letter: &DeadLetter) -> anyhow::Result<Option<(Vec<u8>, Vec<u8>)>> {
+        let Ok(envelope) = Envelope::decode(&letter.body.0, self.0.options.default_currency) else {
+            return Ok(None);
+        };
+        let known = stored_receipt(&self.0.keys.receipts, &envelope.order_id, envelope.event_id)?;
+        if known.is_some_and(|known| !matches!(known.outcome, Outcome::Parked { .. })) {
+            return Ok(None);
+        }
+        let outcome = Outcome::Parked { reason: letter.reason, detail: letter.detail.clone() };
+        let receipt = Receipt::of(&envelope, Some(outcome));
+        receipt_row(&Receipt { message: Some(letter.id.clone()), ..receipt }).map(Some)
+    }
+
+    /// Stages that a letter does not hold its order any more.
+    pub(super) fn stage_out_of_line(&self, stage: &mut Stage, seq: u64, letter: &DeadLetter) {
+        if let Some(order_id) = &letter.order_id {
+            stage.remove(&self.0.keys.lines, keys::line_key(order_id, seq));
+        }
+        stage.books.letters -= 1;
+    }
+
+    /// The letter with this id, and its number.
+    pub(super) fn find_letter(&self, id: &str) -> anyhow::Result<Option<(u64, DeadLetter)>> {
+        let Some(seq) = self.0.keys.letter_ids.get(id)? else { return Ok(None) };
+        let seq = keys::seq_of(&seq)?;
+        Ok(self.letter_at(seq)?.map(|letter| (seq, letter)))
+    }
+
+    pub(super) fn letter_at(&self, seq: u64) -> anyhow::Result<Option<DeadLetter>> {
+        let row = self.0.keys.dead_letters.get(seq.to_be_bytes())?;
+        row.map(|row| serde_json::from_slice(&row).context("a dead letter")).transpose()
+    }
+
+    /// The numbers of the letters that hold the order, in line.
+    pub(super) fn line_of(&self, order_id: &OrderId) -> anyhow::Result<Vec<u64>> {
+        if self.dead_letter_count() == 0 {
+            return Ok(Vec::new());
+        }
+        let line = self.0.keys.lines.prefix(keys::line_prefix(order_id));
+        line.map(|row| keys::line_seq(&row.key()?)).collect()
+    }
+
+    /// The ids of the letters that hold the order, in line.
+    pub(super) fn line_ids(&self, order_id: &OrderId) -> anyhow::Result<Vec<String>> {
+        let line = self.line_of(order_id)?.into_iter();
+        let ids = line.filter_map(|seq| Some(self.letter_at(seq).transpose()?.map(|letter| letter.id)));
+        ids.collect()
+    }
+}
+
+#[async_trait]
+impl DeadLetters for Embedded {
+    async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
+        let current: Vec<_> = messages.iter().map(|parking| self.current(parking.message)).collect();
+        let burials = messages.iter().zip(&current).filter_map(|(parking, current)| {
+            let (group, seq) = current.as_ref().ok()?;
+            Some(Burial {
+                group: group.clone(),
+                seq: *seq,
+                receive_count: parking.message.receive_count,
+                reason: parking.reason,
+                detail: parking.detail.clone(),
+            })
+        });
+        let written = self.bury(burials.collect()).await;
+        each(current, &written)
+    }
+
+    async fn release(&self, letters: &[(&str, End)]) -> Vec<anyhow::Result<()>> {
+        let ids: Vec<String> = letters.iter().map(|(id, _)| (*id).to_owned()).collect();
+        let engine = Arc::downgrade(&self.0);
+        let job = move |stage: &mut Stage| {
+            let engine = Self(engine.upgrade().context("the engine is closing")?);
+            let found = ids.iter().map(|id| engine.find_letter(id)).collect::<anyhow::Result<Vec<_>>>()?;
+            for (seq, letter) in found.into_iter().flatten() {
+                let key = seq.to_be_bytes().to_vec();
+                engine.stage_out_of_line(stage, seq, &letter);
+                stage.remove(&engine.0.keys.letter_ids, letter.id.into_bytes());
+                stage.remove(&engine.0.keys.alerts, key.clone());
+                stage.remove(&engine.0.keys.dead_letters, key);
+            }
+            Ok(())
+        };
+        let written = self.0.writer.write(Durability::Written, job).await;
+        let result = |_| written.as_ref().map(|()| ()).map_err(|error| anyhow!("{error:#}"));
+        letters.iter().map(result).collect()
+    }
+}
+
+impl Embedded {
+    /// Runs `read` where it may touch the disk.
+    pub(super) async fn read<R: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Self) -> anyhow::Result<R> + Send + 'static,
+    ) -> anyhow::Result<R> {
+        let engine = self.clone();
+        tokio::task::spawn_blocking(move || read(&engine)).await?
+    }
+
+    /// The next sequence number, for a letter that was no message of this queue.
+    pub(super) fn new_seq(&self) -> u64 {
+        self.0.queue.lock().skip()
+    }
+}

@@ -1,0 +1,47 @@
+//! The numbers of the pipeline, all of one moment.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use api::operations::{Numbers, Pipeline};
+use async_trait::async_trait;
+
+use super::Embedded;
+use super::keys::StoredMessage;
+use crate::now;
+
+#[async_trait]
+impl Pipeline for Embedded {
+    async fn numbers(&self) -> anyhow::Result<Numbers> {
+        let (books, queue) = (Arc::clone(&self.0.books), Arc::clone(&self.0.queue));
+        let at_rest =
+            move || (*books.lock().unwrap_or_else(std::sync::PoisonError::into_inner), queue.lock().depth());
+        let (books, depth) = self.0.writer.at_rest(at_rest).await?;
+        // The ledger and the depth belong together. How the depth divides is as of a moment later, for that takes a look
+        // at every message, and nobody should wait for it.
+        let depth = depth as u64;
+        self.read(move |engine| {
+            let standing = engine.0.queue.lock().standing(Instant::now());
+            let in_flight = standing.in_flight.min(depth);
+            let delayed = standing.delayed.min(depth - in_flight);
+            Ok(Numbers {
+                ledger: books.ledger,
+                visible: depth - in_flight - delayed,
+                in_flight,
+                delayed,
+                oldest: standing.oldest.map(|seq| engine.age(seq)).transpose()?.flatten(),
+                dead_letters: books.letters,
+            })
+        })
+        .await
+    }
+}
+
+impl Embedded {
+    /// How long ago the message was sent; `None` if it is not on the queue any more.
+    fn age(&self, seq: u64) -> anyhow::Result<Option<Duration>> {
+        let Some(row) = self.0.keys.queue.get(seq.to_be_bytes())? else { return Ok(None) };
+        let sent = StoredMessage::decode(&row)?.header.enqueued_at.micros();
+        Ok(Some(Duration::from_micros(u64::try_from(now().micros() - sent).unwrap_or(0))))
+    }
+}

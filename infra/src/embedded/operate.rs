@@ -1,0 +1,278 @@
+//! What operators do with dead letters: look at them, replay, repair and discard them, and bring in those of elsewhere.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+use api::operations::{Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, ReplayError};
+use async_trait::async_trait;
+use consumer::ports::{DEAD_LETTER, REPLAYS};
+use domain::dead_letter::Discard;
+use domain::{DeadLetter, EventType, LetterState, OrderId, Outcome, Receipt, RejectReason};
+use uuid::Uuid;
+
+use super::Embedded;
+use super::inbox::receipt_row;
+use super::keys::{self, MessageHeader, StoredMessage};
+use super::writer::{Durability, Stage};
+use crate::now;
+
+/// How many letters are looked at for one page, whether they pass the filter or not.
+const LOOKED_AT: usize = 1000;
+
+/// What an import did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Imported {
+    /// Letters that were not there.
+    pub added: u64,
+    /// Letters that were there with another body, which is the one that is replayed now.
+    pub repaired: u64,
+    /// Letters that were there.
+    pub unchanged: u64,
+}
+
+impl Embedded {
+    /// Takes in letters of another archive, in the order in which they were put aside. One whose id is here already is
+    /// repaired: it gets the body that is brought, if it is parked.
+    pub async fn import(&self, mut letters: Vec<DeadLetter>) -> anyhow::Result<Imported> {
+        letters.sort_by(|one, other| (one.parked_at, &one.id).cmp(&(other.parked_at, &other.id)));
+        let mut imported = Imported::default();
+        for letter in letters {
+            match self.find_letter(&letter.id)? {
+                None => {
+                    self.add(letter).await?;
+                    imported.added += 1;
+                }
+                Some((_, known)) if known.body == letter.body => imported.unchanged += 1,
+                Some((_, known)) => match DeadLetterStore::repair(self, &known.id, letter.body.0).await? {
+                    Change::Made(_) => imported.repaired += 1,
+                    Change::Missing | Change::NotParked(_) => imported.unchanged += 1,
+                },
+            }
+        }
+        Ok(imported)
+    }
+
+    /// A letter of elsewhere counts here as a message that was accepted and parked. Nobody needs to be told of it.
+    async fn add(&self, letter: DeadLetter) -> anyhow::Result<()> {
+        let letter = DeadLetter { state: LetterState::Parked, discarded: None, ..letter };
+        self.change(move |engine, stage| {
+            let seq = engine.new_seq();
+            engine.stage_letter(stage, seq, &letter, true)?;
+            let next = engine.0.queue.lock().next_seq();
+            stage.put(&engine.0.keys.meta, keys::NEXT_SEQ.to_vec(), next.to_be_bytes().to_vec());
+            stage.books.ledger.accepted += 1;
+            stage.books.ledger.parked += 1;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Runs `change` on the writing thread.
+    async fn change<R: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Self, &mut Stage) -> anyhow::Result<R> + Send + 'static,
+    ) -> anyhow::Result<R> {
+        let engine = Arc::downgrade(&self.0);
+        let job =
+            move |stage: &mut Stage| change(&Self(engine.upgrade().context("the engine is closing")?), stage);
+        self.0.writer.write(Durability::Synced, job).await
+    }
+
+    /// Puts a letter back on the queue, unless it is there already. `false` if there is no such letter any more.
+    fn stage_replay(&self, stage: &mut Stage, id: &str) -> anyhow::Result<bool> {
+        let Some((seq, letter)) = self.find_letter(id)? else { return Ok(false) };
+        let group = letter.order_id.as_ref().map(|order_id| order_id.as_str().to_owned());
+        let group = group.or(letter.group.clone()).unwrap_or_else(|| letter.id.clone());
+        let dedup = |replays: u32| Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{id}.{replays}").as_bytes());
+        let replays = match letter.state {
+            LetterState::Discarded => return Ok(false),
+            LetterState::Parked => letter.replays + 1,
+            LetterState::Replaying if self.0.queue.lock().find(&group, dedup(letter.replays)).is_some() => {
+                return Ok(true);
+            }
+            LetterState::Replaying => letter.replays,
+        };
+        let attributes = [(DEAD_LETTER, letter.id.clone()), (REPLAYS, replays.to_string())];
+        let at = now();
+        let header = MessageHeader {
+            group,
+            dedup: dedup(replays),
+            enqueued_at: at,
+            visible_at: at.micros(),
+            attributes: BTreeMap::from(attributes.map(|(name, value)| (name.to_owned(), value))),
+        };
+        let message = StoredMessage::encode(&header, &letter.body.0)?;
+        if letter.state == LetterState::Parked {
+            stage.books.ledger.parked -= 1;
+        }
+        let letter = DeadLetter { state: LetterState::Replaying, replays, ..letter };
+        stage.put(&self.0.keys.dead_letters, seq.to_be_bytes().to_vec(), serde_json::to_vec(&letter)?);
+        self.stage_message(stage, &header, message);
+        Ok(true)
+    }
+
+    /// Stages a message for the end of its group.
+    fn stage_message(&self, stage: &mut Stage, header: &MessageHeader, row: Vec<u8>) {
+        let mut index = self.0.queue.lock();
+        let (group, seq) = index.reserve(&header.group, header.dedup, Instant::now());
+        let next = index.next_seq();
+        drop(index);
+        stage.put(&self.0.keys.queue, seq.to_be_bytes().to_vec(), row);
+        stage.put(&self.0.keys.meta, keys::NEXT_SEQ.to_vec(), next.to_be_bytes().to_vec());
+        let queue = Arc::clone(&self.0.queue);
+        stage.after_commit(move || {
+            queue.lock().commit(&group, seq);
+            queue.bell.notify_one();
+        });
+    }
+
+    fn list_letters(
+        &self,
+        filter: &LetterFilter,
+        after: Option<&LetterPosition>,
+        limit: usize,
+    ) -> anyhow::Result<LetterList> {
+        let end =
+            after.map(|after| after.key.parse::<u64>().context("a place in the dead letters")).transpose()?;
+        let end = end.unwrap_or(u64::MAX);
+        let in_line = filter.order_id.as_ref().filter(|_| filter.state != Some(LetterState::Discarded));
+        let mut list = LetterList::default();
+        let mut looked_at = 0;
+        let mut latest = None;
+        let mut look = |seq: u64| -> anyhow::Result<bool> {
+            if list.letters.len() == limit || looked_at == LOOKED_AT {
+                list.next = latest.map(|seq: u64| LetterPosition { key: format!("{seq:020}") });
+                return Ok(false);
+            }
+            looked_at += 1;
+            latest = Some(seq);
+            list.letters.extend(self.letter_at(seq)?.filter(|letter| filter.passes(letter)));
+            Ok(true)
+        };
+        match in_line {
+            Some(order_id) => {
+                for seq in self.line_of(order_id)?.into_iter().rev().filter(|seq| *seq < end) {
+                    if !look(seq)? {
+                        break;
+                    }
+                }
+            }
+            None => {
+                for row in self.0.keys.dead_letters.range(..end.to_be_bytes()).rev() {
+                    if !look(keys::seq_of(&row.key()?)?)? {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(list)
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for Embedded {
+    async fn letters(
+        &self,
+        filter: &LetterFilter,
+        after: Option<&LetterPosition>,
+        limit: usize,
+    ) -> anyhow::Result<LetterList> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        self.read(move |engine| engine.list_letters(&filter, after.as_ref(), limit)).await
+    }
+
+    async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>> {
+        let id = id.to_owned();
+        self.read(move |engine| Ok(engine.find_letter(&id)?.map(|(_, letter)| letter))).await
+    }
+
+    async fn line(&self, order_id: &OrderId) -> anyhow::Result<Vec<DeadLetter>> {
+        let order_id = order_id.clone();
+        let line = move |engine: &Self| {
+            let line = engine.line_of(&order_id)?.into_iter();
+            line.filter_map(|seq| engine.letter_at(seq).transpose()).collect()
+        };
+        self.read(line).await
+    }
+
+    async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>> {
+        if let Some(why) = self.no_room() {
+            let full = |_| Err(ReplayError::Unavailable(anyhow!("the queue takes nothing more: {why}")));
+            return letters.iter().map(full).collect();
+        }
+        let ids: Vec<_> = letters.iter().map(|letter| letter.id.clone()).collect();
+        // All of them or none: so nothing is sent whose predecessor is not.
+        let sent = self
+            .change(move |engine, stage| {
+                let mut seen = HashSet::new();
+                let once = |id: &String| {
+                    if seen.insert(id.clone()) { engine.stage_replay(stage, id) } else { Ok(true) }
+                };
+                ids.iter().map(once).collect::<anyhow::Result<Vec<bool>>>()
+            })
+            .await;
+        match sent {
+            Ok(sent) => sent.into_iter().map(|sent| sent.then_some(()).ok_or(ReplayError::Gone)).collect(),
+            Err(error) => {
+                letters.iter().map(|_| Err(ReplayError::Unavailable(anyhow!("{error:#}")))).collect()
+            }
+        }
+    }
+
+    async fn repair(&self, id: &str, body: Vec<u8>) -> anyhow::Result<Change> {
+        let id = id.to_owned();
+        self.change(move |engine, stage| {
+            let Some((seq, mut letter)) = engine.find_letter(&id)? else { return Ok(Change::Missing) };
+            if letter.state != LetterState::Parked {
+                return Ok(Change::NotParked(letter.state));
+            }
+            letter.repair(body);
+            engine.stage_letter(stage, seq, &letter, true)?;
+            Ok(Change::Made(Box::new(letter)))
+        })
+        .await
+    }
+
+    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<Change> {
+        let id = id.to_owned();
+        let change = self
+            .change(move |engine, stage| {
+                let Some((seq, mut letter)) = engine.find_letter(&id)? else { return Ok(Change::Missing) };
+                if letter.state != LetterState::Parked {
+                    return Ok(Change::NotParked(letter.state));
+                }
+                letter.state = LetterState::Discarded;
+                let receipt =
+                    discarded_receipt(&letter, &discard.reason).map(|receipt| receipt_row(&receipt));
+                letter.discarded = Some(discard);
+                let row = serde_json::to_vec(&letter)?;
+                if let Some((key, row)) = receipt.transpose()? {
+                    stage.put(&engine.0.keys.receipts, key, row);
+                }
+                engine.stage_out_of_line(stage, seq, &letter);
+                stage.put(&engine.0.keys.dead_letters, seq.to_be_bytes().to_vec(), row);
+                stage.remove(&engine.0.keys.alerts, seq.to_be_bytes().to_vec());
+                let ledger = &mut stage.books.ledger;
+                (ledger.parked, ledger.rejected) = (ledger.parked - 1, ledger.rejected + 1);
+                ledger.discarded += 1;
+                Ok(Change::Made(Box::new(letter)))
+            })
+            .await?;
+        self.0.waiters.wake_all();
+        Ok(change)
+    }
+}
+
+/// What the receipt of a discarded event tells, if it has one: only known types have.
+fn discarded_receipt(letter: &DeadLetter, why: &str) -> Option<Receipt> {
+    Some(Receipt {
+        order_id: letter.order_id.clone()?,
+        event_id: letter.event_id?,
+        event_type: EventType::from_name(letter.event_type.as_deref()?)?,
+        outcome: Some(Outcome::Rejected { reason: RejectReason::Discarded, detail: why.to_owned() }),
+        request_hash: None,
+        message: Some(letter.id.clone()),
+    })
+}

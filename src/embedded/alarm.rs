@@ -1,0 +1,34 @@
+//! Who is told of dead letters: the log, and a webhook if there is one.
+
+use async_trait::async_trait;
+use consumer::alert::Alert;
+use consumer::ports::Alerts;
+use infra::webhook::Webhook;
+
+/// Tells the log of every alert, and the webhook.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    pub(crate) webhook: Option<Webhook>,
+}
+
+#[async_trait]
+impl Alerts for Alarm {
+    async fn raise(&self, alert: &Alert) -> anyhow::Result<()> {
+        let (count, orders) = (alert.count, alert.orders);
+        let reasons = serde_json::to_string(&alert.reasons)?;
+        let first = alert.first.first().map(|first| first.id.as_str());
+        let next = "orders dlq list";
+        tracing::error!(
+            count,
+            orders,
+            reasons,
+            first,
+            next,
+            "dead letters: nothing is lost, but somebody has to look"
+        );
+        match &self.webhook {
+            Some(webhook) => webhook.raise(alert).await,
+            None => Ok(()),
+        }
+    }
+}
