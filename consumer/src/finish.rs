@@ -20,8 +20,15 @@ impl Consumer {
     pub(crate) async fn finish(&self, groups: Vec<Group>) -> Vec<Handled> {
         let mut endings = Vec::new();
         for (number, group) in groups.into_iter().enumerate() {
+            let failed = group.appended.iter().find_map(|result| result.as_ref().err()).map(explain);
             for (item, step) in group.items.into_iter().zip(group.plan.steps) {
-                let outcome = after_append(&step, &group.appended);
+                let outcome = match (&step, &failed) {
+                    // It was judged after events that are not there now. Where there is order, it is held back anyway.
+                    (Step::Settle(_), Some(why)) if item.message.group.is_none() => {
+                        Some(Outcome::Retry(why.clone()))
+                    }
+                    _ => after_append(&step, &group.appended),
+                };
                 endings.push(Ending { item, step, group: number, outcome });
             }
         }

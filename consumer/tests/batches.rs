@@ -5,12 +5,12 @@
 mod support;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use consumer::ports::Message;
-use consumer::{Handled, Outcome};
-use domain::ParkReason;
+use consumer::ports::{DEAD_LETTER, End, Message, REPLAYS};
+use consumer::{Consumer, Handled, Outcome};
+use domain::{OrderId, ParkReason};
 use support::{Fake, consumer, message, messages, word};
 use tokio::time::Instant;
 
@@ -67,23 +67,138 @@ async fn a_failing_order_holds_back_its_group_and_no_other() {
 async fn an_order_that_exists_already_is_loaded_after_the_conflict() {
     let fake = Arc::new(Fake::default());
     outcomes(&fake, messages(&["created@a", "confirmed@a"])).await;
-    // The creation again, under its own id and under another one.
-    let mut again = messages(&["created@a", "x@a"]);
-    again[1] = Message { id: "other".to_owned(), ..message(7, "created@a") };
-    assert_eq!(outcomes(&fake, again).await, expected(&[("created@a", "duplicate"), ("other", "illegal")]));
+    // The creation again: the same message, its event in another message, and another event.
+    let mut again = messages(&["created@a", "created@a", "x@a"]);
+    again[1].id = "copy".to_owned();
+    again[1].body = again[0].body.clone();
+    again[2] = Message { id: "other".to_owned(), ..message(7, "created@a") };
+    let wanted = [("created@a", "recorded"), ("copy", "duplicate"), ("other", "illegal")];
+    assert_eq!(outcomes(&fake, again).await, expected(&wanted));
     assert_eq!(fake.version("a"), 2);
 }
 
 #[tokio::test]
-async fn an_unreadable_message_is_parked_and_holds_nobody_up() {
+async fn behind_an_unreadable_message_its_order_is_parked_in_line_and_no_other() {
     let fake = Arc::new(Fake::default());
-    let sent = ["created@a", "teleported@a", "confirmed@a"];
-    let found = outcomes(&fake, messages(&sent)).await;
-    let wanted = [("created@a", "recorded"), ("teleported@a", "parked"), ("confirmed@a", "recorded")];
+    let sent = ["created@a", "teleported@a", "confirmed@a", "created@b", "paid@a", "confirmed@b"];
+    let in_one_group = |message| Message { group: Some("customer".to_owned()), ..message };
+    let found = outcomes(&fake, messages(&sent).into_iter().map(in_one_group).collect()).await;
+    let wanted = [
+        ("created@a", "recorded"),
+        ("teleported@a", "parked"),
+        ("confirmed@a", "parked"),
+        ("created@b", "recorded"),
+        ("paid@a", "parked"),
+        ("confirmed@b", "recorded"),
+    ];
     assert_eq!(found, expected(&wanted));
-    let dead = fake.dead.lock().unwrap();
-    let [(id, reason, _)] = dead.as_slice() else { panic!("one, not {dead:?}") };
-    assert_eq!((id.as_str(), *reason), ("teleported@a", ParkReason::UnknownType));
+    let dead = fake.dead.lock().unwrap().clone();
+    let dead: Vec<_> = dead.iter().map(|(id, reason, _)| (id.as_str(), *reason)).collect();
+    let wanted = [
+        ("teleported@a", ParkReason::UnknownType),
+        ("confirmed@a", ParkReason::BehindParked),
+        ("paid@a", ParkReason::BehindParked),
+    ];
+    assert_eq!(dead, wanted, "in line as they came");
+
+    // What comes later stands behind them, unless it can never become legal.
+    let found = outcomes(&fake, vec![message(10, "shipped@a"), message(11, "created@a")]).await;
+    assert_eq!((found["shipped@a"], found["created@a"]), ("parked", "illegal"));
+}
+
+#[tokio::test]
+async fn an_unreadable_message_without_an_order_holds_nobody_up() {
+    let fake = Arc::new(Fake::default());
+    let mut sent = messages(&["created@a", "noise@a", "confirmed@a"]);
+    sent[1].body = b"{ not an event".to_vec();
+    let found = outcomes(&fake, sent).await;
+    let wanted = [("created@a", "recorded"), ("noise@a", "parked"), ("confirmed@a", "recorded")];
+    assert_eq!(found, expected(&wanted));
+}
+
+/// The message as a redrive sends it.
+fn replay(message: Message) -> Message {
+    let attributes = [(DEAD_LETTER.to_owned(), message.id.clone()), (REPLAYS.to_owned(), "1".to_owned())];
+    Message { attributes: attributes.into(), id: format!("replay of {}", message.id), ..message }
+}
+
+#[tokio::test]
+async fn replays_are_recorded_in_line_and_released_and_what_is_new_goes_on_behind_them() {
+    let fake = Arc::new(Fake::default());
+    let mut sent = messages(&["created@a", "confirmed@a", "paid@a", "shipped@a", "delivered@a"]);
+    let broken = std::mem::replace(&mut sent[2].body, br#"{"data":{"order_id":"a"}}"#.to_vec());
+    outcomes(&fake, sent[..4].to_vec()).await;
+    assert_eq!(fake.recorded("a"), ["created", "confirmed"]);
+
+    sent[2].body = broken;
+    let again = [replay(sent[2].clone()), replay(sent[3].clone()), sent[4].clone()];
+    let found = outcomes(&fake, again.to_vec()).await;
+    assert!(found.values().all(|outcome| *outcome == "recorded"), "{found:?}");
+    assert_eq!(fake.recorded("a"), ["created", "confirmed", "paid", "shipped", "delivered"]);
+    let released = fake.released.lock().unwrap().clone();
+    assert_eq!(released, ["paid@a", "shipped@a"].map(|id| (id.to_owned(), End::Recorded)));
+
+    // A second copy of a replay, as an interrupted redrive leaves it, changes nothing.
+    let found = outcomes(&fake, again[..2].to_vec()).await;
+    assert!(found.values().all(|outcome| *outcome == "recorded"), "{found:?}");
+    assert_eq!(fake.version("a"), 5);
+}
+
+#[tokio::test]
+async fn a_replay_that_fails_again_keeps_its_place_and_those_behind_it_theirs() {
+    let fake = Arc::new(Fake::default());
+    let sent = messages(&["created@a", "teleported@a", "confirmed@a", "paid@a"]);
+    outcomes(&fake, sent.clone()).await;
+    let found = outcomes(&fake, sent[1..].iter().cloned().map(replay).collect()).await;
+    assert!(found.values().all(|outcome| *outcome == "parked"), "{found:?}");
+    let line = fake.lines.lock().unwrap().values().next().cloned().unwrap();
+    assert_eq!(line, ["teleported@a", "confirmed@a", "paid@a"]);
+    assert!(fake.released.lock().unwrap().is_empty());
+
+    // A replay that overtakes its line is put back.
+    let found = outcomes(&fake, vec![replay(sent[2].clone())]).await;
+    assert_eq!(found["replay of confirmed@a"], "parked");
+    assert_eq!(fake.recorded("a"), ["created"]);
+}
+
+#[tokio::test]
+async fn a_replay_that_cannot_be_released_is_not_done() {
+    let mut fake = Arc::new(Fake::default());
+    let mut sent = messages(&["created@a", "confirmed@a", "paid@a"]);
+    let confirmed = std::mem::replace(&mut sent[1].body, br#"{"data":{"order_id":"a"}}"#.to_vec());
+    outcomes(&fake, sent.clone()).await;
+    sent[1].body = confirmed;
+    let again: Vec<_> = sent[1..].iter().cloned().map(replay).collect();
+    Arc::get_mut(&mut fake).unwrap().dead_letters_fail = true;
+    let found = outcomes(&fake, again.clone()).await;
+    assert!(found.values().all(|outcome| *outcome == "retry"), "{found:?}");
+
+    Arc::get_mut(&mut fake).unwrap().dead_letters_fail = false;
+    let found = outcomes(&fake, again).await;
+    assert!(found.values().all(|outcome| *outcome == "recorded"), "{found:?}");
+    assert_eq!(fake.recorded("a"), ["created", "confirmed", "paid"]);
+    assert_eq!(fake.released.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_fails_the_last_time_is_parked_with_the_reason_and_its_group_behind_it() {
+    let fake = Arc::new(Fake { failing: HashSet::from(["a"]), ..Fake::default() });
+    let consumer = Consumer { max_receives: Some(3), ..consumer(&fake) };
+    let with_count = |count: u32| {
+        let count = move |message| Message { receive_count: count, ..message };
+        messages(&["confirmed@a", "paid@a", "created@b"]).into_iter().map(count).collect::<Vec<_>>()
+    };
+    let words = |handled: Vec<Handled>| {
+        handled.into_iter().map(|it| (it.message.id, word(&it.outcome))).collect::<BTreeMap<_, _>>()
+    };
+    let found = words(consumer.handle(with_count(2)).await);
+    assert_eq!((found["confirmed@a"], found["paid@a"]), ("retry", "retry"));
+    let found = words(consumer.handle(with_count(3)).await);
+    assert_eq!((found["confirmed@a"], found["paid@a"], found["created@b"]), ("parked", "parked", "recorded"));
+    let dead = fake.dead.lock().unwrap().clone();
+    let reasons: Vec<_> = dead.iter().map(|(id, reason, _)| (id.as_str(), *reason)).collect();
+    let wanted = [("confirmed@a", ParkReason::TriesExhausted), ("paid@a", ParkReason::BehindParked)];
+    assert_eq!(reasons, wanted);
 }
 
 #[tokio::test]
@@ -105,7 +220,8 @@ async fn an_early_event_is_rejected_in_order_retried_without_and_parked_behind_p
     let wanted = [("shipped@a", "retry"), ("created@a", "recorded"), ("confirmed@a", "recorded")];
     assert_eq!(found, expected(&wanted), "a queue without order fails message by message");
 
-    let parked = Arc::new(Fake { parked_before: 1, ..Fake::default() });
+    let line = (OrderId::parse("a").unwrap(), vec!["letter".to_owned()]);
+    let parked = Arc::new(Fake { lines: Mutex::new([line].into()), ..Fake::default() });
     assert_eq!(outcomes(&parked, messages(&["paid@a"])).await["paid@a"], "parked");
     assert_eq!(parked.dead.lock().unwrap()[0].1, ParkReason::BehindParked);
 }
@@ -179,7 +295,7 @@ async fn at_the_deadline_groups_that_are_done_have_their_outcome_and_the_others_
     let handling =
         async move { consumer.handle_until(messages(&sent), started + Duration::from_secs(5)).await };
     let handled = tokio::spawn(handling).await.unwrap();
-    let wanted = ["recorded", "retry", "parked", "retry", "recorded", "illegal"];
+    let wanted = ["recorded", "retry", "parked", "retry", "recorded", "parked"];
     assert_eq!(in_order(&handled), sent.into_iter().zip(wanted).collect::<Vec<_>>());
     assert_eq!(started.elapsed().as_secs(), 5);
     assert_eq!((fake.version("a"), fake.version("b")), (0, 2));

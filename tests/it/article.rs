@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::operations::{DeadLetterStore, LetterFilter};
 use api::ports::{ListFilter, OrderReader};
 use consumer::poll::{self, PollOptions};
 use consumer::ports::Inbox;
@@ -39,6 +40,8 @@ fn open(folder: &TempDir) -> (Arc<Embedded>, Consumer) {
         dead_letters: engine.clone(),
         clock: infra::now,
         default_currency: eur(),
+        max_receives: None,
+        tally: None,
     };
     (engine, consumer)
 }
@@ -104,7 +107,7 @@ async fn what_cannot_be_read_is_parked_and_holds_nobody_up() {
 
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let options = PollOptions { concurrency: 2, batch_size: 10, wait: Duration::from_secs(20) };
-    let polling = tokio::spawn(poll::run(engine.clone(), consumer, options, stopped));
+    let polling = tokio::spawn(poll::run(engine.clone(), Arc::new(consumer), options, stopped));
     let start = std::time::Instant::now();
     while engine.queue_depth() > 0 {
         assert!(start.elapsed() < PATIENCE);
@@ -114,8 +117,9 @@ async fn what_cannot_be_read_is_parked_and_holds_nobody_up() {
     polling.await.unwrap();
 
     assert_eq!(order(&engine, "A-1").await.unwrap().status.as_str(), "pending");
-    let dead = engine.dead_letters().await.unwrap();
-    let mut found: Vec<_> = dead.iter().map(|letter| (letter.reason.as_str(), letter.body.clone())).collect();
+    let dead = engine.letters(&LetterFilter::default(), None, 100).await.unwrap().letters;
+    let mut found: Vec<_> =
+        dead.iter().map(|letter| (letter.reason.as_str(), letter.body.0.clone())).collect();
     found.sort();
     let reasons = ["malformed", "malformed", "unknown_type", "invalid"];
     let mut expected: Vec<_> = reasons.into_iter().zip(bodies).collect();

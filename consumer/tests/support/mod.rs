@@ -80,7 +80,8 @@ impl OrderLog for Fake {
         let load = |wanted: &Wanted| {
             anyhow::ensure!(!self.fails(&wanted.order_id), "no connection");
             let known = orders.get(&wanted.order_id);
-            let outcomes = known.map(|(_, outcomes)| outcomes.clone()).unwrap_or_default();
+            let mut outcomes = known.map(|(_, outcomes)| outcomes.clone()).unwrap_or_default();
+            outcomes.extend(Self::settled_of(&self.settled.lock().unwrap(), &wanted.order_id));
             let order = known.map(|(order, _)| order.clone());
             let parked = self.lines.lock().unwrap().get(&wanted.order_id).cloned().unwrap_or_default();
             Ok(Loaded { order, parked, outcomes })
@@ -119,6 +120,17 @@ impl OrderLog for Fake {
     async fn settle(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>> {
         self.settled.lock().unwrap().extend_from_slice(receipts);
         receipts.iter().map(|_| Ok(())).collect()
+    }
+}
+
+impl Fake {
+    /// The outcomes of an order's events that were settled.
+    fn settled_of<'a>(receipts: &'a [Receipt], order_id: &'a OrderId) -> impl Iterator<Item = Settled> + 'a {
+        let of_order = receipts.iter().filter(move |receipt| receipt.order_id == *order_id);
+        of_order.filter_map(|receipt| {
+            let (event_id, message) = (receipt.event_id, receipt.message.clone());
+            Some(Settled { event_id, outcome: receipt.outcome.clone()?, message })
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::operations::{DeadLetterStore, LetterFilter};
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
 use consumer::ports::{DeadLetters, Inbox, OrderLog};
@@ -62,8 +63,8 @@ impl Backend for EmbeddedBackend {
     }
 
     async fn dead(&self) -> Vec<(String, Option<ParkReason>)> {
-        let letters = self.engine.dead_letters().await.unwrap();
-        letters.into_iter().map(|dead| (String::from_utf8(dead.body).unwrap(), Some(dead.reason))).collect()
+        let letters = self.engine.letters(&LetterFilter::default(), None, 100).await.unwrap().letters;
+        letters.into_iter().map(|dead| (String::from_utf8(dead.body.0).unwrap(), Some(dead.reason))).collect()
     }
 
     async fn append_without_projecting(&self, event: RecordedEvent) {

@@ -15,7 +15,7 @@ pub fn options(_case: &str) -> QueueOptions {
 
 async fn record(backend: &dyn Backend, envelopes: &[Envelope]) {
     let events = recorded(1, envelopes);
-    let append = Append { order: fold(&events), events };
+    let append = Append { order: fold(&events), messages: Vec::new(), events };
     backend.log().append(&[append]).await.remove(0).unwrap();
 }
 

@@ -1,6 +1,6 @@
 //! The log: append if absent, duplicates, conflicts, healing, outcomes, paging.
 
-use consumer::ports::{Append, AppendError, Appended, Loaded, Wanted};
+use consumer::ports::{Append, AppendError, Appended, Loaded, Settled, Wanted};
 use domain::{Envelope, EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, RejectReason};
 use uuid::Uuid;
 
@@ -22,8 +22,13 @@ async fn append(backend: &dyn Backend, log: &[RecordedEvent], last: usize) -> Re
     backend.log().append(&[append_of(log, last)]).await.remove(0)
 }
 
+/// An outcome whose message is not known.
+fn settled(event: &Envelope, outcome: Outcome) -> Settled {
+    Settled { event_id: event.event_id, outcome, message: None }
+}
+
 fn append_of(log: &[RecordedEvent], last: usize) -> Append {
-    Append { events: log[log.len() - last..].to_vec(), order: fold(log) }
+    Append { events: log[log.len() - last..].to_vec(), messages: Vec::new(), order: fold(log) }
 }
 
 async fn read(backend: &dyn Backend, order_id: &OrderId) -> Option<Order> {
@@ -47,7 +52,7 @@ pub async fn appended_events_are_loaded_and_read(backend: &dyn Backend) {
 
     let loaded = load(backend, &id, &[log[1].envelope.event_id]).await;
     assert_eq!(loaded.order, Some(fold(&log)));
-    assert_eq!(loaded.outcomes, [(log[1].envelope.event_id, Outcome::Recorded { version: 2 })]);
+    assert_eq!(loaded.outcomes, [settled(&log[1].envelope, Outcome::Recorded { version: 2 })]);
     assert_eq!(read(backend, &id).await, Some(fold(&log)));
     assert_eq!(backend.reader().events(&id, 0, 10).await.unwrap(), log);
     let receipt = backend.reader().receipt(&id, log[2].envelope.event_id).await.unwrap().unwrap();
@@ -134,7 +139,7 @@ pub async fn outcomes_are_kept(backend: &dyn Backend) {
 
     assert_eq!(backend.reader().receipt(&id, refused.event_id).await.unwrap(), Some(receipt.clone()));
     let loaded = load(backend, &id, &[refused.event_id, EventId::from(Uuid::now_v7())]).await;
-    assert_eq!(loaded.outcomes, [(refused.event_id, receipt.outcome.unwrap())]);
+    assert_eq!(loaded.outcomes, [settled(&refused, receipt.outcome.unwrap())]);
     assert_eq!(loaded.order, None, "an outcome is no event");
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
-use consumer::ports::{DeadLetters, Inbox, Message, OrderLog};
+use consumer::ports::{DeadLetters, End, Inbox, Message, OrderLog};
 use domain::{Envelope, ParkReason, RecordedEvent};
 
 pub use crate::support::QueueOptions;
@@ -129,7 +129,8 @@ async fn receive_one(backend: &dyn Backend) -> Message {
 
 async fn ack(backend: &dyn Backend, messages: &[Message]) {
     for chunk in messages.chunks(10) {
-        for result in backend.inbox().ack(&chunk.iter().collect::<Vec<_>>()).await {
+        let chunk: Vec<_> = chunk.iter().map(|message| (message, End::Recorded)).collect();
+        for result in backend.inbox().ack(&chunk).await {
             result.unwrap();
         }
     }

@@ -121,7 +121,8 @@ pub async fn a_parked_message_goes_to_the_dead_letters(backend: &dyn Backend) {
     backend.send("a", "2", "{}").await;
     let message = receive_one(backend).await;
     let detail = "the message is not an event".to_owned();
-    let parking = Parking { message: &message, reason: ParkReason::Malformed, detail };
+    let parking =
+        Parking { message: &message, reason: ParkReason::Malformed, detail, event: None, order_id: None };
     for result in backend.dead_letters().park(&[parking]).await {
         result.unwrap();
     }
