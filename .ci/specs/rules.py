@@ -28,6 +28,8 @@ def before_call(ctx, case, kwargs):
         return
     if isinstance(case.body, (dict, list)):
         case.body = kept(case.body)
+    if isinstance(case.body, dict):
+        operated(case.operation.label, case.body)
     cursor = (case.query or {}).get("cursor")
     if cursor is not None and place(case, cursor) not in given_cursors:
         case.query = {name: value for name, value in case.query.items() if name != "cursor"}
@@ -56,6 +58,20 @@ def place(case, cursor):
     """The list that a cursor belongs to: operation, path and filters."""
     filters = {name: value for name, value in (case.query or {}).items() if name not in ("cursor", "limit")}
     return (case.operation.label, repr(case.path_parameters), repr(sorted(filters.items())), cursor)
+
+
+def operated(label, body):
+    """Puts right what operators send: a redrive selects something, and a repair has one body."""
+    if label.endswith("/redrive"):
+        body.pop("cursor", None)
+        if all(body.get(name) in (None, False) for name in ("ids", "order_id", "reason", "parked_from", "parked_before")):
+            body["all"] = True
+    if label.endswith("/repair"):
+        if body.get("body_base64") is not None:
+            body["body_base64"] = "eyB9"
+            body.pop("body", None)
+        elif body.get("body") is None:
+            body["body"] = "{}"
 
 
 def kept(value):

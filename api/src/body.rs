@@ -28,6 +28,10 @@ pub(crate) trait Content<'de>: Sized {
         Err(wrong_type::<Self>())
     }
 
+    fn from_bool(_value: bool) -> Read<Self> {
+        Err(wrong_type::<Self>())
+    }
+
     fn from_integer(_number: i64) -> Read<Self> {
         Err(wrong_type::<Self>())
     }
@@ -141,8 +145,8 @@ impl<'de, T: Content<'de>> Visitor<'de> for FieldVisitor<T> {
         Ok(Field::Absent)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Field::Wrong(wrong_type::<T>()))
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(T::from_bool(value).into())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {

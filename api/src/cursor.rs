@@ -9,6 +9,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::OrderId;
 use sha2::{Digest, Sha256};
 
+use crate::operations::LetterPosition;
 use crate::ports::ListPosition;
 
 /// Bytes of the checksum.
@@ -35,6 +36,16 @@ pub(crate) fn position(cursor: &str, scope: &str) -> Option<ListPosition> {
     let (micros, order_id) = place.split_once('.')?;
     digits(micros.strip_prefix('-').unwrap_or(micros))?;
     Some(ListPosition { created_at_micros: micros.parse().ok()?, order_id: OrderId::parse(order_id).ok()? })
+}
+
+/// The cursor for the letters behind this place in the dead letters.
+pub(crate) fn after_letter(position: &LetterPosition, scope: &str) -> String {
+    seal(&format!("d{}", position.key), scope)
+}
+
+/// Reads what [`after_letter`] wrote.
+pub(crate) fn letter(cursor: &str, scope: &str) -> Option<LetterPosition> {
+    Some(LetterPosition { key: open(cursor, scope)?.strip_prefix('d')?.to_owned() })
 }
 
 fn seal(place: &str, scope: &str) -> String {

@@ -14,7 +14,8 @@
 //!    `dto` and `event_dto` are the bodies there are; `faults` turns what was found into JSON pointers.
 //! 4. `accept` publishes events, `read` shows orders, `health` answers health checks; `responses` are their bodies,
 //!    `links` the addresses in them, and `cursor` is how lists go on.
-//! 5. `openapi` completes the description that registering the handlers yields, `asyncapi` describes the queue's
+//! 5. `operator` is what operators do with dead letters, and the numbers they read.
+//! 6. `openapi` completes the description that registering the handlers yields, `asyncapi` describes the queue's
 //!    messages, and `docs` serves both; `problem_pages` has a page for each of the `kinds` of problem.
 
 mod accept;
@@ -45,6 +46,7 @@ mod limit;
 mod links;
 mod openapi;
 pub mod operations;
+mod operator;
 mod params;
 pub mod ports;
 mod prefer;
@@ -108,12 +110,19 @@ struct Described {
 }
 
 fn described() -> Described {
+    use operator::{change, letters, pipeline, redrive};
     let (v1, mut api) = OpenApiRouter::with_openapi(openapi::document())
         .routes(routes!(accept::create_order, read::list_orders))
         .routes(routes!(batch::create_orders))
         .routes(routes!(read::get_order))
         .routes(routes!(accept::propose_event, history::list_events))
         .routes(routes!(history::get_receipt))
+        .routes(routes!(letters::list_dead_letters))
+        .routes(routes!(redrive::redrive))
+        .routes(routes!(letters::get_dead_letter))
+        .routes(routes!(change::repair_dead_letter))
+        .routes(routes!(change::discard_dead_letter))
+        .routes(routes!(pipeline::get_pipeline))
         .split_for_parts();
     let (others, described) = OpenApiRouter::new()
         .routes(routes!(health::healthz))

@@ -61,6 +61,15 @@ impl Links {
         format!("<{}?limit={limit}&cursor={cursor}>; rel=\"next\"", self.events(order_id))
     }
 
+    pub(crate) fn letter(&self, id: &str) -> String {
+        format!("{}/v1/dead-letters/{id}", self.base.as_str())
+    }
+
+    /// The `Link` to the page of dead letters with this query.
+    pub(crate) fn next_letters(&self, query: &str) -> String {
+        format!("<{}/v1/dead-letters?{query}>; rel=\"next\"", self.base.as_str())
+    }
+
     /// The address of the receipt. Where the queue cannot be looked into, it tells the one thing that the receipt of a
     /// waiting event says beside the ids.
     pub(crate) fn receipt(&self, receipt: &Receipt) -> String {

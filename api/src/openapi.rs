@@ -3,6 +3,7 @@
 
 mod answers;
 mod operations;
+pub(crate) mod operator;
 
 use domain::{EventType, Metadata, State};
 use serde_json::{Value, json};
@@ -34,6 +35,7 @@ const BEARER: &str = "bearer";
     servers((url = "/", description = "The service that serves this document")),
     tags(
         (name = "orders", description = "Orders, the events that change them, and receipts"),
+        (name = "operations", description = "Dead letters and the pipeline, for operators"),
         (name = "health", description = "Health checks"),
     ),
     components(schemas(ProblemBody<'static>, Fault, FaultCode))
@@ -64,6 +66,8 @@ pub(crate) fn complete(api: &mut OpenApi) {
         for (operation, scope) in [(&mut item.get, Scope::Read), (&mut item.post, Scope::Write)] {
             let Some(operation) = operation else { continue };
             if limited {
+                let for_operators = operation.tags.iter().flatten().any(|tag| tag == "operations");
+                let scope = if for_operators { Scope::Operate } else { scope };
                 operations::secure(operation, scope);
             }
             operations::complete(operation, limited);
@@ -244,6 +248,6 @@ pub(crate) fn recorded_events() -> RefOr<Schema> {
 }
 
 /// A schema as it is written in the document: shorter than its builder, and what readers of the document know.
-fn schema(json: Value) -> RefOr<Schema> {
+pub(crate) fn schema(json: Value) -> RefOr<Schema> {
     serde_json::from_value(json).expect("the literals of this module are schemas")
 }

@@ -30,6 +30,26 @@ impl<S: Send + Sync> FromRequestParts<S> for OrderPath {
     }
 }
 
+/// The dead letter in the path.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path, names("id"))]
+pub(crate) struct LetterPath(#[param(pattern = "^[A-Za-z0-9_-]{1,100}$")] pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for LetterPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(id) =
+            Path::<String>::from_request_parts(parts, state).await.map_err(|error| undecodable(&error))?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        if (1..=100).contains(&id.len()) && id.bytes().all(plain) {
+            return Ok(Self(id));
+        }
+        let invalid = InvalidValue::new("dead letter id", "must be 1–100 characters of [A-Za-z0-9_-]");
+        Err(Problem::invalid_parameters(vec![malformed("id", invalid)]))
+    }
+}
+
 /// The order and the event in the path.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path, names("order_id", "event_id"))]

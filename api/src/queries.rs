@@ -1,6 +1,8 @@
 //! The queries of the lists, of an order and of a receipt. What nobody asked for is a fault: a misspelt filter would
 //! otherwise be no filter.
 
+pub(crate) mod letters;
+
 use axum::extract::{FromRequestParts, Query};
 use axum::http::Uri;
 use axum::http::request::Parts;

@@ -138,6 +138,8 @@ fn problems(status: &str, operation: &str, has_body: bool) -> Vec<Named<Example>
         Kind::NotReady => operation == "isReady",
         Kind::OrderNotFound => operation != "getReceipt",
         Kind::EventNotFound => operation == "getReceipt",
+        Kind::LetterNotFound | Kind::LetterNotParked => operation.contains("DeadLetter"),
+        Kind::Discarded => operation == "proposeEvent",
         // What is described is there.
         Kind::NotFound => false,
         _ => true,

@@ -1,0 +1,69 @@
+//! Schemas of what operators send and get that cannot be derived.
+
+use domain::{LetterState, ParkReason};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+
+use super::schema;
+use crate::operator::plan::Fate;
+
+/// Any bytes: as text, or as base64 where they are not text.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it describes what the domain's body is written as")]
+pub(crate) struct AnyBody {
+    /// The body, if it is text.
+    #[schema(nullable = false)]
+    body: Option<String>,
+    /// The body in base64, if it is not text.
+    #[schema(nullable = false)]
+    body_base64: Option<String>,
+}
+
+pub(crate) fn letter_state() -> RefOr<Schema> {
+    schema(json!({
+        "type": "string", "enum": LetterState::ALL,
+        "description": "`parked`: put aside. `replaying`: on its way back. `discarded`: not to happen.",
+    }))
+}
+
+pub(crate) fn park_reason() -> RefOr<Schema> {
+    schema(json!({
+        "type": "string", "enum": ParkReason::ALL,
+        "description": "Why it was put aside. `malformed`: not JSON, or no envelope. `unknown_type`, `unknown_schema`: \
+            newer than this service. `invalid`: its data breaks a rule. `tries_exhausted`: it failed as often as it was \
+            tried. `behind_parked`: an earlier event of its order was put aside.",
+    }))
+}
+
+pub(crate) fn optional_park_reason() -> RefOr<Schema> {
+    let mut reasons: Vec<_> = ParkReason::ALL.iter().map(|reason| json!(reason)).collect();
+    reasons.push(json!(null));
+    schema(json!({
+        "type": ["string", "null"], "enum": reasons, "description": "Those put aside for this reason.",
+    }))
+}
+
+pub(crate) fn discard() -> RefOr<Schema> {
+    schema(json!({
+        "type": "object",
+        "description": "Who decided that it is not to happen, when and why.",
+        "properties": {
+            "reason": { "type": "string" },
+            "at": { "type": "string", "format": "date-time" },
+            "by": { "type": "string", "description": "Who, if requests are authenticated." },
+        },
+        "required": ["reason", "at"],
+    }))
+}
+
+pub(crate) fn fates() -> RefOr<Schema> {
+    schema(json!({
+        "type": "string", "enum": Fate::ALL,
+        "description": "`would_record`: it is legal after those before it in line. `already_recorded`: its event is in \
+            the log. `illegal`: the rules say no. `unreadable`: it still cannot be read. `behind`: one before it in its \
+            order's line would not leave the dead letters. `replayed_too_often`: it was replayed 5 times in vain, and has \
+            to be repaired or discarded. `discarded`: it is not to happen. `sent`: it is on its way back. `gone`: it was \
+            dealt with meanwhile. `failed`: it could not be sent, and may be tried again.",
+    }))
+}

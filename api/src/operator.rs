@@ -1,0 +1,42 @@
+//! What operators do over HTTP: look at dead letters, replay, repair and discard them, and read the pipeline's numbers.
+//!
+//! All of it needs the scope `orders.operate`, and a principal that is not held to one customer. What happens to a letter
+//! is the business of the [`operations`](crate::operations) behind it; here it is decided which letters go where.
+
+pub(crate) mod bodies;
+pub(crate) mod change;
+pub(crate) mod letters;
+pub(crate) mod pipeline;
+pub(crate) mod plan;
+pub(crate) mod redrive;
+pub(crate) mod requests;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use crate::operations::Operations;
+use crate::principal::{Principal, Scope};
+use crate::problem::{Kind, Problem};
+use crate::state::AppState;
+
+/// Somebody who may look after the pipeline, and what it is looked after with.
+pub(crate) struct Operator {
+    pub(crate) principal: Principal,
+    pub(crate) operations: Operations,
+}
+
+impl FromRequestParts<AppState> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let Ok(principal) = Principal::from_request_parts(parts, state).await;
+        principal.require(Scope::Operate)?;
+        if principal.customer_id.is_some() {
+            let detail = "A token that is held to one customer cannot look after the whole pipeline.";
+            return Err(Problem::new(Kind::Forbidden, detail));
+        }
+        let missing = "This service is not told where dead letters are kept, so it cannot show them.";
+        let operations = state.operations.clone().ok_or_else(|| Problem::new(Kind::NotFound, missing))?;
+        Ok(Self { principal, operations })
+    }
+}

@@ -1,0 +1,120 @@
+//! Dead letters to look at.
+
+use std::slice;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use domain::{DeadLetter, EventId, LetterState, Outcome};
+use futures_util::future::try_join_all;
+
+use crate::cursor;
+use crate::links::Links;
+use crate::operations::Operations;
+use crate::params::LetterPath;
+use crate::problem::{Kind, Problem};
+use crate::queries::letters::LettersQuery;
+use crate::state::AppState;
+
+use super::Operator;
+use super::bodies::{LetterBody, LetterPage, LetterSummary};
+use super::plan::{Known, fates};
+
+/// Lists dead letters, newest first
+///
+/// Without `state`, those that wait for somebody: parked ones, and those on their way back. A page may be short, or
+/// empty, and still have a next one.
+#[utoipa::path(
+    get,
+    path = "/v1/dead-letters",
+    operation_id = "listDeadLetters",
+    tag = "operations",
+    params(LettersQuery),
+    responses(
+        (status = 200, description = "A page of dead letters", body = LetterPage<'static>),
+        (status = 400, description = "The query has faults; all of them are listed"),
+        (status = 403, description = "The token does not allow it"),
+        (status = 404, description = "This service is not told where dead letters are kept"),
+    )
+)]
+pub(crate) async fn list_dead_letters(
+    operator: Operator,
+    links: Links,
+    query: LettersQuery,
+) -> Result<Response, Problem> {
+    let LettersQuery { filter, limit, after } = &query;
+    let list = operator.operations.letters.letters(filter, after.as_ref(), *limit).await?;
+    let next_cursor = list.next.map(|position| cursor::after_letter(&position, &query.scope()));
+    let link = next_cursor.as_deref().map(|cursor| links.next_letters(&query.next(cursor)));
+    let items = list.letters.iter().map(|letter| LetterSummary::of(letter, &links)).collect();
+    let mut response = Json(LetterPage { items, next_cursor }).into_response();
+    if let Some(link) = link {
+        let link = HeaderValue::try_from(link).map_err(anyhow::Error::from)?;
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+/// Shows a dead letter
+#[utoipa::path(
+    get,
+    path = "/v1/dead-letters/{id}",
+    operation_id = "getDeadLetter",
+    tag = "operations",
+    params(LetterPath),
+    responses(
+        (status = 200, description = "The letter, with its body, its place in line, and what a redrive would do",
+            body = LetterBody<'static>),
+        (status = 400, description = "The id is not one, or the query has faults"),
+        (status = 403, description = "The token does not allow it"),
+        (status = 404, description = "There is no such letter, or not any more"),
+    )
+)]
+pub(crate) async fn get_dead_letter(
+    State(state): State<AppState>,
+    operator: Operator,
+    links: Links,
+    LetterPath(id): LetterPath,
+) -> Result<Response, Problem> {
+    let letter = operator.operations.letters.letter(&id).await?.ok_or_else(|| missing(&id))?;
+    show(&state, &operator.operations, &letter, &links).await
+}
+
+/// The letter with its place in line and its fate.
+pub(super) async fn show(
+    state: &AppState,
+    operations: &Operations,
+    letter: &DeadLetter,
+    links: &Links,
+) -> Result<Response, Problem> {
+    let line = match &letter.order_id {
+        Some(order_id) if letter.state != LetterState::Discarded => operations.letters.line(order_id).await?,
+        _ => Vec::new(),
+    };
+    // A letter without an order stands for itself.
+    let together = if line.is_empty() { slice::from_ref(letter) } else { &line };
+    let known = known(state, together).await?;
+    let fates = fates(together, &known, operations.default_currency, (state.clock)());
+    let place = together.iter().position(|other| other.id == letter.id);
+    let fate = place.and_then(|place| fates.get(place)).unwrap_or(&super::plan::Fate::Gone);
+    Ok(Json(LetterBody::of(letter, &line, fate, links)).into_response())
+}
+
+/// What is known of the order that these letters hold.
+pub(super) async fn known(state: &AppState, line: &[DeadLetter]) -> anyhow::Result<Known> {
+    let Some(order_id) = line.first().and_then(|letter| letter.order_id.as_ref()) else {
+        return Ok(Known { order: None, outcomes: Vec::new() });
+    };
+    let order = state.reader.order(order_id).await?.map(|snapshot| snapshot.order);
+    let outcome = async |event_id: EventId| -> anyhow::Result<Option<(EventId, Outcome)>> {
+        let receipt = state.reader.receipt(order_id, event_id).await?;
+        Ok(receipt.and_then(|receipt| receipt.outcome).map(|outcome| (event_id, outcome)))
+    };
+    let outcomes = try_join_all(line.iter().filter_map(|letter| letter.event_id).map(outcome)).await?;
+    Ok(Known { order, outcomes: outcomes.into_iter().flatten().collect() })
+}
+
+pub(super) fn missing(id: &str) -> Problem {
+    Problem::new(Kind::LetterNotFound, format!("There is no dead letter {id}, or not any more."))
+}

@@ -1,0 +1,283 @@
+//! The bodies that operators send.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use domain::{LetterState, OrderId, ParkReason, Text, Timestamp};
+use serde::de::{MapAccess, SeqAccess};
+use utoipa::ToSchema;
+use validator::{Validate, ValidationError, ValidationErrors};
+
+use crate::body::{Content, Field, Read, checked, checked_length, fault, members, object};
+use crate::cursor;
+use crate::faults::{self, FaultCode};
+use crate::openapi;
+use crate::operations::{LetterFilter, LetterPosition};
+
+/// The most letters that a request can name.
+const MAX_IDS: usize = 100;
+
+/// Which dead letters to send back. Filters go together; with none of them, and no `ids`, it must be `all`.
+#[derive(Debug, Default, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[validate(schema(function = selects_something, skip_on_field_errors = false))]
+pub(crate) struct RedriveRequest {
+    /// Whether only to say what would happen.
+    #[validate(nested)]
+    #[schema(value_type = Option<bool>)]
+    dry_run: Field<bool>,
+    /// These letters.
+    #[validate(nested)]
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100)]
+    ids: Field<Vec<String>>,
+    /// Those of this order.
+    #[validate(nested)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    order_id: Field<OrderId>,
+    /// Those put aside for this reason.
+    #[validate(nested)]
+    #[schema(schema_with = openapi::operator::optional_park_reason, required = false)]
+    reason: Field<ParkReason>,
+    /// Those put aside at this time (RFC 3339) or later.
+    #[validate(nested)]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    parked_from: Field<Timestamp>,
+    /// Those put aside before this time (RFC 3339).
+    #[validate(nested)]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    parked_before: Field<Timestamp>,
+    /// All of them.
+    #[validate(nested)]
+    #[schema(value_type = Option<bool>)]
+    all: Field<bool>,
+    /// The `next_cursor` of the request before, which was the same otherwise.
+    #[validate(nested)]
+    #[schema(value_type = Option<String>)]
+    cursor: Field<String>,
+}
+
+members!(RedriveRequest {
+    "dry_run" => dry_run,
+    "ids" => ids,
+    "order_id" => order_id,
+    "reason" => reason,
+    "parked_from" => parked_from,
+    "parked_before" => parked_before,
+    "all" => all,
+    "cursor" => cursor,
+});
+
+impl RedriveRequest {
+    /// What the body selects; `None` if that is nothing, or the cursor is not one of this selection.
+    fn selection(&self) -> Option<Selection> {
+        let filter = LetterFilter {
+            // What is on its way back need not be looked for: it comes with its line.
+            state: Some(LetterState::Parked),
+            reason: self.reason.as_valid().copied(),
+            order_id: self.order_id.as_valid().cloned(),
+            parked_from: self.parked_from.as_valid().copied(),
+            parked_before: self.parked_before.as_valid().copied(),
+        };
+        let filtered = filter != LetterFilter { state: filter.state, ..LetterFilter::default() };
+        let all = self.all.as_valid() == Some(&true);
+        let ids = self.ids.as_valid().cloned().unwrap_or_default();
+        let filter = (filtered || all).then_some(filter);
+        let mut selection = Selection { ids, filter, after: None };
+        if selection.ids.is_empty() && selection.filter.is_none() {
+            return None;
+        }
+        if let Some(text) = self.cursor.as_valid() {
+            selection.after = Some(cursor::letter(text, &selection.scope())?);
+        }
+        Some(selection)
+    }
+}
+
+fn selects_something(request: &RedriveRequest) -> Result<(), ValidationError> {
+    if request.selection().is_some() {
+        return Ok(());
+    }
+    Err(if request.cursor.as_valid().is_some() {
+        faults::at_member(FaultCode::Format.error("must be the next_cursor of the same redrive"), "cursor")
+    } else {
+        faults::at_member(FaultCode::Required.error("must be true where nothing else selects letters"), "all")
+    })
+}
+
+/// A redrive that was asked for.
+#[derive(Debug)]
+pub(crate) struct Redrive {
+    pub(crate) dry_run: bool,
+    pub(crate) selection: Selection,
+}
+
+/// Which letters.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    pub(crate) ids: Vec<String>,
+    pub(crate) filter: Option<LetterFilter>,
+    pub(crate) after: Option<LetterPosition>,
+}
+
+impl Selection {
+    /// The list that a cursor belongs to.
+    pub(crate) fn scope(&self) -> String {
+        format!("redrive\n{:?}", self.filter)
+    }
+}
+
+impl<'de> Content<'de> for Redrive {
+    const EXPECTED: &'static str = "an object";
+
+    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
+        object(members, |request: RedriveRequest| {
+            let dry_run = request.dry_run.as_valid() == Some(&true);
+            Some(Self { dry_run, selection: request.selection()? })
+        })
+    }
+}
+
+/// A body to send instead: either as text or as base64.
+#[derive(Debug, Default, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[validate(schema(function = is_one_body, skip_on_field_errors = false))]
+pub(crate) struct RepairRequest {
+    /// The body, as text.
+    #[validate(nested)]
+    #[schema(value_type = Option<String>)]
+    body: Field<String>,
+    /// The body, as base64 (RFC 4648, section 4).
+    #[validate(nested)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9+/]*={0,2}$")]
+    body_base64: Field<Bytes>,
+}
+
+members!(RepairRequest { "body" => body, "body_base64" => body_base64 });
+
+fn is_one_body(request: &RepairRequest) -> Result<(), ValidationError> {
+    let absent = |absent: bool| absent;
+    match (
+        absent(matches!(request.body, Field::Absent)),
+        absent(matches!(request.body_base64, Field::Absent)),
+    ) {
+        (true, true) => {
+            Err(faults::at_member(FaultCode::Required.error("is required, or body_base64 is"), "body"))
+        }
+        (false, false) => {
+            Err(faults::at_member(FaultCode::Unknown.error("cannot be there beside body"), "body_base64"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a letter is repaired to.
+#[derive(Debug)]
+pub(crate) struct NewBody(pub(crate) Vec<u8>);
+
+impl<'de> Content<'de> for NewBody {
+    const EXPECTED: &'static str = "an object";
+
+    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
+        object(members, |request: RepairRequest| {
+            let coded = request.body_base64.into_valid().map(|bytes| bytes.0);
+            Some(Self(coded.or(request.body.into_valid().map(String::into_bytes))?))
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Bytes(Vec<u8>);
+
+impl<'de> Content<'de> for Bytes {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Read<Self> {
+        let decoded = BASE64_STANDARD.decode(text).map(Self);
+        decoded.map_err(|_| fault(FaultCode::Format, "must be base64 (RFC 4648, section 4)"))
+    }
+}
+
+/// Why a letter is discarded.
+#[derive(Debug, Default, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DiscardRequest {
+    /// Why its event is not to happen. The event's receipt tells it.
+    #[validate(required, nested)]
+    #[schema(
+        value_type = String, min_length = 1, max_length = 500,
+        pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$",
+        example = "The payment was made twice."
+    )]
+    reason: Field<Text<500>>,
+}
+
+members!(DiscardRequest { "reason" => reason });
+
+#[derive(Debug)]
+pub(crate) struct Why(pub(crate) Text<500>);
+
+impl<'de> Content<'de> for Why {
+    const EXPECTED: &'static str = "an object";
+
+    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
+        object(members, |request: DiscardRequest| request.reason.into_valid().map(Self))
+    }
+}
+
+/// The fault of a repair that is about another order.
+pub(crate) fn another_order(order_id: &OrderId) -> ValidationErrors {
+    let detail = format!("must be about order {order_id}, as the letter is");
+    faults::own(faults::at_member(FaultCode::Format.error(detail), "body"))
+}
+
+impl<'de> Content<'de> for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_bool(value: bool) -> Read<Self> {
+        Ok(value)
+    }
+}
+
+impl<'de> Content<'de> for Vec<String> {
+    const EXPECTED: &'static str = "an array of strings";
+
+    fn from_array<A: SeqAccess<'de>>(mut array: A) -> Result<Read<Self>, A::Error> {
+        let (mut ids, mut errors) = (Vec::new(), ValidationErrors::new());
+        let mut count = 0;
+        while let Some(id) = array.next_element::<Field<String>>()? {
+            match id.required() {
+                Ok(id) => ids.push(id),
+                Err(of_id) => faults::add(&mut errors, count.to_string(), *of_id),
+            }
+            count += 1;
+        }
+        if !errors.is_empty() {
+            return Ok(Err(Box::new(errors)));
+        }
+        Ok(checked_length(count, 1..=MAX_IDS, "ids").map(|()| ids))
+    }
+}
+
+impl<'de> Content<'de> for OrderId {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Read<Self> {
+        checked(FaultCode::Format, Self::parse(text))
+    }
+}
+
+impl<'de> Content<'de> for Timestamp {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Read<Self> {
+        checked(FaultCode::Format, Self::parse(text))
+    }
+}
+
+impl<'de> Content<'de> for ParkReason {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Read<Self> {
+        let known = || format!("must be one of {}", Self::ALL.map(Self::as_str).join(", "));
+        Self::from_name(text).ok_or_else(|| fault(FaultCode::Enum, known()))
+    }
+}
