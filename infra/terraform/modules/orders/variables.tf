@@ -20,7 +20,7 @@ variable "tags" {
 }
 
 variable "kms_key_arn" {
-  description = "A KMS key to encrypt queues, table, archive, alerts, logs and the functions' variables with. Its policy must let cloudwatch.amazonaws.com, logs.<region>.amazonaws.com and this account use it. If null, the services' own keys do, and one key is made for the alerts."
+  description = "A KMS key to encrypt queues, table, archive, alerts, logs and the functions' variables with. Its policy must let CloudWatch, CloudWatch Logs and this account use it. If null, the services' own keys do, and one key is made for the alerts."
   type        = string
   default     = null
 
