@@ -1,5 +1,7 @@
 //! The functions of Terraform that the deployment uses.
 
+#![allow(clippy::needless_pass_by_value, reason = "that is how a context takes functions")]
+
 use std::cmp::Ordering;
 
 use hcl::eval::{Context, FuncArgs, FuncDef, ParamType};

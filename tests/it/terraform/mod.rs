@@ -15,7 +15,7 @@ mod queues;
 mod signals;
 
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use hcl::Value;
 use module::{Module, Plan};
@@ -43,8 +43,8 @@ fn required() -> Vec<(&'static str, Value)> {
 }
 
 /// What is made, with these variables besides.
-fn plan_with(variables: &[(&'static str, Value)]) -> Plan {
-    try_plan(variables).unwrap_or_else(|errors| panic!("{errors:?}"))
+fn plan_with(variables: &[(&'static str, Value)]) -> Arc<Plan> {
+    Arc::new(try_plan(variables).unwrap_or_else(|errors| panic!("{errors:?}")))
 }
 
 fn try_plan(variables: &[(&'static str, Value)]) -> Result<Plan, Vec<String>> {
@@ -53,11 +53,13 @@ fn try_plan(variables: &[(&'static str, Value)]) -> Result<Plan, Vec<String>> {
 }
 
 /// What is made by default.
-fn plan() -> Plan {
-    plan_with(&[])
+fn plan() -> Arc<Plan> {
+    static PLAN: LazyLock<Arc<Plan>> = LazyLock::new(|| plan_with(&[]));
+    Arc::clone(&PLAN)
 }
 
 /// What is made with standard queues.
-fn standard() -> Plan {
-    plan_with(&[("fifo", false.into())])
+fn standard() -> Arc<Plan> {
+    static PLAN: LazyLock<Arc<Plan>> = LazyLock::new(|| plan_with(&[("fifo", false.into())]));
+    Arc::clone(&PLAN)
 }
