@@ -18,3 +18,4 @@ mod limits;
 mod pipeline;
 mod spec;
 mod support;
+mod terraform;

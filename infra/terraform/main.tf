@@ -1,0 +1,51 @@
+# A whole deployment of orders. Copy this, or call the module from a configuration of your own. State is kept in this
+# folder until a backend is configured: see https://developer.hashicorp.com/terraform/language/backend.
+
+provider "aws" {
+  region = var.region
+
+  # An emulator has one address for everything, and nobody to ask who we are.
+  skip_credentials_validation = var.emulator_url != null
+  skip_metadata_api_check     = var.emulator_url != null
+  skip_requesting_account_id  = var.emulator_url != null
+  s3_use_path_style           = var.emulator_url != null
+  access_key                  = var.emulator_url == null ? null : "test"
+  secret_key                  = var.emulator_url == null ? null : "test"
+
+  dynamic "endpoints" {
+    for_each = var.emulator_url == null ? [] : [var.emulator_url]
+
+    content {
+      apigatewayv2 = endpoints.value
+      cloudwatch   = endpoints.value
+      dynamodb     = endpoints.value
+      iam          = endpoints.value
+      kms          = endpoints.value
+      lambda       = endpoints.value
+      logs         = endpoints.value
+      s3           = endpoints.value
+      sns          = endpoints.value
+      sqs          = endpoints.value
+      sts          = endpoints.value
+    }
+  }
+}
+
+module "orders" {
+  source = "./modules/orders"
+
+  name         = var.name
+  package      = var.package
+  architecture = var.architecture
+  fifo         = var.fifo
+
+  jwt_issuer   = var.jwt_issuer
+  jwt_audience = var.jwt_audience
+  cors_origins = var.cors_origins
+
+  kms_key_arn         = var.kms_key_arn
+  alert_emails        = var.alert_emails
+  deletion_protection = var.deletion_protection
+
+  tags = merge({ service = var.name }, var.tags)
+}

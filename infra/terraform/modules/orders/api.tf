@@ -1,0 +1,126 @@
+# The HTTP API. Its authorizer checks tokens and the scope that each route needs.
+
+locals {
+  # What openapi/openapi.json says, in the words of API Gateway.
+  scopes = {
+    "GET /v1/orders"                              = "orders.read"
+    "GET /v1/orders/{order_id}"                   = "orders.read"
+    "GET /v1/orders/{order_id}/events"            = "orders.read"
+    "GET /v1/orders/{order_id}/events/{event_id}" = "orders.read"
+    "POST /v1/orders"                             = "orders.write"
+    "POST /v1/orders/batch"                       = "orders.write"
+    "POST /v1/orders/{order_id}/events"           = "orders.write"
+    "GET /v1/dead-letters"                        = "orders.operate"
+    "GET /v1/dead-letters/{id}"                   = "orders.operate"
+    "POST /v1/dead-letters/redrive"               = "orders.operate"
+    "POST /v1/dead-letters/{id}/discard"          = "orders.operate"
+    "POST /v1/dead-letters/{id}/repair"           = "orders.operate"
+    "GET /v1/pipeline"                            = "orders.operate"
+  }
+}
+
+resource "aws_apigatewayv2_api" "orders" {
+  name          = var.name
+  description   = "The HTTP API of ${var.name}."
+  protocol_type = "HTTP"
+  tags          = var.tags
+}
+
+resource "aws_apigatewayv2_authorizer" "jwt" {
+  api_id           = aws_apigatewayv2_api.orders.id
+  name             = "jwt"
+  authorizer_type  = "JWT"
+  identity_sources = ["$request.header.Authorization"]
+
+  jwt_configuration {
+    issuer   = var.jwt_issuer
+    audience = var.jwt_audience
+  }
+}
+
+resource "aws_apigatewayv2_integration" "orders" {
+  api_id                 = aws_apigatewayv2_api.orders.id
+  integration_type       = "AWS_PROXY"
+  integration_method     = "POST"
+  integration_uri        = aws_lambda_function.function["api"].invoke_arn
+  payload_format_version = "2.0"
+  timeout_milliseconds   = 30000
+}
+
+resource "aws_apigatewayv2_route" "scoped" {
+  for_each = local.scopes
+
+  api_id               = aws_apigatewayv2_api.orders.id
+  route_key            = each.key
+  target               = "integrations/${aws_apigatewayv2_integration.orders.id}"
+  authorization_type   = "JWT"
+  authorizer_id        = aws_apigatewayv2_authorizer.jwt.id
+  authorization_scopes = [each.value]
+}
+
+# Everything else: health checks, the descriptions and their pages, the preflights of browsers, and what is not there,
+# which the program answers as a problem like any other. It takes nobody at their word: where a token is needed and the
+# authorizer has not been asked, it answers 401.
+resource "aws_apigatewayv2_route" "public" {
+  #checkov:skip=CKV_AWS_309:These need no token. The program refuses whatever needs one and comes without an authorizer's claims.
+  api_id             = aws_apigatewayv2_api.orders.id
+  route_key          = "$default"
+  target             = "integrations/${aws_apigatewayv2_integration.orders.id}"
+  authorization_type = "NONE"
+}
+
+# The default stage has no name in its paths. A custom domain must map to it without a key.
+resource "aws_apigatewayv2_stage" "default" {
+  api_id      = aws_apigatewayv2_api.orders.id
+  name        = "$default"
+  auto_deploy = true
+
+  default_route_settings {
+    throttling_rate_limit    = var.throttling_rate_limit
+    throttling_burst_limit   = var.throttling_burst_limit
+    detailed_metrics_enabled = true
+  }
+
+  access_log_settings {
+    destination_arn = aws_cloudwatch_log_group.access.arn
+
+    format = jsonencode({
+      time               = "$context.requestTime"
+      request_id         = "$context.requestId"
+      client             = "$context.identity.sourceIp"
+      subject            = "$context.authorizer.claims.sub"
+      method             = "$context.httpMethod"
+      path               = "$context.path"
+      route              = "$context.routeKey"
+      status             = "$context.status"
+      response_bytes     = "$context.responseLength"
+      latency_ms         = "$context.responseLatency"
+      integration_ms     = "$context.integrationLatency"
+      integration_status = "$context.integrationStatus"
+      error              = "$context.error.message"
+      authorizer_error   = "$context.authorizer.error"
+      integration_error  = "$context.integrationErrorMessage"
+      user_agent         = "$context.identity.userAgent"
+      protocol           = "$context.protocol"
+      error_type         = "$context.error.responseType"
+    })
+  }
+
+  tags = var.tags
+}
+
+# Below vendedlogs, where groups do not add up in the one resource policy that an account has for delivered logs.
+resource "aws_cloudwatch_log_group" "access" {
+  name              = "/aws/vendedlogs/http-apis/${var.name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+  tags              = var.tags
+}
+
+resource "aws_lambda_permission" "api" {
+  statement_id  = "HttpApi"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.function["api"].function_name
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = "${aws_apigatewayv2_api.orders.execution_arn}/*/*"
+}

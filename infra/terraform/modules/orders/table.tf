@@ -1,0 +1,52 @@
+# Orders: log, projection, outcomes and each customer's list. infra/src/dynamodb says what the items are.
+
+resource "aws_dynamodb_table" "orders" {
+  #checkov:skip=CKV_AWS_119:Tables are always encrypted; with a key of one's own if kms_key_arn is set.
+  name         = var.name
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = "pk"
+  range_key    = "sk"
+
+  attribute {
+    name = "pk"
+    type = "S"
+  }
+
+  attribute {
+    name = "sk"
+    type = "S"
+  }
+
+  attribute {
+    name = "customer_id"
+    type = "S"
+  }
+
+  attribute {
+    name = "listed_at"
+    type = "S"
+  }
+
+  # The keys only: then an order that changes costs no write of the index. (Newer releases of the provider would rather
+  # have key_schema blocks; these two arguments are what every release of 6 knows.)
+  global_secondary_index {
+    name            = "customer-orders"
+    hash_key        = "customer_id"
+    range_key       = "listed_at"
+    projection_type = "KEYS_ONLY"
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    # If it is not enabled, the table is encrypted with a key that AWS owns.
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+
+  deletion_protection_enabled = var.deletion_protection
+
+  tags = var.tags
+}

@@ -1,0 +1,152 @@
+# What the functions are.
+
+variable "package" {
+  description = "The program as a zip, of the kind that scripts/package-lambda.sh makes."
+  type        = string
+}
+
+variable "architecture" {
+  description = "What the package is built for: arm64 (scripts/package-lambda.sh --arm64) or x86_64."
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture must be arm64 or x86_64."
+  }
+}
+
+variable "log_level" {
+  description = "What the functions log: trace, debug, info, warn, error or off."
+  type        = string
+  default     = "INFO"
+
+  validation {
+    condition     = contains(["trace", "debug", "info", "warn", "error", "off"], lower(var.log_level))
+    error_message = "log_level must be trace, debug, info, warn, error or off."
+  }
+}
+
+variable "default_currency" {
+  description = "The currency (ISO 4217) of orders whose producer states none."
+  type        = string
+  default     = "USD"
+
+  validation {
+    condition     = length(regexall("^[A-Z]{3}$", var.default_currency)) > 0
+    error_message = "default_currency must be an ISO 4217 code, such as EUR."
+  }
+}
+
+variable "api_timeout" {
+  description = "Seconds that a request may take in the function."
+  type        = number
+  default     = 29
+
+  validation {
+    # API Gateway gives up after 30.
+    condition     = var.api_timeout >= 1 && var.api_timeout <= 29
+    error_message = "api_timeout must be 1 to 29: API Gateway waits for 30 seconds."
+  }
+}
+
+variable "api_memory" {
+  description = "MiB of memory of the API's function; its share of a CPU grows with it."
+  type        = number
+  default     = 512
+
+  validation {
+    condition     = var.api_memory >= 128 && var.api_memory <= 10240
+    error_message = "api_memory must be 128 to 10240."
+  }
+}
+
+variable "api_reserved_concurrency" {
+  description = "Requests that are served at the same time at most; -1: as many as the account has left."
+  type        = number
+  default     = 100
+
+  validation {
+    condition     = var.api_reserved_concurrency == -1 || var.api_reserved_concurrency >= 1
+    error_message = "api_reserved_concurrency must be at least 1, or -1 for no reservation: with 0 nothing is served."
+  }
+}
+
+variable "consumer_timeout" {
+  description = "Seconds that a batch may take. The queue's visibility timeout is six times this."
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.consumer_timeout >= 5 && var.consumer_timeout <= 900
+    error_message = "consumer_timeout must be 5 to 900."
+  }
+}
+
+variable "consumer_memory" {
+  description = "MiB of memory of the consumer; its share of a CPU grows with it."
+  type        = number
+  default     = 512
+
+  validation {
+    condition     = var.consumer_memory >= 128 && var.consumer_memory <= 10240
+    error_message = "consumer_memory must be 128 to 10240."
+  }
+}
+
+variable "consumer_reserved_concurrency" {
+  description = "Batches that the account keeps room for; -1: as many as it has left. Not below consumer_maximum_concurrency."
+  type        = number
+  default     = 100
+
+  validation {
+    # Otherwise Lambda receives what it then cannot run, and such receives count.
+    condition     = var.consumer_reserved_concurrency == -1 || var.consumer_reserved_concurrency >= var.consumer_maximum_concurrency
+    error_message = "consumer_reserved_concurrency must be -1 or at least consumer_maximum_concurrency: receives that are throttled count against max_receive_count."
+  }
+}
+
+variable "consumer_maximum_concurrency" {
+  description = "Batches that are handled at the same time at most."
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.consumer_maximum_concurrency >= 2 && var.consumer_maximum_concurrency <= 1000
+    error_message = "consumer_maximum_concurrency must be 2 to 1000."
+  }
+}
+
+variable "dead_letters_timeout" {
+  description = "Seconds that a batch of dead letters may take. Their queue's visibility timeout is six times this."
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.dead_letters_timeout >= 5 && var.dead_letters_timeout <= 900
+    error_message = "dead_letters_timeout must be 5 to 900."
+  }
+}
+
+variable "dead_letters_memory" {
+  description = "MiB of memory of the function for dead letters."
+  type        = number
+  default     = 256
+
+  validation {
+    # Ten messages of 1 MiB, each at times held more than once.
+    condition     = var.dead_letters_memory >= 128 && var.dead_letters_memory <= 10240
+    error_message = "dead_letters_memory must be 128 to 10240."
+  }
+}
+
+variable "dead_letters_reserved_concurrency" {
+  description = "Batches of dead letters that the account keeps room for; -1: as many as it has left."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.dead_letters_reserved_concurrency == -1 || var.dead_letters_reserved_concurrency >= 2
+    error_message = "dead_letters_reserved_concurrency must be -1 or at least 2, which is what their queue is polled with."
+  }
+}

@@ -1,0 +1,185 @@
+//! What is around the pipeline: the HTTP API before it, the table and the archive behind it, and the topic beside it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::{KEY, plan, plan_with, try_plan};
+
+/// Routes that are being built: their scopes are the operator's. Whoever describes them in the OpenAPI document takes them
+/// from here.
+const NOT_YET_DESCRIBED: [&str; 6] = [
+    "GET /v1/dead-letters",
+    "GET /v1/dead-letters/{id}",
+    "POST /v1/dead-letters/redrive",
+    "POST /v1/dead-letters/{id}/discard",
+    "POST /v1/dead-letters/{id}/repair",
+    "GET /v1/pipeline",
+];
+
+/// The routes that need a scope, by the description of the API.
+fn described() -> BTreeMap<String, String> {
+    let document = serde_json::to_value(api::openapi()).unwrap();
+    let mut scopes = BTreeMap::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let schemes = operation["security"].as_array().into_iter().flatten();
+            let needed: Vec<_> = schemes.filter_map(|scheme| scheme["bearer"][0].as_str()).collect();
+            if let [scope] = needed[..] {
+                scopes.insert(format!("{} {path}", method.to_uppercase()), scope.to_owned());
+            } else {
+                assert!(needed.is_empty(), "{method} {path}: {needed:?}");
+            }
+        }
+    }
+    scopes
+}
+
+#[test]
+fn every_route_asks_for_the_scope_that_the_description_states() {
+    let plan = plan();
+    let mut scopes = BTreeMap::new();
+    for (address, route) in plan.all("aws_apigatewayv2_route") {
+        assert_eq!(route["target"], "integrations/aws_apigatewayv2_integration.orders.id");
+        if route["route_key"] == "$default" {
+            assert_eq!(route["authorization_type"], "NONE");
+            continue;
+        }
+        assert_eq!(route["authorization_type"], "JWT", "{address}");
+        assert_eq!(route["authorizer_id"], "aws_apigatewayv2_authorizer.jwt.id", "{address}");
+        let [scope] = &route["authorization_scopes"].as_array().unwrap()[..] else { panic!("{address}") };
+        let text = |json: &Json| json.as_str().unwrap().to_owned();
+        scopes.insert(text(&route["route_key"]), text(scope));
+    }
+    let mut expected = described();
+    for route in NOT_YET_DESCRIBED {
+        let old = expected.insert(route.to_owned(), "orders.operate".to_owned());
+        assert_eq!(old, None, "{route} is described by now: take it out of the list");
+    }
+    assert_eq!(scopes, expected);
+}
+
+#[test]
+fn tokens_are_checked_by_whoever_issued_them_and_for_whom() {
+    let plan = plan();
+    let authorizer = plan.get("aws_apigatewayv2_authorizer.jwt");
+    assert_eq!(authorizer["authorizer_type"], "JWT");
+    assert_eq!(authorizer["identity_sources"], json!(["$request.header.Authorization"]));
+    let expected = json!([{ "issuer": "https://id.example", "audience": ["orders"] }]);
+    assert_eq!(authorizer["jwt_configuration"], expected);
+    let nobody: Vec<hcl::Value> = Vec::new();
+    for (name, value) in [("jwt_issuer", "http://id.example".into()), ("jwt_audience", nobody.into())] {
+        let given =
+            [("package", "p".into()), ("jwt_issuer", "https://i".into()), ("jwt_audience", vec!["a"].into())];
+        let given: Vec<_> =
+            given.into_iter().filter(|(other, _)| *other != name).chain([(name, value)]).collect();
+        assert!(super::orders().plan(&given).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn the_api_is_throttled_logged_and_no_slower_than_its_gateway() {
+    let plan = plan();
+    let stage = plan.get("aws_apigatewayv2_stage.default");
+    assert_eq!((&stage["name"], &stage["auto_deploy"]), (&json!("$default"), &json!(true)));
+    let throttled = json!([{ "throttling_rate_limit": 1000, "throttling_burst_limit": 2000,
+                             "detailed_metrics_enabled": true }]);
+    assert_eq!(stage["default_route_settings"], throttled);
+    let logs = &stage["access_log_settings"][0];
+    assert_eq!(logs["destination_arn"], "aws_cloudwatch_log_group.access.arn");
+    let format: Json = serde_json::from_str(logs["format"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&format["route"], &format["status"]),
+        (&json!("$context.routeKey"), &json!("$context.status"))
+    );
+
+    let integration = plan.get("aws_apigatewayv2_integration.orders");
+    assert_eq!(integration["payload_format_version"], "2.0");
+    assert_eq!(integration["integration_uri"], "aws_lambda_function.function[api].invoke_arn");
+    let gateway = integration["timeout_milliseconds"].as_u64().unwrap();
+    let function = plan.get("aws_lambda_function.function[api]")["timeout"].as_u64().unwrap();
+    assert!(1000 * function < gateway && gateway <= 30_000);
+    assert!(try_plan(&[("api_timeout", 30.into())]).is_err());
+
+    let permission = plan.get("aws_lambda_permission.api");
+    assert_eq!(permission["source_arn"], "aws_apigatewayv2_api.orders.execution_arn/*/*");
+    assert_eq!(permission["function_name"], "orders-api");
+}
+
+#[test]
+fn the_table_is_as_the_program_makes_it_and_protected() {
+    let plan = plan();
+    let table = plan.get("aws_dynamodb_table.orders");
+    assert_eq!((&table["hash_key"], &table["range_key"]), (&json!("pk"), &json!("sk")));
+    assert_eq!(table["billing_mode"], "PAY_PER_REQUEST");
+    let attributes: Vec<_> =
+        table["attribute"].as_array().unwrap().iter().map(|it| (&it["name"], &it["type"])).collect();
+    let string = json!("S");
+    let names = ["pk", "sk", "customer_id", "listed_at"].map(Json::from);
+    assert_eq!(attributes, names.iter().map(|name| (name, &string)).collect::<Vec<_>>());
+    let index = json!([{ "name": "customer-orders", "hash_key": "customer_id", "range_key": "listed_at",
+                         "projection_type": "KEYS_ONLY" }]);
+    assert_eq!(table["global_secondary_index"], index);
+    assert_eq!(table["point_in_time_recovery"], json!([{ "enabled": true }]));
+    assert_eq!(table["deletion_protection_enabled"], true);
+    assert_eq!(table["server_side_encryption"], json!([{ "enabled": false, "kms_key_arn": null }]));
+    assert_eq!(table["ttl"], Json::Null, "nothing of an order ends with time");
+    let keyed = plan_with(&[("kms_key_arn", KEY.into())]);
+    let keyed = &keyed.get("aws_dynamodb_table.orders")["server_side_encryption"];
+    assert_eq!(*keyed, json!([{ "enabled": true, "kms_key_arn": KEY }]));
+}
+
+#[test]
+fn the_archive_is_closed_encrypted_versioned_and_kept() {
+    let plan = plan();
+    assert_eq!(plan.get("aws_s3_bucket.archive")["force_destroy"], false);
+    let closed = plan.get("aws_s3_bucket_public_access_block.archive").as_object().unwrap();
+    assert_eq!(closed.values().filter(|value| **value == json!(true)).count(), 4);
+    let ownership = &plan.get("aws_s3_bucket_ownership_controls.archive")["rule"];
+    assert_eq!(*ownership, json!([{ "object_ownership": "BucketOwnerEnforced" }]));
+    let versioning = &plan.get("aws_s3_bucket_versioning.archive")["versioning_configuration"];
+    assert_eq!(*versioning, json!([{ "status": "Enabled" }]));
+    let encryption = "aws_s3_bucket_server_side_encryption_configuration.archive";
+    let algorithm = |plan: &super::Plan| {
+        plan.get(encryption)["rule"][0]["apply_server_side_encryption_by_default"][0]["sse_algorithm"].clone()
+    };
+    assert_eq!(algorithm(&plan), "AES256");
+    assert_eq!(algorithm(&plan_with(&[("kms_key_arn", KEY.into())])), "aws:kms");
+
+    let policy = plan.get("aws_s3_bucket_policy.archive")["policy"].as_str().unwrap();
+    let policy: Json = serde_json::from_str(policy).unwrap();
+    let statement = &policy["Statement"][0];
+    assert_eq!((&statement["Effect"], &statement["Action"]), (&json!("Deny"), &json!("s3:*")));
+    assert_eq!(statement["Condition"], json!({ "Bool": { "aws:SecureTransport": "false" } }));
+    assert_eq!(statement["Resource"], json!(["aws_s3_bucket.archive.arn", "aws_s3_bucket.archive.arn/*"]));
+
+    let lifecycle = "aws_s3_bucket_lifecycle_configuration.archive";
+    let rule = &plan.get(lifecycle)["rule"][0];
+    assert_eq!(rule["transition"], json!([{ "days": 90, "storage_class": "GLACIER_IR" }]));
+    assert_eq!(rule["expiration"], Json::Null, "a dead letter is an accepted event");
+    let expiring = plan_with(&[("archive_expiration_days", 400.into())]);
+    assert_eq!(expiring.get(lifecycle)["rule"][0]["expiration"], json!([{ "days": 400 }]));
+    assert!(try_plan(&[("archive_expiration_days", 90.into())]).is_err());
+}
+
+#[test]
+fn cloudwatch_can_publish_alarms_on_the_encrypted_topic() {
+    let plan = plan();
+    assert_eq!(plan.get("aws_sns_topic.alerts")["kms_master_key_id"], "aws_kms_key.alerts[0].arn");
+    let key = plan.get("aws_kms_key.alerts[0]");
+    assert_eq!(key["enable_key_rotation"], true);
+    let policy: Json = serde_json::from_str(key["policy"].as_str().unwrap()).unwrap();
+    let alarms = &policy["Statement"][1];
+    assert_eq!(alarms["Principal"], json!({ "Service": "cloudwatch.amazonaws.com" }));
+    assert_eq!(alarms["Action"], json!(["kms:Decrypt", "kms:GenerateDataKey*"]));
+
+    let emails: hcl::Value = vec!["ops@shop.example"].into();
+    let own = plan_with(&[("kms_key_arn", KEY.into()), ("alert_emails", emails)]);
+    assert_eq!(own.get("aws_sns_topic.alerts")["kms_master_key_id"], KEY);
+    assert!(own.find("aws_kms_key.alerts[0]").is_none());
+    let subscription = own.get("aws_sns_topic_subscription.email[ops@shop.example]");
+    assert_eq!(
+        (&subscription["protocol"], &subscription["endpoint"]),
+        (&json!("email"), &json!("ops@shop.example"))
+    );
+}

@@ -1,0 +1,155 @@
+//! The functions, and how they are fed.
+
+use hcl::Value;
+use serde_json::{Value as Json, json};
+
+use super::{KEY, plan, plan_with, standard, try_plan};
+
+const ROLES: [&str; 3] = ["api", "consumer", "dead-letters"];
+
+fn function(role: &str) -> String {
+    format!("aws_lambda_function.function[{role}]")
+}
+
+#[test]
+fn the_consumer_has_what_the_article_sets() {
+    let plan = plan();
+    let consumer = plan.get(&function("consumer"));
+    assert_eq!((&consumer["timeout"], &consumer["memory_size"]), (&json!(50), &json!(512)));
+    assert_eq!(consumer["reserved_concurrent_executions"], 100);
+    assert_eq!(consumer["tracing_config"], json!([{ "mode": "Active" }]));
+    let variables = &consumer["environment"][0]["variables"];
+    assert_eq!(variables["TABLE_NAME"], "orders");
+    assert_eq!(variables["QUEUE_URL"], "aws_sqs_queue.main.url");
+    assert_eq!(variables["LOG_LEVEL"], "INFO");
+
+    for plan in [plan, standard()] {
+        let mapping = plan.get("aws_lambda_event_source_mapping.consumer");
+        assert_eq!(mapping["event_source_arn"], "aws_sqs_queue.main.arn");
+        assert_eq!(mapping["function_name"], format!("{}.arn", function("consumer")));
+        assert_eq!(mapping["batch_size"], 10);
+        assert_eq!(mapping["scaling_config"], json!([{ "maximum_concurrency": 50 }]));
+    }
+}
+
+#[test]
+fn one_package_serves_every_role() {
+    for architecture in ["arm64", "x86_64"] {
+        let plan = plan_with(&[("architecture", architecture.into())]);
+        assert_eq!(plan.all("aws_lambda_function").count(), ROLES.len());
+        for role in ROLES {
+            let function = plan.get(&function(role));
+            assert_eq!(function["function_name"], format!("orders-{role}"));
+            assert_eq!(function["role"], format!("aws_iam_role.function[{role}].arn"));
+            assert_eq!(
+                (&function["handler"], &function["runtime"]),
+                (&json!(role), &json!("provided.al2023"))
+            );
+            assert_eq!(function["architectures"], json!([architecture]));
+            assert_eq!(function["filename"], "bootstrap.zip");
+            assert_eq!(function["source_code_hash"], "hash of bootstrap.zip", "a new package is deployed");
+            // It would be for asynchronous invocations only.
+            assert_eq!(function["dead_letter_config"], Json::Null);
+        }
+    }
+    assert_eq!(
+        try_plan(&[("architecture", "arm".into())]).err().unwrap(),
+        ["architecture must be arm64 or x86_64."]
+    );
+}
+
+#[test]
+fn every_role_is_told_what_it_reads() {
+    let origins: Value = vec!["https://shop.example", "https://app.example"].into();
+    let plan = plan_with(&[("cors_origins", origins), ("default_currency", "EUR".into())]);
+    let (main, dlq) = ("aws_sqs_queue.main.url", "aws_sqs_queue.dlq.url");
+    let bucket = "orders-dead-letters-123456789012-eu-central-1";
+    let common = json!({ "QUEUE_URL": main, "TABLE_NAME": "orders", "LOG_LEVEL": "INFO", "ORDERS_DEFAULT_CURRENCY": "EUR" });
+    let own = [
+        json!({ "DLQ_BUCKET": bucket, "ORDERS_AUTH": "gateway",
+                "ORDERS_CORS_ORIGINS": "https://shop.example,https://app.example" }),
+        json!({ "DLQ_URL": dlq }),
+        json!({ "DLQ_BUCKET": bucket, "ALERTS_TOPIC": "aws_sns_topic.alerts.arn" }),
+    ];
+    for (role, own) in ROLES.into_iter().zip(own) {
+        let mut expected = common.as_object().unwrap().clone();
+        expected.extend(own.as_object().unwrap().clone());
+        assert_eq!(plan.get(&function(role))["environment"], json!([{ "variables": expected }]), "{role}");
+    }
+    // An empty list is no list: the program would refuse it.
+    let closed = super::plan();
+    let variables = &closed.get(&function("api"))["environment"][0]["variables"];
+    assert_eq!(variables["ORDERS_CORS_ORIGINS"], Json::Null);
+}
+
+#[test]
+fn both_queues_hear_which_messages_failed() {
+    for plan in [plan(), standard()] {
+        let mappings: Vec<_> = plan.all("aws_lambda_event_source_mapping").collect();
+        assert_eq!(mappings.len(), 2);
+        for (address, mapping) in mappings {
+            assert_eq!(mapping["function_response_types"], json!(["ReportBatchItemFailures"]), "{address}");
+            assert_eq!(mapping["filter_criteria"], Json::Null, "{address} would delete messages");
+            assert!(mapping["batch_size"].as_u64().unwrap() <= 10, "{address}");
+            assert_eq!(mapping["metrics_config"], json!([{ "metrics": ["EventCount"] }]));
+        }
+        let dead_letters = plan.get("aws_lambda_event_source_mapping.dead_letters");
+        assert_eq!(dead_letters["event_source_arn"], "aws_sqs_queue.dlq.arn");
+        assert_eq!(dead_letters["function_name"], format!("{}.arn", function("dead-letters")));
+    }
+}
+
+#[test]
+fn a_filter_is_made_for_those_who_ask_for_it() {
+    let types: Value = vec!["order_created", "order_updated"].into();
+    let plan = plan_with(&[("delete_all_but_event_types", types)]);
+    let mapping = plan.get("aws_lambda_event_source_mapping.consumer");
+    let pattern = mapping["filter_criteria"][0]["filter"][0]["pattern"].as_str().unwrap();
+    let articles = json!({ "body": { "type": ["order_created", "order_updated"] } });
+    assert_eq!(serde_json::from_str::<Json>(pattern).unwrap(), articles);
+    assert_eq!(plan.get("aws_lambda_event_source_mapping.dead_letters")["filter_criteria"], Json::Null);
+}
+
+#[test]
+fn lambda_receives_no_more_than_it_can_run() {
+    let plan = plan_with(&[("consumer_maximum_concurrency", 100.into())]);
+    for (mapping, role) in [("consumer", "consumer"), ("dead_letters", "dead-letters")] {
+        let mapping = plan.get(&format!("aws_lambda_event_source_mapping.{mapping}"));
+        let most = mapping["scaling_config"][0]["maximum_concurrency"].as_u64().unwrap();
+        let reserved = plan.get(&function(role))["reserved_concurrent_executions"].as_u64().unwrap();
+        assert!((2..=1000).contains(&most) && most <= reserved, "{role}: {most} of {reserved}");
+    }
+    for (name, value) in [
+        ("consumer_maximum_concurrency", 101),
+        ("consumer_maximum_concurrency", 1),
+        ("consumer_maximum_concurrency", 1001),
+        ("consumer_reserved_concurrency", 49),
+        ("consumer_reserved_concurrency", 0),
+        ("dead_letters_reserved_concurrency", 1),
+        ("api_reserved_concurrency", 0),
+    ] {
+        assert!(try_plan(&[(name, value.into())]).is_err(), "{name} = {value}");
+    }
+    // Where nothing is reserved, the account's is what there is.
+    plan_with(&[("consumer_reserved_concurrency", (-1).into())]);
+}
+
+#[test]
+fn logs_are_json_lines_that_lambda_drops_none_of_and_are_kept_for_a_time() {
+    let plan = plan_with(&[("kms_key_arn", KEY.into()), ("log_retention_days", 30.into())]);
+    for role in ROLES {
+        let (function, group) = (plan.get(&function(role)), format!("/aws/lambda/orders-{role}"));
+        let logging = json!([{ "log_format": "JSON", "application_log_level": "TRACE",
+                               "system_log_level": "INFO", "log_group": group }]);
+        assert_eq!(function["logging_config"], logging);
+        assert_eq!(function["kms_key_arn"], KEY);
+        assert_eq!(plan.get(&format!("aws_cloudwatch_log_group.function[{role}]"))["name"], group);
+    }
+    for (address, group) in plan.all("aws_cloudwatch_log_group") {
+        assert_eq!(
+            (&group["retention_in_days"], &group["kms_key_id"]),
+            (&json!(30), &json!(KEY)),
+            "{address}"
+        );
+    }
+}

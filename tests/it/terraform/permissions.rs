@@ -1,0 +1,269 @@
+//! Each role may do what its code calls, on what it calls it: no less, and no more.
+//!
+//! The calls are found in the adapters' sources: [`calls`] knows every one, with the function around it. [`REACHES`] says
+//! which of them a role gets to. A call that nobody is said to get to fails a test, and so does one that no action is
+//! known for.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use regex::Regex;
+use serde_json::Value as Json;
+
+use super::{KEY, Plan, plan, plan_with};
+
+/// What the SDK's operations, and PartiQL's statements, need
+/// ([actions](https://docs.aws.amazon.com/service-authorization/latest/reference/)).
+const ACTIONS: [(&str, &[&str]); 22] = [
+    ("sqs/send_message_batch", &["sqs:SendMessage"]),
+    ("sqs/receive_message", &["sqs:ReceiveMessage"]),
+    ("sqs/delete_message_batch", &["sqs:DeleteMessage"]),
+    ("sqs/change_message_visibility_batch", &["sqs:ChangeMessageVisibility"]),
+    ("sqs/get_queue_attributes", &["sqs:GetQueueAttributes"]),
+    ("dynamodb/put_item", &["dynamodb:PutItem"]),
+    ("dynamodb/update_item", &["dynamodb:UpdateItem"]),
+    ("dynamodb/get_item", &["dynamodb:GetItem"]),
+    ("dynamodb/batch_get_item", &["dynamodb:BatchGetItem"]),
+    ("dynamodb/query", &["dynamodb:Query"]),
+    // What it needs is what its statements need.
+    ("dynamodb/batch_execute_statement", &[]),
+    ("dynamodb/INSERT INTO", &["dynamodb:PartiQLInsert"]),
+    ("dynamodb/UPDATE", &["dynamodb:PartiQLUpdate"]),
+    ("dynamodb/DELETE FROM", &["dynamodb:PartiQLDelete"]),
+    ("dynamodb/SELECT", &["dynamodb:PartiQLSelect"]),
+    ("dynamodb/create_table", &["dynamodb:CreateTable"]),
+    ("dynamodb/describe_table", &["dynamodb:DescribeTable"]),
+    ("dynamodb/wait_until_table_exists", &["dynamodb:DescribeTable"]),
+    ("s3/put_object", &["s3:PutObject"]),
+    ("s3/get_object", &["s3:GetObject"]),
+    ("s3/list_objects_v2", &["s3:ListBucket"]),
+    ("sns/publish", &["sns:Publish"]),
+];
+
+const MAIN: &str = "aws_sqs_queue.main.arn";
+const DLQ: &str = "aws_sqs_queue.dlq.arn";
+const TABLE: &str = "aws_dynamodb_table.orders.arn";
+const INDEX: &str = "aws_dynamodb_table.orders.arn/index/customer-orders";
+const ARCHIVE: &str = "aws_s3_bucket.archive.arn/failed/*";
+const TOPIC: &str = "aws_sns_topic.alerts.arn";
+const TOPIC_KEY: &str = "aws_kms_key.alerts[0].arn";
+
+/// Calls that a role gets to: on what, in which file, in which functions of it (all, if none is named).
+type Reach = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+const REACHES: [Reach; 11] = [
+    ("api", MAIN, "sqs/publisher.rs", &[]),
+    ("api", MAIN, "sqs/mod.rs", &["depth"]),
+    ("api", TABLE, "dynamodb/read.rs", &["query", "ready"]),
+    ("api", TABLE, "dynamodb/list.rs", &["projections"]),
+    ("api", INDEX, "dynamodb/list.rs", &["places"]),
+    ("consumer", MAIN, "sqs/inbox.rs", &["retry"]),
+    ("consumer", DLQ, "sqs/dead_letters.rs", &[]),
+    ("consumer", TABLE, "dynamodb/append.rs", &[]),
+    ("consumer", TABLE, "dynamodb/outcomes.rs", &[]),
+    ("consumer", TABLE, "dynamodb/read.rs", &["query"]),
+    ("consumer", TABLE, "dynamodb/together.rs", &[]),
+];
+
+/// Calls that no function gets to.
+const NOT_IN_FUNCTIONS: [(&str, &[&str]); 2] = [
+    // Containers receive and delete; of functions Lambda does.
+    ("sqs/inbox.rs", &["receive", "ack"]),
+    // For local use: the table belongs to the deployment.
+    ("dynamodb/table.rs", &[]),
+];
+
+/// Of calls that are still to be written. Once they are, their place is among the REACHES, and not here.
+const STILL_TO_BE_CALLED: [(&str, &str, &str); 7] = [
+    ("api", TABLE, "dynamodb:PutItem"),
+    ("api", TABLE, "dynamodb:UpdateItem"),
+    ("api", ARCHIVE, "s3:GetObject"),
+    ("dead-letters", TABLE, "dynamodb:PutItem"),
+    ("dead-letters", TABLE, "dynamodb:UpdateItem"),
+    ("dead-letters", ARCHIVE, "s3:PutObject"),
+    ("dead-letters", TOPIC, "sns:Publish"),
+];
+
+/// The queues that Lambda polls with the role of a function, and what it does there
+/// ([permissions](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)).
+const POLLED: [(&str, &str); 2] = [("consumer", MAIN), ("dead-letters", DLQ)];
+const POLLING: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+
+const ROLES: [&str; 3] = ["api", "consumer", "dead-letters"];
+
+/// A call of an SDK.
+#[derive(Debug)]
+struct Call {
+    /// Below infra/src.
+    file: String,
+    /// The function that it is in.
+    function: String,
+    operation: String,
+}
+
+impl Call {
+    fn is_in(&self, file: &str, functions: &[&str]) -> bool {
+        self.file == file && (functions.is_empty() || functions.contains(&self.function.as_str()))
+    }
+
+    fn actions(&self) -> &'static [&'static str] {
+        let known = ACTIONS.iter().find(|(operation, _)| *operation == self.operation);
+        known.unwrap_or_else(|| panic!("no action is known for {self:?}")).1
+    }
+}
+
+/// Every call in the adapters for AWS.
+fn calls() -> Vec<Call> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("infra/src");
+    let mut files = Vec::new();
+    for service in ["sqs", "dynamodb", "s3", "sns"] {
+        files.push(format!("{service}.rs"));
+        let below = fs::read_dir(sources.join(service)).into_iter().flatten();
+        files
+            .extend(below.map(|entry| format!("{service}/{}", entry.unwrap().file_name().to_str().unwrap())));
+    }
+    files.retain(|file| sources.join(file).is_file());
+    files.sort();
+    files
+        .into_iter()
+        .flat_map(|file| calls_in(&file, &fs::read_to_string(sources.join(&file)).unwrap()))
+        .collect()
+}
+
+fn calls_in(file: &str, source: &str) -> Vec<Call> {
+    // A method of a client, or a function, or the beginning of a statement of PartiQL.
+    let pattern =
+        r#"\bclient\s*\.\s*([a-z0-9_]+)\(|\bfn ([a-z0-9_]+)|"(INSERT INTO|UPDATE|DELETE FROM|SELECT) "#;
+    let service = file.split(['/', '.']).next().unwrap();
+    let code: Vec<_> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
+    let code = code.split("#[cfg(test)]").next().unwrap();
+    let (mut calls, mut function) = (Vec::new(), String::new());
+    for found in Regex::new(pattern).unwrap().captures_iter(code) {
+        if let Some(name) = found.get(2) {
+            name.as_str().clone_into(&mut function);
+            continue;
+        }
+        let operation = found.get(1).or(found.get(3)).unwrap().as_str();
+        if operation != "clone" {
+            let operation = format!("{service}/{operation}");
+            calls.push(Call { file: file.to_owned(), function: function.clone(), operation });
+        }
+    }
+    calls
+}
+
+type Permissions = BTreeSet<(String, String)>;
+
+fn permission(resource: &str, action: &str) -> (String, String) {
+    (resource.to_owned(), action.to_owned())
+}
+
+/// What a role needs for its calls.
+fn called(role: &str) -> Permissions {
+    let calls = calls();
+    let mut needed = Permissions::new();
+    for (_, resource, file, functions) in REACHES.iter().filter(|(reaching, ..)| *reaching == role) {
+        let reached = calls.iter().filter(|call| call.is_in(file, functions));
+        let actions: Vec<_> = reached.flat_map(Call::actions).collect();
+        assert!(!actions.is_empty(), "{role}: nothing is called in {file}");
+        needed.extend(actions.into_iter().map(|action| permission(resource, action)));
+    }
+    needed
+}
+
+/// All that a role needs.
+fn needed(role: &str, key: Option<&str>) -> Permissions {
+    let mut needed = called(role);
+    let expected = STILL_TO_BE_CALLED.iter().filter(|(reaching, ..)| *reaching == role);
+    needed.extend(expected.map(|(_, resource, action)| permission(resource, action)));
+    for (_, queue) in POLLED.iter().filter(|(polled, _)| *polled == role) {
+        needed.extend(POLLING.map(|action| permission(queue, action)));
+    }
+    let group = format!("aws_cloudwatch_log_group.function[{role}].arn:*");
+    needed.extend(["logs:CreateLogStream", "logs:PutLogEvents"].map(|action| permission(&group, action)));
+    // X-Ray knows no resources.
+    needed
+        .extend(["xray:PutTraceSegments", "xray:PutTelemetryRecords"].map(|action| permission("*", action)));
+    let key = key.or((role == "dead-letters").then_some(TOPIC_KEY));
+    let of_key = ["kms:Decrypt", "kms:GenerateDataKey"];
+    needed.extend(key.into_iter().flat_map(|key| of_key.map(|action| permission(key, action))));
+    needed
+}
+
+/// What the deployment lets a role do.
+fn granted(plan: &Plan, role: &str) -> Permissions {
+    let attached = plan.get(&format!("aws_iam_role_policy.function[{role}]"));
+    assert_eq!(attached["role"], format!("aws_iam_role.function[{role}].id"));
+    let policy: Json = serde_json::from_str(attached["policy"].as_str().unwrap()).unwrap();
+    assert_eq!(policy["Version"], "2012-10-17");
+    let mut granted = Permissions::new();
+    let texts = |list: &Json| -> Vec<String> { serde_json::from_value(list.clone()).unwrap() };
+    for statement in policy["Statement"].as_array().unwrap() {
+        assert_eq!(statement["Effect"], "Allow");
+        for resource in texts(&statement["Resource"]) {
+            granted.extend(texts(&statement["Action"]).iter().map(|action| permission(&resource, action)));
+        }
+    }
+    granted
+}
+
+#[test]
+fn each_role_may_do_what_its_code_calls_and_no_more() {
+    for (plan, key) in [(plan(), None), (plan_with(&[("kms_key_arn", KEY.into())]), Some(KEY))] {
+        for role in ROLES {
+            let (needed, granted) = (needed(role, key), granted(&plan, role));
+            let (missing, idle): (Vec<_>, Vec<_>) =
+                (needed.difference(&granted).collect(), granted.difference(&needed).collect());
+            assert!(
+                missing.is_empty() && idle.is_empty(),
+                "{role} may not {missing:?}, and needs not {idle:?}"
+            );
+        }
+        assert_eq!(plan.all("aws_iam_role_policy").count(), ROLES.len());
+        assert_eq!(plan.all("aws_iam_role_policy_attachment").count(), 0, "nothing is granted elsewhere");
+    }
+}
+
+#[test]
+fn each_role_is_that_of_lambda_alone() {
+    let plan = plan();
+    for role in ROLES {
+        let trust =
+            plan.get(&format!("aws_iam_role.function[{role}]"))["assume_role_policy"].as_str().unwrap();
+        let trust: Json = serde_json::from_str(trust).unwrap();
+        let [statement] = &trust["Statement"].as_array().unwrap()[..] else { panic!("{trust}") };
+        assert_eq!(statement["Principal"], serde_json::json!({ "Service": "lambda.amazonaws.com" }));
+    }
+}
+
+#[test]
+fn every_call_is_said_to_be_somebodys() {
+    let calls = calls();
+    assert!(calls.len() >= 20, "calls are found: {calls:?}");
+    for call in &calls {
+        call.actions();
+        let reached = REACHES.iter().any(|(_, _, file, functions)| call.is_in(file, functions));
+        let not = NOT_IN_FUNCTIONS.iter().any(|(file, functions)| call.is_in(file, functions));
+        assert!(reached || not, "{call:?}: say in REACHES which role gets there, and on what");
+    }
+}
+
+#[test]
+fn what_is_called_by_now_is_not_still_to_be() {
+    for (role, resource, action) in STILL_TO_BE_CALLED {
+        let called = called(role).contains(&permission(resource, action));
+        assert!(!called, "{role} calls what needs {action}: take it out of STILL_TO_BE_CALLED");
+    }
+}
+
+#[test]
+fn calls_are_found_however_they_are_written() {
+    let source = "fn one() {\n  // self.client.get_object()\n  let client = self.client.clone();\n\
+                  client\n    .put_object()\n}\nasync fn two(&self) { self.client.get_object().send() }\n\
+                  #[cfg(test)]\nmod tests { fn three() { client.list_objects_v2() } }";
+    let calls = calls_in("s3.rs", source);
+    let found: Vec<_> = calls.iter().map(|call| (call.function.as_str(), call.operation.as_str())).collect();
+    assert_eq!(found, [("one", "s3/put_object"), ("two", "s3/get_object")]);
+}
