@@ -1,4 +1,4 @@
-//! One connection to the service, opened again when it breaks; and a request that is sent until it is answered.
+//! Sends requests to the service: once, or until they are answered.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +7,6 @@ use anyhow::anyhow;
 use fastrand::Rng;
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
-use hyper::client::conn::http1::SendRequest;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::{Method, Request, StatusCode};
 
@@ -110,45 +109,35 @@ pub(super) enum FailureKind {
     TimedOut,
 }
 
-/// One connection.
-#[derive(Debug)]
+/// Sends requests, over the target's connections.
+#[derive(Debug, Clone)]
 pub(super) struct Client {
     target: Arc<Target>,
     timeout: Duration,
-    sender: Option<SendRequest<Body>>,
 }
 
 impl Client {
     pub(super) fn new(target: Arc<Target>, timeout: Duration) -> Self {
-        Self { target, timeout, sender: None }
+        Self { target, timeout }
     }
 
     /// Sends a request, once.
-    pub(super) async fn send(&mut self, ask: &Ask<'_>) -> Result<Answer, Failure> {
+    pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Answer, Failure> {
+        // A request that is given up takes its connection with it: what comes there would be taken for the answer to
+        // the next one.
         let sent = tokio::time::timeout(self.timeout, self.send_in_time(ask)).await;
         let late = || anyhow!("no answer in {} s", self.timeout.as_secs_f64());
-        let answer = sent.unwrap_or_else(|_| Err(Failure { kind: FailureKind::TimedOut, error: late() }));
-        if answer.is_err() {
-            // What is on its way on it would be taken for the answer to the next request.
-            self.sender = None;
-        }
-        answer
+        sent.unwrap_or_else(|_| Err(Failure { kind: FailureKind::TimedOut, error: late() }))
     }
 
-    async fn send_in_time(&mut self, ask: &Ask<'_>) -> Result<Answer, Failure> {
+    async fn send_in_time(&self, ask: &Ask<'_>) -> Result<Answer, Failure> {
         let connect = |error| Failure { kind: FailureKind::Connect, error };
         let broken = |error: hyper::Error| Failure { kind: FailureKind::Broken, error: error.into() };
         let request = ask.request(&self.target).map_err(connect)?;
-        let open = match self.sender.take() {
-            Some(mut sender) => sender.ready().await.is_ok().then_some(sender),
-            None => None,
-        };
-        let sender = match open {
-            Some(sender) => self.sender.insert(sender),
-            None => self.sender.insert(self.target.connect().await.map_err(connect)?),
-        };
+        let mut sender = self.target.connection().await.map_err(connect)?;
         let (parts, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
         let body = body.collect().await.map_err(broken)?.to_bytes();
+        self.target.keep(sender);
         let retry_after =
             parts.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         Ok(Answer {
@@ -163,7 +152,7 @@ impl Client {
     /// Sends a request until it is answered with something that will not change, but no longer than `patience` after
     /// the first failure. `failed` hears of every attempt that came to nothing.
     pub(super) async fn send_until_answered(
-        &mut self,
+        &self,
         ask: &Ask<'_>,
         patience: Duration,
         rng: &mut Rng,

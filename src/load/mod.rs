@@ -2,7 +2,7 @@
 //!
 //! 1. [`options`] says what to do; [`target`] is where, and [`client`] a connection to it.
 //! 2. [`arrivals`] hands out turns; at each a [`worker`] makes a request of the [`mix`] ([`requests`] has their bodies),
-//!    and notes in the [`book`] what was accepted. [`measure`] keeps the figures, [`samples`] follows some events until
+//!    and notes in the [`book`] what was accepted. [`measure`] keeps the figures and [`counts`] the counts, [`samples`] follows some events until
 //!    they are recorded, [`progress`] shows how it goes, and [`pipeline`] asks the service for its own account.
 //! 3. [`audit`] looks at everything that was accepted and tells its [`findings`].
 //! 4. [`cost`] estimates what AWS would ask for it, and [`report`] tells it all: in the terminal, as JSON, as a page.
@@ -12,6 +12,7 @@ mod audit;
 mod book;
 mod client;
 mod cost;
+mod counts;
 mod findings;
 mod measure;
 mod mix;
@@ -135,8 +136,8 @@ pub(crate) async fn run(args: &LoadArgs) -> anyhow::Result<()> {
     }
     let target = Target::new(&args.url, args.token.as_deref())?;
     target::check(&target, args.timeout).await?;
-    let mut client = Client::new(target.clone(), args.timeout);
-    let before = pipeline::ask(&mut client, &args.url).await?;
+    let client = Client::new(target.clone(), args.timeout);
+    let before = pipeline::ask(&client, &args.url).await?;
 
     let run = Arc::new(Run::new(args, target));
     tokio::spawn(stop_if_asked(run.clone()));
@@ -197,12 +198,10 @@ async fn drive(run: &Arc<Run>, has_pipeline: bool) -> anyhow::Result<usize> {
 
 /// Notes from time to time how many events wait.
 async fn look(run: Arc<Run>, has_pipeline: bool) {
-    let mut client = run.client();
+    let client = run.client();
     loop {
         let depth = match has_pipeline {
-            true => {
-                pipeline::ask(&mut client, &run.args.url).await.ok().flatten().map(|now| now.queue.depth())
-            }
+            true => pipeline::ask(&client, &run.args.url).await.ok().flatten().map(|now| now.queue.depth()),
             false => {
                 let accepted = run.book().accepted();
                 Some(run.samples.depth(accepted))

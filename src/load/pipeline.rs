@@ -45,7 +45,7 @@ impl Queue {
 }
 
 /// Asks for it. `None` if the service has none, or the token may not see it.
-pub(super) async fn ask(client: &mut Client, url: &BaseUrl) -> anyhow::Result<Option<Pipeline>> {
+pub(super) async fn ask(client: &Client, url: &BaseUrl) -> anyhow::Result<Option<Pipeline>> {
     let answer = client.send(&Ask::get(&url.path("/v1/pipeline"))).await.map_err(|failure| failure.error)?;
     match answer.status {
         StatusCode::OK => Ok(Some(serde_json::from_slice(&answer.body)?)),

@@ -14,12 +14,12 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::task::JoinSet;
 
 use super::Run;
-use super::client::{Ask, Client};
+use super::client::Ask;
 use super::receipt::Receipt;
 
 /// The most that somebody waits for at the same time. What comes beyond waits to be asked for.
 const AT_ONCE: usize = 512;
-/// After a failure.
+/// After a failure, and where nobody waits although it was asked for.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Chooses samples and follows them.
@@ -30,7 +30,6 @@ pub(super) struct Samples {
     next: AtomicU64,
     /// By how many events were accepted before each sample that has no outcome yet.
     unsettled: Mutex<BTreeSet<u64>>,
-    clients: Mutex<Vec<Client>>,
     room: Semaphore,
     following: AsyncMutex<JoinSet<()>>,
 }
@@ -41,7 +40,6 @@ impl Samples {
             gap: 1_000_000_000_u64.checked_div(u64::from(per_second)).unwrap_or(0),
             next: AtomicU64::new(0),
             unsettled: Mutex::default(),
-            clients: Mutex::default(),
             room: Semaphore::new(AT_ONCE),
             following: AsyncMutex::default(),
         }
@@ -66,12 +64,9 @@ impl Samples {
             let samples = &run.samples;
             // Never closed.
             let _room = samples.room.acquire().await;
-            let client = samples.clients.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut client = client.unwrap_or_else(|| run.client());
-            if follow_one(&run, &mut client, &path, accepted).await {
+            if follow_one(&run, &path, accepted).await {
                 samples.unsettled().remove(&before);
             }
-            samples.clients.lock().unwrap_or_else(PoisonError::into_inner).push(client);
         });
     }
 
@@ -93,12 +88,16 @@ impl Samples {
 }
 
 /// Asks until there is an outcome. Gives up when there are none at all any more, which the audit will see as well.
-async fn follow_one(run: &Run, client: &mut Client, path: &str, accepted: Instant) -> bool {
+async fn follow_one(run: &Run, path: &str, accepted: Instant) -> bool {
+    let client = run.client();
     while !run.progress.is_stuck(run.args.patience) {
+        let asked = Instant::now();
         let answer = client.send(&Ask::wait(path)).await;
         let receipt = answer.ok().and_then(|answer| Receipt::read(&answer.body).ok());
         match receipt.map(|receipt| receipt.state) {
-            Some(ReceiptState::Accepted) => {}
+            // It has waited.
+            Some(ReceiptState::Accepted) if asked.elapsed() > PAUSE => {}
+            None | Some(ReceiptState::Accepted) => tokio::time::sleep(PAUSE).await,
             Some(state) => {
                 run.progress.made();
                 if state == ReceiptState::Recorded {
@@ -106,7 +105,6 @@ async fn follow_one(run: &Run, client: &mut Client, path: &str, accepted: Instan
                 }
                 return true;
             }
-            None => tokio::time::sleep(PAUSE).await,
         }
     }
     false

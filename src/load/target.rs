@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail};
 use http_body_util::Full;
@@ -88,6 +88,9 @@ pub(super) struct Target {
     pub(super) host: HeaderValue,
     pub(super) authorization: Option<HeaderValue>,
     tls: Option<HttpsConnector<HttpConnector>>,
+    /// Connections that nobody uses now. The last one used is the next to be used, so that there are no more than it
+    /// takes.
+    idle: Mutex<Vec<SendRequest<Body>>>,
 }
 
 impl Target {
@@ -101,11 +104,27 @@ impl Target {
         let authorization =
             authorization.transpose().context("the token has characters that a header cannot have")?;
         let tls = url.https.then(connector).transpose()?;
-        Ok(Arc::new(Self { url: url.clone(), host, authorization, tls }))
+        Ok(Arc::new(Self { url: url.clone(), host, authorization, tls, idle: Mutex::default() }))
     }
 
-    /// A new connection, which sends one request after the other.
-    pub(super) async fn connect(&self) -> anyhow::Result<SendRequest<Body>> {
+    /// A connection that is open, or a new one.
+    pub(super) async fn connection(&self) -> anyhow::Result<SendRequest<Body>> {
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(mut sender) = idle else { return self.connect().await };
+            // Or it was closed meanwhile.
+            if sender.ready().await.is_ok() {
+                return Ok(sender);
+            }
+        }
+    }
+
+    /// Takes a connection back whose latest answer has been read to its end.
+    pub(super) fn keep(&self, sender: SendRequest<Body>) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+    }
+
+    async fn connect(&self) -> anyhow::Result<SendRequest<Body>> {
         if let Some(tls) = &self.tls {
             let uri = Uri::builder().scheme(Scheme::HTTPS).authority(self.url.authority.clone());
             let uri = uri.path_and_query(PathAndQuery::from_static("/")).build()?;

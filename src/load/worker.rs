@@ -1,4 +1,4 @@
-//! One connection's work: takes turns, and makes a request of the mix at each.
+//! One worker: takes turns, and makes a request of the mix at each.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,8 +9,9 @@ use fastrand::Rng;
 use super::Run;
 use super::book::{Accepted, Earlier, Expected, Planned};
 use super::client::{Answer, Ask, Client};
+use super::counts::Calls;
 use super::findings::Fault;
-use super::measure::{Accept, Calls};
+use super::measure::Accept;
 use super::mix::Kind;
 use super::receipt::Receipt;
 use super::requests::{self, malformed};
@@ -137,8 +138,8 @@ impl Worker {
         let sent = self.client.send_until_answered(&ask, run.args.patience, &mut self.rng, failed).await;
         let answer = match sent {
             Ok(answer) if !answer.is_for_later() => answer,
-            Ok(answer) => return self.unanswered(&path, format!("{}", answer.status)),
-            Err(failure) => return self.unanswered(&path, format!("{:#}", failure.error)),
+            Ok(answer) => return self.unanswered(&path, &answer.status.to_string()),
+            Err(failure) => return self.unanswered(&path, &format!("{:#}", failure.error)),
         };
         if answer.status.as_u16() != 202 {
             self.unexpected(&format!("POST {path}"), &answer);
@@ -153,7 +154,7 @@ impl Worker {
         }
     }
 
-    fn unanswered(&self, path: &str, last: String) -> Written {
+    fn unanswered(&self, path: &str, last: &str) -> Written {
         self.run.measure().errors.unanswered += 1;
         self.run.findings().add(Fault::NeverAnswered, format!("POST {path}: at last {last}"));
         Written::Unknown

@@ -1,5 +1,7 @@
 //! Reads what the service has of an order.
 
+use std::time::{Duration, Instant};
+
 use domain::{Currency, OrderId, ReceiptState, RecordedEvent};
 use fastrand::Rng;
 use serde::Deserialize;
@@ -9,11 +11,14 @@ use serde_json::value::RawValue;
 use crate::load::Run;
 use crate::load::book::{Accepted, KnownOrder};
 use crate::load::client::{Answer, Ask, Client};
-use crate::load::measure::Calls;
+use crate::load::counts::Calls;
 use crate::load::receipt::Receipt;
 
 /// Events on a page of a log: the most there can be.
 const PAGE: usize = 200;
+
+/// Between two looks at a receipt.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What the service has of an order.
 #[derive(Debug)]
@@ -89,6 +94,7 @@ impl<'a> Reader<'a> {
         let mut ask = Ask::get(&path);
         loop {
             self.calls.receipts += 1;
+            let asked = Instant::now();
             let answer = match self.ask(&ask).await {
                 Ok(answer) => answer,
                 Err(error) => return Found::Unreadable(format!("GET {path}: {error}")),
@@ -104,6 +110,10 @@ impl<'a> Reader<'a> {
             }
             if self.run.progress.is_stuck(self.run.args.patience) {
                 return Found::Waiting;
+            }
+            if asked.elapsed() < PAUSE {
+                // It was the first look, or nobody waits although it was asked for.
+                tokio::time::sleep(PAUSE).await;
             }
             ask = Ask::wait(&path);
         }

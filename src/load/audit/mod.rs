@@ -18,9 +18,8 @@ use tokio::task::JoinSet;
 
 use super::Run;
 use super::book::KnownOrder;
-use super::client::Client;
+use super::counts::Calls;
 use super::findings::{Fault, Findings};
-use super::measure::Calls;
 use super::pipeline::{self, Ledger, Pipeline};
 use super::progress::Progress;
 use evidence::Reader;
@@ -129,10 +128,10 @@ pub(super) async fn audit(run: &Arc<Run>, before: Option<&Pipeline>) -> anyhow::
 
 /// Waits until the service says that nothing is in flight; gives up when there is no progress.
 async fn drain(run: &Run) -> Option<Pipeline> {
-    let (mut client, mut latest) = (run.client(), None::<Pipeline>);
+    let (client, mut latest) = (run.client(), None::<Pipeline>);
     let progress = Progress::waiting("waiting for the pipeline to drain");
     while !run.progress.is_stuck(run.args.patience) {
-        if let Ok(Some(now)) = pipeline::ask(&mut client, &run.args.url).await {
+        if let Ok(Some(now)) = pipeline::ask(&client, &run.args.url).await {
             if latest.as_ref().is_none_or(|before| before.ledger.in_flight != now.ledger.in_flight) {
                 run.progress.made();
             }
@@ -185,11 +184,11 @@ async fn settled_ledger(
     tally: &Tally,
     findings: &mut Findings,
 ) -> Option<Ledgers> {
-    let mut client: Client = run.client();
+    let client = run.client();
     run.progress.made();
     let (before, shared) = (before.ledger, run.args.shared);
     loop {
-        let after = pipeline::ask(&mut client, &run.args.url).await.ok().flatten().map(|now| now.ledger);
+        let after = pipeline::ask(&client, &run.args.url).await.ok().flatten().map(|now| now.ledger);
         let differences = match &after {
             Some(after) => ledger::differences(&before, after, tally, shared),
             None => vec!["the service no longer tells its ledger".to_owned()],

@@ -5,7 +5,7 @@ mod prices;
 use serde::Serialize;
 
 use super::audit::Tally;
-use super::measure::Calls;
+use super::counts::Calls;
 use prices::{ASSUMPTIONS, Assumptions, PRICES, Prices};
 
 /// An estimate, with all that it rests on.

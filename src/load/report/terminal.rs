@@ -48,7 +48,8 @@ fn latencies(report: &Report, out: &mut String) -> std::fmt::Result {
         "", "count", "p50", "p90", "p99", "p99.9", "max"
     )?;
     let mut line = |name: &str, of: &Quantiles| {
-        let [p50, p90, p99, p99_9, max] = [of.p50, of.p90, of.p99, of.p99_9, of.max].map(took);
+        let told = |micros| if of.count > 0 { took(micros) } else { "–".to_owned() };
+        let [p50, p90, p99, p99_9, max] = [of.p50, of.p90, of.p99, of.p99_9, of.max].map(told);
         writeln!(out, "{name:<20}{:>10}{p50:>11}{p90:>11}{p99:>11}{p99_9:>11}{max:>11}", of.count)
     };
     line("accepted", &report.latency.accept.quantiles)?;

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::load;
 use crate::auth::{ISSUER, pair, publish, token};
-use crate::support::service::Service;
+use crate::support::service::{Service, orders};
 
 const KINDS: [&str; 7] = ["create", "advance", "cancel", "read", "retry", "illegal", "malformed"];
 
@@ -96,9 +96,26 @@ async fn what_cannot_be_driven_is_said_before_anything_is_sent() {
     for (flags, words) in [
         (["--duration", "soon"], "a number of seconds"),
         (["--mix", "crate=1"], "there are create, advance"),
-        (["--rate", "-1"], "0.001 to"),
+        (["--rate", "0"], "0.001 to"),
     ] {
         let wrong = load(folder.path(), &service.url, &flags).await;
         assert!(wrong.output.status.code() == Some(2) && wrong.told().contains(words), "{}", wrong.told());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_is_asked_to_stop_is_still_audited() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
+    let json = folder.path().join("report.json");
+    let mut command = orders(&["load", "--url", &service.url, "--connections", "2", "--duration", "1000"]);
+    command.arg("--json").arg(&json);
+    let (mut running, _) = Service::spawn_until(command, "load: ");
+    running.signal("INT");
+    assert!(running.wait().success(), "{}", running.rest_of_log());
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
+    assert_eq!(report["audit"]["clean"], true);
+    let seconds = report["figures"]["seconds"].as_f64().unwrap();
+    assert!(0.0 < seconds && seconds < 1000.0, "{seconds}");
+    assert!(report["audit"]["tally"]["recorded"].as_u64().unwrap() > 0);
 }
