@@ -69,6 +69,13 @@ pub(crate) enum Command {
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Table(crate::aws::TableCommand),
+    /// Put a running service under load, wait until all of it is handled, and audit the outcome.
+    ///
+    /// Drives any shape of the service over HTTP. At the end every accepted event must be recorded, rejected or parked
+    /// exactly once, and every order's log must be whole and in order; otherwise the exit code is not 0. Ctrl-C ends the
+    /// load early, and still audits it.
+    #[cfg(feature = "load")]
+    Load(Box<crate::load::LoadArgs>),
     /// Print the OpenAPI document of the API.
     Openapi,
     /// Print the AsyncAPI document of the queue's messages.

@@ -12,6 +12,8 @@ mod config;
 mod embedded;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod http;
+#[cfg(feature = "load")]
+mod load;
 mod telemetry;
 
 use std::io::Write;
@@ -50,7 +52,12 @@ fn run() -> anyhow::Result<()> {
     }
     let cli = Cli::of_process();
     let logging = telemetry::init(cli.log_level());
-    let runtime = Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let mut builder = Builder::new_multi_thread();
+    #[cfg(feature = "load")]
+    if let Command::Load(args) = &cli.command {
+        builder.worker_threads(args.threads());
+    }
+    let runtime = builder.enable_all().build().context("cannot start the runtime")?;
     match cli.command {
         Command::Openapi => print(&serde_json::to_string_pretty(&api::openapi())?),
         Command::Asyncapi => print(&serde_json::to_string_pretty(&api::asyncapi())?),
@@ -60,6 +67,11 @@ fn run() -> anyhow::Result<()> {
         Command::Consumer(args) => runtime.block_on(aws::consumer(&args, aws::faults_of(logging))),
         #[cfg(feature = "aws")]
         Command::Table(command) => runtime.block_on(aws::create_table(&command, aws::faults_of(logging))),
+        #[cfg(feature = "load")]
+        Command::Load(args) => {
+            logging.map_err(anyhow::Error::msg)?;
+            runtime.block_on(load::run(&args))
+        }
         #[cfg(feature = "embedded")]
         command => {
             logging.map_err(anyhow::Error::msg)?;

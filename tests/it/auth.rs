@@ -14,27 +14,27 @@ use tempfile::TempDir;
 
 use crate::support::service::{Service, order, orders};
 
-const ISSUER: [&str; 4] = ["--jwt-issuer", "https://login.example", "--jwt-audience", "orders"];
+pub const ISSUER: [&str; 4] = ["--jwt-issuer", "https://login.example", "--jwt-audience", "orders"];
 
 fn encoded(part: &Value) -> String {
     URL_SAFE_NO_PAD.encode(part.to_string())
 }
 
 /// A new key pair.
-fn pair() -> Ed25519KeyPair {
+pub fn pair() -> Ed25519KeyPair {
     let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
     Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap()
 }
 
 /// Publishes the public key of `pair` under this id in a file.
-fn publish(file: &Path, kid: &str, pair: &Ed25519KeyPair) {
+pub fn publish(file: &Path, kid: &str, pair: &Ed25519KeyPair) {
     let x = URL_SAFE_NO_PAD.encode(pair.public_key());
     let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x });
     std::fs::write(file, json!({ "keys": [jwk] }).to_string()).unwrap();
 }
 
 /// A token that expires so many seconds from now.
-fn token(kid: &str, pair: &Ed25519KeyPair, expires_in: i64) -> String {
+pub fn token(kid: &str, pair: &Ed25519KeyPair, expires_in: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
     let claims = json!({ "iss": "https://login.example", "aud": "orders", "sub": "shop", "exp": now + expires_in,
                          "scope": "orders.read orders.write" });

@@ -15,6 +15,8 @@ mod crash;
 mod emulator;
 mod folder;
 mod limits;
+#[cfg(feature = "load")]
+mod load;
 mod pipeline;
 mod spec;
 mod support;

@@ -1,0 +1,262 @@
+//! What this run knows of its orders: which events were accepted of each, in which order, and what must become of them.
+//!
+//! An order has at most one write on its way: it is not idle until the answer is there. So the order in which its events
+//! were accepted is known, and with it, by the rules of `domain`, the outcome of each.
+
+use domain::lifecycle::{self, Legality, State, Status};
+use domain::{EventId, EventType, OrderId};
+use fastrand::Rng;
+
+use super::receipt::Link;
+
+/// How many idle orders are looked at for one that an event fits.
+const LOOKS: usize = 16;
+
+/// What must become of an event, if the queue keeps the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    Recorded,
+    Rejected,
+}
+
+/// An accepted event.
+#[derive(Debug, Clone)]
+pub(super) struct Accepted {
+    pub(super) event_id: EventId,
+    /// Of the request.
+    pub(super) number: u32,
+    pub(super) event_type: EventType,
+    pub(super) expected: Expected,
+    /// To its receipt.
+    pub(super) link: Link,
+}
+
+/// An order, as far as this run made it.
+#[derive(Debug)]
+pub(super) struct KnownOrder {
+    pub(super) id: OrderId,
+    /// The number of the request that created it.
+    pub(super) creation: u32,
+    /// The first is its creation.
+    pub(super) events: Vec<Accepted>,
+    /// Whether a request about it was never answered, so that there may be an event that nobody here knows of.
+    pub(super) is_uncertain: bool,
+    state: State,
+}
+
+impl KnownOrder {
+    /// What comes next in the life of this order, if it is not at its end. Every tenth is amended first, and every
+    /// twentieth comes back.
+    fn next_step(&self) -> Option<EventType> {
+        let comes_back = self.creation % 20 == 7;
+        match self.state {
+            State::Is(Status::Pending) if self.creation % 10 == 3 && self.events.len() == 1 => {
+                Some(EventType::Amended)
+            }
+            State::Is(Status::Pending) => Some(EventType::Confirmed),
+            State::Is(Status::Confirmed) => Some(EventType::Paid),
+            State::Is(Status::Paid) => Some(EventType::Shipped),
+            State::Is(Status::Shipped) => Some(EventType::Delivered),
+            State::Is(Status::Delivered) if comes_back => Some(EventType::Returned),
+            State::Is(Status::Returned) | State::CancelledPaid => Some(EventType::Refunded),
+            State::None | State::Is(_) => None,
+        }
+    }
+
+    /// An event that the rules forbid now; on a queue without order one that they forbid for ever.
+    fn illegal_event(&self, unordered: bool, rng: &mut Rng) -> Option<EventType> {
+        let forbidden = |event: &EventType| match self.state.legality(*event) {
+            Legality::Legal(_) => false,
+            Legality::Early => !unordered,
+            Legality::Never => true,
+        };
+        let proposable = EventType::ALL.into_iter().filter(|event| *event != EventType::Created);
+        rng.choice(proposable.filter(forbidden).collect::<Vec<_>>())
+    }
+}
+
+/// A write to an order that is nobody else's meanwhile.
+#[derive(Debug, Clone)]
+pub(super) struct Planned {
+    /// Its place in the book.
+    pub(super) place: usize,
+    pub(super) order_id: OrderId,
+    pub(super) creation: u32,
+    pub(super) event_type: EventType,
+    pub(super) expected: Expected,
+}
+
+/// An event accepted earlier, to be sent again.
+#[derive(Debug, Clone)]
+pub(super) struct Earlier {
+    pub(super) order_id: OrderId,
+    pub(super) creation: u32,
+    pub(super) accepted: Accepted,
+}
+
+/// Every order of this run.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    orders: Vec<KnownOrder>,
+    /// Places of idle orders that have a next step.
+    open: Vec<usize>,
+    /// Places of idle orders at the end of their lives.
+    ended: Vec<usize>,
+    accepted: u64,
+}
+
+impl Book {
+    /// Accepted events.
+    pub(super) fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    pub(super) fn into_orders(self) -> Vec<KnownOrder> {
+        self.orders
+    }
+
+    /// The next step of some idle order.
+    pub(super) fn plan_step(&mut self, rng: &mut Rng) -> Option<Planned> {
+        let at = some_place(&self.open, rng)?;
+        let event_type = self.orders[self.open[at]].next_step()?;
+        Some(self.take_open(at, event_type, Expected::Recorded))
+    }
+
+    /// The cancellation of some idle order that can be cancelled.
+    pub(super) fn plan_cancel(&mut self, rng: &mut Rng) -> Option<Planned> {
+        let at = (0..LOOKS).filter_map(|_| some_place(&self.open, rng)).find(|at| {
+            let state = self.orders[self.open[*at]].state;
+            lifecycle::next(state, EventType::Cancelled).is_some()
+        })?;
+        Some(self.take_open(at, EventType::Cancelled, Expected::Recorded))
+    }
+
+    /// An illegal event of some idle order.
+    pub(super) fn plan_illegal(&mut self, unordered: bool, rng: &mut Rng) -> Option<Planned> {
+        for _ in 0..LOOKS {
+            let of_ended = !self.ended.is_empty() && (self.open.is_empty() || rng.bool());
+            let idle = if of_ended { &mut self.ended } else { &mut self.open };
+            let at = some_place(idle, rng)?;
+            let place = idle[at];
+            if let Some(event_type) = self.orders[place].illegal_event(unordered, rng) {
+                idle.swap_remove(at);
+                return Some(self.planned(place, event_type, Expected::Rejected));
+            }
+        }
+        None
+    }
+
+    fn take_open(&mut self, at: usize, event_type: EventType, expected: Expected) -> Planned {
+        let place = self.open.swap_remove(at);
+        self.planned(place, event_type, expected)
+    }
+
+    fn planned(&self, place: usize, event_type: EventType, expected: Expected) -> Planned {
+        let order = &self.orders[place];
+        Planned { place, order_id: order.id.clone(), creation: order.creation, event_type, expected }
+    }
+
+    /// Some accepted event of some order, whatever happens to it now.
+    pub(super) fn some_event(&self, rng: &mut Rng) -> Option<Earlier> {
+        let order = &self.orders[some_place(&self.orders, rng)?];
+        let accepted = order.events[some_place(&order.events, rng)?].clone();
+        Some(Earlier { order_id: order.id.clone(), creation: order.creation, accepted })
+    }
+
+    /// Notes that an order was created.
+    pub(super) fn created(&mut self, id: OrderId, accepted: Accepted) {
+        self.accepted += 1;
+        let (creation, state) = (accepted.number, State::Is(Status::Pending));
+        self.orders.push(KnownOrder { id, creation, events: vec![accepted], is_uncertain: false, state });
+        self.release(self.orders.len() - 1);
+    }
+
+    /// Notes that an event of the order at `place` was accepted; the order is idle again.
+    pub(super) fn accepted_event(&mut self, place: usize, accepted: Accepted) {
+        self.accepted += 1;
+        let order = &mut self.orders[place];
+        if accepted.expected == Expected::Recorded {
+            order.state = lifecycle::next(order.state, accepted.event_type).unwrap_or(order.state);
+        }
+        order.events.push(accepted);
+        self.release(place);
+    }
+
+    /// The order at `place` is idle again.
+    pub(super) fn release(&mut self, place: usize) {
+        let has_next = self.orders[place].next_step().is_some();
+        if has_next { self.open.push(place) } else { self.ended.push(place) }
+    }
+
+    /// Nobody knows whether an event of the order at `place` was accepted: it is left alone from now on.
+    pub(super) fn uncertain(&mut self, place: usize) {
+        self.orders[place].is_uncertain = true;
+    }
+}
+
+fn some_place<T>(of: &[T], rng: &mut Rng) -> Option<usize> {
+    (!of.is_empty()).then(|| rng.usize(..of.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted(number: u32, event_type: EventType, expected: Expected) -> Accepted {
+        let event_id = uuid::Uuid::from_u128(number.into()).into();
+        Accepted { event_id, number, event_type, expected, link: Link::Plain }
+    }
+
+    fn book_with_order(creation: u32) -> Book {
+        let mut book = Book::default();
+        let id = OrderId::parse("o-1").unwrap();
+        book.created(id, accepted(creation, EventType::Created, Expected::Recorded));
+        book
+    }
+
+    fn live(creation: u32) -> Vec<EventType> {
+        let (mut book, mut rng) = (book_with_order(creation), Rng::with_seed(1));
+        while let Some(planned) = book.plan_step(&mut rng) {
+            assert!(book.plan_step(&mut rng).is_none(), "it is on its way");
+            book.accepted_event(planned.place, accepted(9, planned.event_type, planned.expected));
+        }
+        book.into_orders().remove(0).events.iter().map(|event| event.event_type).collect()
+    }
+
+    #[test]
+    fn orders_live_to_their_ends() {
+        use EventType as E;
+        let usual = [E::Created, E::Confirmed, E::Paid, E::Shipped, E::Delivered];
+        assert_eq!(live(1), usual);
+        assert_eq!(live(3), [E::Created, E::Amended, E::Confirmed, E::Paid, E::Shipped, E::Delivered]);
+        assert_eq!(live(7), [&usual[..], &[E::Returned, E::Refunded]].concat());
+    }
+
+    #[test]
+    fn what_is_illegal_changes_nothing_and_the_rules_agree() {
+        for unordered in [false, true] {
+            let (mut book, mut rng) = (book_with_order(1), Rng::with_seed(1));
+            for number in 2..200 {
+                if let Some(planned) = book.plan_illegal(unordered, &mut rng) {
+                    let state = book.orders[planned.place].state;
+                    match state.legality(planned.event_type) {
+                        Legality::Legal(_) => panic!("{planned:?} in {state}"),
+                        Legality::Early => assert!(!unordered),
+                        Legality::Never => {}
+                    }
+                    book.accepted_event(
+                        planned.place,
+                        accepted(number, planned.event_type, planned.expected),
+                    );
+                    assert_eq!(book.orders[planned.place].state, state);
+                }
+                if number % 20 == 0
+                    && let Some(step) = book.plan_step(&mut rng)
+                {
+                    book.accepted_event(step.place, accepted(number, step.event_type, step.expected));
+                }
+            }
+            assert_eq!(book.orders[0].state, State::Is(Status::Delivered));
+        }
+    }
+}

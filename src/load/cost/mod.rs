@@ -1,0 +1,162 @@
+//! What a run would cost on AWS, as API Gateway, Lambda, SQS and DynamoDB: an estimate from counted calls.
+
+mod prices;
+
+use serde::Serialize;
+
+use super::audit::Tally;
+use super::counts::Calls;
+use prices::{ASSUMPTIONS, Assumptions, PRICES, Prices};
+
+/// An estimate, with all that it rests on.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Estimate {
+    pub(super) prices: Prices,
+    assumptions: Assumptions,
+    /// The same in words.
+    pub(super) assumed: Vec<String>,
+    /// Of the load.
+    pub(super) bill: Bill,
+    /// Of the reads of the audit, which are not in the bill.
+    pub(super) audit: f64,
+    /// The bill for as many orders; nothing if the run made none.
+    pub(super) per_million_orders: Option<f64>,
+}
+
+/// What is to be paid, in US dollars.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Bill {
+    pub(super) lines: Vec<Line>,
+    pub(super) total: f64,
+}
+
+/// One line of a bill.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Line {
+    pub(super) what: &'static str,
+    pub(super) quantity: f64,
+    pub(super) unit: &'static str,
+    pub(super) dollars: f64,
+}
+
+impl Bill {
+    /// Adds a line of something that is paid by the million.
+    fn millions(&mut self, what: &'static str, quantity: f64, unit: &'static str, price: f64) {
+        self.line(what, quantity, unit, price / 1e6);
+    }
+
+    fn line(&mut self, what: &'static str, quantity: f64, unit: &'static str, price: f64) {
+        let dollars = quantity * price;
+        self.total += dollars;
+        self.lines.push(Line { what, quantity, unit, dollars });
+    }
+}
+
+/// Estimates what the load would have cost, with a FIFO queue or a standard one.
+pub(super) fn estimate(load: &Calls, audit: &Calls, tally: &Tally, fifo: bool) -> Estimate {
+    let bill = bill(load, tally, fifo);
+    let per_million_orders = (load.creations > 0).then(|| bill.total / load.creations as f64 * 1e6);
+    Estimate {
+        prices: PRICES,
+        assumptions: ASSUMPTIONS,
+        assumed: ASSUMPTIONS.in_words(),
+        audit: self::bill(audit, &Tally::default(), fifo).total,
+        per_million_orders,
+        bill,
+    }
+}
+
+fn bill(calls: &Calls, tally: &Tally, fifo: bool) -> Bill {
+    let (p, a) = (&PRICES, &ASSUMPTIONS);
+    let requests = calls.all() as f64;
+    let accepted = (calls.creations + calls.events) as f64;
+    let batches = (accepted / a.batch).ceil();
+    let (rejected, parked) = (tally.rejected as f64, tally.parked as f64);
+    let (creations, events) = (calls.creations as f64, calls.events as f64);
+    let recorded_events = (events - rejected - parked).max(0.0);
+    let (queue, queue_price) = if fifo { ("SQS FIFO", p.fifo) } else { ("SQS standard", p.standard) };
+
+    let mut bill = Bill::default();
+    bill.millions("API Gateway, HTTP API", requests, "requests", p.gateway);
+    bill.millions("Lambda, API", requests, "invocations", p.invocations);
+    bill.line("Lambda, API", requests * a.api_seconds * a.memory, "GB-s", p.gb_second);
+    bill.millions("Lambda, consumer", batches, "invocations", p.invocations);
+    bill.line("Lambda, consumer", batches * a.consumer_seconds * a.memory, "GB-s", p.gb_second);
+    bill.millions(queue, accepted + 2.0 * batches + parked, "requests", queue_price);
+    let writes = creations * a.writes_of_creation
+        + recorded_events * a.writes_of_event
+        + rejected * a.writes_of_rejection
+        + parked * a.writes_of_parking;
+    bill.millions("DynamoDB", writes, "write units", p.writes);
+    let reads = (accepted + calls.retries as f64) * a.reads_of_key
+        + events * a.reads_of_event
+        + (calls.orders + calls.receipts + calls.histories) as f64 * a.reads_of_order
+        + calls.lists as f64 * a.reads_of_list;
+    bill.millions("DynamoDB", reads, "read units", p.reads);
+    bill.line("Data out", calls.bytes_out as f64 / 1e9, "GB", p.data_out);
+    bill
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLION: u64 = 1_000_000;
+
+    fn dollars(bill: &Bill, what: &str, unit: &str) -> f64 {
+        let line = bill.lines.iter().find(|line| line.what == what && line.unit == unit);
+        (line.unwrap().dollars * 1e6).round() / 1e6
+    }
+
+    #[test]
+    fn a_million_creations_cost_what_the_price_list_says() {
+        let calls = Calls { creations: MILLION, bytes_out: 1_000_000_000, ..Calls::default() };
+        let tally = Tally { accepted: MILLION, recorded: MILLION, ..Tally::default() };
+        let estimate = estimate(&calls, &Calls::default(), &tally, true);
+        let bill = &estimate.bill;
+        assert_eq!(dollars(bill, "API Gateway, HTTP API", "requests"), 1.0);
+        assert_eq!(dollars(bill, "Lambda, API", "invocations"), 0.2);
+        // 10 ms of a quarter of a GB, a million times.
+        assert_eq!(dollars(bill, "Lambda, API", "GB-s"), 0.041_667);
+        assert_eq!(dollars(bill, "Lambda, consumer", "invocations"), 0.04);
+        // A send each, a receive and a delete for five.
+        assert_eq!(dollars(bill, "SQS FIFO", "requests"), 0.7);
+        assert_eq!(dollars(bill, "DynamoDB", "write units"), 1.875);
+        assert_eq!(dollars(bill, "DynamoDB", "read units"), 0.125);
+        assert_eq!(dollars(bill, "Data out", "GB"), 0.09);
+        assert!((bill.total - 4.096_667).abs() < 1e-3, "{}", bill.total);
+        assert_eq!((estimate.per_million_orders, estimate.audit), (Some(bill.total), 0.0));
+    }
+
+    #[test]
+    fn every_kind_of_call_has_its_price() {
+        let calls = Calls {
+            creations: 100,
+            events: 50,
+            retries: 10,
+            refused: 5,
+            orders: 7,
+            receipts: 8,
+            histories: 9,
+            lists: 2,
+            bytes_out: 0,
+        };
+        let tally = Tally { rejected: 6, parked: 4, ..Tally::default() };
+        let bill = bill(&calls, &tally, false);
+        let quantity = |what: &str, unit: &str| {
+            bill.lines.iter().find(|line| line.what == what && line.unit == unit).unwrap().quantity
+        };
+        assert_eq!(quantity("API Gateway, HTTP API", "requests"), 191.0);
+        assert_eq!(quantity("Lambda, consumer", "invocations"), 30.0);
+        assert_eq!(quantity("SQS standard", "requests"), 150.0 + 60.0 + 4.0);
+        assert_eq!(quantity("DynamoDB", "write units"), 300.0 + 80.0 + 6.0 + 8.0);
+        assert_eq!(quantity("DynamoDB", "read units"), 160.0 + 50.0 + 24.0 + 21.0);
+    }
+
+    #[test]
+    fn a_run_without_orders_has_no_price_for_orders() {
+        let nothing = Calls::default();
+        let estimate = estimate(&nothing, &nothing, &Tally::default(), true);
+        assert_eq!((estimate.bill.total, estimate.per_million_orders), (0.0, None));
+    }
+}

@@ -1,0 +1,162 @@
+//! The flags of `orders load`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::mix::Mix;
+use super::target::BaseUrl;
+
+/// Arrivals that no `--rate` says otherwise of: enough to see something, little enough to harm nobody.
+const DEFAULT_RATE: f64 = 100.0;
+/// Connections of an open loop that no `--connections` says otherwise of.
+const DEFAULT_CONNECTIONS: usize = 256;
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LoadArgs {
+    /// The service, with the path that its API is under, if any.
+    #[arg(long, env = "ORDERS_LOAD_URL", default_value = "http://127.0.0.1:8080")]
+    pub(super) url: BaseUrl,
+    /// A bearer token that may read and write orders.
+    #[arg(long, env = "ORDERS_LOAD_TOKEN", hide_env_values = true)]
+    pub(super) token: Option<String>,
+    /// Open loop: requests per second, at times that are fixed in advance. Latency counts from there, however late the
+    /// request is sent. Without --connections and --rate: 100.
+    #[arg(long, value_name = "PER SECOND", value_parser = positive)]
+    pub(super) rate: Option<f64>,
+    /// Connections. Without --rate a closed loop: each sends the next request when the one before is answered. With
+    /// --rate the most at the same time, 256 unless told.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) connections: Option<u16>,
+    /// How the times of an open loop are spread.
+    #[arg(long, value_enum, default_value_t = Arrivals::Poisson)]
+    pub(super) arrivals: Arrivals,
+    /// Seconds of load that are measured.
+    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = seconds)]
+    pub(super) duration: Duration,
+    /// Seconds of the same load before that, audited but not measured.
+    #[arg(long, default_value = "0", value_name = "SECONDS", value_parser = seconds)]
+    pub(super) warm_up: Duration,
+    /// What the requests are, by weight: `create`, `advance` (the next step of an order's life), `cancel`, `read`,
+    /// `retry` (an earlier request under its key), `illegal` (an event that the rules forbid now) and `malformed`. What
+    /// is not named does not happen.
+    #[arg(long, default_value_t = Mix::default(), value_name = "KIND=WEIGHT,…")]
+    pub(super) mix: Mix,
+    /// Chooses the times and the requests: the same seed, the same choices, as far as the service answers alike.
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Customers that the orders are spread over.
+    #[arg(long, default_value_t = 1000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) customers: u32,
+    /// Accepted events of a second for which somebody waits until they are recorded.
+    #[arg(long, default_value_t = 100, value_name = "PER SECOND")]
+    pub(super) samples: u32,
+    /// Seconds until a request without an answer has failed.
+    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = seconds)]
+    pub(super) timeout: Duration,
+    /// Seconds for which a request that failed is sent again, and for which the pipeline may come to no outcome.
+    #[arg(long, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
+    pub(super) patience: Duration,
+    /// The queue keeps no order (a standard SQS queue): only events that can never become legal are sent as illegal, and
+    /// the order of an order's events is not audited.
+    #[arg(long)]
+    pub(super) unordered: bool,
+    /// Others use the service as well: its ledger may count more than this run did.
+    #[arg(long)]
+    pub(super) shared: bool,
+    /// Threads that send. Half of the machine's cores, unless told.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Write the report to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Write the report to this file, as a page with plots that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+}
+
+/// How the arrivals of an open loop are spread over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Arrivals {
+    /// As independent clients come: at random, sometimes many at once.
+    Poisson,
+    /// One after the other, at the same distance.
+    Constant,
+}
+
+/// How requests come.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "loop", rename_all = "snake_case")]
+pub(super) enum Pace {
+    /// At times that are fixed in advance.
+    Open { rate: f64, arrivals: Arrivals },
+    /// Each connection sends when it can.
+    Closed,
+}
+
+impl LoadArgs {
+    pub(crate) fn threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(|| (cores / 2).max(1), usize::from)
+    }
+
+    pub(super) fn pace(&self) -> Pace {
+        match (self.rate, self.connections) {
+            (None, Some(_)) => Pace::Closed,
+            (rate, _) => Pace::Open { rate: rate.unwrap_or(DEFAULT_RATE), arrivals: self.arrivals },
+        }
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.connections.map_or(DEFAULT_CONNECTIONS, usize::from)
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let rate =
+        text.parse().ok().filter(|rate: &f64| rate.is_finite() && (0.001..=10_000_000.0).contains(rate));
+    rate.ok_or_else(|| "it is not a number from 0.001 to 10000000".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok();
+    let seconds = seconds.filter(|seconds: &f64| (0.0..=1_000_000.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "it is not a number of seconds".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: LoadArgs,
+    }
+
+    fn pace(flags: &[&str]) -> (Pace, usize) {
+        let args = Line::parse_from(["load"].iter().chain(flags)).args;
+        (args.pace(), args.connections())
+    }
+
+    #[test]
+    fn a_rate_is_an_open_loop_and_connections_alone_a_closed_one() {
+        let open = |rate| Pace::Open { rate, arrivals: Arrivals::Poisson };
+        assert_eq!(pace(&[]), (open(100.0), 256));
+        assert_eq!(pace(&["--rate", "2000"]), (open(2000.0), 256));
+        assert_eq!(pace(&["--rate", "2000", "--connections", "8"]), (open(2000.0), 8));
+        assert_eq!(pace(&["--connections", "8"]), (Pace::Closed, 8));
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_refused() {
+        for flags in [["--rate", "0"], ["--rate", "NaN"], ["--duration", "-1"], ["--connections", "0"]] {
+            assert!(Line::try_parse_from(["load"].iter().chain(&flags)).is_err(), "{flags:?}");
+        }
+    }
+}

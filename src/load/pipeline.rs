@@ -1,0 +1,69 @@
+//! `GET /v1/pipeline`: the service's own account of what it was given and what became of it, where it has one.
+
+use hyper::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::client::{Ask, Client};
+use super::target::BaseUrl;
+
+/// What the service says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct Pipeline {
+    pub(super) ledger: Ledger,
+    pub(super) queue: Queue,
+    pub(super) dead_letters: u64,
+}
+
+/// Every event that it ever accepted, by what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct Ledger {
+    pub(super) accepted: u64,
+    pub(super) recorded: u64,
+    pub(super) rejected: u64,
+    pub(super) duplicate: u64,
+    pub(super) parked: u64,
+    pub(super) in_flight: u64,
+    /// Whether it adds up.
+    pub(super) balanced: bool,
+    /// Taken out of the dead letters by an operator.
+    #[serde(default)]
+    pub(super) discarded: u64,
+}
+
+/// What waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct Queue {
+    pub(super) visible: u64,
+    pub(super) in_flight: u64,
+    pub(super) delayed: u64,
+}
+
+impl Queue {
+    pub(super) fn depth(&self) -> u64 {
+        self.visible + self.in_flight + self.delayed
+    }
+}
+
+/// Asks for it. `None` if the service has none, or the token may not see it.
+pub(super) async fn ask(client: &Client, url: &BaseUrl) -> anyhow::Result<Option<Pipeline>> {
+    let answer = client.send(&Ask::get(&url.path("/v1/pipeline"))).await.map_err(|failure| failure.error)?;
+    match answer.status {
+        StatusCode::OK => Ok(Some(serde_json::from_slice(&answer.body)?)),
+        StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(None),
+        status => anyhow::bail!("GET /v1/pipeline: {status}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contract_is_understood() {
+        let text = r#"{"ledger":{"accepted":9,"recorded":5,"rejected":1,"duplicate":1,"parked":1,"in_flight":1,
+            "balanced":true,"discarded":0},"queue":{"visible":1,"in_flight":2,"delayed":3,"oldest_seconds":null},
+            "dead_letters":1}"#;
+        let pipeline: Pipeline = serde_json::from_str(text).unwrap();
+        assert_eq!((pipeline.ledger.accepted, pipeline.queue.depth(), pipeline.dead_letters), (9, 6, 1));
+    }
+}

@@ -1,0 +1,97 @@
+//! Receipts, as the service answers with them.
+
+use domain::{EventId, EventType, OrderId, ReceiptState};
+use serde::Deserialize;
+
+use super::target::BaseUrl;
+
+/// The body of a receipt.
+#[derive(Debug, Deserialize)]
+pub(super) struct Receipt {
+    pub(super) order_id: OrderId,
+    pub(super) event_id: EventId,
+    #[serde(rename = "type")]
+    pub(super) event_type: EventType,
+    pub(super) state: ReceiptState,
+    pub(super) version: Option<u64>,
+    pub(super) reason: Option<String>,
+    links: Links,
+}
+
+#[derive(Debug, Deserialize)]
+struct Links {
+    #[serde(rename = "self")]
+    own: String,
+}
+
+impl Receipt {
+    /// The receipt in a body, or what is wrong with it.
+    pub(super) fn read(body: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(body).map_err(|error| format!("not a receipt: {error}"))
+    }
+
+    /// Where the service says that this receipt is.
+    pub(super) fn link(&self, url: &BaseUrl) -> Link {
+        Link::of(&self.links.own, url, &self.order_id, self.event_id, self.event_type)
+    }
+}
+
+/// Where the service says that a receipt is. There are many, and nearly all can be put together again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Link {
+    /// At the address that order and event make.
+    Plain,
+    /// There, with the event's type in the query.
+    Typed,
+    Other(Box<str>),
+}
+
+impl Link {
+    fn of(text: &str, url: &BaseUrl, order: &OrderId, event: EventId, event_type: EventType) -> Self {
+        [Self::Plain, Self::Typed]
+            .into_iter()
+            .find(|link| link.path(url, order, event, event_type) == text)
+            .unwrap_or_else(|| Self::Other(text.into()))
+    }
+
+    pub(super) fn path(
+        &self,
+        url: &BaseUrl,
+        order: &OrderId,
+        event: EventId,
+        event_type: EventType,
+    ) -> String {
+        let base = url.base();
+        match self {
+            Self::Plain => format!("{base}/v1/orders/{order}/events/{event}"),
+            Self::Typed => format!("{base}/v1/orders/{order}/events/{event}?type={event_type}"),
+            Self::Other(text) => text.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_leads_where_the_service_said() {
+        let url: BaseUrl = "http://h/prod".parse().unwrap();
+        let order = OrderId::parse("o-1").unwrap();
+        let event: EventId = "0199aaaa-0000-7000-8000-000000000001".parse().unwrap();
+        let plain = format!("/prod/v1/orders/o-1/events/{event}");
+        for (text, link) in [
+            (plain.clone(), Link::Plain),
+            (format!("{plain}?type=order_paid"), Link::Typed),
+            (
+                format!("{plain}?type=order_shipped"),
+                Link::Other(format!("{plain}?type=order_shipped").into()),
+            ),
+            ("/elsewhere/1".to_owned(), Link::Other("/elsewhere/1".into())),
+        ] {
+            let read = Link::of(&text, &url, &order, event, EventType::Paid);
+            assert_eq!(read, link);
+            assert_eq!(read.path(&url, &order, event, EventType::Paid), text);
+        }
+    }
+}

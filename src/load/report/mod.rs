@@ -1,0 +1,269 @@
+//! The report: everything that a run tells, as JSON; and from that for a terminal, and as a page.
+
+mod html;
+mod machine;
+mod terminal;
+
+use serde::Serialize;
+
+use super::Run;
+use super::audit::Audit;
+use super::cost::{self, Estimate};
+use super::counts::{Calls, Errors};
+use super::measure::{Latencies, Point};
+use super::mix::{Kind, Mix};
+use super::options::Pace;
+use super::target::BaseUrl;
+use machine::Machine;
+
+/// Bins of a distribution for each power of ten.
+const BINS: f64 = 20.0;
+
+/// Everything that a run tells. Latencies are in microseconds.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// Of `orders`.
+    version: &'static str,
+    finished_at: String,
+    configuration: Configuration,
+    machine: Machine,
+    figures: Figures,
+    latency: Latency,
+    errors: Errors,
+    calls: Calls,
+    audit: Audit,
+    cost: Estimate,
+    timeline: Vec<Point>,
+}
+
+/// What was asked for.
+#[derive(Debug, Serialize)]
+struct Configuration {
+    url: BaseUrl,
+    #[serde(flatten)]
+    pace: Pace,
+    connections: usize,
+    threads: usize,
+    /// In seconds.
+    duration: f64,
+    warm_up: f64,
+    mix: Mix,
+    seed: u64,
+    customers: u32,
+    unordered: bool,
+    shared: bool,
+}
+
+/// Of the time after the warm-up.
+#[derive(Debug, Serialize)]
+struct Figures {
+    seconds: f64,
+    /// That were answered as they should be.
+    requests: u64,
+    requests_per_second: f64,
+    /// Events.
+    accepted: u64,
+    accepted_per_second: f64,
+    /// Requests of an open loop that came due and were not sent by the end: the service did not keep up.
+    unsent: usize,
+    /// Retries that the service said it knew again. Of all retries: where the queue cannot be looked into, those of
+    /// waiting events are not known, and converge later.
+    retries: u64,
+    replayed: u64,
+    /// Writes whose answer was lost, and that turned out to have been accepted when they were sent again.
+    recovered: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Latency {
+    /// From when a request was to be sent to its `202`.
+    accept: Distribution,
+    /// From the `202` until somebody who waits is told that the event is recorded.
+    recorded: Distribution,
+    /// By kind of request.
+    kinds: Vec<OfKind>,
+}
+
+#[derive(Debug, Serialize)]
+struct OfKind {
+    kind: Kind,
+    #[serde(flatten)]
+    quantiles: Quantiles,
+}
+
+#[derive(Debug, Serialize)]
+struct Distribution {
+    #[serde(flatten)]
+    quantiles: Quantiles,
+    bins: Vec<Bin>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Quantiles {
+    count: u64,
+    mean: f64,
+    p50: u64,
+    p90: u64,
+    p99: u64,
+    p99_9: u64,
+    max: u64,
+}
+
+/// How many latencies are from one to below the other.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Bin {
+    from: f64,
+    to: f64,
+    count: u64,
+}
+
+impl Quantiles {
+    fn of(latencies: &Latencies) -> Self {
+        let at = |quantile| latencies.value_at_quantile(quantile);
+        Self {
+            count: latencies.len(),
+            mean: if latencies.is_empty() { 0.0 } else { latencies.mean() },
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p99_9: at(0.999),
+            max: latencies.max(),
+        }
+    }
+}
+
+impl Distribution {
+    fn of(latencies: &Latencies) -> Self {
+        let mut bins: Vec<Bin> = Vec::new();
+        for recorded in latencies.iter_recorded() {
+            let place = ((recorded.value_iterated_to().max(1) as f64).log10() * BINS).floor();
+            let (from, to) = (10f64.powf(place / BINS), 10f64.powf((place + 1.0) / BINS));
+            let count = recorded.count_since_last_iteration();
+            match bins.last_mut().filter(|bin| bin.from == from) {
+                Some(bin) => bin.count += count,
+                None => bins.push(Bin { from, to, count }),
+            }
+        }
+        Self { quantiles: Quantiles::of(latencies), bins }
+    }
+}
+
+impl Report {
+    pub(super) fn of(run: &Run, unsent: usize, audit: Audit) -> Self {
+        let (args, measure) = (&run.args, run.measure());
+        let seconds = measure.ended.saturating_duration_since(measure.measured_from).as_secs_f64();
+        let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        let of_kind = |(kind, latencies)| OfKind { kind, quantiles: Quantiles::of(latencies) };
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            finished_at: infra::now().to_string(),
+            configuration: Configuration {
+                url: args.url.clone(),
+                pace: args.pace(),
+                connections: args.connections(),
+                threads: args.threads(),
+                duration: args.duration.as_secs_f64(),
+                warm_up: args.warm_up.as_secs_f64(),
+                mix: args.mix.clone(),
+                seed: args.seed,
+                customers: args.customers,
+                unordered: args.unordered,
+                shared: args.shared,
+            },
+            machine: Machine::here(),
+            figures: Figures {
+                seconds,
+                requests: measure.measured_requests,
+                requests_per_second: per_second(measure.measured_requests),
+                accepted: measure.measured_accepted,
+                accepted_per_second: per_second(measure.measured_accepted),
+                unsent,
+                retries: measure.calls.retries,
+                replayed: measure.replayed,
+                recovered: measure.recovered,
+            },
+            latency: Latency {
+                accept: Distribution::of(&measure.accept),
+                recorded: Distribution::of(&measure.recorded),
+                kinds: Kind::ALL.into_iter().zip(&measure.kinds).map(of_kind).collect(),
+            },
+            errors: measure.errors,
+            calls: measure.calls,
+            cost: cost::estimate(&measure.calls, &audit.calls, &audit.tally, !args.unordered),
+            audit,
+            timeline: measure.points.clone(),
+        }
+    }
+
+    pub(super) fn is_clean(&self) -> bool {
+        self.audit.clean
+    }
+
+    pub(super) fn findings(&self) -> u64 {
+        self.audit.findings.count
+    }
+
+    pub(super) fn as_json(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    pub(super) fn as_html(&self) -> anyhow::Result<String> {
+        html::page(self)
+    }
+
+    pub(super) fn in_terminal(&self) -> String {
+        terminal::text(self)
+    }
+}
+
+/// A latency of so many microseconds, as people write it.
+pub(super) fn took(micros: u64) -> String {
+    let micros = micros as f64;
+    match micros {
+        ..1_000.0 => format!("{micros:.0} µs"),
+        ..10_000.0 => format!("{:.2} ms", micros / 1e3),
+        ..100_000.0 => format!("{:.1} ms", micros / 1e3),
+        ..1_000_000.0 => format!("{:.0} ms", micros / 1e3),
+        _ => format!("{:.2} s", micros / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn latencies(values: impl IntoIterator<Item = u64>) -> Latencies {
+        let mut latencies = Latencies::new(3).unwrap();
+        values.into_iter().for_each(|value| latencies.record(value).unwrap());
+        latencies
+    }
+
+    #[test]
+    fn quantiles_are_those_of_what_was_measured() {
+        let quantiles = Quantiles::of(&latencies(1..=1000));
+        let Quantiles { count, p50, p90, p99, p99_9, max, .. } = quantiles;
+        assert_eq!((count, p50, p90, p99, p99_9, max), (1000, 500, 900, 990, 999, 1000));
+        assert_eq!(quantiles.mean, 500.5);
+        let none = Quantiles::of(&latencies([]));
+        assert_eq!((none.count, none.p99, none.max, none.mean), (0, 0, 0, 0.0));
+    }
+
+    #[test]
+    fn bins_hold_every_value_once_and_follow_each_other() {
+        let values: Vec<u64> = (1..5000).chain([90_000, 1_000_000]).collect();
+        let Distribution { quantiles, bins } = Distribution::of(&latencies(values.iter().copied()));
+        assert_eq!(bins.iter().map(|bin| bin.count).sum::<u64>(), quantiles.count);
+        assert!(bins.windows(2).all(|pair| pair[0].to <= pair[1].from * 1.000_001), "{bins:?}");
+        let last = bins.last().unwrap();
+        assert!(last.count == 1 && last.from <= 1_000_000.0 && 1_000_000.0 < last.to, "{last:?}");
+    }
+
+    #[test]
+    fn latencies_are_written_as_people_do() {
+        for (micros, text) in
+            [(7, "7 µs"), (1500, "1.50 ms"), (15_040, "15.0 ms"), (150_400, "150 ms"), (2_345_000, "2.35 s")]
+        {
+            assert_eq!(took(micros), text);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The report for a terminal.
+
+use std::fmt::Write;
+
+use super::{Quantiles, Report, took};
+use crate::load::options::Pace;
+
+pub(super) fn text(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write_all(report, &mut out);
+    out
+}
+
+fn write_all(report: &Report, out: &mut String) -> std::fmt::Result {
+    let (figures, configuration) = (&report.figures, &report.configuration);
+    let pace = match configuration.pace {
+        Pace::Open { rate, arrivals } => format!("open loop, {rate}/s, {arrivals:?}").to_lowercase(),
+        Pace::Closed => format!("closed loop, {} connections", configuration.connections),
+    };
+    writeln!(out, "{} · {pace} · {} s · {}", configuration.url, configuration.duration, configuration.mix)?;
+    writeln!(out, "from {}\n", report.machine.in_words())?;
+    let (requests, events) = (figures.requests_per_second, figures.accepted_per_second);
+    writeln!(out, "{requests:.0} requests/s, of which {events:.0} events/s were accepted")?;
+    if figures.unsent > 0 {
+        writeln!(
+            out,
+            "{} requests came due and were not sent by the end: it did not keep up",
+            figures.unsent
+        )?;
+    }
+    if figures.retries > 0 {
+        writeln!(out, "{} of {} retries were known again at once", figures.replayed, figures.retries)?;
+    }
+    if figures.recovered > 0 {
+        writeln!(out, "{} writes whose answer was lost had been accepted", figures.recovered)?;
+    }
+    latencies(report, out)?;
+    errors(report, out)?;
+    audit(report, out)?;
+    cost(report, out)
+}
+
+fn latencies(report: &Report, out: &mut String) -> std::fmt::Result {
+    writeln!(
+        out,
+        "\n{:<20}{:>10}{:>11}{:>11}{:>11}{:>11}{:>11}",
+        "", "count", "p50", "p90", "p99", "p99.9", "max"
+    )?;
+    let mut line = |name: &str, of: &Quantiles| {
+        let told = |micros| if of.count > 0 { took(micros) } else { "–".to_owned() };
+        let [p50, p90, p99, p99_9, max] = [of.p50, of.p90, of.p99, of.p99_9, of.max].map(told);
+        writeln!(out, "{name:<20}{:>10}{p50:>11}{p90:>11}{p99:>11}{p99_9:>11}{max:>11}", of.count)
+    };
+    line("accepted", &report.latency.accept.quantiles)?;
+    line("accepted → recorded", &report.latency.recorded.quantiles)?;
+    for of in report.latency.kinds.iter().filter(|of| of.quantiles.count > 0) {
+        line(&format!("  {}", of.kind.as_str()), &of.quantiles)?;
+    }
+    writeln!(
+        out,
+        "accepted: from when it was to be sent to its 202; recorded: from there until a waiting client is told"
+    )
+}
+
+fn errors(report: &Report, out: &mut String) -> std::fmt::Result {
+    let errors = &report.errors;
+    if errors.sum() + errors.unanswered == 0 {
+        return Ok(());
+    }
+    let told = [
+        (errors.connect, "without a connection"),
+        (errors.broken, "on a connection that broke"),
+        (errors.timed_out, "timed out"),
+        (errors.server, "answered with 5xx"),
+        (errors.throttled, "answered with 429"),
+        (errors.unexpected, "answered with what must not be"),
+        (errors.unanswered, "never answered"),
+    ];
+    let told: Vec<_> =
+        told.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    writeln!(out, "\nattempts that failed: {}", told.join(", "))
+}
+
+fn audit(report: &Report, out: &mut String) -> std::fmt::Result {
+    let (audit, tally) = (&report.audit, &report.audit.tally);
+    let verdict = if audit.clean { "clean" } else { "NOT CLEAN" };
+    writeln!(out, "\naudit: {verdict}, {} orders in {:.1} s", tally.orders, audit.seconds)?;
+    writeln!(
+        out,
+        "  {} accepted = {} recorded + {} rejected + {} parked + {} without an outcome",
+        tally.accepted, tally.recorded, tally.rejected, tally.parked, tally.lost
+    )?;
+    match &audit.ledger {
+        Some(ledgers) => {
+            let (before, after) = (&ledgers.before, &ledgers.after);
+            let [accepted, recorded, rejected, duplicate, parked] = [
+                (before.accepted, after.accepted),
+                (before.recorded, after.recorded),
+                (before.rejected, after.rejected),
+                (before.duplicate, after.duplicate),
+                (before.parked, after.parked),
+            ]
+            .map(|(before, after)| i128::from(after) - i128::from(before));
+            writeln!(
+                out,
+                "  the service's ledger: {accepted:+} accepted, {recorded:+} recorded, {rejected:+} rejected, \
+                 {duplicate:+} duplicate, {parked:+} parked"
+            )?;
+        }
+        None => writeln!(out, "  the service gives no account of its own (GET /v1/pipeline)")?,
+    }
+    audit.findings.lines().iter().try_for_each(|line| writeln!(out, "  {line}"))
+}
+
+fn cost(report: &Report, out: &mut String) -> std::fmt::Result {
+    let cost = &report.cost;
+    let orders = cost.per_million_orders.map_or_else(String::new, |per_million| {
+        format!(", ${per_million:.2} per million orders with all that this mix does to them")
+    });
+    write!(
+        out,
+        "\non AWS: ${:.4}{orders} ({}, {}); ",
+        cost.bill.total, cost.prices.region, cost.prices.date
+    )?;
+    write!(out, "the audit besides ${:.4}", cost.audit)
+}

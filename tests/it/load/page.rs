@@ -1,0 +1,95 @@
+//! The report as a page, in a real browser.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::load;
+use crate::support::service::Service;
+
+/// What Debian and others call it.
+const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const FLAGS: [&str; 11] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--window-size=1240,1900",
+    "--virtual-time-budget=5000",
+];
+
+/// A browser with a profile of its own. Without one the test fails; it is never skipped.
+fn browser(profile: &Path) -> Command {
+    let runs = |name: &&str| {
+        let version =
+            Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        version.is_ok_and(|status| status.success())
+    };
+    let name = NAMES.iter().find(|name| runs(name)).unwrap_or_else(|| {
+        panic!("the load report is tested in a browser, and there is none: install chromium (Debian: apt-get install chromium)")
+    });
+    let mut command = Command::new(name);
+    command.args(FLAGS).arg(format!("--user-data-dir={}", profile.display())).stderr(Stdio::null());
+    command
+}
+
+/// The page as it is once its scripts have run.
+fn rendered(page: &Path, folder: &Path) -> String {
+    let output =
+        browser(&folder.join("profile")).arg("--dump-dom").arg(format!("file://{}", page.display())).output();
+    String::from_utf8(output.unwrap().stdout).unwrap()
+}
+
+/// The part of the page between these texts.
+fn between<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
+    let rest = page.split_once(from).unwrap_or_else(|| panic!("no {from}: {page}")).1;
+    rest.split_once(to).unwrap_or_else(|| panic!("no {to} behind {from}")).0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_draws_its_plots_by_itself() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
+    let page = folder.path().join("report.html");
+    let flags = ["--rate", "300", "--duration", "3", "--html", page.to_str().unwrap()];
+    let ended = load(folder.path(), &service.url, &flags).await;
+    ended.is_clean();
+
+    let html = std::fs::read_to_string(&page).unwrap();
+    let addresses = html.matches("http://").count() + html.matches("https://").count();
+    let own = html.matches("http://www.w3.org/2000/svg").count() + html.matches(service.url.as_str()).count();
+    assert_eq!(addresses, own, "it takes nothing from elsewhere");
+
+    let dom = rendered(&page, folder.path());
+    let dom = between(&dom, "<main", "</main>");
+    for (plot, series) in [
+        ("throughput", &["requests", "accepted"][..]),
+        ("latency", &["accept_p50", "accept_p99", "recorded_p50", "recorded_p99"]),
+        ("depth", &["depth"]),
+        ("errors", &["errors"]),
+    ] {
+        let svg = between(dom, &format!("data-plot=\"{plot}\""), "</svg>");
+        for name in series {
+            let path = between(svg, &format!("data-series=\"{name}\""), ">");
+            let path = between(path, " d=\"", "\"");
+            let points = path.matches(['M', 'L']).count();
+            assert!(points >= 5 && !path.contains("NaN"), "{plot}, {name}: {path}");
+        }
+        assert!(svg.matches("<text").count() >= 4, "axes: {svg}");
+    }
+    for plot in ["accept", "recorded"] {
+        let svg = between(dom, &format!("data-plot=\"{plot}\""), "</svg>");
+        let bars = svg.matches("class=\"bin\"").count();
+        let bins = ended.report["latency"][plot]["bins"].as_array().unwrap().len();
+        assert!(bars == bins && bins > 3 && svg.contains("p99.9") && !svg.contains("NaN"), "{svg}");
+    }
+    assert!(between(dom, "id=\"verdict\"", "</span>").ends_with("audit clean"));
+    assert!(between(dom, "id=\"cost\"", "</table>").contains("a million orders"));
+    assert!(!dom.contains("undefined") && !dom.contains("NaN"), "{dom}");
+}
