@@ -2,6 +2,8 @@
 //!
 //! They are read and written by the code that reads and writes events and bodies, so they are what it would write.
 
+mod operator;
+
 use domain::{Currency, Envelope, EventType, Order, Outcome, Receipt, RecordedEvent, RejectReason};
 use serde_json::{Value, json};
 
@@ -91,7 +93,7 @@ pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
             vec![("mixed", "One was accepted, one has faults", json!({ "items": items }))]
         }
         "HealthBody" => vec![("ok", "All is well", to_json(HealthBody { status: "ok" }))],
-        _ => vec![],
+        name => operator::of_schema(name),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::kinds::Kind;
 use crate::{problem, samples};
 
 /// What most operations say for themselves; the others are easily told.
-const DESCRIPTIONS: [(&str, &str); 6] = [
+const DESCRIPTIONS: [(&str, &str); 8] = [
     (
         "getOrder",
         "The order as of its latest recorded event. Events that still wait on the queue are not in it yet.",
@@ -27,6 +27,15 @@ const DESCRIPTIONS: [(&str, &str); 6] = [
     (
         "isAlive",
         "Answers as long as the process runs. It looks at nothing else, so it is no reason to send requests.",
+    ),
+    (
+        "getDeadLetter",
+        "Everything that is known of it: its bytes, why it is there, what stands in line with it, and what a redrive would \
+         do.",
+    ),
+    (
+        "getPipeline",
+        "What became of everything that was accepted, what is on the queue, and how many dead letters wait.",
     ),
     ("isReady", "Looks at the queue and the store, and tells whether requests can be answered now."),
 ];

@@ -14,7 +14,11 @@ mod issuer;
 #[cfg(feature = "lambda")]
 mod lambda;
 #[cfg(test)]
+mod letters;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod operator;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]

@@ -1,0 +1,116 @@
+//! Dead letters in memory.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use api::operations::{
+    Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, Numbers, Pipeline, ReplayError,
+};
+use async_trait::async_trait;
+use domain::dead_letter::Discard;
+use domain::{DeadLetter, Ledger, LetterState, OrderId, ParkReason, Timestamp};
+
+/// Letters, in line: as they were put aside.
+#[derive(Default)]
+pub(crate) struct Letters {
+    pub(crate) all: Mutex<Vec<DeadLetter>>,
+    /// The ids of what was sent, in order.
+    pub(crate) sent: Mutex<Vec<String>>,
+    /// Letters that cannot be sent.
+    pub(crate) unsendable: HashSet<&'static str>,
+}
+
+/// A parked letter with this body.
+pub(crate) fn letter(id: &str, minute: u32, body: &str) -> DeadLetter {
+    let at = Timestamp::parse(&format!("2026-11-23T10:{minute:02}:00Z")).unwrap();
+    DeadLetter::new(id, body.as_bytes().to_vec(), ParkReason::Malformed, "it is broken".to_owned(), at)
+}
+
+/// A readable event of order `o-1`, which the fake's log has created.
+pub(crate) fn event(kind: &str, number: u32) -> String {
+    let id = format!("0199d3a0-0000-7000-8000-{number:012}");
+    format!(
+        r#"{{"event_id":"{id}","type":"order_{kind}","schema_version":1,"timestamp":"2026-11-23T10:00:00Z","correlation_id":"r","data":{{"order_id":"o-1"}}}}"#
+    )
+}
+
+impl Letters {
+    pub(crate) fn of(all: Vec<DeadLetter>) -> Self {
+        Self { all: Mutex::new(all), ..Self::default() }
+    }
+
+    fn change(&self, id: &str, change: impl FnOnce(&mut DeadLetter)) -> Change {
+        let mut all = self.all.lock().unwrap();
+        let Some(letter) = all.iter_mut().find(|letter| letter.id == id) else { return Change::Missing };
+        if letter.state != LetterState::Parked {
+            return Change::NotParked(letter.state);
+        }
+        change(letter);
+        Change::Made(Box::new(letter.clone()))
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for Letters {
+    async fn letters(
+        &self,
+        filter: &LetterFilter,
+        after: Option<&LetterPosition>,
+        limit: usize,
+    ) -> anyhow::Result<LetterList> {
+        let key = |letter: &DeadLetter| format!("{:020}{}", letter.parked_at.micros(), letter.id);
+        let mut letters = self.all.lock().unwrap().clone();
+        letters.retain(|letter| filter.passes(letter) && after.is_none_or(|after| key(letter) < after.key));
+        letters.sort_by_key(|letter| std::cmp::Reverse(key(letter)));
+        let more = letters.len() > limit;
+        letters.truncate(limit);
+        let next = letters.last().filter(|_| more).map(|letter| LetterPosition { key: key(letter) });
+        Ok(LetterList { letters, next })
+    }
+
+    async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>> {
+        Ok(self.all.lock().unwrap().iter().find(|letter| letter.id == id).cloned())
+    }
+
+    async fn line(&self, order_id: &OrderId) -> anyhow::Result<Vec<DeadLetter>> {
+        let mut line = self.all.lock().unwrap().clone();
+        line.retain(|it| it.order_id.as_ref() == Some(order_id) && it.state != LetterState::Discarded);
+        Ok(line)
+    }
+
+    async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>> {
+        let mut failed = false;
+        let send = |letter: &DeadLetter| {
+            if failed {
+                return Err(ReplayError::Behind);
+            }
+            if self.unsendable.contains(letter.id.as_str()) {
+                failed = true;
+                return Err(ReplayError::Unavailable(anyhow::anyhow!("no route to the queue")));
+            }
+            self.sent.lock().unwrap().push(letter.id.clone());
+            Ok(())
+        };
+        letters.iter().map(send).collect()
+    }
+
+    async fn repair(&self, id: &str, body: Vec<u8>) -> anyhow::Result<Change> {
+        Ok(self.change(id, |letter| letter.repair(body)))
+    }
+
+    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<Change> {
+        Ok(self.change(id, |letter| {
+            letter.state = LetterState::Discarded;
+            letter.discarded = Some(discard);
+        }))
+    }
+}
+
+#[async_trait]
+impl Pipeline for Letters {
+    async fn numbers(&self) -> anyhow::Result<Numbers> {
+        let ledger = Ledger { accepted: 20, recorded: 9, rejected: 3, discarded: 1, duplicate: 2, parked: 4 };
+        let oldest = Some(std::time::Duration::from_millis(1500));
+        Ok(Numbers { ledger, visible: 1, in_flight: 1, delayed: 0, oldest, dead_letters: 5 })
+    }
+}
