@@ -13,6 +13,7 @@ mod conformance;
 mod contract;
 mod crash;
 mod emulator;
+mod failures;
 mod folder;
 mod limits;
 #[cfg(feature = "load")]

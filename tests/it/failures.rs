@@ -1,0 +1,301 @@
+//! Nothing is lost when things fail: poison, transient failures and alerts, on the embedded engine. The same on SQS and
+//! DynamoDB is in `aws`.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use api::operations::{DeadLetterStore, LetterFilter, Pipeline};
+use api::ports::{EventPublisher, OrderReader};
+use async_trait::async_trait;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use axum::{Router, body};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use consumer::Consumer;
+use consumer::poll::{self, PollOptions};
+use consumer::ports::{Append, AppendError, Appended, End, Inbox, Loaded, Message, OrderLog, Wanted};
+use domain::{OrderId, ParkReason, Receipt};
+use infra::embedded::{Embedded, NewMessage, Options, alerts};
+use infra::webhook::Webhook;
+use ring::hmac;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::support::events::{confirmed, created, eur, new_order_id, paid};
+use crate::support::service::PATIENCE;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A log that fails for one order as often as it is told to.
+struct Flaky {
+    log: Arc<Embedded>,
+    order_id: OrderId,
+    failures: AtomicUsize,
+}
+
+impl Flaky {
+    fn fails(&self, order_id: &OrderId) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        *order_id == self.order_id
+            && self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+    }
+}
+
+#[async_trait]
+impl OrderLog for Flaky {
+    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
+        self.log.load(wanted).await
+    }
+
+    async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
+        let mut results = Vec::new();
+        for append in appends {
+            if self.fails(&append.order.order_id) {
+                results.push(Err(AppendError::Unavailable(anyhow::anyhow!("the table is throttled"))));
+            } else {
+                results.extend(self.log.append(std::slice::from_ref(append)).await);
+            }
+        }
+        results
+    }
+
+    async fn settle(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>> {
+        self.log.settle(receipts).await
+    }
+}
+
+/// An inbox whose messages come back at once, and which notes the delays they were to have.
+struct Hasty {
+    inbox: Arc<Embedded>,
+    delays: Mutex<HashMap<String, Vec<Duration>>>,
+}
+
+#[async_trait]
+impl Inbox for Hasty {
+    async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Message>> {
+        self.inbox.receive(max, wait).await
+    }
+
+    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
+        self.inbox.ack(messages).await
+    }
+
+    async fn retry(&self, messages: &[(&Message, Duration)]) -> Vec<anyhow::Result<()>> {
+        for (message, delay) in messages {
+            let group = message.group.clone().unwrap_or_default();
+            self.delays.lock().unwrap().entry(group).or_default().push(*delay);
+        }
+        let at_once: Vec<_> = messages.iter().map(|(message, _)| (*message, Duration::ZERO)).collect();
+        self.inbox.retry(&at_once).await
+    }
+}
+
+/// Takes alerts, after it has refused some.
+#[derive(Default)]
+struct Pager {
+    refuse: AtomicUsize,
+    /// The headers and bodies of what came, refused or not.
+    came: Mutex<Vec<(HeaderMap, Vec<u8>)>>,
+}
+
+async fn page(State(pager): State<Arc<Pager>>, headers: HeaderMap, body: body::Bytes) -> StatusCode {
+    pager.came.lock().unwrap().push((headers, body.to_vec()));
+    let less = |left: usize| left.checked_sub(1);
+    match pager.refuse.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
+        Ok(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Err(_) => StatusCode::NO_CONTENT,
+    }
+}
+
+async fn serve(pager: Arc<Pager>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        axum::serve(listener, Router::new().route("/hook", post(page)).with_state(pager)).await
+    });
+    url
+}
+
+fn open(folder: &TempDir) -> Arc<Embedded> {
+    let options = Options { min_free_bytes: 0, ..Options::new(eur()) };
+    Arc::new(Embedded::open(&folder.path().join("data"), options).unwrap())
+}
+
+async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < PATIENCE, "{what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_put_aside_with_one_alert() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    let (healthy, flaky) = (new_order_id(), new_order_id());
+    let raw = |id: &str, body: &str| NewMessage {
+        group: format!("group of {id}"),
+        deduplication_id: id.to_owned(),
+        body: body.as_bytes().to_vec(),
+    };
+    engine.publish(&[created(&flaky), created(&healthy)]).await.into_iter().for_each(|it| it.unwrap());
+    engine.send(vec![raw("cut", "{ not an event"), raw("new", r#"{"type":"order_teleported","schema_version":1,"timestamp":"2026-11-23T10:00:00Z","data":{"order_id":"o-9"}}"#)]).await.unwrap();
+    let events = [confirmed(&flaky), paid(&flaky), confirmed(&healthy)];
+    engine.publish(&events).await.into_iter().for_each(|it| it.unwrap());
+
+    // The second step of the group fails twice.
+    let log = Arc::new(Flaky { log: engine.clone(), order_id: flaky.clone(), failures: AtomicUsize::new(2) });
+    let consumer = Consumer {
+        log,
+        dead_letters: engine.clone(),
+        clock: infra::now,
+        default_currency: eur(),
+        max_receives: Some(5),
+        tally: None,
+    };
+    let inbox = Arc::new(Hasty { inbox: engine.clone(), delays: Mutex::default() });
+    let pager = Arc::new(Pager { refuse: AtomicUsize::new(1), ..Pager::default() });
+    let webhook = Arc::new(Webhook::new(&serve(pager.clone()).await, Some(SECRET)).unwrap());
+    let (stop, stopped) = watch::channel(false);
+    let options = PollOptions { concurrency: 1, batch_size: 10, wait: Duration::from_secs(20) };
+    let polling = tokio::spawn(poll::run(inbox.clone(), Arc::new(consumer), options, stopped.clone()));
+    let alerting = tokio::spawn(alerts::run(Embedded::clone(&engine), webhook, stopped));
+    until("the queue is not drained", async || engine.queue_depth() == 0).await;
+    until("nobody was told", async || pager.came.lock().unwrap().len() == 2).await;
+    stop.send_replace(true);
+    polling.await.unwrap();
+    alerting.await.unwrap();
+
+    let version = async |id: &OrderId| engine.order(id).await.unwrap().unwrap().order.version;
+    assert_eq!((version(&healthy).await, version(&flaky).await), (2, 3));
+    let kinds: Vec<_> = engine.events(&flaky, 0, 10).await.unwrap();
+    let kinds: Vec<_> = kinds.iter().map(|it| it.envelope.event.event_type().as_str()).collect();
+    assert_eq!(kinds, ["order_created", "order_confirmed", "order_paid"]);
+    let delays = inbox.delays.lock().unwrap().clone();
+    assert_eq!(delays.keys().collect::<Vec<_>>(), [flaky.as_str()], "no other group waits");
+
+    let letters = engine.letters(&LetterFilter::default(), None, 10).await.unwrap().letters;
+    let mut told: Vec<_> =
+        letters.iter().map(|it| (it.reason, it.order_id.as_ref().map(|id| id.as_str()))).collect();
+    told.sort_by_key(|(reason, _)| reason.as_str());
+    assert_eq!(told, [(ParkReason::Malformed, None), (ParkReason::UnknownType, Some("o-9"))]);
+    for letter in &letters {
+        assert!(!letter.detail.is_empty() && letter.first_received_at.is_some(), "{letter:?}");
+        assert_eq!((letter.receive_count, letter.origin.as_str()), (1, "embedded"));
+    }
+
+    let numbers = engine.numbers().await.unwrap();
+    let ledger = domain::Ledger { accepted: 7, recorded: 5, parked: 2, ..domain::Ledger::default() };
+    assert_eq!((numbers.ledger, numbers.queued(), numbers.balanced()), (ledger, 0, true));
+    one_alert(&pager.came.lock().unwrap());
+}
+
+/// The alert came twice, because it was refused once: the same one, signed.
+fn one_alert(came: &[(HeaderMap, Vec<u8>)]) {
+    assert_eq!(came[0].0["webhook-id"], came[1].0["webhook-id"]);
+    for (headers, body) in came {
+        let text = |name: &str| headers[name].to_str().unwrap();
+        let key = BASE64_STANDARD.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+        let signed =
+            [text("webhook-id").as_bytes(), b".", text("webhook-timestamp").as_bytes(), b".", body].concat();
+        let signature =
+            BASE64_STANDARD.decode(text("webhook-signature").strip_prefix("v1,").unwrap()).unwrap();
+        hmac::verify(&key, &signed, &signature).unwrap();
+        let alert: Value = serde_json::from_slice(body).unwrap();
+        assert_eq!((&alert["type"], &alert["data"]["count"]), (&"dead_letters.parked".into(), &2.into()));
+        let text = alert["text"].as_str().unwrap();
+        for part in ["1 × malformed", "1 × unknown_type", "order o-9", "orders dlq list"] {
+            assert!(text.contains(part), "{part:?} is not in {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_every_time_is_put_aside_with_its_last_error_and_its_order_waits_for_it() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    let id = new_order_id();
+    engine.publish(&[created(&id), confirmed(&id), paid(&id)]).await.into_iter().for_each(|it| it.unwrap());
+    let consumer = |failures| Consumer {
+        log: Arc::new(Flaky {
+            log: engine.clone(),
+            order_id: id.clone(),
+            failures: AtomicUsize::new(failures),
+        }),
+        dead_letters: engine.clone(),
+        clock: infra::now,
+        default_currency: eur(),
+        max_receives: Some(3),
+        tally: None,
+    };
+    let drain = async |consumer: Consumer| {
+        let inbox = Arc::new(Hasty { inbox: engine.clone(), delays: Mutex::default() });
+        let (stop, stopped) = watch::channel(false);
+        let options = PollOptions { concurrency: 1, batch_size: 10, wait: Duration::from_secs(20) };
+        let polling = tokio::spawn(poll::run(inbox, Arc::new(consumer), options, stopped));
+        until("the queue is not drained", async || engine.queue_depth() == 0).await;
+        stop.send_replace(true);
+        polling.await.unwrap();
+    };
+    drain(consumer(usize::MAX)).await;
+    let line = engine.line(&id).await.unwrap();
+    let reasons: Vec<_> = line.iter().map(|letter| letter.reason).collect();
+    assert_eq!(reasons, [ParkReason::TriesExhausted, ParkReason::BehindParked, ParkReason::BehindParked]);
+    assert!(line[0].detail.contains("throttled") && line[0].receive_count == 3, "{:?}", line[0]);
+    let numbers = engine.numbers().await.unwrap();
+    assert_eq!((numbers.ledger.parked, numbers.dead_letters, numbers.balanced()), (3, 3, true));
+
+    // The store is well again, and the whole line goes through.
+    for result in engine.replay(&line).await {
+        result.unwrap();
+    }
+    let replaying = engine.numbers().await.unwrap();
+    assert_eq!((replaying.ledger.parked, replaying.queued(), replaying.balanced()), (0, 3, true));
+    drain(consumer(0)).await;
+    assert_eq!(engine.order(&id).await.unwrap().unwrap().order.version, 3);
+    assert_eq!(engine.letters(&LetterFilter::default(), None, 10).await.unwrap().letters, []);
+    let ledger = domain::Ledger { accepted: 3, recorded: 3, ..domain::Ledger::default() };
+    assert_eq!(engine.numbers().await.unwrap().ledger, ledger);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_being_told_survives_a_restart() {
+    let folder = TempDir::new().unwrap();
+    {
+        let engine = open(&folder);
+        let message =
+            NewMessage { group: "g".to_owned(), deduplication_id: "1".to_owned(), body: vec![0xff, 0x00] };
+        engine.send(vec![message]).await.unwrap();
+        let message = engine.receive(1, PATIENCE).await.unwrap().remove(0);
+        let consumer = Consumer {
+            log: engine.clone(),
+            dead_letters: engine.clone(),
+            clock: infra::now,
+            default_currency: eur(),
+            max_receives: None,
+            tally: None,
+        };
+        consumer.handle(vec![message]).await;
+    }
+    let engine = open(&folder);
+    let letter = engine.letters(&LetterFilter::default(), None, 10).await.unwrap().letters.remove(0);
+    assert_eq!(letter.body.0, [0xff, 0x00], "any bytes");
+    let pager = Arc::<Pager>::default();
+    let webhook = Arc::new(Webhook::new(&serve(pager.clone()).await, None).unwrap());
+    let (stop, stopped) = watch::channel(false);
+    let alerting = tokio::spawn(alerts::run(Embedded::clone(&engine), webhook, stopped));
+    until("nobody was told", async || !pager.came.lock().unwrap().is_empty()).await;
+    stop.send_replace(true);
+    alerting.await.unwrap();
+    let (headers, body) = pager.came.lock().unwrap().remove(0);
+    assert!(!headers.contains_key("webhook-signature"));
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["data"]["first"][0]["id"], letter.id.as_str());
+}
