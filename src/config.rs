@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// Run the consumer on SQS and DynamoDB.
     #[cfg(feature = "aws")]
     Consumer(crate::aws::ConsumerArgs),
+    /// Archive what comes by the dead-letter queue, to S3, and raise alerts, by SNS.
+    #[cfg(feature = "aws")]
+    DeadLetters(crate::aws::DeadLettersArgs),
     /// Look after the DynamoDB table.
     #[cfg(feature = "aws")]
     #[command(subcommand)]

@@ -66,6 +66,8 @@ fn run() -> anyhow::Result<()> {
         #[cfg(feature = "aws")]
         Command::Consumer(args) => runtime.block_on(aws::consumer(&args, aws::faults_of(logging))),
         #[cfg(feature = "aws")]
+        Command::DeadLetters(args) => runtime.block_on(aws::dead_letters(&args, aws::faults_of(logging))),
+        #[cfg(feature = "aws")]
         Command::Table(command) => runtime.block_on(aws::create_table(&command, aws::faults_of(logging))),
         #[cfg(feature = "load")]
         Command::Load(args) => {

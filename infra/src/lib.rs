@@ -2,7 +2,8 @@
 //!
 //! - [`embedded`]: queue and store in one data folder on this machine (feature `embedded`); with it [`webhook`], which
 //!   tells of dead letters.
-//! - [`sqs`] and [`dynamodb`]: a queue and a table on AWS, whose clients [`aws`] makes (feature `aws`).
+//! - [`sqs`], [`dynamodb`], [`s3`] and [`sns`]: queue, table, archive and alerts on AWS (feature `aws`). [`aws`] makes
+//!   their clients, and has the ports that take more than one of them.
 
 #[cfg(feature = "aws")]
 pub mod aws;
@@ -10,6 +11,10 @@ pub mod aws;
 pub mod dynamodb;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "aws")]
+pub mod s3;
+#[cfg(feature = "aws")]
+pub mod sns;
 #[cfg(feature = "aws")]
 pub mod sqs;
 #[cfg(feature = "embedded")]

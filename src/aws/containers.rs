@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::settings::{self, Faults};
-use super::{ApiArgs, ConsumerArgs, TableCommand, say};
+use super::{ApiArgs, ConsumerArgs, DeadLettersArgs, TableCommand, say};
 
 /// How long a receive waits for messages: as long as SQS allows.
 const WAIT: Duration = Duration::from_secs(20);
@@ -29,6 +29,7 @@ pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
     let health = Ready { queues: vec![queue.clone()], table: table.clone() };
     usable(&health).await?;
+    let operations = super::operations(&sdk, &settings, &queue, &table);
     let auth = settings.auth.auth().await?;
 
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -39,7 +40,7 @@ pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
         Some(most) => Arc::new(Bounded::new(coalescing, most, queue)),
     };
     let state = http.apply(AppState::new(publisher, Arc::new(table), Arc::new(health)));
-    let state = AppState { auth, ..state };
+    let state = AppState { auth, operations, ..state };
     let until_asked = async {
         if let Err(error) = crate::asked_to_stop().await {
             tracing::error!(%error, "cannot listen for signals");
@@ -63,22 +64,47 @@ pub(crate) async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Res
     })
     .await?;
 
+    let max_receives = match settings.max_receives {
+        Some(count) => Some(count),
+        None => queue.max_receives().await?,
+    };
     let consumer = Consumer {
         log: Arc::new(table.clone()),
         dead_letters: Arc::new(QueuedDeadLetters {
             queue: dead_letters,
-            table,
-            default_currency: common.default_currency,
+            table: table.clone(),
             origin: common.queue_url.clone(),
             inbox: Some(queue.clone()),
         }),
         clock: infra::now,
         default_currency: common.default_currency,
+        max_receives,
+        tally: Some(Arc::new(table)),
     };
     let (stop, stopped) = watch::channel(false);
     let options = PollOptions { concurrency: settings.concurrency, batch_size: 10, wait: WAIT };
-    let polling = tokio::spawn(poll::run(queue, consumer, options, stopped));
+    let polling = tokio::spawn(poll::run(queue, Arc::new(consumer), options, stopped));
     tracing::info!(queue = common.queue_url, table = common.table_name, "consuming");
+    crate::asked_to_stop().await?;
+    tracing::info!("stopping: finishing what is in hand");
+    stop.send_replace(true);
+    Ok(polling.await?)
+}
+
+/// `orders dead-letters`: archives until SIGTERM or Ctrl-C, then finishes the batch in hand.
+pub(crate) async fn dead_letters(args: &DeadLettersArgs, faults: Faults) -> anyhow::Result<()> {
+    let sdk = aws::config().await;
+    let settings = settings::of_dead_letters(faults, args, &sdk)?;
+    let common = &settings.common;
+    let queue = Arc::new(aws::queue(&sdk, &settings.dlq_url));
+    let table = aws::table(&sdk, &common.table_name, common.default_currency);
+    usable(&Ready { queues: vec![Arc::unwrap_or_clone(queue.clone())], table }).await?;
+    let role = super::dead_letter_role(&sdk, &settings);
+    let (stop, stopped) = watch::channel(false);
+    // One batch after the other: letters are few, and an alert tells of as many as came together.
+    let options = PollOptions { concurrency: 1, batch_size: 10, wait: WAIT };
+    let polling = tokio::spawn(poll::run(queue, Arc::new(role), options, stopped));
+    tracing::info!(queue = settings.dlq_url, bucket = settings.bucket, "archiving");
     crate::asked_to_stop().await?;
     tracing::info!("stopping: finishing what is in hand");
     stop.send_replace(true);

@@ -10,7 +10,7 @@ use consumer::Consumer;
 use infra::aws::{self, QueuedDeadLetters, Ready};
 
 use super::settings::{self, Faults};
-use super::{ApiArgs, ConsumerArgs};
+use super::{ApiArgs, ConsumerArgs, DeadLettersArgs};
 use crate::config::{Cli, Command};
 
 /// The role that Lambda starts this process for, or `None` if it is not Lambda that starts it.
@@ -22,8 +22,12 @@ pub(crate) fn role() -> Option<String> {
 /// The command line that a role stands for; everything else is in the environment.
 pub(crate) fn command_line(role: &str) -> anyhow::Result<Cli> {
     match role {
-        "api" | "consumer" => Ok(Cli::try_parse_from(["orders", role])?),
-        other => bail!("the handler {other:?} is no role of this program: it must be `api` or `consumer`"),
+        "api" | "consumer" | "dead-letters" => Ok(Cli::try_parse_from(["orders", role])?),
+        other => {
+            bail!(
+                "the handler {other:?} is no role of this program: it must be `api`, `consumer` or `dead-letters`"
+            )
+        }
     }
 }
 
@@ -32,7 +36,8 @@ pub(crate) async fn run(cli: &Cli, faults: Faults) -> anyhow::Result<()> {
     match &cli.command {
         Command::Api(args) => api(args, faults).await,
         Command::Consumer(args) => consumer(args, faults).await,
-        _ => bail!("only the API and the consumer are Lambda functions"),
+        Command::DeadLetters(args) => dead_letters(args, faults).await,
+        _ => bail!("only the API, the consumer and what is behind the dead letters are Lambda functions"),
     }
 }
 
@@ -43,31 +48,41 @@ async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let queue = aws::queue(&sdk, &common.queue_url);
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
     let health = Ready { queues: vec![queue.clone()], table: table.clone() };
+    let operations = super::operations(&sdk, &settings, &queue, &table);
     // One request at a time: there is nothing to coalesce.
     let state = AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health));
-    let state = AppState { auth: settings.auth.auth().await?, ..state };
+    let state = AppState { auth: settings.auth.auth().await?, operations, ..state };
     api::lambda::serve(api::router(settings.http.apply_behind_gateway(state))).await
 }
 
 async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Result<()> {
     let sdk = aws::config().await;
     let settings = settings::of_consumer(faults, args, &sdk)?;
-    let (common, dlq_url) = (settings.common, settings.dlq_url);
+    let (common, dlq_url, max_receives) = (settings.common, settings.dlq_url, settings.max_receives);
     let queue = Arc::new(aws::queue(&sdk, &common.queue_url));
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
     let dead_letters = QueuedDeadLetters {
         queue: aws::queue(&sdk, &dlq_url),
         table: table.clone(),
-        default_currency: common.default_currency,
         origin: common.queue_url,
         // The event source mapping deletes what is not reported as failed.
         inbox: None,
     };
     let consumer = Consumer {
-        log: Arc::new(table),
+        log: Arc::new(table.clone()),
         dead_letters: Arc::new(dead_letters),
         clock: infra::now,
         default_currency: common.default_currency,
+        max_receives,
+        tally: Some(Arc::new(table)),
     };
-    consumer::lambda::run(consumer, queue).await
+    consumer::lambda::run(Arc::new(consumer), queue).await
+}
+
+async fn dead_letters(args: &DeadLettersArgs, faults: Faults) -> anyhow::Result<()> {
+    let sdk = aws::config().await;
+    // The event source mapping receives and deletes; only when letters come back is for us to say, by the queue's URL.
+    let settings = settings::of_dead_letters(faults, args, &sdk)?;
+    let inbox = Arc::new(aws::queue(&sdk, &settings.dlq_url));
+    consumer::lambda::run(Arc::new(super::dead_letter_role(&sdk, &settings)), inbox).await
 }

@@ -5,10 +5,16 @@ mod lambda;
 mod settings;
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
+use api::operations::Operations;
 use clap::{Args, Subcommand};
+use consumer::DeadLetterRole;
+use infra::aws::{self as adapters, Archive, LetterStore, Numbers, SdkConfig};
+use infra::dynamodb::Table;
+use infra::sqs::Queue;
 
-pub(crate) use containers::{api, consumer, create_table};
+pub(crate) use containers::{api, consumer, create_table, dead_letters};
 pub(crate) use lambda::{command_line, role, run as run_lambda};
 use settings::Faults;
 
@@ -43,6 +49,19 @@ pub(crate) struct ApiArgs {
     /// Waiting messages at which no new event is accepted; 0: any number. Not for functions.
     #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value = "0", value_name = "COUNT")]
     max_queue_depth: String,
+    #[command(flatten)]
+    letters: LetterArgs,
+}
+
+/// Where dead letters are, for the operators' part of the API.
+#[derive(Debug, Args)]
+pub(crate) struct LetterArgs {
+    /// The S3 bucket where dead letters are archived; without it, the API has nothing for operators.
+    #[arg(long, env = "DLQ_BUCKET", value_name = "NAME")]
+    dlq_bucket: Option<String>,
+    /// The URL of the dead-letter queue, to count what is not archived yet.
+    #[arg(long, env = "DLQ_URL", value_name = "URL")]
+    dlq_url: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +74,24 @@ pub(crate) struct ConsumerArgs {
     /// Batches that are handled at the same time.
     #[arg(long, env = "ORDERS_CONCURRENCY", default_value = "8", value_name = "COUNT")]
     concurrency: String,
+    /// How often the queue delivers a message, its maxReceiveCount. A container asks the queue, a function does not.
+    #[arg(long, env = "ORDERS_MAX_RECEIVES", value_name = "COUNT")]
+    max_receives: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeadLettersArgs {
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// The URL of the dead-letter queue.
+    #[arg(long, env = "DLQ_URL", value_name = "URL")]
+    dlq_url: Option<String>,
+    /// The S3 bucket to archive to.
+    #[arg(long, env = "DLQ_BUCKET", value_name = "NAME")]
+    dlq_bucket: Option<String>,
+    /// The ARN of the SNS topic for alerts.
+    #[arg(long, env = "ALERTS_TOPIC", value_name = "ARN")]
+    alerts_topic: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,6 +102,35 @@ pub(crate) enum TableCommand {
         #[arg(long, env = "TABLE_NAME", value_name = "NAME")]
         table_name: Option<String>,
     },
+}
+
+/// What the API has for operators, if it is told where the dead letters are.
+fn operations(
+    sdk: &SdkConfig,
+    settings: &settings::ApiSettings,
+    queue: &Queue,
+    table: &Table,
+) -> Option<Operations> {
+    let default_currency = settings.common.default_currency;
+    let bucket = adapters::bucket(sdk, settings.bucket.as_deref()?);
+    let (queue, table) = (queue.clone(), table.clone());
+    let dead_letters = settings.dlq_url.as_deref().map(|url| adapters::queue(sdk, url));
+    let letters = LetterStore { bucket, table: table.clone(), queue: queue.clone(), default_currency };
+    let pipeline = Arc::new(Numbers { queue, dead_letters, table });
+    Some(Operations { letters: Arc::new(letters), pipeline, default_currency })
+}
+
+/// What stands behind the queue of dead letters.
+fn dead_letter_role(sdk: &SdkConfig, settings: &settings::DeadLetterSettings) -> DeadLetterRole {
+    let default_currency = settings.common.default_currency;
+    let table = adapters::table(sdk, &settings.common.table_name, default_currency);
+    let bucket = adapters::bucket(sdk, &settings.bucket);
+    DeadLetterRole {
+        archive: Arc::new(Archive { bucket, table, default_currency }),
+        alerts: Arc::new(adapters::topic(sdk, &settings.topic)),
+        clock: infra::now,
+        origin: settings.common.queue_url.clone(),
+    }
 }
 
 /// Tells a person at a terminal what goes on; nobody else.

@@ -8,7 +8,7 @@ use domain::Currency;
 use infra::aws::SdkConfig;
 use infra::sqs::is_fifo;
 
-use super::{ApiArgs, AwsArgs, ConsumerArgs};
+use super::{ApiArgs, AwsArgs, ConsumerArgs, DeadLettersArgs};
 use crate::auth::{self, Origin};
 use crate::http::HttpSettings;
 
@@ -50,6 +50,41 @@ impl Faults {
         } else {
             Err(format!("TABLE_NAME {name:?} is not the name of a table: 3–255 characters of [A-Za-z0-9_.-]"))
         })
+    }
+
+    fn bucket(&mut self, value: Option<&String>) -> Option<String> {
+        let name = self.required("DLQ_BUCKET", value)?;
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b);
+        let right = (3..=63).contains(&name.len()) && name.bytes().all(allowed);
+        self.check(if right {
+            Ok(name)
+        } else {
+            Err(format!("DLQ_BUCKET {name:?} is not the name of a bucket: 3–63 characters of [a-z0-9.-]"))
+        })
+    }
+
+    fn topic(&mut self, value: Option<&String>) -> Option<String> {
+        let arn = self.required("ALERTS_TOPIC", value)?;
+        let parts: Vec<_> = arn.split(':').collect();
+        let right = matches!(parts[..], ["arn", _, "sns", region, account, name]
+            if !region.is_empty() && !account.is_empty() && !name.is_empty() && !name.ends_with(".fifo"));
+        self.check(if right {
+            Ok(arn)
+        } else {
+            Err(format!(
+                "ALERTS_TOPIC {arn:?} is not the ARN of a standard SNS topic, such as arn:aws:sns:eu-central-1:123456789012:alerts"
+            ))
+        })
+    }
+
+    /// Checks that a queue and its dead letters are two queues of one kind.
+    fn two_of_a_kind(&mut self, queue: Option<&String>, dlq: Option<&String>) {
+        let (Some(queue), Some(dlq)) = (queue, dlq) else { return };
+        if queue == dlq {
+            self.0.push("QUEUE_URL and DLQ_URL are the same queue".to_owned());
+        } else if is_fifo(queue) != is_fifo(dlq) {
+            self.0.push("QUEUE_URL and DLQ_URL must both be FIFO queues, or neither".to_owned());
+        }
     }
 
     fn currency(&mut self, args: &AwsArgs) -> Option<Currency> {
@@ -103,6 +138,10 @@ pub(crate) struct ApiSettings {
     pub(crate) auth: auth::Settings,
     /// Messages on the queue at which no event is accepted, if there is such a bound.
     pub(crate) max_queue_depth: Option<NonZeroU64>,
+    /// Where the dead letters are archived, if operators are served.
+    pub(crate) bucket: Option<String>,
+    /// Where those are that are not archived yet, if that is known.
+    pub(crate) dlq_url: Option<String>,
 }
 
 /// As a container.
@@ -135,10 +174,14 @@ fn api(
     let depth = &args.max_queue_depth;
     let depth = depth.parse().map_err(|_| format!("ORDERS_MAX_QUEUE_DEPTH {depth:?} is not a count"));
     let depth = faults.check(depth).map(NonZeroU64::new);
+    let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+    let bucket = given(&args.letters.dlq_bucket).map(|name| faults.bucket(Some(&name)));
+    let dlq_url = given(&args.letters.dlq_url).map(|url| faults.queue("DLQ_URL", Some(&url)));
     let auth = listen.and_then(|listen| faults.auth(args, origin(listen)));
     let settings = (|| {
         let (common, listen, http, auth) = (common?, listen?, http?, auth?);
-        Some(ApiSettings { common, listen, http, auth, max_queue_depth: depth? })
+        let (bucket, dlq_url) = (bucket.flatten(), dlq_url.flatten());
+        Some(ApiSettings { common, listen, http, auth, max_queue_depth: depth?, bucket, dlq_url })
     })();
     faults.finish(settings)
 }
@@ -149,6 +192,8 @@ pub(crate) struct ConsumerSettings {
     pub(crate) common: Settings,
     pub(crate) dlq_url: String,
     pub(crate) concurrency: usize,
+    /// How often the queue delivers a message, if that is told.
+    pub(crate) max_receives: Option<u32>,
 }
 
 pub(crate) fn of_consumer(
@@ -158,20 +203,48 @@ pub(crate) fn of_consumer(
 ) -> anyhow::Result<ConsumerSettings> {
     let common = common(&mut faults, &args.aws, sdk);
     let dlq_url = faults.queue("DLQ_URL", args.dlq_url.as_ref());
-    if let (Some(queue), Some(dlq)) = (&args.aws.queue_url, &dlq_url) {
-        if queue == dlq {
-            faults.0.push("QUEUE_URL and DLQ_URL are the same queue".to_owned());
-        } else if is_fifo(queue) != is_fifo(dlq) {
-            faults.0.push("QUEUE_URL and DLQ_URL must both be FIFO queues, or neither".to_owned());
-        }
-    }
+    faults.two_of_a_kind(args.aws.queue_url.as_ref(), dlq_url.as_ref());
     let count = &args.concurrency;
     let right = |count: &usize| (1..=256).contains(count);
     let concurrency =
         count.parse().ok().filter(right).ok_or_else(|| format!("ORDERS_CONCURRENCY {count:?} is not 1–256"));
     let concurrency = faults.check(concurrency);
-    let settings =
-        (|| Some(ConsumerSettings { common: common?, dlq_url: dlq_url?, concurrency: concurrency? }))();
+    let receives = args.max_receives.as_ref().filter(|count| !count.is_empty());
+    let max_receives = receives.map(|count| {
+        let right = |count: &u32| (1..=1000).contains(count);
+        let right = count.parse().ok().filter(right);
+        faults.check(right.ok_or_else(|| format!("ORDERS_MAX_RECEIVES {count:?} is not 1–1000")))
+    });
+    let settings = (|| {
+        let (common, dlq_url, concurrency) = (common?, dlq_url?, concurrency?);
+        Some(ConsumerSettings { common, dlq_url, concurrency, max_receives: max_receives.flatten() })
+    })();
+    faults.finish(settings)
+}
+
+/// What looking after the dead letters needs.
+#[derive(Debug)]
+pub(crate) struct DeadLetterSettings {
+    pub(crate) common: Settings,
+    pub(crate) dlq_url: String,
+    pub(crate) bucket: String,
+    pub(crate) topic: String,
+}
+
+pub(crate) fn of_dead_letters(
+    mut faults: Faults,
+    args: &DeadLettersArgs,
+    sdk: &SdkConfig,
+) -> anyhow::Result<DeadLetterSettings> {
+    let common = common(&mut faults, &args.aws, sdk);
+    let dlq_url = faults.queue("DLQ_URL", args.dlq_url.as_ref());
+    faults.two_of_a_kind(args.aws.queue_url.as_ref(), dlq_url.as_ref());
+    let bucket = faults.bucket(args.dlq_bucket.as_ref());
+    let topic = faults.topic(args.alerts_topic.as_ref());
+    let settings = (|| {
+        let (common, dlq_url, bucket, topic) = (common?, dlq_url?, bucket?, topic?);
+        Some(DeadLetterSettings { common, dlq_url, bucket, topic })
+    })();
     faults.finish(settings)
 }
 

@@ -32,8 +32,9 @@ impl OrderLog for Table {
 impl Table {
     async fn append_one(&self, append: &Append) -> Result<Appended, AppendError> {
         let mut appended = Appended::Already;
-        for event in &append.events {
-            if self.put_event(event).await? == Appended::New {
+        for (place, event) in append.events.iter().enumerate() {
+            let message = append.messages.get(place).map(String::as_str);
+            if self.put_event(event, message).await? == Appended::New {
                 appended = Appended::New;
             }
         }
@@ -42,8 +43,8 @@ impl Table {
     }
 
     /// Puts the event at its version, if nobody else's is there.
-    async fn put_event(&self, event: &RecordedEvent) -> Result<Appended, AppendError> {
-        let item = event_item(event).map_err(AppendError::Unavailable)?;
+    async fn put_event(&self, event: &RecordedEvent, message: Option<&str>) -> Result<Appended, AppendError> {
+        let item = event_item(event, message).map_err(AppendError::Unavailable)?;
         let inserted = async { self.write_together(insert(&self.name, item.clone())?).await };
         if inserted.await.map_err(AppendError::Unavailable)? {
             return Ok(Appended::New);
@@ -66,7 +67,9 @@ impl Table {
             }
             _ => return Err(AppendError::Unavailable(explain(error).context("appending to the log"))),
         };
-        if there.get("event_id") == event_id.as_ref() {
+        let same_message =
+            there.get("message").is_none_or(|of| message.is_none_or(|message| *of == text(message)));
+        if there.get("event_id") == event_id.as_ref() && same_message {
             // Or this very call was: where an answer is lost on the way, the SDK tries again.
             return Ok(Appended::Already);
         }
@@ -77,11 +80,11 @@ impl Table {
     /// Puts an event into the log, and dies before the projection. For the conformance suite.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: &RecordedEvent) -> Result<Appended, AppendError> {
-        self.put_event(event).await
+        self.put_event(event, None).await
     }
 
-    /// Writes the projection, if it is what it is expected to be: not there for a new order; and otherwise there,
-    /// older, and with no events in the dead letters.
+    /// Writes the projection, if it is what it is expected to be: not there for a new order; and otherwise there and
+    /// older.
     async fn project_plainly(&self, append: &Append) -> anyhow::Result<bool> {
         let Some(first) = append.events.first() else { return Ok(false) };
         let Order { order_id, customer_id, status, created_at, version, .. } = &append.order;
@@ -100,7 +103,7 @@ impl Table {
         } else {
             let update = format!(
                 "UPDATE \"{}\" SET \"order\" = ? SET \"version\" = ? SET \"status\" = ? WHERE \"pk\" = ? \
-                 AND \"sk\" = ? AND \"version\" < ? AND \"parked\" IS MISSING",
+                 AND \"sk\" = ? AND \"version\" < ?",
                 self.name
             );
             statement(update, vec![order, version.clone(), status, pk(order_id), text(METADATA), version])?
@@ -108,13 +111,12 @@ impl Table {
         self.write_together(write).await
     }
 
-    /// Writes the projection, unless it is as new already. An event that is in the log is not in the dead letters.
+    /// Writes the projection, unless it is as new already.
     async fn project(&self, append: &Append) -> anyhow::Result<()> {
         if self.project_plainly(append).await? {
             return Ok(());
         }
         let Order { order_id, customer_id, status, created_at, version, .. } = &append.order;
-        let recorded = append.events.iter().map(|event| event.envelope.event_id.to_string()).collect();
         let call = self
             .client
             .update_item()
@@ -122,7 +124,7 @@ impl Table {
             .set_key(Some(key(order_id, text(METADATA))))
             .update_expression(
                 "SET #order = :order, #version = :version, #status = :status, customer_id = :customer_id, \
-                 listed_at = :listed_at DELETE parked :recorded",
+                 listed_at = :listed_at",
             )
             .condition_expression("attribute_not_exists(#version) OR #version < :version")
             .expression_attribute_names("#order", "order")
@@ -132,8 +134,7 @@ impl Table {
             .expression_attribute_values(":version", AttributeValue::N(version.to_string()))
             .expression_attribute_values(":status", text(status.as_str()))
             .expression_attribute_values(":customer_id", text(customer_id.as_str()))
-            .expression_attribute_values(":listed_at", text(listed_at(created_at.micros(), order_id)))
-            .expression_attribute_values(":recorded", AttributeValue::Ss(recorded));
+            .expression_attribute_values(":listed_at", text(listed_at(created_at.micros(), order_id)));
         match call.send().await {
             Ok(_) => Ok(()),
             Err(error) if is_overtaken(error.as_service_error()) => Ok(()),

@@ -53,13 +53,16 @@ pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<ListPosition> {
     Ok(ListPosition { created_at_micros, order_id: OrderId::parse(order_id)? })
 }
 
-/// A log entry as an item.
-pub(super) fn event_item(event: &RecordedEvent) -> anyhow::Result<Item> {
+/// A log entry as an item, with the message that brought it, if that is known.
+pub(super) fn event_item(event: &RecordedEvent, message: Option<&str>) -> anyhow::Result<Item> {
     let mut item = key(&event.envelope.order_id, event_sk(event.version));
     item.insert("event_id".to_owned(), text(event.envelope.event_id.to_string()));
     item.insert("type".to_owned(), text(event.envelope.event.event_type().as_str()));
     if let Some(hash) = &event.envelope.request_hash {
         item.insert("request_hash".to_owned(), text(hash));
+    }
+    if let Some(message) = message {
+        item.insert("message".to_owned(), text(message));
     }
     item.insert("entry".to_owned(), text(String::from_utf8(event.encode())?));
     Ok(item)
@@ -77,8 +80,8 @@ pub(super) enum Row {
 pub(super) struct Projection {
     /// `None` if only events of it that are in the dead letters are known.
     pub(super) order: Option<Order>,
-    /// How many of its events are in the dead letters.
-    pub(super) parked: u64,
+    /// The ids of its dead letters, in line.
+    pub(super) parked: Vec<String>,
 }
 
 /// The outcome of an event that is not in the log.
@@ -91,6 +94,8 @@ pub(super) struct StoredOutcome {
     pub(super) outcome: Outcome,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) request_hash: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<String>,
 }
 
 pub(super) fn row(mut item: Item) -> anyhow::Result<Row> {
@@ -100,10 +105,7 @@ pub(super) fn row(mut item: Item) -> anyhow::Result<Row> {
         return Ok(Row::Event { version, event_id, item });
     }
     if sk == METADATA {
-        let parked = match item.remove("parked") {
-            Some(AttributeValue::Ss(parked)) => parked.len() as u64,
-            _ => 0,
-        };
+        let parked = parked(&mut item);
         let order = item.remove("order").map(serde_dynamo::from_attribute_value).transpose()?;
         return Ok(Row::Projection(Projection { order, parked }));
     }
@@ -113,6 +115,18 @@ pub(super) fn row(mut item: Item) -> anyhow::Result<Row> {
     Err(anyhow!("an item of the unknown kind {sk:?}"))
 }
 
+/// The line of dead letters in a projection.
+pub(super) fn parked(item: &mut Item) -> Vec<String> {
+    let Some(AttributeValue::L(parked)) = item.remove("parked") else { return Vec::new() };
+    let id = |value| if let AttributeValue::S(id) = value { Some(id) } else { None };
+    parked.into_iter().filter_map(id).collect()
+}
+
+/// The message in an item that tells it.
+pub(super) fn message(item: &Item) -> Option<String> {
+    string(item, "message").ok().map(str::to_owned)
+}
+
 /// The event in an item of the log.
 pub(super) fn event(item: &Item, default_currency: Currency) -> anyhow::Result<RecordedEvent> {
     RecordedEvent::decode(string(item, "entry")?.as_bytes(), default_currency).context("an entry of the log")
@@ -120,15 +134,16 @@ pub(super) fn event(item: &Item, default_currency: Currency) -> anyhow::Result<R
 
 /// The event's outcome, or its place in the log, as a receipt.
 pub(super) fn receipt(order_id: &OrderId, row: &Row) -> anyhow::Result<Option<Receipt>> {
-    let (event_id, event_type, outcome, request_hash) = match row {
+    let (event_id, event_type, outcome, request_hash, message) = match row {
         Row::Event { version, event_id, item } => {
             let kind = string(item, "type")?;
             let kind = EventType::from_name(kind).with_context(|| format!("unknown event type {kind:?}"))?;
             let request_hash = string(item, "request_hash").ok().map(str::to_owned);
-            (*event_id, kind, Outcome::Recorded { version: *version }, request_hash)
+            (*event_id, kind, Outcome::Recorded { version: *version }, request_hash, message(item))
         }
         Row::Outcome(stored) => {
-            (stored.event_id, stored.event_type, stored.outcome.clone(), stored.request_hash.clone())
+            let StoredOutcome { event_id, event_type, outcome, request_hash, message } = stored.clone();
+            (event_id, event_type, outcome, request_hash, message)
         }
         Row::Projection(_) => return Ok(None),
     };
@@ -138,6 +153,7 @@ pub(super) fn receipt(order_id: &OrderId, row: &Row) -> anyhow::Result<Option<Re
         event_type,
         outcome: Some(outcome),
         request_hash,
+        message,
     }))
 }
 

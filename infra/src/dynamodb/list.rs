@@ -11,7 +11,9 @@ use domain::{CustomerId, OrderId};
 use crate::aws::explain;
 
 use super::Table;
-use super::items::{Item, METADATA, Row, key, listed_at, listed_position, listed_time, row, string, text};
+use super::items::{
+    Item, METADATA, Projection, Row, key, listed_at, listed_position, listed_time, row, string, text,
+};
 
 /// The index of a customer's orders, by `customer_id` and `listed_at`. It has the keys only: then an order that
 /// changes costs no write of the index.
@@ -20,7 +22,7 @@ pub(super) const INDEX: &str = "customer-orders";
 /// ([BatchGetItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html)).
 const MAX_KEYS: usize = 100;
 /// Behind every place, which begin with digits.
-const BEHIND_ALL: &str = ":";
+pub(super) const BEHIND_ALL: &str = ":";
 /// How often keys are asked for that the table leaves unanswered.
 const ATTEMPTS: u32 = 6;
 
@@ -42,7 +44,7 @@ impl Table {
         while first < last {
             // One more than asked for tells whether the list goes on. The bounds of a query are both inclusive, so the
             // place that it goes on behind comes once more.
-            let mut places = self.places(customer_id, &first, &last, limit + 2).await?;
+            let mut places = self.places(customer_id.as_str(), &first, &last, limit + 2).await?;
             places.retain(|place| *place != last);
             let page = &places[..places.len().min(limit - list.orders.len())];
             let mut latest = None;
@@ -61,10 +63,10 @@ impl Table {
         Ok(list)
     }
 
-    /// Up to `limit` places of the customer's list from `last` down to `first`.
-    async fn places(
+    /// Up to `limit` places of a list from `last` down to `first`.
+    pub(super) async fn places(
         &self,
-        customer_id: &CustomerId,
+        list: &str,
         first: &str,
         last: &str,
         limit: usize,
@@ -77,7 +79,7 @@ impl Table {
             .scan_index_forward(false)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .key_condition_expression("customer_id = :customer_id AND listed_at BETWEEN :first AND :last")
-            .expression_attribute_values(":customer_id", text(customer_id.as_str()))
+            .expression_attribute_values(":customer_id", text(list))
             // A key is never empty.
             .expression_attribute_values(":first", text(if first.is_empty() { "0" } else { first }))
             .expression_attribute_values(":last", text(last));
@@ -89,18 +91,24 @@ impl Table {
     async fn snapshots(&self, places: &[String]) -> anyhow::Result<Vec<Option<OrderSnapshot>>> {
         let ids: Vec<_> =
             places.iter().map(|place| Ok(listed_position(place)?.order_id)).collect::<anyhow::Result<_>>()?;
-        let chunks: Vec<_> = ids.chunks(MAX_KEYS).collect();
+        let keys = ids.iter().map(|id: &OrderId| key(id, text(METADATA))).collect();
         let mut found = HashMap::new();
-        for projections in self.each(&chunks, |chunk| self.projections(chunk)).await {
-            found
-                .extend(projections?.into_iter().map(|snapshot| (snapshot.order.order_id.clone(), snapshot)));
+        for item in self.get_all(keys).await? {
+            let Row::Projection(Projection { order: Some(order), parked }) = row(item)? else { continue };
+            found.insert(order.order_id.clone(), OrderSnapshot { order, parked: parked.len() as u64 });
         }
         Ok(ids.iter().map(|id| found.remove(id)).collect())
     }
 
-    /// The projections of up to 100 orders, in any order.
-    async fn projections(&self, ids: &[OrderId]) -> anyhow::Result<Vec<OrderSnapshot>> {
-        let mut keys: Vec<Item> = ids.iter().map(|id| key(id, text(METADATA))).collect();
+    /// The items with these keys, in any order, strongly consistent.
+    pub(super) async fn get_all(&self, keys: Vec<Item>) -> anyhow::Result<Vec<Item>> {
+        let chunks: Vec<_> = keys.chunks(MAX_KEYS).collect();
+        let answers = self.each(&chunks, |chunk| self.get_some(chunk.to_vec())).await;
+        Ok(answers.into_iter().collect::<anyhow::Result<Vec<_>>>()?.concat())
+    }
+
+    /// The same, of up to 100.
+    async fn get_some(&self, mut keys: Vec<Item>) -> anyhow::Result<Vec<Item>> {
         let mut found = Vec::with_capacity(keys.len());
         for attempt in 0..ATTEMPTS {
             if keys.is_empty() {
@@ -113,15 +121,10 @@ impl Table {
             let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build()?;
             let call = self.client.batch_get_item().request_items(&self.name, request);
             let answer = call.send().await.map_err(explain).context("reading the table")?;
-            for item in answer.responses.unwrap_or_default().into_values().flatten() {
-                if let Row::Projection(projection) = row(item)? {
-                    let parked = projection.parked;
-                    found.extend(projection.order.map(|order| OrderSnapshot { order, parked }));
-                }
-            }
+            found.extend(answer.responses.unwrap_or_default().into_values().flatten());
             let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.name);
             keys = left.map(|left| left.keys).unwrap_or_default();
         }
-        if keys.is_empty() { Ok(found) } else { bail!("the table left {} orders unanswered", keys.len()) }
+        if keys.is_empty() { Ok(found) } else { bail!("the table left {} keys unanswered", keys.len()) }
     }
 }

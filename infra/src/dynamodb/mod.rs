@@ -3,8 +3,10 @@
 //! | `pk` | `sk` | holds |
 //! |---|---|---|
 //! | `ORDER#{id}` | `EVENT#{version:010}` | an entry of the log: `event_id`, `type`, and the event as JSON in `entry` |
-//! | | `METADATA` | the projection: `order`, `version`, `status`; `customer_id` and `listed_at`, the keys of the index; `parked`, the set of its events in the dead letters |
+//! | | `METADATA` | the projection: `order`, `version`, `status`; `customer_id` and `listed_at`, the keys of the index; `parked`, the ids of its dead letters, in line |
 //! | | `RECEIPT#{event_id}` | the outcome of an event that is not in the log |
+//! | `DEADLETTER#{id}` | `METADATA` | what is known of a dead letter but its body ([`letters`]); in the index, under names that no customer has |
+//! | `LEDGER#{shard}` | `METADATA` | counters ([`ledger`]) |
 //!
 //! The append is the commit point: an event is put if nobody else's is at its version, in [`append`], and the
 //! projection follows it. A crash between the two heals when the event is delivered again, and readers fold in what
@@ -13,6 +15,10 @@
 
 mod append;
 mod items;
+pub(crate) mod ledger;
+pub(crate) mod letters;
+mod letters_list;
+mod line;
 mod list;
 mod outcomes;
 mod read;

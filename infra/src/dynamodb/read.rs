@@ -4,13 +4,16 @@ use anyhow::Context;
 use api::ports::{Health, ListFilter, ListPosition, OrderList, OrderReader, OrderSnapshot};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use consumer::ports::{Loaded, Wanted};
+use consumer::ports::{Loaded, Settled, Wanted};
 use domain::{CustomerId, EventId, Order, OrderId, Outcome, Receipt, RecordedEvent};
 
 use crate::aws::explain;
 
 use super::Table;
-use super::items::{Item, MAX_VERSION, METADATA, Projection, Row, event, event_sk, pk, receipt, row, text};
+use super::items::{
+    Item, MAX_VERSION, METADATA, Projection, Row, StoredOutcome, event, event_sk, message, pk, receipt, row,
+    text,
+};
 
 impl Table {
     /// A query of one order, strongly consistent.
@@ -50,15 +53,17 @@ impl Table {
                 Row::Event { version, event_id, item } => {
                     // What is in the log counts, whatever was the outcome before.
                     if wanted.event_ids.contains(&event_id) {
-                        outcomes.push((event_id, Outcome::Recorded { version }));
+                        let outcome = Outcome::Recorded { version };
+                        outcomes.push(Settled { event_id, outcome, message: message(&item) });
                     }
                     events.push((version, item));
                 }
                 Row::Projection(found) => projection = found,
                 Row::Outcome(stored) => {
-                    let known = outcomes.iter().any(|(id, _)| *id == stored.event_id);
+                    let known = outcomes.iter().any(|settled: &Settled| settled.event_id == stored.event_id);
                     if wanted.event_ids.contains(&stored.event_id) && !known {
-                        outcomes.push((stored.event_id, stored.outcome));
+                        let StoredOutcome { event_id, outcome, message, .. } = stored;
+                        outcomes.push(Settled { event_id, outcome, message });
                     }
                 }
             }
@@ -92,7 +97,7 @@ impl Table {
                 Row::Outcome(_) => {}
             }
         }
-        let (mut order, parked) = (projection.order, projection.parked);
+        let (mut order, parked) = (projection.order, projection.parked.len() as u64);
         if order.as_ref().map_or(0, |order| order.version) < newest_version {
             let whole = Wanted { order_id: order_id.clone(), event_ids: Vec::new() };
             order = self.load_one(&whole).await?.order;

@@ -1,23 +1,31 @@
-//! Sends messages to the dead-letter queue, with the reason as attributes.
+//! Sends messages to the dead-letter queue, with their story as attributes.
 
 use anyhow::Context;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use consumer::ports::Parking;
+use aws_sdk_sqs::types::{
+    MessageSystemAttributeNameForSends, MessageSystemAttributeValue, SendMessageBatchRequestEntry,
+};
+use consumer::dead_letters::attributes as names;
+use consumer::ports::{DEAD_LETTER, Parking, REPLAYS, TRACE_HEADER};
+use domain::Timestamp;
 use futures_util::future::join_all;
 
 use crate::aws::explain;
+use crate::now;
 
 use super::publisher::{attribute_bytes, text_attribute};
-use super::{MAX_BYTES, Queue, all_failed, each};
+use super::{MAX_BYTES, Queue, all_failed, each, printable};
 
 /// The longest error text that goes along, in characters: a dead letter is for the message.
 const MAX_DETAIL: usize = 1000;
+/// The most attributes of a message
+/// ([Message metadata](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html)).
+const MAX_ATTRIBUTES: usize = 10;
 
 impl Queue {
     /// Sends copies of messages of the queue at `origin` to this dead-letter queue. The originals stay where they are.
     ///
-    /// The attributes are `reason`, `detail`, `origin_queue`, `message_id` and `receive_count`. A message so large
-    /// that they do not fit goes without the last of them that do not: the message counts, and it is never cut.
+    /// The attributes are those that [`names`] lists, and then the message's own. A message so large that they do not
+    /// fit goes without the last of them that do not: the message counts, and it is never cut.
     pub async fn bury(&self, origin: &str, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
         // One by one, for each may be as large as a whole batch; dead letters are rare.
         let calls = messages.iter().map(|parking| async move {
@@ -35,27 +43,26 @@ impl Queue {
 
     fn letter(&self, origin: &str, parking: &Parking<'_>) -> anyhow::Result<SendMessageBatchRequestEntry> {
         let message = parking.message;
-        let body = String::from_utf8_lossy(&message.body);
+        // What SQS does not take did not come from SQS.
+        let body: String = String::from_utf8_lossy(&message.body).chars().map(printable).collect();
         let mut room = MAX_BYTES.saturating_sub(body.len());
-        let detail: String = parking.detail.chars().take(MAX_DETAIL).map(printable).collect();
-        let (receives, body) = (message.receive_count.to_string(), body.into_owned());
-        let attributes = [
-            ("reason", parking.reason.as_str()),
-            ("message_id", &message.id),
-            ("origin_queue", origin),
-            ("receive_count", &receives),
-            ("detail", &detail),
-        ];
+        let mut places = MAX_ATTRIBUTES;
         let mut entry = SendMessageBatchRequestEntry::builder().id("0").message_body(body);
-        for (name, value) in attributes {
-            let bytes = attribute_bytes(name, value);
-            if bytes <= room && !value.is_empty() {
-                room -= bytes;
-                entry = entry.message_attributes(name, text_attribute(value));
+        for (name, value) in story(origin, parking) {
+            let bytes = attribute_bytes(&name, &value);
+            if bytes <= room && places > 0 && !value.is_empty() {
+                (room, places) = (room - bytes, places - 1);
+                entry = entry.message_attributes(name, text_attribute(&value));
             }
         }
+        if let Some(trace) = message.attributes.get(TRACE_HEADER) {
+            let value = MessageSystemAttributeValue::builder().data_type("String").string_value(trace);
+            let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
+            entry = entry.message_system_attributes(name, value.build()?);
+        }
         if self.fifo {
-            // Its own id: a message that is parked twice, for an ack was lost, is one dead letter.
+            // Its own id, which a replay has as well: a message that is parked twice, for an ack was lost, is one dead
+            // letter; one that comes back from a replay within the 5 minutes of deduplication is another.
             let group = message.group.as_deref().unwrap_or(&message.id);
             entry = entry.message_group_id(group).message_deduplication_id(&message.id);
         }
@@ -63,10 +70,34 @@ impl Queue {
     }
 }
 
-/// The character, if SQS takes it in an attribute.
-fn printable(character: char) -> char {
-    match character {
-        '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'.. => character,
-        _ => '\u{fffd}',
-    }
+/// What goes along, the most important first.
+fn story(origin: &str, parking: &Parking<'_>) -> Vec<(String, String)> {
+    let message = parking.message;
+    let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
+    let detail: String = parking.detail.chars().take(MAX_DETAIL).map(printable).collect();
+    let replay = [
+        (DEAD_LETTER, message.replayed().unwrap_or_default().to_owned()),
+        (REPLAYS, message.replayed().map(|_| message.replays().to_string()).unwrap_or_default()),
+    ];
+    let of_letter = [
+        (names::REASON, parking.reason.as_str().to_owned()),
+        (names::MESSAGE_ID, message.letter_id().to_owned()),
+        (names::ORIGIN, origin.to_owned()),
+        (names::RECEIVE_COUNT, message.receive_count.to_string()),
+        (names::SENT_AT, time(message.sent_at)),
+        (names::FIRST_RECEIVED_AT, time(message.first_received_at)),
+        (names::PARKED_AT, time(Some(now()))),
+        (names::DETAIL, detail),
+    ];
+    let ours: Vec<_> =
+        replay.into_iter().chain(of_letter).map(|(name, value)| (name.to_owned(), value)).collect();
+    let traced = ["correlation_id", "traceparent", "tracestate"];
+    let mut own: Vec<_> = message
+        .attributes
+        .iter()
+        .filter(|(name, _)| *name != TRACE_HEADER && ours.iter().all(|(taken, _)| taken != *name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    own.sort_by_key(|(name, _)| traced.iter().position(|known| known == name).unwrap_or(traced.len()));
+    ours.into_iter().chain(own).collect()
 }

@@ -8,7 +8,8 @@ use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
 };
-use consumer::ports::{Inbox, Message};
+use consumer::ports::{End, Inbox, Message, TRACE_HEADER};
+use domain::Timestamp;
 use futures_util::future::join_all;
 
 use crate::aws::explain;
@@ -37,6 +38,10 @@ impl Inbox for Queue {
             .wait_time_seconds(wait.as_secs() as i32)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateFirstReceiveTimestamp)
+            .message_system_attribute_names(MessageSystemAttributeName::AwsTraceHeader)
+            .message_attribute_names("All")
             .customize()
             .config_override(aws_sdk_sqs::config::Builder::new().timeout_config(timeouts));
         let answer =
@@ -44,10 +49,10 @@ impl Inbox for Queue {
         Ok(answer.messages.unwrap_or_default().into_iter().map(|message| self.message(message)).collect())
     }
 
-    async fn ack(&self, messages: &[&Message]) -> Vec<anyhow::Result<()>> {
+    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
         let calls = messages.chunks(MAX_BATCH).map(|chunk| async move {
             let mut call = self.client.delete_message_batch().queue_url(&self.url);
-            for (place, message) in chunk.iter().enumerate() {
+            for (place, (message, _)) in chunk.iter().enumerate() {
                 let entry = DeleteMessageBatchRequestEntry::builder().id(place.to_string());
                 let entry = entry.receipt_handle(&message.handle).build();
                 call = call.entries(entry.expect("id and handle are given, and nothing else is required"));
@@ -82,6 +87,11 @@ impl Inbox for Queue {
 impl Queue {
     fn message(&self, message: aws_sdk_sqs::types::Message) -> Message {
         let attributes = message.attributes.unwrap_or_default();
+        let time = |name| Timestamp::from_millis(attributes.get(name)?.parse().ok()?);
+        let texts = message.message_attributes.unwrap_or_default().into_iter();
+        let texts = texts.filter_map(|(name, attribute)| Some((name, attribute.string_value?)));
+        let trace = attributes.get(&MessageSystemAttributeName::AwsTraceHeader);
+        let trace = trace.map(|header| (TRACE_HEADER.to_owned(), header.clone()));
         let receives = attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount);
         // A standard queue may carry groups too (fair queues), and keeps no order in them.
         let group = attributes.get(&MessageSystemAttributeName::MessageGroupId).filter(|_| self.fifo);
@@ -91,6 +101,9 @@ impl Queue {
             group: group.cloned(),
             // Without a count, nothing is taken to be new: a creation is looked up before it is appended.
             receive_count: receives.and_then(|count| count.parse().ok()).unwrap_or(2),
+            sent_at: time(&MessageSystemAttributeName::SentTimestamp),
+            first_received_at: time(&MessageSystemAttributeName::ApproximateFirstReceiveTimestamp),
+            attributes: texts.chain(trace).collect(),
             body: message.body.unwrap_or_default().into_bytes(),
         }
     }

@@ -1,15 +1,19 @@
 //! An SQS queue, FIFO or standard.
 //!
 //! [`publisher`] puts events on it, [`coalesce`] lets concurrent requests share a call, [`inbox`] takes messages off it,
-//! [`bounded`] refuses events while the queue is too deep, and [`dead_letters`] puts aside what cannot be processed. On a FIFO queue the group is the order and the
-//! deduplication id is the event's; a standard queue keeps no order, and the consumer retries what comes too early.
+//! [`bounded`] refuses events while the queue is too deep, [`dead_letters`] puts aside what cannot be processed, and
+//! [`replay`] puts it back. On a FIFO queue the group is the order and the deduplication id is the event's; a standard queue keeps no order, and the consumer retries what comes too early.
 
 pub mod bounded;
 pub mod coalesce;
 pub mod dead_letters;
 mod inbox;
 mod publisher;
+mod replay;
 
+use std::collections::HashMap;
+
+use anyhow::Context;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName};
 
@@ -39,15 +43,53 @@ impl Queue {
 
     /// Asks the queue how many messages it holds; an error says, in a sentence, why it cannot be used.
     pub async fn depth(&self) -> Result<u64, String> {
-        let name = QueueAttributeName::ApproximateNumberOfMessages;
-        let asked = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone());
-        let answer = asked
-            .send()
-            .await
-            .map_err(|error| format!("the queue {} cannot be used: {:#}", self.url, explain(error)))?;
-        let depth = answer.attributes().and_then(|all| all.get(&name)).and_then(|count| count.parse().ok());
-        depth.ok_or_else(|| format!("the queue {} does not tell its depth", self.url))
+        self.standing().await.map(|standing| standing.visible).map_err(|error| format!("{error:#}"))
     }
+
+    /// About how many messages are on the queue, and how they stand.
+    pub(crate) async fn standing(&self) -> anyhow::Result<Standing> {
+        use QueueAttributeName::{
+            ApproximateNumberOfMessages as Visible, ApproximateNumberOfMessagesDelayed as Delayed,
+            ApproximateNumberOfMessagesNotVisible as InFlight,
+        };
+        let told = self.attributes(&[Visible, InFlight, Delayed]).await?;
+        let count = |name: &QueueAttributeName| {
+            let count = told.get(name).and_then(|count| count.parse().ok());
+            count.with_context(|| format!("the queue {} does not tell its depth", self.url))
+        };
+        Ok(Standing { visible: count(&Visible)?, in_flight: count(&InFlight)?, delayed: count(&Delayed)? })
+    }
+
+    /// How often the queue delivers a message before it moves it to the dead letters by itself, if it does.
+    pub async fn max_receives(&self) -> anyhow::Result<Option<u32>> {
+        let told = self.attributes(&[QueueAttributeName::RedrivePolicy]).await?;
+        let Some(policy) = told.get(&QueueAttributeName::RedrivePolicy) else { return Ok(None) };
+        let policy: serde_json::Value = serde_json::from_str(policy)
+            .with_context(|| format!("the redrive policy of the queue {} cannot be read", self.url))?;
+        // SQS writes a number, and takes a text as well.
+        let count = &policy["maxReceiveCount"];
+        let count = count.as_u64().or_else(|| count.as_str()?.parse().ok());
+        Ok(count.and_then(|count| u32::try_from(count).ok()))
+    }
+
+    async fn attributes(
+        &self,
+        names: &[QueueAttributeName],
+    ) -> anyhow::Result<HashMap<QueueAttributeName, String>> {
+        let asked = self.client.get_queue_attributes().queue_url(&self.url);
+        let asked = asked.set_attribute_names(Some(names.to_vec())).send();
+        let told =
+            asked.await.map_err(explain).with_context(|| format!("the queue {} cannot be used", self.url))?;
+        Ok(told.attributes.unwrap_or_default())
+    }
+}
+
+/// How many messages are on a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) visible: u64,
+    pub(crate) in_flight: u64,
+    pub(crate) delayed: u64,
 }
 
 /// Whether a queue URL or ARN is that of a FIFO queue.
@@ -73,4 +115,13 @@ fn refused(entry: &BatchResultErrorEntry) -> anyhow::Error {
 /// The same error for each of `count` entries.
 fn all_failed(count: usize, error: &anyhow::Error) -> Vec<anyhow::Result<()>> {
     (0..count).map(|_| Err(anyhow::anyhow!("{error:#}"))).collect()
+}
+
+/// The character, if SQS takes it in a body or an attribute
+/// ([SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)).
+fn printable(character: char) -> char {
+    match character {
+        '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'.. => character,
+        _ => '\u{fffd}',
+    }
 }

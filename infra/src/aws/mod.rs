@@ -1,7 +1,14 @@
-//! What the AWS adapters share: how clients are made, and the dead letters, which are on a queue and marked in the
-//! table.
+//! What the AWS adapters share, how clients are made, and the ports that take more than one service.
+//!
+//! A dead letter's way: [`QueuedDeadLetters`] sends it to the queue of dead letters; [`Archive`], behind that queue, puts
+//! it into the bucket and into the index in the table; [`LetterStore`] is what operators do with it, up to its replay,
+//! after which [`QueuedDeadLetters`] releases it. [`Numbers`] tells how much is where.
 
-use std::sync::Arc;
+mod archive;
+mod dead_letters;
+mod letters;
+mod numbers;
+
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -13,12 +20,17 @@ use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use consumer::ports::{DeadLetters, Inbox, OrderLog, Parking};
-use domain::{Currency, Envelope, Outcome, Receipt, envelope};
+use domain::Currency;
 
+pub use archive::Archive;
 pub use aws_config::SdkConfig;
+pub use dead_letters::QueuedDeadLetters;
+pub use letters::LetterStore;
+pub use numbers::Numbers;
 
 use crate::dynamodb::Table;
+use crate::s3::Bucket;
+use crate::sns::Topic;
 use crate::sqs::Queue;
 
 /// The configuration of every client: region, credentials and `AWS_ENDPOINT_URL` as the SDK finds them.
@@ -72,6 +84,18 @@ pub fn table(config: &SdkConfig, name: &str, default_currency: Currency) -> Tabl
     Table::new(aws_sdk_dynamodb::Client::new(config), name, default_currency)
 }
 
+/// The bucket called `name`. At an endpoint of one's own, buckets are paths: emulators have no names for each.
+pub fn bucket(config: &SdkConfig, name: &str) -> Bucket {
+    let by_path = config.endpoint_url().is_some();
+    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(by_path).build();
+    Bucket::new(aws_sdk_s3::Client::from_conf(config), name)
+}
+
+/// The topic with this ARN.
+pub fn topic(config: &SdkConfig, arn: &str) -> Topic {
+    Topic::new(aws_sdk_sns::Client::new(config), arn)
+}
+
 /// Whether the queues and the table that a role needs can be used.
 #[derive(Debug, Clone)]
 pub struct Ready {
@@ -95,59 +119,5 @@ impl Health for Ready {
         let (mut faults, table) = futures_util::future::join(queues, self.table.ready()).await;
         faults.extend(table.err());
         if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
-    }
-}
-
-/// Dead letters on a queue of their own, marked in the table.
-#[derive(Debug, Clone)]
-pub struct QueuedDeadLetters {
-    /// The dead-letter queue.
-    pub queue: Queue,
-    /// Where orders are marked, and where receipts tell.
-    pub table: Table,
-    /// For article orders, which state none.
-    pub default_currency: Currency,
-    /// The URL of the queue that the messages come from.
-    pub origin: String,
-    /// That queue, if parked messages are to be deleted from it: an event source mapping does that by itself.
-    pub inbox: Option<Arc<Queue>>,
-}
-
-#[async_trait]
-impl DeadLetters for QueuedDeadLetters {
-    async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
-        let mut results = self.queue.bury(&self.origin, messages).await;
-        for (result, parking) in results.iter_mut().zip(messages) {
-            if result.is_ok() {
-                *result = self.mark(parking).await;
-            }
-        }
-        let Some(inbox) = &self.inbox else { return results };
-        let safe = messages.iter().zip(&results).filter(|(_, result)| result.is_ok());
-        let safe: Vec<_> = safe.map(|(parking, _)| parking.message).collect();
-        for failed in inbox.ack(&safe).await.into_iter().filter_map(Result::err) {
-            // It comes back and is parked once more; nothing is lost.
-            tracing::warn!("cannot delete a message that is in the dead letters: {failed:#}");
-        }
-        results
-    }
-}
-
-impl QueuedDeadLetters {
-    /// Marks the order, if it can be told, and stores what the event's receipt tells from now on.
-    async fn mark(&self, parking: &Parking<'_>) -> anyhow::Result<()> {
-        let body = &parking.message.body;
-        if let Ok(event) = Envelope::decode(body, self.default_currency) {
-            let (reason, detail) = (parking.reason, parking.detail.clone());
-            let receipt = Receipt::of(&event, Some(Outcome::Parked { reason, detail }));
-            return self.table.settle(&[receipt]).await.into_iter().collect();
-        }
-        match envelope::identify(body) {
-            (Some(order_id), event_id) => {
-                let name = event_id.map_or_else(|| parking.message.id.clone(), |id| id.to_string());
-                self.table.mark(&order_id, &name).await
-            }
-            (None, _) => Ok(()),
-        }
     }
 }

@@ -1,0 +1,110 @@
+//! The archive of dead letters in an S3 bucket: each as it came, for ever, and each as it was repaired.
+//!
+//! | key | holds |
+//! |---|---|
+//! | `failed/{yyyy}/{mm}/{dd}/{id}.json` | the letter as it came; put once, never replaced |
+//! | `repaired/{yyyy}/{mm}/{dd}/{id}.json` | the letter as it was repaired last, with its first body |
+//!
+//! The day is the one on which its message was sent, so that the same letter has the same key each time it comes.
+
+use anyhow::{Context, bail};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::ByteStream;
+use domain::DeadLetter;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::aws::explain;
+
+/// Objects that are read at the same time.
+pub(crate) const CONCURRENCY: usize = 16;
+
+/// A bucket, by its name. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    client: Client,
+    name: String,
+}
+
+impl Bucket {
+    /// The bucket called `name`.
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    /// Puts a letter as it came, unless it is there; gives its key.
+    pub(crate) async fn keep(&self, letter: &DeadLetter) -> anyhow::Result<String> {
+        let key = key("failed", letter);
+        let put = self.client.put_object().bucket(&self.name).key(&key).if_none_match("*");
+        let put = put.content_type("application/json").body(ByteStream::from(serde_json::to_vec(letter)?));
+        match put.send().await {
+            Ok(_) => Ok(key),
+            Err(error) if error.code() == Some("PreconditionFailed") => Ok(key),
+            Err(error) => Err(explain(error)).with_context(|| format!("archiving s3://{}/{key}", self.name)),
+        }
+    }
+
+    /// Puts a letter as it is repaired; gives its key.
+    pub(crate) async fn keep_repaired(&self, letter: &DeadLetter) -> anyhow::Result<String> {
+        let key = key("repaired", letter);
+        let put = self.client.put_object().bucket(&self.name).key(&key).content_type("application/json");
+        let put = put.body(ByteStream::from(serde_json::to_vec(letter)?)).send();
+        put.await.map_err(explain).with_context(|| format!("archiving s3://{}/{key}", self.name))?;
+        Ok(key)
+    }
+
+    /// The letter at `key`.
+    pub(crate) async fn letter(&self, key: &str) -> anyhow::Result<DeadLetter> {
+        let at = || format!("reading s3://{}/{key}", self.name);
+        let object = self.client.get_object().bucket(&self.name).key(key).send();
+        let object = object.await.map_err(explain).with_context(at)?;
+        let bytes = object.body.collect().await.with_context(at)?.into_bytes();
+        serde_json::from_slice(&bytes).with_context(|| format!("s3://{}/{key} is no dead letter", self.name))
+    }
+
+    /// The letters in all objects whose keys begin with `prefix`, by key. `progress` is told how many of how many are
+    /// read.
+    pub async fn letters(
+        &self,
+        prefix: &str,
+        mut progress: impl FnMut(usize, usize) + Send,
+    ) -> anyhow::Result<Vec<DeadLetter>> {
+        let keys = self.keys(prefix).await?;
+        progress(0, keys.len());
+        let mut letters = Vec::with_capacity(keys.len());
+        let mut reads = stream::iter(keys.iter().map(|key| self.letter(key))).buffered(CONCURRENCY);
+        while let Some(letter) = reads.try_next().await? {
+            letters.push(letter);
+            progress(letters.len(), keys.len());
+        }
+        Ok(letters)
+    }
+
+    async fn keys(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
+        let (mut keys, mut token) = (Vec::new(), None);
+        loop {
+            let list = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
+            let page = list.set_continuation_token(token).send().await.map_err(explain);
+            let page = page.with_context(|| format!("listing s3://{}/{prefix}", self.name))?;
+            token = page.next_continuation_token;
+            let objects = page.contents.unwrap_or_default();
+            // Consoles make an empty object for what they show as a folder.
+            keys.extend(
+                objects.into_iter().filter_map(|object| object.key).filter(|key| !key.ends_with('/')),
+            );
+            if page.is_truncated != Some(true) {
+                return Ok(keys);
+            }
+            if token.is_none() {
+                bail!("s3://{}/{prefix} has more objects, and S3 does not say from where on", self.name);
+            }
+        }
+    }
+}
+
+fn key(folder: &str, letter: &DeadLetter) -> String {
+    // RFC 3339 begins with the date.
+    let sent = letter.sent_at.unwrap_or(letter.parked_at).to_string();
+    let day = sent.get(..10).unwrap_or("0000-00-00").replace('-', "/");
+    format!("{folder}/{day}/{}.json", letter.id)
+}

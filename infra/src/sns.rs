@@ -1,0 +1,62 @@
+//! Alerts by an SNS topic.
+//!
+//! A batch of dead letters is one message: its text is for people, who get it by e-mail; for programs, the alert is in
+//! the attribute `alert` as JSON, and `type` (always `dead_letters`) is there to filter by.
+
+use anyhow::Context;
+use async_trait::async_trait;
+use aws_sdk_sns::Client;
+use aws_sdk_sns::types::MessageAttributeValue;
+use consumer::alert::Alert;
+use consumer::ports::Alerts;
+
+use crate::aws::explain;
+
+/// The longest subject: less than 100 characters
+/// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
+const MAX_SUBJECT: usize = 99;
+/// The longest text and JSON; together they are below the 256 KiB of a message (same page).
+const MAX_TEXT: usize = 100_000;
+
+/// A topic, by its ARN.
+#[derive(Debug, Clone)]
+pub struct Topic {
+    client: Client,
+    arn: String,
+}
+
+impl Topic {
+    /// The topic with this ARN.
+    pub fn new(client: Client, arn: impl Into<String>) -> Self {
+        Self { client, arn: arn.into() }
+    }
+}
+
+#[async_trait]
+impl Alerts for Topic {
+    async fn raise(&self, alert: &Alert) -> anyhow::Result<()> {
+        let mut publish = self
+            .client
+            .publish()
+            .topic_arn(&self.arn)
+            .subject(cut(alert.subject(), MAX_SUBJECT))
+            .message(cut(alert.text(), MAX_TEXT))
+            .message_attributes("type", attribute(alert.kind)?);
+        let json = serde_json::to_string(alert)?;
+        if json.len() <= MAX_TEXT {
+            publish = publish.message_attributes("alert", attribute(&json)?);
+        }
+        publish.send().await.map_err(explain).with_context(|| format!("publishing to {}", self.arn))?;
+        Ok(())
+    }
+}
+
+fn attribute(value: &str) -> anyhow::Result<MessageAttributeValue> {
+    Ok(MessageAttributeValue::builder().data_type("String").string_value(value).build()?)
+}
+
+fn cut(mut text: String, most: usize) -> String {
+    let end = (0..=most.min(text.len())).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.truncate(end);
+    text
+}

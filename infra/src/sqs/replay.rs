@@ -1,0 +1,70 @@
+//! Puts dead letters back on the queue that they came from.
+
+use anyhow::{Context, bail};
+use consumer::ports::{DEAD_LETTER, REPLAYS};
+use domain::DeadLetter;
+
+use crate::aws::explain;
+
+use super::publisher::text_attribute;
+use super::{Queue, printable};
+
+impl Queue {
+    /// Sends a letter back, as `dead letter {id}, replayed {replays} times`. `sends` tells this sending from those before
+    /// it; the same again within 5 minutes is dropped by a FIFO queue.
+    pub(crate) async fn send_back(&self, letter: &DeadLetter, sends: u32) -> anyhow::Result<()> {
+        let mut call = self
+            .client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(sendable(&letter.body.0)?)
+            .message_attributes(DEAD_LETTER, text_attribute(&letter.id))
+            .message_attributes(REPLAYS, text_attribute(&letter.replays.to_string()));
+        if let Some(correlation_id) = &letter.correlation_id {
+            call = call.message_attributes("correlation_id", text_attribute(correlation_id.as_str()));
+        }
+        if self.fifo {
+            let order = letter.order_id.as_ref().map(|order_id| order_id.as_str());
+            let group = order.or(letter.group.as_deref()).unwrap_or(&letter.id);
+            call = call.message_group_id(group).message_deduplication_id(format!("{}.{sends}", letter.id));
+        }
+        call.send().await.map_err(explain).with_context(|| format!("sending to {}", self.url))?;
+        Ok(())
+    }
+}
+
+/// The body, if SQS takes it: text, and not empty.
+fn sendable(body: &[u8]) -> anyhow::Result<&str> {
+    let text = match std::str::from_utf8(body) {
+        Ok("") => bail!("its body is empty, and the queue takes only text; repair it first"),
+        Ok(text) => text,
+        Err(error) => bail!(
+            "its body is not UTF-8 (byte {} is wrong), and the queue takes only text; repair it first",
+            error.valid_up_to()
+        ),
+    };
+    if let Some((at, character)) =
+        text.char_indices().find(|(_, character)| printable(*character) != *character)
+    {
+        let code = u32::from(character);
+        bail!(
+            "its body has the character U+{code:04X} at byte {at}, which the queue does not take; repair it first"
+        );
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sendable;
+
+    #[test]
+    fn what_sqs_does_not_take_is_told_with_its_place() {
+        assert_eq!(sendable("{\n\t\"tee\": \"🫖\"}".as_bytes()).unwrap(), "{\n\t\"tee\": \"🫖\"}");
+        let error = |body: &[u8]| sendable(body).unwrap_err().to_string();
+        assert!(error(b"").contains("empty"));
+        assert!(error(b"ab\xff").contains("byte 2 is wrong"));
+        assert!(error("a\u{0}".as_bytes()).contains("U+0000 at byte 1"));
+        assert!(error("\u{ffff}".as_bytes()).contains("U+FFFF at byte 0"));
+    }
+}
