@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use api::ports::{EventPublisher, PublishError};
 use axum::extract::State;
 use axum::{Json, Router};
-use consumer::ports::{Inbox, Parking};
+use consumer::ports::{End, Inbox, Parking};
 use domain::{Envelope, ParkReason};
 use infra::sqs::Queue;
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ async fn a_batch_is_no_larger_than_sqs_takes() {
     while came.len() < events.len() {
         for message in backend.queue.receive(10, PATIENCE).await.unwrap() {
             came.push(Envelope::decode(&message.body, crate::support::events::eur()).unwrap());
-            backend.queue.ack(&[&message]).await.remove(0).unwrap();
+            backend.queue.ack(&[(&message, End::Recorded)]).await.remove(0).unwrap();
         }
     }
     assert!(events.iter().all(|event| came.contains(event)));
@@ -128,14 +128,20 @@ async fn a_message_as_large_as_sqs_takes_is_parked_whole() {
     let body = "x".repeat(1 << 20);
     backend.send("group", "1", &body).await;
     let message = backend.queue.receive(1, PATIENCE).await.unwrap().remove(0);
-    let parking = Parking { message: &message, reason: ParkReason::Malformed, detail: "too much".to_owned() };
+    let parking = Parking {
+        message: &message,
+        reason: ParkReason::Malformed,
+        detail: "too much".to_owned(),
+        event: None,
+        order_id: None,
+    };
     backend.dead_letters().park(&[parking]).await.remove(0).unwrap();
     let letters = dead_letters(&backend.queues.dead_letters_url).await;
     assert!(letters[0]["Body"] == body, "cut, or not there");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_tells_how_many_of_its_events_are_parked_until_they_are_recorded() {
+async fn an_order_tells_how_many_of_its_events_are_parked() {
     use crate::support::events::{fold, recorded};
     use api::ports::OrderReader;
     use consumer::ports::Append;
@@ -143,17 +149,28 @@ async fn an_order_tells_how_many_of_its_events_are_parked_until_they_are_recorde
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let id = new_order_id();
     let log = recorded(1, &[created(&id), confirmed(&id)]);
-    let append = |from: usize, to: usize| Append { events: log[from..to].to_vec(), order: fold(&log[..to]) };
+    let append = |from: usize, to: usize| Append {
+        events: log[from..to].to_vec(),
+        messages: Vec::new(),
+        order: fold(&log[..to]),
+    };
     backend.log().append(&[append(0, 1)]).await.remove(0).unwrap();
     let confirmation = &log[1].envelope;
     backend.send("group", "1", &String::from_utf8(confirmation.encode()).unwrap()).await;
     let message = backend.queue.receive(1, PATIENCE).await.unwrap().remove(0);
-    let parking = Parking { message: &message, reason: ParkReason::BehindParked, detail: "later".to_owned() };
+    let parking = Parking {
+        message: &message,
+        reason: ParkReason::BehindParked,
+        detail: "later".to_owned(),
+        event: Some(confirmation),
+        order_id: Some(id.clone()),
+    };
     backend.dead_letters().park(&[parking]).await.remove(0).unwrap();
 
     let parked = async || backend.table.order(&id).await.unwrap().unwrap().parked;
     let state = async || backend.table.receipt(&id, confirmation.event_id).await.unwrap().unwrap().state();
     assert_eq!((parked().await, state().await), (1, domain::ReceiptState::Parked));
     backend.log().append(&[append(1, 2)]).await.remove(0).unwrap();
-    assert_eq!((parked().await, state().await), (0, domain::ReceiptState::Recorded));
+    assert_eq!(state().await, domain::ReceiptState::Recorded);
+    assert_eq!(parked().await, 1, "it leaves the line when it is released");
 }

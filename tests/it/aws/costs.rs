@@ -1,16 +1,17 @@
 //! What an order costs: calls and units, counted at the HTTP layer.
 
 use api::ports::EventPublisher;
-use consumer::ports::{Append, Appended, Inbox, OrderLog, Wanted};
+use consumer::ports::{Append, Appended, End, Inbox, OrderLog, Parking, Wanted};
 use consumer::{Consumer, Outcome};
-use domain::{ParkReason, Receipt, RecordedEvent};
+use domain::{ParkReason, RecordedEvent};
 use infra::aws::{self, QueuedDeadLetters};
 
-use crate::conformance::QueueOptions;
 use crate::conformance::aws::AwsBackend;
+use crate::conformance::{Backend, QueueOptions};
 use crate::support::counting::CountingProxy;
 use crate::support::emulator::Emulator;
 use crate::support::events::{confirmed, created, eur, fold, new_order_id, recorded};
+use crate::support::service::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_created_by_two_writes_and_no_read() {
@@ -24,12 +25,13 @@ async fn an_order_is_created_by_two_writes_and_no_read() {
         dead_letters: std::sync::Arc::new(QueuedDeadLetters {
             queue: queue.clone(),
             table,
-            default_currency: eur(),
             origin: backend.queues.url.clone(),
             inbox: None,
         }),
         clock: infra::now,
         default_currency: eur(),
+        max_receives: None,
+        tally: None,
     };
     let order = new_order_id();
     for (event, reads) in [(created(&order), 0), (confirmed(&order), 1)] {
@@ -37,7 +39,7 @@ async fn an_order_is_created_by_two_writes_and_no_read() {
         let messages = queue.receive(10, std::time::Duration::from_secs(5)).await.unwrap();
         let handled = consumer.handle(messages).await;
         assert!(matches!(handled[0].outcome, Outcome::Recorded(_)), "{handled:?}");
-        queue.ack(&[&handled[0].message]).await.remove(0).unwrap();
+        queue.ack(&[(&handled[0].message, End::Recorded)]).await.remove(0).unwrap();
 
         let counts = proxy.take();
         let expected = [
@@ -62,15 +64,23 @@ async fn writes_that_meet_go_in_one_call_each_by_its_own_condition() {
     let logs: Vec<_> = orders.iter().map(|id| recorded(1, &[created(id), confirmed(id)])).collect();
     let append = |log: &[RecordedEvent], version: usize| Append {
         events: log[version - 1..version].to_vec(),
+        messages: Vec::new(),
         order: fold(&log[..version]),
     };
     // One order is somebody else's already, and of one an event is in the dead letters.
     let taken = recorded(1, &[created(&orders[5]), confirmed(&orders[5])]);
     backend.table.append(&[append(&taken, 1)]).await.remove(0).unwrap();
     let parked = &logs[3][1].envelope;
-    let outcome = domain::Outcome::Parked { reason: ParkReason::TriesExhausted, detail: String::new() };
-    let receipt = Receipt::of(parked, Some(outcome));
-    backend.table.settle(&[receipt]).await.remove(0).unwrap();
+    backend.send(orders[3].as_str(), "parked", &String::from_utf8(parked.encode()).unwrap()).await;
+    let message = backend.queue.receive(1, PATIENCE).await.unwrap().remove(0);
+    let parking = Parking {
+        message: &message,
+        reason: ParkReason::TriesExhausted,
+        detail: String::new(),
+        event: Some(parked),
+        order_id: Some(orders[3].clone()),
+    };
+    backend.dead_letters().park(&[parking]).await.remove(0).unwrap();
 
     let creations: Vec<_> = logs.iter().map(|log| append(log, 1)).collect();
     for (i, result) in table.append(&creations).await.into_iter().enumerate() {
@@ -93,6 +103,7 @@ async fn writes_that_meet_go_in_one_call_each_by_its_own_condition() {
         let expected = if i == 5 { &taken } else { log };
         assert_eq!(&backend.history(id).await, expected, "{i}");
         let wanted = Wanted { order_id: id.clone(), event_ids: Vec::new() };
-        assert_eq!(table.load(&[wanted]).await.remove(0).unwrap().parked, 0, "{i}");
+        let line = table.load(&[wanted]).await.remove(0).unwrap().parked;
+        assert_eq!(line.len(), usize::from(i == 3), "{i}: it leaves its line when it is released");
     }
 }

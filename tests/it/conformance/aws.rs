@@ -38,7 +38,6 @@ impl AwsBackend {
         let dead_letters = QueuedDeadLetters {
             queue: aws::queue(&sdk, &queues.dead_letters_url),
             table: table.clone(),
-            default_currency: eur(),
             origin: queues.url.clone(),
             inbox: Some(queue.clone()),
         };
