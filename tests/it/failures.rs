@@ -1,14 +1,12 @@
 //! Nothing is lost when things fail: poison, transient failures and alerts, on the embedded engine. The same on SQS and
 //! DynamoDB is in `aws`.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use api::operations::{DeadLetterStore, LetterFilter, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
-use async_trait::async_trait;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
@@ -17,8 +15,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use consumer::Consumer;
 use consumer::poll::{self, PollOptions};
-use consumer::ports::{Append, AppendError, Appended, End, Inbox, Loaded, Message, OrderLog, Wanted};
-use domain::{OrderId, ParkReason, Receipt};
+use consumer::ports::Inbox;
+use domain::{OrderId, ParkReason};
 use infra::embedded::{Embedded, NewMessage, Options, alerts};
 use infra::webhook::Webhook;
 use ring::hmac;
@@ -28,73 +26,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::support::events::{confirmed, created, eur, new_order_id, paid};
+use crate::support::flaky::{Flaky, Hasty};
 use crate::support::service::PATIENCE;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
-/// A log that fails for one order as often as it is told to.
-struct Flaky {
-    log: Arc<Embedded>,
-    order_id: OrderId,
-    failures: AtomicUsize,
-}
-
-impl Flaky {
-    fn fails(&self, order_id: &OrderId) -> bool {
-        let less = |left: usize| left.checked_sub(1);
-        *order_id == self.order_id
-            && self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
-    }
-}
-
-#[async_trait]
-impl OrderLog for Flaky {
-    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
-        self.log.load(wanted).await
-    }
-
-    async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
-        let mut results = Vec::new();
-        for append in appends {
-            if self.fails(&append.order.order_id) {
-                results.push(Err(AppendError::Unavailable(anyhow::anyhow!("the table is throttled"))));
-            } else {
-                results.extend(self.log.append(std::slice::from_ref(append)).await);
-            }
-        }
-        results
-    }
-
-    async fn settle(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>> {
-        self.log.settle(receipts).await
-    }
-}
-
-/// An inbox whose messages come back at once, and which notes the delays they were to have.
-struct Hasty {
-    inbox: Arc<Embedded>,
-    delays: Mutex<HashMap<String, Vec<Duration>>>,
-}
-
-#[async_trait]
-impl Inbox for Hasty {
-    async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Message>> {
-        self.inbox.receive(max, wait).await
-    }
-
-    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
-        self.inbox.ack(messages).await
-    }
-
-    async fn retry(&self, messages: &[(&Message, Duration)]) -> Vec<anyhow::Result<()>> {
-        for (message, delay) in messages {
-            let group = message.group.clone().unwrap_or_default();
-            self.delays.lock().unwrap().entry(group).or_default().push(*delay);
-        }
-        let at_once: Vec<_> = messages.iter().map(|(message, _)| (*message, Duration::ZERO)).collect();
-        self.inbox.retry(&at_once).await
-    }
-}
 
 /// Takes alerts, after it has refused some.
 #[derive(Default)]
@@ -151,7 +86,7 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_pu
     engine.publish(&events).await.into_iter().for_each(|it| it.unwrap());
 
     // The second step of the group fails twice.
-    let log = Arc::new(Flaky { log: engine.clone(), order_id: flaky.clone(), failures: AtomicUsize::new(2) });
+    let log = Flaky::new(engine.clone(), &flaky, 2);
     let consumer = Consumer {
         log,
         dead_letters: engine.clone(),
@@ -160,7 +95,7 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_pu
         max_receives: Some(5),
         tally: None,
     };
-    let inbox = Arc::new(Hasty { inbox: engine.clone(), delays: Mutex::default() });
+    let inbox = Hasty::new(engine.clone());
     let pager = Arc::new(Pager { refuse: AtomicUsize::new(1), ..Pager::default() });
     let webhook = Arc::new(Webhook::new(&serve(pager.clone()).await, Some(SECRET)).unwrap());
     let (stop, stopped) = watch::channel(false);
@@ -225,11 +160,7 @@ async fn what_fails_every_time_is_put_aside_with_its_last_error_and_its_order_wa
     let id = new_order_id();
     engine.publish(&[created(&id), confirmed(&id), paid(&id)]).await.into_iter().for_each(|it| it.unwrap());
     let consumer = |failures| Consumer {
-        log: Arc::new(Flaky {
-            log: engine.clone(),
-            order_id: id.clone(),
-            failures: AtomicUsize::new(failures),
-        }),
+        log: Flaky::new(engine.clone(), &id, failures),
         dead_letters: engine.clone(),
         clock: infra::now,
         default_currency: eur(),
@@ -237,7 +168,7 @@ async fn what_fails_every_time_is_put_aside_with_its_last_error_and_its_order_wa
         tally: None,
     };
     let drain = async |consumer: Consumer| {
-        let inbox = Arc::new(Hasty { inbox: engine.clone(), delays: Mutex::default() });
+        let inbox = Hasty::new(engine.clone());
         let (stop, stopped) = watch::channel(false);
         let options = PollOptions { concurrency: 1, batch_size: 10, wait: Duration::from_secs(20) };
         let polling = tokio::spawn(poll::run(inbox, Arc::new(consumer), options, stopped));

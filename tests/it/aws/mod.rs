@@ -5,6 +5,7 @@ mod containers;
 mod costs;
 mod faults;
 mod lambda;
+mod letters;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -4,6 +4,7 @@
 pub mod counting;
 pub mod emulator;
 pub mod events;
+pub mod flaky;
 pub mod service;
 
 use std::time::Duration;

@@ -65,6 +65,44 @@ impl Aws {
         self.rest("apigateway", method, &format!("/v2{path}"), input).await
     }
 
+    /// Makes a bucket.
+    pub async fn create_bucket(&self, name: &str) {
+        self.rest("s3", Method::PUT, &format!("/{name}"), &Value::Null).await;
+    }
+
+    /// The keys of a bucket's objects.
+    pub async fn object_keys(&self, bucket: &str) -> Vec<String> {
+        let list = self.rest("s3", Method::GET, &format!("/{bucket}?list-type=2"), &Value::Null).await;
+        let xml = list.as_str().unwrap();
+        xml.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect()
+    }
+
+    /// An object that is JSON.
+    pub async fn object(&self, bucket: &str, key: &str) -> Value {
+        self.rest("s3", Method::GET, &format!("/{bucket}/{key}"), &Value::Null).await
+    }
+
+    /// Makes a topic, and a queue that gets what is published to it, as it is; gives the topic's ARN and the queue's URL.
+    pub async fn create_topic(&self, name: &str) -> (String, String) {
+        let topic = self.sns(&[("Action", "CreateTopic"), ("Name", name)]).await;
+        let topic = topic.split("<TopicArn>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+        let queue = self.create_queue(name, &serde_json::Map::new()).await;
+        let arn = self.queue_arn(&queue).await;
+        self.sns(&[("Action", "Subscribe"), ("TopicArn", &topic), ("Protocol", "sqs"), ("Endpoint", &arn)])
+            .await;
+        (topic, queue)
+    }
+
+    /// Calls SNS, which takes forms and answers XML.
+    async fn sns(&self, form: &[(&str, &str)]) -> String {
+        let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+        let fields: Vec<_> = form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        let request = self.request(Method::POST, "sns", "/");
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = answer(request.body(format!("{}&Version=2010-03-31", fields.join("&")))).await;
+        self.expect("SNS", answer).as_str().unwrap().to_owned()
+    }
+
     async fn json(
         &self,
         service: &str,

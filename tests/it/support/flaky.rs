@@ -1,0 +1,84 @@
+//! A log that fails, and an inbox that does not wait.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use consumer::ports::{Append, AppendError, Appended, End, Inbox, Loaded, Message, OrderLog, Wanted};
+use domain::{OrderId, Receipt};
+
+/// A log that fails for one order as often as it is told to.
+pub struct Flaky {
+    log: Arc<dyn OrderLog>,
+    order_id: OrderId,
+    failures: AtomicUsize,
+}
+
+impl Flaky {
+    pub fn new(log: Arc<dyn OrderLog>, order_id: &OrderId, failures: usize) -> Arc<Self> {
+        Arc::new(Self { log, order_id: order_id.clone(), failures: AtomicUsize::new(failures) })
+    }
+
+    fn fails(&self, order_id: &OrderId) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        *order_id == self.order_id
+            && self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+    }
+}
+
+#[async_trait]
+impl OrderLog for Flaky {
+    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
+        self.log.load(wanted).await
+    }
+
+    async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
+        let mut results = Vec::new();
+        for append in appends {
+            if self.fails(&append.order.order_id) {
+                results.push(Err(AppendError::Unavailable(anyhow::anyhow!("the table is throttled"))));
+            } else {
+                results.extend(self.log.append(std::slice::from_ref(append)).await);
+            }
+        }
+        results
+    }
+
+    async fn settle(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>> {
+        self.log.settle(receipts).await
+    }
+}
+
+/// An inbox whose messages come back at once, and which notes the delays they were to have.
+pub struct Hasty {
+    inbox: Arc<dyn Inbox>,
+    pub delays: Mutex<HashMap<String, Vec<Duration>>>,
+}
+
+impl Hasty {
+    pub fn new(inbox: Arc<dyn Inbox>) -> Arc<Self> {
+        Arc::new(Self { inbox, delays: Mutex::default() })
+    }
+}
+
+#[async_trait]
+impl Inbox for Hasty {
+    async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Message>> {
+        self.inbox.receive(max, wait).await
+    }
+
+    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
+        self.inbox.ack(messages).await
+    }
+
+    async fn retry(&self, messages: &[(&Message, Duration)]) -> Vec<anyhow::Result<()>> {
+        for (message, delay) in messages {
+            let group = message.group.clone().unwrap_or_default();
+            self.delays.lock().unwrap().entry(group).or_default().push(*delay);
+        }
+        let at_once: Vec<_> = messages.iter().map(|(message, _)| (*message, Duration::ZERO)).collect();
+        self.inbox.retry(&at_once).await
+    }
+}
