@@ -72,6 +72,10 @@ pub(crate) enum Command {
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Table(crate::aws::TableCommand),
+    /// Look after dead letters: list, show, redrive, repair, discard, export, import.
+    #[cfg(feature = "dlq")]
+    #[command(subcommand)]
+    Dlq(Box<crate::dlq::DlqCommand>),
     /// Put a running service under load, wait until all of it is handled, and audit the outcome.
     ///
     /// Drives any shape of the service over HTTP. At the end every accepted event must be recorded, rejected or parked

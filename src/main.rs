@@ -7,7 +7,11 @@
 mod auth;
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "dlq")]
+mod client;
 mod config;
+#[cfg(feature = "dlq")]
+mod dlq;
 #[cfg(feature = "embedded")]
 mod embedded;
 #[cfg(any(feature = "aws", feature = "embedded"))]
@@ -69,6 +73,11 @@ fn run() -> anyhow::Result<()> {
         Command::DeadLetters(args) => runtime.block_on(aws::dead_letters(&args, aws::faults_of(logging))),
         #[cfg(feature = "aws")]
         Command::Table(command) => runtime.block_on(aws::create_table(&command, aws::faults_of(logging))),
+        #[cfg(feature = "dlq")]
+        Command::Dlq(command) => {
+            logging.map_err(anyhow::Error::msg)?;
+            runtime.block_on(dlq::run(*command))
+        }
         #[cfg(feature = "load")]
         Command::Load(args) => {
             logging.map_err(anyhow::Error::msg)?;

@@ -17,7 +17,7 @@ use crate::auth::AuthArgs;
 use crate::http::HttpArgs;
 
 use alarm::Alarm;
-pub(crate) use archive::{export, rebuild};
+pub(crate) use archive::{export, open, rebuild};
 pub(crate) use serve::serve;
 
 #[derive(Debug, Args)]

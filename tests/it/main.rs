@@ -12,6 +12,7 @@ mod cli;
 mod conformance;
 mod contract;
 mod crash;
+mod dlq;
 mod emulator;
 mod failures;
 mod folder;

@@ -1,0 +1,170 @@
+//! `orders dlq list` and `show`.
+
+use serde_json::Value;
+
+use super::FilterArgs;
+use super::api::{self, Letter, Summary};
+use crate::client::{Client, segment};
+
+/// The longest detail in a table, in characters.
+const MAX_DETAIL: usize = 80;
+
+pub(super) async fn list(
+    client: &Client,
+    filter: &FilterArgs,
+    state: Option<String>,
+    limit: usize,
+    json: bool,
+) -> anyhow::Result<()> {
+    let (letters, more) = api::list(client, filter, state, limit).await?;
+    if json {
+        return letters.iter().try_for_each(|letter| crate::print(&serde_json::to_string(letter)?));
+    }
+    if letters.is_empty() {
+        return crate::print("no dead letters");
+    }
+    table(&letters).iter().try_for_each(|line| crate::print(line))?;
+    if more { crate::print(&format!("… and more: --limit {}", limit * 10)) } else { Ok(()) }
+}
+
+/// Lines with aligned columns.
+fn table(letters: &[Summary]) -> Vec<String> {
+    let head = ["ID", "PARKED AT", "STATE", "REASON", "ORDER", "EVENT", "DETAIL"].map(str::to_owned);
+    let row = |letter: &Summary| {
+        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let mut detail: String = letter.detail.chars().take(MAX_DETAIL).collect();
+        if detail.len() < letter.detail.len() {
+            detail.push('…');
+        }
+        [
+            letter.id.clone(),
+            letter.parked_at.get(..19).unwrap_or(&letter.parked_at).to_owned(),
+            letter.state.clone(),
+            letter.reason.clone(),
+            or_dash(&letter.order_id),
+            or_dash(&letter.event_type),
+            detail.replace('\n', " "),
+        ]
+    };
+    let rows: Vec<_> = std::iter::once(head).chain(letters.iter().map(row)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..7).map(width).collect();
+    let line = |row: &[String; 7]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+pub(super) async fn show(client: &Client, id: &str, json: bool) -> anyhow::Result<()> {
+    let path = format!("/v1/dead-letters/{}", segment(id));
+    if json {
+        let letter: Value = client.get(&path).await?;
+        return crate::print(&serde_json::to_string_pretty(&letter)?);
+    }
+    let letter: Letter = client.get(&path).await?;
+    lines(&letter).iter().try_for_each(|line| crate::print(line))
+}
+
+fn lines(letter: &Letter) -> Vec<String> {
+    let summary = &letter.summary;
+    let mut lines = Vec::new();
+    let mut tell = |name: &str, value: Option<&str>| {
+        lines.extend(value.filter(|value| !value.is_empty()).map(|value| format!("{name:<12} {value}")));
+    };
+    let text = |name: &str| summary.others.get(name).and_then(Value::as_str);
+    tell("id", Some(&summary.id));
+    tell("state", Some(&summary.state));
+    tell("reason", Some(&summary.reason));
+    tell("detail", Some(&summary.detail));
+    tell("order", summary.order_id.as_deref());
+    tell("event", summary.event_type.as_deref());
+    tell("event id", summary.event_id.as_deref());
+    tell("correlation", text("correlation_id"));
+    tell("from", text("origin"));
+    tell("sent", text("sent_at"));
+    tell(
+        "received",
+        Some(&format!(
+            "{} times, first {}",
+            summary.receive_count,
+            text("first_received_at").unwrap_or("unknown")
+        )),
+    );
+    tell("parked", Some(&summary.parked_at));
+    tell("replays", Some(&summary.replays.to_string()).filter(|_| summary.replays > 0).map(String::as_str));
+    if let Some(discarded) = summary.others.get("discarded") {
+        let member = |name: &str| discarded[name].as_str().unwrap_or("somebody").to_owned();
+        tell("discarded", Some(&format!("by {} at {}: {}", member("by"), member("at"), member("reason"))));
+    }
+    if letter.line.len() > 1 {
+        let place = letter.line.iter().position(|id| *id == summary.id).map_or(0, |place| place + 1);
+        tell("in line", Some(&format!("{place} of {}: {}", letter.line.len(), letter.line.join(", "))));
+    }
+    tell("redrive", Some(&letter.prediction.told()));
+    lines.push(String::new());
+    if summary.others.get("original").is_some() {
+        lines.push("body, repaired:".to_owned());
+    }
+    lines.push(body(&summary.others));
+    lines.push(String::new());
+    lines.extend(next(letter));
+    lines
+}
+
+/// The body, as people read it best.
+fn body(members: &serde_json::Map<String, Value>) -> String {
+    let Some(text) = members.get("body").and_then(Value::as_str) else {
+        let coded = members.get("body_base64").and_then(Value::as_str).unwrap_or_default();
+        return format!("(not text; in base64) {coded}");
+    };
+    let json: Option<Value> = serde_json::from_str(text).ok();
+    json.and_then(|json| serde_json::to_string_pretty(&json).ok()).unwrap_or_else(|| text.to_owned())
+}
+
+/// The commands that come next.
+fn next(letter: &Letter) -> Vec<String> {
+    let id = &letter.summary.id;
+    let redrive = match &letter.summary.order_id {
+        Some(order) => format!("orders dlq redrive --order {order} --dry-run"),
+        None => format!("orders dlq redrive {id} --dry-run"),
+    };
+    let all = [
+        ("repair it:", format!("orders dlq repair {id} --body FILE")),
+        ("send it back:", redrive),
+        ("or give it up:", format!("orders dlq discard {id} --reason TEXT")),
+    ];
+    let open = letter.summary.state == "parked";
+    all.into_iter().filter(|_| open).map(|(what, command)| format!("{what:<15} {command}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(id: &str, order: Option<&str>) -> Summary {
+        let json = serde_json::json!({
+            "id": id, "state": "parked", "reason": "malformed", "detail": "x".repeat(100), "order_id": order,
+            "parked_at": "2026-11-23T10:00:00.123456Z", "receive_count": 1, "replays": 0, "origin": "embedded",
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_table_has_aligned_columns() {
+        let lines = table(&[letter("1", None), letter("1234", Some("o-1"))]);
+        assert_eq!(lines.len(), 3);
+        let column = |name: &str| lines[0].find(name).unwrap();
+        assert_eq!(&lines[2][column("ORDER")..column("ORDER") + 3], "o-1");
+        assert_eq!(&lines[1][column("PARKED AT")..column("STATE")], "2026-11-23T10:00:00  ");
+        assert!(lines[1].ends_with('…') && lines[1].chars().count() < 160);
+    }
+
+    #[test]
+    fn a_body_is_shown_as_it_reads_best() {
+        let body = |json: Value| body(json.as_object().unwrap());
+        assert_eq!(body(serde_json::json!({ "body": r#"{"a":1}"# })), "{\n  \"a\": 1\n}");
+        assert_eq!(body(serde_json::json!({ "body": "{ cut" })), "{ cut");
+        assert!(body(serde_json::json!({ "body_base64": "/w==" })).ends_with("/w=="));
+    }
+}

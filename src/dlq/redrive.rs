@@ -1,0 +1,191 @@
+//! `orders dlq redrive`: sends, waits for what becomes of it, and goes on with what was parked behind meanwhile.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+
+use super::FilterArgs;
+use super::api::{Redriven, RedrivenLetter, Summary};
+use crate::client::{Client, ClientArgs, segment};
+
+/// How often it is looked what became of letters.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How many rounds there are at most: each sends only what was parked behind the one before.
+const ROUNDS: usize = 10;
+
+#[derive(Debug, Args)]
+pub(crate) struct RedriveArgs {
+    #[command(flatten)]
+    client: ClientArgs,
+    /// These letters, with the lines that they stand in.
+    ids: Vec<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// All of them.
+    #[arg(long)]
+    all: bool,
+    /// Only say what would become of each.
+    #[arg(long)]
+    dry_run: bool,
+    /// Seconds to wait for what becomes of those that were sent.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    wait: u64,
+}
+
+/// What became of the letters, by id; the latest counts.
+type Fates = BTreeMap<String, (RedrivenLetter, String)>;
+
+pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
+    let client = Client::new(&args.client)?;
+    let selection = selection(args)?;
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} letters, {msg}")?;
+    let bar = ProgressBar::new(0).with_style(style);
+    let until = Instant::now() + Duration::from_secs(args.wait);
+    let mut fates = Fates::new();
+    for _ in 0..ROUNDS {
+        let round = round(&client, &selection, args.dry_run, &bar).await?;
+        let sent: Vec<_> =
+            round.iter().filter(|letter| letter.prediction.result == "sent").cloned().collect();
+        for letter in round {
+            let told = letter.prediction.told();
+            fates.insert(letter.id.clone(), (letter, told));
+        }
+        if sent.is_empty() {
+            break;
+        }
+        let settled = outcomes(&client, &sent, until, &bar, &mut fates).await?;
+        // What was parked behind these meanwhile can go on now; what came back would only come back again.
+        let came_back = fates.values().any(|(_, told)| told.starts_with("parked again"));
+        if !settled || came_back {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    report(&fates, args.dry_run)
+}
+
+/// The selection, as the service takes it.
+fn selection(args: &RedriveArgs) -> anyhow::Result<Map<String, Value>> {
+    let mut selection = Map::new();
+    for (name, value) in args.filter.pairs() {
+        selection.insert(name.to_owned(), json!(value));
+    }
+    if !args.ids.is_empty() {
+        selection.insert("ids".to_owned(), json!(args.ids));
+    }
+    if args.all {
+        selection.insert("all".to_owned(), json!(true));
+    }
+    ensure!(
+        !selection.is_empty(),
+        "name letters, filter them (--order, --reason, --from, --before), or say --all"
+    );
+    ensure!(args.ids.len() <= 100, "name at most 100 letters, or filter them");
+    Ok(selection)
+}
+
+/// Goes once through all that is selected.
+async fn round(
+    client: &Client,
+    selection: &Map<String, Value>,
+    dry_run: bool,
+    bar: &ProgressBar,
+) -> anyhow::Result<Vec<RedrivenLetter>> {
+    let (mut letters, mut seen) = (Vec::new(), HashSet::new());
+    let mut request = selection.clone();
+    request.insert("dry_run".to_owned(), json!(dry_run));
+    loop {
+        let answer: Redriven = client.post("/v1/dead-letters/redrive", &json!(request)).await?;
+        letters.extend(answer.items.into_iter().filter(|letter| seen.insert(letter.id.clone())));
+        bar.set_length(letters.len() as u64);
+        let counts: Vec<_> =
+            answer.counts.iter().map(|(result, count)| format!("{count} {result}")).collect();
+        bar.set_message(counts.join(", "));
+        match answer.next_cursor {
+            Some(cursor) => drop(request.insert("cursor".to_owned(), json!(cursor))),
+            None => return Ok(letters),
+        }
+    }
+}
+
+/// Waits until it is known what became of those that were sent. `false` if time runs out first.
+async fn outcomes(
+    client: &Client,
+    sent: &[RedrivenLetter],
+    until: Instant,
+    bar: &ProgressBar,
+    fates: &mut Fates,
+) -> anyhow::Result<bool> {
+    let mut waiting: Vec<&RedrivenLetter> = sent.iter().collect();
+    bar.set_length(sent.len() as u64);
+    loop {
+        let mut still = Vec::new();
+        for letter in waiting {
+            match outcome(client, letter).await? {
+                Some(told) => drop(fates.insert(letter.id.clone(), (letter.clone(), told))),
+                None => still.push(letter),
+            }
+            bar.set_position((sent.len() - still.len()) as u64);
+        }
+        waiting = still;
+        if waiting.is_empty() {
+            return Ok(true);
+        }
+        bar.set_message(format!("waiting for {}", waiting.len()));
+        if Instant::now() >= until {
+            for letter in waiting {
+                fates.insert(letter.id.clone(), (letter.clone(), "on its way back".to_owned()));
+            }
+            return Ok(false);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// What became of a letter; `None` while it is on its way.
+async fn outcome(client: &Client, letter: &RedrivenLetter) -> anyhow::Result<Option<String>> {
+    let found: Option<Summary> = client.find(&format!("/v1/dead-letters/{}", segment(&letter.id))).await?;
+    if let Some(there) = found {
+        return Ok((there.state == "parked").then(|| format!("parked again: {}", there.detail)));
+    }
+    let (Some(order), Some(event)) = (&letter.order_id, &letter.event_id) else {
+        return Ok(Some("not a dead letter any more".to_owned()));
+    };
+    let receipt: Option<Value> =
+        client.find(&format!("/v1/orders/{}/events/{}", segment(order), segment(event))).await?;
+    let told = receipt.map_or_else(|| "not a dead letter any more".to_owned(), |receipt| told(&receipt));
+    Ok(Some(told))
+}
+
+fn told(receipt: &Value) -> String {
+    let text = |name: &str| receipt[name].as_str().unwrap_or_default();
+    match text("state") {
+        "recorded" => format!("recorded as version {}", receipt["version"]),
+        state => format!("{state}: {}", text("detail")),
+    }
+}
+
+fn report(fates: &Fates, dry_run: bool) -> anyhow::Result<()> {
+    if fates.is_empty() {
+        return crate::print("no dead letters are selected");
+    }
+    for (letter, told) in fates.values() {
+        let order = letter.order_id.as_deref().unwrap_or("-");
+        let kind = letter.event_type.as_deref().unwrap_or("-");
+        crate::print(&format!("{}  {order}  {kind}  {told}", letter.id))?;
+    }
+    let done = |told: &str| {
+        ["recorded", "rejected", "not a dead letter", "gone", "discarded"]
+            .iter()
+            .any(|end| told.starts_with(end))
+    };
+    let left = fates.values().filter(|(_, told)| !done(told)).count();
+    if left > 0 && !dry_run {
+        bail!("{left} of {} are still dead letters", fates.len());
+    }
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! `orders dlq`: the real binary, against the real service, from poison to the repaired order.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
+
+use domain::OrderId;
+use infra::embedded::{Embedded, NewMessage, Options};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::support::events::{confirmed, created, eur, new_order_id, paid};
+use crate::support::service::{Api, PATIENCE, Service, orders};
+
+/// A payment of the order that was cut off on its way.
+fn cut_payment(id: &OrderId) -> (String, String) {
+    let whole = String::from_utf8(paid(id).encode()).unwrap();
+    (whole[..whole.len() - 4].to_owned(), whole)
+}
+
+fn shipment(id: &OrderId) -> String {
+    json!({ "event_id": Uuid::now_v7(), "type": "order_shipped", "schema_version": 1, "timestamp": "2026-11-23T10:00:00Z",
+            "correlation_id": "r", "data": { "order_id": id, "carrier": "DHL", "tracking_number": "1" } })
+    .to_string()
+}
+
+/// Puts messages on the queue of a data folder that no service uses, in the group of the order.
+async fn send(data: &Path, group: &OrderId, bodies: &[String]) {
+    let engine = Embedded::open(data, Options { min_free_bytes: 0, ..Options::new(eur()) }).unwrap();
+    let message = |body: &String| NewMessage {
+        group: group.as_str().to_owned(),
+        deduplication_id: Uuid::now_v7().to_string(),
+        body: body.clone().into_bytes(),
+    };
+    engine.send(bodies.iter().map(message).collect()).await.unwrap();
+}
+
+/// A service with an order whose payment is poisoned, and a shipment behind it.
+async fn poisoned(data: &Path, id: &OrderId) -> Service {
+    let encode = |event: domain::Envelope| String::from_utf8(event.encode()).unwrap();
+    let bodies = [encode(created(id)), encode(confirmed(id)), cut_payment(id).0, shipment(id)];
+    send(data, id, &bodies).await;
+    let service = Service::start(data, &[]);
+    parked(&service, id, 2).await;
+    service
+}
+
+async fn parked(api: &Api, id: &OrderId, count: u64) {
+    let start = Instant::now();
+    loop {
+        let (_, order) = api.get(&format!("/v1/orders/{id}")).await;
+        if order["parked"] == count {
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "{order}");
+        tokio::task::yield_now().await;
+    }
+}
+
+fn command(api: &Api, arguments: &[&str]) -> Command {
+    let mut command = orders(&["dlq"]);
+    command.args(arguments).env("ORDERS_URL", &api.url);
+    command
+}
+
+/// Runs `orders dlq` to its end; gives its standard output.
+#[track_caller]
+fn dlq(api: &Api, arguments: &[&str], succeeds: bool) -> String {
+    let Output { status, stdout, stderr } = command(api, arguments).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!(status.success(), succeeds, "{arguments:?}: {stdout}{stderr}");
+    stdout + &stderr
+}
+
+/// The ids of the letters, oldest first.
+fn ids(api: &Api) -> Vec<String> {
+    let lines = dlq(api, &["list", "--json"], true);
+    let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
+    lines.lines().rev().map(id).collect()
+}
+
+async fn status(api: &Api, id: &OrderId) -> (String, u64) {
+    let (_, order) = api.get(&format!("/v1/orders/{id}")).await;
+    (order["status"].as_str().unwrap().to_owned(), order["version"].as_u64().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_the_alarm_to_the_repaired_order() {
+    let folder = TempDir::new().unwrap();
+    let id = new_order_id();
+    let service = poisoned(&folder.path().join("data"), &id).await;
+
+    let list = dlq(&service, &["list"], true);
+    assert!(
+        list.contains("malformed") && list.contains("behind_parked") && list.contains(id.as_str()),
+        "{list}"
+    );
+    assert_eq!(dlq(&service, &["list", "--reason", "invalid"], true).trim(), "no dead letters");
+    let ids = ids(&service);
+    let shown = dlq(&service, &["show", &ids[0]], true);
+    for part in ["malformed", "EOF", "1 of 2", "unreadable", "order_paid", "orders dlq repair"] {
+        assert!(shown.contains(part), "{part:?} is not in {shown}");
+    }
+    let dry = ["redrive", "--order", id.as_str(), "--dry-run"];
+    let told = dlq(&service, &dry, true);
+    assert!(told.contains("unreadable") && told.contains("behind"), "{told}");
+    let told = dlq(&service, &["redrive", "--all"], false);
+    assert!(told.contains("2 of 2 are still dead letters"), "{told}");
+
+    let body = folder.path().join("paid.json");
+    fs::write(&body, cut_payment(&id).1).unwrap();
+    let told = dlq(&service, &["repair", &ids[0], "--body", body.to_str().unwrap()], true);
+    assert!(told.contains("would record as version 3"), "{told}");
+    let told = dlq(&service, &dry, true);
+    assert!(
+        told.contains("would record as version 3") && told.contains("would record as version 4"),
+        "{told}"
+    );
+    let told = dlq(&service, &["redrive", "--order", id.as_str()], true);
+    assert!(told.contains("recorded as version 3") && told.contains("recorded as version 4"), "{told}");
+    assert_eq!(status(&service, &id).await, ("shipped".to_owned(), 4));
+    assert_eq!(dlq(&service, &["list"], true).trim(), "no dead letters");
+    let ledger = service.get("/v1/pipeline").await.1["ledger"].clone();
+    assert_eq!(
+        ledger,
+        json!({ "accepted": 4, "recorded": 4, "rejected": 0, "discarded": 0, "duplicate": 0, "parked": 0,
+                               "in_flight": 0, "balanced": true })
+    );
+    let gone = dlq(&service, &["show", &ids[0]], false);
+    assert!(gone.contains("Dead letter not found"), "{gone}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_discarded_is_rejected_and_what_is_behind_it_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let id = new_order_id();
+    let service = poisoned(&folder.path().join("data"), &id).await;
+    let ids = ids(&service);
+    dlq(&service, &["discard", &ids[0], "--reason", "paid twice"], true);
+    let again = dlq(&service, &["discard", &ids[0], "--reason", "once more"], false);
+    assert!(again.contains("is discarded; only a parked one can be changed"), "{again}");
+    let shown = dlq(&service, &["show", &ids[0]], true);
+    assert!(shown.contains("paid twice"), "{shown}");
+    // Without its payment the order cannot be shipped, and the receipt says so.
+    let told = dlq(&service, &["redrive", "--order", id.as_str()], true);
+    assert!(told.contains("rejected: order_shipped is not legal while the order is confirmed"), "{told}");
+    parked(&service, &id, 0).await;
+    let ledger = service.get("/v1/pipeline").await.1["ledger"].clone();
+    assert_eq!(
+        (&ledger["rejected"], &ledger["discarded"], &ledger["balanced"]),
+        (&json!(2), &json!(1), &json!(true))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_replayed_elsewhere_with_a_body_that_was_put_right_in_its_file() {
+    let folder = TempDir::new().unwrap();
+    let id = new_order_id();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    let service = poisoned(&here, &id).await;
+    let archive = folder.path().join("archive");
+    let archive_name = archive.to_str().unwrap();
+    dlq(&service, &["export", archive_name], true);
+    drop(service);
+
+    // Elsewhere the order is at the point where it was stuck.
+    let encode = |event: domain::Envelope| String::from_utf8(event.encode()).unwrap();
+    send(&there, &id, &[encode(created(&id)), encode(confirmed(&id))]).await;
+    let import = |source: &Path, succeeds: bool| {
+        let mut command = orders(&["dlq", "import"]);
+        let output = command.arg(source).arg("--data").arg(&there).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.success(), succeeds, "{text}");
+        text
+    };
+    assert!(import(&archive, true).contains("2 added, 0 repaired, 0 there already"));
+    assert!(import(&archive, true).contains("0 added, 0 repaired, 2 there already"));
+    for entry in fs::read_dir(&archive).unwrap() {
+        let path = entry.unwrap().path();
+        let mut letter: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        if letter["reason"] == "malformed" {
+            letter["body"] = cut_payment(&id).1.into();
+            fs::write(path, letter.to_string()).unwrap();
+        }
+    }
+    fs::write(archive.join("broken.json"), r#"{"id":"x","parked_at":1}"#).unwrap();
+    let told = import(&archive, false);
+    assert!(told.contains("0 added, 1 repaired, 1 there already") && told.contains("broken.json"), "{told}");
+    assert!(import(Path::new("s3://bucket/failed"), false).contains("error:"));
+
+    let service = Service::start(&there, &[]);
+    let start = Instant::now();
+    while service.get(&format!("/v1/orders/{id}")).await.1["version"] != 2 {
+        assert!(start.elapsed() < PATIENCE);
+        tokio::task::yield_now().await;
+    }
+    let told = dlq(&service, &["redrive", "--all"], true);
+    assert!(told.contains("recorded as version 3") && told.contains("recorded as version 4"), "{told}");
+    assert_eq!(status(&service, &id).await, ("shipped".to_owned(), 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redrive_that_is_killed_half_way_and_run_again_ends_in_the_same_state() {
+    const ORDERS: usize = 150;
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let all: Vec<_> = (0..ORDERS).map(|_| new_order_id()).collect();
+    {
+        let engine = Embedded::open(&data, Options { min_free_bytes: 0, ..Options::new(eur()) }).unwrap();
+        let encode = |event: domain::Envelope| String::from_utf8(event.encode()).unwrap();
+        let bodies =
+            |id: &OrderId| [encode(created(id)), encode(confirmed(id)), cut_payment(id).0, shipment(id)];
+        let messages = all.iter().flat_map(|id| bodies(id).map(|body| (id, body)));
+        let messages = messages.map(|(id, body)| NewMessage {
+            group: id.as_str().to_owned(),
+            deduplication_id: Uuid::now_v7().to_string(),
+            body: body.into_bytes(),
+        });
+        engine.send(messages.collect()).await.unwrap();
+    }
+    let mut service = Service::start(&data, &[]);
+    for id in &all {
+        parked(&service, id, 2).await;
+    }
+    let letters = dlq(&service, &["list", "--json", "--reason", "malformed", "--limit", "1000"], true);
+    for line in letters.lines() {
+        let letter: Value = serde_json::from_str(line).unwrap();
+        let id = OrderId::parse(letter["order_id"].as_str().unwrap()).unwrap();
+        let path = format!("/v1/dead-letters/{}/repair", letter["id"].as_str().unwrap());
+        let body = json!({ "body": cut_payment(&id).1 });
+        assert_eq!(service.ask(reqwest::Method::POST, &path, &[], Some(&body)).await.status, 200);
+    }
+    for _ in 0..3 {
+        let mut redrive = command(&service, &["redrive", "--all"])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Some have come through, and not all.
+        let start = Instant::now();
+        while service.get("/v1/pipeline").await.1["dead_letters"] == 2 * ORDERS
+            && redrive.try_wait().unwrap().is_none()
+        {
+            assert!(start.elapsed() < PATIENCE);
+        }
+        redrive.kill().unwrap();
+        redrive.wait().unwrap();
+        service.signal("KILL");
+        service = Service::start(&data, &[]);
+    }
+    dlq(&service, &["redrive", "--all"], true);
+    for id in &all {
+        parked(&service, id, 0).await;
+        let (_, history) = service.get(&format!("/v1/orders/{id}/events")).await;
+        let kinds: Vec<_> =
+            history["items"].as_array().unwrap().iter().map(|it| it["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["order_created", "order_confirmed", "order_paid", "order_shipped"]);
+    }
+    let numbers = service.get("/v1/pipeline").await.1;
+    assert_eq!(
+        (&numbers["ledger"]["recorded"], &numbers["ledger"]["parked"]),
+        (&json!(4 * ORDERS), &json!(0))
+    );
+    assert_eq!((&numbers["ledger"]["balanced"], &numbers["dead_letters"]), (&json!(true), &json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_cannot_be_carried_out_say_why() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(&folder.path().join("data"), &[]);
+    for (arguments, part) in [
+        (&["redrive"][..], "--all"),
+        (&["show", "nobody"], "Dead letter not found"),
+        (&["list", "--reason", "bored"], "must be one of malformed"),
+        (&["list", "--from", "yesterday"], "RFC 3339"),
+        (&["repair", "x", "--body", "/no/such/file"], "/no/such/file"),
+    ] {
+        let told = dlq(&service, arguments, false);
+        assert!(told.contains(part), "{arguments:?}: {told}");
+    }
+    assert_eq!(dlq(&service, &["redrive", "--all"], true).trim(), "no dead letters are selected");
+    drop(service);
+    let nobody = Api::at("http://127.0.0.1:9");
+    assert!(dlq(&nobody, &["list"], false).contains("cannot be reached"));
+}
