@@ -69,6 +69,9 @@ pub(crate) enum Command {
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Table(crate::aws::TableCommand),
+    /// Check a deployment, or the environment of this process: what would lose orders, double them or stop them?
+    #[cfg(feature = "doctor")]
+    Doctor(crate::doctor::DoctorArgs),
     /// Print the OpenAPI document of the API.
     Openapi,
     /// Print the AsyncAPI document of the queue's messages.

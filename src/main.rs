@@ -8,6 +8,8 @@ mod auth;
 #[cfg(feature = "aws")]
 mod aws;
 mod config;
+#[cfg(feature = "doctor")]
+mod doctor;
 #[cfg(feature = "embedded")]
 mod embedded;
 #[cfg(any(feature = "aws", feature = "embedded"))]
@@ -54,6 +56,11 @@ fn run() -> anyhow::Result<()> {
     match cli.command {
         Command::Openapi => print(&serde_json::to_string_pretty(&api::openapi())?),
         Command::Asyncapi => print(&serde_json::to_string_pretty(&api::asyncapi())?),
+        #[cfg(feature = "doctor")]
+        Command::Doctor(args) => {
+            logging.map_err(anyhow::Error::msg)?;
+            runtime.block_on(doctor::doctor(&args))
+        }
         #[cfg(feature = "aws")]
         Command::Api(args) => runtime.block_on(aws::api(&args, aws::faults_of(logging))),
         #[cfg(feature = "aws")]

@@ -12,12 +12,15 @@
 //! different orders that meet share a call ([`together`]).
 
 mod append;
+mod describe;
 mod items;
 mod list;
 mod outcomes;
 mod read;
 pub mod table;
 mod together;
+
+pub use describe::Description;
 
 use std::sync::Arc;
 

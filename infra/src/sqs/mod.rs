@@ -1,12 +1,13 @@
 //! An SQS queue, FIFO or standard.
 //!
 //! [`publisher`] puts events on it, [`coalesce`] lets concurrent requests share a call, [`inbox`] takes messages off it,
-//! [`bounded`] refuses events while the queue is too deep, and [`dead_letters`] puts aside what cannot be processed. On a FIFO queue the group is the order and the
+//! [`describe`] asks how it is made, [`bounded`] refuses events while the queue is too deep, and [`dead_letters`] puts aside what cannot be processed. On a FIFO queue the group is the order and the
 //! deduplication id is the event's; a standard queue keeps no order, and the consumer retries what comes too early.
 
 pub mod bounded;
 pub mod coalesce;
 pub mod dead_letters;
+mod describe;
 mod inbox;
 mod publisher;
 
