@@ -58,8 +58,7 @@ impl Link {
                 return Some(belongs(inside, &identity.address));
             }
         }
-        if identity.names.iter().any(|name| *name == self.text) || identity.name.as_ref() == Some(&self.text)
-        {
+        if identity.names.contains(&self.text) || identity.name.as_ref() == Some(&self.text) {
             return Some(true);
         }
         let last = self.text.rsplit([':', '/']).next().unwrap_or_default();

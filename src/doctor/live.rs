@@ -69,7 +69,7 @@ async fn queue(sdk: &SdkConfig, url: &str, dead_letters: bool) -> anyhow::Result
     let number = |name: &str| parsed(get(name));
     let document = |name: &str| match get(name) {
         None => Attr::Absent,
-        Some(text) => match Value::text(text).from_document() {
+        Some(text) => match Value::text(text).into_document() {
             Value::Unknown(unknown) => Attr::Unknown(unknown.why),
             value => Attr::Is(value),
         },

@@ -128,7 +128,7 @@ impl<'a> Attributes<'a> {
 
     /// A document in JSON, as policies are.
     pub(super) fn document(&self, name: &str) -> Attr<Value> {
-        self.value(name).then(|value| match value.clone().from_document() {
+        self.value(name).then(|value| match value.clone().into_document() {
             Value::Unknown(unknown) => Attr::Unknown(unknown.why),
             value => Attr::Is(value),
         })

@@ -61,7 +61,7 @@ pub(super) fn of(resources: &[Resource]) -> Vec<Role> {
     for attachment in kind("aws_iam_role_policy_attachment") {
         let a = attachment.attributes();
         with(&mut roles, &a.link("role"), |role| {
-            role.attach(&attachment.address, &a.link("policy_arn"), resources)
+            role.attach(&attachment.address, &a.link("policy_arn"), resources);
         });
     }
     roles

@@ -68,7 +68,7 @@ impl Value {
     }
 
     /// What is written in a text of JSON, as policies are; other values are themselves.
-    pub(super) fn from_document(self) -> Self {
+    pub(super) fn into_document(self) -> Self {
         match self {
             Self::Text(text) => match serde_json::from_str(&text) {
                 Ok(json) => Self::of_json(&json),

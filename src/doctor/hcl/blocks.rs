@@ -83,7 +83,7 @@ impl Evaluator {
                 return Value::unknown(format!("its {sources} cannot be told"));
             };
             for document in documents {
-                match document.from_document() {
+                match document.into_document() {
                     Value::Map(map) => statements.extend(list(map.get("Statement").cloned())),
                     other => return not_told("a policy document", other),
                 }

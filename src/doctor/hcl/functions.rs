@@ -130,7 +130,7 @@ fn known(name: &str, arguments: &[Value]) -> Option<Value> {
             _ => None,
         },
         "format" => format(arguments),
-        "jsondecode" => Some(arguments.first()?.clone().from_document()),
+        "jsondecode" => Some(arguments.first()?.clone().into_document()),
         _ => collections(name, arguments),
     }
 }

@@ -76,10 +76,13 @@ pub(super) const RULES: &[Rule] = &[
 impl Metric {
     /// Whether it is this metric of what has this name; `None` if that cannot be told.
     fn is(&self, name: &str, dimension: &str, of: &Identity) -> Option<bool> {
-        match &self.name {
-            Attr::Is(ours) if ours != name => return Some(false),
-            Attr::Unknown(_) => return None,
-            _ => {}
+        let namespace = if dimension == "QueueName" { "AWS/SQS" } else { "AWS/Lambda" };
+        for (ours, theirs) in [(&self.name, name), (&self.namespace, namespace)] {
+            match ours {
+                Attr::Is(ours) if ours != theirs => return Some(false),
+                Attr::Unknown(_) => return None,
+                _ => {}
+            }
         }
         match &self.dimensions {
             Attr::Is(dimensions) => match dimensions.get(dimension) {
