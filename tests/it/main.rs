@@ -12,6 +12,8 @@ mod cli;
 mod conformance;
 mod contract;
 mod crash;
+#[cfg(feature = "doctor")]
+mod doctor;
 mod emulator;
 mod folder;
 mod limits;
