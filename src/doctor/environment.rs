@@ -58,8 +58,11 @@ pub(super) async fn read(role: Option<Role>) -> (String, Deployment) {
     let name = format!("orders {}", role.name());
     let faults = faults(role).await;
     let environment = faults.into_iter().map(|(rule, fault)| {
-        let variable =
-            fault.split([' ', ':', ',']).find(|word| is_variable(word)).unwrap_or_default().to_owned();
+        let variable = fault
+            .split([' ', ':', ',', '(', ')', '='])
+            .find(|word| is_variable(word))
+            .unwrap_or_default()
+            .to_owned();
         Fault { rule, role: name.clone(), variable, fault }
     });
     let deployment = Deployment {

@@ -208,7 +208,7 @@ fn input_that_cannot_be_read_is_explained() {
             ("gone/main.tf", "module \"m\" { source = \"./missing\" }\n"),
             (
                 "itself/main.tf",
-                "locals { a = local.b\n b = local.a }\nresource \"aws_sqs_queue\" \"q\" { name = local.a }\nmodule \"me\" { source = \"./\" }\n",
+                "locals {\n a = local.b\n b = local.a\n}\nresource \"aws_sqs_queue\" \"q\" { name = local.a }\nmodule \"me\" { source = \"./\" }\n",
             ),
             ("not.json", "{"),
             ("other.json", "{\"a\": 1}"),

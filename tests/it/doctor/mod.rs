@@ -3,6 +3,7 @@
 mod broken;
 mod configurations;
 mod environment;
+mod faults;
 #[cfg(feature = "aws")]
 mod live;
 
