@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use hcl::{Block, Body};
 
-use super::evaluate::{Scope, not_told};
+use super::evaluate::Scope;
 use super::instance::{Evaluator, Placed};
 use super::module::attribute;
+use super::operators::not_told;
 use crate::doctor::value::Value;
 
 /// Blocks that say how Terraform goes about it, not what is made.

@@ -9,8 +9,9 @@ use std::slice::Iter;
 use hcl::expr::TraversalOperator;
 use hcl::{Body, Expression};
 
-use super::evaluate::{Bindings, Scope, not_told};
+use super::evaluate::{Bindings, Scope};
 use super::module::{Module, attribute};
+use super::operators::not_told;
 use super::{blocks, defaults};
 use crate::doctor::value::Value;
 

@@ -6,6 +6,7 @@ mod evaluate;
 mod functions;
 mod instance;
 mod module;
+mod operators;
 
 use std::path::Path;
 use std::rc::Rc;

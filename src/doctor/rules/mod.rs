@@ -2,6 +2,7 @@
 //! beside it. The table is what the program runs, what `docs/doctor.md` shows and what tests go through.
 
 mod alarms;
+mod fifo;
 mod functions;
 mod mappings;
 mod permissions;
@@ -125,6 +126,7 @@ impl Verdicts {
 pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
     let groups = [
         queues::RULES,
+        fifo::RULES,
         mappings::RULES,
         functions::RULES,
         permissions::RULES,

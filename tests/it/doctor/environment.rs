@@ -87,6 +87,13 @@ fn a_service_that_asks_is_right_and_one_that_is_gone_is_not() {
     assert_eq!(report.findings(), [format!("service-metrics-public {url} /metrics")], "{}", report.json);
     assert_eq!(report.code, Some(0));
 
+    // By a name that is not this machine's own only, and without TLS.
+    let outside = url.replace("127.0.0.1", "0.0.0.0");
+    let report = Report::of(&outside);
+    let expected =
+        [format!("service-in-the-clear {outside}"), format!("service-metrics-public {outside} /metrics")];
+    assert_eq!(report.findings(), expected, "{}", report.json);
+
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let report = Report::of(&format!("http://{free}"));
     assert_eq!(report.code, Some(1));
