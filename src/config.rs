@@ -83,6 +83,9 @@ pub(crate) enum Command {
     /// load early, and still audits it.
     #[cfg(feature = "load")]
     Load(Box<crate::load::LoadArgs>),
+    /// Check a deployment, or the environment of this process: what would lose orders, double them or stop them?
+    #[cfg(feature = "doctor")]
+    Doctor(crate::doctor::DoctorArgs),
     /// Print the OpenAPI document of the API.
     Openapi,
     /// Print the AsyncAPI document of the queue's messages.

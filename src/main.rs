@@ -12,6 +12,8 @@ mod client;
 mod config;
 #[cfg(feature = "dlq")]
 mod dlq;
+#[cfg(feature = "doctor")]
+mod doctor;
 #[cfg(feature = "embedded")]
 mod embedded;
 #[cfg(any(feature = "aws", feature = "embedded"))]
@@ -65,6 +67,11 @@ fn run() -> anyhow::Result<()> {
     match cli.command {
         Command::Openapi => print(&serde_json::to_string_pretty(&api::openapi())?),
         Command::Asyncapi => print(&serde_json::to_string_pretty(&api::asyncapi())?),
+        #[cfg(feature = "doctor")]
+        Command::Doctor(args) => {
+            logging.map_err(anyhow::Error::msg)?;
+            runtime.block_on(doctor::doctor(&args))
+        }
         #[cfg(feature = "aws")]
         Command::Api(args) => runtime.block_on(aws::api(&args, aws::faults_of(logging))),
         #[cfg(feature = "aws")]

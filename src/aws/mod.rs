@@ -133,6 +133,25 @@ fn dead_letter_role(sdk: &SdkConfig, settings: &settings::DeadLetterSettings) ->
     }
 }
 
+/// How the API would authenticate with these arguments, or everything that is wrong with them.
+#[cfg(feature = "doctor")]
+pub(crate) async fn check_api(args: &ApiArgs) -> Result<crate::auth::Settings, Vec<String>> {
+    let sdk = infra::aws::config().await;
+    settings::of_api(Faults::default(), args, &sdk).map(|settings| settings.auth).map_err(listed)
+}
+
+/// Everything that is wrong with the arguments of a consumer.
+#[cfg(feature = "doctor")]
+pub(crate) async fn check_consumer(args: &ConsumerArgs) -> Result<(), Vec<String>> {
+    let sdk = infra::aws::config().await;
+    settings::of_consumer(Faults::default(), args, &sdk).map(|_| ()).map_err(listed)
+}
+
+#[cfg(feature = "doctor")]
+fn listed(error: anyhow::Error) -> Vec<String> {
+    error.downcast::<settings::Wrong>().map_or_else(|other| vec![format!("{other:#}")], |wrong| wrong.0)
+}
+
 /// Tells a person at a terminal what goes on; nobody else.
 fn say(text: &str) {
     if std::io::stderr().is_terminal() {

@@ -1,9 +1,9 @@
 //! Checks what the roles are configured with, all of it before the first complaint.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
-use anyhow::bail;
 use domain::Currency;
 use infra::aws::SdkConfig;
 use infra::sqs::is_fifo;
@@ -11,6 +11,18 @@ use infra::sqs::is_fifo;
 use super::{ApiArgs, AwsArgs, ConsumerArgs, DeadLettersArgs};
 use crate::auth::{self, Origin};
 use crate::http::HttpSettings;
+
+/// Settings that a role cannot start with.
+#[derive(Debug)]
+pub(crate) struct Wrong(pub(crate) Vec<String>);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration is not right:\n  {}", self.0.join("\n  "))
+    }
+}
+
+impl std::error::Error for Wrong {}
 
 /// Collects what is wrong.
 #[derive(Debug, Default)]
@@ -108,7 +120,7 @@ impl Faults {
     pub(crate) fn finish<T>(self, settings: Option<T>) -> anyhow::Result<T> {
         match settings {
             Some(settings) if self.0.is_empty() => Ok(settings),
-            _ => bail!("the configuration is not right:\n  {}", self.0.join("\n  ")),
+            _ => Err(Wrong(self.0).into()),
         }
     }
 }

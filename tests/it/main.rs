@@ -13,6 +13,8 @@ mod conformance;
 mod contract;
 mod crash;
 mod dlq;
+#[cfg(feature = "doctor")]
+mod doctor;
 mod emulator;
 mod failures;
 mod folder;

@@ -14,6 +14,7 @@
 //! different orders that meet share a call ([`together`]).
 
 mod append;
+mod describe;
 mod items;
 pub(crate) mod ledger;
 pub(crate) mod letters;
@@ -24,6 +25,8 @@ mod outcomes;
 mod read;
 pub mod table;
 mod together;
+
+pub use describe::Description;
 
 use std::sync::Arc;
 

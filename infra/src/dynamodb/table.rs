@@ -66,11 +66,13 @@ fn keys(hash: &str, range: &str) -> anyhow::Result<Vec<KeySchemaElement>> {
     Ok(vec![element(hash, KeyType::Hash)?, element(range, KeyType::Range)?])
 }
 
+/// The names of keys, the hash key first.
+pub(super) fn names(schema: &[KeySchemaElement]) -> Vec<String> {
+    schema.iter().map(|key| key.attribute_name().to_owned()).collect()
+}
+
 /// What is wrong with a table of ours.
 fn faults(table: &TableDescription) -> Vec<String> {
-    let names = |schema: &[KeySchemaElement]| {
-        schema.iter().map(|key| key.attribute_name().to_owned()).collect::<Vec<_>>()
-    };
     let mut faults = Vec::new();
     if names(table.key_schema()) != ["pk", "sk"] {
         faults.push("does not have the keys pk and sk".to_owned());

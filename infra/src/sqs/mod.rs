@@ -1,12 +1,14 @@
 //! An SQS queue, FIFO or standard.
 //!
 //! [`publisher`] puts events on it, [`coalesce`] lets concurrent requests share a call, [`inbox`] takes messages off it,
-//! [`bounded`] refuses events while the queue is too deep, [`dead_letters`] puts aside what cannot be processed, and
-//! [`replay`] puts it back. On a FIFO queue the group is the order and the deduplication id is the event's; a standard queue keeps no order, and the consumer retries what comes too early.
+//! [`describe`] asks how it is made, [`bounded`] refuses events while the queue is too deep, [`dead_letters`] puts aside
+//! what cannot be processed, and [`replay`] puts it back. On a FIFO queue the group is the order and the deduplication id is
+//! the event's; a standard queue keeps no order, and the consumer retries what comes too early.
 
 pub mod bounded;
 pub mod coalesce;
 pub mod dead_letters;
+mod describe;
 mod inbox;
 mod publisher;
 mod replay;
@@ -52,7 +54,7 @@ impl Queue {
             ApproximateNumberOfMessages as Visible, ApproximateNumberOfMessagesDelayed as Delayed,
             ApproximateNumberOfMessagesNotVisible as InFlight,
         };
-        let told = self.attributes(&[Visible, InFlight, Delayed]).await?;
+        let told = self.some_attributes(&[Visible, InFlight, Delayed]).await?;
         let count = |name: &QueueAttributeName| {
             let count = told.get(name).and_then(|count| count.parse().ok());
             count.with_context(|| format!("the queue {} does not tell its depth", self.url))
@@ -62,7 +64,7 @@ impl Queue {
 
     /// How often the queue delivers a message before it moves it to the dead letters by itself, if it does.
     pub async fn max_receives(&self) -> anyhow::Result<Option<u32>> {
-        let told = self.attributes(&[QueueAttributeName::RedrivePolicy]).await?;
+        let told = self.some_attributes(&[QueueAttributeName::RedrivePolicy]).await?;
         let Some(policy) = told.get(&QueueAttributeName::RedrivePolicy) else { return Ok(None) };
         let policy: serde_json::Value = serde_json::from_str(policy)
             .with_context(|| format!("the redrive policy of the queue {} cannot be read", self.url))?;
@@ -72,7 +74,7 @@ impl Queue {
         Ok(count.and_then(|count| u32::try_from(count).ok()))
     }
 
-    async fn attributes(
+    async fn some_attributes(
         &self,
         names: &[QueueAttributeName],
     ) -> anyhow::Result<HashMap<QueueAttributeName, String>> {

@@ -73,7 +73,7 @@ impl AwsBackend {
 }
 
 /// The binary with these arguments, which finds AWS at `endpoint`.
-fn at(endpoint: &str, arguments: &[&str]) -> Command {
+pub fn at(endpoint: &str, arguments: &[&str]) -> Command {
     let mut command = orders(arguments);
     command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_REGION", REGION);
     command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);

@@ -1,0 +1,293 @@
+//! Rules about what the roles of functions may do: enough, and no more.
+
+use super::{Rule, Severity, Verdicts};
+use crate::doctor::links::Identity;
+use crate::doctor::model::{Area, Attr, Deployment, Function, Role, Statement};
+use crate::doctor::topology::Job;
+
+const NEEDS: &[Area] = &[Area::Queues, Area::Functions, Area::Permissions];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "permission-missing",
+        severity: Severity::Error,
+        needs: NEEDS,
+        rule: "The role of a function allows what the function does: on its queues, on the table, for its logs and traces.",
+        harm: "The calls are refused: messages are tried in vain until they are dead letters, or the function works and nobody sees what it does.",
+        remedy: "Allow the actions, on exactly the resource, in a policy of the function's role.",
+        check: permission_missing,
+    },
+    Rule {
+        id: "permission-too-wide",
+        severity: Severity::Warning,
+        needs: NEEDS,
+        rule: "The role of a function allows no actions by wildcard, and none on all resources where one can be named.",
+        harm: "Whoever takes over the function can read, change and delete orders, queues and archives that it has no business with.",
+        remedy: "Name the actions and the resources.",
+        check: permission_too_wide,
+    },
+    Rule {
+        id: "metrics-by-calls",
+        severity: Severity::Notice,
+        needs: NEEDS,
+        rule: "Functions write metrics as log lines (EMF), not by PutMetricData.",
+        harm: "A call for each batch costs time and money and can fail; a log line does not.",
+        remedy: "Remove cloudwatch:PutMetricData: the program needs no permission for its metrics.",
+        check: metrics_by_calls,
+    },
+];
+
+/// Actions that a function needs on something.
+struct Need<'a> {
+    actions: &'static [&'static str],
+    /// On what; nothing if any resource will do.
+    on: Option<&'a Identity>,
+    /// Whether it is about the indexes of the table.
+    index: bool,
+}
+
+const RECEIVE: &[&str] = &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+const PUT_OFF: &[&str] = &["sqs:ChangeMessageVisibility"];
+const SEND: &[&str] = &["sqs:SendMessage"];
+const QUERY: &[&str] = &["dynamodb:Query"];
+const READ: &[&str] = &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"];
+const RECORD: &[&str] = &["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"];
+const MARK: &[&str] = &["dynamodb:PutItem", "dynamodb:UpdateItem"];
+const LOGS: &[&str] = &["logs:CreateLogStream", "logs:PutLogEvents"];
+const TRACES: &[&str] = &["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
+
+fn needs<'a>(deployment: &'a Deployment, function: &'a Function) -> Vec<Need<'a>> {
+    let mut needs = Vec::new();
+    let mut need = |actions, on: Option<&'a Identity>| needs.push(Need { actions, on, index: false });
+    need(LOGS, None);
+    if function.tracing.is().is_some_and(|mode| mode == "Active") {
+        need(TRACES, None);
+    }
+    let source = deployment.source_of(function);
+    let job = deployment.job(function);
+    if let Some(queue) = source {
+        need(RECEIVE, Some(&queue.identity));
+        // What cannot be told of a deployment without the other queue, or the table, is not asked for.
+        if job == Job::Consumer {
+            need(PUT_OFF, Some(&queue.identity));
+            if let Some(dead_letters) = deployment.dead_letters_of(queue) {
+                need(SEND, Some(&dead_letters.identity));
+            }
+        }
+    }
+    let table = if let [table] = deployment.tables.as_slice() { Some(&table.identity) } else { None };
+    match job {
+        Job::Consumer => need(RECORD, table),
+        Job::DeadLetters => {
+            need(MARK, table);
+            need(&["s3:PutObject"], None);
+            need(&["sns:Publish"], None);
+        }
+        Job::Api => {
+            let mut work = deployment.work_queues();
+            let queue = work.next().filter(|_| work.next().is_none()).map(|queue| &queue.identity);
+            need(SEND, queue);
+            need(&["sqs:GetQueueAttributes"], queue);
+            need(READ, table);
+            needs.push(Need { actions: QUERY, on: table, index: true });
+        }
+        Job::Other => {}
+    }
+    needs
+}
+
+fn permission_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
+    for function in &deployment.functions {
+        let at = function.identity.shown();
+        let Some(role) = deployment.role(function) else {
+            verdicts.cannot_tell(at, "role", "its role is not part of what is checked");
+            continue;
+        };
+        for need in needs(deployment, function) {
+            let answers = need.actions.iter().map(|action| (*action, role.allows(action, &need)));
+            let (missing, unsure): (Vec<_>, Vec<_>) = answers
+                .filter(|(_, allowed)| *allowed != Some(true))
+                .partition(|(_, allowed)| *allowed == Some(false));
+            let list = |actions: &[(&str, Option<bool>)]| {
+                actions.iter().map(|(action, _)| *action).collect::<Vec<_>>().join(", ")
+            };
+            let on = need.on.map_or_else(String::new, |on| format!(" on {}", on.shown()));
+            let on = if need.index { format!("{on}/index/*") } else { on };
+            if !missing.is_empty() {
+                let found = format!("{} may not {}{on}", role.identity.shown(), list(&missing));
+                verdicts.found(at, "role", found);
+            }
+            if !unsure.is_empty() {
+                let known = role.unknown.first();
+                let (place, why) =
+                    known.map_or((role.identity.shown(), "a resource in it cannot be told"), |(p, w)| (p, w));
+                verdicts.cannot_tell(place, "policy", why);
+            }
+        }
+    }
+}
+
+impl Role {
+    /// Whether it allows the action; `None` if that cannot be told.
+    fn allows(&self, action: &str, need: &Need<'_>) -> Option<bool> {
+        let mut answer = if self.unknown.is_empty() { Some(false) } else { None };
+        for statement in self.statements.iter().filter(|statement| statement.mentions(action)) {
+            let covers = statement.covers(need);
+            match (statement.allow, covers) {
+                // What it denies under which conditions is not for us to weigh.
+                (false, _) if statement.resources.iter().all(|link| link.text != "*") => {}
+                (false, _) => return None,
+                (true, Some(true)) => return Some(true),
+                (true, None) => answer = None,
+                (true, Some(false)) => {}
+            }
+        }
+        answer
+    }
+}
+
+impl Statement {
+    fn mentions(&self, action: &str) -> bool {
+        self.inverted
+            || self.actions.iter().any(|pattern| matches(&pattern.to_lowercase(), &action.to_lowercase()))
+    }
+
+    fn covers(&self, need: &Need<'_>) -> Option<bool> {
+        let Some(on) = need.on else { return Some(true) };
+        if self.inverted {
+            return None;
+        }
+        let each = self.resources.iter().map(|link| {
+            if link.text == "*" {
+                return Some(true);
+            }
+            let indexes = link.suffix().starts_with("/index/") || link.text.contains("/index/");
+            let wide = link.suffix() == "*" || link.suffix() == "/*";
+            if indexes != need.index && !wide {
+                return Some(false);
+            }
+            if indexes && !link.text.starts_with("${") {
+                let table = link.text.split("/index/").next().unwrap_or_default();
+                return crate::doctor::links::Link::of(table).means(on);
+            }
+            by_pattern(&link.text, on).or_else(|| link.means(on))
+        });
+        let all: Vec<_> = each.collect();
+        if all.contains(&Some(true)) {
+            Some(true)
+        } else if all.contains(&None) {
+            None
+        } else {
+            Some(false)
+        }
+    }
+}
+
+/// Whether a pattern of an ARN matches; `None` if it is no pattern, or the ARN is not known.
+fn by_pattern(pattern: &str, identity: &Identity) -> Option<bool> {
+    if pattern.contains("${") || !pattern.contains(['*', '?']) {
+        return None;
+    }
+    let arn = identity.names.iter().find(|name| name.starts_with("arn:"));
+    if let Some(arn) = arn {
+        return Some(matches(pattern, arn));
+    }
+    let (last, name) = (pattern.rsplit([':', '/']).next()?, identity.name.as_ref()?);
+    Some(matches(last, name))
+}
+
+/// Whether a text matches a pattern with `*` and `?`.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern.chars().count() == text.chars().count()
+            && pattern.chars().zip(text.chars()).all(|(p, t)| p == '?' || p == t);
+    };
+    let length = head.chars().count();
+    let Some((cut, _)) = text.char_indices().map(|(at, _)| (at, ())).chain([(text.len(), ())]).nth(length)
+    else {
+        return false;
+    };
+    matches(head, &text[..cut])
+        && text[cut..]
+            .char_indices()
+            .map(|(at, _)| at)
+            .chain([text.len() - cut])
+            .any(|at| matches(rest, &text[cut + at..]))
+}
+
+/// Services whose resources can be named.
+const NAMED: [&str; 6] = ["sqs", "dynamodb", "s3", "sns", "kms", "lambda"];
+
+fn permission_too_wide(deployment: &Deployment, verdicts: &mut Verdicts) {
+    for role in used(deployment) {
+        for statement in role.statements.iter().filter(|statement| statement.allow) {
+            let wild: Vec<_> =
+                statement.actions.iter().filter(|a| a.contains('*')).map(String::as_str).collect();
+            let everywhere = statement.resources.iter().any(|link| link.text == "*");
+            let service = |action: &&String| {
+                NAMED.contains(&action.split(':').next().unwrap_or_default())
+                    && !wild.contains(&action.as_str())
+            };
+            let on_all: Vec<_> = statement.actions.iter().filter(service).map(String::as_str).collect();
+            if statement.inverted {
+                verdicts.found(
+                    &statement.address,
+                    "policy",
+                    "NotAction or NotResource allows all that it does not name",
+                );
+            } else if !wild.is_empty() {
+                verdicts.found(&statement.address, "policy", format!("the actions {}", wild.join(", ")));
+            } else if everywhere && !on_all.is_empty() {
+                verdicts.found(
+                    &statement.address,
+                    "policy",
+                    format!("{} on every resource", on_all.join(", ")),
+                );
+            }
+        }
+    }
+}
+
+/// The roles of functions.
+fn used(deployment: &Deployment) -> impl Iterator<Item = &Role> {
+    deployment.roles.iter().filter(|role| {
+        let mut functions = deployment.functions.iter();
+        functions.any(|function| match &function.role {
+            Attr::Is(link) => link.means(&role.identity) == Some(true),
+            _ => false,
+        })
+    })
+}
+
+fn metrics_by_calls(deployment: &Deployment, verdicts: &mut Verdicts) {
+    for role in used(deployment) {
+        for statement in role.statements.iter().filter(|statement| statement.allow) {
+            if statement.actions.iter().any(|action| action.eq_ignore_ascii_case("cloudwatch:PutMetricData"))
+            {
+                verdicts.found(&statement.address, "policy", "cloudwatch:PutMetricData");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns_match_as_in_policies() {
+        for (pattern, text) in [
+            ("sqs:*", "sqs:sendmessage"),
+            ("*", ""),
+            ("s?s:*e", "sqs:receive"),
+            ("arn:*:orders*", "arn:aws:sqs:eu:1:orders.fifo"),
+            ("a*b*c", "axxbyyc"),
+        ] {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("sqs:*", "sns:publish"), ("", "a"), ("a?", "a"), ("a*b", "ac"), ("äö*", "ä")]
+        {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+    }
+}

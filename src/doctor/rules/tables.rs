@@ -1,0 +1,119 @@
+//! Rules about the table.
+
+use super::{Rule, Severity, Verdicts};
+use crate::doctor::model::{Area, Deployment};
+
+const NEEDS: &[Area] = &[Area::Tables];
+const INDEX: &str = "customer-orders";
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "table-missing",
+        severity: Severity::Error,
+        needs: &[Area::Tables, Area::Functions],
+        rule: "The table that functions use is part of the deployment.",
+        harm: "Whether it has the right keys, can be restored and is protected is nobody's business: orders can be lost with it.",
+        remedy: "Declare the table: aws_dynamodb_table.",
+        check: table_missing,
+    },
+    Rule {
+        id: "table-keys",
+        severity: Severity::Error,
+        needs: NEEDS,
+        rule: "The table has the keys pk and sk.",
+        harm: "Every read and write is refused: all messages end in the dead letters.",
+        remedy: "Set hash_key to pk and range_key to sk.",
+        check: table_keys,
+    },
+    Rule {
+        id: "table-index",
+        severity: Severity::Error,
+        needs: NEEDS,
+        rule: "The table has an index customer-orders with the keys customer_id and listed_at.",
+        harm: "A customer's orders cannot be listed: GET /v1/orders fails.",
+        remedy: "Add the global secondary index customer-orders, with hash key customer_id, range key listed_at and the keys projected.",
+        check: table_index,
+    },
+    Rule {
+        id: "table-not-recoverable",
+        severity: Severity::Warning,
+        needs: NEEDS,
+        rule: "The table has point-in-time recovery.",
+        harm: "What a fault or a person deletes or overwrites cannot be brought back: the log of orders is the only copy.",
+        remedy: "Set point_in_time_recovery { enabled = true }.",
+        check: table_not_recoverable,
+    },
+    Rule {
+        id: "table-not-protected",
+        severity: Severity::Warning,
+        needs: NEEDS,
+        rule: "The table is protected from deletion.",
+        harm: "A wrong plan, or one call, deletes every order.",
+        remedy: "Set deletion_protection_enabled to true.",
+        check: table_not_protected,
+    },
+];
+
+fn table_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
+    if !deployment.tables.is_empty() {
+        return;
+    }
+    for function in &deployment.functions {
+        let named = function.environment.is().and_then(|variables| variables.get("TABLE_NAME"));
+        if let Some(name) = named {
+            let name = name.is().map_or_else(|| "a table".to_owned(), ToString::to_string);
+            verdicts.found(
+                function.identity.shown(),
+                "environment.TABLE_NAME",
+                format!("{name}, which is not declared"),
+            );
+        }
+    }
+}
+
+fn table_keys(deployment: &Deployment, verdicts: &mut Verdicts) {
+    for table in &deployment.tables {
+        let at = table.identity.shown();
+        let keys = verdicts.told(at, "hash_key", &table.keys, Vec::new());
+        if let Some(keys) = keys.filter(|keys| *keys != ["pk", "sk"]) {
+            verdicts.found(at, "hash_key", format!("the keys {}", keys.join(", ")));
+        }
+    }
+}
+
+fn table_index(deployment: &Deployment, verdicts: &mut Verdicts) {
+    for table in &deployment.tables {
+        let at = table.identity.shown();
+        let Some(indexes) = verdicts.told(at, "global_secondary_index", &table.indexes, Default::default())
+        else {
+            continue;
+        };
+        match indexes.get(INDEX) {
+            Some(keys) if *keys == ["customer_id", "listed_at"] => {}
+            Some(keys) => verdicts.found(
+                at,
+                "global_secondary_index",
+                format!("{INDEX} with the keys {}", keys.join(", ")),
+            ),
+            None => verdicts.found(at, "global_secondary_index", format!("no index {INDEX}")),
+        }
+    }
+}
+
+fn table_not_recoverable(deployment: &Deployment, verdicts: &mut Verdicts) {
+    for table in &deployment.tables {
+        let at = table.identity.shown();
+        if verdicts.told(at, "point_in_time_recovery", &table.recovery, false) == Some(false) {
+            verdicts.found(at, "point_in_time_recovery", "off");
+        }
+    }
+}
+
+fn table_not_protected(deployment: &Deployment, verdicts: &mut Verdicts) {
+    for table in &deployment.tables {
+        let at = table.identity.shown();
+        if verdicts.told(at, "deletion_protection_enabled", &table.protection, false) == Some(false) {
+            verdicts.found(at, "deletion_protection_enabled", "off");
+        }
+    }
+}

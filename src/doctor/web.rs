@@ -1,0 +1,73 @@
+//! A running API, looked at from outside: what anybody can see of it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode, Uri};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+use super::model::{Area, Attr, Deployment, Service};
+
+/// An answer, from the connection to its last byte.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// More than is needed to say why a service is not ready.
+const MAX_BYTES: usize = 64 * 1024;
+
+type Web = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+
+/// The service at `url`.
+pub(super) async fn read(url: &str) -> anyhow::Result<Deployment> {
+    let base = url.trim_end_matches('/');
+    let uri: Uri = base.parse().with_context(|| format!("{url:?} is no URL"))?;
+    let host = uri.host().with_context(|| format!("{url:?} is no URL with a host"))?;
+    let literal = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let here = host == "localhost" || literal.is_ok_and(|ip| ip.to_canonical().is_loopback());
+    let in_the_clear = uri.scheme_str() == Some("http") && !here;
+
+    let web = web()?;
+    let not_ready = match get(&web, base, "/readyz").await {
+        Ok((StatusCode::OK, _)) => Attr::Absent,
+        Ok((status, body)) => Attr::Is(format!("{status}: {}", super::value::shortened(body.trim()))),
+        Err(error) => Attr::Is(format!("{error:#}")),
+    };
+    let status = |answer: anyhow::Result<(StatusCode, String)>| match answer {
+        Ok((status, _)) => Attr::Is(status.as_u16()),
+        Err(error) => Attr::Unknown(format!("{error:#}")),
+    };
+    // A customer that no order has: nothing is read, whoever is let in.
+    let without_token = status(get(&web, base, "/v1/orders?customer_id=orders-doctor&limit=1").await);
+    let metrics = status(get(&web, base, "/metrics").await);
+    let service = Service { url: base.to_owned(), in_the_clear, not_ready, without_token, metrics };
+    Ok(Deployment { service: Some(service), seen: [Area::Service].into(), ..Deployment::default() })
+}
+
+fn web() -> anyhow::Result<Web> {
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
+        .context("cannot read the certificates that this system trusts")?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
+}
+
+async fn get(web: &Web, base: &str, path: &str) -> anyhow::Result<(StatusCode, String)> {
+    let request = Request::get(format!("{base}{path}"))
+        .header("user-agent", concat!("orders-doctor/", env!("CARGO_PKG_VERSION")))
+        .body(Empty::new())?;
+    let answer = async {
+        let (parts, body) = web.request(request).await?.into_parts();
+        let body = Limited::new(body, MAX_BYTES).collect().await.map_err(anyhow::Error::from_boxed)?;
+        anyhow::Ok((parts.status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
+    };
+    match tokio::time::timeout(TIMEOUT, answer).await {
+        Ok(answer) => answer.with_context(|| format!("asking {base}{path}")),
+        Err(_) => bail!("{base}{path} does not answer in {} s", TIMEOUT.as_secs()),
+    }
+}

@@ -1,0 +1,120 @@
+//! A right deployment with one fault at a time: each is found, and nothing else is.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::faults::faults;
+use super::{Report, here};
+use crate::support::service::orders;
+
+fn good() -> Value {
+    serde_json::from_slice(&fs::read(here("tests/fixtures/doctor/good-plan.json")).unwrap()).unwrap()
+}
+
+/// The plan with an attribute of a resource, by its JSON pointer, set to something else.
+pub fn changed(address: &str, pointer: &str, value: &Value) -> Value {
+    let mut plan = good();
+    let resources = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
+    let resource = resources.iter_mut().find(|resource| resource["address"] == address).unwrap();
+    let attribute = resource["values"].pointer_mut(pointer);
+    *attribute.unwrap_or_else(|| panic!("{address} has no {pointer}")) = value.clone();
+    plan
+}
+
+pub fn without(address: &str) -> Value {
+    let mut plan = good();
+    let resources = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
+    let before = resources.len();
+    resources.retain(|resource| resource["address"] != address);
+    assert_eq!(resources.len(), before - 1, "{address}");
+    plan
+}
+
+fn report(plan: &Value) -> Report {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("plan.json");
+    fs::write(&file, plan.to_string()).unwrap();
+    Report::of(file.to_str().unwrap())
+}
+
+/// The policy of a role with one word in it replaced.
+pub fn policy(address: &str, from: &str, to: &str) -> Value {
+    let plan = good();
+    let resources = plan["planned_values"]["root_module"]["resources"].as_array().unwrap();
+    let resource = resources.iter().find(|resource| resource["address"] == address).unwrap();
+    let text = resource["values"]["policy"].as_str().unwrap();
+    assert!(text.contains(from), "{text}");
+    changed(address, "/policy", &json!(text.replace(from, to)))
+}
+
+const MAPPING: &str = "aws_lambda_event_source_mapping.consumer";
+const TABLE: &str = "aws_dynamodb_table.orders";
+
+#[test]
+fn a_right_deployment_has_no_finding() {
+    let report = report(&good());
+    assert_eq!(report.findings(), Vec::<String>::new());
+    assert_eq!((report.code, &report.json["summary"]["unchecked"]), (Some(0), &json!(0)), "{}", report.json);
+}
+
+#[test]
+fn each_fault_is_found_and_nothing_else() {
+    for (expected, plan) in faults() {
+        let report = report(&plan);
+        assert_eq!(report.findings(), [expected], "{}", report.json);
+        let severity = report.json["findings"][0]["severity"].as_str().unwrap();
+        assert_eq!(report.code, Some(i32::from(severity == "error")), "{expected} is {severity}");
+    }
+}
+
+#[test]
+fn a_standard_deployment_has_rules_of_its_own() {
+    let text =
+        good().to_string().replace("orders-dlq.fifo", "orders-dlq").replace("orders.fifo", "orders-main");
+    let mut plan: Value =
+        serde_json::from_str(&text.replace("\"fifo_queue\":true", "\"fifo_queue\":false")).unwrap();
+    let standard = "standard-queue aws_sqs_queue.main fifo_queue";
+    let right = report(&plan);
+    assert_eq!(
+        (right.findings(), right.code),
+        (vec![standard.to_owned()], Some(0)),
+        "a notice is no failure"
+    );
+    let resources = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
+    let mapping = resources.iter_mut().find(|resource| resource["address"] == MAPPING).unwrap();
+    mapping["values"]["batch_size"] = json!(100);
+    let batch = "large-batch-without-window aws_lambda_event_source_mapping.consumer batch_size";
+    assert_eq!(report(&plan).findings(), [batch, standard]);
+}
+
+#[test]
+fn every_rule_is_shown_to_find_something() {
+    let page = String::from_utf8(orders(&["doctor", "--rules"]).output().unwrap().stdout).unwrap();
+    let rules: BTreeSet<_> =
+        page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let faults = faults();
+    let mut shown: BTreeSet<_> = faults.iter().filter_map(|(finding, _)| finding.split(' ').next()).collect();
+    // In the other tests of this module.
+    shown.extend([
+        "standard-queue",
+        "large-batch-without-window",
+        "dead-letters-unattended",
+        "table-missing",
+    ]);
+    shown.extend(["service-not-ready", "service-open", "service-metrics-public", "service-in-the-clear"]);
+    shown.extend(["environment-wrong", "environment-open", "environment-receives-low"]);
+    assert_eq!(rules, shown);
+}
+
+#[test]
+fn what_is_missing_altogether_is_found() {
+    let table = report(&without(TABLE));
+    let expected =
+        |function: &str| format!("table-missing aws_lambda_function.{function} environment.TABLE_NAME");
+    assert_eq!(table.findings(), ["api", "consumer", "dead_letters"].map(expected));
+    let unattended = report(&without("aws_lambda_event_source_mapping.dead_letters"));
+    assert_eq!(unattended.findings(), ["dead-letters-unattended aws_sqs_queue.dlq"]);
+}

@@ -1,0 +1,259 @@
+//! Folders with Terraform configuration.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::{Report, here};
+use crate::support::service::orders;
+
+/// Every fault of the article that its configuration shows, whether it is read as it is written or as it is planned.
+const OF_THE_ARTICLE: [&str; 21] = [
+    "alarm-age-missing aws_sqs_queue.main",
+    "alarm-throttles-missing aws_lambda_function.processor",
+    "dead-letters-expire-first aws_sqs_queue.fifo_dlq message_retention_seconds",
+    "dead-letters-on-function aws_lambda_function.processor dead_letter_config",
+    "dead-letters-unattended aws_sqs_queue.dlq",
+    "dead-letters-unattended aws_sqs_queue.fifo_dlq",
+    "environment-missing aws_lambda_function.processor environment.DLQ_URL",
+    "filter-deletes aws_lambda_event_source_mapping.sqs filter_criteria",
+    "message-size-small aws_sqs_queue.dlq max_message_size",
+    "message-size-small aws_sqs_queue.fifo max_message_size",
+    "message-size-small aws_sqs_queue.fifo_dlq max_message_size",
+    "message-size-small aws_sqs_queue.main max_message_size",
+    "redrive-open aws_sqs_queue.dlq redrive_allow_policy",
+    "redrive-open aws_sqs_queue.fifo_dlq redrive_allow_policy",
+    "short-polling aws_sqs_queue.dlq receive_wait_time_seconds",
+    "short-polling aws_sqs_queue.fifo receive_wait_time_seconds",
+    "short-polling aws_sqs_queue.fifo_dlq receive_wait_time_seconds",
+    "standard-queue aws_sqs_queue.main fifo_queue",
+    "table-index aws_dynamodb_table.orders global_secondary_index",
+    "table-not-protected aws_dynamodb_table.orders deletion_protection_enabled",
+    "table-not-recoverable aws_dynamodb_table.orders point_in_time_recovery",
+];
+
+#[test]
+fn every_fault_of_the_article_is_found_and_nothing_else() {
+    let report = Report::of(&here("tests/fixtures/doctor/article"));
+    assert_eq!(report.code, Some(1));
+    let mut expected: Vec<String> = OF_THE_ARTICLE.map(str::to_owned).into();
+    // A plan states the default of what is not set, and cannot tell a policy that names what does not exist yet.
+    for alarm in ["dlq_not_empty", "processing_errors", "queue_depth"] {
+        let at = format!("aws_cloudwatch_metric_alarm.{alarm}");
+        expected.push(format!("alarm-missing-data {at} treat_missing_data"));
+    }
+    for _ in ["logs", "traces", "the table"] {
+        expected.push("permission-missing aws_lambda_function.processor role".to_owned());
+    }
+    expected.sort();
+    assert_eq!(report.findings(), expected);
+    assert_eq!(report.json["summary"]["unchecked"], 0, "{}", report.json["unchecked"]);
+    let missing = report.found("permission-missing").join("; ");
+    assert!(
+        missing.contains("dynamodb:PutItem") && missing.contains("aws_dynamodb_table.orders"),
+        "{missing}"
+    );
+    assert!(missing.contains("xray:PutTraceSegments") && missing.contains("logs:PutLogEvents"), "{missing}");
+    assert!(!missing.contains("sqs:"), "what it may do is not missing: {missing}");
+}
+
+#[test]
+fn a_plan_of_the_article_shows_the_same_and_says_what_it_cannot_tell() {
+    let report = Report::of(&here("tests/fixtures/doctor/article-plan.json"));
+    assert_eq!(report.code, Some(1));
+    assert_eq!(report.findings(), OF_THE_ARTICLE);
+    for open in ["permission-missing", "max-receives-low", "environment-elsewhere"] {
+        assert!(report.left_open(open), "{open} is neither found nor passed: {}", report.json["unchecked"]);
+    }
+    assert_eq!(report.json["summary"]["unchecked"], 4, "{}", report.json["unchecked"]);
+}
+
+#[test]
+fn our_own_deployment_has_no_fault() {
+    let folder = here("infra/terraform");
+    assert!(Path::new(&folder).is_dir(), "the deployment is missing: {folder} is no folder");
+    let report = Report::of(&folder);
+    assert_eq!(report.findings(), Vec::<String>::new(), "{}", report.json);
+    assert_eq!(
+        report.json["summary"]["unchecked"], 0,
+        "nothing may be left open: {}",
+        report.json["unchecked"]
+    );
+    assert_eq!(report.code, Some(0));
+}
+
+fn write(folder: &Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+const MODULE: &str = r#"
+variable "fifo" { default = true }
+variable "timeout" { default = 30 }
+variable "settings" {
+  type = object({ receives = optional(number, 2), window = optional(number) })
+}
+variable "key" { default = null }
+locals {
+  suffix = var.fifo ? ".fifo" : ""
+  queues = { orders = 6 * var.timeout - 1, returns = max(6 * var.timeout, 300) }
+}
+resource "aws_sqs_queue" "dlq" {
+  count                     = 1
+  name                      = "dlq${local.suffix}"
+  fifo_queue                = var.fifo
+  message_retention_seconds = 14 * 24 * 60 * 60
+}
+resource "aws_sqs_queue" "work" {
+  for_each                   = local.queues
+  name                       = format("%s%s", each.key, local.suffix)
+  fifo_queue                 = var.fifo
+  kms_master_key_id          = var.key
+  visibility_timeout_seconds = each.value
+  redrive_policy             = <<-JSON
+    {"deadLetterTargetArn": "${one(aws_sqs_queue.dlq[*].arn)}", "maxReceiveCount": ${var.settings.receives}}
+  JSON
+}
+resource "aws_lambda_function" "consumer" {
+  function_name = "consumer"
+  handler       = "consumer"
+  timeout       = var.timeout
+  role          = "arn:aws:iam::123456789012:role/elsewhere"
+}
+resource "aws_lambda_event_source_mapping" "work" {
+  for_each                = { for name, queue in aws_sqs_queue.work : name => queue.arn }
+  event_source_arn        = each.value
+  function_name           = aws_lambda_function.consumer.arn
+  function_response_types = ["ReportBatchItemFailures"]
+  dynamic "filter_criteria" {
+    for_each = each.key == "returns" ? [1] : []
+    content {
+      filter { pattern = jsonencode({ body = { type = ["order_returned"] } }) }
+    }
+  }
+}
+output "queue" { value = aws_sqs_queue.work["orders"].url }
+"#;
+
+#[test]
+fn modules_variables_loops_and_arithmetic_are_followed() {
+    let folder = TempDir::new().unwrap();
+    let root = r#"
+variable "timeout" {}
+module "orders" {
+  source   = "./modules/orders"
+  timeout  = var.timeout
+  settings = {}
+}
+"#;
+    let files = [("main.tf", root), ("terraform.tfvars", "timeout = 60"), ("modules/orders/main.tf", MODULE)];
+    write(folder.path(), &files);
+    let report = Report::of(folder.path().to_str().unwrap());
+    let visibility = report.found("visibility-too-short");
+    assert_eq!(visibility.len(), 1, "only one of the two is too short: {visibility:?}");
+    assert!(visibility[0].contains("359 s") && visibility[0].contains("360 s are needed"), "{visibility:?}");
+    assert_eq!(report.found("max-receives-low"), ["2", "2"], "the default within the type of the variable");
+    let findings = report.findings();
+    let filters: Vec<_> = findings.iter().filter(|line| line.starts_with("filter-deletes")).collect();
+    let returns =
+        r#"filter-deletes module.orders.aws_lambda_event_source_mapping.work["returns"] filter_criteria"#;
+    assert_eq!(filters, [returns]);
+    assert!(
+        report.found("dead-letter-queue-kind").is_empty() && report.found("no-dead-letter-queue").is_empty()
+    );
+    assert!(report.left_open("permission-missing"), "its role is elsewhere: {}", report.json["unchecked"]);
+}
+
+#[test]
+fn what_cannot_be_told_is_neither_guessed_nor_passed() {
+    let folder = TempDir::new().unwrap();
+    let root = r#"
+variable "seconds" {}
+variable "many" {}
+resource "aws_sqs_queue" "main" {
+  name                       = "orders"
+  visibility_timeout_seconds = var.seconds
+  message_retention_seconds  = var.seconds == 5 ? 60 : 1209600
+  max_message_size           = tonumber(file("size"))
+}
+resource "aws_sqs_queue" "other" {
+  count = var.many
+}
+module "alarms" { source = "terraform-aws-modules/cloudwatch/aws" }
+"#;
+    write(folder.path(), &[("main.tf", root), ("more.tf.json", "{}")]);
+    let report = Report::of(folder.path().to_str().unwrap());
+    for rule in ["retention-short", "message-size-small"] {
+        assert!(report.found(rule).is_empty() && report.left_open(rule), "{rule}: {}", report.json);
+    }
+    let unseen = report.json["unchecked"].to_string();
+    for part in ["aws_sqs_queue.other", "module.alarms", "more.tf.json", "var.seconds has no default"] {
+        assert!(unseen.contains(part), "{part}: {unseen}");
+    }
+}
+
+#[test]
+fn input_that_cannot_be_read_is_explained() {
+    let folder = TempDir::new().unwrap();
+    write(
+        folder.path(),
+        &[
+            ("empty/readme.txt", ""),
+            ("broken/main.tf", "resource \"aws_sqs_queue\" \"main\" {\n  name = = 1\n}\n"),
+            ("other/main.tf", "resource \"aws_s3_bucket\" \"b\" {}\n"),
+            ("gone/main.tf", "module \"m\" { source = \"./missing\" }\n"),
+            (
+                "itself/main.tf",
+                "locals {\n a = local.b\n b = local.a\n}\nresource \"aws_sqs_queue\" \"q\" { name = local.a }\nmodule \"me\" { source = \"./\" }\n",
+            ),
+            ("not.json", "{"),
+            ("other.json", "{\"a\": 1}"),
+            ("later.json", "{\"format_version\": \"2.0\"}"),
+        ],
+    );
+    for (target, expected) in [
+        ("empty", "has no Terraform configuration"),
+        ("broken", "main.tf:2:"),
+        ("other", "has no queue"),
+        ("gone", "missing"),
+        ("not.json", "is no JSON"),
+        ("other.json", "format_version"),
+        ("later.json", "2.0"),
+        ("nowhere", "nowhere"),
+        ("broken/main.tf", "give its folder"),
+    ] {
+        let output = orders(&["doctor", folder.path().join(target).to_str().unwrap()]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{target}: {said}");
+        assert!(said.contains(expected), "{target}: {said}");
+    }
+    let circular = Report::of(folder.path().join("itself").to_str().unwrap());
+    assert!(circular.json["unchecked"].to_string().contains("deep"), "{}", circular.json["unchecked"]);
+}
+
+#[test]
+fn the_text_says_where_what_why_and_how() {
+    let output = orders(&["doctor", &here("tests/fixtures/doctor/article")]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "error filter-deletes: aws_lambda_event_source_mapping.sqs, filter_criteria",
+        "found:     {body = {type = [\"order_created\", \"order_updated\"]}}",
+        "harm:      Lambda deletes messages that do not match",
+        "put right: Remove filter_criteria",
+        "7 errors, 13 warnings, 7 notices; 0 not checked",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(String::from_utf8_lossy(&output.stderr).contains("7 errors were found"));
+}
+
+#[test]
+fn the_page_of_rules_is_what_the_program_prints() {
+    let printed = orders(&["doctor", "--rules"]).output().unwrap().stdout;
+    let checked_in = fs::read(here("docs/doctor.md")).unwrap();
+    assert!(printed == checked_in, "renew it: cargo run -- doctor --rules > docs/doctor.md");
+}

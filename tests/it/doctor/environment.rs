@@ -1,0 +1,106 @@
+//! The environment of a process, and a service from outside.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use tempfile::TempDir;
+
+use super::Report;
+use crate::support::service::{Service, orders};
+
+fn environment(variables: &[(&str, &str)]) -> Report {
+    let mut command = orders(&["doctor", "--json"]);
+    command.envs(variables.iter().copied());
+    Report::by(command)
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn the_environment_of_the_service_is_judged() {
+    assert_eq!(environment(&[]).code, Some(0), "out of the box nothing is wrong");
+    for (variables, expected) in [
+        (&[("ORDERS_LISTEN", "0.0.0.0:80")][..], "environment-wrong orders serve ORDERS_JWKS_FILE"),
+        (
+            &[("ORDERS_LISTEN", "0.0.0.0:80"), ("ORDERS_INSECURE_NO_AUTH", "true")],
+            "environment-open orders serve ORDERS_INSECURE_NO_AUTH",
+        ),
+        (&[("ORDERS_MAX_RECEIVES", "1")], "environment-receives-low orders serve ORDERS_MAX_RECEIVES"),
+        (&[("ORDERS_RATE_LIMIT", "fast")], "environment-wrong orders serve ORDERS_RATE_LIMIT"),
+    ] {
+        let report = environment(variables);
+        assert_eq!((report.findings(), report.code), (vec![expected.to_owned()], Some(1)), "{}", report.json);
+    }
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn the_environment_of_a_role_is_judged() {
+    let right = [
+        ("AWS_REGION", "eu-central-1"),
+        ("QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/orders.fifo"),
+        ("DLQ_URL", "https://sqs.eu-central-1.amazonaws.com/1/orders-dlq.fifo"),
+        ("TABLE_NAME", "orders"),
+    ];
+    let report = environment(&right);
+    assert_eq!((report.code, report.findings().len()), (Some(0), 0), "{}", report.json);
+    assert!(report.json["target"].as_str().unwrap().ends_with("orders consumer"));
+    let mut wrong = right;
+    wrong[2].1 = "https://sqs.eu-central-1.amazonaws.com/1/orders-dlq";
+    wrong[3].1 = "";
+    let report = environment(&wrong);
+    let expected =
+        ["environment-wrong orders consumer QUEUE_URL", "environment-wrong orders consumer TABLE_NAME"];
+    assert_eq!(
+        (report.findings(), report.code),
+        (expected.map(str::to_owned).into(), Some(1)),
+        "{}",
+        report.json
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_lets_everybody_in_is_found() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(&folder.path().join("data"), &[]);
+    let report = Report::of(&service.url);
+    assert_eq!(report.findings(), [format!("service-open {} /v1/orders", service.url)], "{}", report.json);
+    assert_eq!(report.code, Some(1));
+}
+
+#[test]
+fn a_service_that_asks_is_right_and_one_that_is_gone_is_not() {
+    // A gateway that refuses everybody, is ready, and shows its metrics.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream = stream;
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).unwrap_or(0);
+            let refused = String::from_utf8_lossy(&request[..read]).contains(" /v1/");
+            let status = if refused { "401 Unauthorized" } else { "200 OK" };
+            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    let report = Report::of(&url);
+    assert_eq!(report.findings(), [format!("service-metrics-public {url} /metrics")], "{}", report.json);
+    assert_eq!(report.code, Some(0));
+
+    // By a name that is not this machine's own only, and without TLS.
+    let outside = url.replace("127.0.0.1", "0.0.0.0");
+    let report = Report::of(&outside);
+    let expected =
+        [format!("service-in-the-clear {outside}"), format!("service-metrics-public {outside} /metrics")];
+    assert_eq!(report.findings(), expected, "{}", report.json);
+
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let report = Report::of(&format!("http://{free}"));
+    assert_eq!(report.code, Some(1));
+    assert_eq!(report.found("service-not-ready").len(), 1, "{}", report.json);
+    assert!(
+        report.left_open("service-open") && report.left_open("service-metrics-public"),
+        "{}",
+        report.json
+    );
+}

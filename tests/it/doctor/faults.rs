@@ -1,0 +1,249 @@
+//! The faults that a right deployment is given, one at a time.
+
+use serde_json::{Value, json};
+
+use super::broken::{changed, policy, without};
+
+const MAIN: &str = "aws_sqs_queue.main";
+const DLQ: &str = "aws_sqs_queue.dlq";
+const CONSUMER: &str = "aws_lambda_function.consumer";
+const MAPPING: &str = "aws_lambda_event_source_mapping.consumer";
+const TABLE: &str = "aws_dynamodb_table.orders";
+const ALARM: &str = "aws_cloudwatch_metric_alarm.dead_letters";
+const ARN: &str = "arn:aws:sqs:eu-central-1:123456789012:";
+
+/// One fault each: the finding, and the plan that has it.
+#[expect(clippy::too_many_lines, reason = "a table")]
+pub fn faults() -> Vec<(&'static str, Value)> {
+    let redrive = |dlq: &str, count: u32| {
+        json!(json!({ "deadLetterTargetArn": format!("{ARN}{dlq}"), "maxReceiveCount": count }).to_string())
+    };
+    let allow = |permission: &str, source: &str| {
+        json!(
+            json!({ "redrivePermission": permission, "sourceQueueArns": [format!("{ARN}{source}")] })
+                .to_string()
+        )
+    };
+    vec![
+        (
+            "no-dead-letter-queue aws_sqs_queue.main redrive_policy",
+            changed(MAIN, "/redrive_policy", &json!("")),
+        ),
+        (
+            "max-receives-low aws_sqs_queue.main redrive_policy.maxReceiveCount",
+            changed(MAIN, "/redrive_policy", &redrive("orders-dlq.fifo", 2)),
+        ),
+        (
+            "redrive-not-allowed aws_sqs_queue.dlq redrive_allow_policy",
+            changed(DLQ, "/redrive_allow_policy", &allow("byQueue", "other.fifo")),
+        ),
+        (
+            "redrive-not-allowed aws_sqs_queue.dlq redrive_allow_policy",
+            changed(DLQ, "/redrive_allow_policy", &allow("denyAll", "orders.fifo")),
+        ),
+        (
+            "redrive-open aws_sqs_queue.dlq redrive_allow_policy",
+            changed(DLQ, "/redrive_allow_policy", &json!("")),
+        ),
+        (
+            "dead-letters-expire-first aws_sqs_queue.dlq message_retention_seconds",
+            changed(DLQ, "/message_retention_seconds", &json!(345_600)),
+        ),
+        (
+            "retention-short aws_sqs_queue.main message_retention_seconds",
+            changed(MAIN, "/message_retention_seconds", &json!(345_600)),
+        ),
+        (
+            "message-size-small aws_sqs_queue.main max_message_size",
+            changed(MAIN, "/max_message_size", &json!(262_144)),
+        ),
+        (
+            "short-polling aws_sqs_queue.main receive_wait_time_seconds",
+            changed(MAIN, "/receive_wait_time_seconds", &json!(0)),
+        ),
+        (
+            "not-encrypted aws_sqs_queue.main sqs_managed_sse_enabled",
+            changed(MAIN, "/sqs_managed_sse_enabled", &json!(false)),
+        ),
+        (
+            "content-deduplication aws_sqs_queue.main content_based_deduplication",
+            changed(MAIN, "/content_based_deduplication", &json!(true)),
+        ),
+        (
+            "throughput-mode-contradicts aws_sqs_queue.main deduplication_scope",
+            changed(MAIN, "/deduplication_scope", &json!("queue")),
+        ),
+        (
+            "throughput-mode-off aws_sqs_queue.main fifo_throughput_limit",
+            changed(MAIN, "/fifo_throughput_limit", &json!("perQueue")),
+        ),
+        (
+            "dead-letter-queue-kind aws_sqs_queue.main redrive_policy",
+            changed(DLQ, "/fifo_queue", &json!(false)),
+        ),
+        (
+            "visibility-too-short aws_sqs_queue.main visibility_timeout_seconds",
+            changed(MAIN, "/visibility_timeout_seconds", &json!(179)),
+        ),
+        (
+            "visibility-too-short aws_sqs_queue.main visibility_timeout_seconds",
+            changed(CONSUMER, "/timeout", &json!(31)),
+        ),
+        (
+            "partial-responses-off aws_lambda_event_source_mapping.consumer function_response_types",
+            changed(MAPPING, "/function_response_types", &json!([])),
+        ),
+        (
+            "filter-deletes aws_lambda_event_source_mapping.consumer filter_criteria",
+            changed(MAPPING, "/filter_criteria", &json!([{ "filter": [{ "pattern": "{}" }] }])),
+        ),
+        (
+            "concurrency-range aws_lambda_event_source_mapping.consumer scaling_config.maximum_concurrency",
+            changed(MAPPING, "/scaling_config/0/maximum_concurrency", &json!(1)),
+        ),
+        (
+            "concurrency-over-reserved aws_lambda_event_source_mapping.consumer scaling_config.maximum_concurrency",
+            changed(MAPPING, "/scaling_config/0/maximum_concurrency", &json!(21)),
+        ),
+        (
+            "concurrency-unbounded aws_lambda_event_source_mapping.consumer scaling_config.maximum_concurrency",
+            changed(MAPPING, "/scaling_config", &json!([])),
+        ),
+        (
+            "fifo-batch-too-large aws_lambda_event_source_mapping.consumer batch_size",
+            changed(MAPPING, "/batch_size", &json!(100)),
+        ),
+        (
+            "fifo-batching-window aws_lambda_event_source_mapping.consumer maximum_batching_window_in_seconds",
+            changed(MAPPING, "/maximum_batching_window_in_seconds", &json!(5)),
+        ),
+        (
+            "dead-letters-on-function aws_lambda_function.consumer dead_letter_config",
+            changed(
+                CONSUMER,
+                "/dead_letter_config",
+                &json!([{ "target_arn": format!("{ARN}orders-dlq.fifo") }]),
+            ),
+        ),
+        (
+            "environment-missing aws_lambda_function.consumer environment.DLQ_URL",
+            changed(CONSUMER, "/environment/0/variables/DLQ_URL", &json!(null)),
+        ),
+        (
+            "environment-missing aws_lambda_function.api environment.ORDERS_AUTH",
+            changed("aws_lambda_function.api", "/environment/0/variables/ORDERS_AUTH", &json!(null)),
+        ),
+        (
+            "environment-missing aws_lambda_function.dead_letters environment.ALERTS_TOPIC",
+            changed(
+                "aws_lambda_function.dead_letters",
+                "/environment/0/variables/ALERTS_TOPIC",
+                &json!(null),
+            ),
+        ),
+        (
+            "environment-elsewhere aws_lambda_function.consumer environment.TABLE_NAME",
+            changed(CONSUMER, "/environment/0/variables/TABLE_NAME", &json!("ordres")),
+        ),
+        (
+            "environment-elsewhere aws_lambda_function.consumer environment.QUEUE_URL",
+            changed(
+                CONSUMER,
+                "/environment/0/variables/QUEUE_URL",
+                &json!("https://sqs.eu-central-1.amazonaws.com/123456789012/other.fifo"),
+            ),
+        ),
+        (
+            "everyone-let-in aws_lambda_function.api environment.ORDERS_INSECURE_NO_AUTH",
+            changed(
+                "aws_lambda_function.api",
+                "/environment/0/variables",
+                &json!({ "QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/orders.fifo", "TABLE_NAME": "orders", "ORDERS_INSECURE_NO_AUTH": "true" }),
+            ),
+        ),
+        (
+            "metrics-dropped aws_lambda_function.consumer logging_config.application_log_level",
+            changed(CONSUMER, "/logging_config/0/application_log_level", &json!("WARN")),
+        ),
+        (
+            "function-switched-off aws_lambda_function.api reserved_concurrent_executions",
+            changed("aws_lambda_function.api", "/reserved_concurrent_executions", &json!(0)),
+        ),
+        (
+            "permission-missing aws_lambda_function.consumer role",
+            policy("aws_iam_role_policy.consumer", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl"),
+        ),
+        (
+            "permission-missing aws_lambda_function.consumer role",
+            policy("aws_iam_role_policy.consumer", "orders-dlq.fifo", "other-dlq.fifo"),
+        ),
+        (
+            "permission-missing aws_lambda_function.api role",
+            policy("aws_iam_role_policy.api", "/index/customer-orders", "/stream/customer-orders"),
+        ),
+        (
+            "permission-missing aws_lambda_function.dead_letters role",
+            policy("aws_iam_role_policy.dead_letters", "s3:PutObject", "s3:GetObject"),
+        ),
+        (
+            "permission-too-wide aws_iam_role_policy.consumer policy",
+            policy("aws_iam_role_policy.consumer", "sqs:SendMessage", "sqs:*"),
+        ),
+        (
+            "permission-too-wide aws_iam_role_policy.consumer policy",
+            policy(
+                "aws_iam_role_policy.consumer",
+                "arn:aws:dynamodb:eu-central-1:123456789012:table/orders",
+                "*",
+            ),
+        ),
+        (
+            "metrics-by-calls aws_iam_role_policy.consumer policy",
+            policy(
+                "aws_iam_role_policy.consumer",
+                "\"xray:PutTraceSegments\"",
+                "\"xray:PutTraceSegments\", \"cloudwatch:PutMetricData\"",
+            ),
+        ),
+        ("table-keys aws_dynamodb_table.orders hash_key", changed(TABLE, "/range_key", &json!("sort"))),
+        (
+            "table-index aws_dynamodb_table.orders global_secondary_index",
+            changed(TABLE, "/global_secondary_index", &json!([])),
+        ),
+        (
+            "table-not-recoverable aws_dynamodb_table.orders point_in_time_recovery",
+            changed(TABLE, "/point_in_time_recovery/0/enabled", &json!(false)),
+        ),
+        (
+            "table-not-protected aws_dynamodb_table.orders deletion_protection_enabled",
+            changed(TABLE, "/deletion_protection_enabled", &json!(false)),
+        ),
+        ("alarm-dead-letters-missing aws_sqs_queue.dlq", without(ALARM)),
+        (
+            "alarm-dead-letters-deaf aws_cloudwatch_metric_alarm.dead_letters threshold",
+            changed(ALARM, "/threshold", &json!(10)),
+        ),
+        (
+            "alarm-dead-letters-deaf aws_cloudwatch_metric_alarm.dead_letters threshold",
+            changed(ALARM, "/comparison_operator", &json!("LessThanThreshold")),
+        ),
+        (
+            "alarm-dead-letters-deaf aws_cloudwatch_metric_alarm.dead_letters statistic",
+            changed(ALARM, "/statistic", &json!("Minimum")),
+        ),
+        ("alarm-age-missing aws_sqs_queue.main", without("aws_cloudwatch_metric_alarm.age")),
+        ("alarm-errors-missing aws_lambda_function.consumer", without("aws_cloudwatch_metric_alarm.errors")),
+        (
+            "alarm-throttles-missing aws_lambda_function.consumer",
+            without("aws_cloudwatch_metric_alarm.throttles"),
+        ),
+        (
+            "alarm-tells-nobody aws_cloudwatch_metric_alarm.dead_letters alarm_actions",
+            changed(ALARM, "/alarm_actions", &json!([])),
+        ),
+        (
+            "alarm-missing-data aws_cloudwatch_metric_alarm.dead_letters treat_missing_data",
+            changed(ALARM, "/treat_missing_data", &json!(null)),
+        ),
+    ]
+}

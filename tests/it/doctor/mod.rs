@@ -1,0 +1,67 @@
+//! `orders doctor`, as its users run it: on Terraform configurations, on plans, on AWS and on a running API.
+
+mod broken;
+mod configurations;
+mod environment;
+mod faults;
+#[cfg(feature = "aws")]
+mod live;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::service::orders;
+
+/// What the doctor says, in JSON, and its exit code.
+pub struct Report {
+    pub code: Option<i32>,
+    pub json: Value,
+}
+
+impl Report {
+    /// What the doctor says of a target, in the environment of `command` if there is one.
+    pub fn of(target: &str) -> Self {
+        Self::by(orders(&["doctor", "--json", target]))
+    }
+
+    pub fn by(mut command: Command) -> Self {
+        let output = command.output().unwrap();
+        let json = serde_json::from_slice(&output.stdout);
+        let said = || String::from_utf8_lossy(&output.stderr).into_owned();
+        Self { code: output.status.code(), json: json.unwrap_or_else(|error| panic!("{error}: {}", said())) }
+    }
+
+    /// `rule resource attribute` of every finding, sorted.
+    pub fn findings(&self) -> Vec<String> {
+        let text = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
+        let findings = self.json["findings"].as_array().unwrap().iter();
+        let mut lines: Vec<_> = findings
+            .map(|f| {
+                format!("{} {} {}", text(f, "rule"), text(f, "resource"), text(f, "attribute"))
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    /// What was found by this rule.
+    pub fn found(&self, rule: &str) -> Vec<&str> {
+        let findings = self.json["findings"].as_array().unwrap().iter();
+        findings.filter(|f| f["rule"] == rule).map(|f| f["found"].as_str().unwrap()).collect()
+    }
+
+    /// Whether this rule could not be judged somewhere.
+    pub fn left_open(&self, rule: &str) -> bool {
+        let unchecked = self.json["unchecked"].as_array().unwrap().iter();
+        unchecked.flat_map(|it| it["rules"].as_array().unwrap()).any(|name| name == rule)
+    }
+}
+
+/// A file or folder of the repository.
+pub fn here(path: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path).to_str().unwrap().to_owned()
+}
