@@ -83,7 +83,8 @@ impl Alert {
 
     /// The whole story, in lines.
     pub fn text(&self) -> String {
-        let mut text = format!("{} put aside, which hold {} orders.\n\n", letters(self.count), self.orders);
+        let mut text =
+            format!("{} put aside. Orders that wait for them: {}.\n\n", letters(self.count), self.orders);
         // Writing to a string does not fail.
         for (reason, count) in &self.reasons {
             let _ = writeln!(text, "  {count} × {reason}");

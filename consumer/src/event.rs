@@ -68,18 +68,20 @@ pub fn decide(known: Known<'_>, message: &Message, envelope: &Envelope, now: Tim
     let behind = known.is_behind(message);
     match judge(known.order, envelope) {
         Verdict::Never(refusal) => Decision::Reject(refusal),
-        Verdict::Legal if behind && ordered && !matches!(envelope.event, Event::Created(_)) => {
-            Decision::Park(
-                ParkReason::BehindParked,
-                "an earlier event of its order is in the dead letters".to_owned(),
-            )
-        }
+        Verdict::Legal if behind && ordered && !matches!(envelope.event, Event::Created(_)) => wait_in_line(),
         Verdict::Legal => record(known.order, envelope, now),
         Verdict::Early(refusal) if !ordered && is_replay => Decision::Retry(refusal.detail),
-        Verdict::Early(refusal) if behind => Decision::Park(ParkReason::BehindParked, refusal.detail),
+        Verdict::Early(_) if behind => wait_in_line(),
         Verdict::Early(refusal) if ordered => Decision::Reject(refusal),
         Verdict::Early(refusal) => Decision::Retry(refusal.detail),
     }
+}
+
+fn wait_in_line() -> Decision {
+    Decision::Park(
+        ParkReason::BehindParked,
+        "an earlier event of its order is in the dead letters".to_owned(),
+    )
 }
 
 fn record(order: Option<&Order>, envelope: &Envelope, now: Timestamp) -> Decision {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use domain::{DeadLetter, ParkReason, Timestamp};
+use domain::{Currency, DeadLetter, Envelope, ParkReason, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ pub(super) async fn import(args: &ImportArgs) -> anyhow::Result<()> {
     let bar = ProgressBar::new(0).with_style(style);
     let read = match args.source.strip_prefix("s3://") {
         Some(place) => Read { letters: of_bucket(place, &bar).await?, broken: Vec::new() },
-        None => of_files(Path::new(&args.source), &bar)?,
+        None => of_files(Path::new(&args.source), args.data.default_currency, &bar)?,
     };
     bar.finish_and_clear();
     if read.letters.is_empty() && read.broken.is_empty() {
@@ -62,13 +62,16 @@ async fn of_bucket(place: &str, _: &ProgressBar) -> anyhow::Result<Vec<DeadLette
     bail!("s3://{place} needs a program built with `--features aws`; or copy the objects into a folder first")
 }
 
-fn of_files(source: &Path, bar: &ProgressBar) -> anyhow::Result<Read> {
+fn of_files(source: &Path, default_currency: Currency, bar: &ProgressBar) -> anyhow::Result<Read> {
     let files = files(source).with_context(|| format!("reading {}", source.display()))?;
     bar.set_length(files.len() as u64);
     let mut read = Read::default();
     for file in files {
         let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        match std::fs::read(&file).map_err(anyhow::Error::from).and_then(|bytes| letter(name, bytes)) {
+        match std::fs::read(&file)
+            .map_err(anyhow::Error::from)
+            .and_then(|bytes| letter(name, bytes, default_currency))
+        {
             Ok(letter) => read.letters.push(letter),
             Err(error) => read.broken.push(format!("{}: {error:#}", file.display())),
         }
@@ -90,7 +93,7 @@ fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// The letter in a file: as the archive has it, as the article's processor of dead letters wrote it, or else the message
 /// itself, of which nothing is known but its name.
-fn letter(name: &str, bytes: Vec<u8>) -> anyhow::Result<DeadLetter> {
+fn letter(name: &str, bytes: Vec<u8>, default_currency: Currency) -> anyhow::Result<DeadLetter> {
     let json: Option<Value> = serde_json::from_slice(&bytes).ok();
     let has = |member: &str| json.as_ref().is_some_and(|json| json.get(member).is_some());
     if has("id") && has("parked_at") {
@@ -100,8 +103,11 @@ fn letter(name: &str, bytes: Vec<u8>) -> anyhow::Result<DeadLetter> {
         let json = json.unwrap_or_default();
         return Ok(of_article(name, &json));
     }
-    let detail = "it was brought in as a bare message".to_owned();
-    Ok(DeadLetter::new(plain(name)?, bytes, ParkReason::Malformed, detail, infra::now()))
+    let (reason, detail) = match Envelope::decode(&bytes, default_currency) {
+        Err(error) => (error.reason(), error.to_string()),
+        Ok(_) => (ParkReason::TriesExhausted, "it was brought in as a bare message".to_owned()),
+    };
+    Ok(DeadLetter::new(plain(name)?, bytes, reason, detail, infra::now()))
 }
 
 /// `{message, attributes, original_queue, processed_at}`, named after the message's id.
@@ -138,6 +144,10 @@ mod tests {
     use domain::Body;
 
     use super::*;
+
+    fn letter(name: &str, bytes: Vec<u8>) -> anyhow::Result<DeadLetter> {
+        super::letter(name, bytes, Currency::parse("EUR").unwrap())
+    }
 
     #[test]
     fn letters_are_read_in_every_form_there_is() {

@@ -1,5 +1,7 @@
 //! `orders dlq list` and `show`.
 
+use std::io::Write;
+
 use serde_json::Value;
 
 use super::FilterArgs;
@@ -43,8 +45,9 @@ fn table(letters: &[Summary]) -> Vec<String> {
             letter.reason.clone(),
             or_dash(&letter.order_id),
             or_dash(&letter.event_type),
-            detail.replace('\n', " "),
+            detail,
         ]
+        .map(|text| tame(&text).replace('\n', " "))
     };
     let rows: Vec<_> = std::iter::once(head).chain(letters.iter().map(row)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -56,6 +59,18 @@ fn table(letters: &[Summary]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
+/// The text without characters that a terminal would obey: what is in a message must not steer whoever looks at it.
+fn tame(text: &str) -> String {
+    let harmless = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
+    text.chars().map(harmless).collect()
+}
+
+/// Writes the body, byte by byte as it is.
+pub(super) async fn body_of(client: &Client, id: &str) -> anyhow::Result<()> {
+    let letter: domain::DeadLetter = client.get(&format!("/v1/dead-letters/{}", segment(id))).await?;
+    Ok(std::io::stdout().lock().write_all(&letter.body.0)?)
+}
+
 pub(super) async fn show(client: &Client, id: &str, json: bool) -> anyhow::Result<()> {
     let path = format!("/v1/dead-letters/{}", segment(id));
     if json {
@@ -63,7 +78,7 @@ pub(super) async fn show(client: &Client, id: &str, json: bool) -> anyhow::Resul
         return crate::print(&serde_json::to_string_pretty(&letter)?);
     }
     let letter: Letter = client.get(&path).await?;
-    lines(&letter).iter().try_for_each(|line| crate::print(line))
+    lines(&letter).iter().try_for_each(|line| crate::print(&tame(line)))
 }
 
 fn lines(letter: &Letter) -> Vec<String> {
@@ -130,7 +145,8 @@ fn next(letter: &Letter) -> Vec<String> {
         None => format!("orders dlq redrive {id} --dry-run"),
     };
     let all = [
-        ("repair it:", format!("orders dlq repair {id} --body FILE")),
+        ("look closer:", format!("orders dlq show {id} --body > body.json")),
+        ("repair it:", format!("orders dlq repair {id} --body body.json")),
         ("send it back:", redrive),
         ("or give it up:", format!("orders dlq discard {id} --reason TEXT")),
     ];
@@ -158,6 +174,14 @@ mod tests {
         assert_eq!(&lines[2][column("ORDER")..column("ORDER") + 3], "o-1");
         assert_eq!(&lines[1][column("PARKED AT")..column("STATE")], "2026-11-23T10:00:00  ");
         assert!(lines[1].ends_with('…') && lines[1].chars().count() < 160);
+    }
+
+    #[test]
+    fn what_a_message_brought_steers_no_terminal() {
+        let mut poisoned = letter("1", None);
+        poisoned.detail = "\u{1b}[2Jgone\nnext\u{7}".to_owned();
+        let line = table(&[poisoned]).remove(1);
+        assert!(line.ends_with("\u{fffd}[2Jgone next\u{fffd}"), "{line:?}");
     }
 
     #[test]

@@ -42,8 +42,11 @@ pub(crate) enum DlqCommand {
         /// The letter.
         id: String,
         /// As JSON.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "body")]
         json: bool,
+        /// The body alone, as it is: to be changed, and given to `repair`.
+        #[arg(long)]
+        body: bool,
     },
     /// Send dead letters back to the queue, whole lines of orders in order, and tell what becomes of them.
     Redrive(redrive::RedriveArgs),
@@ -122,7 +125,10 @@ pub(crate) async fn run(command: DlqCommand) -> anyhow::Result<()> {
         DlqCommand::List { client, filter, state, limit, json } => {
             look::list(&Client::new(&client)?, &filter, state, limit, json).await
         }
-        DlqCommand::Show { client, id, json } => look::show(&Client::new(&client)?, &id, json).await,
+        DlqCommand::Show { client, id, json: false, body: true } => {
+            look::body_of(&Client::new(&client)?, &id).await
+        }
+        DlqCommand::Show { client, id, json, .. } => look::show(&Client::new(&client)?, &id, json).await,
         DlqCommand::Redrive(args) => redrive::redrive(&args).await,
         DlqCommand::Repair { client, id, body } => repair(&Client::new(&client)?, &id, &body).await,
         DlqCommand::Discard { client, id, reason, yes } => {
@@ -150,7 +156,10 @@ async fn repair(client: &Client, id: &str, body: &PathBuf) -> anyhow::Result<()>
 }
 
 async fn discard(client: &Client, id: &str, reason: &str, yes: bool) -> anyhow::Result<()> {
-    if !yes && std::io::stdin().is_terminal() {
+    if !yes && !std::io::stdin().is_terminal() {
+        bail!("there is nobody to ask whether to: say --yes");
+    }
+    if !yes {
         let letter: api::Letter = client.get(&format!("/v1/dead-letters/{}", segment(id))).await?;
         let kind = letter.summary.event_type.as_deref().unwrap_or("a message");
         let order = letter.summary.order_id.as_deref().unwrap_or("an order that cannot be told");

@@ -1,6 +1,6 @@
 //! `orders dlq redrive`: sends, waits for what becomes of it, and goes on with what was parked behind meanwhile.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
@@ -36,8 +36,18 @@ pub(crate) struct RedriveArgs {
     wait: u64,
 }
 
-/// What became of the letters, by id; the latest counts.
-type Fates = BTreeMap<String, (RedrivenLetter, String)>;
+/// What became of the letters, in line; the latest counts.
+#[derive(Default)]
+struct Fates(Vec<(RedrivenLetter, String)>);
+
+impl Fates {
+    fn note(&mut self, letter: &RedrivenLetter, told: String) {
+        match self.0.iter_mut().find(|(known, _)| known.id == letter.id) {
+            Some((_, known)) => *known = told,
+            None => self.0.push((letter.clone(), told)),
+        }
+    }
+}
 
 pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
     let client = Client::new(&args.client)?;
@@ -45,21 +55,18 @@ pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
     let style = ProgressStyle::with_template("{bar:40} {pos} of {len} letters, {msg}")?;
     let bar = ProgressBar::new(0).with_style(style);
     let until = Instant::now() + Duration::from_secs(args.wait);
-    let mut fates = Fates::new();
+    let mut fates = Fates::default();
     for _ in 0..ROUNDS {
         let round = round(&client, &selection, args.dry_run, &bar).await?;
         let sent: Vec<_> =
             round.iter().filter(|letter| letter.prediction.result == "sent").cloned().collect();
-        for letter in round {
-            let told = letter.prediction.told();
-            fates.insert(letter.id.clone(), (letter, told));
-        }
+        round.iter().for_each(|letter| fates.note(letter, letter.prediction.told()));
         if sent.is_empty() {
             break;
         }
         let settled = outcomes(&client, &sent, until, &bar, &mut fates).await?;
         // What was parked behind these meanwhile can go on now; what came back would only come back again.
-        let came_back = fates.values().any(|(_, told)| told.starts_with("parked again"));
+        let came_back = fates.0.iter().any(|(_, told)| told.starts_with("parked again"));
         if !settled || came_back {
             break;
         }
@@ -126,7 +133,7 @@ async fn outcomes(
         let mut still = Vec::new();
         for letter in waiting {
             match outcome(client, letter).await? {
-                Some(told) => drop(fates.insert(letter.id.clone(), (letter.clone(), told))),
+                Some(told) => fates.note(letter, told),
                 None => still.push(letter),
             }
             bar.set_position((sent.len() - still.len()) as u64);
@@ -138,7 +145,7 @@ async fn outcomes(
         bar.set_message(format!("waiting for {}", waiting.len()));
         if Instant::now() >= until {
             for letter in waiting {
-                fates.insert(letter.id.clone(), (letter.clone(), "on its way back".to_owned()));
+                fates.note(letter, "on its way back".to_owned());
             }
             return Ok(false);
         }
@@ -170,10 +177,10 @@ fn told(receipt: &Value) -> String {
 }
 
 fn report(fates: &Fates, dry_run: bool) -> anyhow::Result<()> {
-    if fates.is_empty() {
+    if fates.0.is_empty() {
         return crate::print("no dead letters are selected");
     }
-    for (letter, told) in fates.values() {
+    for (letter, told) in &fates.0 {
         let order = letter.order_id.as_deref().unwrap_or("-");
         let kind = letter.event_type.as_deref().unwrap_or("-");
         crate::print(&format!("{}  {order}  {kind}  {told}", letter.id))?;
@@ -183,9 +190,9 @@ fn report(fates: &Fates, dry_run: bool) -> anyhow::Result<()> {
             .iter()
             .any(|end| told.starts_with(end))
     };
-    let left = fates.values().filter(|(_, told)| !done(told)).count();
+    let left = fates.0.iter().filter(|(_, told)| !done(told)).count();
     if left > 0 && !dry_run {
-        bail!("{left} of {} are still dead letters", fates.len());
+        bail!("{left} of {} are still dead letters", fates.0.len());
     }
     Ok(())
 }

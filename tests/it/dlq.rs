@@ -109,6 +109,8 @@ async fn from_the_alarm_to_the_repaired_order() {
     let told = dlq(&service, &["redrive", "--all"], false);
     assert!(told.contains("2 of 2 are still dead letters"), "{told}");
 
+    let raw = command(&service, &["show", &ids[0], "--body"]).output().unwrap().stdout;
+    assert!(raw.starts_with(b"{") && !raw.ends_with(b"}"), "as it came");
     let body = folder.path().join("paid.json");
     fs::write(&body, cut_payment(&id).1).unwrap();
     let told = dlq(&service, &["repair", &ids[0], "--body", body.to_str().unwrap()], true);
@@ -138,8 +140,8 @@ async fn what_is_discarded_is_rejected_and_what_is_behind_it_goes_on() {
     let id = new_order_id();
     let service = poisoned(&folder.path().join("data"), &id).await;
     let ids = ids(&service);
-    dlq(&service, &["discard", &ids[0], "--reason", "paid twice"], true);
-    let again = dlq(&service, &["discard", &ids[0], "--reason", "once more"], false);
+    dlq(&service, &["discard", &ids[0], "--reason", "paid twice", "--yes"], true);
+    let again = dlq(&service, &["discard", &ids[0], "--reason", "once more", "--yes"], false);
     assert!(again.contains("is discarded; only a parked one can be changed"), "{again}");
     let shown = dlq(&service, &["show", &ids[0]], true);
     assert!(shown.contains("paid twice"), "{shown}");
@@ -275,6 +277,7 @@ async fn commands_that_cannot_be_carried_out_say_why() {
         (&["show", "nobody"], "Dead letter not found"),
         (&["list", "--reason", "bored"], "must be one of malformed"),
         (&["list", "--from", "yesterday"], "RFC 3339"),
+        (&["discard", "x", "--reason", "why not"], "say --yes"),
         (&["repair", "x", "--body", "/no/such/file"], "/no/such/file"),
     ] {
         let told = dlq(&service, arguments, false);
