@@ -66,10 +66,10 @@ fn every_role_is_told_what_it_reads() {
     let bucket = "orders-dead-letters-123456789012-eu-central-1";
     let common = json!({ "QUEUE_URL": main, "TABLE_NAME": "orders", "LOG_LEVEL": "INFO", "ORDERS_DEFAULT_CURRENCY": "EUR" });
     let own = [
-        json!({ "DLQ_BUCKET": bucket, "ORDERS_AUTH": "gateway",
+        json!({ "DLQ_URL": dlq, "DLQ_BUCKET": bucket, "ORDERS_AUTH": "gateway",
                 "ORDERS_CORS_ORIGINS": "https://shop.example,https://app.example" }),
-        json!({ "DLQ_URL": dlq }),
-        json!({ "DLQ_BUCKET": bucket, "ALERTS_TOPIC": "aws_sns_topic.alerts.arn" }),
+        json!({ "DLQ_URL": dlq, "ORDERS_MAX_RECEIVES": 5 }),
+        json!({ "DLQ_URL": dlq, "DLQ_BUCKET": bucket, "ALERTS_TOPIC": "aws_sns_topic.alerts.arn" }),
     ];
     for (role, own) in ROLES.into_iter().zip(own) {
         let mut expected = common.as_object().unwrap().clone();

@@ -10,6 +10,7 @@ locals {
       environment = merge(
         {
           QUEUE_URL  = aws_sqs_queue.main.url
+          DLQ_URL    = aws_sqs_queue.dlq.url
           DLQ_BUCKET = aws_s3_bucket.archive.bucket
           # The authorizer of the HTTP API has checked the token. The function trusts it, and nothing without its claims.
           ORDERS_AUTH = "gateway"
@@ -25,6 +26,8 @@ locals {
       environment = {
         QUEUE_URL = aws_sqs_queue.main.url
         DLQ_URL   = aws_sqs_queue.dlq.url
+        # What fails the last time is put aside with its error, before SQS would move it without one.
+        ORDERS_MAX_RECEIVES = var.max_receive_count
       }
     }
     dead-letters = {
@@ -34,6 +37,7 @@ locals {
       reserved_concurrency = var.dead_letters_reserved_concurrency
       environment = {
         QUEUE_URL    = aws_sqs_queue.main.url
+        DLQ_URL      = aws_sqs_queue.dlq.url
         DLQ_BUCKET   = aws_s3_bucket.archive.bucket
         ALERTS_TOPIC = aws_sns_topic.alerts.arn
       }

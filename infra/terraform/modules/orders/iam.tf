@@ -14,6 +14,12 @@ locals {
         Resource = [aws_sqs_queue.main.arn]
       },
       {
+        Sid      = "Count"
+        Effect   = "Allow"
+        Action   = ["sqs:GetQueueAttributes"]
+        Resource = [aws_sqs_queue.dlq.arn]
+      },
+      {
         Sid    = "Orders"
         Effect = "Allow"
         Action = [
@@ -31,7 +37,13 @@ locals {
         Sid      = "DeadLetters"
         Effect   = "Allow"
         Action   = ["s3:GetObject"]
-        Resource = ["${aws_s3_bucket.archive.arn}/failed/*"]
+        Resource = ["${aws_s3_bucket.archive.arn}/failed/*", "${aws_s3_bucket.archive.arn}/repaired/*"]
+      },
+      {
+        Sid      = "Repair"
+        Effect   = "Allow"
+        Action   = ["s3:PutObject"]
+        Resource = ["${aws_s3_bucket.archive.arn}/repaired/*"]
       },
     ]
     consumer = [
@@ -50,9 +62,10 @@ locals {
       {
         Sid    = "Orders"
         Effect = "Allow"
-        # BatchExecuteStatement is allowed by what its statements do.
+        # BatchExecuteStatement is allowed by what its statements do, and TransactWriteItems by what its writes are.
         Action = [
-          "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate",
+          "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem",
+          "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate",
         ]
         Resource = [aws_dynamodb_table.orders.arn]
       },
@@ -61,13 +74,15 @@ locals {
       {
         Sid      = "Consume"
         Effect   = "Allow"
-        Action   = local.poll
+        Action   = concat(local.poll, ["sqs:ChangeMessageVisibility"])
         Resource = [aws_sqs_queue.dlq.arn]
       },
       {
-        Sid      = "Orders"
-        Effect   = "Allow"
-        Action   = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
+        Sid    = "Orders"
+        Effect = "Allow"
+        Action = [
+          "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem",
+        ]
         Resource = [aws_dynamodb_table.orders.arn]
       },
       {
