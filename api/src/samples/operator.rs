@@ -17,7 +17,7 @@ use super::{envelope, message, to_json};
 /// The payment and the shipment, as they stand in line.
 fn line() -> [DeadLetter; 2] {
     let paid = message(EventType::Paid).to_string();
-    let cut = paid[..paid.len() - 2].as_bytes().to_vec();
+    let cut = paid.as_bytes()[..paid.len() - 2].to_vec();
     let shipped = message(EventType::Shipped).to_string().into_bytes();
     let at = |event_type| envelope(&message(event_type)).timestamp;
     let why = |reason: &str| reason.to_owned();

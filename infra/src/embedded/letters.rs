@@ -123,7 +123,6 @@ impl Embedded {
         Ok(())
     }
 
-    #[expect(clippy::type_complexity, reason = "a key and a row, used once, right above")]
     fn parked_receipt(&self, letter: &DeadLetter) -> anyhow::Result<Option<(Vec<u8>, Vec<u8>)>> {
         let Ok(envelope) = Envelope::decode(&letter.body.0, self.0.options.default_currency) else {
             return Ok(None);
@@ -208,7 +207,7 @@ impl DeadLetters for Embedded {
             Ok(())
         };
         let written = self.0.writer.write(Durability::Written, job).await;
-        let result = |_| written.as_ref().map(|()| ()).map_err(|error| anyhow!("{error:#}"));
+        let result = |_| written.as_ref().copied().map_err(|error| anyhow!("{error:#}"));
         letters.iter().map(result).collect()
     }
 }

@@ -11,6 +11,7 @@ use consumer::ports::{Alerts, Archive as _};
 use consumer::{Consumer, DeadLetterRole};
 use domain::{OrderId, ParkReason};
 use infra::aws::{self, Archive, LetterStore, Numbers, QueuedDeadLetters};
+use infra::sqs::Queue;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -119,10 +120,36 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_ar
                           "data": { "order_id": poisoned } });
     deployment.send(&poisoned, &unknown.to_string()).await;
 
+    let (inbox, dead_letter_queue) = handled(&deployment, &flaky).await;
+    assert_eq!((backend.history(&healthy).await.len(), backend.history(&flaky).await.len()), (2, 3));
+    assert_eq!(inbox.delays.lock().unwrap().keys().collect::<Vec<_>>(), [flaky.as_str()]);
+    let mut told = archived(&deployment).await;
+    told.sort();
+    let expected = [("malformed", "{ not an event".to_owned()), ("unknown_type", unknown.to_string())];
+    assert_eq!(told, expected.map(|(reason, body)| (reason.to_owned(), body)));
+    let alerts = deployment.alerts().await;
+    let [alert] = alerts.as_slice() else { panic!("one alert, not {alerts:#?}") };
+    assert_eq!(alert["Subject"], "orders: 2 messages dead: 1 malformed, 1 unknown_type");
+    assert!(alert["Message"].as_str().unwrap().contains("orders dlq list"), "{alert}");
+
+    let numbers = Numbers {
+        queue: (*backend.queue).clone(),
+        dead_letters: Some(dead_letter_queue),
+        table: (*backend.table).clone(),
+    };
+    let numbers = numbers.numbers().await.unwrap();
+    let ledger = domain::Ledger { accepted: 7, recorded: 5, parked: 2, ..domain::Ledger::default() };
+    assert_eq!((numbers.ledger, numbers.balanced(), numbers.dead_letters), (ledger, true, 2));
+}
+
+/// Has everything handled by a consumer whose store fails twice for one order, and then all dead letters archived, in one
+/// batch. Gives what the consumer received by, and the queue of dead letters.
+async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue) {
+    let backend = &deployment.backend;
     let sdk = aws::config_at(&Emulator::shared().endpoint).await;
     let dead_letter_queue = aws::queue(&sdk, &backend.queues.dead_letters_url);
     let consumer = Consumer {
-        log: Flaky::new(backend.table.clone(), &flaky, 2),
+        log: Flaky::new(backend.table.clone(), flaky, 2),
         dead_letters: Arc::new(QueuedDeadLetters {
             queue: dead_letter_queue.clone(),
             table: (*backend.table).clone(),
@@ -163,40 +190,28 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_ar
     stop.send_replace(true);
     polling.await.unwrap();
     archiving.await.unwrap();
+    (inbox, dead_letter_queue)
+}
 
-    assert_eq!((backend.history(&healthy).await.len(), backend.history(&flaky).await.len()), (2, 3));
-    assert_eq!(inbox.delays.lock().unwrap().keys().collect::<Vec<_>>(), [flaky.as_str()]);
+/// The reasons and bodies in the archive, each of which is where it has to be.
+async fn archived(deployment: &Deployment) -> Vec<(String, String)> {
+    let origin = &deployment.backend.queues.url;
     let mut told = Vec::new();
     for key in Emulator::shared().object_keys(&deployment.bucket).await {
         let letter = Emulator::shared().object(&deployment.bucket, &key).await;
-        let date = chrono_date(letter["sent_at"].as_str().unwrap());
+        let date = day(letter["sent_at"].as_str().unwrap());
         assert_eq!(key, format!("failed/{date}/{}.json", letter["id"].as_str().unwrap()));
-        assert_eq!((&letter["origin"], &letter["receive_count"]), (&json!(backend.queues.url), &json!(1)));
+        assert_eq!((&letter["origin"], &letter["receive_count"]), (&json!(origin), &json!(1)));
         assert!(letter["first_received_at"].is_string() && letter["parked_at"].is_string(), "{letter}");
         told.push((
             letter["reason"].as_str().unwrap().to_owned(),
             letter["body"].as_str().unwrap().to_owned(),
         ));
     }
-    told.sort();
-    let expected = [("malformed", "{ not an event".to_owned()), ("unknown_type", unknown.to_string())];
-    assert_eq!(told, expected.map(|(reason, body)| (reason.to_owned(), body)));
-    let alerts = deployment.alerts().await;
-    let [alert] = alerts.as_slice() else { panic!("one alert, not {alerts:#?}") };
-    assert_eq!(alert["Subject"], "orders: 2 messages dead: 1 malformed, 1 unknown_type");
-    assert!(alert["Message"].as_str().unwrap().contains("orders dlq list"), "{alert}");
-
-    let numbers = Numbers {
-        queue: (*backend.queue).clone(),
-        dead_letters: Some(dead_letter_queue),
-        table: (*backend.table).clone(),
-    };
-    let numbers = numbers.numbers().await.unwrap();
-    let ledger = domain::Ledger { accepted: 7, recorded: 5, parked: 2, ..domain::Ledger::default() };
-    assert_eq!((numbers.ledger, numbers.balanced(), numbers.dead_letters), (ledger, true, 2));
+    told
 }
 
-fn chrono_date(time: &str) -> String {
+fn day(time: &str) -> String {
     time[..10].replace('-', "/")
 }
 
