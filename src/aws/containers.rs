@@ -66,7 +66,7 @@ pub(crate) async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Res
 
     let max_receives = match settings.max_receives {
         Some(count) => Some(count),
-        None => queue.max_receives().await?,
+        None => patiently(async || queue.max_receives().await).await?,
     };
     let consumer = Consumer {
         log: Arc::new(table.clone()),
@@ -124,17 +124,19 @@ pub(crate) async fn create_table(command: &TableCommand, faults: Faults) -> anyh
     crate::print(&format!("the table {name} {what}"))
 }
 
-/// Fails, with everything that is wrong, if this process could not do its work. It looks more than once: a moment of
-/// throttling is no reason not to start.
+/// Fails, with everything that is wrong, if this process could not do its work.
 async fn usable(health: &Ready) -> anyhow::Result<()> {
-    let mut pauses = [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(2)].into_iter();
-    loop {
-        match (health.ready().await, pauses.next()) {
-            (Ok(()), _) => return Ok(()),
-            (Err(_), Some(pause)) => tokio::time::sleep(pause).await,
-            (Err(faults), None) => {
-                bail!("what it works on cannot be used:\n  {}", faults.replace("; ", "\n  "))
-            }
+    let ready = patiently(async || health.ready().await).await;
+    ready.or_else(|faults| bail!("what it works on cannot be used:\n  {}", faults.replace("; ", "\n  ")))
+}
+
+/// Asks more than once: a moment of throttling is no reason not to start.
+async fn patiently<T, E>(ask: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
+    for pause in [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(2)] {
+        if let Ok(answer) = ask().await {
+            return Ok(answer);
         }
+        tokio::time::sleep(pause).await;
     }
+    ask().await
 }
