@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::article;
 use crate::event::{Event, EventType};
 use crate::ids::{self, CorrelationId, EventId, OrderId};
+use crate::json;
 use crate::money::Currency;
 use crate::outcome::ParkReason;
 use crate::value::Timestamp;
@@ -141,7 +142,7 @@ impl Envelope {
 
     /// The envelope as JSON, in the current schema version.
     pub fn encode(&self) -> Vec<u8> {
-        to_json(self)
+        json::of_envelope(self)
     }
 
     fn write<S: SerializeStruct>(&self, out: &mut S) -> Result<(), S::Error> {
@@ -197,11 +198,6 @@ fn typed<T: DeserializeOwned>(data: &RawValue) -> Result<T, DecodeError> {
     })
 }
 
-fn to_json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value)
-        .expect("only a non-string map key or a failing writer can fail, and there is neither")
-}
-
 #[derive(Serialize)]
 struct WireData<'a> {
     order_id: &'a OrderId,
@@ -243,7 +239,7 @@ impl RecordedEvent {
 
     /// The log entry as JSON.
     pub fn encode(&self) -> Vec<u8> {
-        to_json(self)
+        json::of_recorded(self)
     }
 }
 

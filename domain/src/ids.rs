@@ -33,7 +33,7 @@ impl OrderId {
 
 impl From<Uuid> for OrderId {
     fn from(id: Uuid) -> Self {
-        Self(id.hyphenated().to_string().into())
+        Self((&*id.hyphenated().encode_lower(&mut Uuid::encode_buffer())).into())
     }
 }
 
@@ -112,7 +112,7 @@ impl CorrelationId {
 
 impl From<Uuid> for CorrelationId {
     fn from(id: Uuid) -> Self {
-        Self(id.hyphenated().to_string().into())
+        Self((&*id.hyphenated().encode_lower(&mut Uuid::encode_buffer())).into())
     }
 }
 

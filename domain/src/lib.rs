@@ -21,6 +21,7 @@ pub mod envelope;
 pub mod event;
 pub mod identify;
 pub mod ids;
+mod json;
 pub mod judge;
 pub mod ledger;
 pub mod lifecycle;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::envelope::RecordedEvent;
 use crate::event::{Created, Event, EventType, Paid, Shipped};
 use crate::ids::{CustomerId, OrderId};
+use crate::json;
 use crate::lifecycle::{self, State, Status};
 use crate::money::{Amount, Currency, LineItems};
 use crate::value::{Metadata, Timestamp};
@@ -81,6 +82,11 @@ impl Order {
     /// The order after all of `events`, or `None` if there are none.
     pub fn fold<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> Result<Option<Self>, FoldError> {
         events.into_iter().try_fold(None, |before, event| Self::apply(before, event).map(Some))
+    }
+
+    /// The order as JSON.
+    pub fn encode(&self) -> Vec<u8> {
+        json::of_order(self)
     }
 
     /// Where the order stands, as the rules see it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Why a value was refused: what it was meant to be, and the rule it breaks.
@@ -141,15 +141,50 @@ impl Timestamp {
         self.0.timestamp_micros()
     }
 
+    /// Appends the time as it is written: RFC 3339 with `Z`, to the second, millisecond or microsecond, as it needs.
+    pub(crate) fn write_to(self, out: &mut Vec<u8>) {
+        let (date, second) = (self.0.date_naive(), self.0.num_seconds_from_midnight());
+        let (year, micros) = (date.year(), self.0.timestamp_subsec_micros());
+        if !(0..10_000).contains(&year) {
+            // Not a time that RFC 3339 can write, and not one of ours.
+            return out.extend_from_slice(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true).as_bytes());
+        }
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        digits(&mut text[0..4], year.unsigned_abs());
+        digits(&mut text[5..7], date.month());
+        digits(&mut text[8..10], date.day());
+        digits(&mut text[11..13], second / 3600);
+        digits(&mut text[14..16], second / 60 % 60);
+        digits(&mut text[17..19], second % 60);
+        digits(&mut text[20..26], micros);
+        let end = match micros {
+            0 => 19,
+            whole if whole % 1000 == 0 => 23,
+            _ => 26,
+        };
+        text[end] = b'Z';
+        out.extend_from_slice(&text[..=end]);
+    }
+
     /// The time as chrono knows it.
     pub fn to_utc(self) -> DateTime<Utc> {
         self.0
     }
 }
 
+/// Writes the last digits of a number.
+fn digits(text: &mut [u8], mut number: u32) {
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        let mut text = Vec::with_capacity(32);
+        self.write_to(&mut text);
+        f.write_str(std::str::from_utf8(&text).expect("digits and punctuation are ASCII"))
     }
 }
 

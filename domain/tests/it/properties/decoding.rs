@@ -97,6 +97,12 @@ fn decode_all(message: &[u8]) {
 
 proptest! {
     #[test]
+    fn an_event_is_written_as_serde_writes_it(event in arbitrary::recorded()) {
+        prop_assert_eq!(event.encode(), serde_json::to_vec(&event).unwrap());
+        prop_assert_eq!(event.envelope.encode(), serde_json::to_vec(&event.envelope).unwrap());
+    }
+
+    #[test]
     fn an_envelope_comes_back_as_it_was(envelope in arbitrary::envelope()) {
         let bytes = envelope.encode();
         let told = identify(&bytes);

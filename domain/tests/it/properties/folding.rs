@@ -35,7 +35,8 @@ proptest! {
         prop_assert_eq!(&Order::fold(&log).unwrap(), &order);
 
         let json = serde_json::to_vec(&order).unwrap();
-        prop_assert_eq!(serde_json::from_slice::<Option<Order>>(&json).unwrap(), order);
+        prop_assert_eq!(&serde_json::from_slice::<Option<Order>>(&json).unwrap(), &order);
+        prop_assert_eq!(order.map_or(b"null".to_vec(), |order| order.encode()), json, "both ways of writing it");
     }
 
     #[test]

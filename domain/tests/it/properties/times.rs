@@ -22,6 +22,11 @@ proptest! {
     }
 
     #[test]
+    fn a_time_is_written_as_chrono_writes_it(time in arbitrary::timestamp()) {
+        prop_assert_eq!(time.to_string(), time.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true));
+    }
+
+    #[test]
     fn a_time_is_the_same_at_every_offset(time in arbitrary::timestamp(), minutes in -23 * 60..=23 * 60) {
         let local = time.to_utc().with_timezone(&FixedOffset::east_opt(minutes * 60).unwrap());
         let printed = local.to_rfc3339_opts(SecondsFormat::Micros, false);
