@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use super::folder::OpenError;
 
 const TRAILER: &[u8; 4] = b"FJL\x03";
+/// What reaches the disk whole, or not at all.
+const PAGE: u64 = 4096;
 
 /// The journals in a store, in no order.
 pub(super) fn journals(store: &Path) -> Vec<PathBuf> {
@@ -49,11 +51,14 @@ fn batches_behind_damage(journal: &Path) -> io::Result<Option<u64>> {
     }
     let mut reader = scan.reader;
     reader.seek(SeekFrom::Start(good))?;
-    let mut first = [0];
-    if reader.read(&mut first)? == 0 || first == [0] {
-        // The end, or a hole: a crash can leave those, damage by itself does not.
+    let mut rest_of_page = Vec::new();
+    reader.by_ref().take(PAGE - good % PAGE).read_to_end(&mut rest_of_page)?;
+    if rest_of_page.iter().all(|byte| *byte == 0) {
+        // The end, or a hole: a crash can leave those, damage by itself does not. A single zero says nothing, for a
+        // damaged length leads anywhere.
         return Ok(None);
     }
+    reader.seek(SeekFrom::Start(good))?;
     Ok(contains_trailer(reader)?.then_some(good))
 }
 
