@@ -5,8 +5,13 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use domain::{OrderId, Receipt};
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use crate::state::AppState;
+
+/// The path of an order's events, below it.
+const EVENTS: &str = "/events";
 
 /// A request extension: the path that the whole API is under, as the client sees it, such as `/prod` for a stage of
 /// API Gateway. Whoever puts the router under a path takes it off the request's path and leaves it here, so that every
@@ -44,11 +49,24 @@ impl Links {
     }
 
     pub(crate) fn order(&self, order_id: &OrderId) -> String {
-        format!("{}/v1/orders/{order_id}", self.base.as_str())
+        self.to_order(order_id, 0)
+    }
+
+    /// The address of an order, with room for so much behind it: every answer has several of these.
+    fn to_order(&self, order_id: &OrderId, more: usize) -> String {
+        const ORDERS: &str = "/v1/orders/";
+        let (base, order_id) = (self.base.as_str(), order_id.as_str());
+        let mut link = String::with_capacity(base.len() + ORDERS.len() + order_id.len() + more);
+        link.push_str(base);
+        link.push_str(ORDERS);
+        link.push_str(order_id);
+        link
     }
 
     pub(crate) fn events(&self, order_id: &OrderId) -> String {
-        format!("{}/events", self.order(order_id))
+        let mut link = self.to_order(order_id, EVENTS.len());
+        link.push_str(EVENTS);
+        link
     }
 
     /// The `Link` (RFC 8288) to the page of orders with this query.
@@ -73,7 +91,10 @@ impl Links {
     /// The address of the receipt. Where the queue cannot be looked into, it tells the one thing that the receipt of a
     /// waiting event says beside the ids.
     pub(crate) fn receipt(&self, receipt: &Receipt) -> String {
-        let path = format!("{}/{}", self.events(&receipt.order_id), receipt.event_id);
+        let mut path = self.to_order(&receipt.order_id, EVENTS.len() + 1 + Hyphenated::LENGTH);
+        path.push_str(EVENTS);
+        path.push('/');
+        path.push_str(receipt.event_id.as_uuid().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
         if self.sees_waiting || receipt.outcome.is_some() {
             return path;
         }
