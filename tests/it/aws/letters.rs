@@ -140,6 +140,25 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_ar
     let numbers = numbers.numbers().await.unwrap();
     let ledger = domain::Ledger { accepted: 7, recorded: 5, parked: 2, ..domain::Ledger::default() };
     assert_eq!((numbers.ledger, numbers.balanced(), numbers.dead_letters), (ledger, true, 2));
+    looked_into_on_a_laptop(&deployment).await;
+}
+
+/// The archive, loaded into a data folder.
+async fn looked_into_on_a_laptop(deployment: &Deployment) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let source = format!("s3://{}/failed", deployment.bucket);
+    let import = || {
+        let mut command = super::at(&Emulator::shared().endpoint, &["dlq", "import", &source, "--data"]);
+        let output = command.arg(&data).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(import().trim(), "2 added, 0 repaired, 0 there already");
+    assert_eq!(import().trim(), "0 added, 0 repaired, 2 there already");
+    let service = Service::start(&data, &[]);
+    let (_, page) = service.get("/v1/dead-letters?reason=unknown_type").await;
+    assert_eq!(page["items"][0]["origin"], deployment.backend.queues.url, "{page}");
 }
 
 /// Has everything handled by a consumer whose store fails twice for one order, and then all dead letters archived, in one
