@@ -129,16 +129,15 @@ impl DeadLetterStore for LetterStore {
                 Err(change) => return Ok(change),
             };
             let mut letter = self.whole((*indexed).clone()).await?;
-            if letter.body.0 == body {
-                return Ok(Change::Made(Box::new(letter)));
+            if letter.body.0 != body {
+                letter.repair(body.clone());
+                let repaired = self.bucket.keep_repaired(&letter).await?;
+                let next = indexed.with(&letter, Some(repaired));
+                if !self.table.write_letter(&next, Deltas::default()).await? {
+                    continue;
+                }
             }
-            letter.repair(body.clone());
-            let repaired = self.bucket.keep_repaired(&letter).await?;
-            let next = indexed.with(&letter, Some(repaired));
-            if !self.table.write_letter(&next, Deltas::default()).await? {
-                continue;
-            }
-            // Its order or its event may only be known since now.
+            // Its order or its event may only be known since now; or since a repair that broke off here.
             if let Some(order_id) = &letter.order_id {
                 self.table.line_up(order_id, id).await?;
             }

@@ -370,3 +370,27 @@ async fn a_discarded_event_is_rejected_for_the_reason_given_and_a_letter_without
     assert!(store.line(&id).await.unwrap().is_empty());
     let _: &dyn Alerts = &aws::topic(&aws::config_at(&Emulator::shared().endpoint).await, &deployment.topic);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_broke_off_is_finished_when_it_is_made_again() {
+    let deployment = Deployment::open().await;
+    let store = deployment.letter_store().await;
+    let (bucket, table) = (store.bucket.clone(), store.table.clone());
+    let archive = Archive { bucket, table, default_currency: eur() };
+    let noise = b"noise".to_vec();
+    let letter =
+        domain::DeadLetter::new("m-3", noise, ParkReason::Malformed, "noise".to_owned(), infra::now());
+    archive.keep(&letter).await.unwrap();
+    let id = new_order_id();
+    let body = paid(&id).encode();
+    store.repair("m-3", body.clone()).await.unwrap();
+
+    // As a crash right after the index was written would leave it.
+    let key = json!({ "pk": { "S": format!("ORDER#{id}") }, "sk": { "S": "METADATA" } });
+    let cut = json!({ "TableName": deployment.backend.table_name, "Key": key, "UpdateExpression": "REMOVE parked" });
+    Emulator::shared().dynamodb("UpdateItem", &cut).await;
+    assert!(store.line(&id).await.unwrap().is_empty());
+    store.repair("m-3", body).await.unwrap();
+    let line = store.line(&id).await.unwrap();
+    assert_eq!(line.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), ["m-3"]);
+}
