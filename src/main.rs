@@ -20,6 +20,8 @@ mod embedded;
 mod http;
 #[cfg(feature = "load")]
 mod load;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod prometheus;
 mod telemetry;
 
 use std::io::Write;

@@ -13,6 +13,7 @@ use crate::conditional::IfMatch;
 use crate::idempotency::{IdempotencyKey, Identity};
 use crate::json::JsonBody;
 use crate::links::Links;
+use crate::metering;
 use crate::openapi::ProposedEvent;
 use crate::params::OrderPath;
 use crate::ports::OrderSnapshot;
@@ -256,7 +257,7 @@ async fn publish(
     expected_version: Option<u64>,
 ) -> Result<(), Problem> {
     let envelope = envelope(state, caller, identity.clone(), event, expected_version);
-    let published = state.publisher.publish(std::slice::from_ref(&envelope)).await.pop();
+    let published = metering::publish(state.publisher.as_ref(), std::slice::from_ref(&envelope)).await.pop();
     published.ok_or_else(|| anyhow::anyhow!("the publisher gave no result for an event"))??;
     // Two requests at the same time under one key: the queue has kept the first. Where that can be seen, it is told now;
     // elsewhere a repetition tells.

@@ -18,6 +18,7 @@ use crate::body::{Content, Field, Read, checked_length, members, object};
 use crate::dto::CreateOrder;
 use crate::idempotency::IdempotencyKey;
 use crate::json::JsonBody;
+use crate::metering;
 use crate::problem::{Problem, ProblemBody};
 use crate::responses::ReceiptBody;
 use crate::state::AppState;
@@ -161,7 +162,7 @@ async fn publish(state: &AppState, items: Vec<Item>) -> (Vec<Item>, Option<Probl
         _ => None,
     });
     let new: Vec<_> = new.collect();
-    let mut results = state.publisher.publish(&new).await.into_iter();
+    let mut results = metering::publish(state.publisher.as_ref(), &new).await.into_iter();
     let mut unavailable = None;
     let settle = |item| match item {
         Item::New(receipt, envelope) => match results.next() {

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::headers;
 use crate::links::BasePath;
+use crate::metering::Answering;
 use crate::problem::Problem;
 use crate::trace::{self, TraceContext};
 
@@ -33,6 +34,7 @@ pub struct Deadline(pub Instant);
 
 /// Runs `next` with the correlation id in the request's extensions and in the response's headers.
 pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: Next) -> Response {
+    let answering = Answering::of(request.method(), request.extensions());
     let id = given(request.headers()).unwrap_or_else(|| new_id().into());
     request.extensions_mut().insert(id.clone());
     let uri = request.uri().clone();
@@ -54,6 +56,7 @@ pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: 
     let header = HeaderValue::from_str(id.as_str()).expect("a correlation id is visible ASCII");
     response.headers_mut().insert(CORRELATION_ID, header);
     headers::protect(uri.path(), response.headers_mut());
+    answering.answered(response.status());
     response
 }
 

@@ -14,6 +14,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use futures_util::future::BoxFuture;
 use lambda_http::tower::ServiceExt;
 use lambda_http::{Body as Payload, Request, RequestExt, Service, service_fn};
 use tokio::time::Instant;
@@ -25,9 +26,21 @@ use crate::lambda::gateway::Place;
 /// delivered before the invocation is cut off.
 const MARGIN: Duration = Duration::from_millis(500);
 
+/// What is to be done after each request, before it is answered: then the environment may be frozen.
+pub type AfterEach = fn() -> BoxFuture<'static, ()>;
+
 /// Serves `router` to the Lambda runtime, until that ends the process.
-pub async fn serve(router: Router) -> anyhow::Result<()> {
-    lambda_http::run(service(router))
+pub async fn serve(router: Router, after_each: AfterEach) -> anyhow::Result<()> {
+    let service = service(router);
+    let serve = move |request: Request| {
+        let answer = service.clone().oneshot(request);
+        async move {
+            let answer = answer.await;
+            after_each().await;
+            answer
+        }
+    };
+    lambda_http::run(service_fn(serve))
         .await
         .map_err(anyhow::Error::from_boxed)
         .context("serving Lambda events")

@@ -44,6 +44,7 @@ mod kinds;
 pub mod lambda;
 mod limit;
 mod links;
+mod metering;
 mod openapi;
 pub mod operations;
 mod operator;

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::sqs::SqsBatchResponse;
+use futures_util::future::BoxFuture;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use tokio::time::{Instant, timeout_at};
 
 use crate::batch::{self, Handled, Outcome};
+use crate::metering;
 use crate::poll::retries;
 use crate::ports::Inbox;
 
@@ -22,11 +24,20 @@ pub use event::Batch;
 /// The most that is kept of an invocation's time to change visibility timeouts and to answer.
 const MARGIN: Duration = Duration::from_secs(1);
 
+/// What is to be done after each invocation, before it is answered: then the environment may be frozen.
+pub type AfterEach = fn() -> BoxFuture<'static, ()>;
+
 /// Serves invocations, one at a time, for as long as the environment lives.
-pub async fn run(work: Arc<dyn batch::Handler>, inbox: Arc<dyn Inbox>) -> anyhow::Result<()> {
+pub async fn run(
+    work: Arc<dyn batch::Handler>,
+    inbox: Arc<dyn Inbox>,
+    after_each: AfterEach,
+) -> anyhow::Result<()> {
     let handler = &Handler::new(work, inbox);
     let serve = |event: LambdaEvent<Batch>| async move {
-        handler.handle(event).await.map_err(|error| diagnostic(&error))
+        let answer = handler.handle(event).await;
+        after_each().await;
+        answer.map_err(|error| diagnostic(&error))
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(anyhow::Error::from_boxed)
 }
@@ -54,7 +65,10 @@ impl Handler {
     /// An error says that they are all to be received again, for one of those that have to be cannot be named.
     pub async fn handle(&self, event: LambdaEvent<Batch>) -> anyhow::Result<SqsBatchResponse> {
         let limits = Limits::of(event.context.deadline());
-        let handled = self.work.handle_until(event.payload.into_messages(), limits.work).await;
+        let messages = event.payload.into_messages();
+        let batch = metering::Batch::received(&messages);
+        let handled = self.work.handle_until(messages, limits.work).await;
+        batch.handled(&handled);
         self.put_off(&handled, limits.answer).await;
         if timeout_at(limits.answer, self.work.count(&handled)).await.is_err() {
             tracing::warn!("no time left to count a batch");

@@ -20,6 +20,7 @@ mod finish;
 pub mod group;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+mod metering;
 pub mod poll;
 pub mod ports;
 

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::batch::{Handled, Handler, Outcome};
 use crate::finish::end_of;
+use crate::metering;
 use crate::ports::{Inbox, Message};
 
 /// How the loop polls.
@@ -60,8 +61,10 @@ async fn work(
             Ok(messages) if messages.is_empty() => {}
             Ok(messages) => {
                 failures = 0;
+                let batch = metering::Batch::received(&messages);
                 let handled = handler.handle(messages).await;
                 give_back(inbox.as_ref(), &handled).await;
+                batch.handled(&handled);
                 handler.count(&handled).await;
             }
             Err(error) => {

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::settings::{self, Faults};
 use super::{ApiArgs, ConsumerArgs, DeadLettersArgs, TableCommand, say};
+use crate::prometheus;
 
 /// How long a receive waits for messages: as long as SQS allows.
 const WAIT: Duration = Duration::from_secs(20);
@@ -30,6 +31,8 @@ pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let health = Ready { queues: vec![queue.clone()], table: table.clone() };
     usable(&health).await?;
     let operations = super::operations(&sdk, &settings, &queue, &table);
+    let pipeline = operations.as_ref().map(|operations| operations.pipeline.clone());
+    prometheus::serve(settings.metrics, pipeline).await?;
     let auth = settings.auth.auth().await?;
 
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -64,6 +67,7 @@ pub(crate) async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Res
     })
     .await?;
 
+    prometheus::serve(settings.metrics, None).await?;
     let max_receives = match settings.max_receives {
         Some(count) => Some(count),
         None => patiently(async || queue.max_receives().await).await?,
@@ -99,6 +103,7 @@ pub(crate) async fn dead_letters(args: &DeadLettersArgs, faults: Faults) -> anyh
     let queue = Arc::new(aws::queue(&sdk, &settings.dlq_url));
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
     usable(&Ready { queues: vec![Arc::unwrap_or_clone(queue.clone())], table }).await?;
+    prometheus::serve(settings.metrics, None).await?;
     let role = super::dead_letter_role(&sdk, &settings);
     let (stop, stopped) = watch::channel(false);
     // One batch after the other: letters are few, and an alert tells of as many as came together.

@@ -7,8 +7,10 @@ use anyhow::bail;
 use api::AppState;
 use clap::Parser;
 use consumer::Consumer;
+use futures_util::future::BoxFuture;
 use infra::aws::{self, QueuedDeadLetters, Ready};
 
+use super::emf;
 use super::settings::{self, Faults};
 use super::{ApiArgs, ConsumerArgs, DeadLettersArgs};
 use crate::config::{Cli, Command};
@@ -31,8 +33,15 @@ pub(crate) fn command_line(role: &str) -> anyhow::Result<Cli> {
     }
 }
 
+/// Writes out what was found out during an invocation.
+fn after_each() -> BoxFuture<'static, ()> {
+    emf::flush();
+    Box::pin(std::future::ready(()))
+}
+
 /// Serves invocations for as long as Lambda has any.
 pub(crate) async fn run(cli: &Cli, faults: Faults) -> anyhow::Result<()> {
+    emf::install(&role().unwrap_or_default())?;
     match &cli.command {
         Command::Api(args) => api(args, faults).await,
         Command::Consumer(args) => consumer(args, faults).await,
@@ -52,7 +61,8 @@ async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     // One request at a time: there is nothing to coalesce.
     let state = AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health));
     let state = AppState { auth: settings.auth.auth().await?, operations, ..state };
-    api::lambda::serve(api::router(settings.http.apply_behind_gateway(state))).await
+    let router = api::router(settings.http.apply_behind_gateway(state));
+    api::lambda::serve(router, after_each).await
 }
 
 async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Result<()> {
@@ -76,7 +86,7 @@ async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Result<()> {
         max_receives,
         tally: Some(Arc::new(table)),
     };
-    consumer::lambda::run(Arc::new(consumer), queue).await
+    consumer::lambda::run(Arc::new(consumer), queue, after_each).await
 }
 
 async fn dead_letters(args: &DeadLettersArgs, faults: Faults) -> anyhow::Result<()> {
@@ -84,5 +94,5 @@ async fn dead_letters(args: &DeadLettersArgs, faults: Faults) -> anyhow::Result<
     // The event source mapping receives and deletes; only when letters come back is for us to say, by the queue's URL.
     let settings = settings::of_dead_letters(faults, args, &sdk)?;
     let inbox = Arc::new(aws::queue(&sdk, &settings.dlq_url));
-    consumer::lambda::run(Arc::new(super::dead_letter_role(&sdk, &settings)), inbox).await
+    consumer::lambda::run(Arc::new(super::dead_letter_role(&sdk, &settings)), inbox, after_each).await
 }

@@ -1,6 +1,7 @@
 //! The roles on SQS and DynamoDB, in containers and in Lambda functions, and their flags.
 
 mod containers;
+mod emf;
 mod lambda;
 mod settings;
 
@@ -20,6 +21,7 @@ use settings::Faults;
 
 use crate::auth::AuthArgs;
 use crate::http::HttpArgs;
+use crate::prometheus::MetricsArgs;
 
 /// Where the queue and the table are. Texts, so that everything that is wrong with them can be told at one go.
 #[derive(Debug, Args)]
@@ -51,6 +53,8 @@ pub(crate) struct ApiArgs {
     max_queue_depth: String,
     #[command(flatten)]
     letters: LetterArgs,
+    #[command(flatten)]
+    metrics: MetricsArgs,
 }
 
 /// Where dead letters are, for the operators' part of the API.
@@ -77,6 +81,8 @@ pub(crate) struct ConsumerArgs {
     /// How often the queue delivers a message, its maxReceiveCount. A container asks the queue, a function does not.
     #[arg(long, env = "ORDERS_MAX_RECEIVES", value_name = "COUNT")]
     max_receives: Option<String>,
+    #[command(flatten)]
+    metrics: MetricsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +98,8 @@ pub(crate) struct DeadLettersArgs {
     /// The ARN of the SNS topic for alerts.
     #[arg(long, env = "ALERTS_TOPIC", value_name = "ARN")]
     alerts_topic: Option<String>,
+    #[command(flatten)]
+    metrics: MetricsArgs,
 }
 
 #[derive(Debug, Subcommand)]

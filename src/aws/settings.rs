@@ -154,6 +154,8 @@ pub(crate) struct ApiSettings {
     pub(crate) bucket: Option<String>,
     /// Where those are that are not archived yet, if that is known.
     pub(crate) dlq_url: Option<String>,
+    /// Where metrics are served, if anywhere.
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 /// As a container.
@@ -189,11 +191,13 @@ fn api(
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let bucket = given(&args.letters.dlq_bucket).map(|name| faults.bucket(Some(&name)));
     let dlq_url = given(&args.letters.dlq_url).map(|url| faults.queue("DLQ_URL", Some(&url)));
+    let metrics = faults.check(args.metrics.read());
     let auth = listen.and_then(|listen| faults.auth(args, origin(listen)));
     let settings = (|| {
         let (common, listen, http, auth) = (common?, listen?, http?, auth?);
         let (bucket, dlq_url) = (bucket.flatten(), dlq_url.flatten());
-        Some(ApiSettings { common, listen, http, auth, max_queue_depth: depth?, bucket, dlq_url })
+        let (max_queue_depth, metrics) = (depth?, metrics?);
+        Some(ApiSettings { common, listen, http, auth, max_queue_depth, bucket, dlq_url, metrics })
     })();
     faults.finish(settings)
 }
@@ -206,6 +210,8 @@ pub(crate) struct ConsumerSettings {
     pub(crate) concurrency: usize,
     /// How often the queue delivers a message, if that is told.
     pub(crate) max_receives: Option<u32>,
+    /// Where metrics are served, if anywhere.
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 pub(crate) fn of_consumer(
@@ -227,9 +233,11 @@ pub(crate) fn of_consumer(
         let right = count.parse().ok().filter(right);
         faults.check(right.ok_or_else(|| format!("ORDERS_MAX_RECEIVES {count:?} is not 1–1000")))
     });
+    let metrics = faults.check(args.metrics.read());
     let settings = (|| {
-        let (common, dlq_url, concurrency) = (common?, dlq_url?, concurrency?);
-        Some(ConsumerSettings { common, dlq_url, concurrency, max_receives: max_receives.flatten() })
+        let (common, dlq_url, concurrency, metrics) = (common?, dlq_url?, concurrency?, metrics?);
+        let max_receives = max_receives.flatten();
+        Some(ConsumerSettings { common, dlq_url, concurrency, max_receives, metrics })
     })();
     faults.finish(settings)
 }
@@ -241,6 +249,8 @@ pub(crate) struct DeadLetterSettings {
     pub(crate) dlq_url: String,
     pub(crate) bucket: String,
     pub(crate) topic: String,
+    /// Where metrics are served, if anywhere.
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 pub(crate) fn of_dead_letters(
@@ -253,9 +263,10 @@ pub(crate) fn of_dead_letters(
     faults.two_of_a_kind(args.aws.queue_url.as_ref(), dlq_url.as_ref());
     let bucket = faults.bucket(args.dlq_bucket.as_ref());
     let topic = faults.topic(args.alerts_topic.as_ref());
+    let metrics = faults.check(args.metrics.read());
     let settings = (|| {
         let (common, dlq_url, bucket, topic) = (common?, dlq_url?, bucket?, topic?);
-        Some(DeadLetterSettings { common, dlq_url, bucket, topic })
+        Some(DeadLetterSettings { common, dlq_url, bucket, topic, metrics: metrics? })
     })();
     faults.finish(settings)
 }

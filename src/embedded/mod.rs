@@ -15,6 +15,7 @@ use infra::webhook::Webhook;
 
 use crate::auth::AuthArgs;
 use crate::http::HttpArgs;
+use crate::prometheus::MetricsArgs;
 
 use alarm::Alarm;
 pub(crate) use archive::{export, open, rebuild};
@@ -50,6 +51,8 @@ pub(crate) struct ServeArgs {
     pub(crate) data: DataArgs,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
     /// Seconds until a message that was received and not finished is received again.
     #[arg(long, env = "ORDERS_VISIBILITY_TIMEOUT", default_value_t = 30, value_name = "SECONDS")]
     pub(crate) visibility_timeout: u64,

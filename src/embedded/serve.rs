@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::ServeArgs;
 use super::archive::open;
 use crate::auth::Origin;
+use crate::http::HttpSettings;
 
 /// One batch at a time: what arrives meanwhile makes the next one larger, and larger batches are cheaper. Not too
 /// large: while one is appended, requests wait for the writing thread.
@@ -24,15 +25,14 @@ const POLL: PollOptions = PollOptions { concurrency: 1, batch_size: 128, wait: D
 
 /// Runs until SIGTERM or Ctrl-C, then finishes what is in hand; fails if the data folder can no longer be written.
 pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
-    let http = args.http.read().or_else(|faults| {
-        bail!("the configuration is not right:\n  {}", faults.join("\n  "));
-    })?;
+    let (http, metrics) = listening(args)?;
     let auth = args.auth.settings(Origin::Listening(args.listen));
     let auth = auth.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.auth().await?;
     let alarm = Arc::new(args.alerts()?);
     let listener = TcpListener::bind(args.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
     let engine = open(&args.data, args.options()).await?;
+    crate::prometheus::serve(metrics, Some(Arc::new(engine.clone()))).await?;
     let mut failed = engine.failed();
     let (stop, stopped) = watch::channel(false);
 
@@ -83,6 +83,17 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     }
     tracing::info!(waiting, "stopped; waiting events are handled after the next start");
     Ok(())
+}
+
+/// How clients are met, and where metrics are served.
+fn listening(args: &ServeArgs) -> anyhow::Result<(HttpSettings, Option<SocketAddr>)> {
+    match (args.http.read(), args.metrics.read()) {
+        (Ok(http), Ok(metrics)) => Ok((http, metrics)),
+        (http, metrics) => {
+            let faults = http.err().into_iter().flatten().chain(metrics.err()).collect::<Vec<_>>();
+            bail!("the configuration is not right:\n  {}", faults.join("\n  "));
+        }
+    }
 }
 
 /// Says where everything is; on a first start also what to try.

@@ -21,6 +21,7 @@ mod folder;
 mod limits;
 #[cfg(feature = "load")]
 mod load;
+mod metrics;
 mod pipeline;
 mod spec;
 mod support;

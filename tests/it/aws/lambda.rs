@@ -19,7 +19,7 @@ use crate::support::service::{Api, PATIENCE};
 /// How long a test waits for what is put off once, which is up to 30 s, and then some.
 const ONE_RETRY: std::time::Duration = std::time::Duration::from_secs(120);
 
-async fn deploy(backend: &AwsBackend, role: &str) -> Function<'static> {
+pub async fn deploy(backend: &AwsBackend, role: &str) -> Function<'static> {
     let program = Path::new(env!("CARGO_BIN_EXE_orders"));
     // Nobody but these tests can reach the function.
     let insecure = ("ORDERS_INSECURE_NO_AUTH", "true");

@@ -6,6 +6,7 @@ mod costs;
 mod faults;
 mod lambda;
 mod letters;
+mod metrics;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
