@@ -14,12 +14,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::CorrelationId;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::headers;
 use crate::links::BasePath;
 use crate::metering::Answering;
 use crate::problem::Problem;
+use crate::spans;
 use crate::trace::{self, TraceContext};
 
 /// The header that carries the correlation id, in requests and in every response.
@@ -40,9 +42,10 @@ pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: 
     let uri = request.uri().clone();
     let base = request.extensions().get::<BasePath>().cloned().unwrap_or_default();
     let deadline = request.extensions().get().copied();
-    let trace = TraceContext::of(request.headers());
+    let span = spans::of_request(&id);
+    let trace = spans::join(&span, &request, TraceContext::of(request.headers()));
 
-    let answer = trace::within(trace, caught(next.run(request)));
+    let answer = trace::within(trace, caught(next.run(request))).instrument(span.clone());
     let mut response = match in_time(deadline, answer).await {
         Some(Ok(response)) => response,
         Some(Err(panic)) => {
@@ -51,12 +54,14 @@ pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: 
         None => Problem::out_of_time().into_response(),
     };
     if response.status().is_client_error() || response.status().is_server_error() {
+        let _entered = span.enter();
         response = written(response, &id, &format!("{}{}", base.as_str(), uri.path()));
     }
     let header = HeaderValue::from_str(id.as_str()).expect("a correlation id is visible ASCII");
     response.headers_mut().insert(CORRELATION_ID, header);
     headers::protect(uri.path(), response.headers_mut());
     answering.answered(response.status());
+    spans::answered(&span, response.status().as_u16());
     response
 }
 

@@ -59,6 +59,7 @@ mod read;
 mod responses;
 mod samples;
 mod serve;
+mod spans;
 mod state;
 pub mod trace;
 

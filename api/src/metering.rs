@@ -9,6 +9,7 @@ use domain::Envelope;
 use metrics::{SharedString, counter, histogram};
 
 use crate::ports::{EventPublisher, PublishError};
+use crate::spans;
 
 /// A request that is being answered.
 pub(crate) struct Answering {
@@ -57,7 +58,7 @@ pub(crate) async fn publish(
     events: &[Envelope],
 ) -> Vec<Result<(), PublishError>> {
     let started = Instant::now();
-    let results = publisher.publish(events).await;
+    let results = spans::publishing(events, publisher.publish(events)).await;
     histogram!("orders_publish_duration_seconds").record(started.elapsed());
     for (label, is_it) in RESULTS {
         let count = results.iter().filter(|result| is_it(result)).count();

@@ -22,7 +22,7 @@ tokio::task_local! {
 }
 
 /// Where a request belongs in its caller's traces. Each member is the value of a header, checked, and passed on as it
-/// is: nothing of ours takes part in the trace between the request and the queue.
+/// is; but where spans are exported, `traceparent` names the latest of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TraceContext {
     /// `traceparent` of W3C Trace Context.
@@ -47,6 +47,12 @@ pub async fn within<F: Future>(trace: Option<TraceContext>, future: F) -> F::Out
 }
 
 impl TraceContext {
+    /// What of it is W3C Trace Context, as headers or attributes of a message.
+    pub fn w3c(self) -> impl Iterator<Item = (String, String)> {
+        let named = [("traceparent", self.traceparent), ("tracestate", self.tracestate)];
+        named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    }
+
     /// What of these headers is valid. The rest is ignored: a broken trace is no reason to refuse an order.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let traceparent = only(headers, "traceparent").filter(|value| is_traceparent(value));

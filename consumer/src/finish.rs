@@ -5,6 +5,7 @@ use domain::{ParkReason, Receipt};
 use crate::batch::{Consumer, Group, Handled, Outcome};
 use crate::group::{Item, Step};
 use crate::ports::{AppendError, Appended, Counts, End, Parking};
+use crate::spans;
 
 /// A message whose outcome may still be open.
 struct Ending {
@@ -230,6 +231,8 @@ fn hold_back(endings: &mut [Ending]) {
 fn handled(ending: Ending) -> Handled {
     let outcome = ending.outcome.unwrap_or_else(|| Outcome::Retry("it was left open".to_owned()));
     let message = ending.item.message;
+    spans::ended(&ending.item.span, &outcome);
+    let _entered = ending.item.span.enter();
     let id = message.id.as_str();
     match &ending.item.event {
         Ok(envelope) => {

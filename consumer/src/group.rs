@@ -7,9 +7,11 @@ use domain::{
     Currency, DecodeError, Envelope, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Timestamp,
     identify,
 };
+use tracing::Span;
 
 use crate::event::{Decision, Known, decide};
 use crate::ports::{Append, Loaded, Message, Settled};
+use crate::spans;
 
 /// A message with the event in it, if it can be read.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub struct Item {
     pub event: Result<Envelope, DecodeError>,
     /// The order it is about, where that can be told.
     pub order_id: Option<OrderId>,
+    /// While it is handled.
+    pub(crate) span: Span,
 }
 
 impl Item {
@@ -30,7 +34,8 @@ impl Item {
             Ok(envelope) => Some(envelope.order_id.clone()),
             Err(_) => identify(&message.body).order_id,
         };
-        Self { message, event, order_id }
+        let span = spans::of_event(&message, &event);
+        Self { message, event, order_id, span }
     }
 }
 

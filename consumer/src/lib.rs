@@ -23,6 +23,7 @@ pub mod lambda;
 mod metering;
 pub mod poll;
 pub mod ports;
+mod spans;
 
 pub use batch::{Consumer, Handled, Handler, Outcome};
 pub use dead_letters::DeadLetterRole;

@@ -36,7 +36,12 @@ pub(crate) fn command_line(role: &str) -> anyhow::Result<Cli> {
 /// Writes out what was found out during an invocation.
 fn after_each() -> BoxFuture<'static, ()> {
     emf::flush();
-    Box::pin(std::future::ready(()))
+    Box::pin(async {
+        #[cfg(feature = "otlp")]
+        if let Err(error) = tokio::task::spawn_blocking(crate::telemetry::flush).await {
+            tracing::warn!(%error, "spans are left for the next invocation");
+        }
+    })
 }
 
 /// Serves invocations for as long as Lambda has any.

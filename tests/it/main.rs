@@ -26,3 +26,5 @@ mod pipeline;
 mod spec;
 mod support;
 mod terraform;
+#[cfg(feature = "otlp")]
+mod traces;

@@ -11,7 +11,7 @@ use crate::support::emulator::python;
 use crate::support::service::{Api, Service, orders};
 
 /// What the documentation says there is.
-const DOCUMENTED: &str = include_str!("../../docs/metrics.md");
+const DOCUMENTED: &str = include_str!("../../docs/observability.md");
 
 struct Measured {
     service: Service,
@@ -109,7 +109,7 @@ async fn metrics_are_documented_and_say_what_they_are() {
     let there: BTreeSet<_> = families.iter().map(named).collect();
     let documented: BTreeSet<_> = documented().map(|(name, _)| name.to_owned()).collect();
     let undocumented: Vec<_> = there.difference(&documented).collect();
-    assert!(undocumented.is_empty(), "not in docs/metrics.md: {undocumented:?}");
+    assert!(undocumented.is_empty(), "not in docs/observability.md: {undocumented:?}");
     // The others are of what did not happen here.
     let missing: Vec<_> = documented.difference(&there).map(String::as_str).collect();
     assert_eq!(missing, ["orders_dead_letters_parked_total", "orders_messages_redelivered_total"]);

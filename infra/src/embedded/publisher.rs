@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use api::ports::{EventPublisher, PublishError};
+use api::trace::{self, TraceContext};
 use async_trait::async_trait;
 use domain::{Envelope, EventId, OrderId};
 use uuid::Uuid;
@@ -45,6 +46,8 @@ struct Outgoing {
     /// The event that is in it, if it is one that may have an outcome already.
     event: Option<(OrderId, EventId)>,
     body: Vec<u8>,
+    /// What is to come with it.
+    attributes: BTreeMap<String, String>,
 }
 
 impl Embedded {
@@ -54,7 +57,8 @@ impl Embedded {
             let id = &message.deduplication_id;
             let dedup =
                 Uuid::try_parse(id).unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
-            Outgoing { group: message.group, dedup, event: None, body: message.body }
+            let attributes = BTreeMap::new();
+            Outgoing { group: message.group, dedup, event: None, body: message.body, attributes }
         });
         self.enqueue(outgoing.collect()).await
     }
@@ -102,7 +106,7 @@ impl Embedded {
                 dedup: message.dedup,
                 enqueued_at: at,
                 visible_at: at.micros() + delay,
-                attributes: BTreeMap::new(),
+                attributes: message.attributes,
             };
             rows.push((StoredMessage::encode(&header, &message.body)?, header));
         }
@@ -143,11 +147,13 @@ impl Embedded {
 #[async_trait]
 impl EventPublisher for Embedded {
     async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), PublishError>> {
+        let attributes: BTreeMap<_, _> = trace::current().into_iter().flat_map(TraceContext::w3c).collect();
         let outgoing = events.iter().map(|envelope| Outgoing {
             group: envelope.order_id.as_str().to_owned(),
             dedup: envelope.event_id.as_uuid(),
             event: Some((envelope.order_id.clone(), envelope.event_id)),
             body: envelope.encode(),
+            attributes: attributes.clone(),
         });
         // One batch: either all of it becomes durable or nothing does.
         match self.enqueue(outgoing.collect()).await {

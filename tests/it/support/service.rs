@@ -24,7 +24,7 @@ pub fn orders(arguments: &[&str]) -> Command {
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy();
         let ours = ["LOG_LEVEL", "QUEUE_URL", "DLQ_URL", "TABLE_NAME"].contains(&name.as_ref());
-        if ours || name.starts_with("ORDERS_") || name.starts_with("AWS_") {
+        if ours || ["ORDERS_", "AWS_", "OTEL_"].iter().any(|prefix| name.starts_with(prefix)) {
             command.env_remove(&variable);
         }
     }

@@ -1,0 +1,119 @@
+//! The span of an event that is handled, in the trace of the request that it was accepted by. There is none but where
+//! spans are exported (feature `otlp`): each line of the log about an event has its correlation id anyway.
+
+use domain::{DecodeError, Envelope};
+use tracing::Span;
+
+use crate::batch::Outcome;
+use crate::ports::Message;
+
+#[cfg(not(feature = "otlp"))]
+pub(crate) fn of_event(_: &Message, _: &Result<Envelope, DecodeError>) -> Span {
+    Span::none()
+}
+
+#[cfg(not(feature = "otlp"))]
+pub(crate) fn ended(_: &Span, _: &Outcome) {}
+
+#[cfg(feature = "otlp")]
+pub(crate) use exported::{ended, of_event};
+
+#[cfg(feature = "otlp")]
+mod exported {
+    use std::collections::HashMap;
+
+    use opentelemetry::global::get_text_map_propagator;
+    use opentelemetry::trace::Status;
+    use tracing::field::Empty;
+    use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+    use super::{DecodeError, Envelope, Message, Outcome, Span};
+    use crate::ports::TRACE_HEADER;
+
+    /// The span begins now, and ends when it is dropped.
+    pub(crate) fn of_event(message: &Message, event: &Result<Envelope, DecodeError>) -> Span {
+        // https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
+        let span = tracing::debug_span!(
+            parent: None,
+            "process",
+            otel.name = Empty,
+            otel.kind = "consumer",
+            correlation_id = Empty,
+            order_id = Empty,
+            event_id = Empty,
+            messaging.operation.name = "process",
+            messaging.message.id = message.id.as_str(),
+            orders.receive_count = message.receive_count,
+        );
+        if span.is_disabled() {
+            return span;
+        }
+        let mut headers: HashMap<_, _> = message.attributes.clone().into_iter().collect();
+        if !headers.contains_key("traceparent")
+            && let Some(traceparent) = headers.get(TRACE_HEADER).and_then(|header| of_xray(header))
+        {
+            headers.insert("traceparent".to_owned(), traceparent);
+        }
+        let producer = get_text_map_propagator(|propagator| propagator.extract(&headers));
+        // It fails where nobody exports the span.
+        let _ = span.set_parent(producer);
+        if let Ok(envelope) = event {
+            span.record("otel.name", format!("process {}", envelope.event.event_type()));
+            span.record("correlation_id", envelope.correlation_id.as_str());
+            span.record("order_id", envelope.order_id.as_str());
+            span.record("event_id", envelope.event_id.to_string());
+        }
+        span
+    }
+
+    /// Notes what became of the event.
+    pub(crate) fn ended(span: &Span, outcome: &Outcome) {
+        let (name, why) = match outcome {
+            Outcome::Recorded(version) => {
+                span.set_attribute("orders.version", i64::try_from(*version).unwrap_or(i64::MAX));
+                ("recorded", None)
+            }
+            Outcome::Rejected(reason, _) => ("rejected", Some(reason.as_str().to_owned())),
+            Outcome::Duplicate => ("duplicate", None),
+            Outcome::Archived => ("archived", None),
+            Outcome::Parked(reason, detail) => {
+                span.set_status(Status::error(detail.clone()));
+                ("parked", Some(reason.as_str().to_owned()))
+            }
+            Outcome::Retry(why) => {
+                span.set_status(Status::error(why.clone()));
+                ("retried", None)
+            }
+        };
+        span.set_attribute("orders.outcome", name);
+        if let Some(why) = why {
+            span.set_attribute("orders.reason", why);
+        }
+    }
+
+    /// X-Ray's header as W3C Trace Context writes it: the same ids, in other words
+    /// ([X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader)).
+    /// `None` if it names no segment to go on from.
+    fn of_xray(header: &str) -> Option<String> {
+        let field = |name: &str| header.split(';').find_map(|field| field.strip_prefix(name));
+        let (time, unique) = field("Root=1-")?.split_once('-')?;
+        let flags = if field("Sampled=") == Some("0") { "00" } else { "01" };
+        Some(format!("00-{time}{unique}-{}-{flags}", field("Parent=")?))
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::of_xray;
+
+        #[test]
+        fn an_x_ray_header_is_a_trace_context() {
+            let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+            let w3c = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
+            assert_eq!(of_xray(header).as_deref(), Some(w3c));
+            let unsampled = header.replace("Sampled=1", "Sampled=0");
+            assert_eq!(of_xray(&unsampled), Some(w3c.replace("-01", "-00")));
+            assert_eq!(of_xray("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"), None);
+            assert_eq!(of_xray("Parent=53995c3f42cd8ad8"), None);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Spans, to an OpenTelemetry collector by OTLP over HTTP. All that can be set is in the
+//! [variables of OpenTelemetry](https://opentelemetry.io/docs/languages/sdk-configuration/otlp-exporter/); without an
+//! endpoint among them nothing is exported.
+
+use std::sync::OnceLock;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::SpanExporter;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::registry::LookupSpan;
+
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+
+static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
+
+/// What exports spans, if that is asked for; or what is wrong with what is asked for.
+pub(super) fn exported<S>() -> Result<Option<impl Layer<S>>, String>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let disabled = set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let Some(name) = ENDPOINTS.into_iter().find(|name| !disabled && set(name).is_some()) else {
+        return Ok(None);
+    };
+    if set(name).is_some_and(|endpoint| !endpoint.to_string_lossy().starts_with("http://")) {
+        return Err(format!(
+            "{name} must begin with http://: have a collector beside this process, or the agent of your provider, \
+             which speaks TLS with the rest of the world"
+        ));
+    }
+    let exporter = SpanExporter::builder().with_http().build().map_err(|error| format!("{name}: {error}"))?;
+    let mut resource = Resource::builder();
+    if set("OTEL_SERVICE_NAME").is_none() {
+        resource = resource.with_service_name("orders");
+    }
+    let provider =
+        SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
+    let provider = PROVIDER.get_or_init(|| provider);
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    // Ours, and not those of libraries.
+    let ours = ["api", "consumer", "infra", "orders"].map(|target| (target, Level::DEBUG));
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("orders")).with_location(false);
+    Ok(Some(layer.with_threads(false).with_filter(Targets::new().with_targets(ours))))
+}
+
+/// Sends off the spans that wait. Blocks until the collector has them, or for as long as the exporter may take.
+pub(super) fn flush() {
+    if let Some(Err(error)) = PROVIDER.get().map(SdkTracerProvider::force_flush) {
+        tracing::warn!("not all spans could be exported: {error}");
+    }
+}
