@@ -24,8 +24,11 @@ pub struct Item {
 
 impl Item {
     /// Reads a message.
-    pub fn read(message: Message, default_currency: Currency) -> Self {
-        let event = Envelope::decode(&message.body, default_currency);
+    pub fn read(mut message: Message, default_currency: Currency) -> Self {
+        let event = match message.event.take() {
+            Some(event) => Ok(*event),
+            None => Envelope::decode(&message.body, default_currency),
+        };
         let order_id = match &event {
             Ok(envelope) => Some(envelope.order_id.clone()),
             Err(_) => identify(&message.body).order_id,

@@ -6,7 +6,7 @@
 //!   LOCK        locked by the process that uses the folder
 //!   store.new/  a store in the making, of a first start that was interrupted
 //!   store/      the fjall database
-//!   FORMAT      "orders data folder, format 2"; written when the store is complete
+//!   FORMAT      "orders data folder, format 3"; written when the store is complete
 //! ```
 
 use std::ffi::OsStr;
@@ -20,7 +20,7 @@ use fjall::Database;
 use super::journal_check;
 use super::keys::Keyspaces;
 
-const FORMAT: &str = "orders data folder, format 2\n";
+const FORMAT: &str = "orders data folder, format 3\n";
 /// Of the engine's block cache.
 const CACHE_BYTES: u64 = 32 << 20;
 
@@ -116,9 +116,14 @@ impl DataFolder {
         self.is_new
     }
 
+    /// Where the database is.
+    pub(super) fn store(&self) -> PathBuf {
+        self.path.join("store")
+    }
+
     /// Opens the database in it, after making sure that doing so cannot lose anything.
     pub(super) fn open_store(&self) -> Result<Keyspaces, OpenError> {
-        let store = self.path.join("store");
+        let store = self.store();
         if self.is_new {
             self.create_store(&store)?;
         }

@@ -9,6 +9,7 @@
 //! | `receipts` | order id, 0, event id | the event's type and outcome |
 //! | `queue` | sequence number | a message: header, newline, body |
 //! | `receives` | sequence number | how often the message was received, and when first |
+//! | `first_receives` | number of a delivery | when it was, and what was received for the first time in it |
 //! | `dead_letters` | sequence number | a letter: what is known of it, and its body |
 //! | `lines` | order id, 0, sequence number | nothing: this letter holds the order |
 //! | `letter_ids` | a letter's id | its sequence number |
@@ -40,6 +41,7 @@ pub(super) struct Keyspaces {
     pub(super) receipts: Keyspace,
     pub(super) queue: Keyspace,
     pub(super) receives: Keyspace,
+    pub(super) first_receives: Keyspace,
     pub(super) dead_letters: Keyspace,
     pub(super) lines: Keyspace,
     pub(super) letter_ids: Keyspace,
@@ -49,7 +51,7 @@ pub(super) struct Keyspaces {
 
 impl Keyspaces {
     /// How many there are.
-    pub(super) const COUNT: u64 = 11;
+    pub(super) const COUNT: u64 = 12;
 
     pub(super) fn open(db: Database) -> fjall::Result<Self> {
         let open = |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(16 << 20));
@@ -60,6 +62,7 @@ impl Keyspaces {
             receipts: open("receipts")?,
             queue: open("queue")?,
             receives: open("receives")?,
+            first_receives: open("first_receives")?,
             dead_letters: open("dead_letters")?,
             lines: open("lines")?,
             letter_ids: open("letter_ids")?,
@@ -151,6 +154,29 @@ impl Receives {
         };
         let (count, first) = parts().context("a receive count that is not one")?;
         Ok(Self { count, first })
+    }
+}
+
+/// What was received for the first time in one delivery, which says of each that it was received once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FirstReceives {
+    pub(super) at: Timestamp,
+    pub(super) seqs: Vec<u64>,
+}
+
+impl FirstReceives {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let numbers = self.seqs.iter().flat_map(|seq| seq.to_be_bytes());
+        self.at.micros().to_be_bytes().into_iter().chain(numbers).collect()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> anyhow::Result<Self> {
+        let (parts, rest) = bytes.as_chunks();
+        let mut numbers = parts.iter().map(|part| u64::from_be_bytes(*part));
+        let at = numbers.next().filter(|_| rest.is_empty());
+        let at =
+            at.and_then(|at| Timestamp::from_micros(at as i64)).context("first receives that are none")?;
+        Ok(Self { at, seqs: numbers.collect() })
     }
 }
 

@@ -39,7 +39,8 @@ impl Embedded {
 
     /// What is known of the event, if it is on the queue in its order's group.
     fn waiting(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Waiting>> {
-        let seq = self.0.queue.lock().find(order_id.as_str(), event_id.as_uuid());
+        // What is on its way to the disk was not accepted yet.
+        let seq = self.0.queue.lock().find_durable(order_id.as_str(), event_id.as_uuid());
         let Some(seq) = seq else { return Ok(None) };
         let Some(row) = self.0.keys.queue.get(seq.to_be_bytes())? else { return Ok(None) };
         let body = keys::StoredMessage::decode(&row)?.body;
