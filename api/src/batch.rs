@@ -20,7 +20,7 @@ use crate::idempotency::IdempotencyKey;
 use crate::json::JsonBody;
 use crate::problem::{Problem, ProblemBody};
 use crate::responses::ReceiptBody;
-use crate::state::AppState;
+use crate::state::{AppState, Shared};
 
 /// The most orders of a request.
 const MAX_ORDERS: usize = 100;
@@ -124,7 +124,7 @@ enum Item {
     )
 )]
 pub(crate) async fn create_orders(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     caller: Caller,
     JsonBody(Batch(Orders(orders))): JsonBody<Batch, MAX_BODY>,
 ) -> Result<Response, Problem> {

@@ -7,6 +7,7 @@ use domain::{
     Currency, DecodeError, Envelope, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Timestamp,
     identify,
 };
+use foldhash::fast::RandomState;
 
 use crate::event::{Decision, Known, decide};
 use crate::ports::{Append, Loaded, Message, Settled};
@@ -38,7 +39,7 @@ impl Item {
 }
 
 /// What is known of the orders of a batch; `Err` says why an order could not be loaded.
-pub type KnownOrders = HashMap<OrderId, Result<Loaded, String>>;
+pub type KnownOrders = HashMap<OrderId, Result<Loaded, String>, RandomState>;
 
 /// What is to be written for a group, and what each message waits for.
 #[derive(Debug, Default)]

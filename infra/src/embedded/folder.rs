@@ -24,6 +24,10 @@ const FORMAT: &str = "orders data folder, format 3\n";
 /// Of the engine's block cache.
 const CACHE_BYTES: u64 = 32 << 20;
 
+/// Threads that flush and compact. fjall's first one is for flushes only: as long as all others compact, and more waits to
+/// be, it passes that around in circles, which takes a core. So there are enough for that not to last.
+const WORKERS: usize = 4;
+
 /// Why a data folder cannot be used. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -167,7 +171,7 @@ impl DataFolder {
     fn open_database(&self, store: &Path) -> Result<Keyspaces, OpenError> {
         // fjall meets some kinds of damage with a panic; to the user they are all the same.
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let db = Database::builder(store).cache_size(CACHE_BYTES).open()?;
+            let db = Database::builder(store).cache_size(CACHE_BYTES).worker_threads(WORKERS).open()?;
             Keyspaces::open(db)
         }));
         match opened {

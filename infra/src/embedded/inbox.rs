@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use async_trait::async_trait;
 use consumer::ports::{End, Inbox, Message};
-use domain::{EventId, OrderId, Receipt, Timestamp};
+use domain::{Receipt, Timestamp};
 use tokio::time::timeout_at;
 
 use super::Embedded;
@@ -167,7 +167,7 @@ fn message(queue: &fjall::Keyspace, delivery: Delivery, first: Timestamp) -> any
     }
     let row = queue.get(delivery.seq.to_be_bytes())?.context("a message in the index is not in the store")?;
     let StoredMessage { header, body } = StoredMessage::decode(&row)?;
-    Ok(Message { sent_at: Some(header.enqueued_at), attributes: header.attributes, body, ..message })
+    Ok(Message { sent_at: header.enqueued_at(), attributes: header.attributes, body, ..message })
 }
 
 fn stale(message: &Message) -> anyhow::Error {
@@ -202,16 +202,6 @@ pub(super) fn receipt_row(receipt: &Receipt) -> anyhow::Result<(Vec<u8>, Vec<u8>
     let message = receipt.message.clone();
     let row = StoredReceipt { event_type: receipt.event_type, outcome, request_hash, message };
     Ok((keys::receipt_key(&receipt.order_id, receipt.event_id), serde_json::to_vec(&row)?))
-}
-
-/// The stored type and outcome of an event.
-pub(super) fn stored_receipt(
-    receipts: &fjall::Keyspace,
-    order_id: &OrderId,
-    event_id: EventId,
-) -> anyhow::Result<Option<StoredReceipt>> {
-    let row = receipts.get(keys::receipt_key(order_id, event_id))?;
-    row.map(|row| serde_json::from_slice(&row).context("a stored receipt")).transpose()
 }
 
 #[cfg(test)]

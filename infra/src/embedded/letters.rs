@@ -11,7 +11,7 @@ use consumer::ports::{DEAD_LETTER, DeadLetters, End, Parking, REPLAYS};
 use domain::{DeadLetter, Envelope, LetterState, OrderId, Outcome, ParkReason, Receipt};
 
 use super::Embedded;
-use super::inbox::{each, receipt_row, stored_receipt};
+use super::inbox::{each, receipt_row};
 use super::keys::{self, StoredMessage};
 use super::queue::Delivery;
 use super::writer::{Durability, Stage};
@@ -86,9 +86,9 @@ impl Embedded {
         let mut letter = DeadLetter::new(burial.seq.to_string(), body, reason, detail, now());
         letter.origin = ORIGIN.to_owned();
         letter.first_received_at = self.0.queue.lock().first_received(&header.group, burial.seq);
+        letter.sent_at = header.enqueued_at();
         letter.group = Some(header.group);
         letter.receive_count = burial.receive_count;
-        letter.sent_at = Some(header.enqueued_at);
         letter.attributes = header.attributes;
         letter.attributes.retain(|name, _| name != DEAD_LETTER && name != REPLAYS);
         Ok((burial.seq, letter))
@@ -126,7 +126,7 @@ impl Embedded {
         let Ok(envelope) = Envelope::decode(&letter.body.0, self.0.options.default_currency) else {
             return Ok(None);
         };
-        let known = stored_receipt(&self.0.keys.receipts, &envelope.order_id, envelope.event_id)?;
+        let known = self.stored_receipt(&envelope.order_id, envelope.event_id)?;
         if known.is_some_and(|known| !matches!(known.outcome, Outcome::Parked { .. })) {
             return Ok(None);
         }

@@ -98,7 +98,7 @@ impl Embedded {
         let header = MessageHeader {
             group,
             dedup: dedup(replays),
-            enqueued_at: at,
+            enqueued_at: at.micros(),
             visible_at: at.micros(),
             attributes: BTreeMap::from(attributes.map(|(name, value)| (name.to_owned(), value))),
         };

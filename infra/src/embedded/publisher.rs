@@ -11,7 +11,7 @@ use domain::Envelope;
 use uuid::Uuid;
 
 use super::Embedded;
-use super::keys::{self, MessageHeader, StoredMessage};
+use super::keys::{MessageHeader, StoredMessage};
 use super::queue::{Group, Held};
 use super::writer::{Durability, Stage};
 use crate::now;
@@ -100,7 +100,7 @@ impl Embedded {
             let header = MessageHeader {
                 group: message.group,
                 dedup: message.dedup,
-                enqueued_at: at,
+                enqueued_at: at.micros(),
                 visible_at: at.micros() + delay,
                 attributes: BTreeMap::new(),
             };
@@ -137,8 +137,12 @@ impl Embedded {
 
     /// Whether the event in the message has an outcome already, so that it need not be handled again.
     fn is_handled(&self, message: &Outgoing) -> anyhow::Result<bool> {
-        let Some(event) = &message.event else { return Ok(false) };
-        Ok(self.0.keys.receipts.contains_key(keys::receipt_key(&event.order_id, event.event_id))?)
+        // Without a key every request has an id of its own, which nothing can have come of. Should somebody send one
+        // twice all the same, the consumer finds out.
+        let Some(event) = message.event.as_ref().filter(|event| event.request_hash.is_some()) else {
+            return Ok(false);
+        };
+        Ok(self.stored_receipt(&event.order_id, event.event_id)?.is_some())
     }
 }
 

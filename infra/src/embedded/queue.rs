@@ -10,6 +10,7 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use uuid::Uuid;
 
 use super::keys::Receives;
@@ -96,7 +97,7 @@ pub(super) struct Standing {
 pub(super) struct QueueIndex {
     visibility_timeout: Duration,
     max_receives: u32,
-    groups: HashMap<Group, GroupQueue>,
+    groups: HashMap<Group, GroupQueue, RandomState>,
     /// Groups that may have a visible message now.
     ready: VecDeque<Group>,
     /// Groups to look at again at a time.
@@ -113,7 +114,7 @@ impl QueueIndex {
         Self {
             visibility_timeout,
             max_receives,
-            groups: HashMap::new(),
+            groups: HashMap::default(),
             ready: VecDeque::new(),
             wakes: BinaryHeap::new(),
             depth: 0,

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::Embedded;
-use super::inbox::stored_receipt;
 use super::keys;
 
 /// What a receipt tells of an event that waits.
@@ -27,7 +26,7 @@ impl Embedded {
     fn find_receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
         // The queue before the outcome: an event that leaves the queue between the two looks has its outcome.
         let waiting = self.waiting(order_id, event_id)?;
-        let stored = stored_receipt(&self.0.keys.receipts, order_id, event_id)?;
+        let stored = self.stored_receipt(order_id, event_id)?;
         let Some((event_type, outcome, request_hash, message)) = stored
             .map(|stored| (stored.event_type, Some(stored.outcome), stored.request_hash, stored.message))
             .or(waiting.map(|waiting| (waiting.event_type, None, waiting.request_hash, None)))

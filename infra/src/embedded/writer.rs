@@ -17,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use domain::Ledger;
 use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, UserKey, UserValue};
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -27,8 +28,11 @@ use super::sync::{self, Waiting};
 const MAX_JOBS: usize = 1024;
 const MAX_BYTES: usize = 8 << 20;
 /// How long to wait for more jobs before a commit, once they come several at a time: each commit and each sync has a cost
-/// of its own, which is shared by all jobs in it.
-const LINGER: Duration = Duration::from_micros(300);
+/// of its own, which is shared by all jobs in it. The more there were in the last one, the longer, up to a bound: few
+/// clients do not wait for others that there are not, and many need not each wake the disk.
+const LINGER: Duration = Duration::from_micros(200);
+const LINGER_FOR_EACH: Duration = Duration::from_micros(20);
+const LONGEST_LINGER: Duration = Duration::from_millis(1);
 /// Jobs that may wait before those who hand them in have to.
 const WAITING_JOBS: usize = 4096;
 
@@ -67,7 +71,7 @@ pub(super) struct Stage {
     batch: OwnedWriteBatch,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
     after_sync: Waiting,
-    staged: HashSet<Vec<u8>>,
+    staged: HashSet<Vec<u8>, RandomState>,
     bytes: usize,
 }
 
@@ -79,7 +83,7 @@ impl Stage {
             batch: store.db.batch().durability(Some(PersistMode::Buffer)),
             after_commit: Vec::new(),
             after_sync: Vec::new(),
-            staged: HashSet::new(),
+            staged: HashSet::default(),
             bytes: 0,
         }
     }
@@ -221,10 +225,10 @@ impl Drop for Writer {
 }
 
 fn run(store: &Store, mut waiting: mpsc::Receiver<Job>) {
-    let mut busy = false;
+    let mut before_it = 0;
     while let Some(first) = waiting.blocking_recv() {
-        if busy {
-            thread::sleep(LINGER);
+        if before_it > 1 {
+            thread::sleep((LINGER + LINGER_FOR_EACH * before_it).min(LONGEST_LINGER));
         }
         let before = *store.books.lock().unwrap_or_else(PoisonError::into_inner);
         let mut stage = Stage::new(store, before);
@@ -239,7 +243,7 @@ fn run(store: &Store, mut waiting: mpsc::Receiver<Job>) {
             let is_full = written.len() + synced.len() >= MAX_JOBS || stage.bytes >= MAX_BYTES;
             next = if is_full { None } else { waiting.try_recv().ok() };
         }
-        busy = written.len() + synced.len() > 1;
+        before_it = u32::try_from(written.len() + synced.len()).unwrap_or(u32::MAX);
         let after_sync = take(&mut stage.after_sync);
         if store.failed.borrow().is_none()
             && let Err(error) = commit(store, before, stage)

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use domain::Timestamp;
+use foldhash::fast::RandomState;
 
 use super::super::keys::{FirstReceives, Receives};
 use super::{Group, QueueIndex};
@@ -39,7 +40,7 @@ impl Counted {
 
 /// By delivery, how many messages count by its row.
 #[derive(Debug, Default)]
-pub(super) struct Counts(HashMap<u64, usize>);
+pub(super) struct Counts(HashMap<u64, usize, RandomState>);
 
 impl Counts {
     /// One less counts by the row; whether it was the last.
