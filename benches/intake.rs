@@ -7,16 +7,16 @@
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
-mod client;
-mod processes;
+mod load;
 
 use std::time::{Duration, Instant};
 
-use client::{Paced, rate};
-use processes::Processes;
+use load::client::{answered, paced};
+use load::processes::{self, Process};
+use load::spread;
 
 const ROUNDS: usize = 5;
-const SECONDS: Duration = Duration::from_secs(4);
+const TIME: Duration = Duration::from_secs(4);
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -24,45 +24,48 @@ fn main() -> anyhow::Result<()> {
         return runtime.block_on(processes::echo());
     }
     let folder = tempfile::TempDir::new()?;
-    let processes = Processes::start(folder.path())?;
     runtime.block_on(async {
-        processes.ready().await;
-        println!("idle memory of orders: {} MiB", processes.resident_mib()?);
-        let (mut intake, mut sustained, mut rates) = (Vec::new(), Vec::new(), Vec::new());
-        for round in 1..=ROUNDS {
-            let bare = rate(processes.echo_port, "/", SECONDS).await?;
-            let start = Instant::now();
-            let durable = rate(processes.orders_port, "/v1/orders", SECONDS).await?;
-            let recorded = durable * start.elapsed().as_secs_f64();
-            processes.drained().await?;
-            let pipeline = recorded / start.elapsed().as_secs_f64();
-            println!(
-                "round {round}: echo {bare:.0}/s, durable orders {durable:.0}/s ({:.2}), recorded {pipeline:.0}/s ({:.2})",
-                durable / bare,
-                pipeline / bare
-            );
-            intake.push(durable / bare);
-            sustained.push(pipeline / bare);
-            rates.push(pipeline);
-        }
-        println!("durable intake to echo: {}", spread(&mut intake));
-        println!("sustained pipeline to echo: {}", spread(&mut sustained));
-        println!("memory of orders after it: {} MiB", processes.resident_mib()?);
-        rates.sort_by(f64::total_cmp);
-        let half = rates[ROUNDS / 2] / 2.0;
-        let mut late = Vec::new();
-        for _ in 0..ROUNDS {
-            let mut waits = Paced { port: processes.orders_port, per_second: half, time: SECONDS }.run().await?;
-            waits.sort();
-            late.push(waits[waits.len() * 99 / 100].as_secs_f64() * 1000.0);
-        }
-        println!("at {half:.0}/s, p99 from sending to recorded, in ms: {}", spread(&mut late));
-        Ok(())
+        let echo = Process::echo().await?;
+        let orders = Process::orders(&folder.path().join("data"), &[]).await?;
+        println!("idle memory of orders: {} MiB", orders.resident_mib()?);
+        let per_second = throughput(&echo, &orders).await?;
+        println!("memory of orders after it: {} MiB", orders.resident_mib()?);
+        lateness(&orders, per_second / 2.0).await
     })
 }
 
-fn spread(values: &mut [f64]) -> String {
-    values.sort_by(f64::total_cmp);
-    let (least, median, most) = (values[0], values[values.len() / 2], values[values.len() - 1]);
-    format!("min {least:.2}, median {median:.2}, max {most:.2}")
+/// Compares, and gives the rate that can be sustained.
+async fn throughput(echo: &Process, orders: &Process) -> anyhow::Result<f64> {
+    let (mut intake, mut sustained, mut rates) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        let bare = answered(echo.port, "/", TIME).await? as f64 / TIME.as_secs_f64();
+        let start = Instant::now();
+        let accepted = answered(orders.port, "/v1/orders", TIME).await? as f64;
+        let durable = accepted / start.elapsed().as_secs_f64();
+        orders.drained().await?;
+        let recorded = accepted / start.elapsed().as_secs_f64();
+        println!(
+            "round {round}: echo {bare:.0}/s, durable orders {durable:.0}/s ({:.2}), recorded {recorded:.0}/s ({:.2})",
+            durable / bare,
+            recorded / bare
+        );
+        intake.push(durable / bare);
+        sustained.push(recorded / bare);
+        rates.push(recorded);
+    }
+    println!("durable intake to echo: {}", spread(&mut intake));
+    println!("sustained pipeline to echo: {}", spread(&mut sustained));
+    rates.sort_by(f64::total_cmp);
+    Ok(rates[ROUNDS / 2])
+}
+
+/// How late orders are recorded that come at this rate.
+async fn lateness(orders: &Process, per_second: f64) -> anyhow::Result<()> {
+    let mut late = Vec::new();
+    for _ in 0..ROUNDS {
+        let waits = paced(orders.port, per_second, TIME).await?;
+        late.push(waits[waits.len() * 99 / 100].as_secs_f64() * 1000.0);
+    }
+    println!("at {per_second:.0}/s, p99 from sending to recorded, in ms: {}", spread(&mut late));
+    Ok(())
 }
