@@ -40,6 +40,11 @@ impl Connection {
         Ok(&self.buffer[..filled])
     }
 
+    /// Whether anything was answered at all, be it a refusal.
+    pub(crate) fn has_answer(&self) -> bool {
+        self.buffer.starts_with(b"HTTP/1.1")
+    }
+
     pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<&[u8]> {
         self.ask(format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").as_bytes()).await
     }

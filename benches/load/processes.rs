@@ -8,7 +8,7 @@ use anyhow::Context;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use super::client::Connection;
 
@@ -58,7 +58,8 @@ impl Process {
 
     async fn start(command: &mut Command, port: u16) -> anyhow::Result<Self> {
         let mut process = Self { child: command.spawn()?, port };
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        // It may listen before it answers.
+        while !answers(port).await {
             if let Some(status) = process.child.try_wait()? {
                 anyhow::bail!("it ended at once: {status}");
             }
@@ -86,11 +87,21 @@ impl Process {
 
     /// Waits until everything that was accepted is handled.
     pub(crate) async fn drained(&self) -> anyhow::Result<()> {
-        while self.waiting().await? > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        loop {
+            let waiting = self.waiting().await?;
+            if waiting == 0 {
+                return Ok(());
+            }
+            // To count them takes a look at each.
+            tokio::time::sleep(Duration::from_micros(5000 + waiting)).await;
         }
-        Ok(())
     }
+}
+
+async fn answers(port: u16) -> bool {
+    let Ok(mut connection) = Connection::open(port).await else { return false };
+    // The echo has no such page, and says so.
+    connection.get("/healthz").await.is_ok() || connection.has_answer()
 }
 
 fn free_port() -> anyhow::Result<u16> {
