@@ -21,7 +21,7 @@ use crate::prefer::Prefer;
 use crate::principal::{Principal, Scope};
 use crate::problem::{Kind, Problem};
 use crate::responses::{OrderBody, ReceiptBody};
-use crate::state::AppState;
+use crate::state::{AppState, Shared};
 
 /// Who asks, and how they want it: what every request that publishes has beside its body.
 #[derive(Debug)]
@@ -33,10 +33,10 @@ pub(crate) struct Caller {
     pub(crate) correlation_id: CorrelationId,
 }
 
-impl FromRequestParts<AppState> for Caller {
+impl FromRequestParts<Shared> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
         let Ok(principal) = Principal::from_request_parts(parts, state).await;
         principal.require(Scope::Write)?;
         let key = IdempotencyKey::from_request_parts(parts, state).await?;
@@ -88,7 +88,7 @@ impl FromRequestParts<AppState> for Caller {
     )
 )]
 pub(crate) async fn create_order(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     caller: Caller,
     JsonBody(created): JsonBody<Created>,
 ) -> Result<Response, Problem> {
@@ -152,7 +152,7 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
     )
 )]
 pub(crate) async fn propose_event(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     caller: Caller,
     if_match: IfMatch,
     OrderPath(order_id): OrderPath,

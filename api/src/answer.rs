@@ -13,8 +13,6 @@ use crate::responses::{OrderBody, ReceiptBody};
 use crate::state::AppState;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// More than the bytes of a receipt that waits.
-const RECEIPT: usize = 512;
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Answers the request that created an order.
@@ -119,8 +117,7 @@ fn rejected(
 fn with_receipt(caller: &Caller, receipt: &Receipt) -> Result<Response, Problem> {
     let body = ReceiptBody::of(receipt, &caller.links);
     let location = HeaderValue::try_from(&body.links.own).map_err(anyhow::Error::from)?;
-    let mut json = Vec::with_capacity(RECEIPT);
-    serde_json::to_writer(&mut json, &body).map_err(anyhow::Error::from)?;
+    let json = body.to_json().map_err(anyhow::Error::from)?;
     let mut response = Response::new(json.into());
     *response.status_mut() = StatusCode::ACCEPTED;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);

@@ -21,7 +21,7 @@ use crate::json::JsonBody;
 use crate::metering;
 use crate::problem::{Problem, ProblemBody};
 use crate::responses::ReceiptBody;
-use crate::state::AppState;
+use crate::state::{AppState, Shared};
 
 /// The most orders of a request.
 const MAX_ORDERS: usize = 100;
@@ -125,7 +125,7 @@ enum Item {
     )
 )]
 pub(crate) async fn create_orders(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     caller: Caller,
     JsonBody(Batch(Orders(orders))): JsonBody<Batch, MAX_BODY>,
 ) -> Result<Response, Problem> {

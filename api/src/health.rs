@@ -5,7 +5,7 @@ use axum::extract::State;
 
 use crate::problem::Problem;
 use crate::responses::HealthBody;
-use crate::state::AppState;
+use crate::state::Shared;
 
 /// Tells that the process is alive
 #[utoipa::path(
@@ -30,7 +30,7 @@ pub(crate) async fn healthz() -> Json<HealthBody> {
         (status = 503, description = "Not ready; the detail says why"),
     )
 )]
-pub(crate) async fn readyz(State(state): State<AppState>) -> Result<Json<HealthBody>, Problem> {
+pub(crate) async fn readyz(State(state): State<Shared>) -> Result<Json<HealthBody>, Problem> {
     state.health.ready().await.map_err(Problem::not_ready)?;
     Ok(Json(HealthBody { status: "ok" }))
 }

@@ -15,7 +15,7 @@ use crate::principal::{Principal, Scope};
 use crate::problem::{Kind, Problem};
 use crate::queries::{AsOf, HistoryQuery, ReceiptQuery};
 use crate::responses::{EventPage, ReceiptBody};
-use crate::state::AppState;
+use crate::state::{AppState, Shared};
 
 /// Events that are read at one go to fold an order as it was.
 const EVENTS_AT_ONCE: usize = 200;
@@ -40,7 +40,7 @@ const EVENTS_AT_ONCE: usize = 200;
     )
 )]
 pub(crate) async fn list_events(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     principal: Principal,
     links: Links,
     OrderPath(order_id): OrderPath,
@@ -88,7 +88,7 @@ pub(crate) async fn list_events(
     )
 )]
 pub(crate) async fn get_receipt(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     principal: Principal,
     links: Links,
     prefer: Prefer,

@@ -21,7 +21,7 @@ use crate::conditional::IfMatch;
 use crate::openapi::header_parameter;
 use crate::principal::Principal;
 use crate::problem::{Kind, Problem};
-use crate::state::AppState;
+use crate::state::{AppState, Shared};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest key, in characters.
@@ -82,10 +82,10 @@ fn hash(event: &Event, if_match: &IfMatch) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl FromRequestParts<AppState> for IdempotencyKey {
+impl FromRequestParts<Shared> for IdempotencyKey {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
         match parse(&parts.headers) {
             Ok(None) if state.require_idempotency_key => {
                 let detail = "This needs the header Idempotency-Key, so that it can be sent again safely.";

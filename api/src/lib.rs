@@ -63,6 +63,8 @@ mod spans;
 mod state;
 pub mod trace;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
@@ -76,6 +78,7 @@ pub use crate::limit::RateLimit;
 pub use crate::links::BasePath;
 pub use crate::serve::{ServeOptions, serve};
 pub use crate::state::AppState;
+use crate::state::Shared;
 
 /// The whole API: `/v1`, health checks, both descriptions with `/docs`, and a page for each kind of problem.
 pub fn router(state: AppState) -> Router {
@@ -84,9 +87,13 @@ pub fn router(state: AppState) -> Router {
     let Described { v1, others, api } = described();
     // What a route is wrapped in last runs first: authentication, which tells whom to count for, goes around this.
     let v1 = limit::layer(v1, state.rate_limit);
-    let authenticated = middleware::from_fn_with_state((state.auth.clone(), state.clock), auth::authenticate);
-    let router = v1.merge(others).with_state(state).merge(docs::routes(api)).merge(problem_pages::routes());
-    let router = router.layer(authenticated);
+    let (auth, clock) = (state.auth.clone(), state.clock);
+    let router =
+        v1.merge(others).with_state(Arc::new(state)).merge(docs::routes(api)).merge(problem_pages::routes());
+    let router = match auth {
+        auth::Auth::None => router,
+        auth => router.layer(middleware::from_fn_with_state((auth, clock), auth::authenticate)),
+    };
     let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
         correlation::correlate(new_id, request, next)
     }));
@@ -105,9 +112,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// The handlers and their description, registered together so that neither can be without the other.
 struct Described {
     /// What clients use.
-    v1: Router<AppState>,
+    v1: Router<Shared>,
     /// What whoever runs the service uses.
-    others: Router<AppState>,
+    others: Router<Shared>,
     api: utoipa::openapi::OpenApi,
 }
 

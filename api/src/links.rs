@@ -8,7 +8,7 @@ use domain::{OrderId, Receipt};
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use crate::state::AppState;
+use crate::state::Shared;
 
 /// The path of an order's events, below it.
 const EVENTS: &str = "/events";
@@ -102,10 +102,10 @@ impl Links {
     }
 }
 
-impl FromRequestParts<AppState> for Links {
+impl FromRequestParts<Shared> for Links {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Infallible> {
         let base = parts.extensions.get::<BasePath>().cloned().unwrap_or_default();
         Ok(Self { base, sees_waiting: state.reader.sees_waiting() })
     }

@@ -17,7 +17,7 @@ use axum::http::request::Parts;
 use crate::operations::Operations;
 use crate::principal::{Principal, Scope};
 use crate::problem::{Kind, Problem};
-use crate::state::AppState;
+use crate::state::Shared;
 
 /// Somebody who may look after the pipeline, and what it is looked after with.
 pub(crate) struct Operator {
@@ -25,10 +25,10 @@ pub(crate) struct Operator {
     pub(crate) operations: Operations,
 }
 
-impl FromRequestParts<AppState> for Operator {
+impl FromRequestParts<Shared> for Operator {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
         let Ok(principal) = Principal::from_request_parts(parts, state).await;
         principal.require(Scope::Operate)?;
         if principal.customer_id.is_some() {

@@ -14,7 +14,7 @@ use crate::principal::{Principal, Scope};
 use crate::problem::Problem;
 use crate::queries::{OrderQuery, OrdersQuery};
 use crate::responses::{OrderBody, OrderPage};
-use crate::state::AppState;
+use crate::state::Shared;
 
 /// Shows an order
 ///
@@ -40,7 +40,7 @@ use crate::state::AppState;
     )
 )]
 pub(crate) async fn get_order(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     principal: Principal,
     links: Links,
     if_none_match: IfNoneMatch,
@@ -96,7 +96,7 @@ pub(crate) async fn get_order(
     )
 )]
 pub(crate) async fn list_orders(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     principal: Principal,
     links: Links,
     query: OrdersQuery,

@@ -12,6 +12,10 @@ use crate::limit::RateLimit;
 use crate::operations::Operations;
 use crate::ports::{EventPublisher, Health, OrderReader};
 
+/// The state as handlers get it: every request takes it several times, and both cores would fight over the counts of
+/// everything in it.
+pub(crate) type Shared = Arc<AppState>;
+
 /// What the handlers need: the ports, a clock and a source of ids.
 #[derive(Clone)]
 pub struct AppState {

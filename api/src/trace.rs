@@ -43,7 +43,10 @@ pub fn current() -> Option<TraceContext> {
 
 /// Runs `future` with `trace` as what [`current`] returns within it.
 pub async fn within<F: Future>(trace: Option<TraceContext>, future: F) -> F::Output {
-    CURRENT.scope(trace, future).await
+    match trace {
+        Some(trace) => CURRENT.scope(Some(trace), future).await,
+        None => future.await,
+    }
 }
 
 impl TraceContext {

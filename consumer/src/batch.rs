@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Currency, Event, ParkReason, RejectReason};
+use domain::{Currency, Event, OrderId, ParkReason, RejectReason};
+use foldhash::fast::RandomState;
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
@@ -105,6 +106,14 @@ pub(crate) struct Group {
     pub(crate) appended: Vec<Result<Appended, AppendError>>,
 }
 
+/// What makes messages of a batch one group.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Group(String),
+    Order(OrderId),
+    Message(String),
+}
+
 impl Group {
     fn new() -> Self {
         Self { items: Vec::new(), places: Vec::new(), plan: Plan::default(), appended: Vec::new() }
@@ -172,13 +181,13 @@ impl Consumer {
     /// Reads the messages and groups them by the queue's group, or else by order: without either, each is its own.
     fn groups(&self, messages: Vec<Message>) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut places: HashMap<Key, usize, RandomState> = HashMap::default();
         for (number, message) in messages.into_iter().enumerate() {
             let item = Item::read(message, self.default_currency);
             let key = match (&item.message.group, &item.order_id) {
-                (Some(group), _) => format!("group {group}"),
-                (None, Some(order_id)) => format!("order {order_id}"),
-                (None, None) => format!("message {}", item.message.id),
+                (Some(group), _) => Key::Group(group.clone()),
+                (None, Some(order_id)) => Key::Order(order_id.clone()),
+                (None, None) => Key::Message(item.message.id.clone()),
             };
             let place = *places.entry(key).or_insert(groups.len());
             if place == groups.len() {
@@ -241,7 +250,7 @@ fn in_time(message: Message, outcome: OnceLock<Outcome>) -> Handled {
 /// Which orders of a group need no loading, and which do. In the first round an order whose first event here creates
 /// it, received for the first time, is taken not to exist. If it does, the append says so, and the next round loads.
 fn first_look(items: &[Item], first_round: bool) -> (KnownOrders, Vec<Wanted>) {
-    let mut assumed: KnownOrders = HashMap::new();
+    let mut assumed = KnownOrders::default();
     let mut wanted: Vec<Wanted> = Vec::new();
     for item in items {
         let Ok(envelope) = &item.event else { continue };

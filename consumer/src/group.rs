@@ -7,6 +7,7 @@ use domain::{
     Currency, DecodeError, Envelope, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Timestamp,
     identify,
 };
+use foldhash::fast::RandomState;
 use tracing::Span;
 
 use crate::event::{Decision, Known, decide};
@@ -28,8 +29,11 @@ pub struct Item {
 
 impl Item {
     /// Reads a message.
-    pub fn read(message: Message, default_currency: Currency) -> Self {
-        let event = Envelope::decode(&message.body, default_currency);
+    pub fn read(mut message: Message, default_currency: Currency) -> Self {
+        let event = match message.event.take() {
+            Some(event) => Ok(*event),
+            None => Envelope::decode(&message.body, default_currency),
+        };
         let order_id = match &event {
             Ok(envelope) => Some(envelope.order_id.clone()),
             Err(_) => identify(&message.body).order_id,
@@ -40,7 +44,7 @@ impl Item {
 }
 
 /// What is known of the orders of a batch; `Err` says why an order could not be loaded.
-pub type KnownOrders = HashMap<OrderId, Result<Loaded, String>>;
+pub type KnownOrders = HashMap<OrderId, Result<Loaded, String>, RandomState>;
 
 /// What is to be written for a group, and what each message waits for.
 #[derive(Debug, Default)]

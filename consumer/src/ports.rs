@@ -118,6 +118,8 @@ pub struct Message {
     pub attributes: BTreeMap<String, String>,
     /// The bytes that were sent.
     pub body: Vec<u8>,
+    /// The event in the body, if the inbox knows it from whoever sent it. Otherwise it is decoded.
+    pub event: Option<Box<Envelope>>,
 }
 
 impl Message {

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -12,16 +13,17 @@ use consumer::Consumer;
 use consumer::poll::{self, PollOptions};
 use infra::embedded::{Embedded, alerts};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::runtime::Builder;
+use tokio::sync::{oneshot, watch};
 
 use super::ServeArgs;
 use super::archive::open;
 use crate::auth::Origin;
 use crate::http::HttpSettings;
 
-/// One batch at a time: what arrives meanwhile makes the next one larger, and larger batches are cheaper. Not too
-/// large: while one is appended, requests wait for the writing thread.
-const POLL: PollOptions = PollOptions { concurrency: 1, batch_size: 128, wait: Duration::from_secs(20) };
+/// While one batch is written the next one is received and judged. Large batches are cheap ones, but requests wait for the
+/// writing thread while one is appended.
+const POLL: PollOptions = PollOptions { concurrency: 2, batch_size: 256, wait: Duration::from_secs(20) };
 
 /// Runs until SIGTERM or Ctrl-C, then finishes what is in hand; fails if the data folder can no longer be written.
 pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
@@ -45,7 +47,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         max_receives: Some(args.max_receives),
         tally: None,
     };
-    let polling = tokio::spawn(poll::run(recorder.clone(), Arc::new(consumer), POLL, stopped.clone()));
+    let polling = poll_apart(recorder.clone(), consumer, stopped.clone())?;
     let alerting = tokio::spawn(alerts::run(engine.clone(), alarm, stopped.clone()));
 
     let operations = Some(Operations {
@@ -70,7 +72,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     tracing::info!("stopping: finishing what is in hand");
     stop.send_replace(true);
     serving.await??;
-    polling.await?;
+    polling.await.context("the consumer broke")?;
     alerting.await?;
     let waiting = engine.queue_depth();
     drop(engine);
@@ -94,6 +96,24 @@ fn listening(args: &ServeArgs) -> anyhow::Result<(HttpSettings, Option<SocketAdd
             bail!("the configuration is not right:\n  {}", faults.join("\n  "));
         }
     }
+}
+
+/// Polls on a thread of its own: there the consumer waits for nobody, reads where it stands, and does not take turns with
+/// the requests that its events come from. Completes when it has stopped.
+fn poll_apart(
+    engine: Arc<Embedded>,
+    consumer: Consumer,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<oneshot::Receiver<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build().context("cannot start the consumer")?;
+    let (ended, end) = oneshot::channel();
+    let work = move || {
+        runtime.block_on(poll::run(engine, Arc::new(consumer), POLL, stopped));
+        // Whoever does not wait for it any more need not know.
+        let _ = ended.send(());
+    };
+    thread::Builder::new().name("consumer".to_owned()).spawn(work).context("cannot start the consumer")?;
+    Ok(end)
 }
 
 /// Says where everything is; on a first start also what to try.

@@ -10,7 +10,7 @@ use crate::links::Links;
 use crate::operations::Change;
 use crate::params::LetterPath;
 use crate::problem::{Kind, Problem};
-use crate::state::AppState;
+use crate::state::{AppState, Shared};
 
 use super::Operator;
 use super::bodies::LetterBody;
@@ -43,7 +43,7 @@ const MAX_REPAIR: usize = 2 << 20;
     )
 )]
 pub(crate) async fn repair_dead_letter(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     operator: Operator,
     links: Links,
     LetterPath(id): LetterPath,
@@ -82,7 +82,7 @@ pub(crate) async fn repair_dead_letter(
     )
 )]
 pub(crate) async fn discard_dead_letter(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     operator: Operator,
     links: Links,
     LetterPath(id): LetterPath,

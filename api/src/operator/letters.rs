@@ -15,7 +15,7 @@ use crate::operations::Operations;
 use crate::params::LetterPath;
 use crate::problem::{Kind, Problem};
 use crate::queries::letters::LettersQuery;
-use crate::state::AppState;
+use crate::state::{AppState, Shared};
 
 use super::Operator;
 use super::bodies::{LetterBody, LetterPage, LetterSummary};
@@ -72,7 +72,7 @@ pub(crate) async fn list_dead_letters(
     )
 )]
 pub(crate) async fn get_dead_letter(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     operator: Operator,
     links: Links,
     LetterPath(id): LetterPath,

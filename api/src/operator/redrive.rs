@@ -11,7 +11,7 @@ use crate::cursor;
 use crate::json::JsonBody;
 use crate::operations::{LetterPosition, Operations, ReplayError};
 use crate::problem::Problem;
-use crate::state::AppState;
+use crate::state::Shared;
 
 use super::Operator;
 use super::bodies::{RedriveBody, Redriven};
@@ -46,7 +46,7 @@ const PAGE: usize = 100;
     )
 )]
 pub(crate) async fn redrive(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     operator: Operator,
     JsonBody(redrive): JsonBody<Redrive>,
 ) -> Result<Response, Problem> {

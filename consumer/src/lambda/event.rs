@@ -85,6 +85,7 @@ impl Record {
             first_received_at: time(attributes.approximate_first_receive_timestamp),
             attributes: texts,
             body: self.body.map(|body| body.0).unwrap_or_default(),
+            event: None,
         }
     }
 }

@@ -6,7 +6,7 @@
 //!   LOCK        locked by the process that uses the folder
 //!   store.new/  a store in the making, of a first start that was interrupted
 //!   store/      the fjall database
-//!   FORMAT      "orders data folder, format 2"; written when the store is complete
+//!   FORMAT      "orders data folder, format 3"; written when the store is complete
 //! ```
 
 use std::ffi::OsStr;
@@ -20,9 +20,13 @@ use fjall::Database;
 use super::journal_check;
 use super::keys::Keyspaces;
 
-const FORMAT: &str = "orders data folder, format 2\n";
+const FORMAT: &str = "orders data folder, format 3\n";
 /// Of the engine's block cache.
 const CACHE_BYTES: u64 = 32 << 20;
+
+/// Threads that flush and compact. fjall's first one is for flushes only: as long as all others compact, and more waits to
+/// be, it passes that around in circles, which takes a core. So there are enough for that not to last.
+const WORKERS: usize = 4;
 
 /// Why a data folder cannot be used. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
@@ -116,9 +120,14 @@ impl DataFolder {
         self.is_new
     }
 
+    /// Where the database is.
+    pub(super) fn store(&self) -> PathBuf {
+        self.path.join("store")
+    }
+
     /// Opens the database in it, after making sure that doing so cannot lose anything.
     pub(super) fn open_store(&self) -> Result<Keyspaces, OpenError> {
-        let store = self.path.join("store");
+        let store = self.store();
         if self.is_new {
             self.create_store(&store)?;
         }
@@ -162,7 +171,7 @@ impl DataFolder {
     fn open_database(&self, store: &Path) -> Result<Keyspaces, OpenError> {
         // fjall meets some kinds of damage with a panic; to the user they are all the same.
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let db = Database::builder(store).cache_size(CACHE_BYTES).open()?;
+            let db = Database::builder(store).cache_size(CACHE_BYTES).worker_threads(WORKERS).open()?;
             Keyspaces::open(db)
         }));
         match opened {

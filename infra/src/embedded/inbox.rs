@@ -6,47 +6,55 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use async_trait::async_trait;
 use consumer::ports::{End, Inbox, Message};
-use domain::{EventId, OrderId, Receipt, Timestamp};
+use domain::{Receipt, Timestamp};
 use tokio::time::timeout_at;
 
 use super::Embedded;
-use super::keys::{self, Receives, StoredMessage, StoredReceipt};
+use super::keys::{self, StoredMessage, StoredReceipt};
 use super::letters::Burial;
-use super::queue::Delivery;
+use super::queue::{Delivery, Held, Uncounted};
 use super::writer::{Durability, Stage};
 use crate::now;
 
 impl Embedded {
-    /// Stores the receive counts, then reads the bodies.
+    /// Stores the receive counts, then gives the messages: from memory, or else from the store.
     async fn deliver(&self, deliveries: Vec<Delivery>) -> anyhow::Result<Vec<Message>> {
-        let receives = self.0.keys.receives.clone();
-        let counts: Vec<_> = deliveries.iter().map(|delivery| (delivery.seq, delivery.receives)).collect();
+        let Some(number) = deliveries.first().map(|delivery| delivery.lease) else { return Ok(Vec::new()) };
+        let named = |delivery: &Delivery| (Arc::clone(&delivery.group), delivery.seq, delivery.receives);
+        let taken: Vec<_> = deliveries.iter().map(named).collect();
+        let (keys, queue) = (self.0.keys.clone(), Arc::clone(&self.0.queue));
         let job = move |stage: &mut Stage| {
-            let at = now();
-            let mut firsts = Vec::with_capacity(counts.len());
-            for (seq, count) in counts {
-                let key = seq.to_be_bytes();
-                let known = if count > 1 { receives.get(key)? } else { None };
-                let first =
-                    known.map(|row| Receives::decode(&row)).transpose()?.map_or(at, |known| known.first);
-                firsts.push(first);
-                stage.put(&receives, key.to_vec(), Receives { count, first }.encode());
+            let counting = queue.lock().count(number, &taken, now());
+            if let Some(together) = counting.together {
+                stage.put(&keys.first_receives, number.to_be_bytes(), together.encode());
             }
-            Ok(firsts)
+            for (seq, receives) in counting.alone {
+                stage.put(&keys.receives, seq.to_be_bytes(), receives.encode());
+            }
+            for delivery in counting.spent {
+                stage.remove(&keys.first_receives, delivery.to_be_bytes());
+            }
+            Ok(counting.firsts)
         };
         let firsts = self.0.writer.write(Durability::Written, job).await?;
 
         let queue = self.0.keys.queue.clone();
-        let read = move || {
-            let received = deliveries.iter().zip(firsts);
+        let all_held = deliveries.iter().all(|delivery| delivery.held.is_some());
+        let messages = move || {
+            let received = deliveries.into_iter().zip(firsts);
             received.map(|(delivery, first)| message(&queue, delivery, first)).collect()
         };
-        tokio::task::spawn_blocking(read).await?
+        if all_held { messages() } else { tokio::task::spawn_blocking(messages).await? }
     }
 
-    pub(super) fn stage_removal(&self, stage: &mut Stage, seq: u64) {
-        stage.remove(&self.0.keys.queue, seq.to_be_bytes().to_vec());
-        stage.remove(&self.0.keys.receives, seq.to_be_bytes().to_vec());
+    pub(super) fn stage_removal(&self, stage: &mut Stage, group: &str, seq: u64) {
+        let keys = &self.0.keys;
+        stage.remove(&keys.queue, seq.to_be_bytes());
+        match self.0.queue.lock().uncount(group, seq) {
+            Uncounted::Nothing => {}
+            Uncounted::Alone => stage.remove(&keys.receives, seq.to_be_bytes()),
+            Uncounted::Last(delivery) => stage.remove(&keys.first_receives, delivery.to_be_bytes()),
+        }
     }
 
     /// Takes messages out of the index, which may make the next of their groups visible.
@@ -57,14 +65,18 @@ impl Embedded {
         self.0.queue.bell.notify_one();
     }
 
-    /// The message's group and number, if this delivery of it is the latest.
-    pub(super) fn current(&self, message: &Message) -> anyhow::Result<(String, u64)> {
-        let (group, seq, lease) = parse_handle(message)?;
-        if self.0.queue.lock().is_current(group, seq, lease) {
-            Ok((group.to_owned(), seq))
-        } else {
-            Err(stale(message))
-        }
+    /// The group and number of each message of which this delivery is the latest.
+    pub(super) fn current<'a>(
+        &self,
+        messages: impl Iterator<Item = &'a Message>,
+    ) -> Vec<anyhow::Result<(String, u64)>> {
+        let index = self.0.queue.lock();
+        let current = |message: &Message| {
+            let (group, seq, lease) = parse_handle(message)?;
+            let is_current = index.is_current(group, seq, lease);
+            if is_current { Ok((group.to_owned(), seq)) } else { Err(stale(message)) }
+        };
+        messages.map(current).collect()
     }
 }
 
@@ -97,14 +109,14 @@ impl Inbox for Embedded {
     }
 
     async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
-        let current: Vec<_> = messages.iter().map(|(message, _)| self.current(message)).collect();
+        let current = self.current(messages.iter().map(|(message, _)| *message));
         let ends = messages.iter().zip(&current).filter(|(_, current)| current.is_ok());
         let ends: Vec<End> = ends.map(|((_, end), _)| *end).collect();
         let acked: Vec<_> = current.iter().flatten().cloned().collect();
         let engine = Arc::downgrade(&self.0);
         let job = move |stage: &mut Stage| {
             let engine = Self(engine.upgrade().context("the engine is closing")?);
-            acked.iter().for_each(|(_, seq)| engine.stage_removal(stage, *seq));
+            acked.iter().for_each(|(group, seq)| engine.stage_removal(stage, group, *seq));
             for end in ends {
                 let ledger = &mut stage.books.ledger;
                 match end {
@@ -140,19 +152,22 @@ impl Inbox for Embedded {
     }
 }
 
-fn message(queue: &fjall::Keyspace, delivery: &Delivery, first: Timestamp) -> anyhow::Result<Message> {
-    let row = queue.get(delivery.seq.to_be_bytes())?.context("a message in the index is not in the store")?;
-    let StoredMessage { header, body } = StoredMessage::decode(&row)?;
-    Ok(Message {
+fn message(queue: &fjall::Keyspace, delivery: Delivery, first: Timestamp) -> anyhow::Result<Message> {
+    let message = Message {
         id: delivery.seq.to_string(),
         handle: format!("{}.{}", delivery.seq, delivery.lease),
         group: Some(delivery.group.to_string()),
         receive_count: delivery.receives,
-        sent_at: Some(header.enqueued_at),
         first_received_at: Some(first),
-        attributes: header.attributes,
-        body,
-    })
+        ..Message::default()
+    };
+    if let Some(held) = delivery.held {
+        let Held { event, body, enqueued_at, attributes } = *held;
+        return Ok(Message { sent_at: Some(enqueued_at), event, attributes, body, ..message });
+    }
+    let row = queue.get(delivery.seq.to_be_bytes())?.context("a message in the index is not in the store")?;
+    let StoredMessage { header, body } = StoredMessage::decode(&row)?;
+    Ok(Message { sent_at: header.enqueued_at(), attributes: header.attributes, body, ..message })
 }
 
 fn stale(message: &Message) -> anyhow::Error {
@@ -189,12 +204,5 @@ pub(super) fn receipt_row(receipt: &Receipt) -> anyhow::Result<(Vec<u8>, Vec<u8>
     Ok((keys::receipt_key(&receipt.order_id, receipt.event_id), serde_json::to_vec(&row)?))
 }
 
-/// The stored type and outcome of an event.
-pub(super) fn stored_receipt(
-    receipts: &fjall::Keyspace,
-    order_id: &OrderId,
-    event_id: EventId,
-) -> anyhow::Result<Option<StoredReceipt>> {
-    let row = receipts.get(keys::receipt_key(order_id, event_id))?;
-    row.map(|row| serde_json::from_slice(&row).context("a stored receipt")).transpose()
-}
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,13 @@
 //!
 //! | keyspace | key | value |
 //! |---|---|---|
-//! | `log` | order id, 0, version | the recorded event |
+//! | `log` | order id, 0, version | the recorded event; for the first one, a newline and the message that brought it |
 //! | `orders` | order id | the order as of its latest event |
 //! | `customers` | customer id, 0, creation time, order id | nothing |
-//! | `receipts` | order id, 0, event id | the event's type and outcome |
+//! | `receipts` | order id, 0, event id | the event's type and outcome; for the first one in the log, that entry tells |
 //! | `queue` | sequence number | a message: header, newline, body |
 //! | `receives` | sequence number | how often the message was received, and when first |
+//! | `first_receives` | number of a delivery | when it was, and what was received for the first time in it |
 //! | `dead_letters` | sequence number | a letter: what is known of it, and its body |
 //! | `lines` | order id, 0, sequence number | nothing: this letter holds the order |
 //! | `letter_ids` | a letter's id | its sequence number |
@@ -22,7 +23,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use api::ports::ListPosition;
-use domain::{CustomerId, EventId, EventType, OrderId, Outcome, Timestamp};
+use domain::{CustomerId, EventId, EventType, OrderId, Outcome, RecordedEvent, Timestamp};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,7 @@ pub(super) struct Keyspaces {
     pub(super) receipts: Keyspace,
     pub(super) queue: Keyspace,
     pub(super) receives: Keyspace,
+    pub(super) first_receives: Keyspace,
     pub(super) dead_letters: Keyspace,
     pub(super) lines: Keyspace,
     pub(super) letter_ids: Keyspace,
@@ -49,7 +51,7 @@ pub(super) struct Keyspaces {
 
 impl Keyspaces {
     /// How many there are.
-    pub(super) const COUNT: u64 = 11;
+    pub(super) const COUNT: u64 = 12;
 
     pub(super) fn open(db: Database) -> fjall::Result<Self> {
         let open = |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(16 << 20));
@@ -60,6 +62,7 @@ impl Keyspaces {
             receipts: open("receipts")?,
             queue: open("queue")?,
             receives: open("receives")?,
+            first_receives: open("first_receives")?,
             dead_letters: open("dead_letters")?,
             lines: open("lines")?,
             letter_ids: open("letter_ids")?,
@@ -81,6 +84,29 @@ fn scoped(id: &str, rest: &[&[u8]]) -> Vec<u8> {
 
 pub(super) fn log_key(order_id: &OrderId, version: u64) -> Vec<u8> {
     scoped(order_id.as_str(), &[&version.to_be_bytes()])
+}
+
+/// An entry of the log, with the message that brought it where that is told there.
+pub(super) fn entry(event: &RecordedEvent, message: Option<&str>) -> Vec<u8> {
+    let mut entry = event.encode();
+    if let Some(message) = message {
+        entry.push(b'\n');
+        entry.extend_from_slice(message.as_bytes());
+    }
+    entry
+}
+
+/// The event in an entry of the log, and the message that brought it. JSON as it is written here has no newline.
+pub(super) fn split_entry(entry: &[u8]) -> (&[u8], Option<&str>) {
+    let Some(newline) = entry.iter().rposition(|byte| *byte == b'\n') else { return (entry, None) };
+    (&entry[..newline], std::str::from_utf8(&entry[newline + 1..]).ok())
+}
+
+/// Whether the id is in this JSON.
+pub(super) fn mentions(json: &[u8], id: EventId) -> bool {
+    let mut text = Uuid::encode_buffer();
+    let id = id.as_uuid().hyphenated().encode_lower(&mut text);
+    std::str::from_utf8(json).is_ok_and(|json| json.contains(&*id))
 }
 
 pub(super) fn receipt_key(order_id: &OrderId, event_id: EventId) -> Vec<u8> {
@@ -154,6 +180,32 @@ impl Receives {
     }
 }
 
+/// What was received for the first time in one delivery, which says of each that it was received once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FirstReceives {
+    pub(super) at: Timestamp,
+    pub(super) seqs: Vec<u64>,
+}
+
+impl FirstReceives {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let numbers = self.seqs.iter().flat_map(|seq| seq.to_be_bytes());
+        self.at.micros().to_be_bytes().into_iter().chain(numbers).collect()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> anyhow::Result<Self> {
+        let (parts, rest) = bytes.as_chunks();
+        let mut numbers = parts.iter().map(|part| u64::from_be_bytes(*part));
+        let at = numbers.next().filter(|_| rest.is_empty());
+        let at =
+            at.and_then(|at| Timestamp::from_micros(at as i64)).context("first receives that are none")?;
+        Ok(Self { at, seqs: numbers.collect() })
+    }
+}
+
+/// More than the bytes of a usual header.
+const HEADER: usize = 256;
+
 /// A header in JSON with a raw body behind it.
 pub(super) struct WithBody<H> {
     pub(super) header: H,
@@ -165,7 +217,8 @@ pub(super) type StoredMessage = WithBody<MessageHeader>;
 
 impl<H: Serialize + DeserializeOwned> WithBody<H> {
     pub(super) fn encode(header: &H, body: &[u8]) -> anyhow::Result<Vec<u8>> {
-        let mut row = serde_json::to_vec(header)?;
+        let mut row = Vec::with_capacity(HEADER + body.len());
+        serde_json::to_writer(&mut row, header)?;
         row.push(b'\n');
         row.extend_from_slice(body);
         Ok(row)
@@ -179,12 +232,19 @@ impl<H: Serialize + DeserializeOwned> WithBody<H> {
     }
 }
 
+impl MessageHeader {
+    /// When the message came, if that is a time.
+    pub(super) fn enqueued_at(&self) -> Option<Timestamp> {
+        Timestamp::from_micros(self.enqueued_at)
+    }
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct MessageHeader {
     pub(super) group: String,
     pub(super) dedup: Uuid,
-    pub(super) enqueued_at: Timestamp,
-    /// Microseconds since 1970.
+    /// Microseconds since 1970, as well as when it becomes visible.
+    pub(super) enqueued_at: i64,
     pub(super) visible_at: i64,
     /// What came with it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -203,4 +263,16 @@ pub(super) struct StoredReceipt {
     /// The message that brought it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) message: Option<String>,
+}
+
+impl StoredReceipt {
+    /// What an entry of the log tells.
+    pub(super) fn of_entry(event: RecordedEvent, message: Option<&str>) -> Self {
+        Self {
+            event_type: event.envelope.event.event_type(),
+            outcome: Outcome::Recorded { version: event.version },
+            request_hash: event.envelope.request_hash,
+            message: message.map(str::to_owned),
+        }
+    }
 }

@@ -11,8 +11,8 @@ use consumer::ports::{DEAD_LETTER, DeadLetters, End, Parking, REPLAYS};
 use domain::{DeadLetter, Envelope, LetterState, OrderId, Outcome, ParkReason, Receipt};
 
 use super::Embedded;
-use super::inbox::{each, receipt_row, stored_receipt};
-use super::keys::{self, Receives, StoredMessage};
+use super::inbox::{each, receipt_row};
+use super::keys::{self, StoredMessage};
 use super::queue::Delivery;
 use super::writer::{Durability, Stage};
 use crate::now;
@@ -53,8 +53,8 @@ impl Embedded {
                 burials.iter().map(|burial| engine.letter_of(burial)).collect::<Result<_, _>>()?;
             for (burial, (seq, letter)) in burials.iter().zip(&letters) {
                 engine.stage_letter(stage, *seq, letter, true)?;
-                engine.stage_removal(stage, burial.seq);
-                stage.put(&engine.0.keys.alerts, seq.to_be_bytes().to_vec(), Vec::new());
+                engine.stage_removal(stage, &burial.group, burial.seq);
+                stage.put(&engine.0.keys.alerts, seq.to_be_bytes(), []);
                 stage.books.ledger.parked += 1;
             }
             let buried: Vec<_> = burials.into_iter().map(|burial| (burial.group, burial.seq)).collect();
@@ -84,12 +84,11 @@ impl Embedded {
             return Ok((seq, DeadLetter { state, reason, detail, receive_count, parked_at, ..known }));
         }
         let mut letter = DeadLetter::new(burial.seq.to_string(), body, reason, detail, now());
-        let receives = self.0.keys.receives.get(key)?.map(|row| Receives::decode(&row)).transpose()?;
         letter.origin = ORIGIN.to_owned();
+        letter.first_received_at = self.0.queue.lock().first_received(&header.group, burial.seq);
+        letter.sent_at = header.enqueued_at();
         letter.group = Some(header.group);
         letter.receive_count = burial.receive_count;
-        letter.sent_at = Some(header.enqueued_at);
-        letter.first_received_at = receives.map(|receives| receives.first);
         letter.attributes = header.attributes;
         letter.attributes.retain(|name, _| name != DEAD_LETTER && name != REPLAYS);
         Ok((burial.seq, letter))
@@ -127,7 +126,7 @@ impl Embedded {
         let Ok(envelope) = Envelope::decode(&letter.body.0, self.0.options.default_currency) else {
             return Ok(None);
         };
-        let known = stored_receipt(&self.0.keys.receipts, &envelope.order_id, envelope.event_id)?;
+        let known = self.stored_receipt(&envelope.order_id, envelope.event_id)?;
         if known.is_some_and(|known| !matches!(known.outcome, Outcome::Parked { .. })) {
             return Ok(None);
         }
@@ -176,7 +175,7 @@ impl Embedded {
 #[async_trait]
 impl DeadLetters for Embedded {
     async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
-        let current: Vec<_> = messages.iter().map(|parking| self.current(parking.message)).collect();
+        let current = self.current(messages.iter().map(|parking| parking.message));
         let burials = messages.iter().zip(&current).filter_map(|(parking, current)| {
             let (group, seq) = current.as_ref().ok()?;
             Some(Burial {

@@ -8,8 +8,8 @@ use consumer::ports::{Append, AppendError, Appended, Loaded, OrderLog, Settled, 
 use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent};
 
 use super::Embedded;
-use super::inbox::{receipt_row, stored_receipt};
-use super::keys;
+use super::inbox::receipt_row;
+use super::keys::{self, StoredReceipt};
 use super::writer::{Durability, Stage};
 
 impl Embedded {
@@ -36,14 +36,35 @@ impl Embedded {
     }
 
     pub(super) fn decode_entry(&self, entry: &[u8]) -> anyhow::Result<RecordedEvent> {
-        RecordedEvent::decode(entry, self.0.options.default_currency).context("an entry of the log")
+        let (event, _) = keys::split_entry(entry);
+        RecordedEvent::decode(event, self.0.options.default_currency).context("an entry of the log")
+    }
+
+    /// The type and outcome of an event, if it has come to one. What is in the log counts, whatever was stored before.
+    pub(super) fn stored_receipt(
+        &self,
+        order_id: &OrderId,
+        event_id: EventId,
+    ) -> anyhow::Result<Option<StoredReceipt>> {
+        if let Some(entry) = self.0.keys.log.get(keys::log_key(order_id, 1))? {
+            let (event, message) = keys::split_entry(&entry);
+            // Nearly always another event, which the text tells sooner.
+            if keys::mentions(event, event_id) {
+                let event = self.decode_entry(&entry)?;
+                if event.envelope.event_id == event_id {
+                    return Ok(Some(StoredReceipt::of_entry(event, message)));
+                }
+            }
+        }
+        let row = self.0.keys.receipts.get(keys::receipt_key(order_id, event_id))?;
+        row.map(|row| serde_json::from_slice(&row).context("a stored receipt")).transpose()
     }
 
     fn load_one(&self, wanted: &Wanted) -> anyhow::Result<Loaded> {
         // Outcomes first: what is recorded after this look is in the order too.
         let mut outcomes = Vec::new();
         for event_id in &wanted.event_ids {
-            if let Some(receipt) = stored_receipt(&self.0.keys.receipts, &wanted.order_id, *event_id)? {
+            if let Some(receipt) = self.stored_receipt(&wanted.order_id, *event_id)? {
                 let (event_id, message) = (*event_id, receipt.message);
                 outcomes.push(Settled { event_id, outcome: receipt.outcome, message });
             }
@@ -56,7 +77,7 @@ impl Embedded {
     fn stage_append(&self, stage: &mut Stage, rows: Rows) -> Result<Appended, AppendError> {
         let unavailable = AppendError::Unavailable;
         let order_id = &rows.order_id;
-        let mut missing = Vec::new();
+        let (mut missing, mut healed) = (Vec::new(), None);
         for (version, event_id, message, entry) in rows.events {
             let conflict = || AppendError::Conflict { order_id: order_id.clone(), version };
             let key = keys::log_key(order_id, version);
@@ -66,11 +87,13 @@ impl Embedded {
             match self.recorded(order_id, version).map_err(unavailable)? {
                 Some(there) if there.envelope.event_id != event_id => return Err(conflict()),
                 Some(_) => {
-                    let known =
-                        stored_receipt(&self.0.keys.receipts, order_id, event_id).map_err(unavailable)?;
+                    let known = self.stored_receipt(order_id, event_id).map_err(unavailable)?;
                     let of = known.and_then(|known| known.message);
                     if message.is_some() && of.is_some() && of != message {
                         return Err(conflict());
+                    }
+                    if version == 1 && of.is_none() {
+                        healed = Some((key, entry));
                     }
                 }
                 None => missing.push((key, entry)),
@@ -82,13 +105,13 @@ impl Embedded {
         }
         // Readers may look while this commit is applied, row by row: a receipt comes after what it promises.
         let keys = &self.0.keys;
-        for (key, entry) in missing {
+        for (key, entry) in missing.into_iter().chain(healed) {
             stage.claim(key.clone());
             stage.put(&keys.log, key, entry);
         }
-        stage.put(&keys.orders, order_id.as_str().into(), rows.projection);
+        stage.put(&keys.orders, order_id.as_str(), rows.projection);
         if let Some(key) = rows.customer {
-            stage.put(&keys.customers, key, Vec::new());
+            stage.put(&keys.customers, key, []);
         }
         rows.receipts.into_iter().for_each(|(key, row)| stage.put(&keys.receipts, key, row));
         Ok(if already { Appended::Already } else { Appended::New })
@@ -138,15 +161,18 @@ impl Rows {
         };
         let creates = append.events.iter().any(|event| event.version == 1);
         let customer = || keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id);
-        let receipts = events.iter().map(receipt).collect::<Result<_, _>>()?;
+        let others = events.iter().filter(|(event, _)| event.version > 1);
+        let receipts = others.map(receipt).collect::<Result<_, _>>()?;
         let entry = |(event, message): (&RecordedEvent, Option<String>)| {
-            (event.version, event.envelope.event_id, message, event.encode())
+            let of = message.as_deref().filter(|_| event.version == 1);
+            let entry = keys::entry(event, of);
+            (event.version, event.envelope.event_id, message, entry)
         };
         Ok(Self {
             order_id: order.order_id.clone(),
             version: order.version,
             events: events.into_iter().map(entry).collect(),
-            projection: serde_json::to_vec(order)?,
+            projection: order.encode(),
             customer: creates.then(customer),
             receipts,
         })
@@ -156,12 +182,8 @@ impl Rows {
 #[async_trait]
 impl OrderLog for Embedded {
     async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
-        let (engine, orders) = (self.clone(), wanted.to_vec());
-        let read = move || orders.iter().map(|wanted| engine.load_one(wanted)).collect();
-        match tokio::task::spawn_blocking(read).await {
-            Ok(loaded) => loaded,
-            Err(error) => wanted.iter().map(|_| Err(anyhow::anyhow!("{error}"))).collect(),
-        }
+        // Here and now: the consumer has a thread of its own, and orders in work are in memory.
+        wanted.iter().map(|wanted| self.load_one(wanted)).collect()
     }
 
     async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {

@@ -8,7 +8,7 @@ use domain::{Order, OrderId, Outcome, Receipt, RecordedEvent};
 use fjall::Keyspace;
 
 use super::Embedded;
-use super::inbox::{receipt_row, stored_receipt};
+use super::inbox::receipt_row;
 use super::keys;
 use super::writer::{Durability, Stage};
 
@@ -130,7 +130,7 @@ impl Rebuild<'_> {
                 "order {order_id}: the projection is {found}; the log folds to version {}",
                 order.version
             );
-            self.differs(what, &keys.orders, order_id.as_str().into(), Some(serde_json::to_vec(&order)?));
+            self.differs(what, &keys.orders, order_id.as_str().into(), Some(order.encode()));
         }
         let entry = keys::customer_key(&order.customer_id, order.created_at.micros(), order_id);
         if !keys.customers.contains_key(&entry)? {
@@ -144,7 +144,7 @@ impl Rebuild<'_> {
         let receipts = &self.engine.0.keys.receipts;
         let (order_id, event_id) = (&event.envelope.order_id, event.envelope.event_id);
         let outcome = Outcome::Recorded { version: event.version };
-        let stored = stored_receipt(receipts, order_id, event_id).ok().flatten();
+        let stored = self.engine.stored_receipt(order_id, event_id).ok().flatten();
         if stored.is_none_or(|stored| stored.outcome != outcome) {
             let (key, row) = receipt_row(&Receipt::of(&event.envelope, Some(outcome)))?;
             let what =

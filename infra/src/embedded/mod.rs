@@ -1,8 +1,8 @@
 //! Queue and store in one data folder: durable, crash-safe, one process.
 //!
 //! The path of one event: [`publisher`] hands it to the [`writer`], the one thread that writes, which commits what
-//! many requests want in one batch with one fsync; only then is it visible in the [`queue`], the in-memory order of
-//! what is stored. [`inbox`] takes it from there, and [`log`] appends it. [`reader`] answers queries.
+//! many requests want in one batch, for which [`sync`] has one fsync; only then is it visible in the [`queue`], the
+//! in-memory order of what is stored. [`inbox`] takes it from there, and [`log`] appends it. [`reader`] answers queries.
 //!
 //! What a crash leaves behind:
 //!
@@ -31,9 +31,11 @@ mod operate;
 mod publisher;
 mod queue;
 mod reader;
+mod sync;
 mod waiters;
 mod writer;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -47,7 +49,7 @@ pub use operate::Imported;
 pub use publisher::{NewMessage, SendError};
 
 use folder::DataFolder;
-use keys::{Keyspaces, StoredMessage};
+use keys::{FirstReceives, Keyspaces, Receives, StoredMessage};
 use queue::QueueIndex;
 use waiters::Waiters;
 use writer::{Books, SharedBooks, Writer};
@@ -132,7 +134,7 @@ impl Embedded {
 
         let queue = Arc::new(SharedQueue { index: Mutex::new(index), bell: Notify::new() });
         let books = Arc::new(Mutex::new(books));
-        let writer = Writer::start(keys.db.clone(), keys.meta.clone(), Arc::clone(&books));
+        let writer = Writer::start(keys.db.clone(), &folder.store(), keys.meta.clone(), Arc::clone(&books));
         let writer = writer.map_err(|source| OpenError::io(path, source))?;
         Ok(Self(Arc::new(Inner {
             writer,
@@ -175,14 +177,12 @@ impl Embedded {
 /// Reads the stored queue into `index`. A message that was in flight is visible again: whoever held it is gone.
 fn restore(keys: &Keyspaces, index: &mut QueueIndex) -> anyhow::Result<()> {
     let (now, now_micros) = (Instant::now(), now().micros());
+    let received = stored_receives(keys)?;
     for row in keys.queue.iter() {
         let (key, value) = row.into_inner()?;
         let seq = keys::seq_of(&key)?;
         let message = StoredMessage::decode(&value)?;
-        let receives = match keys.receives.get(&key)? {
-            Some(row) => keys::Receives::decode(&row)?.count,
-            None => 0,
-        };
+        let receives = received.get(&seq).copied();
         let delay = u64::try_from(message.header.visible_at - now_micros).unwrap_or(0);
         let visible_at = now + Duration::from_micros(delay);
         index.restore(seq, &message.header.group, message.header.dedup, visible_at, receives);
@@ -191,6 +191,31 @@ fn restore(keys: &Keyspaces, index: &mut QueueIndex) -> anyhow::Result<()> {
         index.advance_to(keys::seq_of(&next)?);
     }
     Ok(())
+}
+
+/// How often each message was received. The rows that tell it of many together are replaced by one for each of those that
+/// are still there: the numbers of deliveries begin anew.
+fn stored_receives(keys: &Keyspaces) -> anyhow::Result<HashMap<u64, Receives>> {
+    let mut received = HashMap::new();
+    for row in keys.receives.iter() {
+        let (key, value) = row.into_inner()?;
+        received.insert(keys::seq_of(&key)?, Receives::decode(&value)?);
+    }
+    let mut batch = keys.db.batch();
+    for row in keys.first_receives.iter() {
+        let (key, value) = row.into_inner()?;
+        let FirstReceives { at: first, seqs } = FirstReceives::decode(&value)?;
+        for seq in seqs {
+            if !received.contains_key(&seq) && keys.queue.contains_key(seq.to_be_bytes())? {
+                let once = Receives { count: 1, first };
+                batch.insert(&keys.receives, seq.to_be_bytes(), once.encode());
+                received.insert(seq, once);
+            }
+        }
+        batch.remove(&keys.first_receives, key);
+    }
+    batch.commit()?;
+    Ok(received)
 }
 
 fn stored_books(keys: &Keyspaces) -> anyhow::Result<Books> {

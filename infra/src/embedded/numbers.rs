@@ -41,7 +41,7 @@ impl Embedded {
     /// How long ago the message was sent; `None` if it is not on the queue any more.
     fn age(&self, seq: u64) -> anyhow::Result<Option<Duration>> {
         let Some(row) = self.0.keys.queue.get(seq.to_be_bytes())? else { return Ok(None) };
-        let sent = StoredMessage::decode(&row)?.header.enqueued_at.micros();
+        let sent = StoredMessage::decode(&row)?.header.enqueued_at;
         Ok(Some(Duration::from_micros(u64::try_from(now().micros() - sent).unwrap_or(0))))
     }
 }

@@ -60,8 +60,7 @@ impl Embedded {
         self.change(move |engine, stage| {
             let seq = engine.new_seq();
             engine.stage_letter(stage, seq, &letter, true)?;
-            let next = engine.0.queue.lock().next_seq();
-            stage.put(&engine.0.keys.meta, keys::NEXT_SEQ.to_vec(), next.to_be_bytes().to_vec());
+            stage.next_seq = Some(engine.0.queue.lock().next_seq());
             stage.books.ledger.accepted += 1;
             stage.books.ledger.parked += 1;
             Ok(())
@@ -99,7 +98,7 @@ impl Embedded {
         let header = MessageHeader {
             group,
             dedup: dedup(replays),
-            enqueued_at: at,
+            enqueued_at: at.micros(),
             visible_at: at.micros(),
             attributes: BTreeMap::from(attributes.map(|(name, value)| (name.to_owned(), value))),
         };
@@ -116,13 +115,12 @@ impl Embedded {
     /// Stages a message for the end of its group.
     fn stage_message(&self, stage: &mut Stage, header: &MessageHeader, row: Vec<u8>) {
         let mut index = self.0.queue.lock();
-        let (group, seq) = index.reserve(&header.group, header.dedup, Instant::now());
-        let next = index.next_seq();
+        let (group, seq) = index.reserve(&header.group, header.dedup, Instant::now(), None);
+        stage.next_seq = Some(index.next_seq());
         drop(index);
-        stage.put(&self.0.keys.queue, seq.to_be_bytes().to_vec(), row);
-        stage.put(&self.0.keys.meta, keys::NEXT_SEQ.to_vec(), next.to_be_bytes().to_vec());
+        stage.put(&self.0.keys.queue, seq.to_be_bytes(), row);
         let queue = Arc::clone(&self.0.queue);
-        stage.after_commit(move || {
+        stage.after_sync(move || {
             queue.lock().commit(&group, seq);
             queue.bell.notify_one();
         });

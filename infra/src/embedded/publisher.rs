@@ -8,12 +8,12 @@ use anyhow::Context;
 use api::ports::{EventPublisher, PublishError};
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
-use domain::{Envelope, EventId, OrderId};
+use domain::Envelope;
 use uuid::Uuid;
 
 use super::Embedded;
-use super::keys::{self, MessageHeader, StoredMessage};
-use super::queue::Group;
+use super::keys::{MessageHeader, StoredMessage};
+use super::queue::{Group, Held};
 use super::writer::{Durability, Stage};
 use crate::now;
 
@@ -43,8 +43,8 @@ pub enum SendError {
 struct Outgoing {
     group: String,
     dedup: Uuid,
-    /// The event that is in it, if it is one that may have an outcome already.
-    event: Option<(OrderId, EventId)>,
+    /// The event that is in it, if that is known.
+    event: Option<Box<Envelope>>,
     body: Vec<u8>,
     /// What is to come with it.
     attributes: BTreeMap<String, String>,
@@ -97,26 +97,30 @@ impl Embedded {
         let (visible_at, delay) = (instant + self.0.options.delay, self.0.options.delay.as_micros() as i64);
         let accepted = messages.len() as u64;
         let mut rows = Vec::with_capacity(messages.len());
-        for message in messages {
+        for mut message in messages {
             if self.is_handled(&message)? {
                 continue;
             }
             let header = MessageHeader {
                 group: message.group,
                 dedup: message.dedup,
-                enqueued_at: at,
+                enqueued_at: at.micros(),
                 visible_at: at.micros() + delay,
                 attributes: message.attributes,
             };
-            rows.push((StoredMessage::encode(&header, &message.body)?, header));
+            let row = StoredMessage::encode(&header, &message.body)?;
+            let (event, body) = (message.event.take(), message.body);
+            let MessageHeader { group, dedup, attributes, .. } = header;
+            let held = Held { event, body, enqueued_at: at, attributes };
+            rows.push((row, group, dedup, Box::new(held)));
         }
         // From here on nothing fails, so that the index and the stage agree.
         let mut index = self.0.queue.lock();
         let mut reserved: Vec<(Group, u64)> = Vec::with_capacity(rows.len());
-        for (row, header) in rows {
-            if index.find(&header.group, header.dedup).is_none() {
-                let (group, seq) = index.reserve(&header.group, header.dedup, visible_at);
-                stage.put(&self.0.keys.queue, seq.to_be_bytes().to_vec(), row);
+        for (row, group, dedup, held) in rows {
+            if index.find(&group, dedup).is_none() {
+                let (group, seq) = index.reserve(&group, dedup, visible_at, Some(held));
+                stage.put(&self.0.keys.queue, seq.to_be_bytes(), row);
                 reserved.push((group, seq));
             }
         }
@@ -125,10 +129,10 @@ impl Embedded {
         if reserved.is_empty() {
             return Ok(());
         }
-        stage.put(&self.0.keys.meta, keys::NEXT_SEQ.to_vec(), index.next_seq().to_be_bytes().to_vec());
+        stage.next_seq = Some(index.next_seq());
         drop(index);
         let queue = Arc::clone(&self.0.queue);
-        stage.after_commit(move || {
+        stage.after_sync(move || {
             let mut index = queue.lock();
             reserved.iter().for_each(|(group, seq)| index.commit(group, *seq));
             drop(index);
@@ -139,8 +143,12 @@ impl Embedded {
 
     /// Whether the event in the message has an outcome already, so that it need not be handled again.
     fn is_handled(&self, message: &Outgoing) -> anyhow::Result<bool> {
-        let Some((order_id, event_id)) = &message.event else { return Ok(false) };
-        Ok(self.0.keys.receipts.contains_key(keys::receipt_key(order_id, *event_id))?)
+        // Without a key every request has an id of its own, which nothing can have come of. Should somebody send one
+        // twice all the same, the consumer finds out.
+        let Some(event) = message.event.as_ref().filter(|event| event.request_hash.is_some()) else {
+            return Ok(false);
+        };
+        Ok(self.stored_receipt(&event.order_id, event.event_id)?.is_some())
     }
 }
 
@@ -151,7 +159,7 @@ impl EventPublisher for Embedded {
         let outgoing = events.iter().map(|envelope| Outgoing {
             group: envelope.order_id.as_str().to_owned(),
             dedup: envelope.event_id.as_uuid(),
-            event: Some((envelope.order_id.clone(), envelope.event_id)),
+            event: Some(Box::new(envelope.clone())),
             body: envelope.encode(),
             attributes: attributes.clone(),
         });

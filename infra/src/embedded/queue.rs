@@ -1,5 +1,6 @@
 //! The order of the queue, in memory: which message may be received when. Bodies and receive counts are on disk;
-//! this is rebuilt from there on start. It has no clock and does no I/O.
+//! this is rebuilt from there on start. It has no clock and does no I/O. What came last is [`held`] here as well, so that
+//! it need not be read again, and [`counts`] is how receives are counted.
 //!
 //! The rules are those of an SQS FIFO queue: messages of a group come in order, and while some are in flight no
 //! other message of that group is received.
@@ -9,7 +10,17 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use uuid::Uuid;
+
+use super::keys::Receives;
+use counts::{Counted, Counts};
+use held::Holding;
+
+pub(super) use counts::Uncounted;
+pub(super) use held::Held;
+#[cfg(test)]
+pub(super) use held::MOST_HELD;
 
 pub(super) type Group = Arc<str>;
 
@@ -21,6 +32,8 @@ pub(super) struct Delivery {
     /// Differs between deliveries of one message, so that an old one cannot act on a newer one.
     pub(super) lease: u64,
     pub(super) receives: u32,
+    /// The message itself, if it is in memory still.
+    pub(super) held: Option<Box<Held>>,
 }
 
 /// What one look into the queue gives.
@@ -45,6 +58,8 @@ struct Entry {
     visible_at: Instant,
     /// Written durably. Before that it only reserves its place.
     committed: bool,
+    counted: Counted,
+    held: Option<Box<Held>>,
 }
 
 #[derive(Default)]
@@ -82,7 +97,7 @@ pub(super) struct Standing {
 pub(super) struct QueueIndex {
     visibility_timeout: Duration,
     max_receives: u32,
-    groups: HashMap<Group, GroupQueue>,
+    groups: HashMap<Group, GroupQueue, RandomState>,
     /// Groups that may have a visible message now.
     ready: VecDeque<Group>,
     /// Groups to look at again at a time.
@@ -90,6 +105,8 @@ pub(super) struct QueueIndex {
     depth: usize,
     next_seq: u64,
     next_lease: u64,
+    counts: Counts,
+    holding: Holding,
 }
 
 impl QueueIndex {
@@ -97,12 +114,14 @@ impl QueueIndex {
         Self {
             visibility_timeout,
             max_receives,
-            groups: HashMap::new(),
+            groups: HashMap::default(),
             ready: VecDeque::new(),
             wakes: BinaryHeap::new(),
             depth: 0,
             next_seq: 1,
             next_lease: 1,
+            counts: Counts::default(),
+            holding: Holding::default(),
         }
     }
 
@@ -144,17 +163,42 @@ impl QueueIndex {
         entries.iter().find(|entry| entry.dedup == dedup).map(|entry| entry.seq)
     }
 
+    /// The same, but only if the message is on the disk.
+    pub(super) fn find_durable(&self, group: &str, dedup: Uuid) -> Option<u64> {
+        let entries = &self.groups.get(group)?.entries;
+        entries.iter().find(|entry| entry.dedup == dedup && entry.committed).map(|entry| entry.seq)
+    }
+
     /// Reserves the last place of the group for a message. It is received only after [`QueueIndex::commit`].
-    pub(super) fn reserve(&mut self, group: &str, dedup: Uuid, visible_at: Instant) -> (Group, u64) {
-        let seq = self.next_seq;
+    pub(super) fn reserve(
+        &mut self,
+        group: &str,
+        dedup: Uuid,
+        visible_at: Instant,
+        held: Option<Box<Held>>,
+    ) -> (Group, u64) {
+        let (seq, held) = (self.next_seq, self.holding.take(held));
         self.next_seq += 1;
-        let entry = Entry { seq, dedup, receives: 0, lease: 0, visible_at, committed: false };
+        let counted = Counted::default();
+        let entry = Entry { seq, dedup, receives: 0, lease: 0, visible_at, committed: false, counted, held };
         (self.push(group, entry), seq)
     }
 
-    /// A message that was stored before this program started; call in order of `seq`.
-    pub(super) fn restore(&mut self, seq: u64, group: &str, dedup: Uuid, visible_at: Instant, receives: u32) {
-        let group = self.push(group, Entry { seq, dedup, receives, lease: 0, visible_at, committed: true });
+    /// A message that was stored before this program started, with its row of receives if it has one; call in order of
+    /// `seq`.
+    pub(super) fn restore(
+        &mut self,
+        seq: u64,
+        group: &str,
+        dedup: Uuid,
+        visible_at: Instant,
+        received: Option<Receives>,
+    ) {
+        let receives = received.map_or(0, |received| received.count);
+        let counted = Counted::restored(received);
+        let entry =
+            Entry { seq, dedup, receives, lease: 0, visible_at, committed: true, counted, held: None };
+        let group = self.push(group, entry);
         self.advance_to(seq + 1);
         self.schedule(&group);
     }
@@ -164,7 +208,12 @@ impl QueueIndex {
             Some((group, _)) => Arc::clone(group),
             None => Group::from(group),
         };
-        self.groups.entry(Arc::clone(&group)).or_default().entries.push_back(entry);
+        let queue = self.groups.entry(Arc::clone(&group)).or_default();
+        if queue.entries.is_empty() {
+            // Most groups have one message at a time, and there may be millions of them.
+            queue.entries.reserve_exact(1);
+        }
+        queue.entries.push_back(entry);
         self.depth += 1;
         group
     }
@@ -214,6 +263,7 @@ impl QueueIndex {
                 seq: entry.seq,
                 lease: entry.lease,
                 receives: entry.receives,
+                held: entry.held.take().inspect(|held| self.holding.give(held)),
             };
             if exhausted { &mut taken.exhausted } else { &mut taken.deliveries }.push(delivery);
         }
@@ -232,6 +282,7 @@ impl QueueIndex {
         let Some(at) = queue.position(seq) else { return };
         let group = Arc::clone(group);
         self.depth -= 1;
+        queue.entries[at].held.iter().for_each(|held| self.holding.give(held));
         if queue.entries.len() == 1 {
             self.groups.remove(&group);
             return;
@@ -283,5 +334,7 @@ impl QueueIndex {
     }
 }
 
+mod counts;
+mod held;
 #[cfg(test)]
 mod tests;

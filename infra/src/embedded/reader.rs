@@ -7,7 +7,6 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::Embedded;
-use super::inbox::stored_receipt;
 use super::keys;
 
 /// What a receipt tells of an event that waits.
@@ -27,7 +26,7 @@ impl Embedded {
     fn find_receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
         // The queue before the outcome: an event that leaves the queue between the two looks has its outcome.
         let waiting = self.waiting(order_id, event_id)?;
-        let stored = stored_receipt(&self.0.keys.receipts, order_id, event_id)?;
+        let stored = self.stored_receipt(order_id, event_id)?;
         let Some((event_type, outcome, request_hash, message)) = stored
             .map(|stored| (stored.event_type, Some(stored.outcome), stored.request_hash, stored.message))
             .or(waiting.map(|waiting| (waiting.event_type, None, waiting.request_hash, None)))
@@ -39,7 +38,8 @@ impl Embedded {
 
     /// What is known of the event, if it is on the queue in its order's group.
     fn waiting(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Waiting>> {
-        let seq = self.0.queue.lock().find(order_id.as_str(), event_id.as_uuid());
+        // What is on its way to the disk was not accepted yet.
+        let seq = self.0.queue.lock().find_durable(order_id.as_str(), event_id.as_uuid());
         let Some(seq) = seq else { return Ok(None) };
         let Some(row) = self.0.keys.queue.get(seq.to_be_bytes())? else { return Ok(None) };
         let body = keys::StoredMessage::decode(&row)?.body;

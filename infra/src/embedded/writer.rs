@@ -1,33 +1,45 @@
-//! The one thread that writes. It takes whatever jobs wait, commits them as one atomic batch, with one fsync if any
-//! of them asks for it, and then tells each how it went: group commit.
+//! The one thread that writes. It takes whatever jobs wait, commits them as one atomic batch, and then tells each how it
+//! went: group commit. Those who want their commit on the disk are told by the thread that waits for the disk ([`sync`]),
+//! while this one goes on with the next commit.
 //!
 //! A job runs on this thread, so what it reads of the store does not change under it but through earlier jobs of the
 //! same batch; those it sees through [`Stage::has_staged`].
+//!
+//! [`sync`]: super::sync
 
 use std::collections::HashSet;
+use std::mem::take;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use domain::Ledger;
-use fjall::{Database, Keyspace, PersistMode};
+use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, UserKey, UserValue};
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::keys;
+use super::sync::{self, Waiting};
 
 /// At most this many jobs, and about this many bytes, in one commit.
 const MAX_JOBS: usize = 1024;
 const MAX_BYTES: usize = 8 << 20;
-/// How long to wait for more jobs before a commit, once they come several at a time: a fsync costs more than that.
-const LINGER: Duration = Duration::from_micros(300);
+/// How long to wait for more jobs before a commit, once they come several at a time: each commit and each sync has a cost
+/// of its own, which is shared by all jobs in it. The more there were in the last one, the longer, up to a bound: few
+/// clients do not wait for others that there are not, and many need not each wake the disk.
+const LINGER: Duration = Duration::from_micros(200);
+const LINGER_FOR_EACH: Duration = Duration::from_micros(20);
+const LONGEST_LINGER: Duration = Duration::from_millis(1);
 /// Jobs that may wait before those who hand them in have to.
 const WAITING_JOBS: usize = 4096;
 
-type Failure = Option<Arc<str>>;
+/// Why nothing can be written any more, if so.
+pub(super) type Failure = Option<Arc<str>>;
 type Completion = Box<dyn FnOnce(&Failure) + Send>;
-type Job = Box<dyn FnOnce(&mut Stage) -> Completion + Send>;
+type Job = (Durability, Box<dyn FnOnce(&mut Stage) -> Completion + Send>);
 
 /// What a commit must have reached before its job is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,33 +63,58 @@ pub(super) struct Books {
 pub(super) type SharedBooks = Arc<Mutex<Books>>;
 
 /// What the jobs of one commit want written.
-#[derive(Default)]
 pub(super) struct Stage {
     /// The books after the commit.
     pub(super) books: Books,
-    operations: Vec<(Keyspace, Vec<u8>, Option<Vec<u8>>)>,
+    /// The number of the next message, if messages got numbers.
+    pub(super) next_seq: Option<u64>,
+    batch: OwnedWriteBatch,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
-    staged: HashSet<Vec<u8>>,
+    after_sync: Waiting,
+    staged: HashSet<Vec<u8>, RandomState>,
     bytes: usize,
-    sync: bool,
 }
 
 impl Stage {
+    fn new(store: &Store, books: Books) -> Self {
+        Self {
+            books,
+            next_seq: None,
+            batch: store.db.batch().durability(Some(PersistMode::Buffer)),
+            after_commit: Vec::new(),
+            after_sync: Vec::new(),
+            staged: HashSet::default(),
+            bytes: 0,
+        }
+    }
+
     /// Writes a value.
-    pub(super) fn put(&mut self, keyspace: &Keyspace, key: Vec<u8>, value: Vec<u8>) {
+    pub(super) fn put(&mut self, keyspace: &Keyspace, key: impl Into<UserKey>, value: impl Into<UserValue>) {
+        let (key, value) = (key.into(), value.into());
         self.bytes += key.len() + value.len();
-        self.operations.push((keyspace.clone(), key, Some(value)));
+        self.batch.insert(keyspace, key, value);
     }
 
     /// Removes a value.
-    pub(super) fn remove(&mut self, keyspace: &Keyspace, key: Vec<u8>) {
+    pub(super) fn remove(&mut self, keyspace: &Keyspace, key: impl Into<UserKey>) {
+        let key = key.into();
         self.bytes += key.len();
-        self.operations.push((keyspace.clone(), key, None));
+        self.batch.remove(keyspace, key);
     }
 
     /// Runs once the commit has succeeded, before anybody is told of it, even if nobody waits any more.
     pub(super) fn after_commit(&mut self, effect: impl FnOnce() + Send + 'static) {
         self.after_commit.push(Box::new(effect));
+    }
+
+    /// Runs once the commit is on the disk, before anybody is told that it is, even if nobody waits any more. For jobs
+    /// that are [`Durability::Synced`].
+    pub(super) fn after_sync(&mut self, effect: impl FnOnce() + Send + 'static) {
+        self.after_sync.push(Box::new(move |failure| {
+            if failure.is_none() {
+                effect();
+            }
+        }));
     }
 
     /// Notes that this commit takes `key`, for later jobs of the same commit.
@@ -93,7 +130,8 @@ impl Stage {
 
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    /// The one that writes, and the one that waits for the disk, which ends after it.
+    threads: Vec<JoinHandle<()>>,
     failed: watch::Receiver<Failure>,
 }
 
@@ -102,17 +140,24 @@ struct Store {
     db: Database,
     meta: Keyspace,
     books: SharedBooks,
+    disk: std::sync::mpsc::Sender<Waiting>,
+    failed: watch::Sender<Failure>,
 }
 
 impl Writer {
-    /// Starts the thread, which keeps `books` in `meta`.
-    pub(super) fn start(db: Database, meta: Keyspace, books: SharedBooks) -> std::io::Result<Self> {
+    /// Starts the threads for the store at `path`, and keeps `books` in `meta`.
+    pub(super) fn start(
+        db: Database,
+        path: &Path,
+        meta: Keyspace,
+        books: SharedBooks,
+    ) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(WAITING_JOBS);
         let (failed_sender, failed) = watch::channel(None);
-        let thread = thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(move || run(&Store { db, meta, books }, waiting, &failed_sender))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), failed })
+        let (disk, syncing) = sync::start(path, failed_sender.clone())?;
+        let store = Store { db, meta, books, disk, failed: failed_sender };
+        let writing = thread::Builder::new().name("writer".to_owned()).spawn(move || run(&store, waiting))?;
+        Ok(Self { jobs: Some(jobs), threads: vec![writing, syncing], failed })
     }
 
     pub(super) fn failed(&self) -> watch::Receiver<Failure> {
@@ -127,9 +172,8 @@ impl Writer {
         job: impl FnOnce(&mut Stage) -> anyhow::Result<R> + Send + 'static,
     ) -> anyhow::Result<R> {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |stage| {
+        let job = Box::new(move |stage: &mut Stage| -> Completion {
             let result = job(stage);
-            stage.sync |= durability == Durability::Synced;
             Box::new(move |failure| {
                 let result = match failure {
                     Some(reason) => Err(anyhow!("the data folder cannot be written: {reason}")),
@@ -139,13 +183,10 @@ impl Writer {
                 let _ = reply.send(result);
             })
         });
-        let jobs = self.jobs.as_ref().context("the writer has stopped")?;
-        jobs.send(job).await.map_err(|_| anyhow!("the writer has stopped"))?;
+        self.hand_in((durability, job)).await?;
         answer.await.context("the writer has stopped")?
     }
-}
 
-impl Writer {
     /// Runs `look` on the writing thread when everything that was committed has taken its effect, and nothing else is
     /// under way: so what it sees belongs together.
     pub(super) async fn at_rest<R: Send + 'static>(
@@ -153,74 +194,93 @@ impl Writer {
         look: impl FnOnce() -> R + Send + 'static,
     ) -> anyhow::Result<R> {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |_| {
+        let job = Box::new(move |_: &mut Stage| -> Completion {
             Box::new(move |_| {
                 // Nobody may be waiting any more.
                 let _ = reply.send(look());
             })
         });
-        let jobs = self.jobs.as_ref().context("the writer has stopped")?;
-        jobs.send(job).await.map_err(|_| anyhow!("the writer has stopped"))?;
+        self.hand_in((Durability::Written, job)).await?;
         answer.await.context("the writer has stopped")
+    }
+
+    async fn hand_in(&self, job: Job) -> anyhow::Result<()> {
+        let jobs = self.jobs.as_ref().context("the writer has stopped")?;
+        jobs.send(job).await.map_err(|_| anyhow!("the writer has stopped"))
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(thread) =
-            self.thread.take().filter(|thread| thread.thread().id() != thread::current().id())
-        {
+        let here = thread::current().id();
+        if self.threads.iter().any(|thread| thread.thread().id() == here) {
+            return;
+        }
+        for thread in self.threads.drain(..) {
             // A panic of the thread was reported when it happened.
             let _ = thread.join();
         }
     }
 }
 
-fn run(store: &Store, mut waiting: mpsc::Receiver<Job>, failed: &watch::Sender<Failure>) {
-    let mut busy = false;
+fn run(store: &Store, mut waiting: mpsc::Receiver<Job>) {
+    let mut before_it = 0;
     while let Some(first) = waiting.blocking_recv() {
-        if busy {
-            thread::sleep(LINGER);
+        if before_it > 1 {
+            thread::sleep((LINGER + LINGER_FOR_EACH * before_it).min(LONGEST_LINGER));
         }
         let before = *store.books.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut stage = Stage { books: before, ..Stage::default() };
-        let mut completions = vec![first(&mut stage)];
-        while completions.len() < MAX_JOBS && stage.bytes < MAX_BYTES {
-            let Ok(job) = waiting.try_recv() else { break };
-            completions.push(job(&mut stage));
-        }
-        busy = completions.len() > 1;
-        if failed.borrow().is_none() {
-            match commit(store, before, stage) {
-                Ok(effects) => effects.into_iter().for_each(|effect| effect()),
-                Err(error) => {
-                    failed.send_replace(Some(describe(&error).into()));
-                }
+        let mut stage = Stage::new(store, before);
+        let (mut written, mut synced) = (Vec::new(), Waiting::new());
+        let mut next = Some(first);
+        while let Some((durability, job)) = next {
+            let complete = job(&mut stage);
+            match durability {
+                Durability::Written => written.push(complete),
+                Durability::Synced => synced.push(complete),
             }
+            let is_full = written.len() + synced.len() >= MAX_JOBS || stage.bytes >= MAX_BYTES;
+            next = if is_full { None } else { waiting.try_recv().ok() };
         }
-        let failure = failed.borrow().clone();
-        completions.into_iter().for_each(|complete| complete(&failure));
+        before_it = u32::try_from(written.len() + synced.len()).unwrap_or(u32::MAX);
+        let after_sync = take(&mut stage.after_sync);
+        if store.failed.borrow().is_none()
+            && let Err(error) = commit(store, before, stage)
+        {
+            store.failed.send_replace(Some(describe(&error).into()));
+        }
+        tell(store, written, after_sync.into_iter().chain(synced).collect());
     }
 }
 
-fn commit(store: &Store, before: Books, mut stage: Stage) -> fjall::Result<Vec<Box<dyn FnOnce() + Send>>> {
+/// Tells those who need the commit written, and leaves the others to the disk.
+fn tell(store: &Store, written: Vec<Completion>, synced: Waiting) {
+    let failure = store.failed.borrow().clone();
+    written.into_iter().for_each(|complete| complete(&failure));
+    if !synced.is_empty()
+        && let Err(unsent) = store.disk.send(synced)
+    {
+        // The thread that waits for the disk is gone, which only a bug can bring about.
+        let failure = failure.or_else(|| Some("the disk is not waited for any more".into()));
+        store.failed.send_replace(failure.clone());
+        unsent.0.into_iter().for_each(|complete| complete(&failure));
+    }
+}
+
+fn commit(store: &Store, before: Books, mut stage: Stage) -> fjall::Result<()> {
     let books = stage.books;
     if books != before {
         let row = serde_json::to_vec(&books).expect("numbers always serialize");
-        stage.put(&store.meta, keys::LEDGER.to_vec(), row);
+        stage.put(&store.meta, keys::LEDGER, row);
     }
-    let mode = if stage.sync { PersistMode::SyncData } else { PersistMode::Buffer };
-    let mut batch = store.db.batch().durability(Some(mode));
-    for (keyspace, key, value) in stage.operations {
-        match value {
-            Some(value) => batch.insert(&keyspace, key, value),
-            None => batch.remove(&keyspace, key),
-        }
+    if let Some(next) = stage.next_seq {
+        stage.put(&store.meta, keys::NEXT_SEQ, next.to_be_bytes());
     }
-    batch.commit()?;
+    stage.batch.commit()?;
     *store.books.lock().unwrap_or_else(PoisonError::into_inner) = books;
-    Ok(stage.after_commit)
+    stage.after_commit.into_iter().for_each(|effect| effect());
+    Ok(())
 }
 
 /// The engine's error as operators know it: the operating system's words where there are some.

@@ -105,6 +105,7 @@ impl Queue {
             first_received_at: time(&MessageSystemAttributeName::ApproximateFirstReceiveTimestamp),
             attributes: texts.chain(trace).collect(),
             body: message.body.unwrap_or_default().into_bytes(),
+            event: None,
         }
     }
 }

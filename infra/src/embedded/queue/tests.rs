@@ -1,5 +1,7 @@
 //! The queue's order, message by message.
 
+use domain::Timestamp;
+
 use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -8,7 +10,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 fn queue(messages: &[(&str, u128)], now: Instant) -> QueueIndex {
     let mut index = QueueIndex::new(TIMEOUT, 2);
     for (group, dedup) in messages {
-        let (group, seq) = index.reserve(group, Uuid::from_u128(*dedup), now);
+        let (group, seq) = index.reserve(group, Uuid::from_u128(*dedup), now, None);
         index.commit(&group, seq);
     }
     index
@@ -26,7 +28,7 @@ fn seqs(deliveries: &[Delivery]) -> Vec<u64> {
 fn a_message_is_not_received_before_it_is_durable() {
     let now = Instant::now();
     let mut index = QueueIndex::new(TIMEOUT, 2);
-    let (group, seq) = index.reserve("a", Uuid::from_u128(1), now);
+    let (group, seq) = index.reserve("a", Uuid::from_u128(1), now, None);
     assert!(take(&mut index, 10, now).is_empty());
     assert_eq!(index.find("a", Uuid::from_u128(1)), Some(seq), "but it is known already");
     index.commit(&group, seq);
@@ -80,7 +82,7 @@ fn a_message_received_too_often_is_told_apart_and_the_next_one_goes_on() {
         assert_eq!(take(&mut index, 10, now).len(), 1);
         now += TIMEOUT;
     }
-    let (group, seq) = index.reserve("a", Uuid::from_u128(2), now);
+    let (group, seq) = index.reserve("a", Uuid::from_u128(2), now, None);
     index.commit(&group, seq);
     let taken = index.take(10, now);
     let exhausted: Vec<_> =
@@ -93,9 +95,10 @@ fn a_message_received_too_often_is_told_apart_and_the_next_one_goes_on() {
 fn numbers_are_never_given_out_twice() {
     let now = Instant::now();
     let mut index = QueueIndex::new(TIMEOUT, 2);
-    index.restore(7, "a", Uuid::from_u128(1), now, 1);
+    let once = Receives { count: 1, first: Timestamp::parse("2026-11-23T10:00:00Z").unwrap() };
+    index.restore(7, "a", Uuid::from_u128(1), now, Some(once));
     index.advance_to(20);
-    assert_eq!(index.reserve("a", Uuid::from_u128(2), now).1, 20);
+    assert_eq!(index.reserve("a", Uuid::from_u128(2), now, None).1, 20);
     assert_eq!(index.depth(), 2);
     let first = take(&mut index, 1, now).remove(0);
     assert_eq!((first.seq, first.receives), (7, 2), "what was counted before a restart counts");
@@ -106,7 +109,7 @@ fn a_busy_queue_does_not_pile_up_wakes() {
     let now = Instant::now();
     let mut index = QueueIndex::new(TIMEOUT, 2);
     for n in 0..20_000u128 {
-        let (group, seq) = index.reserve(&n.to_string(), Uuid::from_u128(n), now);
+        let (group, seq) = index.reserve(&n.to_string(), Uuid::from_u128(n), now, None);
         index.commit(&group, seq);
         assert_eq!(take(&mut index, 10, now).len(), 1);
         index.remove(&group, seq);

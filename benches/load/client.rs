@@ -1,0 +1,126 @@
+//! A client that knows no more of HTTP than it takes: what it needs itself is missing to the service beside it.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+
+pub(crate) const CONNECTIONS: u32 = 64;
+/// Of so many paced requests one waits for the record.
+const WAITS: u32 = 8;
+const BODY: &str = r#"{"customer_id":"c-1","currency":"EUR","items":[{"sku":"tea","quantity":2,"unit_price":450},{"sku":"cup","quantity":1,"unit_price":900}]}"#;
+
+/// A connection, and room for an answer.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) async fn open(port: u16) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: vec![0; 64 << 10] })
+    }
+
+    /// The whole answer; an error if it is not a success.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
+        self.stream.write_all(request).await?;
+        let mut filled = 0;
+        while !is_whole(&self.buffer[..filled])? {
+            if filled == self.buffer.len() {
+                self.buffer.resize(2 * filled, 0);
+            }
+            match self.stream.read(&mut self.buffer[filled..]).await? {
+                0 => anyhow::bail!("the connection was closed"),
+                read => filled += read,
+            }
+        }
+        Ok(&self.buffer[..filled])
+    }
+
+    /// Whether anything was answered at all, be it a refusal.
+    pub(crate) fn has_answer(&self) -> bool {
+        self.buffer.starts_with(b"HTTP/1.1")
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<&[u8]> {
+        self.ask(format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").as_bytes()).await
+    }
+}
+
+/// A request that creates an order, with more headers.
+pub(crate) fn order(path: &str, headers: &str) -> Vec<u8> {
+    let length = BODY.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n{headers}content-length: {length}\r\n\r\n{BODY}"
+    )
+    .into_bytes()
+}
+
+/// Whether the response is complete; an error if it is not a success.
+fn is_whole(response: &[u8]) -> anyhow::Result<bool> {
+    let Some(end) = response.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(false) };
+    let head = std::str::from_utf8(&response[..end])?;
+    anyhow::ensure!(head.starts_with("HTTP/1.1 20"), "{}", String::from_utf8_lossy(response));
+    let length = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    Ok(response.len() >= end + 4 + length.unwrap_or(0usize))
+}
+
+/// Requests answered, by clients that each send one after the other for this time.
+pub(crate) async fn answered(port: u16, path: &'static str, time: Duration) -> anyhow::Result<u64> {
+    let until = Instant::now() + time;
+    let client = move || async move {
+        let (mut connection, request) = (Connection::open(port).await?, order(path, ""));
+        let mut answered = 0;
+        while Instant::now() < until {
+            connection.ask(&request).await?;
+            answered += 1;
+        }
+        anyhow::Ok(answered)
+    };
+    let clients: Vec<_> = (0..CONNECTIONS).map(|_| tokio::spawn(client())).collect();
+    let mut all = 0;
+    for client in clients {
+        all += client.await??;
+    }
+    Ok(all)
+}
+
+/// Sends orders at this rate, whether they are answered or not, and gives how long after their time those who waited for
+/// it were told of the record.
+pub(crate) async fn paced(port: u16, per_second: f64, time: Duration) -> anyhow::Result<Vec<Duration>> {
+    let start = Instant::now();
+    let pace = Duration::from_secs_f64(f64::from(CONNECTIONS) / per_second);
+    let client = move |number: u32| async move {
+        let mut connection = Connection::open(port).await?;
+        let (plain, waiting) = (order("/v1/orders", ""), order("/v1/orders", "prefer: wait=20\r\n"));
+        let mut waits = Vec::new();
+        let mut due = start + pace * number / CONNECTIONS;
+        for count in number.. {
+            if due >= start + time {
+                break;
+            }
+            sleep_until(due).await;
+            if count % WAITS == 0 {
+                let answer = connection.ask(&waiting).await?;
+                anyhow::ensure!(answer.starts_with(b"HTTP/1.1 201"), "it was not recorded in time");
+                waits.push(due.elapsed());
+            } else {
+                connection.ask(&plain).await?;
+            }
+            due += pace;
+        }
+        anyhow::Ok(waits)
+    };
+    let clients: Vec<_> = (0..CONNECTIONS).map(|number| tokio::spawn(client(number))).collect();
+    let mut all = Vec::new();
+    for client in clients {
+        all.extend(client.await??);
+    }
+    all.sort();
+    Ok(all)
+}

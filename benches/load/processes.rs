@@ -1,0 +1,109 @@
+//! The echo and the service, each in a process of its own.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use super::client::Connection;
+
+/// A process that ends with this.
+pub(crate) struct Process {
+    child: Child,
+    pub port: u16,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already; either way it is gone afterwards.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether this process is the echo.
+pub(crate) fn is_echo() -> bool {
+    std::env::args().any(|argument| argument == "--echo")
+}
+
+/// Answers every JSON body with itself, on the port that the environment tells.
+pub(crate) async fn echo() -> anyhow::Result<()> {
+    let router = Router::new().route("/", post(async |Json(body): Json<Value>| Json(body)));
+    let listener = TcpListener::bind(format!("127.0.0.1:{}", std::env::var("PORT")?)).await?;
+    Ok(axum::serve(listener, router).await?)
+}
+
+impl Process {
+    /// The echo: this program once more.
+    pub(crate) async fn echo() -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        Self::start(command.arg("--echo").env("PORT", port.to_string()), port).await
+    }
+
+    /// The service on this data folder, once it answers. ORDERS_BIN may name another build of it, to compare.
+    pub(crate) async fn orders(data: &Path, more: &[&str]) -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let binary = std::env::var("ORDERS_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_orders").to_owned());
+        let mut command = Command::new(binary);
+        command.args(["serve", "--log-level", "warn", "--min-free-disk", "1"]).args(more);
+        command.args(["--listen", &format!("127.0.0.1:{port}"), "--data"]).arg(data);
+        Self::start(command.stderr(Stdio::inherit()), port).await
+    }
+
+    async fn start(command: &mut Command, port: u16) -> anyhow::Result<Self> {
+        let mut process = Self { child: command.spawn()?, port };
+        // It may listen before it answers.
+        while !answers(port).await {
+            if let Some(status) = process.child.try_wait()? {
+                anyhow::bail!("it ended at once: {status}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(process)
+    }
+
+    /// Of what it has in memory, the MiB.
+    pub(crate) fn resident_mib(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
+        Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0) / 1024)
+    }
+
+    /// Messages on the service's queue.
+    pub(crate) async fn waiting(&self) -> anyhow::Result<u64> {
+        let mut connection = Connection::open(self.port).await?;
+        let answer = String::from_utf8(connection.get("/v1/pipeline").await?.to_vec())?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+        let numbers: Value = serde_json::from_str(body)?;
+        anyhow::ensure!(numbers["ledger"]["balanced"] == true, "something was lost: {numbers}");
+        numbers["ledger"]["in_flight"].as_u64().context("no numbers")
+    }
+
+    /// Waits until everything that was accepted is handled.
+    pub(crate) async fn drained(&self) -> anyhow::Result<()> {
+        loop {
+            let waiting = self.waiting().await?;
+            if waiting == 0 {
+                return Ok(());
+            }
+            // To count them takes a look at each.
+            tokio::time::sleep(Duration::from_micros(5000 + waiting)).await;
+        }
+    }
+}
+
+async fn answers(port: u16) -> bool {
+    let Ok(mut connection) = Connection::open(port).await else { return false };
+    // The echo has no such page, and says so.
+    connection.get("/healthz").await.is_ok() || connection.has_answer()
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
