@@ -303,38 +303,10 @@ impl QueueIndex {
         self.schedule(&group);
         true
     }
-
-    /// Sees to it that the group is looked at when its next message becomes available.
-    fn schedule(&mut self, group: &Group) {
-        let Some(queue) = self.groups.get_mut(group) else { return };
-        if !queue.ready
-            && let Some(at) = queue.available_at()
-        {
-            self.wakes.push(Reverse((at, Arc::clone(group))));
-        }
-        // Wakes of groups that are done stay behind; do away with them before they outnumber the others.
-        if self.wakes.len() > 1024 + 2 * self.groups.len() {
-            let current = |(group, queue): (&Group, &GroupQueue)| {
-                queue.available_at().filter(|_| !queue.ready).map(|at| Reverse((at, Arc::clone(group))))
-            };
-            self.wakes = self.groups.iter().filter_map(current).collect();
-        }
-    }
-
-    /// Makes the groups ready whose time has come.
-    fn wake(&mut self, now: Instant) {
-        while self.wakes.peek().is_some_and(|Reverse((at, _))| *at <= now) {
-            let Some(Reverse((_, group))) = self.wakes.pop() else { return };
-            let Some(queue) = self.groups.get_mut(&group) else { continue };
-            if !queue.ready && queue.available_at().is_some_and(|at| at <= now) {
-                queue.ready = true;
-                self.ready.push_back(group);
-            }
-        }
-    }
 }
 
 mod counts;
 mod held;
 #[cfg(test)]
 mod tests;
+mod wakes;
