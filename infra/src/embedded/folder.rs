@@ -12,10 +12,12 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use fjall::Database;
+use rustix::process::setpriority_process;
 
 use super::journal_check;
 use super::keys::Keyspaces;
@@ -27,6 +29,8 @@ const CACHE_BYTES: u64 = 32 << 20;
 /// Threads that flush and compact. fjall's first one is for flushes only: as long as all others compact, and more waits to
 /// be, it passes that around in circles, which takes a core. So there are enough for that not to last.
 const WORKERS: usize = 4;
+/// How nice they are: on a busy machine they get a third of what others get, which is enough to keep up.
+const NICE: i32 = 5;
 
 /// Why a data folder cannot be used. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
@@ -171,8 +175,8 @@ impl DataFolder {
     fn open_database(&self, store: &Path) -> Result<Keyspaces, OpenError> {
         // fjall meets some kinds of damage with a panic; to the user they are all the same.
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let db = Database::builder(store).cache_size(CACHE_BYTES).worker_threads(WORKERS).open()?;
-            Keyspaces::open(db)
+            let db = Database::builder(store).cache_size(CACHE_BYTES).worker_threads(WORKERS);
+            Keyspaces::open(in_background(|| db.open())?)
         }));
         match opened {
             Ok(Ok(keyspaces)) => Ok(keyspaces),
@@ -195,6 +199,17 @@ impl DataFolder {
             other => OpenError::damaged(&self.path, format!("the store cannot be recovered: {other:?}")),
         }
     }
+}
+
+/// Runs `open` so that the threads it starts, which tidy up behind the writer, give way to those that somebody waits for:
+/// a thread inherits how nice it is.
+fn in_background<R: Send>(open: impl FnOnce() -> R + Send) -> R {
+    let work = || {
+        // Without it they are as busy as the others, and nothing else is different.
+        let _ = setpriority_process(None, NICE);
+        open()
+    };
+    thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Whether the folder is empty or holds no more than a first start that was interrupted; an error if it holds

@@ -1,4 +1,8 @@
-//! Answers the API's queries. Reading may touch the disk, so it happens on the blocking pool.
+//! Answers the API's queries.
+//!
+//! An order and a receipt are a few rows each, which are in memory nearly always, and what is not there is ruled out by a
+//! filter that is: they are read where they are asked for. To hand that to another thread takes several times as long as
+//! the reading itself. Lists may be long, and are read on the blocking pool.
 
 use api::ports::{Health, LOOKED_AT, ListFilter, ListPosition, OrderList, OrderReader, OrderSnapshot};
 use async_trait::async_trait;
@@ -86,8 +90,7 @@ impl Embedded {
 #[async_trait]
 impl OrderReader for Embedded {
     async fn order(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
-        let order_id = order_id.clone();
-        self.read(move |engine| engine.snapshot(&order_id)).await
+        self.snapshot(order_id)
     }
 
     async fn events(
@@ -106,8 +109,7 @@ impl OrderReader for Embedded {
     }
 
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
-        let order_id = order_id.clone();
-        self.read(move |engine| engine.find_receipt(&order_id, event_id)).await
+        self.find_receipt(order_id, event_id)
     }
 
     async fn settled(
