@@ -9,7 +9,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -22,18 +24,61 @@ pub(super) type AfterSync = Box<dyn FnOnce(&Failure) + Send>;
 /// The jobs of one commit that wait for the disk.
 pub(super) type Waiting = Vec<AfterSync>;
 
+/// What the writer knows of the thread that waits for the disk.
+pub(super) struct Disk {
+    waiting: Sender<Waiting>,
+    at_work: Arc<AtWork>,
+}
+
+/// Whether a sync is under way, and the bell for its end.
+#[derive(Default)]
+struct AtWork {
+    syncing: Mutex<bool>,
+    ended: Condvar,
+}
+
+impl AtWork {
+    fn set(&self, syncing: bool) {
+        *self.syncing.lock().unwrap_or_else(PoisonError::into_inner) = syncing;
+        if !syncing {
+            self.ended.notify_one();
+        }
+    }
+}
+
+impl Disk {
+    /// Hands over what waits for the disk; gives it back if nobody waits for that any more.
+    pub(super) fn hand_over(&self, waiting: Waiting) -> Result<(), Waiting> {
+        // From now on, and not only from when the other thread has woken up.
+        self.at_work.set(true);
+        self.waiting.send(waiting).map_err(|unsent| unsent.0)
+    }
+
+    /// Waits until no sync is under way, but no longer than `longest`. What is committed during a sync is not covered by it,
+    /// so until it ends there is nothing to be gained by committing, and more to commit at once comes in.
+    pub(super) fn rest(&self, longest: Duration) {
+        let syncing = self.at_work.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Either way it is time to go on.
+        let _ = self.at_work.ended.wait_timeout_while(syncing, longest, |syncing| *syncing);
+    }
+}
+
 /// Starts the thread for the store at `path`. It ends when the sender is gone and everything handed over is told. A sync
 /// that fails is told by `failed`, and nothing is synced any more.
-pub(super) fn start(
-    path: &Path,
-    failed: watch::Sender<Failure>,
-) -> io::Result<(Sender<Waiting>, JoinHandle<()>)> {
+pub(super) fn start(path: &Path, failed: watch::Sender<Failure>) -> io::Result<(Disk, JoinHandle<()>)> {
     let mut journal = Journal::newest(path)?;
     let (sender, waiting) = mpsc::channel();
-    let thread = thread::Builder::new()
-        .name("sync".to_owned())
-        .spawn(move || run(&waiting, &failed, || journal.sync()))?;
-    Ok((sender, thread))
+    let at_work = Arc::new(AtWork::default());
+    let disk = Disk { waiting: sender, at_work: Arc::clone(&at_work) };
+    let mut sync = move || {
+        at_work.set(true);
+        let synced = journal.sync();
+        at_work.set(false);
+        synced
+    };
+    let thread =
+        thread::Builder::new().name("sync".to_owned()).spawn(move || run(&waiting, &failed, &mut sync))?;
+    Ok((disk, thread))
 }
 
 fn run(
@@ -95,7 +140,6 @@ fn path_of(store: &Path, number: u64) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use super::*;

@@ -22,17 +22,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::keys;
-use super::sync::{self, Waiting};
+use super::sync::{self, Disk, Waiting};
 
 /// At most this many jobs, and about this many bytes, in one commit.
 const MAX_JOBS: usize = 1024;
 const MAX_BYTES: usize = 8 << 20;
-/// How long to wait for more jobs before a commit, once they come several at a time: each commit and each sync has a cost
-/// of its own, which is shared by all jobs in it. The more there were in the last one, the longer, up to a bound: few
-/// clients do not wait for others that there are not, and many need not each wake the disk.
-const LINGER: Duration = Duration::from_micros(200);
-const LINGER_FOR_EACH: Duration = Duration::from_micros(20);
-const LONGEST_LINGER: Duration = Duration::from_millis(1);
+/// How long to wait, at the longest, for a sync to end before a commit, once jobs come several at a time.
+const LONGEST_REST: Duration = Duration::from_millis(1);
 /// Jobs that may wait before those who hand them in have to.
 const WAITING_JOBS: usize = 4096;
 
@@ -140,7 +136,7 @@ struct Store {
     db: Database,
     meta: Keyspace,
     books: SharedBooks,
-    disk: std::sync::mpsc::Sender<Waiting>,
+    disk: Disk,
     failed: watch::Sender<Failure>,
 }
 
@@ -228,7 +224,7 @@ fn run(store: &Store, mut waiting: mpsc::Receiver<Job>) {
     let mut before_it = 0;
     while let Some(first) = waiting.blocking_recv() {
         if before_it > 1 {
-            thread::sleep((LINGER + LINGER_FOR_EACH * before_it).min(LONGEST_LINGER));
+            store.disk.rest(LONGEST_REST);
         }
         let before = *store.books.lock().unwrap_or_else(PoisonError::into_inner);
         let mut stage = Stage::new(store, before);
@@ -243,7 +239,7 @@ fn run(store: &Store, mut waiting: mpsc::Receiver<Job>) {
             let is_full = written.len() + synced.len() >= MAX_JOBS || stage.bytes >= MAX_BYTES;
             next = if is_full { None } else { waiting.try_recv().ok() };
         }
-        before_it = u32::try_from(written.len() + synced.len()).unwrap_or(u32::MAX);
+        before_it = written.len() + synced.len();
         let after_sync = take(&mut stage.after_sync);
         if store.failed.borrow().is_none()
             && let Err(error) = commit(store, before, stage)
@@ -259,12 +255,12 @@ fn tell(store: &Store, written: Vec<Completion>, synced: Waiting) {
     let failure = store.failed.borrow().clone();
     written.into_iter().for_each(|complete| complete(&failure));
     if !synced.is_empty()
-        && let Err(unsent) = store.disk.send(synced)
+        && let Err(unsent) = store.disk.hand_over(synced)
     {
         // The thread that waits for the disk is gone, which only a bug can bring about.
         let failure = failure.or_else(|| Some("the disk is not waited for any more".into()));
         store.failed.send_replace(failure.clone());
-        unsent.0.into_iter().for_each(|complete| complete(&failure));
+        unsent.into_iter().for_each(|complete| complete(&failure));
     }
 }
 
