@@ -1,5 +1,6 @@
 //! The parts by themselves: the domain, a step at a time, and the embedded engine beside raw fjall batches of as many bytes
-//! in the same run. Run it with `cargo bench --bench parts`, a part of it with `-- rules` or `-- engine`.
+//! in the same run. Run it with `cargo bench -p infra --features embedded --bench parts`, a part of it with `-- rules` or
+//! `-- engine`.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to report")]
 
@@ -94,7 +95,6 @@ mod rules {
     }
 }
 
-#[cfg(feature = "embedded")]
 mod engine {
     use api::ports::EventPublisher;
     use consumer::ports::{Append, OrderLog};
