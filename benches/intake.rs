@@ -12,8 +12,8 @@ mod load;
 use std::time::{Duration, Instant};
 
 use load::client::{answered, paced};
+use load::figures::Spread;
 use load::processes::{self, Process};
-use load::spread;
 
 const ROUNDS: usize = 5;
 const TIME: Duration = Duration::from_secs(4);
@@ -27,9 +27,9 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         let echo = Process::echo().await?;
         let orders = Process::orders(&folder.path().join("data"), &[]).await?;
-        println!("idle memory of orders: {} MiB", orders.resident_mib()?);
+        println!("idle memory of orders: {:.0} MiB", orders.resident_mib()?);
         let per_second = throughput(&echo, &orders).await?;
-        println!("memory of orders after it: {} MiB", orders.resident_mib()?);
+        println!("memory of orders after it: {:.0} MiB", orders.resident_mib()?);
         lateness(&orders, per_second / 2.0).await
     })
 }
@@ -53,8 +53,8 @@ async fn throughput(echo: &Process, orders: &Process) -> anyhow::Result<f64> {
         sustained.push(recorded / bare);
         rates.push(recorded);
     }
-    println!("durable intake to echo: {}", spread(&mut intake));
-    println!("sustained pipeline to echo: {}", spread(&mut sustained));
+    println!("durable intake to echo: {}", Spread::from_iter(intake));
+    println!("sustained pipeline to echo: {}", Spread::from_iter(sustained));
     rates.sort_by(f64::total_cmp);
     Ok(rates[ROUNDS / 2])
 }
@@ -66,6 +66,6 @@ async fn lateness(orders: &Process, per_second: f64) -> anyhow::Result<()> {
         let waits = paced(orders.port, per_second, TIME).await?;
         late.push(waits[waits.len() * 99 / 100].as_secs_f64() * 1000.0);
     }
-    println!("at {per_second:.0}/s, p99 from sending to recorded, in ms: {}", spread(&mut late));
+    println!("at {per_second:.0}/s, p99 from sending to recorded, in ms: {}", Spread::from_iter(late));
     Ok(())
 }

@@ -18,8 +18,8 @@ use domain::{
 };
 use infra::embedded::{Embedded, NewMessage, Options};
 use load::client::{Connection, answered};
+use load::figures::Spread;
 use load::processes::Process;
-use load::spread;
 use uuid::Uuid;
 
 const FEW: u64 = 10_000;
@@ -45,7 +45,7 @@ fn main() -> anyhow::Result<()> {
             let few = measure(folders[0].path(), FEW).await?;
             ratios.push(measure(folders[1].path(), many).await? / few);
         }
-        println!("recorded at {many} stored orders to {FEW}: {}", spread(&mut ratios));
+        println!("recorded at {many} stored orders to {FEW}: {}", Spread::from_iter(ratios));
         drop(folders);
         restart().await
     })
@@ -124,7 +124,7 @@ async fn measure(folder: &Path, orders: u64) -> anyhow::Result<f64> {
     let memory = service.resident_mib()?;
     println!(
         "{orders} orders: started in {started:.0?}, recorded {recorded:.0}/s, read p50 {:.0?} p99 {:.0?}, \
-         list p50 {:.0?} p99 {:.0?}, {memory} MiB",
+         list p50 {:.0?} p99 {:.0?}, {memory:.0} MiB",
         read.0, read.1, list.0, list.1
     );
     Ok(recorded)
@@ -164,13 +164,13 @@ async fn restart() -> anyhow::Result<()> {
         starts.push(start.elapsed().as_secs_f64());
         drop(engine);
     }
-    println!("opening with {QUEUED} queued events, in s: {}", spread(&mut starts));
+    println!("opening with {QUEUED} queued events, in s: {}", Spread::from_iter(starts));
     let start = Instant::now();
     let service = Process::orders(folder.path(), &[]).await?;
     let (answers, memory) = (start.elapsed(), service.resident_mib()?);
     service.drained().await?;
     println!(
-        "with {QUEUED} queued events: answers after {answers:.1?} ({memory} MiB), all recorded after {:.1?} ({} MiB)",
+        "with {QUEUED} queued events: answers after {answers:.1?} ({memory:.0} MiB), all recorded after {:.1?} ({:.0} MiB)",
         start.elapsed(),
         service.resident_mib()?
     );

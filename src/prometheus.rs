@@ -88,18 +88,11 @@ struct Scraped {
 
 async fn scrape(State(scraped): State<Scraped>) -> impl IntoResponse {
     if let Some(pipeline) = &scraped.pipeline {
-        match pipeline.numbers().await {
-            Ok(numbers) => show(&numbers),
-            Err(error) => {
-                tracing::warn!("no numbers of the pipeline for the metrics: {error:#}");
-                // Rather no number than one that was right a while ago.
-                LEVELS
-                    .iter()
-                    .for_each(|(name, label, value, _)| gauge!(*name, *label => *value).set(f64::NAN));
-                gauge!(DEAD_LETTERS).set(f64::NAN);
-                gauge!(OLDEST).set(f64::NAN);
-            }
+        let numbers = pipeline.numbers().await;
+        if let Err(error) = &numbers {
+            tracing::warn!("no numbers of the pipeline for the metrics: {error:#}");
         }
+        show(numbers.ok());
     }
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], scraped.metrics.render())
 }
@@ -123,14 +116,19 @@ const LEVELS: [Level; 8] = [
     (LEDGER, "end", "parked", |numbers| numbers.ledger.parked),
 ];
 
-fn show(numbers: &Numbers) {
+/// Shows the numbers; without them rather none than those that were right a while ago.
+fn show(numbers: Option<Numbers>) {
+    let told = |level: fn(&Numbers) -> u64| numbers.map_or(f64::NAN, |numbers| level(&numbers) as f64);
     for (name, label, value, level) in LEVELS {
-        gauge!(name, label => value).set(level(numbers) as f64);
+        gauge!(name, label => value).set(told(level));
     }
-    gauge!(DEAD_LETTERS).set(numbers.dead_letters as f64);
+    gauge!(DEAD_LETTERS).set(told(|numbers| numbers.dead_letters));
     // Of an empty queue nothing is old.
-    let oldest = numbers.oldest.map(|age| age.as_secs_f64());
-    gauge!(OLDEST).set(oldest.unwrap_or(if numbers.queued() == 0 { 0.0 } else { f64::NAN }));
+    let oldest = numbers.and_then(|numbers| match numbers.oldest {
+        None if numbers.queued() == 0 => Some(0.0),
+        age => age.map(|age| age.as_secs_f64()),
+    });
+    gauge!(OLDEST).set(oldest.unwrap_or(f64::NAN));
 }
 
 /// Says what each metric is, where it is fetched.

@@ -22,9 +22,7 @@ pub(crate) fn of_request(id: &CorrelationId) -> Span {
 pub(crate) fn join(span: &Span, request: &Request, trace: Option<TraceContext>) -> Option<TraceContext> {
     use axum::extract::MatchedPath;
 
-    let caller = trace.clone().unwrap_or_default();
-    let xray = caller.xray.clone();
-    if span.set_parent(exported::context_of(caller)).is_err() {
+    if span.set_parent(exported::context_of(trace.as_ref())).is_err() {
         return trace;
     }
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
@@ -35,7 +33,7 @@ pub(crate) fn join(span: &Span, request: &Request, trace: Option<TraceContext>) 
     span.set_attribute("http.request.method", method);
     span.set_attribute("http.route", route.to_owned());
     span.set_attribute("url.path", request.uri().path().to_owned());
-    exported::within(span, xray)
+    exported::onward(span, trace)
 }
 
 #[cfg(not(feature = "otlp"))]
@@ -44,16 +42,16 @@ pub(crate) fn join(_: &Span, _: &Request, trace: Option<TraceContext>) -> Option
 }
 
 /// Notes how the request was answered.
+#[cfg(feature = "otlp")]
 pub(crate) fn answered(span: &Span, status: u16) {
-    #[cfg(feature = "otlp")]
-    {
-        span.set_attribute("http.response.status_code", i64::from(status));
-        if status >= 500 {
-            span.set_status(opentelemetry::trace::Status::error(""));
-        }
+    span.set_attribute("http.response.status_code", i64::from(status));
+    if status >= 500 {
+        span.set_status(opentelemetry::trace::Status::error(""));
     }
-    let _ = (span, status);
 }
+
+#[cfg(not(feature = "otlp"))]
+pub(crate) fn answered(_: &Span, _: u16) {}
 
 /// Runs the publishing of events in a span of its own, which is what the events carry through the queue.
 #[cfg(feature = "otlp")]
@@ -67,9 +65,7 @@ pub(crate) async fn publishing<F: Future>(events: &[Envelope], publish: F) -> F:
         messaging.operation.name = "publish",
         messaging.batch.message_count = events.len(),
     );
-    let current = crate::trace::current();
-    let xray = current.as_ref().and_then(|trace| trace.xray.clone());
-    let trace = exported::within(&span, xray).or(current);
+    let trace = exported::onward(&span, crate::trace::current());
     crate::trace::within(trace, publish).instrument(span).await
 }
 
@@ -91,20 +87,21 @@ mod exported {
     use crate::trace::TraceContext;
 
     /// The caller's context.
-    pub(super) fn context_of(trace: TraceContext) -> Context {
-        let headers: HashMap<_, _> = trace.w3c().collect();
+    pub(super) fn context_of(trace: Option<&TraceContext>) -> Context {
+        let headers: HashMap<_, _> = trace.into_iter().flat_map(TraceContext::w3c).collect();
         get_text_map_propagator(|propagator| propagator.extract(&headers))
     }
 
-    /// The trace as it goes on from this span; `None` if the span is not exported.
-    pub(super) fn within(span: &Span, xray: Option<String>) -> Option<TraceContext> {
+    /// The trace as it goes on from this span; as it is, if the span is not exported.
+    pub(super) fn onward(span: &Span, trace: Option<TraceContext>) -> Option<TraceContext> {
         let context = span.context();
         if !context.span().span_context().is_valid() {
-            return None;
+            return trace;
         }
         let mut headers: HashMap<String, String> = HashMap::new();
         get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut headers));
         let tracestate = headers.remove("tracestate").filter(|state| !state.is_empty());
+        let xray = trace.and_then(|trace| trace.xray);
         Some(TraceContext { traceparent: headers.remove("traceparent"), tracestate, xray })
     }
 }

@@ -51,9 +51,9 @@ pub async fn within<F: Future>(trace: Option<TraceContext>, future: F) -> F::Out
 
 impl TraceContext {
     /// What of it is W3C Trace Context, as headers or attributes of a message.
-    pub fn w3c(self) -> impl Iterator<Item = (String, String)> {
-        let named = [("traceparent", self.traceparent), ("tracestate", self.tracestate)];
-        named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    pub fn w3c(&self) -> impl Iterator<Item = (String, String)> {
+        let named = [("traceparent", &self.traceparent), ("tracestate", &self.tracestate)];
+        named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
     }
 
     /// What of these headers is valid. The rest is ignored: a broken trace is no reason to refuse an order.

@@ -3,11 +3,6 @@
 #![allow(dead_code, reason = "no bench needs all of it")]
 
 pub(crate) mod client;
+#[path = "../aws/figures.rs"]
+pub(crate) mod figures;
 pub(crate) mod processes;
-
-/// The least, the median and the most of what several rounds gave.
-pub(crate) fn spread(values: &mut [f64]) -> String {
-    values.sort_by(f64::total_cmp);
-    let (least, median, most) = (values[0], values[values.len() / 2], values[values.len() - 1]);
-    format!("min {least:.2}, median {median:.2}, max {most:.2}")
-}

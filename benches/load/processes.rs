@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::client::Connection;
+use super::figures::resident;
 
 /// A process that ends with this.
 pub(crate) struct Process {
@@ -69,10 +70,8 @@ impl Process {
     }
 
     /// Of what it has in memory, the MiB.
-    pub(crate) fn resident_mib(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
-        Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0) / 1024)
+    pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
+        resident(self.child.id())
     }
 
     /// Messages on the service's queue.

@@ -68,6 +68,20 @@ pub enum Outcome {
     Retry(String),
 }
 
+impl Outcome {
+    /// What it is called in metrics and traces.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Recorded(_) => "recorded",
+            Self::Rejected(..) => "rejected",
+            Self::Duplicate => "duplicate",
+            Self::Parked(..) => "parked",
+            Self::Archived => "archived",
+            Self::Retry(_) => "retried",
+        }
+    }
+}
+
 /// Handles batches, for whoever received them: the poll loop, or the event source mapping of a function.
 #[async_trait]
 pub trait Handler: Send + Sync {

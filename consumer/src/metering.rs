@@ -1,6 +1,7 @@
 //! What is counted of the messages that are handled, through the [`metrics`] facade: nothing, unless whoever runs this
 //! has installed a recorder.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use domain::{ParkReason, Timestamp};
@@ -32,48 +33,33 @@ impl Batch {
     /// Counts what became of it.
     pub(crate) fn handled(self, handled: &[Handled]) {
         histogram!("orders_processing_duration_seconds").record(self.started.elapsed());
-        for (status, is_it) in STATUSES {
-            let count = handled.iter().filter(|handled| is_it(handled)).count();
-            if count > 0 {
-                counter!("orders_messages_processed_total", "status" => status).increment(count as u64);
-            }
-        }
         let latency = histogram!("orders_end_to_end_seconds");
-        let now = now();
-        for each in handled {
-            match &each.outcome {
+        let (now, mut statuses) = (now(), BTreeMap::<_, u64>::new());
+        for Handled { message, outcome } in handled {
+            *statuses.entry(outcome.name()).or_default() += 1;
+            match outcome {
                 // A replay was accepted long before it was sent again.
-                Outcome::Recorded(_) if each.message.replayed().is_none() => {
-                    since(&each.message, now).into_iter().for_each(|seconds| latency.record(seconds));
+                Outcome::Recorded(_) if message.replayed().is_none() => {
+                    since(message, now).into_iter().for_each(|seconds| latency.record(seconds));
                 }
-                Outcome::Parked(reason, _) => parked(reason.as_str()),
-                Outcome::Archived if was_moved(each) => parked(ParkReason::TriesExhausted.as_str()),
+                Outcome::Parked(reason, _) => parked(*reason),
+                // Its queue has moved it by itself, and nobody has counted that yet.
+                Outcome::Archived if !message.attributes.contains_key(attributes::REASON) => {
+                    *statuses.entry("parked").or_default() += 1;
+                    parked(ParkReason::TriesExhausted);
+                }
                 _ => {}
             }
+        }
+        for (status, count) in statuses {
+            counter!("orders_messages_processed_total", "status" => status).increment(count);
         }
     }
 }
 
-fn parked(reason: &'static str) {
-    counter!("orders_dead_letters_parked_total", "reason" => reason).increment(1);
+fn parked(reason: ParkReason) {
+    counter!("orders_dead_letters_parked_total", "reason" => reason.as_str()).increment(1);
 }
-
-/// Whether it is a dead letter that its queue has moved by itself, which nobody has counted yet.
-fn was_moved(Handled { message, outcome }: &Handled) -> bool {
-    matches!(outcome, Outcome::Archived) && !message.attributes.contains_key(attributes::REASON)
-}
-
-type Is = fn(&Handled) -> bool;
-
-/// What becomes of messages, as the label says it.
-const STATUSES: [(&str, Is); 6] = [
-    ("recorded", |handled| matches!(handled.outcome, Outcome::Recorded(_))),
-    ("rejected", |handled| matches!(handled.outcome, Outcome::Rejected(..))),
-    ("duplicate", |handled| matches!(handled.outcome, Outcome::Duplicate)),
-    ("parked", |handled| matches!(handled.outcome, Outcome::Parked(..)) || was_moved(handled)),
-    ("archived", |handled| matches!(handled.outcome, Outcome::Archived)),
-    ("retried", |handled| matches!(handled.outcome, Outcome::Retry(_))),
-];
 
 fn now() -> Timestamp {
     Timestamp::new(SystemTime::now().into())

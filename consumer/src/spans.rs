@@ -68,26 +68,18 @@ mod exported {
 
     /// Notes what became of the event.
     pub(crate) fn ended(span: &Span, outcome: &Outcome) {
-        let (name, why) = match outcome {
+        span.set_attribute("orders.outcome", outcome.name());
+        match outcome {
             Outcome::Recorded(version) => {
                 span.set_attribute("orders.version", i64::try_from(*version).unwrap_or(i64::MAX));
-                ("recorded", None)
             }
-            Outcome::Rejected(reason, _) => ("rejected", Some(reason.as_str().to_owned())),
-            Outcome::Duplicate => ("duplicate", None),
-            Outcome::Archived => ("archived", None),
+            Outcome::Rejected(reason, _) => span.set_attribute("orders.reason", reason.as_str()),
             Outcome::Parked(reason, detail) => {
+                span.set_attribute("orders.reason", reason.as_str());
                 span.set_status(Status::error(detail.clone()));
-                ("parked", Some(reason.as_str().to_owned()))
             }
-            Outcome::Retry(why) => {
-                span.set_status(Status::error(why.clone()));
-                ("retried", None)
-            }
-        };
-        span.set_attribute("orders.outcome", name);
-        if let Some(why) = why {
-            span.set_attribute("orders.reason", why);
+            Outcome::Retry(why) => span.set_status(Status::error(why.clone())),
+            Outcome::Duplicate | Outcome::Archived => {}
         }
     }
 

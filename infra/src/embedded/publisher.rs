@@ -155,7 +155,7 @@ impl Embedded {
 #[async_trait]
 impl EventPublisher for Embedded {
     async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), PublishError>> {
-        let attributes: BTreeMap<_, _> = trace::current().into_iter().flat_map(TraceContext::w3c).collect();
+        let attributes: BTreeMap<_, _> = trace::current().iter().flat_map(TraceContext::w3c).collect();
         let outgoing = events.iter().map(|envelope| Outgoing {
             group: envelope.order_id.as_str().to_owned(),
             dedup: envelope.event_id.as_uuid(),

@@ -81,6 +81,11 @@ impl GroupQueue {
     fn position(&self, seq: u64) -> Option<usize> {
         self.entries.binary_search_by_key(&seq, |entry| entry.seq).ok()
     }
+
+    fn entry_mut(&mut self, seq: u64) -> Option<&mut Entry> {
+        let at = self.position(seq)?;
+        self.entries.get_mut(at)
+    }
 }
 
 /// How the messages of the queue stand.
@@ -159,14 +164,16 @@ impl QueueIndex {
 
     /// The message with this deduplication id that waits in the group.
     pub(super) fn find(&self, group: &str, dedup: Uuid) -> Option<u64> {
-        let entries = &self.groups.get(group)?.entries;
-        entries.iter().find(|entry| entry.dedup == dedup).map(|entry| entry.seq)
+        self.entry_with(group, dedup).map(|entry| entry.seq)
     }
 
     /// The same, but only if the message is on the disk.
     pub(super) fn find_durable(&self, group: &str, dedup: Uuid) -> Option<u64> {
-        let entries = &self.groups.get(group)?.entries;
-        entries.iter().find(|entry| entry.dedup == dedup && entry.committed).map(|entry| entry.seq)
+        self.entry_with(group, dedup).filter(|entry| entry.committed).map(|entry| entry.seq)
+    }
+
+    fn entry_with(&self, group: &str, dedup: Uuid) -> Option<&Entry> {
+        self.groups.get(group)?.entries.iter().find(|entry| entry.dedup == dedup)
     }
 
     /// Reserves the last place of the group for a message. It is received only after [`QueueIndex::commit`].

@@ -76,10 +76,7 @@ impl QueueIndex {
         let mut counting = Counting::default();
         let mut seqs = Vec::new();
         for (group, seq, receives) in taken {
-            let entry = self.groups.get_mut(group).and_then(|queue| {
-                let at = queue.position(*seq)?;
-                queue.entries.get_mut(at)
-            });
+            let entry = self.groups.get_mut(group).and_then(|queue| queue.entry_mut(*seq));
             // It may be gone by now; whoever it is handed to finds out.
             let known = entry.as_ref().map_or(Counted::Not, |entry| entry.counted);
             counting.firsts.push(known.first().unwrap_or(at));
@@ -107,10 +104,7 @@ impl QueueIndex {
 
     /// A message leaves the queue: what is to be removed with it.
     pub(in crate::embedded) fn uncount(&mut self, group: &str, seq: u64) -> Uncounted {
-        let entry = self.groups.get_mut(group).and_then(|queue| {
-            let at = queue.position(seq)?;
-            queue.entries.get_mut(at)
-        });
+        let entry = self.groups.get_mut(group).and_then(|queue| queue.entry_mut(seq));
         match entry.map(|entry| std::mem::take(&mut entry.counted)) {
             Some(Counted::Together(delivery, _)) if self.counts.leave(delivery) => Uncounted::Last(delivery),
             Some(Counted::Alone(_)) => Uncounted::Alone,

@@ -1,0 +1,147 @@
+//! What cannot be processed is archived with its reason, and somebody is told, while everything else goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::operations::Pipeline;
+use api::ports::EventPublisher;
+use consumer::poll::{self, PollOptions};
+use consumer::{Consumer, DeadLetterRole};
+use domain::OrderId;
+use infra::aws::{self, Archive, Numbers, QueuedDeadLetters};
+use infra::sqs::Queue;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::{Deployment, until};
+use crate::aws::at;
+use crate::support::emulator::Emulator;
+use crate::support::events::{confirmed, created, eur, new_order_id, paid};
+use crate::support::flaky::{Flaky, Hasty};
+use crate::support::service::{PATIENCE, Service};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_archived_with_one_alert() {
+    let deployment = Deployment::open().await;
+    let backend = &deployment.backend;
+    let (healthy, flaky, poisoned) = (new_order_id(), new_order_id(), new_order_id());
+    let batch = [created(&flaky), created(&healthy), confirmed(&flaky), paid(&flaky), confirmed(&healthy)];
+    backend.queue.publish(&batch).await.into_iter().for_each(|it| it.unwrap());
+    deployment.send(&poisoned, "{ not an event").await;
+    let unknown = json!({ "type": "order_teleported", "schema_version": 1, "timestamp": "2026-11-23T10:00:00Z",
+                          "data": { "order_id": poisoned } });
+    deployment.send(&poisoned, &unknown.to_string()).await;
+
+    let (inbox, dead_letter_queue) = handled(&deployment, &flaky).await;
+    assert_eq!((backend.history(&healthy).await.len(), backend.history(&flaky).await.len()), (2, 3));
+    assert_eq!(inbox.delays.lock().unwrap().keys().collect::<Vec<_>>(), [flaky.as_str()]);
+    let mut told = archived(&deployment).await;
+    told.sort();
+    let expected = [("malformed", "{ not an event".to_owned()), ("unknown_type", unknown.to_string())];
+    assert_eq!(told, expected.map(|(reason, body)| (reason.to_owned(), body)));
+    let alerts = deployment.alerts().await;
+    let [alert] = alerts.as_slice() else { panic!("one alert, not {alerts:#?}") };
+    assert_eq!(alert["Subject"], "orders: 2 messages dead: 1 malformed, 1 unknown_type");
+    assert!(alert["Message"].as_str().unwrap().contains("orders dlq list"), "{alert}");
+
+    let numbers = Numbers {
+        queue: (*backend.queue).clone(),
+        dead_letters: Some(dead_letter_queue),
+        table: (*backend.table).clone(),
+    };
+    let numbers = numbers.numbers().await.unwrap();
+    let ledger = domain::Ledger { accepted: 7, recorded: 5, parked: 2, ..domain::Ledger::default() };
+    assert_eq!((numbers.ledger, numbers.balanced(), numbers.dead_letters), (ledger, true, 2));
+    looked_into_on_a_laptop(&deployment).await;
+}
+
+/// The archive, loaded into a data folder.
+async fn looked_into_on_a_laptop(deployment: &Deployment) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let source = format!("s3://{}/failed", deployment.bucket);
+    let import = || {
+        let mut command = at(&Emulator::shared().endpoint, &["dlq", "import", &source, "--data"]);
+        let output = command.arg(&data).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(import().trim(), "2 added, 0 repaired, 0 there already");
+    assert_eq!(import().trim(), "0 added, 0 repaired, 2 there already");
+    let service = Service::start(&data, &[]);
+    let (_, page) = service.get("/v1/dead-letters?reason=unknown_type").await;
+    assert_eq!(page["items"][0]["origin"], deployment.backend.queues.url, "{page}");
+}
+
+/// Has everything handled by a consumer whose store fails twice for one order, and then all dead letters archived, in one
+/// batch. Gives what the consumer received by, and the queue of dead letters.
+async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue) {
+    let backend = &deployment.backend;
+    let sdk = aws::config_at(&Emulator::shared().endpoint).await;
+    let dead_letter_queue = aws::queue(&sdk, &backend.queues.dead_letters_url);
+    let consumer = Consumer {
+        log: Flaky::new(backend.table.clone(), flaky, 2),
+        dead_letters: Arc::new(QueuedDeadLetters {
+            queue: dead_letter_queue.clone(),
+            table: (*backend.table).clone(),
+            origin: backend.queues.url.clone(),
+            inbox: Some(backend.queue.clone()),
+        }),
+        clock: infra::now,
+        default_currency: eur(),
+        max_receives: Some(5),
+        tally: Some(backend.table.clone()),
+    };
+    let (stop, stopped) = watch::channel(false);
+    let options = PollOptions { concurrency: 1, batch_size: 10, wait: Duration::from_secs(1) };
+    let inbox = Hasty::new(backend.queue.clone());
+    let polling = tokio::spawn(poll::run(inbox.clone(), Arc::new(consumer), options, stopped.clone()));
+    backend.drained(PATIENCE).await;
+    // Both are on the queue of dead letters before somebody looks: so they are one batch.
+    let table = (*backend.table).clone();
+    let bucket = aws::bucket(&sdk, &deployment.bucket);
+    let role = DeadLetterRole {
+        archive: Arc::new(Archive { bucket, table, default_currency: eur() }),
+        alerts: Arc::new(aws::topic(&sdk, &deployment.topic)),
+        clock: infra::now,
+        origin: backend.queues.url.clone(),
+    };
+    let archiving =
+        tokio::spawn(poll::run(Arc::new(dead_letter_queue.clone()), Arc::new(role), options, stopped));
+    until("they are not archived", async || {
+        Emulator::shared().object_keys(&deployment.bucket).await.len() == 2
+    })
+    .await;
+    until("nobody was told", async || !deployment.alerts().await.is_empty()).await;
+    until("they stay", async || {
+        let depth = Emulator::shared().queue_depth(&backend.queues.dead_letters_url).await;
+        depth.visible + depth.in_flight == 0
+    })
+    .await;
+    stop.send_replace(true);
+    polling.await.unwrap();
+    archiving.await.unwrap();
+    (inbox, dead_letter_queue)
+}
+
+/// The reasons and bodies in the archive, each of which is where it has to be.
+async fn archived(deployment: &Deployment) -> Vec<(String, String)> {
+    let origin = &deployment.backend.queues.url;
+    let mut told = Vec::new();
+    for key in Emulator::shared().object_keys(&deployment.bucket).await {
+        let letter = Emulator::shared().object(&deployment.bucket, &key).await;
+        let date = day(letter["sent_at"].as_str().unwrap());
+        assert_eq!(key, format!("failed/{date}/{}.json", letter["id"].as_str().unwrap()));
+        assert_eq!((&letter["origin"], &letter["receive_count"]), (&json!(origin), &json!(1)));
+        assert!(letter["first_received_at"].is_string() && letter["parked_at"].is_string(), "{letter}");
+        told.push((
+            letter["reason"].as_str().unwrap().to_owned(),
+            letter["body"].as_str().unwrap().to_owned(),
+        ));
+    }
+    told
+}
+
+fn day(time: &str) -> String {
+    time[..10].replace('-', "/")
+}

@@ -1,0 +1,68 @@
+//! The store of letters by itself: discarding, repairing, and keeping each once.
+
+use api::operations::{DeadLetterStore, LetterFilter};
+use api::ports::OrderReader;
+use consumer::ports::{Alerts, Archive as _};
+use domain::ParkReason;
+use infra::aws::{self, Archive};
+use serde_json::json;
+
+use super::Deployment;
+use crate::support::emulator::Emulator;
+use crate::support::events::{eur, new_order_id, paid};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discarded_event_is_rejected_for_the_reason_given_and_a_letter_without_anything_is_kept() {
+    let deployment = Deployment::open().await;
+    let store = deployment.letter_store().await;
+    let archive =
+        Archive { bucket: store.bucket.clone(), table: store.table.clone(), default_currency: eur() };
+    let at = infra::now();
+    let id = new_order_id();
+    let payment = paid(&id);
+    let letter =
+        domain::DeadLetter::new("m-1", payment.encode(), ParkReason::TriesExhausted, "late".to_owned(), at);
+    let bytes =
+        domain::DeadLetter::new("m-2", vec![0xff, 0x00, b'"'], ParkReason::Malformed, String::new(), at);
+    for _ in 0..2 {
+        archive.keep(&letter).await.unwrap();
+        archive.keep(&bytes).await.unwrap();
+    }
+    let all = store.letters(&LetterFilter::default(), None, 10).await.unwrap().letters;
+    assert_eq!(all.len(), 2, "each once");
+    assert_eq!(store.letter("m-2").await.unwrap().unwrap().body.0, [0xff, 0x00, b'"']);
+
+    let discard = domain::dead_letter::Discard { reason: "paid twice".to_owned(), at, by: None };
+    store.discard("m-1", discard.clone()).await.unwrap();
+    let receipt = deployment.backend.table.receipt(&id, payment.event_id).await.unwrap().unwrap();
+    assert_eq!(receipt.reason(), Some(("discarded", "paid twice")));
+    assert_eq!(store.letter("m-1").await.unwrap().unwrap().discarded, Some(discard));
+    // It comes again, and stays discarded.
+    archive.keep(&letter).await.unwrap();
+    assert!(store.line(&id).await.unwrap().is_empty());
+    let _: &dyn Alerts = &aws::topic(&aws::config_at(&Emulator::shared().endpoint).await, &deployment.topic);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_broke_off_is_finished_when_it_is_made_again() {
+    let deployment = Deployment::open().await;
+    let store = deployment.letter_store().await;
+    let (bucket, table) = (store.bucket.clone(), store.table.clone());
+    let archive = Archive { bucket, table, default_currency: eur() };
+    let noise = b"noise".to_vec();
+    let letter =
+        domain::DeadLetter::new("m-3", noise, ParkReason::Malformed, "noise".to_owned(), infra::now());
+    archive.keep(&letter).await.unwrap();
+    let id = new_order_id();
+    let body = paid(&id).encode();
+    store.repair("m-3", body.clone()).await.unwrap();
+
+    // As a crash right after the index was written would leave it.
+    let key = json!({ "pk": { "S": format!("ORDER#{id}") }, "sk": { "S": "METADATA" } });
+    let cut = json!({ "TableName": deployment.backend.table_name, "Key": key, "UpdateExpression": "REMOVE parked" });
+    Emulator::shared().dynamodb("UpdateItem", &cut).await;
+    assert!(store.line(&id).await.unwrap().is_empty());
+    store.repair("m-3", body).await.unwrap();
+    let line = store.line(&id).await.unwrap();
+    assert_eq!(line.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), ["m-3"]);
+}
