@@ -6,6 +6,7 @@ pub mod emulator;
 pub mod events;
 pub mod flaky;
 pub mod service;
+pub mod venv;
 
 use std::time::Duration;
 

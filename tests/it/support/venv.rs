@@ -1,0 +1,83 @@
+//! Virtual environments of Python in the target folder, made when they are first needed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Packages that are installed for some purpose.
+pub struct Venv {
+    /// What it holds, in messages: `the AWS emulator`.
+    pub name: &'static str,
+    /// Who needs it, in messages: `the tests on the AWS emulator`.
+    pub needed_by: &'static str,
+    /// The least minor version of Python 3.
+    pub minor: u32,
+    /// The file that lists the packages.
+    pub requirements: PathBuf,
+}
+
+impl Venv {
+    /// Makes it in `folder`, unless it is there with these very requirements; gives its interpreter.
+    pub fn set_up(&self, python: &str, folder: &Path) -> Result<PathBuf, String> {
+        let io = |error: io::Error| format!("{}: {error}", folder.display());
+        let requirements = fs::read_to_string(&self.requirements)
+            .map_err(|error| format!("{}: {error}", self.requirements.display()))?;
+        fs::create_dir_all(folder).map_err(io)?;
+        // Of several processes one makes it, and the others wait.
+        let lock =
+            OpenOptions::new().read(true).append(true).create(true).open(folder.join("lock")).map_err(io)?;
+        lock.lock().map_err(io)?;
+        let venv = folder.join("venv");
+        let interpreter = venv.join("bin/python");
+        let complete = venv.join("complete");
+        let installed = fs::read_to_string(&complete).is_ok_and(|installed| installed == requirements);
+        // The link to an interpreter that is no longer installed leads nowhere.
+        if installed && interpreter.exists() {
+            return Ok(interpreter);
+        }
+        self.install(python, &venv, &lock)?;
+        fs::write(complete, requirements).map_err(io)?;
+        Ok(interpreter)
+    }
+
+    fn install(&self, python: &str, venv: &Path, lock: &File) -> Result<(), String> {
+        let Self { name, needed_by, minor, .. } = self;
+        let missing = |error| {
+            format!(
+                "{needed_by} need Python 3.{minor} or newer with venv, and `{python}` will not do ({error}): \
+                 install python3 (Debian: apt-get install python3 python3-venv)"
+            )
+        };
+        // Fails where the packages could not be installed. Debian has `venv` without `ensurepip` until python3-venv is
+        // there.
+        let check = format!(
+            "import sys; assert sys.version_info >= (3, {minor}), 'it is ' + sys.version.split()[0]\n\
+             import ensurepip, venv"
+        );
+        run(Command::new(python).args(["-c", &check]), lock).map_err(missing)?;
+        // Not `eprintln!`, which a test keeps to itself until it fails.
+        let _ = writeln!(io::stderr(), "setting up {name} in {}; this takes a while", venv.display());
+        run(Command::new(python).args(["-m", "venv", "--clear"]).arg(venv), lock).map_err(missing)?;
+        let mut pip = Command::new(venv.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "-q", "-r"]);
+        run(pip.arg(&self.requirements), lock).map_err(|error| {
+            format!(
+                "{needed_by} need packages from PyPI, and pip could not install them ({error}): \
+                 make PyPI, or a mirror that pip is configured for, reachable and try again"
+            )
+        })
+    }
+}
+
+/// Runs a command to its end; of an error, the last line tells most. The command holds the lock as well: it may
+/// outlive a process that is killed, and nobody else may begin before it has ended.
+fn run(command: &mut Command, lock: &File) -> Result<(), String> {
+    let output = lock.try_clone().and_then(|lock| command.stdin(lock).output()).map_err(|e| e.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let told = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let last = told.iter().find_map(|text| text.lines().rfind(|line| !line.trim().is_empty()));
+    Err(last.map_or_else(|| output.status.to_string(), |line| line.trim().to_owned()))
+}
