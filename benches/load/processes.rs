@@ -57,7 +57,8 @@ impl Process {
         Self::start(command.stderr(Stdio::inherit()), port).await
     }
 
-    async fn start(command: &mut Command, port: u16) -> anyhow::Result<Self> {
+    /// What this command runs, once it answers on the port.
+    pub(crate) async fn start(command: &mut Command, port: u16) -> anyhow::Result<Self> {
         let mut process = Self { child: command.spawn()?, port };
         // It may listen before it answers.
         while !answers(port).await {
@@ -103,6 +104,6 @@ async fn answers(port: u16) -> bool {
     connection.get("/healthz").await.is_ok() || connection.has_answer()
 }
 
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -1,0 +1,84 @@
+//! Our service beside what people use for the same today: an order service of the Python library `eventsourcing`, with
+//! SQLite, behind Starlette on uvicorn (`app.py`), installed from PyPI. Run it with `cargo bench --bench peer`; it needs
+//! Python 3.11 or newer.
+//!
+//! The echo, the peer and our service take turns with the client of the bench `intake`. An order of the peer is recorded
+//! when it is answered; ours is accepted then, and both are compared: what was accepted, and what was recorded.
+
+#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+
+#[path = "../load/mod.rs"]
+mod load;
+#[allow(unreachable_pub, reason = "the tests share it")]
+#[path = "../../tests/it/support/venv.rs"]
+mod venv;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use load::client::answered;
+use load::figures::Spread;
+use load::processes::{self, Process};
+use venv::Venv;
+
+const ROUNDS: usize = 5;
+const TIME: Duration = Duration::from_secs(4);
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peer");
+const INSTALLED: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/peer");
+
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    if processes::is_echo() {
+        return runtime.block_on(processes::echo());
+    }
+    let folder = tempfile::TempDir::new()?;
+    runtime.block_on(async {
+        let echo = Process::echo().await?;
+        let peer = peer(&folder.path().join("orders.db")).await?;
+        let orders = Process::orders(&folder.path().join("data"), &[]).await?;
+        compare(&echo, &peer, &orders).await
+    })
+}
+
+/// The peer, on this database.
+async fn peer(database: &Path) -> anyhow::Result<Process> {
+    let requirements = Path::new(SOURCES).join("requirements.txt");
+    let venv = Venv { name: "the peer", needed_by: "benches beside the peer", minor: 11, requirements };
+    let interpreter = venv.set_up("python3", Path::new(INSTALLED)).map_err(anyhow::Error::msg)?;
+    let port = processes::free_port()?;
+    let mut command = Command::new(interpreter);
+    command.args(["-B", "-m", "uvicorn", "app:app", "--app-dir", SOURCES, "--port", &port.to_string()]);
+    command.args(["--log-level", "warning", "--no-access-log"]);
+    command.env("PERSISTENCE_MODULE", "eventsourcing.sqlite").env("SQLITE_DBNAME", database);
+    Process::start(&mut command, port).await
+}
+
+async fn compare(echo: &Process, peer: &Process, orders: &Process) -> anyhow::Result<()> {
+    let (mut peers, mut accepted, mut recorded) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        let bare = answered(echo.port, "/", TIME).await? as f64 / TIME.as_secs_f64();
+        let start = Instant::now();
+        let theirs = answered(peer.port, "/v1/orders", TIME).await? as f64 / start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        let taken = answered(orders.port, "/v1/orders", TIME).await? as f64;
+        let ours = taken / start.elapsed().as_secs_f64();
+        orders.drained().await?;
+        let all = taken / start.elapsed().as_secs_f64();
+        println!(
+            "round {round}: echo {bare:.0}/s, peer {theirs:.0}/s, ours {ours:.0}/s, recorded {all:.0}/s"
+        );
+        peers.push(theirs / bare);
+        accepted.push(ours / theirs);
+        recorded.push(all / theirs);
+    }
+    println!("peer to echo: {:.3}", Spread::from_iter(peers));
+    println!("ours, durable intake, to peer: {:.1}", Spread::from_iter(accepted));
+    println!("ours, recorded, to peer: {:.1}", Spread::from_iter(recorded));
+    println!(
+        "memory of peer and ours after it: {:.0} and {:.0} MiB",
+        peer.resident_mib()?,
+        orders.resident_mib()?
+    );
+    Ok(())
+}
