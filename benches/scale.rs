@@ -90,13 +90,14 @@ fn creation(number: u64, at: Timestamp) -> anyhow::Result<Envelope> {
 
 /// Records so many orders.
 async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
-    use consumer::ports::{Append, OrderLog};
+    use consumer::ports::{Append, Counts, OrderLog};
     let (start, engine, at) = (Instant::now(), open(folder)?, Timestamp::parse("2026-11-23T10:00:00Z")?);
     for first in (0..orders).step_by(CHUNK as usize) {
         let append = |number| {
             let event = RecordedEvent { version: 1, recorded_at: at, envelope: creation(number, at)? };
             let order = Order::fold([&event])?.context("no order")?;
-            anyhow::Ok(Append { events: vec![event], messages: vec![number.to_string()], order })
+            let messages = vec![number.to_string()];
+            anyhow::Ok(Append { events: vec![event], messages, order, counts: Counts::default() })
         };
         let appends: Vec<_> = (first..orders.min(first + CHUNK)).map(append).collect::<Result<_, _>>()?;
         for appended in engine.append(&appends).await {

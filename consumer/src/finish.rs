@@ -4,7 +4,7 @@ use domain::{ParkReason, Receipt};
 
 use crate::batch::{Consumer, Group, Handled, Outcome};
 use crate::group::{Item, Step};
-use crate::ports::{AppendError, Appended, Counts, End, Parking};
+use crate::ports::{AppendError, Appended, End, Parking};
 use crate::spans;
 
 /// A message whose outcome may still be open.
@@ -131,29 +131,6 @@ impl Consumer {
             });
         }
         true
-    }
-
-    /// Counts what became of a batch of messages. That this fails is no reason to handle them again.
-    pub(crate) async fn count(&self, handled: &[Handled]) {
-        let Some(tally) = &self.tally else { return };
-        let mut counts = Counts::default();
-        for Handled { message, outcome } in handled {
-            let is_replay = message.replayed().is_some();
-            counts.received += u64::from(!is_replay && message.receive_count == 1);
-            match outcome {
-                Outcome::Parked(..) => counts.parked += 1,
-                Outcome::Recorded(_) if !is_replay => counts.recorded += 1,
-                Outcome::Rejected(..) if !is_replay => counts.rejected += 1,
-                Outcome::Duplicate if !is_replay => counts.duplicate += 1,
-                _ => {}
-            }
-        }
-        if counts == Counts::default() {
-            return;
-        }
-        if let Err(error) = tally.add(counts).await {
-            tracing::warn!(?counts, "the ledger lacks a batch: {error:#}");
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use tracing::Span;
 
 use crate::event::{Decision, Known, decide};
-use crate::ports::{Append, Loaded, Message, Settled};
+use crate::ports::{Append, Counts, Loaded, Message, Settled};
 use crate::spans;
 
 /// A message with the event in it, if it can be read.
@@ -152,7 +152,7 @@ impl Draft<'_> {
                 known.outcomes.retain(|settled| settled.event_id != envelope.event_id);
                 known.outcomes.push(settle(Outcome::Recorded { version }));
                 known.parked.retain(|id| id != item.message.letter_id());
-                Step::Append { index: self.append(event, item.message.letter_id(), order), version }
+                Step::Append { index: self.append(event, &item.message, order), version }
             }
             Decision::Reject(refusal) => {
                 let outcome = Outcome::Rejected { reason: refusal.reason, detail: refusal.detail };
@@ -183,19 +183,22 @@ impl Draft<'_> {
     }
 
     /// Adds an event to its order's append, and tells which one that is.
-    fn append(&mut self, event: RecordedEvent, message: &str, order: Order) -> usize {
-        let message = message.to_owned();
-        match self.appends.iter().position(|append| append.order.order_id == order.order_id) {
+    fn append(&mut self, event: RecordedEvent, message: &Message, order: Order) -> usize {
+        let (version, id) = (event.version, message.letter_id().to_owned());
+        let index = match self.appends.iter().position(|append| append.order.order_id == order.order_id) {
             Some(index) => {
                 self.appends[index].events.push(event);
-                self.appends[index].messages.push(message);
+                self.appends[index].messages.push(id);
                 self.appends[index].order = order;
                 index
             }
             None => {
-                self.appends.push(Append { events: vec![event], messages: vec![message], order });
+                let counts = Counts::default();
+                self.appends.push(Append { events: vec![event], messages: vec![id], order, counts });
                 self.appends.len() - 1
             }
-        }
+        };
+        self.appends[index].counts.add(message, &crate::Outcome::Recorded(version));
+        index
     }
 }

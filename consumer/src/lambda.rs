@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use aws_lambda_events::sqs::SqsBatchResponse;
 use futures_util::future::BoxFuture;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use crate::batch::{self, Handled, Outcome};
@@ -34,8 +35,11 @@ pub async fn run(
     after_each: AfterEach,
 ) -> anyhow::Result<()> {
     let handler = &Handler::new(work, inbox);
-    let serve = |event: LambdaEvent<Batch>| async move {
-        let answer = handler.handle(event).await;
+    let serve = |event: LambdaEvent<Box<RawValue>>| async move {
+        let answer = match Batch::read(event.payload.get()) {
+            Ok(batch) => handler.handle(LambdaEvent::new(batch, event.context)).await,
+            Err(error) => Err(error),
+        };
         after_each().await;
         answer.map_err(|error| diagnostic(&error))
     };

@@ -4,7 +4,8 @@
 //! settles and parks, each in one call for the whole batch; in between, [`group`] plans what each message of an
 //! ordering group comes to, and [`event`] decides on one. The last two are plain functions.
 //!
-//! At the end, `finish` settles and parks what was not appended, and tells what became of each message.
+//! At the end, `finish` settles and parks what was not appended, and tells what became of each message; `count` adds it
+//! to the ledger.
 //!
 //! [`dead_letters`] is the role behind the queue of dead letters: it archives, and raises an [`alert`].
 //!
@@ -14,6 +15,7 @@
 
 pub mod alert;
 pub mod batch;
+mod count;
 pub mod dead_letters;
 pub mod event;
 mod finish;

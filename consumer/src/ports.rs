@@ -72,7 +72,7 @@ pub trait Alerts: Send + Sync {
 /// Where the ends of messages are counted, if the inbox does not do that when it acks.
 #[async_trait]
 pub trait Tally: Send + Sync {
-    /// Adds to the counts.
+    /// Adds what became of a batch to the counts, less what was counted ahead of it: [`Append::counts`].
     async fn add(&self, counts: Counts) -> anyhow::Result<()>;
 }
 
@@ -219,6 +219,9 @@ pub struct Append {
     pub messages: Vec<String>,
     /// The order after the last of them.
     pub order: Order,
+    /// What the messages are to be counted as when this is done. A store that is a [`Tally`] too may count it along with
+    /// what it writes; so this is a forecast, and what became of them in the end is added then.
+    pub counts: Counts,
 }
 
 /// What an append found.

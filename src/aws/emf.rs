@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use metrics_util::registry::{AtomicStorage, Registry};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 const NAMESPACE: &str = "OrderProcessing";
 /// The most values that a metric may have in a line.
@@ -86,13 +86,9 @@ pub(crate) fn install(role: &str) -> anyhow::Result<()> {
 /// that the environment may be frozen.
 pub(crate) fn flush() {
     let Some(counted) = COUNTED.get() else { return };
-    let mut out = Vec::new();
-    for line in counted.take().lines(&counted.role, now_millis()) {
-        out.extend_from_slice(line.to_string().as_bytes());
-        out.push(b'\n');
-    }
+    let lines = counted.take().lines(&counted.role, now_millis());
     // A log that cannot be written cannot be told of it.
-    let _ = std::io::stdout().lock().write_all(&out);
+    let _ = std::io::stdout().lock().write_all(lines.as_bytes());
 }
 
 fn now_millis() -> u64 {
@@ -139,9 +135,12 @@ impl Counted {
 /// A dimension and its value; nothing for metrics without one.
 type Dimension = Option<(&'static str, String)>;
 
+/// Values, and their unit, by their metric.
+type Metrics = BTreeMap<&'static str, (&'static str, Vec<f64>)>;
+
 /// Values, by their dimension and their metric.
 #[derive(Default)]
-struct Taken(BTreeMap<Dimension, BTreeMap<&'static str, (&'static str, Vec<f64>)>>);
+struct Taken(BTreeMap<Dimension, Metrics>);
 
 impl Taken {
     fn add(&mut self, key: &Key, values: &[f64]) {
@@ -170,11 +169,12 @@ impl Taken {
     }
 
     /// A line for each dimension, or more of them where there are many values.
-    fn lines(mut self, role: &str, timestamp: u64) -> Vec<Value> {
-        let mut lines = Vec::new();
+    fn lines(mut self, role: &str, timestamp: u64) -> String {
+        let mut lines = String::new();
         while !self.0.is_empty() {
             for (dimension, metrics) in &mut self.0 {
-                lines.push(line(role, timestamp, dimension, metrics));
+                lines += &line(role, timestamp, dimension, metrics);
+                lines.push('\n');
                 metrics.retain(|_, (_, values)| !values.is_empty());
             }
             self.0.retain(|_, metrics| !metrics.is_empty());
@@ -183,27 +183,31 @@ impl Taken {
     }
 }
 
-/// A line with as many of the values as it may have, which are taken out.
-fn line(
-    role: &str,
-    timestamp: u64,
-    dimension: &Dimension,
-    metrics: &mut BTreeMap<&'static str, (&'static str, Vec<f64>)>,
-) -> Value {
+/// A line with as many of the values as it may have, which are taken out. As text, for it is written for each batch; of
+/// what is in it, only the role and what a dimension says come from elsewhere.
+fn line(role: &str, timestamp: u64, dimension: &Dimension, metrics: &mut Metrics) -> String {
     // A line without a level counts as INFO, and is dropped where a function logs from WARN on.
-    let mut line = Map::from_iter([("level".to_owned(), json!("WARN")), ("role".to_owned(), json!(role))]);
+    let mut line = format!(r#"{{"level":"WARN","role":{}"#, Value::from(role));
     let mut directives = Vec::new();
     for (name, (unit, values)) in metrics {
-        let of_line = values.drain(..values.len().min(MAX_VALUES)).collect::<Vec<_>>();
-        directives.push(json!({ "Name": name, "Unit": unit }));
-        let value = if let [value] = of_line[..] { json!(value) } else { json!(of_line) };
-        line.insert((*name).to_owned(), value);
+        let of_line = values.drain(..values.len().min(MAX_VALUES));
+        let of_line = of_line.map(|value| Value::from(value).to_string()).collect::<Vec<_>>();
+        directives.push(format!(r#"{{"Name":"{name}","Unit":"{unit}"}}"#));
+        line += &match &of_line[..] {
+            [value] => format!(r#","{name}":{value}"#),
+            values => format!(r#","{name}":[{}]"#, values.join(",")),
+        };
     }
-    let dimensions = dimension.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-    line.extend(dimension.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
-    let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": directives });
-    line.insert("_aws".to_owned(), json!({ "Timestamp": timestamp, "CloudWatchMetrics": [directive] }));
-    Value::Object(line)
+    let mut dimensions = String::new();
+    if let Some((name, value)) = dimension {
+        line += &format!(r#","{name}":{}"#, Value::from(value.as_str()));
+        dimensions = format!(r#""{name}""#);
+    }
+    let directive = format!(
+        r#"{{"Namespace":"{NAMESPACE}","Dimensions":[[{dimensions}]],"Metrics":[{}]}}"#,
+        directives.join(",")
+    );
+    line + &format!(r#","_aws":{{"Timestamp":{timestamp},"CloudWatchMetrics":[{directive}]}}}}"#)
 }
 
 /// `behind_parked` as `BehindParked`: as the article writes its dimensions.

@@ -75,7 +75,7 @@ async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Result<()> {
     let settings = settings::of_consumer(faults, args, &sdk)?;
     let (common, dlq_url, max_receives) = (settings.common, settings.dlq_url, settings.max_receives);
     let queue = Arc::new(aws::queue(&sdk, &common.queue_url));
-    let table = aws::table(&sdk, &common.table_name, common.default_currency);
+    let table = aws::table(&sdk, &common.table_name, common.default_currency).counting_ahead();
     let dead_letters = QueuedDeadLetters {
         queue: aws::queue(&sdk, &dlq_url),
         table: table.clone(),

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use anyhow::Context;
 use domain::Timestamp;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
@@ -60,6 +61,12 @@ struct MessageAttribute {
 struct Body(Vec<u8>);
 
 impl Batch {
+    /// Reads the event of an invocation. The runtime could do it as well, but keeps account of where in it it is, which
+    /// takes more than the reading.
+    pub fn read(event: &str) -> anyhow::Result<Self> {
+        serde_json::from_str(event).context("the event is no batch of messages")
+    }
+
     /// The messages, in the order of the queue. One without an id has an empty one, and one without a body is empty.
     pub fn into_messages(self) -> Vec<Message> {
         self.records.into_iter().map(Record::into_message).collect()

@@ -19,8 +19,8 @@ use crate::sqs::Queue;
 /// - One that is replayed was received, and is not parked any more; it is on the queue.
 /// - One that got lost was received, and is nowhere.
 ///
-/// SQS tells its depths about, and a consumer that is killed may not have counted its batch; so what is missing for a
-/// moment need not be lost. What is missing and stays so while the queue is empty, is.
+/// SQS tells its depths about, and a consumer that is killed may not have counted its batch (or, a function, twice); so
+/// what is missing for a moment need not be lost. What is missing and stays so while the queue is empty, is.
 #[derive(Debug, Clone)]
 pub struct Numbers {
     /// The queue of events.

@@ -4,14 +4,14 @@ use anyhow::Context;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use consumer::ports::{Append, AppendError, Appended, Loaded, OrderLog, Wanted};
+use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest, ReturnValuesOnConditionCheckFailure};
+use consumer::ports::{Append, AppendError, Appended, Counts, Loaded, OrderLog, Wanted};
 use domain::{Order, Receipt, RecordedEvent};
 
 use crate::aws::explain;
 
 use super::Table;
-use super::items::{METADATA, event_item, key, listed_at, pk, text};
+use super::items::{Item, METADATA, event_item, key, listed_at, pk, text};
 use super::together::{insert, statement};
 
 #[async_trait]
@@ -44,11 +44,21 @@ impl Table {
 
     /// Puts the event at its version, if nobody else's is there.
     async fn put_event(&self, event: &RecordedEvent, message: Option<&str>) -> Result<Appended, AppendError> {
-        let item = event_item(event, message).map_err(AppendError::Unavailable)?;
-        let inserted = async { self.write_together(insert(&self.name, item.clone())?).await };
-        if inserted.await.map_err(AppendError::Unavailable)? {
+        let insert = event_item(event, message).and_then(|item| insert(&self.name, item));
+        let insert = insert.map_err(AppendError::Unavailable)?;
+        if self.write_together(insert, Counts::default()).await.map_err(AppendError::Unavailable)? {
             return Ok(Appended::New);
         }
+        Box::pin(self.put_event_alone(event, message)).await
+    }
+
+    async fn put_event_alone(
+        &self,
+        event: &RecordedEvent,
+        message: Option<&str>,
+    ) -> Result<Appended, AppendError> {
+        let item = event_item(event, message).map_err(AppendError::Unavailable)?;
+        let item: Item = item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let event_id = item.get("event_id").cloned();
         let call = self
             .client
@@ -85,37 +95,39 @@ impl Table {
 
     /// Writes the projection, if it is what it is expected to be: not there for a new order; and otherwise there and
     /// older.
-    async fn project_plainly(&self, append: &Append) -> anyhow::Result<bool> {
-        let Some(first) = append.events.first() else { return Ok(false) };
+    fn plain_projection(&self, append: &Append) -> anyhow::Result<BatchStatementRequest> {
         let Order { order_id, customer_id, status, created_at, version, .. } = &append.order;
         let order = serde_dynamo::to_attribute_value(&append.order)?;
         let (version, status) = (AttributeValue::N(version.to_string()), text(status.as_str()));
-        let write = if first.version == 1 {
-            let mut item = key(order_id, text(METADATA));
-            item.extend([
-                ("order".to_owned(), order),
-                ("version".to_owned(), version),
-                ("status".to_owned(), status),
-                ("customer_id".to_owned(), text(customer_id.as_str())),
-                ("listed_at".to_owned(), text(listed_at(created_at.micros(), order_id))),
-            ]);
-            insert(&self.name, item)?
-        } else {
-            let update = format!(
-                "UPDATE \"{}\" SET \"order\" = ? SET \"version\" = ? SET \"status\" = ? WHERE \"pk\" = ? \
-                 AND \"sk\" = ? AND \"version\" < ?",
-                self.name
-            );
-            statement(update, vec![order, version.clone(), status, pk(order_id), text(METADATA), version])?
-        };
-        self.write_together(write).await
+        if append.events.first().is_some_and(|first| first.version == 1) {
+            let item = vec![
+                ("pk", pk(order_id)),
+                ("sk", text(METADATA)),
+                ("order", order),
+                ("version", version),
+                ("status", status),
+                ("customer_id", text(customer_id.as_str())),
+                ("listed_at", text(listed_at(created_at.micros(), order_id))),
+            ];
+            return insert(&self.name, item);
+        }
+        let update = format!(
+            "UPDATE \"{}\" SET \"order\" = ? SET \"version\" = ? SET \"status\" = ? WHERE \"pk\" = ? \
+             AND \"sk\" = ? AND \"version\" < ?",
+            self.name
+        );
+        statement(update, vec![order, version.clone(), status, pk(order_id), text(METADATA), version])
     }
 
     /// Writes the projection, unless it is as new already.
     async fn project(&self, append: &Append) -> anyhow::Result<()> {
-        if self.project_plainly(append).await? {
+        if self.write_together(self.plain_projection(append)?, append.counts).await? {
             return Ok(());
         }
+        Box::pin(self.project_alone(append)).await
+    }
+
+    async fn project_alone(&self, append: &Append) -> anyhow::Result<()> {
         let Order { order_id, customer_id, status, created_at, version, .. } = &append.order;
         let call = self
             .client

@@ -53,18 +53,21 @@ pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<ListPosition> {
     Ok(ListPosition { created_at_micros, order_id: OrderId::parse(order_id)? })
 }
 
+/// The attributes of an item that is to be written.
+pub(super) type Attributes = Vec<(&'static str, AttributeValue)>;
+
 /// A log entry as an item, with the message that brought it, if that is known.
-pub(super) fn event_item(event: &RecordedEvent, message: Option<&str>) -> anyhow::Result<Item> {
-    let mut item = key(&event.envelope.order_id, event_sk(event.version));
-    item.insert("event_id".to_owned(), text(event.envelope.event_id.to_string()));
-    item.insert("type".to_owned(), text(event.envelope.event.event_type().as_str()));
-    if let Some(hash) = &event.envelope.request_hash {
-        item.insert("request_hash".to_owned(), text(hash));
-    }
-    if let Some(message) = message {
-        item.insert("message".to_owned(), text(message));
-    }
-    item.insert("entry".to_owned(), text(String::from_utf8(event.encode())?));
+pub(super) fn event_item(event: &RecordedEvent, message: Option<&str>) -> anyhow::Result<Attributes> {
+    let envelope = &event.envelope;
+    let mut item = vec![
+        ("pk", pk(&envelope.order_id)),
+        ("sk", event_sk(event.version)),
+        ("event_id", text(envelope.event_id.to_string())),
+        ("type", text(envelope.event.event_type().as_str())),
+        ("entry", text(String::from_utf8(event.encode())?)),
+    ];
+    item.extend(envelope.request_hash.as_ref().map(|hash| ("request_hash", text(hash))));
+    item.extend(message.map(|message| ("message", text(message))));
     Ok(item)
 }
 

@@ -2,12 +2,13 @@
 //! the index of dead letters.
 
 use std::collections::HashMap;
+use std::ops::Sub;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest, CancellationReason, TransactWriteItem};
 use consumer::ports::{Counts, End, Tally};
 use domain::Ledger;
 
@@ -15,6 +16,7 @@ use crate::aws::explain;
 
 use super::Table;
 use super::items::{Item, METADATA, text};
+use super::together::statement;
 
 /// Items that consumers add to.
 const SHARDS: usize = 8;
@@ -33,6 +35,14 @@ pub(crate) struct Deltas {
 }
 
 impl Deltas {
+    /// All but what was put aside, which counts when it is in the index of dead letters: there it counts exactly once.
+    pub(super) fn of(counts: Counts) -> Self {
+        let Counts { received, recorded, rejected, duplicate, parked: _ } = counts;
+        let [received, recorded, rejected, duplicate] =
+            [received, recorded, rejected, duplicate].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+        Self { received, recorded, rejected, duplicate, ..Self::default() }
+    }
+
     /// One more in the dead letters, or one less.
     pub(crate) fn parked(parked: i64) -> Self {
         Self { parked, ..Self::default() }
@@ -70,6 +80,21 @@ impl Deltas {
     }
 }
 
+impl Sub for Deltas {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            received: self.received - other.received,
+            recorded: self.recorded - other.recorded,
+            rejected: self.rejected - other.rejected,
+            discarded: self.discarded - other.discarded,
+            duplicate: self.duplicate - other.duplicate,
+            parked: self.parked - other.parked,
+        }
+    }
+}
+
 /// The ledger, and how many messages were received for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tallied {
@@ -77,9 +102,28 @@ pub(crate) struct Tallied {
     pub(crate) received: u64,
 }
 
+fn pk(shard: &str) -> AttributeValue {
+    text(format!("LEDGER#{shard}"))
+}
+
 fn key(shard: &str) -> Item {
-    let pk = text(format!("LEDGER#{shard}"));
-    HashMap::from([("pk".to_owned(), pk), ("sk".to_owned(), text(METADATA))])
+    HashMap::from([("pk".to_owned(), pk(shard)), ("sk".to_owned(), text(METADATA))])
+}
+
+/// One of the items that consumers add to.
+fn any_shard() -> String {
+    fastrand::usize(..SHARDS).to_string()
+}
+
+/// Adds to what was received and recorded, if both are counted there already.
+pub(super) fn addition(table: &str, deltas: Deltas) -> anyhow::Result<BatchStatementRequest> {
+    let update = format!(
+        "UPDATE \"{table}\" SET \"received\" = \"received\" + ? SET \"recorded\" = \"recorded\" + ? \
+         WHERE \"pk\" = ? AND \"sk\" = ?"
+    );
+    let [received, recorded] =
+        [deltas.received, deltas.recorded].map(|delta| AttributeValue::N(delta.to_string()));
+    statement(update, vec![received, recorded, pk(&any_shard()), text(METADATA)])
 }
 
 pub(super) fn key_of_letters() -> Item {
@@ -88,21 +132,21 @@ pub(super) fn key_of_letters() -> Item {
 
 #[async_trait]
 impl Tally for Table {
-    /// All but what was put aside, which counts when it is in the index of dead letters: there it counts exactly once.
     async fn add(&self, counts: Counts) -> anyhow::Result<()> {
-        let Counts { received, recorded, rejected, duplicate, parked: _ } = counts;
-        let [received, recorded, rejected, duplicate] =
-            [received, recorded, rejected, duplicate].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
-        let deltas = Deltas { received, recorded, rejected, duplicate, ..Deltas::default() };
+        let ahead = match &self.ahead {
+            Some(account) => account.take().await,
+            None => Counts::default(),
+        };
+        let deltas = Deltas::of(counts) - Deltas::of(ahead);
         let Some((expression, values)) = deltas.expression() else { return Ok(()) };
         let call = self
             .client
             .update_item()
             .table_name(&self.name)
-            .set_key(Some(key(&fastrand::usize(..SHARDS).to_string())))
+            .set_key(Some(key(&any_shard())))
             .update_expression(expression)
             .set_expression_attribute_values(Some(values));
-        call.send().await.map_err(explain).context("counting")?;
+        Box::pin(call.send()).await.map_err(explain).context("counting")?;
         Ok(())
     }
 }

@@ -11,8 +11,9 @@
 //! The append is the commit point: an event is put if nobody else's is at its version, in [`append`], and the
 //! projection follows it. A crash between the two heals when the event is delivered again, and readers fold in what
 //! the projection lacks until then ([`read`]). There are no transactions: they would double the price. Writes of
-//! different orders that meet share a call ([`together`]).
+//! different orders that meet share a call ([`together`]), and the ledger's with them ([`ahead`]).
 
+mod ahead;
 mod append;
 mod describe;
 mod items;
@@ -47,16 +48,21 @@ pub struct Table {
     /// Shared by all callers, so that concurrent batches do not add up.
     permits: Arc<Semaphore>,
     together: Arc<together::Together>,
+    /// Where appends are counted ahead, if they are.
+    ahead: Option<ahead::Account>,
 }
 
 impl Table {
     /// The table called `name`.
     pub fn new(client: Client, name: impl Into<String>, default_currency: Currency) -> Self {
         let permits = Arc::new(Semaphore::new(CONCURRENCY));
-        Self { client, name: name.into(), default_currency, permits, together: Arc::default() }
+        Self { client, name: name.into(), default_currency, permits, together: Arc::default(), ahead: None }
     }
 
     /// Runs `work` for each of `items`, some of them at the same time; the results are in the order of `items`.
+    ///
+    /// The future of a call to AWS has kilobytes. So calls are boxed in there: most of what runs side by side makes
+    /// none by itself, and is moved and kept without them.
     async fn each<'a, T, R, F>(&'a self, items: &'a [T], work: impl Fn(&'a T) -> F) -> Vec<R>
     where
         F: Future<Output = R>,

@@ -32,7 +32,7 @@ impl Table {
                 .expression_attribute_names("#state", "state")
                 .expression_attribute_values(":parked", text("parked"));
         }
-        match call.send().await {
+        match Box::pin(call.send()).await {
             Ok(_) => Ok(()),
             Err(error)
                 if error

@@ -28,13 +28,8 @@ impl Table {
         let mut items = Vec::new();
         let mut start = None;
         loop {
-            let page = query
-                .clone()
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(explain)
-                .context("reading the table")?;
+            let call = query.clone().set_exclusive_start_key(start).send();
+            let page = Box::pin(call).await.map_err(explain).context("reading the table")?;
             items.extend(page.items.unwrap_or_default());
             start = page.last_evaluated_key;
             if start.is_none() || items.len() >= limit {

@@ -11,16 +11,17 @@ use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum, BatchStatementRequest,
 };
+use consumer::ports::Counts;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
 use crate::aws::explain;
 
 use super::Table;
-use super::items::Item;
+use super::items::Attributes;
 
-/// The most statements of a call.
-const MAX_BATCH: usize = 25;
+/// The most writes of a call. One statement less than it may have, for the ledger's.
+const MAX_BATCH: usize = 24;
 
 /// Writes that wait to be sent.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ pub(super) struct Together(Mutex<Vec<Waiting>>);
 #[derive(Debug)]
 struct Waiting {
     statement: BatchStatementRequest,
+    /// What may be counted if it is made.
+    counts: Counts,
     /// Whether it was made, or why none of its call could be.
     told: oneshot::Sender<Result<bool, String>>,
 }
@@ -48,9 +51,15 @@ impl Together {
 impl Table {
     /// Makes a write in one call with those that others want to make now. `false` says that it was not made, be it by
     /// its condition, for throttling, or because it was alone: then the caller makes it by itself.
-    pub(super) async fn write_together(&self, statement: BatchStatementRequest) -> anyhow::Result<bool> {
+    ///
+    /// The counts may go into the ledger with it, where that is done ([`ahead`](super::ahead)).
+    pub(super) async fn write_together(
+        &self,
+        statement: BatchStatementRequest,
+        counts: Counts,
+    ) -> anyhow::Result<bool> {
         let (told, mut answer) = oneshot::channel();
-        self.together.push(Waiting { statement, told });
+        self.together.push(Waiting { statement, counts, told });
         yield_now().await;
         // Whoever comes first sends for all. If it is dropped on the way, those that waited for it are told nothing.
         loop {
@@ -67,9 +76,14 @@ impl Table {
     }
 
     async fn send_together(&self, batch: Vec<Waiting>) {
+        let counts = batch.iter().map(|waiting| waiting.counts).sum();
         let (statements, told): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.statement, waiting.told)).unzip();
-        let made = if statements.len() == 1 { Ok(vec![false]) } else { self.execute(statements).await };
+        let made = match self.account(counts) {
+            Some(account) => self.execute_counting(statements, counts, account).await,
+            None if statements.len() == 1 => Ok(vec![false]),
+            None => Box::pin(self.execute(statements)).await,
+        };
         for (place, told) in told.into_iter().enumerate() {
             let made = match &made {
                 Ok(made) => Ok(made.get(place).copied().unwrap_or(false)),
@@ -81,8 +95,9 @@ impl Table {
     }
 
     /// Which of the statements were made: none if the call is refused. An error if there is no answer.
-    async fn execute(&self, statements: Vec<BatchStatementRequest>) -> anyhow::Result<Vec<bool>> {
-        match self.client.batch_execute_statement().set_statements(Some(statements)).send().await {
+    pub(super) async fn execute(&self, statements: Vec<BatchStatementRequest>) -> anyhow::Result<Vec<bool>> {
+        let call = self.client.batch_execute_statement().set_statements(Some(statements));
+        match call.send().await {
             Ok(answer) => Ok(answer.responses().iter().map(|response| is_made(response.error())).collect()),
             Err(error) if error.as_service_error().is_some() => {
                 tracing::warn!("cannot write several items in one call: {:#}", explain(error));
@@ -106,10 +121,14 @@ fn is_made(error: Option<&BatchStatementError>) -> bool {
 }
 
 /// Puts an item, unless there is one with its key.
-pub(super) fn insert(table: &str, item: Item) -> anyhow::Result<BatchStatementRequest> {
-    let (names, values): (Vec<_>, Vec<_>) = item.into_iter().unzip();
-    let names = names.iter().map(|name| format!("'{name}':?")).collect::<Vec<_>>().join(",");
-    statement(format!("INSERT INTO \"{table}\" VALUE {{{names}}}"), values)
+pub(super) fn insert(table: &str, item: Attributes) -> anyhow::Result<BatchStatementRequest> {
+    let mut text = format!("INSERT INTO \"{table}\" VALUE {{");
+    for (place, (name, _)) in item.iter().enumerate() {
+        let comma = if place == 0 { "" } else { "," };
+        text.extend([comma, "'", name, "':?"]);
+    }
+    text.push('}');
+    statement(text, item.into_iter().map(|(_, value)| value).collect())
 }
 
 /// A statement with the values of its question marks.

@@ -144,7 +144,7 @@ async fn a_message_as_large_as_sqs_takes_is_parked_whole() {
 async fn an_order_tells_how_many_of_its_events_are_parked() {
     use crate::support::events::{fold, recorded};
     use api::ports::OrderReader;
-    use consumer::ports::Append;
+    use consumer::ports::{Append, Counts};
 
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let id = new_order_id();
@@ -153,6 +153,7 @@ async fn an_order_tells_how_many_of_its_events_are_parked() {
         events: log[from..to].to_vec(),
         messages: Vec::new(),
         order: fold(&log[..to]),
+        counts: Counts::default(),
     };
     backend.log().append(&[append(0, 1)]).await.remove(0).unwrap();
     let confirmation = &log[1].envelope;

@@ -1,7 +1,7 @@
 //! What an order costs: calls and units, counted at the HTTP layer.
 
 use api::ports::EventPublisher;
-use consumer::ports::{Append, Appended, End, Inbox, OrderLog, Parking, Wanted};
+use consumer::ports::{Append, Appended, Counts, End, Inbox, OrderLog, Parking, Wanted};
 use consumer::{Consumer, Outcome};
 use domain::{ParkReason, RecordedEvent};
 use infra::aws::{self, QueuedDeadLetters};
@@ -66,6 +66,7 @@ async fn writes_that_meet_go_in_one_call_each_by_its_own_condition() {
         events: log[version - 1..version].to_vec(),
         messages: Vec::new(),
         order: fold(&log[..version]),
+        counts: Counts::default(),
     };
     // One order is somebody else's already, and of one an event is in the dead letters.
     let taken = recorded(1, &[created(&orders[5]), confirmed(&orders[5])]);

@@ -5,6 +5,7 @@ mod containers;
 mod costs;
 mod faults;
 mod lambda;
+mod ledger;
 mod letters;
 mod metrics;
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use api::ports::{ListFilter, OrderSnapshot};
-use consumer::ports::Append;
+use consumer::ports::{Append, Counts};
 use domain::{CustomerId, Envelope, OrderId, Status};
 
 use super::{Backend, QueueOptions};
@@ -15,7 +15,7 @@ pub fn options(_case: &str) -> QueueOptions {
 
 async fn record(backend: &dyn Backend, envelopes: &[Envelope]) {
     let events = recorded(1, envelopes);
-    let append = Append { order: fold(&events), messages: Vec::new(), events };
+    let append = Append { order: fold(&events), messages: Vec::new(), events, counts: Counts::default() };
     backend.log().append(&[append]).await.remove(0).unwrap();
 }
 

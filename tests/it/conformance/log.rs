@@ -1,6 +1,6 @@
 //! The log: append if absent, duplicates, conflicts, healing, outcomes, paging.
 
-use consumer::ports::{Append, AppendError, Appended, Loaded, Settled, Wanted};
+use consumer::ports::{Append, AppendError, Appended, Counts, Loaded, Settled, Wanted};
 use domain::{Envelope, EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, RejectReason};
 use uuid::Uuid;
 
@@ -28,7 +28,12 @@ fn settled(event: &Envelope, outcome: Outcome) -> Settled {
 }
 
 fn append_of(log: &[RecordedEvent], last: usize) -> Append {
-    Append { events: log[log.len() - last..].to_vec(), messages: Vec::new(), order: fold(log) }
+    Append {
+        events: log[log.len() - last..].to_vec(),
+        messages: Vec::new(),
+        order: fold(log),
+        counts: Counts::default(),
+    }
 }
 
 async fn read(backend: &dyn Backend, order_id: &OrderId) -> Option<Order> {

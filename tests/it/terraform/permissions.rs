@@ -78,7 +78,7 @@ const REACHES: [Reach; 30] = [
     ("consumer", TABLE, "dynamodb/read.rs", &["query"]),
     ("consumer", TABLE, "dynamodb/together.rs", &[]),
     ("consumer", TABLE, "dynamodb/line.rs", &[]),
-    ("consumer", TABLE, "dynamodb/ledger.rs", &["add", "transact"]),
+    ("consumer", TABLE, "dynamodb/ledger.rs", &["add", "addition", "transact"]),
     ("consumer", TABLE, "dynamodb/list.rs", &["get_some"]),
     ("dead-letters", DLQ, "sqs/inbox.rs", &["retry"]),
     ("dead-letters", TABLE, "dynamodb/read.rs", &["query"]),

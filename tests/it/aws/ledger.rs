@@ -1,0 +1,104 @@
+//! The ledger, where a batch is counted in the call that projects, as functions do it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::operations::Pipeline;
+use consumer::ports::{Append, Counts, OrderLog, Tally};
+use infra::aws::{self, Numbers};
+use infra::dynamodb::Table;
+
+use crate::conformance::QueueOptions;
+use crate::conformance::aws::AwsBackend;
+use crate::support::counting::CountingProxy;
+use crate::support::emulator::Emulator;
+use crate::support::events::{created, eur, fold, new_order_id, recorded};
+
+const BATCHES: u64 = 40;
+const ONE: Counts = Counts { received: 1, recorded: 1, rejected: 0, duplicate: 0, parked: 0 };
+
+struct Setting {
+    backend: AwsBackend,
+    proxy: CountingProxy,
+    table: Table,
+}
+
+impl Setting {
+    async fn new() -> Self {
+        let backend = AwsBackend::open(true, QueueOptions::default()).await;
+        let proxy = CountingProxy::start(&Emulator::shared().endpoint).await;
+        let sdk = aws::config_at(&proxy.endpoint).await;
+        let table = aws::table(&sdk, &backend.table_name, eur()).counting_ahead();
+        Self { backend, proxy, table }
+    }
+
+    /// Appends the creation of an order, which is to be counted as these.
+    async fn append(&self, counts: Counts) {
+        let id = new_order_id();
+        let events = recorded(1, &[created(&id)]);
+        let append = Append { order: fold(&events), messages: Vec::new(), events, counts };
+        self.table.append(&[append]).await.remove(0).unwrap();
+    }
+
+    async fn recorded(&self) -> u64 {
+        let (queue, table) = (self.backend.queue.as_ref().clone(), self.table.clone());
+        let numbers = Numbers { queue, dead_letters: None, table }.numbers().await.unwrap();
+        assert_eq!(numbers.ledger.accepted, numbers.ledger.recorded, "received and recorded");
+        numbers.ledger.recorded
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_counts_once_in_the_call_that_projects_or_in_one_of_its_own() {
+    let setting = Setting::new().await;
+    for _ in 0..BATCHES {
+        setting.append(ONE).await;
+        setting.table.add(ONE).await.unwrap();
+    }
+    let calls = setting.proxy.take();
+    // The counters have to be made first.
+    let own = calls.calls_of("UpdateItem") as u64;
+    assert!((1..BATCHES).contains(&own), "{calls:?}");
+    assert_eq!(
+        (calls.calls_of("BatchExecuteStatement") as u64, setting.recorded().await),
+        (BATCHES, BATCHES)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_counted_ahead_and_came_otherwise_is_taken_back() {
+    let setting = Setting::new().await;
+    // Until all counters are there.
+    for _ in 0..BATCHES {
+        setting.append(ONE).await;
+        setting.table.add(ONE).await.unwrap();
+    }
+    setting.append(ONE).await;
+    // Its group was not done at the deadline.
+    setting.table.add(Counts { recorded: 0, ..ONE }).await.unwrap();
+    // It was received again.
+    setting.append(Counts { received: 0, ..ONE }).await;
+    setting.table.add(Counts { received: 0, ..ONE }).await.unwrap();
+    assert_eq!(setting.recorded().await, BATCHES + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_known_what_was_counted_where_nobody_waited_for_it() {
+    let setting = Arc::new(Setting::new().await);
+    for batch in 0..BATCHES {
+        let appending = {
+            let setting = Arc::clone(&setting);
+            tokio::spawn(async move { setting.append(ONE).await })
+        };
+        // Somewhere on its way.
+        tokio::time::sleep(Duration::from_millis(batch % 8)).await;
+        appending.abort();
+        let counts = if appending.await.is_ok() { ONE } else { Counts { recorded: 0, ..ONE } };
+        setting.table.add(counts).await.unwrap();
+        if counts != ONE {
+            // The next delivery finds it recorded.
+            setting.table.add(Counts { received: 0, ..ONE }).await.unwrap();
+        }
+    }
+    assert_eq!(setting.recorded().await, BATCHES);
+}
