@@ -62,9 +62,16 @@ async fn throughput(echo: &Process, orders: &Process) -> anyhow::Result<f64> {
 /// How late orders are recorded that come at this rate.
 async fn lateness(orders: &Process, per_second: f64) -> anyhow::Result<()> {
     let mut late = Vec::new();
-    for _ in 0..ROUNDS {
+    for round in 1..=ROUNDS {
         let waits = paced(orders.port, per_second, TIME).await?;
-        late.push(waits[waits.len() * 99 / 100].as_secs_f64() * 1000.0);
+        let at = |percent: usize| waits[waits.len() * percent / 100].as_secs_f64() * 1000.0;
+        println!(
+            "round {round}: from sending to recorded p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms",
+            at(50),
+            at(90),
+            at(99)
+        );
+        late.push(at(99));
     }
     println!("at {per_second:.0}/s, p99 from sending to recorded, in ms: {}", Spread::from_iter(late));
     Ok(())

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use async_trait::async_trait;
 use consumer::ports::{End, Inbox, Message};
 use domain::{Receipt, Timestamp};
-use tokio::time::timeout_at;
+use tokio::time::{sleep_until, timeout_at};
 
 use super::Embedded;
 use super::keys::{self, StoredMessage, StoredReceipt};
@@ -85,6 +85,10 @@ impl Inbox for Embedded {
     async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Message>> {
         let deadline = Instant::now() + wait;
         loop {
+            let gathers_until = self.0.queue.lock().gathers_until();
+            if let Some(until) = gathers_until {
+                sleep_until(until.min(deadline).into()).await;
+            }
             let rung = self.0.queue.bell.notified();
             let at = Instant::now();
             let taken = self.0.queue.lock().take(max, at);

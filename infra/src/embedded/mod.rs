@@ -20,6 +20,7 @@
 
 pub mod alerts;
 mod folder;
+mod free_space;
 mod inbox;
 mod journal_check;
 mod keys;
@@ -28,9 +29,11 @@ mod log;
 pub mod maintenance;
 mod numbers;
 mod operate;
+mod pace;
 mod publisher;
 mod queue;
 mod reader;
+mod retired;
 mod sync;
 mod waiters;
 mod writer;
@@ -49,6 +52,7 @@ pub use operate::Imported;
 pub use publisher::{NewMessage, SendError};
 
 use folder::DataFolder;
+use free_space::FreeSpace;
 use keys::{FirstReceives, Keyspaces, Receives, StoredMessage};
 use queue::QueueIndex;
 use waiters::Waiters;
@@ -101,6 +105,7 @@ struct Inner {
     /// Rings when a letter is put aside of which nobody was told.
     alarm: Arc<Notify>,
     waiters: Waiters,
+    free_space: FreeSpace,
     options: Options,
     path: PathBuf,
     // Dropped last: it holds the folder's lock.
@@ -143,6 +148,7 @@ impl Embedded {
             books,
             alarm: Arc::default(),
             waiters: Waiters::default(),
+            free_space: FreeSpace::new(),
             options,
             path: path.to_owned(),
             _folder: folder,

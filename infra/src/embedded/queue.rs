@@ -88,17 +88,6 @@ impl GroupQueue {
     }
 }
 
-/// How the messages of the queue stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Standing {
-    /// Delivered, and not visible yet.
-    pub(super) in_flight: u64,
-    /// Never delivered, and not visible yet.
-    pub(super) delayed: u64,
-    /// The number of the oldest message.
-    pub(super) oldest: Option<u64>,
-}
-
 pub(super) struct QueueIndex {
     visibility_timeout: Duration,
     max_receives: u32,
@@ -112,6 +101,8 @@ pub(super) struct QueueIndex {
     next_lease: u64,
     counts: Counts,
     holding: Holding,
+    /// Until when more is gathered before messages are taken again.
+    gathers_until: Option<Instant>,
 }
 
 impl QueueIndex {
@@ -127,23 +118,12 @@ impl QueueIndex {
             next_lease: 1,
             counts: Counts::default(),
             holding: Holding::default(),
+            gathers_until: None,
         }
     }
 
     pub(super) fn depth(&self) -> usize {
         self.depth
-    }
-
-    /// A look at every message.
-    pub(super) fn standing(&self, now: Instant) -> Standing {
-        let mut standing = Standing::default();
-        for entry in self.groups.values().flat_map(|group| &group.entries) {
-            let waits = entry.visible_at > now;
-            standing.in_flight += u64::from(waits && entry.lease > 0);
-            standing.delayed += u64::from(waits && entry.lease == 0);
-            standing.oldest = Some(standing.oldest.map_or(entry.seq, |oldest| oldest.min(entry.seq)));
-        }
-        standing
     }
 
     /// The sequence number that the next message gets.
@@ -245,6 +225,7 @@ impl QueueIndex {
             self.take_group(&group, max, now, &mut taken);
         }
         taken.more = !self.ready.is_empty();
+        self.gather(&taken, now);
         taken.next_wake = self.wakes.peek().map(|Reverse((at, _))| *at);
         taken
     }
@@ -314,6 +295,7 @@ impl QueueIndex {
 
 mod counts;
 mod held;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod wakes;

@@ -6,16 +6,16 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::replace;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::journal_check;
+use super::retired;
 use super::writer::Failure;
 
 /// What is to be done once a commit is on the disk, or cannot be.
@@ -24,61 +24,16 @@ pub(super) type AfterSync = Box<dyn FnOnce(&Failure) + Send>;
 /// The jobs of one commit that wait for the disk.
 pub(super) type Waiting = Vec<AfterSync>;
 
-/// What the writer knows of the thread that waits for the disk.
-pub(super) struct Disk {
-    waiting: Sender<Waiting>,
-    at_work: Arc<AtWork>,
-}
-
-/// Whether a sync is under way, and the bell for its end.
-#[derive(Default)]
-struct AtWork {
-    syncing: Mutex<bool>,
-    ended: Condvar,
-}
-
-impl AtWork {
-    fn set(&self, syncing: bool) {
-        *self.syncing.lock().unwrap_or_else(PoisonError::into_inner) = syncing;
-        if !syncing {
-            self.ended.notify_one();
-        }
-    }
-}
-
-impl Disk {
-    /// Hands over what waits for the disk; gives it back if nobody waits for that any more.
-    pub(super) fn hand_over(&self, waiting: Waiting) -> Result<(), Waiting> {
-        // From now on, and not only from when the other thread has woken up.
-        self.at_work.set(true);
-        self.waiting.send(waiting).map_err(|unsent| unsent.0)
-    }
-
-    /// Waits until no sync is under way, but no longer than `longest`. What is committed during a sync is not covered by it,
-    /// so until it ends there is nothing to be gained by committing, and more to commit at once comes in.
-    pub(super) fn rest(&self, longest: Duration) {
-        let syncing = self.at_work.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        // Either way it is time to go on.
-        let _ = self.at_work.ended.wait_timeout_while(syncing, longest, |syncing| *syncing);
-    }
-}
-
 /// Starts the thread for the store at `path`. It ends when the sender is gone and everything handed over is told. A sync
 /// that fails is told by `failed`, and nothing is synced any more.
-pub(super) fn start(path: &Path, failed: watch::Sender<Failure>) -> io::Result<(Disk, JoinHandle<()>)> {
+pub(super) fn start(
+    path: &Path,
+    failed: watch::Sender<Failure>,
+) -> io::Result<(Sender<Waiting>, JoinHandle<()>)> {
     let mut journal = Journal::newest(path)?;
     let (sender, waiting) = mpsc::channel();
-    let at_work = Arc::new(AtWork::default());
-    let disk = Disk { waiting: sender, at_work: Arc::clone(&at_work) };
-    let mut sync = move || {
-        at_work.set(true);
-        let synced = journal.sync();
-        at_work.set(false);
-        synced
-    };
-    let thread =
-        thread::Builder::new().name("sync".to_owned()).spawn(move || run(&waiting, &failed, &mut sync))?;
-    Ok((disk, thread))
+    let syncing = move || run(&waiting, &failed, || journal.sync());
+    Ok((sender, thread::Builder::new().name("sync".to_owned()).spawn(syncing)?))
 }
 
 fn run(
@@ -104,14 +59,15 @@ struct Journal {
     store: PathBuf,
     number: u64,
     file: File,
+    /// Takes those that are full.
+    retired: Sender<File>,
 }
 
 impl Journal {
     fn newest(store: &Path) -> io::Result<Self> {
-        let numbers = journal_check::journals(store).into_iter();
-        let number = numbers.filter_map(|path| path.file_stem()?.to_str()?.parse().ok()).max();
-        let number = number.ok_or_else(|| io::Error::other("the store has no journal"))?;
-        Ok(Self { store: store.to_owned(), number, file: File::open(path_of(store, number))? })
+        let number = newest(store)?;
+        let (file, retired) = (open(store, number)?, retired::start()?);
+        Ok(Self { store: store.to_owned(), number, file, retired })
     }
 
     /// Everything that was written to any journal before this call is on the disk after it.
@@ -124,14 +80,35 @@ impl Journal {
     /// still there, and the next one was not, this is the newest.
     fn follow(&mut self) -> io::Result<()> {
         loop {
-            match File::open(path_of(&self.store, self.number + 1)) {
-                Ok(file) => (self.number, self.file) = (self.number + 1, file),
+            match open(&self.store, self.number + 1) {
+                Ok(file) => self.turn_to(self.number + 1, file),
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Err(_) if self.file.metadata()?.nlink() > 0 => return Ok(()),
-                Err(_) => *self = Self::newest(&self.store)?,
+                Err(_) => {
+                    let number = newest(&self.store)?;
+                    self.turn_to(number, open(&self.store, number)?);
+                }
             }
         }
     }
+
+    fn turn_to(&mut self, number: u64, file: File) {
+        self.number = number;
+        // Without its thread, which only a bug can end, it is closed.
+        let _ = self.retired.send(replace(&mut self.file, file));
+    }
+}
+
+/// The number of the newest journal.
+fn newest(store: &Path) -> io::Result<u64> {
+    let numbers = journal_check::journals(store).into_iter();
+    let number = numbers.filter_map(|path| path.file_stem()?.to_str()?.parse().ok()).max();
+    number.ok_or_else(|| io::Error::other("the store has no journal"))
+}
+
+/// Opens a journal so that it can be synced, and shortened when it is removed.
+fn open(store: &Path, number: u64) -> io::Result<File> {
+    File::options().write(true).open(path_of(store, number))
 }
 
 fn path_of(store: &Path, number: u64) -> PathBuf {
@@ -140,6 +117,7 @@ fn path_of(store: &Path, number: u64) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use super::*;

@@ -10,9 +10,10 @@
 use std::collections::HashSet;
 use std::mem::take;
 use std::path::Path;
+use std::sync::mpsc::{SendError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use domain::Ledger;
@@ -22,13 +23,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::keys;
-use super::sync::{self, Disk, Waiting};
+use super::pace::Pace;
+use super::sync::{self, Waiting};
 
 /// At most this many jobs, and about this many bytes, in one commit.
 const MAX_JOBS: usize = 1024;
 const MAX_BYTES: usize = 8 << 20;
-/// How long to wait, at the longest, for a sync to end before a commit, once jobs come several at a time.
-const LONGEST_REST: Duration = Duration::from_millis(1);
 /// Jobs that may wait before those who hand them in have to.
 const WAITING_JOBS: usize = 4096;
 
@@ -129,6 +129,7 @@ pub(super) struct Writer {
     /// The one that writes, and the one that waits for the disk, which ends after it.
     threads: Vec<JoinHandle<()>>,
     failed: watch::Receiver<Failure>,
+    pace: Arc<Pace>,
 }
 
 /// Where the commits go.
@@ -136,7 +137,7 @@ struct Store {
     db: Database,
     meta: Keyspace,
     books: SharedBooks,
-    disk: Disk,
+    disk: Sender<Waiting>,
     failed: watch::Sender<Failure>,
 }
 
@@ -152,8 +153,11 @@ impl Writer {
         let (failed_sender, failed) = watch::channel(None);
         let (disk, syncing) = sync::start(path, failed_sender.clone())?;
         let store = Store { db, meta, books, disk, failed: failed_sender };
-        let writing = thread::Builder::new().name("writer".to_owned()).spawn(move || run(&store, waiting))?;
-        Ok(Self { jobs: Some(jobs), threads: vec![writing, syncing], failed })
+        let pace = Arc::new(Pace::default());
+        let paced = Arc::clone(&pace);
+        let work = move || run(&store, waiting, &paced);
+        let writing = thread::Builder::new().name("writer".to_owned()).spawn(work)?;
+        Ok(Self { jobs: Some(jobs), threads: vec![writing, syncing], failed, pace })
     }
 
     pub(super) fn failed(&self) -> watch::Receiver<Failure> {
@@ -202,7 +206,9 @@ impl Writer {
 
     async fn hand_in(&self, job: Job) -> anyhow::Result<()> {
         let jobs = self.jobs.as_ref().context("the writer has stopped")?;
-        jobs.send(job).await.map_err(|_| anyhow!("the writer has stopped"))
+        jobs.send(job).await.map_err(|_| anyhow!("the writer has stopped"))?;
+        self.pace.handed_in(jobs.max_capacity() - jobs.capacity(), self.threads[0].thread());
+        Ok(())
     }
 }
 
@@ -220,12 +226,13 @@ impl Drop for Writer {
     }
 }
 
-fn run(store: &Store, mut waiting: mpsc::Receiver<Job>) {
-    let mut before_it = 0;
+fn run(store: &Store, mut waiting: mpsc::Receiver<Job>, pace: &Pace) {
+    let (mut before_it, mut latest) = (0, Instant::now());
     while let Some(first) = waiting.blocking_recv() {
         if before_it > 1 {
-            store.disk.rest(LONGEST_REST);
+            pace.rest(latest, || waiting.len());
         }
+        latest = Instant::now();
         let before = *store.books.lock().unwrap_or_else(PoisonError::into_inner);
         let mut stage = Stage::new(store, before);
         let (mut written, mut synced) = (Vec::new(), Waiting::new());
@@ -255,7 +262,7 @@ fn tell(store: &Store, written: Vec<Completion>, synced: Waiting) {
     let failure = store.failed.borrow().clone();
     written.into_iter().for_each(|complete| complete(&failure));
     if !synced.is_empty()
-        && let Err(unsent) = store.disk.hand_over(synced)
+        && let Err(SendError(unsent)) = store.disk.send(synced)
     {
         // The thread that waits for the disk is gone, which only a bug can bring about.
         let failure = failure.or_else(|| Some("the disk is not waited for any more".into()));

@@ -2,11 +2,25 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Group, GroupQueue, QueueIndex};
+use super::{Group, GroupQueue, QueueIndex, Taken};
+
+/// For how long messages are gathered after some were taken, once they come several at a time: a batch costs three commits,
+/// however large it is.
+const GATHER: Duration = Duration::from_millis(2);
 
 impl QueueIndex {
+    /// Until when it is better to take no messages, if so.
+    pub(in crate::embedded) fn gathers_until(&self) -> Option<Instant> {
+        self.gathers_until
+    }
+
+    /// Notes what was taken, and that there is time until more is.
+    pub(super) fn gather(&mut self, taken: &Taken, now: Instant) {
+        self.gathers_until = (taken.deliveries.len() > 1 && !taken.more).then(|| now + GATHER);
+    }
+
     /// Sees to it that the group is looked at when its next message becomes available.
     pub(super) fn schedule(&mut self, group: &Group) {
         let Some(queue) = self.groups.get_mut(group) else { return };
