@@ -1,8 +1,9 @@
 //! Queue and store in one data folder: durable, crash-safe, one process.
 //!
 //! The path of one event: [`publisher`] hands it to the [`writer`], the one thread that writes, which commits what
-//! many requests want in one batch, for which [`sync`] has one fsync; only then is it visible in the [`queue`], the
-//! in-memory order of what is stored. [`inbox`] takes it from there, and [`log`] appends it. [`reader`] answers queries.
+//! many requests want in one batch, at its [`pace`], for which [`sync`] has one fsync; only then is it visible in the
+//! [`queue`], the in-memory order of what is stored. [`inbox`] takes it from there, and [`log`] appends it. [`reader`]
+//! answers queries. Journals that are full are [`retired`].
 //!
 //! What a crash leaves behind:
 //!
