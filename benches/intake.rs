@@ -9,22 +9,18 @@
 
 mod load;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use load::client::{answered, paced};
 use load::figures::Spread;
-use load::processes::{self, Process};
+use load::processes::{self, Process, Rates};
 
 const ROUNDS: usize = 5;
 const TIME: Duration = Duration::from_secs(4);
 
 fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    if processes::is_echo() {
-        return runtime.block_on(processes::echo());
-    }
-    let folder = tempfile::TempDir::new()?;
-    runtime.block_on(async {
+    processes::run(async {
+        let folder = tempfile::TempDir::new()?;
         let echo = Process::echo().await?;
         let orders = Process::orders(&folder.path().join("data"), &[]).await?;
         println!("idle memory of orders: {:.0} MiB", orders.resident_mib()?);
@@ -39,17 +35,13 @@ async fn throughput(echo: &Process, orders: &Process) -> anyhow::Result<f64> {
     let (mut intake, mut sustained, mut rates) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         let bare = answered(echo.port, "/", TIME).await? as f64 / TIME.as_secs_f64();
-        let start = Instant::now();
-        let accepted = answered(orders.port, "/v1/orders", TIME).await? as f64;
-        let durable = accepted / start.elapsed().as_secs_f64();
-        orders.drained().await?;
-        let recorded = accepted / start.elapsed().as_secs_f64();
+        let Rates { accepted, recorded } = orders.take_in(TIME).await?;
         println!(
-            "round {round}: echo {bare:.0}/s, durable orders {durable:.0}/s ({:.2}), recorded {recorded:.0}/s ({:.2})",
-            durable / bare,
+            "round {round}: echo {bare:.0}/s, durable orders {accepted:.0}/s ({:.2}), recorded {recorded:.0}/s ({:.2})",
+            accepted / bare,
             recorded / bare
         );
-        intake.push(durable / bare);
+        intake.push(accepted / bare);
         sustained.push(recorded / bare);
         rates.push(recorded);
     }

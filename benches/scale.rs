@@ -17,7 +17,7 @@ use domain::{
     Order, OrderId, Quantity, RecordedEvent, Sku, Timestamp,
 };
 use infra::embedded::{Embedded, NewMessage, Options};
-use load::client::{Connection, answered};
+use load::client::Connection;
 use load::figures::Spread;
 use load::processes::Process;
 use uuid::Uuid;
@@ -113,10 +113,7 @@ async fn measure(folder: &Path, orders: u64) -> anyhow::Result<f64> {
     let start = Instant::now();
     let service = Process::orders(folder, &[]).await?;
     let started = start.elapsed();
-    let start = Instant::now();
-    let accepted = answered(service.port, "/v1/orders", TIME).await?;
-    service.drained().await?;
-    let recorded = accepted as f64 / start.elapsed().as_secs_f64();
+    let recorded = service.take_in(TIME).await?.recorded;
     let read = |number: u64| format!("/v1/orders/{}", id(number * 7919 % orders));
     let read = latency(service.port, read).await?;
     let list =

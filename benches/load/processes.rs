@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::routing::post;
@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::client::Connection;
+use super::client::{Connection, answered};
 use super::figures::resident;
 
 /// A process that ends with this.
@@ -27,13 +27,24 @@ impl Drop for Process {
     }
 }
 
-/// Whether this process is the echo.
-pub(crate) fn is_echo() -> bool {
-    std::env::args().any(|argument| argument == "--echo")
+/// Orders a second.
+pub(crate) struct Rates {
+    pub accepted: f64,
+    /// Until all that were accepted were.
+    pub recorded: f64,
+}
+
+/// Runs the bench; or the echo, if that is what this process was started for.
+pub(crate) fn run(bench: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    if std::env::args().any(|argument| argument == "--echo") {
+        return runtime.block_on(echo());
+    }
+    runtime.block_on(bench)
 }
 
 /// Answers every JSON body with itself, on the port that the environment tells.
-pub(crate) async fn echo() -> anyhow::Result<()> {
+async fn echo() -> anyhow::Result<()> {
     let router = Router::new().route("/", post(async |Json(body): Json<Value>| Json(body)));
     let listener = TcpListener::bind(format!("127.0.0.1:{}", std::env::var("PORT")?)).await?;
     Ok(axum::serve(listener, router).await?)
@@ -83,6 +94,15 @@ impl Process {
         let numbers: Value = serde_json::from_str(body)?;
         anyhow::ensure!(numbers["ledger"]["balanced"] == true, "something was lost: {numbers}");
         numbers["ledger"]["in_flight"].as_u64().context("no numbers")
+    }
+
+    /// Has the service take in orders for this time, and waits until they are recorded.
+    pub(crate) async fn take_in(&self, time: Duration) -> anyhow::Result<Rates> {
+        let start = Instant::now();
+        let orders = answered(self.port, "/v1/orders", time).await? as f64;
+        let accepted = orders / start.elapsed().as_secs_f64();
+        self.drained().await?;
+        Ok(Rates { accepted, recorded: orders / start.elapsed().as_secs_f64() })
     }
 
     /// Waits until everything that was accepted is handled.

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use load::client::answered;
 use load::figures::Spread;
-use load::processes::{self, Process};
+use load::processes::{self, Process, Rates};
 use venv::Venv;
 
 const ROUNDS: usize = 5;
@@ -28,12 +28,8 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peer");
 const INSTALLED: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/peer");
 
 fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    if processes::is_echo() {
-        return runtime.block_on(processes::echo());
-    }
-    let folder = tempfile::TempDir::new()?;
-    runtime.block_on(async {
+    processes::run(async {
+        let folder = tempfile::TempDir::new()?;
         let echo = Process::echo().await?;
         let peer = peer(&folder.path().join("orders.db")).await?;
         let orders = Process::orders(&folder.path().join("data"), &[]).await?;
@@ -55,26 +51,22 @@ async fn peer(database: &Path) -> anyhow::Result<Process> {
 }
 
 async fn compare(echo: &Process, peer: &Process, orders: &Process) -> anyhow::Result<()> {
-    let (mut peers, mut accepted, mut recorded) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut peers, mut intake, mut sustained) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         let bare = answered(echo.port, "/", TIME).await? as f64 / TIME.as_secs_f64();
         let start = Instant::now();
         let theirs = answered(peer.port, "/v1/orders", TIME).await? as f64 / start.elapsed().as_secs_f64();
-        let start = Instant::now();
-        let taken = answered(orders.port, "/v1/orders", TIME).await? as f64;
-        let ours = taken / start.elapsed().as_secs_f64();
-        orders.drained().await?;
-        let all = taken / start.elapsed().as_secs_f64();
+        let Rates { accepted, recorded } = orders.take_in(TIME).await?;
         println!(
-            "round {round}: echo {bare:.0}/s, peer {theirs:.0}/s, ours {ours:.0}/s, recorded {all:.0}/s"
+            "round {round}: echo {bare:.0}/s, peer {theirs:.0}/s, ours {accepted:.0}/s, recorded {recorded:.0}/s"
         );
         peers.push(theirs / bare);
-        accepted.push(ours / theirs);
-        recorded.push(all / theirs);
+        intake.push(accepted / theirs);
+        sustained.push(recorded / theirs);
     }
     println!("peer to echo: {:.3}", Spread::from_iter(peers));
-    println!("ours, durable intake, to peer: {:.1}", Spread::from_iter(accepted));
-    println!("ours, recorded, to peer: {:.1}", Spread::from_iter(recorded));
+    println!("ours, durable intake, to peer: {:.1}", Spread::from_iter(intake));
+    println!("ours, recorded, to peer: {:.1}", Spread::from_iter(sustained));
     println!(
         "memory of peer and ours after it: {:.0} and {:.0} MiB",
         peer.resident_mib()?,
