@@ -219,7 +219,7 @@ pub struct Append {
     pub messages: Vec<String>,
     /// The order after the last of them.
     pub order: Order,
-    /// What the messages are to be counted as when this is done. A store that is a [`Tally`] too may count it along with
+    /// What the messages are to be counted as when this is done: received and recorded, nothing else. A store that is a [`Tally`] too may count it along with
     /// what it writes; so this is a forecast, and what became of them in the end is added then.
     pub counts: Counts,
 }

@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::Instrument;
 
 use super::Table;
-use super::ledger::{Deltas, addition};
+use super::ledger::addition;
 
 /// What is in the ledger already of batches that are not done with. It is locked while that is not known.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +58,7 @@ impl Table {
         mut account: OwnedMutexGuard<Counts>,
     ) -> anyhow::Result<Vec<bool>> {
         let (table, last) = (self.clone(), statements.len());
-        statements.push(addition(&self.name, Deltas::of(counts))?);
+        statements.push(addition(&self.name, counts)?);
         let work = async move {
             let made = table.execute(statements).await?;
             // A counter that is not there yet is made at the end of the batch.

@@ -116,13 +116,13 @@ fn any_shard() -> String {
 }
 
 /// Adds to what was received and recorded, if both are counted there already.
-pub(super) fn addition(table: &str, deltas: Deltas) -> anyhow::Result<BatchStatementRequest> {
+pub(super) fn addition(table: &str, counts: Counts) -> anyhow::Result<BatchStatementRequest> {
     let update = format!(
         "UPDATE \"{table}\" SET \"received\" = \"received\" + ? SET \"recorded\" = \"recorded\" + ? \
          WHERE \"pk\" = ? AND \"sk\" = ?"
     );
     let [received, recorded] =
-        [deltas.received, deltas.recorded].map(|delta| AttributeValue::N(delta.to_string()));
+        [counts.received, counts.recorded].map(|count| AttributeValue::N(count.to_string()));
     statement(update, vec![received, recorded, pk(&any_shard()), text(METADATA)])
 }
 

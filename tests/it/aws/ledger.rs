@@ -40,6 +40,14 @@ impl Setting {
         self.table.append(&[append]).await.remove(0).unwrap();
     }
 
+    /// Batches that come to what was expected: enough that all counters are there afterwards.
+    async fn batches(&self) {
+        for _ in 0..BATCHES {
+            self.append(ONE).await;
+            self.table.add(ONE).await.unwrap();
+        }
+    }
+
     async fn recorded(&self) -> u64 {
         let (queue, table) = (self.backend.queue.as_ref().clone(), self.table.clone());
         let numbers = Numbers { queue, dead_letters: None, table }.numbers().await.unwrap();
@@ -51,10 +59,7 @@ impl Setting {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_counts_once_in_the_call_that_projects_or_in_one_of_its_own() {
     let setting = Setting::new().await;
-    for _ in 0..BATCHES {
-        setting.append(ONE).await;
-        setting.table.add(ONE).await.unwrap();
-    }
+    setting.batches().await;
     let calls = setting.proxy.take();
     // The counters have to be made first.
     let own = calls.calls_of("UpdateItem") as u64;
@@ -68,11 +73,7 @@ async fn a_batch_counts_once_in_the_call_that_projects_or_in_one_of_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_counted_ahead_and_came_otherwise_is_taken_back() {
     let setting = Setting::new().await;
-    // Until all counters are there.
-    for _ in 0..BATCHES {
-        setting.append(ONE).await;
-        setting.table.add(ONE).await.unwrap();
-    }
+    setting.batches().await;
     setting.append(ONE).await;
     // Its group was not done at the deadline.
     setting.table.add(Counts { recorded: 0, ..ONE }).await.unwrap();
