@@ -1,13 +1,11 @@
 //! Logs, on standard error: for people on a terminal, as JSON lines otherwise. And traces, if they are exported.
 
-mod json;
 #[cfg(feature = "otlp")]
 mod traces;
 
 use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::prelude::*;
 
 /// Sets up logging for this process, unless `level` is the complaint about what was asked for. Call once, and not
@@ -20,8 +18,8 @@ pub(crate) fn init(level: Result<Targets, String>) -> Result<(), String> {
     if stderr().is_terminal() {
         registry.with(tracing_subscriber::fmt::layer().with_writer(stderr).with_filter(level)).init();
     } else {
-        let json = tracing_subscriber::fmt::layer().event_format(json::Json).fmt_fields(JsonFields::new());
-        registry.with(json.with_writer(stderr).with_filter(level)).init();
+        let json = tracing_subscriber::fmt::layer().json().flatten_event(true);
+        registry.with(json.with_span_list(false).with_writer(stderr).with_filter(level)).init();
     }
     Ok(())
 }

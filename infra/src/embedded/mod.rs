@@ -21,7 +21,6 @@
 
 pub mod alerts;
 mod folder;
-mod free_space;
 mod inbox;
 mod journal_check;
 mod keys;
@@ -53,7 +52,6 @@ pub use operate::Imported;
 pub use publisher::{NewMessage, SendError};
 
 use folder::DataFolder;
-use free_space::FreeSpace;
 use keys::{FirstReceives, Keyspaces, Receives, StoredMessage};
 use queue::QueueIndex;
 use waiters::Waiters;
@@ -106,7 +104,6 @@ struct Inner {
     /// Rings when a letter is put aside of which nobody was told.
     alarm: Arc<Notify>,
     waiters: Waiters,
-    free_space: FreeSpace,
     options: Options,
     path: PathBuf,
     // Dropped last: it holds the folder's lock.
@@ -149,7 +146,6 @@ impl Embedded {
             books,
             alarm: Arc::default(),
             waiters: Waiters::default(),
-            free_space: FreeSpace::new(),
             options,
             path: path.to_owned(),
             _folder: folder,
