@@ -32,8 +32,7 @@ async fn nothing_is_lost_and_nothing_happens_twice() {
     for _ in 0..2 {
         // In the middle of it: some events are recorded, and more come.
         tokio::task::block_in_place(|| (0..150).for_each(|_| drop(running.wait_for_log("\"recorded\""))));
-        running.signal("KILL");
-        assert!(!running.wait().success());
+        running.kill();
         running = Service::spawn(service(&data, port));
         assert_eq!(running.url, url);
     }

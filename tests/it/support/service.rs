@@ -200,6 +200,12 @@ impl Service {
         self.wait()
     }
 
+    /// Kills it, and waits until it is gone: what it held is free only then.
+    pub fn kill(&mut self) {
+        self.signal("KILL");
+        assert!(!self.wait().success());
+    }
+
     pub fn signal(&self, name: &str) {
         let kill = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(kill.unwrap().success());
