@@ -64,23 +64,31 @@ impl Embedded {
     }
 
     async fn enqueue(&self, messages: Vec<Outgoing>) -> Result<(), SendError> {
-        if let Some(why) = self.no_room() {
+        if let Some(why) = self.full_queue() {
             return Err(SendError::Full(why));
         }
         let engine = Arc::downgrade(&self.0);
         let job = move |stage: &mut Stage| {
             let engine = Self(engine.upgrade().context("the engine is closing")?);
-            engine.stage_messages(stage, messages)
+            if let Some(why) = stage.full_disk(|| engine.full_disk()) {
+                return Ok(Err(SendError::Full(why)));
+            }
+            engine.stage_messages(stage, messages).map(Ok)
         };
-        Ok(self.0.writer.write(Durability::Synced, job).await?)
+        self.0.writer.write(Durability::Synced, job).await?
     }
 
     /// Why no new message can be taken, if so.
     pub(super) fn no_room(&self) -> Option<String> {
+        self.full_queue().or_else(|| self.full_disk())
+    }
+
+    fn full_queue(&self) -> Option<String> {
         let (depth, most) = (self.queue_depth(), self.0.options.max_queue_depth);
-        if depth >= most {
-            return Some(format!("{depth} messages wait, which is the most allowed"));
-        }
+        (depth >= most).then(|| format!("{depth} messages wait, which is the most allowed"))
+    }
+
+    fn full_disk(&self) -> Option<String> {
         let least = self.0.options.min_free_bytes;
         match rustix::fs::statvfs(&self.0.path) {
             Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < least => {

@@ -7,6 +7,7 @@
 //!
 //! [`sync`]: super::sync
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::mem::take;
 use std::path::Path;
@@ -69,6 +70,8 @@ pub(super) struct Stage {
     after_sync: Waiting,
     staged: HashSet<Vec<u8>, RandomState>,
     bytes: usize,
+    /// Whether the disk is full, once somebody has looked.
+    full_disk: OnceCell<Option<String>>,
 }
 
 impl Stage {
@@ -81,6 +84,7 @@ impl Stage {
             after_sync: Vec::new(),
             staged: HashSet::default(),
             bytes: 0,
+            full_disk: OnceCell::new(),
         }
     }
 
@@ -89,6 +93,11 @@ impl Stage {
         let (key, value) = (key.into(), value.into());
         self.bytes += key.len() + value.len();
         self.batch.insert(keyspace, key, value);
+    }
+
+    /// Why the disk has no room, if so; `look` finds it out, once for all jobs of this commit.
+    pub(super) fn full_disk(&self, look: impl FnOnce() -> Option<String>) -> Option<String> {
+        self.full_disk.get_or_init(look).clone()
     }
 
     /// Removes a value.
