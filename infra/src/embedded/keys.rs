@@ -4,7 +4,7 @@
 //! | keyspace | key | value |
 //! |---|---|---|
 //! | `log` | order id, 0, version | the recorded event; for the first one, a newline and the message that brought it |
-//! | `orders` | order id | the order as of its latest event |
+//! | `orders` | order id | the order as of its latest event; until it has a second one, the log tells |
 //! | `customers` | customer id, 0, creation time, order id | nothing |
 //! | `receipts` | order id, 0, event id | the event's type and outcome; for the first one in the log, that entry tells |
 //! | `queue` | sequence number | a message: header, newline, body |

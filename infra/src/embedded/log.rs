@@ -100,7 +100,10 @@ impl Embedded {
             }
         }
         let already = missing.is_empty();
-        if already && !self.projection_lags(order_id, rows.version).map_err(unavailable)? {
+        let lags = already
+            && rows.projection.is_some()
+            && self.projection_lags(order_id, rows.version).map_err(unavailable)?;
+        if already && healed.is_none() && !lags {
             return Ok(Appended::Already);
         }
         // Readers may look while this commit is applied, row by row: a receipt comes after what it promises.
@@ -109,7 +112,9 @@ impl Embedded {
             stage.claim(key.clone());
             stage.put(&keys.log, key, entry);
         }
-        stage.put(&keys.orders, order_id.as_str(), rows.projection);
+        if let Some(projection) = rows.projection {
+            stage.put(&keys.orders, order_id.as_str(), projection);
+        }
         if let Some(key) = rows.customer {
             stage.put(&keys.customers, key, []);
         }
@@ -144,7 +149,8 @@ struct Rows {
     version: u64,
     /// Each with its version, the message that brought it, and its entry of the log.
     events: Vec<(u64, EventId, Option<String>, Vec<u8>)>,
-    projection: Vec<u8>,
+    /// The order, unless its only event tells it.
+    projection: Option<Vec<u8>>,
     /// The order's key in its customer's list, if the append creates the order.
     customer: Option<Vec<u8>>,
     receipts: Vec<(Vec<u8>, Vec<u8>)>,
@@ -172,7 +178,7 @@ impl Rows {
             order_id: order.order_id.clone(),
             version: order.version,
             events: events.into_iter().map(entry).collect(),
-            projection: order.encode(),
+            projection: (order.version > 1).then(|| order.encode()),
             customer: creates.then(customer),
             receipts,
         })
