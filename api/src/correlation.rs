@@ -2,10 +2,9 @@
 //! out every error as a problem.
 
 use std::any::Any;
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::task::Poll;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -13,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::CorrelationId;
+use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -45,7 +45,10 @@ pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: 
     let span = spans::of_request(&id);
     let trace = spans::join(&span, &request, TraceContext::of(request.headers()));
 
-    let answer = trace::within(trace, caught(next.run(request))).instrument(span.clone());
+    // Unwind safe, for what panicked is dropped and never polled again. Pinned here, so that what is around it moves no
+    // more than a pointer.
+    let answer = pin!(AssertUnwindSafe(next.run(request)).catch_unwind());
+    let answer = trace::within(trace, answer).instrument(span.clone());
     let mut response = match in_time(deadline, answer).await {
         Some(Ok(response)) => response,
         Some(Err(panic)) => {
@@ -89,17 +92,6 @@ async fn in_time<F: Future>(deadline: Option<Deadline>, future: F) -> Option<F::
         Some(Deadline(at)) => timeout_at(at, future).await.ok(),
         None => Some(future.await),
     }
-}
-
-/// The output of `future`, or what it panicked with.
-async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
-    let mut future = pin!(future);
-    // Unwind safe, for a future that panicked is dropped and never polled again.
-    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

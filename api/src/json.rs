@@ -1,8 +1,9 @@
 //! The extractor of JSON bodies.
 
-use axum::body::{Bytes, HttpBody};
-use axum::extract::{DefaultBodyLimit, FromRequest, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::HttpBody;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::body::{Content, Field};
 use crate::problem::{Kind, Problem};
@@ -18,7 +19,7 @@ pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY>(pub(crate) T);
 impl<S: Sync, T: for<'de> Content<'de>, const MAX: usize> FromRequest<S> for JsonBody<T, MAX> {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             let detail = "Content-Type must be application/json, or end with +json.";
             return Err(Problem::new(Kind::UnsupportedMediaType, detail));
@@ -26,13 +27,12 @@ impl<S: Sync, T: for<'de> Content<'de>, const MAX: usize> FromRequest<S> for Jso
         if request.body().size_hint().lower() > MAX as u64 {
             return Err(too_large(MAX));
         }
-        DefaultBodyLimit::max(MAX).apply(&mut request);
-        let body = Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => too_large(MAX),
-            _ if BodyTimeout::caused(&rejection) => Problem::body_too_slow(),
+        let body = Limited::new(request.into_body(), MAX).collect().await.map_err(|error| match error {
+            long if long.is::<LengthLimitError>() => too_large(MAX),
+            late if BodyTimeout::caused(late.as_ref()) => Problem::body_too_slow(),
             _ => Problem::new(Kind::BadRequest, "The body could not be read to its end."),
         })?;
-        read(&body).map(Self)
+        read(&body.to_bytes()).map(Self)
     }
 }
 

@@ -39,8 +39,8 @@ impl Scope {
 pub struct Principal {
     /// Names who asks, uniquely: issuer and subject of a token. Keys of idempotency are per subject.
     pub subject: String,
-    /// The scopes that were granted, as the token names them.
-    pub scopes: Vec<String>,
+    /// The scopes that were granted, as the token names them; `None`: all there are.
+    pub scopes: Option<Vec<String>>,
     /// The one customer whose orders exist for this principal; `None`: everyone's do.
     pub customer_id: Option<CustomerId>,
 }
@@ -48,16 +48,13 @@ pub struct Principal {
 impl Principal {
     /// Anyone, where requests are not authenticated.
     pub fn anyone() -> Self {
-        let scopes = [Scope::Read, Scope::Write, Scope::Operate].map(|scope| scope.as_str().to_owned());
-        Self { subject: String::new(), scopes: scopes.into(), customer_id: None }
+        Self { subject: String::new(), scopes: None, customer_id: None }
     }
 
     /// Fails unless the scope was granted.
     pub(crate) fn require(&self, scope: Scope) -> Result<(), Problem> {
-        if self.scopes.iter().any(|granted| granted == scope.as_str()) {
-            return Ok(());
-        }
-        Err(Problem::insufficient_scope(scope))
+        let named = |granted: &Vec<String>| granted.iter().any(|granted| granted == scope.as_str());
+        if self.scopes.as_ref().is_none_or(named) { Ok(()) } else { Err(Problem::insufficient_scope(scope)) }
     }
 
     /// Whether this customer's orders exist for the principal.

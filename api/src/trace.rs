@@ -7,13 +7,17 @@
 
 use std::future::Future;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// The longest `tracestate` and the longest X-Ray header that are passed on. Longer ones are dropped whole.
 const MAX_TRACESTATE: usize = 512;
 const MAX_XRAY: usize = 256;
 /// `version-traceid-parentid-flags`, as version 00 writes it and every later version begins.
-const TRACEPARENT: usize = 55;
+const PARENT_BYTES: usize = 55;
 /// The most that a later version may have, lest a client sends us what no queue message can hold.
 const MAX_TRACEPARENT: usize = 256;
 
@@ -58,9 +62,9 @@ impl TraceContext {
 
     /// What of these headers is valid. The rest is ignored: a broken trace is no reason to refuse an order.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let traceparent = only(headers, "traceparent").filter(|value| is_traceparent(value));
+        let traceparent = only(headers, &TRACEPARENT).filter(|value| is_traceparent(value));
         let tracestate = traceparent.and_then(|_| tracestate(headers));
-        let xray = only(headers, "x-amzn-trace-id").filter(|value| is_xray(value));
+        let xray = only(headers, &XRAY).filter(|value| is_xray(value));
         if traceparent.is_none() && xray.is_none() {
             return None;
         }
@@ -69,14 +73,14 @@ impl TraceContext {
 }
 
 /// The header's value, if it is there once.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
 }
 
 fn is_traceparent(value: &str) -> bool {
-    let Some((known, rest)) = value.split_at_checked(TRACEPARENT) else { return false };
+    let Some((known, rest)) = value.split_at_checked(PARENT_BYTES) else { return false };
     let mut parts = known.split('-');
     let (Some(version), Some(trace_id), Some(parent_id), Some(flags), None) =
         (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
@@ -100,7 +104,7 @@ fn is_traceparent(value: &str) -> bool {
 
 /// The header's value, or its values as one list: it may be there more than once.
 fn tracestate(headers: &HeaderMap) -> Option<String> {
-    let values = headers.get_all("tracestate").iter().map(|value| value.to_str().ok());
+    let values = headers.get_all(TRACESTATE).iter().map(|value| value.to_str().ok());
     let joined = values.collect::<Option<Vec<_>>>()?.join(",");
     // Spaces too: they may follow the commas.
     let printable = !joined.is_empty() && joined.bytes().all(|b| visible(b) || b == b' ');
@@ -128,7 +132,7 @@ mod tests {
     use super::*;
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    const XRAY: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
+    const AMAZON: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
 
     fn of(headers: &[(&'static str, &str)]) -> TraceContext {
         let pair = |&(name, value): &(&'static str, &str)| {
@@ -184,7 +188,7 @@ mod tests {
         ] {
             let mut headers: Vec<_> = state.iter().map(|value| ("tracestate", *value)).collect();
             assert_eq!(of(&headers), TraceContext::default(), "{state:?} alone");
-            headers.push(("x-amzn-trace-id", XRAY));
+            headers.push(("x-amzn-trace-id", AMAZON));
             assert_eq!(of(&headers).tracestate, None, "{state:?} beside another trace");
             headers.push(("traceparent", PARENT));
             assert_eq!(of(&headers).tracestate.as_deref(), expected, "{state:?}");
@@ -193,22 +197,22 @@ mod tests {
 
     #[test]
     fn an_x_ray_header_is_taken_if_it_has_a_root() {
-        let bounded = format!("{XRAY};Lineage={}", "x".repeat(256 - XRAY.len() - 9));
-        let other = format!("Self=1-67891234-12456789abcdef012345678;{XRAY}");
-        for yes in [XRAY, &format!("{XRAY};Parent=53995c3f42cd8ad8;Sampled=1"), &other, &bounded] {
+        let bounded = format!("{AMAZON};Lineage={}", "x".repeat(256 - AMAZON.len() - 9));
+        let other = format!("Self=1-67891234-12456789abcdef012345678;{AMAZON}");
+        for yes in [AMAZON, &format!("{AMAZON};Parent=53995c3f42cd8ad8;Sampled=1"), &other, &bounded] {
             assert_eq!(of(&[("x-amzn-trace-id", yes)]).xray.as_deref(), Some(yes));
         }
         for no in [
             "",
             "Root=",
             "Sampled=1",
-            &XRAY[..XRAY.len() - 1],
-            &format!("{XRAY}0"),
-            &XRAY.replace("=1-", "=2-"),
-            &XRAY.replace("Root", "Self"),
-            &XRAY.replace("5759e988", "5759e98g"),
-            &format!("{XRAY};Parent=é"),
-            &format!("{XRAY}; Sampled=1"),
+            &AMAZON[..AMAZON.len() - 1],
+            &format!("{AMAZON}0"),
+            &AMAZON.replace("=1-", "=2-"),
+            &AMAZON.replace("Root", "Self"),
+            &AMAZON.replace("5759e988", "5759e98g"),
+            &format!("{AMAZON};Parent=é"),
+            &format!("{AMAZON}; Sampled=1"),
             &format!("{bounded}x"),
         ] {
             assert_eq!(of(&[("x-amzn-trace-id", no)]).xray, None, "{no}");
@@ -217,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_trace_is_known_within_its_request_only() {
-        let trace = of(&[("traceparent", PARENT), ("x-amzn-trace-id", XRAY)]);
+        let trace = of(&[("traceparent", PARENT), ("x-amzn-trace-id", AMAZON)]);
         assert_eq!(current(), None);
         assert_eq!(within(Some(trace.clone()), async { current() }).await, Some(trace));
         assert_eq!(within(None, async { current() }).await, None);

@@ -75,7 +75,7 @@ impl Claims {
             Some(claim) => Some(customer(claim).ok_or(Refusal::Customer)?),
             None => None,
         };
-        Ok(Principal { subject: format!("{issuer}|{subject}"), scopes: self.scopes()?, customer_id })
+        Ok(Principal { subject: format!("{issuer}|{subject}"), scopes: Some(self.scopes()?), customer_id })
     }
 
     /// `scope` is one string (RFC 8693); what some issuers call `scp` is a string or a list.

@@ -31,7 +31,7 @@ async fn told(response: Response) -> (StatusCode, String) {
 }
 
 fn principal(subject: &str, scopes: &[&str], customer_id: Option<&str>) -> String {
-    let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+    let scopes = Some(scopes.iter().map(|scope| (*scope).to_owned()).collect());
     let customer_id = customer_id.map(|id| CustomerId::parse(id).unwrap());
     format!("{:?}", Principal { subject: subject.to_owned(), scopes, customer_id })
 }

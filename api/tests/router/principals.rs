@@ -13,7 +13,7 @@ use crate::fakes::{Answer, Fake, created, send};
 fn principal(scopes: &[Scope], customer: Option<&str>) -> Principal {
     Principal {
         subject: "https://issuer|user-1".to_owned(),
-        scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+        scopes: Some(scopes.iter().map(|scope| scope.as_str().to_owned()).collect()),
         customer_id: customer.map(|customer| CustomerId::parse(customer).unwrap()),
     }
 }
