@@ -3,7 +3,7 @@
 //!
 //! Each round measures the echo, then the service, and then waits until everything that was accepted is recorded: orders
 //! recorded in all that time are what it can sustain. At the end orders come at half that rate, and some of their clients
-//! wait for the record: no order is recorded later than they are told.
+//! wait for the record: no order is recorded later than they are told. The echo gets half of its own rate in turns with it.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -24,15 +24,15 @@ fn main() -> anyhow::Result<()> {
         let echo = Process::echo().await?;
         let orders = Process::orders(&folder.path().join("data"), &[]).await?;
         println!("idle memory of orders: {:.0} MiB", orders.resident_mib()?);
-        let per_second = throughput(&echo, &orders).await?;
+        let rates = throughput(&echo, &orders).await?;
         println!("memory of orders after it: {:.0} MiB", orders.resident_mib()?);
-        lateness(&orders, per_second / 2.0).await
+        lateness(&echo, &orders, rates.map(|rate| rate / 2.0)).await
     })
 }
 
-/// Compares, and gives the rate that can be sustained.
-async fn throughput(echo: &Process, orders: &Process) -> anyhow::Result<f64> {
-    let (mut intake, mut sustained, mut rates) = (Vec::new(), Vec::new(), Vec::new());
+/// Compares, and gives the rates that can be sustained: the echo's, and that of orders.
+async fn throughput(echo: &Process, orders: &Process) -> anyhow::Result<[f64; 2]> {
+    let (mut intake, mut sustained, mut rates) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
     for round in 1..=ROUNDS {
         let bare = answered(echo.port, "/", TIME).await? as f64 / TIME.as_secs_f64();
         let Rates { accepted, recorded } = orders.take_in(TIME).await?;
@@ -43,28 +43,44 @@ async fn throughput(echo: &Process, orders: &Process) -> anyhow::Result<f64> {
         );
         intake.push(accepted / bare);
         sustained.push(recorded / bare);
-        rates.push(recorded);
+        rates[0].push(bare);
+        rates[1].push(recorded);
     }
     println!("durable intake to echo: {}", Spread::from_iter(intake));
     println!("sustained pipeline to echo: {}", Spread::from_iter(sustained));
-    rates.sort_by(f64::total_cmp);
-    Ok(rates[ROUNDS / 2])
+    Ok(rates.map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        rates[ROUNDS / 2]
+    }))
 }
 
-/// How late orders are recorded that come at this rate.
-async fn lateness(orders: &Process, per_second: f64) -> anyhow::Result<()> {
-    let mut late = Vec::new();
+/// How late the echo answers and orders are recorded, each at this rate: a machine that is shared with others makes the
+/// echo wait as well.
+async fn lateness(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::Result<()> {
+    let (mut bare, mut recorded) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        let waits = paced(orders.port, per_second, TIME).await?;
-        let at = |percent: usize| waits[waits.len() * percent / 100].as_secs_f64() * 1000.0;
-        println!(
-            "round {round}: from sending to recorded p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms",
-            at(50),
-            at(90),
-            at(99)
-        );
-        late.push(at(99));
+        for (what, port, path, told, rate, all) in [
+            ("answered by the echo", echo.port, "/", "200", rates[0], &mut bare),
+            ("recorded", orders.port, "/v1/orders", "201", rates[1], &mut recorded),
+        ] {
+            let waits = paced(port, path, told, rate, TIME).await?;
+            let at = |percent: usize| waits[waits.len() * percent / 100].as_secs_f64() * 1000.0;
+            let (p50, p90, p99) = (at(50), at(90), at(99));
+            println!(
+                "round {round}: from sending to {what} p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms"
+            );
+            all.push(p99);
+        }
     }
-    println!("at {per_second:.0}/s, p99 from sending to recorded, in ms: {}", Spread::from_iter(late));
+    println!(
+        "the echo at {:.0}/s, p99 from sending to its answer, in ms: {}",
+        rates[0],
+        Spread::from_iter(bare)
+    );
+    println!(
+        "orders at {:.0}/s, p99 from sending to recorded, in ms: {}",
+        rates[1],
+        Spread::from_iter(recorded)
+    );
     Ok(())
 }

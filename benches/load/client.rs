@@ -1,5 +1,6 @@
 //! A client that knows no more of HTTP than it takes: what it needs itself is missing to the service beside it.
 
+use std::ops::RangeFrom;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,6 +8,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) const CONNECTIONS: u32 = 64;
+/// Where the status is in an answer.
+const STATUS: RangeFrom<usize> = "HTTP/1.1 ".len()..;
 /// Of so many paced requests one waits for the record.
 const WAITS: u32 = 8;
 const BODY: &str = r#"{"customer_id":"c-1","currency":"EUR","items":[{"sku":"tea","quantity":2,"unit_price":450},{"sku":"cup","quantity":1,"unit_price":900}]}"#;
@@ -91,13 +94,19 @@ pub(crate) async fn answered(port: u16, path: &'static str, time: Duration) -> a
 }
 
 /// Sends orders at this rate, whether they are answered or not, and gives how long after their time those who waited for
-/// it were told of the record.
-pub(crate) async fn paced(port: u16, per_second: f64, time: Duration) -> anyhow::Result<Vec<Duration>> {
+/// it were told of the record: by an answer with this status.
+pub(crate) async fn paced(
+    port: u16,
+    path: &'static str,
+    told: &'static str,
+    per_second: f64,
+    time: Duration,
+) -> anyhow::Result<Vec<Duration>> {
     let start = Instant::now();
     let pace = Duration::from_secs_f64(f64::from(CONNECTIONS) / per_second);
     let client = move |number: u32| async move {
         let mut connection = Connection::open(port).await?;
-        let (plain, waiting) = (order("/v1/orders", ""), order("/v1/orders", "prefer: wait=20\r\n"));
+        let (plain, waiting) = (order(path, ""), order(path, "prefer: wait=20\r\n"));
         let mut waits = Vec::new();
         let mut due = start + pace * number / CONNECTIONS;
         for count in number.. {
@@ -107,7 +116,7 @@ pub(crate) async fn paced(port: u16, per_second: f64, time: Duration) -> anyhow:
             sleep_until(due).await;
             if count % WAITS == 0 {
                 let answer = connection.ask(&waiting).await?;
-                anyhow::ensure!(answer.starts_with(b"HTTP/1.1 201"), "it was not recorded in time");
+                anyhow::ensure!(answer[STATUS].starts_with(told.as_bytes()), "it was not recorded in time");
                 waits.push(due.elapsed());
             } else {
                 connection.ask(&plain).await?;
