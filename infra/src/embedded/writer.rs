@@ -238,9 +238,7 @@ impl Drop for Writer {
 fn run(store: &Store, mut waiting: mpsc::Receiver<Job>, pace: &Pace) {
     let (mut before_it, mut latest) = (0, Instant::now());
     while let Some(first) = waiting.blocking_recv() {
-        if before_it > 1 {
-            pace.rest(latest, || waiting.len());
-        }
+        pace.rest(before_it, latest, || waiting.len());
         latest = Instant::now();
         let before = *store.books.lock().unwrap_or_else(PoisonError::into_inner);
         let mut stage = Stage::new(store, before);

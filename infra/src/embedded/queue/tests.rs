@@ -36,6 +36,21 @@ fn a_message_is_not_received_before_it_is_durable() {
 }
 
 #[test]
+fn more_is_gathered_once_many_come() {
+    let now = Instant::now();
+    let names: Vec<_> = (0..2 * wakes::FEW + 1).map(|number| number.to_string()).collect();
+    let messages: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let mut index = queue(&messages, now);
+    take(&mut index, wakes::FEW, now);
+    assert_eq!(index.gathers_until(), None, "there are more");
+    take(&mut index, 100, now);
+    assert!(index.gathers_until().is_some_and(|until| until > now));
+    let mut index = queue(&messages[..wakes::FEW], now);
+    take(&mut index, 100, now);
+    assert_eq!(index.gathers_until(), None, "they were few");
+}
+
+#[test]
 fn an_old_delivery_cannot_act_on_a_newer_one() {
     let now = Instant::now();
     let mut index = queue(&[("a", 1)], now);

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::{Group, GroupQueue, QueueIndex, Taken};
 
-/// For how long messages are gathered after some were taken, once they come several at a time: a batch costs three commits,
-/// however large it is.
+/// The most messages of a batch that the next one does not wait after.
+pub(super) const FEW: usize = 16;
+/// For how long messages are gathered after more were taken: a batch costs three commits, however large it is.
 const GATHER: Duration = Duration::from_millis(2);
 
 impl QueueIndex {
@@ -18,7 +19,7 @@ impl QueueIndex {
 
     /// Notes what was taken, and that there is time until more is.
     pub(super) fn gather(&mut self, taken: &Taken, now: Instant) {
-        self.gathers_until = (taken.deliveries.len() > 1 && !taken.more).then(|| now + GATHER);
+        self.gathers_until = (taken.deliveries.len() > FEW && !taken.more).then(|| now + GATHER);
     }
 
     /// Sees to it that the group is looked at when its next message becomes available.
