@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::process::Output;
 
+use consumer::ports::{Append, Appended, Counts, OrderLog};
 use domain::OrderId;
 use infra::embedded::{Embedded, Options};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::events::{created, eur, new_order_id, paid, recorded};
+use crate::support::events::{confirmed, created, eur, fold, new_order_id, paid, recorded};
 use crate::support::service::{Service, order, orders, run};
 
 fn stdout(output: &Output) -> String {
@@ -99,6 +100,25 @@ async fn an_order_of_one_event_is_read_and_checked_by_its_log() {
     let check = run(&["rebuild", "--check"], &data);
     assert!(check.status.success(), "{}", stdout(&check));
     assert!(stdout(&check).contains("1 events of 1 orders read"), "{}", stdout(&check));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_comes_again_late_does_not_take_the_projection_back() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    {
+        let engine = Embedded::open(&data, Options::new(eur())).unwrap();
+        let id = new_order_id();
+        let log = recorded(1, &[created(&id), confirmed(&id), paid(&id)]);
+        for (from, to, expected) in [(0, 2, Appended::New), (2, 3, Appended::New), (0, 2, Appended::Already)]
+        {
+            let (events, order) = (log[from..to].to_vec(), fold(&log[..to]));
+            let append = Append { events, messages: Vec::new(), order, counts: Counts::default() };
+            assert_eq!(engine.append(&[append]).await.remove(0).unwrap(), expected);
+        }
+    }
+    let check = run(&["rebuild", "--check"], &data);
+    assert!(check.status.success(), "{}", stdout(&check));
 }
 
 #[tokio::test(flavor = "multi_thread")]

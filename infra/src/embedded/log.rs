@@ -13,8 +13,8 @@ use super::keys::{self, StoredReceipt};
 use super::writer::{Durability, Stage};
 
 impl Embedded {
-    /// The order as of its latest event. The projection is never ahead of the log; where it lags (an append that a
-    /// crash cut off from its projection), the events behind it are folded in here.
+    /// The order as of its latest event. The projection is never ahead of the log; where there is none yet, or it lags (an
+    /// append that a crash cut off from its projection), the events behind it are folded in here.
     pub(super) fn current_order(&self, order_id: &OrderId) -> anyhow::Result<Option<Order>> {
         let projected = self.0.keys.orders.get(order_id.as_str())?;
         let mut order: Option<Order> = projected
@@ -100,11 +100,14 @@ impl Embedded {
             }
         }
         let already = missing.is_empty();
-        let lags = already
-            && rows.projection.is_some()
-            && self.projection_lags(order_id, rows.version).map_err(unavailable)?;
-        if already && healed.is_none() && !lags {
-            return Ok(Appended::Already);
+        if already {
+            let is_whole = match rows.projection {
+                Some(_) => !self.projection_lags(order_id, rows.version).map_err(unavailable)?,
+                None => healed.is_none(),
+            };
+            if is_whole {
+                return Ok(Appended::Already);
+            }
         }
         // Readers may look while this commit is applied, row by row: a receipt comes after what it promises.
         let keys = &self.0.keys;
@@ -178,7 +181,7 @@ impl Rows {
             order_id: order.order_id.clone(),
             version: order.version,
             events: events.into_iter().map(entry).collect(),
-            projection: (order.version > 1).then(|| order.encode()),
+            projection: keys::is_projected(order).then(|| order.encode()),
             customer: creates.then(customer),
             receipts,
         })
