@@ -48,10 +48,7 @@ async fn throughput(echo: &Process, orders: &Process) -> anyhow::Result<[f64; 2]
     }
     println!("durable intake to echo: {}", Spread::from_iter(intake));
     println!("sustained pipeline to echo: {}", Spread::from_iter(sustained));
-    Ok(rates.map(|mut rates| {
-        rates.sort_by(f64::total_cmp);
-        rates[ROUNDS / 2]
-    }))
+    Ok(rates.map(|rates| Spread::from_iter(rates).median()))
 }
 
 /// How late the echo answers and orders are recorded, each at this rate: a machine that is shared with others makes the
@@ -59,18 +56,10 @@ async fn throughput(echo: &Process, orders: &Process) -> anyhow::Result<[f64; 2]
 async fn lateness(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::Result<()> {
     let (mut bare, mut recorded) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        for (what, port, path, told, rate, all) in [
-            ("answered by the echo", echo.port, "/", "200", rates[0], &mut bare),
-            ("recorded", orders.port, "/v1/orders", "201", rates[1], &mut recorded),
-        ] {
-            let waits = paced(port, path, told, rate, TIME).await?;
-            let at = |percent: usize| waits[waits.len() * percent / 100].as_secs_f64() * 1000.0;
-            let (p50, p90, p99) = (at(50), at(90), at(99));
-            println!(
-                "round {round}: from sending to {what} p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms"
-            );
-            all.push(p99);
-        }
+        let waits = paced(echo.port, "/", "HTTP/1.1 200", rates[0], TIME).await?;
+        bare.push(p99(round, "answered by the echo", &waits));
+        let waits = paced(orders.port, "/v1/orders", "HTTP/1.1 201", rates[1], TIME).await?;
+        recorded.push(p99(round, "recorded", &waits));
     }
     println!(
         "the echo at {:.0}/s, p99 from sending to its answer, in ms: {}",
@@ -83,4 +72,12 @@ async fn lateness(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::
         Spread::from_iter(recorded)
     );
     Ok(())
+}
+
+/// The 99th percentile of these waits, shortest first, in ms. Shows others besides.
+fn p99(round: usize, what: &str, waits: &[Duration]) -> f64 {
+    let [p50, p90, p99] =
+        [50, 90, 99].map(|percent| waits[waits.len() * percent / 100].as_secs_f64() * 1000.0);
+    println!("round {round}: from sending to {what} p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms");
+    p99
 }

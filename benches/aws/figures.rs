@@ -14,10 +14,17 @@ impl FromIterator<f64> for Spread {
     }
 }
 
+impl Spread {
+    /// The middle.
+    pub(crate) fn median(&self) -> f64 {
+        self.0[(self.0.len() - 1) / 2]
+    }
+}
+
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (digits, last) = (f.precision().unwrap_or(2), self.0.len() - 1);
-        let (min, median, max) = (self.0[0], self.0[last / 2], self.0[last]);
+        let (min, median, max) = (self.0[0], self.median(), self.0[last]);
         write!(f, "min {min:.digits$}, median {median:.digits$}, max {max:.digits$}")
     }
 }
