@@ -1,9 +1,9 @@
-//! Counting ahead: a batch's share of the ledger in the call that projects.
+//! Counting ahead: a batch's share of the ledger in a call that is made anyway.
 //!
 //! What became of a batch is known when all of it is done with, and would need a call of its own then. But nearly always
-//! it is what can be expected once its events are in the log. So that is counted along with the projections, and kept on
-//! an account until the batch is done with: [`Tally::add`](consumer::ports::Tally::add) writes what is still missing,
-//! which mostly is nothing, or takes back what turned out otherwise.
+//! it is what can be expected. So that is counted along with the last write of each order, and kept on an account until
+//! the batch is done with: [`Tally::add`](consumer::ports::Tally::add) writes what is still missing, which mostly is
+//! nothing, or takes back what turned out otherwise.
 //!
 //! A function that is killed after it has counted and before it has answered counts a batch twice, for it receives it
 //! again. That can happen wherever it counts before it answers; ahead, the time for it is longer by what other messages

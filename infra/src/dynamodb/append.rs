@@ -11,7 +11,7 @@ use domain::{Order, Receipt, RecordedEvent};
 use crate::aws::explain;
 
 use super::Table;
-use super::items::{Item, METADATA, event_item, key, listed_at, pk, text};
+use super::items::{Item, METADATA, event_item, is_projected, key, pk, text};
 use super::together::{insert, statement};
 
 #[async_trait]
@@ -31,22 +31,32 @@ impl OrderLog for Table {
 
 impl Table {
     async fn append_one(&self, append: &Append) -> Result<Appended, AppendError> {
+        // Counted with the last write: the projection's, or that of the one event there is.
+        let projected = is_projected(&append.order);
+        let counts = if projected { Counts::default() } else { append.counts };
         let mut appended = Appended::Already;
         for (place, event) in append.events.iter().enumerate() {
             let message = append.messages.get(place).map(String::as_str);
-            if self.put_event(event, message).await? == Appended::New {
+            if self.put_event(event, message, counts).await? == Appended::New {
                 appended = Appended::New;
             }
         }
-        self.project(append).await.map_err(AppendError::Unavailable)?;
+        if projected {
+            self.project(append).await.map_err(AppendError::Unavailable)?;
+        }
         Ok(appended)
     }
 
     /// Puts the event at its version, if nobody else's is there.
-    async fn put_event(&self, event: &RecordedEvent, message: Option<&str>) -> Result<Appended, AppendError> {
+    async fn put_event(
+        &self,
+        event: &RecordedEvent,
+        message: Option<&str>,
+        counts: Counts,
+    ) -> Result<Appended, AppendError> {
         let insert = event_item(event, message).and_then(|item| insert(&self.name, item));
         let insert = insert.map_err(AppendError::Unavailable)?;
-        if self.write_together(insert, Counts::default()).await.map_err(AppendError::Unavailable)? {
+        if self.write_together(insert, counts).await.map_err(AppendError::Unavailable)? {
             return Ok(Appended::New);
         }
         Box::pin(self.put_event_alone(event, message)).await
@@ -90,24 +100,22 @@ impl Table {
     /// Puts an event into the log, and dies before the projection. For the conformance suite.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: &RecordedEvent) -> Result<Appended, AppendError> {
-        self.put_event(event, None).await
+        self.put_event(event, None, Counts::default()).await
     }
 
-    /// Writes the projection, if it is what it is expected to be: not there for a new order; and otherwise there and
-    /// older.
+    /// Writes the projection, if it is what it is expected to be: not there for an order that had one event at most; and
+    /// otherwise there and older.
     fn plain_projection(&self, append: &Append) -> anyhow::Result<BatchStatementRequest> {
-        let Order { order_id, customer_id, status, created_at, version, .. } = &append.order;
+        let Order { order_id, status, version, .. } = &append.order;
         let order = serde_dynamo::to_attribute_value(&append.order)?;
         let (version, status) = (AttributeValue::N(version.to_string()), text(status.as_str()));
-        if append.events.first().is_some_and(|first| first.version == 1) {
+        if append.events.first().is_some_and(|first| first.version <= 2) {
             let item = vec![
                 ("pk", pk(order_id)),
                 ("sk", text(METADATA)),
                 ("order", order),
                 ("version", version),
                 ("status", status),
-                ("customer_id", text(customer_id.as_str())),
-                ("listed_at", text(listed_at(created_at.micros(), order_id))),
             ];
             return insert(&self.name, item);
         }
@@ -128,25 +136,20 @@ impl Table {
     }
 
     async fn project_alone(&self, append: &Append) -> anyhow::Result<()> {
-        let Order { order_id, customer_id, status, created_at, version, .. } = &append.order;
+        let Order { order_id, status, version, .. } = &append.order;
         let call = self
             .client
             .update_item()
             .table_name(&self.name)
             .set_key(Some(key(order_id, text(METADATA))))
-            .update_expression(
-                "SET #order = :order, #version = :version, #status = :status, customer_id = :customer_id, \
-                 listed_at = :listed_at",
-            )
+            .update_expression("SET #order = :order, #version = :version, #status = :status")
             .condition_expression("attribute_not_exists(#version) OR #version < :version")
             .expression_attribute_names("#order", "order")
             .expression_attribute_names("#version", "version")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":order", serde_dynamo::to_attribute_value(&append.order)?)
             .expression_attribute_values(":version", AttributeValue::N(version.to_string()))
-            .expression_attribute_values(":status", text(status.as_str()))
-            .expression_attribute_values(":customer_id", text(customer_id.as_str()))
-            .expression_attribute_values(":listed_at", text(listed_at(created_at.micros(), order_id)));
+            .expression_attribute_values(":status", text(status.as_str()));
         match call.send().await {
             Ok(_) => Ok(()),
             Err(error) if is_overtaken(error.as_service_error()) => Ok(()),

@@ -18,6 +18,13 @@ pub(super) fn pk(order_id: &OrderId) -> AttributeValue {
     text(format!("ORDER#{order_id}"))
 }
 
+/// The order that an item is about.
+pub(super) fn order_of(item: &Item) -> anyhow::Result<OrderId> {
+    let pk = string(item, "pk")?;
+    let order_id = pk.strip_prefix("ORDER#").with_context(|| format!("an item of no order: {pk:?}"))?;
+    Ok(OrderId::parse(order_id)?)
+}
+
 pub(super) fn event_sk(version: u64) -> AttributeValue {
     text(format!("EVENT#{version:010}"))
 }
@@ -56,7 +63,13 @@ pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<ListPosition> {
 /// The attributes of an item that is to be written.
 pub(super) type Attributes = Vec<(&'static str, AttributeValue)>;
 
-/// A log entry as an item, with the message that brought it, if that is known.
+/// Whether the order has a projection: as long as it has one event, its entry of the log tells all of it.
+pub(super) fn is_projected(order: &Order) -> bool {
+    order.version > 1
+}
+
+/// A log entry as an item, with the message that brought it, if that is known. The first one has the order's place in its
+/// customer's list.
 pub(super) fn event_item(event: &RecordedEvent, message: Option<&str>) -> anyhow::Result<Attributes> {
     let envelope = &event.envelope;
     let mut item = vec![
@@ -68,6 +81,11 @@ pub(super) fn event_item(event: &RecordedEvent, message: Option<&str>) -> anyhow
     ];
     item.extend(envelope.request_hash.as_ref().map(|hash| ("request_hash", text(hash))));
     item.extend(message.map(|message| ("message", text(message))));
+    if event.version == 1 {
+        let Order { order_id, customer_id, created_at, .. } = Order::apply(None, event)?;
+        item.push(("customer_id", text(customer_id.as_str())));
+        item.push(("listed_at", text(listed_at(created_at.micros(), &order_id))));
+    }
     Ok(item)
 }
 

@@ -1,4 +1,4 @@
-//! A customer's orders: the index has their keys, the projections are read as they are now.
+//! A customer's orders: the index has their places, the projections are read as they are now.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,17 +6,18 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use api::ports::{LOOKED_AT, ListFilter, ListPosition, OrderList, OrderSnapshot};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use domain::{CustomerId, OrderId};
+use domain::{CustomerId, Order, OrderId};
 
 use crate::aws::explain;
 
 use super::Table;
 use super::items::{
-    Item, METADATA, Projection, Row, key, listed_at, listed_position, listed_time, row, string, text,
+    Item, METADATA, Projection, Row, event, event_sk, key, listed_at, listed_position, listed_time, order_of,
+    row, string, text,
 };
 
-/// The index of a customer's orders, by `customer_id` and `listed_at`. It has the keys only: then an order that
-/// changes costs no write of the index.
+/// The index of a customer's orders, by `customer_id` and `listed_at`, which their first events have. It has the keys
+/// only, and these never change: so an order costs one write of the index.
 pub(super) const INDEX: &str = "customer-orders";
 /// The most items of a batch get
 /// ([BatchGetItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html)).
@@ -92,12 +93,24 @@ impl Table {
         let ids: Vec<_> =
             places.iter().map(|place| Ok(listed_position(place)?.order_id)).collect::<anyhow::Result<_>>()?;
         let keys = ids.iter().map(|id: &OrderId| key(id, text(METADATA))).collect();
-        let mut found = HashMap::new();
+        let (mut found, mut lines) = (HashMap::new(), HashMap::new());
         for item in self.get_all(keys).await? {
-            let Row::Projection(Projection { order: Some(order), parked }) = row(item)? else { continue };
-            found.insert(order.order_id.clone(), OrderSnapshot { order, parked: parked.len() as u64 });
+            let order_id = order_of(&item)?;
+            let Row::Projection(Projection { order, parked }) = row(item)? else { continue };
+            lines.insert(order_id.clone(), parked.len() as u64);
+            found.extend(order.map(|order| (order_id, order)));
         }
-        Ok(ids.iter().map(|id| found.remove(id)).collect())
+        // Orders of one event, which have no projection yet.
+        let others = ids.iter().filter(|id| !found.contains_key(*id));
+        let first_events = others.map(|id| key(id, event_sk(1))).collect();
+        for item in self.get_all(first_events).await? {
+            found.insert(order_of(&item)?, Order::apply(None, &event(&item, self.default_currency)?)?);
+        }
+        let snapshot = |id| {
+            let parked = lines.get(id).copied().unwrap_or(0);
+            found.remove(id).map(|order| OrderSnapshot { order, parked })
+        };
+        Ok(ids.iter().map(snapshot).collect())
     }
 
     /// The items with these keys, in any order, strongly consistent.

@@ -2,8 +2,8 @@
 //!
 //! | `pk` | `sk` | holds |
 //! |---|---|---|
-//! | `ORDER#{id}` | `EVENT#{version:010}` | an entry of the log: `event_id`, `type`, and the event as JSON in `entry` |
-//! | | `METADATA` | the projection: `order`, `version`, `status`; `customer_id` and `listed_at`, the keys of the index; `parked`, the ids of its dead letters, in line |
+//! | `ORDER#{id}` | `EVENT#{version:010}` | an entry of the log: `event_id`, `type`, and the event as JSON in `entry`; in the first one `customer_id` and `listed_at`, the keys of the index |
+//! | | `METADATA` | the projection, from the second event on: `order`, `version`, `status`; `parked`, the ids of its dead letters, in line |
 //! | | `RECEIPT#{event_id}` | the outcome of an event that is not in the log |
 //! | `DEADLETTER#{id}` | `METADATA` | what is known of a dead letter but its body ([`letters`]); in the index, under names that no customer has |
 //! | `LEDGER#{shard}` | `METADATA` | counters ([`ledger`]) |

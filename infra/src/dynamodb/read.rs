@@ -75,8 +75,8 @@ impl Table {
         })
     }
 
-    /// The order in one small read: the projection and, before it in the table, the newest event. Only where the
-    /// projection lacks that event, the whole order is read.
+    /// The order in one small read: the projection and, before it in the table, the newest event; or without a projection
+    /// the newest two. Only where there are others that the projection lacks, the whole order is read.
     async fn snapshot(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
         let newest = self
             .query(order_id)
@@ -84,20 +84,23 @@ impl Table {
             .expression_attribute_values(":metadata", text(METADATA))
             .scan_index_forward(false)
             .limit(2);
-        let (mut projection, mut newest_version) = (Projection::default(), 0);
+        let (mut projection, mut events) = (Projection::default(), Vec::new());
         for item in self.items(newest, 2).await? {
             match row(item)? {
-                Row::Event { version, .. } => newest_version = newest_version.max(version),
+                Row::Event { version, item, .. } => events.insert(0, (version, item)),
                 Row::Projection(found) => projection = found,
                 Row::Outcome(_) => {}
             }
         }
-        let (mut order, parked) = (projection.order, projection.parked.len() as u64);
-        if order.as_ref().map_or(0, |order| order.version) < newest_version {
+        let Projection { order, parked } = projection;
+        let version = order.as_ref().map_or(0, |order| order.version);
+        let order = if events.first().is_none_or(|(oldest, _)| *oldest <= version + 1) {
+            self.healed(order, events)?
+        } else {
             let whole = Wanted { order_id: order_id.clone(), event_ids: Vec::new() };
-            order = self.load_one(&whole).await?.order;
-        }
-        Ok(order.map(|order| OrderSnapshot { order, parked }))
+            self.load_one(&whole).await?.order
+        };
+        Ok(order.map(|order| OrderSnapshot { order, parked: parked.len() as u64 }))
     }
 }
 

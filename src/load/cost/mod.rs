@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(dollars(bill, "Lambda, consumer", "invocations"), 0.04);
         // A send each, a receive and a delete for five.
         assert_eq!(dollars(bill, "SQS FIFO", "requests"), 0.7);
-        assert_eq!(dollars(bill, "DynamoDB", "write units"), 1.875);
+        assert_eq!(dollars(bill, "DynamoDB", "write units"), 1.25);
         assert_eq!(dollars(bill, "DynamoDB", "read units"), 0.125);
         assert_eq!(dollars(bill, "Data out", "GB"), 0.09);
         assert!((bill.total - 4.096_667).abs() < 1e-3, "{}", bill.total);
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(quantity("API Gateway, HTTP API", "requests"), 191.0);
         assert_eq!(quantity("Lambda, consumer", "invocations"), 30.0);
         assert_eq!(quantity("SQS standard", "requests"), 150.0 + 60.0 + 4.0);
-        assert_eq!(quantity("DynamoDB", "write units"), 300.0 + 80.0 + 6.0 + 8.0);
+        assert_eq!(quantity("DynamoDB", "write units"), 200.0 + 80.0 + 6.0 + 8.0);
         assert_eq!(quantity("DynamoDB", "read units"), 160.0 + 50.0 + 24.0 + 21.0);
     }
 

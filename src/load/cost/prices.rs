@@ -53,7 +53,7 @@ pub(in crate::load) struct Assumptions {
     pub(super) consumer_seconds: f64,
     /// Events in a batch. Each batch is one invocation, one receive and one delete.
     pub(super) batch: f64,
-    /// The event, the order and its entry in the index.
+    /// The event, which tells the order as well, and its entry in the index.
     pub(super) writes_of_creation: f64,
     /// The event and the order.
     pub(super) writes_of_event: f64,
@@ -76,7 +76,7 @@ pub(in crate::load) const ASSUMPTIONS: Assumptions = Assumptions {
     api_seconds: 0.010,
     consumer_seconds: 0.030,
     batch: 5.0,
-    writes_of_creation: 3.0,
+    writes_of_creation: 2.0,
     writes_of_event: 2.0,
     writes_of_rejection: 1.0,
     writes_of_parking: 2.0,

@@ -143,8 +143,10 @@ async fn a_message_as_large_as_sqs_takes_is_parked_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_tells_how_many_of_its_events_are_parked() {
     use crate::support::events::{fold, recorded};
-    use api::ports::OrderReader;
+    use api::ports::{ListFilter, OrderReader};
     use consumer::ports::{Append, Counts};
+
+    use crate::conformance::listing::eventually_lists;
 
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let id = new_order_id();
@@ -155,7 +157,17 @@ async fn an_order_tells_how_many_of_its_events_are_parked() {
         order: fold(&log[..to]),
         counts: Counts::default(),
     };
+    let customer = fold(&log).customer_id;
+    let parked = async || {
+        let snapshot = backend.table.order(&id).await.unwrap().unwrap();
+        eventually_lists(&backend, &customer, std::slice::from_ref(&id)).await;
+        let listed =
+            backend.table.orders_of(&customer, &ListFilter::default(), None, 1).await.unwrap().orders;
+        assert_eq!(listed, [snapshot.clone()], "the list tells the same");
+        snapshot.parked
+    };
     backend.log().append(&[append(0, 1)]).await.remove(0).unwrap();
+    assert_eq!(parked().await, 0, "one event, and no projection");
     let confirmation = &log[1].envelope;
     backend.send("group", "1", &String::from_utf8(confirmation.encode()).unwrap()).await;
     let message = backend.queue.receive(1, PATIENCE).await.unwrap().remove(0);
@@ -168,7 +180,6 @@ async fn an_order_tells_how_many_of_its_events_are_parked() {
     };
     backend.dead_letters().park(&[parking]).await.remove(0).unwrap();
 
-    let parked = async || backend.table.order(&id).await.unwrap().unwrap().parked;
     let state = async || backend.table.receipt(&id, confirmation.event_id).await.unwrap().unwrap().state();
     assert_eq!((parked().await, state().await), (1, domain::ReceiptState::Parked));
     backend.log().append(&[append(1, 2)]).await.remove(0).unwrap();

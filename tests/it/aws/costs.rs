@@ -1,6 +1,6 @@
 //! What an order costs: calls and units, counted at the HTTP layer.
 
-use api::ports::EventPublisher;
+use api::ports::{EventPublisher, OrderReader};
 use consumer::ports::{Append, Appended, Counts, End, Inbox, OrderLog, Parking, Wanted};
 use consumer::{Consumer, Outcome};
 use domain::{ParkReason, RecordedEvent};
@@ -14,7 +14,7 @@ use crate::support::events::{confirmed, created, eur, fold, new_order_id, record
 use crate::support::service::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_created_by_two_writes_and_no_read() {
+async fn an_order_is_created_by_one_write_and_changed_by_two() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let proxy = CountingProxy::start(&Emulator::shared().endpoint).await;
     let sdk = aws::config_at(&proxy.endpoint).await;
@@ -24,7 +24,7 @@ async fn an_order_is_created_by_two_writes_and_no_read() {
         log: std::sync::Arc::new(table.clone()),
         dead_letters: std::sync::Arc::new(QueuedDeadLetters {
             queue: queue.clone(),
-            table,
+            table: table.clone(),
             origin: backend.queues.url.clone(),
             inbox: None,
         }),
@@ -34,7 +34,7 @@ async fn an_order_is_created_by_two_writes_and_no_read() {
         tally: None,
     };
     let order = new_order_id();
-    for (event, reads) in [(created(&order), 0), (confirmed(&order), 1)] {
+    for (event, projections) in [(created(&order), 0), (confirmed(&order), 1)] {
         queue.publish(&[event]).await.remove(0).unwrap();
         let messages = queue.receive(10, std::time::Duration::from_secs(5)).await.unwrap();
         let handled = consumer.handle(messages).await;
@@ -45,13 +45,17 @@ async fn an_order_is_created_by_two_writes_and_no_read() {
         let expected = [
             ("SendMessageBatch", 1),
             ("PutItem", 1),
-            ("UpdateItem", 1),
-            ("Query", reads),
+            ("UpdateItem", projections),
+            // To judge it.
+            ("Query", projections),
             ("DeleteMessageBatch", 1),
         ];
         for (operation, calls) in expected {
             assert_eq!(counts.calls_of(operation), calls, "{operation}: {counts:?}");
         }
+        assert_eq!(table.order(&order).await.unwrap().unwrap().order.version, projections as u64 + 1);
+        let counts = proxy.take();
+        assert_eq!((counts.calls.len(), counts.calls_of("Query")), (1, 1), "reading it: {counts:?}");
     }
 }
 
@@ -88,9 +92,9 @@ async fn writes_that_meet_go_in_one_call_each_by_its_own_condition() {
         assert_eq!(result.ok(), (i != 5).then_some(Appended::New), "{i}");
     }
     let counts = proxy.take();
-    assert_eq!((counts.calls_of("BatchExecuteStatement"), counts.statements), (2, 10 + 9), "{counts:?}");
-    // What a statement could not do: find the other event, and create an order that has a dead letter already.
-    assert_eq!((counts.calls_of("PutItem"), counts.calls_of("UpdateItem")), (1, 1), "{counts:?}");
+    assert_eq!((counts.calls_of("BatchExecuteStatement"), counts.statements), (1, 10), "{counts:?}");
+    // What a statement could not do: find the other event.
+    assert_eq!((counts.calls_of("PutItem"), counts.calls_of("UpdateItem")), (1, 0), "{counts:?}");
 
     let mut changes: Vec<_> = logs.iter().map(|log| append(log, 2)).collect();
     changes[5] = append(&taken, 2);
@@ -99,7 +103,8 @@ async fn writes_that_meet_go_in_one_call_each_by_its_own_condition() {
     }
     let counts = proxy.take();
     assert_eq!((counts.calls_of("BatchExecuteStatement"), counts.statements), (2, 10 + 10), "{counts:?}");
-    assert_eq!((counts.calls_of("PutItem"), counts.calls_of("UpdateItem")), (0, 0), "{counts:?}");
+    // Another thing: to project an order that has a dead letter already.
+    assert_eq!((counts.calls_of("PutItem"), counts.calls_of("UpdateItem")), (0, 1), "{counts:?}");
     for (i, (id, log)) in orders.iter().zip(&logs).enumerate() {
         let expected = if i == 5 { &taken } else { log };
         assert_eq!(&backend.history(id).await, expected, "{i}");

@@ -1,4 +1,4 @@
-//! The ledger, where a batch is counted in the call that projects, as functions do it.
+//! The ledger, where a batch is counted in a call that is made anyway, as functions do it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,7 @@ impl Setting {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_counts_once_in_the_call_that_projects_or_in_one_of_its_own() {
+async fn a_batch_counts_once_in_the_call_that_records_it_or_in_one_of_its_own() {
     let setting = Setting::new().await;
     setting.batches().await;
     let calls = setting.proxy.take();

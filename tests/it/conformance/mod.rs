@@ -6,7 +6,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 mod embedded;
-mod listing;
+pub mod listing;
 mod log;
 mod queue;
 
