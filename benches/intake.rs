@@ -11,7 +11,7 @@ mod load;
 
 use std::time::Duration;
 
-use load::client::{answered, paced};
+use load::client::{Wait, answered, paced};
 use load::figures::Spread;
 use load::processes::{self, Process, Rates};
 
@@ -54,23 +54,21 @@ async fn throughput(echo: &Process, orders: &Process) -> anyhow::Result<[f64; 2]
 /// How late the echo answers and orders are recorded, each at this rate: a machine that is shared with others makes the
 /// echo wait as well.
 async fn lateness(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::Result<()> {
-    let (mut bare, mut recorded) = (Vec::new(), Vec::new());
+    let measured = [
+        ("the echo, from sending to its answer", echo, Wait::Echo, rates[0]),
+        ("orders, from sending to recorded", orders, Wait::SentToRecorded, rates[1]),
+        ("orders, from accepted to recorded", orders, Wait::AcceptedToRecorded, rates[1]),
+    ];
+    let mut all = measured.map(|_| Vec::new());
     for round in 1..=ROUNDS {
-        let waits = paced(echo.port, "/", "HTTP/1.1 200", rates[0], TIME).await?;
-        bare.push(p99(round, "answered by the echo", &waits));
-        let waits = paced(orders.port, "/v1/orders", "HTTP/1.1 201", rates[1], TIME).await?;
-        recorded.push(p99(round, "recorded", &waits));
+        for ((what, process, wait, rate), all) in measured.iter().zip(&mut all) {
+            let waits = paced(process.port, *wait, *rate, TIME).await?;
+            all.push(p99(round, what, &waits));
+        }
     }
-    println!(
-        "the echo at {:.0}/s, p99 from sending to its answer, in ms: {}",
-        rates[0],
-        Spread::from_iter(bare)
-    );
-    println!(
-        "orders at {:.0}/s, p99 from sending to recorded, in ms: {}",
-        rates[1],
-        Spread::from_iter(recorded)
-    );
+    for ((what, _, _, rate), all) in measured.iter().zip(all) {
+        println!("{what}, at {rate:.0}/s, p99 in ms: {}", Spread::from_iter(all));
+    }
     Ok(())
 }
 
@@ -78,6 +76,6 @@ async fn lateness(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::
 fn p99(round: usize, what: &str, waits: &[Duration]) -> f64 {
     let [p50, p90, p99] =
         [50, 90, 99].map(|percent| waits[waits.len() * percent / 100].as_secs_f64() * 1000.0);
-    println!("round {round}: from sending to {what} p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms");
+    println!("round {round}: {what}: p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms");
     p99
 }

@@ -36,7 +36,7 @@ struct Round {
 pub(crate) async fn report(deployment: &Deployment) -> anyhow::Result<()> {
     println!("\nCalls and units per order, {ROUNDS} rounds each");
     println!(
-        "  the emulator counts no index for writes that share a call: on AWS a creation takes 3 units anyway"
+        "  the emulator counts no index for writes that share a call: on AWS a creation takes 2 units and its share of the ledger"
     );
     let roles = Roles::start(deployment).await?;
     let (mut alone, mut together, mut lives) = (Vec::new(), Vec::new(), Vec::new());

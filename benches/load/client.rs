@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) const CONNECTIONS: u32 = 64;
-/// Of so many paced requests one waits for the record.
-const WAITS: u32 = 8;
+/// Of so many paced requests one is measured.
+const MEASURED: u32 = 8;
+const WAIT: &str = "prefer: wait=20\r\n";
 const BODY: &str = r#"{"customer_id":"c-1","currency":"EUR","items":[{"sku":"tea","quantity":2,"unit_price":450},{"sku":"cup","quantity":1,"unit_price":900}]}"#;
 
 /// A connection, and room for an answer.
@@ -46,7 +48,12 @@ impl Connection {
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<&[u8]> {
-        self.ask(format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").as_bytes()).await
+        self.get_with(path, "").await
+    }
+
+    /// The same with more headers.
+    async fn get_with(&mut self, path: &str, headers: &str) -> anyhow::Result<&[u8]> {
+        self.ask(format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{headers}\r\n").as_bytes()).await
     }
 }
 
@@ -57,6 +64,14 @@ pub(crate) fn order(path: &str, headers: &str) -> Vec<u8> {
         "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n{headers}content-length: {length}\r\n\r\n{BODY}"
     )
     .into_bytes()
+}
+
+/// The value of a header, whose name is in lower case.
+fn header(response: &[u8], name: &str) -> Option<String> {
+    let head = String::from_utf8_lossy(response).into_owned();
+    let lines = head.lines().take_while(|line| !line.is_empty());
+    let mut headers = lines.filter_map(|line| line.split_once(": "));
+    headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
 }
 
 /// Whether the response is complete; an error if it is not a success.
@@ -90,20 +105,54 @@ pub(crate) async fn answered(port: u16, path: &'static str, time: Duration) -> a
     Ok(all)
 }
 
-/// Sends orders at this rate, whether they are answered or not, and gives how long after their time those who waited for
-/// it were told of the record: by an answer that begins with this.
+/// What is measured of paced requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wait {
+    /// From the time when it is to be sent to the echo's answer.
+    Echo,
+    /// From the time when an order is to be sent to the answer that it is recorded.
+    SentToRecorded,
+    /// From the answer that an order is accepted to that of its receipt, which waits until it is recorded.
+    AcceptedToRecorded,
+}
+
+impl Wait {
+    fn path(self) -> &'static str {
+        if matches!(self, Self::Echo) { "/" } else { "/v1/orders" }
+    }
+
+    async fn measure(self, connection: &mut Connection, due: Instant) -> anyhow::Result<Duration> {
+        let request = |headers| order(self.path(), headers);
+        match self {
+            Self::Echo => drop(connection.ask(&request("")).await?),
+            Self::SentToRecorded => {
+                let answer = connection.ask(&request(WAIT)).await?;
+                anyhow::ensure!(answer.starts_with(b"HTTP/1.1 201"), "it was not recorded in time");
+            }
+            Self::AcceptedToRecorded => {
+                let answer = connection.ask(&request("")).await?;
+                let receipt = header(answer, "location").context("it has no receipt")?;
+                let accepted = Instant::now();
+                let answer = std::str::from_utf8(connection.get_with(&receipt, WAIT).await?)?;
+                anyhow::ensure!(answer.contains(r#""state":"recorded""#), "it was not recorded in time");
+                return Ok(accepted.elapsed());
+            }
+        }
+        Ok(due.elapsed())
+    }
+}
+
+/// Sends requests at this rate, whether they are answered or not, and gives what was measured of some, shortest first.
 pub(crate) async fn paced(
     port: u16,
-    path: &'static str,
-    told: &'static str,
+    wait: Wait,
     per_second: f64,
     time: Duration,
 ) -> anyhow::Result<Vec<Duration>> {
     let start = Instant::now();
     let pace = Duration::from_secs_f64(f64::from(CONNECTIONS) / per_second);
     let client = move |number: u32| async move {
-        let mut connection = Connection::open(port).await?;
-        let (plain, waiting) = (order(path, ""), order(path, "prefer: wait=20\r\n"));
+        let (mut connection, plain) = (Connection::open(port).await?, order(wait.path(), ""));
         let mut waits = Vec::new();
         let mut due = start + pace * number / CONNECTIONS;
         for count in number.. {
@@ -111,10 +160,8 @@ pub(crate) async fn paced(
                 break;
             }
             sleep_until(due).await;
-            if count % WAITS == 0 {
-                let answer = connection.ask(&waiting).await?;
-                anyhow::ensure!(answer.starts_with(told.as_bytes()), "it was not recorded in time");
-                waits.push(due.elapsed());
+            if count % MEASURED == 0 {
+                waits.push(wait.measure(&mut connection, due).await?);
             } else {
                 connection.ask(&plain).await?;
             }
