@@ -86,7 +86,8 @@ fn bill(calls: &Calls, tally: &Tally, fifo: bool) -> Bill {
     let writes = creations * a.writes_of_creation
         + recorded_events * a.writes_of_event
         + rejected * a.writes_of_rejection
-        + parked * a.writes_of_parking;
+        + parked * a.writes_of_parking
+        + batches * a.writes_of_batch;
     bill.millions("DynamoDB", writes, "write units", p.writes);
     let reads = (accepted + calls.retries as f64) * a.reads_of_key
         + events * a.reads_of_event
@@ -121,10 +122,10 @@ mod tests {
         assert_eq!(dollars(bill, "Lambda, consumer", "invocations"), 0.04);
         // A send each, a receive and a delete for five.
         assert_eq!(dollars(bill, "SQS FIFO", "requests"), 0.7);
-        assert_eq!(dollars(bill, "DynamoDB", "write units"), 1.25);
+        assert_eq!(dollars(bill, "DynamoDB", "write units"), 1.375);
         assert_eq!(dollars(bill, "DynamoDB", "read units"), 0.125);
         assert_eq!(dollars(bill, "Data out", "GB"), 0.09);
-        assert!((bill.total - 4.096_667).abs() < 1e-3, "{}", bill.total);
+        assert!((bill.total - 3.596_667).abs() < 1e-3, "{}", bill.total);
         assert_eq!((estimate.per_million_orders, estimate.audit), (Some(bill.total), 0.0));
     }
 
@@ -149,8 +150,8 @@ mod tests {
         assert_eq!(quantity("API Gateway, HTTP API", "requests"), 191.0);
         assert_eq!(quantity("Lambda, consumer", "invocations"), 30.0);
         assert_eq!(quantity("SQS standard", "requests"), 150.0 + 60.0 + 4.0);
-        assert_eq!(quantity("DynamoDB", "write units"), 200.0 + 80.0 + 6.0 + 8.0);
-        assert_eq!(quantity("DynamoDB", "read units"), 160.0 + 50.0 + 24.0 + 21.0);
+        assert_eq!(quantity("DynamoDB", "write units"), 200.0 + 80.0 + 6.0 + 8.0 + 30.0);
+        assert_eq!(quantity("DynamoDB", "read units"), 160.0 + 50.0 + 24.0 + 41.0);
     }
 
     #[test]

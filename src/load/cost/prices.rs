@@ -61,13 +61,15 @@ pub(in crate::load) struct Assumptions {
     pub(super) writes_of_rejection: f64,
     /// The receipt and the mark at the order; the message in the dead letters is a request to their queue.
     pub(super) writes_of_parking: f64,
+    /// Its share of the ledger.
+    pub(super) writes_of_batch: f64,
     /// The API looks whether a key was used.
     pub(super) reads_of_key: f64,
     /// The consumer reads the order that an event is about; a creation needs no look.
     pub(super) reads_of_event: f64,
     /// An order, a receipt or a history.
     pub(super) reads_of_order: f64,
-    /// A page of a list: the index, and each order on it.
+    /// A page of a list: the index, and each order on it; the newest mostly have one event, which is a read more.
     pub(super) reads_of_list: f64,
 }
 
@@ -80,10 +82,11 @@ pub(in crate::load) const ASSUMPTIONS: Assumptions = Assumptions {
     writes_of_event: 2.0,
     writes_of_rejection: 1.0,
     writes_of_parking: 2.0,
+    writes_of_batch: 1.0,
     reads_of_key: 1.0,
     reads_of_event: 1.0,
     reads_of_order: 1.0,
-    reads_of_list: 0.5 + crate::load::worker::LIST_LIMIT as f64,
+    reads_of_list: 0.5 + 2.0 * crate::load::worker::LIST_LIMIT as f64,
 };
 
 impl Assumptions {
@@ -101,8 +104,11 @@ impl Assumptions {
             ),
             "every write carries an idempotency key, which costs a read".to_owned(),
             format!(
-                "DynamoDB on demand, in write units: a creation {}, another event {}, a rejection {}",
-                self.writes_of_creation, self.writes_of_event, self.writes_of_rejection
+                "DynamoDB on demand, in write units: a creation {}, another event {}, a rejection {}, a batch {}",
+                self.writes_of_creation,
+                self.writes_of_event,
+                self.writes_of_rejection,
+                self.writes_of_batch
             ),
             "not in it: stored data, logs, polls of an empty queue, waiting for receipts".to_owned(),
         ]
