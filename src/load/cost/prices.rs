@@ -105,10 +105,7 @@ impl Assumptions {
             "every write carries an idempotency key, which costs a read".to_owned(),
             format!(
                 "DynamoDB on demand, in write units: a creation {}, another event {}, a rejection {}, a batch {}",
-                self.writes_of_creation,
-                self.writes_of_event,
-                self.writes_of_rejection,
-                self.writes_of_batch
+                self.writes_of_creation, self.writes_of_event, self.writes_of_rejection, self.writes_of_batch
             ),
             "not in it: stored data, logs, polls of an empty queue, waiting for receipts".to_owned(),
         ]
