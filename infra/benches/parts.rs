@@ -124,7 +124,7 @@ mod engine {
             .bench_local_values(|events| runtime.block_on(engine.publish(&events)));
     }
 
-    #[divan::bench(name = "record 64 orders: log, projection, list")]
+    #[divan::bench(name = "record 64 orders: log, list")]
     fn append(bencher: Bencher<'_, '_>) {
         let (folder, runtime) = (TempDir::new().unwrap(), Runtime::new().unwrap());
         let engine = open(&folder);
