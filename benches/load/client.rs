@@ -66,12 +66,10 @@ pub(crate) fn order(path: &str, headers: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The value of a header, whose name is in lower case.
-fn header(response: &[u8], name: &str) -> Option<String> {
-    let head = String::from_utf8_lossy(response).into_owned();
-    let lines = head.lines().take_while(|line| !line.is_empty());
-    let mut headers = lines.filter_map(|line| line.split_once(": "));
-    headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+/// The value of a header in the head of a response.
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut headers = head.lines().filter_map(|line| line.split_once(": "));
+    headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// Whether the response is complete; an error if it is not a success.
@@ -79,9 +77,7 @@ fn is_whole(response: &[u8]) -> anyhow::Result<bool> {
     let Some(end) = response.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(false) };
     let head = std::str::from_utf8(&response[..end])?;
     anyhow::ensure!(head.starts_with("HTTP/1.1 20"), "{}", String::from_utf8_lossy(response));
-    let length = head
-        .lines()
-        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let length = header(head, "content-length").and_then(|length| length.parse().ok());
     Ok(response.len() >= end + 4 + length.unwrap_or(0usize))
 }
 
@@ -121,17 +117,22 @@ impl Wait {
         if matches!(self, Self::Echo) { "/" } else { "/v1/orders" }
     }
 
-    async fn measure(self, connection: &mut Connection, due: Instant) -> anyhow::Result<Duration> {
-        let request = |headers| order(self.path(), headers);
+    async fn measure(
+        self,
+        connection: &mut Connection,
+        plain: &[u8],
+        due: Instant,
+    ) -> anyhow::Result<Duration> {
         match self {
-            Self::Echo => drop(connection.ask(&request("")).await?),
+            Self::Echo => drop(connection.ask(plain).await?),
             Self::SentToRecorded => {
-                let answer = connection.ask(&request(WAIT)).await?;
+                let answer = connection.ask(&order(self.path(), WAIT)).await?;
                 anyhow::ensure!(answer.starts_with(b"HTTP/1.1 201"), "it was not recorded in time");
             }
             Self::AcceptedToRecorded => {
-                let answer = connection.ask(&request("")).await?;
-                let receipt = header(answer, "location").context("it has no receipt")?;
+                let answer = std::str::from_utf8(connection.ask(plain).await?)?;
+                let (head, _) = answer.split_once("\r\n\r\n").context("no answer")?;
+                let receipt = header(head, "location").context("it has no receipt")?.to_owned();
                 let accepted = Instant::now();
                 let answer = std::str::from_utf8(connection.get_with(&receipt, WAIT).await?)?;
                 anyhow::ensure!(answer.contains(r#""state":"recorded""#), "it was not recorded in time");
@@ -161,7 +162,7 @@ pub(crate) async fn paced(
             }
             sleep_until(due).await;
             if count % MEASURED == 0 {
-                waits.push(wait.measure(&mut connection, due).await?);
+                waits.push(wait.measure(&mut connection, &plain, due).await?);
             } else {
                 connection.ask(&plain).await?;
             }

@@ -20,6 +20,12 @@ pub mod sqs;
 #[cfg(feature = "embedded")]
 pub mod webhook;
 
+/// Whether a store has a projection of the order: as long as it has one event, its entry of the log tells all of it.
+#[cfg(any(feature = "aws", feature = "embedded"))]
+fn is_projected(order: &domain::Order) -> bool {
+    order.version > 1
+}
+
 /// The time by this machine's clock.
 pub fn now() -> domain::Timestamp {
     domain::Timestamp::new(std::time::SystemTime::now().into())

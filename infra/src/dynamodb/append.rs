@@ -11,7 +11,7 @@ use domain::{Order, Receipt, RecordedEvent};
 use crate::aws::explain;
 
 use super::Table;
-use super::items::{Item, METADATA, event_item, is_projected, key, pk, text};
+use super::items::{Item, METADATA, event_item, key, pk, text};
 use super::together::{insert, statement};
 
 #[async_trait]
@@ -32,7 +32,7 @@ impl OrderLog for Table {
 impl Table {
     async fn append_one(&self, append: &Append) -> Result<Appended, AppendError> {
         // Counted with the last write: the projection's, or that of the one event there is.
-        let projected = is_projected(&append.order);
+        let projected = crate::is_projected(&append.order);
         let counts = if projected { Counts::default() } else { append.counts };
         let mut appended = Appended::Already;
         for (place, event) in append.events.iter().enumerate() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, anyhow};
-use api::ports::ListPosition;
+use api::ports::{ListPosition, OrderSnapshot};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Currency, EventId, EventType, Order, OrderId, Outcome, Receipt, RecordedEvent};
 use serde::{Deserialize, Serialize};
@@ -63,11 +63,6 @@ pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<ListPosition> {
 /// The attributes of an item that is to be written.
 pub(super) type Attributes = Vec<(&'static str, AttributeValue)>;
 
-/// Whether the order has a projection: as long as it has one event, its entry of the log tells all of it.
-pub(super) fn is_projected(order: &Order) -> bool {
-    order.version > 1
-}
-
 /// A log entry as an item, with the message that brought it, if that is known. The first one has the order's place in its
 /// customer's list.
 pub(super) fn event_item(event: &RecordedEvent, message: Option<&str>) -> anyhow::Result<Attributes> {
@@ -103,6 +98,14 @@ pub(super) struct Projection {
     pub(super) order: Option<Order>,
     /// The ids of its dead letters, in line.
     pub(super) parked: Vec<String>,
+}
+
+impl Projection {
+    /// What readers see of the order, if there is one.
+    pub(super) fn into_snapshot(self) -> Option<OrderSnapshot> {
+        let parked = self.parked.len() as u64;
+        self.order.map(|order| OrderSnapshot { order, parked })
+    }
 }
 
 /// The outcome of an event that is not in the log.

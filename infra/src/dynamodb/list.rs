@@ -93,24 +93,21 @@ impl Table {
         let ids: Vec<_> =
             places.iter().map(|place| Ok(listed_position(place)?.order_id)).collect::<anyhow::Result<_>>()?;
         let keys = ids.iter().map(|id: &OrderId| key(id, text(METADATA))).collect();
-        let (mut found, mut lines) = (HashMap::new(), HashMap::new());
+        let mut found: HashMap<OrderId, Projection> = HashMap::new();
         for item in self.get_all(keys).await? {
             let order_id = order_of(&item)?;
-            let Row::Projection(Projection { order, parked }) = row(item)? else { continue };
-            lines.insert(order_id.clone(), parked.len() as u64);
-            found.extend(order.map(|order| (order_id, order)));
+            if let Row::Projection(projection) = row(item)? {
+                found.insert(order_id, projection);
+            }
         }
-        // Orders of one event, which have no projection yet.
-        let others = ids.iter().filter(|id| !found.contains_key(*id));
+        // Orders of one event have no projection, or one without the order.
+        let others = ids.iter().filter(|id| found.get(id).is_none_or(|found| found.order.is_none()));
         let first_events = others.map(|id| key(id, event_sk(1))).collect();
         for item in self.get_all(first_events).await? {
-            found.insert(order_of(&item)?, Order::apply(None, &event(&item, self.default_currency)?)?);
+            let order = Order::apply(None, &event(&item, self.default_currency)?)?;
+            found.entry(order_of(&item)?).or_default().order = Some(order);
         }
-        let snapshot = |id| {
-            let parked = lines.get(id).copied().unwrap_or(0);
-            found.remove(id).map(|order| OrderSnapshot { order, parked })
-        };
-        Ok(ids.iter().map(snapshot).collect())
+        Ok(ids.iter().map(|id| found.remove(id)?.into_snapshot()).collect())
     }
 
     /// The items with these keys, in any order, strongly consistent.

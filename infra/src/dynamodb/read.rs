@@ -92,15 +92,14 @@ impl Table {
                 Row::Outcome(_) => {}
             }
         }
-        let Projection { order, parked } = projection;
-        let version = order.as_ref().map_or(0, |order| order.version);
-        let order = if events.first().is_none_or(|(oldest, _)| *oldest <= version + 1) {
-            self.healed(order, events)?
+        let version = projection.order.as_ref().map_or(0, |order| order.version);
+        projection.order = if events.first().is_none_or(|(oldest, _)| *oldest <= version + 1) {
+            self.healed(projection.order, events)?
         } else {
             let whole = Wanted { order_id: order_id.clone(), event_ids: Vec::new() };
             self.load_one(&whole).await?.order
         };
-        Ok(order.map(|order| OrderSnapshot { order, parked: parked.len() as u64 }))
+        Ok(projection.into_snapshot())
     }
 }
 

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use api::ports::ListPosition;
-use domain::{CustomerId, EventId, EventType, Order, OrderId, Outcome, RecordedEvent, Timestamp};
+use domain::{CustomerId, EventId, EventType, OrderId, Outcome, RecordedEvent, Timestamp};
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use serde::de::DeserializeOwned;
@@ -97,11 +97,6 @@ fn scoped(id: &str, rest: &[&[u8]]) -> Vec<u8> {
 
 pub(super) fn log_key(order_id: &OrderId, version: u64) -> Vec<u8> {
     scoped(order_id.as_str(), &[&version.to_be_bytes()])
-}
-
-/// Whether the order needs a row in `orders`: as long as it has one event, its entry of the log tells all of it.
-pub(super) fn is_projected(order: &Order) -> bool {
-    order.version > 1
 }
 
 /// An entry of the log, with the message that brought it where that is told there.

@@ -181,7 +181,7 @@ impl Rows {
             order_id: order.order_id.clone(),
             version: order.version,
             events: events.into_iter().map(entry).collect(),
-            projection: keys::is_projected(order).then(|| order.encode()),
+            projection: crate::is_projected(order).then(|| order.encode()),
             customer: creates.then(customer),
             receipts,
         })

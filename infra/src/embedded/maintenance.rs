@@ -124,7 +124,7 @@ impl Rebuild<'_> {
         let row = keys.orders.get(order_id.as_str())?;
         let projected = row.as_ref().and_then(|row| serde_json::from_slice::<Order>(row).ok());
         // Where none is needed, an earlier build has written one all the same.
-        let is_needed = keys::is_projected(&order);
+        let is_needed = crate::is_projected(&order);
         if projected.as_ref() != Some(&order) && (is_needed || row.is_some()) {
             let found = projected
                 .map_or("missing or unreadable".to_owned(), |old| format!("at version {}", old.version));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use api::operations::Pipeline;
 use consumer::ports::{Append, Counts, OrderLog, Tally};
+use domain::Envelope;
 use infra::aws::{self, Numbers};
 use infra::dynamodb::Table;
 
@@ -12,7 +13,7 @@ use crate::conformance::QueueOptions;
 use crate::conformance::aws::AwsBackend;
 use crate::support::counting::CountingProxy;
 use crate::support::emulator::Emulator;
-use crate::support::events::{created, eur, fold, new_order_id, recorded};
+use crate::support::events::{confirmed, created, eur, fold, new_order_id, recorded};
 
 const BATCHES: u64 = 40;
 const ONE: Counts = Counts { received: 1, recorded: 1, rejected: 0, duplicate: 0, parked: 0 };
@@ -34,8 +35,11 @@ impl Setting {
 
     /// Appends the creation of an order, which is to be counted as these.
     async fn append(&self, counts: Counts) {
-        let id = new_order_id();
-        let events = recorded(1, &[created(&id)]);
+        self.append_all(&[created(&new_order_id())], counts).await;
+    }
+
+    async fn append_all(&self, events: &[Envelope], counts: Counts) {
+        let events = recorded(1, events);
         let append = Append { order: fold(&events), messages: Vec::new(), events, counts };
         self.table.append(&[append]).await.remove(0).unwrap();
     }
@@ -68,6 +72,21 @@ async fn a_batch_counts_once_in_the_call_that_records_it_or_in_one_of_its_own() 
         (calls.calls_of("BatchExecuteStatement") as u64, setting.recorded().await),
         (BATCHES, BATCHES)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_projected_counts_with_its_projection() {
+    let setting = Setting::new().await;
+    setting.batches().await;
+    setting.proxy.take();
+    let (id, two) = (new_order_id(), Counts { received: 2, recorded: 2, ..ONE });
+    setting.append_all(&[created(&id), confirmed(&id)], two).await;
+    setting.table.add(two).await.unwrap();
+    let calls = setting.proxy.take();
+    // Each event by itself, for nobody else writes; and the projection with the ledger.
+    let found = (calls.calls_of("PutItem"), calls.calls_of("BatchExecuteStatement"), calls.statements);
+    assert_eq!(found, (2, 1, 2), "{calls:?}");
+    assert_eq!(setting.recorded().await, BATCHES + 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
