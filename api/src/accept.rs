@@ -78,7 +78,7 @@ impl FromRequestParts<Shared> for Caller {
     ),
     responses(
         (status = 201, description = "Recorded, within the time to wait", body = OrderBody<'static>),
-        (status = 202, description = "Accepted: the event is durably on the queue", body = ReceiptBody<'static>),
+        (status = 202, description = "Accepted: the event is durable", body = ReceiptBody<'static>),
         (status = 400, description = "The body is not valid JSON, or a header has a fault"),
         (status = 403, description = "The token does not allow it"),
         (status = 413, description = "The body is too large, or the event made of it is larger than the queue takes"),
@@ -138,7 +138,7 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
     ),
     responses(
         (status = 200, description = "Recorded, within the time to wait", body = OrderBody<'static>),
-        (status = 202, description = "Accepted: the event is durably on the queue", body = ReceiptBody<'static>),
+        (status = 202, description = "Accepted: the event is durable", body = ReceiptBody<'static>),
         (status = 400, description = "The body is not valid JSON, the order id is not one, or a header has a fault"),
         (status = 403, description = "The token does not allow it"),
         (status = 404, description = "There is no such order: told within the time to wait, or if the token is for one \

@@ -113,7 +113,7 @@ enum Item {
     params(IdempotencyKey),
     request_body(content = CreateOrders, description = "The orders, up to 100; at most 4 MiB"),
     responses(
-        (status = 200, description = "What became of each order; that of the accepted ones is durably on the queue",
+        (status = 200, description = "What became of each order; that of the accepted ones is durable",
             body = BatchBody<'static>),
         (status = 400, description = "The body is not valid JSON, or a header has a fault"),
         (status = 403, description = "The token does not allow it"),

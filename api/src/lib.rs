@@ -1,4 +1,4 @@
-//! The HTTP API of the order service: it checks requests, puts events on the queue, and shows what became of them.
+//! The HTTP API of the order service: it checks requests, publishes events, and shows what became of them.
 //!
 //! One [`router`] serves every shape the service runs in, and every test. What it needs from the outside are the
 //! [`ports`], and for operators the [`operations`], given to it in an [`AppState`]; [`serve`](serve()) runs it over TCP, and `lambda` behind API Gateway.

@@ -26,7 +26,7 @@ const BEARER: &str = "bearer";
     info(
         title = "Orders",
         description = "An event-sourced order service. `POST` answers `202` with a receipt as soon as the event is \
-            durably on the queue; the receipt tells whether it was recorded or rejected. Amounts are integers in the \
+            durable; the receipt tells whether it was recorded or rejected. Amounts are integers in the \
             currency's minor unit, written without a fraction or an exponent. Every response carries \
             `X-Correlation-Id`; every error is a problem (RFC 9457) that lists all faults at once; [each kind of problem](../problems) has a page. The messages on the queue are \
             described [beside this](../docs/events). Where the service is configured to require it, requests need a \
@@ -179,8 +179,8 @@ pub(crate) fn event_types() -> RefOr<Schema> {
 pub(crate) fn receipt_state() -> RefOr<Schema> {
     schema(json!({
         "type": "string",
-        "description": "`accepted`: durably on the queue. `recorded`: in the order's log. `rejected`: the rules said \
-            no. `parked`: in the dead letters.",
+        "description": "`accepted`: durable, and not known to be any of these yet. `recorded`: in the order's log. \
+            `rejected`: the rules said no. `parked`: in the dead letters.",
         "enum": ["accepted", "recorded", "rejected", "parked"],
     }))
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use domain::{CustomerId, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent, Status, Timestamp};
 use tokio::time::{Instant, sleep_until};
 
-/// Puts accepted events on the durable queue.
+/// Takes events for good: puts them on the durable queue, or records them right away where it can.
 #[async_trait]
 pub trait EventPublisher: Send + Sync {
     /// Publishes `events`, each with its own result, in the same order. `Ok` means that the event is durable: it

@@ -1,6 +1,6 @@
 //! The end of a batch: what was not appended is settled or parked, and what became of each message is told.
 
-use domain::{ParkReason, Receipt};
+use domain::{Envelope, ParkReason, Receipt};
 
 use crate::batch::{Consumer, Group, Handled, Outcome};
 use crate::group::{Item, Step};
@@ -204,6 +204,12 @@ fn hold_back(endings: &mut [Ending]) {
     }
 }
 
+pub(crate) fn log_recorded(envelope: &Envelope, version: u64) {
+    let (order_id, event_id) = (envelope.order_id.as_str(), envelope.event_id);
+    let (kind, correlation_id) = (envelope.event.event_type(), envelope.correlation_id.as_str());
+    tracing::info!(order_id, %event_id, correlation_id, %kind, version, "recorded");
+}
+
 /// Tells the outcome, and logs it: one line for each event handled.
 fn handled(ending: Ending) -> Handled {
     let outcome = ending.outcome.unwrap_or_else(|| Outcome::Retry("it was left open".to_owned()));
@@ -216,9 +222,7 @@ fn handled(ending: Ending) -> Handled {
             let (order_id, event_id) = (envelope.order_id.as_str(), envelope.event_id);
             let (kind, correlation_id) = (envelope.event.event_type(), envelope.correlation_id.as_str());
             match &outcome {
-                Outcome::Recorded(version) => {
-                    tracing::info!(order_id, %event_id, correlation_id, %kind, version, "recorded");
-                }
+                Outcome::Recorded(version) => log_recorded(envelope, *version),
                 Outcome::Rejected(reason, detail) => {
                     let reason = reason.as_str();
                     tracing::info!(order_id, %event_id, correlation_id, %kind, reason, detail, "rejected");

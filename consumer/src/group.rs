@@ -38,7 +38,7 @@ impl Item {
             Ok(envelope) => Some(envelope.order_id.clone()),
             Err(_) => identify(&message.body).order_id,
         };
-        let span = spans::of_event(&message, &event);
+        let span = spans::of_event(&message, event.as_ref().ok());
         Self { message, event, order_id, span }
     }
 }

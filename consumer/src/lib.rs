@@ -7,6 +7,9 @@
 //! At the end, `finish` settles and parks what was not appended, and tells what became of each message; `count` adds it
 //! to the ledger.
 //!
+//! [`at_once`] judges an event where it is published, for a queue that has nothing waiting before it and shares its commits
+//! with the log.
+//!
 //! [`dead_letters`] is the role behind the queue of dead letters: it archives, and raises an [`alert`].
 //!
 //! Who owns what: `batch` never touches the queue but through the dead letters. Acking and retrying are the business
@@ -14,6 +17,7 @@
 //! what `lambda` answers.
 
 pub mod alert;
+pub mod at_once;
 pub mod batch;
 mod count;
 pub mod dead_letters;

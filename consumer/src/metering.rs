@@ -57,6 +57,12 @@ impl Batch {
     }
 }
 
+/// Counts an event that was recorded in the commit that accepted it, and was never received.
+pub(crate) fn recorded_at_once(latency: Duration) {
+    counter!("orders_messages_processed_total", "status" => "recorded").increment(1);
+    histogram!("orders_end_to_end_seconds").record(latency);
+}
+
 fn parked(reason: ParkReason) {
     counter!("orders_dead_letters_parked_total", "reason" => reason.as_str()).increment(1);
 }

@@ -1,14 +1,14 @@
 //! The span of an event that is handled, in the trace of the request that it was accepted by. There is none but where
 //! spans are exported (feature `otlp`): each line of the log about an event has its correlation id anyway.
 
-use domain::{DecodeError, Envelope};
+use domain::Envelope;
 use tracing::Span;
 
 use crate::batch::Outcome;
 use crate::ports::Message;
 
 #[cfg(not(feature = "otlp"))]
-pub(crate) fn of_event(_: &Message, _: &Result<Envelope, DecodeError>) -> Span {
+pub(crate) fn of_event(_: &Message, _: Option<&Envelope>) -> Span {
     Span::none()
 }
 
@@ -27,11 +27,11 @@ mod exported {
     use tracing::field::Empty;
     use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-    use super::{DecodeError, Envelope, Message, Outcome, Span};
+    use super::{Envelope, Message, Outcome, Span};
     use crate::ports::TRACE_HEADER;
 
     /// The span begins now, and ends when it is dropped.
-    pub(crate) fn of_event(message: &Message, event: &Result<Envelope, DecodeError>) -> Span {
+    pub(crate) fn of_event(message: &Message, event: Option<&Envelope>) -> Span {
         // https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
         let span = tracing::debug_span!(
             parent: None,
@@ -57,7 +57,7 @@ mod exported {
         let producer = get_text_map_propagator(|propagator| propagator.extract(&headers));
         // It fails where nobody exports the span.
         let _ = span.set_parent(producer);
-        if let Ok(envelope) = event {
+        if let Some(envelope) = event {
             span.record("otel.name", format!("process {}", envelope.event.event_type()));
             span.record("correlation_id", envelope.correlation_id.as_str());
             span.record("order_id", envelope.order_id.as_str());

@@ -62,6 +62,10 @@ pub(crate) struct ServeArgs {
     /// Free disk space, in MiB, below which no new order is accepted; what is accepted is still processed.
     #[arg(long, env = "ORDERS_MIN_FREE_DISK", default_value_t = 256, value_name = "MIB")]
     pub(crate) min_free_disk: u64,
+    /// Has every event wait its turn on the queue, also where nothing waits before it; otherwise such an event is recorded in
+    /// the commit that accepts it.
+    #[arg(long, env = "ORDERS_ALWAYS_QUEUE")]
+    pub(crate) always_queue: bool,
     /// Waiting events at which no new one is accepted, which bounds the memory that the queue takes; 0: any number.
     #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value_t = 2_000_000, value_name = "COUNT")]
     pub(crate) max_queue_depth: usize,
@@ -94,6 +98,7 @@ impl ServeArgs {
             visibility_timeout: Duration::from_secs(self.visibility_timeout),
             max_receives: self.max_receives,
             min_free_bytes: self.min_free_disk.saturating_mul(1 << 20),
+            at_once: !self.always_queue,
             max_queue_depth: if self.max_queue_depth == 0 { usize::MAX } else { self.max_queue_depth },
             ..self.data.options()
         }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::support::service::{PATIENCE, Service, order, run};
 
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 12;
 const CLIENTS: usize = 16;
 /// Acceptances in each round before the kill.
 const ACCEPTED: usize = 150;
@@ -44,8 +44,8 @@ async fn load(service: Arc<Service>, accepted: Arc<AtomicUsize>, stop: Arc<Atomi
 }
 
 /// Loads the service, kills it in the middle, and gives the receipts that clients hold.
-async fn round(data: &std::path::Path) -> Vec<Value> {
-    let service = Arc::new(Service::start(data, &["--log-level", "warn,orders=info"]));
+async fn round(data: &std::path::Path, flags: &[&str]) -> Vec<Value> {
+    let service = Arc::new(Service::start(data, flags));
     let (accepted, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
@@ -63,16 +63,25 @@ async fn round(data: &std::path::Path) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_accepted_is_lost_by_kill_9() {
+    nothing_is_lost(&["--log-level", "warn,orders=info"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_accepted_is_lost_by_kill_9_where_everything_goes_by_the_queue() {
+    nothing_is_lost(&["--log-level", "warn,orders=info", "--always-queue"]).await;
+}
+
+async fn nothing_is_lost(flags: &[&str]) {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     let mut receipts = Vec::new();
     for _ in 0..ROUNDS {
-        receipts.extend(round(&data).await);
+        receipts.extend(round(&data, flags).await);
     }
     assert!(receipts.len() >= ROUNDS * ACCEPTED);
 
     // accepted = recorded + rejected + duplicate + parked + in flight, and at the end nothing is in flight.
-    let mut service = Service::start(&data, &["--log-level", "warn,orders=info"]);
+    let mut service = Service::start(&data, flags);
     let mut versions: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for receipt in &receipts {

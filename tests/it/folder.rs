@@ -202,7 +202,7 @@ async fn a_full_disk_stops_the_service_and_loses_nothing() {
     filled(&data).await;
     // A limit on the size of files stands in for a full disk: the write fails in the same place, with an error of
     // the operating system. It is in units of 1 KiB.
-    let script = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\"";
+    let script = "trap '' XFSZ; ulimit -f 3072; exec \"$0\" \"$@\"";
     let binary = orders(&[]).get_program().to_owned();
     let mut command = Command::new("bash");
     command.args(["-c", script]).arg(binary);

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "nothing reaches a test binary from outside")]
 
 mod article;
+mod at_once;
 mod auth;
 #[cfg(feature = "aws")]
 mod aws;

@@ -60,7 +60,7 @@ impl Embedded {
         row.map(|row| serde_json::from_slice(&row).context("a stored receipt")).transpose()
     }
 
-    fn load_one(&self, wanted: &Wanted) -> anyhow::Result<Loaded> {
+    pub(super) fn load_one(&self, wanted: &Wanted) -> anyhow::Result<Loaded> {
         // Outcomes first: what is recorded after this look is in the order too.
         let mut outcomes = Vec::new();
         for event_id in &wanted.event_ids {
@@ -78,9 +78,8 @@ impl Embedded {
         let unavailable = AppendError::Unavailable;
         let order_id = &rows.order_id;
         let (mut missing, mut healed) = (Vec::new(), None);
-        for (version, event_id, message, entry) in rows.events {
+        for Entry { version, event_id, message, key, row } in rows.entries {
             let conflict = || AppendError::Conflict { order_id: order_id.clone(), version };
-            let key = keys::log_key(order_id, version);
             if stage.has_staged(&key) {
                 return Err(conflict());
             }
@@ -93,15 +92,15 @@ impl Embedded {
                         return Err(conflict());
                     }
                     if version == 1 && of.is_none() {
-                        healed = Some((key, entry));
+                        healed = Some((key, row));
                     }
                 }
-                None => missing.push((key, entry)),
+                None => missing.push((key, row)),
             }
         }
         let already = missing.is_empty();
         if already {
-            let is_whole = match rows.projection {
+            let is_whole = match rows.following.projection {
                 Some(_) => !self.projection_lags(order_id, rows.version).map_err(unavailable)?,
                 None => healed.is_none(),
             };
@@ -109,20 +108,29 @@ impl Embedded {
                 return Ok(Appended::Already);
             }
         }
-        // Readers may look while this commit is applied, row by row: a receipt comes after what it promises.
+        let entries: Vec<_> = missing.into_iter().chain(healed).collect();
+        entries.iter().for_each(|(key, _)| stage.claim(key.clone()));
+        self.stage_rows(stage, entries.into_iter(), rows.following);
+        Ok(if already { Appended::Already } else { Appended::New })
+    }
+
+    /// Stages entries of the log, and what follows from them. Readers may look while a commit is applied, row by row: a
+    /// receipt comes after what it promises.
+    pub(super) fn stage_rows(
+        &self,
+        stage: &mut Stage,
+        entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+        following: Following,
+    ) {
         let keys = &self.0.keys;
-        for (key, entry) in missing.into_iter().chain(healed) {
-            stage.claim(key.clone());
-            stage.put(&keys.log, key, entry);
-        }
-        if let Some(projection) = rows.projection {
+        entries.for_each(|(key, row)| stage.put(&keys.log, key, row));
+        if let Some((order_id, projection)) = following.projection {
             stage.put(&keys.orders, order_id.as_str(), projection);
         }
-        if let Some(key) = rows.customer {
+        if let Some(key) = following.customer {
             stage.put(&keys.customers, key, []);
         }
-        rows.receipts.into_iter().for_each(|(key, row)| stage.put(&keys.receipts, key, row));
-        Ok(if already { Appended::Already } else { Appended::New })
+        following.receipts.into_iter().for_each(|(key, row)| stage.put(&keys.receipts, key, row));
     }
 
     fn projection_lags(&self, order_id: &OrderId, version: u64) -> anyhow::Result<bool> {
@@ -146,21 +154,35 @@ impl Embedded {
 }
 
 /// What an append writes, encoded before the writing thread sees it.
-struct Rows {
-    order_id: OrderId,
+pub(super) struct Rows {
+    pub(super) order_id: OrderId,
     /// The order's, after the append.
     version: u64,
-    /// Each with its version, the message that brought it, and its entry of the log.
-    events: Vec<(u64, EventId, Option<String>, Vec<u8>)>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) following: Following,
+}
+
+/// An event in the log.
+pub(super) struct Entry {
+    version: u64,
+    event_id: EventId,
+    /// The message that brought it, if one did.
+    message: Option<String>,
+    pub(super) key: Vec<u8>,
+    pub(super) row: Vec<u8>,
+}
+
+/// What follows from entries of the log, of one order.
+pub(super) struct Following {
     /// The order, unless its only event tells it.
-    projection: Option<Vec<u8>>,
+    projection: Option<(OrderId, Vec<u8>)>,
     /// The order's key in its customer's list, if the append creates the order.
     customer: Option<Vec<u8>>,
     receipts: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Rows {
-    fn of(append: &Append) -> anyhow::Result<Self> {
+    pub(super) fn of(append: &Append) -> anyhow::Result<Self> {
         let order = &append.order;
         let messages = append.messages.iter().cloned().map(Some).chain(std::iter::repeat(None));
         let events: Vec<_> = append.events.iter().zip(messages).collect();
@@ -174,16 +196,24 @@ impl Rows {
         let receipts = others.map(receipt).collect::<Result<_, _>>()?;
         let entry = |(event, message): (&RecordedEvent, Option<String>)| {
             let of = message.as_deref().filter(|_| event.version == 1);
-            let entry = keys::entry(event, of);
-            (event.version, event.envelope.event_id, message, entry)
+            Entry {
+                version: event.version,
+                event_id: event.envelope.event_id,
+                key: keys::log_key(&order.order_id, event.version),
+                row: keys::entry(event, of),
+                message,
+            }
         };
+        let projection = || (order.order_id.clone(), order.encode());
         Ok(Self {
             order_id: order.order_id.clone(),
             version: order.version,
-            events: events.into_iter().map(entry).collect(),
-            projection: crate::is_projected(order).then(|| order.encode()),
-            customer: creates.then(customer),
-            receipts,
+            entries: events.into_iter().map(entry).collect(),
+            following: Following {
+                projection: crate::is_projected(order).then(projection),
+                customer: creates.then(customer),
+                receipts,
+            },
         })
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! The path of one event: [`publisher`] hands it to the [`writer`], the one thread that writes, which commits what
 //! many requests want in one batch, at its [`pace`], for which [`sync`] has one fsync; only then is it visible in the
-//! [`queue`], the in-memory order of what is stored. [`inbox`] takes it from there, and [`log`] appends it. [`reader`]
-//! answers queries. Journals that are full are [`retired`].
+//! [`queue`], the in-memory order of what is stored. [`inbox`] takes it from there, and [`log`] appends it. An event that
+//! nothing waits before need not go that way: it is appended [`at_once`], in the commit that accepts it. [`reader`] answers
+//! queries. Journals that are full are [`retired`].
 //!
 //! What a crash leaves behind:
 //!
-//! - Enqueuing is fsynced before it is acknowledged. Appends, receive counts and acks are not: they go to the same
-//!   journal, in order, so a power cut can only cut off a suffix of it. An ack never survives without the append
-//!   before it, and an event whose append was cut off is still on the queue and is recorded again, the same way.
+//! - What is accepted, on the queue or at once, is fsynced before that is acknowledged. Appends, receive counts and acks of
+//!   what was on the queue are not: they go to the same journal, in order, so a power cut can only cut off a suffix of it.
+//!   An ack never survives without the append before it, and an event whose append was cut off is still on the queue and is
+//!   recorded again, the same way.
 //! - `kill -9` loses nothing at all that was written, for the operating system holds it.
 //! - A write that fails (disk full, broken disk) stops the engine for good ([`Embedded::failed`]): nothing that
 //!   follows could be trusted. The process ends; the next start recovers from the journal.
@@ -20,6 +22,7 @@
 //! [`folder`] guards the folder itself, and [`maintenance`] exports and rebuilds.
 
 pub mod alerts;
+mod at_once;
 mod folder;
 mod inbox;
 mod journal_check;
@@ -51,6 +54,7 @@ pub use folder::OpenError;
 pub use operate::Imported;
 pub use publisher::{NewMessage, SendError};
 
+use at_once::Unsynced;
 use folder::DataFolder;
 use keys::{FirstReceives, Keyspaces, Receives, StoredMessage};
 use queue::QueueIndex;
@@ -73,6 +77,9 @@ pub struct Options {
     /// Free bytes on the data folder's disk below which no new event is accepted. What is accepted already is still
     /// processed: that is what the reserve is for.
     pub min_free_bytes: u64,
+    /// Whether an event that nothing waits before is recorded in the commit that accepts it. Otherwise, and whatever else
+    /// comes, goes by way of the queue, for a consumer.
+    pub at_once: bool,
     /// Messages on the queue at which no new event is accepted: it bounds the memory that the queue's index takes.
     pub max_queue_depth: usize,
 }
@@ -86,6 +93,7 @@ impl Options {
             max_receives: 5,
             delay: Duration::ZERO,
             min_free_bytes: 256 << 20,
+            at_once: false,
             max_queue_depth: 2_000_000,
         }
     }
@@ -104,6 +112,7 @@ struct Inner {
     /// Rings when a letter is put aside of which nobody was told.
     alarm: Arc<Notify>,
     waiters: Waiters,
+    unsynced: Unsynced,
     options: Options,
     path: PathBuf,
     // Dropped last: it holds the folder's lock.
@@ -146,6 +155,7 @@ impl Embedded {
             books,
             alarm: Arc::default(),
             waiters: Waiters::default(),
+            unsynced: Unsynced::default(),
             options,
             path: path.to_owned(),
             _folder: folder,

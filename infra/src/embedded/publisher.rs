@@ -8,10 +8,13 @@ use anyhow::Context;
 use api::ports::{EventPublisher, PublishError};
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
-use domain::Envelope;
+use consumer::at_once::Judged;
+use consumer::ports::Message;
+use domain::{Envelope, Timestamp};
 use uuid::Uuid;
 
 use super::Embedded;
+use super::at_once::AtOnce;
 use super::keys::{MessageHeader, StoredMessage};
 use super::queue::{Group, Held};
 use super::writer::{Durability, Stage};
@@ -39,8 +42,16 @@ pub enum SendError {
     Unavailable(#[from] anyhow::Error),
 }
 
-/// A message on its way to the queue, with what was found out before the writing thread sees it.
-struct Outgoing {
+/// What is to be accepted, with what was found out before the writing thread sees it.
+enum Outgoing {
+    /// To be recorded at once, if it still can be.
+    Judged(Box<AtOnce>),
+    /// To be put on the queue.
+    Queued(Unsent),
+}
+
+/// A message on its way to the queue.
+pub(super) struct Unsent {
     group: String,
     dedup: Uuid,
     /// The event that is in it, if that is known.
@@ -48,6 +59,25 @@ struct Outgoing {
     body: Vec<u8>,
     /// What is to come with it.
     attributes: BTreeMap<String, String>,
+}
+
+/// A message whose row is made, for the queue's index.
+struct Unseen {
+    group: String,
+    dedup: Uuid,
+    held: Box<Held>,
+}
+
+impl Unsent {
+    pub(super) fn of(envelope: Envelope, attributes: BTreeMap<String, String>) -> Self {
+        Self {
+            group: envelope.order_id.as_str().to_owned(),
+            dedup: envelope.event_id.as_uuid(),
+            body: envelope.encode(),
+            event: Some(Box::new(envelope)),
+            attributes,
+        }
+    }
 }
 
 impl Embedded {
@@ -58,12 +88,18 @@ impl Embedded {
             let dedup =
                 Uuid::try_parse(id).unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
             let attributes = BTreeMap::new();
-            Outgoing { group: message.group, dedup, event: None, body: message.body, attributes }
+            Outgoing::Queued(Unsent {
+                group: message.group,
+                dedup,
+                event: None,
+                body: message.body,
+                attributes,
+            })
         });
-        self.enqueue(outgoing.collect()).await
+        self.accept(outgoing.collect()).await
     }
 
-    async fn enqueue(&self, messages: Vec<Outgoing>) -> Result<(), SendError> {
+    async fn accept(&self, outgoing: Vec<Outgoing>) -> Result<(), SendError> {
         if let Some(why) = self.full_queue() {
             return Err(SendError::Full(why));
         }
@@ -73,7 +109,7 @@ impl Embedded {
             if let Some(why) = stage.full_disk(|| engine.full_disk()) {
                 return Ok(Err(SendError::Full(why)));
             }
-            engine.stage_messages(stage, messages).map(Ok)
+            engine.stage_outgoing(stage, outgoing).map(Ok)
         };
         self.0.writer.write(Durability::Synced, job).await?
     }
@@ -100,79 +136,122 @@ impl Embedded {
         }
     }
 
-    fn stage_messages(&self, stage: &mut Stage, messages: Vec<Outgoing>) -> anyhow::Result<()> {
-        let (at, instant) = (now(), Instant::now());
-        let (visible_at, delay) = (instant + self.0.options.delay, self.0.options.delay.as_micros() as i64);
-        let accepted = messages.len() as u64;
-        let mut rows = Vec::with_capacity(messages.len());
-        for mut message in messages {
-            if self.is_handled(&message)? {
+    fn stage_outgoing(&self, stage: &mut Stage, outgoing: Vec<Outgoing>) -> anyhow::Result<()> {
+        let accepted = outgoing.len() as u64;
+        let at = now();
+        let (mut recording, mut queueing) = (Vec::new(), Vec::new());
+        for outgoing in outgoing {
+            if self.is_handled(&outgoing)? {
                 continue;
             }
-            let header = MessageHeader {
-                group: message.group,
-                dedup: message.dedup,
-                enqueued_at: at.micros(),
-                visible_at: at.micros() + delay,
-                attributes: message.attributes,
-            };
-            let row = StoredMessage::encode(&header, &message.body)?;
-            let (event, body) = (message.event.take(), message.body);
-            let MessageHeader { group, dedup, attributes, .. } = header;
-            let held = Held { event, body, enqueued_at: at, attributes };
-            rows.push((row, group, dedup, Box::new(held)));
+            match outgoing {
+                Outgoing::Judged(event) if self.claim_version(stage, &event)? => recording.push(*event),
+                Outgoing::Judged(event) => queueing.push(self.row_of(event.into_unsent(), at)?),
+                Outgoing::Queued(unsent) => queueing.push(self.row_of(unsent, at)?),
+            }
         }
         // From here on nothing fails, so that the index and the stage agree.
+        let recorded: Vec<Judged> =
+            recording.into_iter().map(|event| self.stage_at_once(stage, event)).collect();
+        let reserved = self.stage_messages(stage, queueing);
+        let ledger = &mut stage.books.ledger;
+        ledger.accepted += accepted;
+        ledger.recorded += recorded.len() as u64;
+        ledger.duplicate += accepted - recorded.len() as u64 - reserved.len() as u64;
+        let engine = Arc::downgrade(&self.0);
+        stage.after_sync(move || {
+            let Some(engine) = engine.upgrade().map(Self) else { return };
+            engine.recorded_at_once(&recorded);
+            engine.show(&reserved);
+        });
+        Ok(())
+    }
+
+    /// The row of a message, and what is kept of it in memory.
+    fn row_of(&self, unsent: Unsent, at: Timestamp) -> anyhow::Result<(Vec<u8>, Unseen)> {
+        let header = MessageHeader {
+            group: unsent.group,
+            dedup: unsent.dedup,
+            enqueued_at: at.micros(),
+            visible_at: at.micros() + self.0.options.delay.as_micros() as i64,
+            attributes: unsent.attributes,
+        };
+        let row = StoredMessage::encode(&header, &unsent.body)?;
+        let MessageHeader { group, dedup, attributes, .. } = header;
+        let held = Held { event: unsent.event, body: unsent.body, enqueued_at: at, attributes };
+        Ok((row, Unseen { group, dedup, held: Box::new(held) }))
+    }
+
+    /// Puts messages on the queue, but for those that wait there already. They are not visible yet.
+    fn stage_messages(&self, stage: &mut Stage, messages: Vec<(Vec<u8>, Unseen)>) -> Vec<(Group, u64)> {
+        let mut reserved = Vec::with_capacity(messages.len());
+        if messages.is_empty() {
+            return reserved;
+        }
+        let visible_at = Instant::now() + self.0.options.delay;
         let mut index = self.0.queue.lock();
-        let mut reserved: Vec<(Group, u64)> = Vec::with_capacity(rows.len());
-        for (row, group, dedup, held) in rows {
+        for (row, Unseen { group, dedup, held }) in messages {
             if index.find(&group, dedup).is_none() {
                 let (group, seq) = index.reserve(&group, dedup, visible_at, Some(held));
                 stage.put(&self.0.keys.queue, seq.to_be_bytes(), row);
                 reserved.push((group, seq));
             }
         }
-        stage.books.ledger.accepted += accepted;
-        stage.books.ledger.duplicate += accepted - reserved.len() as u64;
-        if reserved.is_empty() {
-            return Ok(());
-        }
         stage.next_seq = Some(index.next_seq());
-        drop(index);
-        let queue = Arc::clone(&self.0.queue);
-        stage.after_sync(move || {
-            let mut index = queue.lock();
-            reserved.iter().for_each(|(group, seq)| index.commit(group, *seq));
-            drop(index);
-            queue.bell.notify_one();
-        });
-        Ok(())
+        reserved
     }
 
-    /// Whether the event in the message has an outcome already, so that it need not be handled again.
-    fn is_handled(&self, message: &Outgoing) -> anyhow::Result<bool> {
+    /// Makes messages visible.
+    fn show(&self, reserved: &[(Group, u64)]) {
+        if reserved.is_empty() {
+            return;
+        }
+        let mut index = self.0.queue.lock();
+        reserved.iter().for_each(|(group, seq)| index.commit(group, *seq));
+        drop(index);
+        self.0.queue.bell.notify_one();
+    }
+
+    /// Whether the event has an outcome already, so that it need not be handled again.
+    fn is_handled(&self, outgoing: &Outgoing) -> anyhow::Result<bool> {
+        let event = match outgoing {
+            Outgoing::Judged(event) => Some(event.envelope()),
+            Outgoing::Queued(unsent) => unsent.event.as_deref(),
+        };
         // Without a key every request has an id of its own, which nothing can have come of. Should somebody send one
         // twice all the same, the consumer finds out.
-        let Some(event) = message.event.as_ref().filter(|event| event.request_hash.is_some()) else {
+        let Some(event) = event.filter(|event| event.request_hash.is_some()) else {
             return Ok(false);
         };
         Ok(self.stored_receipt(&event.order_id, event.event_id)?.is_some())
+    }
+
+    /// What is to be accepted of these events.
+    fn outgoing(&self, events: &[Envelope]) -> anyhow::Result<Vec<Outgoing>> {
+        let attributes: BTreeMap<_, _> = trace::current().iter().flat_map(TraceContext::w3c).collect();
+        let message = Message { group: Some(String::new()), attributes, ..Message::default() };
+        let outgoing = |(number, event): (usize, &Envelope)| {
+            // An event comes behind those that are published before it, even if they go the long way.
+            let is_first = events[..number].iter().all(|earlier| earlier.order_id != event.order_id);
+            let judged = if is_first { self.judge_at_once(&message, event)? } else { None };
+            Ok(match judged {
+                Some(event) => Outgoing::Judged(Box::new(event)),
+                None => Outgoing::Queued(Unsent::of(event.clone(), message.attributes.clone())),
+            })
+        };
+        events.iter().enumerate().map(outgoing).collect()
     }
 }
 
 #[async_trait]
 impl EventPublisher for Embedded {
     async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), PublishError>> {
-        let attributes: BTreeMap<_, _> = trace::current().iter().flat_map(TraceContext::w3c).collect();
-        let outgoing = events.iter().map(|envelope| Outgoing {
-            group: envelope.order_id.as_str().to_owned(),
-            dedup: envelope.event_id.as_uuid(),
-            event: Some(Box::new(envelope.clone())),
-            body: envelope.encode(),
-            attributes: attributes.clone(),
-        });
         // One batch: either all of it becomes durable or nothing does.
-        match self.enqueue(outgoing.collect()).await {
+        let accepted = match self.outgoing(events) {
+            Ok(outgoing) => self.accept(outgoing).await,
+            Err(error) => Err(SendError::Unavailable(error)),
+        };
+        match accepted {
             Ok(()) => events.iter().map(|_| Ok(())).collect(),
             Err(SendError::Full(why)) => {
                 events.iter().map(|_| Err(PublishError::Full(why.clone()))).collect()

@@ -142,6 +142,11 @@ impl QueueIndex {
         self.next_seq = self.next_seq.max(seq);
     }
 
+    /// Whether there is any message of the group, also one that is in flight or not on the disk yet.
+    pub(super) fn has_group(&self, group: &str) -> bool {
+        self.groups.contains_key(group)
+    }
+
     /// The message with this deduplication id that waits in the group.
     pub(super) fn find(&self, group: &str, dedup: Uuid) -> Option<u64> {
         self.entry_with(group, dedup).map(|entry| entry.seq)

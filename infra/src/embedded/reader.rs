@@ -30,7 +30,8 @@ impl Embedded {
     fn find_receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
         // The queue before the outcome: an event that leaves the queue between the two looks has its outcome.
         let waiting = self.waiting(order_id, event_id)?;
-        let stored = self.stored_receipt(order_id, event_id)?;
+        // What is on its way to the disk was not accepted yet; it is known to be until it is there.
+        let stored = self.stored_receipt(order_id, event_id)?.filter(|_| !self.0.unsynced.contains(event_id));
         let Some((event_type, outcome, request_hash, message)) = stored
             .map(|stored| (stored.event_type, Some(stored.outcome), stored.request_hash, stored.message))
             .or(waiting.map(|waiting| (waiting.event_type, None, waiting.request_hash, None)))
