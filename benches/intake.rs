@@ -2,8 +2,9 @@
 //! client on the same machine. Run it with `cargo bench --bench intake`.
 //!
 //! Each round measures the echo, then the service, and then waits until everything that was accepted is recorded: orders
-//! recorded in all that time are what it can sustain. At the end orders come at half that rate, and some of their clients
-//! wait for the record: no order is recorded later than they are told. The echo gets half of its own rate in turns with it.
+//! recorded in all that time are what it can sustain. The same again where every event goes by way of the queue, which is
+//! otherwise for those that something waits before. At the end orders come at half the rate, and some of their clients wait
+//! for the record: no order is recorded later than they are told. The echo gets half of its own rate in turns with it.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -24,30 +25,38 @@ fn main() -> anyhow::Result<()> {
         let echo = Process::echo().await?;
         let orders = Process::orders(&folder.path().join("data"), &[]).await?;
         println!("idle memory of orders: {:.0} MiB", orders.resident_mib()?);
-        let rates = throughput(&echo, &orders).await?;
+        let queued = Process::orders(&folder.path().join("queued"), &["--always-queue"]).await?;
+        let rates = throughput(&echo, &orders, &queued).await?;
+        drop(queued);
         println!("memory of orders after it: {:.0} MiB", orders.resident_mib()?);
         lateness(&echo, &orders, rates.map(|rate| rate / 2.0)).await
     })
 }
 
 /// Compares, and gives the rates that can be sustained: the echo's, and that of orders.
-async fn throughput(echo: &Process, orders: &Process) -> anyhow::Result<[f64; 2]> {
-    let (mut intake, mut sustained, mut rates) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
+async fn throughput(echo: &Process, orders: &Process, queued: &Process) -> anyhow::Result<[f64; 2]> {
+    let (mut intake, mut sustained, mut by_queue) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rates = [Vec::new(), Vec::new()];
     for round in 1..=ROUNDS {
         let bare = answered(echo.port, "/", TIME).await? as f64 / TIME.as_secs_f64();
         let Rates { accepted, recorded } = orders.take_in(TIME).await?;
+        let by_way = queued.take_in(TIME).await?.recorded;
         println!(
-            "round {round}: echo {bare:.0}/s, durable orders {accepted:.0}/s ({:.2}), recorded {recorded:.0}/s ({:.2})",
+            "round {round}: echo {bare:.0}/s, durable orders {accepted:.0}/s ({:.2}), recorded {recorded:.0}/s ({:.2}), \
+             by way of the queue {by_way:.0}/s ({:.2})",
             accepted / bare,
-            recorded / bare
+            recorded / bare,
+            by_way / bare
         );
         intake.push(accepted / bare);
         sustained.push(recorded / bare);
+        by_queue.push(by_way / bare);
         rates[0].push(bare);
         rates[1].push(recorded);
     }
     println!("durable intake to echo: {}", Spread::from_iter(intake));
     println!("sustained pipeline to echo: {}", Spread::from_iter(sustained));
+    println!("the same, every event by way of the queue: {}", Spread::from_iter(by_queue));
     Ok(rates.map(|rates| Spread::from_iter(rates).median()))
 }
 

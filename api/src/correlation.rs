@@ -34,6 +34,16 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
+tokio::task_local! {
+    static CURRENT: CorrelationId;
+}
+
+/// The correlation id of the request that is being answered here, if one is: for every line of the log that is written
+/// meanwhile. It does not follow into spawned tasks.
+pub fn correlation_id() -> Option<CorrelationId> {
+    CURRENT.try_with(Clone::clone).ok()
+}
+
 /// Runs `next` with the correlation id in the request's extensions and in the response's headers.
 pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: Next) -> Response {
     let answering = Answering::of(request.method(), request.extensions());
@@ -48,7 +58,7 @@ pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: 
     // Unwind safe, for what panicked is dropped and never polled again. Pinned here, so that what is around it moves no
     // more than a pointer.
     let answer = pin!(AssertUnwindSafe(next.run(request)).catch_unwind());
-    let answer = trace::within(trace, answer).instrument(span.clone());
+    let answer = CURRENT.scope(id.clone(), trace::within(trace, answer)).instrument(span.clone());
     let mut response = match in_time(deadline, answer).await {
         Some(Ok(response)) => response,
         Some(Err(panic)) => {
@@ -58,7 +68,8 @@ pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: 
     };
     if response.status().is_client_error() || response.status().is_server_error() {
         let _entered = span.enter();
-        response = written(response, &id, &format!("{}{}", base.as_str(), uri.path()));
+        let path = format!("{}{}", base.as_str(), uri.path());
+        response = CURRENT.sync_scope(id.clone(), || written(response, &id, &path));
     }
     let header = HeaderValue::from_str(id.as_str()).expect("a correlation id is visible ASCII");
     response.headers_mut().insert(CORRELATION_ID, header);

@@ -72,7 +72,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use crate::asyncapi::asyncapi;
-pub use crate::correlation::Deadline;
+pub use crate::correlation::{Deadline, correlation_id};
 pub use crate::cors::CorsOrigins;
 pub use crate::limit::RateLimit;
 pub use crate::links::BasePath;

@@ -1,19 +1,27 @@
-//! The span of a request: with it every line of the log that is written meanwhile has the correlation id. Where spans
-//! are exported (feature `otlp`), it is a part of its caller's trace, and so is the publishing of events within it.
+//! The span of a request, which is a part of its caller's trace, and that of the publishing of events within it. There is
+//! none but where spans are exported (feature `otlp`): a span costs as much as reading the body does, and lines of the log
+//! have the correlation id anyway.
 
 use axum::extract::Request;
 use domain::{CorrelationId, Envelope};
 use tracing::Span;
-use tracing::field::Empty;
 
 #[cfg(feature = "otlp")]
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::trace::TraceContext;
 
-/// The span of a request. At the highest level, for what goes wrong is what the id is looked for.
+/// The span of a request.
+#[cfg(feature = "otlp")]
 pub(crate) fn of_request(id: &CorrelationId) -> Span {
-    tracing::error_span!("request", correlation_id = id.as_str(), otel.name = Empty, otel.kind = Empty)
+    use tracing::field::Empty;
+
+    tracing::debug_span!("request", correlation_id = id.as_str(), otel.name = Empty, otel.kind = Empty)
+}
+
+#[cfg(not(feature = "otlp"))]
+pub(crate) fn of_request(_: &CorrelationId) -> Span {
+    Span::none()
 }
 
 /// Makes the span a part of the caller's trace, and gives the trace as whoever is called from within continues it. As

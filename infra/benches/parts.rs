@@ -110,14 +110,24 @@ mod engine {
     /// As many as are in hand at the same time when 64 clients are busy.
     const BATCH: usize = 64;
 
-    fn open(folder: &TempDir) -> Embedded {
-        Embedded::open(folder.path(), Options { min_free_bytes: 0, ..Options::new(currency()) }).unwrap()
+    fn open(folder: &TempDir, at_once: bool) -> Embedded {
+        let options = Options { min_free_bytes: 0, at_once, ..Options::new(currency()) };
+        Embedded::open(folder.path(), options).unwrap()
     }
 
-    #[divan::bench(name = "publish 64 events, on the disk")]
+    #[divan::bench(name = "publish 64 creations, on the disk")]
     fn publish(bencher: Bencher<'_, '_>) {
+        publishing(bencher, false);
+    }
+
+    #[divan::bench(name = "publish and record 64 creations at once, on the disk")]
+    fn at_once(bencher: Bencher<'_, '_>) {
+        publishing(bencher, true);
+    }
+
+    fn publishing(bencher: Bencher<'_, '_>, at_once: bool) {
         let (folder, runtime) = (TempDir::new().unwrap(), Runtime::new().unwrap());
-        let engine = open(&folder);
+        let engine = open(&folder, at_once);
         bencher
             .counter(ItemsCount::new(BATCH))
             .with_inputs(|| (0..BATCH).map(|_| decoded()).collect::<Vec<_>>())
@@ -127,7 +137,7 @@ mod engine {
     #[divan::bench(name = "record 64 orders: log, list")]
     fn append(bencher: Bencher<'_, '_>) {
         let (folder, runtime) = (TempDir::new().unwrap(), Runtime::new().unwrap());
-        let engine = open(&folder);
+        let engine = open(&folder, false);
         let append = |_| {
             let event = recorded(1, decoded());
             let order = Order::fold([&event]).unwrap().unwrap();
