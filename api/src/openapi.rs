@@ -179,7 +179,7 @@ pub(crate) fn event_types() -> RefOr<Schema> {
 pub(crate) fn receipt_state() -> RefOr<Schema> {
     schema(json!({
         "type": "string",
-        "description": "`accepted`: durable, and not known to be any of these yet. `recorded`: in the order's log. \
+        "description": "`accepted`: durable, and what becomes of it is open. `recorded`: in the order's log. \
             `rejected`: the rules said no. `parked`: in the dead letters.",
         "enum": ["accepted", "recorded", "rejected", "parked"],
     }))

@@ -30,8 +30,8 @@ pub(crate) struct ReceiptBody<'a> {
     #[serde(rename = "type")]
     #[schema(schema_with = openapi::event_type)]
     event_type: EventType,
-    /// `accepted`: durable, and not known to be any of these yet. `recorded`: in the order's log. `rejected`: the rules
-    /// said no. `parked`: in the dead letters.
+    /// `accepted`: durable, and what becomes of it is open. `recorded`: in the order's log. `rejected`: the rules said no.
+    /// `parked`: in the dead letters.
     #[schema(schema_with = openapi::receipt_state)]
     state: ReceiptState,
     /// The order's version that it was recorded as.

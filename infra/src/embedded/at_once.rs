@@ -1,9 +1,9 @@
 //! Records an event in the commit that accepts it, where nothing waits before it: what would be put on the queue, received,
 //! appended and acked within one commit is appended, and the rest of it is left out.
 //!
-//! The event is judged by its publisher's thread, as its order is then. In the commit that counts if it still holds: the
-//! version is free, and no event of the order is on the queue or among the dead letters. Otherwise the event goes on the
-//! queue, as does all that the rules do not allow: the consumer finds out what becomes of that.
+//! The event is judged by its publisher's thread, as its order is then. That counts if it still holds when the commit is made:
+//! if the version is free, and no event of the order is on the queue or among the dead letters. Otherwise the event goes on
+//! the queue, as does all that the rules do not allow: the consumer finds out what becomes of that.
 //!
 //! Such an event can be read as soon as it is committed, which is before it is on the disk. Its receipt cannot: it would tell
 //! somebody who sends the same request twice that it is accepted.
@@ -105,16 +105,14 @@ impl Embedded {
         judged
     }
 
-    /// Tells what was recorded, once it is on the disk.
-    pub(super) fn recorded_at_once(&self, recorded: &[Judged]) {
-        let event_ids = recorded.iter().map(|judged| judged.envelope().event_id);
+    /// These events are on the disk: whoever waits for them may know.
+    pub(super) fn synced(&self, event_ids: &[EventId]) {
         let mut unsynced = self.0.unsynced.lock();
-        for event_id in event_ids.clone() {
-            unsynced.remove(&event_id);
+        for event_id in event_ids {
+            unsynced.remove(event_id);
         }
         drop(unsynced);
-        recorded.iter().for_each(Judged::recorded);
-        self.0.waiters.wake(event_ids);
+        self.0.waiters.wake(event_ids.iter().copied());
     }
 }
 

@@ -158,12 +158,15 @@ impl Embedded {
         ledger.accepted += accepted;
         ledger.recorded += recorded.len() as u64;
         ledger.duplicate += accepted - recorded.len() as u64 - reserved.len() as u64;
+        let event_ids: Vec<_> = recorded.iter().map(|judged| judged.envelope().event_id).collect();
         let engine = Arc::downgrade(&self.0);
         stage.after_sync(move || {
             let Some(engine) = engine.upgrade().map(Self) else { return };
-            engine.recorded_at_once(&recorded);
+            engine.synced(&event_ids);
             engine.show(&reserved);
         });
+        // To write lines of the log takes as long as writing the orders.
+        stage.at_last(move || recorded.iter().for_each(Judged::recorded));
         Ok(())
     }
 

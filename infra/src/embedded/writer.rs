@@ -68,6 +68,7 @@ pub(super) struct Stage {
     batch: OwnedWriteBatch,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
     after_sync: Waiting,
+    at_last: Waiting,
     staged: HashSet<Vec<u8>, RandomState>,
     bytes: usize,
     /// Whether the disk is full, once somebody has looked.
@@ -82,6 +83,7 @@ impl Stage {
             batch: store.db.batch().durability(Some(PersistMode::Buffer)),
             after_commit: Vec::new(),
             after_sync: Vec::new(),
+            at_last: Vec::new(),
             staged: HashSet::default(),
             bytes: 0,
             full_disk: OnceCell::new(),
@@ -115,11 +117,12 @@ impl Stage {
     /// Runs once the commit is on the disk, before anybody is told that it is, even if nobody waits any more. For jobs
     /// that are [`Durability::Synced`].
     pub(super) fn after_sync(&mut self, effect: impl FnOnce() + Send + 'static) {
-        self.after_sync.push(Box::new(move |failure| {
-            if failure.is_none() {
-                effect();
-            }
-        }));
+        self.after_sync.push(if_synced(effect));
+    }
+
+    /// The same, once everybody is told: for what nobody is to wait for.
+    pub(super) fn at_last(&mut self, effect: impl FnOnce() + Send + 'static) {
+        self.at_last.push(if_synced(effect));
     }
 
     /// Notes that this commit takes `key`, for later jobs of the same commit.
@@ -131,6 +134,14 @@ impl Stage {
     pub(super) fn has_staged(&self, key: &[u8]) -> bool {
         self.staged.contains(key)
     }
+}
+
+fn if_synced(effect: impl FnOnce() + Send + 'static) -> sync::AfterSync {
+    Box::new(move |failure| {
+        if failure.is_none() {
+            effect();
+        }
+    })
 }
 
 pub(super) struct Writer {
@@ -254,13 +265,13 @@ fn run(store: &Store, mut waiting: mpsc::Receiver<Job>, pace: &Pace) {
             next = if is_full { None } else { waiting.try_recv().ok() };
         }
         before_it = written.len() + synced.len();
-        let after_sync = take(&mut stage.after_sync);
+        let (after_sync, at_last) = (take(&mut stage.after_sync), take(&mut stage.at_last));
         if store.failed.borrow().is_none()
             && let Err(error) = commit(store, before, stage)
         {
             store.failed.send_replace(Some(describe(&error).into()));
         }
-        tell(store, written, after_sync.into_iter().chain(synced).collect());
+        tell(store, written, after_sync.into_iter().chain(synced).chain(at_last).collect());
     }
 }
 
