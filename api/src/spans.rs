@@ -1,6 +1,6 @@
 //! The span of a request, which is a part of its caller's trace, and that of the publishing of events within it. There is
-//! none but where spans are exported (feature `otlp`): a span costs as much as reading the body does, and lines of the log
-//! have the correlation id anyway.
+//! none but where spans are exported (feature `otlp`): a span costs half as much as reading the body does, and lines of
+//! the log have the correlation id anyway.
 
 use axum::extract::Request;
 use domain::{CorrelationId, Envelope};

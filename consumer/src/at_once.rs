@@ -63,9 +63,10 @@ impl Judged {
     /// To be called when it is recorded: tells it in log, metrics and trace, as is done of what the queue brought.
     pub fn recorded(&self) {
         let event = self.event();
-        spans::ended(&self.span, &Outcome::Recorded(event.version));
+        let outcome = Outcome::Recorded(event.version);
+        spans::ended(&self.span, &outcome);
         let _entered = self.span.enter();
         finish::log_recorded(&event.envelope, event.version);
-        metering::recorded_at_once(self.since.elapsed());
+        metering::at_once(&outcome, self.since.elapsed());
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::group::{Item, KnownOrders, Plan, plan};
 use crate::ports::{
-    Append, AppendError, Appended, Clock, DeadLetters, Loaded, Message, OrderLog, Tally, Wanted,
+    Append, AppendError, Appended, Clock, DeadLetters, End, Loaded, Message, OrderLog, Tally, Wanted,
 };
 
 /// How often a group is planned again because another writer took its versions, before it is left for a retry.
@@ -69,6 +69,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The end that the message came to and is to be acked with, if it did.
+    pub fn end(&self) -> Option<End> {
+        match self {
+            Self::Recorded(_) => Some(End::Recorded),
+            Self::Rejected(..) => Some(End::Rejected),
+            Self::Duplicate => Some(End::Duplicate),
+            Self::Archived => Some(End::Archived),
+            Self::Parked(..) | Self::Retry(_) => None,
+        }
+    }
+
     /// What it is called in metrics and traces.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -71,7 +71,7 @@ impl Consumer {
         let replays = endings.iter_mut().filter(|ending| ending.item.message.replayed().is_some());
         let mut done: Vec<(&mut Ending, End)> = replays
             .filter_map(|ending| {
-                let end = end_of(ending.outcome.as_ref()?)?;
+                let end = ending.outcome.as_ref()?.end()?;
                 Some((ending, end))
             })
             .collect();
@@ -144,17 +144,6 @@ fn letter(ending: &Ending) -> Option<Parking<'_>> {
         event: ending.item.event.as_ref().ok(),
         order_id: ending.item.order_id.clone(),
     })
-}
-
-/// The end that a message came to, if it did.
-pub(crate) fn end_of(outcome: &Outcome) -> Option<End> {
-    match outcome {
-        Outcome::Recorded(_) => Some(End::Recorded),
-        Outcome::Rejected(..) => Some(End::Rejected),
-        Outcome::Duplicate => Some(End::Duplicate),
-        Outcome::Archived => Some(End::Archived),
-        Outcome::Parked(..) | Outcome::Retry(_) => None,
-    }
 }
 
 fn outcome_of(outcome: &domain::Outcome) -> Outcome {

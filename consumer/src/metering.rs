@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use domain::{ParkReason, Timestamp};
-use metrics::{counter, histogram};
+use metrics::{Histogram, counter, histogram};
 
 use crate::batch::{Handled, Outcome};
 use crate::dead_letters::attributes;
@@ -33,7 +33,7 @@ impl Batch {
     /// Counts what became of it.
     pub(crate) fn handled(self, handled: &[Handled]) {
         histogram!("orders_processing_duration_seconds").record(self.started.elapsed());
-        let latency = histogram!("orders_end_to_end_seconds");
+        let latency = end_to_end();
         let (now, mut statuses) = (now(), BTreeMap::<_, u64>::new());
         for Handled { message, outcome } in handled {
             *statuses.entry(outcome.name()).or_default() += 1;
@@ -52,15 +52,23 @@ impl Batch {
             }
         }
         for (status, count) in statuses {
-            counter!("orders_messages_processed_total", "status" => status).increment(count);
+            processed(status, count);
         }
     }
 }
 
-/// Counts an event that was recorded in the commit that accepted it, and was never received.
-pub(crate) fn recorded_at_once(latency: Duration) {
-    counter!("orders_messages_processed_total", "status" => "recorded").increment(1);
-    histogram!("orders_end_to_end_seconds").record(latency);
+/// Counts an event that came to its outcome in the commit that accepted it, and was never received.
+pub(crate) fn at_once(outcome: &Outcome, latency: Duration) {
+    processed(outcome.name(), 1);
+    end_to_end().record(latency);
+}
+
+fn processed(status: &'static str, count: u64) {
+    counter!("orders_messages_processed_total", "status" => status).increment(count);
+}
+
+fn end_to_end() -> Histogram {
+    histogram!("orders_end_to_end_seconds")
 }
 
 fn parked(reason: ParkReason) {

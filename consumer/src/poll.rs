@@ -8,7 +8,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::batch::{Handled, Handler, Outcome};
-use crate::finish::end_of;
 use crate::metering;
 use crate::ports::{Inbox, Message};
 
@@ -79,7 +78,7 @@ async fn work(
 
 /// Acks what is done and retries what is not.
 async fn give_back(inbox: &dyn Inbox, handled: &[Handled]) {
-    let done = |handled: &'_ Handled| end_of(&handled.outcome);
+    let done = |handled: &'_ Handled| handled.outcome.end();
     let done: Vec<_> =
         handled.iter().filter_map(|handled| Some((&handled.message, done(handled)?))).collect();
     let again = retries(handled);

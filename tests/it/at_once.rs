@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use api::operations::{DeadLetterStore, LetterFilter, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
-use consumer::ports::{End, Inbox, Message};
-use consumer::{Consumer, Outcome};
+use consumer::ports::{Inbox, Message};
+use consumer::{Consumer, Handled, Outcome};
 use domain::{Envelope, OrderId};
 use infra::embedded::{Embedded, NewMessage, Options};
 use proptest::prelude::*;
@@ -90,14 +90,9 @@ impl Service {
             tally: None,
         };
         let handled = consumer.handle(std::mem::take(&mut self.held)).await;
-        let end = |outcome: &Outcome| match outcome {
-            Outcome::Recorded(_) => Some(End::Recorded),
-            Outcome::Rejected(..) => Some(End::Rejected),
-            Outcome::Duplicate => Some(End::Duplicate),
-            Outcome::Parked(..) => None,
-            Outcome::Archived | Outcome::Retry(_) => panic!("{outcome:?}"),
-        };
-        let ended: Vec<_> = handled.iter().filter_map(|it| Some((&it.message, end(&it.outcome)?))).collect();
+        let unexpected = |it: &Handled| matches!(it.outcome, Outcome::Archived | Outcome::Retry(_));
+        assert!(!handled.iter().any(unexpected), "{handled:?}");
+        let ended: Vec<_> = handled.iter().filter_map(|it| Some((&it.message, it.outcome.end()?))).collect();
         self.engine.ack(&ended).await.into_iter().for_each(|acked| acked.unwrap());
     }
 

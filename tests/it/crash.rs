@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::support::service::{PATIENCE, Service, order, run};
 
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 20;
 const CLIENTS: usize = 16;
 /// Acceptances in each round before the kill.
 const ACCEPTED: usize = 150;

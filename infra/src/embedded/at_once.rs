@@ -86,9 +86,11 @@ impl Embedded {
     pub(super) fn claim_version(&self, stage: &mut Stage, event: &AtOnce) -> anyhow::Result<bool> {
         let order_id = &event.rows.order_id;
         // What is received is on the queue until its append is committed, and what is put aside until its letter is.
-        let waits = self.0.queue.lock().has_group(order_id.as_str()) || !self.line_of(order_id)?.is_empty();
+        if self.0.queue.lock().has_group(order_id.as_str()) || !self.line_of(order_id)?.is_empty() {
+            return Ok(false);
+        }
         for entry in &event.rows.entries {
-            if waits || stage.has_staged(&entry.key) || self.0.keys.log.contains_key(&entry.key)? {
+            if stage.has_staged(&entry.key) || self.0.keys.log.contains_key(&entry.key)? {
                 return Ok(false);
             }
             stage.claim(entry.key.clone());
@@ -101,7 +103,7 @@ impl Embedded {
         let AtOnce { judged, rows, .. } = event;
         self.0.unsynced.lock().insert(judged.envelope().event_id);
         let entries = rows.entries.into_iter().map(|entry| (entry.key, entry.row));
-        self.stage_rows(stage, entries, rows.following);
+        self.stage_rows(stage, &rows.order_id, entries, rows.following);
         judged
     }
 

@@ -110,21 +110,22 @@ impl Embedded {
         }
         let entries: Vec<_> = missing.into_iter().chain(healed).collect();
         entries.iter().for_each(|(key, _)| stage.claim(key.clone()));
-        self.stage_rows(stage, entries.into_iter(), rows.following);
+        self.stage_rows(stage, order_id, entries.into_iter(), rows.following);
         Ok(if already { Appended::Already } else { Appended::New })
     }
 
-    /// Stages entries of the log, and what follows from them. Readers may look while a commit is applied, row by row: a
+    /// Stages entries of an order's log, and what follows from them. Readers may look while a commit is applied, row by row: a
     /// receipt comes after what it promises.
     pub(super) fn stage_rows(
         &self,
         stage: &mut Stage,
+        order_id: &OrderId,
         entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
         following: Following,
     ) {
         let keys = &self.0.keys;
         entries.for_each(|(key, row)| stage.put(&keys.log, key, row));
-        if let Some((order_id, projection)) = following.projection {
+        if let Some(projection) = following.projection {
             stage.put(&keys.orders, order_id.as_str(), projection);
         }
         if let Some(key) = following.customer {
@@ -172,10 +173,10 @@ pub(super) struct Entry {
     pub(super) row: Vec<u8>,
 }
 
-/// What follows from entries of the log, of one order.
+/// What follows from entries of an order's log.
 pub(super) struct Following {
     /// The order, unless its only event tells it.
-    projection: Option<(OrderId, Vec<u8>)>,
+    projection: Option<Vec<u8>>,
     /// The order's key in its customer's list, if the append creates the order.
     customer: Option<Vec<u8>>,
     receipts: Vec<(Vec<u8>, Vec<u8>)>,
@@ -204,13 +205,12 @@ impl Rows {
                 message,
             }
         };
-        let projection = || (order.order_id.clone(), order.encode());
         Ok(Self {
             order_id: order.order_id.clone(),
             version: order.version,
             entries: events.into_iter().map(entry).collect(),
             following: Following {
-                projection: crate::is_projected(order).then(projection),
+                projection: crate::is_projected(order).then(|| order.encode()),
                 customer: creates.then(customer),
                 receipts,
             },

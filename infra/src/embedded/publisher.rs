@@ -61,8 +61,9 @@ pub(super) struct Unsent {
     attributes: BTreeMap<String, String>,
 }
 
-/// A message whose row is made, for the queue's index.
+/// A message whose row is made, and what is kept of it in memory.
 struct Unseen {
+    row: Vec<u8>,
     group: String,
     dedup: Uuid,
     held: Box<Held>,
@@ -144,11 +145,17 @@ impl Embedded {
             if self.is_handled(&outgoing)? {
                 continue;
             }
-            match outgoing {
-                Outgoing::Judged(event) if self.claim_version(stage, &event)? => recording.push(*event),
-                Outgoing::Judged(event) => queueing.push(self.row_of(event.into_unsent(), at)?),
-                Outgoing::Queued(unsent) => queueing.push(self.row_of(unsent, at)?),
-            }
+            let unsent = match outgoing {
+                Outgoing::Queued(unsent) => unsent,
+                Outgoing::Judged(event) => {
+                    if self.claim_version(stage, &event)? {
+                        recording.push(*event);
+                        continue;
+                    }
+                    event.into_unsent()
+                }
+            };
+            queueing.push(self.unseen(unsent, at)?);
         }
         // From here on nothing fails, so that the index and the stage agree.
         let recorded: Vec<Judged> =
@@ -165,13 +172,14 @@ impl Embedded {
             engine.synced(&event_ids);
             engine.show(&reserved);
         });
-        // To write lines of the log takes as long as writing the orders.
-        stage.at_last(move || recorded.iter().for_each(Judged::recorded));
+        if !recorded.is_empty() {
+            // To write lines of the log takes as long as writing the orders.
+            stage.at_last(move || recorded.iter().for_each(Judged::recorded));
+        }
         Ok(())
     }
 
-    /// The row of a message, and what is kept of it in memory.
-    fn row_of(&self, unsent: Unsent, at: Timestamp) -> anyhow::Result<(Vec<u8>, Unseen)> {
+    fn unseen(&self, unsent: Unsent, at: Timestamp) -> anyhow::Result<Unseen> {
         let header = MessageHeader {
             group: unsent.group,
             dedup: unsent.dedup,
@@ -182,18 +190,18 @@ impl Embedded {
         let row = StoredMessage::encode(&header, &unsent.body)?;
         let MessageHeader { group, dedup, attributes, .. } = header;
         let held = Held { event: unsent.event, body: unsent.body, enqueued_at: at, attributes };
-        Ok((row, Unseen { group, dedup, held: Box::new(held) }))
+        Ok(Unseen { row, group, dedup, held: Box::new(held) })
     }
 
     /// Puts messages on the queue, but for those that wait there already. They are not visible yet.
-    fn stage_messages(&self, stage: &mut Stage, messages: Vec<(Vec<u8>, Unseen)>) -> Vec<(Group, u64)> {
+    fn stage_messages(&self, stage: &mut Stage, messages: Vec<Unseen>) -> Vec<(Group, u64)> {
         let mut reserved = Vec::with_capacity(messages.len());
         if messages.is_empty() {
             return reserved;
         }
         let visible_at = Instant::now() + self.0.options.delay;
         let mut index = self.0.queue.lock();
-        for (row, Unseen { group, dedup, held }) in messages {
+        for Unseen { row, group, dedup, held } in messages {
             if index.find(&group, dedup).is_none() {
                 let (group, seq) = index.reserve(&group, dedup, visible_at, Some(held));
                 stage.put(&self.0.keys.queue, seq.to_be_bytes(), row);
