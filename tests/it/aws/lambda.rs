@@ -1,7 +1,7 @@
 //! The real binary as Lambda functions: HTTP API, function, queue, event source mapping, function, table.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use api::ports::EventPublisher;
 use reqwest::Method;
@@ -16,8 +16,9 @@ use crate::support::emulator::lambda::Function;
 use crate::support::events::{confirmed, created, new_order_id, paid};
 use crate::support::service::{Api, PATIENCE};
 
-/// How long a test waits for what is put off once, which is up to 30 s, and then some.
-const ONE_RETRY: std::time::Duration = std::time::Duration::from_secs(120);
+/// How long a test waits for what comes too early time and again: it is put off for up to 30, 60, 120 and then 240 s, by
+/// chance ([`consumer::poll::retry_delay`]).
+const RETRIES: Duration = Duration::from_secs(450);
 
 pub async fn deploy(backend: &AwsBackend, role: &str) -> Function<'static> {
     let program = Path::new(env!("CARGO_BIN_EXE_orders"));
@@ -84,7 +85,7 @@ async fn a_queue_without_order_brings_every_order_to_its_final_state() {
         tokio::task::yield_now().await;
     }
     publish(created(&id)).await;
-    backend.drained(ONE_RETRY).await;
+    backend.drained(RETRIES).await;
 
     let kinds: Vec<_> =
         backend.history(&id).await.iter().map(|event| event.envelope.event.event_type().as_str()).collect();
@@ -101,7 +102,7 @@ async fn an_event_whose_predecessor_never_comes_reaches_the_dead_letters_alone()
         result.unwrap();
     }
     deploy(&backend, "consumer").await.consume(&backend.queues.arn, 10).await;
-    backend.drained(ONE_RETRY).await;
+    backend.drained(RETRIES).await;
 
     let letters = dead_letters(&backend.queues.dead_letters_url).await;
     assert_eq!(letters.len(), 1, "{letters:?}");
