@@ -33,7 +33,7 @@ const MAX_BODY: usize = 4 << 20;
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateOrders {
     /// The orders, each as `POST /v1/orders` takes it.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(value_type = Vec<CreateOrder>, min_items = 1, max_items = 100)]
     orders: Field<Orders>,
 }

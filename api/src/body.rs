@@ -104,15 +104,6 @@ impl<T> Field<T> {
     }
 }
 
-impl<T> Validate for Field<T> {
-    fn validate(&self) -> Result<(), ValidationErrors> {
-        match self {
-            Self::Wrong(errors) => Err(ValidationErrors::clone(errors)),
-            Self::Absent | Self::Valid(_) => Ok(()),
-        }
-    }
-}
-
 impl<T> ValidateRequired for Field<T> {
     fn is_some(&self) -> bool {
         !matches!(self, Self::Absent)
@@ -190,9 +181,10 @@ pub(crate) trait Members<'de>: Default + Validate {
     fn take<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<Taken, A::Error>;
 }
 
-/// What became of a member. Unless it was read, its value is still to be skipped.
+/// What became of a member. If it is there again, or unknown, its value is still to be skipped.
 pub(crate) enum Taken {
     Read,
+    Wrong(Box<ValidationErrors>),
     Again,
     Unknown,
 }
@@ -208,7 +200,10 @@ impl<'de, T: Content<'de>> Place<'de> for Field<T> {
             return Ok(Taken::Again);
         }
         *self = object.next_value()?;
-        Ok(Taken::Read)
+        Ok(match self {
+            Self::Wrong(errors) => Taken::Wrong(errors.clone()),
+            Self::Absent | Self::Valid(_) => Taken::Read,
+        })
     }
 }
 
@@ -231,26 +226,37 @@ macro_rules! members {
 }
 pub(crate) use members;
 
-/// Reads the members of an object, and everything that is wrong with them.
+/// Reads the members of an object, and everything that is wrong with them: `validator` tells which are missing, and what is
+/// wrong with those that are there is known from reading them.
 pub(crate) fn members_of<'de, T: Members<'de>, A: MapAccess<'de>>(
     mut object: A,
 ) -> Result<(T, ValidationErrors), A::Error> {
     let mut members = T::default();
-    let mut surplus = Vec::new();
+    let mut faulty = Vec::new();
     while let Some(Name(name)) = object.next_key()? {
         let what = match members.take(&name, &mut object)? {
             Taken::Read => continue,
-            Taken::Again => fault(FaultCode::Duplicate, "must be there only once"),
-            Taken::Unknown => fault(FaultCode::Unknown, "is not known here"),
+            Taken::Wrong(what) => what,
+            Taken::Again => skipped(&mut object, FaultCode::Duplicate, "must be there only once")?,
+            Taken::Unknown => skipped(&mut object, FaultCode::Unknown, "is not known here")?,
         };
-        object.next_value::<IgnoredAny>()?;
-        surplus.push((name.into_owned(), what));
+        faulty.push((name.into_owned(), what));
     }
     let mut errors = members.validate().err().unwrap_or_default();
-    for (name, what) in surplus {
+    for (name, what) in faulty {
         faults::add(&mut errors, name, *what);
     }
     Ok((members, errors))
+}
+
+/// Skips a member that is not taken.
+fn skipped<'de, A: MapAccess<'de>>(
+    object: &mut A,
+    code: FaultCode,
+    detail: &'static str,
+) -> Result<Box<ValidationErrors>, A::Error> {
+    object.next_value::<IgnoredAny>()?;
+    Ok(fault(code, detail))
 }
 
 /// Reads an object: if nothing is wrong with its members, `value` makes the domain's value of them.

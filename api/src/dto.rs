@@ -17,26 +17,24 @@ use crate::faults::{self, FaultCode};
 #[validate(schema(function = total_is_the_sum, skip_on_field_errors = false))]
 pub(crate) struct CreateOrder {
     /// Who orders.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
         pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$", example = "customer-7"
     )]
     customer_id: Field<CustomerId>,
     /// The ISO 4217 code of the currency of every amount.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(value_type = String, pattern = "^[A-Z]{3}$", example = "EUR")]
     currency: Field<Currency>,
     /// What is ordered. The sum of the lines must not exceed the largest amount.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(value_type = Vec<Line>, min_items = 1, max_items = 200)]
     items: Field<LineItems>,
     /// If given, it must equal the sum of quantity × unit price.
-    #[validate(nested)]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     total: Field<Amount>,
     /// Your own notes: at most 20 entries.
-    #[validate(nested)]
     #[schema(schema_with = crate::openapi::metadata, required = false)]
     metadata: Field<Metadata>,
 }
@@ -81,18 +79,18 @@ impl<'de> Content<'de> for Created {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Line {
     /// What is ordered.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 64,
         pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$", example = "MUG-BLUE"
     )]
     sku: Field<Sku>,
     /// How many.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(value_type = u32, minimum = 1, maximum = 1_000_000, example = 2)]
     quantity: Field<Quantity>,
     /// The price of one, in the currency's minor unit.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 1250)]
     unit_price: Field<Amount>,
 }

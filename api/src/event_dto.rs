@@ -25,13 +25,11 @@ struct ProposedEvent<'de> {
 /// known when it is read as the type's.
 impl Validate for ProposedEvent<'_> {
     fn validate(&self) -> Result<(), ValidationErrors> {
-        let of_type = match &self.event_type {
-            Field::Valid(_) => return Ok(()),
-            Field::Absent => fault(FaultCode::Required, faults::IS_REQUIRED),
-            Field::Wrong(errors) => errors.clone(),
-        };
+        if !matches!(self.event_type, Field::Absent) {
+            return Ok(());
+        }
         let mut errors = ValidationErrors::new();
-        faults::add(&mut errors, "type".to_owned(), *of_type);
+        faults::add(&mut errors, "type".to_owned(), *fault(FaultCode::Required, faults::IS_REQUIRED));
         Err(errors)
     }
 }
@@ -117,7 +115,7 @@ impl<'de> Content<'de> for Event {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AmendedData {
     /// All lines, as they are from now on.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(value_type = Vec<crate::dto::Line>, min_items = 1, max_items = 200)]
     items: Field<LineItems>,
 }
@@ -127,14 +125,14 @@ pub(crate) struct AmendedData {
 #[serde(deny_unknown_fields)]
 pub(crate) struct PaidData {
     /// The payment's id at the payment provider.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
     )]
     payment_id: Field<Text<128>>,
     /// What was paid, in the minor unit of the order's currency.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     amount: Field<Amount>,
 }
@@ -144,14 +142,14 @@ pub(crate) struct PaidData {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShippedData {
     /// Who carries it.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
     )]
     carrier: Field<Text<128>>,
     /// The carrier's tracking number.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
@@ -164,7 +162,7 @@ pub(crate) struct ShippedData {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReasonData {
     /// Why.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 500,
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
@@ -177,14 +175,14 @@ pub(crate) struct ReasonData {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RefundedData {
     /// The refund's id at the payment provider.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
     )]
     refund_id: Field<Text<128>>,
     /// What was paid back, in the minor unit of the order's currency.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     amount: Field<Amount>,
 }

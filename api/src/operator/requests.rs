@@ -22,35 +22,27 @@ const MAX_IDS: usize = 100;
 #[validate(schema(function = selects_something, skip_on_field_errors = false))]
 pub(crate) struct RedriveRequest {
     /// Whether only to say what would happen.
-    #[validate(nested)]
     #[schema(value_type = Option<bool>)]
     dry_run: Field<bool>,
     /// These letters.
-    #[validate(nested)]
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100)]
     ids: Field<Vec<String>>,
     /// Those of this order.
-    #[validate(nested)]
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]{1,64}$")]
     order_id: Field<OrderId>,
     /// Those put aside for this reason.
-    #[validate(nested)]
     #[schema(schema_with = openapi::operator::optional_park_reason, required = false)]
     reason: Field<ParkReason>,
     /// Those put aside at this time (RFC 3339) or later.
-    #[validate(nested)]
     #[schema(value_type = Option<String>, format = "date-time")]
     parked_from: Field<Timestamp>,
     /// Those put aside before this time (RFC 3339).
-    #[validate(nested)]
     #[schema(value_type = Option<String>, format = "date-time")]
     parked_before: Field<Timestamp>,
     /// All of them.
-    #[validate(nested)]
     #[schema(value_type = Option<bool>)]
     all: Field<bool>,
     /// The `next_cursor` of the request before, which was the same otherwise.
-    #[validate(nested)]
     #[schema(value_type = Option<String>)]
     cursor: Field<String>,
 }
@@ -142,11 +134,9 @@ impl<'de> Content<'de> for Redrive {
 #[validate(schema(function = is_one_body, skip_on_field_errors = false))]
 pub(crate) struct RepairRequest {
     /// The body, as text.
-    #[validate(nested)]
     #[schema(value_type = Option<String>)]
     body: Field<String>,
     /// The body, as base64 (RFC 4648, section 4).
-    #[validate(nested)]
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9+/]*={0,2}$")]
     body_base64: Field<Bytes>,
 }
@@ -201,7 +191,7 @@ impl<'de> Content<'de> for Bytes {
 #[serde(deny_unknown_fields)]
 pub(crate) struct DiscardRequest {
     /// Why its event is not to happen. The event's receipt tells it.
-    #[validate(required, nested)]
+    #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 500,
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$",
