@@ -1,6 +1,8 @@
 //! How the API meets its clients: the flags that all of its shapes share.
 
+use std::num::NonZero;
 use std::str::FromStr;
+use std::thread;
 
 use api::{AppState, CorsOrigins, RateLimit, ServeOptions};
 use clap::Args;
@@ -81,7 +83,8 @@ impl HttpSettings {
         if max_connections < self.max_connections {
             tracing::warn!(max_connections, files, "the system allows fewer open files than connections");
         }
-        ServeOptions { max_connections, ..ServeOptions::default() }
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        ServeOptions { threads, max_connections, ..ServeOptions::default() }
     }
 }
 

@@ -1,12 +1,13 @@
 //! Serves the router over TCP, and lets no client hold on to what others need.
 //!
-//! Every connection has a slot, of which there are [`ServeOptions::max_connections`], and its own limits of time:
-//! [`pace`] follows what the client does, [`connection`] closes it when it takes too long, and [`body`] ends bodies
-//! that do not arrive. A request that was received in time has its [`Deadline`](crate::Deadline) to be answered.
+//! Every connection has a slot, of which there are [`ServeOptions::max_connections`], one of the [`threads`], and its own
+//! limits of time: [`pace`] follows what the client does, [`connection`] closes it when it takes too long, and [`body`] ends
+//! bodies that do not arrive. A request that was received in time has its [`Deadline`](crate::Deadline) to be answered.
 
 pub(crate) mod body;
 mod connection;
 mod pace;
+mod threads;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use axum::Router;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::serve::connection::Order;
+use crate::serve::threads::Threads;
 
 /// How long a connection may be silent before the system asks whether its client is still there.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
@@ -33,6 +36,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// What clients are granted. Times count from where they are said to, whatever happens in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServeOptions {
+    /// Threads that serve connections and nothing else, each those that it is given; with 0 it is the runtime of the caller
+    /// that serves them.
+    pub threads: usize,
     /// Connections at the same time, at least 1. If all are in use, idle ones are closed, and new ones wait.
     pub max_connections: usize,
     /// Bytes of a request's line and headers; more are answered with `431`. A request has 100 headers at most.
@@ -54,6 +60,7 @@ pub struct ServeOptions {
 impl Default for ServeOptions {
     fn default() -> Self {
         Self {
+            threads: 0,
             max_connections: 10_000,
             max_head_bytes: 16 << 10,
             head_timeout: Duration::from_secs(10),
@@ -88,6 +95,8 @@ pub async fn serve(
         options,
         slots: Arc::new(Semaphore::new(most as usize)),
         orders: watch::Sender::new(Order::Serve),
+        threads: Threads::start(options.threads)
+            .context("cannot start the threads that serve connections")?,
     };
     tokio::select! {
         () = shutdown => {}
@@ -100,6 +109,7 @@ pub async fn serve(
         let seconds = options.grace.as_secs();
         tracing::warn!(seconds, "shutting down with requests still under way");
     }
+    server.threads.stop().await;
     Ok(())
 }
 
@@ -108,6 +118,7 @@ struct Server {
     options: ServeOptions,
     slots: Arc<Semaphore>,
     orders: watch::Sender<Order>,
+    threads: Threads,
 }
 
 impl Server {
@@ -150,7 +161,7 @@ impl Server {
 
     fn start(&self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
         let (router, options, orders) = (self.router.clone(), self.options, self.orders.subscribe());
-        tokio::spawn(async move {
+        self.threads.spawn(stream, peer, async move |stream| {
             connection::run(stream, peer, router, &options, orders).await;
             drop(slot);
         });

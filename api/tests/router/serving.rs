@@ -28,6 +28,7 @@ const LARGE: usize = 64 << 20;
 
 fn patient() -> ServeOptions {
     ServeOptions {
+        threads: 2,
         head_timeout: MINUTE,
         body_timeout: MINUTE,
         request_timeout: MINUTE,
@@ -252,8 +253,26 @@ async fn shutdown_finishes_requests_and_closes_idle_connections() {
 async fn shutdown_does_not_wait_for_ever() {
     let (router, asked, _) = gated();
     let server = Server::start(router, ServeOptions { grace: SHORT, ..patient() }).await;
-    let _busy = server.sent("GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    let mut busy = server.sent("GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     asked.notified().await;
     server.stop.send(()).unwrap();
     timeout(PATIENCE, server.ended).await.unwrap().unwrap().unwrap();
+    assert!(rest(&mut busy).await.is_empty());
+}
+
+#[tokio::test]
+async fn threads_share_the_connections_among_them() {
+    let thread = get(async || format!("{{\"{:?}\":0}}", std::thread::current().id()));
+    let server = Server::start(Router::new().route("/", thread), patient()).await;
+    let connect = async || {
+        let mut connection = server.sent("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        let thread = answer(&mut connection).await.lines().last().unwrap().to_owned();
+        (connection, thread)
+    };
+    let mut open = Vec::new();
+    for _ in 0..8 {
+        open.push(connect().await);
+    }
+    let first = &open[0].1;
+    assert_eq!(open.iter().filter(|(_, thread)| thread == first).count(), 4, "{open:?}");
 }

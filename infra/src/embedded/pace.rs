@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const FEW: usize = 12;
 /// The time from one commit to the next, unless enough jobs wait before.
 const PACE: Duration = Duration::from_millis(1);
-const ENOUGH: usize = 32;
+const ENOUGH: usize = 20;
 
 /// What the writer and those who hand it jobs know of each other.
 #[derive(Default)]
