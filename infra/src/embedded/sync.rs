@@ -1,5 +1,6 @@
 //! The one thread that waits for the disk. The writer hands it what it has committed and goes on with the next commit
-//! while the disk is at work; everything that was handed over by the time one sync begins is told when it ends.
+//! while the disk is at work; everything that was handed over by the time one sync begins is told when it ends. Those who wait
+//! are woken by the runtimes that they wait on: from outside, each of them would take a system call.
 //!
 //! fjall's own sync holds the lock that every commit takes, so the journal is synced past it, by a handle of our own: to
 //! the system a sync is of the file, whoever asks for it.
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::journal_check;
@@ -21,8 +23,45 @@ use super::writer::Failure;
 /// What is to be done once a commit is on the disk, or cannot be.
 pub(super) type AfterSync = Box<dyn FnOnce(&Failure) + Send>;
 
-/// The jobs of one commit that wait for the disk.
-pub(super) type Waiting = Vec<AfterSync>;
+/// What waits for the disk with one commit, or with several.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// Done before anybody is told.
+    pub(super) effects: Vec<AfterSync>,
+    /// Those who are told, each with the runtime that it waits on, if there is one.
+    pub(super) replies: Vec<(Option<Handle>, AfterSync)>,
+    /// Done when everybody is told, or is about to be.
+    pub(super) at_last: Vec<AfterSync>,
+}
+
+impl Waiting {
+    fn add(&mut self, other: Self) {
+        self.effects.extend(other.effects);
+        self.replies.extend(other.replies);
+        self.at_last.extend(other.at_last);
+    }
+
+    pub(super) fn tell(self, failure: &Failure) {
+        self.effects.into_iter().for_each(|effect| effect(failure));
+        let mut runtimes: Vec<(Handle, Vec<AfterSync>)> = Vec::new();
+        for (runtime, reply) in self.replies {
+            let Some(runtime) = runtime else {
+                reply(failure);
+                continue;
+            };
+            match runtimes.iter_mut().find(|(known, _)| known.id() == runtime.id()) {
+                Some((_, replies)) => replies.push(reply),
+                None => runtimes.push((runtime, vec![reply])),
+            }
+        }
+        for (runtime, replies) in runtimes {
+            let failure = failure.clone();
+            // On a runtime that has ended, nobody waits any more.
+            runtime.spawn(async move { replies.into_iter().for_each(|reply| reply(&failure)) });
+        }
+        self.at_last.into_iter().for_each(|effect| effect(failure));
+    }
+}
 
 /// Starts the thread for the store at `path`. It ends when the sender is gone and everything handed over is told. A sync
 /// that fails is told by `failed`, and nothing is synced any more.
@@ -42,14 +81,14 @@ fn run(
     mut sync: impl FnMut() -> io::Result<()>,
 ) {
     while let Ok(mut group) = waiting.recv() {
-        group.extend(waiting.try_iter().flatten());
+        waiting.try_iter().for_each(|more| group.add(more));
         if failed.borrow().is_none()
             && let Err(error) = sync()
         {
             failed.send_replace(Some(error.to_string().into()));
         }
         let failure = failed.borrow().clone();
-        group.into_iter().for_each(|tell| tell(&failure));
+        group.tell(&failure);
     }
 }
 
@@ -122,6 +161,10 @@ mod tests {
 
     use super::*;
 
+    fn waiting_for<const N: usize>(replies: [AfterSync; N]) -> Waiting {
+        Waiting { replies: replies.map(|reply| (None, reply)).into(), ..Waiting::default() }
+    }
+
     #[test]
     fn nobody_is_told_before_the_sync_that_covers_them() {
         let (sender, waiting) = mpsc::channel::<Waiting>();
@@ -134,15 +177,15 @@ mod tests {
                 told.fetch_add(1, SeqCst);
             })
         };
-        sender.send(vec![tell(&told), tell(&told)]).unwrap();
-        sender.send(vec![tell(&told)]).unwrap();
+        sender.send(waiting_for([tell(&told), tell(&told)])).unwrap();
+        sender.send(waiting_for([tell(&told)])).unwrap();
         let mut late = Some(sender);
         run(&waiting, &failed, || {
             let round = synced.fetch_add(1, SeqCst);
             assert_eq!(told.load(SeqCst), round * 3, "told before the sync ended");
             if let Some(sender) = late.take() {
                 // Committed while the disk is at work: the next sync is theirs.
-                sender.send(vec![tell(&told)]).unwrap();
+                sender.send(waiting_for([tell(&told)])).unwrap();
             }
             Ok(())
         });
@@ -160,17 +203,41 @@ mod tests {
                 failures.fetch_add(usize::from(failure.is_some()), SeqCst);
             })
         };
-        sender.send(vec![tell()]).unwrap();
+        sender.send(waiting_for([tell()])).unwrap();
         let mut late = Some((sender, tell()));
         run(&waiting, &failed, || {
             syncs.fetch_add(1, SeqCst);
             if let Some((sender, tell)) = late.take() {
-                sender.send(vec![tell]).unwrap();
+                sender.send(waiting_for([tell])).unwrap();
             }
             Err(io::Error::other("the disk is gone"))
         });
         assert_eq!((syncs.load(SeqCst), failures.load(SeqCst)), (1, 2));
         assert_eq!(failure.borrow().as_deref(), Some("the disk is gone"));
+    }
+
+    #[test]
+    fn whoever_waits_on_a_runtime_is_told_there_after_what_comes_first() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (sender, order) = mpsc::channel();
+        let note = |what: &'static str| -> AfterSync {
+            let sender = sender.clone();
+            Box::new(move |_| sender.send((what, thread::current().id())).unwrap())
+        };
+        let waiting = Waiting {
+            effects: vec![note("effect")],
+            replies: vec![(Some(runtime.handle().clone()), note("on it")), (None, note("on none"))],
+            at_last: vec![note("at last")],
+        };
+        let telling = thread::spawn(move || waiting.tell(&None));
+        let there = telling.thread().id();
+        telling.join().unwrap();
+        assert_eq!(
+            order.try_iter().collect::<Vec<_>>(),
+            [("effect", there), ("on none", there), ("at last", there)]
+        );
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(order.try_recv(), Ok(("on it", thread::current().id())));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use domain::Ledger;
 use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, UserKey, UserValue};
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::keys;
@@ -36,7 +37,13 @@ const WAITING_JOBS: usize = 4096;
 /// Why nothing can be written any more, if so.
 pub(super) type Failure = Option<Arc<str>>;
 type Completion = Box<dyn FnOnce(&Failure) + Send>;
-type Job = (Durability, Box<dyn FnOnce(&mut Stage) -> Completion + Send>);
+
+struct Job {
+    durability: Durability,
+    /// What runs whoever waits for it.
+    runtime: Option<Handle>,
+    work: Box<dyn FnOnce(&mut Stage) -> Completion + Send>,
+}
 
 /// What a commit must have reached before its job is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +74,7 @@ pub(super) struct Stage {
     pub(super) next_seq: Option<u64>,
     batch: OwnedWriteBatch,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
-    after_sync: Waiting,
-    at_last: Waiting,
+    waiting: Waiting,
     staged: HashSet<Vec<u8>, RandomState>,
     bytes: usize,
     /// Whether the disk is full, once somebody has looked.
@@ -82,8 +88,7 @@ impl Stage {
             next_seq: None,
             batch: store.db.batch().durability(Some(PersistMode::Buffer)),
             after_commit: Vec::new(),
-            after_sync: Vec::new(),
-            at_last: Vec::new(),
+            waiting: Waiting::default(),
             staged: HashSet::default(),
             bytes: 0,
             full_disk: OnceCell::new(),
@@ -117,12 +122,12 @@ impl Stage {
     /// Runs once the commit is on the disk, before anybody is told that it is, even if nobody waits any more. For jobs
     /// that are [`Durability::Synced`].
     pub(super) fn after_sync(&mut self, effect: impl FnOnce() + Send + 'static) {
-        self.after_sync.push(if_synced(effect));
+        self.waiting.effects.push(if_synced(effect));
     }
 
     /// The same, once everybody is told: for what nobody is to wait for.
     pub(super) fn at_last(&mut self, effect: impl FnOnce() + Send + 'static) {
-        self.at_last.push(if_synced(effect));
+        self.waiting.at_last.push(if_synced(effect));
     }
 
     /// Notes that this commit takes `key`, for later jobs of the same commit.
@@ -192,7 +197,7 @@ impl Writer {
         job: impl FnOnce(&mut Stage) -> anyhow::Result<R> + Send + 'static,
     ) -> anyhow::Result<R> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(move |stage: &mut Stage| -> Completion {
+        let work = Box::new(move |stage: &mut Stage| -> Completion {
             let result = job(stage);
             Box::new(move |failure| {
                 let result = match failure {
@@ -203,7 +208,7 @@ impl Writer {
                 let _ = reply.send(result);
             })
         });
-        self.hand_in((durability, job)).await?;
+        self.hand_in(Job { durability, runtime: Handle::try_current().ok(), work }).await?;
         answer.await.context("the writer has stopped")?
     }
 
@@ -214,13 +219,13 @@ impl Writer {
         look: impl FnOnce() -> R + Send + 'static,
     ) -> anyhow::Result<R> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(move |_: &mut Stage| -> Completion {
+        let work = Box::new(move |_: &mut Stage| -> Completion {
             Box::new(move |_| {
                 // Nobody may be waiting any more.
                 let _ = reply.send(look());
             })
         });
-        self.hand_in((Durability::Written, job)).await?;
+        self.hand_in(Job { durability: Durability::Written, runtime: None, work }).await?;
         answer.await.context("the writer has stopped")
     }
 
@@ -253,39 +258,39 @@ fn run(store: &Store, mut waiting: mpsc::Receiver<Job>, pace: &Pace) {
         latest = Instant::now();
         let before = *store.books.lock().unwrap_or_else(PoisonError::into_inner);
         let mut stage = Stage::new(store, before);
-        let (mut written, mut synced) = (Vec::new(), Waiting::new());
+        let mut written = Vec::new();
         let mut next = Some(first);
-        while let Some((durability, job)) = next {
-            let complete = job(&mut stage);
+        while let Some(Job { durability, runtime, work }) = next {
+            let complete = work(&mut stage);
             match durability {
                 Durability::Written => written.push(complete),
-                Durability::Synced => synced.push(complete),
+                Durability::Synced => stage.waiting.replies.push((runtime, complete)),
             }
-            let is_full = written.len() + synced.len() >= MAX_JOBS || stage.bytes >= MAX_BYTES;
+            before_it = written.len() + stage.waiting.replies.len();
+            let is_full = before_it >= MAX_JOBS || stage.bytes >= MAX_BYTES;
             next = if is_full { None } else { waiting.try_recv().ok() };
         }
-        before_it = written.len() + synced.len();
-        let (after_sync, at_last) = (take(&mut stage.after_sync), take(&mut stage.at_last));
+        let for_disk = take(&mut stage.waiting);
         if store.failed.borrow().is_none()
             && let Err(error) = commit(store, before, stage)
         {
             store.failed.send_replace(Some(describe(&error).into()));
         }
-        tell(store, written, after_sync.into_iter().chain(synced).chain(at_last).collect());
+        tell(store, written, for_disk);
     }
 }
 
 /// Tells those who need the commit written, and leaves the others to the disk.
-fn tell(store: &Store, written: Vec<Completion>, synced: Waiting) {
+fn tell(store: &Store, written: Vec<Completion>, for_disk: Waiting) {
     let failure = store.failed.borrow().clone();
     written.into_iter().for_each(|complete| complete(&failure));
-    if !synced.is_empty()
-        && let Err(SendError(unsent)) = store.disk.send(synced)
+    if !for_disk.replies.is_empty()
+        && let Err(SendError(unsent)) = store.disk.send(for_disk)
     {
         // The thread that waits for the disk is gone, which only a bug can bring about.
         let failure = failure.or_else(|| Some("the disk is not waited for any more".into()));
         store.failed.send_replace(failure.clone());
-        unsent.into_iter().for_each(|complete| complete(&failure));
+        unsent.tell(&failure);
     }
 }
 
