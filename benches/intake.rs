@@ -1,9 +1,9 @@
 //! How fast orders are taken in: durable `POST /v1/orders` beside a bare axum JSON echo, in the same run with the same
 //! client on the same machine. Run it with `cargo bench --bench intake`.
 //!
-//! Each round measures the echo, then the service, and then waits until everything that was accepted is recorded: orders
-//! recorded in all that time are what it can sustain. The same again where every event goes by way of the queue, which is
-//! otherwise for those that something waits before. At the end orders come at half the rate, and some of their clients wait
+//! Each round measures the echo, the same echo if it waits for the disk, then the service, and then waits until everything that
+//! was accepted is recorded: orders recorded in all that time are what it can sustain. The same again where every event goes by
+//! way of the queue, which is otherwise for those that something waits before. At the end orders come at half the rate, and some of their clients wait
 //! for the record: no order is recorded later than they are told. The echo gets half of its own rate in turns with it.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
@@ -25,35 +25,45 @@ fn main() -> anyhow::Result<()> {
         let echo = Process::echo().await?;
         let orders = Process::orders(&folder.path().join("data"), &[]).await?;
         println!("idle memory of orders: {:.0} MiB", orders.resident_mib()?);
-        let queued = Process::orders(&folder.path().join("queued"), &["--always-queue"]).await?;
-        let rates = throughput(&echo, &orders, &queued).await?;
-        drop(queued);
+        let rates = {
+            let durable = Process::durable_echo(&folder.path().join("bodies")).await?;
+            let queued = Process::orders(&folder.path().join("queued"), &["--always-queue"]).await?;
+            throughput([&echo, &durable], [&orders, &queued]).await?
+        };
         println!("memory of orders after it: {:.0} MiB", orders.resident_mib()?);
         lateness(&echo, &orders, rates.map(|rate| rate / 2.0)).await
     })
 }
 
 /// Compares, and gives the rates that can be sustained: the echo's, and that of orders.
-async fn throughput(echo: &Process, orders: &Process, queued: &Process) -> anyhow::Result<[f64; 2]> {
-    let (mut intake, mut sustained, mut by_queue) = (Vec::new(), Vec::new(), Vec::new());
+async fn throughput(echoes: [&Process; 2], services: [&Process; 2]) -> anyhow::Result<[f64; 2]> {
+    let ([echo, durable_echo], [orders, queued]) = (echoes, services);
+    let (mut limit, mut intake, mut sustained, mut by_queue) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut rates = [Vec::new(), Vec::new()];
     for round in 1..=ROUNDS {
-        let bare = answered(echo.port, "/", TIME).await? as f64 / TIME.as_secs_f64();
+        let rate = async |echo: &Process| {
+            anyhow::Ok(answered(echo.port, "/", TIME).await? as f64 / TIME.as_secs_f64())
+        };
+        let (bare, durable) = (rate(echo).await?, rate(durable_echo).await?);
         let Rates { accepted, recorded } = orders.take_in(TIME).await?;
         let by_way = queued.take_in(TIME).await?.recorded;
         println!(
-            "round {round}: echo {bare:.0}/s, durable orders {accepted:.0}/s ({:.2}), recorded {recorded:.0}/s ({:.2}), \
-             by way of the queue {by_way:.0}/s ({:.2})",
+            "round {round}: echo {bare:.0}/s, durable echo {durable:.0}/s ({:.2}), durable orders {accepted:.0}/s ({:.2}), \
+             recorded {recorded:.0}/s ({:.2}), by way of the queue {by_way:.0}/s ({:.2})",
+            durable / bare,
             accepted / bare,
             recorded / bare,
             by_way / bare
         );
+        limit.push(durable / bare);
         intake.push(accepted / bare);
         sustained.push(recorded / bare);
         by_queue.push(by_way / bare);
         rates[0].push(bare);
         rates[1].push(recorded);
     }
+    println!("durable echo to echo: {}", Spread::from_iter(limit));
     println!("durable intake to echo: {}", Spread::from_iter(intake));
     println!("sustained pipeline to echo: {}", Spread::from_iter(sustained));
     println!("the same, every event by way of the queue: {}", Spread::from_iter(by_queue));

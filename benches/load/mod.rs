@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "no bench needs all of it")]
 
 pub(crate) mod client;
+mod echo;
 #[path = "../aws/figures.rs"]
 pub(crate) mod figures;
 pub(crate) mod processes;

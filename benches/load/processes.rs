@@ -1,16 +1,14 @@
-//! The echo and the service, each in a process of its own.
+//! The echoes and the service, each in a process of its own.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use axum::routing::post;
-use axum::{Json, Router};
 use serde_json::Value;
-use tokio::net::TcpListener;
 
 use super::client::{Connection, answered};
+use super::echo;
 use super::figures::resident;
 
 /// A process that ends with this.
@@ -34,20 +32,17 @@ pub(crate) struct Rates {
     pub recorded: f64,
 }
 
-/// Runs the bench; or the echo, if that is what this process was started for.
+/// Runs the bench; or an echo, if that is what this process was started for.
 pub(crate) fn run(bench: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
-    if std::env::args().any(|argument| argument == "--echo") {
-        return runtime.block_on(echo());
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("--echo") => runtime.block_on(echo::bare()),
+        Some("--durable-echo") => {
+            runtime.block_on(echo::durable(Path::new(&arguments.next().context("no path")?)))
+        }
+        _ => runtime.block_on(bench),
     }
-    runtime.block_on(bench)
-}
-
-/// Answers every JSON body with itself, on the port that the environment tells.
-async fn echo() -> anyhow::Result<()> {
-    let router = Router::new().route("/", post(async |Json(body): Json<Value>| Json(body)));
-    let listener = TcpListener::bind(format!("127.0.0.1:{}", std::env::var("PORT")?)).await?;
-    Ok(axum::serve(listener, router).await?)
 }
 
 impl Process {
@@ -56,6 +51,14 @@ impl Process {
         let port = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
         Self::start(command.arg("--echo").env("PORT", port.to_string()), port).await
+    }
+
+    /// The echo that stores what it answers in a new file at `path`.
+    pub(crate) async fn durable_echo(path: &Path) -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--durable-echo").arg(path).env("PORT", port.to_string());
+        Self::start(&mut command, port).await
     }
 
     /// The service on this data folder, once it answers. ORDERS_BIN may name another build of it, to compare.
