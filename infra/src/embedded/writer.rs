@@ -38,9 +38,10 @@ const WAITING_JOBS: usize = 4096;
 pub(super) type Failure = Option<Arc<str>>;
 type Completion = Box<dyn FnOnce(&Failure) + Send>;
 
+/// What is handed in to be committed.
 struct Job {
     durability: Durability,
-    /// What runs whoever waits for it.
+    /// The runtime of whoever waits for it.
     runtime: Option<Handle>,
     work: Box<dyn FnOnce(&mut Stage) -> Completion + Send>,
 }
