@@ -1,10 +1,11 @@
 //! How fast orders are taken in: durable `POST /v1/orders` beside a bare axum JSON echo, in the same run with the same
 //! client on the same machine. Run it with `cargo bench --bench intake`.
 //!
-//! Each round measures the echo, the same echo if it waits for the disk, then the service, and then waits until everything that
-//! was accepted is recorded: orders recorded in all that time are what it can sustain. The same again where every event goes by
-//! way of the queue, which is otherwise for those that something waits before. At the end orders come at half the rate, and some of their clients wait
-//! for the record: no order is recorded later than they are told. The echo gets half of its own rate in turns with it.
+//! Each round measures the echo, the same echo if it waits for the disk, then the service, and then waits until everything
+//! that was accepted is recorded: orders recorded in all that time are what it can sustain. The same again where every
+//! event goes by way of the queue, which is otherwise for those that something waits before. At the end orders come at half
+//! the rate, and some of their clients wait for the record: no order is recorded later than they are told. The echo gets
+//! half of its own rate in turns with it.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -12,7 +13,7 @@ mod load;
 
 use std::time::Duration;
 
-use load::client::{Wait, answered, paced};
+use load::client::{Wait, paced};
 use load::figures::Spread;
 use load::processes::{self, Process, Rates};
 
@@ -35,39 +36,47 @@ fn main() -> anyhow::Result<()> {
     })
 }
 
+/// What was measured in a round, a second: requests of the echoes, and orders.
+struct Round {
+    bare: f64,
+    durable: f64,
+    orders: Rates,
+    by_queue: f64,
+}
+
+type Of = fn(&Round) -> f64;
+
+/// What is compared with the bare echo.
+const COMPARED: [(&str, Of); 4] = [
+    ("durable echo", |round| round.durable),
+    ("durable orders", |round| round.orders.accepted),
+    ("recorded", |round| round.orders.recorded),
+    ("by way of the queue", |round| round.by_queue),
+];
+
 /// Compares, and gives the rates that can be sustained: the echo's, and that of orders.
 async fn throughput(echoes: [&Process; 2], services: [&Process; 2]) -> anyhow::Result<[f64; 2]> {
-    let ([echo, durable_echo], [orders, queued]) = (echoes, services);
-    let (mut limit, mut intake, mut sustained, mut by_queue) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut rates = [Vec::new(), Vec::new()];
-    for round in 1..=ROUNDS {
-        let rate = async |echo: &Process| {
-            anyhow::Ok(answered(echo.port, "/", TIME).await? as f64 / TIME.as_secs_f64())
+    let mut rounds = Vec::new();
+    for number in 1..=ROUNDS {
+        let round = Round {
+            bare: echoes[0].rate("/", TIME).await?,
+            durable: echoes[1].rate("/", TIME).await?,
+            orders: services[0].take_in(TIME).await?,
+            by_queue: services[1].take_in(TIME).await?.recorded,
         };
-        let (bare, durable) = (rate(echo).await?, rate(durable_echo).await?);
-        let Rates { accepted, recorded } = orders.take_in(TIME).await?;
-        let by_way = queued.take_in(TIME).await?.recorded;
-        println!(
-            "round {round}: echo {bare:.0}/s, durable echo {durable:.0}/s ({:.2}), durable orders {accepted:.0}/s ({:.2}), \
-             recorded {recorded:.0}/s ({:.2}), by way of the queue {by_way:.0}/s ({:.2})",
-            durable / bare,
-            accepted / bare,
-            recorded / bare,
-            by_way / bare
-        );
-        limit.push(durable / bare);
-        intake.push(accepted / bare);
-        sustained.push(recorded / bare);
-        by_queue.push(by_way / bare);
-        rates[0].push(bare);
-        rates[1].push(recorded);
+        let shown = COMPARED
+            .map(|(what, rate)| format!("{what} {:.0}/s ({:.2})", rate(&round), rate(&round) / round.bare));
+        println!("round {number}: echo {:.0}/s, {}", round.bare, shown.join(", "));
+        rounds.push(round);
     }
-    println!("durable echo to echo: {}", Spread::from_iter(limit));
-    println!("durable intake to echo: {}", Spread::from_iter(intake));
-    println!("sustained pipeline to echo: {}", Spread::from_iter(sustained));
-    println!("the same, every event by way of the queue: {}", Spread::from_iter(by_queue));
-    Ok(rates.map(|rates| Spread::from_iter(rates).median()))
+    for (what, rate) in COMPARED {
+        println!(
+            "{what} to echo: {}",
+            Spread::from_iter(rounds.iter().map(|round| rate(round) / round.bare))
+        );
+    }
+    let median = |rate: Of| Spread::from_iter(rounds.iter().map(rate)).median();
+    Ok([median(|round| round.bare), median(|round| round.orders.recorded)])
 }
 
 /// How late the echo answers and orders are recorded, each at this rate: a machine that is shared with others makes the

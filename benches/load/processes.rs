@@ -1,5 +1,6 @@
 //! The echoes and the service, each in a process of its own.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -46,19 +47,21 @@ pub(crate) fn run(bench: impl Future<Output = anyhow::Result<()>>) -> anyhow::Re
 }
 
 impl Process {
-    /// The echo: this program once more.
+    /// The echo.
     pub(crate) async fn echo() -> anyhow::Result<Self> {
-        let port = free_port()?;
-        let mut command = Command::new(std::env::current_exe()?);
-        Self::start(command.arg("--echo").env("PORT", port.to_string()), port).await
+        Self::once_more(&["--echo".as_ref()]).await
     }
 
     /// The echo that stores what it answers in a new file at `path`.
     pub(crate) async fn durable_echo(path: &Path) -> anyhow::Result<Self> {
+        Self::once_more(&["--durable-echo".as_ref(), path.as_os_str()]).await
+    }
+
+    /// This program once more, to do something else.
+    async fn once_more(arguments: &[&OsStr]) -> anyhow::Result<Self> {
         let port = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--durable-echo").arg(path).env("PORT", port.to_string());
-        Self::start(&mut command, port).await
+        Self::start(command.args(arguments).env("PORT", port.to_string()), port).await
     }
 
     /// The service on this data folder, once it answers. ORDERS_BIN may name another build of it, to compare.
@@ -97,6 +100,12 @@ impl Process {
         let numbers: Value = serde_json::from_str(body)?;
         anyhow::ensure!(numbers["ledger"]["balanced"] == true, "something was lost: {numbers}");
         numbers["ledger"]["in_flight"].as_u64().context("no numbers")
+    }
+
+    /// Requests a second that it answers at this path, in this time.
+    pub(crate) async fn rate(&self, path: &'static str, time: Duration) -> anyhow::Result<f64> {
+        let start = Instant::now();
+        Ok(answered(self.port, path, time).await? as f64 / start.elapsed().as_secs_f64())
     }
 
     /// Has the service take in orders for this time, and waits until they are recorded.

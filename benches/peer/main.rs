@@ -15,9 +15,8 @@ mod venv;
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use load::client::answered;
 use load::figures::Spread;
 use load::processes::{self, Process, Rates};
 use venv::Venv;
@@ -53,9 +52,8 @@ async fn peer(database: &Path) -> anyhow::Result<Process> {
 async fn compare(echo: &Process, peer: &Process, orders: &Process) -> anyhow::Result<()> {
     let (mut peers, mut intake, mut sustained) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        let bare = answered(echo.port, "/", TIME).await? as f64 / TIME.as_secs_f64();
-        let start = Instant::now();
-        let theirs = answered(peer.port, "/v1/orders", TIME).await? as f64 / start.elapsed().as_secs_f64();
+        let bare = echo.rate("/", TIME).await?;
+        let theirs = peer.rate("/v1/orders", TIME).await?;
         let Rates { accepted, recorded } = orders.take_in(TIME).await?;
         println!(
             "round {round}: echo {bare:.0}/s, peer {theirs:.0}/s, ours {accepted:.0}/s, recorded {recorded:.0}/s"

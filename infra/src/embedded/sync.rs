@@ -18,20 +18,17 @@ use tokio::sync::watch;
 
 use super::journal_check;
 use super::retired;
-use super::writer::Failure;
-
-/// What is to be done once a commit is on the disk, or cannot be.
-pub(super) type AfterSync = Box<dyn FnOnce(&Failure) + Send>;
+use super::writer::{Completion, Failure};
 
 /// What waits for the disk with one commit, or with several.
 #[derive(Default)]
 pub(super) struct Waiting {
     /// Done before anybody is told.
-    pub(super) effects: Vec<AfterSync>,
+    pub(super) effects: Vec<Completion>,
     /// Those who are told, each with the runtime that it waits on, if there is one.
-    pub(super) replies: Vec<(Option<Handle>, AfterSync)>,
+    pub(super) replies: Vec<(Option<Handle>, Completion)>,
     /// Done when everybody is told, or is about to be.
-    pub(super) at_last: Vec<AfterSync>,
+    pub(super) at_last: Vec<Completion>,
 }
 
 impl Waiting {
@@ -43,7 +40,7 @@ impl Waiting {
 
     pub(super) fn tell(self, failure: &Failure) {
         self.effects.into_iter().for_each(|effect| effect(failure));
-        let mut runtimes: Vec<(Handle, Vec<AfterSync>)> = Vec::new();
+        let mut runtimes: Vec<(Handle, Vec<Completion>)> = Vec::new();
         for (runtime, reply) in self.replies {
             let Some(runtime) = runtime else {
                 reply(failure);
@@ -161,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    fn waiting_for<const N: usize>(replies: [AfterSync; N]) -> Waiting {
+    fn waiting_for<const N: usize>(replies: [Completion; N]) -> Waiting {
         Waiting { replies: replies.map(|reply| (None, reply)).into(), ..Waiting::default() }
     }
 
@@ -170,7 +167,7 @@ mod tests {
         let (sender, waiting) = mpsc::channel::<Waiting>();
         let (failed, _) = watch::channel(None);
         let (synced, told) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-        let tell = |told: &Arc<AtomicUsize>| -> AfterSync {
+        let tell = |told: &Arc<AtomicUsize>| -> Completion {
             let told = Arc::clone(told);
             Box::new(move |failure| {
                 assert!(failure.is_none());
@@ -197,7 +194,7 @@ mod tests {
         let (sender, waiting) = mpsc::channel::<Waiting>();
         let (failed, failure) = watch::channel(None);
         let (syncs, failures) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-        let tell = || -> AfterSync {
+        let tell = || -> Completion {
             let failures = Arc::clone(&failures);
             Box::new(move |failure| {
                 failures.fetch_add(usize::from(failure.is_some()), SeqCst);
@@ -220,7 +217,7 @@ mod tests {
     fn whoever_waits_on_a_runtime_is_told_there_after_what_comes_first() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (sender, order) = mpsc::channel();
-        let note = |what: &'static str| -> AfterSync {
+        let note = |what: &'static str| -> Completion {
             let sender = sender.clone();
             Box::new(move |_| sender.send((what, thread::current().id())).unwrap())
         };

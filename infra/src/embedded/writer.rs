@@ -36,7 +36,8 @@ const WAITING_JOBS: usize = 4096;
 
 /// Why nothing can be written any more, if so.
 pub(super) type Failure = Option<Arc<str>>;
-type Completion = Box<dyn FnOnce(&Failure) + Send>;
+/// What is to be done once a commit has reached what it must, or cannot.
+pub(super) type Completion = Box<dyn FnOnce(&Failure) + Send>;
 
 /// What is handed in to be committed.
 struct Job {
@@ -142,7 +143,7 @@ impl Stage {
     }
 }
 
-fn if_synced(effect: impl FnOnce() + Send + 'static) -> sync::AfterSync {
+fn if_synced(effect: impl FnOnce() + Send + 'static) -> Completion {
     Box::new(move |failure| {
         if failure.is_none() {
             effect();
