@@ -1,14 +1,15 @@
 //! The metrics of a server, fetched and read by Prometheus's own client library.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::pipeline::from_created_to_delivered;
+use crate::pipeline::{created_and_shipped_too_early, from_created_to_delivered, from_pending_to_delivered};
 use crate::support::emulator::python;
-use crate::support::service::{Api, Service, orders};
+use crate::support::service::{Api, PATIENCE, Service, orders};
 
 /// What the documentation says there is.
 const DOCUMENTED: &str = include_str!("../../docs/observability.md");
@@ -54,7 +55,18 @@ fn value(families: &[Value], name: &str, labels: &Value) -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_reads_what_became_of_an_order() {
     let measured = Measured::start();
-    let order_id = from_created_to_delivered(&measured.api, "c-metrics").await;
+    let order_id = created_and_shipped_too_early(&measured.api, "c-metrics").await;
+    // A message is settled before it is off the queue. Until then, the next event waits behind it.
+    let start = Instant::now();
+    loop {
+        let (_, pipeline) = measured.api.get("/v1/pipeline").await;
+        if pipeline["ledger"]["in_flight"] == 0 {
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE, "{pipeline}");
+        tokio::task::yield_now().await;
+    }
+    from_pending_to_delivered(&measured.api, "c-metrics", &order_id).await;
     let malformed = measured.api.send(Method::POST, "/v1/orders", Some(&json!([]))).await.unwrap();
     assert_eq!(malformed.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let unknown = measured.api.send(Method::GET, "/no/such/path", None).await.unwrap();

@@ -16,21 +16,35 @@ async fn event(api: &Api, order_id: &str, kind: &str, data: Value) -> Value {
 
 /// Takes a new order from created to delivered, with one illegal event on the way, and gives its id.
 pub async fn from_created_to_delivered(api: &Api, customer: &str) -> String {
+    let order_id = created_and_shipped_too_early(api, customer).await;
+    from_pending_to_delivered(api, customer, &order_id).await;
+    order_id
+}
+
+/// Creates an order, whose shipment is rejected, and gives its id.
+pub async fn created_and_shipped_too_early(api: &Api, customer: &str) -> String {
     let receipt = api.accept("/v1/orders", &order(customer)).await;
     let order_id = receipt["order_id"].as_str().unwrap();
     assert_eq!((&receipt["type"], &receipt["state"]), (&json!("order_created"), &json!("accepted")));
     assert_eq!(api.outcome(&receipt).await["version"], 1);
 
-    let shipment = json!({ "carrier": "DHL", "tracking_number": "JD01" });
-    let early = event(api, order_id, "order_shipped", shipment.clone()).await;
+    let early = event(api, order_id, "order_shipped", shipment()).await;
     assert_eq!((&early["state"], &early["reason"]), (&json!("rejected"), &json!("illegal_transition")));
     let detail = early["detail"].as_str().unwrap();
     assert!(detail.contains("order_shipped") && detail.contains("pending"), "{detail}");
+    order_id.to_owned()
+}
 
+fn shipment() -> Value {
+    json!({ "carrier": "DHL", "tracking_number": "JD01" })
+}
+
+/// Takes this order on to delivered.
+pub async fn from_pending_to_delivered(api: &Api, customer: &str, order_id: &str) {
     let steps = [
         ("order_confirmed", json!({})),
         ("order_paid", json!({ "payment_id": "p-1", "amount": 1800 })),
-        ("order_shipped", shipment),
+        ("order_shipped", shipment()),
         ("order_delivered", json!({})),
     ];
     for (n, (kind, data)) in steps.into_iter().enumerate() {
@@ -47,12 +61,11 @@ pub async fn from_created_to_delivered(api: &Api, customer: &str) -> String {
     assert_eq!((&view["total"], &view["version"], &view["parked"]), (&json!(1800), &json!(5), &json!(0)));
     assert_eq!(view["allowed_events"], json!(["order_returned"]));
     assert_eq!(view["payment"], json!({ "payment_id": "p-1", "amount": 1800 }));
-    assert_eq!(view["shipment"], json!({ "carrier": "DHL", "tracking_number": "JD01" }));
+    assert_eq!(view["shipment"], shipment());
     let (_, list) = api.get(&format!("/v1/orders?customer_id={customer}")).await;
     assert_eq!(list["items"][0]["order_id"], order_id);
     let (_, events) = api.get(&format!("/v1/orders/{order_id}/events")).await;
     assert_eq!(events["items"].as_array().unwrap().len(), 5);
-    order_id.to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
