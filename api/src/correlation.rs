@@ -2,6 +2,7 @@
 //! out every error as a problem.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -9,11 +10,12 @@ use std::pin::pin;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
 use domain::CorrelationId;
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
+use tower::Service;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -44,8 +46,12 @@ pub fn correlation_id() -> Option<CorrelationId> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
-/// Runs `next` with the correlation id in the request's extensions and in the response's headers.
-pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: Next) -> Response {
+/// Answers by `route`, with the correlation id in the request's extensions and in the response's headers.
+pub(crate) async fn correlate(
+    new_id: fn() -> Uuid,
+    mut request: Request,
+    mut route: Route,
+) -> Result<Response, Infallible> {
     let answering = Answering::of(request.method(), request.extensions());
     let id = given(request.headers()).unwrap_or_else(|| new_id().into());
     request.extensions_mut().insert(id.clone());
@@ -57,10 +63,10 @@ pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: 
 
     // Unwind safe, for what panicked is dropped and never polled again. Pinned here, so that what is around it moves no
     // more than a pointer.
-    let answer = pin!(AssertUnwindSafe(next.run(request)).catch_unwind());
+    let answer = pin!(AssertUnwindSafe(route.call(request)).catch_unwind());
     let answer = CURRENT.scope(id.clone(), trace::within(trace, answer)).instrument(span.clone());
     let mut response = match in_time(deadline, answer).await {
-        Some(Ok(response)) => response,
+        Some(Ok(Ok(response))) => response,
         Some(Err(panic)) => {
             Problem::from(anyhow::anyhow!("panic: {}", message(panic.as_ref()))).into_response()
         }
@@ -76,7 +82,7 @@ pub(crate) async fn correlate(new_id: fn() -> Uuid, mut request: Request, next: 
     headers::protect(uri.path(), response.headers_mut());
     answering.answered(response.status());
     spans::answered(&span, response.status().as_u16());
-    response
+    Ok(response)
 }
 
 /// The client's id. An invalid one is as good as none: it is no reason to refuse an order.

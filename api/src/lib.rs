@@ -66,8 +66,10 @@ pub mod trace;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{self, Next};
+use axum::middleware;
+use axum::routing::Route;
+use tower::layer::layer_fn;
+use tower::service_fn;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -94,8 +96,9 @@ pub fn router(state: AppState) -> Router {
         auth::Auth::None => router,
         auth => router.layer(middleware::from_fn_with_state((auth, clock), auth::authenticate)),
     };
-    let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
-        correlation::correlate(new_id, request, next)
+    // Not by `from_fn`, which boxes the rest of the way once more for each request.
+    let router = router.layer(layer_fn(move |route: Route| {
+        service_fn(move |request| correlation::correlate(new_id, request, route.clone()))
     }));
     // Around everything, so that pages can read every answer, whoever made it.
     match cors {
