@@ -14,7 +14,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use domain::DeadLetter;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::aws::explain;
+use crate::aws::{explain, found};
 
 /// Objects that are read at the same time.
 pub(crate) const CONCURRENCY: usize = 16;
@@ -30,6 +30,12 @@ impl Bucket {
     /// The bucket called `name`.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }
+    }
+
+    /// Whether it is there, as far as this may ask; an error says, in a sentence, why not.
+    pub(crate) async fn found(&self) -> Result<(), String> {
+        let asked = self.client.head_bucket().bucket(&self.name).send().await;
+        found(&format!("the bucket {}", self.name), asked)
     }
 
     /// Puts a letter as it came, unless it is there; gives its key.

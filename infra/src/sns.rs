@@ -10,7 +10,7 @@ use aws_sdk_sns::types::MessageAttributeValue;
 use consumer::alert::Alert;
 use consumer::ports::Alerts;
 
-use crate::aws::explain;
+use crate::aws::{explain, found};
 
 /// The longest subject: less than 100 characters
 /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
@@ -29,6 +29,12 @@ impl Topic {
     /// The topic with this ARN.
     pub fn new(client: Client, arn: impl Into<String>) -> Self {
         Self { client, arn: arn.into() }
+    }
+
+    /// Whether it is there, as far as this may ask; an error says, in a sentence, why not.
+    pub(crate) async fn found(&self) -> Result<(), String> {
+        let asked = self.client.get_topic_attributes().topic_arn(&self.arn).send().await;
+        found(&format!("the topic {}", self.arn), asked)
     }
 }
 

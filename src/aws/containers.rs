@@ -8,7 +8,7 @@ use api::AppState;
 use api::ports::{EventPublisher, Health};
 use consumer::Consumer;
 use consumer::poll::{self, PollOptions};
-use infra::aws::{self, QueuedDeadLetters, Ready};
+use infra::aws::{self, ArchiveReady, QueuedDeadLetters, Ready};
 use infra::sqs::bounded::Bounded;
 use infra::sqs::coalesce::Coalescing;
 use tokio::net::TcpListener;
@@ -102,7 +102,12 @@ pub(crate) async fn dead_letters(args: &DeadLettersArgs, faults: Faults) -> anyh
     let common = &settings.common;
     let queue = Arc::new(aws::queue(&sdk, &settings.dlq_url));
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
-    usable(&Ready { queues: vec![Arc::unwrap_or_clone(queue.clone())], table }).await?;
+    usable(&ArchiveReady {
+        ready: Ready { queues: vec![Arc::unwrap_or_clone(queue.clone())], table },
+        bucket: aws::bucket(&sdk, &settings.bucket),
+        topic: aws::topic(&sdk, &settings.topic),
+    })
+    .await?;
     prometheus::serve(settings.metrics, None).await?;
     let role = super::dead_letter_role(&sdk, &settings);
     let (stop, stopped) = watch::channel(false);
@@ -130,7 +135,7 @@ pub(crate) async fn create_table(command: &TableCommand, faults: Faults) -> anyh
 }
 
 /// Fails, with everything that is wrong, if this process could not do its work.
-async fn usable(health: &Ready) -> anyhow::Result<()> {
+async fn usable(health: &impl Health) -> anyhow::Result<()> {
     let ready = patiently(async || health.ready().await).await;
     ready.or_else(|faults| bail!("what it works on cannot be used:\n  {}", faults.replace("; ", "\n  ")))
 }

@@ -21,6 +21,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use domain::Currency;
+use futures_util::future::{join, join_all, join3};
 
 pub use archive::Archive;
 pub use aws_config::SdkConfig;
@@ -108,16 +109,47 @@ pub struct Ready {
 #[async_trait]
 impl Health for Ready {
     async fn ready(&self) -> Result<(), String> {
-        let queues = async {
-            let depths = self.queues.iter().map(Queue::depth);
-            futures_util::future::join_all(depths)
-                .await
-                .into_iter()
-                .filter_map(Result::err)
-                .collect::<Vec<_>>()
-        };
-        let (mut faults, table) = futures_util::future::join(queues, self.table.ready()).await;
-        faults.extend(table.err());
-        if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+        let depths = join_all(self.queues.iter().map(Queue::depth));
+        let (depths, table) = join(depths, self.table.ready()).await;
+        told(depths.into_iter().map(|depth| depth.map(drop)).chain([table]))
+    }
+}
+
+/// Whether what archives dead letters has what it needs. That the bucket and the topic are there is taken for granted
+/// where this may not ask: to archive and to alert takes no such permission.
+#[derive(Debug, Clone)]
+pub struct ArchiveReady {
+    /// The queue of dead letters, and the table.
+    pub ready: Ready,
+    /// Where they are archived.
+    pub bucket: Bucket,
+    /// Where alerts are published.
+    pub topic: Topic,
+}
+
+#[async_trait]
+impl Health for ArchiveReady {
+    async fn ready(&self) -> Result<(), String> {
+        let (ready, bucket, topic) = join3(self.ready.ready(), self.bucket.found(), self.topic.found()).await;
+        told([ready, bucket, topic])
+    }
+}
+
+/// All that is wrong, if anything.
+fn told(checked: impl IntoIterator<Item = Result<(), String>>) -> Result<(), String> {
+    let faults: Vec<_> = checked.into_iter().filter_map(Result::err).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+}
+
+/// What asking whether something is there says, in a sentence. Who is not allowed to ask is not told no.
+pub(crate) fn found<T, E>(what: &str, asked: Result<T, SdkError<E>>) -> Result<(), String>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match asked {
+        Err(error) if error.raw_response().is_none_or(|response| response.status().as_u16() != 403) => {
+            Err(format!("{what} cannot be used: {:#}", explain(error)))
+        }
+        _ => Ok(()),
     }
 }

@@ -185,12 +185,20 @@ fn everything_that_is_wrong_is_told_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_used_is_told_at_once() {
     let endpoint = &Emulator::shared().endpoint;
-    let mut command = at(endpoint, &["consumer"]);
     let url = |name: &str| format!("{endpoint}/000000000000/{name}.fifo");
-    command.env("QUEUE_URL", url("nowhere")).env("DLQ_URL", url("neither")).env("TABLE_NAME", "nothing");
-    let error = error_of(&command.output().unwrap());
-    for name in ["nowhere.fifo", "neither.fifo", "table nothing"] {
-        assert!(error.contains(name), "no {name} in {error}");
+    let unusable: [(&str, &[&str]); 2] = [
+        ("consumer", &["nowhere.fifo", "neither.fifo", "table nothing"]),
+        ("dead-letters", &["neither.fifo", "table nothing", "bucket no-such-bucket", "topic arn:aws:sns:"]),
+    ];
+    for (role, names) in unusable {
+        let mut command = at(endpoint, &[role]);
+        command.env("QUEUE_URL", url("nowhere")).env("DLQ_URL", url("neither")).env("TABLE_NAME", "nothing");
+        command.env("DLQ_BUCKET", "no-such-bucket");
+        command.env("ALERTS_TOPIC", "arn:aws:sns:us-east-1:000000000000:no-such-topic");
+        let error = error_of(&command.output().unwrap());
+        for name in names {
+            assert!(error.contains(name), "no {name} in {error}");
+        }
     }
 }
 
