@@ -7,9 +7,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::event::EventType;
 use crate::identify::{Identity, identify};
 use crate::ids::{CorrelationId, EventId, OrderId};
-use crate::outcome::ParkReason;
+use crate::outcome::{Outcome, ParkReason, Receipt, RejectReason};
 use crate::value::Timestamp;
 
 /// A dead letter.
@@ -118,7 +119,7 @@ impl DeadLetter {
         detail: String,
         at: Timestamp,
     ) -> Self {
-        let Identity { order_id, event_id, event_type, correlation_id } = identify(&body);
+        let Identity { order_id, event_id, event_type, correlation_id, .. } = identify(&body);
         Self {
             id: id.into(),
             state: LetterState::Parked,
@@ -148,7 +149,7 @@ impl DeadLetter {
         if self.body.0 == body {
             return;
         }
-        let Identity { order_id, event_id, event_type, correlation_id } = identify(&body);
+        let Identity { order_id, event_id, event_type, correlation_id, .. } = identify(&body);
         let old = std::mem::replace(&mut self.body, Body(body));
         self.original.get_or_insert(old);
         self.order_id = self.order_id.take().or(order_id);
@@ -157,6 +158,29 @@ impl DeadLetter {
         self.correlation_id = correlation_id.or(self.correlation_id.take());
         // What made it fail is not there any more.
         self.replays = 0;
+    }
+
+    /// Decides that its event is not to happen, and gives its receipt from now on: that it is rejected, and why. Without
+    /// one, if it is none of the known types, or not known which event it is, or whose: nobody holds a receipt of it.
+    pub fn discard(&mut self, discard: Discard) -> Option<Receipt> {
+        let outcome = Outcome::Rejected { reason: RejectReason::Discarded, detail: discard.reason.clone() };
+        self.state = LetterState::Discarded;
+        self.discarded = Some(discard);
+        Some(Receipt {
+            order_id: self.order_id.clone()?,
+            event_id: self.event_id?,
+            event_type: EventType::from_name(self.event_type.as_deref()?)?,
+            outcome: Some(outcome),
+            request_hash: self.request_hash(),
+            message: Some(self.id.clone()),
+        })
+    }
+
+    /// The hash of the request that proposed its event, if that had an idempotency key.
+    fn request_hash(&self) -> Option<String> {
+        let bodies = [Some(&self.body), self.original.as_ref()].into_iter().flatten();
+        let of_event = bodies.map(|body| identify(&body.0)).filter(|found| found.event_id == self.event_id);
+        of_event.filter_map(|found| found.request_hash).next()
     }
 }
 

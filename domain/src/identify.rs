@@ -16,6 +16,8 @@ pub struct Identity {
     pub event_type: Option<String>,
     /// The request that caused it.
     pub correlation_id: Option<CorrelationId>,
+    /// The hash of that request, if it had an idempotency key.
+    pub request_hash: Option<String>,
 }
 
 /// The longest text that is taken for the name of a type.
@@ -25,25 +27,28 @@ const MAX_TYPE: usize = 64;
 /// envelope that was cut off, each counts if it is named just once: two different orders would be a guess.
 pub fn identify(message: &[u8]) -> Identity {
     let Ok(json) = serde_json::from_slice::<Value>(message) else { return scan(message) };
-    let text = |pointer| json.pointer(pointer).and_then(Value::as_str);
-    Identity::of(text("/data/order_id"), text("/event_id"), text("/type"), text("/correlation_id"))
+    Identity::of(|member| {
+        let pointer = if member == "order_id" { "/data/order_id" } else { &format!("/{member}") };
+        json.pointer(pointer).and_then(Value::as_str)
+    })
 }
 
 impl Identity {
-    fn of(order: Option<&str>, event: Option<&str>, kind: Option<&str>, correlation: Option<&str>) -> Self {
+    /// What `text` has for each member of an envelope.
+    fn of<'a>(text: impl Fn(&str) -> Option<&'a str>) -> Self {
         Self {
-            order_id: order.and_then(|id| OrderId::parse(id).ok()),
-            event_id: event.and_then(|id| id.parse().ok()),
-            event_type: kind.filter(|kind| kind.chars().count() <= MAX_TYPE).map(str::to_owned),
-            correlation_id: correlation.and_then(|id| CorrelationId::parse(id).ok()),
+            order_id: text("order_id").and_then(|id| OrderId::parse(id).ok()),
+            event_id: text("event_id").and_then(|id| id.parse().ok()),
+            event_type: text("type").filter(|kind| kind.chars().count() <= MAX_TYPE).map(str::to_owned),
+            correlation_id: text("correlation_id").and_then(|id| CorrelationId::parse(id).ok()),
+            request_hash: text("request_hash").map(str::to_owned),
         }
     }
 }
 
 fn scan(message: &[u8]) -> Identity {
     let text = String::from_utf8_lossy(message);
-    let named = |name| only_string(&text, name);
-    Identity::of(named("order_id"), named("event_id"), named("type"), named("correlation_id"))
+    Identity::of(|member| only_string(&text, member))
 }
 
 /// The one string that is the value of `"name"` in text that looks like JSON. Escapes are not looked into: no id needs

@@ -157,6 +157,25 @@ async fn what_is_discarded_is_rejected_and_what_is_behind_it_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_again_for_what_was_discarded_is_told_so() {
+    let folder = TempDir::new().unwrap();
+    let id = new_order_id();
+    let service = poisoned(&folder.path().join("data"), &id).await;
+    let path = format!("/v1/orders/{id}/events");
+    let cancel = async |reason: &str| {
+        let body = json!({ "type": "order_cancelled", "data": { "reason": reason } });
+        let headers = [("idempotency-key", "cancel-1"), ("prefer", "wait=20")];
+        service.ask(reqwest::Method::POST, &path, &headers, Some(&body)).await
+    };
+    let parked = cancel("changed my mind").await;
+    assert_eq!((parked.status, &parked.body["state"]), (202, &json!("parked")), "{parked:?}");
+    dlq(&service, &["discard", &ids(&service)[2], "--reason", "they called", "--yes"], true);
+
+    cancel("changed my mind").await.is_problem(409, "discarded");
+    cancel("something else").await.is_problem(422, "idempotency-key-reused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_incident_is_replayed_elsewhere_with_a_body_that_was_put_right_in_its_file() {
     let folder = TempDir::new().unwrap();
     let id = new_order_id();

@@ -10,6 +10,7 @@ mod fold;
 mod given;
 mod golden;
 mod ids;
+mod letters;
 mod lifecycle;
 mod money;
 mod outcome;

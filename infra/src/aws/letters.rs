@@ -6,9 +6,7 @@ use api::operations::{Change, DeadLetterStore, LetterFilter, LetterList, LetterP
 use async_trait::async_trait;
 use consumer::ports::OrderLog;
 use domain::dead_letter::Discard;
-use domain::{
-    Currency, DeadLetter, Envelope, EventType, LetterState, OrderId, Outcome, Receipt, RejectReason,
-};
+use domain::{Currency, DeadLetter, Envelope, LetterState, OrderId, Outcome, Receipt};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::dynamodb::Table;
@@ -158,14 +156,12 @@ impl DeadLetterStore for LetterStore {
             };
             let mut letter = self.whole((*indexed).clone()).await?;
             // The index comes last: after a crash on the way the letter is still parked, and can be discarded again.
-            if let Some(receipt) = discarded_receipt(&letter, &discard.reason) {
+            if let Some(receipt) = letter.discard(discard.clone()) {
                 self.settle(receipt).await?;
             }
             if let Some(order_id) = &letter.order_id {
                 self.table.leave_line(order_id, id).await?;
             }
-            letter.state = LetterState::Discarded;
-            letter.discarded = Some(discard.clone());
             let next = indexed.with(&letter, indexed.repaired.clone());
             let deltas = Deltas { rejected: 1, discarded: 1, ..Deltas::parked(-1) };
             if self.table.write_letter(&next, deltas).await? {
@@ -179,16 +175,4 @@ impl LetterStore {
     async fn settle(&self, receipt: Receipt) -> anyhow::Result<()> {
         self.table.settle(&[receipt]).await.into_iter().collect()
     }
-}
-
-/// What the receipt of a discarded event tells, if it has one: only known types have.
-fn discarded_receipt(letter: &DeadLetter, why: &str) -> Option<Receipt> {
-    Some(Receipt {
-        order_id: letter.order_id.clone()?,
-        event_id: letter.event_id?,
-        event_type: EventType::from_name(letter.event_type.as_deref()?)?,
-        outcome: Some(Outcome::Rejected { reason: RejectReason::Discarded, detail: why.to_owned() }),
-        request_hash: None,
-        message: Some(letter.id.clone()),
-    })
 }

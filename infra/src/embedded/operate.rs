@@ -9,7 +9,7 @@ use api::operations::{Change, DeadLetterStore, LetterFilter, LetterList, LetterP
 use async_trait::async_trait;
 use consumer::ports::{DEAD_LETTER, REPLAYS};
 use domain::dead_letter::Discard;
-use domain::{DeadLetter, EventType, LetterState, OrderId, Outcome, Receipt, RejectReason};
+use domain::{DeadLetter, LetterState, OrderId};
 use uuid::Uuid;
 
 use super::Embedded;
@@ -241,10 +241,7 @@ impl DeadLetterStore for Embedded {
                 if letter.state != LetterState::Parked {
                     return Ok(Change::NotParked(letter.state));
                 }
-                letter.state = LetterState::Discarded;
-                let receipt =
-                    discarded_receipt(&letter, &discard.reason).map(|receipt| receipt_row(&receipt));
-                letter.discarded = Some(discard);
+                let receipt = letter.discard(discard).map(|receipt| receipt_row(&receipt));
                 let row = serde_json::to_vec(&letter)?;
                 if let Some((key, row)) = receipt.transpose()? {
                     stage.put(&engine.0.keys.receipts, key, row);
@@ -261,16 +258,4 @@ impl DeadLetterStore for Embedded {
         self.0.waiters.wake_all();
         Ok(change)
     }
-}
-
-/// What the receipt of a discarded event tells, if it has one: only known types have.
-fn discarded_receipt(letter: &DeadLetter, why: &str) -> Option<Receipt> {
-    Some(Receipt {
-        order_id: letter.order_id.clone()?,
-        event_id: letter.event_id?,
-        event_type: EventType::from_name(letter.event_type.as_deref()?)?,
-        outcome: Some(Outcome::Rejected { reason: RejectReason::Discarded, detail: why.to_owned() }),
-        request_hash: None,
-        message: Some(letter.id.clone()),
-    })
 }

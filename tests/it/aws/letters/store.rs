@@ -19,7 +19,7 @@ async fn a_discarded_event_is_rejected_for_the_reason_given_and_a_letter_without
         Archive { bucket: store.bucket.clone(), table: store.table.clone(), default_currency: eur() };
     let at = infra::now();
     let id = new_order_id();
-    let payment = paid(&id);
+    let payment = domain::Envelope { request_hash: Some("00".to_owned()), ..paid(&id) };
     let letter =
         domain::DeadLetter::new("m-1", payment.encode(), ParkReason::TriesExhausted, "late".to_owned(), at);
     let bytes =
@@ -36,6 +36,7 @@ async fn a_discarded_event_is_rejected_for_the_reason_given_and_a_letter_without
     store.discard("m-1", discard.clone()).await.unwrap();
     let receipt = deployment.backend.table.receipt(&id, payment.event_id).await.unwrap().unwrap();
     assert_eq!(receipt.reason(), Some(("discarded", "paid twice")));
+    assert_eq!(receipt.request_hash, payment.request_hash, "the same request again is told so");
     assert_eq!(store.letter("m-1").await.unwrap().unwrap().discarded, Some(discard));
     // It comes again, and stays discarded.
     archive.keep(&letter).await.unwrap();
