@@ -32,7 +32,7 @@ impl Bucket {
         Self { client, name: name.into() }
     }
 
-    /// Whether it is there, as far as this may ask; an error says, in a sentence, why not.
+    /// An error, in a sentence, if it is known not to be there.
     pub(crate) async fn found(&self) -> Result<(), String> {
         let asked = self.client.head_bucket().bucket(&self.name).send().await;
         found(&format!("the bucket {}", self.name), asked)

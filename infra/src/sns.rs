@@ -31,7 +31,7 @@ impl Topic {
         Self { client, arn: arn.into() }
     }
 
-    /// Whether it is there, as far as this may ask; an error says, in a sentence, why not.
+    /// An error, in a sentence, if it is known not to be there.
     pub(crate) async fn found(&self) -> Result<(), String> {
         let asked = self.client.get_topic_attributes().topic_arn(&self.arn).send().await;
         found(&format!("the topic {}", self.arn), asked)

@@ -115,8 +115,8 @@ impl Health for Ready {
     }
 }
 
-/// Whether what archives dead letters has what it needs. That the bucket and the topic are there is taken for granted
-/// where this may not ask: to archive and to alert takes no such permission.
+/// Whether what archives dead letters has what it needs. The bucket and the topic are taken to be there unless the answer is
+/// that they are not: to archive and to alert takes no permission to ask.
 #[derive(Debug, Clone)]
 pub struct ArchiveReady {
     /// The queue of dead letters, and the table.
@@ -141,13 +141,13 @@ fn told(checked: impl IntoIterator<Item = Result<(), String>>) -> Result<(), Str
     if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
-/// What asking whether something is there says, in a sentence. Who is not allowed to ask is not told no.
+/// Why something cannot be used, in a sentence, if the answer to asking for it is that it is not there.
 pub(crate) fn found<T, E>(what: &str, asked: Result<T, SdkError<E>>) -> Result<(), String>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     match asked {
-        Err(error) if error.raw_response().is_none_or(|response| response.status().as_u16() != 403) => {
+        Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 404) => {
             Err(format!("{what} cannot be used: {:#}", explain(error)))
         }
         _ => Ok(()),

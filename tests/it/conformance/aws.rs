@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use api::operations::DeadLetterStore;
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
-use consumer::ports::{DeadLetters, Inbox, OrderLog};
+use consumer::dead_letters::letter_of;
+use consumer::ports::{Archive as _, DeadLetters, End, Inbox, OrderLog};
 use domain::{ParkReason, RecordedEvent};
-use infra::aws::{self, QueuedDeadLetters};
+use infra::aws::{self, Archive, LetterStore, QueuedDeadLetters};
 use infra::dynamodb::Table;
 use infra::sqs::Queue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Backend, QueueOptions, conformance_suite};
+use super::{Backend, MOMENT, QueueOptions, conformance_suite};
 use crate::support::emulator::Emulator;
 use crate::support::emulator::queues::Queues;
 use crate::support::events::eur;
@@ -22,6 +24,8 @@ pub struct AwsBackend {
     pub queue: Arc<Queue>,
     pub table: Arc<Table>,
     pub table_name: String,
+    /// Its bucket is called as the table is.
+    pub letters: LetterStore,
     dead_letters: Arc<QueuedDeadLetters>,
 }
 
@@ -41,7 +45,21 @@ impl AwsBackend {
             origin: queues.url.clone(),
             inbox: Some(queue.clone()),
         };
-        Self { queues, queue, table: Arc::new(table), table_name, dead_letters: Arc::new(dead_letters) }
+        emulator.create_bucket(&table_name).await;
+        let letters = LetterStore {
+            bucket: aws::bucket(&sdk, &table_name),
+            table: table.clone(),
+            queue: (*queue).clone(),
+            default_currency: eur(),
+        };
+        let (table, dead_letters) = (Arc::new(table), Arc::new(dead_letters));
+        Self { queues, queue, table, table_name, letters, dead_letters }
+    }
+
+    /// What archives dead letters, to where operators find them.
+    pub fn archiving(&self) -> Archive {
+        let LetterStore { bucket, table, default_currency, .. } = self.letters.clone();
+        Archive { bucket, table, default_currency }
     }
 }
 
@@ -81,6 +99,10 @@ impl Backend for AwsBackend {
         self.table.clone()
     }
 
+    fn letters(&self) -> Arc<dyn DeadLetterStore> {
+        Arc::new(self.letters.clone())
+    }
+
     async fn send(&self, group: &str, deduplication_id: &str, body: &str) {
         let message = json!({ "QueueUrl": self.queues.url, "MessageBody": body, "MessageGroupId": group,
                               "MessageDeduplicationId": deduplication_id });
@@ -94,6 +116,14 @@ impl Backend for AwsBackend {
             (letter["Body"].as_str().unwrap().to_owned(), serde_json::from_value(reason).ok())
         };
         letters.iter().map(dead).collect()
+    }
+
+    async fn archive(&self) {
+        let (archive, queue) = (self.archiving(), &self.dead_letters.queue);
+        for message in &queue.receive(10, MOMENT).await.unwrap() {
+            archive.keep(&letter_of(message, &self.queues.url, infra::now())).await.unwrap();
+            queue.ack(&[(message, End::Archived)]).await.remove(0).unwrap();
+        }
     }
 
     async fn append_without_projecting(&self, event: RecordedEvent) {

@@ -53,6 +53,10 @@ impl Backend for EmbeddedBackend {
         self.engine.clone()
     }
 
+    fn letters(&self) -> Arc<dyn DeadLetterStore> {
+        self.engine.clone()
+    }
+
     async fn send(&self, group: &str, deduplication_id: &str, body: &str) {
         let message = NewMessage {
             group: group.to_owned(),
@@ -66,6 +70,8 @@ impl Backend for EmbeddedBackend {
         let letters = self.engine.letters(&LetterFilter::default(), None, 100).await.unwrap().letters;
         letters.into_iter().map(|dead| (String::from_utf8(dead.body.0).unwrap(), Some(dead.reason))).collect()
     }
+
+    async fn archive(&self) {}
 
     async fn append_without_projecting(&self, event: RecordedEvent) {
         self.engine.append_without_projecting(event).await.unwrap();

@@ -6,6 +6,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 mod embedded;
+mod letters;
 pub mod listing;
 mod log;
 mod queue;
@@ -14,6 +15,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::operations::DeadLetterStore;
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
 use consumer::ports::{DeadLetters, End, Inbox, Message, OrderLog};
@@ -34,11 +36,14 @@ pub trait Backend: Send + Sync {
     fn dead_letters(&self) -> Arc<dyn DeadLetters>;
     fn log(&self) -> Arc<dyn OrderLog>;
     fn reader(&self) -> Arc<dyn OrderReader>;
+    fn letters(&self) -> Arc<dyn DeadLetterStore>;
 
     /// Sends a message as a foreign producer would.
     async fn send(&self, group: &str, deduplication_id: &str, body: &str);
     /// The bodies of all dead letters, with the reason where the backend knows one.
     async fn dead(&self) -> Vec<(String, Option<ParkReason>)>;
+    /// Brings parked messages to where operators find them, if something has to.
+    async fn archive(&self);
     /// Puts an event into the log, and dies before it is projected.
     async fn append_without_projecting(&self, event: RecordedEvent);
 }
@@ -79,6 +84,15 @@ macro_rules! conformance_suite {
             a_list_shows_orders_as_they_are_now,
             a_list_shows_only_what_is_asked_for,
             a_list_goes_on_where_it_was_while_orders_are_added
+        });
+        $crate::conformance::conformance_suite!($open, letters {
+            letters_are_listed_newest_first,
+            a_letter_tells_what_is_known_of_its_message,
+            a_repaired_letter_is_replayed_as_it_was_repaired,
+            an_orders_letters_come_back_in_line,
+            a_letter_parked_again_after_its_replay_keeps_its_name_and_its_place,
+            a_discarded_letter_is_kept_and_the_receipt_tells_why,
+            a_letter_that_is_not_there_is_missing
         });
     };
     ($open:path, $module:ident { $($case:ident),* }) => {

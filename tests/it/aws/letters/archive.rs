@@ -8,7 +8,7 @@ use api::ports::EventPublisher;
 use consumer::poll::{self, PollOptions};
 use consumer::{Consumer, DeadLetterRole};
 use domain::OrderId;
-use infra::aws::{self, Archive, Numbers, QueuedDeadLetters};
+use infra::aws::{self, Numbers, QueuedDeadLetters};
 use infra::sqs::Queue;
 use serde_json::json;
 use tokio::sync::watch;
@@ -98,10 +98,8 @@ async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue
     let polling = tokio::spawn(poll::run(inbox.clone(), Arc::new(consumer), options, stopped.clone()));
     backend.drained(PATIENCE).await;
     // Both are on the queue of dead letters before somebody looks: so they are one batch.
-    let table = (*backend.table).clone();
-    let bucket = aws::bucket(&sdk, &deployment.bucket);
     let role = DeadLetterRole {
-        archive: Arc::new(Archive { bucket, table, default_currency: eur() }),
+        archive: Arc::new(backend.archiving()),
         alerts: Arc::new(aws::topic(&sdk, &deployment.topic)),
         clock: infra::now,
         origin: backend.queues.url.clone(),

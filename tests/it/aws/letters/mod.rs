@@ -8,14 +8,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use domain::OrderId;
-use infra::aws::{self, LetterStore};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::conformance::aws::AwsBackend;
 use crate::conformance::{Backend, QueueOptions};
 use crate::support::emulator::Emulator;
-use crate::support::events::eur;
 use crate::support::service::{PATIENCE, Service};
 
 /// A deployment with everything that dead letters need.
@@ -31,10 +29,8 @@ impl Deployment {
     async fn open() -> Self {
         let options = QueueOptions { visibility_timeout: Duration::from_secs(3), ..QueueOptions::default() };
         let backend = AwsBackend::open(true, options).await;
-        let name = format!("letters-{}", Uuid::now_v7().simple());
-        Emulator::shared().create_bucket(&name).await;
-        let (topic, pages) = Emulator::shared().create_topic(&name).await;
-        Self { backend, bucket: name, topic, pages }
+        let (topic, pages) = Emulator::shared().create_topic(&backend.table_name).await;
+        Self { bucket: backend.table_name.clone(), backend, topic, pages }
     }
 
     fn variables(&self) -> Vec<(&str, &str)> {
@@ -68,16 +64,6 @@ impl Deployment {
         let mut answer = Emulator::shared().sqs("ReceiveMessage", &look).await;
         let Value::Array(messages) = answer["Messages"].take() else { return Vec::new() };
         messages.iter().map(|it| serde_json::from_str(it["Body"].as_str().unwrap()).unwrap()).collect()
-    }
-
-    async fn letter_store(&self) -> LetterStore {
-        let sdk = aws::config_at(&Emulator::shared().endpoint).await;
-        LetterStore {
-            bucket: aws::bucket(&sdk, &self.bucket),
-            table: (*self.backend.table).clone(),
-            queue: (*self.backend.queue).clone(),
-            default_currency: eur(),
-        }
     }
 }
 

@@ -4,19 +4,17 @@ use api::operations::{DeadLetterStore, LetterFilter};
 use api::ports::OrderReader;
 use consumer::ports::{Alerts, Archive as _};
 use domain::ParkReason;
-use infra::aws::{self, Archive};
+use infra::aws;
 use serde_json::json;
 
 use super::Deployment;
 use crate::support::emulator::Emulator;
-use crate::support::events::{eur, new_order_id, paid};
+use crate::support::events::{new_order_id, paid};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_discarded_event_is_rejected_for_the_reason_given_and_a_letter_without_anything_is_kept() {
     let deployment = Deployment::open().await;
-    let store = deployment.letter_store().await;
-    let archive =
-        Archive { bucket: store.bucket.clone(), table: store.table.clone(), default_currency: eur() };
+    let (store, archive) = (&deployment.backend.letters, deployment.backend.archiving());
     let at = infra::now();
     let id = new_order_id();
     let payment = domain::Envelope { request_hash: Some("00".to_owned()), ..paid(&id) };
@@ -47,9 +45,7 @@ async fn a_discarded_event_is_rejected_for_the_reason_given_and_a_letter_without
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repair_that_broke_off_is_finished_when_it_is_made_again() {
     let deployment = Deployment::open().await;
-    let store = deployment.letter_store().await;
-    let (bucket, table) = (store.bucket.clone(), store.table.clone());
-    let archive = Archive { bucket, table, default_currency: eur() };
+    let (store, archive) = (&deployment.backend.letters, deployment.backend.archiving());
     let noise = b"noise".to_vec();
     let letter =
         domain::DeadLetter::new("m-3", noise, ParkReason::Malformed, "noise".to_owned(), infra::now());

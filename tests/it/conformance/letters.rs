@@ -1,0 +1,199 @@
+//! Dead letters, as operators see them and decide about them.
+
+use api::operations::{Change, LetterFilter, ReplayError};
+use consumer::ports::{End, Parking};
+use domain::dead_letter::Discard;
+use domain::{DeadLetter, Envelope, LetterState, OrderId, ParkReason};
+use uuid::Uuid;
+
+use super::{Backend, QueueOptions, ack, receive_one};
+use crate::support::events::{confirmed, eur, new_order_id, paid};
+
+pub fn options(_: &str) -> QueueOptions {
+    QueueOptions::default()
+}
+
+/// Has a message put aside for this reason, as the consumer would; gives its letter's id.
+async fn park(backend: &dyn Backend, group: &OrderId, reason: ParkReason, body: &[u8]) -> String {
+    let body = std::str::from_utf8(body).unwrap();
+    backend.send(group.as_str(), &Uuid::now_v7().to_string(), body).await;
+    let message = receive_one(backend).await;
+    let (event, order_id) =
+        (Envelope::decode(&message.body, eur()).ok(), domain::identify(&message.body).order_id);
+    let detail = "as this test has it".to_owned();
+    let parking = Parking { message: &message, reason, detail, event: event.as_ref(), order_id };
+    backend.dead_letters().park(&[parking]).await.remove(0).unwrap();
+    backend.archive().await;
+    message.letter_id().to_owned()
+}
+
+/// The ids of all letters that pass, page by page.
+async fn listed(backend: &dyn Backend, filter: &LetterFilter, limit: usize) -> Vec<String> {
+    let (mut ids, mut after) = (Vec::new(), None);
+    loop {
+        let list = backend.letters().letters(filter, after.as_ref(), limit).await.unwrap();
+        assert!(list.letters.len() <= limit, "{list:?}");
+        ids.extend(ids_of(&list.letters));
+        after = list.next;
+        if after.is_none() {
+            return ids;
+        }
+    }
+}
+
+fn ids_of(letters: &[DeadLetter]) -> Vec<String> {
+    letters.iter().map(|letter| letter.id.clone()).collect()
+}
+
+async fn line(backend: &dyn Backend, order_id: &OrderId) -> Vec<String> {
+    ids_of(&backend.letters().line(order_id).await.unwrap())
+}
+
+async fn letter(backend: &dyn Backend, id: &str) -> DeadLetter {
+    backend.letters().letter(id).await.unwrap().unwrap()
+}
+
+async fn discard(backend: &dyn Backend, id: &str) -> Change {
+    let discard = Discard { reason: "paid twice".to_owned(), at: infra::now(), by: None };
+    backend.letters().discard(id, discard).await.unwrap()
+}
+
+pub async fn letters_are_listed_newest_first(backend: &dyn Backend) {
+    let (a, b) = (new_order_id(), new_order_id());
+    let first = park(backend, &a, ParkReason::Malformed, paid(&a).encode().split_last().unwrap().1).await;
+    let second = park(backend, &b, ParkReason::TriesExhausted, &paid(&b).encode()).await;
+    let third = park(backend, &a, ParkReason::BehindParked, &confirmed(&a).encode()).await;
+    let noise = park(backend, &b, ParkReason::Malformed, b"noise").await;
+    for limit in [1, 3, 10] {
+        let all = listed(backend, &LetterFilter::default(), limit).await;
+        assert_eq!(all, [&*noise, &third, &second, &first], "{limit} at a time");
+    }
+    let of_order = LetterFilter { order_id: Some(a.clone()), ..LetterFilter::default() };
+    assert_eq!(listed(backend, &of_order, 1).await, [&*third, &first]);
+    let of_reason = LetterFilter { reason: Some(ParkReason::Malformed), ..LetterFilter::default() };
+    assert_eq!(listed(backend, &of_reason, 1).await, [&*noise, &first]);
+    let at = letter(backend, &third).await.parked_at;
+    let before = LetterFilter { parked_before: Some(at), ..LetterFilter::default() };
+    assert_eq!(listed(backend, &before, 10).await, [&*second, &first]);
+    let from = LetterFilter { parked_from: Some(at), ..LetterFilter::default() };
+    assert_eq!(listed(backend, &from, 10).await, [&*noise, &third]);
+}
+
+pub async fn a_letter_tells_what_is_known_of_its_message(backend: &dyn Backend) {
+    let order_id = new_order_id();
+    let payment = paid(&order_id);
+    let id = park(backend, &order_id, ParkReason::TriesExhausted, &payment.encode()).await;
+    let letter = letter(backend, &id).await;
+    assert_eq!((letter.state, letter.reason), (LetterState::Parked, ParkReason::TriesExhausted));
+    assert_eq!((letter.detail.as_str(), letter.body.0), ("as this test has it", payment.encode()));
+    assert_eq!((letter.order_id, letter.event_id), (Some(order_id.clone()), Some(payment.event_id)));
+    assert_eq!((letter.group.as_deref(), letter.receive_count), (Some(order_id.as_str()), 1));
+    assert_eq!((letter.replays, letter.original, letter.discarded), (0, None, None));
+    let receipt = backend.reader().receipt(&order_id, payment.event_id).await.unwrap().unwrap();
+    assert_eq!(receipt.reason(), Some(("tries_exhausted", "as this test has it")));
+}
+
+pub async fn a_repaired_letter_is_replayed_as_it_was_repaired(backend: &dyn Backend) {
+    let order_id = new_order_id();
+    let whole = paid(&order_id).encode();
+    let cut = &whole[..whole.len() - 4];
+    let id = park(backend, &order_id, ParkReason::Malformed, cut).await;
+    for _ in 0..2 {
+        let Change::Made(repaired) = backend.letters().repair(&id, whole.clone()).await.unwrap() else {
+            panic!("it is parked")
+        };
+        assert_eq!((&repaired.body.0, &repaired.original.as_ref().unwrap().0[..]), (&whole, cut));
+        assert_eq!(letter(backend, &id).await, *repaired);
+    }
+
+    backend.letters().replay(&[letter(backend, &id).await]).await.remove(0).unwrap();
+    let message = receive_one(backend).await;
+    assert_eq!((message.letter_id(), message.replays(), &message.body), (&*id, 1, &whole));
+    assert_eq!(message.group.as_deref(), Some(order_id.as_str()));
+    let replaying = Change::NotParked(LetterState::Replaying);
+    assert_eq!(backend.letters().repair(&id, b"other".to_vec()).await.unwrap(), replaying);
+    assert_eq!(discard(backend, &id).await, replaying);
+    assert_eq!(line(backend, &order_id).await, [&*id], "it holds its order until its end is known");
+
+    backend.dead_letters().release(&[(&id, End::Recorded)]).await.remove(0).unwrap();
+    ack(backend, &[message]).await;
+    assert_eq!(backend.letters().letter(&id).await.unwrap(), None);
+    assert!(line(backend, &order_id).await.is_empty());
+    assert!(listed(backend, &LetterFilter::default(), 10).await.is_empty());
+}
+
+pub async fn an_orders_letters_come_back_in_line(backend: &dyn Backend) {
+    let order_id = new_order_id();
+    let bodies = [confirmed(&order_id).encode(), paid(&order_id).encode()];
+    let mut ids = Vec::new();
+    for body in &bodies {
+        ids.push(park(backend, &order_id, ParkReason::BehindParked, body).await);
+    }
+    assert_eq!(line(backend, &order_id).await, ids);
+    let letters = backend.letters().line(&order_id).await.unwrap();
+    for result in backend.letters().replay(&letters).await {
+        result.unwrap();
+    }
+    for body in &bodies {
+        let message = receive_one(backend).await;
+        assert_eq!(&message.body, body);
+        backend.dead_letters().release(&[(message.letter_id(), End::Rejected)]).await.remove(0).unwrap();
+        ack(backend, &[message]).await;
+    }
+    assert!(line(backend, &order_id).await.is_empty());
+}
+
+pub async fn a_letter_parked_again_after_its_replay_keeps_its_name_and_its_place(backend: &dyn Backend) {
+    let order_id = new_order_id();
+    let first = park(backend, &order_id, ParkReason::TriesExhausted, &confirmed(&order_id).encode()).await;
+    let second = park(backend, &order_id, ParkReason::BehindParked, &paid(&order_id).encode()).await;
+    backend.letters().replay(&[letter(backend, &first).await]).await.remove(0).unwrap();
+
+    let message = receive_one(backend).await;
+    let event = Envelope::decode(&message.body, eur()).unwrap();
+    let (reason, detail) = (ParkReason::Invalid, "once more".to_owned());
+    let parking =
+        Parking { message: &message, reason, detail, event: Some(&event), order_id: Some(order_id.clone()) };
+    backend.dead_letters().park(&[parking]).await.remove(0).unwrap();
+    backend.archive().await;
+    let again = letter(backend, &first).await;
+    assert_eq!((again.state, again.reason, again.replays), (LetterState::Parked, ParkReason::Invalid, 1));
+    assert_eq!(line(backend, &order_id).await, [first, second]);
+}
+
+pub async fn a_discarded_letter_is_kept_and_the_receipt_tells_why(backend: &dyn Backend) {
+    let order_id = new_order_id();
+    let payment = paid(&order_id);
+    let id = park(backend, &order_id, ParkReason::TriesExhausted, &payment.encode()).await;
+    let behind = park(backend, &order_id, ParkReason::BehindParked, &confirmed(&order_id).encode()).await;
+    assert!(matches!(discard(backend, &id).await, Change::Made(_)));
+
+    assert_eq!(line(backend, &order_id).await, [&*behind], "what is behind it can go on");
+    assert_eq!(listed(backend, &LetterFilter::default(), 10).await, [behind]);
+    let discarded = LetterFilter { state: Some(LetterState::Discarded), ..LetterFilter::default() };
+    assert_eq!(listed(backend, &discarded, 10).await, [&*id]);
+    let kept = letter(backend, &id).await;
+    assert_eq!(
+        (kept.state, kept.discarded.as_ref().unwrap().reason.as_str()),
+        (LetterState::Discarded, "paid twice")
+    );
+    let receipt = backend.reader().receipt(&order_id, payment.event_id).await.unwrap().unwrap();
+    assert_eq!(receipt.reason(), Some(("discarded", "paid twice")));
+
+    assert_eq!(discard(backend, &id).await, Change::NotParked(LetterState::Discarded));
+    let replayed = backend.letters().replay(&[kept]).await.remove(0);
+    assert!(matches!(replayed, Err(ReplayError::Gone)), "{replayed:?}");
+}
+
+pub async fn a_letter_that_is_not_there_is_missing(backend: &dyn Backend) {
+    let (letters, order_id) = (backend.letters(), new_order_id());
+    assert_eq!(letters.letter("nobody").await.unwrap(), None);
+    assert!(line(backend, &order_id).await.is_empty());
+    assert!(listed(backend, &LetterFilter::default(), 10).await.is_empty());
+    assert_eq!(letters.repair("nobody", b"{}".to_vec()).await.unwrap(), Change::Missing);
+    assert_eq!(discard(backend, "nobody").await, Change::Missing);
+    let letter =
+        DeadLetter::new("nobody", b"{}".to_vec(), ParkReason::Malformed, String::new(), infra::now());
+    let replayed = letters.replay(&[letter]).await.remove(0);
+    assert!(matches!(replayed, Err(ReplayError::Gone)), "{replayed:?}");
+}
