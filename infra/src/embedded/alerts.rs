@@ -7,6 +7,7 @@ use std::time::Duration;
 use consumer::alert::Alert;
 use consumer::ports::Alerts;
 use domain::DeadLetter;
+use fjall::{UserKey, UserValue};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -53,29 +54,42 @@ pub async fn run(engine: Embedded, alerts: Arc<dyn Alerts>, mut stop: watch::Rec
 /// Raises one alert for all letters of which nobody was told, and tells how many they were.
 async fn raise(engine: &Embedded, alerts: &dyn Alerts) -> anyhow::Result<usize> {
     let pending = engine.read(Embedded::untold).await?;
-    let letters: Vec<_> = pending.iter().filter_map(|(_, letter)| letter.as_ref()).collect();
+    let letters: Vec<_> = pending.iter().filter_map(|untold| untold.letter.as_ref()).collect();
     if let Some(alert) = Alert::of(letters.iter().copied()) {
         alerts.raise(&alert).await?;
     }
     let count = pending.len();
     if count > 0 {
-        let told = engine.0.keys.alerts.clone();
-        let job = move |stage: &mut Stage| {
-            pending.iter().for_each(|(seq, _)| stage.remove(&told, seq.to_be_bytes().to_vec()));
+        let told = move |engine: &Embedded, stage: &mut Stage| {
+            let alerts = &engine.0.keys.alerts;
+            // One that was put aside once more meanwhile is still to be told of.
+            let rows = pending.iter().map(|told| alerts.get(&told.key)).collect::<Result<Vec<_>, _>>()?;
+            let rows = rows.into_iter().zip(pending).filter(|(row, told)| row.as_ref() == Some(&told.since));
+            rows.for_each(|(_, told)| stage.remove(alerts, told.key));
             Ok(())
         };
-        engine.0.writer.write(Durability::Written, job).await?;
+        engine.change_letters(Durability::Written, told).await?;
     }
     Ok(count)
 }
 
+/// A letter of which nobody was told.
+struct Untold {
+    /// Of its row, the key, and what it holds.
+    key: UserKey,
+    since: UserValue,
+    /// `None` if it is gone by now.
+    letter: Option<DeadLetter>,
+}
+
 impl Embedded {
-    /// The letters of which nobody was told; `None` for one that is gone by now.
-    fn untold(&self) -> anyhow::Result<Vec<(u64, Option<DeadLetter>)>> {
+    /// The letters of which nobody was told.
+    fn untold(&self) -> anyhow::Result<Vec<Untold>> {
         let rows = self.0.keys.alerts.iter().take(MOST);
         rows.map(|row| {
-            let seq = keys::seq_of(&row.key()?)?;
-            Ok((seq, self.letter_at(seq)?))
+            let (key, since) = row.into_inner()?;
+            let letter = self.letter_at(keys::seq_of(&key)?)?;
+            Ok(Untold { key, since, letter })
         })
         .collect()
     }

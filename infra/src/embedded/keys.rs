@@ -13,7 +13,7 @@
 //! | `dead_letters` | sequence number | a letter: what is known of it, and its body |
 //! | `lines` | order id, 0, sequence number | nothing: this letter holds the order |
 //! | `letter_ids` | a letter's id | its sequence number |
-//! | `alerts` | sequence number | nothing: nobody was told of this letter yet |
+//! | `alerts` | sequence number | when it was put aside: nobody was told of this letter yet |
 //! | `meta` | `next_seq` | the sequence number that the next message gets |
 //! | | `ledger` | the ledger, and how many letters wait |
 //!

@@ -20,6 +20,14 @@ use crate::now;
 /// What letters of this engine say of the queue they come from.
 pub(super) const ORIGIN: &str = "embedded";
 
+/// What is to be stored of a letter.
+pub(super) struct LetterRows {
+    letter: Vec<u8>,
+    /// The key and the row.
+    receipt: Option<(Vec<u8>, Vec<u8>)>,
+    is_new: bool,
+}
+
 /// A delivery to move to the dead letters.
 pub(super) struct Burial {
     group: String,
@@ -44,17 +52,37 @@ impl Burial {
 }
 
 impl Embedded {
-    /// Moves messages to the dead letters and stores what their receipts tell from then on.
-    pub(super) async fn bury(&self, burials: Vec<Burial>) -> anyhow::Result<()> {
+    /// Changes dead letters on the writing thread. No other change of them is in the same commit, so that it sees what all
+    /// before it came to. If it fails, nothing of it may be staged.
+    pub(super) async fn change_letters<R: Send + 'static>(
+        &self,
+        durability: Durability,
+        change: impl FnOnce(&Self, &mut Stage) -> anyhow::Result<R> + Send + 'static,
+    ) -> anyhow::Result<R> {
+        let turn = Arc::clone(&self.0.letters).lock_owned().await;
         let engine = Arc::downgrade(&self.0);
         let job = move |stage: &mut Stage| {
-            let engine = Self(engine.upgrade().context("the engine is closing")?);
-            let letters: Vec<_> =
-                burials.iter().map(|burial| engine.letter_of(burial)).collect::<Result<_, _>>()?;
-            for (burial, (seq, letter)) in burials.iter().zip(&letters) {
-                engine.stage_letter(stage, *seq, letter, true)?;
+            // Whoever waits for this may give up before it is committed, and the turn still lasts until then.
+            stage.after_commit(move || drop(turn));
+            change(&Self(engine.upgrade().context("the engine is closing")?), stage)
+        };
+        self.0.writer.write(durability, job).await
+    }
+
+    /// Moves messages to the dead letters and stores what their receipts tell from then on.
+    pub(super) async fn bury(&self, burials: Vec<Burial>) -> anyhow::Result<()> {
+        let bury = move |engine: &Self, stage: &mut Stage| {
+            let prepared = burials.iter().map(|burial| {
+                let (seq, letter) = engine.letter_of(burial)?;
+                let rows = engine.letter_rows(&letter, true)?;
+                Ok((seq, letter, rows))
+            });
+            let prepared = prepared.collect::<anyhow::Result<Vec<_>>>()?;
+            for (burial, (seq, letter, rows)) in burials.iter().zip(prepared) {
+                engine.stage_letter(stage, seq, &letter, rows);
                 engine.stage_removal(stage, &burial.group, burial.seq);
-                stage.put(&engine.0.keys.alerts, seq.to_be_bytes(), []);
+                let since = letter.parked_at.micros().to_be_bytes();
+                stage.put(&engine.0.keys.alerts, seq.to_be_bytes(), since);
                 stage.books.ledger.parked += 1;
             }
             let buried: Vec<_> = burials.into_iter().map(|burial| (burial.group, burial.seq)).collect();
@@ -66,7 +94,7 @@ impl Embedded {
             });
             Ok(())
         };
-        self.0.writer.write(Durability::Synced, job).await?;
+        self.change_letters(Durability::Synced, bury).await?;
         self.0.waiters.wake_all();
         Ok(())
     }
@@ -94,32 +122,31 @@ impl Embedded {
         Ok((burial.seq, letter))
     }
 
-    /// Stages a letter with what leads to it; with `receipt`, also what its event's receipt tells, unless that has come to
-    /// an end already.
-    pub(super) fn stage_letter(
-        &self,
-        stage: &mut Stage,
-        seq: u64,
-        letter: &DeadLetter,
-        receipt: bool,
-    ) -> anyhow::Result<()> {
-        let row = serde_json::to_vec(letter)?;
-        let receipt = if receipt { self.parked_receipt(letter)? } else { None };
+    /// What is to be stored of a letter; with `receipt`, also what its event's receipt tells, unless that has come to an
+    /// end already.
+    pub(super) fn letter_rows(&self, letter: &DeadLetter, receipt: bool) -> anyhow::Result<LetterRows> {
+        Ok(LetterRows {
+            letter: serde_json::to_vec(letter)?,
+            receipt: if receipt { self.parked_receipt(letter)? } else { None },
+            is_new: !self.0.keys.letter_ids.contains_key(&letter.id)?,
+        })
+    }
+
+    /// Stages a letter with what leads to it.
+    pub(super) fn stage_letter(&self, stage: &mut Stage, seq: u64, letter: &DeadLetter, rows: LetterRows) {
         let keys = &self.0.keys;
         let key = seq.to_be_bytes().to_vec();
-        if !keys.letter_ids.contains_key(&letter.id)? && !stage.has_staged(letter.id.as_bytes()) {
-            stage.claim(letter.id.clone().into_bytes());
+        if rows.is_new {
             stage.put(&keys.letter_ids, letter.id.clone().into_bytes(), key.clone());
             stage.books.letters += 1;
         }
         if let Some(order_id) = &letter.order_id {
             stage.put(&keys.lines, keys::line_key(order_id, seq), Vec::new());
         }
-        stage.put(&keys.dead_letters, key, row);
-        if let Some((key, row)) = receipt {
+        stage.put(&keys.dead_letters, key, rows.letter);
+        if let Some((key, row)) = rows.receipt {
             stage.put(&keys.receipts, key, row);
         }
-        Ok(())
     }
 
     fn parked_receipt(&self, letter: &DeadLetter) -> anyhow::Result<Option<(Vec<u8>, Vec<u8>)>> {
@@ -192,11 +219,10 @@ impl DeadLetters for Embedded {
 
     async fn release(&self, letters: &[(&str, End)]) -> Vec<anyhow::Result<()>> {
         let ids: Vec<String> = letters.iter().map(|(id, _)| (*id).to_owned()).collect();
-        let engine = Arc::downgrade(&self.0);
-        let job = move |stage: &mut Stage| {
-            let engine = Self(engine.upgrade().context("the engine is closing")?);
+        let release = move |engine: &Self, stage: &mut Stage| {
             let found = ids.iter().map(|id| engine.find_letter(id)).collect::<anyhow::Result<Vec<_>>>()?;
-            for (seq, letter) in found.into_iter().flatten() {
+            let found = found.into_iter().flatten();
+            for (seq, letter) in found.filter(|(_, letter)| letter.state != LetterState::Discarded) {
                 let key = seq.to_be_bytes().to_vec();
                 engine.stage_out_of_line(stage, seq, &letter);
                 stage.remove(&engine.0.keys.letter_ids, letter.id.into_bytes());
@@ -205,7 +231,7 @@ impl DeadLetters for Embedded {
             }
             Ok(())
         };
-        let written = self.0.writer.write(Durability::Written, job).await;
+        let written = self.change_letters(Durability::Written, release).await;
         let result = |_| written.as_ref().copied().map_err(|error| anyhow!("{error:#}"));
         letters.iter().map(result).collect()
     }

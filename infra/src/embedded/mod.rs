@@ -48,7 +48,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use domain::Currency;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 
 pub use folder::OpenError;
 pub use operate::Imported;
@@ -109,6 +109,8 @@ struct Inner {
     keys: Keyspaces,
     queue: Arc<SharedQueue>,
     books: SharedBooks,
+    /// Whose turn it is to change dead letters.
+    letters: Arc<AsyncMutex<()>>,
     /// Rings when a letter is put aside of which nobody was told.
     alarm: Arc<Notify>,
     waiters: Waiters,
@@ -153,6 +155,7 @@ impl Embedded {
             keys,
             queue,
             books,
+            letters: Arc::default(),
             alarm: Arc::default(),
             waiters: Waiters::default(),
             unsynced: Unsynced::default(),

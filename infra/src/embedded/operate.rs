@@ -32,6 +32,14 @@ pub struct Imported {
     pub unchanged: u64,
 }
 
+/// A letter that is to be back on the queue.
+enum Replay {
+    /// It is.
+    Underway,
+    /// It has to be put there.
+    Due { seq: u64, was_parked: bool, letter: Vec<u8>, header: Box<MessageHeader>, message: Vec<u8> },
+}
+
 impl Embedded {
     /// Takes in letters of another archive, in the order in which they were put aside. One whose id is here already is
     /// repaired: it gets the body that is brought, if it is parked.
@@ -57,39 +65,29 @@ impl Embedded {
     /// A letter of elsewhere counts here as a message that was accepted and parked. Nobody needs to be told of it.
     async fn add(&self, letter: DeadLetter) -> anyhow::Result<()> {
         let letter = DeadLetter { state: LetterState::Parked, discarded: None, ..letter };
-        self.change(move |engine, stage| {
+        let add = move |engine: &Self, stage: &mut Stage| {
+            let rows = engine.letter_rows(&letter, true)?;
             let seq = engine.new_seq();
-            engine.stage_letter(stage, seq, &letter, true)?;
+            engine.stage_letter(stage, seq, &letter, rows);
             stage.next_seq = Some(engine.0.queue.lock().next_seq());
             stage.books.ledger.accepted += 1;
             stage.books.ledger.parked += 1;
             Ok(())
-        })
-        .await
+        };
+        self.change_letters(Durability::Synced, add).await
     }
 
-    /// Runs `change` on the writing thread.
-    async fn change<R: Send + 'static>(
-        &self,
-        change: impl FnOnce(&Self, &mut Stage) -> anyhow::Result<R> + Send + 'static,
-    ) -> anyhow::Result<R> {
-        let engine = Arc::downgrade(&self.0);
-        let job =
-            move |stage: &mut Stage| change(&Self(engine.upgrade().context("the engine is closing")?), stage);
-        self.0.writer.write(Durability::Synced, job).await
-    }
-
-    /// Puts a letter back on the queue, unless it is there already. `false` if there is no such letter any more.
-    fn stage_replay(&self, stage: &mut Stage, id: &str) -> anyhow::Result<bool> {
-        let Some((seq, letter)) = self.find_letter(id)? else { return Ok(false) };
+    /// What it takes to put a letter back on the queue. `None` if there is no such letter any more.
+    fn replay_of(&self, id: &str) -> anyhow::Result<Option<Replay>> {
+        let Some((seq, letter)) = self.find_letter(id)? else { return Ok(None) };
         let group = letter.order_id.as_ref().map(|order_id| order_id.as_str().to_owned());
         let group = group.or(letter.group.clone()).unwrap_or_else(|| letter.id.clone());
         let dedup = |replays: u32| Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{id}.{replays}").as_bytes());
         let replays = match letter.state {
-            LetterState::Discarded => return Ok(false),
+            LetterState::Discarded => return Ok(None),
             LetterState::Parked => letter.replays + 1,
             LetterState::Replaying if self.0.queue.lock().find(&group, dedup(letter.replays)).is_some() => {
-                return Ok(true);
+                return Ok(Some(Replay::Underway));
             }
             LetterState::Replaying => letter.replays,
         };
@@ -103,13 +101,18 @@ impl Embedded {
             attributes: BTreeMap::from(attributes.map(|(name, value)| (name.to_owned(), value))),
         };
         let message = StoredMessage::encode(&header, &letter.body.0)?;
-        if letter.state == LetterState::Parked {
+        let was_parked = letter.state == LetterState::Parked;
+        let letter = serde_json::to_vec(&DeadLetter { state: LetterState::Replaying, replays, ..letter })?;
+        Ok(Some(Replay::Due { seq, was_parked, letter, header: Box::new(header), message }))
+    }
+
+    fn stage_replay(&self, stage: &mut Stage, replay: Replay) {
+        let Replay::Due { seq, was_parked, letter, header, message } = replay else { return };
+        if was_parked {
             stage.books.ledger.parked -= 1;
         }
-        let letter = DeadLetter { state: LetterState::Replaying, replays, ..letter };
-        stage.put(&self.0.keys.dead_letters, seq.to_be_bytes().to_vec(), serde_json::to_vec(&letter)?);
+        stage.put(&self.0.keys.dead_letters, seq.to_be_bytes().to_vec(), letter);
         self.stage_message(stage, &header, message);
-        Ok(true)
     }
 
     /// Stages a message for the end of its group.
@@ -202,15 +205,18 @@ impl DeadLetterStore for Embedded {
         }
         let ids: Vec<_> = letters.iter().map(|letter| letter.id.clone()).collect();
         // All of them or none: so nothing is sent whose predecessor is not.
-        let sent = self
-            .change(move |engine, stage| {
-                let mut seen = HashSet::new();
-                let once = |id: &String| {
-                    if seen.insert(id.clone()) { engine.stage_replay(stage, id) } else { Ok(true) }
-                };
-                ids.iter().map(once).collect::<anyhow::Result<Vec<bool>>>()
-            })
-            .await;
+        let replay = move |engine: &Self, stage: &mut Stage| {
+            let replays = ids.iter().map(|id| engine.replay_of(id)).collect::<anyhow::Result<Vec<_>>>()?;
+            let (mut seen, mut sent) = (HashSet::new(), Vec::with_capacity(ids.len()));
+            for (id, replay) in ids.iter().zip(replays) {
+                sent.push(replay.is_some());
+                if let Some(replay) = replay.filter(|_| seen.insert(id)) {
+                    engine.stage_replay(stage, replay);
+                }
+            }
+            Ok(sent)
+        };
+        let sent = self.change_letters(Durability::Synced, replay).await;
         match sent {
             Ok(sent) => sent.into_iter().map(|sent| sent.then_some(()).ok_or(ReplayError::Gone)).collect(),
             Err(error) => {
@@ -221,40 +227,40 @@ impl DeadLetterStore for Embedded {
 
     async fn repair(&self, id: &str, body: Vec<u8>) -> anyhow::Result<Change> {
         let id = id.to_owned();
-        self.change(move |engine, stage| {
+        let repair = move |engine: &Self, stage: &mut Stage| {
             let Some((seq, mut letter)) = engine.find_letter(&id)? else { return Ok(Change::Missing) };
             if letter.state != LetterState::Parked {
                 return Ok(Change::NotParked(letter.state));
             }
             letter.repair(body);
-            engine.stage_letter(stage, seq, &letter, true)?;
+            let rows = engine.letter_rows(&letter, true)?;
+            engine.stage_letter(stage, seq, &letter, rows);
             Ok(Change::Made(Box::new(letter)))
-        })
-        .await
+        };
+        self.change_letters(Durability::Synced, repair).await
     }
 
     async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<Change> {
         let id = id.to_owned();
-        let change = self
-            .change(move |engine, stage| {
-                let Some((seq, mut letter)) = engine.find_letter(&id)? else { return Ok(Change::Missing) };
-                if letter.state != LetterState::Parked {
-                    return Ok(Change::NotParked(letter.state));
-                }
-                let receipt = letter.discard(discard).map(|receipt| receipt_row(&receipt));
-                let row = serde_json::to_vec(&letter)?;
-                if let Some((key, row)) = receipt.transpose()? {
-                    stage.put(&engine.0.keys.receipts, key, row);
-                }
-                engine.stage_out_of_line(stage, seq, &letter);
-                stage.put(&engine.0.keys.dead_letters, seq.to_be_bytes().to_vec(), row);
-                stage.remove(&engine.0.keys.alerts, seq.to_be_bytes().to_vec());
-                let ledger = &mut stage.books.ledger;
-                (ledger.parked, ledger.rejected) = (ledger.parked - 1, ledger.rejected + 1);
-                ledger.discarded += 1;
-                Ok(Change::Made(Box::new(letter)))
-            })
-            .await?;
+        let discard = move |engine: &Self, stage: &mut Stage| {
+            let Some((seq, mut letter)) = engine.find_letter(&id)? else { return Ok(Change::Missing) };
+            if letter.state != LetterState::Parked {
+                return Ok(Change::NotParked(letter.state));
+            }
+            let receipt = letter.discard(discard).map(|receipt| receipt_row(&receipt)).transpose()?;
+            let row = serde_json::to_vec(&letter)?;
+            if let Some((key, row)) = receipt {
+                stage.put(&engine.0.keys.receipts, key, row);
+            }
+            engine.stage_out_of_line(stage, seq, &letter);
+            stage.put(&engine.0.keys.dead_letters, seq.to_be_bytes().to_vec(), row);
+            stage.remove(&engine.0.keys.alerts, seq.to_be_bytes().to_vec());
+            let ledger = &mut stage.books.ledger;
+            (ledger.parked, ledger.rejected) = (ledger.parked - 1, ledger.rejected + 1);
+            ledger.discarded += 1;
+            Ok(Change::Made(Box::new(letter)))
+        };
+        let change = self.change_letters(Durability::Synced, discard).await?;
         self.0.waiters.wake_all();
         Ok(change)
     }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use api::operations::DeadLetterStore;
+use api::operations::{DeadLetterStore, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
 use consumer::dead_letters::letter_of;
 use consumer::ports::{Archive as _, DeadLetters, End, Inbox, OrderLog};
 use domain::{ParkReason, RecordedEvent};
-use infra::aws::{self, Archive, LetterStore, QueuedDeadLetters};
+use infra::aws::{self, Archive, LetterStore, Numbers, QueuedDeadLetters};
 use infra::dynamodb::Table;
 use infra::sqs::Queue;
 use serde_json::{Value, json};
@@ -101,6 +101,11 @@ impl Backend for AwsBackend {
 
     fn letters(&self) -> Arc<dyn DeadLetterStore> {
         Arc::new(self.letters.clone())
+    }
+
+    fn pipeline(&self) -> Arc<dyn Pipeline> {
+        let (queue, table) = ((*self.queue).clone(), (*self.table).clone());
+        Arc::new(Numbers { queue, dead_letters: Some(self.dead_letters.queue.clone()), table })
     }
 
     async fn send(&self, group: &str, deduplication_id: &str, body: &str) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::operations::{DeadLetterStore, LetterFilter};
+use api::operations::{DeadLetterStore, LetterFilter, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
 use consumer::ports::{DeadLetters, Inbox, OrderLog};
@@ -54,6 +54,10 @@ impl Backend for EmbeddedBackend {
     }
 
     fn letters(&self) -> Arc<dyn DeadLetterStore> {
+        self.engine.clone()
+    }
+
+    fn pipeline(&self) -> Arc<dyn Pipeline> {
         self.engine.clone()
     }
 

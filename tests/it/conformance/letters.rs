@@ -185,6 +185,37 @@ pub async fn a_discarded_letter_is_kept_and_the_receipt_tells_why(backend: &dyn 
     assert!(matches!(replayed, Err(ReplayError::Gone)), "{replayed:?}");
 }
 
+pub async fn of_changes_at_the_same_time_each_is_made_once_or_not_at_all(backend: &dyn Backend) {
+    let order_id = new_order_id();
+    for _ in 0..10 {
+        let payment = paid(&order_id);
+        let id = park(backend, &order_id, ParkReason::TriesExhausted, &payment.encode()).await;
+        let letters = [letter(backend, &id).await];
+        let store = backend.letters();
+        let replay = async || store.replay(&letters).await.remove(0);
+        let (one, other, first, second) =
+            tokio::join!(discard(backend, &id), discard(backend, &id), replay(), replay());
+        let discarded = [&one, &other].into_iter().filter(|change| matches!(change, Change::Made(_))).count();
+        let receipt = backend.reader().receipt(&order_id, payment.event_id).await.unwrap().unwrap();
+        if discarded > 0 {
+            assert_eq!(discarded, 1, "{one:?}, {other:?}");
+            assert!(matches!((&first, &second), (Err(ReplayError::Gone), Err(ReplayError::Gone))));
+            assert_eq!(receipt.reason(), Some(("discarded", "paid twice")));
+        } else {
+            let replaying = Change::NotParked(LetterState::Replaying);
+            assert_eq!([&one, &other], [&replaying; 2]);
+            assert!(first.is_ok() && second.is_ok(), "{first:?}, {second:?}");
+            assert_eq!(receipt.reason().unwrap().0, "tries_exhausted");
+            let message = receive_one(backend).await;
+            backend.dead_letters().release(&[(&id, End::Rejected)]).await.remove(0).unwrap();
+            ack(backend, &[message]).await;
+        }
+        assert!(line(backend, &order_id).await.is_empty());
+        let numbers = backend.pipeline().numbers().await.unwrap();
+        assert_eq!((numbers.dead_letters, numbers.ledger.parked, numbers.queued()), (0, 0, 0));
+    }
+}
+
 pub async fn a_letter_that_is_not_there_is_missing(backend: &dyn Backend) {
     let (letters, order_id) = (backend.letters(), new_order_id());
     assert_eq!(letters.letter("nobody").await.unwrap(), None);

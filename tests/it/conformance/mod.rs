@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::operations::DeadLetterStore;
+use api::operations::{DeadLetterStore, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
 use consumer::ports::{DeadLetters, End, Inbox, Message, OrderLog};
@@ -37,6 +37,7 @@ pub trait Backend: Send + Sync {
     fn log(&self) -> Arc<dyn OrderLog>;
     fn reader(&self) -> Arc<dyn OrderReader>;
     fn letters(&self) -> Arc<dyn DeadLetterStore>;
+    fn pipeline(&self) -> Arc<dyn Pipeline>;
 
     /// Sends a message as a foreign producer would.
     async fn send(&self, group: &str, deduplication_id: &str, body: &str);
@@ -92,6 +93,7 @@ macro_rules! conformance_suite {
             an_orders_letters_come_back_in_line,
             a_letter_parked_again_after_its_replay_keeps_its_name_and_its_place,
             a_discarded_letter_is_kept_and_the_receipt_tells_why,
+            of_changes_at_the_same_time_each_is_made_once_or_not_at_all,
             a_letter_that_is_not_there_is_missing
         });
     };
