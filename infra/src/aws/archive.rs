@@ -98,7 +98,7 @@ impl Archive {
     async fn hold(&self, standing: &Indexed, event: Option<Envelope>) -> anyhow::Result<()> {
         let letter = &standing.letter;
         if let Some(order_id) = &letter.order_id {
-            self.table.line_up(order_id, &letter.id).await?;
+            self.table.hold(order_id, &letter.id).await?;
         }
         if let Some(event) = event {
             let outcome = Outcome::Parked { reason: letter.reason, detail: letter.detail.clone() };
@@ -106,11 +106,7 @@ impl Archive {
             let receipt = Receipt { message: Some(letter.id.clone()), ..receipt };
             self.table.settle(&[receipt]).await.into_iter().collect::<anyhow::Result<()>>()?;
         }
-        // An operator may have been faster; then the letter must not hold its order for ever.
-        match self.table.known_letter(&letter.id).await? {
-            Known::Letter(indexed) if indexed.letter.state != LetterState::Discarded => Ok(()),
-            _ => self.leave_line(letter).await,
-        }
+        Ok(())
     }
 
     async fn leave_line(&self, letter: &DeadLetter) -> anyhow::Result<()> {

@@ -54,7 +54,7 @@ impl QueuedDeadLetters {
     /// Lines the message up with its order, if that can be told, and stores what the event's receipt tells from now on.
     async fn mark(&self, parking: &Parking<'_>) -> anyhow::Result<()> {
         if let Some(order_id) = &parking.order_id {
-            self.table.line_up(order_id, parking.message.letter_id()).await?;
+            self.table.hold(order_id, parking.message.letter_id()).await?;
         }
         let Some(receipt) = parking.receipt() else { return Ok(()) };
         self.table.settle(&[receipt]).await.into_iter().collect()

@@ -137,7 +137,7 @@ impl DeadLetterStore for LetterStore {
             }
             // Its order or its event may only be known since now; or since a repair that broke off here.
             if let Some(order_id) = &letter.order_id {
-                self.table.line_up(order_id, id).await?;
+                self.table.hold(order_id, id).await?;
             }
             if let Ok(event) = Envelope::decode(&letter.body.0, self.default_currency) {
                 let outcome = Outcome::Parked { reason: letter.reason, detail: letter.detail.clone() };
@@ -152,19 +152,17 @@ impl DeadLetterStore for LetterStore {
         loop {
             let indexed = match self.parked(id).await? {
                 Ok(indexed) => indexed,
-                Err(change) => return Ok(change),
+                Err(change) => {
+                    // One that broke off has left it in line.
+                    self.leave_line_if_discarded(id).await?;
+                    return Ok(change);
+                }
             };
             let mut letter = self.whole((*indexed).clone()).await?;
-            // The index comes last: after a crash on the way the letter is still parked, and can be discarded again.
-            if let Some(receipt) = letter.discard(discard.clone()) {
-                self.settle(receipt).await?;
-            }
-            if let Some(order_id) = &letter.order_id {
-                self.table.leave_line(order_id, id).await?;
-            }
+            let receipt = letter.discard(discard.clone());
             let next = indexed.with(&letter, indexed.repaired.clone());
-            let deltas = Deltas { rejected: 1, discarded: 1, ..Deltas::parked(-1) };
-            if self.table.write_letter(&next, deltas).await? {
+            if self.table.discard_letter(&next, receipt.as_ref()).await? {
+                self.leave_line_if_discarded(id).await?;
                 return Ok(Change::Made(Box::new(letter)));
             }
         }
@@ -172,6 +170,18 @@ impl DeadLetterStore for LetterStore {
 }
 
 impl LetterStore {
+    async fn leave_line_if_discarded(&self, id: &str) -> anyhow::Result<()> {
+        match self.table.known_letter(id).await? {
+            Known::Letter(indexed) if indexed.letter.state == LetterState::Discarded => {
+                match &indexed.letter.order_id {
+                    Some(order_id) => self.table.leave_line(order_id, id).await,
+                    None => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn settle(&self, receipt: Receipt) -> anyhow::Result<()> {
         self.table.settle(&[receipt]).await.into_iter().collect()
     }

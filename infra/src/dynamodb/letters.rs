@@ -10,12 +10,14 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, anyhow};
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
-use domain::{Body, DeadLetter, LetterState, Timestamp};
+use domain::{Body, DeadLetter, LetterState, Receipt, Timestamp};
 
 use super::Table;
 use super::items::{Item, METADATA, listed_time, string, text};
 use super::ledger::Deltas;
+use super::outcomes::item_of;
 
 /// The partition of the index with what is parked or on its way back. No customer has an id with a control character.
 pub(super) const OPEN: &str = "\u{1}dead-letters";
@@ -142,8 +144,19 @@ impl Table {
     /// as it was read any more, and nothing was written.
     pub(crate) async fn write_letter(&self, indexed: &Indexed, deltas: Deltas) -> anyhow::Result<bool> {
         let item = indexed.item(indexed.revision + 1)?;
-        let put = Put::builder().table_name(&self.name).set_item(Some(item));
-        self.put_letter(as_it_was(put, indexed.revision), deltas).await
+        self.put_letter(as_it_was(self.put(item), indexed.revision), None, deltas).await
+    }
+
+    /// The same of a letter that is discarded, and of its event's receipt, if it has one.
+    pub(crate) async fn discard_letter(
+        &self,
+        indexed: &Indexed,
+        receipt: Option<&Receipt>,
+    ) -> anyhow::Result<bool> {
+        let item = indexed.item(indexed.revision + 1)?;
+        let receipt = receipt.map(item_of).transpose()?;
+        let deltas = Deltas { rejected: 1, discarded: 1, ..Deltas::parked(-1) };
+        self.put_letter(as_it_was(self.put(item), indexed.revision), receipt, deltas).await
     }
 
     /// Marks a letter as released; `read` is what it was read as, if it was in the index.
@@ -158,17 +171,24 @@ impl Table {
         let mut item = key(id);
         item.insert("state".to_owned(), text(RELEASED));
         item.insert("expires_at".to_owned(), AttributeValue::N(until.to_string()));
-        let put = Put::builder().table_name(&self.name).set_item(Some(item));
-        self.put_letter(as_it_was(put, read.map_or(0, |read| read.revision)), deltas).await
+        self.put_letter(as_it_was(self.put(item), read.map_or(0, |read| read.revision)), None, deltas).await
+    }
+
+    fn put(&self, item: Item) -> PutBuilder {
+        Put::builder().table_name(&self.name).set_item(Some(item))
     }
 
     async fn put_letter(
         &self,
-        put: aws_sdk_dynamodb::types::builders::PutBuilder,
+        letter: PutBuilder,
+        receipt: Option<Item>,
         deltas: Deltas,
     ) -> anyhow::Result<bool> {
-        let put = put.build().map_err(|error| anyhow!("{error}"))?;
-        let mut writes = vec![TransactWriteItem::builder().put(put).build()];
+        let mut writes = Vec::new();
+        for put in std::iter::once(letter).chain(receipt.map(|item| self.put(item))) {
+            let put = put.build().map_err(|error| anyhow!("{error}"))?;
+            writes.push(TransactWriteItem::builder().put(put).build());
+        }
         if let Some(update) = self.of_letters(deltas)? {
             writes.push(TransactWriteItem::builder().update(update).build());
         }
@@ -187,10 +207,7 @@ impl Table {
 }
 
 /// On condition that the item has this revision; 0: that there is none.
-fn as_it_was(
-    put: aws_sdk_dynamodb::types::builders::PutBuilder,
-    revision: u64,
-) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+fn as_it_was(put: PutBuilder, revision: u64) -> PutBuilder {
     if revision == 0 {
         return put.condition_expression("attribute_not_exists(pk)");
     }

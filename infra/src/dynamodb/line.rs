@@ -4,19 +4,20 @@
 
 use anyhow::{Context, bail};
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::OrderId;
+use domain::{LetterState, OrderId};
 
 use crate::aws::explain;
 
 use super::Table;
 use super::items::{METADATA, key, parked, text};
+use super::letters::Known;
 
 /// How often a place in a line is looked for that others change at the same time.
 const ATTEMPTS: u32 = 10;
 
 impl Table {
     /// Adds a dead letter to the end of its order's line. One that is in it already stays in its place.
-    pub(crate) async fn line_up(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
+    async fn line_up(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
         let call = self
             .client
             .update_item()
@@ -37,6 +38,17 @@ impl Table {
                 Ok(())
             }
             Err(error) => Err(explain(error)).context("adding to an order's line of dead letters"),
+        }
+    }
+
+    /// The same, but for one that is no dead letter any more, or none that holds its order: nobody would take that out.
+    pub(crate) async fn hold(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
+        self.line_up(order_id, letter).await?;
+        // Looked at last: whoever releases or discards it writes that first, and then takes it out of the line.
+        match self.known_letter(letter).await? {
+            Known::Nothing => Ok(()),
+            Known::Letter(indexed) if indexed.letter.state != LetterState::Discarded => Ok(()),
+            Known::Letter(_) | Known::Released => self.leave_line(order_id, letter).await,
         }
     }
 

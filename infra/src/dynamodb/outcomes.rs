@@ -11,22 +11,8 @@ use super::items::{Item, StoredOutcome, key, receipt_sk, text};
 impl Table {
     /// Stores an outcome. A final one replaces that the event is parked; that it is parked replaces nothing final.
     pub(super) async fn settle_one(&self, receipt: &Receipt) -> anyhow::Result<()> {
-        let outcome = receipt.outcome.clone().context("a receipt without an outcome is not stored")?;
-        if matches!(outcome, Outcome::Recorded { .. }) {
-            anyhow::bail!("a recorded event is in the log; there is no receipt of it to store");
-        }
-        let is_parked = matches!(outcome, Outcome::Parked { .. });
-        let stored = StoredOutcome {
-            event_id: receipt.event_id,
-            event_type: receipt.event_type,
-            outcome,
-            request_hash: receipt.request_hash.clone(),
-            message: receipt.message.clone(),
-        };
-        let mut item: Item = serde_dynamo::to_item(stored)?;
-        item.extend(key(&receipt.order_id, receipt_sk(receipt.event_id)));
-        let mut call = self.client.put_item().table_name(&self.name).set_item(Some(item));
-        if is_parked {
+        let mut call = self.client.put_item().table_name(&self.name).set_item(Some(item_of(receipt)?));
+        if matches!(receipt.outcome, Some(Outcome::Parked { .. })) {
             call = call
                 .condition_expression("attribute_not_exists(#state) OR #state = :parked")
                 .expression_attribute_names("#state", "state")
@@ -44,4 +30,22 @@ impl Table {
             Err(error) => Err(explain(error)).context("storing an outcome"),
         }
     }
+}
+
+/// The item of a receipt whose outcome is no append.
+pub(super) fn item_of(receipt: &Receipt) -> anyhow::Result<Item> {
+    let outcome = receipt.outcome.clone().context("a receipt without an outcome is not stored")?;
+    if matches!(outcome, Outcome::Recorded { .. }) {
+        anyhow::bail!("a recorded event is in the log; there is no receipt of it to store");
+    }
+    let stored = StoredOutcome {
+        event_id: receipt.event_id,
+        event_type: receipt.event_type,
+        outcome,
+        request_hash: receipt.request_hash.clone(),
+        message: receipt.message.clone(),
+    };
+    let mut item: Item = serde_dynamo::to_item(stored)?;
+    item.extend(key(&receipt.order_id, receipt_sk(receipt.event_id)));
+    Ok(item)
 }
