@@ -38,13 +38,31 @@ impl Embedded {
         };
         let firsts = self.0.writer.write(Durability::Written, job).await?;
 
-        let queue = self.0.keys.queue.clone();
         let all_held = deliveries.iter().all(|delivery| delivery.held.is_some());
-        let messages = move || {
+        let messages = move |engine: &Self| {
             let received = deliveries.into_iter().zip(firsts);
-            received.map(|(delivery, first)| message(&queue, delivery, first)).collect()
+            received.map(|(delivery, first)| engine.message(delivery, first)).collect()
         };
-        if all_held { messages() } else { tokio::task::spawn_blocking(messages).await? }
+        if all_held { messages(self) } else { self.read(messages).await }
+    }
+
+    fn message(&self, delivery: Delivery, first: Timestamp) -> anyhow::Result<Message> {
+        let message = Message {
+            id: self.message_id(delivery.seq),
+            handle: format!("{}.{}", delivery.seq, delivery.lease),
+            group: Some(delivery.group.to_string()),
+            receive_count: delivery.receives,
+            first_received_at: Some(first),
+            ..Message::default()
+        };
+        if let Some(held) = delivery.held {
+            let Held { event, body, enqueued_at, attributes } = *held;
+            return Ok(Message { sent_at: Some(enqueued_at), event, attributes, body, ..message });
+        }
+        let row = self.0.keys.queue.get(delivery.seq.to_be_bytes())?;
+        let row = row.context("a message in the index is not in the store")?;
+        let StoredMessage { header, body } = StoredMessage::decode(&row)?;
+        Ok(Message { sent_at: header.enqueued_at(), attributes: header.attributes, body, ..message })
     }
 
     pub(super) fn stage_removal(&self, stage: &mut Stage, group: &str, seq: u64) {
@@ -154,24 +172,6 @@ impl Inbox for Embedded {
         self.0.queue.bell.notify_one();
         results
     }
-}
-
-fn message(queue: &fjall::Keyspace, delivery: Delivery, first: Timestamp) -> anyhow::Result<Message> {
-    let message = Message {
-        id: delivery.seq.to_string(),
-        handle: format!("{}.{}", delivery.seq, delivery.lease),
-        group: Some(delivery.group.to_string()),
-        receive_count: delivery.receives,
-        first_received_at: Some(first),
-        ..Message::default()
-    };
-    if let Some(held) = delivery.held {
-        let Held { event, body, enqueued_at, attributes } = *held;
-        return Ok(Message { sent_at: Some(enqueued_at), event, attributes, body, ..message });
-    }
-    let row = queue.get(delivery.seq.to_be_bytes())?.context("a message in the index is not in the store")?;
-    let StoredMessage { header, body } = StoredMessage::decode(&row)?;
-    Ok(Message { sent_at: header.enqueued_at(), attributes: header.attributes, body, ..message })
 }
 
 fn stale(message: &Message) -> anyhow::Error {

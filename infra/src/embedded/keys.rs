@@ -38,6 +38,7 @@ const TABLE: u64 = 8 << 20;
 
 pub(super) const NEXT_SEQ: &[u8] = b"next_seq";
 pub(super) const LEDGER: &[u8] = b"ledger";
+pub(super) const FOLDER: &[u8] = b"folder";
 
 #[derive(Clone)]
 pub(super) struct Keyspaces {

@@ -111,7 +111,7 @@ impl Embedded {
             let (state, receive_count, parked_at) = (LetterState::Parked, burial.receive_count, now());
             return Ok((seq, DeadLetter { state, reason, detail, receive_count, parked_at, ..known }));
         }
-        let mut letter = DeadLetter::new(burial.seq.to_string(), body, reason, detail, now());
+        let mut letter = DeadLetter::new(self.message_id(burial.seq), body, reason, detail, now());
         letter.origin = ORIGIN.to_owned();
         letter.first_received_at = self.0.queue.lock().first_received(&header.group, burial.seq);
         letter.sent_at = header.enqueued_at();

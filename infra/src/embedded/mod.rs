@@ -48,7 +48,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use domain::Currency;
+use fjall::PersistMode;
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
+use uuid::Uuid;
 
 pub use folder::OpenError;
 pub use operate::Imported;
@@ -116,6 +118,8 @@ struct Inner {
     waiters: Waiters,
     unsynced: Unsynced,
     options: Options,
+    /// What tells this folder from others.
+    name: Arc<str>,
     path: PathBuf,
     // Dropped last: it holds the folder's lock.
     _folder: DataFolder,
@@ -145,6 +149,7 @@ impl Embedded {
         let mut index = QueueIndex::new(options.visibility_timeout, options.max_receives);
         restore(&keys, &mut index).map_err(damaged)?;
         let books = stored_books(&keys).map_err(damaged)?;
+        let name = stored_name(&keys).map_err(damaged)?;
 
         let queue = Arc::new(SharedQueue { index: Mutex::new(index), bell: Notify::new() });
         let books = Arc::new(Mutex::new(books));
@@ -160,6 +165,7 @@ impl Embedded {
             waiters: Waiters::default(),
             unsynced: Unsynced::default(),
             options,
+            name,
             path: path.to_owned(),
             _folder: folder,
         })))
@@ -178,6 +184,11 @@ impl Embedded {
     /// Dead letters that are parked, or on their way back.
     pub fn dead_letter_count(&self) -> u64 {
         self.books().letters
+    }
+
+    /// The id of a message. It is no other folder's, whose dead letters may be brought here.
+    fn message_id(&self, seq: u64) -> String {
+        format!("{seq}-{}", self.0.name)
     }
 
     fn books(&self) -> Books {
@@ -232,6 +243,18 @@ fn stored_receives(keys: &Keyspaces) -> anyhow::Result<HashMap<u64, Receives>> {
     }
     batch.commit()?;
     Ok(received)
+}
+
+/// The folder's name, which it gets when it is first opened.
+fn stored_name(keys: &Keyspaces) -> anyhow::Result<Arc<str>> {
+    if let Some(name) = keys.meta.get(keys::FOLDER)? {
+        return Ok(std::str::from_utf8(&name).context("the name of the folder")?.into());
+    }
+    // The last digits of it are random.
+    let name = &Uuid::now_v7().simple().to_string()[24..];
+    keys.meta.insert(keys::FOLDER, name)?;
+    keys.db.persist(PersistMode::SyncAll)?;
+    Ok(name.into())
 }
 
 fn stored_books(keys: &Keyspaces) -> anyhow::Result<Books> {
