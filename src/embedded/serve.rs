@@ -47,7 +47,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         max_receives: Some(args.max_receives),
         tally: None,
     };
-    let polling = poll_apart(recorder.clone(), consumer, stopped.clone())?;
+    let mut polling = poll_apart(recorder.clone(), consumer, stopped.clone())?;
     let alerting = tokio::spawn(alerts::run(engine.clone(), alarm, stopped.clone()));
 
     let operations = Some(Operations {
@@ -67,21 +67,24 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
 
     let failure = tokio::select! {
         asked = crate::asked_to_stop() => { asked?; None }
-        failure = failed.wait_for(Option::is_some) => failure?.clone(),
+        reason = failed.wait_for(Option::is_some) => Some(match reason.as_deref() {
+            Ok(Some(reason)) => format!("the data folder {} can no longer be written: {reason}", args.data.data.display()),
+            // It panicked, and told of that.
+            _ => "the thread that writes has ended".to_owned(),
+        }),
+        _ = &mut polling => Some("the consumer has ended".to_owned()),
     };
     tracing::info!("stopping: finishing what is in hand");
     stop.send_replace(true);
     serving.await??;
-    polling.await.context("the consumer broke")?;
+    if !polling.is_terminated() {
+        polling.await.context("the consumer broke")?;
+    }
     alerting.await?;
     let waiting = engine.queue_depth();
     drop(engine);
     if let Some(reason) = failure {
-        bail!(
-            "the data folder {} can no longer be written: {reason}. Every accepted event is safe in it; put this \
-             right and start again",
-            args.data.data.display()
-        );
+        bail!("{reason}. Every accepted event is safe in the data folder; put this right and start again");
     }
     tracing::info!(waiting, "stopped; waiting events are handled after the next start");
     Ok(())

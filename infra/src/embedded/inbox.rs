@@ -41,7 +41,13 @@ impl Embedded {
         let all_held = deliveries.iter().all(|delivery| delivery.held.is_some());
         let messages = move |engine: &Self| {
             let received = deliveries.into_iter().zip(firsts);
-            received.map(|(delivery, first)| engine.message(delivery, first)).collect()
+            let readable = received.filter_map(|(delivery, first)| {
+                let seq = delivery.seq;
+                // It comes again, and holds its group until somebody looks; no other waits for it.
+                let unreadable = |error| tracing::error!(seq, "cannot read a message: {error:#}");
+                engine.message(delivery, first).map_err(unreadable).ok()
+            });
+            Ok(readable.collect())
         };
         if all_held { messages(self) } else { self.read(messages).await }
     }
@@ -63,6 +69,17 @@ impl Embedded {
         let row = row.context("a message in the index is not in the store")?;
         let StoredMessage { header, body } = StoredMessage::decode(&row)?;
         Ok(Message { sent_at: header.enqueued_at(), attributes: header.attributes, body, ..message })
+    }
+
+    /// Moves what was received as often as allowed to the dead letters, each by itself: one that cannot be moved stays in
+    /// flight, as if it had been received, and holds up no other.
+    async fn bury_exhausted(&self, exhausted: &[Delivery]) {
+        for delivery in exhausted {
+            if let Err(error) = self.bury(vec![Burial::of_exhausted(delivery)]).await {
+                let seq = delivery.seq;
+                tracing::error!(seq, "cannot move a message to the dead letters: {error:#}");
+            }
+        }
     }
 
     pub(super) fn stage_removal(&self, stage: &mut Stage, group: &str, seq: u64) {
@@ -115,9 +132,7 @@ impl Inbox for Embedded {
                 // This receiver leaves: another one takes the rest, and minds the next wake.
                 self.0.queue.bell.notify_one();
             }
-            if !taken.exhausted.is_empty() {
-                self.bury(taken.exhausted.iter().map(Burial::of_exhausted).collect()).await?;
-            }
+            self.bury_exhausted(&taken.exhausted).await;
             if !taken.deliveries.is_empty() {
                 return self.deliver(taken.deliveries).await;
             }

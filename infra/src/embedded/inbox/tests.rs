@@ -126,3 +126,25 @@ async fn what_is_not_held_is_read() {
         assert!(message.body.len() == size && message.body.iter().all(|byte| *byte == number));
     }
 }
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_holds_up_no_other() {
+    let folder = TempDir::new().unwrap();
+    publish(&open(&folder), &["broken", "sound"]).await;
+    let options = Options {
+        min_free_bytes: 0,
+        max_receives: 1,
+        visibility_timeout: Duration::ZERO,
+        ..Options::new(eur())
+    };
+    let engine = Embedded::open(folder.path(), options).unwrap();
+    let first = engine.0.keys.queue.iter().next().unwrap().key().unwrap();
+    engine.0.keys.queue.insert(first, b"noise").unwrap();
+
+    let received = receive(&engine).await;
+    assert_eq!(received.len(), 1);
+    assert_eq!(received[0].group.as_deref(), Some("sound"));
+    // Both were received as often as allowed now.
+    assert!(receive(&engine).await.is_empty());
+    assert_eq!((engine.queue_depth(), engine.dead_letter_count()), (1, 1));
+}
