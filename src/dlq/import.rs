@@ -97,11 +97,12 @@ fn letter(name: &str, bytes: Vec<u8>, default_currency: Currency) -> anyhow::Res
     let json: Option<Value> = serde_json::from_slice(&bytes).ok();
     let has = |member: &str| json.as_ref().is_some_and(|json| json.get(member).is_some());
     if has("id") && has("parked_at") {
-        return serde_json::from_slice(&bytes).context("it is no dead letter");
+        let letter: DeadLetter = serde_json::from_slice(&bytes).context("it is no dead letter")?;
+        return Ok(DeadLetter { id: plain(&letter.id)?, ..letter });
     }
     if has("message") && has("attributes") {
         let json = json.unwrap_or_default();
-        return Ok(of_article(name, &json));
+        return Ok(of_article(&plain(name)?, &json));
     }
     let (reason, detail) = match Envelope::decode(&bytes, default_currency) {
         Err(error) => (error.reason(), error.to_string()),
@@ -136,7 +137,7 @@ fn plain(name: &str) -> anyhow::Result<String> {
     if (1..=100).contains(&name.len()) && name.bytes().all(allowed) {
         return Ok(name.to_owned());
     }
-    bail!("its name {name:?} cannot be the id of a dead letter: 1–100 characters of [A-Za-z0-9_-]")
+    bail!("{name:?} cannot be the id of a dead letter: 1–100 characters of [A-Za-z0-9_-]")
 }
 
 #[cfg(test)]

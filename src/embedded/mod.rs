@@ -54,7 +54,7 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) metrics: MetricsArgs,
     /// Seconds until a message that was received and not finished is received again.
-    #[arg(long, env = "ORDERS_VISIBILITY_TIMEOUT", default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, env = "ORDERS_VISIBILITY_TIMEOUT", default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) visibility_timeout: u64,
     /// How often a message is tried before it goes to the dead letters.
     #[arg(long, env = "ORDERS_MAX_RECEIVES", default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]

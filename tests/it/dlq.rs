@@ -26,22 +26,30 @@ fn shipment(id: &OrderId) -> String {
     .to_string()
 }
 
-/// Puts messages on the queue of a data folder that no service uses, in the group of the order.
-async fn send(data: &Path, group: &OrderId, bodies: &[String]) {
+/// Puts messages on the queue of a data folder that no service uses, each in the group of its order.
+async fn send(data: &Path, messages: impl IntoIterator<Item = (&OrderId, String)>) {
     let engine = Embedded::open(data, Options { min_free_bytes: 0, ..Options::new(eur()) }).unwrap();
-    let message = |body: &String| NewMessage {
+    let message = |(group, body): (&OrderId, String)| NewMessage {
         group: group.as_str().to_owned(),
         deduplication_id: Uuid::now_v7().to_string(),
-        body: body.clone().into_bytes(),
+        body: body.into_bytes(),
     };
-    engine.send(bodies.iter().map(message).collect()).await.unwrap();
+    engine.send(messages.into_iter().map(message).collect()).await.unwrap();
 }
 
-/// A service with an order whose payment is poisoned, and a shipment behind it.
+/// An order's creation and confirmation, as messages.
+fn beginning(id: &OrderId) -> [String; 2] {
+    [created(id), confirmed(id)].map(|event| String::from_utf8(event.encode()).unwrap())
+}
+
+/// An order whose payment is poisoned, and a shipment behind it.
+fn poison(id: &OrderId) -> impl Iterator<Item = (&OrderId, String)> {
+    beginning(id).into_iter().chain([cut_payment(id).0, shipment(id)]).map(move |body| (id, body))
+}
+
+/// A service with such an order.
 async fn poisoned(data: &Path, id: &OrderId) -> Service {
-    let encode = |event: domain::Envelope| String::from_utf8(event.encode()).unwrap();
-    let bodies = [encode(created(id)), encode(confirmed(id)), cut_payment(id).0, shipment(id)];
-    send(data, id, &bodies).await;
+    send(data, poison(id)).await;
     let service = Service::start(data, &[]);
     parked(&service, id, 2).await;
     service
@@ -187,12 +195,14 @@ async fn an_incident_is_replayed_elsewhere_with_a_body_that_was_put_right_in_its
     drop(service);
 
     // Elsewhere the order is at the point where it was stuck; and there are letters with the same numbers.
-    let encode = |event: domain::Envelope| String::from_utf8(event.encode()).unwrap();
     let other = new_order_id();
     drop(poisoned(&there, &other).await);
-    send(&there, &id, &[encode(created(&id)), encode(confirmed(&id))]).await;
+    send(&there, beginning(&id).map(|body| (&id, body))).await;
     let import = |source: &Path, succeeds: bool| {
         let mut command = orders(&["dlq", "import"]);
+        let nowhere = "http://127.0.0.1:9";
+        command.env("AWS_ENDPOINT_URL", nowhere).env("AWS_REGION", "us-east-1");
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
         let output = command.arg(source).arg("--data").arg(&there).output().unwrap();
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert_eq!(output.status.success(), succeeds, "{text}");
@@ -211,7 +221,7 @@ async fn an_incident_is_replayed_elsewhere_with_a_body_that_was_put_right_in_its
     fs::write(archive.join("broken.json"), r#"{"id":"x","parked_at":1}"#).unwrap();
     let told = import(&archive, false);
     assert!(told.contains("0 added, 1 repaired, 1 there already") && told.contains("broken.json"), "{told}");
-    assert!(import(Path::new("s3://bucket/failed"), false).contains("error:"));
+    assert!(import(Path::new("s3://bucket/failed"), false).contains("s3://bucket"));
 
     let service = Service::start(&there, &[]);
     let start = Instant::now();
@@ -232,19 +242,7 @@ async fn a_redrive_that_is_killed_half_way_and_run_again_ends_in_the_same_state(
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     let all: Vec<_> = (0..ORDERS).map(|_| new_order_id()).collect();
-    {
-        let engine = Embedded::open(&data, Options { min_free_bytes: 0, ..Options::new(eur()) }).unwrap();
-        let encode = |event: domain::Envelope| String::from_utf8(event.encode()).unwrap();
-        let bodies =
-            |id: &OrderId| [encode(created(id)), encode(confirmed(id)), cut_payment(id).0, shipment(id)];
-        let messages = all.iter().flat_map(|id| bodies(id).map(|body| (id, body)));
-        let messages = messages.map(|(id, body)| NewMessage {
-            group: id.as_str().to_owned(),
-            deduplication_id: Uuid::now_v7().to_string(),
-            body: body.into_bytes(),
-        });
-        engine.send(messages.collect()).await.unwrap();
-    }
+    send(&data, all.iter().flat_map(poison)).await;
     let mut service = Service::start(&data, &[]);
     for id in &all {
         parked(&service, id, 2).await;
@@ -258,14 +256,15 @@ async fn a_redrive_that_is_killed_half_way_and_run_again_ends_in_the_same_state(
         assert_eq!(service.ask(reqwest::Method::POST, &path, &[], Some(&body)).await.status, 200);
     }
     for _ in 0..3 {
+        let before = service.get("/v1/pipeline").await.1["dead_letters"].clone();
         let mut redrive = command(&service, &["redrive", "--all"])
             .stderr(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // Some have come through, and not all.
+        // Some more have come through, and not all.
         let start = Instant::now();
-        while service.get("/v1/pipeline").await.1["dead_letters"] == 2 * ORDERS
+        while service.get("/v1/pipeline").await.1["dead_letters"] == before
             && redrive.try_wait().unwrap().is_none()
         {
             assert!(start.elapsed() < PATIENCE);

@@ -108,7 +108,7 @@ impl DataFolder {
     /// Takes hold of the folder: creates it if need be, and locks it against other processes.
     pub(super) fn claim(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::io(path, source);
-        fs::create_dir_all(path).map_err(io_error)?;
+        create_durably(path).map_err(io_error)?;
         let is_new = is_unfinished(path)?;
         let lock_path = path.join("LOCK");
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
@@ -199,6 +199,18 @@ impl DataFolder {
             other => OpenError::damaged(&self.path, format!("the store cannot be recovered: {other:?}")),
         }
     }
+}
+
+/// Creates the folder, with those above it that are missing, so that a power cut does not take it away with all that is in
+/// it: each is an entry of the one above.
+fn create_durably(path: &Path) -> io::Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::create_dir_all(path)?;
+    for folder in missing {
+        let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Runs `open` so that the threads it starts, which tidy up behind the writer, give way to those that somebody waits for:

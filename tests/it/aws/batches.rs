@@ -57,13 +57,22 @@ fn ids(events: &[&Envelope]) -> Vec<String> {
     events.iter().map(|event| event.event_id.to_string()).collect()
 }
 
+/// Events whose ids end with 0 to 9.
+fn ten_events() -> Vec<Envelope> {
+    let event = |number: u32| {
+        let event_id = format!("01a20f6a-d3cd-76e2-b916-b16130e86e8{number}").parse().unwrap();
+        Envelope { event_id, ..created(&new_order_id()) }
+    };
+    (0..10).map(event).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_sqs_refuses_by_no_fault_of_ours_is_sent_again_and_nothing_else() {
     let (queue, picky) = picky(|calls, id| {
         (calls == 1 && id.ends_with(['0', '1', '2', '3', '4', '5', '6', '7'])).then_some(false)
     })
     .await;
-    let events: Vec<_> = (0..10).map(|_| created(&new_order_id())).collect();
+    let events = ten_events();
     for result in queue.publish(&events).await {
         result.unwrap();
     }
@@ -78,7 +87,7 @@ async fn what_sqs_refuses_by_no_fault_of_ours_is_sent_again_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_sqs_goes_on_refusing_is_an_error_of_that_event_alone() {
     let (queue, picky) = picky(|_, id| id.ends_with(['0', '1', '2', '3']).then_some(false)).await;
-    let events: Vec<_> = (0..10).map(|_| created(&new_order_id())).collect();
+    let events = ten_events();
     let results = queue.publish(&events).await;
     for (event, result) in events.iter().zip(results) {
         let refused = event.event_id.to_string().ends_with(['0', '1', '2', '3']);
