@@ -148,6 +148,13 @@ pub(crate) async fn check_api(args: &ApiArgs) -> Result<crate::auth::Settings, V
     settings::of_api(Faults::default(), args, &sdk).map(|settings| settings.auth).map_err(listed)
 }
 
+/// Everything that is wrong with the arguments of what archives dead letters.
+#[cfg(feature = "doctor")]
+pub(crate) async fn check_dead_letters(args: &DeadLettersArgs) -> Result<(), Vec<String>> {
+    let sdk = infra::aws::config().await;
+    settings::of_dead_letters(Faults::default(), args, &sdk).map(|_| ()).map_err(listed)
+}
+
 /// Everything that is wrong with the arguments of a consumer.
 #[cfg(feature = "doctor")]
 pub(crate) async fn check_consumer(args: &ConsumerArgs) -> Result<(), Vec<String>> {

@@ -19,6 +19,9 @@ pub(crate) enum Role {
     /// The consumer on SQS and DynamoDB.
     #[cfg(feature = "aws")]
     Consumer,
+    /// What archives dead letters and raises alerts.
+    #[cfg(feature = "aws")]
+    DeadLetters,
 }
 
 impl Role {
@@ -27,7 +30,11 @@ impl Role {
         #[cfg(feature = "aws")]
         {
             let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-            if set("DLQ_URL") {
+            if set("ALERTS_TOPIC") {
+                return Self::DeadLetters;
+            }
+            // With the archive, it is the API's, which counts what is not archived yet.
+            if set("DLQ_URL") && !set("DLQ_BUCKET") {
                 return Self::Consumer;
             }
             if set("QUEUE_URL") || set("TABLE_NAME") || cfg!(not(feature = "embedded")) {
@@ -48,6 +55,8 @@ impl Role {
             Self::Api => "api",
             #[cfg(feature = "aws")]
             Self::Consumer => "consumer",
+            #[cfg(feature = "aws")]
+            Self::DeadLetters => "dead-letters",
         }
     }
 }
@@ -93,7 +102,10 @@ async fn faults(role: Role) -> Faults {
         #[cfg(feature = "embedded")]
         Command::Serve(args) => {
             let origin = crate::auth::Origin::Listening(args.listen);
-            faults.extend(args.http.read().err().into_iter().flatten().map(|fault| (WRONG, fault)));
+            let metrics = args.metrics.read().err();
+            let alerts = args.alerts().err().map(|error| format!("{error:#}"));
+            let wrong = args.http.read().err().into_iter().flatten().chain(metrics).chain(alerts);
+            faults.extend(wrong.map(|fault| (WRONG, fault)));
             match args.auth.settings(origin) {
                 Ok(auth) => faults.extend(open(&auth)),
                 Err(wrong) => faults.extend(wrong.into_iter().map(|fault| (WRONG, fault))),
@@ -110,6 +122,11 @@ async fn faults(role: Role) -> Faults {
         #[cfg(feature = "aws")]
         Command::Consumer(args) => {
             let wrong = crate::aws::check_consumer(args).await.err();
+            faults.extend(wrong.into_iter().flatten().map(|fault| (WRONG, fault)));
+        }
+        #[cfg(feature = "aws")]
+        Command::DeadLetters(args) => {
+            let wrong = crate::aws::check_dead_letters(args).await.err();
             faults.extend(wrong.into_iter().flatten().map(|fault| (WRONG, fault)));
         }
         _ => {}

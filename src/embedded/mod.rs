@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use domain::Currency;
 use infra::embedded::Options;
@@ -89,7 +90,10 @@ impl ServeArgs {
         let set = |value: &'_ Option<String>| value.clone().filter(|value| !value.is_empty());
         let webhook = set(&self.alert_webhook);
         let secret = set(&self.alert_webhook_secret);
-        let webhook = webhook.map(|url| Webhook::new(&url, secret.as_deref())).transpose()?;
+        let webhook = webhook
+            .map(|url| Webhook::new(&url, secret.as_deref()))
+            .transpose()
+            .context("ORDERS_ALERT_WEBHOOK")?;
         Ok(Alarm { webhook })
     }
 

@@ -82,7 +82,9 @@ fn needs(job: Job) -> &'static [Need] {
     match job {
         Job::Api => &[&["QUEUE_URL"], &["TABLE_NAME"], AUTH],
         Job::Consumer => &[&["QUEUE_URL"], &["DLQ_URL"], &["TABLE_NAME"]],
-        Job::DeadLetters => &[&["TABLE_NAME"], &["DLQ_BUCKET"], &["ALERTS_TOPIC"]],
+        Job::DeadLetters => {
+            &[&["QUEUE_URL"], &["DLQ_URL"], &["TABLE_NAME"], &["DLQ_BUCKET"], &["ALERTS_TOPIC"]]
+        }
         Job::Other => &[],
     }
 }

@@ -51,8 +51,22 @@ const PUT_OFF: &[&str] = &["sqs:ChangeMessageVisibility"];
 const SEND: &[&str] = &["sqs:SendMessage"];
 const QUERY: &[&str] = &["dynamodb:Query"];
 const READ: &[&str] = &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"];
-const RECORD: &[&str] = &["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"];
-const MARK: &[&str] = &["dynamodb:PutItem", "dynamodb:UpdateItem"];
+const RECORD: &[&str] = &[
+    "dynamodb:GetItem",
+    "dynamodb:BatchGetItem",
+    "dynamodb:Query",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+];
+const ARCHIVE: &[&str] = &[
+    "dynamodb:GetItem",
+    "dynamodb:BatchGetItem",
+    "dynamodb:Query",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+];
 const LOGS: &[&str] = &["logs:CreateLogStream", "logs:PutLogEvents"];
 const TRACES: &[&str] = &["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
 
@@ -67,19 +81,21 @@ fn needs<'a>(deployment: &'a Deployment, function: &'a Function) -> Vec<Need<'a>
     let job = deployment.job(function);
     if let Some(queue) = source {
         need(RECEIVE, Some(&queue.identity));
-        // What cannot be told of a deployment without the other queue, or the table, is not asked for.
-        if job == Job::Consumer {
+        if matches!(job, Job::Consumer | Job::DeadLetters) {
             need(PUT_OFF, Some(&queue.identity));
-            if let Some(dead_letters) = deployment.dead_letters_of(queue) {
-                need(SEND, Some(&dead_letters.identity));
-            }
+        }
+        // What cannot be told of a deployment without the other queue, or the table, is not asked for.
+        if job == Job::Consumer
+            && let Some(dead_letters) = deployment.dead_letters_of(queue)
+        {
+            need(SEND, Some(&dead_letters.identity));
         }
     }
     let table = if let [table] = deployment.tables.as_slice() { Some(&table.identity) } else { None };
     match job {
         Job::Consumer => need(RECORD, table),
         Job::DeadLetters => {
-            need(MARK, table);
+            need(ARCHIVE, table);
             need(&["s3:PutObject"], None);
             need(&["sns:Publish"], None);
         }

@@ -27,6 +27,8 @@ fn the_environment_of_the_service_is_judged() {
         ),
         (&[("ORDERS_MAX_RECEIVES", "1")], "environment-receives-low orders serve ORDERS_MAX_RECEIVES"),
         (&[("ORDERS_RATE_LIMIT", "fast")], "environment-wrong orders serve ORDERS_RATE_LIMIT"),
+        (&[("ORDERS_METRICS_LISTEN", "here")], "environment-wrong orders serve ORDERS_METRICS_LISTEN"),
+        (&[("ORDERS_ALERT_WEBHOOK", "pager")], "environment-wrong orders serve ORDERS_ALERT_WEBHOOK"),
     ] {
         let report = environment(variables);
         assert_eq!((report.findings(), report.code), (vec![expected.to_owned()], Some(1)), "{}", report.json);
@@ -57,6 +59,33 @@ fn the_environment_of_a_role_is_judged() {
         "{}",
         report.json
     );
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn roles_are_told_apart_by_what_only_they_need() {
+    let right = [
+        ("AWS_REGION", "eu-central-1"),
+        ("QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/orders.fifo"),
+        ("DLQ_URL", "https://sqs.eu-central-1.amazonaws.com/1/orders-dlq.fifo"),
+        ("TABLE_NAME", "orders"),
+        ("DLQ_BUCKET", "letters"),
+        ("ALERTS_TOPIC", "arn:aws:sns:eu-central-1:1:alerts"),
+    ];
+    let judged = |variables: &[(&str, &str)]| {
+        let report = environment(variables);
+        (report.json["target"].as_str().unwrap().to_owned(), report.findings())
+    };
+    let (target, findings) = judged(&right);
+    assert!(target.ends_with("orders dead-letters") && findings.is_empty(), "{target} {findings:?}");
+    let mut wrong = right;
+    wrong[4].1 = "Letters!";
+    assert_eq!(judged(&wrong).1, ["environment-wrong orders dead-letters DLQ_BUCKET"]);
+    let (target, findings) = judged(
+        &[&right[..5], &[("ORDERS_LISTEN", "0.0.0.0:80"), ("ORDERS_INSECURE_NO_AUTH", "true")]].concat(),
+    );
+    assert!(target.ends_with("orders api"), "{target}");
+    assert_eq!(findings, ["environment-open orders api ORDERS_INSECURE_NO_AUTH"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

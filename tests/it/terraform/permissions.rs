@@ -15,7 +15,7 @@ use super::{KEY, Plan, plan, plan_with};
 
 /// What the SDK's operations, and PartiQL's statements, need
 /// ([actions](https://docs.aws.amazon.com/service-authorization/latest/reference/)).
-const ACTIONS: [(&str, &[&str]); 25] = [
+const ACTIONS: [(&str, &[&str]); 27] = [
     ("sqs/send_message", &["sqs:SendMessage"]),
     ("sqs/send_message_batch", &["sqs:SendMessage"]),
     ("sqs/receive_message", &["sqs:ReceiveMessage"]),
@@ -42,7 +42,9 @@ const ACTIONS: [(&str, &[&str]); 25] = [
     ("s3/put_object", &["s3:PutObject"]),
     ("s3/get_object", &["s3:GetObject"]),
     ("s3/list_objects_v2", &["s3:ListBucket"]),
+    ("s3/head_bucket", &["s3:ListBucket"]),
     ("sns/publish", &["sns:Publish"]),
+    ("sns/get_topic_attributes", &["sns:GetTopicAttributes"]),
 ];
 
 const MAIN: &str = "aws_sqs_queue.main.arn";
@@ -87,11 +89,11 @@ const REACHES: [Reach; 30] = [
     ("dead-letters", TABLE, "dynamodb/ledger.rs", &["transact"]),
     ("dead-letters", TABLE, "dynamodb/outcomes.rs", &[]),
     ("dead-letters", ARCHIVE, "s3.rs", &["keep"]),
-    ("dead-letters", TOPIC, "sns.rs", &[]),
+    ("dead-letters", TOPIC, "sns.rs", &["raise"]),
 ];
 
 /// Calls that no function gets to.
-const NOT_IN_FUNCTIONS: [(&str, &[&str]); 5] = [
+const NOT_IN_FUNCTIONS: [(&str, &[&str]); 7] = [
     // Containers receive and delete; of functions Lambda does.
     ("sqs/inbox.rs", &["receive", "ack"]),
     // For local use: the table belongs to the deployment.
@@ -100,6 +102,9 @@ const NOT_IN_FUNCTIONS: [(&str, &[&str]); 5] = [
     ("sqs/describe.rs", &[]),
     ("dynamodb/describe.rs", &[]),
     ("s3.rs", &["keys"]),
+    // Containers ask at their start, and take no for an answer only where there is nothing.
+    ("s3.rs", &["found"]),
+    ("sns.rs", &["found"]),
 ];
 
 /// The queues that Lambda polls with the role of a function, and what it does there
