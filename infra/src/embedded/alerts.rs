@@ -13,7 +13,8 @@ use tokio::time::sleep;
 
 use super::Embedded;
 use super::keys;
-use super::writer::{Durability, Stage};
+use super::stage::Stage;
+use super::writer::Durability;
 
 /// How long the first letter waits for company, so that a flood of them is one alert.
 const LINGER: Duration = Duration::from_secs(1);

@@ -19,7 +19,7 @@ use foldhash::fast::RandomState;
 use super::Embedded;
 use super::log::Rows;
 use super::publisher::Unsent;
-use super::writer::Stage;
+use super::stage::Stage;
 use crate::now;
 
 /// The events that were recorded by commits which are not on the disk yet.

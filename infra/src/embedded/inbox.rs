@@ -13,7 +13,8 @@ use super::Embedded;
 use super::keys::{self, StoredMessage, StoredReceipt};
 use super::letters::Burial;
 use super::queue::{Delivery, Held, Uncounted};
-use super::writer::{Durability, Stage};
+use super::stage::Stage;
+use super::writer::Durability;
 use crate::now;
 
 impl Embedded {

@@ -14,7 +14,8 @@ use super::Embedded;
 use super::inbox::{each, receipt_row};
 use super::keys::{self, StoredMessage};
 use super::queue::Delivery;
-use super::writer::{Durability, Stage};
+use super::stage::Stage;
+use super::writer::Durability;
 use crate::now;
 
 /// What letters of this engine say of the queue they come from.

@@ -10,7 +10,8 @@ use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent};
 use super::Embedded;
 use super::inbox::receipt_row;
 use super::keys::{self, StoredReceipt};
-use super::writer::{Durability, Stage};
+use super::stage::Stage;
+use super::writer::Durability;
 
 impl Embedded {
     /// The order as of its latest event. The projection is never ahead of the log; where there is none yet, or it lags (an

@@ -10,7 +10,8 @@ use fjall::Keyspace;
 use super::Embedded;
 use super::inbox::receipt_row;
 use super::keys;
-use super::writer::{Durability, Stage};
+use super::stage::Stage;
+use super::writer::Durability;
 
 /// What a rebuild found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

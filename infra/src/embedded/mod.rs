@@ -37,6 +37,7 @@ mod publisher;
 mod queue;
 mod reader;
 mod retired;
+mod stage;
 mod sync;
 mod waiters;
 mod writer;

@@ -15,7 +15,8 @@ use uuid::Uuid;
 use super::Embedded;
 use super::inbox::receipt_row;
 use super::keys::{self, MessageHeader, StoredMessage};
-use super::writer::{Durability, Stage};
+use super::stage::Stage;
+use super::writer::Durability;
 use crate::now;
 
 /// How many letters are looked at for one page, whether they pass the filter or not.

@@ -3,12 +3,11 @@
 //! while this one goes on with the next commit.
 //!
 //! A job runs on this thread, so what it reads of the store does not change under it but through earlier jobs of the
-//! same batch; those it sees through [`Stage::has_staged`].
+//! same batch; those it sees through [`Stage::has_staged`]: the [`stage`] is what the jobs of a commit want written.
 //!
 //! [`sync`]: super::sync
+//! [`stage`]: super::stage
 
-use std::cell::OnceCell;
-use std::collections::HashSet;
 use std::mem::take;
 use std::path::Path;
 use std::sync::mpsc::{SendError, Sender};
@@ -18,14 +17,14 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use domain::Ledger;
-use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, UserKey, UserValue};
-use foldhash::fast::RandomState;
+use fjall::{Database, Keyspace};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::keys;
 use super::pace::Pace;
+use super::stage::Stage;
 use super::sync::{self, Waiting};
 
 /// At most this many jobs, and about this many bytes, in one commit.
@@ -67,89 +66,6 @@ pub(super) struct Books {
 
 /// The books as of the latest commit.
 pub(super) type SharedBooks = Arc<Mutex<Books>>;
-
-/// What the jobs of one commit want written.
-pub(super) struct Stage {
-    /// The books after the commit.
-    pub(super) books: Books,
-    /// The number of the next message, if messages got numbers.
-    pub(super) next_seq: Option<u64>,
-    batch: OwnedWriteBatch,
-    after_commit: Vec<Box<dyn FnOnce() + Send>>,
-    waiting: Waiting,
-    staged: HashSet<Vec<u8>, RandomState>,
-    bytes: usize,
-    /// Whether the disk is full, once somebody has looked.
-    full_disk: OnceCell<Option<String>>,
-}
-
-impl Stage {
-    fn new(store: &Store, books: Books) -> Self {
-        Self {
-            books,
-            next_seq: None,
-            batch: store.db.batch().durability(Some(PersistMode::Buffer)),
-            after_commit: Vec::new(),
-            waiting: Waiting::default(),
-            staged: HashSet::default(),
-            bytes: 0,
-            full_disk: OnceCell::new(),
-        }
-    }
-
-    /// Writes a value.
-    pub(super) fn put(&mut self, keyspace: &Keyspace, key: impl Into<UserKey>, value: impl Into<UserValue>) {
-        let (key, value) = (key.into(), value.into());
-        self.bytes += key.len() + value.len();
-        self.batch.insert(keyspace, key, value);
-    }
-
-    /// Why the disk has no room, if so; `look` finds it out, once for all jobs of this commit.
-    pub(super) fn full_disk(&self, look: impl FnOnce() -> Option<String>) -> Option<String> {
-        self.full_disk.get_or_init(look).clone()
-    }
-
-    /// Removes a value.
-    pub(super) fn remove(&mut self, keyspace: &Keyspace, key: impl Into<UserKey>) {
-        let key = key.into();
-        self.bytes += key.len();
-        self.batch.remove(keyspace, key);
-    }
-
-    /// Runs once the commit has succeeded, before anybody is told of it, even if nobody waits any more.
-    pub(super) fn after_commit(&mut self, effect: impl FnOnce() + Send + 'static) {
-        self.after_commit.push(Box::new(effect));
-    }
-
-    /// Runs once the commit is on the disk, before anybody is told that it is, even if nobody waits any more. For jobs
-    /// that are [`Durability::Synced`].
-    pub(super) fn after_sync(&mut self, effect: impl FnOnce() + Send + 'static) {
-        self.waiting.effects.push(if_synced(effect));
-    }
-
-    /// The same, once everybody is told: for what nobody is to wait for.
-    pub(super) fn at_last(&mut self, effect: impl FnOnce() + Send + 'static) {
-        self.waiting.at_last.push(if_synced(effect));
-    }
-
-    /// Notes that this commit takes `key`, for later jobs of the same commit.
-    pub(super) fn claim(&mut self, key: Vec<u8>) {
-        self.staged.insert(key);
-    }
-
-    /// Whether an earlier job of this commit has claimed `key`.
-    pub(super) fn has_staged(&self, key: &[u8]) -> bool {
-        self.staged.contains(key)
-    }
-}
-
-fn if_synced(effect: impl FnOnce() + Send + 'static) -> Completion {
-    Box::new(move |failure| {
-        if failure.is_none() {
-            effect();
-        }
-    })
-}
 
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
@@ -259,7 +175,7 @@ fn run(store: &Store, mut waiting: mpsc::Receiver<Job>, pace: &Pace) {
         pace.rest(before_it, latest, || waiting.len());
         latest = Instant::now();
         let before = *store.books.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut stage = Stage::new(store, before);
+        let mut stage = Stage::new(&store.db, before);
         let mut written = Vec::new();
         let mut next = Some(first);
         while let Some(Job { durability, runtime, work }) = next {
@@ -269,7 +185,7 @@ fn run(store: &Store, mut waiting: mpsc::Receiver<Job>, pace: &Pace) {
                 Durability::Synced => stage.waiting.replies.push((runtime, complete)),
             }
             before_it = written.len() + stage.waiting.replies.len();
-            let is_full = before_it >= MAX_JOBS || stage.bytes >= MAX_BYTES;
+            let is_full = before_it >= MAX_JOBS || stage.bytes() >= MAX_BYTES;
             next = if is_full { None } else { waiting.try_recv().ok() };
         }
         let for_disk = take(&mut stage.waiting);
@@ -305,10 +221,7 @@ fn commit(store: &Store, before: Books, mut stage: Stage) -> fjall::Result<()> {
     if let Some(next) = stage.next_seq {
         stage.put(&store.meta, keys::NEXT_SEQ, next.to_be_bytes());
     }
-    stage.batch.commit()?;
-    *store.books.lock().unwrap_or_else(PoisonError::into_inner) = books;
-    stage.after_commit.into_iter().for_each(|effect| effect());
-    Ok(())
+    stage.commit(|| *store.books.lock().unwrap_or_else(PoisonError::into_inner) = books)
 }
 
 /// The engine's error as operators know it: the operating system's words where there are some.
