@@ -100,6 +100,12 @@ pub(super) fn log_key(order_id: &OrderId, version: u64) -> Vec<u8> {
     scoped(order_id.as_str(), &[&version.to_be_bytes()])
 }
 
+/// The order that a key of the log is of.
+pub(super) fn log_order(key: &[u8]) -> anyhow::Result<OrderId> {
+    let id = key.split(|byte| *byte == 0).next().unwrap_or_default();
+    OrderId::parse(std::str::from_utf8(id)?).context("the key of an entry of the log")
+}
+
 /// An entry of the log, with the message that brought it where that is told there.
 pub(super) fn entry(event: &RecordedEvent, message: Option<&str>) -> Vec<u8> {
     let mut entry = event.encode();

@@ -63,7 +63,9 @@ impl Embedded {
     pub fn export(&self, out: &mut dyn Write) -> anyhow::Result<u64> {
         let mut events = 0;
         for row in self.0.keys.log.iter() {
-            let event = self.decode_entry(&row.value()?)?;
+            let (key, entry) = row.into_inner()?;
+            let order_id = keys::log_order(&key)?;
+            let event = self.decode_entry(&entry).with_context(|| format!("order {order_id}"))?;
             out.write_all(&event.encode())?;
             out.write_all(b"\n")?;
             events += 1;
@@ -80,27 +82,39 @@ impl Embedded {
         progress: &(dyn Fn(u64) + Sync),
     ) -> anyhow::Result<Rebuilt> {
         let mut rebuild = Rebuild { engine: self, report: Rebuilt::default(), repairs: Vec::new() };
-        let mut log: Vec<RecordedEvent> = Vec::new();
+        let mut log = Log::default();
         for row in self.0.keys.log.iter() {
-            let event = self.decode_entry(&row.value()?)?;
-            if log.first().is_some_and(|first| first.envelope.order_id != event.envelope.order_id) {
-                rebuild.order(&log)?;
-                log.clear();
+            let (key, entry) = row.into_inner()?;
+            let order_id = keys::log_order(&key)?;
+            if log.order_id.as_ref() != Some(&order_id) {
+                rebuild.log(std::mem::take(&mut log))?;
+                log.order_id = Some(order_id);
                 if rebuild.repairs.len() >= CHUNK {
                     rebuild.flush(check_only).await?;
                 }
             }
-            log.push(event);
+            match self.decode_entry(&entry) {
+                Ok(event) => log.events.push(event),
+                Err(error) => log.fault = log.fault.or(Some(error)),
+            }
             rebuild.report.events += 1;
             progress(rebuild.report.events);
         }
-        if !log.is_empty() {
-            rebuild.order(&log)?;
-        }
-        rebuild.orphans()?;
+        rebuild.log(log)?;
+        rebuild.orphans(check_only).await?;
         rebuild.flush(check_only).await?;
         Ok(rebuild.report)
     }
+}
+
+/// What the log has of an order.
+#[derive(Default)]
+struct Log {
+    /// `None` before the first.
+    order_id: Option<OrderId>,
+    events: Vec<RecordedEvent>,
+    /// Why an entry of it cannot be read, if so.
+    fault: Option<anyhow::Error>,
 }
 
 struct Rebuild<'a> {
@@ -110,23 +124,31 @@ struct Rebuild<'a> {
 }
 
 impl Rebuild<'_> {
-    fn order(&mut self, log: &[RecordedEvent]) -> anyhow::Result<()> {
+    fn log(&mut self, log: Log) -> anyhow::Result<()> {
+        let Some(order_id) = log.order_id else { return Ok(()) };
         self.report.orders += 1;
-        let keys = &self.engine.0.keys;
-        let order_id = &log[0].envelope.order_id;
-        let order = match Order::fold(log) {
-            Ok(Some(order)) => order,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                self.report.broken.add(format!("order {order_id}: {error}"));
-                return Ok(());
-            }
+        let folded = match log.fault {
+            None => Order::fold(&log.events).map_err(anyhow::Error::from),
+            Some(fault) => Err(fault),
         };
+        match folded {
+            Ok(Some(order)) => {
+                self.order(&order_id, &order)?;
+                log.events.iter().try_for_each(|event| self.receipt(event))?;
+            }
+            Ok(None) => {}
+            Err(error) => self.report.broken.add(format!("order {order_id}: {error:#}")),
+        }
+        Ok(())
+    }
+
+    fn order(&mut self, order_id: &OrderId, order: &Order) -> anyhow::Result<()> {
+        let keys = &self.engine.0.keys;
         let row = keys.orders.get(order_id.as_str())?;
         let projected = row.as_ref().and_then(|row| serde_json::from_slice::<Order>(row).ok());
         // Where none is needed, an earlier build has written one all the same.
-        let is_needed = crate::is_projected(&order);
-        if projected.as_ref() != Some(&order) && (is_needed || row.is_some()) {
+        let is_needed = crate::is_projected(order);
+        if projected.as_ref() != Some(order) && (is_needed || row.is_some()) {
             let found = projected
                 .map_or("missing or unreadable".to_owned(), |old| format!("at version {}", old.version));
             let what = format!(
@@ -140,7 +162,7 @@ impl Rebuild<'_> {
             let what = format!("order {order_id}: missing in the list of customer {}", order.customer_id);
             self.differs(what, &keys.customers, entry, Some(Vec::new()));
         }
-        log.iter().try_for_each(|event| self.receipt(event))
+        Ok(())
     }
 
     fn receipt(&mut self, event: &RecordedEvent) -> anyhow::Result<()> {
@@ -158,7 +180,7 @@ impl Rebuild<'_> {
     }
 
     /// What is projected of orders that are not in the log.
-    fn orphans(&mut self) -> anyhow::Result<()> {
+    async fn orphans(&mut self, check_only: bool) -> anyhow::Result<()> {
         let keys = &self.engine.0.keys;
         for row in keys.orders.iter() {
             let key = row.key()?;
@@ -172,14 +194,19 @@ impl Rebuild<'_> {
             let key = row.key()?;
             let order_id = keys::customer_key_position(&key)?.order_id;
             let first = keys.log.get(keys::log_key(&order_id, 1))?;
-            let first = first.map(|entry| self.engine.decode_entry(&entry)).transpose()?;
-            let order = first.map(|event| Order::fold([&event])).transpose()?.flatten();
+            // A log that is broken is left as it is, and so is what leads to it.
+            let Ok(first) = first.map(|entry| self.engine.decode_entry(&entry)).transpose() else { continue };
+            let Ok(order) = first.map(|event| Order::fold([&event])).transpose() else { continue };
+            let order = order.flatten();
             let entry = order.map(|order| {
                 keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id)
             });
             if entry.as_deref() != Some(&*key) {
                 let what = format!("order {order_id}: listed for a customer it does not belong to");
                 self.differs(what, &keys.customers, key.to_vec(), None);
+            }
+            if self.repairs.len() >= CHUNK {
+                self.flush(check_only).await?;
             }
         }
         Ok(())
@@ -205,5 +232,43 @@ impl Rebuild<'_> {
             Ok(())
         };
         self.engine.0.writer.write(Durability::Synced, job).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::ports::EventPublisher;
+    use domain::{Currency, Envelope};
+
+    use super::super::Options;
+    use super::*;
+
+    #[tokio::test]
+    async fn an_entry_that_cannot_be_read_is_reported_and_the_other_orders_are_put_right() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let currency = Currency::parse("EUR").unwrap();
+        let options = Options { at_once: true, min_free_bytes: 0, ..Options::new(currency) };
+        let engine = Embedded::open(folder.path(), options).unwrap();
+        for (number, order_id) in ["a", "b", "c"].iter().enumerate() {
+            let event = format!(
+                r#"{{"type":"order_created","event_id":"0195f5a2-0000-7000-8000-00000000000{number}",
+                    "schema_version":1,"timestamp":"2026-11-23T10:00:00Z","correlation_id":"r",
+                    "data":{{"order_id":"{order_id}","customer_id":"c","total":2,"currency":"EUR",
+                    "items":[{{"sku":"s","quantity":1,"unit_price":2}}]}}}}"#
+            );
+            let event = Envelope::decode(event.as_bytes(), currency).unwrap();
+            assert!(engine.publish(&[event]).await[0].is_ok());
+        }
+        let keys = &engine.0.keys;
+        keys.log.insert(keys::log_key(&OrderId::parse("b").unwrap(), 1), b"noise").unwrap();
+        keys.customers.clear().unwrap();
+
+        let rebuilt = engine.rebuild(false, &|_| ()).await.unwrap();
+        assert_eq!((rebuilt.orders, rebuilt.events, rebuilt.differences.count), (3, 3, 2));
+        assert_eq!(rebuilt.broken.count, 1);
+        assert!(rebuilt.broken.examples[0].starts_with("order b: an entry of the log: "), "{rebuilt:?}");
+        assert_eq!(keys.customers.iter().count(), 2);
+        let error = engine.export(&mut Vec::new()).unwrap_err();
+        assert!(format!("{error:#}").starts_with("order b: "), "{error:#}");
     }
 }

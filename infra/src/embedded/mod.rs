@@ -14,7 +14,9 @@
 //!   recorded again, the same way.
 //! - `kill -9` loses nothing at all that was written, for the operating system holds it.
 //! - A write that fails (disk full, broken disk) stops the engine for good ([`Embedded::failed`]): nothing that
-//!   follows could be trusted. The process ends; the next start recovers from the journal.
+//!   follows could be trusted. The process ends; the next start recovers from the journal. What a sync failed to write was
+//!   not acknowledged, but the system may show it to that start as written; until the tables are flushed, a power cut after
+//!   a broken disk can cut off what came behind it. Put the disk right, and start the machine anew, before the service.
 //!
 //! What cannot be processed goes to [`letters`], and from there, by way of [`operate`], back to the queue. [`numbers`]
 //! tells what became of everything, and [`alerts`] whoever looks after it.

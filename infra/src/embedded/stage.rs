@@ -64,7 +64,7 @@ impl Stage {
     }
 
     /// Runs once the commit is on the disk, before anybody is told that it is, even if nobody waits any more. For jobs
-    /// that are [`Durability::Synced`].
+    /// that are [`Durability::Synced`](super::writer::Durability).
     pub(super) fn after_sync(&mut self, effect: impl FnOnce() + Send + 'static) {
         self.waiting.effects.push(if_synced(effect));
     }
