@@ -42,11 +42,14 @@ pub async fn config() -> SdkConfig {
     loader().load().await
 }
 
-/// The configuration for an emulator at `endpoint`, with made-up credentials, whatever the environment says. For tests.
+/// The configuration for an emulator at `endpoint`, with made-up credentials, whatever the environment says. For tests, of
+/// which many are at it at the same time: it is given a minute to answer, for what is tried again may be counted twice.
 #[doc(hidden)]
 pub async fn config_at(endpoint: &str) -> SdkConfig {
     let nobody = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "tests");
-    loader().endpoint_url(endpoint).region(Region::new("us-east-1")).credentials_provider(nobody).load().await
+    let patient = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(60)).build();
+    let loader = loader().timeout_config(patient).credentials_provider(nobody);
+    loader.endpoint_url(endpoint).region(Region::new("us-east-1")).load().await
 }
 
 fn loader() -> ConfigLoader {
