@@ -75,7 +75,7 @@ impl Embedded {
         let bury = move |engine: &Self, stage: &mut Stage| {
             let prepared = burials.iter().map(|burial| {
                 let (seq, letter) = engine.letter_of(burial)?;
-                let rows = engine.letter_rows(&letter, true)?;
+                let rows = engine.letter_rows(&letter)?;
                 Ok((seq, letter, rows))
             });
             let prepared = prepared.collect::<anyhow::Result<Vec<_>>>()?;
@@ -123,12 +123,11 @@ impl Embedded {
         Ok((burial.seq, letter))
     }
 
-    /// What is to be stored of a letter; with `receipt`, also what its event's receipt tells, unless that has come to an
-    /// end already.
-    pub(super) fn letter_rows(&self, letter: &DeadLetter, receipt: bool) -> anyhow::Result<LetterRows> {
+    /// What is to be stored of a letter, and what its event's receipt tells, unless that has come to an end already.
+    pub(super) fn letter_rows(&self, letter: &DeadLetter) -> anyhow::Result<LetterRows> {
         Ok(LetterRows {
             letter: serde_json::to_vec(letter)?,
-            receipt: if receipt { self.parked_receipt(letter)? } else { None },
+            receipt: self.parked_receipt(letter)?,
             is_new: !self.0.keys.letter_ids.contains_key(&letter.id)?,
         })
     }

@@ -67,7 +67,7 @@ impl Embedded {
     async fn add(&self, letter: DeadLetter) -> anyhow::Result<()> {
         let letter = DeadLetter { state: LetterState::Parked, discarded: None, ..letter };
         let add = move |engine: &Self, stage: &mut Stage| {
-            let rows = engine.letter_rows(&letter, true)?;
+            let rows = engine.letter_rows(&letter)?;
             let seq = engine.new_seq();
             engine.stage_letter(stage, seq, &letter, rows);
             stage.next_seq = Some(engine.0.queue.lock().next_seq());
@@ -234,7 +234,7 @@ impl DeadLetterStore for Embedded {
                 return Ok(Change::NotParked(letter.state));
             }
             letter.repair(body);
-            let rows = engine.letter_rows(&letter, true)?;
+            let rows = engine.letter_rows(&letter)?;
             engine.stage_letter(stage, seq, &letter, rows);
             Ok(Change::Made(Box::new(letter)))
         };
