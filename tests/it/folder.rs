@@ -71,6 +71,43 @@ fn a_foreign_folder_is_left_alone() {
     assert_refused(folder.path(), &["of another version of this program", "format 99"]);
 }
 
+#[test]
+fn a_path_that_is_no_folder_is_named_for_what_it_is() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "text").unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink("nowhere", &link).unwrap();
+    for (data, expected) in [
+        (&file, "is a file, not a folder"),
+        (&link, "is a link that leads nowhere"),
+        (&file.join("data"), "something on its path is a file"),
+    ] {
+        let error = String::from_utf8(run(&["serve", "--listen", "127.0.0.1:0"], data).stderr).unwrap();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(
+            error.matches("os error").count(),
+            error.matches("cannot be used").count(),
+            "once: {error}"
+        );
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "text");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_root_of_a_fresh_file_system_is_a_data_folder() {
+    let folder = TempDir::new().unwrap();
+    let lost = folder.path().join("lost+found");
+    fs::create_dir(&lost).unwrap();
+    fs::set_permissions(&lost, fs::Permissions::from_mode(0o000)).unwrap();
+    for _ in 0..2 {
+        let mut service = Service::start(folder.path(), &[]);
+        let receipt = service.accept("/v1/orders", &order("c-1")).await;
+        service.outcome(&receipt).await;
+        assert!(service.terminate().success());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_is_refused() {
     let folder = TempDir::new().unwrap();

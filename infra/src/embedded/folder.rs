@@ -44,6 +44,17 @@ pub enum OpenError {
          nothing was changed in this one", .0.display()
     )]
     Foreign(PathBuf),
+    /// There is something else at its path.
+    #[error(
+        "the data folder {} is {what}, not a folder. Choose a path that is a folder, or that nothing is at yet",
+        path.display()
+    )]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
     /// It is of another version of this program.
     #[error(
         "the data folder {} is of another version of this program (it says {found:?}, and this version reads \
@@ -67,18 +78,18 @@ pub enum OpenError {
         what: String,
     },
     /// The file system said no: permissions, a read-only or full disk.
-    #[error("the data folder {} cannot be used: {}", path.display(), explain(source))]
+    #[error("the data folder {} cannot be used: {}", path.display(), explain(error))]
     Io {
         /// The folder or the file in it.
         path: PathBuf,
-        /// What the file system said.
-        source: io::Error,
+        /// What the file system said. Not called `source`: then it would be printed twice, here and as the cause.
+        error: io::Error,
     },
 }
 
 impl OpenError {
-    pub(super) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
+    pub(super) fn io(path: &Path, error: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error }
     }
 
     pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {
@@ -89,6 +100,7 @@ impl OpenError {
 fn explain(error: &io::Error) -> String {
     let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => ": this user may not write there",
+        io::ErrorKind::NotADirectory => ": something on its path is a file, not a folder",
         io::ErrorKind::ReadOnlyFilesystem => ": its file system is mounted read-only",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": free some space and start again",
         _ => "",
@@ -108,6 +120,9 @@ impl DataFolder {
     /// Takes hold of the folder: creates it if need be, and locks it against other processes.
     pub(super) fn claim(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::io(path, source);
+        if let Some(what) = not_a_folder(path) {
+            return Err(OpenError::NotAFolder { path: path.to_owned(), what });
+        }
         create_durably(path).map_err(io_error)?;
         let is_new = is_unfinished(path)?;
         let lock_path = path.join("LOCK");
@@ -201,6 +216,17 @@ impl DataFolder {
     }
 }
 
+/// What is at the path instead of a folder, if anything is.
+fn not_a_folder(path: &Path) -> Option<&'static str> {
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => None,
+        Ok(there) if there.is_file() => Some("a file"),
+        Ok(_) => Some("a device, a pipe or a socket"),
+        Err(_) if path.is_symlink() => Some("a link that leads nowhere"),
+        Err(_) => None,
+    }
+}
+
 /// Creates the folder, with those above it that are missing, so that a power cut does not take it away with all that is in
 /// it: each is an entry of the one above.
 fn create_durably(path: &Path) -> io::Result<()> {
@@ -243,6 +269,8 @@ fn is_unfinished(path: &Path) -> Result<bool, OpenError> {
         return Err(OpenError::OtherFormat { path: path.to_owned(), found });
     }
     let entries = fs::read_dir(path).map_err(io_error)?.collect::<Result<Vec<_>, _>>().map_err(io_error)?;
+    // The root of a fresh ext4 file system has this folder, which is the system's.
+    let entries: Vec<_> = entries.into_iter().filter(|entry| entry.file_name() != "lost+found").collect();
     let has_lock = entries.iter().any(|entry| entry.file_name() == "LOCK");
     let ours = ["LOCK", "store.new", "store", "FORMAT"].map(OsStr::new);
     let ours = entries.iter().all(|entry| ours.contains(&entry.file_name().as_os_str()));
