@@ -18,6 +18,8 @@ mod doctor;
 mod embedded;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod http;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod listen;
 #[cfg(feature = "load")]
 mod load;
 #[cfg(any(feature = "aws", feature = "embedded"))]

@@ -15,7 +15,6 @@ use axum::routing::get;
 use clap::Args;
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::net::TcpListener;
 
 /// The version of the text format that is written.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -40,10 +39,11 @@ impl MetricsArgs {
     /// Where to serve metrics, if anywhere.
     pub(crate) fn read(&self) -> Result<Option<SocketAddr>, String> {
         let given = self.metrics_listen.as_ref().filter(|address| !address.is_empty());
-        let wrong = |address| {
-            format!("ORDERS_METRICS_LISTEN {address:?} is not an address and a port, such as 127.0.0.1:9090")
+        let read = |address: &String| {
+            crate::listen::address(address)
+                .map_err(|fault| format!("ORDERS_METRICS_LISTEN {address:?} {fault}"))
         };
-        given.map(|address| address.parse().map_err(|_| wrong(address))).transpose()
+        given.map(read).transpose()
     }
 }
 
@@ -53,8 +53,7 @@ pub(crate) async fn serve(
     pipeline: Option<Arc<dyn Pipeline>>,
 ) -> anyhow::Result<()> {
     let Some(address) = address else { return Ok(()) };
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("cannot listen on {address}, for metrics"))?;
+    let listener = crate::listen::bind(address, "--metrics-listen").await?;
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &MESSAGES)?

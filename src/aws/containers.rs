@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use api::AppState;
 use api::ports::{EventPublisher, Health};
 use consumer::Consumer;
@@ -11,7 +11,6 @@ use consumer::poll::{self, PollOptions};
 use infra::aws::{self, ArchiveReady, QueuedDeadLetters, Ready};
 use infra::sqs::bounded::Bounded;
 use infra::sqs::coalesce::Coalescing;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::settings::{self, Faults};
@@ -35,7 +34,7 @@ pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     prometheus::serve(settings.metrics, pipeline).await?;
     let auth = settings.auth.auth().await?;
 
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let listener = crate::listen::bind(listen, "--listen").await?;
     tracing::info!(listen = %listener.local_addr()?, queue = common.queue_url, table = common.table_name, "serving");
     let coalescing = Coalescing::new(queue.clone());
     let publisher: Arc<dyn EventPublisher> = match settings.max_queue_depth {

@@ -41,7 +41,7 @@ pub(crate) struct AwsArgs {
 pub(crate) struct ApiArgs {
     #[command(flatten)]
     aws: AwsArgs,
-    /// Where to listen.
+    /// Where to listen: an address or a name, and a port.
     #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: String,
     #[command(flatten)]

@@ -180,9 +180,7 @@ fn api(
 ) -> anyhow::Result<ApiSettings> {
     let common = common(&mut faults, &args.aws, sdk);
     let listen = &args.listen;
-    let listen = listen
-        .parse()
-        .map_err(|_| format!("ORDERS_LISTEN {listen:?} is not an address and a port, such as 0.0.0.0:8080"));
+    let listen = crate::listen::address(listen).map_err(|fault| format!("ORDERS_LISTEN {listen:?} {fault}"));
     let listen = faults.check(listen);
     let http = args.http.read().map_err(|wrong| faults.0.extend(wrong)).ok();
     let depth = &args.max_queue_depth;

@@ -43,8 +43,8 @@ pub(crate) struct RebuildArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Where to listen.
-    #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    /// Where to listen: an address or a name, and a port.
+    #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = crate::listen::address)]
     pub(crate) listen: SocketAddr,
     #[command(flatten)]
     pub(crate) auth: AuthArgs,

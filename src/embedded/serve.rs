@@ -12,7 +12,6 @@ use api::operations::Operations;
 use consumer::Consumer;
 use consumer::poll::{self, PollOptions};
 use infra::embedded::{Embedded, alerts};
-use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
 
@@ -31,8 +30,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let auth = args.auth.settings(Origin::Listening(args.listen));
     let auth = auth.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.auth().await?;
     let alarm = Arc::new(args.alerts()?);
-    let listener = TcpListener::bind(args.listen).await;
-    let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener = crate::listen::bind(args.listen, "--listen").await?;
     let engine = open(&args.data, args.options()).await?;
     crate::prometheus::serve(metrics, Some(Arc::new(engine.clone()))).await?;
     let mut failed = engine.failed();
