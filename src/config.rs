@@ -23,21 +23,13 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// The command line of this process. What names no command means `serve`, where there is one.
+    /// The command line of this process. What names no command means `serve`, where there is one; a word that is no command
+    /// stays one, so that it is met with the command that was meant.
     ///
     /// Not by flags of `serve` on the program itself: then its variables would be read, and complained about, for every
     /// other command as well.
     pub(crate) fn of_process() -> Self {
-        let mut arguments: Vec<OsString> = std::env::args_os().collect();
-        let program = Self::command();
-        let ends_here = |argument: &OsString| {
-            let named = argument.to_str().and_then(|name| program.find_subcommand(name));
-            named.is_some() || ["help", "-h", "--help", "-V", "--version"].iter().any(|own| argument == own)
-        };
-        if cfg!(feature = "embedded") && !arguments.iter().skip(1).any(ends_here) {
-            arguments.insert(arguments.len().min(1), "serve".into());
-        }
-        Self::parse_from(arguments)
+        Self::parse_from(with_command(std::env::args_os().collect()))
     }
 
     /// What to log, or what is wrong with it.
@@ -46,6 +38,33 @@ impl Cli {
             .parse()
             .map_err(|error| format!("LOG_LEVEL {:?} cannot be read: {error}", self.log_level))
     }
+}
+
+/// The arguments with `serve`, if they have no command and begin with no word that may be meant as one.
+fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let program = Cli::command();
+    let ends_here = |argument: &OsString| {
+        let named = argument.to_str().and_then(|name| program.find_subcommand(name));
+        named.is_some() || ["help", "-h", "--help", "-V", "--version"].iter().any(|own| argument == own)
+    };
+    let own = arguments.iter().skip(1);
+    if cfg!(feature = "embedded") && !own.clone().any(ends_here) && !begins_with_word(own) {
+        arguments.insert(arguments.len().min(1), "serve".into());
+    }
+    arguments
+}
+
+/// Whether the first argument that is neither the program's own flag nor its value is a word, not a flag.
+fn begins_with_word<'a>(mut arguments: impl Iterator<Item = &'a OsString>) -> bool {
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy();
+        if text == "--log-level" {
+            arguments.next();
+        } else if !text.starts_with("--log-level=") {
+            return !text.starts_with('-');
+        }
+    }
+    false
 }
 
 #[derive(Debug, Subcommand)]

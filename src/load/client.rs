@@ -127,7 +127,9 @@ impl Client {
         // the next one.
         let sent = tokio::time::timeout(self.timeout, self.send_in_time(ask)).await;
         let late = || anyhow!("no answer in {} s", self.timeout.as_secs_f64());
-        sent.unwrap_or_else(|_| Err(Failure { kind: FailureKind::TimedOut, error: late() }))
+        let sent = sent.unwrap_or_else(|_| Err(Failure { kind: FailureKind::TimedOut, error: late() }));
+        self.target.silence.note(sent.as_ref().is_ok_and(|answer| !answer.status.is_server_error()));
+        sent
     }
 
     async fn send_in_time(&self, ask: &Ask<'_>) -> Result<Answer, Failure> {

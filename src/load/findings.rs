@@ -41,6 +41,8 @@ pub(super) enum Fault {
     NeverAnswered,
     /// The audit could not read what it has to look at.
     NotAudited,
+    /// There was nothing to look at: no request was answered.
+    NothingAudited,
     /// What became of the events does not add up to those accepted.
     NotConserved,
     /// The ledger of the service does not agree with what this run did.
@@ -81,6 +83,7 @@ impl Fault {
             Self::UnexpectedAnswer => "answers that such a request must not have",
             Self::NeverAnswered => "requests that were never answered",
             Self::NotAudited => "things that could not be looked at",
+            Self::NothingAudited => "runs in which no request was answered, so that nothing was audited",
             Self::NotConserved => "events that do not add up",
             Self::LedgerDiffers => "differences from the service's own ledger",
         }

@@ -109,6 +109,17 @@ impl Run {
         Client::new(self.target.clone(), self.args.timeout)
     }
 
+    /// Whether no event has come to an outcome for as long as one may take.
+    fn is_stuck(&self) -> bool {
+        self.progress.is_stuck(self.args.outcome_patience())
+    }
+
+    /// Whether every request has failed for as long as we are patient: the service is gone, and what it is asked now it
+    /// will not answer either.
+    fn is_dead(&self) -> bool {
+        self.target.silence.lasts(self.args.patience())
+    }
+
     fn next_number(&self) -> u32 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }

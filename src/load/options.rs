@@ -11,6 +11,10 @@ use super::target::BaseUrl;
 
 /// Arrivals that no `--rate` says otherwise of: enough to see something, little enough to harm nobody.
 const DEFAULT_RATE: f64 = 100.0;
+/// For how long the pipeline may come to no outcome, unless told.
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
+/// The longest that a consumer puts off an event that came too early, as it happens all the time without order.
+const LONGEST_DELAY: Duration = Duration::from_secs(300);
 /// Connections of an open loop that no `--connections` says otherwise of.
 const DEFAULT_CONNECTIONS: usize = 256;
 
@@ -34,7 +38,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_enum, default_value_t = Arrivals::Poisson)]
     pub(super) arrivals: Arrivals,
     /// Seconds of load that are measured.
-    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = some_seconds)]
     pub(super) duration: Duration,
     /// Seconds of the same load before that, audited but not measured.
     #[arg(long, default_value = "0", value_name = "SECONDS", value_parser = seconds)]
@@ -54,11 +58,13 @@ pub(crate) struct LoadArgs {
     #[arg(long, default_value_t = 100, value_name = "PER SECOND")]
     pub(super) samples: u32,
     /// Seconds until a request without an answer has failed.
-    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = some_seconds)]
     pub(super) timeout: Duration,
-    /// Seconds for which a request that failed is sent again, and for which the pipeline may come to no outcome.
-    #[arg(long, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
-    pub(super) patience: Duration,
+    /// Seconds for which a request that failed is sent again, and for which the pipeline may come to no outcome: 60
+    /// unless told. With --unordered the pipeline has 360 by default, as an event that came too early may wait for 300.
+    /// When the service has given no answer at all for so long, the audit ends.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    patience: Option<Duration>,
     /// The queue keeps no order (a standard SQS queue): only events that can never become legal are sent as illegal, and
     /// the order of an order's events is not audited.
     #[arg(long)]
@@ -103,6 +109,17 @@ impl LoadArgs {
         self.threads.map_or_else(|| (cores / 2).max(1), usize::from)
     }
 
+    /// For how long a request that failed is sent again, and the service may give no answer at all.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience.unwrap_or(DEFAULT_PATIENCE)
+    }
+
+    /// For how long the pipeline may come to no outcome.
+    pub(super) fn outcome_patience(&self) -> Duration {
+        let delay = if self.unordered { LONGEST_DELAY } else { Duration::ZERO };
+        self.patience.unwrap_or(DEFAULT_PATIENCE + delay)
+    }
+
     pub(super) fn pace(&self) -> Pace {
         match (self.rate, self.connections) {
             (None, Some(_)) => Pace::Closed,
@@ -125,6 +142,12 @@ fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok();
     let seconds = seconds.filter(|seconds: &f64| (0.0..=1_000_000.0).contains(seconds));
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "it is not a number of seconds".to_owned())
+}
+
+/// As [`seconds`], but more than none: nothing can be learned in no time.
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = seconds(text)?;
+    if seconds.is_zero() { Err("it must be more than 0 seconds".to_owned()) } else { Ok(seconds) }
 }
 
 #[cfg(test)]
@@ -155,8 +178,27 @@ mod tests {
 
     #[test]
     fn numbers_that_make_no_sense_are_refused() {
-        for flags in [["--rate", "0"], ["--rate", "NaN"], ["--duration", "-1"], ["--connections", "0"]] {
+        for flags in [
+            ["--rate", "0"],
+            ["--rate", "NaN"],
+            ["--duration", "-1"],
+            ["--duration", "0"],
+            ["--duration", "0.0000000001"],
+            ["--timeout", "0s"],
+            ["--connections", "0"],
+        ] {
             assert!(Line::try_parse_from(["load"].iter().chain(&flags)).is_err(), "{flags:?}");
         }
+    }
+
+    #[test]
+    fn patience_covers_the_longest_delay_of_a_queue_without_order() {
+        let patience = |flags: &[&str]| {
+            let args = Line::parse_from(["load"].iter().chain(flags)).args;
+            (args.patience().as_secs(), args.outcome_patience().as_secs())
+        };
+        assert_eq!(patience(&[]), (60, 60));
+        assert_eq!(patience(&["--unordered"]), (60, 360));
+        assert_eq!(patience(&["--unordered", "--patience", "5"]), (5, 5));
     }
 }

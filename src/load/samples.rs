@@ -90,7 +90,7 @@ impl Samples {
 /// Asks until there is an outcome. Gives up when there are none at all any more, which the audit will see as well.
 async fn follow_one(run: &Run, path: &str, accepted: Instant) -> bool {
     let client = run.client();
-    while !run.progress.is_stuck(run.args.patience) {
+    while !run.is_stuck() && !run.is_dead() {
         let asked = Instant::now();
         let answer = client.send(&Ask::wait(path)).await;
         let receipt = answer.ok().and_then(|answer| Receipt::read(&answer.body).ok());

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use http_body_util::Full;
@@ -81,6 +82,24 @@ impl Serialize for BaseUrl {
     }
 }
 
+/// For how long the service has answered nothing.
+#[derive(Debug, Default)]
+pub(super) struct Silence(Mutex<Option<Instant>>);
+
+impl Silence {
+    /// A request came to an end. What stands in front of a service that is gone answers with errors, so these count as none.
+    pub(super) fn note(&self, is_answered: bool) {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = if is_answered { None } else { since.or_else(|| Some(Instant::now())) };
+    }
+
+    /// Whether every request has failed for so long.
+    pub(super) fn lasts(&self, patience: Duration) -> bool {
+        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() >= patience)
+    }
+}
+
 /// The service under load: how to connect to it, and what every request to it carries.
 #[derive(Debug)]
 pub(super) struct Target {
@@ -88,6 +107,7 @@ pub(super) struct Target {
     pub(super) host: HeaderValue,
     pub(super) authorization: Option<HeaderValue>,
     tls: Option<HttpsConnector<HttpConnector>>,
+    pub(super) silence: Silence,
     /// Connections that nobody uses now. The last one used is the next to be used, so that there are no more than it
     /// takes.
     idle: Mutex<Vec<SendRequest<Body>>>,
@@ -104,7 +124,8 @@ impl Target {
         let authorization =
             authorization.transpose().context("the token has characters that a header cannot have")?;
         let tls = url.https.then(connector).transpose()?;
-        Ok(Arc::new(Self { url: url.clone(), host, authorization, tls, idle: Mutex::default() }))
+        let silence = Silence::default();
+        Ok(Arc::new(Self { url: url.clone(), host, authorization, tls, silence, idle: Mutex::default() }))
     }
 
     /// A connection that is open, or a new one.
@@ -156,7 +177,7 @@ async fn begin<S: Read + Write + Unpin + Send + 'static>(stream: S) -> anyhow::R
 }
 
 /// Makes sure that this is our service and that it lets us in, before anything is sent to it.
-pub(super) async fn check(target: &Arc<Target>, timeout: std::time::Duration) -> anyhow::Result<()> {
+pub(super) async fn check(target: &Arc<Target>, timeout: Duration) -> anyhow::Result<()> {
     use super::client::{Ask, Client};
     let url = &target.url;
     let path = url.path("/v1/orders?customer_id=orders-load&limit=1");
@@ -195,6 +216,17 @@ mod tests {
             assert_eq!((url.to_string().as_str(), url.path("/v1/orders").as_str()), (written, path));
         }
         assert_eq!("https://shop.example".parse::<BaseUrl>().unwrap().port(), 443);
+    }
+
+    #[test]
+    fn silence_lasts_from_the_first_failure_to_the_next_answer() {
+        let silence = Silence::default();
+        assert!(!silence.lasts(Duration::ZERO), "nothing was asked yet");
+        silence.note(false);
+        silence.note(false);
+        assert!(silence.lasts(Duration::ZERO) && !silence.lasts(Duration::from_secs(3600)));
+        silence.note(true);
+        assert!(!silence.lasts(Duration::ZERO));
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl Worker {
         let body = run.requests.body(event_type, number, creation);
         let ask = Ask { key: Some(run.requests.key(number)), ..Ask::post(&path, body) };
         let failed = |result: &_| run.measure().failed(result, Instant::now());
-        let sent = self.client.send_until_answered(&ask, run.args.patience, &mut self.rng, failed).await;
+        let sent = self.client.send_until_answered(&ask, run.args.patience(), &mut self.rng, failed).await;
         let answer = match sent {
             Ok(answer) if !answer.is_for_later() => answer,
             Ok(answer) => return self.unanswered(&path, &answer.status.to_string()),

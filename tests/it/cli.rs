@@ -148,6 +148,11 @@ fn wrong_arguments_are_explained() {
         (&["--default-currency", "euro"], "ISO 4217"),
         (&["rebuild", "--chek"], "--check"),
         (&["serve", "--max-receives", "0"], "--max-receives"),
+        (&["serve", "--listen", "localhost"], "is not an address and a port"),
+        (&["lod"], "'load'"),
+        (&["--log-level", "warn", "doctr", "live"], "'doctor'"),
+        (&["dlq", "lst"], "'list'"),
+        (&["load", "--duration", "0"], "more than 0 seconds"),
     ] {
         let output = orders(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
                 Ok(_) if answer.status.is_success() => {}
                 Ok(_) | Err(_) => return Found::Missing(told()),
             }
-            if self.run.progress.is_stuck(self.run.args.patience) {
+            if self.run.is_stuck() {
                 return Found::Waiting;
             }
             if asked.elapsed() < PAUSE {
@@ -155,7 +155,13 @@ impl<'a> Reader<'a> {
     }
 
     async fn ask(&mut self, ask: &Ask<'_>) -> Result<Answer, String> {
-        let patience = self.run.args.patience;
+        let patience = self.run.args.patience();
+        if self.run.is_dead() {
+            return Err(format!(
+                "not asked: the service has given no answer for {} s",
+                patience.as_secs_f64()
+            ));
+        }
         let answer = self.client.send_until_answered(ask, patience, &mut self.rng, |_| ()).await;
         let answer = answer.map_err(|failure| format!("{:#}", failure.error))?;
         self.calls.bytes_out += answer.bytes;

@@ -106,6 +106,9 @@ pub(super) async fn audit(run: &Arc<Run>, before: Option<&Pipeline>) -> anyhow::
     let mut notes = look_at(run, &orders).await?;
     notes.findings.merge(std::mem::take(&mut *run.findings()));
     let tally = notes.tally;
+    if tally.orders == 0 && run.measure().calls == Calls::default() {
+        notes.findings.add(Fault::NothingAudited, "the load was too short, or the rate too low");
+    }
     if tally.accepted != tally.conserved() {
         let Tally { accepted, recorded, rejected, parked, .. } = tally;
         let example =
@@ -131,7 +134,7 @@ pub(super) async fn audit(run: &Arc<Run>, before: Option<&Pipeline>) -> anyhow::
 async fn drain(run: &Run) -> Option<Pipeline> {
     let (client, mut latest) = (run.client(), None::<Pipeline>);
     let progress = Progress::waiting("waiting for the pipeline to drain");
-    while !run.progress.is_stuck(run.args.patience) {
+    while !run.is_stuck() && !run.is_dead() {
         if let Ok(Some(now)) = pipeline::ask(&client, &run.args.url).await {
             if latest.as_ref().is_none_or(|before| before.ledger.in_flight != now.ledger.in_flight) {
                 run.progress.made();
@@ -194,7 +197,7 @@ async fn settled_ledger(
             Some(after) => ledger::differences(&before, after, tally, shared),
             None => vec!["the service no longer tells its ledger".to_owned()],
         };
-        if differences.is_empty() || run.progress.is_stuck(run.args.patience) {
+        if differences.is_empty() || run.is_stuck() || run.is_dead() {
             differences.into_iter().for_each(|difference| findings.add(Fault::LedgerDiffers, difference));
             return after.map(|after| Ledgers { before, after });
         }

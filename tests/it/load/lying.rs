@@ -35,6 +35,8 @@ enum Lie {
     ForgetsKeys,
     /// The ledger never counts anything.
     CountsNothing,
+    /// After some events it is gone, and what stands in front of it says so.
+    Dies,
 }
 
 #[derive(Clone)]
@@ -62,6 +64,9 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
     headers.remove("host");
     let is_event = method == Method::POST && is_log(&path);
     let place = if is_event { proxy.events.fetch_add(1, Ordering::SeqCst) } else { 0 };
+    if proxy.lie == Lie::Dies && proxy.events.load(Ordering::SeqCst) > 20 {
+        return answer(StatusCode::BAD_GATEWAY, &json!("gone"));
+    }
     match proxy.lie {
         Lie::Loses | Lie::NeverSettles if is_event && place == 5 => return pretended(&path, &body),
         Lie::NeverSettles if path.contains("/events/never-") => return receipt_of(&path),
@@ -199,4 +204,10 @@ async fn a_ledger_that_counts_nothing_is_found() {
     let ended = load_through(Lie::CountsNothing, MIX).await;
     ended.found("ledger_differs", "differences from the service's own ledger");
     assert!(ended.told().contains("the ledger grew by 0"), "{}", ended.told());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_gone_for_good_is_given_up_after_one_patience() {
+    let ended = load_through(Lie::Dies, NEW).await;
+    ended.found("not_audited", "not asked: the service has given no answer for 2 s");
 }

@@ -119,3 +119,12 @@ async fn a_load_that_is_asked_to_stop_is_still_audited() {
     assert!(0.0 < seconds && seconds < 1000.0, "{seconds}");
     assert!(report["audit"]["tally"]["recorded"].as_u64().unwrap() > 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_without_a_request_is_not_clean() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(&folder.path().join("data"), &[]);
+    let flags = ["--rate", "0.001", "--duration", "0.1"];
+    let ended = load(folder.path(), &service.url, &flags).await;
+    ended.found("nothing_audited", "no request was answered");
+}
