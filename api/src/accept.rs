@@ -15,12 +15,12 @@ use crate::json::JsonBody;
 use crate::links::Links;
 use crate::metering;
 use crate::openapi::ProposedEvent;
+use crate::openapi::objects::OrderOrReceipt;
 use crate::params::OrderPath;
 use crate::ports::OrderSnapshot;
 use crate::prefer::Prefer;
 use crate::principal::{Principal, Scope};
 use crate::problem::{Kind, Problem};
-use crate::responses::{OrderBody, ReceiptBody};
 use crate::state::{AppState, Shared};
 
 /// Who asks, and how they want it: what every request that publishes has beside its body.
@@ -77,8 +77,8 @@ impl FromRequestParts<Shared> for Caller {
         ),
     ),
     responses(
-        (status = 201, description = "Recorded, within the time to wait", body = OrderBody<'static>),
-        (status = 202, description = "Accepted: the event is durable", body = ReceiptBody<'static>),
+        (status = 201, description = "Recorded, within the time to wait", body = OrderOrReceipt),
+        (status = 202, description = "Accepted: the event is durable", body = OrderOrReceipt),
         (status = 400, description = "The body is not valid JSON, or a header has a fault"),
         (status = 403, description = "The token does not allow it"),
         (status = 413, description = "The body is too large, or the event made of it is larger than the queue takes"),
@@ -137,8 +137,8 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
         ),
     ),
     responses(
-        (status = 200, description = "Recorded, within the time to wait", body = OrderBody<'static>),
-        (status = 202, description = "Accepted: the event is durable", body = ReceiptBody<'static>),
+        (status = 200, description = "Recorded, within the time to wait", body = OrderOrReceipt),
+        (status = 202, description = "Accepted: the event is durable", body = OrderOrReceipt),
         (status = 400, description = "The body is not valid JSON, the order id is not one, or a header has a fault"),
         (status = 403, description = "The token does not allow it"),
         (status = 404, description = "There is no such order: told within the time to wait, or if the token is for one \

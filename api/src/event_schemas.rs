@@ -4,11 +4,12 @@
 //! states its order, unknown members are tolerated, and what article producers do not tell may be absent.
 
 use domain::EventType;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::PartialSchema;
 
 use crate::dto::{CreateOrder, Line};
 use crate::event_dto::{AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData};
+use crate::openapi;
 
 const REQUIRED: [&str; 6] = ["event_id", "type", "schema_version", "timestamp", "correlation_id", "data"];
 
@@ -74,43 +75,66 @@ pub(crate) fn data(event_type: EventType) -> Value {
     }
     data["properties"]["order_id"] = order_id();
     if data["properties"]["items"].is_object() {
-        let mut line = loosened(to_json(&Line::schema()));
-        if event_type == EventType::Created {
-            line["required"] = json!(["sku", "quantity"]);
-        }
-        data["properties"]["items"]["items"] = line;
+        data["properties"]["items"]["items"] = line(event_type);
     }
     if event_type == EventType::Created {
+        data["properties"]["metadata"] = openapi::metadata_entries();
         data["properties"]["total"]["description"] =
             "What it costs: the sum of the lines, or what an article producer stated.".into();
     }
     data
 }
 
-/// The schemas of recorded events, by name: one for each type, and the one that tells them apart.
+/// The schema of a line in the data of events of this type.
+pub(crate) fn line(event_type: EventType) -> Value {
+    let mut line = loosened(to_json(&Line::schema()));
+    if event_type == EventType::Created {
+        line["required"] = json!(["sku", "quantity"]);
+        line["properties"]["unit_price"]["description"] =
+            "Absent only where the order came from a producer that states totals alone.".into();
+    }
+    line
+}
+
+/// The name of the schema of recorded events of this type.
+pub(crate) fn recorded_name(event_type: EventType) -> String {
+    format!("recorded_{event_type}")
+}
+
+/// The schemas of recorded events, by name: for each type the event, its data, and the type itself. That one has a
+/// schema because the Go client of OpenAPI Generator tells events apart by the enums that have a name, and by no others.
 pub(crate) fn recorded() -> Vec<(String, Value)> {
-    let name = |event_type: EventType| format!("recorded_{event_type}");
-    let reference = |event_type: EventType| format!("#/components/schemas/{}", name(event_type));
-    let mut schemas: Vec<_> = EventType::ALL.into_iter().map(|t| (name(t), recorded_of(t))).collect();
-    let mapping: Map<_, _> =
-        EventType::ALL.into_iter().map(|t| (t.to_string(), reference(t).into())).collect();
-    let union = json!({
-        "description": "An event of the order's log.",
-        "oneOf": EventType::ALL.map(|t| json!({ "$ref": reference(t) })),
-        "discriminator": { "propertyName": "type", "mapping": mapping },
-    });
-    schemas.push(("RecordedEvent".to_owned(), union));
-    schemas
+    let of_type = |event_type: EventType| {
+        let name = recorded_name(event_type);
+        let mut data = data(event_type);
+        if data["properties"]["items"].is_object() {
+            let line = if event_type == EventType::Created { "OrderLine" } else { "AmendedLine" };
+            data["properties"]["items"]["items"] = reference(line);
+        }
+        let constant = json!({ "type": "string", "enum": [event_type] });
+        [
+            (format!("{event_type}_type"), constant),
+            (format!("{name}_data"), data),
+            (name, recorded_of(event_type)),
+        ]
+    };
+    EventType::ALL.into_iter().flat_map(of_type).collect()
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
 fn recorded_of(event_type: EventType) -> Value {
     let mut schema = envelope();
     schema["description"] = format!("A recorded `{event_type}`.").into();
     let members = &mut schema["properties"];
-    members["type"] = json!({ "type": "string", "enum": [event_type] });
-    members["data"] = data(event_type);
-    members["version"] =
-        json!({ "type": "integer", "minimum": 1, "description": "Its place in the order's log." });
+    members["type"] = reference(&format!("{event_type}_type"));
+    members["data"] = reference(&format!("{}_data", recorded_name(event_type)));
+    members["expected_version"]["format"] = "int64".into();
+    members["version"] = json!({
+        "type": "integer", "format": "int64", "minimum": 1, "description": "Its place in the order's log.",
+    });
     members["recorded_at"] = json!({
         "type": "string", "format": "date-time", "description": "When it was recorded, by the consumer's clock.",
     });

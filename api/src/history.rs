@@ -65,7 +65,7 @@ pub(crate) async fn list_events(
     let last = items.last().filter(|_| more);
     let next_cursor = last.map(|last| cursor::after_version(last.version, order_id.as_str()));
     let link = next_cursor.as_deref().map(|cursor| links.next_events(&order_id, limit, cursor));
-    let mut response = Json(EventPage { items, next_cursor }).into_response();
+    let mut response = Json(EventPage::of(items, next_cursor)).into_response();
     if let Some(link) = link {
         let link = HeaderValue::try_from(link).map_err(anyhow::Error::from)?;
         response.headers_mut().insert(header::LINK, link);

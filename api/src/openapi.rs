@@ -2,10 +2,11 @@
 //! of them share, and the schemas that cannot be derived.
 
 mod answers;
+pub(crate) mod objects;
 mod operations;
 pub(crate) mod operator;
 
-use domain::{EventType, Metadata, State};
+use domain::{EventType, Metadata};
 use serde_json::{Value, json};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -13,7 +14,6 @@ use utoipa::openapi::{OpenApi, RefOr, Required, Schema};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
 use crate::event_dto::{AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData, proposable};
-use crate::event_schemas;
 use crate::faults::{Fault, FaultCode};
 use crate::kinds::Kind;
 use crate::principal::Scope;
@@ -54,12 +54,11 @@ pub(crate) fn document() -> OpenApi {
     document
 }
 
-/// Adds what every operation has: the headers, and the problems any request can meet. And the schemas of events, which
-/// no handler names.
+/// Adds what every operation has: the headers, and the problems any request can meet. And the schemas that no handler
+/// names.
 pub(crate) fn complete(api: &mut OpenApi) {
-    let events = event_schemas::recorded().into_iter().map(|(name, json)| (name, schema(json)));
     let components = api.components.get_or_insert_default();
-    components.schemas.extend(events);
+    components.schemas.extend(objects::named());
     answers::components(components);
     for (path, item) in &mut api.paths.paths {
         let limited = path.starts_with("/v1");
@@ -87,7 +86,8 @@ pub(crate) fn header_parameter(name: &str, description: &str, schema: Value) -> 
         .build()
 }
 
-/// The body that proposes an event: one schema per type, told apart by `type`.
+/// The body that proposes an event: one schema per type, told apart by `type`. It has no discriminator: clients that
+/// OpenAPI Generator makes for Rust would send `type` twice.
 pub(crate) struct ProposedEvent;
 
 impl ToSchema for ProposedEvent {
@@ -109,13 +109,9 @@ impl ToSchema for ProposedEvent {
 
 impl PartialSchema for ProposedEvent {
     fn schema() -> RefOr<Schema> {
-        let reference = |event_type: EventType| format!("#/components/schemas/{event_type}");
-        let mapping: serde_json::Map<_, _> =
-            proposable().map(|event_type| (event_type.to_string(), reference(event_type).into())).collect();
         schema(json!({
-            "description": "An event to record, if it is legal.",
-            "oneOf": proposable().map(|t| json!({ "$ref": reference(t) })).collect::<Value>(),
-            "discriminator": { "propertyName": "type", "mapping": mapping },
+            "description": "An event to record, if it is legal. `type` says which it is.",
+            "oneOf": proposable().map(|event_type| objects::reference(event_type.as_str())).collect::<Vec<_>>(),
         }))
     }
 }
@@ -186,14 +182,17 @@ pub(crate) fn receipt_state() -> RefOr<Schema> {
 }
 
 pub(crate) fn status() -> RefOr<Schema> {
-    let mut statuses: Vec<_> = State::ALL.into_iter().filter_map(State::status).collect();
-    statuses.dedup();
-    schema(json!({ "type": "string", "description": "Where it stands.", "enum": statuses }))
+    objects::reference("OrderStatus")
 }
 
 pub(crate) fn metadata() -> RefOr<Schema> {
-    schema(json!({
-        "type": ["object", "null"],
+    objects::optional("Metadata")
+}
+
+/// The client's own notes, as they are sent and recorded.
+pub(crate) fn metadata_entries() -> Value {
+    json!({
+        "type": "object",
         "description": format!(
             "Your own notes: keys of 1–{} and values of up to {} characters.",
             Metadata::MAX_KEY, Metadata::MAX_VALUE,
@@ -204,47 +203,24 @@ pub(crate) fn metadata() -> RefOr<Schema> {
             "pattern": r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$",
         },
         "additionalProperties": { "type": "string", "maxLength": Metadata::MAX_VALUE },
-    }))
+    })
 }
 
 pub(crate) fn recorded_lines() -> RefOr<Schema> {
-    schema(json!({
-        "type": "array",
-        "description": "What is ordered.",
-        "items": {
-            "type": "object",
-            "properties": {
-                "sku": { "type": "string" },
-                "quantity": { "type": "integer", "minimum": 1 },
-                "unit_price": {
-                    "type": "integer",
-                    "minimum": 0,
-                    "description": "Absent only where the order came from a producer that states totals alone.",
-                },
-            },
-            "required": ["sku", "quantity"],
-        },
-    }))
+    let line = objects::reference("OrderLine");
+    schema(json!({ "type": "array", "description": "What is ordered.", "items": line }))
 }
 
 pub(crate) fn payment() -> RefOr<Schema> {
-    schema(json!({
-        "type": "object",
-        "description": "The payment, once there is one.",
-        "properties": { "payment_id": { "type": "string" }, "amount": { "type": "integer", "minimum": 0 } },
-    }))
+    objects::reference("OrderPayment")
 }
 
 pub(crate) fn shipment() -> RefOr<Schema> {
-    schema(json!({
-        "type": "object",
-        "description": "The shipment, once there is one.",
-        "properties": { "carrier": { "type": "string" }, "tracking_number": { "type": "string" } },
-    }))
+    objects::reference("OrderShipment")
 }
 
 pub(crate) fn recorded_events() -> RefOr<Schema> {
-    schema(json!({ "type": "array", "items": { "$ref": "#/components/schemas/RecordedEvent" } }))
+    schema(json!({ "type": "array", "items": objects::reference("RecordedEvent") }))
 }
 
 /// A schema as it is written in the document: shorter than its builder, and what readers of the document know.

@@ -103,7 +103,7 @@ pub(crate) async fn list_orders(
 ) -> Result<Response, Problem> {
     principal.require(Scope::Read)?;
     if !principal.sees(&query.customer_id) {
-        return Ok(Json(OrderPage { items: Vec::new(), next_cursor: None }).into_response());
+        return Ok(Json(OrderPage::of(Vec::new(), None)).into_response());
     }
     let OrdersQuery { customer_id, filter, limit, after } = &query;
     let list = state.reader.orders_of(customer_id, filter, after.as_ref(), *limit).await?;
@@ -111,7 +111,7 @@ pub(crate) async fn list_orders(
     let next_cursor = list.next.map(|position| cursor::after_order(&position, &scope));
     let link = next_cursor.as_deref().map(|cursor| links.next_orders(&query.next(cursor)));
     let items = list.orders.iter().map(|order| OrderBody::of(order, &links)).collect();
-    let mut response = Json(OrderPage { items, next_cursor }).into_response();
+    let mut response = Json(OrderPage::of(items, next_cursor)).into_response();
     if let Some(link) = link {
         let link = HeaderValue::try_from(link).map_err(anyhow::Error::from)?;
         response.headers_mut().insert(header::LINK, link);

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::links::Links;
-use crate::openapi;
+use crate::openapi::{self, objects};
 use crate::ports::OrderSnapshot;
 
 /// More than the bytes of a receipt that waits.
@@ -20,6 +20,8 @@ const RECEIPT: usize = 512;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Receipt)]
 pub(crate) struct ReceiptBody<'a> {
+    #[schema(schema_with = openapi::objects::receipt)]
+    object: &'static str,
     /// The order the event is about.
     #[schema(value_type = String)]
     order_id: &'a OrderId,
@@ -63,6 +65,7 @@ impl<'a> ReceiptBody<'a> {
     pub(crate) fn of(receipt: &'a Receipt, links: &Links) -> Self {
         let reason = receipt.reason();
         Self {
+            object: objects::RECEIPT,
             order_id: &receipt.order_id,
             event_id: receipt.event_id,
             event_type: receipt.event_type,
@@ -87,7 +90,7 @@ impl ReceiptBody<'_> {
         let mut buffer = Uuid::encode_buffer();
         let event_id: &str = self.event_id.as_uuid().hyphenated().encode_lower(&mut buffer);
         let parts = [
-            r#"{"order_id":""#,
+            r#"{"object":"receipt","order_id":""#,
             self.order_id.as_str(),
             r#"","event_id":""#,
             event_id,
@@ -108,6 +111,8 @@ impl ReceiptBody<'_> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Order)]
 pub(crate) struct OrderBody<'a> {
+    #[schema(schema_with = openapi::objects::order)]
+    object: &'static str,
     /// Which order.
     #[schema(value_type = String)]
     order_id: &'a OrderId,
@@ -168,6 +173,7 @@ impl<'a> OrderBody<'a> {
     pub(crate) fn of(snapshot: &'a OrderSnapshot, links: &Links) -> Self {
         let OrderSnapshot { order, parked } = snapshot;
         Self {
+            object: objects::ORDER,
             order_id: &order.order_id,
             customer_id: &order.customer_id,
             status: order.status,
@@ -190,20 +196,36 @@ impl<'a> OrderBody<'a> {
 /// A page of orders, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OrderPage<'a> {
-    pub(crate) items: Vec<OrderBody<'a>>,
+    #[schema(schema_with = openapi::objects::list)]
+    object: &'static str,
+    items: Vec<OrderBody<'a>>,
     /// Where the next page begins: give it as `cursor`. `null` on the last page.
     #[schema(required = true)]
-    pub(crate) next_cursor: Option<String>,
+    next_cursor: Option<String>,
+}
+
+impl<'a> OrderPage<'a> {
+    pub(crate) fn of(items: Vec<OrderBody<'a>>, next_cursor: Option<String>) -> Self {
+        Self { object: objects::LIST, items, next_cursor }
+    }
 }
 
 /// A page of an order's history, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventPage {
+    #[schema(schema_with = openapi::objects::list)]
+    object: &'static str,
     #[schema(schema_with = openapi::recorded_events)]
-    pub(crate) items: Vec<RecordedEvent>,
+    items: Vec<RecordedEvent>,
     /// Where the next page begins: give it as `cursor`. `null` on the last page.
     #[schema(required = true)]
-    pub(crate) next_cursor: Option<String>,
+    next_cursor: Option<String>,
+}
+
+impl EventPage {
+    pub(crate) fn of(items: Vec<RecordedEvent>, next_cursor: Option<String>) -> Self {
+        Self { object: objects::LIST, items, next_cursor }
+    }
 }
 
 /// The answer of the health checks.

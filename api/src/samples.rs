@@ -77,11 +77,11 @@ pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
         "Receipt" => receipts(),
         "Order" => vec![("paid", "An order that has been paid", to_json(order()))],
         "OrderPage" => {
-            let page = OrderPage { items: vec![order()], next_cursor: None };
+            let page = OrderPage::of(vec![order()], None);
             vec![("last", "The last page", to_json(page))]
         }
         "EventPage" => {
-            let page = EventPage { items: log(), next_cursor: None };
+            let page = EventPage::of(log(), None);
             vec![("last", "The last page", to_json(page))]
         }
         "BatchBody" => {

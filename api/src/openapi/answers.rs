@@ -2,14 +2,16 @@
 //! follow from them.
 
 use serde_json::json;
-use utoipa::PartialSchema;
 use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::link::Link;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{Components, Content, Ref, RefOr, Required, Response};
+use utoipa::{PartialSchema, ToSchema};
 
+use super::objects::OrderOrReceipt;
 use crate::dto::CreateOrder;
 use crate::kinds::Kind;
+use crate::responses::{OrderBody, ReceiptBody};
 use crate::{problem, samples};
 
 /// What most operations say for themselves; the others are easily told.
@@ -80,6 +82,7 @@ pub(super) fn complete(operation: &mut Operation) {
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         let schema = response.content.get("application/json").and_then(schema_name);
+        let schema = schema.map(|name| shown(name, status));
         for (media_type, content) in &mut response.content {
             let RefOr::T(content) = content else { continue };
             if !content.examples.is_empty() || content.example.is_some() {
@@ -123,6 +126,15 @@ fn schema_name(content: &RefOr<Content>) -> Option<String> {
     let RefOr::T(content) = content else { return None };
     let Some(RefOr::Ref(reference)) = &content.schema else { return None };
     reference.ref_location.strip_prefix("#/components/schemas/").map(str::to_owned)
+}
+
+/// What a response of this status shows, of what its schema allows.
+fn shown(schema: String, status: &str) -> String {
+    match (schema.as_str(), status) {
+        (OrderOrReceipt::NAME, "202") => ReceiptBody::name().into_owned(),
+        (OrderOrReceipt::NAME, _) => OrderBody::name().into_owned(),
+        _ => schema,
+    }
 }
 
 type Named<T> = (String, RefOr<T>);

@@ -1,11 +1,11 @@
 //! Schemas of what operators send and get that cannot be derived.
 
-use domain::{LetterState, ParkReason};
+use domain::LetterState;
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
-use super::schema;
+use super::{objects, schema};
 use crate::operator::plan::Fate;
 
 /// Any bytes: as text, or as base64 where they are not text.
@@ -28,33 +28,15 @@ pub(crate) fn letter_state() -> RefOr<Schema> {
 }
 
 pub(crate) fn park_reason() -> RefOr<Schema> {
-    schema(json!({
-        "type": "string", "enum": ParkReason::ALL,
-        "description": "Why it was put aside. `malformed`: not JSON, or no envelope. `unknown_type`, `unknown_schema`: \
-            newer than this service. `invalid`: its data breaks a rule. `tries_exhausted`: it failed as often as it was \
-            tried. `behind_parked`: an earlier event of its order was put aside.",
-    }))
+    objects::reference("ParkReason")
 }
 
 pub(crate) fn optional_park_reason() -> RefOr<Schema> {
-    let mut reasons: Vec<_> = ParkReason::ALL.iter().map(|reason| json!(reason)).collect();
-    reasons.push(json!(null));
-    schema(json!({
-        "type": ["string", "null"], "enum": reasons, "description": "Those put aside for this reason.",
-    }))
+    objects::optional("ParkReason")
 }
 
 pub(crate) fn discard() -> RefOr<Schema> {
-    schema(json!({
-        "type": "object",
-        "description": "Who decided that it is not to happen, when and why.",
-        "properties": {
-            "reason": { "type": "string" },
-            "at": { "type": "string", "format": "date-time" },
-            "by": { "type": "string", "description": "Who, if requests are authenticated." },
-        },
-        "required": ["reason", "at"],
-    }))
+    objects::reference("Discard")
 }
 
 pub(crate) fn fates() -> RefOr<Schema> {

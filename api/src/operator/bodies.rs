@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::links::Links;
-use crate::openapi;
+use crate::openapi::{self, objects};
 
 use super::plan::Fate;
 
@@ -16,6 +16,8 @@ use super::plan::Fate;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetterSummary)]
 pub(crate) struct LetterSummary<'a> {
+    #[schema(schema_with = openapi::objects::dead_letter)]
+    object: &'static str,
     /// Names it, through all replays.
     id: &'a str,
     /// Where it stands.
@@ -89,6 +91,7 @@ impl<'a> LetterSummary<'a> {
     pub(crate) fn of(letter: &'a DeadLetter, links: &Links) -> Self {
         let order = letter.order_id.as_ref().map(|order_id| links.order(order_id));
         Self {
+            object: objects::DEAD_LETTER,
             id: &letter.id,
             state: letter.state,
             reason: letter.reason.as_str(),
@@ -115,10 +118,18 @@ impl<'a> LetterSummary<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetterPage)]
 pub(crate) struct LetterPage<'a> {
-    pub(crate) items: Vec<LetterSummary<'a>>,
+    #[schema(schema_with = openapi::objects::list)]
+    object: &'static str,
+    items: Vec<LetterSummary<'a>>,
     /// Where the next page begins: give it as `cursor`. `null` on the last page.
     #[schema(required = true)]
-    pub(crate) next_cursor: Option<String>,
+    next_cursor: Option<String>,
+}
+
+impl<'a> LetterPage<'a> {
+    pub(crate) fn of(items: Vec<LetterSummary<'a>>, next_cursor: Option<String>) -> Self {
+        Self { object: objects::LIST, items, next_cursor }
+    }
 }
 
 /// A dead letter with everything that is known of it. Its body is `body`, or `body_base64` if it is not text.

@@ -48,7 +48,7 @@ pub(crate) async fn list_dead_letters(
     let next_cursor = list.next.map(|position| cursor::after_letter(&position, &query.scope()));
     let link = next_cursor.as_deref().map(|cursor| links.next_letters(&query.next(cursor)));
     let items = list.letters.iter().map(|letter| LetterSummary::of(letter, &links)).collect();
-    let mut response = Json(LetterPage { items, next_cursor }).into_response();
+    let mut response = Json(LetterPage::of(items, next_cursor)).into_response();
     if let Some(link) = link {
         let link = HeaderValue::try_from(link).map_err(anyhow::Error::from)?;
         response.headers_mut().insert(header::LINK, link);

@@ -106,11 +106,7 @@ impl IntoParams for LettersQuery {
                 "Only letters that stand here; those that are not discarded if absent",
                 json!({ "type": "string", "enum": LetterState::ALL }),
             ),
-            (
-                "reason",
-                "Only letters put aside for this reason",
-                json!({ "type": "string", "enum": ParkReason::ALL }),
-            ),
+            ("reason", "Only letters put aside for this reason", json!(openapi::operator::park_reason())),
             (
                 "order_id",
                 "Only letters of this order",

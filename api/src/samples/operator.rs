@@ -37,7 +37,7 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
     match name {
         "DeadLetterPage" => {
             let items = line.iter().rev().map(|letter| LetterSummary::of(letter, &links)).collect();
-            vec![("last", "The last page", to_json(LetterPage { items, next_cursor: None }))]
+            vec![("last", "The last page", to_json(LetterPage::of(items, None)))]
         }
         "DeadLetter" => {
             let letter = LetterBody::of(&line[1], &line, &behind, &links);

@@ -78,7 +78,7 @@ async fn another_customers_orders_do_not_exist() {
         ask(&fake(), &stranger, &Method::GET, path, "").await.is_problem(404, problem);
     }
     let list = ask(&fake(), &stranger, &Method::GET, "/v1/orders?customer_id=c-1", "").await;
-    assert_eq!(list.json(), json!({ "items": [], "next_cursor": null }));
+    assert_eq!(list.json(), json!({ "object": "list", "items": [], "next_cursor": null }));
 
     let fake = fake();
     let event = ask(&fake, &stranger, &Method::POST, "/v1/orders/o-1/events", CONFIRMED).await;

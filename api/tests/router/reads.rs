@@ -33,7 +33,7 @@ async fn an_order() {
     let fake = Arc::new(Fake { log: log("o-1", 5, 1), ..Fake::default() });
     let answer = get(&fake, "/v1/orders/o-1").await;
     let expected = json!({
-        "order_id": "o-1", "customer_id": "c/1 & co", "status": "pending", "version": 2, "currency": "EUR",
+        "object": "order", "order_id": "o-1", "customer_id": "c/1 & co", "status": "pending", "version": 2, "currency": "EUR",
         "items": [{ "sku": "A", "quantity": 2, "unit_price": 10 }], "total": 20, "metadata": {}, "parked": 2,
         "allowed_events": ["order_amended", "order_confirmed", "order_cancelled"],
         "created_at": "2026-11-23T10:05:00Z", "updated_at": "2026-11-23T10:05:00Z",
@@ -69,6 +69,7 @@ async fn a_receipt_in_every_state() {
         };
         let fake = Arc::new(Fake { receipt: Some(receipt), ..Fake::default() });
         let path = format!("/v1/orders/o-1/events/{EVENT_ID}");
+        expected["object"] = "receipt".into();
         expected["order_id"] = "o-1".into();
         expected["event_id"] = EVENT_ID.into();
         expected["type"] = "order_paid".into();

@@ -41,7 +41,7 @@ async fn an_order_is_published_and_answered_with_a_receipt() {
     let receipt = format!("/v1/orders/{order_id}/events/{event_id}");
     assert_eq!(answer.header("location"), receipt);
     let expected = json!({
-        "order_id": order_id, "event_id": event_id, "type": "order_created", "state": "accepted",
+        "object": "receipt", "order_id": order_id, "event_id": event_id, "type": "order_created", "state": "accepted",
         "links": { "self": receipt, "order": format!("/v1/orders/{order_id}") },
     });
     assert_eq!(answer.json(), expected);

@@ -14,6 +14,8 @@
 //! | status, response header, message attribute | it is gone |
 //! | what clients send ([`Side::Sent`]) | less is accepted: of types, values, members, variants; tighter limits; more is required |
 //! | what clients get ([`Side::Got`]) | more can come: of types, values, variants; or a member is gone or no longer certain |
+//!
+//! What one success of an operation had, another may have as well, if a discriminator tells the two apart.
 
 mod messages;
 mod operations;

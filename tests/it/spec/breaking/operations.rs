@@ -1,6 +1,6 @@
 //! OpenAPI: paths, operations, parameters, bodies and answers.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Comparison, Side, members, resolved};
 use crate::spec::escaped;
@@ -39,11 +39,13 @@ impl Comparison<'_> {
             self.report(&format!("{at}/security"), "it needs credentials, and did not");
         }
         self.request_body(at, &old["requestBody"], &new["requestBody"]);
+        let successes = successes(self.old, old);
         for (status, old_response) in members(&old["responses"]) {
             let at = format!("{at}/responses/{status}");
+            let among = status.starts_with('2').then_some(&successes);
             match &new["responses"][status] {
                 Value::Null => self.report(&at, format!("status {status} is gone")),
-                new_response => self.response(&at, old_response, new_response),
+                new_response => self.response(&at, old_response, new_response, among),
             }
         }
     }
@@ -78,10 +80,10 @@ impl Comparison<'_> {
             self.report(&at, "it takes no body any more");
             return;
         }
-        self.contents(&at, old, new, Side::Sent);
+        self.contents(&at, old, new, Side::Sent, None);
     }
 
-    fn response(&mut self, at: &str, old: &Value, new: &Value) {
+    fn response(&mut self, at: &str, old: &Value, new: &Value, among: Option<&Value>) {
         let ((_, old), (at, new)) = (resolved(self.old, at, old), resolved(self.new, at, new));
         for (name, old_header) in members(&old["headers"]) {
             let at = format!("{at}/headers/{}", escaped(name));
@@ -94,18 +96,35 @@ impl Comparison<'_> {
                 (resolved(self.old, &at, old_header), resolved(self.new, &at, new_header));
             self.schema(&format!("{at}/schema"), &old_header["schema"], &new_header["schema"], Side::Got);
         }
-        self.contents(&at, old, new, Side::Got);
+        self.contents(&at, old, new, Side::Got, among);
     }
 
-    fn contents(&mut self, at: &str, old: &Value, new: &Value, side: Side) {
+    /// Compares contents. A union with a discriminator may have what was `among` the successes of the operation: clients
+    /// could meet each of them, and can tell them apart now.
+    fn contents(&mut self, at: &str, old: &Value, new: &Value, side: Side, among: Option<&Value>) {
         for (media_type, old_content) in members(&old["content"]) {
             let at = format!("{at}/content/{}", escaped(media_type));
-            match &new["content"][media_type] {
-                Value::Null => self.report(&at, format!("the content type {media_type} is gone")),
-                new => self.schema(&format!("{at}/schema"), &old_content["schema"], &new["schema"], side),
-            }
+            let new = match &new["content"][media_type] {
+                Value::Null => {
+                    self.report(&at, format!("the content type {media_type} is gone"));
+                    continue;
+                }
+                new => &new["schema"],
+            };
+            let is_union = resolved(self.new, "", new).1["discriminator"].is_object();
+            let old = among.filter(|_| is_union).unwrap_or(&old_content["schema"]);
+            self.schema(&format!("{at}/schema"), old, new, side);
         }
     }
+}
+
+/// A union of what an operation's successes have as JSON.
+fn successes(document: &Value, operation: &Value) -> Value {
+    let of_status = members(&operation["responses"]).filter(|(status, _)| status.starts_with('2'));
+    let schemas = of_status.map(|(_, response)| {
+        resolved(document, "", response).1["content"]["application/json"]["schema"].clone()
+    });
+    json!({ "oneOf": schemas.filter(|schema| !schema.is_null()).collect::<Value>() })
 }
 
 /// The parameters of a path and of its operation, each with a name that says where it is, and its pointer.

@@ -231,3 +231,41 @@ fn messages_are_held_to_the_side_that_writes_them() {
     );
     names(&broken_in_asyncapi(&both, &json!({})), "/operations/o", "is gone");
 }
+
+#[test]
+fn a_success_may_be_what_another_one_was() {
+    let document = |first: Value, second: Value| {
+        let mut document = openapi(json!({}), first);
+        let content = json!({ "content": { "application/json": { "schema": second } } });
+        document["paths"]["/x"]["post"]["responses"]["202"] = content;
+        let kind =
+            |name: &str| json!({ "properties": { "object": { "enum": [name] } }, "required": ["object"] });
+        let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+        let union = |variants: &[&str]| {
+            let variants: Vec<_> = variants.iter().map(|name| reference(name)).collect();
+            json!({ "oneOf": variants, "properties": { "object": {} }, "discriminator": { "propertyName": "object" } })
+        };
+        document["components"] = json!({ "schemas": {
+            "A": kind("a"), "B": kind("b"), "C": kind("c"), "AorB": union(&["A", "B"]), "AorC": union(&["A", "C"]),
+        } });
+        document
+    };
+    let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    let old = document(reference("A"), reference("B"));
+    assert_eq!(broken_in_openapi(&old, &document(reference("AorB"), reference("AorB"))), [""; 0]);
+    names(&broken_in_openapi(&old, &document(reference("AorC"), reference("B"))), "AorC", "C\"} is new");
+    names(
+        &broken_in_openapi(&old, &document(reference("B"), reference("B"))),
+        "B/properties/object/enum",
+        "new",
+    );
+}
+
+#[test]
+fn a_list_of_types_is_a_union() {
+    let listed = || json!({ "type": ["object", "null"], "maxProperties": 2 });
+    let union = |kind: &str| json!({ "oneOf": [{ "type": kind, "maxProperties": 2 }, { "type": "null" }] });
+    assert_eq!(sent(listed(), union("object")), [""; 0]);
+    assert_eq!(got(union("object"), listed()), [""; 0]);
+    names(&sent(listed(), union("array")), "/schema", "is no longer accepted");
+}

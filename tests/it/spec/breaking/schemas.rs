@@ -20,7 +20,13 @@ impl Comparison<'_> {
             return;
         }
         let (old, new) = (&merged(self.old, old), &merged(self.new, new));
-        let (olds, news) = (variants(old), variants(new));
+        let (old_types, new_types) = (by_type(old), by_type(new));
+        let (mut olds, mut news) = (variants(old), variants(new));
+        if olds.len() > 1 && news.len() == 1 {
+            news = new_types.iter().collect();
+        } else if news.len() > 1 && olds.len() == 1 {
+            olds = old_types.iter().collect();
+        }
         if olds.len() > 1 || news.len() > 1 {
             self.variants(&at, &olds, &news, side);
             return;
@@ -189,12 +195,25 @@ fn extend(known: &mut Map<String, Value>, more: &Value) {
     known.extend(members(more).map(|(name, value)| (name.clone(), value.clone())));
 }
 
+/// The schema once for each type that it lists: a list of types says the same as a union.
+fn by_type(schema: &Value) -> Vec<Value> {
+    let Some(types) = schema["type"].as_array() else { return vec![schema.clone()] };
+    let of = |kind: &Value| {
+        let mut schema = schema.clone();
+        schema["type"] = kind.clone();
+        schema
+    };
+    types.iter().map(of).collect()
+}
+
 /// The schemas of which one holds: those of a union, or the schema itself. A union of whole objects only, not what adds
 /// conditions to a schema of its own.
 fn variants(schema: &Value) -> Vec<&Value> {
     let union = ["oneOf", "anyOf"].iter().find_map(|keyword| schema[*keyword].as_array());
     match union {
-        Some(union) if schema["properties"].is_null() => union.iter().collect(),
+        Some(union) if schema["properties"].is_null() || schema["discriminator"].is_object() => {
+            union.iter().collect()
+        }
         _ => vec![schema],
     }
 }
