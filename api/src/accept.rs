@@ -9,15 +9,17 @@ use domain::event::Created;
 use domain::{CorrelationId, Envelope, Event, OrderId, Receipt};
 
 use crate::answer;
+use crate::attempt::{Attempt, InDoubt};
 use crate::conditional::IfMatch;
-use crate::idempotency::{IdempotencyKey, Identity};
+use crate::correlation::{self, Deadline};
+use crate::idempotency::{IdempotencyKey, Identity, Place};
 use crate::json::JsonBody;
 use crate::links::Links;
 use crate::metering;
 use crate::openapi::ProposedEvent;
 use crate::openapi::objects::OrderOrReceipt;
 use crate::params::OrderPath;
-use crate::ports::OrderSnapshot;
+use crate::ports::{OrderSnapshot, Published};
 use crate::prefer::Prefer;
 use crate::principal::{Principal, Scope};
 use crate::problem::{Kind, Problem};
@@ -31,6 +33,8 @@ pub(crate) struct Caller {
     pub(crate) prefer: Prefer,
     pub(crate) links: Links,
     pub(crate) correlation_id: CorrelationId,
+    /// When the request is to be answered at the latest, if there is a limit.
+    pub(crate) deadline: Option<Deadline>,
 }
 
 impl FromRequestParts<Shared> for Caller {
@@ -44,7 +48,8 @@ impl FromRequestParts<Shared> for Caller {
         let Ok(links) = Links::from_request_parts(parts, state).await;
         let correlation_id = parts.extensions.get().cloned();
         let correlation_id = correlation_id.ok_or_else(|| anyhow::anyhow!("no correlation id was given"))?;
-        Ok(Self { principal, key, prefer, links, correlation_id })
+        let deadline = parts.extensions.get().copied();
+        Ok(Self { principal, key, prefer, links, correlation_id, deadline })
     }
 }
 
@@ -84,7 +89,8 @@ impl FromRequestParts<Shared> for Caller {
         (status = 413, description = "The body is too large, or the event made of it is larger than the queue takes"),
         (status = 415, description = "The body is not JSON by its content type"),
         (status = 422, description = "The body has faults, all of them listed; or the key was used for another request"),
-        (status = 503, description = "The queue is full or cannot be reached, or the request took too long"),
+        (status = 503, description = "The queue is full or cannot be reached, or the request took too long. Unless the type \
+            is `outcome-unknown`, nothing was accepted; if it is, `links.receipt` leads to the receipt"),
     )
 )]
 pub(crate) async fn create_order(
@@ -93,11 +99,12 @@ pub(crate) async fn create_order(
     JsonBody(created): JsonBody<Created>,
 ) -> Result<Response, Problem> {
     let event = creation(&caller.principal, created)?;
-    let identity = caller.key.of_creation(&state, &caller.principal, &event);
+    let identity = caller.key.of_creation(&state, &caller.principal, &event, Place::Single);
     let replayed = is_repetition(&state, &identity).await?;
-    let accepted = Accepted { receipt: receipt(&identity, &event), replayed };
+    let mut accepted = Accepted { receipt: receipt(&identity, &event), replayed };
     if !replayed {
-        publish(&state, &caller, identity, event, None).await?;
+        let envelope = envelope(&state, &caller, identity, event, None);
+        accepted.replayed = publish(&state, &caller, envelope, &accepted.receipt).await?;
     }
     answer::to_creation(&state, &caller, accepted).await
 }
@@ -148,7 +155,8 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
         (status = 413, description = "The body is too large, or the event made of it is larger than the queue takes"),
         (status = 415, description = "The body is not JSON by its content type"),
         (status = 422, description = "The body has faults, all of them listed; or the key was used for another request"),
-        (status = 503, description = "The queue is full or cannot be reached, or the request took too long"),
+        (status = 503, description = "The queue is full or cannot be reached, or the request took too long. Unless the type \
+            is `outcome-unknown`, nothing was accepted; if it is, `links.receipt` leads to the receipt"),
     )
 )]
 pub(crate) async fn propose_event(
@@ -161,10 +169,11 @@ pub(crate) async fn propose_event(
     let snapshot = look(&state, &caller.principal, &order_id, &if_match).await?;
     let identity = caller.key.of_event(&state, &caller.principal, order_id, &event, &if_match);
     let replayed = is_repetition(&state, &identity).await?;
-    let accepted = Accepted { receipt: receipt(&identity, &event), replayed };
+    let mut accepted = Accepted { receipt: receipt(&identity, &event), replayed };
     if !replayed {
         let expected_version = if_match.check(snapshot.as_ref())?;
-        publish(&state, &caller, identity, event, expected_version).await?;
+        let envelope = envelope(&state, &caller, identity, event, expected_version);
+        accepted.replayed = publish(&state, &caller, envelope, &accepted.receipt).await?;
     }
     answer::to_event(&state, &caller, accepted).await
 }
@@ -215,16 +224,8 @@ pub(crate) async fn is_repetition(state: &AppState, identity: &Identity) -> Resu
     match state.reader.receipt(&identity.order_id, identity.event_id).await? {
         None => Ok(false),
         Some(known) if known.request_hash == identity.request_hash => Ok(true),
-        Some(_) => Err(reused()),
+        Some(_) => Err(Problem::key_reused()),
     }
-}
-
-/// The key was used before, for something else.
-pub(crate) fn reused() -> Problem {
-    Problem::new(
-        Kind::IdempotencyKeyReused,
-        "Another request was accepted under this key. Send the same request again, or use a new key.",
-    )
 }
 
 /// The event with its metadata, as it goes on the queue.
@@ -249,20 +250,30 @@ pub(crate) fn envelope(
     }
 }
 
+/// Publishes the event that `receipt` is for. Returns whether this very request was accepted before.
 async fn publish(
     state: &AppState,
     caller: &Caller,
-    identity: Identity,
-    event: Event,
-    expected_version: Option<u64>,
-) -> Result<(), Problem> {
-    let envelope = envelope(state, caller, identity.clone(), event, expected_version);
+    envelope: Envelope,
+    receipt: &Receipt,
+) -> Result<bool, Problem> {
+    correlation::begin(Attempt::Event(InDoubt::of(receipt)));
+    let in_doubt = |cause| InDoubt::of(receipt).problem(&caller.links, cause);
     let published = metering::publish(state.publisher.as_ref(), std::slice::from_ref(&envelope)).await.pop();
-    published.ok_or_else(|| anyhow::anyhow!("the publisher gave no result for an event"))??;
-    // Two requests at the same time under one key: the queue has kept the first. Where that can be seen, it is told now;
-    // elsewhere a repetition tells.
-    if state.reader.sees_waiting() && identity.request_hash.is_some() {
-        is_repetition(state, &identity).await?;
+    match published {
+        Some(Ok(Published::New)) => Ok(false),
+        Some(Ok(Published::Repeated)) => {
+            let repeated = was_repeated(state, receipt).await.map_err(in_doubt)?;
+            repeated.then_some(true).ok_or_else(Problem::key_reused)
+        }
+        Some(Err(error)) => Err(Problem::unpublished(error, in_doubt)),
+        None => Err(in_doubt(anyhow::anyhow!("the publisher gave no result for an event"))),
     }
-    Ok(())
+}
+
+/// Whether the request that was accepted under this event id, a moment ago by another of several concurrent requests, is
+/// the one that `receipt` is for.
+pub(crate) async fn was_repeated(state: &AppState, receipt: &Receipt) -> anyhow::Result<bool> {
+    let known = state.reader.receipt(&receipt.order_id, receipt.event_id).await?;
+    Ok(known.is_none_or(|known| known.request_hash == receipt.request_hash))
 }

@@ -5,7 +5,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::{Outcome, Receipt, RejectReason};
 
-use crate::accept::{Accepted, Caller, reused};
+use crate::accept::{Accepted, Caller};
 use crate::conditional::etag;
 use crate::ports::OrderSnapshot;
 use crate::problem::{Kind, Problem};
@@ -13,7 +13,8 @@ use crate::responses::{OrderBody, ReceiptBody};
 use crate::state::AppState;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Says that the request was accepted before.
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Answers the request that created an order.
 pub(crate) async fn to_creation(
@@ -41,7 +42,7 @@ async fn to(
 ) -> Result<Response, Problem> {
     let Accepted { receipt, replayed } = accepted;
     let settled = match settled(state, caller, &receipt).await {
-        Some(settled) if settled.request_hash != receipt.request_hash => return Err(reused()),
+        Some(settled) if settled.request_hash != receipt.request_hash => return Err(Problem::key_reused()),
         Some(settled) => with_outcome(state, caller, &settled, recorded).await?,
         None => None,
     };
@@ -70,7 +71,8 @@ async fn settled(state: &AppState, caller: &Caller, receipt: &Receipt) -> Option
     }
 }
 
-/// The answer that the outcome calls for; none for a parked event, whose outcome may still change.
+/// The answer that the outcome calls for; the receipt for a parked event, whose outcome may still change. The event is
+/// accepted, so that its order cannot be read is no reason to answer otherwise.
 async fn with_outcome(
     state: &AppState,
     caller: &Caller,
@@ -80,12 +82,14 @@ async fn with_outcome(
     match &receipt.outcome {
         Some(Outcome::Recorded { .. }) => {}
         Some(Outcome::Rejected { reason, detail }) => {
-            let snapshot = state.reader.order(&receipt.order_id).await?;
-            return Err(rejected(receipt, *reason, detail, snapshot.as_ref()));
+            let snapshot = look(state, caller, receipt).await;
+            return Err(rejected(receipt, *reason, detail, snapshot.as_ref().map(Option::as_ref)));
         }
         Some(Outcome::Parked { .. }) | None => return with_receipt(caller, receipt).map(Some),
     }
-    let Some(snapshot) = state.reader.order(&receipt.order_id).await? else { return Ok(None) };
+    let Some(Some(snapshot)) = look(state, caller, receipt).await else {
+        return with_receipt(caller, receipt).map(Some);
+    };
     let mut response = (recorded, Json(OrderBody::of(&snapshot, &caller.links))).into_response();
     response.headers_mut().insert(header::ETAG, etag(&snapshot));
     let address = match recorded {
@@ -96,12 +100,21 @@ async fn with_outcome(
     Ok(Some(response))
 }
 
-/// The problem that a rejection is.
+/// The order as it is now; `None` if it cannot be read.
+async fn look(state: &AppState, caller: &Caller, receipt: &Receipt) -> Option<Option<OrderSnapshot>> {
+    let log = |error: &anyhow::Error| {
+        let correlation_id = caller.correlation_id.as_str();
+        tracing::error!(correlation_id, "cannot read the order of an accepted event: {error:#}");
+    };
+    state.reader.order(&receipt.order_id).await.inspect_err(log).ok()
+}
+
+/// The problem that a rejection is, given the order if it could be read.
 fn rejected(
     receipt: &Receipt,
     reason: RejectReason,
     detail: &str,
-    snapshot: Option<&OrderSnapshot>,
+    snapshot: Option<Option<&OrderSnapshot>>,
 ) -> Problem {
     let kind = match reason {
         RejectReason::IllegalTransition => Kind::IllegalTransition,
@@ -109,8 +122,9 @@ fn rejected(
         RejectReason::Discarded => return Problem::new(Kind::Discarded, detail.to_owned()),
     };
     match snapshot {
-        Some(snapshot) => Problem::of_order(kind, detail.to_owned(), &snapshot.order),
-        None => Problem::unknown_order(&receipt.order_id),
+        Some(Some(snapshot)) => Problem::of_order(kind, detail.to_owned(), &snapshot.order),
+        Some(None) => Problem::unknown_order(&receipt.order_id),
+        None => Problem::new(kind, detail.to_owned()),
     }
 }
 

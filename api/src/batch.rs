@@ -3,23 +3,28 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::event::Created;
 use domain::{Envelope, Receipt};
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde::de::{MapAccess, SeqAccess};
+use tokio::time::timeout_at;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::accept::{Caller, creation, envelope, is_repetition, receipt};
+use crate::accept::{Caller, creation, envelope, is_repetition, receipt, was_repeated};
+use crate::answer::REPLAYED;
+use crate::attempt::{Attempt, InDoubt};
 use crate::body::{Content, Field, Read, checked_length, members, object};
+use crate::correlation;
 use crate::dto::CreateOrder;
-use crate::idempotency::IdempotencyKey;
+use crate::idempotency::{IdempotencyKey, Place};
 use crate::json::JsonBody;
 use crate::metering;
-use crate::problem::{Problem, ProblemBody};
+use crate::ports::{PublishError, Published};
+use crate::problem::{Kind, Problem, ProblemBody};
 use crate::responses::ReceiptBody;
 use crate::state::{AppState, Shared};
 
@@ -88,23 +93,31 @@ pub(crate) struct ItemBody<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     replayed: bool,
-    /// What is wrong with it, if it was not accepted.
+    /// What is wrong with it, if it was not accepted or that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     problem: Option<ProblemBody<'a>>,
 }
 
-/// An item on its way: accepted before, to be published, or refused.
+/// An order on its way.
 enum Item {
-    Known(Receipt),
+    /// To be published.
     New(Receipt, Box<Envelope>),
+    Done(Done),
+}
+
+/// What became of an order.
+enum Done {
+    Accepted { receipt: Receipt, replayed: bool },
     Refused(Problem),
 }
 
 /// Creates orders
 ///
-/// Publishes an `order_created` for each order without fault, all at one go. The answer tells what became of each. Under
-/// an idempotency key the whole batch can be sent again: what was accepted is not accepted twice.
+/// Publishes an `order_created` for each order without fault, in one call. The answer has the result of each. Under an
+/// idempotency key the whole batch can be sent again: what was accepted is not accepted twice. Each place of the batch is a
+/// request of its own under the key: an order that differs from the one accepted at its place is refused, and the others are
+/// not. If no order of the request is new, the answer has `Idempotent-Replayed: true`.
 #[utoipa::path(
     post,
     path = "/v1/orders/batch",
@@ -119,9 +132,10 @@ enum Item {
         (status = 403, description = "The token does not allow it"),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not JSON by its content type"),
-        (status = 422, description = "The body is no list of 1–100 orders"),
+        (status = 422, description = "The body is no list of 1–100 orders; or the key was used for another batch, and no \
+            order is the one that was accepted at its place"),
         (status = 503, description = "No order was accepted: the queue is full or cannot be reached, or the request took \
-            too long"),
+            too long. If the type is `outcome-unknown`, some may have been"),
     )
 )]
 pub(crate) async fn create_orders(
@@ -131,68 +145,126 @@ pub(crate) async fn create_orders(
 ) -> Result<Response, Problem> {
     let items =
         join_all(orders.into_iter().enumerate().map(|(i, order)| item(&state, &caller, i, order))).await;
-    let (items, unavailable) = publish(&state, items).await;
-    let accepted = items.iter().any(|item| !matches!(item, Item::Refused(_)));
-    if let Some(problem) = unavailable.filter(|_| !accepted) {
+    let done = publish(&state, &caller, items).await;
+    if let Some(problem) = of_all(&done) {
         return Err(problem);
     }
-    let items = items.iter().map(|item| item_body(&caller, item)).collect();
-    Ok(Json(BatchBody { items }).into_response())
+    let replays: Vec<bool> = done.iter().filter_map(Done::replayed).collect();
+    let items = done.iter().map(|done| item_body(&caller, done)).collect();
+    let mut response = Json(BatchBody { items }).into_response();
+    if !replays.is_empty() && replays.iter().all(|replayed| *replayed) {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
-async fn item(state: &AppState, caller: &Caller, index: usize, order: Read<Created>) -> Item {
+impl Done {
+    /// Of an accepted order: whether it was accepted before.
+    fn replayed(&self) -> Option<bool> {
+        match self {
+            Self::Accepted { replayed, .. } => Some(*replayed),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+/// The problem that is the answer to the whole request: nothing was accepted for now, or every order is another one than its
+/// place has.
+fn of_all(done: &[Done]) -> Option<Problem> {
+    let mut problems = Vec::with_capacity(done.len());
+    for done in done {
+        match done {
+            Done::Refused(problem) if problem.kind() != Kind::OutcomeUnknown => problems.push(problem),
+            _ => return None,
+        }
+    }
+    let all_reused = problems.iter().all(|problem| problem.kind() == Kind::IdempotencyKeyReused);
+    let unavailable = |problem: &&&Problem| problem.status() == StatusCode::SERVICE_UNAVAILABLE;
+    let problem = if all_reused { problems.last() } else { problems.iter().rfind(unavailable) };
+    problem.map(|problem| Problem::clone(problem))
+}
+
+async fn item(state: &AppState, caller: &Caller, place: usize, order: Read<Created>) -> Item {
     let made = async {
         let created = order.map_err(|errors| Problem::of_body(&errors))?;
         let event = creation(&caller.principal, created)?;
-        let identity = caller.key.of_item(index).of_creation(state, &caller.principal, &event);
+        let place = Place::InBatch(place);
+        let identity = caller.key.of_creation(state, &caller.principal, &event, place);
         let receipt = receipt(&identity, &event);
         if is_repetition(state, &identity).await? {
-            return Ok(Item::Known(receipt));
+            return Ok(Item::Done(Done::Accepted { receipt, replayed: true }));
         }
         let envelope = envelope(state, caller, identity, event, None);
         Ok::<_, Problem>(Item::New(receipt, Box::new(envelope)))
     };
-    made.await.unwrap_or_else(Item::Refused)
+    made.await.unwrap_or_else(|problem| Item::Done(Done::Refused(problem)))
 }
 
-/// Publishes what is new, in one call. Gives a problem besides if the queue took less than all.
-async fn publish(state: &AppState, items: Vec<Item>) -> (Vec<Item>, Option<Problem>) {
+/// Publishes what is new, in one call.
+async fn publish(state: &AppState, caller: &Caller, items: Vec<Item>) -> Vec<Done> {
     let new = items.iter().filter_map(|item| match item {
         Item::New(_, envelope) => Some(Envelope::clone(envelope)),
-        _ => None,
+        Item::Done(_) => None,
     });
     let new: Vec<_> = new.collect();
-    let mut results = metering::publish(state.publisher.as_ref(), &new).await.into_iter();
-    let mut unavailable = None;
-    let settle = |item| match item {
-        Item::New(receipt, envelope) => match results.next() {
-            Some(Ok(())) => Item::New(receipt, envelope),
-            Some(Err(error)) => {
-                let problem = Problem::from(error);
-                if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
-                    unavailable = Some(problem.clone());
-                }
-                Item::Refused(problem)
+    let mut results = if new.is_empty() { None } else { in_time(state, caller, &new).await };
+    let mut done = Vec::with_capacity(items.len());
+    for item in items {
+        done.push(match item {
+            Item::New(receipt, _) => {
+                let result = results.as_mut().map(|results| results.next());
+                published(state, caller, receipt, result).await
             }
-            None => Item::Refused(anyhow::anyhow!("the publisher gave no result for an event").into()),
-        },
-        other => other,
-    };
-    let items = items.into_iter().map(settle).collect();
-    (items, unavailable)
+            Item::Done(done) => done,
+        });
+    }
+    done
 }
 
-fn item_body<'a>(caller: &'a Caller, item: &'a Item) -> ItemBody<'a> {
-    let accepted = |receipt, replayed| ItemBody {
-        status: StatusCode::ACCEPTED.as_u16(),
-        receipt: Some(ReceiptBody::of(receipt, &caller.links)),
-        replayed,
-        problem: None,
+type Results = std::vec::IntoIter<Result<Published, PublishError>>;
+
+/// The results, unless the time is up before: then there is still time to answer for each order.
+async fn in_time(state: &AppState, caller: &Caller, new: &[Envelope]) -> Option<Results> {
+    correlation::begin(Attempt::Batch);
+    let publishing = metering::publish(state.publisher.as_ref(), new);
+    let results = match caller.deadline {
+        Some(deadline) => timeout_at(deadline.to_answer(), publishing).await.ok(),
+        None => Some(publishing.await),
     };
-    match item {
-        Item::Known(receipt) => accepted(receipt, true),
-        Item::New(receipt, _) => accepted(receipt, false),
-        Item::Refused(problem) => {
+    results.map(Vec::into_iter)
+}
+
+/// What became of an order that was handed to the publisher. `result` is `None` if the time was up first.
+async fn published(
+    state: &AppState,
+    caller: &Caller,
+    receipt: Receipt,
+    result: Option<Option<Result<Published, PublishError>>>,
+) -> Done {
+    let in_doubt = |cause| InDoubt::of(&receipt).problem(&caller.links, cause);
+    let problem = match result {
+        Some(Some(Ok(Published::New))) => return Done::Accepted { receipt, replayed: false },
+        Some(Some(Ok(Published::Repeated))) => match was_repeated(state, &receipt).await {
+            Ok(true) => return Done::Accepted { receipt, replayed: true },
+            Ok(false) => Problem::key_reused(),
+            Err(error) => in_doubt(error),
+        },
+        Some(Some(Err(error))) => Problem::unpublished(error, in_doubt),
+        Some(None) => in_doubt(anyhow::anyhow!("the publisher gave no result for an event")),
+        None => in_doubt(anyhow::anyhow!("the deadline has passed")),
+    };
+    Done::Refused(problem)
+}
+
+fn item_body<'a>(caller: &'a Caller, done: &'a Done) -> ItemBody<'a> {
+    match done {
+        Done::Accepted { receipt, replayed } => ItemBody {
+            status: StatusCode::ACCEPTED.as_u16(),
+            receipt: Some(ReceiptBody::of(receipt, &caller.links)),
+            replayed: *replayed,
+            problem: None,
+        },
+        Done::Refused(problem) => {
             problem.log(caller.correlation_id.as_str(), PATH);
             let body = problem.body(caller.correlation_id.as_str(), PATH);
             ItemBody {

@@ -2,10 +2,12 @@
 //! out every error as a problem.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -19,8 +21,9 @@ use tower::Service;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::attempt::Attempt;
 use crate::headers;
-use crate::links::BasePath;
+use crate::links::{BasePath, Links};
 use crate::metering::Answering;
 use crate::problem::Problem;
 use crate::spans;
@@ -36,19 +39,51 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
+/// What is kept of a request's time to answer it.
+const MARGIN: Duration = Duration::from_millis(500);
+
+impl Deadline {
+    /// Until when a handler may wait for something, so that there is time left to answer.
+    pub(crate) fn to_answer(self) -> Instant {
+        self.0.checked_sub(MARGIN).unwrap_or(self.0)
+    }
+}
+
 tokio::task_local! {
-    static CURRENT: CorrelationId;
+    static CURRENT: Current;
+}
+
+/// What is known of the request that is being answered.
+struct Current {
+    id: CorrelationId,
+    /// What it has begun to change, if anything.
+    attempt: RefCell<Option<Attempt>>,
+}
+
+impl Current {
+    fn new(id: CorrelationId) -> Self {
+        Self { id, attempt: RefCell::default() }
+    }
 }
 
 /// The correlation id of the request that is being answered here, if one is: for every line of the log that is written
 /// meanwhile. It does not follow into spawned tasks.
 pub fn correlation_id() -> Option<CorrelationId> {
-    CURRENT.try_with(Clone::clone).ok()
+    CURRENT.try_with(|current| current.id.clone()).ok()
 }
 
-/// Answers by `route`, with the correlation id in the request's extensions and in the response's headers.
+/// Notes what the request that is being answered is about to change. If its handler does not come to an answer from here
+/// on, the answer is that the outcome is not known.
+pub(crate) fn begin(attempt: Attempt) {
+    // Outside a request there is nobody to answer.
+    let _ = CURRENT.try_with(|current| current.attempt.replace(Some(attempt)));
+}
+
+/// Answers by `route`, with the correlation id in the request's extensions and in the response's headers. `sees_waiting` is
+/// what the reader of orders says of itself.
 pub(crate) async fn correlate(
     new_id: fn() -> Uuid,
+    sees_waiting: bool,
     mut request: Request,
     mut route: Route,
 ) -> Result<Response, Infallible> {
@@ -64,18 +99,19 @@ pub(crate) async fn correlate(
     // Unwind safe, for what panicked is dropped and never polled again. Pinned here, so that what is around it moves no
     // more than a pointer.
     let answer = pin!(AssertUnwindSafe(route.call(request)).catch_unwind());
-    let answer = CURRENT.scope(id.clone(), trace::within(trace, answer)).instrument(span.clone());
-    let mut response = match in_time(deadline, answer).await {
+    let mut answer = pin!(CURRENT.scope(Current::new(id.clone()), trace::within(trace, answer)));
+    let mut response = match in_time(deadline, answer.as_mut().instrument(span.clone())).await {
         Some(Ok(Ok(response))) => response,
-        Some(Err(panic)) => {
-            Problem::from(anyhow::anyhow!("panic: {}", message(panic.as_ref()))).into_response()
+        unfinished => {
+            let panic = unfinished.and_then(Result::err);
+            let attempt = answer.take_value().and_then(|current| current.attempt.into_inner());
+            unanswered(panic, attempt, &Links::under(base.clone(), sees_waiting)).into_response()
         }
-        None => Problem::out_of_time().into_response(),
     };
     if response.status().is_client_error() || response.status().is_server_error() {
         let _entered = span.enter();
         let path = format!("{}{}", base.as_str(), uri.path());
-        response = CURRENT.sync_scope(id.clone(), || written(response, &id, &path));
+        response = CURRENT.sync_scope(Current::new(id.clone()), || written(response, &id, &path));
     }
     let header = HeaderValue::from_str(id.as_str()).expect("a correlation id is visible ASCII");
     response.headers_mut().insert(CORRELATION_ID, header);
@@ -83,6 +119,19 @@ pub(crate) async fn correlate(
     answering.answered(response.status());
     spans::answered(&span, response.status().as_u16());
     Ok(response)
+}
+
+/// The problem of a request whose handler panicked or, if there is no panic, ran out of time.
+fn unanswered(panic: Option<Box<dyn Any + Send>>, attempt: Option<Attempt>, links: &Links) -> Problem {
+    let cause = panic.map(|panic| anyhow::anyhow!("panic: {}", message(panic.as_ref())));
+    match (attempt, cause) {
+        (Some(attempt), cause) => {
+            let late = || anyhow::anyhow!("the deadline has passed");
+            attempt.problem(links, cause.unwrap_or_else(late))
+        }
+        (None, Some(cause)) => cause.into(),
+        (None, None) => Problem::out_of_time(),
+    }
 }
 
 /// The client's id. An invalid one is as good as none: it is no reason to refuse an order.

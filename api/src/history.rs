@@ -14,6 +14,7 @@ use crate::prefer::Prefer;
 use crate::principal::{Principal, Scope};
 use crate::problem::{Kind, Problem};
 use crate::queries::{AsOf, HistoryQuery, ReceiptQuery};
+use crate::request_tag::RequestTag;
 use crate::responses::{EventPage, ReceiptBody};
 use crate::state::{AppState, Shared};
 
@@ -84,7 +85,9 @@ pub(crate) async fn list_events(
         (status = 200, description = "The receipt", body = ReceiptBody<'static>),
         (status = 400, description = "The order id or the event id is not one, or the query has faults"),
         (status = 403, description = "The token does not allow it"),
-        (status = 404, description = "No such event of this order was accepted"),
+        (status = 404, description = "No such event of this order was accepted, or it has no outcome yet and the link says \
+            too little"),
+        (status = 422, description = "The event was accepted from another request under the same key"),
     )
 )]
 pub(crate) async fn get_receipt(
@@ -93,11 +96,18 @@ pub(crate) async fn get_receipt(
     links: Links,
     prefer: Prefer,
     EventPath(order_id, event_id): EventPath,
-    ReceiptQuery { event_type }: ReceiptQuery,
+    ReceiptQuery { event_type, request }: ReceiptQuery,
 ) -> Result<Response, Problem> {
     principal.require(Scope::Read)?;
     let missing = || {
-        let detail = format!("No event {event_id} of order {order_id} was accepted.");
+        let detail = if state.reader.sees_waiting() {
+            format!("No event {event_id} of order {order_id} was accepted.")
+        } else {
+            format!(
+                "Event {event_id} of order {order_id} has no outcome. If it was accepted, it is still on the queue, which \
+                 cannot be looked into."
+            )
+        };
         Problem::new(Kind::EventNotFound, detail)
     };
     if principal.customer_id.is_some()
@@ -115,14 +125,21 @@ pub(crate) async fn get_receipt(
         _ => state.reader.receipt(&order_id, event_id).await?,
     };
     let receipt = match (found, promised) {
+        (Some(receipt), _) if is_of_another(&receipt, request) => return Err(Problem::key_reused()),
         (Some(receipt), _) => receipt,
         // Who asks like this holds the link of a 202: the event is durable, and all that is known of it is in the link.
         (None, Some(event_type)) => {
-            Receipt { order_id, event_id, event_type, outcome: None, request_hash: None, message: None }
+            let request_hash = request.map(|request| request.to_string());
+            Receipt { order_id, event_id, event_type, outcome: None, request_hash, message: None }
         }
         (None, None) => return Err(missing()),
     };
     Ok(prefer.applied(Json(ReceiptBody::of(&receipt, &links)).into_response()))
+}
+
+/// Whether the receipt belongs to another request than the one that its reader made.
+fn is_of_another(receipt: &Receipt, request: Option<RequestTag>) -> bool {
+    request.is_some() && receipt.request_hash.as_deref().and_then(RequestTag::of) != request
 }
 
 /// The order as it was; `None` if it did not exist then, or has not come that far.

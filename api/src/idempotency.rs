@@ -3,7 +3,11 @@
 //! The ids of what a request causes are derived from who asks, the key and, for an event, the order. So repetitions
 //! converge by themselves, wherever and whenever they are handled; nothing is stored for it but a hash of the request,
 //! which tells a repetition from another request under the same key. A key is the client's own, and is used for one
-//! address: the same key for another order is another key.
+//! address: the same key for another order is another key. In a batch each place is a request of its own under the key.
+//!
+//! Earlier builds gave place `n` of a batch the ids of a single request with the key `{key} {n}`, so that the two met. The
+//! ids of single requests have not changed; but a batch that an earlier build accepted is not recognised when it is sent
+//! again: do not repeat a batch across that upgrade.
 //!
 //! [The Idempotency-Key HTTP Header Field](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)
 //! has the key as a quoted string; bare keys, as many clients send them, are understood as well.
@@ -31,6 +35,15 @@ const MAX_KEY: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IdempotencyKey(Option<String>);
 
+/// What a creation is a request of its own under the key of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A request for one order.
+    Single,
+    /// A batch, in which it has this place.
+    InBatch(usize),
+}
+
 /// What a request with a key causes: always the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -42,12 +55,21 @@ pub(crate) struct Identity {
 
 impl IdempotencyKey {
     /// The ids of the order to create and its first event. Without a key, they are new.
-    pub(crate) fn of_creation(&self, state: &AppState, principal: &Principal, event: &Event) -> Identity {
+    pub(crate) fn of_creation(
+        &self,
+        state: &AppState,
+        principal: &Principal,
+        event: &Event,
+        place: Place,
+    ) -> Identity {
         let Some(key) = &self.0 else {
             let (order_id, event_id) = ((state.new_id)().into(), (state.new_id)().into());
             return Identity { order_id, event_id, request_hash: None };
         };
-        let (order_id, event_id) = domain::ids::ids_for_key(&principal.subject, key);
+        let (order_id, event_id) = match place {
+            Place::Single => domain::ids::ids_for_key(&principal.subject, key),
+            Place::InBatch(place) => domain::ids::ids_for_item(&principal.subject, key, place),
+        };
         Identity { order_id, event_id, request_hash: Some(hash(event, &IfMatch::Absent)) }
     }
 
@@ -65,11 +87,6 @@ impl IdempotencyKey {
         };
         let event_id = domain::ids::event_id_for_key(&principal.subject, &order_id, key);
         Identity { order_id, event_id, request_hash: Some(hash(event, if_match)) }
-    }
-
-    /// The key of one item of a batch.
-    pub(crate) fn of_item(&self, index: usize) -> Self {
-        Self(self.0.as_ref().map(|key| format!("{key} {index}")))
     }
 }
 

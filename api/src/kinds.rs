@@ -123,9 +123,17 @@ kinds! {
         "The queue takes no more events for now. Nothing was accepted.",
         "Send the same request again after the seconds in `Retry-After`.";
     Unavailable: SERVICE_UNAVAILABLE "unavailable", "Temporarily unavailable",
-        "The queue could not be reached, or the request could not be finished in time. In the latter case an event \
-         may have been accepted all the same; `detail` tells.",
+        "The queue could not be reached, or the request ran out of time before it published anything. Nothing was \
+         accepted.",
         "Send the same request again after the seconds in `Retry-After`.";
+    OutcomeUnknown: SERVICE_UNAVAILABLE "outcome-unknown", "The outcome is not known",
+        "The event may have been accepted or not: it was on its way to the queue, or already written, when the answer of \
+         the queue was lost, the disk failed or the time ran out. `links.receipt` is the address that its receipt has if \
+         it was accepted. Of an operator's request, `detail` says what may have been changed.",
+        "With an `Idempotency-Key`, send the same request again under the same key after the seconds in `Retry-After`: the \
+         event happens once, whatever became of the first request. Without a key, do not send it again before you have \
+         read `links.receipt`: if the receipt is there, the event was accepted. While it is 404, the event may still be \
+         on its way: `detail` says when that is over.";
     NotReady: SERVICE_UNAVAILABLE "not-ready", "Not ready",
         "The service runs, but cannot take requests now; `detail` says why.",
         "Send requests elsewhere, or wait for `Retry-After` seconds.";

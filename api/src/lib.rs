@@ -21,6 +21,7 @@
 mod accept;
 mod answer;
 mod asyncapi;
+mod attempt;
 pub mod auth;
 mod batch;
 mod body;
@@ -56,6 +57,7 @@ mod problem;
 mod problem_pages;
 mod queries;
 mod read;
+mod request_tag;
 mod responses;
 mod samples;
 mod serve;
@@ -84,7 +86,7 @@ use crate::state::Shared;
 
 /// The whole API: `/v1`, health checks, both descriptions with `/docs`, and a page for each kind of problem.
 pub fn router(state: AppState) -> Router {
-    let new_id = state.new_id;
+    let (new_id, sees_waiting) = (state.new_id, state.reader.sees_waiting());
     let cors = state.cors_origins.as_ref().map(CorsOrigins::layer);
     let Described { v1, others, api } = described();
     // What a route is wrapped in last runs first: authentication, which tells whom to count for, goes around this.
@@ -98,7 +100,7 @@ pub fn router(state: AppState) -> Router {
     };
     // Not by `from_fn`, which boxes the rest of the way once more for each request.
     let router = router.layer(layer_fn(move |route: Route| {
-        service_fn(move |request| correlation::correlate(new_id, request, route.clone()))
+        service_fn(move |request| correlation::correlate(new_id, sees_waiting, request, route.clone()))
     }));
     // Around everything, so that pages can read every answer, whoever made it.
     match cors {

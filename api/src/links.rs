@@ -4,10 +4,11 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::{OrderId, Receipt};
+use domain::{EventId, OrderId, Receipt};
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
+use crate::request_tag::RequestTag;
 use crate::state::Shared;
 
 /// The path of an order's events, below it.
@@ -45,7 +46,12 @@ pub(crate) struct Links {
 impl Links {
     /// Links of an API at the root that looks into its queue: for examples.
     pub(crate) fn at_root() -> Self {
-        Self { base: BasePath::default(), sees_waiting: true }
+        Self::under(BasePath::default(), true)
+    }
+
+    /// Links of an API under `base`.
+    pub(crate) fn under(base: BasePath, sees_waiting: bool) -> Self {
+        Self { base, sees_waiting }
     }
 
     pub(crate) fn order(&self, order_id: &OrderId) -> String {
@@ -88,17 +94,45 @@ impl Links {
         format!("<{}/v1/dead-letters?{query}>; rel=\"next\"", self.base.as_str())
     }
 
-    /// The address of the receipt. Where the queue cannot be looked into, it tells the one thing that the receipt of a
-    /// waiting event says beside the ids.
+    /// The address of the receipt. Where the queue cannot be looked into, it carries what the receipt of a waiting event
+    /// says beside the ids, and which request under its key it belongs to.
     pub(crate) fn receipt(&self, receipt: &Receipt) -> String {
-        let mut path = self.to_order(&receipt.order_id, EVENTS.len() + 1 + Hyphenated::LENGTH);
-        path.push_str(EVENTS);
-        path.push('/');
-        path.push_str(receipt.event_id.as_uuid().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        let path = self.to_receipt(&receipt.order_id, receipt.event_id);
         if self.sees_waiting || receipt.outcome.is_some() {
             return path;
         }
-        format!("{path}?type={}", receipt.event_type)
+        let event_type = receipt.event_type;
+        match receipt.request_hash.as_deref().and_then(RequestTag::of) {
+            Some(request) => format!("{path}?type={event_type}&request={request}"),
+            None => format!("{path}?type={event_type}"),
+        }
+    }
+
+    /// The address of the receipt of an event that may not have been accepted: it promises nothing.
+    pub(crate) fn receipt_in_doubt(
+        &self,
+        order_id: &OrderId,
+        event_id: EventId,
+        request: Option<RequestTag>,
+    ) -> String {
+        let path = self.to_receipt(order_id, event_id);
+        match request {
+            Some(request) => format!("{path}?request={request}"),
+            None => path,
+        }
+    }
+
+    fn to_receipt(&self, order_id: &OrderId, event_id: EventId) -> String {
+        let mut path = self.to_order(order_id, EVENTS.len() + 1 + Hyphenated::LENGTH);
+        path.push_str(EVENTS);
+        path.push('/');
+        path.push_str(event_id.as_uuid().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        path
+    }
+
+    /// Whether receipts of waiting events are found by their ids alone.
+    pub(crate) fn sees_waiting(&self) -> bool {
+        self.sees_waiting
     }
 }
 

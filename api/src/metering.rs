@@ -8,7 +8,7 @@ use axum::http::{Extensions, Method, StatusCode};
 use domain::Envelope;
 use metrics::{SharedString, counter, histogram};
 
-use crate::ports::{EventPublisher, PublishError};
+use crate::ports::{EventPublisher, PublishError, Published};
 use crate::spans;
 
 /// A request that is being answered.
@@ -56,7 +56,7 @@ fn label(method: &Method) -> &'static str {
 pub(crate) async fn publish(
     publisher: &dyn EventPublisher,
     events: &[Envelope],
-) -> Vec<Result<(), PublishError>> {
+) -> Vec<Result<Published, PublishError>> {
     let started = Instant::now();
     let results = spans::publishing(events, publisher.publish(events)).await;
     histogram!("orders_publish_duration_seconds").record(started.elapsed());
@@ -69,12 +69,13 @@ pub(crate) async fn publish(
     results
 }
 
-type Is = fn(&Result<(), PublishError>) -> bool;
+type Is = fn(&Result<Published, PublishError>) -> bool;
 
 /// How publishing an event ends, as the label says it.
-const RESULTS: [(&str, Is); 4] = [
+const RESULTS: [(&str, Is); 5] = [
     ("accepted", Result::is_ok),
     ("full", |result| matches!(result, Err(PublishError::Full(_)))),
     ("too_large", |result| matches!(result, Err(PublishError::TooLarge { .. }))),
-    ("unavailable", |result| matches!(result, Err(PublishError::Unavailable(_)))),
+    ("unavailable", |result| matches!(result, Err(PublishError::NotAccepted(_)))),
+    ("unknown", |result| matches!(result, Err(PublishError::Unknown(_)))),
 ];

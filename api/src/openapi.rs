@@ -160,6 +160,11 @@ pub(crate) fn problem_type() -> RefOr<Schema> {
     }))
 }
 
+/// The beginning of a request's hash.
+pub(crate) fn request_tag() -> RefOr<Schema> {
+    schema(json!({ "type": "string", "pattern": "^[0-9a-f]{16}$" }))
+}
+
 pub(crate) fn event_type() -> RefOr<Schema> {
     schema(json!({ "type": "string", "enum": EventType::ALL }))
 }

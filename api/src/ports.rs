@@ -13,10 +13,19 @@ use tokio::time::{Instant, sleep_until};
 pub trait EventPublisher: Send + Sync {
     /// Publishes `events`, each with its own result, in the same order. `Ok` means that the event is durable: it
     /// survives a crash from here on. An event whose id was published before is `Ok` too, and changes nothing.
-    async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), PublishError>>;
+    async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>>;
 }
 
-/// Why an event was not accepted. Nothing was stored of it.
+/// How an event became durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// By this call. A queue that cannot be looked into ([`OrderReader::sees_waiting`]) reports this for a repeated id too.
+    New,
+    /// An event with its id was published before, perhaps a moment ago by another request, and perhaps with other content.
+    Repeated,
+}
+
+/// Why an event is not known to be accepted. All but [`PublishError::Unknown`] mean that nothing was stored of it.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The queue takes nothing more for now: it is full, or its disk is nearly so. Clients may try again later.
@@ -30,9 +39,13 @@ pub enum PublishError {
         /// How large it may be.
         limit: usize,
     },
-    /// The queue could not be reached or written. Clients may try again.
+    /// The queue could not be reached or refused the event: it is proven that the event was not accepted. Clients may try
+    /// again.
     #[error("the queue is not available")]
-    Unavailable(#[source] anyhow::Error),
+    NotAccepted(#[source] anyhow::Error),
+    /// The event was on its way, or already written, when something failed: it may have been accepted or not.
+    #[error("it is not known whether the event was accepted")]
+    Unknown(#[source] anyhow::Error),
 }
 
 /// Reads orders, their logs and receipts. All reads see what was recorded before they began, but for

@@ -19,8 +19,6 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 /// The longest wait, in seconds: below the 30 s at which gateways and the server itself give a request up.
 const MAX_WAIT: u64 = 25;
-/// What is kept of a request's time to answer it.
-const MARGIN: Duration = Duration::from_millis(500);
 
 /// How long the client is willing to wait for an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +34,7 @@ impl Prefer {
     pub(crate) fn until(&self) -> Option<Instant> {
         let seconds = self.wait.filter(|seconds| *seconds > 0 && !self.respond_async)?;
         let until = Instant::now() + Duration::from_secs(seconds);
-        Some(self.deadline.map_or(until, |Deadline(at)| at.checked_sub(MARGIN).unwrap_or(at).min(until)))
+        Some(self.deadline.map_or(until, |deadline| deadline.to_answer().min(until)))
     }
 
     /// Tells in the response which preference was applied.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::{EventType, Order, OrderId, Status};
+use domain::{EventId, EventType, Order, OrderId, Status};
 use validator::ValidationErrors;
 
 use crate::faults::{self, Fault, FaultCode};
@@ -18,7 +18,7 @@ pub(crate) use crate::kinds::Kind;
 use crate::ports::PublishError;
 use crate::principal::Scope;
 
-pub(crate) use body::{ProblemBody, example};
+pub(crate) use body::{ProblemBody, ProblemLinks, example};
 
 /// An error, on its way to the client.
 #[derive(Debug, Clone)]
@@ -32,10 +32,20 @@ struct Parts {
     retry_after_seconds: Option<u32>,
     /// Where the order stands that is in the way, and what is legal for it.
     order: Option<(Status, Vec<EventType>)>,
+    /// What the outcome is not known of.
+    subject: Option<Subject>,
     /// The `WWW-Authenticate` of the response: how to be let in (RFC 6750, section 3).
     challenge: Option<String>,
     /// What happened inside: for the log, never for the client.
     cause: Option<anyhow::Error>,
+}
+
+/// What a problem is about, and where to look at it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Subject {
+    pub(crate) order_id: Option<OrderId>,
+    pub(crate) event_id: Option<EventId>,
+    pub(crate) links: ProblemLinks,
 }
 
 impl Problem {
@@ -46,6 +56,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after_seconds: None,
             order: None,
+            subject: None,
             challenge: None,
             cause: None,
         }
@@ -93,6 +104,13 @@ impl Problem {
         Self::new(Kind::OrderNotFound, detail)
     }
 
+    /// The idempotency key was used before, for something else.
+    pub(crate) fn key_reused() -> Self {
+        let detail =
+            "Another request was accepted under this key. Send the same request again, or use a new key.";
+        Self::new(Kind::IdempotencyKeyReused, detail)
+    }
+
     /// Faults in the path or query.
     pub(crate) fn invalid_parameters(errors: Vec<Fault>) -> Self {
         let detail = "The path or the query has faults.";
@@ -123,10 +141,21 @@ impl Problem {
         Self(Arc::new(Parts { retry_after_seconds: Some(5), ..Self::of(Kind::Unavailable, detail) }))
     }
 
-    /// The request took longer than whoever runs the service allows.
+    /// What the request was to change may have been changed or not.
+    pub(crate) fn outcome_unknown(
+        detail: impl Into<Cow<'static, str>>,
+        subject: Subject,
+        retry_after_seconds: Option<u32>,
+        cause: anyhow::Error,
+    ) -> Self {
+        let (subject, cause) = (Some(subject), Some(cause));
+        let parts = Self::of(Kind::OutcomeUnknown, detail);
+        Self(Arc::new(Parts { subject, retry_after_seconds, cause, ..parts }))
+    }
+
+    /// The request took longer than whoever runs the service allows, and had changed nothing by then.
     pub(crate) fn out_of_time() -> Self {
-        let detail = "The request could not be finished in time. \
-            If it was to publish an event, that may have happened all the same.";
+        let detail = "The request could not be finished in time. Nothing was accepted; try again later.";
         let cause = Some(anyhow::anyhow!("the deadline has passed"));
         let retry_after_seconds = Some(1);
         Self(Arc::new(Parts { cause, retry_after_seconds, ..Self::of(Kind::Unavailable, detail) }))
@@ -156,6 +185,10 @@ impl Problem {
         Self::new(kind, detail)
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.0.kind.about().status
     }
@@ -181,9 +214,15 @@ impl Problem {
     }
 
     pub(crate) fn body<'a>(&'a self, correlation_id: &'a str, instance: &'a str) -> ProblemBody<'a> {
-        let Parts { kind, detail, errors, order, .. } = &*self.0;
+        let Parts { kind, detail, errors, order, subject, .. } = &*self.0;
         let order = order.as_ref().map(|(status, events)| (*status, events.as_slice()));
-        ProblemBody::of(kind.about(), detail, instance, correlation_id, errors).about_order(order)
+        let body = ProblemBody::of(kind.about(), detail, instance, correlation_id, errors).about_order(order);
+        match subject {
+            Some(Subject { order_id, event_id, links }) => {
+                body.about_event(order_id.as_ref(), *event_id, links)
+            }
+            None => body,
+        }
     }
 }
 
@@ -195,8 +234,9 @@ impl From<anyhow::Error> for Problem {
     }
 }
 
-impl From<PublishError> for Problem {
-    fn from(error: PublishError) -> Self {
+impl Problem {
+    /// The event was not published. `in_doubt` makes the answer if that is not certain.
+    pub(crate) fn unpublished(error: PublishError, in_doubt: impl FnOnce(anyhow::Error) -> Self) -> Self {
         let (kind, detail, seconds) = match error {
             PublishError::TooLarge { bytes, limit } => {
                 let detail = format!(
@@ -204,8 +244,9 @@ impl From<PublishError> for Problem {
                 );
                 return Self::new(Kind::ContentTooLarge, detail);
             }
+            PublishError::Unknown(_) => return in_doubt(error.into()),
             PublishError::Full(_) => (Kind::QueueFull, "The queue takes no more events for now.", 5),
-            PublishError::Unavailable(_) => (Kind::Unavailable, "The queue cannot be reached for now.", 1),
+            PublishError::NotAccepted(_) => (Kind::Unavailable, "The queue cannot be reached for now.", 1),
         };
         let detail = format!("{detail} Nothing was accepted; try again later.");
         Self(Arc::new(Parts {

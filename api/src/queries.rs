@@ -17,6 +17,7 @@ use crate::openapi;
 use crate::params::{OrderPath, malformed};
 use crate::ports::{ListFilter, ListPosition};
 use crate::problem::Problem;
+use crate::request_tag::RequestTag;
 
 /// How long a page is, unless the client says otherwise.
 const DEFAULT_LIMIT: usize = 50;
@@ -46,6 +47,8 @@ impl<S: Send + Sync> FromRequestParts<S> for HistoryQuery {
 #[derive(Debug)]
 pub(crate) struct ReceiptQuery {
     pub(crate) event_type: Option<EventType>,
+    /// The request under whose key the event was proposed.
+    pub(crate) request: Option<RequestTag>,
 }
 
 /// By hand, because a derived parameter with a schema of its own loses its description.
@@ -60,7 +63,15 @@ impl IntoParams for ReceiptQuery {
             .required(Required::False)
             .description(Some(description))
             .schema(Some(openapi::event_type()));
-        vec![parameter.build()]
+        let description = "The beginning of a hash of the request, as a receipt's own link has it for a request with an \
+            idempotency key. If the event was accepted from another request under this key, the answer is 422.";
+        let request = ParameterBuilder::new()
+            .name("request")
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(openapi::request_tag()));
+        vec![parameter.build(), request.build()]
     }
 }
 
@@ -69,8 +80,8 @@ impl<S: Sync> FromRequestParts<S> for ReceiptQuery {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut pairs = Pairs::of(&parts.uri)?;
-        let event_type = pairs.event_type();
-        pairs.finish(Self { event_type })
+        let (event_type, request) = (pairs.event_type(), pairs.request());
+        pairs.finish(Self { event_type, request })
     }
 }
 
@@ -220,6 +231,19 @@ impl Pairs {
             self.fault("type", FaultCode::Enum, format!("must be one of {types}"));
         }
         event_type
+    }
+
+    fn request(&mut self) -> Option<RequestTag> {
+        let text = self.take("request")?;
+        let request = RequestTag::parse(&text);
+        if request.is_none() {
+            self.fault(
+                "request",
+                FaultCode::Format,
+                "must be 16 hexadecimal digits, as a receipt's link has them",
+            );
+        }
+        request
     }
 
     fn version(&mut self) -> Option<u64> {

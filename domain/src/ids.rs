@@ -131,6 +131,14 @@ pub fn ids_for_key(principal: &str, key: &str) -> (OrderId, EventId) {
     (order_id, EventId(derive(&["event", principal, key])))
 }
 
+/// The ids for the order at `place` of a batch with an idempotency key. They are apart from those of single requests, whatever
+/// their keys are.
+pub fn ids_for_item(principal: &str, key: &str, place: usize) -> (OrderId, EventId) {
+    let place = place.to_string();
+    let order_id = OrderId::from(derive(&["order of batch", principal, key, &place]));
+    (order_id, EventId(derive(&["event of batch", principal, key, &place])))
+}
+
 /// The id for a request with an idempotency key that proposes an event of an order. The order is a part of it: ids of
 /// events of two orders must differ, or a queue would take the second for a repetition of the first.
 pub fn event_id_for_key(principal: &str, order_id: &OrderId, key: &str) -> EventId {

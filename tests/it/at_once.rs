@@ -73,7 +73,9 @@ impl Service {
     }
 
     async fn publish(&self, events: &[Envelope]) {
-        self.engine.publish(events).await.into_iter().for_each(|accepted| accepted.unwrap());
+        self.engine.publish(events).await.into_iter().for_each(|accepted| {
+            accepted.unwrap();
+        });
     }
 
     async fn send(&self, message: NewMessage) {

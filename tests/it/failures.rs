@@ -80,10 +80,14 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_pu
         deduplication_id: id.to_owned(),
         body: body.as_bytes().to_vec(),
     };
-    engine.publish(&[created(&flaky), created(&healthy)]).await.into_iter().for_each(|it| it.unwrap());
+    engine.publish(&[created(&flaky), created(&healthy)]).await.into_iter().for_each(|it| {
+        it.unwrap();
+    });
     engine.send(vec![raw("cut", "{ not an event"), raw("new", r#"{"type":"order_teleported","schema_version":1,"timestamp":"2026-11-23T10:00:00Z","data":{"order_id":"o-9"}}"#)]).await.unwrap();
     let events = [confirmed(&flaky), paid(&flaky), confirmed(&healthy)];
-    engine.publish(&events).await.into_iter().for_each(|it| it.unwrap());
+    engine.publish(&events).await.into_iter().for_each(|it| {
+        it.unwrap();
+    });
 
     // The second step of the group fails twice.
     let log = Flaky::new(engine.clone(), &flaky, 2);
@@ -158,7 +162,9 @@ async fn what_fails_every_time_is_put_aside_with_its_last_error_and_its_order_wa
     let folder = TempDir::new().unwrap();
     let engine = open(&folder);
     let id = new_order_id();
-    engine.publish(&[created(&id), confirmed(&id), paid(&id)]).await.into_iter().for_each(|it| it.unwrap());
+    engine.publish(&[created(&id), confirmed(&id), paid(&id)]).await.into_iter().for_each(|it| {
+        it.unwrap();
+    });
     let consumer = |failures| Consumer {
         log: Flaky::new(engine.clone(), &id, failures),
         dead_letters: engine.clone(),

@@ -5,6 +5,8 @@ use axum::response::Response;
 use domain::dead_letter::Discard;
 use domain::identify;
 
+use crate::attempt::Attempt;
+use crate::correlation;
 use crate::json::JsonBody;
 use crate::links::Links;
 use crate::operations::Change;
@@ -40,6 +42,7 @@ const MAX_REPAIR: usize = 2 << 20;
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not JSON by its content type"),
         (status = 422, description = "The body has faults; all of them are listed"),
+        (status = 503, description = "It is not known whether the letter was changed (`outcome-unknown`)"),
     )
 )]
 pub(crate) async fn repair_dead_letter(
@@ -56,7 +59,9 @@ pub(crate) async fn repair_dead_letter(
     {
         return Err(Problem::of_body(&super::requests::another_order(order)));
     }
-    changed(&state, &operator, &links, &id, letters.repair(&id, body).await?).await
+    correlation::begin(Attempt::Letter(id.clone()));
+    let change = letters.repair(&id, body).await;
+    changed(&state, &operator, &links, &id, change).await
 }
 
 /// Discards a dead letter
@@ -79,6 +84,7 @@ pub(crate) async fn repair_dead_letter(
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not JSON by its content type"),
         (status = 422, description = "The body has faults; all of them are listed"),
+        (status = 503, description = "It is not known whether the letter was changed (`outcome-unknown`)"),
     )
 )]
 pub(crate) async fn discard_dead_letter(
@@ -91,19 +97,21 @@ pub(crate) async fn discard_dead_letter(
     let subject = operator.principal.subject.clone();
     let by = Some(subject).filter(|subject| !subject.is_empty());
     let discard = Discard { reason: reason.as_str().to_owned(), at: (state.clock)(), by };
-    let change = operator.operations.letters.discard(&id, discard).await?;
+    correlation::begin(Attempt::Letter(id.clone()));
+    let change = operator.operations.letters.discard(&id, discard).await;
     changed(&state, &operator, &links, &id, change).await
 }
 
-/// The answer to a change.
+/// The answer to a change. Where the store failed, the change may be made all the same.
 async fn changed(
     state: &AppState,
     operator: &Operator,
     links: &Links,
     id: &str,
-    change: Change,
+    change: anyhow::Result<Change>,
 ) -> Result<Response, Problem> {
-    match change {
+    let in_doubt = |cause| Attempt::Letter(id.to_owned()).problem(links, cause);
+    match change.map_err(in_doubt)? {
         Change::Made(letter) => {
             let (by, state_now) = (&operator.principal.subject, letter.state.as_str());
             tracing::info!(by, letter = id, state = state_now, "dead letter changed");

@@ -7,8 +7,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::{DeadLetter, LetterState};
 
+use crate::attempt::Attempt;
+use crate::correlation;
 use crate::cursor;
 use crate::json::JsonBody;
+use crate::links::Links;
 use crate::operations::{LetterPosition, Operations, ReplayError};
 use crate::problem::Problem;
 use crate::state::Shared;
@@ -43,11 +46,13 @@ const PAGE: usize = 100;
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not JSON by its content type"),
         (status = 422, description = "The body has faults; all of them are listed"),
+        (status = 503, description = "It is not known which letters were sent (`outcome-unknown`)"),
     )
 )]
 pub(crate) async fn redrive(
     State(state): State<Shared>,
     operator: Operator,
+    links: Links,
     JsonBody(redrive): JsonBody<Redrive>,
 ) -> Result<Response, Problem> {
     let operations = &operator.operations;
@@ -59,8 +64,15 @@ pub(crate) async fn redrive(
         remaining: next.is_some(),
         next_cursor: next.map(|position| cursor::after_letter(&position, &redrive.selection.scope())),
     };
+    if !redrive.dry_run {
+        correlation::begin(Attempt::Redrive);
+    }
     for line in lines {
-        let known = known(&state, &line).await?;
+        let known = known(&state, &line).await;
+        let known = known.map_err(|cause| match redrive.dry_run {
+            true => cause.into(),
+            false => Attempt::Redrive.problem(&links, cause),
+        })?;
         let mut fates = fates(&line, &known, operations.default_currency, (state.clock)());
         if !redrive.dry_run {
             send(operations, &line, &mut fates).await;
@@ -93,9 +105,10 @@ async fn send(operations: &Operations, line: &[DeadLetter], fates: &mut [Fate]) 
         fates[place] = match result {
             Ok(()) => Fate::Sent,
             Err(ReplayError::Gone) => Fate::Gone,
-            Err(error @ (ReplayError::Behind | ReplayError::Unavailable(_))) => {
-                Fate::Failed(error.to_string())
-            }
+            Err(error @ ReplayError::Behind) => Fate::Failed(error.to_string()),
+            Err(error @ ReplayError::Unavailable(_)) => Fate::Failed(format!(
+                "{error}; it may have been sent all the same: redrive it again, which applies nothing twice"
+            )),
         };
     }
 }

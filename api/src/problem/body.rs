@@ -1,6 +1,6 @@
 //! Problems as clients read them.
 
-use domain::{EventType, State, Status};
+use domain::{EventId, EventType, OrderId, State, Status};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -38,6 +38,40 @@ pub(crate) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = crate::openapi::event_types, required = false)]
     allowed_events: Option<&'a [EventType]>,
+    /// The order that the event in question belongs to, if the outcome is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    order_id: Option<&'a OrderId>,
+    /// The event in question, if the outcome is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid", nullable = false)]
+    event_id: Option<EventId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    links: Option<&'a ProblemLinks>,
+}
+
+/// Where to look when the outcome is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
+pub(crate) struct ProblemLinks {
+    /// The event's receipt, which is there if the event was accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) receipt: Option<String>,
+    /// The order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) order: Option<String>,
+    /// The dead letter that may have been changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) dead_letter: Option<String>,
+}
+
+impl ProblemLinks {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl<'a> ProblemBody<'a> {
@@ -59,7 +93,20 @@ impl<'a> ProblemBody<'a> {
             errors,
             order_status: None,
             allowed_events: None,
+            order_id: None,
+            event_id: None,
+            links: None,
         }
+    }
+
+    /// The same, with the event whose outcome is not known, and where to look.
+    pub(super) fn about_event(
+        self,
+        order_id: Option<&'a OrderId>,
+        event_id: Option<EventId>,
+        links: &'a ProblemLinks,
+    ) -> Self {
+        Self { order_id, event_id, links: Some(links).filter(|links| !links.is_empty()), ..self }
     }
 
     /// The same, with where an order stands and what is legal for it, if that is what is in the way.

@@ -50,7 +50,7 @@ fn has_every_operation_with_its_statuses() {
         "get /readyz: 200 405 431 500 503",
         "get /v1/dead-letters/{id}: 200 400 401 403 404 405 429 431 500 503",
         "get /v1/dead-letters: 200 400 401 403 404 405 429 431 500 503",
-        "get /v1/orders/{order_id}/events/{event_id}: 200 400 401 403 404 405 429 431 500 503",
+        "get /v1/orders/{order_id}/events/{event_id}: 200 400 401 403 404 405 422 429 431 500 503",
         "get /v1/orders/{order_id}/events: 200 400 401 403 404 405 429 431 500 503",
         "get /v1/orders/{order_id}: 200 304 400 401 403 404 405 429 431 500 503",
         "get /v1/orders: 200 400 401 403 405 429 431 500 503",
@@ -264,7 +264,9 @@ fn the_query_of_a_receipt_is_described() {
     let document = document();
     let parameters = &document["paths"]["/v1/orders/{order_id}/events/{event_id}"]["get"]["parameters"];
     let query: Vec<_> = parameters.as_array().unwrap().iter().filter(|p| p["in"] == "query").collect();
-    let [query] = query.as_slice() else { panic!("{parameters}") };
+    let [query, request] = query.as_slice() else { panic!("{parameters}") };
+    assert_eq!((&request["name"], &request["required"]), (&json!("request"), &json!(false)));
+    assert!(request["description"].as_str().is_some_and(|text| text.contains("422")));
     assert_eq!((&query["name"], &query["required"]), (&json!("type"), &json!(false)));
     assert_eq!(query["schema"]["enum"], json!(EventType::ALL));
     assert!(query["description"].as_str().is_some_and(|text| text.contains("accepted")));

@@ -1,10 +1,12 @@
 //! The ports in memory, and a client of the router.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use api::AppState;
 use api::ports::{
     EventPublisher, Health, ListFilter, ListPosition, OrderList, OrderReader, OrderSnapshot, PublishError,
+    Published,
 };
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
@@ -21,6 +23,10 @@ pub(crate) enum Queue {
     Takes,
     Full,
     Unavailable,
+    /// Fails when the event may be on the queue already.
+    Loses,
+    /// Has taken an event with the same id a moment before.
+    Repeats,
     TooSmall,
     Hangs,
     Panics,
@@ -47,6 +53,10 @@ pub(crate) struct Fake {
     pub(crate) queue: Queue,
     pub(crate) log: Vec<RecordedEvent>,
     pub(crate) receipt: Option<Receipt>,
+    /// The look at which the receipt is found first, from 1.
+    pub(crate) finds_receipts_from: usize,
+    /// Looks at receipts so far.
+    pub(crate) looks: AtomicUsize,
     pub(crate) sees_waiting: bool,
     pub(crate) broken: bool,
 }
@@ -59,6 +69,8 @@ impl Default for Fake {
             queue: Queue::Takes,
             log: vec![],
             receipt: None,
+            finds_receipts_from: 1,
+            looks: AtomicUsize::new(0),
             sees_waiting: true,
             broken: false,
         }
@@ -88,7 +100,7 @@ impl Fake {
 
 #[async_trait]
 impl EventPublisher for Fake {
-    async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), PublishError>> {
+    async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>> {
         *self.trace.lock().unwrap() = trace::current();
         if self.queue == Queue::Hangs {
             std::future::pending::<()>().await;
@@ -96,10 +108,12 @@ impl EventPublisher for Fake {
         let result = |event: &Envelope| match self.queue {
             Queue::Takes | Queue::Hangs => {
                 self.published.lock().unwrap().push(event.clone());
-                Ok(())
+                Ok(Published::New)
             }
+            Queue::Repeats => Ok(Published::Repeated),
+            Queue::Loses => Err(PublishError::Unknown(anyhow::anyhow!("secret: the answer was lost"))),
             Queue::Full => Err(PublishError::Full("secret: 0 bytes left".to_owned())),
-            Queue::Unavailable => Err(PublishError::Unavailable(anyhow::anyhow!("secret: no route to host"))),
+            Queue::Unavailable => Err(PublishError::NotAccepted(anyhow::anyhow!("secret: no route to host"))),
             Queue::TooSmall => Err(PublishError::TooLarge { bytes: 1_048_577, limit: 1_048_576 }),
             Queue::Panics => panic!("secret: a bug"),
         };
@@ -127,7 +141,8 @@ impl OrderReader for Fake {
 
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
         self.check()?;
-        let receipt = self.receipt.clone();
+        let look = self.looks.fetch_add(1, SeqCst) + 1;
+        let receipt = self.receipt.clone().filter(|_| look >= self.finds_receipts_from);
         Ok(receipt.filter(|receipt| receipt.order_id == *order_id && receipt.event_id == event_id))
     }
 

@@ -7,6 +7,8 @@ mod bodies;
 #[cfg(test)]
 mod description;
 #[cfg(test)]
+mod doubt;
+#[cfg(test)]
 mod fakes;
 #[cfg(test)]
 mod issuer;

@@ -148,7 +148,7 @@ async fn a_handler_that_takes_too_long_is_given_up() {
     let body = r#"{"customer_id":"c","currency":"EUR","items":[{"sku":"A","quantity":1,"unit_price":1}]}"#;
     let mut connection = server.sent(&format!("{POST}content-length: {}\r\n\r\n{body}", body.len())).await;
     let text = answer(&mut connection).await;
-    assert!(text.starts_with("HTTP/1.1 503") && text.contains("/problems/unavailable"), "{text}");
+    assert!(text.starts_with("HTTP/1.1 503") && text.contains("/problems/outcome-unknown"), "{text}");
     connection.write_all(HEALTH.as_bytes()).await.unwrap();
     assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200 OK"), "the connection goes on");
 }

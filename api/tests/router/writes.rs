@@ -67,7 +67,8 @@ async fn a_queue_that_cannot_take_the_event() {
         (Queue::Full, 503, "/problems/queue-full", "5"),
         (Queue::Unavailable, 503, "/problems/unavailable", "1"),
         (Queue::TooSmall, 413, "/problems/content-too-large", ""),
-        (Queue::Panics, 500, "/problems/internal", ""),
+        (Queue::Loses, 503, "/problems/outcome-unknown", ""),
+        (Queue::Panics, 503, "/problems/outcome-unknown", ""),
     ] {
         let fake = Arc::new(Fake { queue, ..Fake::default() });
         let answer = post(&fake, "/v1/orders", ORDER).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use api::ports::{EventPublisher, PublishError};
+use api::ports::{EventPublisher, PublishError, Published};
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
 use consumer::at_once::Judged;
@@ -18,7 +18,7 @@ use super::at_once::AtOnce;
 use super::keys::{MessageHeader, StoredMessage};
 use super::queue::{Group, Held};
 use super::stage::Stage;
-use super::writer::Durability;
+use super::writer::{Durability, WriteError};
 use crate::now;
 
 /// A message as its producer sends it, to any queue.
@@ -32,15 +32,27 @@ pub struct NewMessage {
     pub body: Vec<u8>,
 }
 
-/// Why messages were not taken. None of them was.
+/// Why messages are not known to be taken. It is the same for all of them.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// There is no room for more.
+    /// There is no room for more: none was taken.
     #[error("{0}")]
     Full(String),
-    /// The store failed.
-    #[error(transparent)]
-    Unavailable(#[from] anyhow::Error),
+    /// The store failed before anything was written: none was taken.
+    #[error("{0:#}")]
+    NotTaken(anyhow::Error),
+    /// The store failed while they were written: the next start may find them or not.
+    #[error("{0:#}")]
+    Unknown(anyhow::Error),
+}
+
+impl From<WriteError> for SendError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::NotWritten(error) => Self::NotTaken(error),
+            WriteError::Unknown(error) => Self::Unknown(error),
+        }
+    }
 }
 
 /// What is to be accepted, with what was found out before the writing thread sees it.
@@ -98,10 +110,11 @@ impl Embedded {
                 attributes,
             })
         });
-        self.accept(outgoing.collect()).await
+        self.accept(outgoing.collect()).await.map(drop)
     }
 
-    async fn accept(&self, outgoing: Vec<Outgoing>) -> Result<(), SendError> {
+    /// Takes all of them or none, and reports how each was taken.
+    async fn accept(&self, outgoing: Vec<Outgoing>) -> Result<Vec<Published>, SendError> {
         if let Some(why) = self.full_queue() {
             return Err(SendError::Full(why));
         }
@@ -113,7 +126,7 @@ impl Embedded {
             }
             engine.stage_outgoing(stage, outgoing).map(Ok)
         };
-        self.0.writer.write(Durability::Synced, job).await?
+        self.0.writer.try_write(Durability::Synced, job).await?
     }
 
     /// Why no new message can be taken, if so.
@@ -138,12 +151,14 @@ impl Embedded {
         }
     }
 
-    fn stage_outgoing(&self, stage: &mut Stage, outgoing: Vec<Outgoing>) -> anyhow::Result<()> {
+    fn stage_outgoing(&self, stage: &mut Stage, outgoing: Vec<Outgoing>) -> anyhow::Result<Vec<Published>> {
         let accepted = outgoing.len() as u64;
         let at = now();
+        let mut published = vec![Published::New; outgoing.len()];
         let (mut recording, mut queueing) = (Vec::new(), Vec::new());
-        for outgoing in outgoing {
+        for (place, outgoing) in outgoing.into_iter().enumerate() {
             if self.is_handled(&outgoing)? {
+                published[place] = Published::Repeated;
                 continue;
             }
             let unsent = match outgoing {
@@ -156,12 +171,12 @@ impl Embedded {
                     event.into_unsent()
                 }
             };
-            queueing.push(self.unseen(unsent, at)?);
+            queueing.push((place, self.unseen(unsent, at)?));
         }
         // From here on nothing fails, so that the index and the stage agree.
         let recorded: Vec<Judged> =
             recording.into_iter().map(|event| self.stage_at_once(stage, event)).collect();
-        let reserved = self.stage_messages(stage, queueing);
+        let reserved = self.stage_messages(stage, queueing, &mut published);
         let ledger = &mut stage.books.ledger;
         ledger.accepted += accepted;
         ledger.recorded += recorded.len() as u64;
@@ -177,7 +192,7 @@ impl Embedded {
             // To write lines of the log takes as long as writing the orders.
             stage.at_last(move || recorded.iter().for_each(Judged::recorded));
         }
-        Ok(())
+        Ok(published)
     }
 
     fn unseen(&self, unsent: Unsent, at: Timestamp) -> anyhow::Result<Unseen> {
@@ -194,16 +209,24 @@ impl Embedded {
         Ok(Unseen { row, group, dedup, held: Box::new(held) })
     }
 
-    /// Puts messages on the queue, but for those that wait there already. They are not visible yet.
-    fn stage_messages(&self, stage: &mut Stage, messages: Vec<Unseen>) -> Vec<(Group, u64)> {
+    /// Puts messages on the queue, each with its place among the `published`, but for those that wait there already. They
+    /// are not visible yet.
+    fn stage_messages(
+        &self,
+        stage: &mut Stage,
+        messages: Vec<(usize, Unseen)>,
+        published: &mut [Published],
+    ) -> Vec<(Group, u64)> {
         let mut reserved = Vec::with_capacity(messages.len());
         if messages.is_empty() {
             return reserved;
         }
         let visible_at = Instant::now() + self.0.options.delay;
         let mut index = self.0.queue.lock();
-        for Unseen { row, group, dedup, held } in messages {
-            if index.find(&group, dedup).is_none() {
+        for (place, Unseen { row, group, dedup, held }) in messages {
+            if index.find(&group, dedup).is_some() {
+                published[place] = Published::Repeated;
+            } else {
                 let (group, seq) = index.reserve(&group, dedup, visible_at, Some(held));
                 stage.put(&self.0.keys.queue, seq.to_be_bytes(), row);
                 reserved.push((group, seq));
@@ -224,7 +247,8 @@ impl Embedded {
         self.0.queue.bell.notify_one();
     }
 
-    /// Whether the event has an outcome already, so that it need not be handled again.
+    /// Whether the event has an outcome already, if only by an earlier job of this commit, so that it need not be handled
+    /// again.
     fn is_handled(&self, outgoing: &Outgoing) -> anyhow::Result<bool> {
         let event = match outgoing {
             Outgoing::Judged(event) => Some(event.envelope()),
@@ -235,7 +259,8 @@ impl Embedded {
         let Some(event) = event.filter(|event| event.request_hash.is_some()) else {
             return Ok(false);
         };
-        Ok(self.stored_receipt(&event.order_id, event.event_id)?.is_some())
+        Ok(self.0.unsynced.contains(event.event_id)
+            || self.stored_receipt(&event.order_id, event.event_id)?.is_some())
     }
 
     /// What is to be accepted of these events.
@@ -257,22 +282,22 @@ impl Embedded {
 
 #[async_trait]
 impl EventPublisher for Embedded {
-    async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), PublishError>> {
+    async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>> {
         // One batch: either all of it becomes durable or nothing does.
         let accepted = match self.outgoing(events) {
             Ok(outgoing) => self.accept(outgoing).await,
-            Err(error) => Err(SendError::Unavailable(error)),
+            Err(error) => Err(SendError::NotTaken(error)),
         };
-        match accepted {
-            Ok(()) => events.iter().map(|_| Ok(())).collect(),
-            Err(SendError::Full(why)) => {
-                events.iter().map(|_| Err(PublishError::Full(why.clone()))).collect()
-            }
-            Err(SendError::Unavailable(error)) => {
-                let again = |_| Err(PublishError::Unavailable(anyhow::anyhow!("{error:#}")));
-                events.iter().map(again).collect()
-            }
-        }
+        let error = match accepted {
+            Ok(published) => return published.into_iter().map(Ok).collect(),
+            Err(error) => error,
+        };
+        let of_each = |_| match &error {
+            SendError::Full(why) => Err(PublishError::Full(why.clone())),
+            SendError::NotTaken(error) => Err(PublishError::NotAccepted(anyhow::anyhow!("{error:#}"))),
+            SendError::Unknown(error) => Err(PublishError::Unknown(anyhow::anyhow!("{error:#}"))),
+        };
+        events.iter().map(of_each).collect()
     }
 }
 

@@ -7,12 +7,14 @@ use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, UserKey, UserValue
 use foldhash::fast::RandomState;
 
 use super::sync::Waiting;
-use super::writer::{Books, Completion};
+use super::writer::{Books, Completion, Failure};
 
 /// What the jobs of one commit want written.
 pub(super) struct Stage {
     /// The books after the commit.
     pub(super) books: Books,
+    /// Why this is not committed, if a write has failed before: then no job stages anything.
+    pub(super) failure: Failure,
     /// The number of the next message, if messages got numbers.
     pub(super) next_seq: Option<u64>,
     batch: OwnedWriteBatch,
@@ -29,6 +31,7 @@ impl Stage {
     pub(super) fn new(db: &Database, books: Books) -> Self {
         Self {
             books,
+            failure: None,
             next_seq: None,
             batch: db.batch().durability(Some(PersistMode::Buffer)),
             after_commit: Vec::new(),

@@ -33,6 +33,17 @@ const MAX_BYTES: usize = 8 << 20;
 /// Jobs that may wait before those who hand them in have to.
 const WAITING_JOBS: usize = 4096;
 
+/// Why a job has no result.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    /// Nothing of it is written, nor will be.
+    #[error("{0:#}")]
+    NotWritten(anyhow::Error),
+    /// The commit or its sync failed after the job was staged: the next start may find it or not.
+    #[error("{0:#}; what was being written may be there after a restart, or not")]
+    Unknown(anyhow::Error),
+}
+
 /// Why nothing can be written any more, if so.
 pub(super) type Failure = Option<Arc<str>>;
 /// What is to be done once a commit has reached what it must, or cannot.
@@ -108,26 +119,42 @@ impl Writer {
     }
 
     /// Runs `job` on the writing thread and answers once what it staged is committed. If `job` fails, nothing of it
-    /// may be staged. If the caller stops waiting, the job is carried out all the same.
+    /// may be staged. If the caller stops waiting, the job is carried out all the same. Once a write has failed, no job is
+    /// run any more.
     pub(super) async fn write<R: Send + 'static>(
         &self,
         durability: Durability,
         job: impl FnOnce(&mut Stage) -> anyhow::Result<R> + Send + 'static,
     ) -> anyhow::Result<R> {
+        Ok(self.try_write(durability, job).await?)
+    }
+
+    /// Like `write`, for callers that report whether the outcome is known.
+    pub(super) async fn try_write<R: Send + 'static>(
+        &self,
+        durability: Durability,
+        job: impl FnOnce(&mut Stage) -> anyhow::Result<R> + Send + 'static,
+    ) -> Result<R, WriteError> {
         let (reply, answer) = oneshot::channel();
         let work = Box::new(move |stage: &mut Stage| -> Completion {
-            let result = job(stage);
+            let result = match &stage.failure {
+                Some(reason) => Err(unwritable(reason)),
+                None => job(stage),
+            };
             Box::new(move |failure| {
-                let result = match failure {
-                    Some(reason) => Err(anyhow!("the data folder cannot be written: {reason}")),
-                    None => result,
+                let result = match (result, failure) {
+                    (Err(error), _) => Err(WriteError::NotWritten(error)),
+                    (Ok(_), Some(reason)) => Err(WriteError::Unknown(unwritable(reason))),
+                    (Ok(result), None) => Ok(result),
                 };
                 // Nobody may be waiting any more; the work is done all the same.
                 let _ = reply.send(result);
             })
         });
-        self.hand_in(Job { durability, runtime: Handle::try_current().ok(), work }).await?;
-        answer.await.context("the writer has stopped")?
+        let job = Job { durability, runtime: Handle::try_current().ok(), work };
+        self.hand_in(job).await.map_err(WriteError::NotWritten)?;
+        // A reply that is dropped means that the thread has panicked, and nobody knows how far it had come.
+        answer.await.unwrap_or_else(|_| Err(WriteError::Unknown(anyhow!("the writer has stopped"))))
     }
 
     /// Runs `look` on the writing thread when everything that was committed has taken its effect, and nothing else is
@@ -169,6 +196,10 @@ impl Drop for Writer {
     }
 }
 
+fn unwritable(reason: &str) -> anyhow::Error {
+    anyhow!("the data folder cannot be written: {reason}")
+}
+
 fn run(store: &Store, mut waiting: mpsc::Receiver<Job>, pace: &Pace) {
     let (mut before_it, mut latest) = (0, Instant::now());
     while let Some(first) = waiting.blocking_recv() {
@@ -176,6 +207,7 @@ fn run(store: &Store, mut waiting: mpsc::Receiver<Job>, pace: &Pace) {
         latest = Instant::now();
         let before = *store.books.lock().unwrap_or_else(PoisonError::into_inner);
         let mut stage = Stage::new(&store.db, before);
+        stage.failure.clone_from(&store.failed.borrow());
         let mut written = Vec::new();
         let mut next = Some(first);
         while let Some(Job { durability, runtime, work }) = next {

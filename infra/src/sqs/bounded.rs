@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use api::ports::{EventPublisher, PublishError};
+use api::ports::{EventPublisher, PublishError, Published};
 use async_trait::async_trait;
 use domain::Envelope;
 use tokio::task::AbortHandle;
@@ -76,7 +76,7 @@ async fn ask(queue: impl Depth, depth: Arc<AtomicU64>) {
 
 #[async_trait]
 impl<P: EventPublisher> EventPublisher for Bounded<P> {
-    async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), PublishError>> {
+    async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>> {
         let (depth, most) = (self.depth.load(Relaxed), self.most);
         if depth < most {
             return self.publisher.publish(events).await;
@@ -98,8 +98,8 @@ mod tests {
 
     #[async_trait]
     impl EventPublisher for Taking {
-        async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), PublishError>> {
-            events.iter().map(|_| Ok(())).collect()
+        async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>> {
+            events.iter().map(|_| Ok(Published::New)).collect()
         }
     }
 
@@ -133,8 +133,8 @@ mod tests {
             for _ in 0..100 {
                 let results = bounded.publish(&[event(), event()]).await;
                 assert_eq!(results.len(), 2);
-                let right = |result: &Result<(), PublishError>| match result {
-                    Ok(()) => takes,
+                let right = |result: &Result<Published, PublishError>| match result {
+                    Ok(_) => takes,
                     Err(error) => !takes && matches!(error, PublishError::Full(_)),
                 };
                 assert!(results.iter().all(right), "{number}: {results:?}");

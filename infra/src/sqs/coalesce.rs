@@ -67,10 +67,11 @@ impl EventPublisher for Coalescing {
         let [event] = events else { return self.queue.publish(events).await };
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { event: event.clone(), trace: trace::current().unwrap_or_default(), answer };
-        let gone = || PublishError::Unavailable(anyhow!("the publisher is stopping"));
+        let gone = || anyhow!("the publisher is stopping");
         let result = match self.waiting.send(waiting).await {
-            Ok(()) => answered.await.unwrap_or_else(|_| Err(gone())),
-            Err(_) => Err(gone()),
+            // Its call may be under way.
+            Ok(()) => answered.await.unwrap_or_else(|_| Err(PublishError::Unknown(gone()))),
+            Err(_) => Err(PublishError::NotAccepted(gone())),
         };
         vec![result]
     }

@@ -1,10 +1,11 @@
 //! An SQS queue, FIFO or standard.
 //!
-//! [`publisher`] puts events on it, [`coalesce`] lets concurrent requests share a call, [`inbox`] takes messages off it,
+//! [`publisher`] puts events on it ([`attempts`] knows whether a failed call may have been carried out), [`coalesce`] lets concurrent requests share a call, [`inbox`] takes messages off it,
 //! [`describe`] asks how it is made, [`bounded`] refuses events while the queue is too deep, [`dead_letters`] puts aside
 //! what cannot be processed, and [`replay`] puts it back. On a FIFO queue the group is the order and the deduplication id is
 //! the event's; a standard queue keeps no order, and the consumer retries what comes too early.
 
+mod attempts;
 pub mod bounded;
 pub mod coalesce;
 pub mod dead_letters;

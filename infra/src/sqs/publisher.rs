@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use api::ports::{EventPublisher, PublishError};
+use api::ports::{self, EventPublisher, PublishError};
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{
@@ -16,6 +16,7 @@ use futures_util::StreamExt;
 
 use crate::aws::explain;
 
+use super::attempts::Attempts;
 use super::{MAX_BATCH, MAX_BYTES, Queue, refused};
 
 /// How often an entry is sent that SQS refuses by no fault of its own.
@@ -30,9 +31,11 @@ struct Outgoing {
     order_id: OrderId,
     entry: SendMessageBatchRequestEntry,
     bytes: usize,
+    /// Whether an earlier call may have put it on the queue.
+    in_doubt: bool,
 }
 
-pub(super) type Published = Result<(), PublishError>;
+pub(super) type Published = Result<ports::Published, PublishError>;
 
 #[async_trait]
 impl EventPublisher for Queue {
@@ -67,7 +70,7 @@ impl Queue {
             }
             waiting.retain(|outgoing| !failed.contains(&outgoing.order_id));
         }
-        let behind = || Err(unavailable("an earlier event of its order was not accepted"));
+        let behind = || Err(not_accepted("an earlier event of its order is not known to be accepted"));
         results.into_iter().map(|result| result.unwrap_or_else(behind)).collect()
     }
 
@@ -97,15 +100,15 @@ impl Queue {
             let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
             let value = MessageSystemAttributeValue::builder().data_type("String").string_value(xray).build();
             entry = entry
-                .message_system_attributes(name, value.map_err(|error| unavailable(&error.to_string()))?);
+                .message_system_attributes(name, value.map_err(|error| not_accepted(&error.to_string()))?);
         }
         if self.fifo {
             entry = entry
                 .message_group_id(event.order_id.as_str())
                 .message_deduplication_id(event.event_id.to_string());
         }
-        let entry = entry.build().map_err(|error| unavailable(&error.to_string()))?;
-        Ok(Outgoing { place, order_id: event.order_id.clone(), entry, bytes })
+        let entry = entry.build().map_err(|error| not_accepted(&error.to_string()))?;
+        Ok(Outgoing { place, order_id: event.order_id.clone(), entry, bytes, in_doubt: false })
     }
 
     /// The events that can be sent now, and those that have to wait for them.
@@ -133,36 +136,59 @@ impl Queue {
         for attempt in 1..=ATTEMPTS {
             let entries = left.iter().map(|outgoing| outgoing.entry.clone()).collect();
             let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
-            let answer = match call.send().await {
+            let attempts = Attempts::default();
+            let answer = match call.customize().interceptor(attempts.clone()).send().await {
                 Ok(answer) => answer,
                 Err(error) => {
                     let error = explain(error);
-                    done.extend(left.into_iter().map(|it| (it, Err(unavailable(&format!("{error:#}"))))));
+                    done.extend(left.into_iter().map(|mut outgoing| {
+                        outgoing.in_doubt |= attempts.lost_an_answer();
+                        let error = outgoing.failed(anyhow!("{error:#}"));
+                        (outgoing, Err(error))
+                    }));
                     return done;
                 }
             };
+            // What the last attempt's answer refuses, an earlier attempt may have put on the queue.
+            left.iter_mut().for_each(|outgoing| outgoing.in_doubt |= attempts.lost_an_answer());
             let sent: HashSet<_> = answer.successful().iter().map(|entry| entry.id()).collect();
             let mut again = Vec::new();
-            for outgoing in left {
+            for mut outgoing in left {
                 let refusal = answer.failed().iter().find(|entry| entry.id() == outgoing.entry.id());
                 match refusal {
-                    _ if sent.contains(outgoing.entry.id()) => done.push((outgoing, Ok(()))),
+                    // It may have been there before: SQS drops a second message with its id.
+                    _ if sent.contains(outgoing.entry.id()) => {
+                        done.push((outgoing, Ok(ports::Published::New)));
+                    }
                     Some(entry) if entry.sender_fault() || attempt == ATTEMPTS => {
-                        done.push((outgoing, Err(PublishError::Unavailable(refused(entry)))));
+                        let error = outgoing.failed(refused(entry));
+                        done.push((outgoing, Err(error)));
                     }
-                    None if attempt == ATTEMPTS => {
-                        done.push((outgoing, Err(unavailable("SQS does not answer for it"))));
+                    None => {
+                        outgoing.in_doubt = true;
+                        again.push(outgoing);
                     }
-                    _ => again.push(outgoing),
+                    Some(_) => again.push(outgoing),
                 }
             }
             left = again;
-            if left.is_empty() {
+            if left.is_empty() || attempt == ATTEMPTS {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50 << attempt).mul_f64(fastrand::f64())).await;
         }
+        done.extend(left.into_iter().map(|outgoing| {
+            let error = outgoing.failed(anyhow!("SQS does not answer for it"));
+            (outgoing, Err(error))
+        }));
         done
+    }
+}
+
+impl Outgoing {
+    /// The error, as far as it is known whether the event is on the queue.
+    fn failed(&self, error: anyhow::Error) -> PublishError {
+        if self.in_doubt { PublishError::Unknown(error) } else { PublishError::NotAccepted(error) }
     }
 }
 
@@ -207,6 +233,6 @@ pub(super) fn attribute_bytes(name: &str, value: &str) -> usize {
     name.len() + "String".len() + value.len()
 }
 
-fn unavailable(why: &str) -> PublishError {
-    PublishError::Unavailable(anyhow!("{why}"))
+fn not_accepted(why: &str) -> PublishError {
+    PublishError::NotAccepted(anyhow!("{why}"))
 }

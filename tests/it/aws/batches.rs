@@ -91,7 +91,7 @@ async fn what_sqs_goes_on_refusing_is_an_error_of_that_event_alone() {
     let results = queue.publish(&events).await;
     for (event, result) in events.iter().zip(results) {
         let refused = event.event_id.to_string().ends_with(['0', '1', '2', '3']);
-        assert_eq!(matches!(result, Err(PublishError::Unavailable(_))), refused, "{result:?}");
+        assert_eq!(matches!(result, Err(PublishError::NotAccepted(_))), refused, "{result:?}");
     }
     assert!(picky.calls.lock().unwrap().len() <= 4, "it gives up");
 }
@@ -102,7 +102,7 @@ async fn behind_a_refused_event_nothing_of_its_order_is_sent() {
     let (a, b) = (new_order_id(), new_order_id());
     let events = [created(&a), confirmed(&a), paid(&a)];
     let results = queue.publish(&events).await;
-    assert!(results.iter().all(|result| matches!(result, Err(PublishError::Unavailable(_)))), "{results:?}");
+    assert!(results.iter().all(|result| matches!(result, Err(PublishError::NotAccepted(_)))), "{results:?}");
     assert_eq!(*picky.calls.lock().unwrap(), [ids(&[&events[0]])]);
 
     // The same where there is no refusal: one after the other.

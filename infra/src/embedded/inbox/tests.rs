@@ -31,7 +31,9 @@ fn event(order_id: &str) -> Envelope {
 
 async fn publish(engine: &Embedded, orders: &[&str]) {
     let events: Vec<_> = orders.iter().map(|order_id| event(order_id)).collect();
-    engine.publish(&events).await.into_iter().for_each(|result| result.unwrap());
+    engine.publish(&events).await.into_iter().for_each(|result| {
+        result.unwrap();
+    });
 }
 
 async fn receive(engine: &Embedded) -> Vec<Message> {

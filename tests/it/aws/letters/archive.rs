@@ -26,7 +26,9 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_ar
     let backend = &deployment.backend;
     let (healthy, flaky, poisoned) = (new_order_id(), new_order_id(), new_order_id());
     let batch = [created(&flaky), created(&healthy), confirmed(&flaky), paid(&flaky), confirmed(&healthy)];
-    backend.queue.publish(&batch).await.into_iter().for_each(|it| it.unwrap());
+    backend.queue.publish(&batch).await.into_iter().for_each(|it| {
+        it.unwrap();
+    });
     deployment.send(&poisoned, "{ not an event").await;
     let unknown = json!({ "type": "order_teleported", "schema_version": 1, "timestamp": "2026-11-23T10:00:00Z",
                           "data": { "order_id": poisoned } });

@@ -84,7 +84,9 @@ async fn shipping_waits_for_a_poisoned_payment_until_it_is_repaired_with_functio
 
 async fn repaired_in_the_end(deployment: &Deployment, api: &Service) {
     let (backend, id) = (&deployment.backend, new_order_id());
-    backend.queue.publish(&[created(&id), confirmed(&id)]).await.into_iter().for_each(|it| it.unwrap());
+    backend.queue.publish(&[created(&id), confirmed(&id)]).await.into_iter().for_each(|it| {
+        it.unwrap();
+    });
     deployment.send(&id, &broken_payment(&id)).await;
     let shipment = shipped(&id);
     deployment.send(&id, &shipment).await;

@@ -1,0 +1,160 @@
+//! What is answered when nobody knows whether an event was accepted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::Deadline;
+use axum::body::Body;
+use axum::http::Request;
+use domain::Receipt;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::fakes::{Answer, Fake, Queue, get, send};
+
+const ORDER: &str =
+    r#"{"customer_id":"c-1","currency":"EUR","items":[{"sku":"A","quantity":1,"unit_price":1}]}"#;
+const PAID: &str = r#"{"type":"order_paid","data":{"payment_id":"p-1","amount":300}}"#;
+
+fn post(path: &str, key: &str, body: &str) -> Request<Body> {
+    let request = Request::post(path).header("content-type", "application/json");
+    let request = if key.is_empty() { request } else { request.header("idempotency-key", key) };
+    request.body(Body::from(body.to_owned())).unwrap()
+}
+
+fn fake(queue: Queue) -> Arc<Fake> {
+    Arc::new(Fake { queue, ..Fake::default() })
+}
+
+/// Asserts that the problem names the event and says how to go on.
+#[track_caller]
+fn is_in_doubt(answer: &Answer, keyed: bool) {
+    answer.is_problem(503, "/problems/outcome-unknown");
+    let body = answer.json();
+    assert_eq!(answer.header("retry-after"), if keyed { "1" } else { "" }, "{body}");
+    names_the_event(&body, keyed);
+}
+
+#[track_caller]
+fn names_the_event(body: &Value, keyed: bool) {
+    let [order_id, event_id] = ["order_id", "event_id"].map(|id| body[id].as_str().unwrap());
+    let receipt = body["links"]["receipt"].as_str().unwrap();
+    let (path, query) = receipt.split_once('?').unwrap_or((receipt, ""));
+    assert_eq!(path, format!("/v1/orders/{order_id}/events/{event_id}"));
+    assert_eq!((query.len(), query.starts_with("request=")), if keyed { (24, true) } else { (0, false) });
+    assert_eq!(body["links"]["order"], format!("/v1/orders/{order_id}"));
+    let detail = body["detail"].as_str().unwrap();
+    assert!(detail.contains("may have been accepted"), "{detail}");
+    let advice = if keyed { "same Idempotency-Key" } else { "links.receipt" };
+    assert!(detail.contains(advice) && !detail.contains("Nothing was accepted"), "{detail}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_may_have_been_accepted_is_never_called_refused() {
+    for queue in [Queue::Loses, Queue::Hangs, Queue::Panics] {
+        for (path, body) in [("/v1/orders", ORDER), ("/v1/orders/o-1/events", PAID)] {
+            for key in ["", "k"] {
+                let mut request = post(path, key, body);
+                request.extensions_mut().insert(Deadline(Instant::now() + Duration::from_secs(30)));
+                let answer = send(&fake(queue), request).await;
+                is_in_doubt(&answer, !key.is_empty());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_the_queue_cannot_be_looked_into_a_404_is_no_proof() {
+    let fake = Arc::new(Fake { queue: Queue::Loses, sees_waiting: false, ..Fake::default() });
+    let answer = send(&fake, post("/v1/orders/o-1/events", "", PAID)).await;
+    is_in_doubt(&answer, false);
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("may still be on the queue") && !detail.contains("was not accepted"), "{detail}");
+    // And its address promises nothing.
+    let receipt = get(&fake, answer.json()["links"]["receipt"].as_str().unwrap()).await;
+    receipt.is_problem(404, "/problems/event-not-found");
+    let detail = receipt.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("If it was accepted, it is still on the queue"), "{detail}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_order_of_a_batch_says_what_is_not_known_of_it() {
+    for queue in [Queue::Loses, Queue::Hangs] {
+        for key in ["", "k"] {
+            let mut request =
+                post("/v1/orders/batch", key, &format!(r#"{{"orders":[{ORDER},{{}},{ORDER}]}}"#));
+            request.extensions_mut().insert(Deadline(Instant::now() + Duration::from_secs(30)));
+            let answer = send(&fake(queue), request).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            let items = answer.json()["items"].clone();
+            assert_eq!(items[1]["status"], 422);
+            for item in [&items[0], &items[2]] {
+                assert_eq!((&item["status"], &item["receipt"]), (&json!(503), &Value::Null));
+                assert_eq!(item["problem"]["type"], "/problems/outcome-unknown");
+                names_the_event(&item["problem"], !key.is_empty());
+            }
+            assert_ne!(items[0]["problem"]["event_id"], items[2]["problem"]["event_id"]);
+        }
+    }
+    let request = post("/v1/orders/batch", "k", &format!(r#"{{"orders":[{ORDER}]}}"#));
+    let answer = send(&fake(Queue::Panics), request).await;
+    answer.is_problem(503, "/problems/outcome-unknown");
+    assert!(answer.json()["detail"].as_str().unwrap().contains("same batch again"));
+}
+
+/// The event that this request proposes, with no outcome yet.
+async fn proposed(request: Request<Body>) -> Receipt {
+    let fake = Arc::new(Fake::default());
+    send(&fake, request).await;
+    Receipt::of(&fake.published()[0], None)
+}
+
+#[tokio::test]
+async fn of_concurrent_requests_under_one_key_all_but_the_first_are_replays_or_refused() {
+    for (path, body, other) in [
+        ("/v1/orders", ORDER.to_owned(), ORDER.replace("c-1", "c-2")),
+        ("/v1/orders/o-1/events", PAID.to_owned(), PAID.replace("300", "301")),
+        (
+            "/v1/orders/batch",
+            format!(r#"{{"orders":[{ORDER}]}}"#),
+            format!(r#"{{"orders":[{ORDER}]}}"#).replace("c-1", "c-2"),
+        ),
+    ] {
+        // The publisher has taken the first one after this request has looked for it.
+        let receipt = Some(proposed(post(path, "k", &body)).await);
+        let fake = Fake { queue: Queue::Repeats, receipt, finds_receipts_from: 2, ..Fake::default() };
+        let fake = Arc::new(fake);
+        let same = send(&fake, post(path, "k", &body)).await;
+        assert!(same.status.is_success(), "{same:?}");
+        assert_eq!(same.header("idempotent-replayed"), "true", "{path}");
+        fake.looks.store(0, std::sync::atomic::Ordering::SeqCst);
+        let other = send(&fake, post(path, "k", &other)).await;
+        other.is_problem(422, "/problems/idempotency-key-reused");
+    }
+}
+
+#[tokio::test]
+async fn a_receipts_address_is_of_one_request_under_a_key() {
+    let first = proposed(post("/v1/orders/o-1/events", "k", PAID)).await;
+    for sees_waiting in [true, false] {
+        // The second request under the key was accepted too: nobody could see the first one yet.
+        let blind = Arc::new(Fake { sees_waiting: false, ..Fake::default() });
+        let second = send(&blind, post("/v1/orders/o-1/events", "k", &PAID.replace("300", "301"))).await;
+        let link = second.header("location").to_owned();
+        assert!(link.contains("?type=order_paid&request="), "{link}");
+        let waiting = get(&blind, &link).await;
+        assert_eq!((waiting.status.as_u16(), waiting.json()["links"]["self"].as_str()), (200, Some(&*link)));
+
+        let receipt = Some(first.clone());
+        let fake = Arc::new(Fake { receipt, sees_waiting, ..Fake::default() });
+        get(&fake, &link).await.is_problem(422, "/problems/idempotency-key-reused");
+        // Its own address shows the receipt of the first one.
+        let own = format!("/v1/orders/o-1/events/{}", first.event_id);
+        let tag = &first.request_hash.as_ref().unwrap()[..16];
+        for query in [String::new(), format!("?request={tag}"), format!("?type=order_paid&request={tag}")] {
+            assert_eq!(get(&fake, &format!("{own}{query}")).await.status, 200, "{query}");
+        }
+        let odd = get(&fake, &format!("{own}?request={}", &tag[..15])).await;
+        odd.is_problem(400, "/problems/invalid-parameter");
+    }
+}

@@ -1,0 +1,84 @@
+//! Follows the attempts of one call to SQS. When the call fails in the end, its last error does not say whether an earlier
+//! attempt was carried out and only its answer was lost; this does. `publisher` uses it.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use aws_sdk_sqs::config::interceptors::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+};
+use aws_sdk_sqs::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_sqs::error::BoxError;
+use hyper_util::client::legacy;
+
+/// Counts the attempts of a call, and those of them whose end is known. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Attempts(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Attempts that were transmitted, or were about to be.
+    sent: AtomicU32,
+    /// Those of them that were answered, or that provably changed nothing because there was no connection.
+    settled: AtomicU32,
+}
+
+impl Attempts {
+    /// Whether SQS may have carried out an attempt without our seeing its answer.
+    pub(super) fn lost_an_answer(&self) -> bool {
+        self.0.sent.load(Relaxed) > self.0.settled.load(Relaxed)
+    }
+}
+
+impl Intercept for Attempts {
+    fn name(&self) -> &'static str {
+        "attempts"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.sent.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let settled = match (context.output_or_error(), context.response()) {
+            (Some(Ok(_)), _) => true,
+            (Some(Err(_)), Some(response)) => is_refusal(response.status().as_u16()),
+            (Some(Err(error)), None) => {
+                error.as_connector_error().is_some_and(|error| was_unconnected(error))
+            }
+            (None, _) => false,
+        };
+        self.0.settled.fetch_add(u32::from(settled), Relaxed);
+        Ok(())
+    }
+}
+
+/// Whether a response with this status means that nothing was carried out. After a 408 (which proxies send) and any 5xx, the
+/// call may have been.
+fn is_refusal(status: u16) -> bool {
+    (400..500).contains(&status) && status != 408
+}
+
+/// Whether the request could not be sent for want of a connection.
+fn was_unconnected(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref().is_some_and(legacy::Error::is_connect) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
