@@ -1,0 +1,62 @@
+"""Places, pays and reads orders through the client that OpenAPI Generator makes for Python: driver.py URL"""
+
+import sys
+
+import orders_client
+from orders_client.models import (
+    CreateOrder, CreateOrders, Line, OrderConfirmed, OrderPaid, OrderShipped, PaidData, ProposedEvent, Receipt, Order,
+    RecordedOrderConfirmed, RecordedOrderCreated, RecordedOrderPaid, ShippedData,
+)
+
+WAIT = "wait=20"
+api = orders_client.OrdersApi(orders_client.ApiClient(orders_client.Configuration(host=sys.argv[1])))
+
+
+def order(**members):
+    line = Line(sku="tea", quantity=2, unit_price=450)
+    return CreateOrder(customer_id="python", currency="EUR", items=[line], **members)
+
+
+def propose(order_id, event):
+    return api.propose_event(order_id, ProposedEvent(event), prefer=WAIT).actual_instance
+
+
+def refused(request):
+    """The problem that a request was refused with."""
+    try:
+        answer = request()
+    except orders_client.ApiException as error:
+        assert error.status == error.data.status, error
+        return error.data
+    raise AssertionError(f"a problem was expected: {answer}")
+
+
+accepted = api.create_order(order()).actual_instance
+assert isinstance(accepted, Receipt) and accepted.object == "receipt", accepted
+assert api.get_receipt(accepted.order_id, accepted.event_id, prefer=WAIT).state == "recorded"
+
+placed = api.create_order(order(), prefer=WAIT).actual_instance
+assert isinstance(placed, Order) and placed.object == "order", placed
+id = placed.order_id
+shipped = OrderShipped(type="order_shipped", data=ShippedData(carrier="DHL", tracking_number="1"))
+problem = refused(lambda: propose(id, shipped))
+assert (problem.status, problem.type) == (409, "/problems/illegal-transition"), problem
+
+propose(id, OrderConfirmed(type="order_confirmed"))
+paid = propose(id, OrderPaid(type="order_paid", data=PaidData(payment_id="p-1", amount=900)))
+assert (paid.status, paid.version, paid.total) == ("paid", 3, 900), paid
+
+assert api.get_order(id) == paid
+listed = api.list_orders("python").items
+assert len(listed) >= 2 and id in [order.order_id for order in listed], listed
+
+events = [event.actual_instance for event in api.list_events(id).items]
+assert [type(event) for event in events] == [RecordedOrderCreated, RecordedOrderConfirmed, RecordedOrderPaid], events
+assert (events[0].data.total, events[2].data.payment_id) == (900, "p-1"), events
+
+good, bad = api.create_orders(CreateOrders(orders=[order(), order(total=1)])).items
+assert (good.status, bad.status) == (202, 422) and good.receipt and bad.problem, (good, bad)
+
+problem = refused(lambda: api.create_order(order(total=1)))
+assert (problem.status, problem.errors[0].pointer) == (422, "/total"), problem
+print(f"Python (OpenAPI Generator): order {id} was placed, paid and read")
