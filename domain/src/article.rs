@@ -18,6 +18,7 @@ use crate::event::{Cancelled, Created, Empty, Event, Paid, Refunded, Returned, S
 use crate::ids::CustomerId;
 use crate::money::{Amount, Currency, LineItem, LineItems, Quantity, Sku};
 use crate::value::{InvalidValue, Metadata, Text};
+use crate::wording::{shown, value_error};
 
 /// The event in a message without `schema_version`.
 ///
@@ -33,7 +34,7 @@ pub fn upcast(event_type: &str, data: &RawValue, default_currency: Currency) -> 
 }
 
 fn parse(data: &RawValue) -> Result<Value, DecodeError> {
-    serde_json::from_str(data.get()).map_err(|error| DecodeError::invalid("data", error))
+    serde_json::from_str(data.get()).map_err(|error| DecodeError::invalid("data", value_error(&error)))
 }
 
 fn created(data: &Value, default_currency: Currency) -> Result<Created, DecodeError> {
@@ -52,7 +53,8 @@ fn created(data: &Value, default_currency: Currency) -> Result<Created, DecodeEr
     };
     let metadata = match present(data, &["metadata"]) {
         Some(entries) => {
-            Metadata::deserialize(entries).map_err(|error| DecodeError::invalid("data.metadata", error))?
+            let metadata = Metadata::deserialize(entries);
+            metadata.map_err(|error| DecodeError::invalid("data.metadata", value_error(&error)))?
         }
         None => Metadata::default(),
     };
@@ -98,7 +100,10 @@ fn updated(data: &Value) -> Result<Event, DecodeError> {
         "returned" => Event::Returned(Returned { reason: text(data, "reason")? }),
         "refunded" => Event::Refunded(Refunded { refund_id: text(data, "refund_id")?, amount: money()? }),
         other => {
-            return Err(DecodeError::invalid("data.status", format!("no event leads to status {other:?}")));
+            return Err(DecodeError::invalid(
+                "data.status",
+                format!("no event leads to status {:?}", shown(other)),
+            ));
         }
     })
 }
@@ -109,9 +114,11 @@ fn present<'a>(data: &'a Value, names: &[&str]) -> Option<&'a Value> {
 }
 
 fn amount(path: &str, value: &Value) -> Result<Amount, DecodeError> {
-    let minor = value
-        .as_i64()
-        .ok_or_else(|| DecodeError::invalid(path, format!("{value} is not an integer in minor units")))?;
+    let refused = || {
+        let value = value.to_string();
+        DecodeError::invalid(path, format!("{} is not an integer in minor units", shown(&value)))
+    };
+    let minor = value.as_i64().ok_or_else(refused)?;
     at(path, Amount::parse(minor))
 }
 

@@ -12,6 +12,7 @@ use crate::json;
 use crate::money::Currency;
 use crate::outcome::ParkReason;
 use crate::value::Timestamp;
+use crate::wording;
 
 /// The schema version this program writes. It reads this one and the article's messages, which state none.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -49,7 +50,7 @@ pub enum DecodeError {
     #[error("the message is not an event envelope: {0}")]
     Malformed(String),
     /// A `type` we do not know.
-    #[error("unknown event type {0:?}")]
+    #[error("unknown event type {:?}", wording::shown(.0))]
     UnknownType(String),
     /// A `schema_version` we do not know.
     #[error("unknown schema version {0}: this program reads up to {SCHEMA_VERSION}")]
@@ -110,8 +111,7 @@ impl Envelope {
         if is_array(message) {
             return Err(DecodeError::Malformed("an array, not an object".to_owned()));
         }
-        let wire: Wire<'_> =
-            serde_json::from_slice(message).map_err(|error| DecodeError::Malformed(error.to_string()))?;
+        let wire: Wire<'_> = serde_json::from_slice(message).map_err(|error| malformed(message, &error))?;
         if is_array(wire.data.get().as_bytes()) {
             return Err(DecodeError::invalid("data", "an array, not an object"));
         }
@@ -119,7 +119,7 @@ impl Envelope {
         let timestamp = wire
             .timestamp
             .or(about.timestamp)
-            .ok_or_else(|| DecodeError::Malformed("missing field `timestamp`".to_owned()))?;
+            .ok_or_else(|| DecodeError::Malformed("`timestamp` is required".to_owned()))?;
         let event = match wire.schema_version {
             None => article::upcast(&wire.event_type, wire.data, default_currency)?,
             Some(SCHEMA_VERSION) => current(&wire.event_type, wire.data)?,
@@ -164,6 +164,18 @@ impl Envelope {
     }
 }
 
+/// What is wrong with a message that is no envelope. It is read again, to name the member.
+fn malformed(message: &[u8], error: &serde_json::Error) -> DecodeError {
+    let mut again = serde_json::Deserializer::from_slice(message);
+    let member = serde_path_to_error::deserialize::<_, Wire<'_>>(&mut again).err();
+    let member = member.map(|error| error.path().to_string()).filter(|path| path != ".");
+    let what = wording::json_error(error);
+    DecodeError::Malformed(match member {
+        Some(member) if error.is_data() => format!("{}: {what}", wording::shown(&member)),
+        _ => what,
+    })
+}
+
 /// Whether this JSON is an array, from which serde would read a struct too, by the positions of its fields.
 fn is_array(json: &[u8]) -> bool {
     json.trim_ascii_start().first() == Some(&b'[')
@@ -192,8 +204,8 @@ fn typed<T: DeserializeOwned>(data: &RawValue) -> Result<T, DecodeError> {
         let mut again = serde_json::Deserializer::from_str(data.get());
         serde_path_to_error::deserialize(&mut again).map_err(|error| {
             let path = error.path().to_string();
-            let at = if path == "." { "data".to_owned() } else { format!("data.{path}") };
-            DecodeError::invalid(at, error.inner())
+            let at = if path == "." { "data".to_owned() } else { format!("data.{}", wording::shown(&path)) };
+            DecodeError::invalid(at, wording::value_error(error.inner()))
         })
     })
 }
@@ -232,8 +244,8 @@ impl RecordedEvent {
             version: u64,
             recorded_at: Timestamp,
         }
-        let Entry { version, recorded_at } =
-            serde_json::from_slice(entry).map_err(|error| DecodeError::Malformed(error.to_string()))?;
+        let Entry { version, recorded_at } = serde_json::from_slice(entry)
+            .map_err(|error| DecodeError::Malformed(wording::json_error(&error)))?;
         Ok(Self { version, recorded_at, envelope: Envelope::decode(entry, default_currency)? })
     }
 

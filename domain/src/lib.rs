@@ -13,7 +13,7 @@
 //!    [`mod@predict`] says what would become of it if it were replayed.
 //! 8. [`ledger`]: the numbers that show that nothing was lost.
 //!
-//! [`value`], [`money`] and [`ids`] are value types: parsed once, valid ever after.
+//! [`value`], [`money`] and [`ids`] are value types: parsed once, valid ever after. [`wording`] says what is wrong with JSON.
 
 pub mod article;
 pub mod dead_letter;
@@ -30,6 +30,7 @@ pub mod order;
 pub mod outcome;
 pub mod predict;
 pub mod value;
+pub mod wording;
 
 pub use dead_letter::{Body, DeadLetter, LetterState};
 pub use envelope::{DecodeError, Envelope, RecordedEvent};

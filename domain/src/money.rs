@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::value::{InvalidValue, check_name, string_value};
+use crate::value::{InvalidValue, check_name, integer, string_value};
 
 /// An amount in the minor unit of its order's currency, 0 to 2^53 - 1: the largest integer that every JSON reader
 /// keeps exact (RFC 8259 section 6).
@@ -49,7 +49,7 @@ fn overflow() -> InvalidValue {
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(i64::deserialize(deserializer)?).map_err(de::Error::custom)
+        Self::parse(integer(deserializer)?).map_err(de::Error::custom)
     }
 }
 
@@ -98,7 +98,7 @@ impl Quantity {
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(i64::deserialize(deserializer)?).map_err(de::Error::custom)
+        Self::parse(integer(deserializer)?).map_err(de::Error::custom)
     }
 }
 

@@ -40,6 +40,19 @@ pub(crate) fn check_name(what: &'static str, text: &str, max: usize) -> Result<(
     check_text(what, if text.contains(['\n', '\t']) { "" } else { text }, max)
 }
 
+/// Parses an id or a name around which there are no blanks: whoever sends some has left them there by mistake, and will not
+/// find again what is named so. The values themselves may have them, for logs may hold such already.
+pub fn without_blanks<T>(
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
+) -> Result<T, InvalidValue> {
+    let value = parse(text)?;
+    if text.trim().len() < text.len() {
+        return Err(InvalidValue::new("name", "must not begin or end with a blank"));
+    }
+    Ok(value)
+}
+
 /// Implements the string conversions and serde of a newtype over a string from its `parse`.
 macro_rules! string_value {
     ($type:ident) => {
@@ -68,6 +81,39 @@ macro_rules! string_value {
     };
 }
 pub(crate) use string_value;
+
+/// Reads an integer, however it is written: JSON has one kind of number, so `450.0` and `1e3` are integers, too. One that
+/// does not fit becomes the smallest or the largest that does, which no value of ours may be.
+pub(crate) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    struct Integer;
+
+    impl de::Visitor<'_> for Integer {
+        type Value = i64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an integer")
+        }
+
+        fn visit_i64<E>(self, number: i64) -> Result<i64, E> {
+            Ok(number)
+        }
+
+        fn visit_u64<E>(self, number: u64) -> Result<i64, E> {
+            Ok(i64::try_from(number).unwrap_or(i64::MAX))
+        }
+
+        fn visit_f64<E: de::Error>(self, number: f64) -> Result<i64, E> {
+            whole(number).ok_or_else(|| E::invalid_type(de::Unexpected::Float(number), &self))
+        }
+    }
+
+    deserializer.deserialize_i64(Integer)
+}
+
+/// The integer that this number is, if it is one; the smallest or the largest that there is, if it is beyond that.
+pub fn whole(number: f64) -> Option<i64> {
+    (number.fract() == 0.0).then_some(number as i64)
+}
 
 /// Free text of 1 to `MAX` characters without control characters (tab and newline are fine).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,8 +146,9 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
 
 /// A point in time, UTC, to the microsecond.
 ///
-/// Written as RFC 3339 with `Z`. Read as RFC 3339 with any offset, or without an offset, which means UTC: Python's
-/// `datetime.utcnow().isoformat()`, which the article's producer sends, writes none.
+/// Written as RFC 3339 with `Z`. Read as RFC 3339 with any offset, whose colon may be missing, as in `+0000`; from producers
+/// also without an offset, which means UTC: Python's `datetime.utcnow().isoformat()`, which the article's producer sends,
+/// writes none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(DateTime<Utc>);
 
@@ -113,16 +160,32 @@ impl Timestamp {
 
     /// Parses an RFC 3339 time; one without an offset is UTC.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let parsed = DateTime::parse_from_rfc3339(text)
-            .or_else(|_| DateTime::parse_from_rfc3339(&format!("{text}Z")))
-            .map(|at| Self::new(at.to_utc()));
-        match parsed {
-            // Checked in UTC, where an offset or a leap second may have led out of the years RFC 3339 can write.
-            Ok(at) if (0..10_000).contains(&at.0.year()) => Ok(at),
-            _ => {
-                Err(InvalidValue::new("timestamp", "must be an RFC 3339 time, such as 2026-11-23T10:00:00Z"))
-            }
-        }
+        Self::zoned(text).or_else(|| Self::zoned(&format!("{text}Z"))).ok_or_else(Self::refusal)
+    }
+
+    /// Parses an RFC 3339 time that has an offset: where whoever wrote it can be asked what they meant.
+    pub fn parse_with_offset(text: &str) -> Result<Self, InvalidValue> {
+        Self::zoned(text).ok_or_else(|| match Self::zoned(&format!("{text}Z")) {
+            Some(_) => InvalidValue::new("timestamp", "must have an offset: Z, or one such as +00:00"),
+            None => Self::refusal(),
+        })
+    }
+
+    fn zoned(text: &str) -> Option<Self> {
+        let parsed = DateTime::parse_from_rfc3339(text).or_else(|error| {
+            // RFC 3339 has a colon in the offset, and ISO 8601 can do without.
+            let (time, offset) = text.split_at_checked(text.len().saturating_sub(4)).ok_or(error)?;
+            let is_offset = time.ends_with(['+', '-']) && offset.bytes().all(|b| b.is_ascii_digit());
+            let (hours, minutes) = offset.split_at_checked(2).filter(|_| is_offset).ok_or(error)?;
+            DateTime::parse_from_rfc3339(&format!("{time}{hours}:{minutes}"))
+        });
+        // Checked in UTC, where an offset or a leap second may have led out of the years RFC 3339 can write.
+        let at = Self::new(parsed.ok()?.to_utc());
+        (0..10_000).contains(&at.0.year()).then_some(at)
+    }
+
+    fn refusal() -> InvalidValue {
+        InvalidValue::new("timestamp", "must be an RFC 3339 time, such as 2026-11-23T10:00:00Z")
     }
 
     /// The time this many milliseconds after 1970-01-01T00:00:00Z, if RFC 3339 can write it.
@@ -219,12 +282,16 @@ impl Metadata {
             check_text("key", key, Self::MAX_KEY).is_ok() && value.chars().count() <= Self::MAX_VALUE
         };
         if entries.len() > Self::MAX_ENTRIES || !entries.iter().all(within) {
-            let (n, k, v) = (Self::MAX_ENTRIES, Self::MAX_KEY, Self::MAX_VALUE);
-            let rule =
-                format!("must have at most {n} entries, keys of 1–{k} and values of up to {v} characters");
-            return Err(InvalidValue::new("metadata", rule));
+            return Err(Self::limits());
         }
         Ok(Self(entries))
+    }
+
+    /// The refusal of entries that are too many or too long.
+    pub fn limits() -> InvalidValue {
+        let (n, k, v) = (Self::MAX_ENTRIES, Self::MAX_KEY, Self::MAX_VALUE);
+        let rule = format!("must have at most {n} entries, keys of 1–{k} and values of up to {v} characters");
+        InvalidValue::new("metadata", rule)
     }
 
     /// Whether there is no entry.

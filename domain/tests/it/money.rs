@@ -35,9 +35,17 @@ fn quantities_are_1_to_a_million() {
 
 #[test]
 fn numbers_that_are_not_integers_are_refused_in_json() {
-    for json in ["1.5", "1.0", "1e2", "\"1\"", "null", "true", "-1", "99999999999999999999"] {
+    for json in ["1.5", "1e-2", "\"1\"", "null", "true", "-1", "-1.0", "1e30", "99999999999999999999"] {
         serde_json::from_str::<Amount>(json).expect_err(json);
         serde_json::from_str::<Quantity>(json).expect_err(json);
+    }
+}
+
+#[test]
+fn an_integer_may_have_a_fraction_of_zero_or_an_exponent() {
+    for (json, number) in [("1.0", 1), ("1e2", 100), ("1.5e1", 15), ("10e-1", 1)] {
+        assert_eq!(serde_json::from_str::<Amount>(json).unwrap(), amount(number), "{json}");
+        assert_eq!(i64::from(serde_json::from_str::<Quantity>(json).unwrap().get()), number, "{json}");
     }
 }
 
