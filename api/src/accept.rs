@@ -87,8 +87,8 @@ impl FromRequestParts<Shared> for Caller {
         (status = 400, description = "The body is not valid JSON, or a header has a fault"),
         (status = 403, description = "The token does not allow it"),
         (status = 413, description = "The body is too large, or the event made of it is larger than the queue takes"),
-        (status = 415, description = "The body is not JSON by its content type"),
-        (status = 422, description = "The body has faults, all of them listed; or the key was used for another request"),
+        (status = 415, description = "The body is not JSON by its content type, or has a content coding"),
+        (status = 422, description = "The body has errors, the first 100 of them listed; or the key was used for another request"),
         (status = 503, description = "The queue is full or cannot be reached, or the request took too long. Unless the type \
             is `outcome-unknown`, nothing was accepted; if it is, `links.receipt` leads to the receipt"),
     )
@@ -96,7 +96,7 @@ impl FromRequestParts<Shared> for Caller {
 pub(crate) async fn create_order(
     State(state): State<Shared>,
     caller: Caller,
-    JsonBody(created): JsonBody<Created>,
+    JsonBody(created, grant): JsonBody<Created>,
 ) -> Result<Response, Problem> {
     let event = creation(&caller.principal, created)?;
     let identity = caller.key.of_creation(&state, &caller.principal, &event, Place::Single);
@@ -106,6 +106,8 @@ pub(crate) async fn create_order(
         let envelope = envelope(&state, &caller, identity, event, None);
         accepted.replayed = publish(&state, &caller, envelope, &accepted.receipt).await?;
     }
+    // Nothing of the body is left, and the answer may be waited for.
+    drop(grant);
     answer::to_creation(&state, &caller, accepted).await
 }
 
@@ -153,8 +155,8 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
         (status = 409, description = "Not legal: told within the time to wait"),
         (status = 412, description = "The order is not at the version that If-Match names"),
         (status = 413, description = "The body is too large, or the event made of it is larger than the queue takes"),
-        (status = 415, description = "The body is not JSON by its content type"),
-        (status = 422, description = "The body has faults, all of them listed; or the key was used for another request"),
+        (status = 415, description = "The body is not JSON by its content type, or has a content coding"),
+        (status = 422, description = "The body has errors, the first 100 of them listed; or the key was used for another request"),
         (status = 503, description = "The queue is full or cannot be reached, or the request took too long. Unless the type \
             is `outcome-unknown`, nothing was accepted; if it is, `links.receipt` leads to the receipt"),
     )
@@ -164,7 +166,7 @@ pub(crate) async fn propose_event(
     caller: Caller,
     if_match: IfMatch,
     OrderPath(order_id): OrderPath,
-    JsonBody(event): JsonBody<Event>,
+    JsonBody(event, grant): JsonBody<Event>,
 ) -> Result<Response, Problem> {
     let snapshot = look(&state, &caller.principal, &order_id, &if_match).await?;
     let identity = caller.key.of_event(&state, &caller.principal, order_id, &event, &if_match);
@@ -175,6 +177,7 @@ pub(crate) async fn propose_event(
         let envelope = envelope(&state, &caller, identity, event, expected_version);
         accepted.replayed = publish(&state, &caller, envelope, &accepted.receipt).await?;
     }
+    drop(grant);
     answer::to_event(&state, &caller, accepted).await
 }
 

@@ -17,7 +17,7 @@ use validator::Validate;
 use crate::accept::{Caller, creation, envelope, is_repetition, receipt, was_repeated};
 use crate::answer::REPLAYED;
 use crate::attempt::{Attempt, InDoubt};
-use crate::body::{Content, Field, Read, checked_length, members, object};
+use crate::body::{Content, Field, Read, checked_length, elements, members, object};
 use crate::correlation;
 use crate::dto::CreateOrder;
 use crate::idempotency::{IdempotencyKey, Place};
@@ -52,12 +52,10 @@ pub(crate) struct Orders(Vec<Read<Created>>);
 impl<'de> Content<'de> for Orders {
     const EXPECTED: &'static str = "an array";
 
-    fn from_array<A: SeqAccess<'de>>(mut array: A) -> Result<Read<Self>, A::Error> {
+    fn from_array<A: SeqAccess<'de>>(array: A) -> Result<Read<Self>, A::Error> {
         let mut orders = Vec::new();
-        while let Some(order) = array.next_element::<Field<Created>>()? {
-            orders.push(order.required());
-        }
-        Ok(checked_length(orders.len(), 1..=MAX_ORDERS, "orders").map(|()| Self(orders)))
+        let count = elements(array, MAX_ORDERS, |_, order| orders.push(order))?;
+        Ok(checked_length(count, 1..=MAX_ORDERS, "orders").map(|()| Self(orders)))
     }
 }
 
@@ -131,7 +129,7 @@ enum Done {
         (status = 400, description = "The body is not valid JSON, or a header has a fault"),
         (status = 403, description = "The token does not allow it"),
         (status = 413, description = "The body is too large"),
-        (status = 415, description = "The body is not JSON by its content type"),
+        (status = 415, description = "The body is not JSON by its content type, or has a content coding"),
         (status = 422, description = "The body is no list of 1–100 orders; or the key was used for another batch, and no \
             order is the one that was accepted at its place"),
         (status = 503, description = "No order was accepted: the queue is full or cannot be reached, or the request took \
@@ -141,7 +139,7 @@ enum Done {
 pub(crate) async fn create_orders(
     State(state): State<Shared>,
     caller: Caller,
-    JsonBody(Batch(Orders(orders))): JsonBody<Batch, MAX_BODY>,
+    JsonBody(Batch(Orders(orders)), _grant): JsonBody<Batch, MAX_BODY>,
 ) -> Result<Response, Problem> {
     let items =
         join_all(orders.into_iter().enumerate().map(|(i, order)| item(&state, &caller, i, order))).await;
@@ -186,7 +184,7 @@ fn of_all(done: &[Done]) -> Option<Problem> {
 
 async fn item(state: &AppState, caller: &Caller, place: usize, order: Read<Created>) -> Item {
     let made = async {
-        let created = order.map_err(|errors| Problem::of_body(&errors))?;
+        let created = order.map_err(|errors| Problem::of_body(*errors))?;
         let event = creation(&caller.principal, created)?;
         let place = Place::InBatch(place);
         let identity = caller.key.of_creation(state, &caller.principal, &event, place);

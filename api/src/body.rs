@@ -1,8 +1,11 @@
-//! Reads a JSON body in one pass that finds every fault at once.
+//! Reads a JSON body in one pass that finds every error at once.
 //!
-//! `serde` stops at the first fault. Here nothing that a body *says* stops the reading, only JSON that cannot be
+//! `serde` stops at the first error. Here nothing that a body *says* stops the reading, only JSON that cannot be
 //! parsed: each member is read into a [`Field`], which holds either the domain's value or what is wrong with it. The
 //! rules of single values are the domain's own `parse` functions; those of a whole object are its DTO's `Validate`.
+//!
+//! What a body says can be anything, so what is kept of it is bounded: a list that is too long is skipped from there on,
+//! and [`Errors`] are counted beyond the first hundred.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,12 +15,12 @@ use std::ops::RangeInclusive;
 use domain::InvalidValue;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
-use validator::{Validate, ValidateRequired, ValidationErrors};
+use validator::{Validate, ValidateRequired};
 
-use crate::faults::{self, FaultCode};
+use crate::faults::{Errors, FaultCode, IS_REQUIRED};
 
 /// A value, or everything that is wrong with it.
-pub(crate) type Read<T> = Result<T, Box<ValidationErrors>>;
+pub(crate) type Read<T> = Result<T, Box<Errors>>;
 
 /// Something that can be read from a JSON value. What is not implemented is the wrong type.
 pub(crate) trait Content<'de>: Sized {
@@ -47,13 +50,13 @@ pub(crate) trait Content<'de>: Sized {
     }
 }
 
-fn wrong_type<'de, T: Content<'de>>() -> Box<ValidationErrors> {
+fn wrong_type<'de, T: Content<'de>>() -> Box<Errors> {
     fault(FaultCode::Type, format!("must be {}", T::EXPECTED))
 }
 
 /// A single fault of a value itself.
-pub(crate) fn fault(code: FaultCode, detail: impl Into<Cow<'static, str>>) -> Box<ValidationErrors> {
-    Box::new(faults::own(code.error(detail)))
+pub(crate) fn fault(code: FaultCode, detail: impl Into<Cow<'static, str>>) -> Box<Errors> {
+    Box::new(Errors::own(code, detail))
 }
 
 /// Whether a list is as long as it must be.
@@ -70,27 +73,46 @@ pub(crate) fn checked<T>(code: FaultCode, parsed: Result<T, InvalidValue>) -> Re
     parsed.map_err(|invalid| fault(code, invalid.rule))
 }
 
-/// One member of an object. `null` means the same as absent.
+/// The elements of an array, up to `most`; the others are skipped, and only counted. Gives the count of all.
+pub(crate) fn elements<'de, T: Content<'de>, A: SeqAccess<'de>>(
+    mut array: A,
+    most: usize,
+    mut element: impl FnMut(usize, Read<T>),
+) -> Result<usize, A::Error> {
+    let mut count = 0;
+    while count < most {
+        let Some(field) = array.next_element::<Field<T>>()? else { return Ok(count) };
+        element(count, field.required());
+        count += 1;
+    }
+    while array.next_element::<IgnoredAny>()?.is_some() {
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// One member of an object. `null` means the same as absent, but that it must be there only once.
 #[derive(Debug, Default)]
 pub(crate) enum Field<T> {
     #[default]
     Absent,
+    Null,
     Valid(T),
-    Wrong(Box<ValidationErrors>),
+    Wrong(Box<Errors>),
 }
 
 impl<T> Field<T> {
     pub(crate) fn as_valid(&self) -> Option<&T> {
         match self {
             Self::Valid(value) => Some(value),
-            Self::Absent | Self::Wrong(_) => None,
+            Self::Absent | Self::Null | Self::Wrong(_) => None,
         }
     }
 
     pub(crate) fn into_valid(self) -> Option<T> {
         match self {
             Self::Valid(value) => Some(value),
-            Self::Absent | Self::Wrong(_) => None,
+            Self::Absent | Self::Null | Self::Wrong(_) => None,
         }
     }
 
@@ -99,14 +121,14 @@ impl<T> Field<T> {
         match self {
             Self::Valid(value) => Ok(value),
             Self::Wrong(errors) => Err(errors),
-            Self::Absent => Err(fault(FaultCode::Required, faults::IS_REQUIRED)),
+            Self::Absent | Self::Null => Err(fault(FaultCode::Required, IS_REQUIRED)),
         }
     }
 }
 
 impl<T> ValidateRequired for Field<T> {
     fn is_some(&self) -> bool {
-        !matches!(self, Self::Absent)
+        !matches!(self, Self::Absent | Self::Null)
     }
 }
 
@@ -133,7 +155,7 @@ impl<'de, T: Content<'de>> Visitor<'de> for FieldVisitor<T> {
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Field::Absent)
+        Ok(Field::Null)
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
@@ -152,8 +174,11 @@ impl<'de, T: Content<'de>> Visitor<'de> for FieldVisitor<T> {
         Ok(T::from_integer(i64::try_from(number).unwrap_or(i64::MAX)).into())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Field::Wrong(wrong_type::<T>()))
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        // JSON has one kind of number: `450.0` and `1e3` are integers, as JSON Schema sees it. What is too large for an
+        // `i64` ends up at its limit, which no integer of a body may be.
+        let integer = domain::value::whole(number);
+        Ok(integer.map_or_else(|| Err(wrong_type::<T>()), T::from_integer).into())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, array: A) -> Result<Self::Value, A::Error> {
@@ -184,7 +209,7 @@ pub(crate) trait Members<'de>: Default + Validate {
 /// What became of a member. If it is there again, or unknown, its value is still to be skipped.
 pub(crate) enum Taken {
     Read,
-    Wrong(Box<ValidationErrors>),
+    Wrong(Box<Errors>),
     Again,
     Unknown,
 }
@@ -196,13 +221,13 @@ pub(crate) trait Place<'de> {
 
 impl<'de, T: Content<'de>> Place<'de> for Field<T> {
     fn take<A: MapAccess<'de>>(&mut self, object: &mut A) -> Result<Taken, A::Error> {
-        if self.is_some() {
+        if !matches!(self, Self::Absent) {
             return Ok(Taken::Again);
         }
         *self = object.next_value()?;
         Ok(match self {
-            Self::Wrong(errors) => Taken::Wrong(errors.clone()),
-            Self::Absent | Self::Valid(_) => Taken::Read,
+            Self::Wrong(errors) => Taken::Wrong(std::mem::take(errors)),
+            Self::Absent | Self::Null | Self::Valid(_) => Taken::Read,
         })
     }
 }
@@ -226,37 +251,30 @@ macro_rules! members {
 }
 pub(crate) use members;
 
-/// Reads the members of an object, and everything that is wrong with them: `validator` tells which are missing, and what is
-/// wrong with those that are there is known from reading them.
+/// Reads the members of an object, and everything that is wrong with them: `validator` finds which are missing, and what
+/// is wrong with those that are there is known from reading them.
 pub(crate) fn members_of<'de, T: Members<'de>, A: MapAccess<'de>>(
     mut object: A,
-) -> Result<(T, ValidationErrors), A::Error> {
+) -> Result<(T, Errors), A::Error> {
     let mut members = T::default();
-    let mut faulty = Vec::new();
+    let mut errors = Errors::default();
     while let Some(Name(name)) = object.next_key()? {
-        let what = match members.take(&name, &mut object)? {
+        let (code, detail) = match members.take(&name, &mut object)? {
             Taken::Read => continue,
-            Taken::Wrong(what) => what,
-            Taken::Again => skipped(&mut object, FaultCode::Duplicate, "must be there only once")?,
-            Taken::Unknown => skipped(&mut object, FaultCode::Unknown, "is not known here")?,
+            Taken::Wrong(what) => {
+                errors.extend_at(&name, *what);
+                continue;
+            }
+            Taken::Again => (FaultCode::Duplicate, "must be there only once"),
+            Taken::Unknown => (FaultCode::Unknown, "is not known here"),
         };
-        faulty.push((name.into_owned(), what));
+        object.next_value::<IgnoredAny>()?;
+        errors.add(&name, code, detail);
     }
-    let mut errors = members.validate().err().unwrap_or_default();
-    for (name, what) in faulty {
-        faults::add(&mut errors, name, *what);
+    if let Err(found) = members.validate() {
+        errors.extend_validated(&found);
     }
     Ok((members, errors))
-}
-
-/// Skips a member that is not taken.
-fn skipped<'de, A: MapAccess<'de>>(
-    object: &mut A,
-    code: FaultCode,
-    detail: &'static str,
-) -> Result<Box<ValidationErrors>, A::Error> {
-    object.next_value::<IgnoredAny>()?;
-    Ok(fault(code, detail))
 }
 
 /// Reads an object: if nothing is wrong with its members, `value` makes the domain's value of them.

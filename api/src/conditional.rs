@@ -1,5 +1,7 @@
 //! Conditional requests (RFC 9110, section 13): orders are told apart by their versions.
 
+use std::fmt;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -27,14 +29,29 @@ pub(crate) fn etag(snapshot: &OrderSnapshot) -> HeaderValue {
 }
 
 /// `If-Match`: what a change insists on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum IfMatch {
     /// Nothing.
     Absent,
     /// That the order exists.
     Any,
     /// That it is at one of these versions. Of a tag that is none of ours there is no version.
-    Versions(Vec<u64>),
+    Versions {
+        strong: Vec<u64>,
+        /// Those of weak tags, which match nothing: `If-Match` compares strongly.
+        weak: Vec<u64>,
+    },
+}
+
+/// The hashes of requests, which are stored, are made of this: it must never change.
+impl fmt::Debug for IfMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("Absent"),
+            Self::Any => f.write_str("Any"),
+            Self::Versions { strong, .. } => f.debug_tuple("Versions").field(strong).finish(),
+        }
+    }
 }
 
 impl IfMatch {
@@ -43,12 +60,19 @@ impl IfMatch {
         match (self, snapshot) {
             (Self::Absent, _) => Ok(None),
             (Self::Any, Some(_)) => Ok(None),
-            (Self::Versions(versions), Some(snapshot)) if versions.contains(&snapshot.order.version) => {
+            (Self::Versions { strong, .. }, Some(snapshot)) if strong.contains(&snapshot.order.version) => {
                 Ok(Some(snapshot.order.version))
             }
-            (_, Some(snapshot)) => {
+            (Self::Versions { weak, .. }, Some(snapshot)) => {
                 let version = snapshot.order.version;
-                let detail = format!("The order is at version {version}, which If-Match does not name.");
+                let detail = if weak.contains(&version) {
+                    format!(
+                        "The order is at version {version}. If-Match names it with a weak entity tag, which never \
+                         matches there: send \"{version}\", without W/."
+                    )
+                } else {
+                    format!("The order is at version {version}, which If-Match does not name.")
+                };
                 Err(Problem::of_order(Kind::PreconditionFailed, detail, &snapshot.order))
             }
             (_, None) => {
@@ -68,7 +92,9 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
             Some(Tags::Absent) => Ok(Self::Absent),
             Some(Tags::Any) => Ok(Self::Any),
             Some(Tags::These(tags)) => {
-                Ok(Self::Versions(tags.iter().filter_map(|tag| tag.version()).collect()))
+                let (weak, strong): (Vec<_>, Vec<_>) = tags.iter().partition(|tag| tag.weak);
+                let versions = |tags: Vec<&Tag>| tags.into_iter().filter_map(Tag::version).collect();
+                Ok(Self::Versions { strong: versions(strong), weak: versions(weak) })
             }
             None => Err(Problem::invalid_header("If-Match", rule)),
         }
@@ -116,12 +142,12 @@ struct Tag {
 }
 
 impl Tag {
-    /// The version in a tag of ours. Not of a weak one: `If-Match` compares strongly.
+    /// The version in a tag of ours.
     fn version(&self) -> Option<u64> {
         let inner = self.opaque.trim_matches('"');
         let version = inner.split_once('-').map_or(inner, |(version, _)| version);
         let digits = version.bytes().all(|b| b.is_ascii_digit());
-        version.parse().ok().filter(|_| digits && !self.weak)
+        version.parse().ok().filter(|_| digits)
     }
 }
 
@@ -178,11 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn hashes_of_requests_are_made_of_the_same_text_as_ever() {
+        let versions = IfMatch::Versions { strong: vec![3, 4], weak: vec![5] };
+        let texts = [IfMatch::Absent, IfMatch::Any, versions].map(|if_match| format!("{if_match:?}"));
+        assert_eq!(texts, ["Absent", "Any", "Versions([3, 4])"]);
+    }
+
+    #[test]
     fn tags_are_read_as_the_rfc_writes_them() {
         assert_eq!(versions("\"3\""), Some(vec![Some(3)]));
         assert_eq!(
             versions("\"3\", \"4-1\" ,W/\"5\", \"x,y\", \"\""),
-            Some(vec![Some(3), Some(4), None, None, None])
+            Some(vec![Some(3), Some(4), Some(5), None, None])
         );
         assert_eq!(versions("*"), Some(vec![]));
         for no in ["", "3", "\"3", "3\"", "\"3\" \"4\"", "W/3", "\"3\";", "w/\"3\""] {

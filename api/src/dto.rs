@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use domain::event::Created;
+use domain::value::without_blanks;
 use domain::{Amount, Currency, CustomerId, LineItem, LineItems, Metadata, Quantity, Sku, Text};
-use serde::de::{MapAccess, SeqAccess};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use utoipa::ToSchema;
-use validator::{Validate, ValidationError, ValidationErrors};
+use validator::{Validate, ValidationError};
 
-use crate::body::{Content, Field, Name, Read, checked, fault, members, object};
-use crate::faults::{self, FaultCode};
+use crate::body::{Content, Field, Name, Read, checked, elements, fault, members, object};
+use crate::faults::{self, Errors, FaultCode};
 
 /// An order to create.
 #[derive(Debug, Default, Validate, ToSchema)]
@@ -20,7 +21,7 @@ pub(crate) struct CreateOrder {
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$", example = "customer-7"
+        pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$", example = "customer-7"
     )]
     customer_id: Field<CustomerId>,
     /// The ISO 4217 code of the currency of every amount.
@@ -82,7 +83,7 @@ pub(crate) struct Line {
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 64,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$", example = "MUG-BLUE"
+        pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$", example = "MUG-BLUE"
     )]
     sku: Field<Sku>,
     /// How many.
@@ -114,31 +115,27 @@ impl<'de> Content<'de> for LineItem {
 impl<'de> Content<'de> for LineItems {
     const EXPECTED: &'static str = "an array";
 
-    fn from_array<A: SeqAccess<'de>>(mut array: A) -> Result<Read<Self>, A::Error> {
+    fn from_array<A: SeqAccess<'de>>(array: A) -> Result<Read<Self>, A::Error> {
         let mut lines = Vec::new();
-        let mut errors = ValidationErrors::new();
-        let mut count = 0;
-        while let Some(line) = array.next_element::<Field<LineItem>>()? {
-            match line.required() {
-                Ok(line) => lines.push(line),
-                Err(of_line) => faults::add(&mut errors, count.to_string(), *of_line),
-            }
-            count += 1;
-        }
-        if errors.is_empty() {
-            return Ok(Self::parse(lines).map_err(|invalid| {
-                // The domain speaks of the total when the lines add up to too much.
-                let code = if invalid.what == "items" { FaultCode::Length } else { FaultCode::Range };
-                fault(code, if invalid.what == "items" { invalid.rule } else { invalid.to_string() })
-            }));
-        }
+        let mut errors = Errors::default();
+        let count = elements(array, Self::MAX, |at, line| match line {
+            Ok(line) => lines.push(line),
+            Err(of_line) => errors.extend_at(&at.to_string(), *of_line),
+        })?;
         if count > Self::MAX
             && let Err(rule) = checked(FaultCode::Length, Self::parse(Vec::new()))
         {
             // No lines break the same rule as too many, so the domain words it.
-            errors.0.extend(rule.0);
+            errors.extend(*rule);
         }
-        Ok(Err(Box::new(errors)))
+        if !errors.is_empty() {
+            return Ok(Err(Box::new(errors)));
+        }
+        Ok(Self::parse(lines).map_err(|invalid| {
+            // The domain speaks of the total when the lines add up to too much.
+            let code = if invalid.what == "items" { FaultCode::Length } else { FaultCode::Range };
+            fault(code, if invalid.what == "items" { invalid.rule } else { invalid.to_string() })
+        }))
     }
 }
 
@@ -147,21 +144,27 @@ impl<'de> Content<'de> for Metadata {
 
     fn from_object<A: MapAccess<'de>>(mut object: A) -> Result<Read<Self>, A::Error> {
         let mut entries = BTreeMap::new();
-        let mut errors = ValidationErrors::new();
+        let mut errors = Errors::default();
+        let mut count = 0;
         while let Some(Name(key)) = object.next_key()? {
-            let key = key.into_owned();
-            match object.next_value::<Field<String>>()?.required() {
-                Err(of_entry) => faults::add(&mut errors, key, *of_entry),
-                Ok(_) if entries.contains_key(&key) => {
-                    faults::add(&mut errors, key, *fault(FaultCode::Duplicate, "must be there only once"));
+            count += 1;
+            if count > Self::MAX_ENTRIES {
+                object.next_value::<IgnoredAny>()?;
+            } else if entries.contains_key(&*key) {
+                object.next_value::<IgnoredAny>()?;
+                errors.add(&key, FaultCode::Duplicate, "must be there only once");
+            } else {
+                match object.next_value::<Field<String>>()?.required() {
+                    Ok(value) => drop(entries.insert(key.into_owned(), value)),
+                    Err(of_entry) => errors.extend_at(&key, *of_entry),
                 }
-                Ok(value) => drop(entries.insert(key, value)),
             }
         }
-        match checked(FaultCode::Length, Self::parse(entries)) {
+        let parsed = if count > Self::MAX_ENTRIES { Err(Self::limits()) } else { Self::parse(entries) };
+        match checked(FaultCode::Length, parsed) {
             Ok(metadata) if errors.is_empty() => return Ok(Ok(metadata)),
             Ok(_) => {}
-            Err(limits) => errors.0.extend(limits.0),
+            Err(limits) => errors.extend(*limits),
         }
         Ok(Err(Box::new(errors)))
     }
@@ -180,11 +183,23 @@ macro_rules! scalar {
     )*};
 }
 
+/// Implements [`Content`] for an id or a name, around which there must be no blanks.
+macro_rules! name {
+    ($($type:ty),*) => {$(
+        impl<'de> Content<'de> for $type {
+            const EXPECTED: &'static str = "a string";
+
+            fn from_text(text: &str) -> Read<Self> {
+                checked(FaultCode::Format, without_blanks(text, Self::parse))
+            }
+        }
+    )*};
+}
+
+name!(CustomerId, Sku, Text<128>);
+
 scalar! {
-    CustomerId: from_text(&str), "a string", Format;
     Currency: from_text(&str), "a string", Enum;
-    Sku: from_text(&str), "a string", Format;
-    Text<128>: from_text(&str), "a string", Format;
     Text<500>: from_text(&str), "a string", Format;
     Quantity: from_integer(i64), "an integer", Range;
     Amount: from_integer(i64), "an integer in minor units", Range;

@@ -1,14 +1,15 @@
 //! The body that proposes an event: `{type, data}`, where the type says which data belongs to it.
 
 use domain::event::{Amended, Cancelled, Empty, Event, Paid, Refunded, Returned, Shipped};
+use domain::wording::value_error;
 use domain::{Amount, EventType, LineItems, Text};
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use validator::{Validate, ValidationErrors};
+use validator::{Validate, ValidateRequired, ValidationErrors};
 
 use crate::body::{Content, Field, Place, Read, Taken, fault, members, members_of, object};
-use crate::faults::{self, FaultCode};
+use crate::faults::{Errors, FaultCode, IS_REQUIRED};
 
 /// The types that clients may propose: all but `order_created`, which `POST /v1/orders` makes.
 pub(crate) fn proposable() -> impl Iterator<Item = EventType> {
@@ -25,11 +26,11 @@ struct ProposedEvent<'de> {
 /// known when it is read as the type's.
 impl Validate for ProposedEvent<'_> {
     fn validate(&self) -> Result<(), ValidationErrors> {
-        if !matches!(self.event_type, Field::Absent) {
+        if self.event_type.is_some() {
             return Ok(());
         }
         let mut errors = ValidationErrors::new();
-        faults::add(&mut errors, "type".to_owned(), *fault(FaultCode::Required, faults::IS_REQUIRED));
+        errors.add("type", FaultCode::Required.error(IS_REQUIRED));
         Err(errors)
     }
 }
@@ -69,8 +70,9 @@ impl Data<'_> {
     fn field<T: for<'de> Content<'de>>(&self) -> Field<T> {
         let Some(raw) = self.0 else { return Field::Absent };
         // What skipping over the data did not notice, such as half of a surrogate pair in a string.
-        serde_json::from_str(raw.get())
-            .unwrap_or_else(|error| Field::Wrong(fault(FaultCode::Format, error.to_string())))
+        serde_json::from_str(raw.get()).unwrap_or_else(|error| {
+            Field::Wrong(fault(FaultCode::Format, format!("must be JSON: {}", value_error(&error))))
+        })
     }
 
     fn read<T: for<'de> Content<'de>>(&self) -> Read<T> {
@@ -79,7 +81,7 @@ impl Data<'_> {
 
     fn read_none(&self) -> Read<Empty> {
         match self.field() {
-            Field::Absent => Ok(Empty {}),
+            Field::Absent | Field::Null => Ok(Empty {}),
             given => given.required(),
         }
     }
@@ -100,10 +102,10 @@ impl<'de> Content<'de> for Event {
     const EXPECTED: &'static str = "an object";
 
     fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
-        let (body, mut errors): (ProposedEvent<'de>, ValidationErrors) = members_of(members)?;
+        let (body, mut errors): (ProposedEvent<'de>, Errors) = members_of(members)?;
         match body.event_type.as_valid().map(|event_type| body.data.event(*event_type)) {
             Some(Ok(event)) if errors.is_empty() => return Ok(Ok(event)),
-            Some(Err(of_data)) => faults::add(&mut errors, "data".to_owned(), *of_data),
+            Some(Err(of_data)) => errors.extend_at("data", *of_data),
             Some(Ok(_)) | None => {}
         }
         Ok(Err(Box::new(errors)))
@@ -128,7 +130,7 @@ pub(crate) struct PaidData {
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
-        pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+        pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
     payment_id: Field<Text<128>>,
     /// What was paid, in the minor unit of the order's currency.
@@ -145,14 +147,14 @@ pub(crate) struct ShippedData {
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
-        pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+        pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
     carrier: Field<Text<128>>,
     /// The carrier's tracking number.
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
-        pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+        pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
     tracking_number: Field<Text<128>>,
 }
@@ -178,7 +180,7 @@ pub(crate) struct RefundedData {
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
-        pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+        pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
     refund_id: Field<Text<128>>,
     /// What was paid back, in the minor unit of the order's currency.

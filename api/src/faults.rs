@@ -1,32 +1,35 @@
-//! What is wrong with a request: every fault, each with the place it is at.
+//! What is wrong with a request: every error, each with the place it is at.
 //!
-//! While a body is read, faults gather in the `validator` crate's [`ValidationErrors`]: a tree of the body's shape, in
-//! which the key [`SELF`] holds what is wrong with a value itself. [`list`] turns the tree into the flat list of JSON
-//! pointers that clients get.
+//! While a body is read, its errors gather in [`Errors`], whose JSON pointers grow on the way from the innermost value to the
+//! whole body. They are bounded: a body of four million errors costs no more memory than one of a hundred.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::cmp::Ordering;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 use validator::{ValidationError, ValidationErrors, ValidationErrorsKind};
 
-/// The most faults that one answer lists: a body can hold more of them than anyone would read.
+/// The most errors that one answer lists: a body can hold more of them than anyone would read.
 pub(crate) const MAX_FAULTS: usize = 100;
 
-/// The key under which the tree holds a value's own faults; `validator` uses it for those of a whole struct.
-const SELF: &str = "__all__";
+/// The longest name of a member or parameter that is repeated to the client, in characters; of a longer one, its start.
+const MAX_NAME: usize = 64;
 
-/// What is said of a member that is not there. `validator`'s own rule for that is the only one without a message.
+/// The key under which `validator` keeps what a rule for a whole struct finds. No member of a body gets there.
+const WHOLE: &str = "__all__";
+
+/// The detail of an error about a missing member. `validator`'s own rule for that is the only one without a message.
 pub(crate) const IS_REQUIRED: &str = "is required";
 
-/// The parameter of a fault that is found by comparing members: which of them it is reported at.
+/// The parameter of an error that is found by comparing members: which of them it is reported at.
 const MEMBER: &str = "member";
 
 /// One fault of a request: in the body (`pointer`) or in the path or query (`parameter`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Fault {
-    /// A JSON pointer (RFC 6901) to the fault in the body; empty for the body as a whole.
+    /// A JSON pointer (RFC 6901) to the fault in the body; empty for the body as a whole. A member's name of more than 64
+    /// characters is cut, and ends with an ellipsis.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, example = "/items/3/quantity")]
     pub(crate) pointer: Option<String>,
@@ -49,8 +52,13 @@ impl Fault {
         code: FaultCode,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        let (parameter, code) = (Some(name.into()), code.as_str().into());
-        Self { pointer: None, parameter, code, detail: detail.into() }
+        let (name, code) = (name.into(), code.as_str().into());
+        let name = if short(&name).len() < name.len() { Cow::Owned(shown(&name)) } else { name };
+        Self { pointer: None, parameter: Some(name), code, detail: detail.into() }
+    }
+
+    fn at(pointer: String, code: FaultCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { pointer: Some(pointer), parameter: None, code: code.as_str().into(), detail: detail.into() }
     }
 }
 
@@ -99,102 +107,156 @@ impl FaultCode {
     }
 }
 
-/// A fault of a value itself.
-pub(crate) fn own(error: ValidationError) -> ValidationErrors {
-    ValidationErrors(HashMap::from([(SELF.into(), ValidationErrorsKind::Field(vec![error]))]))
-}
-
-/// Adds the faults of the member `name`.
-pub(crate) fn add(errors: &mut ValidationErrors, name: String, of_member: ValidationErrors) {
-    errors.0.insert(name.into(), ValidationErrorsKind::Struct(Box::new(of_member)));
-}
-
-/// A fault that a struct's own validator reports at one of the members it compared.
+/// An error that a struct's own rule reports at one of the members it compared.
 pub(crate) fn at_member(mut error: ValidationError, name: &'static str) -> ValidationError {
     error.params.insert(MEMBER.into(), name.into());
     error
 }
 
-/// The faults as clients get them: at most [`MAX_FAULTS`], in a stable order, and how many there are in all.
-pub(crate) fn list(errors: &ValidationErrors) -> (Vec<Fault>, usize) {
-    let mut faults = Faults::default();
-    faults.walk(errors, "");
-    (faults.listed, faults.count)
-}
-
-#[derive(Default)]
-struct Faults {
+/// What is wrong with a value: the first [`MAX_FAULTS`] errors, with pointers that begin at that value, and how many more
+/// there are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Errors {
     listed: Vec<Fault>,
-    count: usize,
+    omitted: usize,
 }
 
-impl Faults {
-    fn walk(&mut self, errors: &ValidationErrors, at: &str) {
-        let mut members: Vec<_> = errors.0.iter().collect();
-        // Lines by number, so that line 2 comes before line 10; the rest by name.
-        members.sort_by_key(|(name, _)| (name.parse::<usize>().unwrap_or(usize::MAX), *name));
+impl Errors {
+    /// One error, of the value itself.
+    pub(crate) fn own(code: FaultCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { listed: vec![Fault::at(String::new(), code, detail)], omitted: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+
+    /// Adds an error of the member `name`.
+    pub(crate) fn add(&mut self, name: &str, code: FaultCode, detail: &'static str) {
+        if self.has_room() {
+            self.listed.push(Fault::at(child(name), code, detail));
+        }
+    }
+
+    /// Adds the errors of the value itself.
+    pub(crate) fn extend(&mut self, of_value: Self) {
+        self.take(of_value, |_| {});
+    }
+
+    /// Adds the errors of the member, or the element, `name`.
+    pub(crate) fn extend_at(&mut self, name: &str, of_member: Self) {
+        let prefix = child(name);
+        self.take(of_member, |pointer| pointer.insert_str(0, &prefix));
+    }
+
+    fn take(&mut self, other: Self, place: impl Fn(&mut String)) {
+        self.omitted += other.omitted;
+        for mut fault in other.listed {
+            if self.has_room() {
+                fault.pointer.iter_mut().for_each(&place);
+                self.listed.push(fault);
+            }
+        }
+    }
+
+    /// Adds what the rules of a struct found: they know its members by name.
+    pub(crate) fn extend_validated(&mut self, found: &ValidationErrors) {
+        let mut members: Vec<_> = found.0.iter().collect();
+        members.sort_by_key(|(name, _)| *name);
         for (name, kind) in members {
-            match kind {
-                ValidationErrorsKind::Field(own) if name == SELF => {
-                    own.iter().for_each(|error| self.push(at, error));
-                }
-                ValidationErrorsKind::Field(own) => {
-                    own.iter().for_each(|error| self.push(&child(at, name), error));
-                }
-                ValidationErrorsKind::Struct(nested) => self.walk(nested, &child(at, name)),
-                ValidationErrorsKind::List(nested) => {
-                    let list = child(at, name);
-                    nested.iter().for_each(|(i, errors)| self.walk(errors, &format!("{list}/{i}")));
+            let ValidationErrorsKind::Field(errors) = kind else { continue };
+            for error in errors {
+                let whole = error.params.get(MEMBER).and_then(serde_json::Value::as_str).unwrap_or_default();
+                let pointer = child(if name == WHOLE { whole } else { name });
+                let detail = error.message.clone().unwrap_or(IS_REQUIRED.into());
+                if self.has_room() {
+                    let (pointer, code) = (Some(pointer), error.code.clone());
+                    self.listed.push(Fault { pointer, parameter: None, code, detail });
                 }
             }
         }
     }
 
-    fn push(&mut self, at: &str, error: &ValidationError) {
-        self.count += 1;
-        if self.listed.len() == MAX_FAULTS {
-            return;
-        }
-        let member = error.params.get(MEMBER).and_then(serde_json::Value::as_str);
-        self.listed.push(Fault {
-            pointer: Some(member.map_or_else(|| at.to_owned(), |name| child(at, name))),
-            parameter: None,
-            code: error.code.clone(),
-            detail: error.message.clone().unwrap_or(IS_REQUIRED.into()),
-        });
+    /// Whether one more is listed; if not, it is counted.
+    fn has_room(&mut self) -> bool {
+        let room = self.listed.len() < MAX_FAULTS;
+        self.omitted += usize::from(!room);
+        room
+    }
+
+    /// The errors as clients get them, sorted by place, and how many are not listed.
+    pub(crate) fn into_list(mut self) -> (Vec<Fault>, usize) {
+        self.listed.sort_by(|a, b| by_place(a.pointer.as_deref(), b.pointer.as_deref()));
+        (self.listed, self.omitted)
     }
 }
 
-/// The pointer to a member, escaped as RFC 6901 section 3 says.
-fn child(parent: &str, name: &str) -> String {
-    format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
+/// Lines by number, so that line 2 comes before line 10; the rest by name.
+fn by_place(a: Option<&str>, b: Option<&str>) -> Ordering {
+    fn segments(pointer: Option<&str>) -> impl Iterator<Item = (usize, &str)> {
+        let segments = pointer.unwrap_or_default().split('/');
+        segments.map(|segment| (segment.parse().unwrap_or(usize::MAX), segment))
+    }
+    segments(a).cmp(segments(b))
+}
+
+/// The last part of a pointer to a member, escaped as RFC 6901 section 3 says.
+fn child(name: &str) -> String {
+    format!("/{}", shown(name).replace('~', "~0").replace('/', "~1"))
+}
+
+/// A name as clients get it back.
+pub(crate) fn shown(name: &str) -> String {
+    let short = short(name);
+    let ellipsis = if short.len() < name.len() { "…" } else { "" };
+    format!("{short}{ellipsis}")
+}
+
+/// The start of a name that has [`MAX_NAME`] characters at most.
+fn short(name: &str) -> &str {
+    name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| &name[..end])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn pointers(errors: Errors) -> (Vec<String>, usize) {
+        let (faults, omitted) = errors.into_list();
+        (faults.into_iter().filter_map(|fault| fault.pointer).collect(), omitted)
+    }
+
     #[test]
-    fn lists_in_a_stable_order_with_escaped_pointers_and_a_bound() {
-        let fault = || own(FaultCode::Unknown.error("x"));
-        let mut items = ValidationErrors::new();
+    fn lists_by_place_with_escaped_pointers() {
+        let mut items = Errors::default();
         for line in ["10", "2"] {
-            add(&mut items, line.to_owned(), fault());
+            items.extend_at(line, Errors::own(FaultCode::Type, "x"));
         }
-        let mut errors = own(at_member(FaultCode::Sum.error("x"), "total"));
-        add(&mut errors, "items".to_owned(), items);
-        add(&mut errors, "a/b~c".to_owned(), fault());
-        add(&mut errors, SELF.to_owned(), ValidationErrors::new());
+        let mut errors = Errors::default();
+        errors.extend_at("items", items);
+        errors.add("a/b~c", FaultCode::Unknown, "x");
+        errors.add("__all__", FaultCode::Unknown, "x");
+        errors.extend(Errors::own(FaultCode::Length, "x"));
+        let expected = ["", "/__all__", "/a~1b~0c", "/items/2", "/items/10"].map(str::to_owned).to_vec();
+        assert_eq!(pointers(errors), (expected, 0));
+    }
 
-        let (faults, count) = list(&errors);
-        let pointers: Vec<_> = faults.iter().filter_map(|fault| fault.pointer.as_deref()).collect();
-        assert_eq!(pointers, ["/a~1b~0c", "/items/2", "/items/10"]);
-        assert_eq!(count, 3);
+    #[test]
+    fn the_list_is_bounded_and_the_rest_is_counted() {
+        let mut many = Errors::default();
+        (0..200).for_each(|i| many.add(&format!("m{i}"), FaultCode::Unknown, "x"));
+        let mut outer = Errors::own(FaultCode::Sum, "x");
+        outer.extend_at("data", many);
+        let (listed, omitted) = pointers(outer);
+        assert_eq!((listed.len(), omitted), (MAX_FAULTS, 101));
+    }
 
-        let mut many = own(at_member(FaultCode::Sum.error("x"), "total"));
-        (0..200).for_each(|i| add(&mut many, format!("m{i}"), fault()));
-        let (faults, count) = list(&many);
-        assert_eq!((faults.len(), count), (MAX_FAULTS, 201));
-        assert_eq!(faults[0].pointer.as_deref(), Some("/total"));
+    #[test]
+    fn long_names_are_cut() {
+        let mut errors = Errors::default();
+        errors.add(&"é".repeat(64), FaultCode::Unknown, "x");
+        errors.add(&"é".repeat(1 << 20), FaultCode::Unknown, "x");
+        let expected = [format!("/{}", "é".repeat(64)), format!("/{}…", "é".repeat(64))].to_vec();
+        assert_eq!(pointers(errors), (expected, 0));
     }
 }

@@ -35,7 +35,7 @@ const EVENTS_AT_ONCE: usize = 200;
     ),
     responses(
         (status = 200, description = "A page of events", body = EventPage),
-        (status = 400, description = "The order id is not one, or the query has faults"),
+        (status = 400, description = "The order id is not one, or the query has errors"),
         (status = 403, description = "The token does not allow it"),
         (status = 404, description = "No event of this order is recorded, or not yet"),
     )
@@ -83,7 +83,7 @@ pub(crate) async fn list_events(
     params(EventPath, ReceiptQuery, Prefer),
     responses(
         (status = 200, description = "The receipt", body = ReceiptBody<'static>),
-        (status = 400, description = "The order id or the event id is not one, or the query has faults"),
+        (status = 400, description = "The order id or the event id is not one, or the query has errors"),
         (status = 403, description = "The token does not allow it"),
         (status = 404, description = "No such event of this order was accepted, or it has no outcome yet and the link says \
             too little"),

@@ -1,38 +1,46 @@
 //! The extractor of JSON bodies.
 
-use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use domain::wording::json_error;
 
 use crate::body::{Content, Field};
+use crate::budget::{Grant, Unread};
 use crate::problem::{Kind, Problem};
 use crate::serve::body::BodyTimeout;
+use crate::state::Shared;
 
 /// The largest body: 200 lines of the longest names fit it several times over, and a queue message holds it.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
 
-/// A JSON body of at most `MAX` bytes, read and found to be without fault.
+/// A JSON body of at most `MAX` bytes, read and found to be without error; and the memory that it was granted, which
+/// whoever takes the value out keeps until it is done with it.
 #[derive(Debug)]
-pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY>(pub(crate) T);
+pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY>(pub(crate) T, pub(crate) Grant);
 
-impl<S: Sync, T: for<'de> Content<'de>, const MAX: usize> FromRequest<S> for JsonBody<T, MAX> {
+impl<T, const MAX: usize> FromRequest<Shared> for JsonBody<T, MAX>
+where
+    T: for<'de> Content<'de> + Send + 'static,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &Shared) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             let detail = "Content-Type must be application/json, or end with +json.";
             return Err(Problem::new(Kind::UnsupportedMediaType, detail));
         }
-        if request.body().size_hint().lower() > MAX as u64 {
-            return Err(too_large(MAX));
+        if is_encoded(request.headers()) {
+            return Err(Problem::encoded_body());
         }
-        let body = Limited::new(request.into_body(), MAX).collect().await.map_err(|error| match error {
-            long if long.is::<LengthLimitError>() => too_large(MAX),
-            late if BodyTimeout::caused(late.as_ref()) => Problem::body_too_slow(),
-            _ => Problem::new(Kind::BadRequest, "The body could not be read to its end."),
+        let budget = &state.body_budget;
+        let (body, grant) = budget.read(request.into_body(), MAX).await.map_err(|unread| match unread {
+            Unread::TooLarge => too_large(MAX),
+            Unread::Exhausted => Problem::too_many_bodies(),
+            Unread::Broken(late) if BodyTimeout::caused(&late) => Problem::body_too_slow(),
+            Unread::Broken(_) => Problem::new(Kind::BadRequest, "The body could not be read to its end."),
         })?;
-        read(&body.to_bytes()).map(Self)
+        let value = budget.work(body.len(), move || read(&body)).await?;
+        Ok(Self(value, grant))
     }
 }
 
@@ -41,11 +49,37 @@ fn too_large(most: usize) -> Problem {
     Problem::new(Kind::ContentTooLarge, detail)
 }
 
-/// Reads a body, or tells everything that is wrong with it.
+/// Reads a body, or finds everything that is wrong with it.
 fn read<T: for<'de> Content<'de>>(body: &[u8]) -> Result<T, Problem> {
-    let field: Field<T> = serde_json::from_slice(body)
-        .map_err(|error| Problem::new(Kind::InvalidJson, format!("The body is not valid JSON: {error}.")))?;
-    field.required().map_err(|errors| Problem::of_body(&errors))
+    let field: Field<T> = serde_json::from_slice(body).map_err(|error| {
+        let what = byte_order_mark(body).map_or_else(|| json_error(&error), str::to_owned);
+        Problem::new(Kind::InvalidJson, format!("The body is not valid JSON: {what}."))
+    })?;
+    field.required().map_err(|errors| Problem::of_body(*errors))
+}
+
+/// What is wrong with a body that begins with a byte order mark: some editors and tools write one, and nobody sees it.
+fn byte_order_mark(body: &[u8]) -> Option<&'static str> {
+    match body {
+        [0xef, 0xbb, 0xbf, ..] => {
+            Some("it begins with a byte order mark (BOM), the bytes EF BB BF; send it without")
+        }
+        [0xfe, 0xff, ..] | [0xff, 0xfe, ..] => {
+            Some("it begins with the byte order mark (BOM) of UTF-16 or UTF-32; send UTF-8, without one")
+        }
+        _ => None,
+    }
+}
+
+/// Whether the body is compressed, or encoded in another way: it is read as it is.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.into_iter().any(|value| match value.to_str() {
+        Ok(codings) => {
+            codings.split(',').map(str::trim).any(|it| !it.is_empty() && !it.eq_ignore_ascii_case("identity"))
+        }
+        Err(_) => true,
+    })
 }
 
 /// Whether the content type is `application/json` or `application/*+json`, with or without parameters.

@@ -45,7 +45,7 @@ macro_rules! kinds {
 
 kinds! {
     BadRequest: BAD_REQUEST "bad-request", "Bad request",
-        "The request could not be read as HTTP: its body broke off, or its query is not percent-encoded as it must be.",
+        "The request could not be read as HTTP: its body broke off.",
         "Put the request right. If a connection broke, send it again.";
     InvalidJson: BAD_REQUEST "invalid-json", "The body is not valid JSON",
         "The body could not be parsed as JSON. `detail` says at which line and column.",
@@ -104,12 +104,12 @@ kinds! {
         "The body, or the event made of it, is larger than the service or its queue takes. Nothing was accepted.",
         "Send less: fewer lines, or less metadata. `detail` states the limit.";
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE "unsupported-media-type", "Unsupported media type",
-        "The body is not JSON by its `Content-Type`.",
-        "Send `Content-Type: application/json`.";
+        "The body is not JSON by its `Content-Type`, or it is compressed by its `Content-Encoding`.",
+        "Send `Content-Type: application/json`, and the body as it is: `Accept-Encoding` in the answer says the same.";
     InvalidRequest: UNPROCESSABLE_ENTITY "invalid-request", "Invalid request",
-        "The body is JSON, but breaks rules. `errors` lists every fault with a JSON pointer to its place. Nothing was \
-         accepted.",
-        "Put every listed fault right; the same body will fail again.";
+        "The body is JSON, but breaks rules. `errors` lists every error with a JSON pointer to its place, up to 100; \
+         `errors_omitted` is the number of the others. Nothing was accepted.",
+        "Correct every listed error; the same body will fail again.";
     IdempotencyKeyReused: UNPROCESSABLE_ENTITY "idempotency-key-reused", "The idempotency key was used for another request",
         "Another request was accepted under this key, at the same address. Nothing was accepted now.",
         "Repeat a request exactly as it was, or use a new key.";
@@ -122,6 +122,9 @@ kinds! {
     QueueFull: SERVICE_UNAVAILABLE "queue-full", "The queue is full",
         "The queue takes no more events for now. Nothing was accepted.",
         "Send the same request again after the seconds in `Retry-After`.";
+    Overloaded: SERVICE_UNAVAILABLE "overloaded", "Too many large bodies",
+        "As many large bodies are being received and handled as the service has memory for. Nothing was accepted.",
+        "Send the same request again after the seconds in `Retry-After`. Smaller bodies are taken all the time.";
     Unavailable: SERVICE_UNAVAILABLE "unavailable", "Temporarily unavailable",
         "The queue could not be reached, or the request ran out of time before it published anything. Nothing was \
          accepted.",

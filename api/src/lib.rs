@@ -10,8 +10,9 @@
 //!    deadline, and on the way back it writes every error as a `problem` (RFC 9457), whoever made it; `headers` keeps
 //!    browsers and caches in check. `cors` answers the preflights of browsers, and `limit` counts requests under `/v1`.
 //!    [`auth`] finds out who asks, and leaves it as a [`principal`].
-//! 3. `params` and `json` extract what the request says. A body is read by `body` in one pass that finds every fault;
-//!    `dto` and `event_dto` are the bodies there are; `faults` turns what was found into JSON pointers.
+//! 3. `params` and `json` extract what the request says, within the `budget` that all bodies have together. A body is read
+//!    by `body` in one pass that finds every error; `dto` and `event_dto` are the bodies there are; `faults` keeps what was
+//!    found, with JSON pointers.
 //! 4. `accept` publishes events, `read` shows orders, `health` answers health checks; `responses` are their bodies,
 //!    `links` the addresses in them, and `cursor` is how lists go on.
 //! 5. `operator` is what operators do with dead letters, and the numbers they read.
@@ -25,6 +26,7 @@ mod attempt;
 pub mod auth;
 mod batch;
 mod body;
+mod budget;
 mod conditional;
 mod correlation;
 mod cors;
@@ -76,6 +78,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use crate::asyncapi::asyncapi;
+pub use crate::budget::BodyBudget;
 pub use crate::correlation::{Deadline, correlation_id};
 pub use crate::cors::CorsOrigins;
 pub use crate::limit::RateLimit;

@@ -27,8 +27,8 @@ const BEARER: &str = "bearer";
         title = "Orders",
         description = "An event-sourced order service. `POST` answers `202` with a receipt as soon as the event is \
             durable; the receipt tells whether it was recorded or rejected. Amounts are integers in the \
-            currency's minor unit, written without a fraction or an exponent. Every response carries \
-            `X-Correlation-Id`; every error is a problem (RFC 9457) that lists all faults at once; [each kind of problem](../problems) has a page. The messages on the queue are \
+            currency's minor unit; `450.0` and `4.5e2` are integers, too. Every response carries \
+            `X-Correlation-Id`; every error is a problem (RFC 9457) that lists its errors, up to 100; [each kind of problem](../problems) has a page. The messages on the queue are \
             described [beside this](../docs/events). Where the service is configured to require it, requests need a \
             bearer token; with a `customer_id` in it, the orders of other customers do not exist."
     ),

@@ -80,6 +80,9 @@ pub(crate) fn malformed(name: &'static str, invalid: InvalidValue) -> Fault {
     Fault::parameter(name, FaultCode::Format, invalid.rule)
 }
 
+/// The rule that a name or value breaks whose percent-encoding does not decode to UTF-8.
+pub(crate) const NOT_UTF8: &str = "must be UTF-8, percent-encoded";
+
 /// A path whose percent-encoding does not decode to UTF-8.
 fn undecodable(rejection: &PathRejection) -> Problem {
     let of_event =
@@ -88,5 +91,5 @@ fn undecodable(rejection: &PathRejection) -> Problem {
         PathRejection::FailedToDeserializePathParams(error) if of_event(error.kind()) => "event_id",
         _ => "order_id",
     };
-    Problem::invalid_parameters(vec![Fault::parameter(name, FaultCode::Format, "must be UTF-8")])
+    Problem::invalid_parameters(vec![Fault::parameter(name, FaultCode::Format, NOT_UTF8)])
 }

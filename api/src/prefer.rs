@@ -59,21 +59,52 @@ impl<S: Sync> FromRequestParts<S> for Prefer {
     }
 }
 
-/// The first `wait` that is a number, cut to the longest, and whether there is `respond-async`.
+/// The first `wait`, cut to the longest, if it is a number, and whether there is `respond-async`. Of a preference that
+/// is there twice only the first counts (RFC 7240, section 2).
 fn parse(headers: &HeaderMap) -> (Option<u64>, bool) {
-    let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
     let (mut wait, mut respond_async) = (None, false);
-    for preference in values.flat_map(|value| value.split(',')) {
-        let preference = preference.split(';').next().unwrap_or_default();
-        let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
-        let value = value.trim().trim_matches('"');
-        if name.trim().eq_ignore_ascii_case("respond-async") {
-            respond_async = true;
-        } else if name.trim().eq_ignore_ascii_case("wait") && value.bytes().all(|b| b.is_ascii_digit()) {
-            wait = wait.or(value.parse().ok());
+    for value in headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok()) {
+        for preference in split(value, b',') {
+            let preference = split(preference, b';').next().unwrap_or_default();
+            let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+            if name.trim().eq_ignore_ascii_case("respond-async") {
+                respond_async = true;
+            } else if name.trim().eq_ignore_ascii_case("wait") {
+                wait = wait.or(Some(seconds(value.trim())));
+            }
         }
     }
-    (wait.map(|seconds: u64| seconds.min(MAX_WAIT)), respond_async)
+    (wait.flatten(), respond_async)
+}
+
+/// The number in a value of `wait`, which may be quoted. However long it is, it is cut to the longest wait.
+fn seconds(value: &str) -> Option<u64> {
+    let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let digits = quoted.unwrap_or(value);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some(digits.parse().unwrap_or(MAX_WAIT).min(MAX_WAIT))
+}
+
+/// The parts between separators that are not inside of a quoted string. One whose end is missing reaches to the end.
+fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let part = rest?;
+        let (mut is_quoted, mut is_escaped) = (false, false);
+        let end = part.bytes().position(|b| {
+            let was_escaped = std::mem::take(&mut is_escaped);
+            match b {
+                b'\\' if is_quoted && !was_escaped => is_escaped = true,
+                b'"' if !was_escaped => is_quoted = !is_quoted,
+                _ => {}
+            }
+            b == separator && !is_quoted
+        });
+        rest = end.map(|end| &part[end + 1..]);
+        Some(end.map_or(part, |end| &part[..end]))
+    })
 }
 
 impl IntoParams for Prefer {
@@ -96,7 +127,14 @@ mod tests {
             ("respond-async", (None, true)),
             ("wait=600", (Some(25), false)),
             ("wait=0", (Some(0), false)),
+            ("wait=99999999999999999999", (Some(25), false)),
             ("wait=3, wait=5", (Some(3), false)),
+            ("wait=soon, wait=5", (None, false)),
+            (r#"foo="a, wait=7""#, (None, false)),
+            (r#"foo="a, wait=7"#, (None, false)),
+            (r#"foo="a\", wait=7", wait=8"#, (Some(8), false)),
+            (r#"foo; bar="; wait=7, respond-async", wait="9""#, (Some(9), false)),
+            (r#"wait="1"2"#, (None, false)),
             ("wait", (None, false)),
             ("wait=-1", (None, false)),
             ("wait=soon, return=minimal", (None, false)),

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::{EventId, EventType, Order, OrderId, Status};
-use validator::ValidationErrors;
 
-use crate::faults::{self, Fault, FaultCode};
+use crate::faults::{Errors, Fault, FaultCode, MAX_FAULTS};
 pub(crate) use crate::kinds::Kind;
 use crate::ports::PublishError;
 use crate::principal::Scope;
@@ -29,6 +28,8 @@ struct Parts {
     kind: Kind,
     detail: Cow<'static, str>,
     errors: Vec<Fault>,
+    /// How many more there are than `errors` lists.
+    errors_omitted: usize,
     retry_after_seconds: Option<u32>,
     /// Where the order stands that is in the way, and what is legal for it.
     order: Option<(Status, Vec<EventType>)>,
@@ -36,6 +37,8 @@ struct Parts {
     subject: Option<Subject>,
     /// The `WWW-Authenticate` of the response: how to be let in (RFC 6750, section 3).
     challenge: Option<String>,
+    /// The `Accept-Encoding` of the response: how a body may be encoded.
+    accept_encoding: Option<&'static str>,
     /// What happened inside: for the log, never for the client.
     cause: Option<anyhow::Error>,
 }
@@ -54,10 +57,12 @@ impl Problem {
             kind,
             detail: detail.into(),
             errors: Vec::new(),
+            errors_omitted: 0,
             retry_after_seconds: None,
             order: None,
             subject: None,
             challenge: None,
+            accept_encoding: None,
             cause: None,
         }
     }
@@ -67,21 +72,14 @@ impl Problem {
     }
 
     /// What is wrong with a body, or a part of it.
-    pub(crate) fn of_body(errors: &ValidationErrors) -> Self {
-        let (errors, count) = faults::list(errors);
-        Self::invalid_body(errors, count)
-    }
-
-    /// Faults in the body: `errors`, of `count` in all.
-    fn invalid_body(errors: Vec<Fault>, count: usize) -> Self {
-        let detail = match (count, errors.len()) {
-            (1, _) => "The body has 1 fault.".to_owned(),
-            (count, listed) if count > listed => {
-                format!("The body has {count} faults; the first {listed} are listed.")
-            }
-            (count, _) => format!("The body has {count} faults."),
+    pub(crate) fn of_body(errors: Errors) -> Self {
+        let (errors, errors_omitted) = errors.into_list();
+        let detail = match (errors.len(), errors_omitted) {
+            (1, 0) => "The body has 1 error.".to_owned(),
+            (listed, 0) => format!("The body has {listed} errors."),
+            (listed, more) => format!("The body has {listed} errors that are listed, and {more} more."),
         };
-        Self(Arc::new(Parts { errors, ..Self::of(Kind::InvalidRequest, detail) }))
+        Self(Arc::new(Parts { errors, errors_omitted, ..Self::of(Kind::InvalidRequest, detail) }))
     }
 
     /// A header that cannot be read: the rule it breaks, to follow "must".
@@ -111,10 +109,12 @@ impl Problem {
         Self::new(Kind::IdempotencyKeyReused, detail)
     }
 
-    /// Faults in the path or query.
-    pub(crate) fn invalid_parameters(errors: Vec<Fault>) -> Self {
-        let detail = "The path or the query has faults.";
-        Self(Arc::new(Parts { errors, ..Self::of(Kind::InvalidParameter, detail) }))
+    /// Errors in the path or query.
+    pub(crate) fn invalid_parameters(mut errors: Vec<Fault>) -> Self {
+        let errors_omitted = errors.len().saturating_sub(MAX_FAULTS);
+        errors.truncate(MAX_FAULTS);
+        let detail = "The path or the query has errors.";
+        Self(Arc::new(Parts { errors, errors_omitted, ..Self::of(Kind::InvalidParameter, detail) }))
     }
 
     /// The service is not ready for work.
@@ -166,6 +166,21 @@ impl Problem {
         Self::new(Kind::RequestTimeout, "The body did not arrive in time. Nothing was accepted; try again.")
     }
 
+    /// The body has a content coding.
+    pub(crate) fn encoded_body() -> Self {
+        let detail =
+            "Content-Encoding must be absent, or identity: bodies are taken as they are, uncompressed.";
+        let accept_encoding = Some("identity");
+        Self(Arc::new(Parts { accept_encoding, ..Self::of(Kind::UnsupportedMediaType, detail) }))
+    }
+
+    /// As many large bodies are being handled as there is memory for.
+    pub(crate) fn too_many_bodies() -> Self {
+        let detail =
+            "As many large bodies are being handled as there is memory for. Nothing was accepted; try again.";
+        Self(Arc::new(Parts { retry_after_seconds: Some(1), ..Self::of(Kind::Overloaded, detail) }))
+    }
+
     /// The client has made as many requests as it may for now.
     pub(crate) fn too_many_requests(seconds: u32) -> Self {
         let detail = "These are more requests than you may make; RateLimit-Policy tells how many that is.";
@@ -214,9 +229,10 @@ impl Problem {
     }
 
     pub(crate) fn body<'a>(&'a self, correlation_id: &'a str, instance: &'a str) -> ProblemBody<'a> {
-        let Parts { kind, detail, errors, order, subject, .. } = &*self.0;
+        let Parts { kind, detail, errors, errors_omitted, order, subject, .. } = &*self.0;
         let order = order.as_ref().map(|(status, events)| (*status, events.as_slice()));
-        let body = ProblemBody::of(kind.about(), detail, instance, correlation_id, errors).about_order(order);
+        let body = ProblemBody::of(kind.about(), detail, instance, correlation_id, errors);
+        let body = body.omitting(*errors_omitted).about_order(order);
         match subject {
             Some(Subject { order_id, event_id, links }) => {
                 body.about_event(order_id.as_ref(), *event_id, links)
@@ -263,9 +279,12 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.0.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.0.kind == Kind::RequestTimeout {
+        if matches!(self.0.kind, Kind::RequestTimeout | Kind::Overloaded) {
             // The rest of the request may come yet, and must not be taken for the next one.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(codings) = self.0.accept_encoding {
+            response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(codings));
         }
         if let Some(challenge) = &self.0.challenge {
             let challenge = HeaderValue::from_str(challenge).expect("our own words, in visible ASCII");

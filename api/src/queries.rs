@@ -3,10 +3,13 @@
 
 pub(crate) mod letters;
 
-use axum::extract::{FromRequestParts, Query};
+use std::borrow::Cow;
+
+use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
-use domain::{CustomerId, EventType, Status, Timestamp};
+use domain::{CustomerId, EventType, InvalidValue, Status, Timestamp};
+use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -14,7 +17,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use crate::cursor;
 use crate::faults::{Fault, FaultCode};
 use crate::openapi;
-use crate::params::{OrderPath, malformed};
+use crate::params::{NOT_UTF8, OrderPath, malformed};
 use crate::ports::{ListFilter, ListPosition};
 use crate::problem::Problem;
 use crate::request_tag::RequestTag;
@@ -171,7 +174,13 @@ impl<S: Sync> FromRequestParts<S> for OrdersQuery {
     }
 }
 
-/// The pairs of a query that nobody has asked for yet, and the faults of those that were.
+/// A name or a value as it is written in a query, where `+` is a blank; `None` if it is not UTF-8.
+fn decoded(text: &str) -> Option<String> {
+    let text = text.replace('+', " ");
+    percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
+}
+
+/// The pairs of a query that nobody has asked for yet, and the errors of those that were.
 struct Pairs {
     left: Vec<(String, String)>,
     faults: Vec<Fault>,
@@ -179,9 +188,19 @@ struct Pairs {
 
 impl Pairs {
     fn of(uri: &Uri) -> Result<Self, Problem> {
-        let Query(left) = Query::try_from_uri(uri)
-            .map_err(|error| Problem::new(crate::problem::Kind::BadRequest, error.body_text()))?;
-        Ok(Self { left, faults: Vec::new() })
+        let (mut left, mut faults) = (Vec::new(), Vec::new());
+        for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (decoded(name), decoded(value)) {
+                (Some(name), Some(value)) => left.push((name, value)),
+                (decoded, _) => {
+                    let name = decoded.unwrap_or_else(|| name.to_owned());
+                    faults.push(Fault::parameter(name, FaultCode::Format, NOT_UTF8));
+                }
+            }
+        }
+        // What cannot be decoded is not looked at: whatever it was meant to be, it is not missing.
+        if faults.is_empty() { Ok(Self { left, faults }) } else { Err(Problem::invalid_parameters(faults)) }
     }
 
     fn take(&mut self, name: &'static str) -> Option<String> {
@@ -195,12 +214,7 @@ impl Pairs {
         Some(value)
     }
 
-    fn fault(
-        &mut self,
-        name: &'static str,
-        code: FaultCode,
-        detail: impl Into<std::borrow::Cow<'static, str>>,
-    ) {
+    fn fault(&mut self, name: &'static str, code: FaultCode, detail: impl Into<Cow<'static, str>>) {
         self.faults.push(Fault::parameter(name, code, detail));
     }
 
@@ -258,7 +272,14 @@ impl Pairs {
 
     fn time(&mut self, name: &'static str) -> Option<Timestamp> {
         let text = self.take(name)?;
-        Timestamp::parse(&text).map_err(|invalid| self.faults.push(malformed(name, invalid))).ok()
+        let time = Timestamp::parse_with_offset(&text).map_err(|invalid| match text.rsplit_once(' ') {
+            // `+` means a blank in a query, so the offset has lost its sign.
+            Some((time, offset)) if Timestamp::parse_with_offset(&format!("{time}+{offset}")).is_ok() => {
+                InvalidValue::new("time", format!("has a bare + before its offset: write %2B{offset}"))
+            }
+            _ => invalid,
+        });
+        time.map_err(|invalid| self.faults.push(malformed(name, invalid))).ok()
     }
 
     fn status(&mut self) -> Option<Status> {
@@ -275,13 +296,14 @@ impl Pairs {
             self.fault("customer_id", FaultCode::Required, "is required");
             return None;
         };
-        CustomerId::parse(&text).map_err(|invalid| self.faults.push(malformed("customer_id", invalid))).ok()
+        let customer_id = domain::value::without_blanks(&text, CustomerId::parse);
+        customer_id.map_err(|invalid| self.faults.push(malformed("customer_id", invalid))).ok()
     }
 
     /// The query, if there was no fault in it. What nobody asked for is one.
     fn finish<T>(mut self, query: T) -> Result<T, Problem> {
         let unknown = |(name, _)| Fault::parameter(name, FaultCode::Unknown, "is not known here");
-        self.faults.extend(self.left.into_iter().take(crate::faults::MAX_FAULTS).map(unknown));
+        self.faults.extend(self.left.into_iter().map(unknown));
         if self.faults.is_empty() { Ok(query) } else { Err(Problem::invalid_parameters(self.faults)) }
     }
 }

@@ -34,7 +34,7 @@ use crate::state::Shared;
     responses(
         (status = 200, description = "The order", body = OrderBody<'static>),
         (status = 304, description = "The order is still as the tag in `If-None-Match` has it"),
-        (status = 400, description = "The order id is not one, or the query or a header has faults"),
+        (status = 400, description = "The order id is not one, or the query or a header has errors"),
         (status = 403, description = "The token does not allow it"),
         (status = 404, description = "No event of this order is recorded, or none was by then, or not yet"),
     )
@@ -91,7 +91,7 @@ pub(crate) async fn get_order(
     ),
     responses(
         (status = 200, description = "A page of orders", body = OrderPage<'static>),
-        (status = 400, description = "The query has faults; all of them are listed"),
+        (status = 400, description = "The query has errors; the first 100 are listed"),
         (status = 403, description = "The token does not allow it"),
     )
 )]

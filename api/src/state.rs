@@ -7,6 +7,7 @@ use domain::Timestamp;
 use uuid::Uuid;
 
 use crate::auth::Auth;
+use crate::budget::BodyBudget;
 use crate::cors::CorsOrigins;
 use crate::limit::RateLimit;
 use crate::operations::Operations;
@@ -37,6 +38,8 @@ pub struct AppState {
     pub new_id: fn() -> Uuid,
     /// How many requests under `/v1` a client may make; any number, unless it says so.
     pub rate_limit: Option<RateLimit>,
+    /// What the bodies of all requests may take together.
+    pub body_budget: BodyBudget,
     /// Which pages of other origins may use the API from a browser; none, unless it says so.
     pub cors_origins: Option<CorsOrigins>,
 }
@@ -62,6 +65,7 @@ impl AppState {
             clock,
             new_id,
             rate_limit,
+            body_budget: BodyBudget::default(),
             cors_origins,
         }
     }

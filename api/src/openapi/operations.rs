@@ -67,6 +67,12 @@ pub(super) fn complete(operation: &mut Operation, limited: bool) {
             "401" | "403" => {
                 vec![("WWW-Authenticate", "What is wrong with the token, or missing in it (RFC 6750)")]
             }
+            "415" => {
+                vec![(
+                    "Accept-Encoding",
+                    "`identity`, where the body has a content coding: it must have none",
+                )]
+            }
             "405" => vec![("Allow", "The methods that this path takes")],
             "429" | "503" => vec![("Retry-After", "Seconds after which to try again")],
             _ => vec![],

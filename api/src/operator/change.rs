@@ -40,8 +40,8 @@ const MAX_REPAIR: usize = 2 << 20;
         (status = 404, description = "There is no such letter, or not any more"),
         (status = 409, description = "The letter is on its way back, or discarded"),
         (status = 413, description = "The body is too large"),
-        (status = 415, description = "The body is not JSON by its content type"),
-        (status = 422, description = "The body has faults; all of them are listed"),
+        (status = 415, description = "The body is not JSON by its content type, or has a content coding"),
+        (status = 422, description = "The body has errors; the first 100 are listed"),
         (status = 503, description = "It is not known whether the letter was changed (`outcome-unknown`)"),
     )
 )]
@@ -50,14 +50,14 @@ pub(crate) async fn repair_dead_letter(
     operator: Operator,
     links: Links,
     LetterPath(id): LetterPath,
-    JsonBody(NewBody(body)): JsonBody<NewBody, MAX_REPAIR>,
+    JsonBody(NewBody(body), _grant): JsonBody<NewBody, MAX_REPAIR>,
 ) -> Result<Response, Problem> {
     let letters = &operator.operations.letters;
     let known = letters.letter(&id).await?.ok_or_else(|| missing(&id))?;
     if let (Some(order), Some(other)) = (&known.order_id, identify(&body).order_id)
         && *order != other
     {
-        return Err(Problem::of_body(&super::requests::another_order(order)));
+        return Err(Problem::of_body(super::requests::another_order(order)));
     }
     correlation::begin(Attempt::Letter(id.clone()));
     let change = letters.repair(&id, body).await;
@@ -82,8 +82,8 @@ pub(crate) async fn repair_dead_letter(
         (status = 404, description = "There is no such letter, or not any more"),
         (status = 409, description = "The letter is on its way back, or discarded already"),
         (status = 413, description = "The body is too large"),
-        (status = 415, description = "The body is not JSON by its content type"),
-        (status = 422, description = "The body has faults; all of them are listed"),
+        (status = 415, description = "The body is not JSON by its content type, or has a content coding"),
+        (status = 422, description = "The body has errors; the first 100 are listed"),
         (status = 503, description = "It is not known whether the letter was changed (`outcome-unknown`)"),
     )
 )]
@@ -92,7 +92,7 @@ pub(crate) async fn discard_dead_letter(
     operator: Operator,
     links: Links,
     LetterPath(id): LetterPath,
-    JsonBody(Why(reason)): JsonBody<Why>,
+    JsonBody(Why(reason), _): JsonBody<Why>,
 ) -> Result<Response, Problem> {
     let subject = operator.principal.subject.clone();
     let by = Some(subject).filter(|subject| !subject.is_empty());

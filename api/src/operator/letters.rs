@@ -33,7 +33,7 @@ use super::plan::{Known, fates};
     params(LettersQuery),
     responses(
         (status = 200, description = "A page of dead letters", body = LetterPage<'static>),
-        (status = 400, description = "The query has faults; all of them are listed"),
+        (status = 400, description = "The query has errors; the first 100 are listed"),
         (status = 403, description = "The token does not allow it"),
         (status = 404, description = "This service is not told where dead letters are kept"),
     )
@@ -66,7 +66,7 @@ pub(crate) async fn list_dead_letters(
     responses(
         (status = 200, description = "The letter, with its body, its place in line, and what a redrive would do",
             body = LetterBody<'static>),
-        (status = 400, description = "The id is not one, or the query has faults"),
+        (status = 400, description = "The id is not one, or the query has errors"),
         (status = 403, description = "The token does not allow it"),
         (status = 404, description = "There is no such letter, or not any more"),
     )

@@ -44,8 +44,8 @@ const PAGE: usize = 100;
         (status = 403, description = "The token does not allow it"),
         (status = 404, description = "This service is not told where dead letters are kept"),
         (status = 413, description = "The body is too large"),
-        (status = 415, description = "The body is not JSON by its content type"),
-        (status = 422, description = "The body has faults; all of them are listed"),
+        (status = 415, description = "The body is not JSON by its content type, or has a content coding"),
+        (status = 422, description = "The body has errors; the first 100 are listed"),
         (status = 503, description = "It is not known which letters were sent (`outcome-unknown`)"),
     )
 )]
@@ -53,7 +53,7 @@ pub(crate) async fn redrive(
     State(state): State<Shared>,
     operator: Operator,
     links: Links,
-    JsonBody(redrive): JsonBody<Redrive>,
+    JsonBody(redrive, _): JsonBody<Redrive>,
 ) -> Result<Response, Problem> {
     let operations = &operator.operations;
     let (lines, next) = lines(operations, &redrive.selection).await?;

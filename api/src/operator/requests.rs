@@ -5,11 +5,11 @@ use base64::prelude::BASE64_STANDARD;
 use domain::{LetterState, OrderId, ParkReason, Text, Timestamp};
 use serde::de::{MapAccess, SeqAccess};
 use utoipa::ToSchema;
-use validator::{Validate, ValidationError, ValidationErrors};
+use validator::{Validate, ValidateRequired, ValidationError};
 
-use crate::body::{Content, Field, Read, checked, checked_length, fault, members, object};
+use crate::body::{Content, Field, Read, checked, checked_length, elements, fault, members, object};
 use crate::cursor;
-use crate::faults::{self, FaultCode};
+use crate::faults::{self, Errors, FaultCode};
 use crate::openapi;
 use crate::operations::{LetterFilter, LetterPosition};
 
@@ -144,15 +144,11 @@ pub(crate) struct RepairRequest {
 members!(RepairRequest { "body" => body, "body_base64" => body_base64 });
 
 fn is_one_body(request: &RepairRequest) -> Result<(), ValidationError> {
-    let absent = |absent: bool| absent;
-    match (
-        absent(matches!(request.body, Field::Absent)),
-        absent(matches!(request.body_base64, Field::Absent)),
-    ) {
-        (true, true) => {
+    match (request.body.is_some(), request.body_base64.is_some()) {
+        (false, false) => {
             Err(faults::at_member(FaultCode::Required.error("is required, or body_base64 is"), "body"))
         }
-        (false, false) => {
+        (true, true) => {
             Err(faults::at_member(FaultCode::Unknown.error("cannot be there beside body"), "body_base64"))
         }
         _ => Ok(()),
@@ -214,9 +210,11 @@ impl<'de> Content<'de> for Why {
 }
 
 /// The fault of a repair that is about another order.
-pub(crate) fn another_order(order_id: &OrderId) -> ValidationErrors {
+pub(crate) fn another_order(order_id: &OrderId) -> Errors {
     let detail = format!("must be about order {order_id}, as the letter is");
-    faults::own(faults::at_member(FaultCode::Format.error(detail), "body"))
+    let mut errors = Errors::default();
+    errors.extend_at("body", Errors::own(FaultCode::Format, detail));
+    errors
 }
 
 impl<'de> Content<'de> for bool {
@@ -230,20 +228,16 @@ impl<'de> Content<'de> for bool {
 impl<'de> Content<'de> for Vec<String> {
     const EXPECTED: &'static str = "an array of strings";
 
-    fn from_array<A: SeqAccess<'de>>(mut array: A) -> Result<Read<Self>, A::Error> {
-        let (mut ids, mut errors) = (Vec::new(), ValidationErrors::new());
-        let mut count = 0;
-        while let Some(id) = array.next_element::<Field<String>>()? {
-            match id.required() {
-                Ok(id) => ids.push(id),
-                Err(of_id) => faults::add(&mut errors, count.to_string(), *of_id),
-            }
-            count += 1;
+    fn from_array<A: SeqAccess<'de>>(array: A) -> Result<Read<Self>, A::Error> {
+        let (mut ids, mut errors) = (Vec::new(), Errors::default());
+        let count = elements(array, MAX_IDS, |at, id| match id {
+            Ok(id) => ids.push(id),
+            Err(of_id) => errors.extend_at(&at.to_string(), *of_id),
+        })?;
+        if let Err(of_list) = checked_length(count, 1..=MAX_IDS, "ids") {
+            errors.extend(*of_list);
         }
-        if !errors.is_empty() {
-            return Ok(Err(Box::new(errors)));
-        }
-        Ok(checked_length(count, 1..=MAX_IDS, "ids").map(|()| ids))
+        Ok(if errors.is_empty() { Ok(ids) } else { Err(Box::new(errors)) })
     }
 }
 
@@ -259,7 +253,7 @@ impl<'de> Content<'de> for Timestamp {
     const EXPECTED: &'static str = "a string";
 
     fn from_text(text: &str) -> Read<Self> {
-        checked(FaultCode::Format, Self::parse(text))
+        checked(FaultCode::Format, Self::parse_with_offset(text))
     }
 }
 

@@ -27,9 +27,14 @@ pub(crate) struct ProblemBody<'a> {
     instance: &'a str,
     /// Finds the request in the logs.
     correlation_id: &'a str,
-    /// What is wrong with the request, all of it (the first 100, if there is more).
+    /// What is wrong with the request: every error, but no more than 100.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(max_items = 100)]
     errors: &'a [Fault],
+    /// How many more errors were found than `errors` lists; absent if it lists them all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 4_194_304, nullable = false)]
+    errors_omitted: Option<usize>,
     /// Where the order stands, if that is what is in the way.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = crate::openapi::status, required = false)]
@@ -91,6 +96,7 @@ impl<'a> ProblemBody<'a> {
             instance,
             correlation_id,
             errors,
+            errors_omitted: None,
             order_status: None,
             allowed_events: None,
             order_id: None,
@@ -107,6 +113,11 @@ impl<'a> ProblemBody<'a> {
         links: &'a ProblemLinks,
     ) -> Self {
         Self { order_id, event_id, links: Some(links).filter(|links| !links.is_empty()), ..self }
+    }
+
+    /// The same, with how many errors are not listed.
+    pub(super) fn omitting(self, errors: usize) -> Self {
+        Self { errors_omitted: Some(errors).filter(|errors| *errors > 0), ..self }
     }
 
     /// The same, with where an order stands and what is legal for it, if that is what is in the way.
@@ -130,11 +141,11 @@ pub(crate) fn example(kind: Kind) -> serde_json::Value {
         Kind::InvalidRequest => {
             let quantity = of_member("/items/3/quantity", FaultCode::Range, "must be 1–1000000");
             let currency = of_member("/currency", FaultCode::Required, "is required");
-            ("The body has 2 faults.", "/v1/orders", vec![currency, quantity])
+            ("The body has 2 errors.", "/v1/orders", vec![currency, quantity])
         }
         Kind::InvalidParameter => {
             let limit = Fault::parameter("limit", FaultCode::Range, "must be 1–200");
-            ("The path or the query has faults.", "/v1/orders", vec![limit])
+            ("The path or the query has errors.", "/v1/orders", vec![limit])
         }
         Kind::IllegalTransition => {
             let detail = "order_shipped is not legal while the order is pending; \

@@ -22,7 +22,7 @@ fn line() -> [DeadLetter; 2] {
     let at = |event_type| envelope(&message(event_type)).timestamp;
     let why = |reason: &str| reason.to_owned();
     let broken =
-        why("the message is not an event envelope: EOF while parsing an object at line 1 column 280");
+        why("the message is not an event envelope: it ends in the middle of an object at line 1 column 280");
     let behind = why("an earlier event of its order is in the dead letters");
     [
         DeadLetter::new("4711", cut, ParkReason::Malformed, broken, at(EventType::Paid)),
