@@ -3,7 +3,8 @@
 //!
 //! Each round measures the echo, the same echo if it waits for the disk, then the service, and then waits until everything
 //! that was accepted is recorded: orders recorded in all that time are what it can sustain. The same again where every
-//! event goes by way of the queue, which is otherwise for those that something waits before. At the end orders come at half
+//! event goes by way of the queue, which is otherwise for those that something waits before, and where the service logs a
+//! line for each event to a file, as it does by default; the others log warnings only. At the end orders come at half
 //! the rate, and some of their clients wait for the record: no order is recorded later than they are told. The echo gets
 //! half of its own rate in turns with it.
 
@@ -29,7 +30,9 @@ fn main() -> anyhow::Result<()> {
         let rates = {
             let durable = Process::durable_echo(&folder.path().join("bodies")).await?;
             let queued = Process::orders(&folder.path().join("queued"), &["--always-queue"]).await?;
-            throughput([&echo, &durable], [&orders, &queued]).await?
+            let log = folder.path().join("log");
+            let logging = Process::orders_with_log(&folder.path().join("logged"), &log).await?;
+            throughput([&echo, &durable], [&orders, &queued, &logging]).await?
         };
         println!("memory of orders after it: {:.0} MiB", orders.resident_mib()?);
         lateness(&echo, &orders, rates.map(|rate| rate / 2.0)).await
@@ -42,20 +45,22 @@ struct Round {
     durable: f64,
     orders: Rates,
     by_queue: f64,
+    logging: f64,
 }
 
 type Of = fn(&Round) -> f64;
 
 /// What is compared with the bare echo.
-const COMPARED: [(&str, Of); 4] = [
+const COMPARED: [(&str, Of); 5] = [
     ("durable echo", |round| round.durable),
     ("durable orders", |round| round.orders.accepted),
     ("recorded", |round| round.orders.recorded),
     ("by way of the queue", |round| round.by_queue),
+    ("recorded and logged", |round| round.logging),
 ];
 
 /// Compares, and gives the rates that can be sustained: the echo's, and that of orders.
-async fn throughput(echoes: [&Process; 2], services: [&Process; 2]) -> anyhow::Result<[f64; 2]> {
+async fn throughput(echoes: [&Process; 2], services: [&Process; 3]) -> anyhow::Result<[f64; 2]> {
     let mut rounds = Vec::new();
     for number in 1..=ROUNDS {
         let round = Round {
@@ -63,6 +68,7 @@ async fn throughput(echoes: [&Process; 2], services: [&Process; 2]) -> anyhow::R
             durable: echoes[1].rate("/", TIME).await?,
             orders: services[0].take_in(TIME).await?,
             by_queue: services[1].take_in(TIME).await?.recorded,
+            logging: services[2].take_in(TIME).await?.recorded,
         };
         let shown = COMPARED
             .map(|(what, rate)| format!("{what} {:.0}/s ({:.2})", rate(&round), rate(&round) / round.bare));
@@ -75,6 +81,8 @@ async fn throughput(echoes: [&Process; 2], services: [&Process; 2]) -> anyhow::R
             Spread::from_iter(rounds.iter().map(|round| rate(round) / round.bare))
         );
     }
+    let logged = rounds.iter().map(|round| round.logging / round.orders.recorded);
+    println!("recorded, with a line of the log for each event to without: {}", Spread::from_iter(logged));
     let median = |rate: Of| Spread::from_iter(rounds.iter().map(rate)).median();
     Ok([median(|round| round.bare), median(|round| round.orders.recorded)])
 }

@@ -34,19 +34,19 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use config::{Cli, Command};
+use telemetry::Writing;
 
 /// Much of what one thread allocates here another one frees, which is what this allocator is good at.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let ended = run();
-    telemetry::flush();
-    match ended {
+    let _flushed = telemetry::FlushAtEnd;
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Not a log line: this is for whoever typed the command.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            telemetry::print(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -56,14 +56,14 @@ fn run() -> anyhow::Result<()> {
     #[cfg(feature = "aws")]
     if let Some(role) = aws::role() {
         let cli = aws::command_line(&role)?;
-        let faults = aws::faults_of(telemetry::init(cli.log_level()));
+        let faults = aws::faults_of(telemetry::init(cli.log_level(), Writing::Direct));
         // A function has a fraction of a core, and one thing to do at a time.
         let runtime =
             Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         return runtime.block_on(aws::run_lambda(&cli, faults));
     }
     let cli = Cli::of_process();
-    let logging = telemetry::init(cli.log_level());
+    let logging = telemetry::init(cli.log_level(), Writing::Queued);
     let mut builder = Builder::new_multi_thread();
     #[cfg(feature = "load")]
     if let Command::Load(args) = &cli.command {

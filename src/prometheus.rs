@@ -13,7 +13,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use clap::Args;
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// The version of the text format that is written.
@@ -93,6 +93,7 @@ async fn scrape(State(scraped): State<Scraped>) -> impl IntoResponse {
         }
         show(numbers.ok());
     }
+    counter!(DROPPED_LINES).absolute(crate::telemetry::dropped_lines());
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], scraped.metrics.render())
 }
 
@@ -101,6 +102,7 @@ type Level = (&'static str, &'static str, &'static str, fn(&Numbers) -> u64);
 const QUEUE: &str = "orders_queue_messages";
 const LEDGER: &str = "orders_ledger_events";
 const DEAD_LETTERS: &str = "orders_dead_letters";
+const DROPPED_LINES: &str = "orders_log_lines_dropped_total";
 const OLDEST: &str = "orders_queue_oldest_seconds";
 
 /// What the pipeline tells of itself, by name and label.
@@ -138,6 +140,7 @@ fn describe() {
         ("orders_events_published_total", "Events that were to be put on the queue, by result"),
         ("orders_messages_processed_total", "Messages handled, by what became of them"),
         ("orders_messages_redelivered_total", "Messages received that had been received before"),
+        (DROPPED_LINES, "Log lines that standard error did not take in time"),
         ("orders_dead_letters_parked_total", "Messages put into the dead letters, by reason"),
     ];
     let histograms = [

@@ -66,10 +66,10 @@ impl Current {
     }
 }
 
-/// The correlation id of the request that is being answered here, if one is: for every line of the log that is written
-/// meanwhile. It does not follow into spawned tasks.
-pub fn correlation_id() -> Option<CorrelationId> {
-    CURRENT.try_with(|current| current.id.clone()).ok()
+/// Calls `with` with the correlation id of the request that is being answered here, if one is: for every line of the log
+/// that is written meanwhile. The id does not follow into spawned tasks.
+pub fn with_correlation_id<R>(with: impl FnOnce(&CorrelationId) -> R) -> Option<R> {
+    CURRENT.try_with(|current| with(&current.id)).ok()
 }
 
 /// Notes what the request that is being answered is about to change. If its handler does not come to an answer from here

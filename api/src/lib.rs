@@ -79,7 +79,7 @@ use utoipa_axum::routes;
 
 pub use crate::asyncapi::asyncapi;
 pub use crate::budget::BodyBudget;
-pub use crate::correlation::{Deadline, correlation_id};
+pub use crate::correlation::{Deadline, with_correlation_id};
 pub use crate::cors::CorsOrigins;
 pub use crate::limit::RateLimit;
 pub use crate::links::BasePath;

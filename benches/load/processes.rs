@@ -1,6 +1,7 @@
 //! The echoes and the service, each in a process of its own.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -66,12 +67,22 @@ impl Process {
 
     /// The service on this data folder, once it answers. ORDERS_BIN may name another build of it, to compare.
     pub(crate) async fn orders(data: &Path, more: &[&str]) -> anyhow::Result<Self> {
+        let more = [&["--log-level", "warn"], more].concat();
+        Self::logging(data, &more, Stdio::inherit()).await
+    }
+
+    /// The same, logging to this file what the service logs by default.
+    pub(crate) async fn orders_with_log(data: &Path, log: &Path) -> anyhow::Result<Self> {
+        Self::logging(data, &[], File::create(log)?.into()).await
+    }
+
+    async fn logging(data: &Path, more: &[&str], log: Stdio) -> anyhow::Result<Self> {
         let port = free_port()?;
         let binary = std::env::var("ORDERS_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_orders").to_owned());
         let mut command = Command::new(binary);
-        command.args(["serve", "--log-level", "warn", "--min-free-disk", "1"]).args(more);
+        command.args(["serve", "--min-free-disk", "1"]).args(more);
         command.args(["--listen", &format!("127.0.0.1:{port}"), "--data"]).arg(data);
-        Self::start(command.stderr(Stdio::inherit()), port).await
+        Self::start(command.stderr(log), port).await
     }
 
     /// What this command runs, once it answers on the port.

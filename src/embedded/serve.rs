@@ -1,6 +1,6 @@
 //! `orders serve`: the API and the consumer on one data folder.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
@@ -129,11 +129,10 @@ fn announce(address: SocketAddr, args: &ServeArgs, engine: &Embedded) {
         r#"{"customer_id":"c-1","currency":"EUR","items":[{"sku":"tea","quantity":2,"unit_price":450}]}"#
     );
     if std::io::stderr().is_terminal() {
-        let _ = writeln!(
-            std::io::stderr(),
+        crate::telemetry::print(&format!(
             "\n  orders listens on http://{address}, documentation at http://{address}/docs\n  \
              its data is in {data}\n  try:\n\n    {hint}\n"
-        );
+        ));
     } else {
         tracing::info!(hint, "first start: try this");
     }

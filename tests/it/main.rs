@@ -22,6 +22,7 @@ mod folder;
 mod limits;
 #[cfg(feature = "load")]
 mod load;
+mod logs;
 mod metrics;
 mod pipeline;
 mod spec;

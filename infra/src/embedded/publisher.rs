@@ -189,7 +189,7 @@ impl Embedded {
             engine.show(&reserved);
         });
         if !recorded.is_empty() {
-            // To write lines of the log takes as long as writing the orders.
+            // Nobody waits for their lines of the log.
             stage.at_last(move || recorded.iter().for_each(Judged::recorded));
         }
         Ok(published)

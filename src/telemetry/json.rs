@@ -1,0 +1,193 @@
+//! Log lines as JSON objects. By hand: one is written for each event that is recorded, and the library's own formatter,
+//! which goes through `serde` member by member, takes several times as long.
+
+use std::cell::RefCell;
+use std::fmt::{self, Debug, Write};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::layer::Context;
+
+use super::lines::{Output, is_urgent};
+
+/// Writes a line for each event.
+pub(super) struct JsonLines(pub(super) Output);
+
+thread_local! {
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+impl<S: Subscriber> Layer<S> for JsonLines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let write = |line: &mut String| {
+            line.clear();
+            // To write into a string never fails, but a value may fail to describe itself. The rest is worth having.
+            let _ = write_line(line, event);
+            self.0.push(line.as_bytes(), is_urgent(*event.metadata().level()));
+        };
+        LINE.with(|line| match line.try_borrow_mut() {
+            Ok(mut line) => write(&mut line),
+            // A value that logs while it describes itself.
+            Err(_) => write(&mut String::new()),
+        });
+    }
+}
+
+fn write_line(line: &mut String, event: &Event<'_>) -> fmt::Result {
+    line.push_str("{\"timestamp\":\"");
+    SystemTime.format_time(&mut Writer::new(line))?;
+    line.push_str("\",\"level\":\"");
+    line.push_str(name_of(*event.metadata().level()));
+    line.push('"');
+    let mut members = Members { line, target: None };
+    event.record(&mut members);
+    let target = members.target.take();
+    line.push_str(",\"target\":");
+    push_text(line, target.as_deref().unwrap_or(event.metadata().target()));
+    api::with_correlation_id(|id| {
+        line.push_str(",\"span\":{\"name\":\"request\",\"correlation_id\":");
+        push_text(line, id.as_str());
+        line.push('}');
+    });
+    line.push_str("}\n");
+    Ok(())
+}
+
+fn name_of(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARN",
+        Level::INFO => "INFO",
+        Level::DEBUG => "DEBUG",
+        Level::TRACE => "TRACE",
+    }
+}
+
+/// Writes the fields of an event as members.
+struct Members<'a> {
+    line: &'a mut String,
+    /// Where a line of the crate `log` comes from; such lines share one target for `tracing`.
+    target: Option<String>,
+}
+
+impl Members<'_> {
+    fn name(&mut self, field: &Field) -> &mut String {
+        self.line.push(',');
+        push_text(self.line, field.name());
+        self.line.push(':');
+        self.line
+    }
+
+    fn number(&mut self, field: &Field, number: impl fmt::Display) {
+        // Writing into a string never fails.
+        let _ = write!(self.name(field), "{number}");
+    }
+}
+
+impl Visit for Members<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "log.target" => self.target = Some(value.to_owned()),
+            name if name.starts_with("log.") => {}
+            _ => push_text(self.name(field), value),
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        // Where in its file a line of the crate `log` comes from.
+        if !field.name().starts_with("log.") {
+            self.number(field, value);
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.number(field, value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.number(field, value);
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.number(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.number(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        if value.is_finite() {
+            self.number(field, value);
+        } else {
+            self.name(field).push_str("null");
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let line = self.name(field);
+        line.push('"');
+        // What fails to describe itself is cut off there.
+        let _ = write!(Escaped(line), "{value:?}");
+        line.push('"');
+    }
+}
+
+/// Writes text as the inside of a JSON string.
+struct Escaped<'a>(&'a mut String);
+
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escape(self.0, text);
+        Ok(())
+    }
+}
+
+fn push_text(line: &mut String, text: &str) {
+    line.push('"');
+    escape(line, text);
+    line.push('"');
+}
+
+fn escape(line: &mut String, text: &str) {
+    let mut plain_from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        // Only bytes of ASCII: the others are parts of characters that need no escape.
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        line.push_str(&text[plain_from..at]);
+        plain_from = at + 1;
+        match byte {
+            b'"' => line.push_str("\\\""),
+            b'\\' => line.push_str("\\\\"),
+            b'\n' => line.push_str("\\n"),
+            b'\r' => line.push_str("\\r"),
+            b'\t' => line.push_str("\\t"),
+            // Writing into a string never fails.
+            _ => drop(write!(line, "\\u{byte:04x}")),
+        }
+    }
+    line.push_str(&text[plain_from..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_as_json_has_it() {
+        for text in
+            ["plain", "", "\"quoted\" \\ back", "line\nbreak\r\ttab", "\u{0}\u{1f}\u{7f}", "Grüße 日本 🦀"]
+        {
+            let mut line = String::new();
+            push_text(&mut line, text);
+            assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), text, "{line}");
+        }
+    }
+}

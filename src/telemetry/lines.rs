@@ -1,0 +1,231 @@
+//! Log lines on their way to standard error. Callers put them on a bounded queue, and a thread of its own writes them, so
+//! that a reader who stops reading (a stuck pipe, a stopped terminal, a full disk) never blocks the service.
+//!
+//! When the queue is full, lines are dropped and counted; the last part of the queue is a reserve for warnings and errors.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::mem::{swap, take};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tracing::{Level, Metadata};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How many bytes may wait to be written: about 12,000 lines.
+const MAX_BYTES: usize = 4 << 20;
+/// How many more bytes of warnings and errors may wait.
+const RESERVED_BYTES: usize = 1 << 20;
+/// What the writer's buffers keep after a burst.
+const KEPT_BYTES: usize = 1 << 20;
+/// How long the writer gathers lines before it writes them in one system call.
+const GATHER: Duration = Duration::from_millis(5);
+/// How long the writer waits before it writes again to what takes nothing now (`O_NONBLOCK`).
+const AGAIN: Duration = Duration::from_millis(10);
+/// The name of the writer's thread.
+const THREAD: &str = "log";
+
+/// A handle on the queue; all clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Lines(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Notified when the queue is no longer empty.
+    filled: Condvar,
+    /// Notified after each write.
+    written: Condvar,
+    /// All lines that were dropped since the process started.
+    dropped: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Whole lines, each with its newline.
+    bytes: Vec<u8>,
+    /// Whether the writer still has lines that it took off the queue.
+    is_writing: bool,
+    /// Lines that were dropped and not reported yet.
+    unreported: u64,
+}
+
+impl Lines {
+    /// Starts the thread that writes to standard error. By a descriptor of its own: a write that blocks while it holds
+    /// the standard library's lock would block everybody else who writes there.
+    pub(super) fn to_stderr() -> io::Result<Self> {
+        let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+        Self::start(stderr, report)
+    }
+
+    fn start(
+        out: impl Write + Send + 'static,
+        report: impl Fn(&Self, u64) + Send + 'static,
+    ) -> io::Result<Self> {
+        let lines = Self(Arc::default());
+        let writer = lines.clone();
+        thread::Builder::new().name(THREAD.to_owned()).spawn(move || writer.run(out, report))?;
+        Ok(lines)
+    }
+
+    /// Puts a line, which ends with a newline, on the queue, or drops it where there is no room. Never blocks.
+    pub(super) fn push(&self, line: &[u8], is_urgent: bool) {
+        let limit = if is_urgent { MAX_BYTES + RESERVED_BYTES } else { MAX_BYTES };
+        let mut queue = self.lock();
+        // The writer's own line, which reports the others, always finds room.
+        if queue.bytes.len() + line.len() > limit && thread::current().name() != Some(THREAD) {
+            queue.unreported += 1;
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let was_empty = queue.bytes.is_empty();
+        queue.bytes.extend_from_slice(line);
+        drop(queue);
+        if was_empty {
+            self.0.filled.notify_one();
+        }
+    }
+
+    /// How many lines were dropped since the process started.
+    pub(super) fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all lines are written, but no longer than `limit`.
+    pub(super) fn flush(&self, limit: Duration) {
+        let is_pending = |queue: &mut Queue| queue.is_writing || !queue.bytes.is_empty();
+        let waited = self.0.written.wait_timeout_while(self.lock(), limit, is_pending);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn run(&self, mut out: impl Write, report: impl Fn(&Self, u64)) {
+        let (mut batch, mut is_torn) = (Vec::new(), false);
+        loop {
+            let empty = |queue: &mut Queue| queue.bytes.is_empty();
+            let filled = self.0.filled.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
+            drop(filled);
+            thread::sleep(GATHER);
+            let mut queue = self.lock();
+            swap(&mut queue.bytes, &mut batch);
+            queue.is_writing = true;
+            drop(queue);
+            let lost = write(&mut out, &batch, is_torn);
+            let (written, rest) = batch.split_at(batch.len() - lost.unwrap_or(0));
+            is_torn = written.last().map_or(is_torn, |byte| *byte != b'\n');
+            self.done(lost.map(|_| newlines(rest)), &report);
+            batch.clear();
+            batch.shrink_to(KEPT_BYTES);
+        }
+    }
+
+    /// Ends a write, after which so many lines were lost if it failed, and reports what was dropped if it did not.
+    fn done(&self, lost: Option<u64>, report: impl Fn(&Self, u64)) {
+        let mut queue = self.lock();
+        match lost {
+            Some(lines) => {
+                queue.unreported += lines;
+                self.0.dropped.fetch_add(lines, Ordering::Relaxed);
+            }
+            None if queue.unreported > 0 => {
+                let dropped = take(&mut queue.unreported);
+                drop(queue);
+                report(self, dropped);
+                queue = self.lock();
+            }
+            None => {}
+        }
+        queue.is_writing = false;
+        drop(queue);
+        self.0.written.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing panics under the lock.
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn report(_: &Lines, dropped: u64) {
+    tracing::warn!(dropped, "log lines were dropped: they came faster than standard error took them");
+}
+
+fn newlines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// Writes all of the batch, on a line of its own if the one before it was torn off. If that fails, gives how many bytes are
+/// not written.
+fn write(out: &mut impl Write, batch: &[u8], is_torn: bool) -> Option<usize> {
+    let mut prefix: &[u8] = if is_torn { b"\n" } else { b"" };
+    let mut rest = batch;
+    while !rest.is_empty() {
+        let part = if prefix.is_empty() { &mut rest } else { &mut prefix };
+        match out.write(part) {
+            Ok(0) => return Some(rest.len()),
+            Ok(written) => *part = &part[written..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(AGAIN),
+            Err(_) => return Some(rest.len()),
+        }
+    }
+    None
+}
+
+/// Where log lines go: onto the queue, or straight to standard error.
+#[derive(Debug, Clone)]
+pub(super) enum Output {
+    Queued(Lines),
+    /// A function may be frozen as soon as it has answered: what waited to be written would come late or never.
+    Direct,
+}
+
+impl Output {
+    /// Writes a line, which ends with a newline.
+    pub(super) fn push(&self, line: &[u8], is_urgent: bool) {
+        match self {
+            Self::Queued(lines) => lines.push(line, is_urgent),
+            // A log that cannot be written cannot report that.
+            Self::Direct => drop(io::stderr().lock().write_all(line)),
+        }
+    }
+}
+
+/// What takes one line from a formatter, which writes it in one go.
+pub(super) struct LineWriter<'a> {
+    output: &'a Output,
+    is_urgent: bool,
+}
+
+impl Write for LineWriter<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.output.push(line, self.is_urgent);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Output {
+    type Writer = LineWriter<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        LineWriter { output: self, is_urgent: false }
+    }
+
+    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Self::Writer {
+        LineWriter { output: self, is_urgent: is_urgent(*of.level()) }
+    }
+}
+
+/// Whether a line of this level may use the reserve.
+pub(super) fn is_urgent(level: Level) -> bool {
+    level <= Level::WARN
+}
+
+#[cfg(test)]
+mod tests;

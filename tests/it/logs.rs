@@ -1,0 +1,143 @@
+//! The log, as its readers find it: it never blocks the service, and what it says is configured is what is logged.
+
+use std::io::{PipeReader, Read, pipe};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::service::{Api, PATIENCE, order, orders};
+
+/// A service whose standard error is a pipe that nobody reads yet.
+struct Unread {
+    child: Child,
+    api: Api,
+    metrics: Api,
+    stderr: Option<PipeReader>,
+    _folder: TempDir,
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        // It may have ended already; either way it is gone afterwards.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Ports that were free a moment ago: the log, which says where a service listens, is not read here.
+fn free_ports() -> [u16; 2] {
+    let listeners = [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+impl Unread {
+    async fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let [port, metrics] = free_ports().map(|port| format!("127.0.0.1:{port}"));
+        let (stderr, writer) = pipe().unwrap();
+        let mut command = orders(&["serve", "--listen", &port, "--metrics-listen", &metrics]);
+        command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(folder.path().join("data"));
+        let child = command.stdout(Stdio::null()).stderr(writer).spawn().unwrap();
+        // The command has a copy of the pipe's end for writing; without it the pipe ends with the service.
+        drop(command);
+        let [api, metrics] = [port, metrics].map(|address| Api::at(&format!("http://{address}")));
+        let service = Self { child, api, metrics, stderr: Some(stderr), _folder: folder };
+        let start = Instant::now();
+        while service.api.send(Method::GET, "/healthz", None).await.is_err() {
+            assert!(start.elapsed() < PATIENCE, "it does not start");
+            tokio::task::yield_now().await;
+        }
+        service
+    }
+
+    async fn post(&self, orders: usize, correlation_id: &str) {
+        let body = json!({ "orders": vec![order("c-unread"); orders] });
+        let headers = [("x-correlation-id", correlation_id)];
+        let answer = self.api.ask(Method::POST, "/v1/orders/batch", &headers, Some(&body)).await;
+        let items = answer.body["items"].as_array().unwrap_or_else(|| panic!("{answer:?}"));
+        assert!(items.len() == orders && items.iter().all(|item| item["status"] == 202), "{answer:?}");
+    }
+
+    async fn dropped(&self) -> u64 {
+        let answer = self.metrics.send(Method::GET, "/metrics", None).await.unwrap();
+        let text = answer.text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("orders_log_lines_dropped_total "));
+        line.unwrap_or_else(|| panic!("{text}")).parse().unwrap()
+    }
+
+    /// Posts orders until lines of the log are dropped.
+    async fn post_until_dropped(&self) {
+        let start = Instant::now();
+        while self.dropped().await == 0 {
+            assert!(start.elapsed() < PATIENCE, "no line is dropped");
+            self.post(100, "many").await;
+        }
+    }
+
+    fn terminate(&mut self) {
+        let kill = Command::new("kill").arg(self.child.id().to_string()).status();
+        assert!(kill.unwrap().success());
+    }
+
+    fn wait(&mut self) {
+        let start = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(start.elapsed() < PATIENCE, "it does not stop");
+            thread::yield_now();
+        }
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_does_not_stop_the_service() {
+    let mut service = Unread::start().await;
+    service.post_until_dropped().await;
+    let ready = service.api.send(Method::GET, "/readyz", None).await.unwrap();
+    assert_eq!(ready.status(), StatusCode::OK);
+    service.post(1, "one").await;
+    service.terminate();
+    service.wait();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_comes_back_learns_what_it_missed() {
+    let mut service = Unread::start().await;
+    service.post_until_dropped().await;
+    let mut stderr = service.stderr.take().unwrap();
+    let reading = thread::spawn(move || {
+        let mut log = String::new();
+        stderr.read_to_string(&mut log).unwrap();
+        log
+    });
+    // Until there is room again for the line of an order.
+    let start = Instant::now();
+    let mut last = String::new();
+    for number in 0.. {
+        assert!(start.elapsed() < PATIENCE, "lines are still dropped");
+        last = format!("again-{number}");
+        let before = service.dropped().await;
+        service.post(1, &last).await;
+        if service.dropped().await == before {
+            break;
+        }
+    }
+    let dropped = service.dropped().await;
+    last.push_str("-at-last");
+    service.post(1, &last).await;
+    service.terminate();
+    service.wait();
+
+    let log = reading.join().unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let is_report = |line: &Value| line["message"].as_str().unwrap().starts_with("log lines were dropped");
+    let reports = lines.iter().filter(|line| is_report(line));
+    let reported: u64 = reports.map(|line| line["dropped"].as_u64().unwrap()).sum();
+    assert!(reported >= dropped, "{dropped} were dropped, and {reported} are reported");
+    assert!(lines.iter().any(|line| line["correlation_id"] == last.as_str()), "lines come again");
+    assert!(lines.last().unwrap()["message"].as_str().unwrap().starts_with("stopped"), "{:?}", lines.last());
+}
