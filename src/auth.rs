@@ -123,11 +123,8 @@ impl AuthArgs {
     }
 
     fn insecure(&self) -> Result<bool, String> {
-        match self.insecure_no_auth.as_deref() {
-            None | Some("" | "false" | "0") => Ok(false),
-            Some("true" | "1") => Ok(true),
-            Some(other) => Err(format!("ORDERS_INSECURE_NO_AUTH {other:?} is neither true nor false")),
-        }
+        let Some(text) = given(&self.insecure_no_auth) else { return Ok(false) };
+        crate::config::switch(text).map_err(|fault| format!("ORDERS_INSECURE_NO_AUTH {text:?} is {fault}"))
     }
 
     fn gateway(&self, origin: Origin) -> Result<bool, String> {

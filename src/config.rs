@@ -1,8 +1,14 @@
 //! Flags and environment, read once. A flag wins over its variable.
+//!
+//! One rule holds for all variables: an empty one counts as unset, and switches take `1`, `true`, `yes` and `on`, or `0`,
+//! `false`, `no` and `off`. [`program`] applies it to every argument.
 
-use std::ffi::OsString;
+mod level;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::{OsStr, OsString};
+
+use clap::builder::Resettable;
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::filter::Targets;
 
 /// An event-sourced order service. Without a command, `orders` is `orders serve`.
@@ -29,14 +35,52 @@ impl Cli {
     /// Not by flags of `serve` on the program itself: then its variables would be read, and complained about, for every
     /// other command as well.
     pub(crate) fn of_process() -> Self {
-        Self::parse_from(with_command(std::env::args_os().collect()))
+        Self::of(with_command(std::env::args_os().collect())).unwrap_or_else(|error| error.exit())
+    }
+
+    /// What these arguments, the first of which is the program's name, and the environment come to.
+    pub(crate) fn of(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let mut program = program();
+        let matches = program.try_get_matches_from_mut(arguments)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut program))
     }
 
     /// What to log, or what is wrong with it.
     pub(crate) fn log_level(&self) -> Result<Targets, String> {
-        self.log_level
-            .parse()
-            .map_err(|error| format!("LOG_LEVEL {:?} cannot be read: {error}", self.log_level))
+        level::parse(&self.log_level).map_err(|error| format!("LOG_LEVEL {:?}: {error}", self.log_level))
+    }
+}
+
+/// The command line as it is declared, with the rule for variables.
+fn program() -> clap::Command {
+    follow_rule(Cli::command())
+}
+
+fn follow_rule(command: clap::Command) -> clap::Command {
+    command.mut_args(argument).mut_subcommands(follow_rule)
+}
+
+fn argument(argument: Arg) -> Arg {
+    let Some(variable) = argument.get_env() else { return argument };
+    let argument = if is_empty(variable) { argument.env(Resettable::Reset) } else { argument };
+    match argument.get_action() {
+        ArgAction::SetTrue => argument.value_parser(switch),
+        _ => argument,
+    }
+}
+
+fn is_empty(variable: &OsStr) -> bool {
+    std::env::var_os(variable).is_some_and(|value| value.to_str().is_some_and(|text| text.trim().is_empty()))
+}
+
+/// Reads the value of a switch.
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("neither 1, true, yes or on, nor 0, false, no or off".to_owned()),
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use api::AppState;
-use clap::Parser;
 use consumer::Consumer;
 use futures_util::future::BoxFuture;
 use infra::aws::{self, QueuedDeadLetters, Ready};
@@ -17,14 +16,14 @@ use crate::config::{Cli, Command};
 
 /// The role that Lambda starts this process for, or `None` if it is not Lambda that starts it.
 pub(crate) fn role() -> Option<String> {
-    std::env::var_os("AWS_LAMBDA_RUNTIME_API")?;
+    std::env::var_os("AWS_LAMBDA_RUNTIME_API").filter(|address| !address.is_empty())?;
     Some(std::env::var("_HANDLER").unwrap_or_default())
 }
 
 /// The command line that a role stands for; everything else is in the environment.
 pub(crate) fn command_line(role: &str) -> anyhow::Result<Cli> {
     match role {
-        "api" | "consumer" | "dead-letters" => Ok(Cli::try_parse_from(["orders", role])?),
+        "api" | "consumer" | "dead-letters" => Ok(Cli::of(["orders", role])?),
         other => {
             bail!(
                 "the handler {other:?} is no role of this program: it must be `api`, `consumer` or `dead-letters`"

@@ -1,6 +1,6 @@
 //! The environment of this process: whether the role that it is for would start with it, and what it would let happen.
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 
 use super::model::{Area, Deployment, Fault};
 use super::rules::{OPEN, RECEIVES, WRONG};
@@ -89,7 +89,7 @@ fn is_variable(word: &str) -> bool {
 type Faults = Vec<(&'static str, String)>;
 
 async fn faults(role: Role) -> Faults {
-    let cli = match Cli::try_parse_from(["orders", role.name()]) {
+    let cli = match Cli::of(["orders", role.name()]) {
         Ok(cli) => cli,
         Err(error) => {
             let text = error.to_string();

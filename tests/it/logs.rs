@@ -1,7 +1,8 @@
 //! The log, as its readers find it: it never blocks the service, and what it says is configured is what is logged.
 
-use std::io::{PipeReader, Read, pipe};
+use std::io::{BufRead, BufReader, PipeReader, pipe};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
@@ -108,36 +109,27 @@ async fn a_log_that_nobody_reads_does_not_stop_the_service() {
 async fn a_reader_that_comes_back_learns_what_it_missed() {
     let mut service = Unread::start().await;
     service.post_until_dropped().await;
-    let mut stderr = service.stderr.take().unwrap();
-    let reading = thread::spawn(move || {
-        let mut log = String::new();
-        stderr.read_to_string(&mut log).unwrap();
-        log
-    });
+    let stderr = service.stderr.take().unwrap();
+    let (sender, log) = channel();
+    let read = move || BufReader::new(stderr).lines().try_for_each(|line| sender.send(line.unwrap()));
+    let reading = thread::spawn(read);
     // Until there is room again for the line of an order.
+    let mut lines: Vec<Value> = Vec::new();
     let start = Instant::now();
-    let mut last = String::new();
-    for number in 0.. {
+    while !lines.iter().any(|line| line["correlation_id"] == "again") {
         assert!(start.elapsed() < PATIENCE, "lines are still dropped");
-        last = format!("again-{number}");
-        let before = service.dropped().await;
-        service.post(1, &last).await;
-        if service.dropped().await == before {
-            break;
-        }
+        service.post(1, "again").await;
+        lines.extend(log.try_iter().map(|line| serde_json::from_str(&line).unwrap()));
     }
     let dropped = service.dropped().await;
-    last.push_str("-at-last");
-    service.post(1, &last).await;
     service.terminate();
     service.wait();
+    reading.join().unwrap().unwrap();
+    lines.extend(log.try_iter().map(|line| serde_json::from_str(&line).unwrap()));
 
-    let log = reading.join().unwrap();
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let is_report = |line: &Value| line["message"].as_str().unwrap().starts_with("log lines were dropped");
     let reports = lines.iter().filter(|line| is_report(line));
     let reported: u64 = reports.map(|line| line["dropped"].as_u64().unwrap()).sum();
     assert!(reported >= dropped, "{dropped} were dropped, and {reported} are reported");
-    assert!(lines.iter().any(|line| line["correlation_id"] == last.as_str()), "lines come again");
     assert!(lines.last().unwrap()["message"].as_str().unwrap().starts_with("stopped"), "{:?}", lines.last());
 }

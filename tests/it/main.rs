@@ -30,3 +30,4 @@ mod support;
 mod terraform;
 #[cfg(feature = "otlp")]
 mod traces;
+mod variables;
