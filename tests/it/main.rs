@@ -25,6 +25,7 @@ mod load;
 mod logs;
 mod metrics;
 mod pipeline;
+mod power;
 mod spec;
 mod support;
 mod terraform;

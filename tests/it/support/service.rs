@@ -162,8 +162,24 @@ impl Service {
         service
     }
 
+    /// Starts the service on `data`; if it ends instead of serving, gives its log.
+    pub fn try_start(data: &Path, arguments: &[&str]) -> Result<Self, String> {
+        let mut command = orders(&["serve", "--listen", "127.0.0.1:0"]);
+        command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(data).args(arguments);
+        let mut service = Self::launch(command);
+        let line = service.find_in_log("\"serving\"")?;
+        service.api.url = format!("http://{}", line["listen"].as_str().unwrap());
+        Ok(service)
+    }
+
     /// Starts a process and waits until its log has a line with `text`, which is given too.
-    pub fn spawn_until(mut command: Command, text: &str) -> (Self, Value) {
+    pub fn spawn_until(command: Command, text: &str) -> (Self, Value) {
+        let service = Self::launch(command);
+        let line = service.wait_for_log(text);
+        (service, line)
+    }
+
+    fn launch(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let (lines, log) = channel();
@@ -171,22 +187,30 @@ impl Service {
         thread::spawn(move || {
             BufReader::new(stderr).lines().map_while(Result::ok).try_for_each(|l| lines.send(l))
         });
-        let service = Self { child, log: Mutex::new(log), api: Api::at("") };
-        let line = service.wait_for_log(text);
-        (service, line)
+        Self { child, log: Mutex::new(log), api: Api::at("") }
     }
 
     /// The next line of the log that contains `text`, as JSON.
     pub fn wait_for_log(&self, text: &str) -> Value {
+        self.find_in_log(text).unwrap_or_else(|log| panic!("no {text} in the log: {log}"))
+    }
+
+    /// The same; if there is none, the log.
+    fn find_in_log(&self, text: &str) -> Result<Value, String> {
         let log = self.log.lock().unwrap();
         let mut seen = Vec::new();
         loop {
             match log.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(text) => return serde_json::from_str(&line).unwrap(),
+                Ok(line) if line.contains(text) => return Ok(serde_json::from_str(&line).unwrap()),
                 Ok(line) => seen.push(line),
-                Err(error) => panic!("no {text} in the log: {error}\n{}", seen.join("\n")),
+                Err(error) => return Err(format!("{error}\n{}", seen.join("\n"))),
             }
         }
+    }
+
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What is left of the log; only after the process has ended.

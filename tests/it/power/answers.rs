@@ -1,0 +1,106 @@
+//! What the service answered, read from what it wrote to its sockets: so each answer has its place between the calls.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+/// Something that a client was told and may rely on from then on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fact {
+    /// An event is accepted, with what became of it if that is known.
+    Event { order: String, event: String, state: String, version: Option<u64> },
+    /// An order has this version, or a later one.
+    Order { order: String, version: u64 },
+    /// The ledger counts this many events, or more.
+    Ledger { accepted: u64, recorded: u64 },
+}
+
+/// The answers that are under way, by socket.
+#[derive(Default)]
+pub(super) struct Answers {
+    sockets: HashMap<i64, Vec<u8>>,
+}
+
+impl Answers {
+    pub(super) fn close(&mut self, socket: i64) {
+        self.sockets.remove(&socket);
+    }
+
+    /// Takes what was written to a socket, and gives the facts in the answers that are complete with it.
+    pub(super) fn sent(&mut self, socket: i64, bytes: &[u8]) -> Vec<Fact> {
+        let buffer = self.sockets.entry(socket).or_default();
+        buffer.extend_from_slice(bytes);
+        let mut facts = Vec::new();
+        while let Some((status, body)) = complete(buffer) {
+            if (200..300).contains(&status) {
+                let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+                collect(&body, &mut facts);
+            }
+        }
+        facts
+    }
+}
+
+/// Takes the first answer out of the buffer, if it is there as a whole.
+fn complete(buffer: &mut Vec<u8>) -> Option<(u16, Vec<u8>)> {
+    let end = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
+    let head =
+        std::str::from_utf8(&buffer[..end]).expect("the head of an answer is text").to_ascii_lowercase();
+    let status =
+        head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("an answer has a status");
+    assert!(!head.contains("transfer-encoding"), "this does not read chunks: {head}");
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.map_or(0, |length| length.trim().parse().expect("a length is a number"));
+    if buffer.len() < end + length {
+        return None;
+    }
+    let body = buffer.drain(..end + length).skip(end).collect();
+    Some((status, body))
+}
+
+/// The facts in any body: receipts, orders, events and the ledger look the same wherever they are.
+pub(super) fn collect(value: &Value, facts: &mut Vec<Fact>) {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| collect(value, facts)),
+        Value::Object(members) => {
+            let order = text(&value["order_id"]).or_else(|| text(&value["data"]["order_id"]));
+            let version = value["version"].as_u64();
+            match (order, text(&value["event_id"]), version) {
+                (Some(order), Some(event), _) => {
+                    // An event of a log has no state: it is recorded.
+                    let state = text(&value["state"]).unwrap_or_else(|| "recorded".to_owned());
+                    facts.push(Fact::Event { order, event, state, version });
+                }
+                (Some(order), None, Some(version)) => facts.push(Fact::Order { order, version }),
+                _ => {}
+            }
+            let count = |name: &str| value["ledger"][name].as_u64();
+            if let (Some(accepted), Some(recorded)) = (count("accepted"), count("recorded")) {
+                facts.push(Fact::Ledger { accepted, recorded });
+            }
+            members.values().for_each(|value| collect(value, facts));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn answers_are_read_in_pieces_and_one_after_the_other() {
+    let mut answers = Answers::default();
+    let accepted = br#"{"order_id":"o","event_id":"e","state":"accepted"}"#;
+    let head = format!("HTTP/1.1 202 Accepted\r\ncontent-length: {}\r\n\r\n", accepted.len());
+    assert_eq!(answers.sent(5, head.as_bytes()), []);
+    assert_eq!(answers.sent(5, &accepted[..20]), []);
+    let order = br#"{"items":[{"order_id":"o","version":3}]}"#;
+    let refused = "HTTP/1.1 409 Conflict\r\ncontent-length: 28\r\n\r\n{\"order_id\":\"o\",\"version\":9}";
+    let second = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", order.len());
+    let rest = [&accepted[20..], refused.as_bytes(), second.as_bytes(), order].concat();
+    let event = Fact::Event {
+        order: "o".to_owned(),
+        event: "e".to_owned(),
+        state: "accepted".to_owned(),
+        version: None,
+    };
+    assert_eq!(answers.sent(5, &rest), [event, Fact::Order { order: "o".to_owned(), version: 3 }]);
+}

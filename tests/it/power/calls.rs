@@ -1,0 +1,168 @@
+//! Reads what strace writes: a line for each system call, or two where calls of several threads overlap.
+
+use std::collections::HashMap;
+
+/// A system call that has ended.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    pub(super) name: &'a str,
+    /// As strace prints them.
+    pub(super) arguments: Vec<&'a str>,
+    pub(super) returned: i64,
+    /// Whether the kernel never saw it: strace made the result up.
+    pub(super) made_up: bool,
+    /// The lines at which it began and ended. What a thread does after this call comes on later lines.
+    pub(super) begin: usize,
+    pub(super) end: usize,
+}
+
+/// A call of which the beginning is known.
+struct Begun<'a> {
+    name: &'a str,
+    arguments: &'a str,
+    line: usize,
+}
+
+/// The calls that ended, in the order in which they did. Lines count from `first_line`.
+pub(super) fn calls(trace: &str, first_line: usize) -> Vec<Call<'_>> {
+    let mut begun: HashMap<&str, Begun<'_>> = HashMap::new();
+    let mut ended = Vec::new();
+    for (line, text) in trace.lines().enumerate() {
+        let line = first_line + line;
+        let (thread, text) = text.split_once(' ').expect("a line begins with the thread");
+        let text = text.trim_start();
+        if text.starts_with("+++") || text.starts_with("---") {
+            continue;
+        }
+        if let Some(resumed) = text.strip_prefix("<... ") {
+            let Some(Begun { name, arguments, line: begin }) = begun.remove(thread) else {
+                panic!("line {line} resumes nothing: {text}");
+            };
+            let (_, rest) = resumed.split_once(" resumed>").expect("what is resumed is named");
+            let (more, result) = split_result(rest, line);
+            let mut arguments = split_arguments(arguments);
+            arguments.extend(split_arguments(more.trim_start_matches([',', ' '])));
+            ended.extend(call(name, arguments, result, (begin, line)));
+            continue;
+        }
+        let (name, rest) = text.split_once('(').unwrap_or_else(|| panic!("line {line} is no call: {text}"));
+        if let Some(arguments) = rest.strip_suffix("<unfinished ...>") {
+            let arguments = arguments.trim_end_matches([',', ' ']);
+            begun.insert(thread, Begun { name, arguments, line });
+        } else {
+            let (arguments, result) = split_result(rest, line);
+            ended.extend(call(name, split_arguments(arguments), result, (line, line)));
+        }
+    }
+    ended
+}
+
+fn call<'a>(name: &'a str, arguments: Vec<&'a str>, result: &str, lines: (usize, usize)) -> Option<Call<'a>> {
+    // `?` is what a call returns whose thread was killed in it.
+    let number = result.split([' ', '<']).next().filter(|number| *number != "?")?;
+    let returned = match number.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).expect("a result is a number").cast_signed(),
+        None => number.parse().unwrap_or_else(|_| panic!("line {}: {result}", lines.1)),
+    };
+    let made_up = result.ends_with("(INJECTED)");
+    Some(Call { name, arguments, returned, made_up, begin: lines.0, end: lines.1 })
+}
+
+/// What is in the parentheses, and what was returned. Inside of strings nothing looks like the end of a call, for a
+/// parenthesis can be in them, but no result: a string ends with its quote.
+fn split_result(text: &str, line: usize) -> (&str, &str) {
+    let at = text.rfind(" = ").unwrap_or_else(|| panic!("line {line} has no result"));
+    let arguments = text[..at].trim_end().strip_suffix(')');
+    (arguments.unwrap_or_else(|| panic!("line {line} has no end of arguments")), &text[at + 3..])
+}
+
+/// Splits at the commas that are in no string and no bracket.
+pub(super) fn split_arguments(text: &str) -> Vec<&str> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0_usize, 0);
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => at = end_of_string(bytes, at),
+            b'[' | b'{' | b'<' | b'(' => depth += 1,
+            b']' | b'}' | b'>' | b')' => depth = depth.saturating_sub(1),
+            b',' if depth == 0 => {
+                parts.push(text[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if !text[start..].trim().is_empty() {
+        parts.push(text[start..].trim());
+    }
+    parts
+}
+
+/// Where the string that begins at `start` has its closing quote.
+fn end_of_string(bytes: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    loop {
+        // strace escapes every quote that is in a string.
+        at += bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')).expect("a string ends");
+        if bytes[at] == b'"' {
+            return at;
+        }
+        at += 2;
+    }
+}
+
+/// The bytes of a string as strace prints it.
+pub(super) fn unquote(argument: &str) -> Vec<u8> {
+    let text = argument.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    // Three dots behind the quote would mean that it was cut off.
+    let mut rest = text.unwrap_or_else(|| panic!("not a whole string: {argument:.80}")).as_bytes();
+    let mut bytes = Vec::with_capacity(rest.len());
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        bytes.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        let digits = rest.iter().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
+        let (byte, length) = match rest[0] {
+            b'n' => (b'\n', 1),
+            b't' => (b'\t', 1),
+            b'r' => (b'\r', 1),
+            b'v' => (0x0b, 1),
+            b'f' => (0x0c, 1),
+            _ if digits > 0 => (octal(&rest[..digits]), digits),
+            other => (other, 1),
+        };
+        bytes.push(byte);
+        rest = &rest[length..];
+    }
+    bytes.extend_from_slice(rest);
+    bytes
+}
+
+fn octal(digits: &[u8]) -> u8 {
+    digits.iter().fold(0, |number, digit| number * 8 + (digit - b'0'))
+}
+
+#[test]
+fn calls_that_overlap_are_put_together() {
+    let trace = r#"7 write(5</d/a "b">, "x) = 3\"\0\12\\", 6 <unfinished ...>
+8 openat(AT_FDCWD</d>, "f", O_RDWR|O_CREAT, 0666) = 9</d/f>
+8 fdatasync(9</d/f>) = 0 (INJECTED)
+7 <... write resumed>)              = 6
+8 fsync(9</d/f>) = -1 EIO (Input/output error) (INJECTED)
+7 +++ exited with 0 +++
+"#;
+    let calls = calls(trace, 10);
+    let seen: Vec<_> = calls.iter().map(|it| (it.name, it.returned, it.made_up, it.begin, it.end)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("openat", 9, false, 11, 11),
+            ("fdatasync", 0, true, 12, 12),
+            ("write", 6, false, 10, 13),
+            ("fsync", -1, true, 14, 14)
+        ]
+    );
+    assert_eq!(calls[2].arguments, [r#"5</d/a "b">"#, r#""x) = 3\"\0\12\\""#, "6"]);
+    assert_eq!(unquote(calls[2].arguments[1]), b"x) = 3\"\0\n\\");
+}

@@ -1,0 +1,54 @@
+//! The open files of a recorded process.
+
+use std::collections::HashMap;
+
+use super::disk::Node;
+
+/// An open file. Descriptors that were duplicated share one.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    pub(super) node: Node,
+    pub(super) offset: u64,
+    /// Whether every write goes to the end.
+    pub(super) appends: bool,
+}
+
+/// The open files that are in the recorded folder, by descriptor.
+#[derive(Default)]
+pub(super) struct Descriptors {
+    files: Vec<OpenFile>,
+    numbers: HashMap<i64, usize>,
+}
+
+impl Descriptors {
+    pub(super) fn open(&mut self, descriptor: i64, file: OpenFile) {
+        self.files.push(file);
+        self.numbers.insert(descriptor, self.files.len() - 1);
+    }
+
+    pub(super) fn duplicate(&mut self, from: i64, to: i64) {
+        match self.numbers.get(&from).copied() {
+            Some(file) => self.numbers.insert(to, file),
+            None => self.numbers.remove(&to),
+        };
+    }
+
+    pub(super) fn close(&mut self, descriptor: i64) {
+        self.numbers.remove(&descriptor);
+    }
+
+    pub(super) fn get(&mut self, descriptor: i64) -> Option<&mut OpenFile> {
+        self.numbers.get(&descriptor).map(|file| &mut self.files[*file])
+    }
+}
+
+/// The number of a descriptor, which strace prints with what it is: `5</data/file>`.
+pub(super) fn number(argument: &str) -> i64 {
+    let number = argument.split('<').next().unwrap_or_default();
+    number.parse().unwrap_or(-1)
+}
+
+/// What a descriptor is, as strace prints it.
+pub(super) fn described(argument: &str) -> &str {
+    argument.split_once('<').and_then(|(_, rest)| rest.strip_suffix('>')).unwrap_or_default()
+}

@@ -1,0 +1,218 @@
+//! What is on a disk: folders, and files in pages.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::recording::What;
+
+/// Bytes that a disk writes whole or not at all, as far as software hopes: the unit of the page cache.
+pub(super) const PAGE: u64 = 4096;
+/// What a disk really writes whole.
+pub(super) const SECTOR: u64 = 512;
+
+/// A file or a folder, by its number; 0 is the folder that everything is in.
+pub(super) type Node = usize;
+pub(super) const ROOT: Node = 0;
+
+/// What is in a file. Pages that were never written are zeros.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FileImage {
+    pub(super) length: u64,
+    pages: BTreeMap<u64, Arc<[u8; PAGE as usize]>>,
+}
+
+impl PartialEq for FileImage {
+    fn eq(&self, other: &Self) -> bool {
+        let not_zero = |(_, page): &(&u64, &Arc<[u8; PAGE as usize]>)| page.iter().any(|byte| *byte != 0);
+        self.length == other.length
+            && self.pages.iter().filter(not_zero).eq(other.pages.iter().filter(not_zero))
+    }
+}
+
+impl FileImage {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut image = Self::default();
+        image.write(0, bytes);
+        image
+    }
+
+    /// Writes these bytes, behind the end if need be.
+    pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
+        self.patch(offset, bytes);
+        self.length = self.length.max(offset + bytes.len() as u64);
+    }
+
+    /// The same, but the length stays: what is behind it shows when the file grows.
+    pub(super) fn patch(&mut self, mut offset: u64, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let start = (offset % PAGE) as usize;
+            let (part, rest) = bytes.split_at(bytes.len().min(PAGE as usize - start));
+            // Long runs of zeros are holes; that changes nothing of what is read.
+            if self.pages.contains_key(&(offset / PAGE)) || part.iter().any(|byte| *byte != 0) {
+                let page = self.pages.entry(offset / PAGE).or_insert_with(|| Arc::new([0; PAGE as usize]));
+                Arc::make_mut(page)[start..start + part.len()].copy_from_slice(part);
+            }
+            offset += part.len() as u64;
+            bytes = rest;
+        }
+    }
+
+    pub(super) fn resize(&mut self, length: u64) {
+        if length < self.length {
+            self.pages.split_off(&length.div_ceil(PAGE));
+            if let Some(page) = self.pages.get_mut(&(length / PAGE)) {
+                Arc::make_mut(page)[(length % PAGE) as usize..].fill(0);
+            }
+        }
+        self.length = length;
+    }
+
+    fn write_to(&self, path: &Path) {
+        let file = File::create_new(path).unwrap();
+        // Pages that follow each other are written together.
+        let (mut start, mut run) = (0, Vec::new());
+        for (number, page) in &self.pages {
+            let offset = number * PAGE;
+            if offset >= self.length {
+                break;
+            }
+            if start + run.len() as u64 != offset || run.len() >= 1 << 20 {
+                file.write_all_at(&run, start).unwrap();
+                (start, run) = (offset, Vec::new());
+            }
+            run.extend_from_slice(&page[..]);
+        }
+        file.write_all_at(&run, start).unwrap();
+        file.set_len(self.length).unwrap();
+    }
+}
+
+/// A file or a folder.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    Folder(BTreeMap<String, Node>),
+    File(FileImage),
+}
+
+impl Content {
+    pub(super) fn folder(&mut self) -> &mut BTreeMap<String, Node> {
+        match self {
+            Self::Folder(entries) => entries,
+            Self::File(_) => panic!("this is a file"),
+        }
+    }
+
+    pub(super) fn file(&mut self) -> &mut FileImage {
+        match self {
+            Self::File(file) => file,
+            Self::Folder(_) => panic!("this is a folder"),
+        }
+    }
+}
+
+/// A folder with everything below it.
+#[derive(Debug, Clone)]
+pub(super) struct Disk {
+    pub(super) nodes: Vec<Content>,
+}
+
+impl Disk {
+    /// Reads everything below `folder`.
+    pub(super) fn read(folder: &Path) -> Self {
+        let mut disk = Self { nodes: vec![Content::Folder(BTreeMap::new())] };
+        disk.read_into(ROOT, folder);
+        disk
+    }
+
+    fn read_into(&mut self, node: Node, folder: &Path) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let is_folder = entry.file_type().unwrap().is_dir();
+            let content = if is_folder {
+                Content::Folder(BTreeMap::new())
+            } else {
+                Content::File(FileImage::of(&fs::read(entry.path()).unwrap()))
+            };
+            let child = self.add(content);
+            self.nodes[node].folder().insert(entry.file_name().into_string().unwrap(), child);
+            if is_folder {
+                self.read_into(child, &entry.path());
+            }
+        }
+    }
+
+    pub(super) fn add(&mut self, content: Content) -> Node {
+        self.nodes.push(content);
+        self.nodes.len() - 1
+    }
+
+    /// Writes everything into `folder`, which is empty.
+    pub(super) fn write_to(&self, folder: &Path) {
+        self.write_node(ROOT, folder);
+    }
+
+    fn write_node(&self, node: Node, path: &Path) {
+        match &self.nodes[node] {
+            Content::File(file) => file.write_to(path),
+            Content::Folder(entries) => {
+                for (name, child) in entries {
+                    let path = path.join(name);
+                    if matches!(self.nodes[*child], Content::Folder(_)) {
+                        fs::create_dir(&path).unwrap();
+                    }
+                    self.write_node(*child, &path);
+                }
+            }
+        }
+    }
+
+    /// Everything by its path; folders have no image.
+    pub(super) fn paths(&self) -> BTreeMap<String, Option<&FileImage>> {
+        let mut paths = BTreeMap::new();
+        self.collect(ROOT, "", &mut paths);
+        paths
+    }
+
+    fn collect<'a>(&'a self, node: Node, path: &str, paths: &mut BTreeMap<String, Option<&'a FileImage>>) {
+        let image = match &self.nodes[node] {
+            Content::File(image) => Some(image),
+            Content::Folder(entries) => {
+                for (name, child) in entries {
+                    self.collect(*child, &format!("{path}/{name}"), paths);
+                }
+                None
+            }
+        };
+        paths.insert(path.to_owned(), image);
+    }
+
+    /// What there is, for messages.
+    pub(super) fn listing(&self) -> String {
+        let line = |(path, image): (String, Option<&FileImage>)| match image {
+            Some(image) => format!("  {path}: {} bytes, {} pages\n", image.length, image.pages.len()),
+            None => format!("  {path}/\n"),
+        };
+        self.paths().into_iter().map(line).collect()
+    }
+
+    /// Does what an operation does that is carried out as a whole.
+    pub(super) fn apply(&mut self, what: &What) {
+        match what {
+            What::Write { file, offset, bytes, .. } => self.nodes[*file].file().write(*offset, bytes),
+            What::Resize { file, length } => self.nodes[*file].file().resize(*length),
+            What::Link { folder, entries } => {
+                for (name, node) in entries {
+                    let folder = self.nodes[*folder].folder();
+                    match node {
+                        Some(node) => folder.insert(name.clone(), *node),
+                        None => folder.remove(name),
+                    };
+                }
+            }
+            What::Sync { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! A recorded run, as operations on files and folders with what was answered between them.
+
+use std::path::{Path, PathBuf};
+
+use super::answers::{Answers, Fact};
+use super::calls::{Call, calls, split_arguments, unquote};
+use super::descriptors::{Descriptors, OpenFile, described, number};
+use super::disk::{Content, Disk, FileImage, Node, ROOT};
+
+/// What was done, from one line of the recording to another.
+#[derive(Debug)]
+pub(super) struct Operation {
+    pub(super) begin: usize,
+    pub(super) end: usize,
+    pub(super) what: What,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    Write {
+        file: Node,
+        offset: u64,
+        bytes: Vec<u8>,
+        grows: bool,
+    },
+    Resize {
+        file: Node,
+        length: u64,
+    },
+    /// Names of one folder that lead somewhere else, or nowhere, from then on: all of them or none.
+    Link {
+        folder: Node,
+        entries: Vec<(String, Option<Node>)>,
+    },
+    Sync {
+        node: Node,
+        data_only: bool,
+    },
+}
+
+/// Everything that a service did in a folder, in several processes one after the other.
+pub(super) struct Recording {
+    pub(super) root: PathBuf,
+    /// What there was before.
+    pub(super) before: Disk,
+    /// What there is now.
+    pub(super) now: Disk,
+    pub(super) operations: Vec<Operation>,
+    /// At which line what was answered.
+    pub(super) facts: Vec<(usize, Fact)>,
+    pub(super) lines: usize,
+}
+
+/// What is known of one process.
+#[derive(Default)]
+struct Process {
+    descriptors: Descriptors,
+    answers: Answers,
+}
+
+impl Recording {
+    /// A recording of what happens below `root`, where nothing unsynced is yet.
+    pub(super) fn new(root: &Path) -> Self {
+        let root = root.canonicalize().unwrap();
+        let mut now = Disk::read(&root);
+        let before = now.clone();
+        now.nodes.reserve(1000);
+        Self { root, before, now, operations: Vec::new(), facts: Vec::new(), lines: 1 }
+    }
+
+    /// Adds what a process did that has ended. The folder must be what it did: nothing may be missing in the recording.
+    pub(super) fn add(&mut self, trace: &str) {
+        let mut process = Process::default();
+        for call in calls(trace, self.lines) {
+            self.apply(&call, &mut process);
+        }
+        self.lines += trace.lines().count() + 1;
+        let real = Disk::read(&self.root);
+        let (expected, real) = (self.now.paths(), real.paths());
+        for path in expected.keys().chain(real.keys()) {
+            assert!(expected.get(path) == real.get(path), "the recording differs from the folder in {path}");
+        }
+    }
+
+    /// Adds what was known before the recording began.
+    pub(super) fn know(&mut self, facts: &[Fact]) {
+        self.facts.extend(facts.iter().map(|fact| (0, fact.clone())));
+    }
+
+    pub(super) fn facts_before(&self, line: usize) -> Vec<Fact> {
+        self.facts.iter().filter(|(at, _)| *at < line).map(|(_, fact)| fact.clone()).collect()
+    }
+
+    /// The same run, as if no folder had been synced.
+    pub(super) fn without_syncs_of_folders(mut self) -> Self {
+        let nodes = &self.now.nodes;
+        self.operations.retain(|operation| match operation.what {
+            What::Sync { node, .. } => matches!(nodes[node], Content::File(_)),
+            _ => true,
+        });
+        self
+    }
+
+    fn apply(&mut self, call: &Call<'_>, process: &mut Process) {
+        // What failed changed nothing.
+        if call.returned < 0 {
+            return;
+        }
+        let arguments = &call.arguments[..];
+        let first = arguments.first().copied().unwrap_or_default();
+        match call.name {
+            "open" | "openat" | "creat" => self.open(call, process),
+            "close" => {
+                process.descriptors.close(number(first));
+                process.answers.close(number(first));
+            }
+            "dup" | "dup2" | "dup3" => process.descriptors.duplicate(number(first), call.returned),
+            "fcntl" if arguments[1].starts_with("F_DUPFD") => {
+                process.descriptors.duplicate(number(first), call.returned);
+            }
+            "lseek" => {
+                if let Some(file) = process.descriptors.get(number(first)) {
+                    file.offset = call.returned.unsigned_abs();
+                }
+            }
+            "write" | "writev" | "pwrite64" | "pwritev" | "pwritev2" | "sendto" | "sendmsg" => {
+                self.written(call, process);
+            }
+            "ftruncate" | "fallocate" | "fsync" | "fdatasync" => {
+                if let Some(file) = process.descriptors.get(number(first)).map(|file| file.node) {
+                    self.file_call(call, file);
+                }
+            }
+            "sync" | "syncfs" if !call.made_up => {
+                for node in 0..self.now.nodes.len() {
+                    self.note(call, What::Sync { node, data_only: false });
+                }
+            }
+            "mkdir" | "mkdirat" | "unlink" | "unlinkat" | "rmdir" | "rename" | "renameat" | "renameat2"
+            | "link" | "linkat" => self.folder_call(call),
+            "fcntl" | "sync_file_range" => {}
+            _ => {
+                let concerns_us = arguments.iter().any(|it| it.contains(&*self.root.to_string_lossy()));
+                let writes = |it: &[&str]| it[2].contains("PROT_WRITE") && it[3].contains("MAP_SHARED");
+                let only_reads = call.name == "mmap" && !writes(arguments);
+                assert!(!concerns_us || only_reads, "the model does not know {call:?}");
+            }
+        }
+    }
+
+    fn open(&mut self, call: &Call<'_>, process: &mut Process) {
+        process.descriptors.close(call.returned);
+        let Some((folder, name, at)) = self.path(call, 0) else { return };
+        let flags = if call.name == "creat" { "O_CREAT|O_TRUNC|O_WRONLY" } else { call.arguments[at + 1] };
+        assert!(!flags.contains("O_TMPFILE"), "the model does not know {call:?}");
+        let node = if name.is_empty() { Some(folder) } else { self.entry(folder, &name) };
+        let node = node.unwrap_or_else(|| {
+            assert!(flags.contains("O_CREAT"), "a file is opened that the recording does not know: {call:?}");
+            let node = self.now.add(Content::File(FileImage::default()));
+            self.before.add(Content::File(FileImage::default()));
+            self.note(call, What::Link { folder, entries: vec![(name, Some(node))] });
+            node
+        });
+        if flags.contains("O_TRUNC") && self.now.nodes[node].file().length > 0 {
+            self.note(call, What::Resize { file: node, length: 0 });
+        }
+        let file = OpenFile { node, offset: 0, appends: flags.contains("O_APPEND") };
+        process.descriptors.open(call.returned, file);
+    }
+
+    fn written(&mut self, call: &Call<'_>, process: &mut Process) {
+        let target = number(call.arguments[0]);
+        let at_offset = call.name.starts_with("pwrite");
+        let count = call.returned.unsigned_abs();
+        let Some(file) = process.descriptors.get(target) else {
+            let to_socket = described(call.arguments[0]).starts_with("socket:");
+            if to_socket {
+                let facts = process.answers.sent(target, &sent_bytes(call));
+                self.facts.extend(facts.into_iter().map(|fact| (call.begin, fact)));
+            }
+            return;
+        };
+        let bytes = sent_bytes(call);
+        let length = self.now.nodes[file.node].file().length;
+        let offset = match at_offset {
+            true => call.arguments[3].parse().unwrap(),
+            false if file.appends => length,
+            false => file.offset,
+        };
+        if !at_offset {
+            file.offset = offset + count;
+        }
+        let grows = offset + count > length;
+        self.note(call, What::Write { file: file.node, offset, bytes, grows });
+    }
+
+    fn file_call(&mut self, call: &Call<'_>, file: Node) {
+        match call.name {
+            "fsync" | "fdatasync" if call.made_up => {}
+            "fsync" | "fdatasync" => {
+                self.note(call, What::Sync { node: file, data_only: call.name == "fdatasync" });
+            }
+            "ftruncate" => {
+                let length = call.arguments[1].parse().unwrap();
+                self.note(call, What::Resize { file, length });
+            }
+            _ => {
+                assert_eq!(call.arguments[1], "0", "the model does not know {call:?}");
+                let end = call.arguments[2..4].iter().map(|it| it.parse::<u64>().unwrap()).sum();
+                if end > self.now.nodes[file].file().length {
+                    self.note(call, What::Resize { file, length: end });
+                }
+            }
+        }
+    }
+
+    fn folder_call(&mut self, call: &Call<'_>) {
+        let Some((folder, name, at)) = self.path(call, 0) else { return };
+        let entries = match call.name {
+            "mkdir" | "mkdirat" => {
+                let node = self.now.add(Content::Folder(Default::default()));
+                self.before.add(Content::Folder(Default::default()));
+                vec![(name, Some(node))]
+            }
+            "unlink" | "unlinkat" | "rmdir" => vec![(name, None)],
+            _ => {
+                let (other, new_name, _) = self.path(call, at + 1).expect("it stays in the recorded folder");
+                assert_eq!(folder, other, "the model does not know moves between folders: {call:?}");
+                let node = self.entry(folder, &name);
+                assert!(node.is_some(), "{call:?}");
+                let gone = (!call.name.starts_with("link")).then_some((name, None));
+                gone.into_iter().chain([(new_name, node)]).collect()
+            }
+        };
+        self.note(call, What::Link { folder, entries });
+    }
+
+    fn note(&mut self, call: &Call<'_>, what: What) {
+        self.now.apply(&what);
+        self.operations.push(Operation { begin: call.begin, end: call.end, what });
+    }
+
+    fn entry(&mut self, folder: Node, name: &str) -> Option<Node> {
+        self.now.nodes[folder].folder().get(name).copied()
+    }
+
+    /// The folder and the name of the first path from argument `from` on, if it is in the recorded folder, and which
+    /// argument it is. The root itself has no name.
+    fn path(&mut self, call: &Call<'_>, from: usize) -> Option<(Node, String, usize)> {
+        let at = (from..call.arguments.len()).find(|at| call.arguments[*at].starts_with('"'))?;
+        let path = String::from_utf8(unquote(call.arguments[at])).ok()?;
+        let base = at.checked_sub(1).map_or("/", |base| described(call.arguments[base]));
+        let path = Path::new(base).join(path);
+        let path = path.strip_prefix(&self.root).ok()?;
+        let mut names = path.iter().map(|name| name.to_str().expect("names are text").to_owned());
+        let Some(mut name) = names.next() else { return Some((ROOT, String::new(), at)) };
+        let mut folder = ROOT;
+        for next in names {
+            folder = self.entry(folder, &name).unwrap_or_else(|| panic!("{name} is not known: {call:?}"));
+            name = next;
+        }
+        Some((folder, name, at))
+    }
+}
+
+/// The bytes that a call wrote.
+fn sent_bytes(call: &Call<'_>) -> Vec<u8> {
+    assert!(call.name != "sendmsg", "answers are not sent like this");
+    let mut bytes = match call.name {
+        "writev" | "pwritev" | "pwritev2" => {
+            let list = call.arguments[1].trim_start_matches('[').trim_end_matches(']');
+            let parts = split_arguments(list).into_iter().map(|part| {
+                let part = part.trim_start_matches('{').trim_end_matches('}');
+                let base = split_arguments(part)[0].strip_prefix("iov_base=").expect("a part has a base");
+                unquote(base)
+            });
+            parts.collect::<Vec<_>>().concat()
+        }
+        _ => unquote(call.arguments[1]),
+    };
+    bytes.truncate(usize::try_from(call.returned).unwrap());
+    bytes
+}

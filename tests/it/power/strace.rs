@@ -1,0 +1,76 @@
+//! Runs the service under strace, which records its system calls, and injects faults into them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use crate::support::service::{PATIENCE, Service, orders};
+
+/// Everything that changes files or folders, or makes a change durable, and everything that sends an answer.
+const CALLS: &str = "open,openat,creat,close,dup,dup2,dup3,fcntl,lseek,write,pwrite64,writev,pwritev,pwritev2,ftruncate,\
+                     truncate,fallocate,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mkdir,\
+                     mkdirat,rmdir,fsync,fdatasync,sync_file_range,sync,syncfs,copy_file_range,sendfile,splice,mmap,\
+                     io_uring_setup,sendto,sendmsg";
+
+/// A command that runs `program` under strace, which writes to `log`. The process started is the program itself: strace
+/// runs beside it.
+pub(super) fn traced(program: &Command, log: &Path, injections: &[&str]) -> Command {
+    require();
+    let mut command = Command::new("strace");
+    command.args(["-D", "-f", "-y", "--seccomp-bpf", "-s", "16777216", "-o"]).arg(log);
+    command.arg(format!("--trace={CALLS}"));
+    command.args(injections.iter().map(|injection| format!("--inject={injection}")));
+    command.arg(program.get_program()).args(program.get_args()).stdin(Stdio::null());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+fn require() {
+    let found = Command::new("strace").arg("--version").output();
+    assert!(
+        found.is_ok_and(|output| output.status.success()),
+        "strace is missing: the tests of power cuts and failing disks record system calls with it (Debian: apt-get install strace)"
+    );
+}
+
+/// A service under strace.
+pub(super) struct Traced {
+    pub(super) service: Service,
+    log: PathBuf,
+}
+
+impl Traced {
+    /// Starts the service on `data`, with these arguments besides, and these faults injected.
+    pub(super) fn start(data: &Path, log: &Path, arguments: &[&str], injections: &[&str]) -> Self {
+        let mut program = orders(&["serve", "--listen", "127.0.0.1:0", "--log-level", "warn,orders=info"]);
+        program.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(data).args(arguments);
+        Self { service: Service::spawn(traced(&program, log, injections)), log: log.to_owned() }
+    }
+
+    /// The recorded calls, once the service has ended and strace has written all of them.
+    pub(super) fn calls(&self) -> String {
+        let start = Instant::now();
+        let process = self.service.id().to_string();
+        // `7 +++ exited with 0 +++`, with the numbers in a column.
+        let is_last = |line: &str| {
+            let mut words = line.split_whitespace();
+            words.next() == Some(&*process) && words.next() == Some("+++")
+        };
+        loop {
+            let text = String::from_utf8(fs::read(&self.log).unwrap()).unwrap();
+            let tail = text.trim_end().rsplit('\n').take(20).collect::<Vec<_>>();
+            if tail.iter().any(|line| is_last(line)) {
+                return text;
+            }
+            assert!(start.elapsed() < PATIENCE, "strace does not finish: {tail:?}");
+            thread::yield_now();
+        }
+    }
+}
