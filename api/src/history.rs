@@ -4,22 +4,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use domain::{Order, OrderId, Receipt};
+use domain::Receipt;
 
 use crate::cursor;
 use crate::links::Links;
 use crate::params::{EventPath, OrderPath};
-use crate::ports::OrderSnapshot;
 use crate::prefer::Prefer;
 use crate::principal::{Principal, Scope};
 use crate::problem::{Kind, Problem};
-use crate::queries::{AsOf, HistoryQuery, ReceiptQuery};
+use crate::queries::{HistoryQuery, ReceiptQuery};
 use crate::request_tag::RequestTag;
 use crate::responses::{EventPage, ReceiptBody};
-use crate::state::{AppState, Shared};
-
-/// Events that are read at one go to fold an order as it was.
-const EVENTS_AT_ONCE: usize = 200;
+use crate::state::Shared;
 
 /// Lists an order's recorded events, oldest first
 #[utoipa::path(
@@ -140,35 +136,4 @@ pub(crate) async fn get_receipt(
 /// Whether the receipt belongs to another request than the one that its reader made.
 fn is_of_another(receipt: &Receipt, request: Option<RequestTag>) -> bool {
     request.is_some() && receipt.request_hash.as_deref().and_then(RequestTag::of) != request
-}
-
-/// The order as it was; `None` if it did not exist then, or has not come that far.
-pub(crate) async fn as_of(
-    state: &AppState,
-    order_id: &OrderId,
-    as_of: AsOf,
-) -> anyhow::Result<Option<OrderSnapshot>> {
-    let mut order: Option<Order> = None;
-    loop {
-        let after = order.as_ref().map_or(0, |order| order.version);
-        let events = state.reader.events(order_id, after, EVENTS_AT_ONCE).await?;
-        let is_last_page = events.len() < EVENTS_AT_ONCE;
-        for event in &events {
-            let behind = match as_of {
-                AsOf::Version(version) => event.version > version,
-                AsOf::Time(time) => event.recorded_at > time,
-            };
-            if behind {
-                return Ok(order.map(|order| OrderSnapshot { order, parked: 0 }));
-            }
-            order = Some(Order::apply(order, event)?);
-        }
-        if is_last_page {
-            let reached = match as_of {
-                AsOf::Version(version) => order.as_ref().is_some_and(|order| order.version == version),
-                AsOf::Time(_) => true,
-            };
-            return Ok(order.filter(|_| reached).map(|order| OrderSnapshot { order, parked: 0 }));
-        }
-    }
 }

@@ -5,8 +5,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{CustomerId, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent, Status, Timestamp};
+use domain::{
+    AsOf, CustomerId, Envelope, EventId, Order, OrderId, Past, Receipt, RecordedEvent, Status, Timestamp,
+};
 use tokio::time::{Instant, sleep_until};
+
+/// How many events are read together to fold an order as it was.
+pub const EVENTS_AT_ONCE: usize = 50;
 
 /// Takes events for good: puts them on the durable queue, or records them right away where it can.
 #[async_trait]
@@ -62,6 +67,22 @@ pub trait OrderReader: Send + Sync {
         after: u64,
         limit: usize,
     ) -> anyhow::Result<Vec<RecordedEvent>>;
+
+    /// The order as it was; `None` if it did not exist then, or has not come that far.
+    ///
+    /// This reads the log page by page: it may be long. A backend whose reading takes the processor, and not the network,
+    /// should let few of these run at the same time, and none on the threads that serve connections.
+    async fn order_as_of(&self, order_id: &OrderId, as_of: AsOf) -> anyhow::Result<Option<Order>> {
+        let mut past = Past::new(as_of);
+        while !past.is_complete() {
+            let events = self.events(order_id, past.version(), EVENTS_AT_ONCE).await?;
+            events.iter().try_for_each(|event| past.apply(event))?;
+            if events.len() < EVENTS_AT_ONCE {
+                break;
+            }
+        }
+        Ok(past.order())
+    }
 
     /// Where the event stands, or `None` if no such event of this order was accepted. Where
     /// [`sees_waiting`](Self::sees_waiting) says no, `None` may also mean that it is still on the queue.

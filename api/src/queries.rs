@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
-use domain::{CustomerId, EventType, InvalidValue, Status, Timestamp};
+use domain::{AsOf, CustomerId, EventType, InvalidValue, Status, Timestamp};
 use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
@@ -92,15 +92,6 @@ impl<S: Sync> FromRequestParts<S> for ReceiptQuery {
 #[derive(Debug)]
 pub(crate) struct OrderQuery {
     pub(crate) as_of: Option<AsOf>,
-}
-
-/// A moment of an order's past.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AsOf {
-    /// Right after the event with this version.
-    Version(u64),
-    /// With what was recorded by this time.
-    Time(Timestamp),
 }
 
 impl<S: Sync> FromRequestParts<S> for OrderQuery {

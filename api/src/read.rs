@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::conditional::{IfNoneMatch, etag};
 use crate::cursor;
-use crate::history;
 use crate::links::Links;
 use crate::params::OrderPath;
+use crate::ports::OrderSnapshot;
 use crate::principal::{Principal, Scope};
 use crate::problem::Problem;
 use crate::queries::{OrderQuery, OrdersQuery};
@@ -50,7 +50,10 @@ pub(crate) async fn get_order(
     principal.require(Scope::Read)?;
     let snapshot = match as_of {
         None => state.reader.order(&order_id).await?,
-        Some(as_of) => history::as_of(&state, &order_id, as_of).await?,
+        Some(as_of) => {
+            let order = state.reader.order_as_of(&order_id, as_of).await?;
+            order.map(|order| OrderSnapshot { order, parked: 0 })
+        }
     };
     let snapshot = snapshot
         .filter(|snapshot| principal.sees(&snapshot.order.customer_id))

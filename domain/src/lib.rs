@@ -6,7 +6,7 @@
 //! 1. [`event`]: the nine things that can happen to an order.
 //! 2. [`lifecycle`]: the one table that says when each may happen, and what *early* and *never* mean.
 //! 3. [`mod@judge`]: an event, judged against the order it is about.
-//! 4. [`order`]: the order that readers see, folded from its events.
+//! 4. [`order`]: the order that readers see, folded from its events; [`past`] folds it as it was.
 //! 5. [`envelope`]: an event as it travels and as it is logged, with [`article`] producers' messages upcast.
 //! 6. [`outcome`]: what became of an event, which is what a receipt tells.
 //! 7. [`dead_letter`]: a message that could not be processed, as it is kept; [`mod@identify`] finds out whose it is, and
@@ -28,6 +28,7 @@ pub mod lifecycle;
 pub mod money;
 pub mod order;
 pub mod outcome;
+pub mod past;
 pub mod predict;
 pub mod value;
 pub mod wording;
@@ -43,5 +44,6 @@ pub use lifecycle::{State, Status};
 pub use money::{Amount, Currency, LineItem, LineItems, Quantity, Sku};
 pub use order::Order;
 pub use outcome::{Outcome, ParkReason, Receipt, ReceiptState, RejectReason};
+pub use past::{AsOf, Past};
 pub use predict::{Prediction, predict};
 pub use value::{InvalidValue, Metadata, Text, Timestamp};

@@ -14,6 +14,7 @@ mod letters;
 mod lifecycle;
 mod money;
 mod outcome;
+mod past;
 mod properties;
 mod values;
 mod versions;

@@ -238,15 +238,6 @@ impl DeadLetters for Embedded {
 }
 
 impl Embedded {
-    /// Runs `read` where it may touch the disk.
-    pub(super) async fn read<R: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Self) -> anyhow::Result<R> + Send + 'static,
-    ) -> anyhow::Result<R> {
-        let engine = self.clone();
-        tokio::task::spawn_blocking(move || read(&engine)).await?
-    }
-
     /// The next sequence number, for a letter that was no message of this queue.
     pub(super) fn new_seq(&self) -> u64 {
         self.0.queue.lock().skip()

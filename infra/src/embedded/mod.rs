@@ -35,6 +35,7 @@ pub mod maintenance;
 mod numbers;
 mod operate;
 mod pace;
+mod past;
 mod publisher;
 mod queue;
 mod reader;
@@ -62,6 +63,7 @@ pub use publisher::{NewMessage, SendError};
 use at_once::Unsynced;
 use folder::DataFolder;
 use keys::{FirstReceives, Keyspaces, Receives, StoredMessage};
+use past::Turns;
 use queue::QueueIndex;
 use waiters::Waiters;
 use writer::{Books, SharedBooks, Writer};
@@ -116,6 +118,7 @@ struct Inner {
     books: SharedBooks,
     /// Whose turn it is to change dead letters.
     letters: Arc<AsyncMutex<()>>,
+    turns: Turns,
     /// Rings when a letter is put aside of which nobody was told.
     alarm: Arc<Notify>,
     waiters: Waiters,
@@ -164,6 +167,7 @@ impl Embedded {
             queue,
             books,
             letters: Arc::default(),
+            turns: Turns::default(),
             alarm: Arc::default(),
             waiters: Waiters::default(),
             unsynced: Unsynced::default(),

@@ -6,7 +6,7 @@
 
 use api::ports::{Health, LOOKED_AT, ListFilter, ListPosition, OrderList, OrderReader, OrderSnapshot};
 use async_trait::async_trait;
-use domain::{CustomerId, EventId, EventType, OrderId, Receipt, RecordedEvent};
+use domain::{AsOf, CustomerId, EventId, EventType, Order, OrderId, Receipt, RecordedEvent};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
@@ -107,6 +107,10 @@ impl OrderReader for Embedded {
             rows.map(|row| engine.decode_entry(&row.value()?)).collect()
         })
         .await
+    }
+
+    async fn order_as_of(&self, order_id: &OrderId, as_of: AsOf) -> anyhow::Result<Option<Order>> {
+        self.read_past(order_id, as_of).await
     }
 
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
