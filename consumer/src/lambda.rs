@@ -3,6 +3,9 @@
 //! The mapping owns the messages: it deletes those that the answer does not name. So the answer names exactly the
 //! messages that have to be received again, and not the parked ones, which are in the dead letters. That holds only
 //! while the mapping has `ReportBatchItemFailures` on; without it, it ignores the answer and deletes them all.
+//!
+//! The mapping deletes after the answer, and never reports whether it did. So a function counts a batch before it can know:
+//! if the mapping then fails to delete a message, its outcome counts again with the next delivery.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -25,6 +28,9 @@ pub use event::Batch;
 /// The most that is kept of an invocation's time to change visibility timeouts and to answer.
 const MARGIN: Duration = Duration::from_secs(1);
 
+/// Whether an event, which is no batch, only keeps the environment warm.
+pub type IsPing = fn(&str) -> bool;
+
 /// What is to be done after each invocation, before it is answered: then the environment may be frozen.
 pub type AfterEach = fn() -> BoxFuture<'static, ()>;
 
@@ -32,14 +38,12 @@ pub type AfterEach = fn() -> BoxFuture<'static, ()>;
 pub async fn run(
     work: Arc<dyn batch::Handler>,
     inbox: Arc<dyn Inbox>,
+    is_ping: IsPing,
     after_each: AfterEach,
 ) -> anyhow::Result<()> {
     let handler = &Handler::new(work, inbox);
     let serve = |event: LambdaEvent<Box<RawValue>>| async move {
-        let answer = match Batch::read(event.payload.get()) {
-            Ok(batch) => handler.handle(LambdaEvent::new(batch, event.context)).await,
-            Err(error) => Err(error),
-        };
+        let answer = handler.answer(event, is_ping).await;
         after_each().await;
         answer.map_err(|error| diagnostic(&error))
     };
@@ -64,6 +68,20 @@ impl Handler {
         Self { work, inbox }
     }
 
+    /// Handles the batch that the event is. A ping is answered like a batch without messages; every other event is an
+    /// error.
+    pub async fn answer(
+        &self,
+        event: LambdaEvent<Box<RawValue>>,
+        is_ping: IsPing,
+    ) -> anyhow::Result<SqsBatchResponse> {
+        match Batch::read(event.payload.get()) {
+            Ok(batch) => self.handle(LambdaEvent::new(batch, event.context)).await,
+            Err(_) if is_ping(event.payload.get()) => Ok(SqsBatchResponse::default()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Handles the batch, in the time that its context leaves, and answers with the messages to be received again.
     ///
     /// An error says that they are all to be received again, for one of those that have to be cannot be named.
@@ -71,13 +89,18 @@ impl Handler {
         let limits = Limits::of(event.context.deadline());
         let messages = event.payload.into_messages();
         let batch = metering::Batch::received(&messages);
-        let handled = self.work.handle_until(messages, limits.work).await;
-        batch.handled(&handled);
+        let mut handled = self.work.handle_until(messages, limits.work).await;
         self.put_off(&handled, limits.answer).await;
+        let answer = answer(&handled);
+        if let Err(error) = &answer {
+            // They all come back, so none of them counts yet.
+            handled.iter_mut().for_each(|handled| handled.outcome = Outcome::Retry(format!("{error:#}")));
+        }
+        batch.handled(&handled);
         if timeout_at(limits.answer, self.work.count(&handled)).await.is_err() {
             tracing::warn!("no time left to count a batch");
         }
-        answer(&handled)
+        answer
     }
 
     /// Sets when the messages to be retried come back. Where that fails, or takes too long, they come back at the

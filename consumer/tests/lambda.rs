@@ -9,12 +9,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use consumer::Consumer;
 use consumer::lambda::{Batch, Handler};
 use domain::ParkReason;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use support::{Fake, FakeInbox, consumer};
+use support::{Counted, Fake, FakeInbox, consumer};
 use tokio::time::Instant;
 
 const FIFO: &str = include_str!("fixtures/fifo.json");
@@ -231,7 +232,31 @@ async fn an_invocation_that_has_no_time_left_starts_nothing() {
     assert!(fake.orders.lock().unwrap().is_empty());
 }
 
-#[test]
-fn an_event_of_another_kind_is_an_error_and_not_an_empty_batch() {
-    assert!(Batch::read(r#"{"version":"2.0","routeKey":"$default"}"#).is_err());
+#[tokio::test]
+async fn a_ping_is_an_empty_batch_and_an_event_of_another_kind_an_error() {
+    let handler = Handler::new(Arc::new(consumer(&Arc::default())), Arc::<FakeInbox>::default());
+    let answer = async |event: &str| {
+        let payload = RawValue::from_string(event.to_owned()).unwrap();
+        let answer =
+            handler.answer(LambdaEvent::new(payload, Context::default()), |event| event == "{}").await;
+        answer.map(|answer| serde_json::to_value(answer).unwrap())
+    };
+    assert_eq!(answer("{}").await.unwrap(), json!({ "batchItemFailures": [] }));
+    assert_eq!(answer(r#"{"Records":[]}"#).await.unwrap(), json!({ "batchItemFailures": [] }));
+    for other in [r#"{"version":"2.0","routeKey":"$default"}"#, r#"{"Records":null}"#, "null"] {
+        let error = answer(other).await.unwrap_err().to_string();
+        assert!(error.contains("SQS event source mapping"), "{other}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_back_as_a_whole_counts_when_it_is_done() {
+    let (failing, counted) = (failing("o-1"), Arc::<Counted>::default());
+    for (fake, is_answered) in [(&failing, false), (&Arc::default(), true)] {
+        let consumer = Consumer { tally: Some(counted.clone()), ..consumer(fake) };
+        let handler = Handler::new(Arc::new(consumer), Arc::<FakeInbox>::default());
+        assert_eq!(handler.handle(event(NAMELESS)).await.is_ok(), is_answered);
+        let recorded = counted.0.lock().unwrap().recorded;
+        assert_eq!(recorded > 0, is_answered, "{recorded} recorded");
+    }
 }

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use infra::aws::{self, QueuedDeadLetters, Ready};
 
 use super::emf;
+use super::ping::is_ping;
 use super::settings::{self, Faults};
 use super::{ApiArgs, ConsumerArgs, DeadLettersArgs};
 use crate::config::{Cli, Command};
@@ -66,7 +67,7 @@ async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let state = AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health));
     let state = AppState { auth: settings.auth.auth().await?, operations, ..state };
     let router = api::router(settings.http.apply_behind_gateway(state));
-    api::lambda::serve(router, after_each).await
+    api::lambda::serve(router, is_ping, after_each).await
 }
 
 async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Result<()> {
@@ -90,7 +91,7 @@ async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Result<()> {
         max_receives,
         tally: Some(Arc::new(table)),
     };
-    consumer::lambda::run(Arc::new(consumer), queue, after_each).await
+    consumer::lambda::run(Arc::new(consumer), queue, is_ping, after_each).await
 }
 
 async fn dead_letters(args: &DeadLettersArgs, faults: Faults) -> anyhow::Result<()> {
@@ -98,5 +99,6 @@ async fn dead_letters(args: &DeadLettersArgs, faults: Faults) -> anyhow::Result<
     // The event source mapping receives and deletes; only when letters come back is for us to say, by the queue's URL.
     let settings = settings::of_dead_letters(faults, args, &sdk)?;
     let inbox = Arc::new(aws::queue(&sdk, &settings.dlq_url));
-    consumer::lambda::run(Arc::new(super::dead_letter_role(&sdk, &settings)), inbox, after_each).await
+    let work = Arc::new(super::dead_letter_role(&sdk, &settings));
+    consumer::lambda::run(work, inbox, is_ping, after_each).await
 }

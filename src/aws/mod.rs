@@ -3,6 +3,7 @@
 mod containers;
 mod emf;
 mod lambda;
+mod ping;
 mod settings;
 
 use std::io::IsTerminal;

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use lambda_http::Context;
 use lambda_http::lambda_runtime::LambdaEvent;
-use lambda_http::tower::ServiceExt;
-use lambda_http::{Adapter, Context};
+use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 use crate::fakes::{Fake, Queue, created, router};
@@ -21,6 +21,9 @@ macro_rules! fixture {
 /// The function's own place in the trace, which counts for more than the gateway's in the header.
 const XRAY: &str = "Root=1-6924d1c8-0f4e2a9b5c7d8e1f2a3b4c5d;Parent=53995c3f42cd8ad8;Sampled=1";
 
+/// An event that is a ping.
+pub(crate) const PING: &str = r#"{"ping":true}"#;
+
 /// What the function answers when this much time is left to it: the JSON that API Gateway gets.
 async fn invoke_with(fake: &Arc<Fake>, event: &Value, left: Duration) -> Value {
     let mut context = Context::default();
@@ -28,24 +31,24 @@ async fn invoke_with(fake: &Arc<Fake>, event: &Value, left: Duration) -> Value {
     context.deadline = deadline.duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap();
     context.request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned();
     context.xray_trace_id = Some(XRAY.to_owned());
-    let event = LambdaEvent::new(serde_json::from_value(event.clone()).unwrap(), context);
-    let answer = Adapter::from(api::lambda::service(router(fake))).oneshot(event).await.unwrap();
+    let event = LambdaEvent::new(to_raw_value(event).unwrap(), context);
+    let answer = api::lambda::answer(router(fake), event, |event| event == PING).await.unwrap();
     serde_json::to_value(answer).unwrap()
 }
 
-async fn invoke(fake: &Arc<Fake>, event: &Value) -> Value {
+pub(crate) async fn invoke(fake: &Arc<Fake>, event: &Value) -> Value {
     invoke_with(fake, event, Duration::from_secs(29)).await
 }
 
 /// A header of the answer: one value in payload format 2.0, a list of them in 1.0.
-fn header<'a>(answer: &'a Value, name: &str) -> &'a str {
+pub(crate) fn header<'a>(answer: &'a Value, name: &str) -> &'a str {
     let value = &answer["headers"][name];
     value.as_str().or_else(|| answer["multiValueHeaders"][name][0].as_str()).unwrap_or_default()
 }
 
 /// The body, which is text.
 #[track_caller]
-fn body(answer: &Value) -> Value {
+pub(crate) fn body(answer: &Value) -> Value {
     assert_eq!(answer["isBase64Encoded"], false, "{answer}");
     serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
 }

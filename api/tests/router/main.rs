@@ -18,6 +18,9 @@ mod issuer;
 #[cfg(feature = "lambda")]
 mod lambda;
 #[cfg(test)]
+#[cfg(feature = "lambda")]
+mod lambda_events;
+#[cfg(test)]
 mod letters;
 #[cfg(test)]
 mod limits;

@@ -64,7 +64,8 @@ impl Batch {
     /// Reads the event of an invocation. The runtime could do it as well, but keeps account of where in it it is, which
     /// takes more than the reading.
     pub fn read(event: &str) -> anyhow::Result<Self> {
-        serde_json::from_str(event).context("the event is no batch of messages")
+        serde_json::from_str(event)
+            .context("this function takes batches of messages from an SQS event source mapping, and this event is none")
     }
 
     /// The messages, in the order of the queue. One without an id has an empty one, and one without a body is empty.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use consumer::ports::{
-    Append, AppendError, Appended, DeadLetters, End, Inbox, Loaded, Message, OrderLog, Parking, Settled,
-    Wanted,
+    Append, AppendError, Appended, Counts, DeadLetters, End, Inbox, Loaded, Message, OrderLog, Parking,
+    Settled, Tally, Wanted,
 };
 use consumer::{Consumer, Outcome};
 use domain::{Currency, Order, OrderId, ParkReason, Receipt, RecordedEvent, RejectReason, Timestamp};
@@ -195,6 +195,19 @@ impl Inbox for FakeInbox {
             Ok(())
         };
         messages.iter().map(retry).collect()
+    }
+}
+
+/// Adds up what it is to count.
+#[derive(Default)]
+pub struct Counted(pub Mutex<Counts>);
+
+#[async_trait]
+impl Tally for Counted {
+    async fn add(&self, counts: Counts) -> anyhow::Result<()> {
+        let mut sum = self.0.lock().unwrap();
+        *sum = [*sum, counts].into_iter().sum();
+        Ok(())
     }
 }
 

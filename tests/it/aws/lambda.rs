@@ -70,6 +70,26 @@ async fn an_order_goes_from_created_to_delivered_and_poison_goes_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pings_and_load_balancers_are_answered_and_other_events_are_refused_in_words() {
+    let backend = AwsBackend::open(true, QueueOptions::default()).await;
+    let (api, consumer) = (deploy(&backend, "api").await, deploy(&backend, "consumer").await);
+    let warmer = json!({ "source": "serverless-plugin-warmup" });
+    for ping in [json!({}), warmer] {
+        assert_eq!(api.invoke(&ping).await, json!({ "statusCode": 200 }), "{ping}");
+        assert_eq!(consumer.invoke(&ping).await, json!({ "batchItemFailures": [] }), "{ping}");
+    }
+    let event = include_str!("../../../api/tests/fixtures/alb/multi-value-post-base64.json");
+    let answer = api.invoke(&serde_json::from_str(event).unwrap()).await;
+    assert_eq!((&answer["statusCode"], &answer["statusDescription"]), (&json!(202), &json!("202 Accepted")));
+
+    let batch = json!({ "Records": [{ "eventSource": "aws:sqs", "messageId": "m", "body": "{}" }] });
+    let refused = api.invoke(&batch).await;
+    assert!(refused["errorMessage"].as_str().unwrap().contains("`consumer`"), "{refused}");
+    let refused = consumer.invoke(&serde_json::from_str(event).unwrap()).await;
+    assert!(refused["errorMessage"].as_str().unwrap().contains("SQS event source mapping"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_without_order_brings_every_order_to_its_final_state() {
     let backend = AwsBackend::open(false, QueueOptions { max_receives: 20, ..QueueOptions::default() }).await;
     let consumer = deploy(&backend, "consumer").await;

@@ -1,0 +1,80 @@
+//! Events that do not come from API Gateway: a load balancer's are served, pings are answered, all others are refused.
+
+use std::sync::Arc;
+
+use lambda_http::lambda_runtime::{Context, LambdaEvent};
+use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
+
+use crate::fakes::{Fake, created, router};
+use crate::lambda::{PING, body, header, invoke};
+
+const GET: &str = include_str!("../fixtures/alb/get-query.json");
+const POST: &str = include_str!("../fixtures/alb/multi-value-post-base64.json");
+
+fn event(json: &str) -> Value {
+    serde_json::from_str(json).unwrap()
+}
+
+#[tokio::test]
+async fn a_list_through_a_load_balancer() {
+    let log = vec![created("o-1", "c/1 & co"), created("o-2", "c/1 & co")];
+    let fake = Arc::new(Fake { log, ..Fake::default() });
+    let answer = invoke(&fake, &event(GET)).await;
+    assert_eq!((&answer["statusCode"], &answer["statusDescription"]), (&json!(200), &json!("200 OK")));
+    assert_eq!(header(&answer, "content-type"), "application/json");
+    let page = body(&answer);
+    assert_eq!(page["items"].as_array().unwrap().len(), 1, "{page}");
+    assert_eq!(page["items"][0]["links"]["self"], "/v1/orders/o-2");
+}
+
+#[tokio::test]
+async fn an_order_in_base64_through_a_load_balancer_with_multi_value_headers() {
+    let fake = Arc::new(Fake::default());
+    let answer = invoke(&fake, &event(POST)).await;
+    assert_eq!(answer["statusCode"], 202, "{answer}");
+    // The load balancer reads these where it sends such requests.
+    assert_eq!(answer["multiValueHeaders"]["content-type"], json!(["application/json"]));
+    let published = fake.published();
+    let [envelope] = published.as_slice() else { panic!("{published:?}") };
+    assert_eq!(envelope.correlation_id.as_str(), "checkout-17");
+    let order = format!("/v1/orders/{}", envelope.order_id);
+    assert_eq!(body(&answer)["links"]["order"], order);
+}
+
+#[tokio::test]
+async fn a_health_check_of_a_load_balancer() {
+    let mut check = event(GET);
+    (check["path"], check["queryStringParameters"]) = ("/healthz".into(), json!({}));
+    check["headers"] = json!({ "user-agent": "ELB-HealthChecker/2.0" });
+    assert_eq!(invoke(&Arc::new(Fake::default()), &check).await["statusCode"], 200);
+}
+
+#[tokio::test]
+async fn pings_are_answered() {
+    let answer = invoke(&Arc::new(Fake::default()), &event(PING)).await;
+    assert_eq!(answer, json!({ "statusCode": 200 }));
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_refused_in_words() {
+    let lattice =
+        json!({ "serviceNetworkArn": "arn:aws:vpc-lattice:eu-central-1:123456789012:servicenetwork/sn-1" });
+    for (event, what) in [
+        (json!({ "version": "2.0", "path": "/", "method": "GET", "requestContext": lattice }), "VPC Lattice"),
+        (
+            json!({ "raw_path": "/", "method": "GET", "headers": {}, "is_base64_encoded": false }),
+            "VPC Lattice",
+        ),
+        (json!({ "requestContext": { "connectionId": "c", "eventType": "MESSAGE" } }), "a WebSocket API"),
+        (json!({ "Records": [{ "eventSource": "aws:sqs" }] }), "`consumer`"),
+        (json!({ "detail": {} }), "none of these"),
+        (json!({}), "none of these"),
+        (json!([]), "none of these"),
+    ] {
+        let invocation = LambdaEvent::new(to_raw_value(&event).unwrap(), Context::default());
+        let refused = api::lambda::answer(router(&Arc::new(Fake::default())), invocation, |_| false).await;
+        let message = refused.map(|answer| serde_json::to_value(answer).unwrap()).unwrap_err().error_message;
+        assert!(message.contains("API Gateway") && message.contains(what), "{event}: {message}");
+    }
+}

@@ -1,0 +1,53 @@
+//! Which events only keep a function's environment warm. The functions in [`super::lambda`] answer these and do nothing.
+
+use serde_json::Value;
+
+/// The members by which the usual tools mark their pings.
+const MARKS: [&str; 4] = ["ping", "warmup", "warmer", "#warmer"];
+/// Who sends pings: EventBridge rules and schedules, and the plugin of the Serverless Framework.
+const SENDERS: [&str; 3] = ["aws.events", "aws.scheduler", "serverless-plugin-warmup"];
+
+/// Whether the event, which is neither a request nor a batch, is a ping: nothing at all (`{}` or `null`), or marked as one.
+pub(super) fn is_ping(event: &str) -> bool {
+    match serde_json::from_str(event) {
+        Ok(Value::Null) => true,
+        Ok(Value::Object(event)) => {
+            let sender = event.get("source").and_then(Value::as_str);
+            event.is_empty()
+                || sender.is_some_and(|sender| SENDERS.contains(&sender))
+                || MARKS.iter().any(|mark| event.contains_key(*mark))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_are_told_from_events_that_mean_something() {
+        for ping in [
+            "{}",
+            " { } ",
+            "null",
+            r#"{"warmer":true,"concurrency":3}"#,
+            r#"{"ping":1}"#,
+            r#"{"source":"serverless-plugin-warmup"}"#,
+            r#"{"version":"0","detail-type":"Scheduled Event","source":"aws.events","resources":[],"detail":{}}"#,
+        ] {
+            assert!(is_ping(ping), "{ping}");
+        }
+        for other in [
+            "[]",
+            "7",
+            r#""ping""#,
+            "{",
+            r#"{"Records":[]}"#,
+            r#"{"source":"aws.s3","detail":{}}"#,
+            r#"{"requestContext":{}}"#,
+        ] {
+            assert!(!is_ping(other), "{other}");
+        }
+    }
+}
