@@ -30,6 +30,10 @@ pub(crate) struct AuthArgs {
     /// The name of this service in tokens: what must be in their `aud`.
     #[arg(long, env = "ORDERS_JWT_AUDIENCE", value_name = "AUDIENCE")]
     jwt_audience: Option<String>,
+    /// What the issuer writes before the names of the scopes, such as `orders/`, with which Amazon Cognito grants
+    /// `orders/orders.read`.
+    #[arg(long, env = "ORDERS_JWT_SCOPE_PREFIX", value_name = "PREFIX")]
+    jwt_scope_prefix: Option<String>,
     /// Seconds that the issuer's clock and ours may be apart.
     #[arg(long, env = "ORDERS_JWT_LEEWAY", default_value = "60", value_name = "SECONDS")]
     jwt_leeway: String,
@@ -67,7 +71,7 @@ pub(crate) enum Settings {
     Tokens(KeySource, TokenRules),
     /// By API Gateway.
     #[cfg(feature = "aws")]
-    Gateway,
+    Gateway { scope_prefix: Option<Arc<str>> },
 }
 
 /// Where the keys are.
@@ -98,7 +102,11 @@ impl AuthArgs {
             faults.push(fault);
             false
         });
-        let tokens = self.tokens(&mut faults);
+        let scope_prefix = self.scope_prefix(gateway).unwrap_or_else(|fault| {
+            faults.push(fault);
+            None
+        });
+        let tokens = self.tokens(scope_prefix.clone(), &mut faults);
         let jwks = given(&self.jwks_file).or(given(&self.jwks_url)).is_some();
         if gateway && jwks {
             faults.push("ORDERS_AUTH=gateway excludes a JWKS: tokens are verified at one place".to_owned());
@@ -116,7 +124,7 @@ impl AuthArgs {
         match tokens {
             _ if !faults.is_empty() => Err(faults),
             #[cfg(feature = "aws")]
-            _ if gateway => Ok(Settings::Gateway),
+            _ if gateway => Ok(Settings::Gateway { scope_prefix }),
             Some(settings) => Ok(settings),
             None => Ok(Settings::Nobody { warn: exposed(origin).is_some() }),
         }
@@ -140,7 +148,24 @@ impl AuthArgs {
         }
     }
 
-    fn tokens(&self, faults: &mut Vec<String>) -> Option<Settings> {
+    /// What precedes the names of scopes. It is written into challenges, so it must consist of what scopes may
+    /// ([RFC 6749, section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    fn scope_prefix(&self, gateway: bool) -> Result<Option<Arc<str>>, String> {
+        let Some(prefix) = given(&self.jwt_scope_prefix) else { return Ok(None) };
+        if !gateway && given(&self.jwks_file).or(given(&self.jwks_url)).is_none() {
+            return Err(format!("--jwt-scope-prefix (ORDERS_JWT_SCOPE_PREFIX) {NO_KEYS}"));
+        }
+        let allowed = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\';
+        match prefix.bytes().all(allowed) {
+            true => Ok(Some(prefix.into())),
+            false => Err(format!(
+                "ORDERS_JWT_SCOPE_PREFIX {prefix:?} cannot precede the name of a scope: it may have neither blanks nor \
+                 quotes nor backslashes, and only ASCII"
+            )),
+        }
+    }
+
+    fn tokens(&self, scope_prefix: Option<Arc<str>>, faults: &mut Vec<String>) -> Option<Settings> {
         let (issuer, audience) = (given(&self.jwt_issuer), given(&self.jwt_audience));
         let options = [
             (issuer, "--jwt-issuer (ORDERS_JWT_ISSUER)"),
@@ -177,6 +202,7 @@ impl AuthArgs {
             issuer: issuer?.to_owned(),
             audience: audience?.to_owned(),
             leeway: Duration::from_secs(leeway?),
+            scope_prefix,
         };
         Some(Settings::Tokens(source?, rules))
     }
@@ -209,7 +235,7 @@ impl Settings {
                 return Ok(Auth::None);
             }
             #[cfg(feature = "aws")]
-            Self::Gateway => return Ok(Auth::Gateway),
+            Self::Gateway { scope_prefix } => return Ok(Auth::Gateway { scope_prefix }),
             Self::Tokens(source, rules) => (source, rules),
         };
         let keys = match source {

@@ -40,7 +40,10 @@ pub enum Auth {
     /// By the claims that API Gateway's authorizer has verified and put into the event; never by a header. Only behind
     /// [`lambda`](crate::lambda): elsewhere nobody states claims, and nobody is let in.
     #[cfg(feature = "lambda")]
-    Gateway,
+    Gateway {
+        /// What the issuer writes before the names of our scopes, if anything: [`Principal::scope_prefix`].
+        scope_prefix: Option<Arc<str>>,
+    },
 }
 
 /// Lets in who may come in, and leaves their [`Principal`] in the request's extensions.
@@ -59,7 +62,7 @@ pub(crate) async fn authenticate(
             Err(refusal) => Err(refusal),
         },
         #[cfg(feature = "lambda")]
-        Auth::Gateway => gateway::principal(&request),
+        Auth::Gateway { scope_prefix } => gateway::principal(&request, scope_prefix.clone()),
     };
     match principal {
         Ok(principal) => {

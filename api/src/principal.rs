@@ -5,6 +5,7 @@
 //! do anything.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -24,7 +25,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The scope as tokens name it.
+    /// The name of the scope, as tokens have it after their issuer's prefix, if that writes one.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "orders.read",
@@ -41,6 +42,9 @@ pub struct Principal {
     pub subject: String,
     /// The scopes that were granted, as the token names them; `None`: all there are.
     pub scopes: Option<Vec<String>>,
+    /// What the token's issuer writes before the names of our scopes: `orders/` makes `orders/orders.read` of
+    /// `orders.read`. `None`: nothing.
+    pub scope_prefix: Option<Arc<str>>,
     /// The one customer whose orders exist for this principal; `None`: everyone's do.
     pub customer_id: Option<CustomerId>,
 }
@@ -48,13 +52,17 @@ pub struct Principal {
 impl Principal {
     /// Anyone, where requests are not authenticated.
     pub fn anyone() -> Self {
-        Self { subject: String::new(), scopes: None, customer_id: None }
+        Self { subject: String::new(), scopes: None, scope_prefix: None, customer_id: None }
     }
 
     /// Fails unless the scope was granted.
     pub(crate) fn require(&self, scope: Scope) -> Result<(), Problem> {
-        let named = |granted: &Vec<String>| granted.iter().any(|granted| granted == scope.as_str());
-        if self.scopes.as_ref().is_none_or(named) { Ok(()) } else { Err(Problem::insufficient_scope(scope)) }
+        let prefix = self.scope_prefix.as_deref().unwrap_or_default();
+        let is_it = |granted: &String| granted.strip_prefix(prefix) == Some(scope.as_str());
+        if self.scopes.as_ref().is_none_or(|granted| granted.iter().any(is_it)) {
+            return Ok(());
+        }
+        Err(Problem::insufficient_scope(&format!("{prefix}{}", scope.as_str())))
     }
 
     /// Whether this customer's orders exist for the principal.

@@ -15,7 +15,6 @@ use domain::{EventId, EventType, Order, OrderId, Status};
 use crate::faults::{Errors, Fault, FaultCode, MAX_FAULTS};
 pub(crate) use crate::kinds::Kind;
 use crate::ports::PublishError;
-use crate::principal::Scope;
 
 pub(crate) use body::{ProblemBody, ProblemLinks, example};
 
@@ -129,8 +128,7 @@ impl Problem {
     }
 
     /// The principal may not do this.
-    pub(crate) fn insufficient_scope(scope: Scope) -> Self {
-        let scope = scope.as_str();
+    pub(crate) fn insufficient_scope(scope: &str) -> Self {
         let challenge = Some(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""));
         let detail = format!("This needs the scope {scope}.");
         Self(Arc::new(Parts { challenge, ..Self::of(Kind::Forbidden, detail) }))

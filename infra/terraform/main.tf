@@ -39,9 +39,10 @@ module "orders" {
   architecture = var.architecture
   fifo         = var.fifo
 
-  jwt_issuer   = var.jwt_issuer
-  jwt_audience = var.jwt_audience
-  cors_origins = var.cors_origins
+  jwt_issuer       = var.jwt_issuer
+  jwt_audience     = var.jwt_audience
+  jwt_scope_prefix = var.jwt_scope_prefix
+  cors_origins     = var.cors_origins
 
   kms_key_arn         = var.kms_key_arn
   alert_emails        = var.alert_emails

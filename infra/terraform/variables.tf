@@ -6,7 +6,7 @@ variable "region" {
   default     = "eu-central-1"
 
   validation {
-    condition     = length(regexall("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region)) > 0
+    condition     = length(regexall("^[a-z]+(-[a-z]+)+-[0-9]+$", var.region)) > 0
     error_message = "region must be the name of a region, such as eu-central-1."
   }
 }
@@ -54,6 +54,12 @@ variable "jwt_issuer" {
 variable "jwt_audience" {
   description = "Whom the tokens are for: the aud (or client_id) that they must have, any one of these."
   type        = list(string)
+}
+
+variable "jwt_scope_prefix" {
+  description = "What the issuer writes before the names of the scopes. Cognito writes the resource server's identifier and a slash: orders/ makes orders/orders.read of orders.read."
+  type        = string
+  default     = null
 }
 
 variable "cors_origins" {

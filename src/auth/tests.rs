@@ -54,6 +54,11 @@ fn contradictions_are_told_all_at_once() {
         (&["--jwt-issuer", "i", "--jwt-audience", "a"], &["--jwt-issuer", "--jwt-audience", "--jwks-file"]),
         (&["--jwks-url", "http://login.example", "--jwt-leeway", "601"], &["https", "0–600", "--jwt-issuer"]),
         (&["--auth", "gateway"], &["for Lambda functions"]),
+        (&["--jwt-scope-prefix", "orders/"], &["--jwt-scope-prefix", "--jwks-file"]),
+        (
+            &[&JWKS[..], &["--jwt-scope-prefix", "our orders/"]].concat(),
+            &["ORDERS_JWT_SCOPE_PREFIX \"our orders/\"", "blanks"],
+        ),
         (&["--auth", "none"], &["\"none\" is not known"]),
         (&["--insecure-no-auth=yes"], &["neither true nor false"]),
         (
@@ -73,7 +78,12 @@ fn contradictions_are_told_all_at_once() {
 fn a_function_is_told_whom_to_trust() {
     let faults = settings(Origin::Lambda, &[]).unwrap_err();
     assert!(faults.contains("ORDERS_AUTH=gateway") && faults.contains("ORDERS_INSECURE_NO_AUTH"), "{faults}");
-    assert!(matches!(settings(Origin::Lambda, &["--auth", "gateway"]), Ok(Settings::Gateway)));
+    assert!(matches!(
+        settings(Origin::Lambda, &["--auth", "gateway"]),
+        Ok(Settings::Gateway { scope_prefix: None })
+    ));
+    let cognito = settings(Origin::Lambda, &["--auth", "gateway", "--jwt-scope-prefix", "orders/"]);
+    assert!(matches!(cognito, Ok(Settings::Gateway { scope_prefix: Some(prefix) }) if *prefix == *"orders/"));
     assert!(matches!(settings(Origin::Lambda, &JWKS), Ok(Settings::Tokens(..))));
     assert!(settings(Origin::Lambda, &[&JWKS[..], &["--auth", "gateway"]].concat()).is_err());
     let insecure = settings(Origin::Lambda, &["--insecure-no-auth=true"]);

@@ -1,5 +1,6 @@
 //! What a token says: judged here, whoever has checked its signature.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{CustomerId, Timestamp};
@@ -17,6 +18,8 @@ pub struct TokenRules {
     pub audience: String,
     /// How far the issuer's clock and ours may be apart.
     pub leeway: Duration,
+    /// What the issuer writes before the names of our scopes, if anything: [`Principal::scope_prefix`].
+    pub scope_prefix: Option<Arc<str>>,
 }
 
 /// The claims of a token. A claim that is there and is `null` is not absent: nothing may be granted because something
@@ -38,14 +41,14 @@ impl Claims {
 
     /// Fails unless the token is for this service, now.
     pub(super) fn check(&self, rules: &TokenRules, now: Timestamp) -> Result<(), Refusal> {
-        if self.text("iss") != Some(rules.issuer.as_str()) {
+        if self.issuer()? != rules.issuer {
             return Err(Refusal::Issuer);
         }
         let is_ours = |audience: &Value| audience.as_str() == Some(rules.audience.as_str());
         let ours = match self.0.get("aud") {
             Some(Value::Array(audiences)) => audiences.iter().any(is_ours),
             Some(audience) => is_ours(audience),
-            None => false,
+            None => return Err(Refusal::NoAudience),
         };
         if !ours {
             return Err(Refusal::Audience);
@@ -66,16 +69,25 @@ impl Claims {
         Ok(())
     }
 
-    /// Who the token is for.
-    pub(super) fn principal(&self) -> Result<Principal, Refusal> {
-        let issuer = self.text("iss").ok_or(Refusal::Issuer)?;
+    /// Who the token is for, if its issuer writes this before the names of our scopes.
+    pub(super) fn principal(&self, scope_prefix: Option<Arc<str>>) -> Result<Principal, Refusal> {
+        let issuer = self.issuer()?;
         let subject = self.text("sub").ok_or(Refusal::NoSubject)?;
         let customer = |claim: &Value| CustomerId::parse(claim.as_str()?).ok();
         let customer_id = match self.0.get("customer_id") {
             Some(claim) => Some(customer(claim).ok_or(Refusal::Customer)?),
             None => None,
         };
-        Ok(Principal { subject: format!("{issuer}|{subject}"), scopes: Some(self.scopes()?), customer_id })
+        let (subject, scopes) = (format!("{issuer}|{subject}"), Some(self.scopes()?));
+        Ok(Principal { subject, scopes, scope_prefix, customer_id })
+    }
+
+    /// A subject is unique with its issuer only, so no token does without one.
+    fn issuer(&self) -> Result<&str, Refusal> {
+        match self.0.get("iss") {
+            None => Err(Refusal::NoIssuer),
+            Some(_) => self.text("iss").ok_or(Refusal::Issuer),
+        }
     }
 
     /// `scope` is one string (RFC 8693); what some issuers call `scp` is a string or a list.

@@ -1,5 +1,7 @@
 //! The claims that an authorizer of API Gateway has verified, from the context of the event. A client cannot write there.
 
+use std::sync::Arc;
+
 use axum::extract::Request;
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
@@ -9,10 +11,10 @@ use crate::auth::claims::Claims;
 use crate::auth::refusal::Refusal;
 use crate::principal::Principal;
 
-/// Who the request is from.
-pub(super) fn principal(request: &Request) -> Result<Principal, Refusal> {
+/// Who the request is from, if the issuer writes this before the names of our scopes.
+pub(super) fn principal(request: &Request, scope_prefix: Option<Arc<str>>) -> Result<Principal, Refusal> {
     let claims = request.request_context_ref().and_then(claims).ok_or(Refusal::NoClaims)?;
-    Claims::stated(claims).principal()
+    Claims::stated(claims).principal(scope_prefix)
 }
 
 /// The claims, of whichever authorizer there is:

@@ -30,8 +30,12 @@ pub(crate) enum Refusal {
     AmbiguousKey,
     #[error("The signature of the token is wrong.")]
     Signature,
+    #[error("The token has no iss, which must name its issuer.")]
+    NoIssuer,
     #[error("The token is from another issuer.")]
     Issuer,
+    #[error("The token has no aud, which must name this service.")]
+    NoAudience,
     #[error("The token is for another audience.")]
     Audience,
     #[error("The token has no valid exp.")]

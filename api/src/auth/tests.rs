@@ -33,7 +33,7 @@ async fn told(response: Response) -> (StatusCode, String) {
 fn principal(subject: &str, scopes: &[&str], customer_id: Option<&str>) -> String {
     let scopes = Some(scopes.iter().map(|scope| (*scope).to_owned()).collect());
     let customer_id = customer_id.map(|id| CustomerId::parse(id).unwrap());
-    format!("{:?}", Principal { subject: subject.to_owned(), scopes, customer_id })
+    format!("{:?}", Principal { subject: subject.to_owned(), scopes, scope_prefix: None, customer_id })
 }
 
 #[tokio::test]
@@ -44,7 +44,8 @@ async fn a_token_becomes_a_principal() {
     let x = URL_SAFE_NO_PAD.encode(pair.public_key());
     let jwks = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x }] });
     std::fs::write(&file, jwks.to_string()).unwrap();
-    let rules = TokenRules { issuer: "i".into(), audience: "a".into(), leeway: Duration::ZERO };
+    let rules =
+        TokenRules { issuer: "i".into(), audience: "a".into(), leeway: Duration::ZERO, scope_prefix: None };
     let router =
         telling(Auth::Tokens(Arc::new(TokenVerifier::new(Keys::of_file(&file, Refresh::FILE), rules))));
 
@@ -84,6 +85,8 @@ mod gateway {
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
         told(crate::lambda::service(telling(auth)).oneshot(request).await.unwrap()).await
     }
+
+    const GATEWAY: Auth = Auth::Gateway { scope_prefix: None };
 
     fn v2() -> Value {
         serde_json::from_str(include_str!("../../tests/fixtures/apigw/http-v2-jwt-get-query.json")).unwrap()
@@ -135,8 +138,37 @@ mod gateway {
             ),
         ] {
             event["requestContext"]["authorizer"] = authorizer;
-            assert_eq!(told_of(Auth::Gateway, &event).await, (StatusCode::OK, expected), "{event}");
+            assert_eq!(told_of(GATEWAY, &event).await, (StatusCode::OK, expected), "{event}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_the_claims_lack_is_named() {
+        for (claims, reason) in [
+            (json!({ "sub": "shop", "scope": "orders.read" }), "The token has no iss, "),
+            (json!({ "iss": "https://login.example" }), "The token has no sub."),
+        ] {
+            let mut event = v1();
+            event["requestContext"]["authorizer"] = json!({ "claims": claims });
+            let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+            let response = crate::lambda::service(telling(GATEWAY)).oneshot(request).await.unwrap();
+            let challenge = response.headers()["www-authenticate"].to_str().unwrap();
+            assert!(
+                response.status() == StatusCode::UNAUTHORIZED && challenge.contains(reason),
+                "{challenge}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn cognitos_scopes_keep_their_prefix_and_count_with_it() {
+        let mut event = v1();
+        event["requestContext"]["authorizer"]["claims"]["scope"] = "orders/orders.read openid".into();
+        let auth = Auth::Gateway { scope_prefix: Some("orders/".into()) };
+        let (status, told) = told_of(auth, &event).await;
+        let expected =
+            ["scopes: Some([\"orders/orders.read\", \"openid\"])", "scope_prefix: Some(\"orders/\")"];
+        assert!(status == StatusCode::OK && expected.iter().all(|text| told.contains(text)), "{told}");
     }
 
     #[tokio::test]
@@ -155,21 +187,26 @@ mod gateway {
             ] {
                 let mut event = event.clone();
                 event["requestContext"]["authorizer"] = authorizer;
-                let (status, answer) = told_of(Auth::Gateway, &event).await;
+                let (status, answer) = told_of(GATEWAY, &event).await;
                 assert_eq!(status, StatusCode::UNAUTHORIZED, "{answer} for {event}");
             }
         }
         // Over TCP there is no context at all.
         let context = v2()["requestContext"].to_string();
         let request = Request::get("/v1/who").header("x-amzn-request-context", context);
-        let response = telling(Auth::Gateway).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = telling(GATEWAY).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     }
 
     #[tokio::test]
     async fn claims_of_the_context_count_for_nothing_where_tokens_do() {
         let folder = tempfile::TempDir::new().unwrap();
-        let rules = TokenRules { issuer: "i".into(), audience: "a".into(), leeway: Duration::ZERO };
+        let rules = TokenRules {
+            issuer: "i".into(),
+            audience: "a".into(),
+            leeway: Duration::ZERO,
+            scope_prefix: None,
+        };
         let keys = Keys::of_file(&folder.path().join("none"), Refresh::FILE);
         let auth = Auth::Tokens(Arc::new(TokenVerifier::new(keys, rules)));
         let mut event = v2();

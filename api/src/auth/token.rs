@@ -42,7 +42,7 @@ impl TokenVerifier {
         key.verify(token.signed, &token.signature)?;
         let claims = Claims::parse(&token.payload)?;
         claims.check(&self.rules, now)?;
-        claims.principal()
+        claims.principal(self.rules.scope_prefix.clone())
     }
 }
 

@@ -28,6 +28,7 @@ fn router_over(fake: Arc<Fake>, keys: Arc<Keys>) -> Router {
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
         leeway: Duration::from_secs(60),
+        scope_prefix: None,
     };
     let auth = Auth::Tokens(Arc::new(TokenVerifier::new(keys, rules)));
     let clock = || Timestamp::parse("2026-11-23T10:00:00Z").unwrap();
@@ -116,11 +117,11 @@ async fn claims_are_judged() {
         (json!({ "nbf": "now" }), "nbf"),
         (json!({ "iss": "https://login.example/" }), "another issuer"),
         (json!({ "iss": [ISSUER] }), "another issuer"),
-        (json!({ "iss": null }), "another issuer"),
+        (json!({ "iss": null }), "has no iss"),
         (json!({ "aud": "reports" }), "another audience"),
         (json!({ "aud": ["reports", "Orders"] }), "another audience"),
         (json!({ "aud": [] }), "another audience"),
-        (json!({ "aud": null }), "another audience"),
+        (json!({ "aud": null }), "has no aud"),
         (json!({ "sub": null }), "no sub"),
         (json!({ "sub": "" }), "no sub"),
         (json!({ "scope": 7 }), "scopes"),

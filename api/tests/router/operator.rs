@@ -80,6 +80,7 @@ async fn all_of_it_is_for_operators_who_are_held_to_no_customer() {
     let who = |scope: Scope, customer: Option<&str>| Principal {
         subject: "issuer|op".to_owned(),
         scopes: Some(vec![scope.as_str().to_owned()]),
+        scope_prefix: None,
         customer_id: customer.map(|customer| CustomerId::parse(customer).unwrap()),
     };
     for (method, path, body) in OPERATIONS {

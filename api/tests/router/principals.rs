@@ -14,6 +14,7 @@ fn principal(scopes: &[Scope], customer: Option<&str>) -> Principal {
     Principal {
         subject: "https://issuer|user-1".to_owned(),
         scopes: Some(scopes.iter().map(|scope| scope.as_str().to_owned()).collect()),
+        scope_prefix: None,
         customer_id: customer.map(|customer| CustomerId::parse(customer).unwrap()),
     }
 }
@@ -49,6 +50,33 @@ async fn ask(fake: &Arc<Fake>, principal: &Principal, method: &Method, path: &st
     let mut request = request.body(Body::from(body.to_owned())).unwrap();
     request.extensions_mut().insert(principal.clone());
     send(fake, request).await
+}
+
+#[tokio::test]
+async fn scopes_may_have_a_prefix_which_is_then_needed() {
+    let prefixed = |scope: &str| Principal {
+        scopes: Some(vec![scope.to_owned()]),
+        scope_prefix: Some("orders/".into()),
+        ..principal(&[], None)
+    };
+    for (granted, allowed) in [
+        ("orders/orders.read", true),
+        ("orders.read", false),
+        ("reports/orders.read", false),
+        ("orders/orders.write", false),
+        ("orders/orders/orders.read", false),
+    ] {
+        let answer = ask(&fake(), &prefixed(granted), &Method::GET, "/v1/orders/o-1", "").await;
+        if allowed {
+            assert_eq!(answer.status, 200, "{granted}");
+            continue;
+        }
+        answer.is_problem(403, "/problems/forbidden");
+        // What is named is what the token has to have.
+        assert_eq!(answer.json()["detail"], "This needs the scope orders/orders.read.");
+        let challenge = "Bearer error=\"insufficient_scope\", scope=\"orders/orders.read\"";
+        assert_eq!(answer.header("www-authenticate"), challenge);
+    }
 }
 
 #[tokio::test]

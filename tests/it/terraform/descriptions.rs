@@ -101,6 +101,12 @@ fn the_example_makes_what_the_module_makes() {
 
     let errors = example().call("orders", &[]).err().unwrap();
     assert_eq!(errors, ["no value for jwt_issuer", "no value for jwt_audience"].map(str::to_owned).to_vec());
+    for region in ["eu-central-1", "eusc-de-east-1", "us-gov-west-1", "cn-north-1", "us-isob-east-1"] {
+        let given: Vec<_> = given.iter().cloned().chain([("region", region.into())]).collect();
+        assert!(example().call("orders", &given).is_ok(), "{region}");
+    }
+    let nowhere: Vec<_> = given.iter().cloned().chain([("region", "Frankfurt".into())]).collect();
+    assert!(example().call("orders", &nowhere).err().unwrap()[0].starts_with("region must be"));
     let path = [("emulator_url", "http://127.0.0.1:4566/x".into())];
     let given: Vec<_> = given.into_iter().chain(path).collect();
     assert!(example().call("orders", &given).err().unwrap()[0].starts_with("emulator_url must be"));

@@ -44,6 +44,18 @@ fn every_route_asks_for_the_scope_that_the_description_states() {
 }
 
 #[test]
+fn scopes_have_the_prefix_of_their_issuer_in_the_gateway_and_in_the_function() {
+    let plan = plan_with(&[("jwt_scope_prefix", "orders/".into())]);
+    let scoped = plan.all("aws_apigatewayv2_route").filter(|(_, route)| route["route_key"] != "$default");
+    for (address, route) in scoped {
+        let scope = route["authorization_scopes"][0].as_str().unwrap();
+        assert!(scope.starts_with("orders/orders."), "{address}: {scope}");
+    }
+    let variables = &plan.get("aws_lambda_function.function[api]")["environment"][0]["variables"];
+    assert_eq!(variables["ORDERS_JWT_SCOPE_PREFIX"], "orders/");
+}
+
+#[test]
 fn tokens_are_checked_by_whoever_issued_them_and_for_whom() {
     let plan = plan();
     let authorizer = plan.get("aws_apigatewayv2_authorizer.jwt");

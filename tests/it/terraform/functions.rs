@@ -80,6 +80,7 @@ fn every_role_is_told_what_it_reads() {
     let closed = super::plan();
     let variables = &closed.get(&function("api"))["environment"][0]["variables"];
     assert_eq!(variables["ORDERS_CORS_ORIGINS"], Json::Null);
+    assert_eq!(variables["ORDERS_JWT_SCOPE_PREFIX"], Json::Null);
 }
 
 #[test]

@@ -17,6 +17,8 @@ locals {
     "POST /v1/dead-letters/{id}/repair"           = "orders.operate"
     "GET /v1/pipeline"                            = "orders.operate"
   }
+
+  scope_prefix = var.jwt_scope_prefix == null ? "" : var.jwt_scope_prefix
 }
 
 resource "aws_apigatewayv2_api" "orders" {
@@ -55,7 +57,7 @@ resource "aws_apigatewayv2_route" "scoped" {
   target               = "integrations/${aws_apigatewayv2_integration.orders.id}"
   authorization_type   = "JWT"
   authorizer_id        = aws_apigatewayv2_authorizer.jwt.id
-  authorization_scopes = [each.value]
+  authorization_scopes = ["${local.scope_prefix}${each.value}"]
 }
 
 # Everything else: health checks, the descriptions and their pages, the preflights of browsers, and what is not there,

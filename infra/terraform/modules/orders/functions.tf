@@ -15,6 +15,7 @@ locals {
           # The authorizer of the HTTP API has checked the token. The function trusts it, and nothing without its claims.
           ORDERS_AUTH = "gateway"
         },
+        var.jwt_scope_prefix == null ? {} : { ORDERS_JWT_SCOPE_PREFIX = var.jwt_scope_prefix },
         length(var.cors_origins) > 0 ? { ORDERS_CORS_ORIGINS = join(",", var.cors_origins) } : {},
       )
     }

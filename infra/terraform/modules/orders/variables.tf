@@ -117,6 +117,12 @@ variable "jwt_audience" {
   }
 }
 
+variable "jwt_scope_prefix" {
+  description = "What the issuer writes before the names of the scopes. Cognito writes the resource server's identifier and a slash: orders/ makes orders/orders.read of orders.read."
+  type        = string
+  default     = null
+}
+
 variable "cors_origins" {
   description = "Origins whose pages may use the API, such as https://shop.example; or * alone."
   type        = list(string)
