@@ -8,6 +8,8 @@
 //! The day is the one on which its message was sent, so that the same letter has the same key each time it comes.
 
 use anyhow::{Context, bail};
+use api::ports::Health;
+use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
@@ -105,6 +107,14 @@ impl Bucket {
                 bail!("s3://{}/{prefix} has more objects, and S3 does not say from where on", self.name);
             }
         }
+    }
+}
+
+/// Usable unless nothing answers at its address, or the answer is that it does not exist.
+#[async_trait]
+impl Health for Bucket {
+    async fn ready(&self) -> Result<(), String> {
+        self.found().await
     }
 }
 

@@ -29,6 +29,9 @@ pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
     let health = Ready { queues: vec![queue.clone()], table: table.clone() };
     usable(&health).await?;
+    if let Some(name) = &settings.bucket {
+        usable(&aws::bucket(&sdk, name)).await?;
+    }
     let operations = super::operations(&sdk, &settings, &queue, &table);
     let pipeline = operations.as_ref().map(|operations| operations.pipeline.clone());
     prometheus::serve(settings.metrics, pipeline).await?;

@@ -6,6 +6,7 @@
 
 mod archive;
 mod dead_letters;
+mod endpoint;
 mod letters;
 mod numbers;
 
@@ -88,9 +89,11 @@ pub fn table(config: &SdkConfig, name: &str, default_currency: Currency) -> Tabl
     Table::new(aws_sdk_dynamodb::Client::new(config), name, default_currency)
 }
 
-/// The bucket called `name`. At an endpoint of one's own, buckets are paths: emulators have no names for each.
+/// The bucket called `name`. Where S3 is not Amazon's, the bucket's name goes into the path: only Amazon has a DNS name for
+/// each bucket.
 pub fn bucket(config: &SdkConfig, name: &str) -> Bucket {
-    let by_path = config.endpoint_url().is_some();
+    let elsewhere = endpoint::of_s3(config).filter(|url| !endpoint::is_amazons(url));
+    let by_path = elsewhere.is_some();
     let config = aws_sdk_s3::config::Builder::from(config).force_path_style(by_path).build();
     Bucket::new(aws_sdk_s3::Client::from_conf(config), name)
 }
@@ -118,8 +121,8 @@ impl Health for Ready {
     }
 }
 
-/// Whether what archives dead letters has what it needs. The bucket and the topic are taken to be there unless the answer is
-/// that they are not: to archive and to alert takes no permission to ask.
+/// Whether what archives dead letters has what it needs. The bucket and the topic count as usable unless nothing answers at
+/// their address, or the answer is that they do not exist: to archive and to alert takes no permission to look at them.
 #[derive(Debug, Clone)]
 pub struct ArchiveReady {
     /// The queue of dead letters, and the table.
@@ -144,15 +147,16 @@ fn told(checked: impl IntoIterator<Item = Result<(), String>>) -> Result<(), Str
     if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
-/// Why something cannot be used, in a sentence, if the answer to asking for it is that it is not there.
+/// Why something cannot be used, in a sentence: nothing answers at its address, or the answer is that it does not exist.
 pub(crate) fn found<T, E>(what: &str, asked: Result<T, SdkError<E>>) -> Result<(), String>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    match asked {
-        Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 404) => {
-            Err(format!("{what} cannot be used: {:#}", explain(error)))
-        }
-        _ => Ok(()),
+    let Err(error) = asked else { return Ok(()) };
+    match error.raw_response().map(|response| response.status().as_u16()) {
+        Some(404) => Err(format!("{what} cannot be used: {:#}", explain(error))),
+        // Any other answer comes from the service, and mostly says that we may not look.
+        Some(_) => Ok(()),
+        None => Err(format!("{what} cannot be reached: {:#}", explain(error))),
     }
 }

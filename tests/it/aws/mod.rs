@@ -3,6 +3,7 @@
 mod batches;
 mod containers;
 mod costs;
+mod endpoints;
 mod faults;
 mod lambda;
 mod ledger;

@@ -1,0 +1,54 @@
+//! Services at addresses of their own, as `AWS_ENDPOINT_URL_S3` and its like set them.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::conformance::QueueOptions;
+use crate::conformance::aws::AwsBackend;
+use crate::support::emulator::Emulator;
+use crate::support::service::{PATIENCE, Service};
+
+/// The role with an endpoint for each service and none for all. That of S3 has a name, as on a network of containers: an
+/// IP address alone would make the SDK write buckets into paths.
+fn role(backend: &AwsBackend, role: &str, topic: &str, s3: &str) -> Command {
+    let endpoint = &Emulator::shared().endpoint;
+    let mut command = backend.role(role, endpoint);
+    command.env_remove("AWS_ENDPOINT_URL").env("ORDERS_LISTEN", "127.0.0.1:0");
+    for service in ["SQS", "DYNAMODB", "SNS"] {
+        command.env(format!("AWS_ENDPOINT_URL_{service}"), endpoint);
+    }
+    command.env("AWS_ENDPOINT_URL_S3", s3);
+    command.env("DLQ_BUCKET", &backend.table_name).env("ALERTS_TOPIC", topic);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_are_archived_where_s3_alone_is_elsewhere() {
+    let (emulator, backend) = (Emulator::shared(), AwsBackend::open(true, QueueOptions::default()).await);
+    let (topic, _) = emulator.create_topic(&backend.table_name).await;
+    let s3 = emulator.endpoint.replace("127.0.0.1", "localhost");
+    assert_ne!(s3, emulator.endpoint);
+    let _archiving = Service::spawn_until(role(&backend, "dead-letters", &topic, &s3), "\"archiving\"").0;
+    let letter = json!({ "QueueUrl": backend.queues.dead_letters_url, "MessageBody": "no event",
+                         "MessageGroupId": "g", "MessageDeduplicationId": "1" });
+    emulator.sqs("SendMessage", &letter).await;
+    let archived = async {
+        while emulator.object_keys(&backend.table_name).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, archived).await.expect("nothing is archived");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_starts_whose_bucket_cannot_be_reached() {
+    let (emulator, backend) = (Emulator::shared(), AwsBackend::open(true, QueueOptions::default()).await);
+    let (topic, _) = emulator.create_topic(&backend.table_name).await;
+    for name in ["dead-letters", "api"] {
+        let output = role(&backend, name, &topic, "http://127.0.0.1:9").output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("the bucket {} cannot be reached", backend.table_name);
+        assert!(!output.status.success() && error.contains(&expected), "{name}: {error}");
+    }
+}
