@@ -126,7 +126,7 @@ pub trait Pipeline: Send + Sync {
     async fn numbers(&self) -> anyhow::Result<Numbers>;
 }
 
-/// The numbers of the pipeline. On SQS those of the queue are about right, and the others may lag by a batch.
+/// The numbers of the pipeline. On SQS all of them are approximate: `exact` is false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Numbers {
     /// What became of everything that was accepted.
@@ -141,6 +141,9 @@ pub struct Numbers {
     pub oldest: Option<Duration>,
     /// Dead letters that wait for somebody: parked, or on their way back.
     pub dead_letters: u64,
+    /// Whether the ledger's counters change in the same commit as what they count. Where they do not, a crash or an answer
+    /// that is lost leaves them too low or too high.
+    pub exact: bool,
 }
 
 impl Numbers {
@@ -149,7 +152,7 @@ impl Numbers {
         self.visible + self.in_flight + self.delayed
     }
 
-    /// Whether what was accepted and did not come to an end is on the queue, exactly.
+    /// Whether what was accepted and did not come to an end is on the queue, by these numbers.
     pub fn balanced(&self) -> bool {
         self.ledger.missing() == i128::from(self.queued())
     }

@@ -102,7 +102,7 @@ pub trait Handler: Send + Sync {
     /// Handles a batch, and tells at the deadline what became of each message, in the order given.
     async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<Handled>;
 
-    /// Counts what became of a batch, once its messages are acked.
+    /// Counts what became of a batch, once its messages are acked. What could not be acked is to be retried by then.
     async fn count(&self, handled: &[Handled]);
 }
 

@@ -62,7 +62,7 @@ async fn work(
                 failures = 0;
                 let batch = metering::Batch::received(&messages);
                 let handled = handler.handle(messages).await;
-                give_back(inbox.as_ref(), &handled).await;
+                let handled = give_back(inbox.as_ref(), handled).await;
                 batch.handled(&handled);
                 handler.count(&handled).await;
             }
@@ -77,17 +77,26 @@ async fn work(
 }
 
 /// Acks what is done and retries what is not.
-async fn give_back(inbox: &dyn Inbox, handled: &[Handled]) {
-    let done = |handled: &'_ Handled| handled.outcome.end();
-    let done: Vec<_> =
-        handled.iter().filter_map(|handled| Some((&handled.message, done(handled)?))).collect();
-    let again = retries(handled);
-    let acked = if done.is_empty() { Vec::new() } else { inbox.ack(&done).await };
+///
+/// What cannot be acked is to be retried: the queue delivers it again at its visibility timeout, and the consumer comes to
+/// the same outcome then. So that outcome counts once, when the message is gone.
+async fn give_back(inbox: &dyn Inbox, mut handled: Vec<Handled>) -> Vec<Handled> {
+    let end = |(place, handled): (usize, &'_ Handled)| Some((place, handled.outcome.end()?));
+    let done: Vec<_> = handled.iter().enumerate().filter_map(end).collect();
+    let ends: Vec<_> = done.iter().map(|(place, end)| (&handled[*place].message, *end)).collect();
+    let again = retries(&handled);
+    let acked = if ends.is_empty() { Vec::new() } else { inbox.ack(&ends).await };
     let retried = if again.is_empty() { Vec::new() } else { inbox.retry(&again).await };
-    for error in acked.into_iter().chain(retried).filter_map(Result::err) {
-        // The message comes back at its visibility timeout, and what became of it is found out once more.
-        tracing::warn!("cannot give a message back: {error:#}");
+    for error in retried.into_iter().filter_map(Result::err) {
+        tracing::warn!("cannot set when a message comes back: {error:#}");
     }
+    for ((place, _), acked) in done.into_iter().zip(acked) {
+        if let Err(error) = acked {
+            tracing::warn!("cannot take a message off the queue: {error:#}");
+            handled[place].outcome = Outcome::Retry(format!("it is still on the queue: {error:#}"));
+        }
+    }
+    handled
 }
 
 /// The messages that have to be received again, each with the delay until then. Those of an ordering group come back

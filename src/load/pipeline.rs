@@ -25,9 +25,16 @@ pub(super) struct Ledger {
     pub(super) in_flight: u64,
     /// Whether it adds up.
     pub(super) balanced: bool,
+    /// Whether its counters are exact. A service that does not say so is taken to mean it.
+    #[serde(default = "exact")]
+    pub(super) exact: bool,
     /// Taken out of the dead letters by an operator.
     #[serde(default)]
     pub(super) discarded: u64,
+}
+
+fn exact() -> bool {
+    true
 }
 
 /// What waits.

@@ -138,7 +138,7 @@ async fn from_the_alarm_to_the_repaired_order() {
     assert_eq!(
         ledger,
         json!({ "accepted": 4, "recorded": 4, "rejected": 0, "discarded": 0, "duplicate": 0, "parked": 0,
-                               "in_flight": 0, "balanced": true })
+                               "in_flight": 0, "balanced": true, "exact": true })
     );
     let gone = dlq(&service, &["show", &ids[0]], false);
     assert!(gone.contains("Dead letter not found"), "{gone}");

@@ -39,9 +39,13 @@ pub(crate) struct LedgerBody {
     parked: u64,
     /// On the queue.
     in_flight: u64,
-    /// Whether the numbers add up. Where the queue tells them only about, they may not for a moment; if they do not for
-    /// minutes, something was lost.
+    /// Whether the numbers add up. Only where `exact` is true does that prove that nothing is lost. Where it is false they may
+    /// not add up for a moment; if they do not for minutes, look into it.
     balanced: bool,
+    /// Whether the counters are exact. On the embedded engine they are: they change in the same commit as what they count. On
+    /// SQS and DynamoDB they are approximate: a consumer that is killed leaves messages uncounted, an update whose answer is
+    /// lost counts twice, and SQS reports approximate depths. Such an error stays, and `balanced` may be true in spite of it.
+    exact: bool,
 }
 
 /// Messages on the queue.
@@ -88,6 +92,7 @@ impl PipelineBody {
                 parked: ledger.parked,
                 in_flight: numbers.queued(),
                 balanced: numbers.balanced(),
+                exact: numbers.exact,
             },
             queue: QueueBody {
                 visible: numbers.visible,

@@ -53,7 +53,15 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
         "Pipeline" => {
             let ledger = Ledger { accepted: 5, recorded: 2, parked: 2, ..Ledger::default() };
             let oldest = Some(Duration::from_millis(40));
-            let numbers = Numbers { ledger, visible: 1, in_flight: 0, delayed: 0, oldest, dead_letters: 2 };
+            let numbers = Numbers {
+                ledger,
+                visible: 1,
+                in_flight: 0,
+                delayed: 0,
+                oldest,
+                dead_letters: 2,
+                exact: true,
+            };
             vec![(
                 "waiting",
                 "One is on the queue, and two wait for an operator",

@@ -111,6 +111,6 @@ impl Pipeline for Letters {
     async fn numbers(&self) -> anyhow::Result<Numbers> {
         let ledger = Ledger { accepted: 20, recorded: 9, rejected: 3, discarded: 1, duplicate: 2, parked: 4 };
         let oldest = Some(std::time::Duration::from_millis(1500));
-        Ok(Numbers { ledger, visible: 1, in_flight: 1, delayed: 0, oldest, dead_letters: 5 })
+        Ok(Numbers { ledger, visible: 1, in_flight: 1, delayed: 0, oldest, dead_letters: 5, exact: false })
     }
 }

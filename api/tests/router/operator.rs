@@ -286,7 +286,7 @@ async fn a_discarded_letter_tells_who_and_why_and_stays() {
 async fn the_pipeline_tells_its_numbers_and_whether_they_add_up() {
     let numbers = get(&line(), "/v1/pipeline").await.json();
     let ledger = json!({ "accepted": 20, "recorded": 9, "rejected": 3, "discarded": 1, "duplicate": 2, "parked": 4,
-                         "in_flight": 2, "balanced": true });
+                         "in_flight": 2, "balanced": true, "exact": false });
     let queue = json!({ "visible": 1, "in_flight": 1, "delayed": 0, "oldest_seconds": 1.5 });
     assert_eq!(numbers, json!({ "ledger": ledger, "queue": queue, "dead_letters": 5 }));
 }

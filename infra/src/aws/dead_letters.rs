@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use async_trait::async_trait;
 use consumer::ports::{DeadLetters, End, Inbox, OrderLog, Parking};
 
@@ -35,11 +36,11 @@ impl DeadLetters for QueuedDeadLetters {
             }
         }
         let Some(inbox) = &self.inbox else { return results };
-        let safe = messages.iter().zip(&results).filter(|(_, result)| result.is_ok());
-        let safe: Vec<_> = safe.map(|(parking, _)| (parking.message, End::Archived)).collect();
-        for failed in inbox.ack(&safe).await.into_iter().filter_map(Result::err) {
-            // It comes back and is parked once more; nothing is lost.
-            tracing::warn!("cannot delete a message that is in the dead letters: {failed:#}");
+        let safe: Vec<usize> = (0..results.len()).filter(|place| results[*place].is_ok()).collect();
+        let acks: Vec<_> = safe.iter().map(|place| (messages[*place].message, End::Archived)).collect();
+        for (place, acked) in safe.iter().zip(inbox.ack(&acks).await) {
+            // If it fails, the message comes back and is parked once more, in the same place.
+            results[*place] = acked.context("it is in the dead letters, but still on its queue as well");
         }
         results
     }

@@ -19,8 +19,10 @@ use crate::sqs::Queue;
 /// - One that is replayed was received, and is not parked any more; it is on the queue.
 /// - One that got lost was received, and is nowhere.
 ///
-/// SQS tells its depths about, and a consumer that is killed may not have counted its batch (or, a function, twice); so
-/// what is missing for a moment need not be lost. What is missing and stays so while the queue is empty, is.
+/// These numbers are approximate, and say so. SQS reports approximate depths. Consumers count a batch after it is acked, in a
+/// call of its own: one that is killed in between leaves the batch uncounted, received and settled alike, so that the rest
+/// still adds up. A function counts before the mapping deletes, so a batch that is delivered again counts again. And an
+/// `ADD` whose answer is lost is tried again by the SDK, and then counts twice.
 #[derive(Debug, Clone)]
 pub struct Numbers {
     /// The queue of events.
@@ -56,6 +58,7 @@ impl Pipeline for Numbers {
             // CloudWatch knows (ApproximateAgeOfOldestMessage); SQS itself does not tell.
             oldest: None,
             dead_letters,
+            exact: false,
         })
     }
 }

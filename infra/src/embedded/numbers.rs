@@ -31,6 +31,7 @@ impl Pipeline for Embedded {
                 delayed,
                 oldest: standing.oldest.map(|seq| engine.age(seq)).transpose()?.flatten(),
                 dead_letters: books.letters,
+                exact: true,
             })
         })
         .await

@@ -36,7 +36,17 @@ mod tests {
 
     fn ledger(accepted: u64, recorded: u64, rejected: u64, duplicate: u64) -> Ledger {
         let in_flight = accepted - recorded - rejected - duplicate;
-        Ledger { accepted, recorded, rejected, duplicate, parked: 0, in_flight, balanced: true, discarded: 0 }
+        Ledger {
+            accepted,
+            recorded,
+            rejected,
+            duplicate,
+            parked: 0,
+            in_flight,
+            balanced: true,
+            exact: true,
+            discarded: 0,
+        }
     }
 
     fn done(recorded: u64, rejected: u64) -> Tally {

@@ -102,9 +102,10 @@ fn audit(report: &Report, out: &mut String) -> std::fmt::Result {
                 (before.parked, after.parked),
             ]
             .map(|(before, after)| i128::from(after) - i128::from(before));
+            let approximate = if after.exact { "" } else { " (approximate)" };
             writeln!(
                 out,
-                "  the service's ledger: {accepted:+} accepted, {recorded:+} recorded, {rejected:+} rejected, \
+                "  the service's ledger{approximate}: {accepted:+} accepted, {recorded:+} recorded, {rejected:+} rejected, \
                  {duplicate:+} duplicate, {parked:+} parked"
             )?;
         }

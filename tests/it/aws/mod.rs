@@ -9,6 +9,7 @@ mod lambda;
 mod ledger;
 mod letters;
 mod metrics;
+mod unacked;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

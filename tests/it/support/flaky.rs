@@ -1,4 +1,4 @@
-//! A log that fails, and an inbox that does not wait.
+//! A log that fails, an inbox that does not wait, and one that cannot delete.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -80,5 +80,36 @@ impl Inbox for Hasty {
         }
         let at_once: Vec<_> = messages.iter().map(|(message, _)| (*message, Duration::ZERO)).collect();
         self.inbox.retry(&at_once).await
+    }
+}
+
+/// An inbox that cannot delete messages, as often as it is told to, and then says so.
+pub struct Sticky {
+    inbox: Arc<dyn Inbox>,
+    refusals: AtomicUsize,
+}
+
+impl Sticky {
+    pub fn new(inbox: Arc<dyn Inbox>, refusals: usize) -> Arc<Self> {
+        Arc::new(Self { inbox, refusals: AtomicUsize::new(refusals) })
+    }
+}
+
+#[async_trait]
+impl Inbox for Sticky {
+    async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Message>> {
+        self.inbox.receive(max, wait).await
+    }
+
+    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
+        let less = |left: usize| left.checked_sub(1);
+        if self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+            return messages.iter().map(|_| Err(anyhow::anyhow!("the queue is throttled"))).collect();
+        }
+        self.inbox.ack(messages).await
+    }
+
+    async fn retry(&self, messages: &[(&Message, Duration)]) -> Vec<anyhow::Result<()>> {
+        self.inbox.retry(messages).await
     }
 }

@@ -64,11 +64,12 @@ resource "aws_cloudwatch_metric_alarm" "rate" {
   tags          = var.tags
 }
 
-# Over a window so long that what is in flight at its ends is little beside it. Coarse on purpose: the exact figures are
-# at GET /v1/pipeline. More out than in is a fault too: events that are counted, and so maybe handled, twice.
+# Over a window so long that what is in flight at its ends is little beside it. Coarse on purpose: these counters are
+# approximate, as those of GET /v1/pipeline are. More out than in needs a look too: events that are counted twice, and so
+# maybe handled twice.
 resource "aws_cloudwatch_metric_alarm" "ledger_imbalance" {
   alarm_name          = "${var.name}-ledger-imbalance"
-  alarm_description   = "What was accepted and what became of it do not add up: events are lost, or handled more than once."
+  alarm_description   = "What was accepted and what became of it do not add up by more than the counters are usually off: events may be lost, or handled more than once. Audit with receipts."
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.ledger_imbalance_threshold
   evaluation_periods  = 1

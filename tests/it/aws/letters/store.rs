@@ -60,17 +60,14 @@ async fn a_letter_that_is_none_any_more_holds_no_order() {
     let message = backend.queue.receive(1, Duration::from_secs(20)).await.unwrap().remove(0);
     let (reason, detail) = (ParkReason::Malformed, "noise".to_owned());
     let parking = Parking { message: &message, reason, detail, event: None, order_id: Some(id.clone()) };
-    let park = async || {
-        let parked = backend.dead_letters().park(std::slice::from_ref(&parking)).await;
-        parked.into_iter().for_each(|parked| parked.unwrap());
-    };
-    park().await;
+    let park = async || backend.dead_letters().park(std::slice::from_ref(&parking)).await.remove(0);
+    park().await.unwrap();
     assert_eq!(stored_line(&backend, &id).await, json!([{ "S": message.id }]));
     backend.archive().await;
     backend.dead_letters().release(&[(&message.id, End::Rejected)]).await.remove(0).unwrap();
 
-    // Its message comes again, to a consumer that does not know.
-    park().await;
+    // Its message comes again, to a consumer that does not know. It is the same delivery, which is gone from the queue.
+    assert!(park().await.unwrap_err().to_string().contains("still on its queue"));
     assert_eq!(stored_line(&backend, &id).await, Value::Null);
 }
 
