@@ -60,7 +60,7 @@ fn contradictions_are_told_all_at_once() {
             &["ORDERS_JWT_SCOPE_PREFIX \"our orders/\"", "blanks"],
         ),
         (&["--auth", "none"], &["\"none\" is not known"]),
-        (&["--insecure-no-auth=yes"], &["neither true nor false"]),
+        (&["--insecure-no-auth=perhaps"], &["ORDERS_INSECURE_NO_AUTH \"perhaps\""]),
         (
             &["--insecure-no-auth", "--jwks-file", "f", "--jwt-issuer", "i", "--jwt-audience", "a"],
             &["excludes"],
