@@ -128,7 +128,7 @@ pub(super) async fn fill_and_look(api: &Api, done: impl Fn() -> bool) {
 }
 
 /// An order that takes tens of kilobytes, hard to compress.
-fn large(rng: &mut Rng) -> Value {
+pub(super) fn large(rng: &mut Rng) -> Value {
     let mut text = |length: usize| (0..length).map(|_| rng.alphanumeric()).collect::<String>();
     let items: Vec<_> =
         (0..200).map(|_| json!({ "sku": text(64), "quantity": 1, "unit_price": 1 })).collect();

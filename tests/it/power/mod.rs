@@ -9,6 +9,7 @@ mod calls;
 mod cut;
 mod descriptors;
 mod disk;
+mod faults;
 mod load;
 mod outages;
 mod plan;

@@ -20,7 +20,8 @@ const NO_SYNC: &str = "fsync,fdatasync:retval=0";
 /// Those that this service withstands. The others are for what opens folders and shows orders: issue 17.
 const TODAY: [Model; 1] = [Model::Ordered];
 
-const PLAN: Plan<'_> = Plan { models: &TODAY, states: 250, look: Look::Log, close_look: Look::Everything };
+pub(super) const PLAN: Plan<'_> =
+    Plan { models: &TODAY, states: 250, look: Look::Log, close_look: Look::Everything };
 
 /// How a recorded run ends.
 enum End {

@@ -105,7 +105,7 @@ fn lines(recording: &Recording) -> Vec<usize> {
 }
 
 /// A number from the environment, to run more states, or others.
-fn number(variable: &str, default: usize) -> usize {
+pub(super) fn number(variable: &str, default: usize) -> usize {
     let value = std::env::var(variable).ok();
     value
         .map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{variable} is no number: {value}")))
