@@ -78,7 +78,7 @@ pub(super) fn complete(operation: &mut Operation) {
     let parameters = operation.parameters.get_or_insert_default();
     parameters.iter_mut().for_each(state_rules);
     parameters.extend(headers);
-    let has_body = operation.request_body.is_some();
+    let facts = Facts::of(operation);
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         let schema = response.content.get("application/json").and_then(schema_name);
@@ -89,7 +89,7 @@ pub(super) fn complete(operation: &mut Operation) {
                 continue;
             }
             let examples = match media_type.as_str() {
-                "application/problem+json" => problems(status, &id, has_body),
+                "application/problem+json" => problems(status, &id, facts),
                 _ => schema.as_deref().map(|name| of_schema(name, status)).unwrap_or_default(),
             };
             content.examples.extend(examples);
@@ -151,18 +151,44 @@ fn of_schema(name: &str, status: &str) -> Vec<Named<Example>> {
         .collect()
 }
 
+/// What the problems of an operation depend on.
+#[derive(Clone, Copy)]
+pub(super) struct Facts {
+    pub(super) has_body: bool,
+    pub(super) takes_key: bool,
+    for_operators: bool,
+}
+
+impl Facts {
+    pub(super) fn of(operation: &Operation) -> Self {
+        let is_key = |parameter: &RefOr<Parameter>| match parameter {
+            RefOr::T(parameter) => parameter.name == "Idempotency-Key",
+            RefOr::Ref(reference) => reference.ref_location.ends_with("/Idempotency-Key"),
+        };
+        Self {
+            has_body: operation.request_body.is_some(),
+            takes_key: operation.parameters.iter().flatten().any(is_key),
+            for_operators: operation.tags.iter().flatten().any(|tag| tag == "operations"),
+        }
+    }
+}
+
 /// The problems of a status that an operation can end in.
-fn problems(status: &str, operation: &str, has_body: bool) -> Vec<Named<Example>> {
+fn problems(status: &str, operation: &str, facts: Facts) -> Vec<Named<Example>> {
+    let of_letter = matches!(operation, "getDeadLetter" | "repairDeadLetter" | "discardDeadLetter");
     let of_status = Kind::ALL.iter().copied().filter(|kind| kind.about().status.as_str() == status);
     let met = of_status.filter(|kind| match kind {
-        Kind::InvalidJson | Kind::InvalidRequest | Kind::QueueFull => has_body,
+        Kind::InvalidJson | Kind::InvalidRequest | Kind::QueueFull => facts.has_body,
+        Kind::IdempotencyKeyRequired => facts.takes_key,
+        Kind::IdempotencyKeyReused => facts.takes_key || operation == "getReceipt",
+        Kind::IllegalTransition => !facts.for_operators,
         Kind::NotReady => operation == "isReady",
-        Kind::OrderNotFound => operation != "getReceipt",
+        Kind::OrderNotFound => operation != "getReceipt" && !facts.for_operators,
         Kind::EventNotFound => operation == "getReceipt",
-        Kind::LetterNotFound | Kind::LetterNotParked => operation.contains("DeadLetter"),
+        Kind::LetterNotFound | Kind::LetterNotParked => of_letter,
         Kind::Discarded => operation == "proposeEvent",
-        // What is described is there.
-        Kind::NotFound => false,
+        // What is described is there, but for operators only where dead letters are kept.
+        Kind::NotFound => facts.for_operators,
         _ => true,
     });
     let refer = |kind: Kind| Ref::new(format!("#/components/examples/{}", kind.name()));

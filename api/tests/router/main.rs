@@ -11,6 +11,8 @@ mod doubt;
 #[cfg(test)]
 mod fakes;
 #[cfg(test)]
+mod generated;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod issuer;

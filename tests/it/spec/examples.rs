@@ -23,7 +23,9 @@ fn contents(document: &Value) -> Vec<(String, &Value)> {
                 places.push((format!("{at}/responses/{status}"), response));
             }
             for (at, place) in places {
-                for (media_type, content) in place["content"].as_object().into_iter().flatten() {
+                for (media_type, content) in
+                    resolved(document, place)["content"].as_object().into_iter().flatten()
+                {
                     found.push((format!("{at}/content/{}", escaped(media_type)), content));
                 }
             }

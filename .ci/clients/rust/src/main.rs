@@ -60,7 +60,7 @@ async fn main() -> Outcome<()> {
     let accepted = receipt(create(&configuration, order(), None).await?);
     let event_id = accepted.event_id.to_string();
     let settled =
-        api::get_receipt(&configuration, &accepted.order_id, &event_id, None, WAIT, None, None, None).await?;
+        api::get_receipt(&configuration, &accepted.order_id, &event_id, None, None, WAIT, None, None, None).await?;
     assert_eq!(settled.state, receipt::State::Recorded);
 
     let placed = recorded(create(&configuration, order(), WAIT).await?);
