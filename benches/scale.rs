@@ -94,7 +94,12 @@ async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
     let (start, engine, at) = (Instant::now(), open(folder)?, Timestamp::parse("2026-11-23T10:00:00Z")?);
     for first in (0..orders).step_by(CHUNK as usize) {
         let append = |number| {
-            let event = RecordedEvent { version: 1, recorded_at: at, envelope: creation(number, at)? };
+            let event = RecordedEvent {
+                version: 1,
+                recorded_at: at,
+                repaired: None,
+                envelope: creation(number, at)?,
+            };
             let order = Order::fold([&event])?.context("no order")?;
             let messages = vec![number.to_string()];
             anyhow::Ok(Append { events: vec![event], messages, order, counts: Counts::default() })

@@ -118,7 +118,8 @@ pub(crate) fn recorded() -> Vec<(String, Value)> {
             (name, recorded_of(event_type)),
         ]
     };
-    EventType::ALL.into_iter().flat_map(of_type).collect()
+    let repaired = [("Repair".to_owned(), repair()), ("Repaired".to_owned(), repaired())];
+    EventType::ALL.into_iter().flat_map(of_type).chain(repaired).collect()
 }
 
 fn reference(name: &str) -> Value {
@@ -138,10 +139,52 @@ fn recorded_of(event_type: EventType) -> Value {
     members["recorded_at"] = json!({
         "type": "string", "format": "date-time", "description": "When it was recorded, by the consumer's clock.",
     });
+    members["repaired"] = reference("Repaired");
     // Clients never see it: it would let anyone test guesses at what another client sent.
     members.as_object_mut().map(|members| members.remove("request_hash"));
     schema["required"] = ["version", "recorded_at"].iter().chain(&REQUIRED).copied().collect();
     schema
+}
+
+/// The schema of who repaired a dead letter.
+pub(crate) fn repairs() -> Value {
+    json!({
+        "type": "array", "maxItems": 20, "description": "Who repaired it, and when, in that order.",
+        "items": reference("Repair"),
+    })
+}
+
+fn repair() -> Value {
+    json!({
+        "type": "object",
+        "description": "Who replaced the body of a dead letter, and when.",
+        "properties": {
+            "at": { "type": "string", "format": "date-time", "description": "When." },
+            "by": { "type": "string", "description": "Who, if requests are authenticated." },
+        },
+        "required": ["at"],
+    })
+}
+
+/// The schema of what a recorded event says of the repaired dead letter that it was.
+fn repaired() -> Value {
+    json!({
+        "type": "object",
+        "description": "Only if it was a dead letter whose body was replaced: who did that, and what was sent first.",
+        "properties": {
+            "dead_letter": { "type": "string", "description": "The dead letter's id." },
+            "repairs": repairs(),
+            "original_sha256": {
+                "type": "string", "pattern": "^[0-9a-f]{64}$",
+                "description": "The SHA-256 of the body that was sent first.",
+            },
+            "original": {
+                "$ref": "#/components/schemas/AnyBody",
+                "description": "The body that was sent first: only for operators, and only up to 16 KiB.",
+            },
+        },
+        "required": ["dead_letter", "original_sha256"],
+    })
 }
 
 fn to_json(schema: &impl serde::Serialize) -> Value {

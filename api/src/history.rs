@@ -55,7 +55,12 @@ pub(crate) async fn list_events(
     }
     let more = items.len() > limit;
     items.truncate(limit);
+    let operates = principal.operates();
     for event in &mut items {
+        if let Some(repaired) = event.repaired.as_mut().filter(|_| !operates) {
+            // What was sent may be anything, about anybody.
+            repaired.original = None;
+        }
         // It would let anyone test guesses at what another client sent.
         event.envelope.request_hash = None;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::dead_letter::Discard;
-use domain::{Currency, DeadLetter, Ledger, LetterState, OrderId, ParkReason, Timestamp};
+use domain::{Currency, DeadLetter, Ledger, LetterState, OrderId, ParkReason, Repair, Timestamp};
 
 /// The ports that operators' requests need.
 #[derive(Clone)]
@@ -40,8 +40,9 @@ pub trait DeadLetterStore: Send + Sync {
     /// one fails, those of its order behind it are not sent. Each result is its own letter's.
     async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>>;
 
-    /// Replaces the body that is replayed; what was sent first is kept.
-    async fn repair(&self, id: &str, body: Vec<u8>) -> anyhow::Result<Change>;
+    /// Replaces the body that is replayed; what was sent first is kept, and who replaced it. The event that the letter
+    /// becomes says so.
+    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<Change>;
 
     /// Decides that a letter's event is not to happen: it leaves its order's line, and its receipt tells that it is
     /// rejected, and why. The letter is kept.

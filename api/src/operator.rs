@@ -25,6 +25,13 @@ pub(crate) struct Operator {
     pub(crate) operations: Operations,
 }
 
+impl Operator {
+    /// Who decides something here, for the record; nobody if requests are not authenticated.
+    pub(crate) fn by(&self) -> Option<String> {
+        Some(self.principal.subject.clone()).filter(|subject| !subject.is_empty())
+    }
+}
+
 impl FromRequestParts<Shared> for Operator {
     type Rejection = Problem;
 

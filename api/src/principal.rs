@@ -65,6 +65,11 @@ impl Principal {
         Err(Problem::insufficient_scope(&format!("{prefix}{}", scope.as_str())))
     }
 
+    /// Whether the principal may look after the whole pipeline.
+    pub(crate) fn operates(&self) -> bool {
+        self.customer_id.is_none() && self.require(Scope::Operate).is_ok()
+    }
+
     /// Whether this customer's orders exist for the principal.
     pub(crate) fn sees(&self, customer_id: &CustomerId) -> bool {
         self.customer_id.as_ref().is_none_or(|own| own == customer_id)

@@ -54,7 +54,7 @@ fn log() -> Vec<RecordedEvent> {
     let types = [EventType::Created, EventType::Confirmed, EventType::Paid];
     let entry = |(version, event_type)| {
         let envelope = envelope(&message(event_type));
-        RecordedEvent { version, recorded_at: envelope.timestamp, envelope }
+        RecordedEvent { version, recorded_at: envelope.timestamp, repaired: None, envelope }
     };
     (1..).zip(types).map(entry).collect()
 }

@@ -1,13 +1,15 @@
 //! What is told of dead letters: one alert for a batch, with counts, reasons, and how to look closer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
-use domain::DeadLetter;
+use domain::{DeadLetter, OrderId};
 use serde::Serialize;
 
 /// How many letters an alert names.
 const NAMED: usize = 5;
+/// How many queues it names; there are two at most, unless an archive was brought in.
+const ORIGINS: usize = 10;
 
 /// An alert. As JSON it is for machines; [`Alert::subject`] and [`Alert::text`] are for whoever is woken up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,6 +27,9 @@ pub struct Alert {
     pub orders: usize,
     /// The first of them.
     pub first: Vec<Named>,
+    /// The orders that are held by them.
+    #[serde(skip)]
+    held: HashSet<OrderId>,
 }
 
 /// A dead letter, as an alert names it.
@@ -41,34 +46,42 @@ pub struct Named {
     pub order_id: Option<String>,
 }
 
+impl Default for Alert {
+    fn default() -> Self {
+        let (reasons, origins, first, held) = Default::default();
+        Self { kind: "dead_letters", count: 0, reasons, origins, orders: 0, first, held }
+    }
+}
+
 impl Alert {
     /// The alert for these letters; `None` if there are none.
     pub fn of<'a>(letters: impl IntoIterator<Item = &'a DeadLetter>) -> Option<Self> {
-        let letters: Vec<_> = letters.into_iter().collect();
-        let (mut reasons, mut origins) = (BTreeMap::new(), Vec::new());
-        for letter in &letters {
-            *reasons.entry(letter.reason.as_str()).or_default() += 1;
-            if !letter.origin.is_empty() && !origins.contains(&letter.origin) {
-                origins.push(letter.origin.clone());
-            }
+        let mut alert = Self::default();
+        letters.into_iter().for_each(|letter| alert.add(letter));
+        (alert.count > 0).then_some(alert)
+    }
+
+    /// Adds a letter, of which little is kept: there may be very many.
+    pub fn add(&mut self, letter: &DeadLetter) {
+        self.count += 1;
+        *self.reasons.entry(letter.reason.as_str()).or_default() += 1;
+        if !letter.origin.is_empty() && !self.origins.contains(&letter.origin) && self.origins.len() < ORIGINS
+        {
+            self.origins.push(letter.origin.clone());
         }
-        let mut orders: Vec<_> = letters.iter().filter_map(|letter| letter.order_id.as_ref()).collect();
-        orders.sort_unstable();
-        orders.dedup();
-        let named = |letter: &&DeadLetter| Named {
-            id: letter.id.clone(),
-            reason: letter.reason.as_str(),
-            detail: letter.detail.clone(),
-            order_id: letter.order_id.as_ref().map(|id| id.as_str().to_owned()),
-        };
-        (!letters.is_empty()).then(|| Self {
-            kind: "dead_letters",
-            count: letters.len(),
-            reasons,
-            origins,
-            orders: orders.len(),
-            first: letters.iter().take(NAMED).map(named).collect(),
-        })
+        if let Some(order_id) = &letter.order_id
+            && self.held.insert(order_id.clone())
+        {
+            self.orders += 1;
+        }
+        if self.first.len() < NAMED {
+            self.first.push(Named {
+                id: letter.id.clone(),
+                reason: letter.reason.as_str(),
+                detail: letter.detail.clone(),
+                order_id: letter.order_id.as_ref().map(|id| id.as_str().to_owned()),
+            });
+        }
     }
 
     /// A line, at most 100 ASCII characters: SNS takes no more
@@ -101,7 +114,7 @@ impl Alert {
         }
         text.push_str(
             "\n\nNothing is lost: they are kept until they are replayed or discarded. To look closer:\n\n  \
-             orders dlq list\n  orders dlq show ID\n  orders dlq redrive --dry-run\n",
+             orders dlq list\n  orders dlq show ID\n  orders dlq redrive --all --dry-run\n",
         );
         text
     }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::alert::Alert;
 use crate::batch::{Handled, Handler, Outcome};
-use crate::ports::{Alerts, Archive, Clock, DEAD_LETTER, Message, REPLAYS};
+use crate::ports::{Alerts, Archive, Clock, DEAD_LETTER, Message, REPAIRED, REPLAYS};
 
 /// Names of the attributes that tell of a letter's past. Who parks a message writes them, and here they are read.
 pub mod attributes {
@@ -124,6 +124,8 @@ pub fn letter_of(message: &Message, origin: &str, now: Timestamp) -> DeadLetter 
         [attributes::SENT_AT, attributes::FIRST_RECEIVED_AT, attributes::PARKED_AT]
             .map(|name| take(name).and_then(|time| Timestamp::parse(&time).ok()));
     let (replayed, replays) = (take(DEAD_LETTER), take(REPLAYS));
+    // The letter itself has it.
+    take(REPAIRED);
     let id = replayed.or(message_id).unwrap_or_else(|| message.id.clone());
     let moved = || "received as often as the queue allows, without success; the logs of that time tell more";
     let parked_at = parked_at.or(message.sent_at).unwrap_or(now);

@@ -69,7 +69,7 @@ pub fn decide(known: Known<'_>, message: &Message, envelope: &Envelope, now: Tim
     match judge(known.order, envelope) {
         Verdict::Never(refusal) => Decision::Reject(refusal),
         Verdict::Legal if behind && ordered && !matches!(envelope.event, Event::Created(_)) => wait_in_line(),
-        Verdict::Legal => record(known.order, envelope, now),
+        Verdict::Legal => record(known.order, message, envelope, now),
         Verdict::Early(refusal) if !ordered && is_replay => Decision::Retry(refusal.detail),
         Verdict::Early(_) if behind => wait_in_line(),
         Verdict::Early(refusal) if ordered => Decision::Reject(refusal),
@@ -84,9 +84,10 @@ fn wait_in_line() -> Decision {
     )
 }
 
-fn record(order: Option<&Order>, envelope: &Envelope, now: Timestamp) -> Decision {
+fn record(order: Option<&Order>, message: &Message, envelope: &Envelope, now: Timestamp) -> Decision {
     let version = order.map_or(1, |order| order.version + 1);
-    let event = RecordedEvent { version, recorded_at: now, envelope: envelope.clone() };
+    let repaired = message.repaired();
+    let event = RecordedEvent { version, recorded_at: now, repaired, envelope: envelope.clone() };
     match Order::apply(order.cloned(), &event) {
         Ok(after) => Decision::Record(Box::new((event, after))),
         // The rules and the fold read the same table, so only an event that is not what it says can come here.

@@ -4,11 +4,13 @@
 //! commit all are.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    DeadLetter, Envelope, EventId, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Timestamp,
+    DeadLetter, Envelope, EventId, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Repaired,
+    Timestamp,
 };
 
 use crate::alert::Alert;
@@ -95,6 +97,8 @@ pub struct Counts {
 pub const DEAD_LETTER: &str = "dead_letter";
 /// The attribute of a replayed message that says how often it was replayed, this time included.
 pub const REPLAYS: &str = "replays";
+/// The attribute of a replayed message that says who repaired the dead letter: a [`Repaired`] in JSON.
+pub const REPAIRED: &str = "repaired";
 
 /// The name under which X-Ray's trace header is among a message's attributes, as SQS calls it.
 pub const TRACE_HEADER: &str = "AWSTraceHeader";
@@ -131,6 +135,18 @@ impl Message {
     /// The id that it has, or would have, among the dead letters.
     pub fn letter_id(&self) -> &str {
         self.replayed().unwrap_or(&self.id)
+    }
+
+    /// Who repaired the dead letter that it replays, and what that was first. Only an attribute says so, which producers do
+    /// not set; what their messages have under that name means something else.
+    pub fn repaired(&self) -> Option<Box<Repaired>> {
+        self.replayed()?;
+        let text = self.attributes.get(REPAIRED)?;
+        let unreadable = |error: &<Repaired as FromStr>::Err| {
+            tracing::warn!(message_id = self.id, "who repaired it cannot be read: {error}");
+        };
+        let repaired: Repaired = text.parse().inspect_err(unreadable).ok()?;
+        Some(Box::new(repaired))
     }
 
     /// How often it was replayed; 0 for a message that comes from its producer.

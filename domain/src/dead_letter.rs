@@ -11,6 +11,7 @@ use crate::event::EventType;
 use crate::identify::{Identity, identify};
 use crate::ids::{CorrelationId, EventId, OrderId};
 use crate::outcome::{Outcome, ParkReason, Receipt, RejectReason};
+use crate::repair::{MAX_REPAIRS, Repair};
 use crate::value::Timestamp;
 
 /// A dead letter.
@@ -66,6 +67,9 @@ pub struct DeadLetter {
     /// What was sent, if it was repaired since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<Body>,
+    /// Who repaired it, and when, in that order. Older versions of this program wrote none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<Repair>,
     /// Who decided that it is not to happen, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discarded: Option<Discard>,
@@ -139,19 +143,24 @@ impl DeadLetter {
             attributes: BTreeMap::new(),
             body: Body(body),
             original: None,
+            repairs: Vec::new(),
             discarded: None,
         }
     }
 
-    /// Replaces what is to be replayed; what was sent first is kept. The order stays the one that waits for it, unless
+    /// Replaces what is to be replayed; what was sent first is kept, and who replaced it. The order stays the one that waits for it, unless
     /// none was known; the other ids are those of the new body.
-    pub fn repair(&mut self, body: Vec<u8>) {
+    pub fn repair(&mut self, body: Vec<u8>, repair: Repair) {
         if self.body.0 == body {
             return;
         }
         let Identity { order_id, event_id, event_type, correlation_id, .. } = identify(&body);
         let old = std::mem::replace(&mut self.body, Body(body));
         self.original.get_or_insert(old);
+        if self.repairs.len() >= MAX_REPAIRS {
+            self.repairs.remove(1);
+        }
+        self.repairs.push(repair);
         self.order_id = self.order_id.take().or(order_id);
         self.event_id = event_id.or(self.event_id);
         self.event_type = event_type;

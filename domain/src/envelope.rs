@@ -11,6 +11,7 @@ use crate::ids::{self, CorrelationId, EventId, OrderId};
 use crate::json;
 use crate::money::Currency;
 use crate::outcome::ParkReason;
+use crate::repair::Repaired;
 use crate::value::Timestamp;
 use crate::wording;
 
@@ -225,13 +226,16 @@ impl Serialize for Envelope {
     }
 }
 
-/// An event in an order's log. Its JSON is the envelope's with `version` and `recorded_at` in front.
+/// An event in an order's log. Its JSON is the envelope's with `version` and `recorded_at` in front, and `repaired` where
+/// that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedEvent {
     /// Its place in the order's log, from 1.
     pub version: u64,
     /// When it was recorded, by the consumer's clock.
     pub recorded_at: Timestamp,
+    /// That it came from a dead letter that was repaired: who did, and what was sent first.
+    pub repaired: Option<Box<Repaired>>,
     /// The event.
     pub envelope: Envelope,
 }
@@ -243,10 +247,11 @@ impl RecordedEvent {
         struct Entry {
             version: u64,
             recorded_at: Timestamp,
+            repaired: Option<Box<Repaired>>,
         }
-        let Entry { version, recorded_at } = serde_json::from_slice(entry)
+        let Entry { version, recorded_at, repaired } = serde_json::from_slice(entry)
             .map_err(|error| DecodeError::Malformed(wording::json_error(&error)))?;
-        Ok(Self { version, recorded_at, envelope: Envelope::decode(entry, default_currency)? })
+        Ok(Self { version, recorded_at, repaired, envelope: Envelope::decode(entry, default_currency)? })
     }
 
     /// The log entry as JSON.
@@ -257,9 +262,12 @@ impl RecordedEvent {
 
 impl Serialize for RecordedEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("RecordedEvent", 11)?;
+        let mut out = serializer.serialize_struct("RecordedEvent", 12)?;
         out.serialize_field("version", &self.version)?;
         out.serialize_field("recorded_at", &self.recorded_at)?;
+        if let Some(repaired) = &self.repaired {
+            out.serialize_field("repaired", repaired)?;
+        }
         self.envelope.write(&mut out)?;
         out.end()
     }

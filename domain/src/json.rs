@@ -167,6 +167,7 @@ pub(crate) fn of_recorded(event: &RecordedEvent) -> Vec<u8> {
     json.value(&event.version);
     json.raw(r#","recorded_at":"#);
     json.time(event.recorded_at);
+    json.optional(r#","repaired":"#, event.repaired.as_ref());
     json.raw(",");
     json.envelope(&event.envelope);
     json.raw("}");

@@ -30,6 +30,7 @@ pub mod order;
 pub mod outcome;
 pub mod past;
 pub mod predict;
+pub mod repair;
 pub mod value;
 pub mod wording;
 
@@ -46,4 +47,5 @@ pub use order::Order;
 pub use outcome::{Outcome, ParkReason, Receipt, ReceiptState, RejectReason};
 pub use past::{AsOf, Past};
 pub use predict::{Prediction, predict};
+pub use repair::{Repair, Repaired};
 pub use value::{InvalidValue, Metadata, Text, Timestamp};

@@ -65,7 +65,7 @@ fn one(
         Verdict::Early(refusal) | Verdict::Never(refusal) => Prediction::Illegal(refusal),
         Verdict::Legal => {
             let version = order.as_ref().map_or(1, |order| order.version + 1);
-            let event = RecordedEvent { version, recorded_at: now, envelope };
+            let event = RecordedEvent { version, recorded_at: now, repaired: None, envelope };
             match Order::apply(order.take(), &event) {
                 Ok(after) => {
                     *order = Some(after);

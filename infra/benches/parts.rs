@@ -39,7 +39,7 @@ fn at() -> Timestamp {
 }
 
 fn recorded(version: u64, envelope: Envelope) -> RecordedEvent {
-    RecordedEvent { version, recorded_at: at(), envelope }
+    RecordedEvent { version, recorded_at: at(), repaired: None, envelope }
 }
 
 /// A life from created to delivered.

@@ -11,6 +11,8 @@ pub mod aws;
 pub mod dynamodb;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod repaired;
 #[cfg(feature = "aws")]
 pub mod s3;
 #[cfg(feature = "aws")]

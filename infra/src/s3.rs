@@ -7,14 +7,14 @@
 //!
 //! The day is the one on which its message was sent, so that the same letter has the same key each time it comes.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use api::ports::Health;
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use domain::DeadLetter;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 
 use crate::aws::{explain, found};
 
@@ -70,22 +70,28 @@ impl Bucket {
         serde_json::from_slice(&bytes).with_context(|| format!("s3://{}/{key} is no dead letter", self.name))
     }
 
-    /// The letters in all objects whose keys begin with `prefix`, by key. `progress` is told how many of how many are
-    /// read.
-    pub async fn letters(
+    /// Gives `each` of the objects whose keys begin with `prefix`, by key: the key, what is in it, or why that cannot be
+    /// read, and how many there are. An object of more than `max_bytes` is not read.
+    pub async fn each_object(
         &self,
         prefix: &str,
-        mut progress: impl FnMut(usize, usize) + Send,
-    ) -> anyhow::Result<Vec<DeadLetter>> {
+        max_bytes: u64,
+        mut each: impl FnMut(&str, anyhow::Result<Vec<u8>>, usize) + Send,
+    ) -> anyhow::Result<()> {
         let keys = self.keys(prefix).await?;
-        progress(0, keys.len());
-        let mut letters = Vec::with_capacity(keys.len());
-        let mut reads = stream::iter(keys.iter().map(|key| self.letter(key))).buffered(CONCURRENCY);
-        while let Some(letter) = reads.try_next().await? {
-            letters.push(letter);
-            progress(letters.len(), keys.len());
+        let reads = keys.iter().map(|key| self.object(key, max_bytes));
+        let mut reads = stream::iter(reads).buffered(CONCURRENCY).zip(stream::iter(&keys));
+        while let Some((bytes, key)) = reads.next().await {
+            each(key, bytes, keys.len());
         }
-        Ok(letters)
+        Ok(())
+    }
+
+    async fn object(&self, key: &str, max_bytes: u64) -> anyhow::Result<Vec<u8>> {
+        let object = self.client.get_object().bucket(&self.name).key(key).send().await.map_err(explain)?;
+        let bytes = object.content_length().and_then(|bytes| u64::try_from(bytes).ok());
+        ensure!(bytes.is_none_or(|bytes| bytes <= max_bytes), "it is larger than {} MiB", max_bytes >> 20);
+        Ok(object.body.collect().await?.to_vec())
     }
 
     async fn keys(&self, prefix: &str) -> anyhow::Result<Vec<String>> {

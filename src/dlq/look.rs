@@ -60,7 +60,7 @@ fn table(letters: &[Summary]) -> Vec<String> {
 }
 
 /// The text without characters that a terminal would obey: what is in a message must not steer whoever looks at it.
-fn tame(text: &str) -> String {
+pub(super) fn tame(text: &str) -> String {
     let harmless = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
     text.chars().map(harmless).collect()
 }
@@ -108,6 +108,10 @@ fn lines(letter: &Letter) -> Vec<String> {
     );
     tell("parked", Some(&summary.parked_at));
     tell("replays", Some(&summary.replays.to_string()).filter(|_| summary.replays > 0).map(String::as_str));
+    for repair in summary.others.get("repairs").and_then(Value::as_array).into_iter().flatten() {
+        let member = |name: &str| repair[name].as_str().unwrap_or("somebody");
+        tell("repaired", Some(&format!("by {} at {}", member("by"), member("at"))));
+    }
     if let Some(discarded) = summary.others.get("discarded") {
         let member = |name: &str| discarded[name].as_str().unwrap_or("somebody").to_owned();
         tell("discarded", Some(&format!("by {} at {}: {}", member("by"), member("at"), member("reason"))));

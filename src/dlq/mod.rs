@@ -2,10 +2,14 @@
 //! folder, or the tables, in its hands; so it is the same for every shape.
 
 mod api;
+#[cfg(feature = "embedded")]
+mod archive;
 mod export;
+mod files;
 #[cfg(feature = "embedded")]
 mod import;
 mod look;
+mod names;
 mod redrive;
 
 use std::io::{BufRead, IsTerminal, Read, Write};
@@ -83,7 +87,7 @@ pub(crate) enum DlqCommand {
         folder: PathBuf,
     },
     /// Load an archive of dead letters into a local data folder that no service uses, to replay a failure there. Letters
-    /// that are there already get the bodies that the archive has.
+    /// that are there already get the bodies that the archive has; what only has the name of one replaces nothing.
     #[cfg(feature = "embedded")]
     Import(import::ImportArgs),
 }
@@ -142,6 +146,11 @@ pub(crate) async fn run(command: DlqCommand) -> anyhow::Result<()> {
     }
 }
 
+/// Prints a text that has parts of messages in it.
+fn say(text: &str) -> anyhow::Result<()> {
+    crate::print(&look::tame(text))
+}
+
 async fn repair(client: &Client, id: &str, body: &PathBuf) -> anyhow::Result<()> {
     let bytes = if body.as_os_str() == "-" {
         let mut bytes = Vec::new();
@@ -152,7 +161,7 @@ async fn repair(client: &Client, id: &str, body: &PathBuf) -> anyhow::Result<()>
     };
     let body = serde_json::to_value(domain::Body(bytes))?;
     let letter: api::Letter = client.post(&format!("/v1/dead-letters/{}/repair", segment(id)), &body).await?;
-    crate::print(&format!("{} is repaired; a redrive would: {}", letter.summary.id, letter.prediction.told()))
+    say(&format!("{} is repaired; a redrive would: {}", letter.summary.id, letter.prediction.told()))
 }
 
 async fn discard(client: &Client, id: &str, reason: &str, yes: bool) -> anyhow::Result<()> {
@@ -164,7 +173,8 @@ async fn discard(client: &Client, id: &str, reason: &str, yes: bool) -> anyhow::
         let kind = letter.summary.event_type.as_deref().unwrap_or("a message");
         let order = letter.summary.order_id.as_deref().unwrap_or("an order that cannot be told");
         // Not a log line: it is a question to whoever typed the command.
-        let _ = write!(std::io::stderr(), "{kind} of {order} is not to happen, ever. Discard it? [y/N] ");
+        let question = format!("{kind} of {order} is not to happen, ever. Discard it? [y/N] ");
+        let _ = write!(std::io::stderr(), "{}", look::tame(&question));
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
         if !answer.trim().eq_ignore_ascii_case("y") {
@@ -173,10 +183,10 @@ async fn discard(client: &Client, id: &str, reason: &str, yes: bool) -> anyhow::
     }
     let path = format!("/v1/dead-letters/{}/discard", segment(id));
     let letter: api::Letter = client.post(&path, &json!({ "reason": reason })).await?;
-    crate::print(&format!("{} is discarded", letter.summary.id))?;
+    say(&format!("{} is discarded", letter.summary.id))?;
     match letter.summary.order_id {
         Some(order) => {
-            crate::print(&format!("what stands behind it goes on with: orders dlq redrive --order {order}"))
+            say(&format!("what stands behind it goes on with: orders dlq redrive --order {order}"))
         }
         None => Ok(()),
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
@@ -16,8 +16,11 @@ use crate::client::{Client, ClientArgs, segment};
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How many rounds there are at most: each sends only what was parked behind the one before.
 const ROUNDS: usize = 10;
+/// What selects letters. Without any of these a redrive is refused: nobody means all by saying nothing.
+const SELECTION: [&str; 6] = ["ids", "order", "reason", "from", "before", "all"];
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("selection").args(SELECTION).required(true).multiple(true))]
 pub(crate) struct RedriveArgs {
     #[command(flatten)]
     client: ClientArgs,
@@ -87,10 +90,6 @@ fn selection(args: &RedriveArgs) -> anyhow::Result<Map<String, Value>> {
     if args.all {
         selection.insert("all".to_owned(), json!(true));
     }
-    ensure!(
-        !selection.is_empty(),
-        "name letters, filter them (--order, --reason, --from, --before), or say --all"
-    );
     ensure!(args.ids.len() <= 100, "name at most 100 letters, or filter them");
     Ok(selection)
 }
@@ -183,7 +182,7 @@ fn report(fates: &Fates, dry_run: bool) -> anyhow::Result<()> {
     for (letter, told) in &fates.0 {
         let order = letter.order_id.as_deref().unwrap_or("-");
         let kind = letter.event_type.as_deref().unwrap_or("-");
-        crate::print(&format!("{}  {order}  {kind}  {told}", letter.id))?;
+        super::say(&format!("{}  {order}  {kind}  {told}", letter.id))?;
     }
     let done = |told: &str| {
         ["recorded", "rejected", "not a dead letter", "gone", "discarded"]

@@ -48,7 +48,7 @@ fn poison(id: &OrderId) -> impl Iterator<Item = (&OrderId, String)> {
 }
 
 /// A service with such an order.
-async fn poisoned(data: &Path, id: &OrderId) -> Service {
+pub async fn poisoned(data: &Path, id: &OrderId) -> Service {
     send(data, poison(id)).await;
     let service = Service::start(data, &[]);
     parked(&service, id, 2).await;
@@ -75,7 +75,7 @@ fn command(api: &Api, arguments: &[&str]) -> Command {
 
 /// Runs `orders dlq` to its end; gives its standard output.
 #[track_caller]
-fn dlq(api: &Api, arguments: &[&str], succeeds: bool) -> String {
+pub fn dlq(api: &Api, arguments: &[&str], succeeds: bool) -> String {
     let Output { status, stdout, stderr } = command(api, arguments).output().unwrap();
     let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
     assert_eq!(status.success(), succeeds, "{arguments:?}: {stdout}{stderr}");
@@ -83,7 +83,7 @@ fn dlq(api: &Api, arguments: &[&str], succeeds: bool) -> String {
 }
 
 /// The ids of the letters, oldest first.
-fn ids(api: &Api) -> Vec<String> {
+pub fn ids(api: &Api) -> Vec<String> {
     let lines = dlq(api, &["list", "--json"], true);
     let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
     lines.lines().rev().map(id).collect()
@@ -125,6 +125,8 @@ async fn from_the_alarm_to_the_repaired_order() {
     fs::write(&body, cut_payment(&id).1).unwrap();
     let told = dlq(&service, &["repair", &ids[0], "--body", body.to_str().unwrap()], true);
     assert!(told.contains("would record as version 3"), "{told}");
+    let shown = dlq(&service, &["show", &ids[0]], true);
+    assert!(shown.contains("\nrepaired ") && shown.contains("\nbody, repaired:"), "{shown}");
     let told = dlq(&service, &dry, true);
     assert!(
         told.contains("would record as version 3") && told.contains("would record as version 4"),
@@ -140,6 +142,12 @@ async fn from_the_alarm_to_the_repaired_order() {
         json!({ "accepted": 4, "recorded": 4, "rejected": 0, "discarded": 0, "duplicate": 0, "parked": 0,
                                "in_flight": 0, "balanced": true, "exact": true })
     );
+    let (_, history) = service.get(&format!("/v1/orders/{id}/events")).await;
+    let repaired = &history["items"][2]["repaired"];
+    let sent = String::from_utf8(raw).unwrap();
+    assert_eq!((&repaired["dead_letter"], &repaired["original"]["body"]), (&json!(ids[0]), &json!(sent)));
+    assert!(repaired["repairs"][0]["at"].is_string(), "{repaired}");
+    assert_eq!(history["items"][3].get("repaired"), None, "it went as it came");
     let gone = dlq(&service, &["show", &ids[0]], false);
     assert!(gone.contains("Dead letter not found"), "{gone}");
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(unreachable_pub, reason = "nothing reaches a test binary from outside")]
 
+mod archives;
 mod article;
 mod at_once;
 mod auth;

@@ -39,6 +39,10 @@ pub(crate) fn discard() -> RefOr<Schema> {
     objects::reference("Discard")
 }
 
+pub(crate) fn repairs() -> RefOr<Schema> {
+    schema(crate::event_schemas::repairs())
+}
+
 pub(crate) fn fates() -> RefOr<Schema> {
     schema(json!({
         "type": "string", "enum": Fate::ALL,

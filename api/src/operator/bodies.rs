@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::dead_letter::{Body, Discard};
-use domain::{DeadLetter, LetterState, OrderId, Timestamp};
+use domain::{DeadLetter, LetterState, OrderId, Repair, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -67,6 +67,10 @@ pub(crate) struct LetterSummary<'a> {
     replays: u32,
     /// Whether its body is not the one that was sent.
     repaired: bool,
+    /// Who repaired it, and when: the first and the latest ones of at most 20.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(schema_with = openapi::operator::repairs, required = false)]
+    repairs: &'a [Repair],
     /// Who decided that it is not to happen, when and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = openapi::operator::discard, required = false)]
@@ -108,6 +112,7 @@ impl<'a> LetterSummary<'a> {
             parked_at: letter.parked_at,
             replays: letter.replays,
             repaired: letter.original.is_some(),
+            repairs: &letter.repairs,
             discarded: letter.discarded.as_ref(),
             links: LetterLinks { own: links.letter(&letter.id), order },
         }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::dead_letter::Discard;
-use domain::identify;
+use domain::{Repair, identify};
 
 use crate::attempt::Attempt;
 use crate::correlation;
@@ -25,7 +25,8 @@ const MAX_REPAIR: usize = 2 << 20;
 /// Repairs a dead letter
 ///
 /// Replaces what a redrive sends. What was sent first is kept, and a letter that was replayed too often may be replayed
-/// again. The new body must be about the same order, if that is known.
+/// again. The new body must be about the same order, if that is known. Who repaired it is kept with the letter, and with the
+/// event that it becomes, which has what was sent first as well.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/{id}/repair",
@@ -59,8 +60,9 @@ pub(crate) async fn repair_dead_letter(
     {
         return Err(Problem::of_body(super::requests::another_order(order)));
     }
+    let repair = Repair { at: (state.clock)(), by: operator.by() };
     correlation::begin(Attempt::Letter(id.clone()));
-    let change = letters.repair(&id, body).await;
+    let change = letters.repair(&id, body, repair).await;
     changed(&state, &operator, &links, &id, change).await
 }
 
@@ -94,9 +96,7 @@ pub(crate) async fn discard_dead_letter(
     LetterPath(id): LetterPath,
     JsonBody(Why(reason), _): JsonBody<Why>,
 ) -> Result<Response, Problem> {
-    let subject = operator.principal.subject.clone();
-    let by = Some(subject).filter(|subject| !subject.is_empty());
-    let discard = Discard { reason: reason.as_str().to_owned(), at: (state.clock)(), by };
+    let discard = Discard { reason: reason.as_str().to_owned(), at: (state.clock)(), by: operator.by() };
     correlation::begin(Attempt::Letter(id.clone()));
     let change = operator.operations.letters.discard(&id, discard).await;
     changed(&state, &operator, &links, &id, change).await

@@ -8,7 +8,7 @@ use api::operations::{
 };
 use async_trait::async_trait;
 use domain::dead_letter::Discard;
-use domain::{DeadLetter, Ledger, LetterState, OrderId, ParkReason, Timestamp};
+use domain::{DeadLetter, Ledger, LetterState, OrderId, ParkReason, Repair, Timestamp};
 
 /// Letters, in line: as they were put aside.
 #[derive(Default)]
@@ -94,8 +94,8 @@ impl DeadLetterStore for Letters {
         letters.iter().map(send).collect()
     }
 
-    async fn repair(&self, id: &str, body: Vec<u8>) -> anyhow::Result<Change> {
-        Ok(self.change(id, |letter| letter.repair(body)))
+    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<Change> {
+        Ok(self.change(id, |letter| letter.repair(body, by)))
     }
 
     async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<Change> {

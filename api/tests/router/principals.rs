@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::principal::{Principal, Scope};
 use axum::body::Body;
 use axum::http::{Method, Request};
-use domain::{CustomerId, Receipt};
+use domain::{CustomerId, Receipt, Repaired};
 use serde_json::json;
 
 use crate::fakes::{Answer, Fake, created, send};
@@ -138,4 +138,26 @@ async fn an_event_tells_who_asked() {
     assert_eq!(fake.published()[0].actor.as_deref(), Some("https://issuer|user-1"));
     ask(&fake, &Principal::anyone(), &Method::POST, "/v1/orders", ORDER).await;
     assert_eq!(fake.published()[1].actor, None);
+}
+
+#[tokio::test]
+async fn what_a_repaired_event_was_first_is_for_operators_only() {
+    let mut log = vec![created("o-1", "c-1")];
+    log[0].repaired = Some(Box::new(Repaired {
+        dead_letter: "m".to_owned(),
+        repairs: Vec::new(),
+        original_sha256: "00".repeat(32),
+        original: Some(domain::Body(b"noise".to_vec())),
+    }));
+    let fake = Arc::new(Fake { log, ..Fake::default() });
+    for (scopes, customer, original) in [
+        (&[Scope::Read, Scope::Operate][..], None, json!({ "body": "noise" })),
+        (&[Scope::Read], None, json!(null)),
+        (&[Scope::Read, Scope::Operate], Some("c-1"), json!(null)),
+    ] {
+        let answer =
+            ask(&fake, &principal(scopes, customer), &Method::GET, "/v1/orders/o-1/events", "").await;
+        let repaired = &answer.json()["items"][0]["repaired"];
+        assert_eq!((&repaired["dead_letter"], &repaired["original"]), (&json!("m"), &original));
+    }
 }

@@ -85,7 +85,12 @@ pub(crate) fn recorded(version: u64, event: Event) -> RecordedEvent {
     let minute = version.min(59);
     let timestamp = time(&format!("2026-11-23T10:{minute:02}:00Z"));
     let recorded_at = time(&format!("2026-11-23T10:{minute:02}:30Z"));
-    RecordedEvent { version, recorded_at, envelope: Envelope { timestamp, ..envelope(event) } }
+    RecordedEvent {
+        version,
+        recorded_at,
+        repaired: None,
+        envelope: Envelope { timestamp, ..envelope(event) },
+    }
 }
 
 /// The log of these events, in versions 1, 2, 3 …

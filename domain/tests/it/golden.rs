@@ -26,7 +26,7 @@ fn article() -> Vec<RecordedEvent> {
             Envelope::decode(line.as_bytes(), eur()).unwrap_or_else(|error| panic!("{line}: {error}"));
         let version = versions.entry(envelope.order_id.clone()).or_default();
         *version += 1;
-        RecordedEvent { version: *version, recorded_at: envelope.timestamp, envelope }
+        RecordedEvent { version: *version, recorded_at: envelope.timestamp, repaired: None, envelope }
     };
     read("article-v0.jsonl").lines().map(decode).collect()
 }
@@ -123,6 +123,7 @@ fn the_corpus_has_every_event_type_and_every_optional_field_present_and_absent()
         "order_refunded data.amount",
         "order_created request_hash",
         "order_created actor",
+        "order_paid repaired",
         "order_amended expected_version",
     ];
     let text = read("v1.jsonl");

@@ -1,7 +1,9 @@
-//! Dead letters that are not to happen.
+//! Dead letters: as they were ever written, as they are repaired, and those that are not to happen.
 
 use domain::dead_letter::Discard;
-use domain::{DeadLetter, LetterState, ParkReason, Timestamp};
+use domain::{Body, DeadLetter, LetterState, ParkReason, Repair, Timestamp};
+
+use serde_json::{Value, json};
 
 use crate::given::time;
 
@@ -25,6 +27,53 @@ fn discard() -> Discard {
     Discard { reason: "not wanted".to_owned(), at: now(), by: None }
 }
 
+fn repair(by: Option<&str>) -> Repair {
+    Repair { at: now(), by: by.map(str::to_owned) }
+}
+
+#[test]
+fn letters_of_every_age_are_read_and_written_as_they_were() {
+    let corpus = include_str!("../../../tests/fixtures/golden/letters.jsonl");
+    let written: Vec<Value> = corpus.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let read: Vec<DeadLetter> = corpus.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let states = [LetterState::Parked, LetterState::Discarded, LetterState::Parked, LetterState::Parked];
+    assert_eq!(read.iter().map(|letter| letter.state).collect::<Vec<_>>(), states);
+    for (mut line, letter) in written.into_iter().zip(&read) {
+        // What could be left out once is written today.
+        for (member, absent) in [
+            ("state", json!("parked")),
+            ("origin", json!("")),
+            ("receive_count", json!(0)),
+            ("replays", json!(0)),
+        ] {
+            line.as_object_mut().unwrap().entry(member).or_insert(absent);
+        }
+        assert_eq!(serde_json::to_value(letter).unwrap(), line);
+    }
+    assert_eq!(read[0].repairs, [], "nobody knows any more who did");
+    assert_eq!(read[3].repairs[1].by.as_deref(), Some("https://issuer|ada"));
+}
+
+#[test]
+fn every_repair_is_listed_with_the_first_body() {
+    let mut letter = letter("first");
+    letter.repair(b"second".to_vec(), repair(Some("ada")));
+    letter.repair(b"second".to_vec(), repair(Some("nobody: it changes nothing")));
+    letter.repair(b"third".to_vec(), repair(None));
+    assert_eq!(letter.repairs, [repair(Some("ada")), repair(None)]);
+    assert_eq!((letter.body, letter.original), (Body(b"third".to_vec()), Some(Body(b"first".to_vec()))));
+}
+
+#[test]
+fn of_many_repairs_the_first_and_the_latest_are_listed() {
+    let mut letter = letter("first");
+    for number in 0..30 {
+        letter.repair(format!("{number}").into_bytes(), repair(Some(&number.to_string())));
+    }
+    let by: Vec<_> = letter.repairs.iter().map(|repair| repair.by.clone().unwrap()).collect();
+    assert_eq!((by.len(), by[0].as_str(), by[1].as_str(), by[19].as_str()), (20, "0", "11", "29"));
+}
+
 #[test]
 fn whoever_holds_the_receipt_of_what_is_discarded_is_told_why() {
     let mut letter = letter(&confirmation(ID, Some("5a")));
@@ -43,7 +92,7 @@ fn the_request_is_known_through_a_repair_unless_that_made_another_event_of_it() 
         (confirmation("00000000-0000-7000-8000-000000000001", None), None),
     ] {
         let mut letter = letter(&sent);
-        letter.repair(repaired.into_bytes());
+        letter.repair(repaired.into_bytes(), repair(None));
         assert_eq!(letter.discard(discard()).unwrap().request_hash.as_deref(), hash);
     }
     // It was cut off on its way.

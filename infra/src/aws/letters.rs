@@ -6,7 +6,7 @@ use api::operations::{Change, DeadLetterStore, LetterFilter, LetterList, LetterP
 use async_trait::async_trait;
 use consumer::ports::OrderLog;
 use domain::dead_letter::Discard;
-use domain::{Currency, DeadLetter, Envelope, LetterState, OrderId, Outcome, Receipt};
+use domain::{Currency, DeadLetter, Envelope, LetterState, OrderId, Outcome, Receipt, Repair};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::dynamodb::Table;
@@ -120,7 +120,7 @@ impl DeadLetterStore for LetterStore {
         results
     }
 
-    async fn repair(&self, id: &str, body: Vec<u8>) -> anyhow::Result<Change> {
+    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<Change> {
         loop {
             let indexed = match self.parked(id).await? {
                 Ok(indexed) => indexed,
@@ -128,7 +128,7 @@ impl DeadLetterStore for LetterStore {
             };
             let mut letter = self.whole((*indexed).clone()).await?;
             if letter.body.0 != body {
-                letter.repair(body.clone());
+                letter.repair(body.clone(), by.clone());
                 let repaired = self.bucket.keep_repaired(&letter).await?;
                 let next = indexed.with(&letter, Some(repaired));
                 if !self.table.write_letter(&next, Deltas::default()).await? {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use consumer::alert::Alert;
 use consumer::ports::Alerts;
-use domain::DeadLetter;
 use fjall::{UserKey, UserValue};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -18,8 +17,8 @@ use super::writer::Durability;
 
 /// How long the first letter waits for company, so that a flood of them is one alert.
 const LINGER: Duration = Duration::from_secs(1);
-/// The most letters of an alert.
-const MOST: usize = 10_000;
+/// The most letters of an alert: what is kept of each is a few bytes.
+const MOST: usize = 1_000_000;
 /// The longest pause before an alert is tried again.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 
@@ -54,9 +53,8 @@ pub async fn run(engine: Embedded, alerts: Arc<dyn Alerts>, mut stop: watch::Rec
 
 /// Raises one alert for all letters of which nobody was told, and tells how many they were.
 async fn raise(engine: &Embedded, alerts: &dyn Alerts) -> anyhow::Result<usize> {
-    let pending = engine.read(Embedded::untold).await?;
-    let letters: Vec<_> = pending.iter().filter_map(|untold| untold.letter.as_ref()).collect();
-    if let Some(alert) = Alert::of(letters.iter().copied()) {
+    let (pending, alert) = engine.read(Embedded::untold).await?;
+    if let Some(alert) = alert {
         alerts.raise(&alert).await?;
     }
     let count = pending.len();
@@ -64,9 +62,9 @@ async fn raise(engine: &Embedded, alerts: &dyn Alerts) -> anyhow::Result<usize> 
         let told = move |engine: &Embedded, stage: &mut Stage| {
             let alerts = &engine.0.keys.alerts;
             // One that was put aside once more meanwhile is still to be told of.
-            let rows = pending.iter().map(|told| alerts.get(&told.key)).collect::<Result<Vec<_>, _>>()?;
-            let rows = rows.into_iter().zip(pending).filter(|(row, told)| row.as_ref() == Some(&told.since));
-            rows.for_each(|(_, told)| stage.remove(alerts, told.key));
+            let rows = pending.iter().map(|(key, _)| alerts.get(key)).collect::<Result<Vec<_>, _>>()?;
+            let rows = rows.into_iter().zip(pending).filter(|(row, (_, since))| row.as_ref() == Some(since));
+            rows.for_each(|(_, (key, _))| stage.remove(alerts, key));
             Ok(())
         };
         engine.change_letters(Durability::Written, told).await?;
@@ -74,24 +72,21 @@ async fn raise(engine: &Embedded, alerts: &dyn Alerts) -> anyhow::Result<usize> 
     Ok(count)
 }
 
-/// A letter of which nobody was told.
-struct Untold {
-    /// Of its row, the key, and what it holds.
-    key: UserKey,
-    since: UserValue,
-    /// `None` if it is gone by now.
-    letter: Option<DeadLetter>,
-}
+/// Of a letter of which nobody was told: the key of its row, and what that holds.
+type Untold = (UserKey, UserValue);
 
 impl Embedded {
-    /// The letters of which nobody was told.
-    fn untold(&self) -> anyhow::Result<Vec<Untold>> {
-        let rows = self.0.keys.alerts.iter().take(MOST);
-        rows.map(|row| {
+    /// The letters of which nobody was told, and the alert for those of them that are still there.
+    fn untold(&self) -> anyhow::Result<(Vec<Untold>, Option<Alert>)> {
+        let mut alert = Alert::default();
+        let mut pending = Vec::new();
+        for row in self.0.keys.alerts.iter().take(MOST) {
             let (key, since) = row.into_inner()?;
-            let letter = self.letter_at(keys::seq_of(&key)?)?;
-            Ok(Untold { key, since, letter })
-        })
-        .collect()
+            if let Some(letter) = self.letter_at(keys::seq_of(&key)?)? {
+                alert.add(&letter);
+            }
+            pending.push((key, since));
+        }
+        Ok((pending, Some(alert).filter(|alert| alert.count > 0)))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use async_trait::async_trait;
-use consumer::ports::{DEAD_LETTER, DeadLetters, End, Parking, REPLAYS};
+use consumer::ports::{DEAD_LETTER, DeadLetters, End, Parking, REPAIRED, REPLAYS};
 use domain::{DeadLetter, Envelope, LetterState, OrderId, Outcome, ParkReason, Receipt};
 
 use super::Embedded;
@@ -119,7 +119,7 @@ impl Embedded {
         letter.group = Some(header.group);
         letter.receive_count = burial.receive_count;
         letter.attributes = header.attributes;
-        letter.attributes.retain(|name, _| name != DEAD_LETTER && name != REPLAYS);
+        letter.attributes.retain(|name, _| ![DEAD_LETTER, REPLAYS, REPAIRED].contains(&name.as_str()));
         Ok((burial.seq, letter))
     }
 

@@ -18,7 +18,7 @@
 //!   not acknowledged, but the system may show it to that start as written; until the tables are flushed, a power cut after
 //!   a broken disk can cut off what came behind it. Put the disk right, and start the machine anew, before the service.
 //!
-//! What cannot be processed goes to [`letters`], and from there, by way of [`operate`], back to the queue. [`numbers`]
+//! What cannot be processed goes to [`letters`], and from there, by way of [`operate`], back to the queue; those of elsewhere come by [`import`]. [`numbers`]
 //! tells what became of everything, and [`alerts`] whoever looks after it.
 //!
 //! [`folder`] guards the folder itself, and [`maintenance`] exports and rebuilds.
@@ -26,6 +26,7 @@
 pub mod alerts;
 mod at_once;
 mod folder;
+mod import;
 mod inbox;
 mod journal_check;
 mod keys;
@@ -57,7 +58,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 use uuid::Uuid;
 
 pub use folder::OpenError;
-pub use operate::Imported;
+pub use import::{Imported, Incoming};
 pub use publisher::{NewMessage, SendError};
 
 use at_once::Unsynced;

@@ -1,15 +1,15 @@
-//! What operators do with dead letters: look at them, replay, repair and discard them, and bring in those of elsewhere.
+//! What operators do with dead letters: look at them, replay, repair and discard them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use api::operations::{Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, ReplayError};
 use async_trait::async_trait;
-use consumer::ports::{DEAD_LETTER, REPLAYS};
+use consumer::ports::{DEAD_LETTER, REPAIRED, REPLAYS};
 use domain::dead_letter::Discard;
-use domain::{DeadLetter, LetterState, OrderId};
+use domain::{DeadLetter, LetterState, OrderId, Repair};
 use uuid::Uuid;
 
 use super::Embedded;
@@ -18,20 +18,10 @@ use super::keys::{self, MessageHeader, StoredMessage};
 use super::stage::Stage;
 use super::writer::Durability;
 use crate::now;
+use crate::repaired::repaired;
 
 /// How many letters are looked at for one page, whether they pass the filter or not.
 const LOOKED_AT: usize = 1000;
-
-/// What an import did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Imported {
-    /// Letters that were not there.
-    pub added: u64,
-    /// Letters that were there with another body, which is the one that is replayed now.
-    pub repaired: u64,
-    /// Letters that were there.
-    pub unchanged: u64,
-}
 
 /// A letter that is to be back on the queue.
 enum Replay {
@@ -42,42 +32,6 @@ enum Replay {
 }
 
 impl Embedded {
-    /// Takes in letters of another archive, in the order in which they were put aside. One whose id is here already is
-    /// repaired: it gets the body that is brought, if it is parked.
-    pub async fn import(&self, mut letters: Vec<DeadLetter>) -> anyhow::Result<Imported> {
-        letters.sort_by(|one, other| (one.parked_at, &one.id).cmp(&(other.parked_at, &other.id)));
-        let mut imported = Imported::default();
-        for letter in letters {
-            match self.find_letter(&letter.id)? {
-                None => {
-                    self.add(letter).await?;
-                    imported.added += 1;
-                }
-                Some((_, known)) if known.body == letter.body => imported.unchanged += 1,
-                Some((_, known)) => match DeadLetterStore::repair(self, &known.id, letter.body.0).await? {
-                    Change::Made(_) => imported.repaired += 1,
-                    Change::Missing | Change::NotParked(_) => imported.unchanged += 1,
-                },
-            }
-        }
-        Ok(imported)
-    }
-
-    /// A letter of elsewhere counts here as a message that was accepted and parked. Nobody needs to be told of it.
-    async fn add(&self, letter: DeadLetter) -> anyhow::Result<()> {
-        let letter = DeadLetter { state: LetterState::Parked, discarded: None, ..letter };
-        let add = move |engine: &Self, stage: &mut Stage| {
-            let rows = engine.letter_rows(&letter)?;
-            let seq = engine.new_seq();
-            engine.stage_letter(stage, seq, &letter, rows);
-            stage.next_seq = Some(engine.0.queue.lock().next_seq());
-            stage.books.ledger.accepted += 1;
-            stage.books.ledger.parked += 1;
-            Ok(())
-        };
-        self.change_letters(Durability::Synced, add).await
-    }
-
     /// What it takes to put a letter back on the queue. `None` if there is no such letter any more.
     fn replay_of(&self, id: &str) -> anyhow::Result<Option<Replay>> {
         let Some((seq, letter)) = self.find_letter(id)? else { return Ok(None) };
@@ -92,14 +46,16 @@ impl Embedded {
             }
             LetterState::Replaying => letter.replays,
         };
+        let repaired = repaired(&letter).map(|repaired| serde_json::to_string(&repaired)).transpose()?;
         let attributes = [(DEAD_LETTER, letter.id.clone()), (REPLAYS, replays.to_string())];
+        let attributes = attributes.into_iter().chain(repaired.map(|repaired| (REPAIRED, repaired)));
         let at = now();
         let header = MessageHeader {
             group,
             dedup: dedup(replays),
             enqueued_at: at.micros(),
             visible_at: at.micros(),
-            attributes: BTreeMap::from(attributes.map(|(name, value)| (name.to_owned(), value))),
+            attributes: attributes.map(|(name, value)| (name.to_owned(), value)).collect(),
         };
         let message = StoredMessage::encode(&header, &letter.body.0)?;
         let was_parked = letter.state == LetterState::Parked;
@@ -226,14 +182,14 @@ impl DeadLetterStore for Embedded {
         }
     }
 
-    async fn repair(&self, id: &str, body: Vec<u8>) -> anyhow::Result<Change> {
+    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<Change> {
         let id = id.to_owned();
         let repair = move |engine: &Self, stage: &mut Stage| {
             let Some((seq, mut letter)) = engine.find_letter(&id)? else { return Ok(Change::Missing) };
             if letter.state != LetterState::Parked {
                 return Ok(Change::NotParked(letter.state));
             }
-            letter.repair(body);
+            letter.repair(body, by);
             let rows = engine.letter_rows(&letter)?;
             engine.stage_letter(stage, seq, &letter, rows);
             Ok(Change::Made(Box::new(letter)))

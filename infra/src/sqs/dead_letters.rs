@@ -5,7 +5,7 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeNameForSends, MessageSystemAttributeValue, SendMessageBatchRequestEntry,
 };
 use consumer::dead_letters::attributes as names;
-use consumer::ports::{DEAD_LETTER, Parking, REPLAYS, TRACE_HEADER};
+use consumer::ports::{DEAD_LETTER, Parking, REPAIRED, REPLAYS, TRACE_HEADER};
 use domain::Timestamp;
 use futures_util::future::join_all;
 
@@ -95,7 +95,9 @@ fn story(origin: &str, parking: &Parking<'_>) -> Vec<(String, String)> {
     let mut own: Vec<_> = message
         .attributes
         .iter()
-        .filter(|(name, _)| *name != TRACE_HEADER && ours.iter().all(|(taken, _)| taken != *name))
+        .filter(|(name, _)| {
+            *name != TRACE_HEADER && *name != REPAIRED && ours.iter().all(|(taken, _)| taken != *name)
+        })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     own.sort_by_key(|(name, _)| traced.iter().position(|known| known == name).unwrap_or(traced.len()));

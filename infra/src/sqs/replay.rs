@@ -1,10 +1,11 @@
 //! Puts dead letters back on the queue that they came from.
 
 use anyhow::{Context, bail};
-use consumer::ports::{DEAD_LETTER, REPLAYS};
+use consumer::ports::{DEAD_LETTER, REPAIRED, REPLAYS};
 use domain::DeadLetter;
 
 use crate::aws::explain;
+use crate::repaired::repaired;
 
 use super::publisher::text_attribute;
 use super::{Queue, printable};
@@ -20,6 +21,9 @@ impl Queue {
             .message_body(sendable(&letter.body.0)?)
             .message_attributes(DEAD_LETTER, text_attribute(&letter.id))
             .message_attributes(REPLAYS, text_attribute(&letter.replays.to_string()));
+        if let Some(repaired) = repair_note(letter)? {
+            call = call.message_attributes(REPAIRED, text_attribute(&repaired));
+        }
         if let Some(correlation_id) = &letter.correlation_id {
             call = call.message_attributes("correlation_id", text_attribute(correlation_id.as_str()));
         }
@@ -31,6 +35,18 @@ impl Queue {
         call.send().await.map_err(explain).with_context(|| format!("sending to {}", self.url))?;
         Ok(())
     }
+}
+
+/// Who repaired the letter, as an attribute that SQS takes. If a first body has characters that it does not take, only its
+/// hash goes along; the archive has the body.
+fn repair_note(letter: &DeadLetter) -> anyhow::Result<Option<String>> {
+    let Some(mut repaired) = repaired(letter) else { return Ok(None) };
+    let mut text = serde_json::to_string(&repaired)?;
+    if text.chars().any(|character| printable(character) != character) {
+        repaired.original = None;
+        text = serde_json::to_string(&repaired)?.chars().map(printable).collect();
+    }
+    Ok(Some(text))
 }
 
 /// The body, if SQS takes it: text, and not empty.

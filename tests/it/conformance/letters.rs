@@ -3,7 +3,7 @@
 use api::operations::{Change, LetterFilter, ReplayError};
 use consumer::ports::{End, Parking};
 use domain::dead_letter::Discard;
-use domain::{DeadLetter, Envelope, LetterState, OrderId, ParkReason};
+use domain::{DeadLetter, Envelope, LetterState, OrderId, ParkReason, Repair, Timestamp};
 use uuid::Uuid;
 
 use super::{Backend, QueueOptions, ack, receive_one};
@@ -53,6 +53,10 @@ async fn letter(backend: &dyn Backend, id: &str) -> DeadLetter {
     backend.letters().letter(id).await.unwrap().unwrap()
 }
 
+fn repair() -> Repair {
+    Repair { at: Timestamp::parse("2026-11-28T13:00:00Z").unwrap(), by: Some("ada".to_owned()) }
+}
+
 async fn discard(backend: &dyn Backend, id: &str) -> Change {
     let discard = Discard { reason: "paid twice".to_owned(), at: infra::now(), by: None };
     backend.letters().discard(id, discard).await.unwrap()
@@ -99,10 +103,12 @@ pub async fn a_repaired_letter_is_replayed_as_it_was_repaired(backend: &dyn Back
     let cut = &whole[..whole.len() - 4];
     let id = park(backend, &order_id, ParkReason::Malformed, cut).await;
     for _ in 0..2 {
-        let Change::Made(repaired) = backend.letters().repair(&id, whole.clone()).await.unwrap() else {
+        let Change::Made(repaired) = backend.letters().repair(&id, whole.clone(), repair()).await.unwrap()
+        else {
             panic!("it is parked")
         };
         assert_eq!((&repaired.body.0, &repaired.original.as_ref().unwrap().0[..]), (&whole, cut));
+        assert_eq!(repaired.repairs, [repair()], "the second time it changes nothing");
         assert_eq!(letter(backend, &id).await, *repaired);
     }
 
@@ -110,8 +116,11 @@ pub async fn a_repaired_letter_is_replayed_as_it_was_repaired(backend: &dyn Back
     let message = receive_one(backend).await;
     assert_eq!((message.letter_id(), message.replays(), &message.body), (&*id, 1, &whole));
     assert_eq!(message.group.as_deref(), Some(order_id.as_str()));
+    let repaired = message.repaired().unwrap();
+    assert_eq!((repaired.dead_letter.as_str(), repaired.repairs), (&*id, vec![repair()]));
+    assert_eq!((repaired.original.unwrap().0, repaired.original_sha256.len()), (cut.to_vec(), 64));
     let replaying = Change::NotParked(LetterState::Replaying);
-    assert_eq!(backend.letters().repair(&id, b"other".to_vec()).await.unwrap(), replaying);
+    assert_eq!(backend.letters().repair(&id, b"other".to_vec(), repair()).await.unwrap(), replaying);
     assert_eq!(discard(backend, &id).await, replaying);
     assert_eq!(line(backend, &order_id).await, [&*id], "it holds its order until its end is known");
 
@@ -221,7 +230,7 @@ pub async fn a_letter_that_is_not_there_is_missing(backend: &dyn Backend) {
     assert_eq!(letters.letter("nobody").await.unwrap(), None);
     assert!(line(backend, &order_id).await.is_empty());
     assert!(listed(backend, &LetterFilter::default(), 10).await.is_empty());
-    assert_eq!(letters.repair("nobody", b"{}".to_vec()).await.unwrap(), Change::Missing);
+    assert_eq!(letters.repair("nobody", b"{}".to_vec(), repair()).await.unwrap(), Change::Missing);
     assert_eq!(discard(backend, "nobody").await, Change::Missing);
     let letter =
         DeadLetter::new("nobody", b"{}".to_vec(), ParkReason::Malformed, String::new(), infra::now());

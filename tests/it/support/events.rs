@@ -70,7 +70,12 @@ pub fn paid(order_id: &OrderId) -> Envelope {
 pub fn recorded(first: u64, envelopes: &[Envelope]) -> Vec<RecordedEvent> {
     let numbered = (first..).zip(envelopes);
     numbered
-        .map(|(version, envelope)| RecordedEvent { version, recorded_at: at(30), envelope: envelope.clone() })
+        .map(|(version, envelope)| RecordedEvent {
+            version,
+            recorded_at: at(30),
+            repaired: None,
+            envelope: envelope.clone(),
+        })
         .collect()
 }
 

@@ -2,8 +2,8 @@
 
 use domain::event::{Amended, Cancelled, Created, Empty, Paid, Refunded, Returned, Shipped};
 use domain::{
-    Amount, CorrelationId, Currency, CustomerId, Envelope, Event, EventId, EventType, LineItem, LineItems,
-    Metadata, OrderId, Quantity, RecordedEvent, Sku, Text, Timestamp,
+    Amount, Body, CorrelationId, Currency, CustomerId, Envelope, Event, EventId, EventType, LineItem,
+    LineItems, Metadata, OrderId, Quantity, RecordedEvent, Repair, Repaired, Sku, Text, Timestamp,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -128,11 +128,27 @@ pub(crate) fn envelope() -> impl Strategy<Value = Envelope> {
 }
 
 pub(crate) fn recorded() -> impl Strategy<Value = RecordedEvent> {
-    (any::<u64>(), timestamp(), envelope()).prop_map(|(version, recorded_at, envelope)| RecordedEvent {
+    let parts = (any::<u64>(), timestamp(), option::of(repaired()), envelope());
+    parts.prop_map(|(version, recorded_at, repaired, envelope)| RecordedEvent {
         version,
         recorded_at,
+        repaired: repaired.map(Box::new),
         envelope,
     })
+}
+
+fn repaired() -> impl Strategy<Value = Repaired> {
+    let repair = (timestamp(), option::of(words(40))).prop_map(|(at, by)| Repair { at, by });
+    let repairs = vec(repair, 0..3);
+    let original = option::of(vec(any::<u8>(), 0..20).prop_map(Body));
+    ("[0-9A-Za-z_-]{1,100}", repairs, "[0-9a-f]{64}", original).prop_map(
+        |(dead_letter, repairs, original_sha256, original)| Repaired {
+            dead_letter,
+            repairs,
+            original_sha256,
+            original,
+        },
+    )
 }
 
 /// The log entry of any event of the order `order-1` at this version.

@@ -6,7 +6,7 @@ use api::operations::{Change, DeadLetterStore, LetterFilter};
 use api::ports::OrderReader;
 use consumer::ports::{Alerts, Archive as _, End, Inbox, Parking};
 use domain::dead_letter::Discard;
-use domain::{DeadLetter, LetterState, OrderId, ParkReason};
+use domain::{DeadLetter, LetterState, OrderId, ParkReason, Repair};
 use infra::aws;
 use serde_json::{Value, json};
 
@@ -93,6 +93,10 @@ async fn a_discard_that_broke_off_is_finished_when_it_is_made_again() {
     assert_eq!(stored_line(&deployment.backend, &id).await, Value::Null);
 }
 
+fn by() -> Repair {
+    Repair { at: infra::now(), by: None }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repair_that_broke_off_is_finished_when_it_is_made_again() {
     let deployment = Deployment::open().await;
@@ -102,14 +106,14 @@ async fn a_repair_that_broke_off_is_finished_when_it_is_made_again() {
     archive.keep(&letter).await.unwrap();
     let id = new_order_id();
     let body = paid(&id).encode();
-    store.repair("m-3", body.clone()).await.unwrap();
+    store.repair("m-3", body.clone(), by()).await.unwrap();
 
     // As a crash right after the index was written would leave it.
     let key = json!({ "pk": { "S": format!("ORDER#{id}") }, "sk": { "S": "METADATA" } });
     let cut = json!({ "TableName": deployment.backend.table_name, "Key": key, "UpdateExpression": "REMOVE parked" });
     Emulator::shared().dynamodb("UpdateItem", &cut).await;
     assert!(store.line(&id).await.unwrap().is_empty());
-    store.repair("m-3", body).await.unwrap();
+    store.repair("m-3", body, by()).await.unwrap();
     let line = store.line(&id).await.unwrap();
     assert_eq!(line.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), ["m-3"]);
 }

@@ -1,0 +1,150 @@
+//! What is in a file, or an object, of an archive of dead letters.
+
+use anyhow::{Context, bail};
+use domain::{Currency, DeadLetter, Envelope, ParkReason, Timestamp, identify};
+use infra::embedded::Incoming;
+use serde_json::Value;
+
+use super::names::plain;
+
+/// The letter in a file or an object of this name: as the archive has it, as the article's processor of dead letters wrote
+/// it, or else the message itself, of which nothing is known but its name.
+pub(super) fn letter(
+    from: String,
+    name: &str,
+    bytes: Vec<u8>,
+    default_currency: Currency,
+) -> anyhow::Result<Incoming> {
+    let json: Option<Value> = serde_json::from_slice(&bytes).ok();
+    let has = |member: &str| json.as_ref().is_some_and(|json| json.get(member).is_some());
+    if has("id") && has("parked_at") {
+        let letter: DeadLetter = serde_json::from_slice(&bytes).context("it is no dead letter")?;
+        return Ok(Incoming { letter: consistent(letter)?, from, names_itself: true });
+    }
+    if has("message") && has("attributes") {
+        let json = json.unwrap_or_default();
+        let letter = of_article(plain(name)?, &json);
+        return Ok(Incoming { letter, from, names_itself: false });
+    }
+    let (reason, detail) = match Envelope::decode(&bytes, default_currency) {
+        Err(error) => (error.reason(), error.to_string()),
+        Ok(_) => (ParkReason::TriesExhausted, "it was brought in as a bare message".to_owned()),
+    };
+    let letter = DeadLetter::new(plain(name)?, bytes, reason, detail, infra::now());
+    Ok(Incoming { letter, from, names_itself: false })
+}
+
+/// The letter with what its body says of itself, which may have been changed since it was written.
+fn consistent(letter: DeadLetter) -> anyhow::Result<DeadLetter> {
+    plain(&letter.id)?;
+    let body = identify(&letter.body.0);
+    if let (Some(ours), Some(theirs)) = (&letter.order_id, &body.order_id)
+        && ours != theirs
+    {
+        bail!("it is about order {ours}, and its body about order {theirs}");
+    }
+    Ok(DeadLetter {
+        order_id: body.order_id.or(letter.order_id),
+        event_id: body.event_id.or(letter.event_id),
+        event_type: body.event_type.or(letter.event_type),
+        ..letter
+    })
+}
+
+/// `{message, attributes, original_queue, processed_at}`, named after the message's id.
+fn of_article(name: &str, json: &Value) -> DeadLetter {
+    let time = json["processed_at"].as_str().and_then(|time| Timestamp::parse(time).ok());
+    let body = match &json["message"] {
+        Value::String(text) => text.clone().into_bytes(),
+        message => message.to_string().into_bytes(),
+    };
+    let detail = "it was archived without a reason".to_owned();
+    let at = time.unwrap_or_else(infra::now);
+    let mut letter = DeadLetter::new(name, body, ParkReason::TriesExhausted, detail, at);
+    let text = |name: &str| json["attributes"][name].as_str();
+    let millis = |name: &str| Timestamp::from_millis(text(name)?.parse().ok()?);
+    letter.origin = json["original_queue"].as_str().unwrap_or_default().to_owned();
+    letter.group = text("MessageGroupId").map(str::to_owned);
+    letter.receive_count = text("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(0);
+    letter.sent_at = millis("SentTimestamp");
+    letter.first_received_at = millis("ApproximateFirstReceiveTimestamp");
+    letter
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    fn letter(name: &str, bytes: Vec<u8>) -> anyhow::Result<DeadLetter> {
+        incoming(name, bytes).map(|incoming| incoming.letter)
+    }
+
+    fn incoming(name: &str, bytes: Vec<u8>) -> anyhow::Result<Incoming> {
+        super::letter("somewhere".to_owned(), name, bytes, Currency::parse("EUR").unwrap())
+    }
+
+    #[test]
+    fn letters_are_read_in_every_form_there_is() {
+        let at = Timestamp::parse("2026-11-23T10:00:00Z").unwrap();
+        let ours = DeadLetter::new("a", vec![0xff], ParkReason::Invalid, "x".to_owned(), at);
+        assert_eq!(letter("other", serde_json::to_vec(&ours).unwrap()).unwrap(), ours);
+
+        let article = json!({
+            "message": { "type": "order_updated", "data": { "order_id": "A-1", "status": "paid" } },
+            "attributes": { "ApproximateReceiveCount": "4", "SentTimestamp": "1763892000000" },
+            "original_queue": "arn:aws:sqs:eu-central-1:1:orders", "processed_at": "2026-11-23T10:00:00.123456",
+        });
+        let read = letter("m-1", article.to_string().into_bytes()).unwrap();
+        assert_eq!(
+            (read.id.as_str(), read.order_id.unwrap().as_str(), read.receive_count),
+            ("m-1", "A-1", 4)
+        );
+        assert_eq!(read.origin, "arn:aws:sqs:eu-central-1:1:orders");
+        assert_eq!(read.body, Body(article["message"].to_string().into_bytes()));
+
+        let bare = letter("m-2", b"{ noise".to_vec()).unwrap();
+        assert_eq!((bare.reason, bare.body), (ParkReason::Malformed, Body(b"{ noise".to_vec())));
+        assert!(letter("m 3", b"noise".to_vec()).unwrap_err().to_string().contains("m 3"));
+        let broken = br#"{"id":"a","parked_at":"yesterday","body":"x"}"#.to_vec();
+        assert!(format!("{:#}", letter("a", broken).unwrap_err()).contains("RFC 3339"));
+    }
+
+    #[test]
+    fn only_a_letter_names_itself() {
+        let ours = json!({ "id": "a", "parked_at": "2026-11-23T10:00:00Z", "reason": "invalid", "detail": "", "body": "x" });
+        assert!(incoming("other", ours.to_string().into_bytes()).unwrap().names_itself);
+        for other in ["junk", r#"{"message":"x","attributes":{}}"#, r#"{"id":"a"}"#] {
+            assert!(!incoming("a", other.as_bytes().to_vec()).unwrap().names_itself, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_a_letter_says_of_its_body_is_checked() {
+        let id = "0199d3a0-0000-7000-8000-00000000beef";
+        let body = format!(r#"{{"event_id":"{id}","type":"order_paid","data":{{"order_id":"o-1"}}}}"#);
+        let with = |order: &str| {
+            json!({ "id": "a", "parked_at": "2026-11-23T10:00:00Z", "reason": "invalid", "detail": "", "body": body,
+                    "order_id": order, "event_type": "order_shipped" })
+        };
+        let right = letter("a", with("o-1").to_string().into_bytes()).unwrap();
+        assert_eq!(
+            (right.event_type.as_deref(), right.event_id.unwrap().to_string().as_str()),
+            (Some("order_paid"), id)
+        );
+        let wrong = letter("a", with("o-2").to_string().into_bytes()).unwrap_err().to_string();
+        assert_eq!(wrong, "it is about order o-2, and its body about order o-1");
+        for id in ["../escaped", "", "a b"] {
+            let mut json = with("o-1");
+            json["id"] = id.into();
+            assert!(
+                letter("a", json.to_string().into_bytes())
+                    .unwrap_err()
+                    .to_string()
+                    .contains("cannot be the id")
+            );
+        }
+    }
+}

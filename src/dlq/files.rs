@@ -1,0 +1,86 @@
+//! The files of an archive of dead letters. Links are not followed, and nothing but a file is opened. What cannot be read is
+//! reported by its name, and the rest goes on.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+#[cfg(feature = "embedded")]
+use std::{fs, path::PathBuf};
+
+#[cfg(feature = "embedded")]
+use anyhow::Context;
+use anyhow::ensure;
+use rustix::fs::OFlags;
+
+/// More than a letter has: a message of 1 MiB twice, each byte of it escaped.
+pub(super) const MAX_BYTES: u64 = 16 << 20;
+
+/// Everything below a path that is a file or should be one, in the order of the paths.
+#[cfg(feature = "embedded")]
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    pub(super) files: Vec<PathBuf>,
+    /// What is neither a file nor a folder that can be read, and why.
+    pub(super) skipped: Vec<String>,
+}
+
+#[cfg(feature = "embedded")]
+impl Files {
+    /// The path itself may be a link, for somebody has named it; none below it is followed.
+    pub(super) fn below(path: &Path) -> anyhow::Result<Self> {
+        let at = || format!("reading {}", path.display());
+        let mut found = Self::default();
+        if fs::metadata(path).with_context(at)?.is_dir() {
+            found.folder(path, fs::read_dir(path).with_context(at)?);
+        } else {
+            found.files.push(fs::canonicalize(path).with_context(at)?);
+        }
+        Ok(found)
+    }
+
+    fn folder(&mut self, path: &Path, entries: fs::ReadDir) {
+        let mut below = Vec::new();
+        for entry in entries {
+            match entry {
+                Ok(entry) => below.push(entry.path()),
+                Err(error) => self.skip(path, &error.to_string()),
+            }
+        }
+        below.sort();
+        below.into_iter().for_each(|path| self.entry(path));
+    }
+
+    fn entry(&mut self, path: PathBuf) {
+        match fs::symlink_metadata(&path) {
+            Ok(there) if there.is_file() => self.files.push(path),
+            Ok(there) if there.is_symlink() => self.skip(&path, "it is a link, and links are not followed"),
+            Ok(there) if there.is_dir() => match fs::read_dir(&path) {
+                Ok(entries) => self.folder(&path, entries),
+                Err(error) => self.skip(&path, &error.to_string()),
+            },
+            Ok(_) => self.skip(&path, "it is a pipe, a socket or a device, not a file"),
+            Err(error) => self.skip(&path, &error.to_string()),
+        }
+    }
+
+    fn skip(&mut self, path: &Path, why: &str) {
+        self.skipped.push(format!("{}: {why}", path.display()));
+    }
+}
+
+/// What is in a file.
+pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(file)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    ensure!(bytes.len() as u64 <= MAX_BYTES, "it is larger than any dead letter: {} MiB", MAX_BYTES >> 20);
+    Ok(bytes)
+}
+
+/// Opens a file for reading that is one; nothing that took its place meanwhile is followed or waited for.
+fn open(file: &Path) -> anyhow::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(file)?;
+    ensure!(file.metadata()?.is_file(), "it is no file");
+    Ok(file)
+}
