@@ -154,3 +154,6 @@ pub(crate) enum Command {
     /// Print the AsyncAPI document of the queue's messages.
     Asyncapi,
 }
+
+#[cfg(test)]
+mod tests;

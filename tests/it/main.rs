@@ -11,6 +11,7 @@ mod auth;
 #[cfg(feature = "aws")]
 mod aws;
 mod cli;
+mod commands;
 mod conformance;
 mod contract;
 mod crash;

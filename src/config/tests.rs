@@ -1,0 +1,67 @@
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+
+use super::*;
+
+/// The files below a folder that have one of these extensions.
+fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let below = entries.flat_map(|path| if path.is_dir() { files(&path, extensions) } else { vec![path] });
+    let wanted =
+        |path: &PathBuf| path.extension().is_some_and(|it| extensions.iter().any(|known| it == *known));
+    below.filter(wanted).collect()
+}
+
+/// The commands of this program in a text: between backquotes, and in lines of code as somebody would type them.
+fn commands(text: &str) -> Vec<String> {
+    let quoted = text.split('`').skip(1).step_by(2).filter(|quoted| !quoted.contains('\n'));
+    let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
+    let typed = blocks.map(|line| line.trim().trim_start_matches("$ "));
+    let all = quoted.chain(typed).filter(|command| command.starts_with("orders "));
+    let cut = |command: &str| {
+        let end = [" #", " >", " |", " &&"].iter().filter_map(|mark| command.find(mark)).min();
+        command[..end.unwrap_or(command.len())].to_owned()
+    };
+    // What is left out of an example nobody can type.
+    all.map(cut).filter(|command| !command.contains(['…', '<', '[', '='])).collect()
+}
+
+/// The words of a command, as a shell reads them.
+fn words(command: &str) -> Vec<OsString> {
+    let parts = command.split('"').enumerate();
+    let words = parts.flat_map(|(place, part)| match place % 2 {
+        0 => part.split_whitespace().collect(),
+        _ => vec![part],
+    });
+    words.map(Into::into).collect()
+}
+
+/// Every command that the program prints, or that its documents show, is one that it understands.
+#[test]
+fn what_is_printed_can_be_typed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["src", "api/src", "consumer/src", "infra/src"];
+    let mut all: Vec<_> = folders.iter().flat_map(|folder| files(&root.join(folder), &["rs"])).collect();
+    all.extend(files(&root.join("docs"), &["md"]));
+    all.push(root.join("README.md"));
+    let mut count = 0;
+    for file in all {
+        for command in commands(&std::fs::read_to_string(&file).unwrap()) {
+            let words = words(&command);
+            match Cli::try_parse_from(with_command(words)) {
+                Ok(_) => count += 1,
+                Err(error) => match error.kind() {
+                    ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => count += 1,
+                    // A group of commands is named, not one of them.
+                    ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {}
+                    _ if command.split(' ').count() == 3
+                        && error.kind() == ErrorKind::MissingRequiredArgument => {}
+                    _ if cfg!(not(feature = "aws")) && error.kind() == ErrorKind::InvalidSubcommand => {}
+                    _ => panic!("{}: `{command}`: {error}", file.display()),
+                },
+            }
+        }
+    }
+    assert!(count > 20, "{count} commands were found");
+}
