@@ -1,16 +1,24 @@
 //! How the API finds out who asks, by flags and environment; and the rule that it listens to nobody but this machine
 //! until it can tell.
 
+mod access;
+
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::auth::{Auth, JwksUrl, Keys, Refresh, TokenRules, TokenVerifier};
+use api::Hosts;
+use api::auth::{JwksUrl, TokenRules};
 use clap::Args;
+
+use access::TokenLimits;
 
 /// A clock that is further off than this is to be put right, not to be allowed for.
 const MAX_LEEWAY: u64 = 600;
+/// Less than a minute is no time to put anything right; who allows more than a week does not want a limit.
+const MAX_STALE: RangeInclusive<u64> = 60..=7 * 24 * 3600;
 
 /// Who may call the API. Texts, so that everything that is wrong with them can be told at one go; an empty one is as good
 /// as none.
@@ -34,6 +42,14 @@ pub(crate) struct AuthArgs {
     /// `orders/orders.read`.
     #[arg(long, env = "ORDERS_JWT_SCOPE_PREFIX", value_name = "PREFIX")]
     jwt_scope_prefix: Option<String>,
+    /// Seconds for which keys are used after they could last be read, while their file or address cannot be. After that
+    /// no token is accepted until it can.
+    #[arg(long, env = "ORDERS_JWKS_MAX_STALE", default_value = "3600", value_name = "SECONDS")]
+    jwks_max_stale: String,
+    /// Tokens from one address (of IPv6, from one /64) that may fail per second, with a burst; after that only tokens that
+    /// were verified before are accepted from there for a while. Or `off`.
+    #[arg(long, env = "ORDERS_AUTH_FAILURE_LIMIT", default_value = "5/50", value_name = "RATE[/BURST]")]
+    auth_failure_limit: String,
     /// Seconds that the issuer's clock and ours may be apart.
     #[arg(long, env = "ORDERS_JWT_LEEWAY", default_value = "60", value_name = "SECONDS")]
     jwt_leeway: String,
@@ -50,6 +66,10 @@ pub(crate) struct AuthArgs {
         default_missing_value = "true"
     )]
     insecure_no_auth: Option<String>,
+    /// Names by which an API may be called that lets in everyone on its machine, with commas between them; beside
+    /// `localhost` and the addresses of this machine itself.
+    #[arg(long, env = "ORDERS_ALLOWED_HOSTS", value_name = "HOSTS")]
+    allowed_hosts: Option<String>,
 }
 
 /// Where requests come from.
@@ -66,9 +86,9 @@ pub(crate) enum Origin {
 #[derive(Debug)]
 pub(crate) enum Settings {
     /// Not at all; to be warned of if they can come from elsewhere.
-    Nobody { warn: bool },
+    Nobody { warn: bool, hosts: Hosts },
     /// By tokens.
-    Tokens(KeySource, TokenRules),
+    Tokens(KeySource, TokenRules, TokenLimits),
     /// By API Gateway.
     #[cfg(feature = "aws")]
     Gateway { scope_prefix: Option<Arc<str>> },
@@ -107,6 +127,10 @@ impl AuthArgs {
             None
         });
         let tokens = self.tokens(scope_prefix.clone(), &mut faults);
+        let hosts = self.hosts(origin).unwrap_or_else(|fault| {
+            faults.push(fault);
+            Hosts::Any
+        });
         let jwks = given(&self.jwks_file).or(given(&self.jwks_url)).is_some();
         if gateway && jwks {
             faults.push("ORDERS_AUTH=gateway excludes a JWKS: tokens are verified at one place".to_owned());
@@ -126,7 +150,7 @@ impl AuthArgs {
             #[cfg(feature = "aws")]
             _ if gateway => Ok(Settings::Gateway { scope_prefix }),
             Some(settings) => Ok(settings),
-            None => Ok(Settings::Nobody { warn: exposed(origin).is_some() }),
+            None => Ok(Settings::Nobody { warn: exposed(origin).is_some(), hosts }),
         }
     }
 
@@ -145,6 +169,37 @@ impl AuthArgs {
                     .to_owned())
             }
             (Some(other), _) => Err(format!("ORDERS_AUTH {other:?} is not known; it can be gateway")),
+        }
+    }
+
+    /// By which names the API may be called if it lets in everybody.
+    fn hosts(&self, origin: Origin) -> Result<Hosts, String> {
+        let allowed = given(&self.allowed_hosts).map(str::parse).transpose();
+        let allowed = allowed.map_err(|fault| format!("ORDERS_ALLOWED_HOSTS {fault}"))?;
+        Ok(match (allowed, exposed(origin)) {
+            // Whoever lets in other machines lets in their pages, too.
+            (None, Some(_)) => Hosts::Any,
+            (allowed, _) => Hosts::Local(allowed.unwrap_or_default()),
+        })
+    }
+
+    fn limits(&self) -> Result<TokenLimits, Vec<String>> {
+        let limit = &self.auth_failure_limit;
+        let failures = match limit.as_str() {
+            "off" => Ok(None),
+            _ => {
+                limit.parse().map(Some).map_err(|fault| format!("ORDERS_AUTH_FAILURE_LIMIT {fault}, or off"))
+            }
+        };
+        let seconds = &self.jwks_max_stale;
+        let max_stale = seconds.parse().ok().filter(|seconds| MAX_STALE.contains(seconds));
+        let max_stale = max_stale.map(Duration::from_secs).ok_or_else(|| {
+            let (least, most) = (MAX_STALE.start(), MAX_STALE.end());
+            format!("ORDERS_JWKS_MAX_STALE {seconds:?} is not {least}–{most} seconds")
+        });
+        match (max_stale, failures) {
+            (Ok(max_stale), Ok(failures)) => Ok(TokenLimits { max_stale, failures }),
+            (max_stale, failures) => Err([max_stale.err(), failures.err()].into_iter().flatten().collect()),
         }
     }
 
@@ -198,13 +253,14 @@ impl AuthArgs {
         if leeway.is_none() {
             faults.push(format!("ORDERS_JWT_LEEWAY {:?} is not 0–{MAX_LEEWAY}", self.jwt_leeway));
         }
+        let limits = self.limits().map_err(|wrong| faults.extend(wrong)).ok();
         let rules = TokenRules {
             issuer: issuer?.to_owned(),
             audience: audience?.to_owned(),
             leeway: Duration::from_secs(leeway?),
             scope_prefix,
         };
-        Some(Settings::Tokens(source?, rules))
+        Some(Settings::Tokens(source?, rules, limits?))
     }
 }
 
@@ -220,38 +276,6 @@ fn exposed(origin: Origin) -> Option<String> {
             "a function can be reached from everywhere, and the API would let in everybody. {HOW}; or, behind an \
              authorizer of API Gateway, ORDERS_AUTH=gateway; or, {INSECURE}"
         )),
-    }
-}
-
-impl Settings {
-    /// What the settings say, with the keys loaded. Keys at an address that does not answer are waited for by requests;
-    /// a file without keys is an error.
-    pub(crate) async fn auth(self) -> anyhow::Result<Auth> {
-        let (source, rules) = match self {
-            Self::Nobody { warn } => {
-                if warn {
-                    tracing::warn!("everybody is let in: the API runs with --insecure-no-auth");
-                }
-                return Ok(Auth::None);
-            }
-            #[cfg(feature = "aws")]
-            Self::Gateway { scope_prefix } => return Ok(Auth::Gateway { scope_prefix }),
-            Self::Tokens(source, rules) => (source, rules),
-        };
-        let keys = match source {
-            KeySource::File(path) => {
-                let keys = Keys::of_file(&path, Refresh::FILE);
-                keys.load().await?;
-                keys
-            }
-            KeySource::Url(url) => {
-                let keys = Keys::of_url(url, Refresh::URL)?;
-                // If it fails, that is in the log; the service starts, for its issuer may be starting too.
-                let _ = keys.load().await;
-                keys
-            }
-        };
-        Ok(Auth::Tokens(Arc::new(TokenVerifier::new(keys, rules))))
     }
 }
 

@@ -14,6 +14,10 @@ pub(crate) struct HttpArgs {
     /// Connections at the same time; fewer if the system allows fewer open files.
     #[arg(long, env = "ORDERS_MAX_CONNECTIONS", default_value = "10000", value_name = "COUNT")]
     max_connections: String,
+    /// Connections of one address (of IPv6, of one /64) once only an eighth of all connections is free; half of them if
+    /// absent. Behind a proxy, where all clients have one address, set it to the number of all.
+    #[arg(long, env = "ORDERS_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT")]
+    max_connections_per_address: Option<String>,
     /// Requests per second that a client may make, with a burst as in `100/200`. A client is whoever authenticated, or
     /// else an address. Without it there is no limit.
     #[arg(long, env = "ORDERS_RATE_LIMIT", value_name = "RATE[/BURST]")]
@@ -30,6 +34,7 @@ pub(crate) struct HttpArgs {
 #[derive(Debug)]
 pub(crate) struct HttpSettings {
     max_connections: usize,
+    max_connections_per_address: Option<usize>,
     rate_limit: Option<RateLimit>,
     cors_origins: Option<CorsOrigins>,
     require_idempotency_key: bool,
@@ -38,22 +43,33 @@ pub(crate) struct HttpSettings {
 impl HttpArgs {
     /// The settings, or everything that is wrong with them.
     pub(crate) fn read(&self) -> Result<HttpSettings, Vec<String>> {
-        let count = &self.max_connections;
-        let positive = count.parse().ok().filter(|count| *count > 0);
-        let max_connections =
-            positive.ok_or_else(|| format!("ORDERS_MAX_CONNECTIONS {count:?} is not a count of 1 or more"));
+        let max_connections = count("ORDERS_MAX_CONNECTIONS", &self.max_connections);
+        let per_address = self.max_connections_per_address.as_ref().filter(|text| !text.is_empty());
+        let per_address =
+            per_address.map(|text| count("ORDERS_MAX_CONNECTIONS_PER_ADDRESS", text)).transpose();
         let rate_limit = optional("ORDERS_RATE_LIMIT", self.rate_limit.as_ref());
         let cors_origins = optional("ORDERS_CORS_ORIGINS", self.cors_origins.as_ref());
-        match (max_connections, rate_limit, cors_origins) {
-            (Ok(max_connections), Ok(rate_limit), Ok(cors_origins)) => {
-                let require_idempotency_key = self.require_idempotency_key;
-                Ok(HttpSettings { max_connections, rate_limit, cors_origins, require_idempotency_key })
+        match (max_connections, per_address, rate_limit, cors_origins) {
+            (Ok(max_connections), Ok(max_connections_per_address), Ok(rate_limit), Ok(cors_origins)) => {
+                Ok(HttpSettings {
+                    max_connections,
+                    max_connections_per_address,
+                    rate_limit,
+                    cors_origins,
+                    require_idempotency_key: self.require_idempotency_key,
+                })
             }
-            (connections, rate, origins) => {
-                Err([connections.err(), rate.err(), origins.err()].into_iter().flatten().collect())
+            (connections, per_address, rate, origins) => {
+                let faults = [connections.err(), per_address.err(), rate.err(), origins.err()];
+                Err(faults.into_iter().flatten().collect())
             }
         }
     }
+}
+
+fn count(name: &str, text: &str) -> Result<usize, String> {
+    let positive = text.parse().ok().filter(|count| *count > 0);
+    positive.ok_or_else(|| format!("{name} {text:?} is not a count of 1 or more"))
 }
 
 /// A value that may be absent, which an empty variable is, too.
@@ -84,7 +100,9 @@ impl HttpSettings {
             tracing::warn!(max_connections, files, "the system allows fewer open files than connections");
         }
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        ServeOptions { threads, max_connections, ..ServeOptions::default() }
+        let half = max_connections.div_ceil(2);
+        let max_connections_per_address = self.max_connections_per_address.unwrap_or(half);
+        ServeOptions { threads, max_connections, max_connections_per_address, ..ServeOptions::default() }
     }
 }
 

@@ -24,6 +24,8 @@ mod listen;
 mod load;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod prometheus;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod signals;
 mod telemetry;
 
 use std::io::Write;

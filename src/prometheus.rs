@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::ServeOptions;
 use api::operations::{Numbers, Pipeline};
+use api::{AllowedHosts, Hosts, ServeOptions};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
@@ -70,6 +70,10 @@ pub(crate) async fn serve(
         }
     });
     let router = Router::new().route("/metrics", get(scrape)).with_state(Scraped { metrics, pipeline });
+    // Pages in a browser on this machine have no business with them.
+    let is_local = address.ip().to_canonical().is_loopback();
+    let hosts = if is_local { Hosts::Local(AllowedHosts::default()) } else { Hosts::Any };
+    let router = hosts.protect(router);
     let never = std::future::pending();
     tokio::spawn(async move {
         if let Err(error) = api::serve(listener, router, ServeOptions::default(), never).await {
@@ -137,6 +141,8 @@ fn describe() {
     use Unit::{Count, Seconds};
     let counters = [
         ("orders_http_requests_total", "Requests answered, by route, method and status"),
+        ("orders_connections_closed_total", "Connections closed because others need their slots, by reason"),
+        ("orders_jwks_loads_total", "Attempts to load the keys of tokens, by result"),
         ("orders_events_published_total", "Events that were to be put on the queue, by result"),
         ("orders_messages_processed_total", "Messages handled, by what became of them"),
         ("orders_messages_redelivered_total", "Messages received that had been received before"),
@@ -156,6 +162,7 @@ fn describe() {
     let gauges = [
         (QUEUE, "Messages on the queue, by state"),
         (LEDGER, "accepted = recorded + rejected + duplicate + parked + in flight"),
+        ("orders_jwks_keys", "Keys that tokens are verified with; 0 after they expired"),
         (DEAD_LETTERS, "Dead letters that wait for somebody"),
     ];
     counters.into_iter().for_each(|(name, what)| describe_counter!(name, Count, what));

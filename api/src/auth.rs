@@ -2,10 +2,11 @@
 //! Either becomes a [`Principal`], by the same code.
 //!
 //! The middleware [`authenticate`] stands before every path that is not public. `token` takes a token apart and verifies
-//! it, `keys` has the issuer's keys (`jwk`) from a file or an address (`source`), `claims` judges what it says, `gateway`
-//! takes the claims that were verified before, and `refusal` says why a request is not let in.
+//! it, `keys` has the issuer's keys (`jwk`) from a file or an address (`source`), `claims` judges what it says, `failures`
+//! limits what fails, `gateway` takes the claims that were verified before, and `refusal` says why a request is not let in.
 
 mod claims;
+mod failures;
 #[cfg(feature = "lambda")]
 mod gateway;
 mod jwk;
@@ -16,7 +17,7 @@ mod token;
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
@@ -25,6 +26,7 @@ pub use crate::auth::claims::TokenRules;
 pub use crate::auth::keys::{Keys, Refresh};
 pub use crate::auth::source::JwksUrl;
 pub use crate::auth::token::TokenVerifier;
+use crate::network::network;
 #[cfg(doc)]
 use crate::principal::Principal;
 use crate::problem::Problem;
@@ -58,7 +60,11 @@ pub(crate) async fn authenticate(
     let principal = match &auth {
         Auth::None => return next.run(request).await,
         Auth::Tokens(verifier) => match token::bearer(request.headers()).map(str::to_owned) {
-            Ok(token) => verifier.verify(&token, clock()).await,
+            Ok(token) => {
+                let peer = request.extensions().get();
+                let address = peer.map(|ConnectInfo(peer)| network(peer));
+                verifier.verify(&token, clock(), address).await
+            }
             Err(refusal) => Err(refusal),
         },
         #[cfg(feature = "lambda")]

@@ -79,13 +79,14 @@ pub(crate) fn begin(attempt: Attempt) {
     let _ = CURRENT.try_with(|current| current.attempt.replace(Some(attempt)));
 }
 
-/// Answers by `route`, with the correlation id in the request's extensions and in the response's headers. `sees_waiting` is
-/// what the reader of orders says of itself.
+/// Answers by `route`, or with the problem if the request is `refused` before, with the correlation id in the request's
+/// extensions and in the response's headers. `sees_waiting` is what the reader of orders says of itself.
 pub(crate) async fn correlate(
     new_id: fn() -> Uuid,
     sees_waiting: bool,
     mut request: Request,
     mut route: Route,
+    refused: Option<Problem>,
 ) -> Result<Response, Infallible> {
     let answering = Answering::of(request.method(), request.extensions());
     let id = given(request.headers()).unwrap_or_else(|| new_id().into());
@@ -98,7 +99,13 @@ pub(crate) async fn correlate(
 
     // Unwind safe, for what panicked is dropped and never polled again. Pinned here, so that what is around it moves no
     // more than a pointer.
-    let answer = pin!(AssertUnwindSafe(route.call(request)).catch_unwind());
+    let answer = async {
+        match refused {
+            Some(problem) => Ok(problem.into_response()),
+            None => route.call(request).await,
+        }
+    };
+    let answer = pin!(AssertUnwindSafe(answer).catch_unwind());
     let mut answer = pin!(CURRENT.scope(Current::new(id.clone()), trace::within(trace, answer)));
     let mut response = match in_time(deadline, answer.as_mut().instrument(span.clone())).await {
         Some(Ok(Ok(response))) => response,

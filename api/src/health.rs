@@ -3,11 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 
+use crate::auth::Auth;
 use crate::problem::Problem;
-use crate::responses::HealthBody;
+use crate::queries::{ReadyFor, ReadyQuery};
+use crate::responses::{HealthBody, ReadyBody};
 use crate::state::Shared;
 
-/// Tells that the process is alive
+/// Reports that the process is alive
 #[utoipa::path(
     get,
     path = "/healthz",
@@ -19,18 +21,32 @@ pub(crate) async fn healthz() -> Json<HealthBody> {
     Json(HealthBody { status: "ok" })
 }
 
-/// Tells whether the service can take requests
+/// Reports whether the service can take requests
 #[utoipa::path(
     get,
     path = "/readyz",
     operation_id = "isReady",
     tag = "health",
+    params(ReadyQuery),
     responses(
-        (status = 200, description = "Ready", body = HealthBody),
+        (status = 200, description = "Ready for what was asked", body = ReadyBody),
+        (status = 400, description = "The query has faults"),
         (status = 503, description = "Not ready; the detail says why"),
     )
 )]
-pub(crate) async fn readyz(State(state): State<Shared>) -> Result<Json<HealthBody>, Problem> {
+pub(crate) async fn readyz(
+    State(state): State<Shared>,
+    ReadyQuery(purpose): ReadyQuery,
+) -> Result<Json<ReadyBody>, Problem> {
     state.health.ready().await.map_err(Problem::not_ready)?;
-    Ok(Json(HealthBody { status: "ok" }))
+    if let Auth::Tokens(verifier) = &state.auth
+        && !verifier.keys().are_there().await
+    {
+        let why = "There are no current keys of the issuer, so no token can be verified.";
+        return Err(Problem::not_ready(why.to_owned()));
+    }
+    match state.health.accepts().await {
+        Err(why) if purpose == ReadyFor::Writes => Err(Problem::not_ready(why)),
+        accepts => Ok(Json(ReadyBody::of(accepts.err()))),
+    }
 }

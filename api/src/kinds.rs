@@ -100,6 +100,11 @@ kinds! {
     PreconditionFailed: PRECONDITION_FAILED "precondition-failed", "The order is not as expected",
         "The order is not at the version that `If-Match` names, or was not any more when the event was decided on.",
         "Read the order again, decide again, and send its new `ETag` as `If-Match`.";
+    ForeignHost: MISDIRECTED_REQUEST "foreign-host", "The service does not answer to this host",
+        "The service lets in everyone on its machine, and the request is for another name than that machine's own. A page \
+         of another site could have made a browser send it.",
+        "Call the service by `localhost`, or by the address that it listens on. Whoever runs it can allow other names with \
+         `ORDERS_ALLOWED_HOSTS`, or let clients authenticate.";
     ContentTooLarge: PAYLOAD_TOO_LARGE "content-too-large", "Content too large",
         "The body, or the event made of it, is larger than the service or its queue takes. Nothing was accepted.",
         "Send less: fewer lines, or less metadata. `detail` states the limit.";
@@ -114,7 +119,8 @@ kinds! {
         "Another request was accepted under this key, at the same address. Nothing was accepted now.",
         "Repeat a request exactly as it was, or use a new key.";
     TooManyRequests: TOO_MANY_REQUESTS "too-many-requests", "Too many requests",
-        "The client has made more requests than it may; `RateLimit` and `RateLimit-Policy` tell how many that are.",
+        "The client has made more requests than it may; `RateLimit` and `RateLimit-Policy` say how many that are. Or too \
+         many requests with tokens that are not valid came from its address; then `detail` says so.",
         "Send the same request again after the seconds in `Retry-After`.";
     Internal: INTERNAL_SERVER_ERROR "internal", "Internal error",
         "Something went wrong inside the service, and it was logged.",

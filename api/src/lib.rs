@@ -8,7 +8,7 @@
 //! 1. [`serve`](serve()) reads it, as long as it arrives in time, and gives it a [`Deadline`].
 //! 2. `correlation`, the middleware around all others, gives it a correlation id and its [`trace`], holds it to its
 //!    deadline, and on the way back it writes every error as a `problem` (RFC 9457), whoever made it; `headers` keeps
-//!    browsers and caches in check. `cors` answers the preflights of browsers, and `limit` counts requests under `/v1`.
+//!    browsers and caches in check, and `hosts` names that are not ours. `cors` answers the preflights of browsers, and `limit` counts requests under `/v1`.
 //!    [`auth`] finds out who asks, and leaves it as a [`principal`].
 //! 3. `params` and `json` extract what the request says, within the `budget` that all bodies have together. A body is read
 //!    by `body` in one pass that finds every error; `dto` and `event_dto` are the bodies there are; `faults` keeps what was
@@ -39,6 +39,7 @@ mod faults;
 mod headers;
 mod health;
 mod history;
+mod hosts;
 mod html;
 mod idempotency;
 mod json;
@@ -48,6 +49,7 @@ pub mod lambda;
 mod limit;
 mod links;
 mod metering;
+mod network;
 mod openapi;
 pub mod operations;
 mod operator;
@@ -81,6 +83,7 @@ pub use crate::asyncapi::asyncapi;
 pub use crate::budget::BodyBudget;
 pub use crate::correlation::{Deadline, with_correlation_id};
 pub use crate::cors::CorsOrigins;
+pub use crate::hosts::{AllowedHosts, Hosts};
 pub use crate::limit::RateLimit;
 pub use crate::links::BasePath;
 pub use crate::serve::{ServeOptions, serve};
@@ -90,6 +93,7 @@ use crate::state::Shared;
 /// The whole API: `/v1`, health checks, both descriptions with `/docs`, and a page for each kind of problem.
 pub fn router(state: AppState) -> Router {
     let (new_id, sees_waiting) = (state.new_id, state.reader.sees_waiting());
+    let hosts = Arc::new(state.hosts.clone());
     let cors = state.cors_origins.as_ref().map(CorsOrigins::layer);
     let Described { v1, others, api } = described();
     // What a route is wrapped in last runs first: authentication, which tells whom to count for, goes around this.
@@ -103,7 +107,11 @@ pub fn router(state: AppState) -> Router {
     };
     // Not by `from_fn`, which boxes the rest of the way once more for each request.
     let router = router.layer(layer_fn(move |route: Route| {
-        service_fn(move |request| correlation::correlate(new_id, sees_waiting, request, route.clone()))
+        let hosts = Arc::clone(&hosts);
+        service_fn(move |request| {
+            let refused = hosts.refuse(&request);
+            correlation::correlate(new_id, sees_waiting, request, route.clone(), refused)
+        })
     }));
     // Around everything, so that pages can read every answer, whoever made it.
     match cors {

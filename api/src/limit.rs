@@ -3,7 +3,7 @@
 //! A client is whoever authenticated, or else the network that it connects from. What is left is told in every answer,
 //! as in draft-ietf-httpapi-ratelimit-headers-10.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -21,13 +21,14 @@ use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
+use crate::network::network;
 use crate::principal::Principal;
 use crate::problem::Problem;
 
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// The least seconds between two times that clients are forgotten who have their whole burst again.
+/// How often clients are forgotten that have their whole burst again, in seconds, at most.
 const FORGET_EVERY: u64 = 10;
 
 const VISIBLE: &str = "names and numbers are visible ASCII";
@@ -43,8 +44,12 @@ pub struct RateLimit {
 
 impl RateLimit {
     /// The seconds in which nothing becomes a whole burst.
-    fn window(self) -> u64 {
+    pub(crate) fn window(self) -> u64 {
         self.burst.get().div_ceil(self.per_second.get()).into()
+    }
+
+    pub(crate) fn quota(self) -> Quota {
+        Quota::per_second(self.per_second).allow_burst(self.burst)
     }
 }
 
@@ -96,22 +101,41 @@ impl Client {
     }
 }
 
-fn network(peer: &SocketAddr) -> IpAddr {
-    match peer.ip().to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-        address => address,
-    }
-}
-
 /// Counts by the clock that timers go by, which tests can stop.
 #[derive(Debug, Clone)]
-struct Monotonic(Instant);
+pub(crate) struct Monotonic(pub(crate) Instant);
 
 impl Clock for Monotonic {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
         self.0.elapsed()
+    }
+}
+
+/// A wait in whole seconds, for `Retry-After`.
+pub(crate) fn seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
+}
+
+/// When to drop what is kept of clients who have their whole burst again: nothing depends on it any more. So what is kept
+/// is bounded by the clients of the last window, or of 10 seconds.
+#[derive(Debug)]
+pub(crate) struct Housekeeping {
+    every: u64,
+    /// The next time, in seconds of the clock.
+    at: AtomicU64,
+}
+
+impl Housekeeping {
+    pub(crate) fn every(window: u64) -> Self {
+        Self { every: window.max(FORGET_EVERY), at: AtomicU64::new(FORGET_EVERY) }
+    }
+
+    /// Whether it is time; for one of those who ask.
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
+        let (now, at) = (now.as_secs(), self.at.load(Relaxed));
+        now >= at && self.at.compare_exchange(at, now + self.every, Relaxed, Relaxed).is_ok()
     }
 }
 
@@ -122,21 +146,19 @@ struct Limiter {
     policy: HeaderValue,
     clock: Monotonic,
     counts: Counts,
-    /// When clients are forgotten next, in seconds of the clock.
-    forget_at: AtomicU64,
+    housekeeping: Housekeeping,
 }
 
 impl Limiter {
     fn new(limit: RateLimit) -> Self {
-        let quota = Quota::per_second(limit.per_second).allow_burst(limit.burst);
         let clock = Monotonic(Instant::now());
         let policy = format!("\"default\";q={};w={}", limit.burst, limit.window());
         Self {
             limit,
             policy: HeaderValue::try_from(policy).expect(VISIBLE),
-            counts: RateLimiter::hashmap_with_clock(quota, clock.clone()).with_middleware(),
+            counts: RateLimiter::hashmap_with_clock(limit.quota(), clock.clone()).with_middleware(),
             clock,
-            forget_at: AtomicU64::new(FORGET_EVERY),
+            housekeeping: Housekeeping::every(limit.window()),
         }
     }
 
@@ -145,8 +167,7 @@ impl Limiter {
         let (mut response, left) = match self.counts.check_key(&Client::of(request.extensions())) {
             Ok(state) => (next.run(request).await, state.remaining_burst_capacity()),
             Err(not_until) => {
-                let wait = not_until.wait_time_from(self.clock.now()).as_millis().div_ceil(1000);
-                let seconds = u32::try_from(wait).unwrap_or(u32::MAX).max(1);
+                let seconds = seconds(not_until.wait_time_from(self.clock.now()));
                 (Problem::too_many_requests(seconds).into_response(), 0)
             }
         };
@@ -163,13 +184,8 @@ impl Limiter {
         headers.insert(RATE_LIMIT_POLICY, self.policy.clone());
     }
 
-    /// Now and then, drops what is kept of clients who have their whole burst again: nothing depends on it any more.
-    /// So what is kept is bounded by the clients of the last window, or of 10 seconds.
     fn forget(&self) {
-        let now = self.clock.now().as_secs();
-        let at = self.forget_at.load(Relaxed);
-        let next = now + self.limit.window().max(FORGET_EVERY);
-        if now >= at && self.forget_at.compare_exchange(at, next, Relaxed, Relaxed).is_ok() {
+        if self.housekeeping.is_due(self.clock.now()) {
             self.counts.retain_recent();
             self.counts.shrink_to_fit();
         }
@@ -189,18 +205,6 @@ mod tests {
         }
         for text in ["", "0", "1/0", "0/1", "-1", "1/2/3", "1.5", "1/", "many"] {
             assert!(text.parse::<RateLimit>().unwrap_err().contains(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_network_is_one_client() {
-        for (address, expected) in [
-            ("192.0.2.7:1", "192.0.2.7"),
-            ("[::ffff:192.0.2.7]:1", "192.0.2.7"),
-            ("[2001:db8:1:2:3:4:5:6]:1", "2001:db8:1:2::"),
-            ("[::1]:1", "::"),
-        ] {
-            assert_eq!(network(&address.parse().unwrap()), expected.parse::<IpAddr>().unwrap(), "{address}");
         }
     }
 

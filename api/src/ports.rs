@@ -176,9 +176,15 @@ pub struct ListPosition {
     pub order_id: OrderId,
 }
 
-/// Tells whether the service can do its work now.
+/// Reports whether the service can do its work now. `Err` says what is wrong, in a sentence for operators.
 #[async_trait]
 pub trait Health: Send + Sync {
-    /// `Err` says what is wrong, in a sentence for operators.
+    /// Whether orders can be read: whether requests make sense here at all.
     async fn ready(&self) -> Result<(), String>;
+
+    /// Whether new events can be accepted. While they cannot, what was accepted is still processed, and read.
+    /// Unless a backend says otherwise, whenever orders can be read.
+    async fn accepts(&self) -> Result<(), String> {
+        self.ready().await
+    }
 }

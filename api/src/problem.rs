@@ -186,6 +186,12 @@ impl Problem {
         Self(Arc::new(Parts { retry_after_seconds, ..Self::of(Kind::TooManyRequests, detail) }))
     }
 
+    /// Too many tokens that are not valid came from the client's address.
+    pub(crate) fn too_many_failures(detail: String, seconds: u32) -> Self {
+        let retry_after_seconds = Some(seconds);
+        Self(Arc::new(Parts { retry_after_seconds, ..Self::of(Kind::TooManyRequests, detail) }))
+    }
+
     /// The problem of an error that came about outside our handlers.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let kind = Kind::of_status(status);

@@ -10,6 +10,7 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use domain::{AsOf, CustomerId, EventType, InvalidValue, Status, Timestamp};
 use percent_encoding::percent_decode_str;
+use serde_json::json;
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -85,6 +86,41 @@ impl<S: Sync> FromRequestParts<S> for ReceiptQuery {
         let mut pairs = Pairs::of(&parts.uri)?;
         let (event_type, request) = (pairs.event_type(), pairs.request());
         pairs.finish(Self { event_type, request })
+    }
+}
+
+/// What the service is asked to be ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadyFor {
+    Reads,
+    Writes,
+}
+
+/// The query of the readiness check.
+#[derive(Debug)]
+pub(crate) struct ReadyQuery(pub(crate) ReadyFor);
+
+impl IntoParams for ReadyQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description =
+            "What the service has to be ready for: `reads` (if absent), or `writes`: to accept new events.";
+        let parameter = ParameterBuilder::new()
+            .name("for")
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(openapi::schema(json!({ "type": "string", "enum": ["reads", "writes"] }))));
+        vec![parameter.build()]
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ReadyQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut pairs = Pairs::of(&parts.uri)?;
+        let purpose = pairs.purpose();
+        pairs.finish(Self(purpose))
     }
 }
 
@@ -249,6 +285,17 @@ impl Pairs {
             );
         }
         request
+    }
+
+    fn purpose(&mut self) -> ReadyFor {
+        match self.take("for").as_deref() {
+            None | Some("reads") => ReadyFor::Reads,
+            Some("writes") => ReadyFor::Writes,
+            Some(_) => {
+                self.fault("for", FaultCode::Enum, "must be one of reads, writes");
+                ReadyFor::Reads
+            }
+        }
     }
 
     fn version(&mut self) -> Option<u64> {

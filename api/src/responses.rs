@@ -228,7 +228,33 @@ impl EventPage {
     }
 }
 
-/// The answer of the health checks.
+/// What the service is ready for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReadyBody {
+    /// Always `ok`: orders can be read, and what was accepted is processed. What is not ok is a problem.
+    #[schema(value_type = String)]
+    status: &'static str,
+    /// `ok` if orders can be read.
+    #[schema(value_type = String)]
+    reads: &'static str,
+    /// `ok` if new events are accepted; `refused` if not, for example while the disk is nearly full.
+    #[schema(value_type = String)]
+    writes: &'static str,
+    /// Why they are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<String>,
+}
+
+impl ReadyBody {
+    /// Ready for reading, and for writing unless there is a reason why not.
+    pub(crate) fn of(refused: Option<String>) -> Self {
+        let writes = if refused.is_some() { "refused" } else { "ok" };
+        Self { status: "ok", reads: "ok", writes, detail: refused }
+    }
+}
+
+/// The answer of the health check.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HealthBody {
     /// Always `ok`: what is not ok is a problem.

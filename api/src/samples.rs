@@ -11,7 +11,7 @@ use crate::kinds::Kind;
 use crate::links::Links;
 use crate::ports::OrderSnapshot;
 use crate::problem;
-use crate::responses::{EventPage, HealthBody, OrderBody, OrderPage, ReceiptBody};
+use crate::responses::{EventPage, HealthBody, OrderBody, OrderPage, ReadyBody, ReceiptBody};
 
 const ORDER: &str = "019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
 
@@ -91,6 +91,13 @@ pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
                 { "status": 422, "problem": refused },
             ]);
             vec![("mixed", "One was accepted, one has faults", json!({ "items": items }))]
+        }
+        "ReadyBody" => {
+            let why = "the disk has 112 MiB left, and 256 MiB are kept in reserve".to_owned();
+            vec![
+                ("ready", "For everything", to_json(ReadyBody::of(None))),
+                ("reads", "For reading only", to_json(ReadyBody::of(Some(why)))),
+            ]
         }
         "HealthBody" => vec![("ok", "All is well", to_json(HealthBody { status: "ok" }))],
         name => operator::of_schema(name),

@@ -1,12 +1,15 @@
 //! Serves the router over TCP, and lets no client hold on to what others need.
 //!
-//! Every connection has a slot, of which there are [`ServeOptions::max_connections`], one of the [`threads`], and its own
-//! limits of time: [`pace`] follows what the client does, [`connection`] closes it when it takes too long, and [`body`] ends
-//! bodies that do not arrive. A request that was received in time has its [`Deadline`](crate::Deadline) to be answered.
+//! Every connection has one of the [`slots`], of which there are [`ServeOptions::max_connections`], one of the
+//! [`threads`], and its own limits of time: [`pace`] follows what the client does, [`connection`] closes it when it takes
+//! too long, [`body`] ends bodies that do not arrive, and [`drain`] reads what is left of those that were answered
+//! before. A request that was received in time has its [`Deadline`](crate::Deadline) to be answered.
 
 pub(crate) mod body;
 mod connection;
+mod drain;
 mod pace;
+mod slots;
 mod threads;
 
 use std::convert::Infallible;
@@ -20,18 +23,16 @@ use anyhow::Context;
 use axum::Router;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::serve::connection::Order;
+use crate::network::network;
+use crate::serve::slots::{Slot, Slots};
 use crate::serve::threads::Threads;
 
 /// How long a connection may be silent before the system asks whether its client is still there.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 /// How long no connection is taken after taking one failed: long enough to not spin, short enough to not be missed.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often idle connections are asked to make room while somebody waits for a slot.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What clients are granted. Times count from where they are said to, whatever happens in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +40,12 @@ pub struct ServeOptions {
     /// Threads that serve connections and nothing else, each those that it is given; with 0 it is the runtime of the caller
     /// that serves them.
     pub threads: usize,
-    /// Connections at the same time, at least 1. If all are in use, idle ones are closed, and new ones wait.
+    /// Connections at the same time, at least 1. If all are in use, those give way that wait for their client, of the
+    /// address (of IPv6, the /64) that has the most of them; if there are none, new ones wait.
     pub max_connections: usize,
+    /// Connections of one address at the same time, once only an eighth of all is free. With `max_connections` or more,
+    /// an address may have all of them.
+    pub max_connections_per_address: usize,
     /// Bytes of a request's line and headers; more are answered with `431`. A request has 100 headers at most.
     pub max_head_bytes: usize,
     /// From a request's first byte, or from connecting, to the end of its headers.
@@ -62,6 +67,7 @@ impl Default for ServeOptions {
         Self {
             threads: 0,
             max_connections: 10_000,
+            max_connections_per_address: 5_000,
             max_head_bytes: 16 << 10,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(15),
@@ -87,25 +93,23 @@ pub async fn serve(
     {
         tracing::debug!(%error, "cannot set SO_KEEPALIVE");
     }
-    // All slots are acquired at once in the end, and their count there is a u32.
-    let most = u32::try_from(options.max_connections.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     let server = Server {
         // Makes its routes ready now, which each request would do otherwise.
         router: router.with_state(()),
         options,
-        slots: Arc::new(Semaphore::new(most as usize)),
-        orders: watch::Sender::new(Order::Serve),
+        slots: Slots::new(&options),
         threads: Threads::start(options.threads)
             .context("cannot start the threads that serve connections")?,
     };
+    let _stop = StopWhenDropped(Arc::clone(&server.slots));
     tokio::select! {
         () = shutdown => {}
         never = server.accept_all(&listener) => match never {},
     }
     drop(listener);
-    server.orders.send_replace(Order::Stop);
+    server.slots.stop();
     // A connection gives its slot back when it has ended.
-    if timeout(options.grace, server.slots.acquire_many(most)).await.is_err() {
+    if timeout(options.grace, server.slots.all_free()).await.is_err() {
         let seconds = options.grace.as_secs();
         tracing::warn!(seconds, "shutting down with requests still under way");
     }
@@ -116,8 +120,7 @@ pub async fn serve(
 struct Server {
     router: Router,
     options: ServeOptions,
-    slots: Arc<Semaphore>,
-    orders: watch::Sender<Order>,
+    slots: Arc<Slots>,
     threads: Threads,
 }
 
@@ -126,45 +129,36 @@ impl Server {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let slot = self.slot().await;
-                    self.start(stream, peer, slot);
+                    if let Some(slot) = self.slots.take(network(&peer), &self.options).await {
+                        self.start(stream, peer, slot);
+                    }
                 }
                 // That connection is gone, which says nothing about the next one.
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
                     // Most likely too many files are open. It passes when some are closed.
                     tracing::error!(%error, "cannot take a connection");
-                    self.orders.send_replace(Order::CloseIdle);
+                    self.slots.make_room();
                     sleep(PAUSE).await;
                 }
             }
         }
     }
 
-    /// A slot for a connection; if there is none, the idle ones are to go.
-    async fn slot(&self) -> OwnedSemaphorePermit {
-        const NEVER_CLOSED: &str = "nobody closes the semaphore of the slots";
-        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-            return slot;
-        }
-        loop {
-            self.orders.send_replace(Order::CloseIdle);
-            match timeout(ASK_AGAIN, Arc::clone(&self.slots).acquire_owned()).await {
-                Ok(slot) => return slot.expect(NEVER_CLOSED),
-                Err(_) => {
-                    let connections = self.options.max_connections;
-                    tracing::warn!(connections, "all connections are in use, and none is idle");
-                }
-            }
-        }
-    }
-
-    fn start(&self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
-        let (router, options, orders) = (self.router.clone(), self.options, self.orders.subscribe());
+    fn start(&self, stream: TcpStream, peer: SocketAddr, slot: Slot) {
+        let (router, options) = (self.router.clone(), self.options);
         self.threads.spawn(stream, peer, async move |stream| {
-            connection::run(stream, peer, router, &options, orders).await;
-            drop(slot);
+            connection::run(stream, peer, router, &options, &slot).await;
         });
+    }
+}
+
+/// Stops the connections of a server that is dropped before it has ended.
+struct StopWhenDropped(Arc<Slots>);
+
+impl Drop for StopWhenDropped {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::auth::Auth;
 use crate::budget::BodyBudget;
 use crate::cors::CorsOrigins;
+use crate::hosts::Hosts;
 use crate::limit::RateLimit;
 use crate::operations::Operations;
 use crate::ports::{EventPublisher, Health, OrderReader};
@@ -40,6 +41,8 @@ pub struct AppState {
     pub rate_limit: Option<RateLimit>,
     /// What the bodies of all requests may take together.
     pub body_budget: BodyBudget,
+    /// By which names requests may call the service; any, unless it says so.
+    pub hosts: Hosts,
     /// Which pages of other origins may use the API from a browser; none, unless it says so.
     pub cors_origins: Option<CorsOrigins>,
 }
@@ -66,6 +69,7 @@ impl AppState {
             new_id,
             rate_limit,
             body_budget: BodyBudget::default(),
+            hosts: Hosts::Any,
             cors_origins,
         }
     }

@@ -37,9 +37,13 @@ fn nobody_listens_to_other_machines_by_accident() {
                 assert!(fault.contains(name), "{fault}");
             }
         }
-        assert!(matches!(settings(origin, &JWKS), Ok(Settings::Tokens(KeySource::Url(_), _))));
+        assert!(matches!(settings(origin, &JWKS), Ok(Settings::Tokens(KeySource::Url(_), ..))));
         let insecure = settings(origin, &["--insecure-no-auth"]);
-        assert!(matches!(insecure, Ok(Settings::Nobody { warn }) if warn == exposed), "{insecure:?}");
+        let Ok(Settings::Nobody { warn, hosts }) = insecure else { panic!("{insecure:?}") };
+        assert_eq!((warn, hosts == Hosts::Any), (exposed, exposed), "{address}");
+        let named = settings(origin, &["--insecure-no-auth", "--allowed-hosts", "orders.internal"]);
+        let local = Hosts::Local("orders.internal".parse().unwrap());
+        assert!(matches!(&named, Ok(Settings::Nobody { hosts, .. }) if *hosts == local), "{named:?}");
     }
 }
 
@@ -53,6 +57,11 @@ fn contradictions_are_told_all_at_once() {
         ),
         (&["--jwt-issuer", "i", "--jwt-audience", "a"], &["--jwt-issuer", "--jwt-audience", "--jwks-file"]),
         (&["--jwks-url", "http://login.example", "--jwt-leeway", "601"], &["https", "0–600", "--jwt-issuer"]),
+        (
+            &[&JWKS[..], &["--jwks-max-stale", "59", "--auth-failure-limit", "none"]].concat(),
+            &["ORDERS_JWKS_MAX_STALE \"59\" is not 60–604800", "ORDERS_AUTH_FAILURE_LIMIT \"none\""],
+        ),
+        (&["--allowed-hosts", "http://orders"], &["ORDERS_ALLOWED_HOSTS"]),
         (&["--auth", "gateway"], &["for Lambda functions"]),
         (&["--jwt-scope-prefix", "orders/"], &["--jwt-scope-prefix", "--jwks-file"]),
         (
@@ -87,6 +96,6 @@ fn a_function_is_told_whom_to_trust() {
     assert!(matches!(settings(Origin::Lambda, &JWKS), Ok(Settings::Tokens(..))));
     assert!(settings(Origin::Lambda, &[&JWKS[..], &["--auth", "gateway"]].concat()).is_err());
     let insecure = settings(Origin::Lambda, &["--insecure-no-auth=true"]);
-    assert!(matches!(insecure, Ok(Settings::Nobody { warn: true })));
+    assert!(matches!(insecure, Ok(Settings::Nobody { warn: true, .. })));
     assert!(settings(Origin::Lambda, &["--insecure-no-auth=false"]).is_err());
 }

@@ -16,12 +16,14 @@ use tokio::sync::watch;
 use super::settings::{self, Faults};
 use super::{ApiArgs, ConsumerArgs, DeadLettersArgs, TableCommand, say};
 use crate::prometheus;
+use crate::signals::Hangups;
 
 /// How long a receive waits for messages: as long as SQS allows.
 const WAIT: Duration = Duration::from_secs(20);
 
 /// `orders api`: serves HTTP until SIGTERM or Ctrl-C, then finishes the requests in hand.
 pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
+    let hangups = Hangups::listen()?;
     let sdk = aws::config().await;
     let settings = settings::of_api(faults, args, &sdk)?;
     let (common, http, listen) = (&settings.common, &settings.http, settings.listen);
@@ -35,7 +37,7 @@ pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let operations = super::operations(&sdk, &settings, &queue, &table);
     let pipeline = operations.as_ref().map(|operations| operations.pipeline.clone());
     prometheus::serve(settings.metrics, pipeline).await?;
-    let auth = settings.auth.auth().await?;
+    let access = settings.auth.access().await?;
 
     let listener = crate::listen::bind(listen, "--listen").await?;
     tracing::info!(listen = %listener.local_addr()?, queue = common.queue_url, table = common.table_name, "serving");
@@ -45,9 +47,9 @@ pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
         Some(most) => Arc::new(Bounded::new(coalescing, most, queue)),
     };
     let state = http.apply(AppState::new(publisher, Arc::new(table), Arc::new(health)));
-    let state = AppState { auth, operations, ..state };
-    let until_asked = async {
-        if let Err(error) = crate::asked_to_stop().await {
+    let state = AppState { operations, ..access.apply(state) };
+    let until_asked = async move {
+        if let Err(error) = hangups.until_stopped(access.keys()).await {
             tracing::error!(%error, "cannot listen for signals");
         }
         tracing::info!("stopping: finishing what is in hand");
@@ -57,6 +59,7 @@ pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
 
 /// `orders consumer`: handles messages until SIGTERM or Ctrl-C, then finishes the batches in hand.
 pub(crate) async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Result<()> {
+    let hangups = Hangups::listen()?;
     let sdk = aws::config().await;
     let settings = settings::of_consumer(faults, args, &sdk)?;
     let common = &settings.common;
@@ -91,7 +94,7 @@ pub(crate) async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Res
     let options = PollOptions { concurrency: settings.concurrency, batch_size: 10, wait: WAIT };
     let polling = tokio::spawn(poll::run(queue, Arc::new(consumer), options, stopped));
     tracing::info!(queue = common.queue_url, table = common.table_name, "consuming");
-    crate::asked_to_stop().await?;
+    hangups.until_stopped(None).await?;
     tracing::info!("stopping: finishing what is in hand");
     stop.send_replace(true);
     Ok(polling.await?)
@@ -99,6 +102,7 @@ pub(crate) async fn consumer(args: &ConsumerArgs, faults: Faults) -> anyhow::Res
 
 /// `orders dead-letters`: archives until SIGTERM or Ctrl-C, then finishes the batch in hand.
 pub(crate) async fn dead_letters(args: &DeadLettersArgs, faults: Faults) -> anyhow::Result<()> {
+    let hangups = Hangups::listen()?;
     let sdk = aws::config().await;
     let settings = settings::of_dead_letters(faults, args, &sdk)?;
     let common = &settings.common;
@@ -117,7 +121,7 @@ pub(crate) async fn dead_letters(args: &DeadLettersArgs, faults: Faults) -> anyh
     let options = PollOptions { concurrency: 1, batch_size: 10, wait: WAIT };
     let polling = tokio::spawn(poll::run(queue, Arc::new(role), options, stopped));
     tracing::info!(queue = settings.dlq_url, bucket = settings.bucket, "archiving");
-    crate::asked_to_stop().await?;
+    hangups.until_stopped(None).await?;
     tracing::info!("stopping: finishing what is in hand");
     stop.send_replace(true);
     Ok(polling.await?)
@@ -138,7 +142,7 @@ pub(crate) async fn create_table(command: &TableCommand, faults: Faults) -> anyh
 
 /// Fails, with everything that is wrong, if this process could not do its work.
 async fn usable(health: &impl Health) -> anyhow::Result<()> {
-    let ready = patiently(async || health.ready().await).await;
+    let ready = patiently(async || health.accepts().await).await;
     ready.or_else(|faults| bail!("what it works on cannot be used:\n  {}", faults.replace("; ", "\n  ")))
 }
 

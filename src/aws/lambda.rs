@@ -65,7 +65,7 @@ async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let operations = super::operations(&sdk, &settings, &queue, &table);
     // One request at a time: there is nothing to coalesce.
     let state = AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health));
-    let state = AppState { auth: settings.auth.auth().await?, operations, ..state };
+    let state = AppState { operations, ..settings.auth.access().await?.apply(state) };
     let router = api::router(settings.http.apply_behind_gateway(state));
     api::lambda::serve(router, is_ping, after_each).await
 }

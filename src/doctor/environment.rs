@@ -135,6 +135,6 @@ async fn faults(role: Role) -> Faults {
 }
 
 fn open(auth: &Auth) -> Option<(&'static str, String)> {
-    let open = matches!(auth, Auth::Nobody { warn: true });
+    let open = matches!(auth, Auth::Nobody { warn: true, .. });
     open.then(|| (OPEN, "ORDERS_INSECURE_NO_AUTH lets everybody in".to_owned()))
 }

@@ -31,7 +31,7 @@ pub(super) async fn read(url: &str) -> anyhow::Result<Deployment> {
     let in_the_clear = uri.scheme_str() == Some("http") && !here;
 
     let web = web()?;
-    let not_ready = match get(&web, base, "/readyz").await {
+    let not_ready = match get(&web, base, "/readyz?for=writes").await {
         Ok((StatusCode::OK, _)) => Attr::Absent,
         Ok((status, body)) => Attr::Is(format!("{status}: {}", super::value::shortened(body.trim()))),
         Err(error) => Attr::Is(format!("{error:#}")),

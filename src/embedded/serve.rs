@@ -19,6 +19,7 @@ use super::ServeArgs;
 use super::archive::open;
 use crate::auth::Origin;
 use crate::http::HttpSettings;
+use crate::signals::Hangups;
 
 /// While one batch is written the next one is received and judged. Large batches are cheap ones, but requests wait for the
 /// writing thread while one is appended.
@@ -26,9 +27,10 @@ const POLL: PollOptions = PollOptions { concurrency: 2, batch_size: 256, wait: D
 
 /// Runs until SIGTERM or Ctrl-C, then finishes what is in hand; fails if the data folder can no longer be written.
 pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+    let hangups = Hangups::listen()?;
     let (http, metrics) = listening(args)?;
     let auth = args.auth.settings(Origin::Listening(args.listen));
-    let auth = auth.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.auth().await?;
+    let access = auth.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.access().await?;
     let alarm = Arc::new(args.alerts()?);
     let listener = crate::listen::bind(args.listen, "--listen").await?;
     let engine = open(&args.data, args.options()).await?;
@@ -54,7 +56,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         default_currency: args.data.default_currency,
     });
     let state = http.apply(AppState::new(recorder.clone(), recorder.clone(), recorder));
-    let router = api::router(AppState { auth, operations, ..state });
+    let router = api::router(AppState { operations, ..access.apply(state) });
     announce(listener.local_addr()?, args, &engine);
     let mut api_stopped = stopped;
     let until_stopped = async move {
@@ -64,7 +66,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let serving = tokio::spawn(api::serve(listener, router, http.serve_options(), until_stopped));
 
     let failure = tokio::select! {
-        asked = crate::asked_to_stop() => { asked?; None }
+        asked = hangups.until_stopped(access.keys()) => { asked?; None }
         reason = failed.wait_for(Option::is_some) => Some(match reason.as_deref() {
             Ok(Some(reason)) => format!("the data folder {} can no longer be written: {reason}", args.data.data.display()),
             // It panicked, and told of that.

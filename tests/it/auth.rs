@@ -118,3 +118,30 @@ async fn tokens_let_in_and_keys_rotate() {
     let log = service.rest_of_log();
     assert!(!log.contains(&good) && !log.contains(good.rsplit_once('.').unwrap().0), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_tokens_are_limited_and_keys_that_are_taken_away_let_nobody_in() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("jwks.json");
+    let pair = self::pair();
+    publish(&file, "k", &pair);
+    let path = file.display().to_string();
+    let arguments = [&["--jwks-file", path.as_str()][..], &ISSUER].concat();
+    let service = Service::start(&folder.path().join("data"), &arguments);
+    let good = token("k", &pair, 3600);
+    assert_eq!(posted(&service.url, Some(&good)).await.0, StatusCode::ACCEPTED);
+
+    let forged = token("k", &self::pair(), 3600);
+    let mut statuses = Vec::new();
+    for _ in 0..200 {
+        statuses.push(posted(&service.url, Some(&forged)).await.0);
+    }
+    assert!(statuses.contains(&StatusCode::TOO_MANY_REQUESTS), "{statuses:?}");
+    assert_eq!(posted(&service.url, Some(&good)).await.0, StatusCode::ACCEPTED, "it was verified before");
+
+    std::fs::write(&file, r#"{"keys":[]}"#).unwrap();
+    service.signal("HUP");
+    service.wait_for_log("read again");
+    let (status, body) = posted(&service.url, Some(&good)).await;
+    assert!([401, 429].contains(&status.as_u16()), "{status} {body}");
+}

@@ -225,7 +225,10 @@ async fn a_nearly_full_disk_takes_no_new_orders_but_finishes_what_it_has() {
     assert!(response.headers().contains_key("retry-after"));
     let problem: serde_json::Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
     assert_eq!(problem["type"], "/problems/queue-full");
-    let (status, problem) = service.get("/readyz").await;
+    let (status, ready) = service.get("/readyz").await;
+    assert_eq!((status.as_u16(), &ready["reads"], &ready["writes"]), (200, &json!("ok"), &json!("refused")));
+    assert!(ready["detail"].as_str().unwrap().contains("MiB left"), "{ready}");
+    let (status, problem) = service.get("/readyz?for=writes").await;
     assert_eq!(status, 503);
     assert!(problem["detail"].as_str().unwrap().contains("MiB left"), "{problem}");
     let (status, list) = service.get("/v1/orders?customer_id=c-1").await;

@@ -1,6 +1,10 @@
 //! What clients are granted, by flags and variables.
 
-use reqwest::Method;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use reqwest::{Client, Method};
 use tempfile::TempDir;
 
 use crate::support::service::{Service, orders};
@@ -29,13 +33,86 @@ async fn limits_are_configured_by_flags() {
 fn everything_that_is_wrong_with_them_is_told_at_once() {
     let folder = TempDir::new().unwrap();
     let mut command = orders(&["serve", "--max-connections", "0", "--rate-limit", "fast"]);
+    command.env("ORDERS_MAX_CONNECTIONS_PER_ADDRESS", "none");
     command.arg("--data").arg(folder.path().join("data")).env("ORDERS_CORS_ORIGINS", "shop.example");
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();
-    for name in
-        ["ORDERS_MAX_CONNECTIONS \"0\"", "ORDERS_RATE_LIMIT \"fast\"", "ORDERS_CORS_ORIGINS \"shop.example\""]
-    {
+    for name in [
+        "ORDERS_MAX_CONNECTIONS \"0\"",
+        "ORDERS_MAX_CONNECTIONS_PER_ADDRESS \"none\"",
+        "ORDERS_RATE_LIMIT \"fast\"",
+        "ORDERS_CORS_ORIGINS \"shop.example\"",
+    ] {
         assert!(error.contains(name), "{name} in {error}");
     }
+}
+
+fn connect(service: &Service) -> TcpStream {
+    let connection = TcpStream::connect(service.url.strip_prefix("http://").unwrap()).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    connection
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_cannot_keep_others_out() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(&folder.path().join("data"), &["--max-connections", "16"]);
+    // They say nothing, and would be closed after 10 s.
+    let silent: Vec<_> = (0..100).map(|_| connect(&service)).collect();
+    let bystander = Client::builder().local_address("127.0.0.2".parse::<std::net::IpAddr>().unwrap());
+    // Well below that, for no slot becomes free by itself.
+    let bystander = bystander.timeout(Duration::from_secs(8)).build().unwrap();
+    let answer = bystander.get(format!("{}/v1/orders?customer_id=c-1", service.url)).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    drop(silent);
+}
+
+/// As Python's `http.client` does it: all of the body first, and only then the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_a_body_that_is_too_large_arrives() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(&folder.path().join("data"), &[]);
+    let body = vec![b' '; 5 << 20];
+    for _ in 0..20 {
+        let mut connection = connect(&service);
+        let head = "POST /v1/orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+        write!(connection, "{head}content-length: {}\r\nconnection: close\r\n\r\n", body.len()).unwrap();
+        connection.write_all(&body).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_authentication_only_local_names_are_answered() {
+    let folder = TempDir::new().unwrap();
+    let flags = ["--metrics-listen", "127.0.0.1:0", "--allowed-hosts", "orders.internal"];
+    let service = Service::start(&folder.path().join("data"), &flags);
+    for (host, status) in [
+        ("host: localhost:8080\r\n", "200 OK"),
+        ("host: orders.internal\r\n", "200 OK"),
+        ("host: rebound.example:8080\r\n", "421 "),
+        ("host: localhost\r\nhost: localhost\r\n", "400 "),
+        ("", "400 "),
+    ] {
+        let mut connection = connect(&service);
+        write!(connection, "GET /v1/orders?customer_id=c-1 HTTP/1.1\r\n{host}connection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{host}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_does_not_end_the_service() {
+    let folder = TempDir::new().unwrap();
+    let mut service = Service::start(&folder.path().join("data"), &[]);
+    service.signal("HUP");
+    service.wait_for_log("SIGHUP");
+    let path = "/v1/orders?customer_id=c-1";
+    assert_eq!(service.send(Method::GET, path, None).await.unwrap().status(), 200);
+    assert!(service.terminate().success());
 }

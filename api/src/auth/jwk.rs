@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
@@ -73,6 +75,16 @@ impl Key {
         }
     }
 
+    /// Whether it is the same key, whatever its id.
+    fn is(&self, other: &Self) -> bool {
+        match (&self.material, &other.material) {
+            (Material::Rsa(one), Material::Rsa(other)) => one.n == other.n && one.e == other.e,
+            (Material::P256(one), Material::P256(other))
+            | (Material::Ed25519(one), Material::Ed25519(other)) => one.as_ref() == other.as_ref(),
+            _ => false,
+        }
+    }
+
     /// Fails unless `signature` is this key's, of `message`.
     pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
         match &self.material {
@@ -125,9 +137,15 @@ impl Jwk {
     }
 }
 
+/// Base64url, as RFC 7515 has it without padding, and as some issuers write it with.
+const PADDED_OR_NOT: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 fn decoded(member: &Option<String>, name: &str) -> anyhow::Result<Vec<u8>> {
     let text = member.as_ref().with_context(|| format!("it has no {name}"))?;
-    URL_SAFE_NO_PAD.decode(text).with_context(|| format!("its {name} is not base64url"))
+    PADDED_OR_NOT.decode(text).with_context(|| format!("its {name} is not base64url"))
 }
 
 fn octets(member: &Option<String>, name: &str, count: usize) -> anyhow::Result<Vec<u8>> {
@@ -154,8 +172,7 @@ fn rsa(n: &Option<String>, e: &Option<String>) -> anyhow::Result<RsaPublicKeyCom
 pub(super) struct KeySet(Vec<Arc<Key>>);
 
 impl KeySet {
-    /// Reads a JSON Web Key Set. A key that cannot be used here is left out (RFC 7517, section 5); a set without one
-    /// that can is an error.
+    /// Reads a JSON Web Key Set. A key that cannot be used here is left out (RFC 7517, section 5), which may leave none.
     pub(super) fn parse(json: &[u8]) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
         struct Document {
@@ -171,8 +188,11 @@ impl KeySet {
                 Err(reason) => tracing::info!(kid, reason = format!("{reason:#}"), "a key is left out"),
             }
         }
-        ensure!(!keys.is_empty(), "it has no key that can be used for RS256, ES256 or EdDSA");
         Ok(Self(keys))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The key for a token whose header says this. The header's algorithm chooses nothing: it only has to be the key's.
@@ -180,11 +200,12 @@ impl KeySet {
         let is_named = |key: &&Arc<Key>| kid.is_none_or(|kid| key.id.as_deref() == Some(kid));
         let named: Vec<_> = self.0.iter().filter(is_named).collect();
         let mut fitting = named.iter().filter(|key| key.algorithm() == algorithm);
-        match (fitting.next(), fitting.next()) {
-            (Some(key), None) => Ok(Arc::clone(key)),
-            (Some(_), Some(_)) => Err(Refusal::AmbiguousKey),
-            (None, _) if kid.is_some() && !named.is_empty() => Err(Refusal::OtherAlgorithm),
-            (None, _) => Err(Refusal::UnknownKey),
+        match fitting.next() {
+            // One key may be there twice, also under two ids.
+            Some(key) if fitting.all(|other| other.is(key)) => Ok(Arc::clone(key)),
+            Some(_) => Err(Refusal::AmbiguousKey),
+            None if kid.is_some() && !named.is_empty() => Err(Refusal::OtherAlgorithm),
+            None => Err(Refusal::UnknownKey),
         }
     }
 }

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use metrics::{counter, gauge};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -32,6 +33,9 @@ pub struct Refresh {
     pub unknown_key: Duration,
     /// How long after a load that failed the next one is tried.
     pub retry: Duration,
+    /// How long keys are used after they were last found to be published, while nothing can be loaded. It limits every
+    /// age.
+    pub max_stale: Duration,
 }
 
 impl Refresh {
@@ -39,9 +43,10 @@ impl Refresh {
     pub const URL: Self = Self {
         default_age: Duration::from_secs(5 * 60),
         min_age: Duration::from_secs(60),
-        max_age: Duration::from_secs(24 * 60 * 60),
+        max_age: Duration::from_secs(10 * 60),
         unknown_key: Duration::from_secs(30),
         retry: Duration::from_secs(5),
+        max_stale: Duration::from_secs(60 * 60),
     };
     /// For a file, where looking whether it was changed costs next to nothing.
     pub const FILE: Self = Self {
@@ -69,8 +74,10 @@ struct Held {
     set: Arc<KeySet>,
     /// From here on it is time to load them again,
     due: Instant,
-    /// and from here on requests wait for that.
+    /// from here on requests wait for that,
     stale: Instant,
+    /// and from here on they are not used any more.
+    expires: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -134,7 +141,7 @@ impl Keys {
         let now = Instant::now();
         match self.held() {
             Some(held) if now < held.due => Some(held.set),
-            // While loads fail, nobody waits for them: old keys are better than none.
+            // While loads fail, nobody waits for them: for as long as they are used, old keys are better than none.
             Some(held) if now < held.stale || self.failing.load(Ordering::Relaxed) => {
                 if let Ok(loads) = self.loads.clone().try_lock_owned() {
                     self.begin(loads, Why::Age);
@@ -148,8 +155,22 @@ impl Keys {
         }
     }
 
+    /// The keys, unless they have expired.
     fn held(&self) -> Option<Held> {
-        self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().filter(|held| Instant::now() < held.expires).cloned()
+    }
+
+    /// Loads the keys now, whether it is time or not.
+    pub async fn reload_now(&self) -> anyhow::Result<()> {
+        let mut loads = self.loads.lock().await;
+        // A file is read even if it looks unchanged.
+        self.load_with(&mut loads, Why::UnknownKey).await
+    }
+
+    /// Whether there are keys, after seeing to it that they are not too old: without, no token can be verified.
+    pub(crate) async fn are_there(self: &Arc<Self>) -> bool {
+        self.current().await.is_some()
     }
 
     /// Loads the keys, unless that has just happened.
@@ -189,18 +210,42 @@ impl Keys {
     async fn load_with(&self, loads: &mut Loads, why: Why) -> anyhow::Result<()> {
         let loaded = self.loaded(loads, why).await;
         loads.ended = Some(Instant::now());
+        counter!("orders_jwks_loads_total", "result" => if loaded.is_ok() { "ok" } else { "failed" })
+            .increment(1);
         let failed_before = self.failing.swap(loaded.is_err(), Ordering::Relaxed);
         match &loaded {
             Err(error) if !failed_before => {
-                let going_on =
-                    if self.held().is_some() { "with the keys from before" } else { "without keys" };
+                let going_on = if self.held().is_some() {
+                    format!("with the keys from before, for up to {} s", self.refresh.max_stale.as_secs())
+                } else {
+                    "without keys".to_owned()
+                };
                 let error = format!("{error:#}");
                 tracing::warn!(error, "cannot load the keys of the issuer; going on {going_on}");
             }
             Ok(()) if failed_before => tracing::info!("the keys of the issuer can be loaded again"),
             _ => {}
         }
+        if let Err(error) = &loaded {
+            self.drop_expired(loads, error);
+        }
         loaded
+    }
+
+    /// Drops keys that were used for as long as they may be.
+    fn drop_expired(&self, loads: &mut Loads, error: &anyhow::Error) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        if held.as_ref().is_some_and(|held| Instant::now() >= held.expires) {
+            *held = None;
+            loads.stamp = None;
+            gauge!("orders_jwks_keys").set(0);
+            let (error, seconds) = (format!("{error:#}"), self.refresh.max_stale.as_secs());
+            tracing::error!(
+                error,
+                seconds,
+                "the keys of the issuer could not be loaded for too long: no token is accepted until they can"
+            );
+        }
     }
 
     async fn loaded(&self, loads: &mut Loads, why: Why) -> anyhow::Result<()> {
@@ -209,18 +254,37 @@ impl Keys {
         let (set, age) = match self.source.load(unless).await? {
             Some(published) => {
                 let set = KeySet::parse(&published.json).context("what is published as a key set")?;
+                self.check_count(&set)?;
                 loads.stamp = published.stamp;
                 (Some(Arc::new(set)), published.max_age.unwrap_or(self.refresh.default_age))
             }
             None => (None, self.refresh.default_age),
         };
-        let age = age.clamp(self.refresh.min_age, self.refresh.max_age);
+        let Refresh { min_age, max_age, max_stale, .. } = self.refresh;
+        let age = age.clamp(min_age, max_age).min(max_stale);
         let now = Instant::now();
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         // A stamp is kept only of a file whose keys are held.
         if let Some(set) = set.or_else(|| held.take().map(|held| held.set)) {
-            *held = Some(Held { set, due: now + age.mul_f64(0.8), stale: now + age });
+            gauge!("orders_jwks_keys").set(set.len() as f64);
+            *held =
+                Some(Held { set, due: now + age.mul_f64(0.8), stale: now + age, expires: now + max_stale });
         }
+        Ok(())
+    }
+
+    /// A set without a key that can be used takes all keys away, as the issuer says. But it is no set to begin with.
+    fn check_count(&self, set: &KeySet) -> anyhow::Result<()> {
+        let before = self.held().map_or(0, |held| held.set.len());
+        if set.len() == 0 && before > 0 {
+            tracing::error!(
+                "the issuer publishes no key that can be used any more: no token is accepted until it does"
+            );
+        }
+        ensure!(
+            set.len() > 0 || self.held().is_some(),
+            "it has no key that can be used for RS256, ES256 or EdDSA"
+        );
         Ok(())
     }
 }

@@ -8,8 +8,13 @@ use crate::problem::Problem;
 pub(crate) enum Refusal {
     #[error("The request has no bearer token.")]
     NoCredentials,
-    #[error("The keys of the issuer are not there yet. Try again later.")]
+    #[error("The service has no current keys of the issuer. Try again later.")]
     NoKeys,
+    #[error(
+        "Too many requests with tokens that are not valid came from this address. Only tokens that were verified before \
+         are let in from it for now."
+    )]
+    TooManyFailures(u32),
     #[error("There is more than one Authorization header.")]
     SeveralHeaders,
     #[error("The token is too long.")]
@@ -64,6 +69,7 @@ impl From<Refusal> for Problem {
         let text = refusal.to_string();
         match refusal {
             Refusal::NoKeys => Self::keys_missing(text),
+            Refusal::TooManyFailures(seconds) => Self::too_many_failures(text, seconds),
             Refusal::NoCredentials => Self::unauthorized(text, "Bearer".to_owned()),
             _ => {
                 let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{text}\"");

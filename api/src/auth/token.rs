@@ -4,6 +4,8 @@
 //! There is little to a signed JWT once the key decides what is done, and what is left out cannot be attacked: no
 //! algorithm but three, none of them symmetric, no encryption, no keys or addresses of keys from the token.
 
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
@@ -14,29 +16,69 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::auth::claims::{Claims, TokenRules};
+use crate::auth::failures::Failures;
 use crate::auth::jwk::Algorithm;
 use crate::auth::keys::Keys;
 use crate::auth::refusal::Refusal;
+use crate::limit::RateLimit;
 use crate::principal::Principal;
 
 /// What is longer is not looked into.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// How often tokens from one address may fail, unless it is configured.
+const FAILURES: RateLimit =
+    RateLimit { per_second: NonZeroU32::new(5).unwrap(), burst: NonZeroU32::new(50).unwrap() };
 
 /// Turns bearer tokens into principals.
 #[derive(Debug)]
 pub struct TokenVerifier {
     keys: Arc<Keys>,
     rules: TokenRules,
+    failures: Option<Failures>,
 }
 
 impl TokenVerifier {
-    /// Verifies tokens with these keys, and holds them to these rules.
+    /// Verifies tokens with these keys, and holds them to these rules. From one address 5 tokens a second may fail, 50 in
+    /// a burst.
     pub fn new(keys: Arc<Keys>, rules: TokenRules) -> Self {
-        Self { keys, rules }
+        Self { keys, rules, failures: Some(Failures::new(FAILURES)) }
     }
 
-    /// Who the token is for.
-    pub(super) async fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, Refusal> {
+    /// The same with another limit of failures per address; with `None` there is none.
+    pub fn limit_failures(self, limit: Option<RateLimit>) -> Self {
+        Self { failures: limit.map(Failures::new), ..self }
+    }
+
+    /// The keys that tokens are verified with.
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
+
+    /// Who the token is for, which comes from this address. Where no address is known, failures are not limited: whoever
+    /// stands before the service knows it, and can.
+    pub(super) async fn verify(
+        &self,
+        token: &str,
+        now: Timestamp,
+        address: Option<IpAddr>,
+    ) -> Result<Principal, Refusal> {
+        let Some((failures, address)) = self.failures.as_ref().zip(address) else {
+            return self.verified(token, now).await;
+        };
+        failures.admit(address, token)?;
+        match self.verified(token, now).await {
+            Ok(principal) => {
+                failures.succeeded(token);
+                Ok(principal)
+            }
+            // That says nothing of the token.
+            Err(Refusal::NoKeys) => Err(Refusal::NoKeys),
+            Err(refusal) => Err(failures.failed(address, token, refusal)),
+        }
+    }
+
+    async fn verified(&self, token: &str, now: Timestamp) -> Result<Principal, Refusal> {
         let token = Compact::parse(token)?;
         let key = self.keys.find(token.algorithm, token.kid.as_deref()).await?;
         key.verify(token.signed, &token.signature)?;

@@ -39,7 +39,11 @@ const DESCRIPTIONS: [(&str, &str); 8] = [
         "getPipeline",
         "What became of everything that was accepted, what is on the queue, and how many dead letters wait.",
     ),
-    ("isReady", "Looks at the queue and the store, and tells whether requests can be answered now."),
+    (
+        "isReady",
+        "Looks at the queue, the store and the keys of tokens. 200 means that requests belong here: orders can be read. Whether \
+         new events are accepted is in the body, and with `for=writes` in the status.",
+    ),
 ];
 
 /// What every request can carry. Nothing is refused for the sake of these, so they have no rules here.

@@ -37,6 +37,8 @@ pub(super) fn complete(operation: &mut Operation, limited: bool) {
     let id = operation.operation_id.clone().unwrap_or_default();
     let changes = id == "proposeEvent";
     let mut problems = vec![
+        (StatusCode::BAD_REQUEST, "The request has no Host header, several, or one that cannot be read"),
+        (StatusCode::MISDIRECTED_REQUEST, "The service does not answer to the request's host"),
         (StatusCode::METHOD_NOT_ALLOWED, "This path does not take this method"),
         (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong inside"),
         (StatusCode::SERVICE_UNAVAILABLE, "The request could not be finished in time"),

@@ -4,12 +4,16 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::BoxError;
 use axum::body::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::drain::Rest;
+use super::pace::Pace;
 
 /// The body did not arrive in time.
 #[derive(Debug)]
@@ -30,17 +34,30 @@ impl fmt::Display for BodyTimeout {
 
 impl Error for BodyTimeout {}
 
-/// A body that ends with [`BodyTimeout`] if it has not ended by itself before.
+/// A body that ends with [`BodyTimeout`] if it has not ended by itself before. What nobody reads of it is left to the
+/// connection, which drops it.
 pub(super) struct TimedBody {
-    incoming: Incoming,
+    incoming: Option<Incoming>,
     due: Instant,
     /// Made when the body has to be waited for: most arrive with their headers.
     timer: Option<Pin<Box<Sleep>>>,
+    pace: Arc<Pace>,
+    was_asked_for: bool,
 }
 
 impl TimedBody {
-    pub(super) fn new(incoming: Incoming, due: Instant) -> Self {
-        Self { incoming, due, timer: None }
+    pub(super) fn new(incoming: Incoming, due: Instant, pace: Arc<Pace>) -> Self {
+        Self { incoming: Some(incoming), due, timer: None, pace, was_asked_for: false }
+    }
+}
+
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        self.pace.awaits_body(false);
+        if let Some(body) = self.incoming.take().filter(|body| !body.is_end_stream()) {
+            let rest = Rest { body, due: self.due, was_asked_for: self.was_asked_for };
+            self.pace.leftover.leave(rest);
+        }
     }
 }
 
@@ -52,19 +69,26 @@ impl Body for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
+        self.was_asked_for = true;
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
+            self.pace.awaits_body(false);
+            if !matches!(frame, Some(Ok(_))) {
+                self.incoming = None;
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
         }
+        self.pace.awaits_body(true);
         let due = self.due;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
         timer.as_mut().poll(context).map(|()| Some(Err(BodyTimeout.into())))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ServeOptions;
+use super::drain::Leftover;
 
 /// Not due at all.
 const NEVER: u64 = u64::MAX;
@@ -24,6 +25,8 @@ const NEVER: u64 = u64::MAX;
 /// What a connection waits for its client to do. Moments are in milliseconds since it was accepted.
 #[derive(Debug)]
 pub(super) struct Pace {
+    /// What is left of a body that was answered before it was read.
+    pub(super) leftover: Leftover,
     accepted_at: Instant,
     head: Duration,
     idle: Duration,
@@ -32,59 +35,125 @@ pub(super) struct Pace {
     is_idle: AtomicBool,
     /// When the next request has to have begun, or its headers have to have ended; never while one is answered.
     request_due: AtomicU64,
+    /// Since when it waits for that, or for what is left of a body.
+    request_since: AtomicU64,
+    /// Since when a handler waits for the next part of a body.
+    body_since: AtomicU64,
     /// When the client has to have taken something; never unless there is something that it does not take.
     taking_due: AtomicU64,
+    is_answering: AtomicBool,
+    /// Whether what is left of a body is being read.
+    is_draining: AtomicBool,
 }
 
 impl Pace {
     /// Of a connection that was just accepted, which is not idle: whoever connects has something to ask.
     pub(super) fn new(options: &ServeOptions) -> Arc<Self> {
+        let never = || AtomicU64::new(NEVER);
         let pace = Self {
+            leftover: Leftover::default(),
             accepted_at: Instant::now(),
             head: options.head_timeout,
             idle: options.idle_timeout,
             write: options.write_timeout,
             is_idle: AtomicBool::new(false),
-            request_due: AtomicU64::new(NEVER),
-            taking_due: AtomicU64::new(NEVER),
+            request_due: never(),
+            request_since: never(),
+            body_since: never(),
+            taking_due: never(),
+            is_answering: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
         };
-        pace.request_due.store(pace.after(pace.head), Relaxed);
+        pace.request_within(pace.head);
         Arc::new(pace)
     }
 
-    fn after(&self, limit: Duration) -> u64 {
-        u64::try_from((self.accepted_at.elapsed() + limit).as_millis()).unwrap_or(NEVER)
+    fn millis(&self, after: Duration) -> u64 {
+        duration_millis(self.accepted_at.elapsed().saturating_add(after))
+    }
+
+    /// It is the client's turn, for no longer than this.
+    fn request_within(&self, limit: Duration) {
+        let now = self.millis(Duration::ZERO);
+        self.request_since.store(now, Relaxed);
+        self.request_due.store(now.saturating_add(duration_millis(limit)), Relaxed);
     }
 
     pub(super) fn is_idle(&self) -> bool {
         self.is_idle.load(Relaxed)
     }
 
+    /// Since when the connection waits for its client; `None` while the service works on a request of it.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        let taking = self.taking_due.load(Relaxed);
+        let taking = if taking == NEVER { NEVER } else { taking.saturating_sub(duration_millis(self.write)) };
+        let since = self.request_since.load(Relaxed).min(self.body_since.load(Relaxed)).min(taking);
+        if since == NEVER { None } else { self.accepted_at.checked_add(Duration::from_millis(since)) }
+    }
+
     /// Bytes came in.
     fn received(&self) {
         if self.is_idle() {
             self.is_idle.store(false, Relaxed);
-            self.request_due.store(self.after(self.head), Relaxed);
+            self.request_within(self.head);
+        }
+    }
+
+    /// A handler waits for more of a body, or does not any more.
+    pub(super) fn awaits_body(&self, waits: bool) {
+        let waited = self.body_since.load(Relaxed) != NEVER;
+        if waits != waited {
+            let since = if waits { self.millis(Duration::ZERO) } else { NEVER };
+            self.body_since.store(since, Relaxed);
         }
     }
 
     /// A request is being answered, until what this returns is dropped.
     pub(super) fn answering(self: &Arc<Self>) -> Answering {
-        self.is_idle.store(false, Relaxed);
-        self.request_due.store(NEVER, Relaxed);
+        self.is_answering.store(true, Relaxed);
+        self.works();
         Answering(Arc::clone(self))
     }
 
-    fn answered(&self) {
+    /// It is not the client's turn, or its turn is limited elsewhere.
+    fn works(&self) {
+        self.is_idle.store(false, Relaxed);
+        self.request_due.store(NEVER, Relaxed);
+        self.request_since.store(NEVER, Relaxed);
+    }
+
+    /// It is the client's turn to send the next request.
+    fn rests(&self) {
         self.is_idle.store(true, Relaxed);
-        self.request_due.store(self.after(self.idle), Relaxed);
+        self.request_within(self.idle);
+    }
+
+    fn answered(&self) {
+        self.is_answering.store(false, Relaxed);
+        if !self.is_draining.load(Relaxed) {
+            self.rests();
+        }
+    }
+
+    /// What is left of a body is read and dropped from now on, within a limit of its own. The answer may still be on its
+    /// way.
+    pub(super) fn drains(&self) {
+        self.is_draining.store(true, Relaxed);
+        self.works();
+        self.request_since.store(self.millis(Duration::ZERO), Relaxed);
+    }
+
+    /// Nothing is left of the body, or nobody reads it any more.
+    pub(super) fn drained(&self) {
+        self.is_draining.store(false, Relaxed);
+        if self.is_answering.load(Relaxed) { self.works() } else { self.rests() }
     }
 
     /// The client took bytes, or did not.
     fn taking<T>(&self, written: &Poll<T>) {
         let waits = self.taking_due.load(Relaxed) != NEVER;
         if written.is_pending() != waits {
-            let due = if waits { NEVER } else { self.after(self.write) };
+            let due = if waits { NEVER } else { self.millis(self.write) };
             self.taking_due.store(due, Relaxed);
         }
     }
@@ -95,6 +164,10 @@ impl Pace {
         // None as well for moments past what a clock can tell.
         if due == NEVER { None } else { self.accepted_at.checked_add(Duration::from_millis(due)) }
     }
+}
+
+fn duration_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(NEVER)
 }
 
 /// A request that is being answered.

@@ -64,21 +64,21 @@ fn has_every_operation_with_its_statuses() {
         .collect();
     found.sort_unstable();
     let expected = [
-        "get /healthz: 200 405 431 500 503",
-        "get /readyz: 200 405 431 500 503",
-        "get /v1/dead-letters/{id}: 200 400 401 403 404 405 429 431 500 503",
-        "get /v1/dead-letters: 200 400 401 403 404 405 429 431 500 503",
-        "get /v1/orders/{order_id}/events/{event_id}: 200 400 401 403 404 405 422 429 431 500 503",
-        "get /v1/orders/{order_id}/events: 200 400 401 403 404 405 429 431 500 503",
-        "get /v1/orders/{order_id}: 200 304 400 401 403 404 405 429 431 500 503",
-        "get /v1/orders: 200 400 401 403 405 429 431 500 503",
-        "get /v1/pipeline: 200 401 403 404 405 429 431 500 503",
-        "post /v1/dead-letters/redrive: 200 400 401 403 404 405 408 413 415 422 429 431 500 503",
-        "post /v1/dead-letters/{id}/discard: 200 400 401 403 404 405 408 409 413 415 422 429 431 500 503",
-        "post /v1/dead-letters/{id}/repair: 200 400 401 403 404 405 408 409 413 415 422 429 431 500 503",
-        "post /v1/orders/batch: 200 400 401 403 405 408 413 415 422 429 431 500 503",
-        "post /v1/orders/{order_id}/events: 200 202 400 401 403 404 405 408 409 412 413 415 422 429 431 500 503",
-        "post /v1/orders: 201 202 400 401 403 405 408 413 415 422 429 431 500 503",
+        "get /healthz: 200 400 405 421 431 500 503",
+        "get /readyz: 200 400 405 421 431 500 503",
+        "get /v1/dead-letters/{id}: 200 400 401 403 404 405 421 429 431 500 503",
+        "get /v1/dead-letters: 200 400 401 403 404 405 421 429 431 500 503",
+        "get /v1/orders/{order_id}/events/{event_id}: 200 400 401 403 404 405 421 422 429 431 500 503",
+        "get /v1/orders/{order_id}/events: 200 400 401 403 404 405 421 429 431 500 503",
+        "get /v1/orders/{order_id}: 200 304 400 401 403 404 405 421 429 431 500 503",
+        "get /v1/orders: 200 400 401 403 405 421 429 431 500 503",
+        "get /v1/pipeline: 200 400 401 403 404 405 421 429 431 500 503",
+        "post /v1/dead-letters/redrive: 200 400 401 403 404 405 408 413 415 421 422 429 431 500 503",
+        "post /v1/dead-letters/{id}/discard: 200 400 401 403 404 405 408 409 413 415 421 422 429 431 500 503",
+        "post /v1/dead-letters/{id}/repair: 200 400 401 403 404 405 408 409 413 415 421 422 429 431 500 503",
+        "post /v1/orders/batch: 200 400 401 403 405 408 413 415 421 422 429 431 500 503",
+        "post /v1/orders/{order_id}/events: 200 202 400 401 403 404 405 408 409 412 413 415 421 422 429 431 500 503",
+        "post /v1/orders: 201 202 400 401 403 405 408 413 415 421 422 429 431 500 503",
     ];
     assert_eq!(found, expected);
     for (name, operation) in operations {

@@ -187,6 +187,14 @@ impl Health for Fake {
     async fn ready(&self) -> Result<(), String> {
         if self.broken { Err("The store does not answer.".to_owned()) } else { Ok(()) }
     }
+
+    async fn accepts(&self) -> Result<(), String> {
+        if self.queue == Queue::Full {
+            Err("The disk has 0 MiB left.".to_owned())
+        } else {
+            self.ready().await
+        }
+    }
 }
 
 /// A response, read to its end.

@@ -30,7 +30,7 @@ async fn ask(router: &Router, request: Builder) -> Answer {
 }
 
 fn list() -> Builder {
-    Request::get("/v1/orders?customer_id=c-1")
+    Request::get("/v1/orders?customer_id=c-1").header("host", "localhost")
 }
 
 fn of_principal(subject: &str) -> Builder {

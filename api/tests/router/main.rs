@@ -13,6 +13,8 @@ mod fakes;
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
+mod hosts;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod issuer;
@@ -42,6 +44,8 @@ mod reads;
 mod rotation;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod unread;
 #[cfg(test)]
 mod waits;
 #[cfg(test)]

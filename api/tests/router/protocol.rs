@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
 
-use crate::fakes::{Fake, get, post, send};
+use crate::fakes::{Fake, Queue, get, post, send};
 
 #[tokio::test]
 async fn unknown_paths_and_methods() {
@@ -115,6 +115,28 @@ async fn health() {
     answer.is_problem(503, "/problems/not-ready");
     assert_eq!(answer.json()["detail"], "The store does not answer.");
     assert_eq!(answer.header("retry-after"), "5");
+}
+
+#[tokio::test]
+async fn a_service_that_takes_no_orders_for_now_is_still_read_from() {
+    let fake = Arc::new(Fake::default());
+    let ok = serde_json::json!({ "status": "ok", "reads": "ok", "writes": "ok" });
+    for path in ["/readyz", "/readyz?for=reads", "/readyz?for=writes"] {
+        let answer = get(&fake, path).await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, ok.clone()), "{path}");
+    }
+    get(&fake, "/readyz?for=lunch").await.is_problem(400, "/problems/invalid-parameter");
+
+    let full = Arc::new(Fake { queue: Queue::Full, ..Fake::default() });
+    for path in ["/readyz", "/readyz?for=reads"] {
+        let answer = get(&full, path).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["reads"]), (200, &"ok".into()), "{path}");
+        assert_eq!(answer.json()["writes"], "refused");
+        assert_eq!(answer.json()["detail"], "The disk has 0 MiB left.");
+    }
+    let answer = get(&full, "/readyz?for=writes").await;
+    answer.is_problem(503, "/problems/not-ready");
+    assert_eq!(answer.json()["detail"], "The disk has 0 MiB left.");
 }
 
 #[tokio::test]

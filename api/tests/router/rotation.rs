@@ -14,7 +14,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::auth::{is_let_in, is_refused, router, with_token};
+use crate::auth::{ask, is_let_in, is_refused, router, with_token};
 use crate::issuer::{Pair, claims, key_set};
 
 /// An issuer's web server.
@@ -66,6 +66,7 @@ const AT_ONCE: Refresh = Refresh {
     max_age: Duration::ZERO,
     unknown_key: Duration::ZERO,
     retry: Duration::ZERO,
+    max_stale: Duration::from_secs(3600),
 };
 
 fn write(file: &Path, pairs: &[&Pair]) {
@@ -103,6 +104,74 @@ async fn a_file_that_was_changed_counts_even_if_no_token_is_new() {
     is_let_in(&with_token(&router, &new.token(&claims)).await);
     std::fs::remove_file(&file).unwrap();
     is_let_in(&with_token(&router, &new.token(&claims)).await);
+}
+
+/// Waits until the file was looked at again: a moment is all that `AT_ONCE` needs, but a load may be under way.
+async fn is_refused_soon(router: &Router, token: &str, reason: &str) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let answer = with_token(router, token).await;
+        if answer.status != 404 || std::time::Instant::now() > deadline {
+            return is_refused(&answer, reason);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_set_without_keys_takes_all_of_them_away() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("jwks.json");
+    let pair = Pair::p256("old");
+    let token = pair.token(&claims(json!({})));
+    write(&file, &[&pair]);
+    let router = router(Keys::of_file(&file, AT_ONCE));
+    is_let_in(&with_token(&router, &token).await);
+    write(&file, &[]);
+    is_refused_soon(&router, &token, "no such key").await;
+    write(&file, &[&pair]);
+    is_let_in(&with_token(&router, &token).await);
+}
+
+#[tokio::test]
+async fn keys_are_read_again_when_somebody_says_so() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("jwks.json");
+    let pair = Pair::p256("old");
+    let token = pair.token(&claims(json!({})));
+    write(&file, &[&pair]);
+    let patient = Refresh { default_age: Duration::from_secs(600), ..Refresh::FILE };
+    let keys = Keys::of_file(&file, patient);
+    let router = router(keys.clone());
+    is_let_in(&with_token(&router, &token).await);
+    write(&file, &[]);
+    is_let_in(&with_token(&router, &token).await);
+    keys.reload_now().await.unwrap();
+    is_refused(&with_token(&router, &token).await, "no such key");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_cannot_be_loaded_any_more_expire() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("jwks.json");
+    let pair = Pair::p256("old");
+    let token = pair.token(&claims(json!({})));
+    write(&file, &[&pair]);
+    let keys = Keys::of_file(&file, Refresh::FILE);
+    let router = router(keys);
+    is_let_in(&with_token(&router, &token).await);
+    assert_eq!(ask(&router, "/readyz", &[]).await.status, 200);
+    // An empty file is no key set.
+    std::fs::write(&file, "").unwrap();
+    tokio::time::advance(Duration::from_secs(1800)).await;
+    is_let_in(&with_token(&router, &token).await);
+    tokio::time::advance(Duration::from_secs(1801)).await;
+    with_token(&router, &token).await.is_problem(503, "/problems/unavailable");
+    ask(&router, "/readyz", &[]).await.is_problem(503, "/problems/not-ready");
+
+    write(&file, &[&pair]);
+    tokio::time::advance(Duration::from_secs(5)).await;
+    is_let_in(&with_token(&router, &token).await);
+    assert_eq!(ask(&router, "/readyz", &[]).await.status, 200);
 }
 
 #[tokio::test]

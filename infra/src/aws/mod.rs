@@ -115,6 +115,10 @@ pub struct Ready {
 #[async_trait]
 impl Health for Ready {
     async fn ready(&self) -> Result<(), String> {
+        self.table.ready().await
+    }
+
+    async fn accepts(&self) -> Result<(), String> {
         let depths = join_all(self.queues.iter().map(Queue::depth));
         let (depths, table) = join(depths, self.table.ready()).await;
         told(depths.into_iter().map(|depth| depth.map(drop)).chain([table]))
@@ -136,7 +140,12 @@ pub struct ArchiveReady {
 #[async_trait]
 impl Health for ArchiveReady {
     async fn ready(&self) -> Result<(), String> {
-        let (ready, bucket, topic) = join3(self.ready.ready(), self.bucket.found(), self.topic.found()).await;
+        self.accepts().await
+    }
+
+    async fn accepts(&self) -> Result<(), String> {
+        let (ready, bucket, topic) =
+            join3(self.ready.accepts(), self.bucket.found(), self.topic.found()).await;
         told([ready, bucket, topic])
     }
 }

@@ -150,9 +150,14 @@ impl OrderReader for Embedded {
 #[async_trait]
 impl Health for Embedded {
     async fn ready(&self) -> Result<(), String> {
-        if let Some(reason) = self.failed().borrow().as_deref() {
-            return Err(format!("the data folder cannot be written: {reason}"));
+        match self.failed().borrow().as_deref() {
+            Some(reason) => Err(format!("the data folder cannot be written: {reason}")),
+            None => Ok(()),
         }
+    }
+
+    async fn accepts(&self) -> Result<(), String> {
+        self.ready().await?;
         self.no_room().map_or(Ok(()), Err)
     }
 }

@@ -1,0 +1,172 @@
+//! Which names the service answers to: every HTTP/1.1 request names exactly one host (RFC 9112, section 3.2), and a service
+//! that lets in everyone on its machine answers to that machine's own names only.
+//!
+//! Without the latter, any page in a browser on that machine could use the service: by a name of its own that it has
+//! resolve to 127.0.0.1 (DNS rebinding), for which the browser knows no other origin.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
+use axum::http::{Request, Version};
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse;
+
+use crate::problem::{Kind, Problem};
+
+/// The names by which requests over TCP may call the service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Hosts {
+    /// Any name.
+    #[default]
+    Any,
+    /// The names of this machine (`localhost` and the addresses that lead back to it), and these besides.
+    Local(AllowedHosts),
+}
+
+/// Names of hosts, with any port. Written with commas between them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AllowedHosts(Arc<[String]>);
+
+impl FromStr for AllowedHosts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let host = |name: &str| {
+            let name = name.trim();
+            // An address of IPv6 is in brackets, where there could be a port.
+            let name = if name.parse::<Ipv6Addr>().is_ok() { format!("[{name}]") } else { name.to_owned() };
+            let authority = name.parse::<Authority>().ok();
+            let is_name = |authority: &Authority| {
+                authority.as_str() == authority.host() && !authority.host().contains('*')
+            };
+            match authority.filter(is_name) {
+                Some(authority) => Ok(normal(authority.host())),
+                None => Err(format!("{name:?} is not the name of a host, such as orders.internal")),
+            }
+        };
+        text.split(',').map(host).collect::<Result<Vec<_>, _>>().map(|names| Self(names.into()))
+    }
+}
+
+/// A name as it is compared.
+fn normal(host: &str) -> String {
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+impl Hosts {
+    /// Why the request must not be answered, if so. Only requests over TCP are looked at: before others somebody else has
+    /// understood HTTP.
+    pub(crate) fn refuse<B>(&self, request: &Request<B>) -> Option<Problem> {
+        request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let host = match (hosts.next(), hosts.next()) {
+            (None, _) if request.version() < Version::HTTP_11 => None,
+            (None, _) => return Some(bad("The request has no Host header, which HTTP/1.1 requires.")),
+            (Some(_), Some(_)) => return Some(bad("The request has more than one Host header.")),
+            (Some(host), None) => Some(host.as_bytes()),
+        };
+        let named = match host {
+            // What has no authority, such as a URN, has an empty Host.
+            Some(b"") | None => None,
+            Some(host) => match Authority::try_from(host) {
+                Ok(authority) if !authority.as_str().contains('@') => Some(authority),
+                _ => return Some(bad("The Host header is not a host, with or without a port.")),
+            },
+        };
+        // A target with a host of its own counts instead of the header.
+        let authority = request.uri().authority().or(named.as_ref());
+        match self {
+            Self::Any => None,
+            Self::Local(allowed) if authority.is_some_and(|host| allowed.has(host.host())) => None,
+            Self::Local(_) => Some(foreign(authority)),
+        }
+    }
+}
+
+impl Hosts {
+    /// Has the routes answer to these names only; with a status, and no more.
+    pub fn protect(self, router: Router) -> Router {
+        router.layer(middleware::from_fn(move |request: Request<Body>, next: Next| {
+            let refused = self.refuse(&request);
+            async move {
+                match refused {
+                    Some(problem) => problem.into_response(),
+                    None => next.run(request).await,
+                }
+            }
+        }))
+    }
+}
+
+impl AllowedHosts {
+    fn has(&self, host: &str) -> bool {
+        let host = normal(host);
+        is_local(&host) || self.0.contains(&host)
+    }
+}
+
+/// Whether the name leads to this machine, whoever resolves it.
+fn is_local(host: &str) -> bool {
+    if host == "localhost" {
+        return true;
+    }
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => {
+            address.parse::<Ipv6Addr>().is_ok_and(|ip| IpAddr::from(ip).to_canonical().is_loopback())
+        }
+        None => host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()),
+    }
+}
+
+fn bad(detail: &'static str) -> Problem {
+    Problem::new(Kind::BadRequest, detail)
+}
+
+fn foreign(authority: Option<&Authority>) -> Problem {
+    let host = authority.map_or("no host", Authority::host);
+    let detail = format!(
+        "The request is for {host:?}. This service lets in everyone on its machine, so it answers to that machine's own \
+         names only, such as localhost. If it is to be reached as {host:?}, whoever runs it can allow that with \
+         --allowed-hosts (ORDERS_ALLOWED_HOSTS)."
+    );
+    Problem::new(Kind::ForeignHost, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_read_from_text() {
+        let names = |text: &str| text.parse::<AllowedHosts>().map(|names| names.0.to_vec());
+        assert_eq!(names("Orders.internal, 10.0.0.7,fd00::1,[fd00::2],shop."), {
+            let all = ["orders.internal", "10.0.0.7", "[fd00::1]", "[fd00::2]", "shop"];
+            Ok(all.map(str::to_owned).to_vec())
+        });
+        for text in ["", "a,,b", "http://a", "a:80", "a/b", "u@a", "*", "a b", "[fd00::1]:80"] {
+            assert!(names(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_names_that_lead_here_are_local() {
+        let allowed: AllowedHosts = "orders.internal".parse().unwrap();
+        for host in
+            ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.8.9.1", "[::1]", "[::ffff:127.0.0.1]"]
+        {
+            assert!(allowed.has(host) && AllowedHosts::default().has(host), "{host}");
+        }
+        assert!(allowed.has("Orders.Internal.") && !AllowedHosts::default().has("orders.internal"));
+        for host in
+            ["rebound.example", "localhost.example", "0.0.0.0", "10.0.0.1", "[::2]", "127.0.0.1.example", ""]
+        {
+            assert!(!allowed.has(host), "{host}");
+        }
+    }
+}
