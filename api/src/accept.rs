@@ -45,6 +45,8 @@ impl FromRequestParts<Shared> for Caller {
         principal.require(Scope::Write)?;
         let key = IdempotencyKey::from_request_parts(parts, state).await?;
         let Ok(prefer) = Prefer::from_request_parts(parts, state).await;
+        // An outcome, and the order, are for those to see who may read.
+        let prefer = if principal.may(Scope::Read) { prefer } else { prefer.without_wait() };
         let Ok(links) = Links::from_request_parts(parts, state).await;
         let correlation_id = parts.extensions.get().cloned();
         let correlation_id = correlation_id.ok_or_else(|| anyhow::anyhow!("no correlation id was given"))?;
@@ -173,7 +175,14 @@ pub(crate) async fn propose_event(
     let replayed = is_repetition(&state, &identity).await?;
     let mut accepted = Accepted { receipt: receipt(&identity, &event), replayed };
     if !replayed {
-        let expected_version = if_match.check(snapshot.as_ref())?;
+        let expected_version = if_match.check(snapshot.as_ref());
+        let expected_version =
+            expected_version.map_err(|problem| match caller.principal.may(Scope::Read) {
+                true => problem,
+                false => {
+                    Problem::new(Kind::PreconditionFailed, "The order is at no version that If-Match names.")
+                }
+            })?;
         let envelope = envelope(&state, &caller, identity, event, expected_version);
         accepted.replayed = publish(&state, &caller, envelope, &accepted.receipt).await?;
     }

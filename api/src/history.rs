@@ -16,6 +16,7 @@ use crate::queries::{HistoryQuery, ReceiptQuery};
 use crate::request_tag::RequestTag;
 use crate::responses::{EventPage, ReceiptBody};
 use crate::state::Shared;
+use crate::visible;
 
 /// Lists an order's recorded events, oldest first
 #[utoipa::path(
@@ -101,7 +102,9 @@ pub(crate) async fn get_receipt(
 ) -> Result<Response, Problem> {
     principal.require(Scope::Read)?;
     let missing = || {
-        let detail = if state.reader.sees_waiting() {
+        let detail = if principal.customer_id.is_some() {
+            format!("No event {event_id} of order {order_id} was accepted, or none that the token may see.")
+        } else if state.reader.sees_waiting() {
             format!("No event {event_id} of order {order_id} was accepted.")
         } else {
             format!(
@@ -111,10 +114,8 @@ pub(crate) async fn get_receipt(
         };
         Problem::new(Kind::EventNotFound, detail)
     };
-    if principal.customer_id.is_some()
-        && let Some(snapshot) = state.reader.order(&order_id).await?
-        && !principal.sees(&snapshot.order.customer_id)
-    {
+    let is_visible = async || visible::is_visible(&state, &principal, &order_id, event_id).await;
+    if is_visible().await? == Some(false) {
         return Err(missing());
     }
     let promised = event_type.filter(|_| !state.reader.sees_waiting());
@@ -125,6 +126,10 @@ pub(crate) async fn get_receipt(
         }
         _ => state.reader.receipt(&order_id, event_id).await?,
     };
+    // Whose the event is may have turned out meanwhile; what is found is shown only to those whom it belongs to.
+    if found.is_some() && is_visible().await? != Some(true) {
+        return Err(missing());
+    }
     let receipt = match (found, promised) {
         (Some(receipt), _) if is_of_another(&receipt, request) => return Err(Problem::key_reused()),
         (Some(receipt), _) => receipt,

@@ -68,6 +68,7 @@ mod serve;
 mod spans;
 mod state;
 pub mod trace;
+mod visible;
 
 use std::sync::Arc;
 
@@ -89,6 +90,7 @@ pub use crate::links::BasePath;
 pub use crate::serve::{ServeOptions, serve};
 pub use crate::state::AppState;
 use crate::state::Shared;
+pub use crate::visible::created_for;
 
 /// The whole API: `/v1`, health checks, both descriptions with `/docs`, and a page for each kind of problem.
 pub fn router(state: AppState) -> Router {

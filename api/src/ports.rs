@@ -97,6 +97,15 @@ pub trait OrderReader: Send + Sync {
         true
     }
 
+    /// The customer whose order the event would create, if it is on the queue and that can be looked into.
+    async fn creates_for(
+        &self,
+        _order_id: &OrderId,
+        _event_id: EventId,
+    ) -> anyhow::Result<Option<CustomerId>> {
+        Ok(None)
+    }
+
     /// Where the event stands once it has an outcome, or at `until` if it has none by then.
     ///
     /// This looks again and again, ever more rarely; a backend that learns of outcomes by itself need not.

@@ -30,6 +30,11 @@ pub(crate) struct Prefer {
 }
 
 impl Prefer {
+    /// The same for a client that may not see the outcome: it is answered without waiting.
+    pub(crate) fn without_wait(self) -> Self {
+        Self { wait: None, ..self }
+    }
+
     /// Until when to wait for the outcome, if at all.
     pub(crate) fn until(&self) -> Option<Instant> {
         let seconds = self.wait.filter(|seconds| *seconds > 0 && !self.respond_async)?;
@@ -110,7 +115,7 @@ fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
 impl IntoParams for Prefer {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "`wait=N`: answer once the outcome is known, or after N seconds (at most 25). `respond-async`: answer at once, \
-            as without any preference. Anything else is ignored.";
+            as without any preference. Anything else is ignored, and so is `wait` with a token that lacks the scope `orders.read`.";
         vec![header_parameter("Prefer", description, json!({ "type": "string" }))]
     }
 }

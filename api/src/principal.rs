@@ -55,13 +55,19 @@ impl Principal {
         Self { subject: String::new(), scopes: None, scope_prefix: None, customer_id: None }
     }
 
-    /// Fails unless the scope was granted.
-    pub(crate) fn require(&self, scope: Scope) -> Result<(), Problem> {
+    /// Whether the scope was granted.
+    pub(crate) fn may(&self, scope: Scope) -> bool {
         let prefix = self.scope_prefix.as_deref().unwrap_or_default();
         let is_it = |granted: &String| granted.strip_prefix(prefix) == Some(scope.as_str());
-        if self.scopes.as_ref().is_none_or(|granted| granted.iter().any(is_it)) {
+        self.scopes.as_ref().is_none_or(|granted| granted.iter().any(is_it))
+    }
+
+    /// Fails unless the scope was granted.
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), Problem> {
+        if self.may(scope) {
             return Ok(());
         }
+        let prefix = self.scope_prefix.as_deref().unwrap_or_default();
         Err(Problem::insufficient_scope(&format!("{prefix}{}", scope.as_str())))
     }
 

@@ -146,6 +146,12 @@ impl OrderReader for Fake {
         Ok(receipt.filter(|receipt| receipt.order_id == *order_id && receipt.event_id == event_id))
     }
 
+    async fn creates_for(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<CustomerId>> {
+        let published = self.published.lock().unwrap();
+        let queued = published.iter().find(|event| event.order_id == *order_id && event.event_id == event_id);
+        Ok(queued.and_then(|event| api::created_for(&event.encode())))
+    }
+
     fn sees_waiting(&self) -> bool {
         self.sees_waiting
     }

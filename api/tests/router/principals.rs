@@ -161,3 +161,101 @@ async fn what_a_repaired_event_was_first_is_for_operators_only() {
         assert_eq!((&repaired["dead_letter"], &repaired["original"]), (&json!("m"), &original));
     }
 }
+
+#[tokio::test]
+async fn who_may_not_read_is_answered_without_the_order() {
+    let body = CONFIRMED;
+    let writer = principal(&[Scope::Write], None);
+    let send = async |fake: &Arc<Fake>, header: (&str, &str)| {
+        let request = Request::post("/v1/orders/o-1/events").header("content-type", "application/json");
+        let request = request.header("idempotency-key", "k").header(header.0, header.1);
+        let mut request = request.body(Body::from(body)).unwrap();
+        request.extensions_mut().insert(writer.clone());
+        crate::fakes::send(fake, request).await
+    };
+    let first = Arc::new(Fake::default());
+    send(&first, ("prefer", "")).await;
+    let proposed = first.published().remove(0);
+    let rejected = domain::RejectReason::IllegalTransition;
+    for outcome in [
+        domain::Outcome::Recorded { version: 2 },
+        domain::Outcome::Rejected { reason: rejected, detail: "the order is pending".to_owned() },
+    ] {
+        let receipt = Some(Receipt::of(&proposed, Some(outcome)));
+        let fake = Arc::new(Fake { log: vec![created("o-1", "c-1")], receipt, ..Fake::default() });
+        let answer = send(&fake, ("prefer", "wait=5")).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["state"]),
+            (202, &json!("accepted")),
+            "{answer:?}"
+        );
+        assert_eq!((answer.header("preference-applied"), answer.header("etag")), ("", ""));
+    }
+    let fake = Arc::new(Fake { log: vec![created("o-1", "c-1")], ..Fake::default() });
+    let answer = send(&fake, ("if-match", "\"7\"")).await;
+    answer.is_problem(412, "/problems/precondition-failed");
+    let body = answer.json();
+    assert!(body.get("order_status").is_none() && body.get("allowed_events").is_none(), "{body}");
+    assert!(!body["detail"].as_str().unwrap().contains("version 1"), "{body}");
+}
+
+#[tokio::test]
+async fn an_event_of_an_order_that_is_not_recorded_belongs_to_its_customer() {
+    let fake = Arc::new(Fake::default());
+    let owner = principal(&[Scope::Read, Scope::Write], Some("c-1"));
+    let stranger = principal(&[Scope::Read, Scope::Write], Some("c-2"));
+    let accepted = ask(&fake, &owner, &Method::POST, "/v1/orders", ORDER).await;
+    let receipt = accepted.json()["links"]["self"].as_str().unwrap().to_owned();
+    let envelope = fake.published().remove(0);
+
+    // On the queue.
+    let on_queue = || Fake {
+        published: std::sync::Mutex::new(vec![envelope.clone()]),
+        receipt: Some(Receipt::of(&envelope, None)),
+        ..Fake::default()
+    };
+    // In the dead letters, or of another kind: nothing says whose it is.
+    let unknown = || Fake { receipt: Some(Receipt::of(&envelope, None)), ..Fake::default() };
+    for (fake, principal, status) in [
+        (on_queue(), &owner, 200),
+        (on_queue(), &stranger, 404),
+        (on_queue(), &principal(&[Scope::Read], None), 200),
+        (unknown(), &owner, 404),
+        (unknown(), &stranger, 404),
+        (unknown(), &principal(&[Scope::Read], None), 200),
+        // Where the queue cannot be looked into, a link is all that there is, and says nothing else.
+        (Fake { sees_waiting: false, ..Fake::default() }, &owner, 200),
+        (Fake { sees_waiting: false, ..unknown() }, &stranger, 404),
+    ] {
+        let receipt =
+            if fake.sees_waiting { receipt.clone() } else { format!("{receipt}?type=order_created") };
+        let answer = ask(&Arc::new(fake), principal, &Method::GET, &receipt, "").await;
+        assert_eq!(answer.status, status, "{principal:?} {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_creates_an_order_has_a_receipt_for_its_customer() {
+    let first = Arc::new(Fake::default());
+    let owner = principal(&[Scope::Read, Scope::Write], Some("c-1"));
+    ask(&first, &owner, &Method::POST, "/v1/orders", ORDER).await;
+    let envelope = first.published().remove(0);
+    let detail = "an error".to_owned();
+    let parked = domain::Outcome::Parked { reason: domain::ParkReason::TriesExhausted, detail };
+    let body = String::from_utf8(envelope.encode()).unwrap();
+    let letters = Arc::new(crate::letters::Letters::of(vec![crate::letters::letter("l-1", 0, &body)]));
+    let operations = api::operations::Operations {
+        letters: letters.clone(),
+        pipeline: letters,
+        default_currency: domain::Currency::parse("EUR").unwrap(),
+    };
+    let receipt = Some(Receipt::of(&envelope, Some(parked)));
+    let fake = Arc::new(Fake { receipt, ..Fake::default() });
+    let router = api::router(api::AppState { operations: Some(operations), ..crate::fakes::state(&fake) });
+    let path = format!("/v1/orders/{}/events/{}", envelope.order_id, envelope.event_id);
+    for (customer, status) in [("c-1", 200), ("c-2", 404)] {
+        let mut request = Request::get(&path).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(principal(&[Scope::Read], Some(customer)));
+        assert_eq!(crate::fakes::send_to(router.clone(), request).await.status, status, "{customer}");
+    }
+}

@@ -43,12 +43,16 @@ impl Embedded {
 
     /// What is known of the event, if it is on the queue in its order's group.
     fn waiting(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Waiting>> {
+        Ok(self.queued(order_id, event_id)?.and_then(|body| serde_json::from_slice(&body).ok()))
+    }
+
+    /// The message of the event, if it is on the queue in its order's group.
+    fn queued(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Vec<u8>>> {
         // What is on its way to the disk was not accepted yet.
         let seq = self.0.queue.lock().find_durable(order_id.as_str(), event_id.as_uuid());
         let Some(seq) = seq else { return Ok(None) };
         let Some(row) = self.0.keys.queue.get(seq.to_be_bytes())? else { return Ok(None) };
-        let body = keys::StoredMessage::decode(&row)?.body;
-        Ok(serde_json::from_slice(&body).ok())
+        Ok(Some(keys::StoredMessage::decode(&row)?.body))
     }
 
     fn list(
@@ -115,6 +119,10 @@ impl OrderReader for Embedded {
 
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
         self.find_receipt(order_id, event_id)
+    }
+
+    async fn creates_for(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<CustomerId>> {
+        Ok(self.queued(order_id, event_id)?.and_then(|message| api::created_for(&message)))
     }
 
     async fn settled(
