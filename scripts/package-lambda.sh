@@ -1,43 +1,65 @@
 #!/usr/bin/env bash
 # Packages the program as a Lambda function, for every role: a function's handler says which one it has.
 #
-#     scripts/package-lambda.sh                for this machine's architecture
-#     scripts/package-lambda.sh --arm64        for another; whatever is given goes to `cargo lambda build`
+#     scripts/package-lambda.sh                      for this machine's architecture
+#     scripts/package-lambda.sh --arm64              for Graviton
+#     scripts/package-lambda.sh --x86-64
+#     scripts/package-lambda.sh --profile dev        faster to build, for tests; all other arguments go to `cargo lambda build`
 #
-# The package is lambda/orders/bootstrap.zip in the target folder. cargo-lambda is set up there as well, from PyPI,
-# unless it is on the PATH; once that and the crates are there, no network is needed.
+# The package is lambda/orders/bootstrap.zip in the target folder. It needs Rust and Python 3 with venv. cargo-lambda and Zig,
+# which links for either architecture and for the glibc of Lambda, come from PyPI into the target folder. Once they, the
+# crates and Rust's standard library for the architecture are there, no network is needed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-version=1.9.2
+fail() { echo "error: $*" >&2; exit 1; }
+
+cargo_lambda=1.9.2
+zig=0.17.1
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-tools=$target/cargo-lambda-$version
+tools=$target/cargo-lambda-$cargo_lambda-zig-$zig
 package=$target/lambda/orders/bootstrap.zip
 
-if ! command -v cargo-lambda >/dev/null; then
-    if [[ ! -e $tools/complete ]]; then
-        if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-            echo "error: cargo-lambda is neither on the PATH nor can it be set up without python3 and its venv" >&2
-            exit 1
-        fi
-        echo "setting up cargo-lambda $version in $tools" >&2
-        python3 -m venv --clear "$tools"
-        "$tools/bin/python" -m pip install --quiet --disable-pip-version-check "cargo-lambda==$version"
-        touch "$tools/complete"
-    fi
-    PATH=$PATH:$tools/bin
-fi
-
-# For this machine cargo does; for another, cargo-lambda links with Zig, which came with it.
-compiler=(--compiler cargo)
-for argument in "$@"; do
-    case $argument in
-    --arm64 | --x86-64 | --target | --target=* | --compiler | --compiler=* | -c) compiler=() ;;
+case $(uname -m) in
+aarch64 | arm64) architecture=aarch64 ;;
+*) architecture=x86_64 ;;
+esac
+profile=lambda
+arguments=()
+while [[ $# -gt 0 ]]; do
+    case $1 in
+    --arm64) architecture=aarch64 ;;
+    --x86-64) architecture=x86_64 ;;
+    --target | --target=*) fail "say --arm64 or --x86-64: Lambda runs nothing else" ;;
+    --profile) profile=${2:?--profile needs a name}; shift ;;
+    --profile=*) profile=${1#*=} ;;
+    *) arguments+=("$1") ;;
     esac
+    shift
 done
+triple=$architecture-unknown-linux-gnu
 
-# Its own optimizations would have panics abort the process; the profile has all that are wanted.
-cargo lambda build --profile lambda --disable-optimizations --locked --no-default-features --features aws \
-    --lambda-dir "$target/lambda" --output-format zip "${compiler[@]}" "$@"
+command -v cargo >/dev/null || fail "cargo is missing: install Rust 1.95 or newer (https://rustup.rs)"
+has_std() { [[ -d $("${RUSTC:-rustc}" --print target-libdir --target "$triple" 2>/dev/null) ]]; }
+if ! has_std && [[ -z ${RUSTC:-} ]] && command -v rustup >/dev/null; then
+    echo "adding Rust's standard library for $triple" >&2
+    rustup target add "$triple" >&2 || true
+fi
+has_std || fail "Rust's standard library for $triple is missing: run \`rustup target add $triple\`, or set RUSTC to a compiler that has it"
 
-echo "$package: $(($(stat -c %s "$package") / 1024)) KiB"
+if [[ ! -e $tools/complete ]]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null \
+        || fail "python3 with venv is missing, by which cargo-lambda and Zig are set up (Debian: apt-get install python3 python3-venv)"
+    echo "setting up cargo-lambda $cargo_lambda and Zig $zig in $tools" >&2
+    python3 -m venv --clear "$tools"
+    "$tools/bin/python" -m pip install --quiet --disable-pip-version-check "cargo-lambda==$cargo_lambda" "ziglang==$zig"
+    touch "$tools/complete"
+fi
+# First: cargo-lambda finds Zig through the first python3 on the PATH.
+PATH=$tools/bin:$PATH
+
+# Whether the target is there was checked above, by the compiler that is used. Its own optimizations would have panics abort the process; the profile has all that are wanted.
+cargo lambda build --profile "$profile" --disable-optimizations --locked --no-default-features --features aws \
+    --skip-target-check --target "$triple.2.34" --lambda-dir "$target/lambda" --output-format zip ${arguments[@]+"${arguments[@]}"}
+
+echo "$package: $triple, $(($(wc -c <"$package") / 1024)) KiB"
