@@ -1,20 +1,18 @@
 //! What a request that published is answered: the receipt, or the outcome if the client waits for it.
 
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::{Outcome, Receipt, RejectReason};
+use domain::{AsOf, Order, Outcome, Receipt, RejectReason};
 
 use crate::accept::{Accepted, Caller};
 use crate::conditional::etag;
 use crate::ports::OrderSnapshot;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, REPLAYED};
 use crate::responses::{OrderBody, ReceiptBody};
 use crate::state::AppState;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Says that the request was accepted before.
-pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Answers the request that created an order.
 pub(crate) async fn to_creation(
@@ -43,7 +41,10 @@ async fn to(
     let Accepted { receipt, replayed } = accepted;
     let settled = match settled(state, caller, &receipt).await {
         Some(settled) if settled.request_hash != receipt.request_hash => return Err(Problem::key_reused()),
-        Some(settled) => with_outcome(state, caller, &settled, recorded).await?,
+        Some(settled) => {
+            let answer = with_outcome(state, caller, &settled, recorded).await;
+            answer.map_err(|problem| if replayed { problem.of_replay() } else { problem })?
+        }
         None => None,
     };
     let response = match settled {
@@ -81,13 +82,12 @@ async fn with_outcome(
 ) -> Result<Option<Response>, Problem> {
     match &receipt.outcome {
         Some(Outcome::Recorded { .. }) => {}
-        Some(Outcome::Rejected { reason, detail }) => {
-            let snapshot = look(state, caller, receipt).await;
-            return Err(rejected(receipt, *reason, detail, snapshot.as_ref().map(Option::as_ref)));
+        Some(Outcome::Rejected { reason, detail, at_version }) => {
+            return Err(rejected(state, caller, receipt, *reason, detail, *at_version).await);
         }
         Some(Outcome::Parked { .. }) | None => return with_receipt(caller, receipt).map(Some),
     }
-    let Some(Some(snapshot)) = look(state, caller, receipt).await else {
+    let Some(snapshot) = look(state, caller, receipt).await else {
         return with_receipt(caller, receipt).map(Some);
     };
     let mut response = (recorded, Json(OrderBody::of(&snapshot, &caller.links))).into_response();
@@ -100,30 +100,50 @@ async fn with_outcome(
     Ok(Some(response))
 }
 
-/// The order as it is now; `None` if it cannot be read.
-async fn look(state: &AppState, caller: &Caller, receipt: &Receipt) -> Option<Option<OrderSnapshot>> {
-    let log = |error: &anyhow::Error| {
-        let correlation_id = caller.correlation_id.as_str();
-        tracing::error!(correlation_id, "cannot read the order of an accepted event: {error:#}");
-    };
-    state.reader.order(&receipt.order_id).await.inspect_err(log).ok()
+/// The order as it is now, if it can be read.
+async fn look(state: &AppState, caller: &Caller, receipt: &Receipt) -> Option<OrderSnapshot> {
+    readable(caller, state.reader.order(&receipt.order_id).await)
 }
 
-/// The problem that a rejection is, given the order if it could be read.
-fn rejected(
+/// The order as it was at this version, if it can be read.
+async fn look_back(state: &AppState, caller: &Caller, receipt: &Receipt, version: u64) -> Option<Order> {
+    let now = look(state, caller, receipt).await?.order;
+    if now.version == version {
+        return Some(now);
+    }
+    readable(caller, state.reader.order_as_of(&receipt.order_id, AsOf::Version(version)).await)
+}
+
+fn readable<T>(caller: &Caller, order: anyhow::Result<Option<T>>) -> Option<T> {
+    order.unwrap_or_else(|error| {
+        let correlation_id = caller.correlation_id.as_str();
+        tracing::error!(correlation_id, "cannot read the order of an accepted event: {error:#}");
+        None
+    })
+}
+
+/// The problem that a rejection is. Everything in it is of the moment of the decision, when the order was at `at_version`:
+/// the order may have moved on since, and the same request under its key is still answered the same.
+async fn rejected(
+    state: &AppState,
+    caller: &Caller,
     receipt: &Receipt,
     reason: RejectReason,
     detail: &str,
-    snapshot: Option<Option<&OrderSnapshot>>,
+    at_version: Option<u64>,
 ) -> Problem {
-    let kind = match reason {
-        RejectReason::IllegalTransition => Kind::IllegalTransition,
-        RejectReason::VersionMismatch => Kind::PreconditionFailed,
-        RejectReason::Discarded => return Problem::new(Kind::Discarded, detail.to_owned()),
+    let kind = match (reason, at_version) {
+        (RejectReason::Discarded, _) => Kind::Discarded,
+        (_, Some(0)) => Kind::OrderNotFound,
+        (RejectReason::IllegalTransition, _) => Kind::IllegalTransition,
+        (RejectReason::VersionMismatch, _) => Kind::PreconditionFailed,
     };
-    match snapshot {
-        Some(Some(snapshot)) => Problem::of_order(kind, detail.to_owned(), &snapshot.order),
-        Some(None) => Problem::unknown_order(&receipt.order_id),
+    let order = match at_version {
+        Some(version @ 1..) => look_back(state, caller, receipt, version).await,
+        _ => None,
+    };
+    match order {
+        Some(order) => Problem::of_order(kind, detail.to_owned(), &order),
         None => Problem::new(kind, detail.to_owned()),
     }
 }

@@ -15,7 +15,6 @@ use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::accept::{Caller, creation, envelope, is_repetition, receipt, was_repeated};
-use crate::answer::REPLAYED;
 use crate::attempt::{Attempt, InDoubt};
 use crate::body::{Content, Field, Read, checked_length, elements, members, object};
 use crate::correlation;
@@ -24,7 +23,7 @@ use crate::idempotency::{IdempotencyKey, Place};
 use crate::json::JsonBody;
 use crate::metering;
 use crate::ports::{PublishError, Published};
-use crate::problem::{Kind, Problem, ProblemBody};
+use crate::problem::{Kind, Problem, ProblemBody, REPLAYED};
 use crate::responses::ReceiptBody;
 use crate::state::{AppState, Shared};
 

@@ -75,6 +75,9 @@ kinds! {
          when its first event is recorded.",
         "If you hold a receipt, follow its `self` link: it tells whether the event waits, was recorded or was \
          refused. Otherwise check the id.";
+    VersionNotFound: NOT_FOUND "version-not-found", "The order has no such version",
+        "The order exists, but has not come to the version that was asked for, or did not exist at the time that was.",
+        "`detail` names the latest version.";
     EventNotFound: NOT_FOUND "event-not-found", "Event not found",
         "No event of this id was accepted for this order.",
         "Use the link of the receipt as it was given, with its query.";
@@ -86,8 +89,10 @@ kinds! {
         "Send it again, over a connection that is fast enough.";
     IllegalTransition: CONFLICT "illegal-transition", "The event is not legal now",
         "The event was accepted, and rejected because the order does not stand where it would be legal. \
-         `order_status` tells where it stands, and `allowed_events` what is legal there.",
-        "Propose an event that is legal, or none. The same event may become legal later.";
+         `order_status` and `order_version` are where it stood when the event was judged, and `allowed_events` what was \
+         legal there.",
+        "Propose an event that is legal, or none. The same event may become legal later: propose it again then, under a \
+         new idempotency key. Under the old one this answer is repeated, with `Idempotent-Replayed: true`.";
     Discarded: CONFLICT "discarded", "The event was discarded",
         "The event could not be processed, and an operator decided that it is not to happen. `detail` is their reason.",
         "Ask whoever runs the service. If it is to happen after all, propose it again under a new idempotency key.";

@@ -4,19 +4,25 @@
 //! the request's path and correlation id are at hand. It does so for axum's own errors too, so none is plain text.
 
 mod body;
+mod order;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::{EventId, EventType, Order, OrderId, Status};
+use domain::{EventId, OrderId};
 
 use crate::faults::{Errors, Fault, FaultCode, MAX_FAULTS};
 pub(crate) use crate::kinds::Kind;
 use crate::ports::PublishError;
 
+use order::Stands;
+
 pub(crate) use body::{ProblemBody, ProblemLinks, example};
+
+/// Says that the request was accepted before, under the same key.
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// An error, on its way to the client.
 #[derive(Debug, Clone)]
@@ -30,8 +36,10 @@ struct Parts {
     /// How many more there are than `errors` lists.
     errors_omitted: usize,
     retry_after_seconds: Option<u32>,
-    /// Where the order stands that is in the way, and what is legal for it.
-    order: Option<(Status, Vec<EventType>)>,
+    /// Where the order stands that is in the way.
+    order: Option<Stands>,
+    /// Whether this is the outcome of an event that was accepted before, under the same key.
+    replayed: bool,
     /// What the outcome is not known of.
     subject: Option<Subject>,
     /// The `WWW-Authenticate` of the response: how to be let in (RFC 6750, section 3).
@@ -59,6 +67,7 @@ impl Problem {
             errors_omitted: 0,
             retry_after_seconds: None,
             order: None,
+            replayed: false,
             subject: None,
             challenge: None,
             accept_encoding: None,
@@ -86,19 +95,6 @@ impl Problem {
         let errors = vec![Fault::parameter(name, FaultCode::Format, rule)];
         let detail = format!("The header {name} {rule}.");
         Self(Arc::new(Parts { errors, ..Self::of(Kind::InvalidHeader, detail) }))
-    }
-
-    /// An order stands in the way.
-    pub(crate) fn of_order(kind: Kind, detail: impl Into<Cow<'static, str>>, order: &Order) -> Self {
-        let stands = (order.status, order.state().allowed_events().collect());
-        Self(Arc::new(Parts { order: Some(stands), ..Self::of(kind, detail) }))
-    }
-
-    /// The order is not there, or not yet.
-    pub(crate) fn unknown_order(order_id: &OrderId) -> Self {
-        let detail =
-            format!("No event of order {order_id} is recorded. If one was accepted, its receipt tells more.");
-        Self::new(Kind::OrderNotFound, detail)
     }
 
     /// The idempotency key was used before, for something else.
@@ -234,9 +230,14 @@ impl Problem {
 
     pub(crate) fn body<'a>(&'a self, correlation_id: &'a str, instance: &'a str) -> ProblemBody<'a> {
         let Parts { kind, detail, errors, errors_omitted, order, subject, .. } = &*self.0;
-        let order = order.as_ref().map(|(status, events)| (*status, events.as_slice()));
         let body = ProblemBody::of(kind.about(), detail, instance, correlation_id, errors);
-        let body = body.omitting(*errors_omitted).about_order(order);
+        let body = body.omitting(*errors_omitted);
+        let body = match order {
+            Some(Stands { status, version, allowed_events }) => {
+                body.about_order(*status, *version, allowed_events)
+            }
+            None => body,
+        };
         match subject {
             Some(Subject { order_id, event_id, links }) => {
                 body.about_event(order_id.as_ref(), *event_id, links)
@@ -289,6 +290,9 @@ impl IntoResponse for Problem {
         }
         if let Some(codings) = self.0.accept_encoding {
             response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(codings));
+        }
+        if self.0.replayed {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
         }
         if let Some(challenge) = &self.0.challenge {
             let challenge = HeaderValue::from_str(challenge).expect("our own words, in visible ASCII");

@@ -36,7 +36,8 @@ use crate::state::Shared;
         (status = 304, description = "The order is still as the tag in `If-None-Match` has it"),
         (status = 400, description = "The order id is not one, or the query or a header has errors"),
         (status = 403, description = "The token does not allow it"),
-        (status = 404, description = "No event of this order is recorded, or none was by then, or not yet"),
+        (status = 404, description = "No event of this order is recorded, or not yet; or the order was not at that version, or did not \
+            exist at that time (`version-not-found`)"),
     )
 )]
 pub(crate) async fn get_order(
@@ -55,9 +56,15 @@ pub(crate) async fn get_order(
             order.map(|order| OrderSnapshot { order, parked: 0 })
         }
     };
-    let snapshot = snapshot
-        .filter(|snapshot| principal.sees(&snapshot.order.customer_id))
-        .ok_or_else(|| Problem::unknown_order(&order_id))?;
+    let visible = |snapshot: &OrderSnapshot| principal.sees(&snapshot.order.customer_id);
+    let Some(snapshot) = snapshot.filter(visible) else {
+        let now = match as_of {
+            Some(asked) => state.reader.order(&order_id).await?.filter(visible).map(|now| (now, asked)),
+            None => None,
+        };
+        let unknown = || Problem::unknown_order(&order_id);
+        return Err(now.map_or_else(unknown, |(now, asked)| Problem::unknown_version(&now.order, asked)));
+    };
     let tag = etag(&snapshot);
     // Clients may keep it, and have to ask before they use it again.
     let headers = HeaderMap::from_iter([

@@ -108,6 +108,7 @@ fn receipts() -> Vec<(&'static str, &'static str, Value)> {
     let rejected = Outcome::Rejected {
         reason: RejectReason::IllegalTransition,
         detail: "order_shipped is illegal for an order that is pending".to_owned(),
+        at_version: Some(1),
     };
     vec![
         ("accepted", "On the queue", receipt(EventType::Created, None)),

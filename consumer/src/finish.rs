@@ -149,7 +149,7 @@ fn letter(ending: &Ending) -> Option<Parking<'_>> {
 fn outcome_of(outcome: &domain::Outcome) -> Outcome {
     match outcome.clone() {
         domain::Outcome::Recorded { version } => Outcome::Recorded(version),
-        domain::Outcome::Rejected { reason, detail } => Outcome::Rejected(reason, detail),
+        domain::Outcome::Rejected { reason, detail, .. } => Outcome::Rejected(reason, detail),
         domain::Outcome::Parked { reason, detail } => Outcome::Parked(reason, detail),
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use domain::judge::Refusal;
 use domain::{
     Currency, DecodeError, Envelope, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Timestamp,
     identify,
@@ -155,7 +156,9 @@ impl Draft<'_> {
                 Step::Append { index: self.append(event, &item.message, order), version }
             }
             Decision::Reject(refusal) => {
-                let outcome = Outcome::Rejected { reason: refusal.reason, detail: refusal.detail };
+                let at_version = Some(known.order.as_ref().map_or(0, |order| order.version));
+                let Refusal { reason, detail } = refusal;
+                let outcome = Outcome::Rejected { reason, detail, at_version };
                 known.outcomes.retain(|settled| settled.event_id != envelope.event_id);
                 known.outcomes.push(settle(outcome.clone()));
                 known.parked.retain(|id| id != item.message.letter_id());

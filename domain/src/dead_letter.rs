@@ -172,7 +172,11 @@ impl DeadLetter {
     /// Decides that its event is not to happen, and gives its receipt from now on: that it is rejected, and why. Without
     /// one, if it is none of the known types, or not known which event it is, or whose: nobody holds a receipt of it.
     pub fn discard(&mut self, discard: Discard) -> Option<Receipt> {
-        let outcome = Outcome::Rejected { reason: RejectReason::Discarded, detail: discard.reason.clone() };
+        let outcome = Outcome::Rejected {
+            reason: RejectReason::Discarded,
+            detail: discard.reason.clone(),
+            at_version: None,
+        };
         self.state = LetterState::Discarded;
         self.discarded = Some(discard);
         Some(Receipt {

@@ -21,6 +21,10 @@ pub enum Outcome {
         reason: RejectReason,
         /// In a sentence.
         detail: String,
+        /// The version of the order that it was judged against; 0 if there was no order. `None` if that is not known: an
+        /// operator discarded it, or it was stored before this was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_version: Option<u64>,
     },
     /// It could not be processed and is kept in the dead letters.
     Parked {
@@ -166,7 +170,7 @@ impl Receipt {
     /// Why it was not recorded: the code and the sentence.
     pub fn reason(&self) -> Option<(&'static str, &str)> {
         match &self.outcome {
-            Some(Outcome::Rejected { reason, detail }) => Some((reason.as_str(), detail)),
+            Some(Outcome::Rejected { reason, detail, .. }) => Some((reason.as_str(), detail)),
             Some(Outcome::Parked { reason, detail }) => Some((reason.as_str(), detail)),
             _ => None,
         }

@@ -56,7 +56,7 @@ fn one(
 ) -> Prediction {
     match outcomes.iter().find(|(id, _)| *id == envelope.event_id) {
         Some((_, Outcome::Recorded { version })) => return Prediction::AlreadyRecorded(*version),
-        Some((_, Outcome::Rejected { reason, detail })) => {
+        Some((_, Outcome::Rejected { reason, detail, .. })) => {
             return Prediction::Illegal(Refusal { reason: *reason, detail: detail.clone() });
         }
         Some((_, Outcome::Parked { .. })) | None => {}

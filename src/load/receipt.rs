@@ -41,14 +41,15 @@ impl Receipt {
 pub(super) enum Link {
     /// At the address that order and event make.
     Plain,
-    /// There, with the event's type in the query.
-    Typed,
+    /// There, with the event's type in the query, and the beginning of the request's hash behind it.
+    Typed(Option<u64>),
     Other(Box<str>),
 }
 
 impl Link {
     fn of(text: &str, url: &BaseUrl, order: &OrderId, event: EventId, event_type: EventType) -> Self {
-        [Self::Plain, Self::Typed]
+        let request = text.rsplit_once("&request=").and_then(|(_, tag)| u64::from_str_radix(tag, 16).ok());
+        [Self::Plain, Self::Typed(request)]
             .into_iter()
             .find(|link| link.path(url, order, event, event_type) == text)
             .unwrap_or_else(|| Self::Other(text.into()))
@@ -64,7 +65,10 @@ impl Link {
         let base = url.base();
         match self {
             Self::Plain => format!("{base}/v1/orders/{order}/events/{event}"),
-            Self::Typed => format!("{base}/v1/orders/{order}/events/{event}?type={event_type}"),
+            Self::Typed(None) => format!("{base}/v1/orders/{order}/events/{event}?type={event_type}"),
+            Self::Typed(Some(request)) => {
+                format!("{base}/v1/orders/{order}/events/{event}?type={event_type}&request={request:016x}")
+            }
             Self::Other(text) => text.to_string(),
         }
     }
@@ -82,7 +86,15 @@ mod tests {
         let plain = format!("/prod/v1/orders/o-1/events/{event}");
         for (text, link) in [
             (plain.clone(), Link::Plain),
-            (format!("{plain}?type=order_paid"), Link::Typed),
+            (format!("{plain}?type=order_paid"), Link::Typed(None)),
+            (
+                format!("{plain}?type=order_paid&request=00ff5e8c24a0b1d3"),
+                Link::Typed(Some(0x00ff_5e8c_24a0_b1d3)),
+            ),
+            (
+                format!("{plain}?type=order_paid&request=FF"),
+                Link::Other(format!("{plain}?type=order_paid&request=FF").into()),
+            ),
             (
                 format!("{plain}?type=order_shipped"),
                 Link::Other(format!("{plain}?type=order_shipped").into()),

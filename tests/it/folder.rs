@@ -265,8 +265,10 @@ async fn a_full_disk_stops_the_service_and_loses_nothing() {
         }
         accepted.push(serde_json::from_str::<serde_json::Value>(&text).unwrap());
     };
-    if let Some((status, text)) = refused {
-        assert_eq!(status, 503, "{text}");
+    if let Some((status, text)) = &refused {
+        assert_eq!(*status, 503, "{text}");
+        let problem: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(problem["type"], "/problems/outcome-unknown", "it was being written: {problem}");
     }
     assert_eq!(service.wait().code(), Some(1));
     let log = service.rest_of_log();
@@ -276,5 +278,11 @@ async fn a_full_disk_stops_the_service_and_loses_nothing() {
     let service = Service::start(&data, &[]);
     for receipt in &accepted {
         assert_eq!(service.outcome(receipt).await["state"], "recorded");
+    }
+    if let Some((_, text)) = refused {
+        // Whichever it was, the address that the problem names is where to find out.
+        let problem: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let receipt = problem["links"]["receipt"].as_str().unwrap();
+        assert!([200, 404].contains(&service.get(receipt).await.0.as_u16()));
     }
 }

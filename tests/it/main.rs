@@ -21,6 +21,7 @@ mod doctor;
 mod emulator;
 mod failures;
 mod folder;
+mod keys;
 mod limits;
 #[cfg(feature = "load")]
 mod load;

@@ -182,13 +182,14 @@ fn problems(status: &str, operation: &str, facts: Facts) -> Vec<Named<Example>> 
     let of_letter = matches!(operation, "getDeadLetter" | "repairDeadLetter" | "discardDeadLetter");
     let of_status = Kind::ALL.iter().copied().filter(|kind| kind.about().status.as_str() == status);
     let met = of_status.filter(|kind| match kind {
-        Kind::InvalidJson | Kind::InvalidRequest | Kind::QueueFull => facts.has_body,
+        Kind::InvalidJson | Kind::InvalidRequest | Kind::QueueFull | Kind::OutcomeUnknown => facts.has_body,
         Kind::IdempotencyKeyRequired => facts.takes_key,
         Kind::IdempotencyKeyReused => facts.takes_key || operation == "getReceipt",
         Kind::IllegalTransition => !facts.for_operators,
         Kind::NotReady => operation == "isReady",
         Kind::OrderNotFound => operation != "getReceipt" && !facts.for_operators,
         Kind::EventNotFound => operation == "getReceipt",
+        Kind::VersionNotFound => operation == "getOrder",
         Kind::LetterNotFound | Kind::LetterNotParked => of_letter,
         Kind::Discarded => operation == "proposeEvent",
         // What is described is there, but for operators only where dead letters are kept.

@@ -35,11 +35,16 @@ pub(crate) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 4_194_304, nullable = false)]
     errors_omitted: Option<usize>,
-    /// Where the order stands, if that is what is in the way.
+    /// Where the order stands, if that is what is in the way: when the event was judged, which under an idempotency key may
+    /// be long ago (`Idempotent-Replayed: true`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = crate::openapi::status, required = false)]
     order_status: Option<Status>,
-    /// The events that are legal for it now.
+    /// The version of the order at which it stood there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    order_version: Option<u64>,
+    /// The events that were legal for it there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = crate::openapi::event_types, required = false)]
     allowed_events: Option<&'a [EventType]>,
@@ -98,6 +103,7 @@ impl<'a> ProblemBody<'a> {
             errors,
             errors_omitted: None,
             order_status: None,
+            order_version: None,
             allowed_events: None,
             order_id: None,
             event_id: None,
@@ -120,10 +126,10 @@ impl<'a> ProblemBody<'a> {
         Self { errors_omitted: Some(errors).filter(|errors| *errors > 0), ..self }
     }
 
-    /// The same, with where an order stands and what is legal for it, if that is what is in the way.
-    pub(super) fn about_order(self, order: Option<(Status, &'a [EventType])>) -> Self {
-        let (order_status, allowed_events) = order.unzip();
-        Self { order_status, allowed_events, ..self }
+    /// The same, with where an order stands that is in the way, and what is legal for it.
+    pub(super) fn about_order(self, status: Status, version: u64, allowed_events: &'a [EventType]) -> Self {
+        let (order_status, order_version) = (Some(status), Some(version));
+        Self { order_status, order_version, allowed_events: Some(allowed_events), ..self }
     }
 }
 
@@ -157,9 +163,10 @@ pub(crate) fn example(kind: Kind) -> serde_json::Value {
     };
     let pending = State::Is(Status::Pending);
     let legal: Vec<_> = pending.allowed_events().collect();
-    let order = matches!(kind, Kind::IllegalTransition | Kind::PreconditionFailed);
-    let order = order.then_some((Status::Pending, legal.as_slice()));
     let body = ProblemBody::of(about, detail, instance, "f47ac10b-58cc-4372-a567-0e02b2c3d479", &errors);
-    let body = body.about_order(order);
+    let body = match kind {
+        Kind::IllegalTransition | Kind::PreconditionFailed => body.about_order(Status::Pending, 1, &legal),
+        _ => body,
+    };
     serde_json::to_value(body).expect("plain strings and numbers always serialize")
 }

@@ -179,7 +179,11 @@ async fn who_may_not_read_is_answered_without_the_order() {
     let rejected = domain::RejectReason::IllegalTransition;
     for outcome in [
         domain::Outcome::Recorded { version: 2 },
-        domain::Outcome::Rejected { reason: rejected, detail: "the order is pending".to_owned() },
+        domain::Outcome::Rejected {
+            reason: rejected,
+            detail: "the order is pending".to_owned(),
+            at_version: Some(1),
+        },
     ] {
         let receipt = Some(Receipt::of(&proposed, Some(outcome)));
         let fake = Arc::new(Fake { log: vec![created("o-1", "c-1")], receipt, ..Fake::default() });

@@ -49,7 +49,11 @@ async fn a_receipt_in_every_state() {
         (None, json!({ "state": "accepted" })),
         (Some(Outcome::Recorded { version: 3 }), json!({ "state": "recorded", "version": 3 })),
         (
-            Some(Outcome::Rejected { reason: RejectReason::IllegalTransition, detail: "no".to_owned() }),
+            Some(Outcome::Rejected {
+                reason: RejectReason::IllegalTransition,
+                detail: "no".to_owned(),
+                at_version: Some(1),
+            }),
             json!({ "state": "rejected", "reason": "illegal_transition", "detail": "no" }),
         ),
         (

@@ -6,7 +6,8 @@ use std::time::Duration;
 use api::Deadline;
 use axum::body::Body;
 use axum::http::Request;
-use domain::{EventType, Outcome, ParkReason, Receipt, RejectReason};
+use domain::{EventType, Outcome, ParkReason, Receipt, RecordedEvent, RejectReason};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::fakes::{Answer, Fake, created, send};
@@ -21,11 +22,16 @@ fn confirmation(prefer: &str) -> Request<Body> {
 
 /// The answer to a confirmation that has come to `outcome`, and was proposed by this very request.
 async fn answer_to(outcome: Outcome) -> Answer {
+    answer_over(vec![created("o-1", "c-1")], outcome).await
+}
+
+/// The same, where the order has this log by now.
+async fn answer_over(log: Vec<RecordedEvent>, outcome: Outcome) -> Answer {
     let first = Arc::new(Fake::default());
     send(&first, confirmation("")).await;
     let proposed = first.published().remove(0);
     let receipt = Receipt::of(&proposed, Some(outcome));
-    let fake = Fake { receipt: Some(receipt), log: vec![created("o-1", "c-1")], ..Fake::default() };
+    let fake = Fake { receipt: Some(receipt), log, ..Fake::default() };
     send(&Arc::new(fake), confirmation("wait=5")).await
 }
 
@@ -67,11 +73,15 @@ async fn each_outcome_has_its_answer() {
     assert_eq!((recorded.header("etag"), recorded.header("content-location")), ("\"1-2\"", "/v1/orders/o-1"));
     assert_eq!(recorded.json()["order_id"], "o-1");
 
-    let rejected = |reason| Outcome::Rejected { reason, detail: "No, because.".to_owned() };
+    let rejected =
+        |reason| Outcome::Rejected { reason, detail: "No, because.".to_owned(), at_version: Some(1) };
     let illegal = answer_to(rejected(RejectReason::IllegalTransition)).await;
     illegal.is_problem(409, "/problems/illegal-transition");
     let body = illegal.json();
-    assert_eq!((&body["detail"], &body["order_status"]), (&"No, because.".into(), &"pending".into()));
+    let detail = body["detail"].as_str().unwrap();
+    assert!(detail.starts_with("No, because. ") && detail.ends_with("use a new key."), "{detail}");
+    assert_eq!((&body["order_version"], &body["order_status"]), (&1.into(), &"pending".into()));
+    assert_eq!(illegal.header("idempotent-replayed"), "true");
     assert_eq!(
         body["allowed_events"],
         serde_json::json!(["order_amended", "order_confirmed", "order_cancelled"])
@@ -81,6 +91,36 @@ async fn each_outcome_has_its_answer() {
     let parked = Outcome::Parked { reason: ParkReason::BehindParked, detail: "later".to_owned() };
     let parked = answer_to(parked).await;
     assert_eq!((parked.status.as_u16(), &parked.json()["state"]), (202, &"parked".into()));
+}
+
+#[tokio::test]
+async fn a_refusal_is_of_one_moment_however_late_it_is_repeated() {
+    let mut log = vec![created("o-1", "c-1")];
+    let confirmed = json!({
+        "version": 2, "recorded_at": "2026-11-23T11:59:00Z", "event_id": "0199d3a0-0000-7000-8000-000000000002",
+        "type": "order_confirmed", "schema_version": 1, "timestamp": "2026-11-23T11:00:00Z", "correlation_id": "r",
+        "data": { "order_id": "o-1" },
+    });
+    log.push(RecordedEvent::decode(confirmed.to_string().as_bytes(), "EUR".parse().unwrap()).unwrap());
+    for (at_version, status, allowed) in [
+        (Some(1), json!("pending"), json!(["order_amended", "order_confirmed", "order_cancelled"])),
+        (Some(2), json!("confirmed"), json!(["order_paid", "order_cancelled"])),
+        // What was stored before the version was, and what cannot be read, is left out.
+        (None, Value::Null, Value::Null),
+        (Some(3), Value::Null, Value::Null),
+    ] {
+        let detail = "no".to_owned();
+        let outcome = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail, at_version };
+        let answer = answer_over(log.clone(), outcome).await;
+        answer.is_problem(409, "/problems/illegal-transition");
+        let body = answer.json();
+        assert_eq!((&body["order_status"], &body["allowed_events"]), (&status, &allowed), "{body}");
+        assert_eq!(body["order_version"].as_u64(), at_version.filter(|_| !status.is_null()));
+    }
+    // There was no order then; that there is one now changes nothing.
+    let detail = "order_confirmed is not legal while the order is not yet created".to_owned();
+    let outcome = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail, at_version: Some(0) };
+    answer_over(log, outcome).await.is_problem(404, "/problems/order-not-found");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Derived ids: the same on every backend and forever. The literals here must never change; they were computed
 //! with another UUIDv5 implementation.
 
-use domain::ids::{derive_event_id, event_id_for_key, ids_for_key};
+use domain::ids::{derive_event_id, event_id_for_key, ids_for_item, ids_for_key};
 use domain::{CorrelationId, EventId, EventType, OrderId};
 use uuid::Uuid;
 
@@ -47,6 +47,45 @@ fn ids_for_a_key_are_pinned() {
             "{principal:?} {key:?}"
         );
     }
+}
+
+#[test]
+fn ids_for_the_orders_of_a_batch_are_pinned() {
+    let cases = [
+        (
+            "client-a",
+            "key-1",
+            0,
+            "6e24d75c-2f72-5322-8060-22d63bdfcb7a",
+            "c6eae8fd-6f00-5177-8435-9cbae1bd8754",
+        ),
+        (
+            "client-a",
+            "key-1",
+            99,
+            "7ff7e426-bb63-569e-990f-9515e1fff7e2",
+            "574116e2-f44a-544e-be32-ec2c62709c5a",
+        ),
+        ("", "k", 0, "02f3edae-a6e8-5f35-8550-7ff65e895495", "51910cf1-cff8-5fbe-bff3-3d0bd3c4efc7"),
+        ("ünï", "k é", 10, "09610b81-f9ff-5c7e-b63a-ead9d17be32b", "75994abb-6dc7-5bf6-9836-5c3260f6bd7e"),
+    ];
+    for (principal, key, place, order_id, event_id) in cases {
+        let ids = ids_for_item(principal, key, place);
+        assert_eq!((ids.0.as_str(), ids.1.to_string().as_str()), (order_id, event_id), "{key:?} {place}");
+    }
+    let event_id = event_id_for_key("client-a", &OrderId::parse("o-1").unwrap(), "key-1");
+    assert_eq!(event_id.to_string(), "a3f3e1b4-f04d-5465-af41-606c6c371f91");
+}
+
+#[test]
+fn a_place_in_a_batch_is_no_single_request() {
+    let item = ids_for_item("alice", "k", 0);
+    for key in ["k 0", "k", "k0", "0"] {
+        let single = ids_for_key("alice", key);
+        assert!(single.0 != item.0 && single.1 != item.1, "{key}");
+    }
+    assert_ne!(ids_for_item("alice", "k", 1).1, ids_for_item("alice", "k 1", 0).1);
+    assert_ne!(ids_for_item("alice", "k1", 0).1, ids_for_item("alice", "k", 10).1);
 }
 
 #[test]

@@ -16,7 +16,11 @@ fn receipt(outcome: Option<Outcome>) -> Receipt {
 }
 
 fn rejected() -> Outcome {
-    Outcome::Rejected { reason: RejectReason::IllegalTransition, detail: "no".to_owned() }
+    Outcome::Rejected {
+        reason: RejectReason::IllegalTransition,
+        detail: "no".to_owned(),
+        at_version: Some(4),
+    }
 }
 
 fn parked() -> Outcome {
@@ -41,7 +45,19 @@ fn a_receipt_tells_state_version_and_reason() {
 fn outcomes_are_stored_as_this_json() {
     let cases = [
         (Outcome::Recorded { version: 3 }, json!({"state": "recorded", "version": 3})),
-        (rejected(), json!({"state": "rejected", "reason": "illegal_transition", "detail": "no"})),
+        (
+            rejected(),
+            json!({"state": "rejected", "reason": "illegal_transition", "detail": "no", "at_version": 4}),
+        ),
+        // As it was stored before the version was.
+        (
+            Outcome::Rejected {
+                reason: RejectReason::VersionMismatch,
+                detail: "no".to_owned(),
+                at_version: None,
+            },
+            json!({"state": "rejected", "reason": "version_mismatch", "detail": "no"}),
+        ),
         (parked(), json!({"state": "parked", "reason": "behind_parked", "detail": "wait"})),
     ];
     for (outcome, json) in cases {

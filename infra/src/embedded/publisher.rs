@@ -55,6 +55,9 @@ impl From<WriteError> for SendError {
     }
 }
 
+/// How an event is published, as the caller gets it: it is put together here once, and passed on.
+type Taken = Result<Published, PublishError>;
+
 /// What is to be accepted, with what was found out before the writing thread sees it.
 enum Outgoing {
     /// To be recorded at once, if it still can be.
@@ -114,7 +117,7 @@ impl Embedded {
     }
 
     /// Takes all of them or none, and reports how each was taken.
-    async fn accept(&self, outgoing: Vec<Outgoing>) -> Result<Vec<Published>, SendError> {
+    async fn accept(&self, outgoing: Vec<Outgoing>) -> Result<Vec<Taken>, SendError> {
         if let Some(why) = self.full_queue() {
             return Err(SendError::Full(why));
         }
@@ -151,14 +154,14 @@ impl Embedded {
         }
     }
 
-    fn stage_outgoing(&self, stage: &mut Stage, outgoing: Vec<Outgoing>) -> anyhow::Result<Vec<Published>> {
+    fn stage_outgoing(&self, stage: &mut Stage, outgoing: Vec<Outgoing>) -> anyhow::Result<Vec<Taken>> {
         let accepted = outgoing.len() as u64;
         let at = now();
-        let mut published = vec![Published::New; outgoing.len()];
+        let mut taken: Vec<Taken> = outgoing.iter().map(|_| Ok(Published::New)).collect();
         let (mut recording, mut queueing) = (Vec::new(), Vec::new());
         for (place, outgoing) in outgoing.into_iter().enumerate() {
             if self.is_handled(&outgoing)? {
-                published[place] = Published::Repeated;
+                taken[place] = Ok(Published::Repeated);
                 continue;
             }
             let unsent = match outgoing {
@@ -176,7 +179,7 @@ impl Embedded {
         // From here on nothing fails, so that the index and the stage agree.
         let recorded: Vec<Judged> =
             recording.into_iter().map(|event| self.stage_at_once(stage, event)).collect();
-        let reserved = self.stage_messages(stage, queueing, &mut published);
+        let reserved = self.stage_messages(stage, queueing, &mut taken);
         let ledger = &mut stage.books.ledger;
         ledger.accepted += accepted;
         ledger.recorded += recorded.len() as u64;
@@ -192,7 +195,7 @@ impl Embedded {
             // Nobody waits for their lines of the log.
             stage.at_last(move || recorded.iter().for_each(Judged::recorded));
         }
-        Ok(published)
+        Ok(taken)
     }
 
     fn unseen(&self, unsent: Unsent, at: Timestamp) -> anyhow::Result<Unseen> {
@@ -209,13 +212,13 @@ impl Embedded {
         Ok(Unseen { row, group, dedup, held: Box::new(held) })
     }
 
-    /// Puts messages on the queue, each with its place among the `published`, but for those that wait there already. They
+    /// Puts messages on the queue, each with its place among those `taken`, but for those that wait there already. They
     /// are not visible yet.
     fn stage_messages(
         &self,
         stage: &mut Stage,
         messages: Vec<(usize, Unseen)>,
-        published: &mut [Published],
+        taken: &mut [Taken],
     ) -> Vec<(Group, u64)> {
         let mut reserved = Vec::with_capacity(messages.len());
         if messages.is_empty() {
@@ -225,7 +228,7 @@ impl Embedded {
         let mut index = self.0.queue.lock();
         for (place, Unseen { row, group, dedup, held }) in messages {
             if index.find(&group, dedup).is_some() {
-                published[place] = Published::Repeated;
+                taken[place] = Ok(Published::Repeated);
             } else {
                 let (group, seq) = index.reserve(&group, dedup, visible_at, Some(held));
                 stage.put(&self.0.keys.queue, seq.to_be_bytes(), row);
@@ -282,14 +285,14 @@ impl Embedded {
 
 #[async_trait]
 impl EventPublisher for Embedded {
-    async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>> {
+    async fn publish(&self, events: &[Envelope]) -> Vec<Taken> {
         // One batch: either all of it becomes durable or nothing does.
         let accepted = match self.outgoing(events) {
             Ok(outgoing) => self.accept(outgoing).await,
             Err(error) => Err(SendError::NotTaken(error)),
         };
         let error = match accepted {
-            Ok(published) => return published.into_iter().map(Ok).collect(),
+            Ok(taken) => return taken,
             Err(error) => error,
         };
         let of_each = |_| match &error {

@@ -3,6 +3,7 @@
 mod batches;
 mod containers;
 mod costs;
+mod doubt;
 mod endpoints;
 mod faults;
 mod lambda;

@@ -138,7 +138,7 @@ pub async fn outcomes_are_kept(backend: &dyn Backend) {
     let id = new_order_id();
     let refused = paid(&id);
     let detail = "order_paid is not legal while the order is not yet created".to_owned();
-    let outcome = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail };
+    let outcome = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail, at_version: Some(0) };
     let receipt = Receipt::of(&refused, Some(outcome));
     backend.log().settle(std::slice::from_ref(&receipt)).await.remove(0).unwrap();
 
@@ -160,7 +160,11 @@ pub async fn an_outcome_is_told_to_those_who_wait(backend: &dyn Backend) {
         tokio::spawn(async move { waiting.settled(&order, event_id, patience).await.unwrap() })
     });
     append(backend, &log[..1], 1).await.unwrap();
-    let refusal = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail: "no".to_owned() };
+    let refusal = Outcome::Rejected {
+        reason: RejectReason::IllegalTransition,
+        detail: "no".to_owned(),
+        at_version: Some(7),
+    };
     let receipt = Receipt::of(&log[1].envelope, Some(refusal));
     backend.log().settle(std::slice::from_ref(&receipt)).await.remove(0).unwrap();
 
@@ -177,7 +181,11 @@ pub async fn the_hash_of_a_request_is_kept_with_its_receipt(backend: &dyn Backen
     let log = recorded(1, &[hashed(created(&id), "aa")]);
     append(backend, &log, 1).await.unwrap();
     let refused = hashed(paid(&id), "bb");
-    let refusal = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail: "no".to_owned() };
+    let refusal = Outcome::Rejected {
+        reason: RejectReason::IllegalTransition,
+        detail: "no".to_owned(),
+        at_version: None,
+    };
     backend.log().settle(&[Receipt::of(&refused, Some(refusal))]).await.remove(0).unwrap();
     for (event_id, hash) in [(log[0].envelope.event_id, "aa"), (refused.event_id, "bb")] {
         let receipt = backend.reader().receipt(&id, event_id).await.unwrap().unwrap();

@@ -58,6 +58,33 @@ pub async fn a_repeated_batch_happens_once(api: &Api) {
         (&json!(422), &json!("/problems/idempotency-key-reused"))
     );
     assert_eq!((&items[2]["status"], &items[2]["replayed"]), (&json!(202), &Value::Null));
+    assert_eq!((first.header("idempotent-replayed"), second.header("idempotent-replayed")), ("", ""));
+
+    api.outcome(&items[2]["receipt"]).await;
+    orders[1]["customer_id"] = json!("again");
+    let third = create(api, &headers, &orders).await;
+    assert_eq!(third.header("idempotent-replayed"), "true", "nothing of it is new: {third:?}");
+    let other = vec![order("somebody-else"), order("somebody-else")];
+    create(api, &headers, &other).await.is_problem(422, "idempotency-key-reused");
+}
+
+pub async fn a_batch_and_a_single_request_under_like_keys_are_apart(api: &Api) {
+    let key = Uuid::now_v7().to_string();
+    let batch = create(api, &[("idempotency-key", &key)], &[order("like")]).await;
+    let in_batch = &batch.body["items"][0]["receipt"];
+    api.outcome(in_batch).await;
+    let like = format!("\"{key} 0\"");
+    for body in [order("like"), order("like")] {
+        let single = api.ask(Method::POST, "/v1/orders", &[("idempotency-key", &like)], Some(&body)).await;
+        assert_eq!(single.status, 202, "{single:?}");
+        assert_ne!(single.body["order_id"], in_batch["order_id"]);
+        api.outcome(&single.body).await;
+    }
+    let other =
+        api.ask(Method::POST, "/v1/orders", &[("idempotency-key", &like)], Some(&order("other"))).await;
+    other.is_problem(422, "idempotency-key-reused");
+    let again = create(api, &[("idempotency-key", &key)], &[order("like")]).await;
+    assert_eq!((&again.body["items"][0]["receipt"]["order_id"]), &in_batch["order_id"]);
 }
 
 pub async fn a_batch_that_is_none_is_refused(api: &Api) {

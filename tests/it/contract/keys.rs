@@ -101,3 +101,27 @@ pub async fn a_repeated_event_happens_once(api: &Api) {
         assert_eq!((&answer.body["status"], &answer.body["version"]), (&json!("confirmed"), &json!(2)));
     }
 }
+
+pub async fn a_refusal_under_a_key_is_of_one_moment(api: &Api) {
+    let order_id = recorded(api, "moments").await;
+    let key = new_key();
+    let shipped = json!({ "carrier": "DHL", "tracking_number": "JD01" });
+    let first = propose(api, &order_id, &[(KEY, &key), WAIT], "order_shipped", shipped.clone()).await;
+    first.is_problem(409, "illegal-transition");
+    assert_eq!((first.header("idempotent-replayed"), &first.body["order_version"]), ("", &json!(1)));
+    propose(api, &order_id, &[WAIT], "order_confirmed", json!({})).await;
+
+    let again = propose(api, &order_id, &[(KEY, &key), WAIT], "order_shipped", shipped.clone()).await;
+    again.is_problem(409, "illegal-transition");
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    for member in ["order_status", "order_version", "allowed_events"] {
+        assert_eq!(again.body[member], first.body[member], "{member}");
+    }
+    let detail = again.body["detail"].as_str().unwrap();
+    assert!(
+        detail.contains(first.body["detail"].as_str().unwrap()) && detail.contains("new key"),
+        "{detail}"
+    );
+    let new = propose(api, &order_id, &[(KEY, &new_key()), WAIT], "order_shipped", shipped).await;
+    assert_eq!((&new.body["order_status"], &new.body["order_version"]), (&json!("confirmed"), &json!(2)));
+}

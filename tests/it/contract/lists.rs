@@ -117,10 +117,12 @@ pub async fn an_order_is_shown_as_it_was(api: &Api) {
         assert_eq!(then.header("etag"), format!("\"{version}\""));
     }
     for query in ["version=4", "at=2020-01-01T00:00:00Z"] {
-        api.ask(Method::GET, &format!("/v1/orders/{id}?{query}"), &[], None)
-            .await
-            .is_problem(404, "order-not-found");
+        let then = api.ask(Method::GET, &format!("/v1/orders/{id}?{query}"), &[], None).await;
+        then.is_problem(404, "version-not-found");
+        let detail = then.body["detail"].as_str().unwrap();
+        assert!(detail.contains("latest version is 3"), "{detail}");
     }
+    api.ask(Method::GET, "/v1/orders/nobody?version=1", &[], None).await.is_problem(404, "order-not-found");
     for query in
         ["version=0", "version=-1", "version=x", "at=now", "version=1&at=2100-01-01T00:00:00Z", "v=1"]
     {

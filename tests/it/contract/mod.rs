@@ -86,6 +86,7 @@ mod tests {
             another_request_under_a_key_is_refused,
             a_key_that_cannot_be_read_is_refused,
             a_repeated_event_happens_once,
+            a_refusal_under_a_key_is_of_one_moment,
         }
         conditions {
             an_order_is_read_again_only_if_it_changed,
@@ -96,6 +97,7 @@ mod tests {
         batches {
             orders_of_a_batch_stand_alone,
             a_repeated_batch_happens_once,
+            a_batch_and_a_single_request_under_like_keys_are_apart,
             a_batch_that_is_none_is_refused,
         }
         lists {

@@ -1,0 +1,59 @@
+//! Problems with an order: it stands in the way, or is not there, or was not then.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use domain::{AsOf, EventType, Order, OrderId, Status};
+
+use super::{Kind, Parts, Problem};
+
+/// Where an order stands at a version, and what is legal then.
+#[derive(Debug)]
+pub(super) struct Stands {
+    pub(super) status: Status,
+    pub(super) version: u64,
+    pub(super) allowed_events: Vec<EventType>,
+}
+
+impl Problem {
+    /// An order stands in the way.
+    pub(crate) fn of_order(kind: Kind, detail: impl Into<Cow<'static, str>>, order: &Order) -> Self {
+        let allowed_events = order.state().allowed_events().collect();
+        let stands = Stands { status: order.status, version: order.version, allowed_events };
+        Self(Arc::new(Parts { order: Some(stands), ..Self::of(kind, detail) }))
+    }
+
+    /// The same, as the answer to a request that was sent again under its key.
+    pub(crate) fn of_replay(mut self) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            parts.replayed = true;
+            let detail = parts.detail.trim_end_matches('.');
+            parts.detail = format!(
+                "{detail}. This was decided for the first request under this key; to propose the event again, use a new key."
+            )
+            .into();
+        }
+        self
+    }
+
+    /// The order was not at this version, or did not exist at this time.
+    pub(crate) fn unknown_version(order: &Order, asked: AsOf) -> Self {
+        let Order { order_id, version, .. } = order;
+        let detail = match asked {
+            AsOf::Version(asked) => {
+                format!("Order {order_id} has no version {asked}; its latest version is {version}.")
+            }
+            AsOf::Time(time) => format!(
+                "No event of order {order_id} was recorded by {time}; its latest version is {version}."
+            ),
+        };
+        Self::new(Kind::VersionNotFound, detail)
+    }
+
+    /// The order is not there, or not yet.
+    pub(crate) fn unknown_order(order_id: &OrderId) -> Self {
+        let detail =
+            format!("No event of order {order_id} is recorded. If one was accepted, its receipt tells more.");
+        Self::new(Kind::OrderNotFound, detail)
+    }
+}

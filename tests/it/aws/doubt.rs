@@ -1,0 +1,207 @@
+//! What SQS does not answer: whether an event is on the queue is then known, or reported as not known.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use api::ports::{EventPublisher, PublishError, Published};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use crate::conformance::QueueOptions;
+use crate::conformance::aws::AwsBackend;
+use crate::support::emulator::Emulator;
+use crate::support::events::{created, new_order_id};
+use crate::support::service::{PATIENCE, order};
+
+/// How a made-up SQS answers an attempt.
+#[derive(Debug, Clone, Copy)]
+enum Reply {
+    /// It takes every entry.
+    Takes,
+    /// It refuses every entry.
+    RefusesEntries,
+    /// It refuses the call.
+    Refuses,
+    Throttles,
+    Fails,
+    /// Its answer breaks off.
+    BreaksOff,
+}
+
+impl Reply {
+    fn response(self, entries: &[Value]) -> Response {
+        let error = |status: StatusCode, code: &str| {
+            let body = json!({ "__type": format!("com.amazonaws.sqs#{code}"), "message": "no" });
+            (status, Json(body)).into_response()
+        };
+        let each = |entry: fn(&Value) -> Value| entries.iter().map(entry).collect::<Vec<_>>();
+        match self {
+            Self::Takes => Json(json!({
+                "Successful": each(|entry| json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" })),
+                "Failed": [],
+            }))
+            .into_response(),
+            Self::RefusesEntries => Json(json!({
+                "Successful": [],
+                "Failed": each(|entry| json!({ "Id": entry["Id"], "Code": "No", "SenderFault": true })),
+            }))
+            .into_response(),
+            Self::Refuses => error(StatusCode::BAD_REQUEST, "QueueDoesNotExist"),
+            Self::Throttles => error(StatusCode::BAD_REQUEST, "ThrottlingException"),
+            Self::Fails => error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+            Self::BreaksOff => {
+                let broken = futures_util::stream::once(async { Err::<String, _>(io::Error::other("gone")) });
+                Body::from_stream(broken).into_response()
+            }
+        }
+    }
+}
+
+/// How an event is published by an SQS that answers its attempts like this, and by the last of them all further ones.
+async fn published(replies: &'static [Reply]) -> Result<Published, PublishError> {
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let answer = move |body: String| async move {
+        let call: Value = serde_json::from_str(&body).unwrap();
+        let attempt = attempts.fetch_add(1, Ordering::SeqCst).min(replies.len() - 1);
+        replies[attempt].response(call["Entries"].as_array().unwrap())
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+    publish_at(&endpoint).await
+}
+
+async fn publish_at(endpoint: &str) -> Result<Published, PublishError> {
+    let sdk = infra::aws::config_at(endpoint).await;
+    let queue = infra::aws::queue(&sdk, &format!("{endpoint}/1/orders.fifo"));
+    queue.publish(&[created(&new_order_id())]).await.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_refused_only_where_no_attempt_can_have_arrived() {
+    use Reply::{BreaksOff, Fails, Refuses, RefusesEntries, Takes, Throttles};
+    for replies in [&[Takes][..], &[Fails, Takes], &[BreaksOff, Takes], &[Throttles, Takes]] {
+        let result = published(replies).await;
+        assert!(matches!(result, Ok(Published::New)), "{replies:?}: {result:?}");
+    }
+    for replies in [&[Refuses][..], &[Throttles], &[RefusesEntries], &[Throttles, RefusesEntries]] {
+        let result = published(replies).await;
+        assert!(matches!(result, Err(PublishError::NotAccepted(_))), "{replies:?}: {result:?}");
+    }
+    // What comes last does not say what became of an earlier attempt.
+    for replies in
+        [&[Fails][..], &[BreaksOff], &[Fails, Refuses], &[BreaksOff, Throttles], &[Fails, RefusesEntries]]
+    {
+        let result = published(replies).await;
+        assert!(matches!(result, Err(PublishError::Unknown(_))), "{replies:?}: {result:?}");
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let result = publish_at(&nobody).await;
+    assert!(matches!(result, Err(PublishError::NotAccepted(_))), "no connection: {result:?}");
+}
+
+/// Passes every call on to the emulator, and while it loses answers, those to sent batches are lost: SQS has carried them
+/// out.
+struct Lossy {
+    upstream: String,
+    loses: AtomicBool,
+    client: reqwest::Client,
+}
+
+async fn lossy() -> (Arc<Lossy>, String) {
+    let upstream = Emulator::shared().endpoint.clone();
+    let lossy = Lossy { upstream, loses: AtomicBool::new(true), client: reqwest::Client::new() };
+    let lossy = Arc::new(lossy);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(pass_on).with_state(lossy.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (lossy, endpoint)
+}
+
+async fn pass_on(State(lossy): State<Arc<Lossy>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut headers: HeaderMap = parts.headers;
+    headers.remove(header::HOST);
+    let sends = headers.get("x-amz-target").is_some_and(|it| it.as_bytes().ends_with(b".SendMessageBatch"));
+    let call = lossy.client.request(parts.method, format!("{}{}", lossy.upstream, parts.uri));
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let answer = call.headers(headers).body(body).send().await.unwrap();
+    let status = answer.status();
+    let body = answer.bytes().await.unwrap();
+    if sends && lossy.loses.load(Ordering::SeqCst) {
+        return Reply::Fails.response(&[]);
+    }
+    (status, body).into_response()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_is_an_outcome_that_is_not_known_and_its_address_leads_to_the_order() {
+    let backend = AwsBackend::open(true, QueueOptions::default()).await;
+    let (lossy, endpoint) = lossy().await;
+    let api = backend.start_api(&endpoint);
+
+    let bare = api.ask(Method::POST, "/v1/orders", &[], Some(&order("lost"))).await;
+    bare.is_problem(503, "outcome-unknown");
+    assert_eq!(bare.header("retry-after"), "", "who retries by that alone orders twice");
+    let bare_receipt = bare.body["links"]["receipt"].as_str().unwrap();
+    api.ask(Method::GET, bare_receipt, &[], None).await.is_problem(404, "event-not-found");
+
+    let key = Uuid::now_v7().to_string();
+    let headers = [("idempotency-key", key.as_str())];
+    let keyed = api.ask(Method::POST, "/v1/orders", &headers, Some(&order("lost"))).await;
+    keyed.is_problem(503, "outcome-unknown");
+    assert_eq!(keyed.header("retry-after"), "1");
+    let batch = json!({ "orders": [order("lost"), order("lost")] });
+    let batch = api.ask(Method::POST, "/v1/orders/batch", &[], Some(&batch)).await;
+    let items = batch.body["items"].as_array().unwrap();
+    assert!(items.iter().all(|item| item["problem"]["type"] == "/problems/outcome-unknown"), "{batch:?}");
+
+    lossy.loses.store(false, Ordering::SeqCst);
+    let again = api.ask(Method::POST, "/v1/orders", &headers, Some(&order("lost"))).await;
+    assert_eq!((again.status, &again.body["event_id"]), (202, &keyed.body["event_id"]), "{again:?}");
+
+    let _consumer = backend.start_consumer(&Emulator::shared().endpoint);
+    for problem in [&bare.body, &keyed.body, &items[0]["problem"], &items[1]["problem"]] {
+        let receipt = problem["links"]["receipt"].as_str().unwrap();
+        let start = Instant::now();
+        while api.get(receipt).await.0 != 200 {
+            assert!(start.elapsed() < PATIENCE, "{problem}");
+            tokio::task::yield_now().await;
+        }
+        let history = backend.history(&problem["order_id"].as_str().unwrap().parse().unwrap()).await;
+        assert_eq!(history.len(), 1, "each once, however often it was sent");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_requests_under_one_key_that_are_both_accepted_one_is_refused_at_its_receipt() {
+    let backend = AwsBackend::open(true, QueueOptions::default()).await;
+    let endpoint = &Emulator::shared().endpoint;
+    let api = backend.start_api(endpoint);
+    let key = Uuid::now_v7().to_string();
+    let headers = [("idempotency-key", key.as_str())];
+    let post = async |body: &Value| api.ask(Method::POST, "/v1/orders", &headers, Some(body)).await;
+    // Nothing records them yet, and the queue cannot be looked into.
+    let (first, second) = (post(&order("first")).await, post(&order("second")).await);
+    assert_eq!((first.status, second.status), (202, 202));
+    assert_eq!(first.body["event_id"], second.body["event_id"]);
+    assert_ne!(first.header("location"), second.header("location"));
+
+    let _consumer = backend.start_consumer(endpoint);
+    assert_eq!(api.outcome(&first.body).await["state"], "recorded");
+    let refused = api.ask(Method::GET, second.header("location"), &[("prefer", "wait=20")], None).await;
+    refused.is_problem(422, "idempotency-key-reused");
+    post(&order("second")).await.is_problem(422, "idempotency-key-reused");
+}
