@@ -22,7 +22,9 @@ pub(super) fn deployment(configuration: Configuration) -> Deployment {
         match resource.kind.as_str() {
             "aws_sqs_queue" => deployment.queues.push(queue(resource)),
             "aws_lambda_function" => deployment.functions.push(function(resource)),
-            "aws_lambda_event_source_mapping" => deployment.mappings.push(mapping(resource)),
+            "aws_lambda_event_source_mapping" if may_be_of_queue(resource) => {
+                deployment.mappings.push(mapping(resource));
+            }
             "aws_dynamodb_table" => deployment.tables.push(table(resource)),
             "aws_cloudwatch_metric_alarm" => deployment.alarms.push(alarm(resource)),
             _ => {}
@@ -117,6 +119,16 @@ fn function(resource: &Resource) -> Function {
         role: a.link("role"),
         log_format: logging.clone().then(|block| block.text("log_format")),
         log_level: logging.then(|block| block.text("application_log_level")),
+    }
+}
+
+/// Whether a mapping takes from a queue, as far as can be told. Rules about queues do not hold for streams and brokers.
+fn may_be_of_queue(resource: &Resource) -> bool {
+    match resource.attributes().link("event_source_arn") {
+        Attr::Is(source) => source.may_be("sqs", "aws_sqs_queue"),
+        // Brokers outside AWS have no ARN.
+        Attr::Absent => false,
+        Attr::Unknown(_) => true,
     }
 }
 

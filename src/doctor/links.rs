@@ -69,6 +69,26 @@ impl Link {
         identity.name.as_ref().map(|name| name == last)
     }
 
+    /// Whether it may refer to something of this service of AWS, which resources of this type declare.
+    pub(super) fn may_be(&self, service: &str, kind: &str) -> bool {
+        // The type is the part of an address that names a provider: `module.a.aws_sqs_queue.main.arn`.
+        let is_other = |address: &str| {
+            let address = address.strip_prefix("data.").unwrap_or(address);
+            address.split('.').any(|part| part.starts_with("aws_"))
+                && !address.split('.').any(|part| part == kind)
+        };
+        if !self.refers.is_empty() {
+            return !self.refers.iter().all(|address| is_other(address));
+        }
+        if let Some((inside, _)) = self.text.strip_prefix("${").and_then(|rest| rest.split_once('}')) {
+            return !is_other(inside);
+        }
+        match self.text.strip_prefix("arn:") {
+            Some(arn) => arn.split(':').nth(1) == Some(service),
+            None => true,
+        }
+    }
+
     /// What comes after the reference: `/index/*`, `:*`.
     pub(super) fn suffix(&self) -> &str {
         let symbolic = self.text.strip_prefix("${").and_then(|rest| rest.split_once('}'));

@@ -47,7 +47,7 @@ pub(crate) struct DoctorArgs {
     role: Option<environment::Role>,
 }
 
-/// Checks the target, prints what was found, and fails if there are errors.
+/// Checks the target, prints what was found, and fails if there are errors, or parts that could not be seen.
 pub(crate) async fn doctor(args: &DoctorArgs) -> anyhow::Result<()> {
     if args.rules {
         return crate::print(&report::rules());
@@ -57,19 +57,24 @@ pub(crate) async fn doctor(args: &DoctorArgs) -> anyhow::Result<()> {
         Some(target) => (target.to_owned(), read(target).await?),
     };
     let mut verdicts = rules::judge(&deployment);
-    let unseen = deployment.unseen.into_iter();
-    verdicts.unchecked.extend(unseen.map(|(at, why)| Unchecked {
+    let unseen = deployment.unseen.len();
+    verdicts.unchecked.extend(deployment.unseen.into_iter().map(|(at, why)| Unchecked {
         rules: Vec::new(),
         at,
         attribute: String::new(),
         why,
     }));
     if args.json {
-        crate::print(&serde_json::to_string_pretty(&report::json(&target, &verdicts))?)?;
+        crate::print(&serde_json::to_string_pretty(&report::json(&target, &verdicts, unseen == 0))?)?;
     } else {
         crate::print(&report::text(&target, &verdicts))?;
     }
     match report::count(&verdicts, Severity::Error) {
+        // What nobody has looked at is not right.
+        0 if unseen > 0 => bail!(
+            "the check is incomplete: nothing was found, but {unseen} part{} of the deployment could not be seen at all",
+            if unseen == 1 { "" } else { "s" }
+        ),
         0 => Ok(()),
         1 => bail!("one error was found"),
         count => bail!("{count} errors were found"),

@@ -183,6 +183,8 @@ pub(super) struct Metric {
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) url: String,
+    /// Whether only this machine can reach it, as far as its address says.
+    pub(super) local: bool,
     /// Whether what is sent to it can be read on the way.
     pub(super) in_the_clear: bool,
     /// Why it is not ready, if it says so.

@@ -48,7 +48,7 @@ fn place(at: &str, attribute: &str) -> String {
 }
 
 /// For machines.
-pub(super) fn json(target: &str, verdicts: &Verdicts) -> Value {
+pub(super) fn json(target: &str, verdicts: &Verdicts, complete: bool) -> Value {
     let findings = verdicts.findings.iter().map(|finding| {
         let rule = finding.rule;
         json!({
@@ -62,6 +62,8 @@ pub(super) fn json(target: &str, verdicts: &Verdicts) -> Value {
         .map(|it| json!({ "rules": it.rules, "resource": it.at, "attribute": it.attribute, "why": it.why }));
     json!({
         "target": target,
+        // Whether every part of the deployment could be seen, whatever of it could be judged.
+        "complete": complete,
         "findings": findings.collect::<Vec<_>>(),
         "unchecked": unchecked.collect::<Vec<_>>(),
         "summary": {

@@ -93,6 +93,21 @@ impl Deployment {
         })
     }
 
+    /// Whether a function runs this program: its handler names a role, or its environment is what the roles read.
+    pub(super) fn is_ours(function: &Function) -> bool {
+        if matches!(function.handler.is().map(String::as_str), Some("api" | "consumer" | "dead-letters")) {
+            return true;
+        }
+        let Some(variables) = function.environment.is() else { return false };
+        variables.keys().any(|name| name.starts_with("ORDERS_"))
+            || ["QUEUE_URL", "TABLE_NAME"].iter().all(|name| variables.contains_key(*name))
+    }
+
+    /// Whether this program runs here, as far as can be told: without functions, it runs elsewhere.
+    pub(super) fn is_ours_to_judge(&self) -> bool {
+        self.functions.is_empty() || self.functions.iter().any(Self::is_ours)
+    }
+
     /// What a function is there for: its handler says so; of foreign ones, the queue that it is fed from.
     pub(super) fn job(&self, function: &Function) -> Job {
         match function.handler.is().map(String::as_str) {

@@ -43,7 +43,8 @@ pub(super) async fn read(url: &str) -> anyhow::Result<Deployment> {
     // A customer that no order has: nothing is read, whoever is let in.
     let without_token = status(get(&web, base, "/v1/orders?customer_id=orders-doctor&limit=1").await);
     let metrics = status(get(&web, base, "/metrics").await);
-    let service = Service { url: base.to_owned(), in_the_clear, not_ready, without_token, metrics };
+    let service =
+        Service { url: base.to_owned(), local: here, in_the_clear, not_ready, without_token, metrics };
     Ok(Deployment { service: Some(service), seen: [Area::Service].into(), ..Deployment::default() })
 }
 

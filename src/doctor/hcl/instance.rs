@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::slice::Iter;
 
@@ -12,7 +12,7 @@ use hcl::{Body, Expression};
 use super::evaluate::{Bindings, Scope};
 use super::module::{Module, attribute};
 use super::operators::not_told;
-use super::{blocks, defaults};
+use super::{blocks, defaults, installed};
 use crate::doctor::value::Value;
 
 /// Deeper than anybody nests modules; one that uses itself is deeper than any bound.
@@ -24,6 +24,8 @@ pub(super) struct Instance {
     pub(super) module: Rc<Module>,
     /// What addresses of its resources begin with: nothing, or `module.orders.`.
     pub(super) prefix: String,
+    /// What `terraform init` calls it: nothing, or the names of the calls that lead to it, with dots between them.
+    key: String,
     /// Who uses it, and with what inputs.
     caller: Option<(Scope, Rc<Body>)>,
 }
@@ -43,8 +45,10 @@ pub(super) struct Evaluator {
     found: RefCell<HashMap<String, Option<Value>>>,
     pub(super) resources: RefCell<BTreeMap<String, Placed>>,
     pub(super) modules: RefCell<BTreeMap<String, Rc<Instance>>>,
+    /// Where `terraform init` has put modules that are not part of the configuration, by their keys.
+    installed: RefCell<BTreeMap<String, PathBuf>>,
     /// Folders that were read.
-    folders: RefCell<HashMap<std::path::PathBuf, Rc<Module>>>,
+    folders: RefCell<HashMap<PathBuf, Rc<Module>>>,
     /// Parts of the configuration that cannot be seen, and why.
     pub(super) unseen: RefCell<Vec<(String, String)>>,
     /// Files that could not be read.
@@ -54,7 +58,8 @@ pub(super) struct Evaluator {
 impl Evaluator {
     pub(super) fn root(&self, folder: &Path) -> anyhow::Result<Scope> {
         let module = Rc::new(Module::read(folder)?);
-        let instance = Instance { module, prefix: String::new(), caller: None };
+        *self.installed.borrow_mut() = installed::modules(folder);
+        let instance = Instance { module, prefix: String::new(), key: String::new(), caller: None };
         Ok(Scope { instance: Rc::new(instance), bindings: Bindings::new() })
     }
 
@@ -162,7 +167,11 @@ impl Evaluator {
         };
         let scope = Scope { instance: instance.clone(), bindings: Bindings::new() };
         self.once(address.clone(), || {
-            let module = match self.source(body, &scope) {
+            let key = match instance.key.as_str() {
+                "" => name.to_owned(),
+                outer => format!("{outer}.{name}"),
+            };
+            let module = match self.source(body, &scope, &key) {
                 Ok(module) => module,
                 Err(why) => {
                     self.unseen.borrow_mut().push((address.clone(), why.clone()));
@@ -172,13 +181,13 @@ impl Evaluator {
             self.repeated(&address, body, &scope, Value::Module, &|address, scope| {
                 let prefix = format!("{address}.");
                 let caller = Some((scope, body.clone()));
-                let instance = Instance { module: module.clone(), prefix, caller };
+                let instance = Instance { module: module.clone(), prefix, key: key.clone(), caller };
                 self.modules.borrow_mut().insert(address, Rc::new(instance));
             })
         })
     }
 
-    fn source(&self, body: &Body, scope: &Scope) -> Result<Rc<Module>, String> {
+    fn source(&self, body: &Body, scope: &Scope, key: &str) -> Result<Rc<Module>, String> {
         if scope.instance.prefix.matches("module.").count() >= DEEPEST {
             return Err(format!("modules use each other more than {DEEPEST} deep"));
         }
@@ -187,9 +196,7 @@ impl Evaluator {
             _ => return Err("its source cannot be told".to_owned()),
         };
         if !(source.starts_with("./") || source.starts_with("../")) {
-            return Err(format!(
-                "its source {source:?} is not in this folder; give the JSON of a plan instead"
-            ));
+            return self.installed(&source, key);
         }
         let folder = scope.instance.module.folder.join(&source);
         if let Some(module) = self.folders.borrow().get(&folder) {
@@ -199,6 +206,26 @@ impl Evaluator {
             let why = format!("{error:#}");
             self.failed.borrow_mut().get_or_insert(error);
             why
+        })?;
+        let module = Rc::new(module);
+        self.folders.borrow_mut().insert(folder, module.clone());
+        Ok(module)
+    }
+
+    /// A module of a registry or a repository, where `terraform init` has put it.
+    fn installed(&self, source: &str, key: &str) -> Result<Rc<Module>, String> {
+        let Some(folder) = self.installed.borrow().get(key).cloned() else {
+            return Err(format!(
+                "its source {source:?} is not in this folder: run `terraform init` first, which brings it here, or give \
+                 the JSON of a plan instead"
+            ));
+        };
+        if let Some(module) = self.folders.borrow().get(&folder) {
+            return Ok(module.clone());
+        }
+        // It is somebody else's: what cannot be read of it is a gap here, not an error of this configuration.
+        let module = Module::read(&folder).map_err(|error| {
+            format!("{error:#}: run `terraform init` again, or give the JSON of a plan instead")
         })?;
         let module = Rc::new(module);
         self.folders.borrow_mut().insert(folder, module.clone());

@@ -4,6 +4,7 @@ mod blocks;
 mod defaults;
 mod evaluate;
 mod functions;
+mod installed;
 mod instance;
 mod module;
 mod operators;

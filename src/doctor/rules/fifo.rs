@@ -49,6 +49,9 @@ fn fifo_queues(deployment: &Deployment) -> impl Iterator<Item = &Queue> {
 }
 
 fn content_deduplication(deployment: &Deployment, verdicts: &mut Verdicts) {
+    if !deployment.is_ours_to_judge() {
+        return;
+    }
     for queue in fifo_queues(deployment) {
         let at = queue.identity.shown();
         if verdicts.told(at, "content_based_deduplication", &queue.content_deduplication, false) == Some(true)
@@ -93,6 +96,9 @@ fn throughput_mode_off(deployment: &Deployment, verdicts: &mut Verdicts) {
 }
 
 fn standard_queue(deployment: &Deployment, verdicts: &mut Verdicts) {
+    if !deployment.is_ours_to_judge() {
+        return;
+    }
     for queue in deployment.work_queues() {
         match queue.is_fifo() {
             Some(false) => verdicts.found(queue.identity.shown(), "fifo_queue", "a standard queue"),

@@ -93,7 +93,7 @@ fn environment_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
     for function in &deployment.functions {
         let at = function.identity.shown();
         let needs = needs(deployment.job(function));
-        if needs.is_empty() {
+        if needs.is_empty() || !Deployment::is_ours(function) {
             continue;
         }
         let Some(variables) = verdicts.told(at, "environment", &function.environment, Default::default())
@@ -114,7 +114,7 @@ fn environment_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
 }
 
 fn environment_elsewhere(deployment: &Deployment, verdicts: &mut Verdicts) {
-    for function in &deployment.functions {
+    for function in deployment.functions.iter().filter(|function| Deployment::is_ours(function)) {
         let source = deployment.source_of(function);
         let dead_letters = source.and_then(|queue| deployment.dead_letters_of(queue));
         let job = deployment.job(function);
@@ -166,7 +166,7 @@ fn everyone_let_in(deployment: &Deployment, verdicts: &mut Verdicts) {
 }
 
 fn metrics_dropped(deployment: &Deployment, verdicts: &mut Verdicts) {
-    for function in &deployment.functions {
+    for function in deployment.functions.iter().filter(|function| Deployment::is_ours(function)) {
         let at = function.identity.shown();
         let format = verdicts.told(at, "logging_config.log_format", &function.log_format, "Text".to_owned());
         let level =

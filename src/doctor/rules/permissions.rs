@@ -79,13 +79,16 @@ fn needs<'a>(deployment: &'a Deployment, function: &'a Function) -> Vec<Need<'a>
     }
     let source = deployment.source_of(function);
     let job = deployment.job(function);
+    // What this program does nobody else has to be allowed.
+    let ours = Deployment::is_ours(function);
     if let Some(queue) = source {
         need(RECEIVE, Some(&queue.identity));
-        if matches!(job, Job::Consumer | Job::DeadLetters) {
+        if matches!(job, Job::Consumer | Job::DeadLetters) && ours {
             need(PUT_OFF, Some(&queue.identity));
         }
         // What cannot be told of a deployment without the other queue, or the table, is not asked for.
         if job == Job::Consumer
+            && ours
             && let Some(dead_letters) = deployment.dead_letters_of(queue)
         {
             need(SEND, Some(&dead_letters.identity));
@@ -93,6 +96,7 @@ fn needs<'a>(deployment: &'a Deployment, function: &'a Function) -> Vec<Need<'a>
     }
     let table = if let [table] = deployment.tables.as_slice() { Some(&table.identity) } else { None };
     match job {
+        _ if !ours => {}
         Job::Consumer => need(RECORD, table),
         Job::DeadLetters => {
             need(ARCHIVE, table);

@@ -1,7 +1,7 @@
 //! Rules about the table.
 
 use super::{Rule, Severity, Verdicts};
-use crate::doctor::model::{Area, Deployment};
+use crate::doctor::model::{Area, Deployment, Function, Table};
 
 const NEEDS: &[Area] = &[Area::Tables];
 const INDEX: &str = "customer-orders";
@@ -58,7 +58,7 @@ fn table_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
     if !deployment.tables.is_empty() {
         return;
     }
-    for function in &deployment.functions {
+    for function in deployment.functions.iter().filter(|function| Deployment::is_ours(function)) {
         let named = function.environment.is().and_then(|variables| variables.get("TABLE_NAME"));
         if let Some(name) = named {
             let name = name.is().map_or_else(|| "a table".to_owned(), ToString::to_string);
@@ -71,8 +71,23 @@ fn table_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
     }
 }
 
+/// The tables that this program uses, as far as can be told.
+fn in_use(deployment: &Deployment) -> impl Iterator<Item = &Table> {
+    let ours: Vec<_> = deployment.functions.iter().filter(|function| Deployment::is_ours(function)).collect();
+    deployment.tables.iter().filter(move |table| {
+        let names = |function: &&Function| {
+            let named = function.environment.is().and_then(|variables| variables.get("TABLE_NAME"));
+            // One that cannot be told may be this one.
+            named.is_none_or(|named| {
+                named.is().is_none_or(|named| named.means(&table.identity) != Some(false))
+            })
+        };
+        deployment.functions.is_empty() || ours.iter().any(names)
+    })
+}
+
 fn table_keys(deployment: &Deployment, verdicts: &mut Verdicts) {
-    for table in &deployment.tables {
+    for table in in_use(deployment) {
         let at = table.identity.shown();
         let keys = verdicts.told(at, "hash_key", &table.keys, Vec::new());
         if let Some(keys) = keys.filter(|keys| *keys != ["pk", "sk"]) {
@@ -82,7 +97,7 @@ fn table_keys(deployment: &Deployment, verdicts: &mut Verdicts) {
 }
 
 fn table_index(deployment: &Deployment, verdicts: &mut Verdicts) {
-    for table in &deployment.tables {
+    for table in in_use(deployment) {
         let at = table.identity.shown();
         let Some(indexes) = verdicts.told(at, "global_secondary_index", &table.indexes, Default::default())
         else {

@@ -194,6 +194,163 @@ module "alarms" { source = "terraform-aws-modules/cloudwatch/aws" }
     for part in ["aws_sqs_queue.other", "module.alarms", "more.tf.json", "var.seconds has no default"] {
         assert!(unseen.contains(part), "{part}: {unseen}");
     }
+    assert_eq!((report.code, &report.json["complete"]), (Some(1), &serde_json::json!(false)));
+}
+
+const REGISTRY: &str = r#"
+module "orders" {
+  source     = "terraform-aws-modules/sqs/aws"
+  version    = "5.0.0"
+  name       = "orders"
+  visibility = 30
+}
+"#;
+const QUEUE: &str = r#"
+variable "name" {}
+variable "visibility" {}
+module "inner" {
+  source = "git::https://example.com/inner.git"
+  name   = var.name
+}
+resource "aws_sqs_queue" "this" {
+  name                       = var.name
+  visibility_timeout_seconds = var.visibility
+}
+"#;
+const INNER: &str =
+    "variable \"name\" {}\nresource \"aws_sqs_queue\" \"this\" { name = \"${var.name}-inner\" }\n";
+const INSTALLED: &str = r#"{"Modules":[{"Key":"","Source":"","Dir":"."},
+  {"Key":"orders","Source":"registry.terraform.io/terraform-aws-modules/sqs/aws","Dir":".terraform/modules/orders"},
+  {"Key":"orders.inner","Source":"git::https://example.com/inner.git","Dir":".terraform/modules/orders.inner"}]}"#;
+
+#[test]
+fn modules_of_a_registry_are_read_once_they_are_installed_and_missed_before() {
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), &[("main.tf", REGISTRY)]);
+    let target = folder.path().to_str().unwrap();
+    let output = orders(&["doctor", target]).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in ["module.orders", "terraform init", "the check is incomplete", "1 part of the deployment"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+
+    let installed = [
+        (".terraform/modules/modules.json", INSTALLED),
+        (".terraform/modules/orders/main.tf", QUEUE),
+        (".terraform/modules/orders.inner/main.tf", INNER),
+    ];
+    write(folder.path(), &installed);
+    let report = Report::of(target);
+    assert_eq!(
+        (&report.json["complete"], report.code),
+        (&serde_json::json!(true), Some(1)),
+        "{}",
+        report.json
+    );
+    let findings = report.findings();
+    for queue in ["module.orders.aws_sqs_queue.this", "module.orders.module.inner.aws_sqs_queue.this"] {
+        let missing = format!("no-dead-letter-queue {queue} redrive_policy");
+        assert!(findings.contains(&missing), "{missing}: {findings:?}");
+    }
+
+    fs::remove_dir_all(folder.path().join(".terraform/modules/orders.inner")).unwrap();
+    let report = Report::of(target);
+    assert_eq!(report.json["complete"], false);
+    assert!(report.json["unchecked"].to_string().contains("terraform init` again"), "{}", report.json);
+}
+
+const FOREIGN: &str = r#"
+resource "aws_kinesis_stream" "clicks" { name = "clicks" }
+resource "aws_dynamodb_table" "sessions" {
+  name             = "sessions"
+  hash_key         = "session"
+  stream_enabled   = true
+  deletion_protection_enabled = true
+  point_in_time_recovery { enabled = true }
+}
+resource "aws_sqs_queue" "dlq" {
+  name                      = "mails-dlq"
+  message_retention_seconds = 1209600
+  max_message_size          = 1048576
+  receive_wait_time_seconds = 20
+  redrive_allow_policy      = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [aws_sqs_queue.mails.arn] })
+}
+resource "aws_sqs_queue" "mails" {
+  name                       = "mails"
+  visibility_timeout_seconds = 60
+  message_retention_seconds  = 1209600
+  max_message_size           = 1048576
+  receive_wait_time_seconds  = 20
+  redrive_policy             = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dlq.arn, maxReceiveCount = 5 })
+}
+resource "aws_iam_role" "mailer" {
+  name = "mailer"
+  inline_policy {
+    policy = jsonencode({ Statement = [
+      { Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], Resource = aws_sqs_queue.mails.arn },
+      { Effect = "Allow", Action = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:*:*:*" },
+    ] })
+  }
+}
+resource "aws_lambda_function" "mailer" {
+  function_name = "mailer"
+  handler       = "index.handler"
+  runtime       = "nodejs22.x"
+  timeout       = 10
+  role          = aws_iam_role.mailer.arn
+  environment { variables = { QUEUE_URL = aws_sqs_queue.dlq.url } }
+  logging_config {
+    log_format            = "JSON"
+    application_log_level = "ERROR"
+  }
+}
+resource "aws_lambda_event_source_mapping" "mails" {
+  event_source_arn        = aws_sqs_queue.mails.arn
+  function_name           = aws_lambda_function.mailer.arn
+  function_response_types = ["ReportBatchItemFailures"]
+}
+resource "aws_lambda_event_source_mapping" "clicks" {
+  event_source_arn  = aws_kinesis_stream.clicks.arn
+  function_name     = aws_lambda_function.mailer.arn
+  starting_position = "LATEST"
+  batch_size        = 500
+  filter_criteria {
+    filter { pattern = jsonencode({ data = { type = ["click"] } }) }
+  }
+}
+resource "aws_lambda_event_source_mapping" "sessions" {
+  event_source_arn  = aws_dynamodb_table.sessions.stream_arn
+  function_name     = aws_lambda_function.mailer.arn
+  starting_position = "LATEST"
+}
+resource "aws_lambda_event_source_mapping" "broker" {
+  event_source_arn = "arn:aws:mq:eu-central-1:123456789012:broker:mails:b-1"
+  function_name    = aws_lambda_function.mailer.arn
+  queues           = ["mails"]
+}
+resource "aws_lambda_event_source_mapping" "kafka" {
+  function_name = aws_lambda_function.mailer.arn
+  topics        = ["mails"]
+  self_managed_event_source { endpoints = { KAFKA_BOOTSTRAP_SERVERS = "kafka:9092" } }
+}
+"#;
+
+#[test]
+fn what_is_no_queue_and_what_is_not_this_program_is_not_judged_as_if_it_were() {
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), &[("main.tf", FOREIGN)]);
+    let report = Report::of(folder.path().to_str().unwrap());
+    // These hold for any function behind a queue; none of them is an error.
+    let expected = [
+        "alarm-age-missing aws_sqs_queue.mails",
+        "alarm-dead-letters-missing aws_sqs_queue.dlq",
+        "alarm-errors-missing aws_lambda_function.mailer",
+        "alarm-throttles-missing aws_lambda_function.mailer",
+        "dead-letters-unattended aws_sqs_queue.dlq",
+    ];
+    assert_eq!(report.findings(), expected, "{}", report.json);
+    assert_eq!((report.code, &report.json["summary"]["unchecked"]), (Some(0), &serde_json::json!(0)));
 }
 
 #[test]

@@ -89,17 +89,15 @@ fn roles_are_told_apart_by_what_only_they_need() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_lets_everybody_in_is_found() {
+async fn a_service_as_it_starts_by_default_has_no_finding() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &[]);
     let report = Report::of(&service.url);
-    assert_eq!(report.findings(), [format!("service-open {} /v1/orders", service.url)], "{}", report.json);
-    assert_eq!(report.code, Some(1));
+    assert_eq!((report.findings(), report.code), (Vec::new(), Some(0)), "{}", report.json);
 }
 
-#[test]
-fn a_service_that_asks_is_right_and_one_that_is_gone_is_not() {
-    // A gateway that refuses everybody, is ready, and shows its metrics.
+/// A gateway that is ready, shows its metrics, and refuses everybody or lets everybody in.
+fn gateway(refuses: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -107,21 +105,32 @@ fn a_service_that_asks_is_right_and_one_that_is_gone_is_not() {
             let mut stream = stream;
             let mut request = [0; 4096];
             let read = stream.read(&mut request).unwrap_or(0);
-            let refused = String::from_utf8_lossy(&request[..read]).contains(" /v1/");
+            let refused = refuses && String::from_utf8_lossy(&request[..read]).contains(" /v1/");
             let status = if refused { "401 Unauthorized" } else { "200 OK" };
             let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         }
     });
+    url
+}
+
+#[test]
+fn a_service_that_asks_is_right_and_one_that_is_gone_is_not() {
+    let url = gateway(true);
     let report = Report::of(&url);
-    assert_eq!(report.findings(), [format!("service-metrics-public {url} /metrics")], "{}", report.json);
-    assert_eq!(report.code, Some(0));
+    assert_eq!((report.findings(), report.code), (Vec::new(), Some(0)), "{}", report.json);
 
     // By a name that is not this machine's own only, and without TLS.
-    let outside = url.replace("127.0.0.1", "0.0.0.0");
-    let report = Report::of(&outside);
-    let expected =
-        [format!("service-in-the-clear {outside}"), format!("service-metrics-public {outside} /metrics")];
-    assert_eq!(report.findings(), expected, "{}", report.json);
+    for refuses in [true, false] {
+        let outside = gateway(refuses).replace("127.0.0.1", "0.0.0.0");
+        let report = Report::of(&outside);
+        let open = (!refuses).then(|| format!("service-open {outside} /v1/orders"));
+        let mut expected: Vec<_> = open.into_iter().collect();
+        expected.push(format!("service-in-the-clear {outside}"));
+        expected.push(format!("service-metrics-public {outside} /metrics"));
+        expected.sort();
+        assert_eq!(report.findings(), expected, "{}", report.json);
+        assert_eq!(report.code, Some(i32::from(!refuses)));
+    }
 
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let report = Report::of(&format!("http://{free}"));

@@ -101,7 +101,7 @@ const NOT_IN_FUNCTIONS: [(&str, &[&str]); 7] = [
     // People ask, with their own permissions: `orders doctor live`, and `orders dlq import s3://…`.
     ("sqs/describe.rs", &[]),
     ("dynamodb/describe.rs", &[]),
-    ("s3.rs", &["keys"]),
+    ("s3.rs", &["keys", "object"]),
     // Containers ask at their start, and take no for an answer only where there is nothing.
     ("s3.rs", &["found"]),
     ("sns.rs", &["found"]),

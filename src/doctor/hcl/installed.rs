@@ -1,0 +1,19 @@
+//! Where `terraform init` has put the modules of registries and repositories.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// The folders of all modules that are installed for the configuration in this folder, by their keys: the names of the
+/// calls that lead to them, with dots between them. None if nothing is installed.
+pub(super) fn modules(root: &Path) -> BTreeMap<String, PathBuf> {
+    let text = std::fs::read(root.join(".terraform/modules/modules.json")).unwrap_or_default();
+    let json: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let modules = json["Modules"].as_array().into_iter().flatten();
+    let placed = modules.filter_map(|module| {
+        let (key, folder) = (module["Key"].as_str()?, module["Dir"].as_str()?);
+        Some((key.to_owned(), root.join(folder)))
+    });
+    placed.collect()
+}
