@@ -122,6 +122,12 @@ pub(crate) enum Command {
     /// Fold every order's log again, and put right what was projected differently.
     #[cfg(feature = "embedded")]
     Rebuild(crate::embedded::RebuildArgs),
+    /// Make a damaged data folder usable again, and report what is lost.
+    ///
+    /// What cannot be read is cut off; a copy of it is kept in the folder, with a report of every order that it touches
+    /// and the events in it that can still be read. Then everything is folded again, as by `rebuild`.
+    #[cfg(feature = "embedded")]
+    Recover(crate::embedded::RecoverArgs),
     /// Run the API on SQS and DynamoDB.
     #[cfg(feature = "aws")]
     Api(Box<crate::aws::ApiArgs>),

@@ -112,6 +112,7 @@ async fn run_embedded(command: Command) -> anyhow::Result<()> {
         Command::Serve(args) => embedded::serve(&args).await,
         Command::Export(args) => embedded::export(&args).await,
         Command::Rebuild(args) => embedded::rebuild(&args).await,
+        Command::Recover(args) => embedded::recover(&args).await,
         other => unreachable!("{other:?} needs no data folder, and is run above"),
     }
 }

@@ -4,7 +4,7 @@ use std::io::{BufWriter, ErrorKind, stdout};
 
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
-use infra::embedded::maintenance::Findings;
+use infra::embedded::maintenance::{self, Findings};
 use infra::embedded::{Embedded, Options};
 
 use super::{DataArgs, RebuildArgs};
@@ -17,10 +17,15 @@ pub(crate) async fn open(data: &DataArgs, options: Options) -> anyhow::Result<Em
 
 /// As [`open`], but a folder that is not there is an error, not a new folder.
 async fn open_existing(data: &DataArgs) -> anyhow::Result<Embedded> {
+    require_existing(data)?;
+    open(data, data.options()).await
+}
+
+pub(super) fn require_existing(data: &DataArgs) -> anyhow::Result<()> {
     if !data.data.join("FORMAT").exists() {
         bail!("there is no orders data folder at {}", data.data.display());
     }
-    open(data, data.options()).await
+    Ok(())
 }
 
 /// Writes every recorded event to standard output.
@@ -40,19 +45,38 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Folds every log again, and puts right (or with `--check` only tells) what differs.
 pub(crate) async fn rebuild(args: &RebuildArgs) -> anyhow::Result<()> {
+    if args.check {
+        verify_tables(&args.data).await?;
+    }
     let engine = open_existing(&args.data).await?;
     let style = ProgressStyle::with_template("{bar:40} {pos} of about {len} events, {per_sec}, {eta} left")?;
     let bar = ProgressBar::new(engine.approximate_events()).with_style(style);
-    let found = engine.rebuild(args.check, &|events| bar.set_position(events)).await?;
+    let found = engine.rebuild(args.options(), &|events| bar.set_position(events)).await?;
     bar.finish_and_clear();
 
     let (orders, events) = (found.orders, found.events);
     crate::print(&format!("{events} events of {orders} orders read"))?;
     report("cannot be folded, and left as they are", &found.broken)?;
     report(if args.check { "differ from the log" } else { "put right" }, &found.differences)?;
-    if found.broken.count > 0 || (args.check && found.differences.count > 0) {
+    if found.orphans.count > 0 {
+        report("without a log, left as they are (--remove-orphans removes them)", &found.orphans)?;
+    }
+    if found.broken.count + found.orphans.count > 0 || (args.check && found.differences.count > 0) {
         bail!("what is projected does not follow from the log");
     }
+    Ok(())
+}
+
+/// Compares every table with its checksum.
+async fn verify_tables(data: &DataArgs) -> anyhow::Result<()> {
+    require_existing(data)?;
+    let path = data.data.clone();
+    let style = ProgressStyle::with_template("{spinner} {binary_bytes} of tables verified")?;
+    let bar = ProgressBar::new_spinner().with_style(style);
+    let shown = bar.clone();
+    let verify = move || maintenance::verify(&path, &|bytes| shown.set_position(bytes));
+    tokio::task::spawn_blocking(verify).await??;
+    bar.finish_and_clear();
     Ok(())
 }
 

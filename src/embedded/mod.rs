@@ -2,6 +2,7 @@
 
 mod alarm;
 mod archive;
+mod recover;
 mod serve;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use anyhow::Context;
 use clap::Args;
 use domain::Currency;
 use infra::embedded::Options;
+use infra::embedded::maintenance::RebuildOptions;
 use infra::webhook::Webhook;
 
 use crate::auth::AuthArgs;
@@ -20,9 +22,10 @@ use crate::prometheus::MetricsArgs;
 
 use alarm::Alarm;
 pub(crate) use archive::{export, open, rebuild};
+pub(crate) use recover::recover;
 pub(crate) use serve::serve;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct DataArgs {
     /// The data folder.
     #[arg(long, env = "ORDERS_DATA", default_value = "./orders-data", value_name = "FOLDER")]
@@ -36,9 +39,27 @@ pub(crate) struct DataArgs {
 pub(crate) struct RebuildArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// Only compare, change nothing; fails if anything differs.
+    /// Only compare, change nothing; fails if anything differs. Also verifies the checksum of every table.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Remove what is projected of orders that have no log. It may be the last trace of them: keep a copy.
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) remove_orphans: bool,
+}
+
+impl RebuildArgs {
+    fn options(&self) -> RebuildOptions {
+        RebuildOptions { check_only: self.check, remove_orphans: self.remove_orphans }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecoverArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Only report what would be lost, change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ mod commands;
 mod conformance;
 mod contract;
 mod crash;
+mod damage;
 mod dlq;
 #[cfg(feature = "doctor")]
 mod doctor;
@@ -34,4 +35,5 @@ mod support;
 mod terraform;
 #[cfg(feature = "otlp")]
 mod traces;
+mod upgrade;
 mod variables;

@@ -4,38 +4,19 @@
 //! The event is judged by its publisher's thread, as its order is then. That counts if it still holds when the commit is made:
 //! if the version is free, and no event of the order is on the queue or among the dead letters. Otherwise the event goes on
 //! the queue, as does all that the rules do not allow: the consumer finds out what becomes of that.
-//!
-//! Such an event can be read as soon as it is committed, which is before it is on the disk. Its receipt cannot: it would tell
-//! somebody who sends the same request twice that it is accepted.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, MutexGuard};
+use std::collections::BTreeMap;
 
 use consumer::at_once::Judged;
 use consumer::ports::{Loaded, Message, Wanted};
-use domain::{Envelope, Event, EventId};
-use foldhash::fast::RandomState;
+use domain::{Envelope, Event};
 
 use super::Embedded;
+use super::keys;
 use super::log::Rows;
 use super::publisher::Unsent;
 use super::stage::Stage;
 use crate::now;
-
-/// The events that were recorded by commits which are not on the disk yet.
-#[derive(Debug, Default)]
-pub(super) struct Unsynced(Mutex<HashSet<EventId, RandomState>>);
-
-impl Unsynced {
-    pub(super) fn contains(&self, event_id: EventId) -> bool {
-        self.lock().contains(&event_id)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashSet<EventId, RandomState>> {
-        // Nothing that is done under the lock panics.
-        self.0.lock().expect("the set is intact")
-    }
-}
 
 /// An event to be recorded in the commit that accepts it.
 pub(super) struct AtOnce {
@@ -95,26 +76,20 @@ impl Embedded {
             }
             stage.claim(entry.key.clone());
         }
+        // Whoever sends the same request again, in the same commit, is to find it.
+        let envelope = event.envelope();
+        if envelope.request_hash.is_some() {
+            stage.claim(keys::receipt_key(order_id, envelope.event_id));
+        }
         Ok(true)
     }
 
     /// Stages what claimed its version.
     pub(super) fn stage_at_once(&self, stage: &mut Stage, event: AtOnce) -> Judged {
         let AtOnce { judged, rows, .. } = event;
-        self.0.unsynced.lock().insert(judged.envelope().event_id);
         let entries = rows.entries.into_iter().map(|entry| (entry.key, entry.row));
         self.stage_rows(stage, &rows.order_id, entries, rows.following);
         judged
-    }
-
-    /// These events are on the disk: whoever waits for them may know.
-    pub(super) fn synced(&self, event_ids: &[EventId]) {
-        let mut unsynced = self.0.unsynced.lock();
-        for event_id in event_ids {
-            unsynced.remove(event_id);
-        }
-        drop(unsynced);
-        self.0.waiters.wake(event_ids.iter().copied());
     }
 }
 
@@ -127,7 +102,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn nobody_is_told_of_an_event_before_it_is_on_the_disk() {
+    async fn readers_see_the_store_as_it_is_on_the_disk() {
         let folder = tempfile::TempDir::new().unwrap();
         let currency = Currency::parse("EUR").unwrap();
         let options = Options { at_once: true, min_free_bytes: 0, ..Options::new(currency) };
@@ -137,16 +112,17 @@ mod tests {
             "data":{"order_id":"o","customer_id":"c","total":2,"currency":"EUR",
             "items":[{"sku":"s","quantity":1,"unit_price":2}]}}"#;
         let event = Envelope::decode(event.as_bytes(), currency).unwrap();
-        let told = async || engine.receipt(&event.order_id, event.event_id).await.unwrap().is_some();
+        let before = engine.view();
         assert!(engine.publish(std::slice::from_ref(&event)).await[0].is_ok());
-        assert!(told().await);
+        assert!(engine.receipt(&event.order_id, event.event_id).await.unwrap().is_some());
+        // Whoever looked when the disk was still busy sees the store as it was.
+        assert!(engine.order_in(&*before, &event.order_id).unwrap().is_none());
+        assert!(engine.receipt_in(&*before, &event.order_id, event.event_id).unwrap().is_none());
+        assert_eq!((before.totals.books.ledger.accepted, engine.view().totals.books.ledger.accepted), (0, 1));
 
-        // As if the disk were at it still.
-        engine.0.unsynced.lock().insert(event.event_id);
-        assert!(!told().await && engine.order(&event.order_id).await.unwrap().is_some());
         assert!(
             engine.publish(std::slice::from_ref(&event)).await[0].is_ok(),
-            "the same request waits for it"
+            "the same request is accepted again"
         );
         assert_eq!((engine.books().ledger.recorded, engine.books().ledger.duplicate), (1, 1));
     }

@@ -1,142 +1,84 @@
-//! The data folder: whose it is, who uses it, whether it can be trusted. Every doubt is an error that changes
-//! nothing in it.
+//! The data folder: whose it is, who uses it, which format it has. Every doubt is an error that changes nothing in it.
 //!
 //! ```text
 //! orders-data/
 //!   LOCK        locked by the process that uses the folder
 //!   store.new/  a store in the making, of a first start that was interrupted
 //!   store/      the fjall database
-//!   FORMAT      "orders data folder, format 3"; written when the store is complete
+//!   EXTENT      how far the journals of the store are on the disk
+//!   FORMAT      "orders data folder, format 4"; written when all of that is complete
+//!   FORMAT.new  the same, of an upgrade that was interrupted
 //! ```
+//!
+//! Format 3 had no `EXTENT`, and its commits no numbers. Such a folder is upgraded when it is opened.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::thread;
 
-use fjall::Database;
-use rustix::process::setpriority_process;
+use rustix::fs::Mode;
+use rustix::process::umask;
 
-use super::journal_check;
+use super::continuity::{self, Flaw};
+use super::database;
+use super::extent::{Extent, ExtentFile};
 use super::keys::Keyspaces;
+use super::open_error::OpenError;
 
-const FORMAT: &str = "orders data folder, format 3\n";
-/// Of the engine's block cache.
-const CACHE_BYTES: u64 = 32 << 20;
+pub(super) const FORMAT: &str = "orders data folder, format 4\n";
+const FORMAT_3: &str = "orders data folder, format 3\n";
 
-/// Threads that flush and compact. fjall's first one is for flushes only: as long as all others compact, and more waits to
-/// be, it passes that around in circles, which takes a core. So there are enough for that not to last.
-const WORKERS: usize = 4;
-/// How nice they are: on a busy machine they get a third of what others get, which is enough to keep up.
-const NICE: i32 = 5;
-
-/// Why a data folder cannot be used. Nothing in it was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it open.
-    #[error("the data folder {} is in use by another process: stop that one, or choose another folder", .0.display())]
-    InUse(PathBuf),
-    /// It holds something else.
-    #[error(
-        "{} is not an orders data folder: it is not empty and has no valid FORMAT file. Choose another folder; \
-         nothing was changed in this one", .0.display()
-    )]
-    Foreign(PathBuf),
-    /// There is something else at its path.
-    #[error(
-        "the data folder {} is {what}, not a folder. Choose a path that is a folder, or that nothing is at yet",
-        path.display()
-    )]
-    NotAFolder {
-        /// The path.
-        path: PathBuf,
-        /// What is there.
-        what: &'static str,
-    },
-    /// It is of another version of this program.
-    #[error(
-        "the data folder {} is of another version of this program (it says {found:?}, and this version reads \
-         {FORMAT:?}). Use that version for it; nothing was changed in it", path.display()
-    )]
-    OtherFormat {
-        /// The folder.
-        path: PathBuf,
-        /// What its FORMAT file says.
-        found: String,
-    },
-    /// What is in it contradicts itself.
-    #[error(
-        "the data folder {} is damaged: {what}. Nothing was changed in it: restore it from a backup, or keep a copy \
-         before you try to repair it", path.display()
-    )]
-    Damaged {
-        /// The folder.
-        path: PathBuf,
-        /// What was found, and where.
-        what: String,
-    },
-    /// The file system said no: permissions, a read-only or full disk.
-    #[error("the data folder {} cannot be used: {}", path.display(), explain(error))]
-    Io {
-        /// The folder or the file in it.
-        path: PathBuf,
-        /// What the file system said. Not called `source`: then it would be printed twice, here and as the cause.
-        error: io::Error,
-    },
-}
-
-impl OpenError {
-    pub(super) fn io(path: &Path, error: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), error }
-    }
-
-    pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_owned(), what: what.into() }
-    }
-}
-
-fn explain(error: &io::Error) -> String {
-    let hint = match error.kind() {
-        io::ErrorKind::PermissionDenied => ": this user may not write there",
-        io::ErrorKind::NotADirectory => ": something on its path is a file, not a folder",
-        io::ErrorKind::ReadOnlyFilesystem => ": its file system is mounted read-only",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": free some space and start again",
-        _ => "",
-    };
-    format!("{error}{hint}")
+/// What is in the folder so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// Nothing, or what a first start left that was interrupted.
+    Unfinished,
+    /// A store of format 3.
+    Format3,
+    /// A store of this format.
+    Complete,
 }
 
 /// A data folder that this process holds.
 pub(super) struct DataFolder {
     path: PathBuf,
-    is_new: bool,
+    content: Content,
     // The lock is released when the file is closed.
     _lock: File,
 }
 
 impl DataFolder {
-    /// Takes hold of the folder: creates it if need be, and locks it against other processes.
+    /// Takes hold of the folder: creates it if need be, and locks it against other processes. What this process creates
+    /// from then on, anywhere, is for its own user only.
     pub(super) fn claim(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::io(path, source);
         if let Some(what) = not_a_folder(path) {
             return Err(OpenError::NotAFolder { path: path.to_owned(), what });
         }
+        umask(Mode::from_raw_mode(0o077));
         create_durably(path).map_err(io_error)?;
-        let is_new = is_unfinished(path)?;
+        let content = content(path)?;
         let lock_path = path.join("LOCK");
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
         let lock = opened.map_err(|source| OpenError::io(&lock_path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), is_new, _lock: lock }),
+            Ok(()) => {
+                let folder = Self { path: path.to_owned(), content, _lock: lock };
+                if folder.is_new() {
+                    // A store without a LOCK beside it would be taken for somebody else's.
+                    folder.sync().map_err(io_error)?;
+                }
+                Ok(folder)
+            }
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(OpenError::io(&lock_path, source)),
         }
     }
 
     pub(super) fn is_new(&self) -> bool {
-        self.is_new
+        self.content == Content::Unfinished
     }
 
     /// Where the database is.
@@ -144,75 +86,101 @@ impl DataFolder {
         self.path.join("store")
     }
 
-    /// Opens the database in it, after making sure that doing so cannot lose anything.
-    pub(super) fn open_store(&self) -> Result<Keyspaces, OpenError> {
+    /// Opens the database in it, after making sure that doing so cannot lose anything, and returns it with what was
+    /// promised of it, if that is on record. [`DataFolder::complete`] has to follow.
+    pub(super) fn open_store(&self) -> Result<(Keyspaces, Option<Extent>), OpenError> {
         let store = self.store();
-        if self.is_new {
+        let io_error = |source| OpenError::io(&self.path, source);
+        if self.is_new() && !store.exists() {
             self.create_store(&store)?;
         }
-        self.check_complete(&store)?;
-        journal_check::check(&store)?;
-        self.open_database(&store)
+        let extent = self.check()?;
+        let is_private = fs::metadata(&store).map_err(io_error)?.permissions().mode() & 0o077 == 0;
+        if !is_private {
+            fs::set_permissions(&store, Permissions::from_mode(0o700)).map_err(io_error)?;
+        }
+        if self.content == Content::Format3 {
+            database::sync_tree(&store).map_err(io_error)?;
+        }
+        Ok((database::open(&self.path, &store)?, extent))
     }
 
-    /// Makes an empty store, which appears whole or not at all, and then says that the folder is ours.
+    /// Whether everything is there that was promised to be; returns what was promised, if that is on record.
+    fn check(&self) -> Result<Option<Extent>, OpenError> {
+        let extent = self.extent()?;
+        if !self.store().join("version").is_file() {
+            return Err(OpenError::damaged(&self.path, "store/version is missing"));
+        }
+        let promised = extent.as_ref().filter(|_| self.content != Content::Format3);
+        continuity::check(&self.store(), promised).map_err(|flaw| self.explain(flaw))?;
+        Ok(extent)
+    }
+
+    /// What is wrong with the store, if anything is, and what was promised of it, if that can still be read.
+    pub(super) fn flaw(&self) -> Result<(Option<Flaw>, Option<Extent>), OpenError> {
+        let extent = match ExtentFile::read(&self.path) {
+            Ok(extent) => extent,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(OpenError::io(&self.path.join(ExtentFile::NAME), error)),
+        };
+        Ok((continuity::check(&self.store(), extent.as_ref()).err(), extent))
+    }
+
+    pub(super) fn explain(&self, flaw: Flaw) -> OpenError {
+        OpenError::of_flaw(&self.path, flaw)
+    }
+
+    fn extent(&self) -> Result<Option<Extent>, OpenError> {
+        let damaged =
+            |what: &str| Err(OpenError::damaged(&self.path, format!("{} {what}", ExtentFile::NAME)));
+        match ExtentFile::read(&self.path) {
+            Ok(Some(extent)) => Ok(Some(extent)),
+            // Without a complete folder, it was cut short before anything was promised.
+            _ if self.content != Content::Complete => Ok(None),
+            Ok(None) => damaged("holds no readable record of what was on the disk"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => damaged("is missing"),
+            Err(error) => Err(OpenError::io(&self.path.join(ExtentFile::NAME), error)),
+        }
+    }
+
+    /// Records what is on the disk by now, and that the folder is of this format.
+    pub(super) fn complete(&self, extent: &Extent) -> io::Result<ExtentFile> {
+        let file = match ExtentFile::read(&self.path).ok().flatten() {
+            Some(known) if self.content == Content::Complete => {
+                let mut file = ExtentFile::open(&self.path, &known)?;
+                file.write(extent)?;
+                file.sync()?;
+                file
+            }
+            _ => ExtentFile::create(&self.path, extent)?,
+        };
+        self.sync()?;
+        if !fs::read(self.path.join("FORMAT")).is_ok_and(|text| text == FORMAT.as_bytes()) {
+            let new = self.path.join("FORMAT.new");
+            let mut format = File::create(&new)?;
+            format.write_all(FORMAT.as_bytes()).and_then(|()| format.sync_all())?;
+            fs::rename(&new, self.path.join("FORMAT"))?;
+            self.sync()?;
+        }
+        Ok(file)
+    }
+
+    /// The folder's own entries have to survive a power cut as well.
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// Makes an empty store, which appears whole or not at all.
     fn create_store(&self, store: &Path) -> Result<(), OpenError> {
         let io_error = |source| OpenError::io(&self.path, source);
-        if !store.exists() {
-            let unfinished = self.path.join("store.new");
-            if unfinished.exists() {
-                fs::remove_dir_all(&unfinished).map_err(io_error)?;
-            }
-            drop(self.open_database(&unfinished)?);
-            fs::rename(&unfinished, store).map_err(io_error)?;
+        let unfinished = self.path.join("store.new");
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished).map_err(io_error)?;
         }
-        let mut format = File::create(self.path.join("FORMAT")).map_err(io_error)?;
-        format.write_all(FORMAT.as_bytes()).and_then(|()| format.sync_all()).map_err(io_error)?;
-        // The folder's own entries have to survive a power cut as well.
-        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(io_error)
-    }
-
-    /// fjall makes anew what it misses, and deletes what is left over then. So see to it that it misses nothing.
-    fn check_complete(&self, store: &Path) -> Result<(), OpenError> {
-        // fjall numbers keyspaces in the order of their creation, and has one of its own, 0.
-        let trees = (0..=Keyspaces::COUNT).map(|n| format!("keyspaces/{n}/current"));
-        for part in trees.chain(["version".to_owned()]) {
-            if !store.join(&part).is_file() {
-                return Err(OpenError::damaged(&self.path, format!("store/{part} is missing")));
-            }
-        }
-        if journal_check::journals(store).is_empty() {
-            return Err(OpenError::damaged(&self.path, "the store has no journal (store/*.jnl)"));
-        }
-        Ok(())
-    }
-
-    fn open_database(&self, store: &Path) -> Result<Keyspaces, OpenError> {
-        // fjall meets some kinds of damage with a panic; to the user they are all the same.
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            let db = Database::builder(store).cache_size(CACHE_BYTES).worker_threads(WORKERS);
-            Keyspaces::open(in_background(|| db.open())?)
-        }));
-        match opened {
-            Ok(Ok(keyspaces)) => Ok(keyspaces),
-            Ok(Err(error)) => Err(self.explain_open(store, error)),
-            Err(_) => {
-                Err(OpenError::damaged(&self.path, "the store cannot be recovered; the log says where"))
-            }
-        }
-    }
-
-    fn explain_open(&self, store: &Path, error: fjall::Error) -> OpenError {
-        match error {
-            fjall::Error::Locked => OpenError::InUse(self.path.clone()),
-            fjall::Error::Io(source) if source.kind() != io::ErrorKind::NotFound => {
-                OpenError::io(store, source)
-            }
-            fjall::Error::InvalidVersion(_) => {
-                OpenError::damaged(&self.path, "store/version is not one that this program reads")
-            }
-            other => OpenError::damaged(&self.path, format!("the store cannot be recovered: {other:?}")),
-        }
+        drop(database::open(&self.path, &unfinished)?);
+        database::sync_tree(&unfinished).map_err(io_error)?;
+        fs::rename(&unfinished, store).map_err(io_error)?;
+        self.sync().map_err(io_error)
     }
 }
 
@@ -228,31 +196,27 @@ fn not_a_folder(path: &Path) -> Option<&'static str> {
 }
 
 /// Creates the folder, with those above it that are missing, so that a power cut does not take it away with all that is in
-/// it: each is an entry of the one above.
+/// it: each is an entry of the one above. As long as the folder has no `FORMAT`, an earlier start may have been killed before
+/// it synced those above.
 fn create_durably(path: &Path) -> io::Result<()> {
+    if path.join("FORMAT").exists() {
+        return Ok(());
+    }
     let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     fs::create_dir_all(path)?;
-    for folder in missing {
+    for folder in path.ancestors() {
         let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
-        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+        let synced = File::open(above.unwrap_or(Path::new("."))).and_then(|above| above.sync_all());
+        if missing.contains(&folder) {
+            synced?;
+        }
+        // One that this user may not read was made, and synced, by somebody else.
     }
     Ok(())
 }
 
-/// Runs `open` so that the threads it starts, which tidy up behind the writer, give way to those that somebody waits for:
-/// a thread inherits how nice it is.
-fn in_background<R: Send>(open: impl FnOnce() -> R + Send) -> R {
-    let work = || {
-        // Without it they are as busy as the others, and nothing else is different.
-        let _ = setpriority_process(None, NICE);
-        open()
-    };
-    thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| resume_unwind(panic))
-}
-
-/// Whether the folder is empty or holds no more than a first start that was interrupted; an error if it holds
-/// anything else but a data folder of ours.
-fn is_unfinished(path: &Path) -> Result<bool, OpenError> {
+/// What is in the folder; an error if it holds anything else but a data folder of ours.
+fn content(path: &Path) -> Result<Content, OpenError> {
     let io_error = |source| OpenError::io(path, source);
     let format = path.join("FORMAT");
     let mut text = Vec::new();
@@ -262,7 +226,10 @@ fn is_unfinished(path: &Path) -> Result<bool, OpenError> {
         read.map_err(|source| OpenError::io(&format, source))?;
     }
     if text == FORMAT.as_bytes() {
-        return Ok(false);
+        return Ok(Content::Complete);
+    }
+    if text == FORMAT_3.as_bytes() {
+        return Ok(Content::Format3);
     }
     if text.starts_with(b"orders data folder, format ") && text.ends_with(b"\n") {
         let found = String::from_utf8_lossy(&text).into_owned();
@@ -272,11 +239,15 @@ fn is_unfinished(path: &Path) -> Result<bool, OpenError> {
     // The root of a fresh ext4 file system has this folder, which is the system's.
     let entries: Vec<_> = entries.into_iter().filter(|entry| entry.file_name() != "lost+found").collect();
     let has_lock = entries.iter().any(|entry| entry.file_name() == "LOCK");
-    let ours = ["LOCK", "store.new", "store", "FORMAT"].map(OsStr::new);
+    let ours = ["LOCK", "store.new", "store", "EXTENT", "FORMAT", "FORMAT.new"].map(OsStr::new);
     let ours = entries.iter().all(|entry| ours.contains(&entry.file_name().as_os_str()));
+    // It is synced before FORMAT is made, so one that cannot be read is of a first start that was interrupted.
+    let has_extent = ExtentFile::read(path).is_ok_and(|extent| extent.is_some());
     // A FORMAT that was cut short is the last step of a first start; any other text is somebody else's.
-    if entries.is_empty() || (has_lock && ours && FORMAT.as_bytes().starts_with(&text)) {
-        return Ok(true);
+    let cut_short = [FORMAT, FORMAT_3].iter().any(|format| format.as_bytes().starts_with(&text));
+    if entries.is_empty() || (has_lock && ours && cut_short) {
+        // With an EXTENT only the name of the format is missing, and everything else is to be there.
+        return Ok(if has_extent { Content::Complete } else { Content::Unfinished });
     }
     Err(OpenError::Foreign(path.to_owned()))
 }

@@ -86,6 +86,7 @@ impl Embedded {
     pub(super) fn stage_removal(&self, stage: &mut Stage, group: &str, seq: u64) {
         let keys = &self.0.keys;
         stage.remove(&keys.queue, seq.to_be_bytes());
+        stage.queued -= 1;
         match self.0.queue.lock().uncount(group, seq) {
             Uncounted::Nothing => {}
             Uncounted::Alone => stage.remove(&keys.receives, seq.to_be_bytes()),
@@ -166,14 +167,15 @@ impl Inbox for Embedded {
                 }
             }
             let engine = Arc::downgrade(&engine.0);
-            stage.after_commit(move || {
+            // Until then its outcome is not shown, and the event is still waiting to whoever looks.
+            stage.after_sync(move || {
                 if let Some(engine) = engine.upgrade().map(Self) {
                     engine.forget(&acked);
                 }
             });
             Ok(())
         };
-        let written = self.0.writer.write(Durability::Written, job).await;
+        let written = self.0.writer.write(Durability::Synced, job).await;
         each(current, &written)
     }
 

@@ -16,10 +16,13 @@
 //! | `alerts` | sequence number | when it was put aside: nobody was told of this letter yet |
 //! | `meta` | `next_seq` | the sequence number that the next message gets |
 //! | | `ledger` | the ledger, and how many letters wait |
+//! | | `folder` | the folder's name, which is in the ids of its messages |
+//! | | `chain` | the number of the commit, see [`chain`](super::chain) |
 //!
 //! Ids never contain a zero byte, so a prefix up to it names exactly one order or customer.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -36,39 +39,67 @@ use uuid::Uuid;
 const MEMTABLE: u64 = 4 << 20;
 const TABLE: u64 = 8 << 20;
 
+/// Numbers of keyspaces: fjall counts them from 1 in the order of their creation, and has one of its own, 0.
+pub(super) const LOG: u64 = 1;
+pub(super) const RECEIPTS: u64 = 4;
+pub(super) const QUEUE: u64 = 5;
+pub(super) const META: u64 = 12;
+
 pub(super) const NEXT_SEQ: &[u8] = b"next_seq";
 pub(super) const LEDGER: &[u8] = b"ledger";
 pub(super) const FOLDER: &[u8] = b"folder";
 
+/// A keyspace that knows its number.
+#[derive(Clone)]
+pub(super) struct Numbered {
+    pub(super) number: u64,
+    keyspace: Keyspace,
+}
+
+impl Deref for Numbered {
+    type Target = Keyspace;
+
+    fn deref(&self) -> &Keyspace {
+        &self.keyspace
+    }
+}
+
+impl AsRef<Keyspace> for Numbered {
+    fn as_ref(&self) -> &Keyspace {
+        &self.keyspace
+    }
+}
+
 #[derive(Clone)]
 pub(super) struct Keyspaces {
     pub(super) db: Database,
-    pub(super) log: Keyspace,
-    pub(super) orders: Keyspace,
-    pub(super) customers: Keyspace,
-    pub(super) receipts: Keyspace,
-    pub(super) queue: Keyspace,
-    pub(super) receives: Keyspace,
-    pub(super) first_receives: Keyspace,
-    pub(super) dead_letters: Keyspace,
-    pub(super) lines: Keyspace,
-    pub(super) letter_ids: Keyspace,
-    pub(super) alerts: Keyspace,
-    pub(super) meta: Keyspace,
+    pub(super) log: Numbered,
+    pub(super) orders: Numbered,
+    pub(super) customers: Numbered,
+    pub(super) receipts: Numbered,
+    pub(super) queue: Numbered,
+    pub(super) receives: Numbered,
+    pub(super) first_receives: Numbered,
+    pub(super) dead_letters: Numbered,
+    pub(super) lines: Numbered,
+    pub(super) letter_ids: Numbered,
+    pub(super) alerts: Numbered,
+    pub(super) meta: Numbered,
 }
 
 impl Keyspaces {
-    /// How many there are.
-    pub(super) const COUNT: u64 = 12;
-
-    pub(super) fn open(db: Database) -> fjall::Result<Self> {
+    pub(super) fn open(db: &Database) -> fjall::Result<Self> {
         let options = || {
             let merging = Leveled::default().with_table_target_size(TABLE);
             KeyspaceCreateOptions::default()
                 .max_memtable_size(MEMTABLE)
                 .compaction_strategy(Arc::new(merging))
         };
-        let open = |name| db.keyspace(name, options);
+        let mut number = 0;
+        let mut open = |name| {
+            number += 1;
+            Ok::<_, fjall::Error>(Numbered { number, keyspace: db.keyspace(name, options)? })
+        };
         Ok(Self {
             log: open("log")?,
             orders: open("orders")?,
@@ -82,8 +113,26 @@ impl Keyspaces {
             letter_ids: open("letter_ids")?,
             alerts: open("alerts")?,
             meta: open("meta")?,
-            db,
+            db: db.clone(),
         })
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> [&Numbered; META as usize] {
+        [
+            &self.log,
+            &self.orders,
+            &self.customers,
+            &self.receipts,
+            &self.queue,
+            &self.receives,
+            &self.first_receives,
+            &self.dead_letters,
+            &self.lines,
+            &self.letter_ids,
+            &self.alerts,
+            &self.meta,
+        ]
     }
 }
 
@@ -98,6 +147,11 @@ fn scoped(id: &str, rest: &[&[u8]]) -> Vec<u8> {
 
 pub(super) fn log_key(order_id: &OrderId, version: u64) -> Vec<u8> {
     scoped(order_id.as_str(), &[&version.to_be_bytes()])
+}
+
+/// Before every entry of the order's log.
+pub(super) fn log_prefix(order_id: &OrderId) -> Vec<u8> {
+    scoped(order_id.as_str(), &[])
 }
 
 /// The order that a key of the log is of.

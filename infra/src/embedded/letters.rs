@@ -15,6 +15,7 @@ use super::inbox::{each, receipt_row};
 use super::keys::{self, StoredMessage};
 use super::queue::Delivery;
 use super::stage::Stage;
+use super::view::Rows;
 use super::writer::Durability;
 use crate::now;
 
@@ -88,7 +89,7 @@ impl Embedded {
             }
             let buried: Vec<_> = burials.into_iter().map(|burial| (burial.group, burial.seq)).collect();
             let engine = Arc::downgrade(&engine.0);
-            stage.after_commit(move || {
+            stage.after_sync(move || {
                 let Some(engine) = engine.upgrade().map(Self) else { return };
                 engine.forget(&buried);
                 engine.0.alarm.notify_one();
@@ -184,10 +185,14 @@ impl Embedded {
 
     /// The numbers of the letters that hold the order, in line.
     pub(super) fn line_of(&self, order_id: &OrderId) -> anyhow::Result<Vec<u64>> {
-        if self.dead_letter_count() == 0 {
+        self.line_in(&self.latest(), order_id)
+    }
+
+    pub(super) fn line_in(&self, rows: &impl Rows, order_id: &OrderId) -> anyhow::Result<Vec<u64>> {
+        if rows.letters() == 0 {
             return Ok(Vec::new());
         }
-        let line = self.0.keys.lines.prefix(keys::line_prefix(order_id));
+        let line = rows.prefix(&self.0.keys.lines, keys::line_prefix(order_id));
         line.map(|row| keys::line_seq(&row.key()?)).collect()
     }
 

@@ -11,13 +11,14 @@ use super::Embedded;
 use super::inbox::receipt_row;
 use super::keys::{self, StoredReceipt};
 use super::stage::Stage;
+use super::view::Rows as Readable;
 use super::writer::Durability;
 
 impl Embedded {
     /// The order as of its latest event. The projection is never ahead of the log; where there is none yet, or it lags (an
     /// append that a crash cut off from its projection), the events behind it are folded in here.
-    pub(super) fn current_order(&self, order_id: &OrderId) -> anyhow::Result<Option<Order>> {
-        let projected = self.0.keys.orders.get(order_id.as_str())?;
+    pub(super) fn order_in(&self, rows: &impl Readable, order_id: &OrderId) -> anyhow::Result<Option<Order>> {
+        let projected = rows.get(&self.0.keys.orders, order_id.as_str())?;
         let mut order: Option<Order> = projected
             .map(|row| {
                 serde_json::from_slice(&row).with_context(|| format!("the projection of order {order_id}"))
@@ -25,14 +26,19 @@ impl Embedded {
             .transpose()?;
         loop {
             let next = order.as_ref().map_or(1, |order| order.version + 1);
-            let Some(event) = self.recorded(order_id, next)? else { return Ok(order) };
+            let Some(event) = self.recorded(rows, order_id, next)? else { return Ok(order) };
             order =
                 Some(Order::apply(order, &event).with_context(|| format!("the log of order {order_id}"))?);
         }
     }
 
-    fn recorded(&self, order_id: &OrderId, version: u64) -> anyhow::Result<Option<RecordedEvent>> {
-        let entry = self.0.keys.log.get(keys::log_key(order_id, version))?;
+    fn recorded(
+        &self,
+        rows: &impl Readable,
+        order_id: &OrderId,
+        version: u64,
+    ) -> anyhow::Result<Option<RecordedEvent>> {
+        let entry = rows.get(&self.0.keys.log, keys::log_key(order_id, version))?;
         entry.map(|entry| self.decode_entry(&entry)).transpose()
     }
 
@@ -42,12 +48,13 @@ impl Embedded {
     }
 
     /// The type and outcome of an event, if it has come to one. What is in the log counts, whatever was stored before.
-    pub(super) fn stored_receipt(
+    pub(super) fn receipt_in(
         &self,
+        rows: &impl Readable,
         order_id: &OrderId,
         event_id: EventId,
     ) -> anyhow::Result<Option<StoredReceipt>> {
-        if let Some(entry) = self.0.keys.log.get(keys::log_key(order_id, 1))? {
+        if let Some(entry) = rows.get(&self.0.keys.log, keys::log_key(order_id, 1))? {
             let (event, message) = keys::split_entry(&entry);
             // Nearly always another event, which the text tells sooner.
             if keys::mentions(event, event_id) {
@@ -57,8 +64,17 @@ impl Embedded {
                 }
             }
         }
-        let row = self.0.keys.receipts.get(keys::receipt_key(order_id, event_id))?;
+        let row = rows.get(&self.0.keys.receipts, keys::receipt_key(order_id, event_id))?;
         row.map(|row| serde_json::from_slice(&row).context("a stored receipt")).transpose()
+    }
+
+    /// The same, of what is committed, synced or not.
+    pub(super) fn stored_receipt(
+        &self,
+        order_id: &OrderId,
+        event_id: EventId,
+    ) -> anyhow::Result<Option<StoredReceipt>> {
+        self.receipt_in(&self.latest(), order_id, event_id)
     }
 
     pub(super) fn load_one(&self, wanted: &Wanted) -> anyhow::Result<Loaded> {
@@ -70,7 +86,7 @@ impl Embedded {
                 outcomes.push(Settled { event_id, outcome: receipt.outcome, message });
             }
         }
-        let order = self.current_order(&wanted.order_id)?;
+        let order = self.order_in(&self.latest(), &wanted.order_id)?;
         Ok(Loaded { order, parked: self.line_ids(&wanted.order_id)?, outcomes })
     }
 
@@ -84,7 +100,7 @@ impl Embedded {
             if stage.has_staged(&key) {
                 return Err(conflict());
             }
-            match self.recorded(order_id, version).map_err(unavailable)? {
+            match self.recorded(&self.latest(), order_id, version).map_err(unavailable)? {
                 Some(there) if there.envelope.event_id != event_id => return Err(conflict()),
                 Some(_) => {
                     let known = self.stored_receipt(order_id, event_id).map_err(unavailable)?;
@@ -151,7 +167,7 @@ impl Embedded {
             stage.put(&log, key, event.encode());
             Ok(())
         };
-        self.0.writer.write(Durability::Written, job).await
+        self.0.writer.write(Durability::Synced, job).await
     }
 }
 
@@ -236,7 +252,7 @@ impl OrderLog for Embedded {
             };
             Ok(all.into_iter().map(append).collect::<Vec<_>>())
         };
-        match self.0.writer.write(Durability::Written, job).await {
+        match self.0.writer.write(Durability::Synced, job).await {
             Ok(results) => {
                 let appended = appends.iter().flat_map(|append| &append.events);
                 self.0.waiters.wake(appended.map(|event| event.envelope.event_id));
@@ -257,7 +273,7 @@ impl OrderLog for Embedded {
             stored.into_iter().for_each(|(key, row)| stage.put(&keyspace, key, row));
             Ok(())
         };
-        let written = self.0.writer.write(Durability::Written, job).await;
+        let written = self.0.writer.write(Durability::Synced, job).await;
         self.0.waiters.wake(receipts.iter().map(|receipt| receipt.event_id));
         let result = |row: anyhow::Result<_>| match &written {
             Ok(()) => row.map(|_| ()),

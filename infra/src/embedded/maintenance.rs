@@ -2,16 +2,19 @@
 //! that follows from them.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Context;
 use domain::{Order, OrderId, Outcome, Receipt, RecordedEvent};
-use fjall::Keyspace;
 
 use super::Embedded;
+use super::continuity;
+use super::folder::DataFolder;
 use super::inbox::receipt_row;
-use super::keys;
+use super::keys::{self, Numbered};
+use super::open_error::OpenError;
 use super::stage::Stage;
-use super::writer::Durability;
+use super::writer::{Durability, Totals};
 
 /// What a rebuild found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +27,25 @@ pub struct Rebuilt {
     pub differences: Findings,
     /// Logs that cannot be folded. They are left as they are.
     pub broken: Findings,
+    /// What is projected of orders that have no log. It may be the last trace of them, so it stays unless it is asked to
+    /// be removed.
+    pub orphans: Findings,
+}
+
+/// What a rebuild is to do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RebuildOptions {
+    /// Only compare, and change nothing.
+    pub check_only: bool,
+    /// Remove what is projected of orders that have no log.
+    pub remove_orphans: bool,
+}
+
+/// Reads every table of the folder at `path` and compares it with its checksum. `progress` gets the number of bytes read so
+/// far. Returns how many there are.
+pub fn verify(path: &Path, progress: &dyn Fn(u64)) -> Result<u64, OpenError> {
+    let folder = DataFolder::claim(path)?;
+    continuity::verify_tables(&folder.store(), progress).map_err(|flaw| folder.explain(flaw))
 }
 
 /// How many things were found, and the first of them.
@@ -47,8 +69,19 @@ impl Findings {
     }
 }
 
+/// The members in which two states of an order differ.
+fn differing_members(one: &Order, other: &Order) -> Vec<String> {
+    let members = |order: &Order| match serde_json::to_value(order) {
+        Ok(serde_json::Value::Object(members)) => members,
+        _ => serde_json::Map::new(),
+    };
+    let (one, other) = (members(one), members(other));
+    let names: std::collections::BTreeSet<_> = one.keys().chain(other.keys()).collect();
+    names.into_iter().filter(|name| one.get(*name) != other.get(*name)).cloned().collect()
+}
+
 /// A write that puts something right; no value: a removal.
-type Repair = (Keyspace, Vec<u8>, Option<Vec<u8>>);
+type Repair = (Numbered, Vec<u8>, Option<Vec<u8>>);
 
 /// Repairs in one commit.
 const CHUNK: usize = 1000;
@@ -74,14 +107,15 @@ impl Embedded {
         Ok(events)
     }
 
-    /// Folds every log again and compares what is projected with it; unless `check_only`, puts right what differs.
-    /// `progress` is told the number of events read so far.
+    /// Folds every log again and compares what is projected with it, and the ledger; unless asked to check only, puts right
+    /// what differs. `progress` gets the number of events read so far.
     pub async fn rebuild(
         &self,
-        check_only: bool,
+        options: RebuildOptions,
         progress: &(dyn Fn(u64) + Sync),
     ) -> anyhow::Result<Rebuilt> {
-        let mut rebuild = Rebuild { engine: self, report: Rebuilt::default(), repairs: Vec::new() };
+        let check_only = options.check_only;
+        let mut rebuild = Rebuild { engine: self, options, report: Rebuilt::default(), repairs: Vec::new() };
         let mut log = Log::default();
         for row in self.0.keys.log.iter() {
             let (key, entry) = row.into_inner()?;
@@ -101,8 +135,9 @@ impl Embedded {
             progress(rebuild.report.events);
         }
         rebuild.log(log)?;
-        rebuild.orphans(check_only).await?;
+        rebuild.orphans().await?;
         rebuild.flush(check_only).await?;
+        rebuild.ledger(check_only).await?;
         Ok(rebuild.report)
     }
 }
@@ -119,6 +154,7 @@ struct Log {
 
 struct Rebuild<'a> {
     engine: &'a Embedded,
+    options: RebuildOptions,
     report: Rebuilt,
     repairs: Vec<Repair>,
 }
@@ -149,12 +185,10 @@ impl Rebuild<'_> {
         // Where none is needed, an earlier build has written one all the same.
         let is_needed = crate::is_projected(order);
         if projected.as_ref() != Some(order) && (is_needed || row.is_some()) {
-            let found = projected
-                .map_or("missing or unreadable".to_owned(), |old| format!("at version {}", old.version));
-            let what = format!(
-                "order {order_id}: the projection is {found}; the log folds to version {}",
-                order.version
-            );
+            let found = projected.map_or("is missing or unreadable".to_owned(), |old| {
+                format!("differs from the log in {}", differing_members(&old, order).join(", "))
+            });
+            let what = format!("order {order_id}: the projection {found}");
             self.differs(what, &keys.orders, order_id.as_str().into(), is_needed.then(|| order.encode()));
         }
         let entry = keys::customer_key(&order.customer_id, order.created_at.micros(), order_id);
@@ -180,39 +214,81 @@ impl Rebuild<'_> {
     }
 
     /// What is projected of orders that are not in the log.
-    async fn orphans(&mut self, check_only: bool) -> anyhow::Result<()> {
+    async fn orphans(&mut self) -> anyhow::Result<()> {
         let keys = &self.engine.0.keys;
         for row in keys.orders.iter() {
             let key = row.key()?;
             let order_id = OrderId::parse(std::str::from_utf8(&key)?).context("the key of a projection")?;
             if !keys.log.contains_key(keys::log_key(&order_id, 1))? {
-                let what = format!("order {order_id}: there is a projection, but no log");
-                self.differs(what, &keys.orders, key.to_vec(), None);
+                self.orphan(
+                    format!("order {order_id}: there is a projection, but no log"),
+                    &keys.orders,
+                    &key,
+                );
             }
         }
         for row in keys.customers.iter() {
             let key = row.key()?;
             let order_id = keys::customer_key_position(&key)?.order_id;
-            let first = keys.log.get(keys::log_key(&order_id, 1))?;
+            let Some(first) = keys.log.get(keys::log_key(&order_id, 1))? else {
+                self.orphan(
+                    format!("order {order_id}: it is in a list, but has no log"),
+                    &keys.customers,
+                    &key,
+                );
+                continue;
+            };
             // A log that is broken is left as it is, and so is what leads to it.
-            let Ok(first) = first.map(|entry| self.engine.decode_entry(&entry)).transpose() else { continue };
-            let Ok(order) = first.map(|event| Order::fold([&event])).transpose() else { continue };
-            let order = order.flatten();
-            let entry = order.map(|order| {
-                keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id)
-            });
-            if entry.as_deref() != Some(&*key) {
+            let Ok(Ok(Some(order))) = self.engine.decode_entry(&first).map(|event| Order::fold([&event]))
+            else {
+                continue;
+            };
+            if keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id) != *key {
                 let what = format!("order {order_id}: listed for a customer it does not belong to");
                 self.differs(what, &keys.customers, key.to_vec(), None);
             }
             if self.repairs.len() >= CHUNK {
-                self.flush(check_only).await?;
+                self.flush(self.options.check_only).await?;
             }
         }
         Ok(())
     }
 
-    fn differs(&mut self, what: String, keyspace: &Keyspace, key: Vec<u8>, value: Option<Vec<u8>>) {
+    fn orphan(&mut self, what: String, keyspace: &Numbered, key: &[u8]) {
+        if self.options.remove_orphans {
+            self.differs(what, keyspace, key.to_vec(), None);
+        } else {
+            self.report.orphans.add(what);
+        }
+    }
+
+    /// Compares the ledger with what the log and the queue hold.
+    async fn ledger(&mut self, check_only: bool) -> anyhow::Result<()> {
+        let (events, Totals { books, queued }) = (self.report.events, self.engine.view().totals);
+        let ledger = books.ledger;
+        if ledger.recorded != events {
+            let what =
+                format!("ledger: it counts {} recorded events; the log holds {events}", ledger.recorded);
+            self.report.differences.add(what);
+        }
+        if ledger.missing() != i128::from(queued) {
+            let missing = ledger.missing();
+            let what = format!("ledger: it counts {missing} events in flight; the queue holds {queued}");
+            self.report.differences.add(what);
+        }
+        if check_only {
+            return Ok(());
+        }
+        let job = move |stage: &mut Stage| {
+            let ledger = &mut stage.books.ledger;
+            ledger.recorded = events;
+            ledger.accepted = ledger.settled() + queued;
+            Ok(())
+        };
+        self.engine.0.writer.write(Durability::Synced, job).await
+    }
+
+    fn differs(&mut self, what: String, keyspace: &Numbered, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.report.differences.add(what);
         self.repairs.push((keyspace.clone(), key, value));
     }
@@ -263,7 +339,7 @@ mod tests {
         keys.log.insert(keys::log_key(&OrderId::parse("b").unwrap(), 1), b"noise").unwrap();
         keys.customers.clear().unwrap();
 
-        let rebuilt = engine.rebuild(false, &|_| ()).await.unwrap();
+        let rebuilt = engine.rebuild(RebuildOptions::default(), &|_| ()).await.unwrap();
         assert_eq!((rebuilt.orders, rebuilt.events, rebuilt.differences.count), (3, 3, 2));
         assert_eq!(rebuilt.broken.count, 1);
         assert!(rebuilt.broken.examples[0].starts_with("order b: an entry of the log: "), "{rebuilt:?}");

@@ -8,10 +8,13 @@
 //!
 //! What a crash leaves behind:
 //!
-//! - What is accepted, on the queue or at once, is fsynced before that is acknowledged. Appends, receive counts and acks of
-//!   what was on the queue are not: they go to the same journal, in order, so a power cut can only cut off a suffix of it.
-//!   An ack never survives without the append before it, and an event whose append was cut off is still on the queue and is
-//!   recorded again, the same way.
+//! - What is accepted, on the queue or inline, is synced before that is acknowledged, and so are appends and acks before
+//!   their effects are shown: readers see a [`view`] of what is on the disk. Receive counts are not synced; they go to the
+//!   same journal, in order, so a power cut can only cut off a suffix of it. An ack never survives without the append
+//!   before it, and an event whose append was cut off is still on the queue and is recorded again, the same way.
+//! - How far the journal is on the disk is kept in a file of its own, the [`extent`], and commits are numbered in a
+//!   [`chain`]. Before fjall opens the store, [`continuity`] compares the two with what is there: what was acknowledged and
+//!   is missing is an error, and the folder is left as it is.
 //! - `kill -9` loses nothing at all that was written, for the operating system holds it.
 //! - A write that fails (disk full, broken disk) stops the engine for good ([`Embedded::failed`]): nothing that
 //!   follows could be trusted. The process ends; the next start recovers from the journal. What a sync failed to write was
@@ -25,51 +28,55 @@
 
 pub mod alerts;
 mod at_once;
+mod chain;
+mod continuity;
+mod database;
+mod extent;
 mod folder;
 mod import;
 mod inbox;
-mod journal_check;
 mod keys;
+mod layout;
 mod letters;
 mod log;
 pub mod maintenance;
 mod numbers;
+mod open_error;
+mod opening;
 mod operate;
 mod pace;
 mod past;
 mod publisher;
 mod queue;
 mod reader;
+pub mod recover;
 mod retired;
 mod stage;
 mod sync;
+mod view;
 mod waiters;
 mod writer;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::Context;
 use domain::Currency;
-use fjall::PersistMode;
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
-use uuid::Uuid;
 
-pub use folder::OpenError;
 pub use import::{Imported, Incoming};
+pub use open_error::OpenError;
 pub use publisher::{NewMessage, SendError};
 
-use at_once::Unsynced;
 use folder::DataFolder;
-use keys::{FirstReceives, Keyspaces, Receives, StoredMessage};
+use keys::Keyspaces;
+use opening::Opened;
 use past::Turns;
 use queue::QueueIndex;
+use sync::Disk;
+use view::{Latest, Synced, View};
 use waiters::Waiters;
-use writer::{Books, SharedBooks, Writer};
-
-use crate::now;
+use writer::{Books, SharedTotals, Writer};
 
 /// How an embedded engine behaves.
 #[derive(Debug, Clone)]
@@ -116,14 +123,15 @@ struct Inner {
     writer: Writer,
     keys: Keyspaces,
     queue: Arc<SharedQueue>,
-    books: SharedBooks,
+    totals: SharedTotals,
+    /// What readers see.
+    synced: Arc<Synced>,
     /// Whose turn it is to change dead letters.
     letters: Arc<AsyncMutex<()>>,
     turns: Turns,
     /// Rings when a letter is put aside of which nobody was told.
     alarm: Arc<Notify>,
     waiters: Waiters,
-    unsynced: Unsynced,
     options: Options,
     /// What tells this folder from others.
     name: Arc<str>,
@@ -151,27 +159,23 @@ impl Embedded {
     /// This reads the whole queue and blocks meanwhile: seconds for a million waiting messages.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
         let folder = DataFolder::claim(path)?;
-        let keys = folder.open_store()?;
-        let damaged = |error: anyhow::Error| OpenError::damaged(path, format!("{error:#}"));
-        let mut index = QueueIndex::new(options.visibility_timeout, options.max_receives);
-        restore(&keys, &mut index).map_err(damaged)?;
-        let books = stored_books(&keys).map_err(damaged)?;
-        let name = stored_name(&keys).map_err(damaged)?;
-
+        let Opened { keys, index, totals, chain, name, extent } = opening::open(&folder, path, &options)?;
+        let synced = Arc::new(Synced::new(View::new(keys.db.snapshot(), totals)));
         let queue = Arc::new(SharedQueue { index: Mutex::new(index), bell: Notify::new() });
-        let books = Arc::new(Mutex::new(books));
-        let writer = Writer::start(keys.db.clone(), &folder.store(), keys.meta.clone(), Arc::clone(&books));
+        let totals = Arc::new(Mutex::new(totals));
+        let disk = Disk::new(&folder.store(), extent, Arc::clone(&synced));
+        let writer = disk.and_then(|disk| Writer::start(keys.clone(), Arc::clone(&totals), chain, disk));
         let writer = writer.map_err(|source| OpenError::io(path, source))?;
         Ok(Self(Arc::new(Inner {
             writer,
             keys,
             queue,
-            books,
+            totals,
+            synced,
             letters: Arc::default(),
             turns: Turns::default(),
             alarm: Arc::default(),
             waiters: Waiters::default(),
-            unsynced: Unsynced::default(),
             options,
             name,
             path: path.to_owned(),
@@ -200,72 +204,21 @@ impl Embedded {
     }
 
     fn books(&self) -> Books {
-        *self.0.books.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.totals.lock().unwrap_or_else(PoisonError::into_inner).books
+    }
+
+    /// Everything that is committed, synced or not: for the writer and for whoever judges events for it.
+    fn latest(&self) -> Latest {
+        Latest { letters: self.books().letters }
+    }
+
+    /// What is on the disk: for whoever answers a query.
+    fn view(&self) -> Arc<View> {
+        self.0.synced.view()
     }
 
     /// Becomes `Some` with the reason once a write has failed; nothing can be written any more then.
     pub fn failed(&self) -> watch::Receiver<Option<Arc<str>>> {
         self.0.writer.failed()
     }
-}
-
-/// Reads the stored queue into `index`. A message that was in flight is visible again: whoever held it is gone.
-fn restore(keys: &Keyspaces, index: &mut QueueIndex) -> anyhow::Result<()> {
-    let (now, now_micros) = (Instant::now(), now().micros());
-    let received = stored_receives(keys)?;
-    for row in keys.queue.iter() {
-        let (key, value) = row.into_inner()?;
-        let seq = keys::seq_of(&key)?;
-        let message = StoredMessage::decode(&value)?;
-        let receives = received.get(&seq).copied();
-        let delay = u64::try_from(message.header.visible_at - now_micros).unwrap_or(0);
-        let visible_at = now + Duration::from_micros(delay);
-        index.restore(seq, &message.header.group, message.header.dedup, visible_at, receives);
-    }
-    if let Some(next) = keys.meta.get(keys::NEXT_SEQ)? {
-        index.advance_to(keys::seq_of(&next)?);
-    }
-    Ok(())
-}
-
-/// How often each message was received. The rows that tell it of many together are replaced by one for each of those that
-/// are still there: the numbers of deliveries begin anew.
-fn stored_receives(keys: &Keyspaces) -> anyhow::Result<HashMap<u64, Receives>> {
-    let mut received = HashMap::new();
-    for row in keys.receives.iter() {
-        let (key, value) = row.into_inner()?;
-        received.insert(keys::seq_of(&key)?, Receives::decode(&value)?);
-    }
-    let mut batch = keys.db.batch();
-    for row in keys.first_receives.iter() {
-        let (key, value) = row.into_inner()?;
-        let FirstReceives { at: first, seqs } = FirstReceives::decode(&value)?;
-        for seq in seqs {
-            if !received.contains_key(&seq) && keys.queue.contains_key(seq.to_be_bytes())? {
-                let once = Receives { count: 1, first };
-                batch.insert(&keys.receives, seq.to_be_bytes(), once.encode());
-                received.insert(seq, once);
-            }
-        }
-        batch.remove(&keys.first_receives, key);
-    }
-    batch.commit()?;
-    Ok(received)
-}
-
-/// The folder's name, which it gets when it is first opened.
-fn stored_name(keys: &Keyspaces) -> anyhow::Result<Arc<str>> {
-    if let Some(name) = keys.meta.get(keys::FOLDER)? {
-        return Ok(std::str::from_utf8(&name).context("the name of the folder")?.into());
-    }
-    // The last digits of it are random.
-    let name = &Uuid::now_v7().simple().to_string()[24..];
-    keys.meta.insert(keys::FOLDER, name)?;
-    keys.db.persist(PersistMode::SyncAll)?;
-    Ok(name.into())
-}
-
-fn stored_books(keys: &Keyspaces) -> anyhow::Result<Books> {
-    let row = keys.meta.get(keys::LEDGER)?;
-    Ok(row.map(|row| serde_json::from_slice(&row)).transpose().context("the ledger")?.unwrap_or_default())
 }

@@ -1,6 +1,5 @@
 //! The numbers of the pipeline, all of one moment.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::operations::{Numbers, Pipeline};
@@ -8,18 +7,15 @@ use async_trait::async_trait;
 
 use super::Embedded;
 use super::keys::StoredMessage;
+use super::writer::Totals;
 use crate::now;
 
 #[async_trait]
 impl Pipeline for Embedded {
     async fn numbers(&self) -> anyhow::Result<Numbers> {
-        let (books, queue) = (Arc::clone(&self.0.books), Arc::clone(&self.0.queue));
-        let at_rest =
-            move || (*books.lock().unwrap_or_else(std::sync::PoisonError::into_inner), queue.lock().depth());
-        let (books, depth) = self.0.writer.at_rest(at_rest).await?;
-        // The ledger and the depth belong together. How the depth divides is as of a moment later, for that takes a look
-        // at every message, and nobody should wait for it.
-        let depth = depth as u64;
+        // The ledger and the depth are of one commit. How the depth divides is as of a moment later, for that takes a look
+        // at every message.
+        let Totals { books, queued: depth } = self.view().totals;
         self.read(move |engine| {
             let standing = engine.0.queue.lock().standing(Instant::now());
             let in_flight = standing.in_flight.min(depth);

@@ -79,6 +79,7 @@ impl Embedded {
         stage.next_seq = Some(index.next_seq());
         drop(index);
         stage.put(&self.0.keys.queue, seq.to_be_bytes(), row);
+        stage.queued += 1;
         let queue = Arc::clone(&self.0.queue);
         stage.after_sync(move || {
             queue.lock().commit(&group, seq);

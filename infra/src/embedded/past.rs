@@ -13,6 +13,7 @@ use api::ports::EVENTS_AT_ONCE;
 use domain::{AsOf, Order, OrderId, Past};
 use tokio::sync::Semaphore;
 
+use super::view::Rows;
 use super::{Embedded, keys};
 
 /// The turns of long reads, first come, first served.
@@ -53,7 +54,7 @@ impl Embedded {
             let end = keys::log_key(order_id, u64::MAX);
             let fold = move |engine: &Self| {
                 let mut folded = 0;
-                for row in engine.0.keys.log.range(first..=end).take(EVENTS_AT_ONCE) {
+                for row in engine.view().range(&engine.0.keys.log, first..=end).take(EVENTS_AT_ONCE) {
                     past.apply(&engine.decode_entry(&row.value()?)?)?;
                     folded += 1;
                     if past.is_complete() {

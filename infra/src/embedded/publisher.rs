@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::Embedded;
 use super::at_once::AtOnce;
-use super::keys::{MessageHeader, StoredMessage};
+use super::keys::{self, MessageHeader, StoredMessage};
 use super::queue::{Group, Held};
 use super::stage::Stage;
 use super::writer::{Durability, WriteError};
@@ -160,7 +160,7 @@ impl Embedded {
         let mut taken: Vec<Taken> = outgoing.iter().map(|_| Ok(Published::New)).collect();
         let (mut recording, mut queueing) = (Vec::new(), Vec::new());
         for (place, outgoing) in outgoing.into_iter().enumerate() {
-            if self.is_handled(&outgoing)? {
+            if self.is_handled(stage, &outgoing)? {
                 taken[place] = Ok(Published::Repeated);
                 continue;
             }
@@ -188,7 +188,7 @@ impl Embedded {
         let engine = Arc::downgrade(&self.0);
         stage.after_sync(move || {
             let Some(engine) = engine.upgrade().map(Self) else { return };
-            engine.synced(&event_ids);
+            engine.0.waiters.wake(event_ids.iter().copied());
             engine.show(&reserved);
         });
         if !recorded.is_empty() {
@@ -232,6 +232,7 @@ impl Embedded {
             } else {
                 let (group, seq) = index.reserve(&group, dedup, visible_at, Some(held));
                 stage.put(&self.0.keys.queue, seq.to_be_bytes(), row);
+                stage.queued += 1;
                 reserved.push((group, seq));
             }
         }
@@ -252,7 +253,7 @@ impl Embedded {
 
     /// Whether the event has an outcome already, if only by an earlier job of this commit, so that it need not be handled
     /// again.
-    fn is_handled(&self, outgoing: &Outgoing) -> anyhow::Result<bool> {
+    fn is_handled(&self, stage: &Stage, outgoing: &Outgoing) -> anyhow::Result<bool> {
         let event = match outgoing {
             Outgoing::Judged(event) => Some(event.envelope()),
             Outgoing::Queued(unsent) => unsent.event.as_deref(),
@@ -262,7 +263,7 @@ impl Embedded {
         let Some(event) = event.filter(|event| event.request_hash.is_some()) else {
             return Ok(false);
         };
-        Ok(self.0.unsynced.contains(event.event_id)
+        Ok(stage.has_staged(&keys::receipt_key(&event.order_id, event.event_id))
             || self.stored_receipt(&event.order_id, event.event_id)?.is_some())
     }
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Embedded;
 use super::keys;
+use super::view::{Rows, View};
 
 /// What a receipt tells of an event that waits.
 #[derive(Deserialize)]
@@ -22,16 +23,15 @@ struct Waiting {
 }
 
 impl Embedded {
-    fn snapshot(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
-        let Some(order) = self.current_order(order_id)? else { return Ok(None) };
-        Ok(Some(OrderSnapshot { order, parked: self.line_of(order_id)?.len() as u64 }))
+    fn snapshot(&self, view: &View, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
+        let Some(order) = self.order_in(view, order_id)? else { return Ok(None) };
+        Ok(Some(OrderSnapshot { order, parked: self.line_in(view, order_id)?.len() as u64 }))
     }
 
     fn find_receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
         // The queue before the outcome: an event that leaves the queue between the two looks has its outcome.
         let waiting = self.waiting(order_id, event_id)?;
-        // What is on its way to the disk was not accepted yet; it is known to be until it is there.
-        let stored = self.stored_receipt(order_id, event_id)?.filter(|_| !self.0.unsynced.contains(event_id));
+        let stored = self.receipt_in(&*self.view(), order_id, event_id)?;
         let Some((event_type, outcome, request_hash, message)) = stored
             .map(|stored| (stored.event_type, Some(stored.outcome), stored.request_hash, stored.message))
             .or(waiting.map(|waiting| (waiting.event_type, None, waiting.request_hash, None)))
@@ -74,17 +74,18 @@ impl Embedded {
             end = end.min(keys::customer_time(customer_id, before.micros()));
         }
         let mut list = OrderList::default();
+        let view = self.view();
         if start >= end {
             return Ok(list);
         }
         let mut latest = None;
-        for (looked_at, row) in self.0.keys.customers.range(start..end).rev().enumerate() {
+        for (looked_at, row) in view.range(&self.0.keys.customers, start..end).rev().enumerate() {
             if list.orders.len() == limit || looked_at == LOOKED_AT {
                 list.next = latest;
                 break;
             }
             let position = keys::customer_key_position(&row.key()?)?;
-            let snapshot = self.snapshot(&position.order_id)?;
+            let snapshot = self.snapshot(&view, &position.order_id)?;
             list.orders.extend(snapshot.filter(|snapshot| filter.passes(&snapshot.order)));
             latest = Some(position);
         }
@@ -95,7 +96,7 @@ impl Embedded {
 #[async_trait]
 impl OrderReader for Embedded {
     async fn order(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
-        self.snapshot(order_id)
+        self.snapshot(&self.view(), order_id)
     }
 
     async fn events(
@@ -107,7 +108,7 @@ impl OrderReader for Embedded {
         let first = keys::log_key(order_id, after.saturating_add(1));
         let end = keys::log_key(order_id, u64::MAX);
         self.read(move |engine| {
-            let rows = engine.0.keys.log.range(first..=end).take(limit);
+            let rows = engine.view().range(&engine.0.keys.log, first..=end).take(limit);
             rows.map(|row| engine.decode_entry(&row.value()?)).collect()
         })
         .await

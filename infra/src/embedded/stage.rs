@@ -3,11 +3,13 @@
 use std::cell::OnceCell;
 use std::collections::HashSet;
 
-use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, UserKey, UserValue};
+use fjall::{Database, OwnedWriteBatch, PersistMode, UserKey, UserValue};
 use foldhash::fast::RandomState;
 
+use super::chain::Touched;
+use super::keys::Numbered;
 use super::sync::Waiting;
-use super::writer::{Books, Completion, Failure};
+use super::writer::{Books, Completion, Failure, Totals};
 
 /// What the jobs of one commit want written.
 pub(super) struct Stage {
@@ -15,6 +17,8 @@ pub(super) struct Stage {
     pub(super) books: Books,
     /// Why this is not committed, if a write has failed before: then no job stages anything.
     pub(super) failure: Failure,
+    /// Messages on the queue after the commit.
+    pub(super) queued: u64,
     /// The number of the next message, if messages got numbers.
     pub(super) next_seq: Option<u64>,
     batch: OwnedWriteBatch,
@@ -22,30 +26,34 @@ pub(super) struct Stage {
     /// Who is to be told how it went, and what is to be done then.
     pub(super) waiting: Waiting,
     staged: HashSet<Vec<u8>, RandomState>,
+    pub(super) touched: Touched,
     bytes: usize,
     /// Whether the disk is full, once somebody has looked.
     full_disk: OnceCell<Option<String>>,
 }
 
 impl Stage {
-    pub(super) fn new(db: &Database, books: Books) -> Self {
+    pub(super) fn new(db: &Database, before: Totals) -> Self {
         Self {
-            books,
+            books: before.books,
             failure: None,
+            queued: before.queued,
             next_seq: None,
             batch: db.batch().durability(Some(PersistMode::Buffer)),
             after_commit: Vec::new(),
             waiting: Waiting::default(),
             staged: HashSet::default(),
+            touched: Touched::default(),
             bytes: 0,
             full_disk: OnceCell::new(),
         }
     }
 
     /// Writes a value.
-    pub(super) fn put(&mut self, keyspace: &Keyspace, key: impl Into<UserKey>, value: impl Into<UserValue>) {
+    pub(super) fn put(&mut self, keyspace: &Numbered, key: impl Into<UserKey>, value: impl Into<UserValue>) {
         let (key, value) = (key.into(), value.into());
         self.bytes += key.len() + value.len();
+        self.touched.add(keyspace.number);
         self.batch.insert(keyspace, key, value);
     }
 
@@ -55,9 +63,10 @@ impl Stage {
     }
 
     /// Removes a value.
-    pub(super) fn remove(&mut self, keyspace: &Keyspace, key: impl Into<UserKey>) {
+    pub(super) fn remove(&mut self, keyspace: &Numbered, key: impl Into<UserKey>) {
         let key = key.into();
         self.bytes += key.len();
+        self.touched.add(keyspace.number);
         self.batch.remove(keyspace, key);
     }
 

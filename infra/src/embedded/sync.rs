@@ -10,19 +10,60 @@ use std::io;
 use std::mem::replace;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::journal_check;
+use super::chain::Chain;
+use super::extent::{Extent, ExtentFile};
+use super::layout;
 use super::retired;
+use super::view::{Synced, View};
 use super::writer::{Completion, Failure};
+
+/// How often the extent is synced, at most: after a power cut it may lag behind by that much.
+const EXTENT_SYNC: Duration = Duration::from_secs(1);
+
+/// What is synced, and who sees what is.
+pub(super) struct Disk {
+    journal: Journal,
+    extent: ExtentFile,
+    synced: Arc<Synced>,
+}
+
+impl Disk {
+    /// Of the store at `path`.
+    pub(super) fn new(path: &Path, extent: ExtentFile, synced: Arc<Synced>) -> io::Result<Self> {
+        Ok(Self { journal: Journal::newest(path)?, extent, synced })
+    }
+
+    /// Syncs the journal, records how far it is on the disk then, and shows that to readers.
+    fn sync(&mut self, commit: Option<(Chain, View)>) -> io::Result<()> {
+        self.journal.sync()?;
+        let Some((chain, view)) = commit else { return Ok(()) };
+        let ledger = &view.totals.books.ledger;
+        self.extent.write(&Extent {
+            commit: chain.commit,
+            journal: self.journal.number,
+            at: crate::now().micros(),
+            accepted: ledger.accepted,
+            recorded: ledger.recorded,
+            last: chain.last,
+        })?;
+        self.synced.show(view);
+        Ok(())
+    }
+}
 
 /// What waits for the disk with one commit, or with several.
 #[derive(Default)]
 pub(super) struct Waiting {
+    /// The commit, or the latest of several; `None` if it could not be made.
+    pub(super) commit: Option<(Chain, View)>,
     /// Done before anybody is told.
     pub(super) effects: Vec<Completion>,
     /// Those who are told, each with the runtime that it waits on, if there is one.
@@ -33,6 +74,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     fn add(&mut self, other: Self) {
+        self.commit = other.commit.or(self.commit.take());
         self.effects.extend(other.effects);
         self.replies.extend(other.replies);
         self.at_last.extend(other.at_last);
@@ -60,32 +102,61 @@ impl Waiting {
     }
 }
 
-/// Starts the thread for the store at `path`. It ends when the sender is gone and everything handed over is told. A sync
-/// that fails is told by `failed`, and nothing is synced any more.
+/// Starts the thread. It ends when the sender is gone and everything handed over is told. A sync that fails is told by
+/// `failed`, and nothing is synced any more.
 pub(super) fn start(
-    path: &Path,
+    mut disk: Disk,
     failed: watch::Sender<Failure>,
 ) -> io::Result<(Sender<Waiting>, JoinHandle<()>)> {
-    let mut journal = Journal::newest(path)?;
     let (sender, waiting) = mpsc::channel();
-    let syncing = move || run(&waiting, &failed, || journal.sync());
+    let syncing = move || {
+        let mut extent_synced = Instant::now();
+        run(&waiting, &failed, |step| match step {
+            Step::Commit(commit) => disk.sync(commit),
+            Step::Rest if !disk.extent.is_dirty() || extent_synced.elapsed() < EXTENT_SYNC => Ok(()),
+            Step::Rest | Step::End => {
+                extent_synced = Instant::now();
+                disk.extent.sync()
+            }
+        });
+    };
     Ok((sender, thread::Builder::new().name("sync".to_owned()).spawn(syncing)?))
+}
+
+/// What the disk is to do.
+enum Step {
+    /// To sync what was committed, up to this commit.
+    Commit(Option<(Chain, View)>),
+    /// What nobody waits for.
+    Rest,
+    /// The same, for the last time.
+    End,
 }
 
 fn run(
     waiting: &Receiver<Waiting>,
     failed: &watch::Sender<Failure>,
-    mut sync: impl FnMut() -> io::Result<()>,
+    mut disk: impl FnMut(Step) -> io::Result<()>,
 ) {
-    while let Ok(mut group) = waiting.recv() {
-        waiting.try_iter().for_each(|more| group.add(more));
+    let mut step = |step| {
         if failed.borrow().is_none()
-            && let Err(error) = sync()
+            && let Err(error) = disk(step)
         {
             failed.send_replace(Some(error.to_string().into()));
         }
-        let failure = failed.borrow().clone();
-        group.tell(&failure);
+    };
+    loop {
+        match waiting.recv_timeout(EXTENT_SYNC) {
+            Ok(mut group) => {
+                waiting.try_iter().for_each(|more| group.add(more));
+                step(Step::Commit(group.commit.take()));
+                let failure = failed.borrow().clone();
+                group.tell(&failure);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return step(Step::End),
+        }
+        step(Step::Rest);
     }
 }
 
@@ -136,19 +207,14 @@ impl Journal {
 }
 
 /// The number of the newest journal.
-fn newest(store: &Path) -> io::Result<u64> {
-    let numbers = journal_check::journals(store).into_iter();
-    let number = numbers.filter_map(|path| path.file_stem()?.to_str()?.parse().ok()).max();
-    number.ok_or_else(|| io::Error::other("the store has no journal"))
+pub(super) fn newest(store: &Path) -> io::Result<u64> {
+    let journals = layout::journals(store).map_err(|fault| io::Error::other(format!("{fault:?}")))?;
+    journals.last().map(|(number, _)| *number).ok_or_else(|| io::Error::other("the store has no journal"))
 }
 
 /// Opens a journal so that it can be synced, and shortened when it is removed.
 fn open(store: &Path, number: u64) -> io::Result<File> {
-    File::options().write(true).open(path_of(store, number))
-}
-
-fn path_of(store: &Path, number: u64) -> PathBuf {
-    store.join(format!("{number}.jnl"))
+    File::options().write(true).open(layout::journal_path(store, number))
 }
 
 #[cfg(test)]
@@ -177,7 +243,8 @@ mod tests {
         sender.send(waiting_for([tell(&told), tell(&told)])).unwrap();
         sender.send(waiting_for([tell(&told)])).unwrap();
         let mut late = Some(sender);
-        run(&waiting, &failed, || {
+        run(&waiting, &failed, |step| {
+            let Step::Commit(_) = step else { return Ok(()) };
             let round = synced.fetch_add(1, SeqCst);
             assert_eq!(told.load(SeqCst), round * 3, "told before the sync ended");
             if let Some(sender) = late.take() {
@@ -202,7 +269,8 @@ mod tests {
         };
         sender.send(waiting_for([tell()])).unwrap();
         let mut late = Some((sender, tell()));
-        run(&waiting, &failed, || {
+        run(&waiting, &failed, |step| {
+            let Step::Commit(_) = step else { return Ok(()) };
             syncs.fetch_add(1, SeqCst);
             if let Some((sender, tell)) = late.take() {
                 sender.send(waiting_for([tell])).unwrap();
@@ -222,6 +290,7 @@ mod tests {
             Box::new(move |_| sender.send((what, thread::current().id())).unwrap())
         };
         let waiting = Waiting {
+            commit: None,
             effects: vec![note("effect")],
             replies: vec![(Some(runtime.handle().clone()), note("on it")), (None, note("on none"))],
             at_last: vec![note("at last")],
@@ -241,8 +310,8 @@ mod tests {
     fn the_newest_journal_is_synced_also_when_those_between_are_gone() {
         let folder = tempfile::TempDir::new().unwrap();
         let (make, remove) = (
-            |number| File::create(path_of(folder.path(), number)).unwrap(),
-            |number| std::fs::remove_file(path_of(folder.path(), number)).unwrap(),
+            |number| File::create(layout::journal_path(folder.path(), number)).unwrap(),
+            |number| std::fs::remove_file(layout::journal_path(folder.path(), number)).unwrap(),
         );
         make(3);
         let mut journal = Journal::newest(folder.path()).unwrap();

@@ -9,7 +9,6 @@
 //! [`stage`]: super::stage
 
 use std::mem::take;
-use std::path::Path;
 use std::sync::mpsc::{SendError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -17,15 +16,17 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use domain::Ledger;
-use fjall::{Database, Keyspace};
+use fjall::AbstractTree;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::keys;
+use super::chain::{Chain, Link};
+use super::keys::{self, Keyspaces};
 use super::pace::Pace;
 use super::stage::Stage;
-use super::sync::{self, Waiting};
+use super::sync::{self, Disk, Waiting};
+use super::view::View;
 
 /// At most this many jobs, and about this many bytes, in one commit.
 const MAX_JOBS: usize = 1024;
@@ -75,8 +76,16 @@ pub(super) struct Books {
     pub(super) letters: u64,
 }
 
-/// The books as of the latest commit.
-pub(super) type SharedBooks = Arc<Mutex<Books>>;
+/// The numbers of the store, as of one commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Totals {
+    pub(super) books: Books,
+    /// Messages on the queue.
+    pub(super) queued: u64,
+}
+
+/// The numbers as of the latest commit.
+pub(super) type SharedTotals = Arc<Mutex<Totals>>;
 
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
@@ -88,28 +97,28 @@ pub(super) struct Writer {
 
 /// Where the commits go.
 struct Store {
-    db: Database,
-    meta: Keyspace,
-    books: SharedBooks,
+    keys: Keyspaces,
+    totals: SharedTotals,
     disk: Sender<Waiting>,
     failed: watch::Sender<Failure>,
 }
 
 impl Writer {
-    /// Starts the threads for the store at `path`, and keeps `books` in `meta`.
+    /// Starts the threads for the store of these keyspaces, which goes on after the latest commit of `chain`. What reaches
+    /// the `disk` is shown to readers.
     pub(super) fn start(
-        db: Database,
-        path: &Path,
-        meta: Keyspace,
-        books: SharedBooks,
+        keys: Keyspaces,
+        totals: SharedTotals,
+        chain: Chain,
+        disk: Disk,
     ) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(WAITING_JOBS);
         let (failed_sender, failed) = watch::channel(None);
-        let (disk, syncing) = sync::start(path, failed_sender.clone())?;
-        let store = Store { db, meta, books, disk, failed: failed_sender };
+        let (disk, syncing) = sync::start(disk, failed_sender.clone())?;
+        let store = Store { keys, totals, disk, failed: failed_sender };
         let pace = Arc::new(Pace::default());
         let paced = Arc::clone(&pace);
-        let work = move || run(&store, waiting, &paced);
+        let work = move || run(&store, chain, waiting, &paced);
         let writing = thread::Builder::new().name("writer".to_owned()).spawn(work)?;
         Ok(Self { jobs: Some(jobs), threads: vec![writing, syncing], failed, pace })
     }
@@ -157,23 +166,6 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(WriteError::Unknown(anyhow!("the writer has stopped"))))
     }
 
-    /// Runs `look` on the writing thread when everything that was committed has taken its effect, and nothing else is
-    /// under way: so what it sees belongs together.
-    pub(super) async fn at_rest<R: Send + 'static>(
-        &self,
-        look: impl FnOnce() -> R + Send + 'static,
-    ) -> anyhow::Result<R> {
-        let (reply, answer) = oneshot::channel();
-        let work = Box::new(move |_: &mut Stage| -> Completion {
-            Box::new(move |_| {
-                // Nobody may be waiting any more.
-                let _ = reply.send(look());
-            })
-        });
-        self.hand_in(Job { durability: Durability::Written, runtime: None, work }).await?;
-        answer.await.context("the writer has stopped")
-    }
-
     async fn hand_in(&self, job: Job) -> anyhow::Result<()> {
         let jobs = self.jobs.as_ref().context("the writer has stopped")?;
         jobs.send(job).await.map_err(|_| anyhow!("the writer has stopped"))?;
@@ -200,13 +192,13 @@ fn unwritable(reason: &str) -> anyhow::Error {
     anyhow!("the data folder cannot be written: {reason}")
 }
 
-fn run(store: &Store, mut waiting: mpsc::Receiver<Job>, pace: &Pace) {
+fn run(store: &Store, mut chain: Chain, mut waiting: mpsc::Receiver<Job>, pace: &Pace) {
     let (mut before_it, mut latest) = (0, Instant::now());
     while let Some(first) = waiting.blocking_recv() {
         pace.rest(before_it, latest, || waiting.len());
         latest = Instant::now();
-        let before = *store.books.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut stage = Stage::new(&store.db, before);
+        let before = *store.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stage = Stage::new(&store.keys.db, before);
         stage.failure.clone_from(&store.failed.borrow());
         let mut written = Vec::new();
         let mut next = Some(first);
@@ -220,11 +212,12 @@ fn run(store: &Store, mut waiting: mpsc::Receiver<Job>, pace: &Pace) {
             let is_full = before_it >= MAX_JOBS || stage.bytes() >= MAX_BYTES;
             next = if is_full { None } else { waiting.try_recv().ok() };
         }
-        let for_disk = take(&mut stage.waiting);
-        if store.failed.borrow().is_none()
-            && let Err(error) = commit(store, before, stage)
-        {
-            store.failed.send_replace(Some(describe(&error).into()));
+        let mut for_disk = take(&mut stage.waiting);
+        if store.failed.borrow().is_none() {
+            match commit(&store.keys, &store.totals, &mut chain, before, stage) {
+                Ok(view) => for_disk.commit = Some((chain, view)),
+                Err(error) => drop(store.failed.send_replace(Some(describe(&error).into()))),
+            }
         }
         tell(store, written, for_disk);
     }
@@ -244,16 +237,30 @@ fn tell(store: &Store, written: Vec<Completion>, for_disk: Waiting) {
     }
 }
 
-fn commit(store: &Store, before: Books, mut stage: Stage) -> fjall::Result<()> {
-    let books = stage.books;
-    if books != before {
-        let row = serde_json::to_vec(&books).expect("numbers always serialize");
-        stage.put(&store.meta, keys::LEDGER, row);
+/// Commits what is staged as the next one of the chain, and counts it in `totals`.
+pub(super) fn commit(
+    keys: &Keyspaces,
+    totals: &Mutex<Totals>,
+    chain: &mut Chain,
+    before: Totals,
+    mut stage: Stage,
+) -> fjall::Result<View> {
+    let after = Totals { books: stage.books, queued: stage.queued };
+    if after.books != before.books {
+        let row = serde_json::to_vec(&after.books).expect("numbers always serialize");
+        stage.put(&keys.meta, keys::LEDGER, row);
     }
     if let Some(next) = stage.next_seq {
-        stage.put(&store.meta, keys::NEXT_SEQ, next.to_be_bytes());
+        stage.put(&keys.meta, keys::NEXT_SEQ, next.to_be_bytes());
     }
-    stage.commit(|| *store.books.lock().unwrap_or_else(PoisonError::into_inner) = books)
+    stage.touched.add(keys::META);
+    let link = chain.next(stage.touched);
+    stage.put(&keys.meta, Link::KEY, link.encode());
+    stage.commit(|| *totals.lock().unwrap_or_else(PoisonError::into_inner) = after)?;
+    // Nobody else writes, so the latest write is this one.
+    let seqno = keys.meta.tree.get_highest_seqno().expect("a commit was written");
+    *chain = Chain::after(&link, seqno);
+    Ok(View::new(keys.db.snapshot(), after))
 }
 
 /// The engine's error as operators know it: the operating system's words where there are some.

@@ -1,0 +1,95 @@
+//! fjall writes what this folder reads. These fail when its layout has changed.
+
+use fjall::{AbstractTree, Database, KeyspaceCreateOptions, PersistMode};
+
+use super::journal::Batches;
+use super::manifest::Manifest;
+use super::*;
+
+fn database(folder: &Path) -> (Database, fjall::Keyspace, fjall::Keyspace) {
+    let db = Database::builder(folder).open().unwrap();
+    let open = |name| db.keyspace(name, KeyspaceCreateOptions::default).unwrap();
+    let (one, two) = (open("one"), open("two"));
+    (db, one, two)
+}
+
+#[test]
+fn journals_are_read_as_fjall_writes_them() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (db, one, two) = database(folder.path());
+    let long = "long enough to be compressed ".repeat(400);
+    for round in ["first", "second"] {
+        let mut batch = db.batch();
+        batch.insert(&one, "a", round);
+        batch.insert(&two, "b", long.as_str());
+        batch.remove(&one, "c");
+        batch.commit().unwrap();
+    }
+    db.persist(PersistMode::SyncAll).unwrap();
+
+    let journals = journals(folder.path()).unwrap();
+    assert_eq!(journals, [(0, journal_path(folder.path(), 0))]);
+    let mut bytes = fs::read(&journals[0].1).unwrap();
+    let mut batches = Batches::of(&bytes);
+    let read: Vec<_> = batches.by_ref().collect();
+    assert!(batches.ends_clean() && batches.behind().is_empty());
+    assert_eq!(read.len(), 2);
+    assert!(read[0].seqno < read[1].seqno && read[1].seqno == two.tree.get_highest_seqno().unwrap());
+    let items =
+        read[1].items().map(|item| (item.keyspace, item.key, item.value.and_then(|value| value.read())));
+    assert_eq!(
+        items.collect::<Vec<_>>(),
+        [
+            (1, b"a".as_slice(), Some(b"second".to_vec())),
+            (2, b"b".as_slice(), Some(long.into_bytes())),
+            (1, b"c".as_slice(), None),
+        ]
+    );
+
+    // Any changed byte of the first batch ends the journal there, and the second is still found behind it.
+    let (first, second) = (read[0].range.clone(), read[1].range.clone());
+    for position in first.clone().step_by(11) {
+        bytes[position] ^= 0x40;
+        let mut batches = Batches::of(&bytes);
+        let found: Vec<_> = batches.by_ref().map(|batch| batch.range).collect();
+        // Its sequence number is not covered by the checksum; that of the second has to be higher.
+        assert!(found.is_empty() || found[0] == first, "{position}: {found:?}");
+        if found.is_empty() {
+            assert_eq!(batches.end, 0);
+            assert!(batches.behind().iter().any(|batch| batch.range == second), "{position}");
+        }
+        bytes[position] ^= 0x40;
+    }
+}
+
+#[test]
+fn manifests_are_read_as_fjall_writes_them() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (_db, one, two) = database(folder.path());
+    let manifest = |number| Manifest::read(&keyspace_path(folder.path(), number));
+    assert_eq!(manifest(1).unwrap().highest(), None);
+    for round in 0..3u32 {
+        (0..100u32).for_each(|n| one.insert(n.to_be_bytes(), round.to_be_bytes()).unwrap());
+        one.rotate_memtable_and_wait().unwrap();
+    }
+    let read = manifest(1).unwrap();
+    assert_eq!(read.highest(), one.tree.get_highest_persisted_seqno());
+    assert!(read.highest().is_some() && !read.tables.is_empty());
+    assert_eq!(manifest(2).unwrap().highest(), two.tree.get_highest_persisted_seqno());
+    read.tables.iter().for_each(|table| table.verify().unwrap());
+
+    let table = &read.tables[0].path;
+    let mut bytes = fs::read(table).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(table, &bytes).unwrap();
+    assert!(matches!(read.tables[0].verify(), Err(Fault::Damaged(path, _)) if path == *table));
+    fs::remove_file(table).unwrap();
+    assert!(matches!(manifest(1), Err(Fault::Damaged(path, _)) if path == *table));
+
+    let current = keyspace_path(folder.path(), 2).join("current");
+    let mut bytes = fs::read(&current).unwrap();
+    bytes[10] ^= 1;
+    fs::write(&current, &bytes).unwrap();
+    assert!(matches!(manifest(2), Err(Fault::Damaged(..))));
+}
