@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-/// A system call that has ended.
-#[derive(Debug)]
+/// What a call is said to have returned in which its thread was killed.
+pub(super) const UNKNOWN: i64 = i64::MIN;
+
+/// A system call.
+#[derive(Debug, Clone)]
 pub(super) struct Call<'a> {
     pub(super) name: &'a str,
     /// As strace prints them.
@@ -23,7 +26,8 @@ struct Begun<'a> {
     line: usize,
 }
 
-/// The calls that ended, in the order in which they did. Lines count from `first_line`.
+/// The calls, in the order in which they ended; those last that did not, for their threads were killed. Lines count from
+/// `first_line`.
 pub(super) fn calls(trace: &str, first_line: usize) -> Vec<Call<'_>> {
     let mut begun: HashMap<&str, Begun<'_>> = HashMap::new();
     let mut ended = Vec::new();
@@ -42,7 +46,7 @@ pub(super) fn calls(trace: &str, first_line: usize) -> Vec<Call<'_>> {
             let (more, result) = split_result(rest, line);
             let mut arguments = split_arguments(arguments);
             arguments.extend(split_arguments(more.trim_start_matches([',', ' '])));
-            ended.extend(call(name, arguments, result, (begin, line)));
+            ended.push(call(name, arguments, result, (begin, line)));
             continue;
         }
         let (name, rest) = text.split_once('(').unwrap_or_else(|| panic!("line {line} is no call: {text}"));
@@ -51,21 +55,25 @@ pub(super) fn calls(trace: &str, first_line: usize) -> Vec<Call<'_>> {
             begun.insert(thread, Begun { name, arguments, line });
         } else {
             let (arguments, result) = split_result(rest, line);
-            ended.extend(call(name, split_arguments(arguments), result, (line, line)));
+            ended.push(call(name, split_arguments(arguments), result, (line, line)));
         }
     }
+    let last = first_line + trace.lines().count();
+    let mut killed: Vec<_> = begun.into_values().collect();
+    killed.sort_unstable_by_key(|call| call.line);
+    ended.extend(killed.iter().map(|it| call(it.name, split_arguments(it.arguments), "?", (it.line, last))));
     ended
 }
 
-fn call<'a>(name: &'a str, arguments: Vec<&'a str>, result: &str, lines: (usize, usize)) -> Option<Call<'a>> {
-    // `?` is what a call returns whose thread was killed in it.
-    let number = result.split([' ', '<']).next().filter(|number| *number != "?")?;
+fn call<'a>(name: &'a str, arguments: Vec<&'a str>, result: &str, lines: (usize, usize)) -> Call<'a> {
+    let number = result.split([' ', '<']).next().unwrap_or_default();
     let returned = match number.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).expect("a result is a number").cast_signed(),
+        None if number == "?" => UNKNOWN,
         None => number.parse().unwrap_or_else(|_| panic!("line {}: {result}", lines.1)),
     };
     let made_up = result.ends_with("(INJECTED)");
-    Some(Call { name, arguments, returned, made_up, begin: lines.0, end: lines.1 })
+    Call { name, arguments, returned, made_up, begin: lines.0, end: lines.1 }
 }
 
 /// What is in the parentheses, and what was returned. Inside of strings nothing looks like the end of a call, for a
@@ -143,6 +151,50 @@ fn octal(digits: &[u8]) -> u8 {
     digits.iter().fold(0, |number, digit| number * 8 + (digit - b'0'))
 }
 
+/// The number of a descriptor, which strace prints with what it is: `5</data/file>`.
+pub(super) fn number(argument: &str) -> i64 {
+    let number = argument.split('<').next().unwrap_or_default();
+    number.parse().unwrap_or(-1)
+}
+
+/// What a descriptor is, as strace prints it.
+pub(super) fn described(argument: &str) -> &str {
+    argument.split_once('<').and_then(|(_, rest)| rest.strip_suffix('>')).unwrap_or_default()
+}
+
+/// The call as if it had been carried out, if it is one that changes a file or a folder.
+pub(super) fn as_if_done<'a>(call: &Call<'a>) -> Option<Call<'a>> {
+    let returned = match call.name {
+        "write" | "pwrite64" if !described(call.arguments[0]).starts_with("socket:") => {
+            call.arguments[2].parse().unwrap()
+        }
+        "open" | "openat" | "creat" => i64::MAX,
+        "ftruncate" | "mkdir" | "mkdirat" | "unlink" | "unlinkat" | "rmdir" | "rename" | "renameat"
+        | "renameat2" | "link" | "linkat" => 0,
+        _ => return None,
+    };
+    Some(Call { returned, ..call.clone() })
+}
+
+/// The bytes that a call wrote.
+pub(super) fn sent_bytes(call: &Call<'_>) -> Vec<u8> {
+    assert!(call.name != "sendmsg", "answers are not sent like this");
+    let mut bytes = match call.name {
+        "writev" | "pwritev" | "pwritev2" => {
+            let list = call.arguments[1].trim_start_matches('[').trim_end_matches(']');
+            let parts = split_arguments(list).into_iter().map(|part| {
+                let part = part.trim_start_matches('{').trim_end_matches('}');
+                let base = split_arguments(part)[0].strip_prefix("iov_base=").expect("a part has a base");
+                unquote(base)
+            });
+            parts.collect::<Vec<_>>().concat()
+        }
+        _ => unquote(call.arguments[1]),
+    };
+    bytes.truncate(usize::try_from(call.returned).unwrap());
+    bytes
+}
+
 #[test]
 fn calls_that_overlap_are_put_together() {
     let trace = r#"7 write(5</d/a "b">, "x) = 3\"\0\12\\", 6 <unfinished ...>
@@ -150,7 +202,8 @@ fn calls_that_overlap_are_put_together() {
 8 fdatasync(9</d/f>) = 0 (INJECTED)
 7 <... write resumed>)              = 6
 8 fsync(9</d/f>) = -1 EIO (Input/output error) (INJECTED)
-7 +++ exited with 0 +++
+8 write(5</d/f>, "y", 1 <unfinished ...>
+7 +++ killed by SIGKILL +++
 "#;
     let calls = calls(trace, 10);
     let seen: Vec<_> = calls.iter().map(|it| (it.name, it.returned, it.made_up, it.begin, it.end)).collect();
@@ -160,7 +213,8 @@ fn calls_that_overlap_are_put_together() {
             ("openat", 9, false, 11, 11),
             ("fdatasync", 0, true, 12, 12),
             ("write", 6, false, 10, 13),
-            ("fsync", -1, true, 14, 14)
+            ("fsync", -1, true, 14, 14),
+            ("write", UNKNOWN, false, 15, 17)
         ]
     );
     assert_eq!(calls[2].arguments, [r#"5</d/a "b">"#, r#""x) = 3\"\0\12\\""#, "6"]);

@@ -4,11 +4,12 @@
 //! before the sync began; it counts from when it has ended. How much of the rest is there depends on the [`Model`].
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use fastrand::Rng;
 
-use super::disk::{Disk, Node, PAGE, SECTOR};
-use super::recording::{Operation, Recording, What};
+use super::disk::{Disk, Node, Operation, PAGE, SECTOR, What};
+use super::recording::Recording;
 
 /// What file systems and disks may do with what is not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +52,8 @@ pub(super) fn cut(recording: &Recording, cut: Cut) -> Disk {
     let mut folders: BTreeMap<Node, Vec<&Operation>> = BTreeMap::new();
     for operation in happened {
         let is_synced = match &operation.what {
-            What::Sync { .. } => continue,
-            What::Write { file: node, .. } => operation.end < synced.nodes[*node],
+            What::Sync { .. } | What::Failed { .. } => continue,
+            What::Write { file: node, .. } => synced.has_written(*node, operation.end),
             What::Resize { file: node, .. } | What::Link { folder: node, .. } => {
                 operation.end < if journaled { limit } else { synced.nodes[*node] }
             }
@@ -93,6 +94,8 @@ struct Synced {
     nodes: Vec<usize>,
     /// What a file system with a journal has written out of it.
     journal: usize,
+    /// By file, from where to where a sync has failed.
+    dropped: Vec<(Node, Range<usize>)>,
 }
 
 impl Synced {
@@ -100,7 +103,7 @@ impl Synced {
         let mut nodes = vec![0; recording.now.nodes.len()];
         // A sync of data alone writes out the journal if the file is new, or has a new length.
         let mut changed = nodes.clone();
-        let mut journal = 0;
+        let (mut journal, mut dropped) = (0, Vec::new());
         for Operation { begin, end, what } in recording.operations.iter().filter(|it| it.end < line) {
             match what {
                 What::Sync { node, data_only } => {
@@ -115,10 +118,18 @@ impl Synced {
                 What::Link { entries, .. } => {
                     entries.iter().filter_map(|(_, node)| *node).for_each(|node| changed[node] = *end);
                 }
+                // What is not synced by then is not synced by any sync that follows.
+                What::Failed { node } => dropped.push((*node, nodes[*node]..*begin)),
                 What::Write { .. } => {}
             }
         }
-        Self { nodes, journal }
+        Self { nodes, journal, dropped }
+    }
+
+    /// Whether a write to this file is on the disk that ended at this line.
+    fn has_written(&self, file: Node, end: usize) -> bool {
+        let is_dropped = self.dropped.iter().any(|(node, lines)| *node == file && lines.contains(&end));
+        end < self.nodes[file] && !is_dropped
     }
 }
 

@@ -41,14 +41,3 @@ impl Descriptors {
         self.numbers.get(&descriptor).map(|file| &mut self.files[*file])
     }
 }
-
-/// The number of a descriptor, which strace prints with what it is: `5</data/file>`.
-pub(super) fn number(argument: &str) -> i64 {
-    let number = argument.split('<').next().unwrap_or_default();
-    number.parse().unwrap_or(-1)
-}
-
-/// What a descriptor is, as strace prints it.
-pub(super) fn described(argument: &str) -> &str {
-    argument.split_once('<').and_then(|(_, rest)| rest.strip_suffix('>')).unwrap_or_default()
-}

@@ -6,8 +6,6 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::recording::What;
-
 /// Bytes that a disk writes whole or not at all, as far as software hopes: the unit of the page cache.
 pub(super) const PAGE: u64 = 4096;
 /// What a disk really writes whole.
@@ -113,6 +111,41 @@ impl Content {
     }
 }
 
+/// What was done, from one line of the recording to another.
+#[derive(Debug)]
+pub(super) struct Operation {
+    pub(super) begin: usize,
+    pub(super) end: usize,
+    pub(super) what: What,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    Write {
+        file: Node,
+        offset: u64,
+        bytes: Vec<u8>,
+        grows: bool,
+    },
+    Resize {
+        file: Node,
+        length: u64,
+    },
+    /// Names of one folder that lead somewhere else, or nowhere, from then on: all of them or none.
+    Link {
+        folder: Node,
+        entries: Vec<(String, Option<Node>)>,
+    },
+    Sync {
+        node: Node,
+        data_only: bool,
+    },
+    /// A sync failed: the system may have dropped what it was to write, and no later sync writes that.
+    Failed {
+        node: Node,
+    },
+}
+
 /// A folder with everything below it.
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
@@ -212,7 +245,7 @@ impl Disk {
                     };
                 }
             }
-            What::Sync { .. } => {}
+            What::Sync { .. } | What::Failed { .. } => {}
         }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use fastrand::Rng;
 
 use super::cut::{Cut, Model, cut};
-use super::recording::{Recording, What};
+use super::disk::What;
+use super::recording::Recording;
 use super::survivors::{Kind, Look, Loss, Told, examine};
 
 /// How many states are opened at the same time.
@@ -96,7 +97,7 @@ fn lines(recording: &Recording) -> Vec<usize> {
             // The most is lost just before a sync ends.
             What::Sync { .. } => lines.extend([operation.end, operation.end + 1]),
             What::Link { .. } | What::Resize { .. } => lines.push(operation.end + 1),
-            What::Write { .. } => {}
+            What::Write { .. } | What::Failed { .. } => {}
         }
     }
     lines.push(recording.lines);

@@ -3,40 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::answers::{Answers, Fact};
-use super::calls::{Call, calls, split_arguments, unquote};
-use super::descriptors::{Descriptors, OpenFile, described, number};
-use super::disk::{Content, Disk, FileImage, Node, ROOT};
-
-/// What was done, from one line of the recording to another.
-#[derive(Debug)]
-pub(super) struct Operation {
-    pub(super) begin: usize,
-    pub(super) end: usize,
-    pub(super) what: What,
-}
-
-#[derive(Debug)]
-pub(super) enum What {
-    Write {
-        file: Node,
-        offset: u64,
-        bytes: Vec<u8>,
-        grows: bool,
-    },
-    Resize {
-        file: Node,
-        length: u64,
-    },
-    /// Names of one folder that lead somewhere else, or nowhere, from then on: all of them or none.
-    Link {
-        folder: Node,
-        entries: Vec<(String, Option<Node>)>,
-    },
-    Sync {
-        node: Node,
-        data_only: bool,
-    },
-}
+use super::calls::{Call, UNKNOWN, as_if_done, calls, described, number, sent_bytes, unquote};
+use super::descriptors::{Descriptors, OpenFile};
+use super::disk::{Content, Disk, FileImage, Node, Operation, ROOT, What};
 
 /// Everything that a service did in a folder, in several processes one after the other.
 pub(super) struct Recording {
@@ -71,15 +40,24 @@ impl Recording {
     /// Adds what a process did that has ended. The folder must be what it did: nothing may be missing in the recording.
     pub(super) fn add(&mut self, trace: &str) {
         let mut process = Process::default();
-        for call in calls(trace, self.lines) {
-            self.apply(&call, &mut process);
-        }
+        let (unknown, known): (Vec<_>, Vec<_>) =
+            calls(trace, self.lines).into_iter().partition(|call| call.returned == UNKNOWN);
+        known.iter().for_each(|call| self.apply(call, &mut process));
         self.lines += trace.lines().count() + 1;
+        if self.difference().is_some() {
+            // What a thread was doing when it was killed may be done.
+            unknown.iter().filter_map(as_if_done).for_each(|call| self.apply(&call, &mut process));
+        }
+        let difference = self.difference();
+        assert!(difference.is_none(), "the recording differs from the folder in {difference:?}");
+    }
+
+    /// The first file that is not as it should be by the recording.
+    fn difference(&self) -> Option<String> {
         let real = Disk::read(&self.root);
         let (expected, real) = (self.now.paths(), real.paths());
-        for path in expected.keys().chain(real.keys()) {
-            assert!(expected.get(path) == real.get(path), "the recording differs from the folder in {path}");
-        }
+        let mut paths = expected.keys().chain(real.keys());
+        paths.find(|path| expected.get(*path) != real.get(*path)).cloned()
     }
 
     /// Adds what was known before the recording began.
@@ -102,12 +80,17 @@ impl Recording {
     }
 
     fn apply(&mut self, call: &Call<'_>, process: &mut Process) {
-        // What failed changed nothing.
-        if call.returned < 0 {
-            return;
-        }
         let arguments = &call.arguments[..];
         let first = arguments.first().copied().unwrap_or_default();
+        if call.returned < 0 {
+            // What failed changed nothing, but for a sync.
+            if matches!(call.name, "fsync" | "fdatasync")
+                && let Some(node) = process.descriptors.get(number(first)).map(|file| file.node)
+            {
+                self.note(call, What::Failed { node });
+            }
+            return;
+        }
         match call.name {
             "open" | "openat" | "creat" => self.open(call, process),
             "close" => {
@@ -261,23 +244,4 @@ impl Recording {
         }
         Some((folder, name, at))
     }
-}
-
-/// The bytes that a call wrote.
-fn sent_bytes(call: &Call<'_>) -> Vec<u8> {
-    assert!(call.name != "sendmsg", "answers are not sent like this");
-    let mut bytes = match call.name {
-        "writev" | "pwritev" | "pwritev2" => {
-            let list = call.arguments[1].trim_start_matches('[').trim_end_matches(']');
-            let parts = split_arguments(list).into_iter().map(|part| {
-                let part = part.trim_start_matches('{').trim_end_matches('}');
-                let base = split_arguments(part)[0].strip_prefix("iov_base=").expect("a part has a base");
-                unquote(base)
-            });
-            parts.collect::<Vec<_>>().concat()
-        }
-        _ => unquote(call.arguments[1]),
-    };
-    bytes.truncate(usize::try_from(call.returned).unwrap());
-    bytes
 }
