@@ -170,7 +170,10 @@ impl Keys {
 
     /// Whether there are keys, after seeing to it that they are not too old: without, no token can be verified.
     pub(crate) async fn are_there(self: &Arc<Self>) -> bool {
-        self.current().await.is_some()
+        let set = self.current().await;
+        // The first load happens before metrics are recorded.
+        gauge!("orders_jwks_keys").set(set.as_ref().map_or(0, |set| set.len()) as f64);
+        set.is_some()
     }
 
     /// Loads the keys, unless that has just happened.
