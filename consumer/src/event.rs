@@ -87,7 +87,9 @@ fn wait_in_line() -> Decision {
 fn record(order: Option<&Order>, message: &Message, envelope: &Envelope, now: Timestamp) -> Decision {
     let version = order.map_or(1, |order| order.version + 1);
     let repaired = message.repaired();
-    let event = RecordedEvent { version, recorded_at: now, repaired, envelope: envelope.clone() };
+    // A clock that was set back, or that of another machine, does not put an event before the one it follows.
+    let recorded_at = order.and_then(|order| order.recorded_at).map_or(now, |latest| latest.max(now));
+    let event = RecordedEvent { version, recorded_at, repaired, envelope: envelope.clone() };
     match Order::apply(order.cloned(), &event) {
         Ok(after) => Decision::Record(Box::new((event, after))),
         // The rules and the fold read the same table, so only an event that is not what it says can come here.

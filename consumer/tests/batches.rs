@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use consumer::ports::{DEAD_LETTER, End, Message, REPLAYS};
 use consumer::{Consumer, Handled, Outcome};
-use domain::{OrderId, ParkReason};
+use domain::{OrderId, ParkReason, Timestamp};
 use support::{Fake, consumer, message, messages, word};
 use tokio::time::Instant;
 
@@ -45,6 +45,18 @@ async fn a_batch_takes_orders_through_several_events_at_once_without_loading_new
     assert_eq!((fake.version("a"), fake.version("b")), (3, 1));
     assert_eq!(*fake.loads.lock().unwrap(), 0, "an order that is created here needs no loading");
     assert_eq!(fake.settled.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_puts_no_event_before_the_one_it_follows() {
+    let fake = Arc::new(Fake::default());
+    let recorded_at = |fake: &Fake| fake.orders.lock().unwrap().values().next().unwrap().0.recorded_at;
+    outcomes(&fake, messages(&["created@a"])).await;
+    assert_eq!(recorded_at(&fake), Some(support::now()));
+    let earlier: fn() -> Timestamp = || Timestamp::parse("2026-11-21T10:00:00Z").unwrap();
+    let late = Consumer { clock: earlier, ..consumer(&fake) };
+    late.handle(vec![message(1, "confirmed@a")]).await;
+    assert_eq!((fake.version("a"), recorded_at(&fake)), (2, Some(support::now())));
 }
 
 #[tokio::test]

@@ -149,6 +149,10 @@ impl Json {
         self.time(order.created_at);
         self.raw(r#","updated_at":"#);
         self.time(order.updated_at);
+        if let Some(recorded_at) = order.recorded_at {
+            self.raw(r#","recorded_at":"#);
+            self.time(recorded_at);
+        }
         self.raw("}");
     }
 }

@@ -40,6 +40,9 @@ pub struct Order {
     pub created_at: Timestamp,
     /// The time of the latest event.
     pub updated_at: Timestamp,
+    /// When the latest event was recorded; `None` in what earlier builds projected. The next one is not recorded before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_at: Option<Timestamp>,
 }
 
 /// Why a log cannot be folded. A log that this service wrote always can: this is corruption, or a bug.
@@ -112,6 +115,7 @@ impl Order {
             shipment: None,
             created_at: at,
             updated_at: at,
+            recorded_at: Some(event.recorded_at),
         }
     }
 
@@ -134,6 +138,7 @@ impl Order {
         self.status = status;
         self.version = recorded.version;
         self.updated_at = recorded.envelope.timestamp;
+        self.recorded_at = Some(recorded.recorded_at);
         self
     }
 }

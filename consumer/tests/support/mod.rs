@@ -222,7 +222,7 @@ pub fn consumer(fake: &Arc<Fake>) -> Consumer {
     }
 }
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     Timestamp::parse("2026-11-23T10:00:00Z").unwrap()
 }
 

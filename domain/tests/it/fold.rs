@@ -20,6 +20,7 @@ fn a_created_order_is_pending_at_version_1() {
                 {"sku": "mug", "quantity": 2, "unit_price": 1250}, {"sku": "tea", "quantity": 1, "unit_price": 499}
             ],
             "created_at": "2026-11-23T10:01:00Z", "updated_at": "2026-11-23T10:01:00Z",
+            "recorded_at": "2026-11-23T10:01:30Z",
         })
     );
     assert_eq!(serde_json::from_value::<Order>(json).unwrap(), order);

@@ -46,7 +46,15 @@ fn folded(events: &[RecordedEvent]) -> BTreeMap<String, Value> {
         let order = Order::apply(orders.remove(id), event).unwrap_or_else(|error| panic!("{id}: {error}"));
         orders.insert(id.clone(), order);
     }
-    orders.into_iter().map(|(id, order)| (id.to_string(), serde_json::to_value(order).unwrap())).collect()
+    // The pinned orders are from before it was known of an order when its latest event was recorded.
+    let latest: BTreeMap<_, _> =
+        events.iter().map(|event| (&event.envelope.order_id, event.recorded_at)).collect();
+    let pinned = |(id, order): (OrderId, Order)| {
+        assert_eq!(order.recorded_at, Some(latest[&id]), "{id}");
+        let order = Order { recorded_at: None, ..order };
+        (id.to_string(), serde_json::to_value(order).unwrap())
+    };
+    orders.into_iter().map(pinned).collect()
 }
 
 /// The pinned orders of one file, by id.

@@ -182,6 +182,9 @@ impl Rebuild<'_> {
         let keys = &self.engine.0.keys;
         let row = keys.orders.get(order_id.as_str())?;
         let projected = row.as_ref().and_then(|row| serde_json::from_slice::<Order>(row).ok());
+        // Earlier builds did not project when the latest event was recorded; it is put in with the next one.
+        let recorded_at = order.recorded_at;
+        let projected = projected.map(|old| Order { recorded_at: old.recorded_at.or(recorded_at), ..old });
         // Where none is needed, an earlier build has written one all the same.
         let is_needed = crate::is_projected(order);
         if projected.as_ref() != Some(order) && (is_needed || row.is_some()) {
