@@ -17,11 +17,8 @@ const SLOW_DISK: &str = "fdatasync:delay_enter=5000";
 /// A disk that forgets.
 const NO_SYNC: &str = "fsync,fdatasync:retval=0";
 
-/// Those that this service withstands. The others are for what opens folders and shows orders: issue 17.
-const TODAY: [Model; 1] = [Model::Ordered];
-
 pub(super) const PLAN: Plan<'_> =
-    Plan { models: &TODAY, states: 250, look: Look::Log, close_look: Look::Everything };
+    Plan { models: &MODELS, states: 250, look: Look::Log, close_look: Look::Everything };
 
 /// How a recorded run ends.
 enum End {
@@ -95,7 +92,7 @@ async fn no_second_power_cut_loses_what_was_answered_before_the_first() {
     let root = folder();
     let first = two_runs(root.path(), &[], &[SLOW_DISK]).await;
     for seed in 0..3 {
-        let torn = Cut { line: first.lines - 40 * (1 + seed as usize), model: Model::Ordered, seed };
+        let torn = Cut { line: first.lines - 40 * (1 + seed as usize), model: Model::Torn, seed };
         let root = folder();
         cut(&first, torn).write_to(root.path());
         let mut recording = Recording::new(root.path());

@@ -67,9 +67,7 @@ impl Plan<'_> {
 
     /// No cut may lose anything.
     pub(super) async fn nothing_is_lost(&self, recording: Recording) {
-        let mut losses = self.losses(&Arc::new(recording)).await;
-        // Until reads wait for the disk.
-        losses.retain(|(_, loss)| loss.kind != Kind::Shown);
+        let losses = self.losses(&Arc::new(recording)).await;
         let shown = losses
             .iter()
             .take(number("ORDERS_POWER_SHOWN", 5))
