@@ -178,7 +178,7 @@ fn malformed(message: &[u8], error: &serde_json::Error) -> DecodeError {
 }
 
 /// Whether this JSON is an array, from which serde would read a struct too, by the positions of its fields.
-fn is_array(json: &[u8]) -> bool {
+pub(crate) fn is_array(json: &[u8]) -> bool {
     json.trim_ascii_start().first() == Some(&b'[')
 }
 

@@ -1,8 +1,12 @@
 //! Whose message is this? Answered for messages that cannot be read as events, too, so that what is put aside can be
 //! found by its order, and the order be held.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::envelope::is_array;
 use crate::ids::{CorrelationId, EventId, OrderId};
 
 /// What can be told of a message, whether it is an event or not.
@@ -26,11 +30,42 @@ const MAX_TYPE: usize = 64;
 /// Looks for ids in a message. One that is JSON is looked at where an envelope has them. In one that is not, such as an
 /// envelope that was cut off, each counts if it is named just once: two different orders would be a guess.
 pub fn identify(message: &[u8]) -> Identity {
-    let Ok(json) = serde_json::from_slice::<Value>(message) else { return scan(message) };
-    Identity::of(|member| {
-        let pointer = if member == "order_id" { "/data/order_id" } else { &format!("/{member}") };
-        json.pointer(pointer).and_then(Value::as_str)
-    })
+    if is_array(message) {
+        return Identity::default();
+    }
+    // Nothing is kept of what is not looked for: a message can hold anything.
+    let Ok(found) = serde_json::from_slice::<Members<'_>>(message) else { return scan(message) };
+    let data = found.data.map(RawValue::get).filter(|data| !is_array(data.as_bytes()));
+    let data = data.and_then(|data| serde_json::from_str::<Data<'_>>(data).ok());
+    let texts = [
+        ("order_id", data.and_then(|data| data.order_id)),
+        ("event_id", found.event_id),
+        ("type", found.event_type),
+        ("correlation_id", found.correlation_id),
+        ("request_hash", found.request_hash),
+    ];
+    let texts = texts
+        .map(|(name, raw)| (name, raw.and_then(|raw| serde_json::from_str::<Cow<'_, str>>(raw.get()).ok())));
+    Identity::of(|member| texts.iter().find(|(name, _)| *name == member)?.1.as_deref())
+}
+
+/// What is looked for in an envelope.
+#[derive(Deserialize)]
+struct Members<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    event_id: Option<&'a RawValue>,
+    #[serde(rename = "type")]
+    event_type: Option<&'a RawValue>,
+    correlation_id: Option<&'a RawValue>,
+    request_hash: Option<&'a RawValue>,
+}
+
+/// What is looked for in its data.
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow)]
+    order_id: Option<&'a RawValue>,
 }
 
 impl Identity {

@@ -227,6 +227,17 @@ fn broken_messages_are_identified_as_far_as_they_can_be() {
         (r#"{"data": "order-1"}"#, None, None),
         (r#"{"order_id": "order-1"}"#, None, None),
         ("[]", None, None),
+        ("7.5", None, None),
+        (r#""order_id""#, None, None),
+        (r#"{"data": ["order-1"]}"#, None, None),
+        (r#"{"data": {"order_id": "order\u002d1"}}"#, Some("order-1"), None),
+        (r#"{"data": {"order_id": "order-2", "order_id": "order-1"}}"#, None, None),
+        (r#"{"data": {"data": {"order_id": "order-1"}, "event_id": "x"}, "other": [{}, 1e400]}"#, None, None),
+        (
+            r#"{"event_id": {"event_id": "x"}, "data": {"order_id": "order-1"}, "more": [[[]]]}"#,
+            Some("order-1"),
+            None,
+        ),
         // Cut off, and still it names one order; or two, and then who knows.
         (r#"{"data": {"order_id": "order-1"}"#, Some("order-1"), None),
         (r#"{"data": {"order_id" : "order-1", "note": "order_id"#, Some("order-1"), None),
