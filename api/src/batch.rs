@@ -1,6 +1,9 @@
 //! `POST /v1/orders/batch`: many orders in one request, published at one go. Each stands alone: one that has faults does
 //! not keep the others from being accepted.
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
@@ -19,7 +22,7 @@ use crate::attempt::{Attempt, InDoubt};
 use crate::body::{Content, Field, Read, checked_length, elements, members, object};
 use crate::correlation;
 use crate::dto::CreateOrder;
-use crate::idempotency::{IdempotencyKey, Place};
+use crate::idempotency::{IdempotencyKey, Identity, Place};
 use crate::json::JsonBody;
 use crate::metering;
 use crate::ports::{PublishError, Published};
@@ -31,6 +34,8 @@ use crate::state::{AppState, Shared};
 const MAX_ORDERS: usize = 100;
 /// The largest body, in bytes: 100 orders of 40 KiB each.
 const MAX_BODY: usize = 4 << 20;
+/// The most errors that are listed of all orders, but for one of each.
+const MAX_ERRORS: usize = 1000;
 
 /// Orders to create.
 #[derive(Debug, Default, Validate, ToSchema)]
@@ -52,8 +57,14 @@ impl<'de> Content<'de> for Orders {
     const EXPECTED: &'static str = "an array";
 
     fn from_array<A: SeqAccess<'de>>(array: A) -> Result<Read<Self>, A::Error> {
-        let mut orders = Vec::new();
-        let count = elements(array, MAX_ORDERS, |_, order| orders.push(order))?;
+        let (mut orders, mut left) = (Vec::new(), MAX_ERRORS);
+        let count = elements(array, MAX_ORDERS, |_, mut order: Read<Created>| {
+            if let Err(errors) = &mut order {
+                errors.cut(&mut left);
+            }
+            orders.push(order);
+            ControlFlow::Continue(())
+        })?;
         Ok(checked_length(count, 1..=MAX_ORDERS, "orders").map(|()| Self(orders)))
     }
 }
@@ -98,8 +109,8 @@ pub(crate) struct ItemBody<'a> {
 
 /// An order on its way.
 enum Item {
-    /// To be published.
-    New(Receipt, Box<Envelope>),
+    /// To be published; this is its receipt.
+    New(Receipt),
     Done(Done),
 }
 
@@ -138,11 +149,18 @@ enum Done {
 pub(crate) async fn create_orders(
     State(state): State<Shared>,
     caller: Caller,
-    JsonBody(Batch(Orders(orders)), _grant): JsonBody<Batch, MAX_BODY>,
+    JsonBody(Batch(Orders(orders)), grant): JsonBody<Batch, MAX_BODY>,
 ) -> Result<Response, Problem> {
-    let items =
-        join_all(orders.into_iter().enumerate().map(|(i, order)| item(&state, &caller, i, order))).await;
-    let done = publish(&state, &caller, items).await;
+    let caller = Arc::new(caller);
+    let creations = creations(Arc::clone(&state), Arc::clone(&caller), orders);
+    let creations = state.body_budget.work(&grant, creations).await;
+    let known = join_all(creations.into_iter().map(|creation| known(&state, creation))).await;
+    let (mut items, mut new) = (Vec::with_capacity(known.len()), Vec::with_capacity(known.len()));
+    for (item, envelope) in known {
+        items.push(item);
+        new.extend(envelope);
+    }
+    let done = publish(&state, &caller, items, &new).await;
     if let Some(problem) = of_all(&done) {
         return Err(problem);
     }
@@ -181,34 +199,49 @@ fn of_all(done: &[Done]) -> Option<Problem> {
     problem.map(|problem| Problem::clone(problem))
 }
 
-async fn item(state: &AppState, caller: &Caller, place: usize, order: Read<Created>) -> Item {
-    let made = async {
-        let created = order.map_err(|errors| Problem::of_body(*errors))?;
-        let event = creation(&caller.principal, created)?;
-        let place = Place::InBatch(place);
-        let identity = caller.key.of_creation(state, &caller.principal, &event, place);
-        let receipt = receipt(&identity, &event);
-        if is_repetition(state, &identity).await? {
-            return Ok(Item::Done(Done::Accepted { receipt, replayed: true }));
-        }
-        let envelope = envelope(state, caller, identity, event, None);
-        Ok::<_, Problem>(Item::New(receipt, Box::new(envelope)))
-    };
-    made.await.unwrap_or_else(|problem| Item::Done(Done::Refused(problem)))
+/// What an order without error is to become.
+type Creation = Result<(Identity, Receipt, Envelope), Problem>;
+
+/// The work that makes what is to be published of the orders.
+fn creations(
+    state: Shared,
+    caller: Arc<Caller>,
+    orders: Vec<Read<Created>>,
+) -> impl FnOnce() -> Vec<Creation> + Send + 'static {
+    move || {
+        let create = |(place, order): (usize, Read<Created>)| {
+            let created = order.map_err(|errors| Problem::of_body(*errors))?;
+            let event = creation(&caller.principal, created)?;
+            let place = Place::InBatch(place);
+            let identity = caller.key.of_creation(&state, &caller.principal, &event, place);
+            let receipt = receipt(&identity, &event);
+            let envelope = envelope(&state, &caller, identity.clone(), event, None);
+            Ok((identity, receipt, envelope))
+        };
+        orders.into_iter().enumerate().map(create).collect()
+    }
+}
+
+/// Finds out whether the order was accepted before; if not, the event is to be published.
+async fn known(state: &AppState, creation: Creation) -> (Item, Option<Envelope>) {
+    let refused = |problem| (Item::Done(Done::Refused(problem)), None);
+    match creation {
+        Ok((identity, receipt, envelope)) => match is_repetition(state, &identity).await {
+            Ok(true) => (Item::Done(Done::Accepted { receipt, replayed: true }), None),
+            Ok(false) => (Item::New(receipt), Some(envelope)),
+            Err(problem) => refused(problem),
+        },
+        Err(problem) => refused(problem),
+    }
 }
 
 /// Publishes what is new, in one call.
-async fn publish(state: &AppState, caller: &Caller, items: Vec<Item>) -> Vec<Done> {
-    let new = items.iter().filter_map(|item| match item {
-        Item::New(_, envelope) => Some(Envelope::clone(envelope)),
-        Item::Done(_) => None,
-    });
-    let new: Vec<_> = new.collect();
-    let mut results = if new.is_empty() { None } else { in_time(state, caller, &new).await };
+async fn publish(state: &AppState, caller: &Caller, items: Vec<Item>, new: &[Envelope]) -> Vec<Done> {
+    let mut results = if new.is_empty() { None } else { in_time(state, caller, new).await };
     let mut done = Vec::with_capacity(items.len());
     for item in items {
         done.push(match item {
-            Item::New(receipt, _) => {
+            Item::New(receipt) => {
                 let result = results.as_mut().map(|results| results.next());
                 published(state, caller, receipt, result).await
             }

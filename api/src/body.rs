@@ -4,13 +4,13 @@
 //! parsed: each member is read into a [`Field`], which holds either the domain's value or what is wrong with it. The
 //! rules of single values are the domain's own `parse` functions; those of a whole object are its DTO's `Validate`.
 //!
-//! What a body says can be anything, so what is kept of it is bounded: a list that is too long is skipped from there on,
-//! and [`Errors`] are counted beyond the first hundred.
+//! What a body says can be anything, so what is kept of it is bounded: a list that is too long, or has a hundred errors, is
+//! skipped from there on, and [`Errors`] are counted beyond the first hundred.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use domain::InvalidValue;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -73,17 +73,21 @@ pub(crate) fn checked<T>(code: FaultCode, parsed: Result<T, InvalidValue>) -> Re
     parsed.map_err(|invalid| fault(code, invalid.rule))
 }
 
-/// The elements of an array, up to `most`; the others are skipped, and only counted. Gives the count of all.
+/// The elements of an array, up to `most` and for as long as `element` goes on; the others are skipped, and only counted.
+/// Gives the count of all.
 pub(crate) fn elements<'de, T: Content<'de>, A: SeqAccess<'de>>(
     mut array: A,
     most: usize,
-    mut element: impl FnMut(usize, Read<T>),
+    mut element: impl FnMut(usize, Read<T>) -> ControlFlow<()>,
 ) -> Result<usize, A::Error> {
     let mut count = 0;
     while count < most {
         let Some(field) = array.next_element::<Field<T>>()? else { return Ok(count) };
-        element(count, field.required());
+        let next = element(count, field.required());
         count += 1;
+        if next.is_break() {
+            break;
+        }
     }
     while array.next_element::<IgnoredAny>()?.is_some() {
         count += 1;

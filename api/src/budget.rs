@@ -4,9 +4,9 @@
 //! Nearly all bodies are small, arrive with their headers, and are read where they are. A large one could be at the cost of
 //! everybody else:
 //!
-//! - What is kept of all bodies is counted beyond the first [`FREE`] bytes of each, and is [`BODIES`] bytes at most. Whoever
+//! - What is kept of all bodies is counted beyond the first [`SMALL`] bytes of each, and is [`BODIES`] bytes at most. Whoever
 //!   comes when that is used up waits for others to finish, and is refused after [`PATIENCE`].
-//! - More than [`INLINE`] bytes are parsed on a thread of their own, [`WORKERS`] bodies at a time, so that whoever shares the
+//! - More than [`SMALL`] bytes are parsed on a thread of their own, [`WORKERS`] bodies at a time, so that whoever shares the
 //!   connection's thread does not wait for it.
 
 use std::panic::resume_unwind;
@@ -19,16 +19,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-/// The bytes of each body that are not counted.
-const FREE: usize = 16 << 10;
-/// The bytes of all bodies beyond those.
+/// The largest body that is not counted, and is parsed on the thread of its connection, in bytes. An order of a hundred lines
+/// fits. What it may cost is not told by its size: a line is three bytes if three members are missing in it.
+const SMALL: usize = 16 << 10;
+/// The bytes of all bodies beyond that.
 const BODIES: usize = 64 << 20;
 /// What is counted as one.
 const UNIT: usize = 4 << 10;
 /// How long a body may wait for others to finish.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The largest body that is parsed on the thread of its connection, in bytes.
-const INLINE: usize = 64 << 10;
 /// Larger bodies that are parsed at the same time.
 const WORKERS: usize = 2;
 
@@ -50,7 +49,11 @@ impl Default for BodyBudget {
 
 /// Memory that a body was granted. It is given back when this is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Grant(Option<OwnedSemaphorePermit>);
+pub(crate) struct Grant {
+    permit: Option<OwnedSemaphorePermit>,
+    /// How many bytes the body has.
+    pub(crate) bytes: usize,
+}
 
 /// Why a body was not read.
 #[derive(Debug)]
@@ -72,6 +75,7 @@ impl BodyBudget {
         let Some(mut bytes) = data(&mut body).await? else { return Ok((Bytes::new(), Grant::default())) };
         let mut grant = Grant::default();
         self.grow(&mut grant, bytes.len()).await?;
+        grant.bytes = bytes.len();
         if body.is_end_stream() && bytes.len() <= most {
             return Ok((bytes, grant));
         }
@@ -89,6 +93,7 @@ impl BodyBudget {
                 whole.reserve_exact(capacity - whole.len());
             }
             whole.extend_from_slice(&bytes);
+            grant.bytes = whole.len();
             match data(&mut body).await? {
                 Some(more) => bytes = more,
                 None => return Ok((whole.into(), grant)),
@@ -98,28 +103,28 @@ impl BodyBudget {
 
     /// Sees to it that a body of so many bytes is granted its memory.
     async fn grow(&self, grant: &mut Grant, bytes: usize) -> Result<(), Unread> {
-        let units = bytes.saturating_sub(FREE).div_ceil(UNIT);
-        let more = units.saturating_sub(grant.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let units = bytes.saturating_sub(SMALL).div_ceil(UNIT);
+        let more = units.saturating_sub(grant.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
         if more == 0 {
             return Ok(());
         }
         let more = u32::try_from(more).map_err(|_| Unread::TooLarge)?;
         let granted = timeout(PATIENCE, Arc::clone(&self.memory).acquire_many_owned(more)).await;
         let granted = granted.map_err(|_| Unread::Exhausted)?.expect(NEVER_CLOSED);
-        match &mut grant.0 {
+        match &mut grant.permit {
             Some(held) => held.merge(granted),
             none => *none = Some(granted),
         }
         Ok(())
     }
 
-    /// Does the work that a body of so many bytes makes: here if it is small, else on a thread for that.
+    /// Does the work that a body makes: here if it is small, else on a thread for that.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
-        bytes: usize,
+        grant: &Grant,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        if bytes <= INLINE {
+        if grant.bytes <= SMALL {
             return work();
         }
         let worker = Arc::clone(&self.workers).acquire_owned().await.expect(NEVER_CLOSED);
@@ -168,11 +173,11 @@ mod tests {
     #[tokio::test]
     async fn small_bodies_cost_nothing_and_large_ones_what_they_take() {
         let budget = BodyBudget::default();
-        let (small, _grant) = budget.read(Body::from(vec![b' '; FREE]), FREE).await.unwrap();
-        assert_eq!((small.len(), left(&budget)), (FREE, BODIES));
+        let (small, _grant) = budget.read(Body::from(vec![b' '; SMALL]), SMALL).await.unwrap();
+        assert_eq!((small.len(), left(&budget)), (SMALL, BODIES));
         for body in [Body::from(vec![b' '; 4 << 20]), chunked(1 << 10, 4 << 10)] {
             let (large, grant) = budget.read(body, 4 << 20).await.unwrap();
-            assert_eq!((large.len(), left(&budget)), (4 << 20, BODIES - (4 << 20) + FREE));
+            assert_eq!((large.len(), left(&budget)), (4 << 20, BODIES - (4 << 20) + SMALL));
             drop(grant);
             assert_eq!(left(&budget), BODIES);
         }
@@ -196,7 +201,7 @@ mod tests {
             held.push(budget.read(chunked(64 << 10, 64), 4 << 20).await.unwrap());
         }
         assert!(matches!(budget.read(chunked(64 << 10, 64), 4 << 20).await, Err(Unread::Exhausted)));
-        assert!(budget.read(chunked(1 << 10, 16), FREE).await.is_ok());
+        assert!(budget.read(chunked(1 << 10, 16), SMALL).await.is_ok());
         held.pop();
         assert!(budget.read(chunked(64 << 10, 64), 4 << 20).await.is_ok());
     }
@@ -205,8 +210,12 @@ mod tests {
     async fn the_work_of_large_bodies_is_done_elsewhere() {
         let budget = BodyBudget::default();
         let here = thread::current().id();
-        assert_eq!(budget.work(INLINE, || thread::current().id()).await, here);
-        assert_ne!(budget.work(INLINE + 1, || thread::current().id()).await, here);
+        let thread_of = async |bytes| {
+            let grant = Grant { permit: None, bytes };
+            budget.work(&grant, || thread::current().id()).await
+        };
+        assert_eq!(thread_of(SMALL).await, here);
+        assert_ne!(thread_of(SMALL + 1).await, here);
         assert_eq!(budget.workers.available_permits(), WORKERS);
     }
 }

@@ -118,15 +118,18 @@ impl<'de> Content<'de> for LineItems {
     fn from_array<A: SeqAccess<'de>>(array: A) -> Result<Read<Self>, A::Error> {
         let mut lines = Vec::new();
         let mut errors = Errors::default();
-        let count = elements(array, Self::MAX, |at, line| match line {
-            Ok(line) => lines.push(line),
-            Err(of_line) => errors.extend_at(&at.to_string(), *of_line),
+        let count = elements(array, Self::MAX, |at, line| {
+            match line {
+                Ok(line) => lines.push(line),
+                Err(of_line) => errors.extend_at(&at.to_string(), *of_line),
+            }
+            errors.next()
         })?;
         if count > Self::MAX
             && let Err(rule) = checked(FaultCode::Length, Self::parse(Vec::new()))
         {
             // No lines break the same rule as too many, so the domain words it.
-            errors.extend(*rule);
+            errors.insist(*rule);
         }
         if !errors.is_empty() {
             return Ok(Err(Box::new(errors)));

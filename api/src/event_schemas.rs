@@ -1,7 +1,8 @@
 //! JSON Schemas of events as they are recorded and as they travel: for both descriptions, OpenAPI and AsyncAPI.
 //!
 //! The limits of values are those of the bodies that clients send, whose schemas these are made of. What differs: data
-//! states its order, unknown members are tolerated, and what article producers do not tell may be absent.
+//! states its order, unknown members are tolerated, there may be blanks around ids, and what article producers do not tell
+//! may be absent.
 
 use domain::EventType;
 use serde_json::{Value, json};
@@ -200,6 +201,17 @@ fn loosened(mut schema: Value) -> Value {
         if let Some(types) = member["type"].as_array() {
             member["type"] = types.iter().find(|kind| *kind != "null").cloned().unwrap_or_default();
         }
+        if let Some(pattern) = member["pattern"].as_str().and_then(with_blanks) {
+            member["pattern"] = pattern.into();
+        }
     }
     schema
+}
+
+/// The pattern of a name around which there may be blanks, of one around which there must be none.
+fn with_blanks(pattern: &str) -> Option<String> {
+    let inner = pattern.strip_prefix(r"^[^\x00-\x1f\x7f-\x9f\s](")?;
+    let any = inner.strip_suffix(r"*[^\x00-\x1f\x7f-\x9f\s])?$")?;
+    let visible = any.strip_suffix(']')?;
+    Some(format!(r"^{any}*{visible}\s]{any}*$"))
 }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::ops::ControlFlow;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -138,6 +139,19 @@ impl Errors {
         }
     }
 
+    /// Whether to look for more: not when those that were found are more than anyone would read.
+    pub(crate) fn next(&self) -> ControlFlow<()> {
+        if self.listed.len() < MAX_FAULTS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+
+    /// Adds the errors of the value itself, in place of others if there is no room.
+    pub(crate) fn insist(&mut self, of_value: Self) {
+        let room = MAX_FAULTS.saturating_sub(of_value.listed.len());
+        self.omitted += self.listed.len().saturating_sub(room);
+        self.listed.truncate(room);
+        self.extend(of_value);
+    }
+
     /// Adds the errors of the value itself.
     pub(crate) fn extend(&mut self, of_value: Self) {
         self.take(of_value, |_| {});
@@ -188,6 +202,14 @@ impl Errors {
     pub(crate) fn into_list(mut self) -> (Vec<Fault>, usize) {
         self.listed.sort_by(|a, b| by_place(a.pointer.as_deref(), b.pointer.as_deref()));
         (self.listed, self.omitted)
+    }
+
+    /// Takes what others left to list, but for one error: the others are counted.
+    pub(crate) fn cut(&mut self, left: &mut usize) {
+        let keep = (*left).clamp(1, MAX_FAULTS);
+        self.omitted += self.listed.len().saturating_sub(keep);
+        self.listed.truncate(keep);
+        *left = left.saturating_sub(self.listed.len());
     }
 }
 
@@ -249,6 +271,19 @@ mod tests {
         outer.extend_at("data", many);
         let (listed, omitted) = pointers(outer);
         assert_eq!((listed.len(), omitted), (MAX_FAULTS, 101));
+    }
+
+    #[test]
+    fn lists_that_share_a_bound_have_one_error_each_at_least() {
+        let many = || {
+            let mut many = Errors::default();
+            (0..60).for_each(|i| many.add(&format!("m{i}"), FaultCode::Unknown, "x"));
+            many
+        };
+        let (mut lists, mut left) = ([many(), many(), many(), many()], 130);
+        lists.iter_mut().for_each(|errors| errors.cut(&mut left));
+        let lists = lists.map(|errors| (errors.listed.len(), errors.omitted));
+        assert_eq!(lists, [(60, 0), (60, 0), (10, 50), (1, 59)]);
     }
 
     #[test]

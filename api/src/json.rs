@@ -39,7 +39,7 @@ where
             Unread::Broken(late) if BodyTimeout::caused(&late) => Problem::body_too_slow(),
             Unread::Broken(_) => Problem::new(Kind::BadRequest, "The body could not be read to its end."),
         })?;
-        let value = budget.work(body.len(), move || read(&body)).await?;
+        let value = budget.work(&grant, move || read(&body)).await?;
         Ok(Self(value, grant))
     }
 }

@@ -85,7 +85,9 @@ impl Problem {
         let detail = match (errors.len(), errors_omitted) {
             (1, 0) => "The body has 1 error.".to_owned(),
             (listed, 0) => format!("The body has {listed} errors."),
-            (listed, more) => format!("The body has {listed} errors that are listed, and {more} more."),
+            (listed, more) => {
+                format!("The body has {listed} errors that are listed, and at least {more} more.")
+            }
         };
         Self(Arc::new(Parts { errors, errors_omitted, ..Self::of(Kind::InvalidRequest, detail) }))
     }

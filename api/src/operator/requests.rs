@@ -230,12 +230,15 @@ impl<'de> Content<'de> for Vec<String> {
 
     fn from_array<A: SeqAccess<'de>>(array: A) -> Result<Read<Self>, A::Error> {
         let (mut ids, mut errors) = (Vec::new(), Errors::default());
-        let count = elements(array, MAX_IDS, |at, id| match id {
-            Ok(id) => ids.push(id),
-            Err(of_id) => errors.extend_at(&at.to_string(), *of_id),
+        let count = elements(array, MAX_IDS, |at, id| {
+            match id {
+                Ok(id) => ids.push(id),
+                Err(of_id) => errors.extend_at(&at.to_string(), *of_id),
+            }
+            errors.next()
         })?;
         if let Err(of_list) = checked_length(count, 1..=MAX_IDS, "ids") {
-            errors.extend(*of_list);
+            errors.insist(*of_list);
         }
         Ok(if errors.is_empty() { Ok(ids) } else { Err(Box::new(errors)) })
     }

@@ -31,7 +31,8 @@ pub(crate) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(max_items = 100)]
     errors: &'a [Fault],
-    /// How many more errors were found than `errors` lists; absent if it lists them all.
+    /// How many more errors were found than `errors` lists; absent if it lists them all. There may be still more: beyond the
+    /// first hundred not every part of a body is looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 4_194_304, nullable = false)]
     errors_omitted: Option<usize>,

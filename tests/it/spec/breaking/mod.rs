@@ -101,10 +101,25 @@ fn released(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
+/// What was decided to break, each with the reason, until the next release: its notes announce them, and its copies of the
+/// descriptions end this list.
+const INTENDED: [(&str, &str); 7] = [
+    ("/components/schemas/CreateOrder/properties/customer_id/pattern", NO_BLANKS),
+    ("/components/schemas/Line/properties/sku/pattern", NO_BLANKS),
+    ("/components/schemas/PaidData/properties/payment_id/pattern", NO_BLANKS),
+    ("/components/schemas/RefundedData/properties/refund_id/pattern", NO_BLANKS),
+    ("/components/schemas/ShippedData/properties/carrier/pattern", NO_BLANKS),
+    ("/components/schemas/ShippedData/properties/tracking_number/pattern", NO_BLANKS),
+    ("/paths/~1v1~1orders/get/parameters/0/schema/pattern", NO_BLANKS),
+];
+
+const NO_BLANKS: &str = "ids and names with blanks around them were accepted, and not found again without";
+
 #[test]
 fn the_descriptions_break_nothing_that_was_released() {
     let mut broken = broken_in_openapi(&released("openapi"), &super::openapi());
     broken.extend(broken_in_asyncapi(&released("asyncapi"), &api::asyncapi()));
+    broken.retain(|found| !INTENDED.iter().any(|(pointer, _)| found.starts_with(&format!("{pointer}: "))));
     assert!(
         broken.is_empty(),
         "clients of the last release break (see {} for what to do):\n  {}",
