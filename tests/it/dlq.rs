@@ -55,7 +55,7 @@ pub async fn poisoned(data: &Path, id: &OrderId) -> Service {
     service
 }
 
-async fn parked(api: &Api, id: &OrderId, count: u64) {
+pub(crate) async fn parked(api: &Api, id: &OrderId, count: u64) {
     let start = Instant::now();
     loop {
         let (_, order) = api.get(&format!("/v1/orders/{id}")).await;

@@ -22,6 +22,7 @@ mod doctor;
 mod emulator;
 mod failures;
 mod folder;
+mod hostile;
 mod keys;
 mod limits;
 #[cfg(feature = "load")]
