@@ -1,9 +1,11 @@
 //! What clients write in ways of their own: numbers, times, encodings, headers, and members that hide others.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::Request;
+use futures_util::stream::{self, StreamExt};
 use serde_json::json;
 
 use crate::fakes::{Answer, Fake, created, get, post, send};
@@ -185,4 +187,27 @@ async fn errors_are_in_the_words_of_clients() {
     }
     let answer = get(&fake, "/v1/orders/%ff").await;
     assert_eq!(answer.json()["errors"][0]["detail"], "must be UTF-8, percent-encoded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_bodies_share_their_memory_and_small_ones_pass() {
+    let fake = Arc::new(Fake::default());
+    let router = crate::fakes::router(&fake);
+    let batch = |body: Body| {
+        let request = Request::post("/v1/orders/batch").header("content-type", "application/json");
+        crate::fakes::send_to(router.clone(), request.body(body).unwrap())
+    };
+    // Nearly all of a body, whose rest never comes.
+    let unfinished = || {
+        let chunk = Bytes::from(vec![b' '; 4 << 20]);
+        Body::from_stream(stream::once(async { Ok::<_, Infallible>(chunk) }).chain(stream::pending()))
+    };
+    let held: Vec<_> = (0..16).map(|_| tokio::spawn(batch(unfinished()))).collect();
+    tokio::task::yield_now().await;
+    let answer = batch(unfinished()).await;
+    answer.is_problem(503, "/problems/overloaded");
+    assert_eq!(answer.header("retry-after"), "1");
+    let small = format!(r#"{{"orders":[{ORDER}]}}"#);
+    assert_eq!(batch(Body::from(small)).await.status, 200);
+    held.into_iter().for_each(|request| request.abort());
 }

@@ -208,11 +208,6 @@ impl Service {
         }
     }
 
-    /// The id of the process.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// What is left of the log; only after the process has ended.
     pub fn rest_of_log(&self) -> String {
         self.log.lock().unwrap().iter().collect::<Vec<_>>().join("\n")
