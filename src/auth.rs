@@ -240,7 +240,10 @@ impl AuthArgs {
             (None, Some(url)) => match JwksUrl::parse(url) {
                 Ok(url) => Some(KeySource::Url(url)),
                 Err(fault) => {
-                    faults.push(format!("ORDERS_JWKS_URL {url:?} cannot be used: {fault}"));
+                    faults.push(format!(
+                        "ORDERS_JWKS_URL {:?} cannot be used: {fault}",
+                        crate::secret::shown(url)
+                    ));
                     None
                 }
             },

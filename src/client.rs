@@ -14,6 +14,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::secret::TokenFile;
+
 /// More than any answer has: a page of letters, or a letter with its body twice.
 const MAX_BYTES: usize = 64 << 20;
 /// A request, from the connection to the last byte. The service gives itself 30 s.
@@ -29,9 +31,12 @@ pub(crate) struct ClientArgs {
     /// Where the service is, with its base path if it has one.
     #[arg(long, env = "ORDERS_URL", default_value = "http://127.0.0.1:8080", value_name = "URL", value_parser = BaseUrl::parse)]
     pub(crate) url: BaseUrl,
-    /// The bearer token to show, if the service asks for one; it needs the scope orders.operate.
+    /// The bearer token to show, if the service asks for one; it needs the scope orders.operate. Other users of this
+    /// machine can see flags: use ORDERS_TOKEN, or --token-file.
     #[arg(long, env = "ORDERS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    #[command(flatten)]
+    pub(crate) token_file: TokenFile,
 }
 
 /// The address that everything of the API is under.
@@ -48,7 +53,7 @@ impl BaseUrl {
             return Err("it names no host");
         }
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err("it must not have a name or a password; use --token");
+            return Err("it must not have a name or a password; use --token-file or ORDERS_TOKEN");
         }
         if uri.query().is_some() || text.contains('#') {
             return Err("it must end with its path");
@@ -93,7 +98,8 @@ impl Client {
             .https_or_http()
             .enable_http1()
             .build();
-        let authorization = args.token.as_ref().filter(|token| !token.is_empty()).map(|token| {
+        let token = args.token_file.or(args.token.as_ref())?;
+        let authorization = token.map(|token| {
             let value = header::HeaderValue::from_str(&format!("Bearer {token}"));
             value.map(|mut value| {
                 value.set_sensitive(true);
@@ -214,7 +220,7 @@ impl Answer {
             text.push_str(&format!("\n  {at}{separator}{}", member("detail").unwrap_or_default()));
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            text.push_str("\n  (--token or ORDERS_TOKEN: a bearer token with the scope orders.operate)");
+            text.push_str("\n  (--token-file or ORDERS_TOKEN: a bearer token with the scope orders.operate)");
         }
         text
     }

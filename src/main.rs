@@ -24,6 +24,7 @@ mod listen;
 mod load;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod prometheus;
+mod secret;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod signals;
 mod telemetry;

@@ -28,20 +28,27 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const SECRET_PREFIX: &str = "whsec_";
 
 /// Where alerts are posted.
-#[derive(Debug)]
 pub struct Webhook {
+    /// Its path and its query are often secrets.
     url: Uri,
     secret: Option<hmac::Key>,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl Webhook {
-    /// Posts to `url`, which must be http or https. With a `secret`, `whsec_` and 24 to 64 bytes in base64, alerts are
+    /// Posts to `url`, which must be http or https, without a name and a password. No error has the URL in it, for what
+    /// can post there has a secret in it with most services. With a `secret`, `whsec_` and 24 to 64 bytes in base64, alerts are
     /// signed.
     pub fn new(url: &str, secret: Option<&str>) -> anyhow::Result<Self> {
-        let address: Uri = url.parse().with_context(|| format!("the webhook {url:?} is not a URL"))?;
+        let address: Uri = url.parse().context("the webhook's address is not a URL")?;
         let is_http = matches!(address.scheme_str(), Some("http" | "https")) && address.host().is_some();
-        ensure!(is_http, "the webhook {url:?} is not an http or https URL");
+        ensure!(is_http, "the webhook's address is not an http or https URL with a host");
+        let has_user = address.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        ensure!(
+            !has_user,
+            "the webhook's address has a name or a password, which would not be sent; put what proves who you are into \
+             its path, or sign alerts by a secret"
+        );
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
             .context("cannot read the certificates that this system trusts")?
@@ -51,6 +58,22 @@ impl Webhook {
         // Alerts are rare: by the next one a kept connection is as good as none.
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
         Ok(Self { url: address, secret: secret.map(key).transpose()?, client })
+    }
+}
+
+/// Without what may be secret.
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook").field("at", &self.shown()).finish_non_exhaustive()
+    }
+}
+
+impl Webhook {
+    /// Where it is, as it may be logged: its path and its query are left out.
+    fn shown(&self) -> String {
+        let scheme = self.url.scheme_str().unwrap_or_default();
+        let path = if self.url.path() == "/" && self.url.query().is_none() { "" } else { "/…" };
+        format!("{scheme}://{}{path}", self.url.authority().map_or("", |authority| authority.as_str()))
     }
 }
 
@@ -90,9 +113,10 @@ impl Alerts for Webhook {
         };
         let request = request.body(Full::new(payload.into()))?;
         let answer = tokio::time::timeout(TIMEOUT, self.client.request(request)).await;
-        let answer = answer.with_context(|| format!("the webhook {} does not answer", self.url))?;
-        let status = answer.with_context(|| format!("the webhook {} cannot be reached", self.url))?.status();
-        ensure!(status.is_success(), "the webhook {} answers {status}", self.url);
+        let at = self.shown();
+        let answer = answer.with_context(|| format!("the webhook at {at} does not answer"))?;
+        let status = answer.with_context(|| format!("the webhook at {at} cannot be reached"))?.status();
+        ensure!(status.is_success(), "the webhook at {at} answers {status}");
         Ok(())
     }
 }
@@ -122,12 +146,28 @@ mod tests {
             ("not a url", None),
             ("ftp://example.com/", None),
             ("/path", None),
+            ("https://user:hush@example.com/", None),
+            ("https://user:hush@ /", None),
+            ("ftp://user:hush@example.com/hush?hush", None),
             ("http://127.0.0.1:1/", Some("secret")),
             ("http://127.0.0.1:1/", Some("whsec_c2hvcnQ=")),
         ] {
             let error = Webhook::new(url, secret).unwrap_err().to_string();
-            assert!(error.contains("webhook"), "{error}");
+            assert!(error.contains("webhook") && !error.contains("hush"), "{error}");
         }
         assert!(Webhook::new("https://example.com/hook", None).is_ok());
+    }
+
+    #[tokio::test]
+    async fn no_error_has_the_path_or_the_query_in_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let webhook = Webhook::new(&format!("http://{address}/hush?token=hush"), None).unwrap();
+        let alert = Alert::default();
+        let error = webhook.raise(&alert).await.unwrap_err();
+        for text in [format!("{error:#}"), format!("{error:?}"), format!("{webhook:?}")] {
+            assert!(text.contains(&address.to_string()) && !text.contains("hush"), "{text}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode, Uri};
@@ -24,6 +24,8 @@ type Web = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 /// The service at `url`.
 pub(super) async fn read(url: &str) -> anyhow::Result<Deployment> {
     let base = url.trim_end_matches('/');
+    let shown = crate::secret::shown(url);
+    ensure!(shown == url, "{shown} must be the address of the API alone: no name, no password, no query");
     let uri: Uri = base.parse().with_context(|| format!("{url:?} is no URL"))?;
     let host = uri.host().with_context(|| format!("{url:?} is no URL with a host"))?;
     let literal = host.trim_matches(['[', ']']).parse::<IpAddr>();

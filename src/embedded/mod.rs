@@ -91,12 +91,17 @@ pub(crate) struct ServeArgs {
     /// Waiting events at which no new one is accepted, which bounds the memory that the queue takes; 0: any number.
     #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value_t = 2_000_000, value_name = "COUNT")]
     pub(crate) max_queue_depth: usize,
-    /// Where to post alerts of dead letters, beside the log.
-    #[arg(long, env = "ORDERS_ALERT_WEBHOOK", value_name = "URL")]
+    /// Where to post alerts of dead letters, beside the log. If the URL has a secret in it, give it by the variable: other
+    /// users of this machine can see flags. Logs show its host only.
+    #[arg(long, env = "ORDERS_ALERT_WEBHOOK", value_name = "URL", hide_env_values = true)]
     alert_webhook: Option<String>,
-    /// The secret to sign them with, as Standard Webhooks says: `whsec_` and 24 to 64 bytes in base64.
+    /// The secret to sign them with, as Standard Webhooks says: `whsec_` and 24 to 64 bytes in base64. Other users of this
+    /// machine can see flags: use the variable, or --alert-webhook-secret-file.
     #[arg(long, env = "ORDERS_ALERT_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
     alert_webhook_secret: Option<String>,
+    /// A file with that secret, which other users of this machine need not be able to read.
+    #[arg(long, env = "ORDERS_ALERT_WEBHOOK_SECRET_FILE", value_name = "FILE")]
+    alert_webhook_secret_file: Option<PathBuf>,
 }
 
 impl DataArgs {
@@ -110,7 +115,9 @@ impl ServeArgs {
     pub(crate) fn alerts(&self) -> anyhow::Result<Alarm> {
         let set = |value: &'_ Option<String>| value.clone().filter(|value| !value.is_empty());
         let webhook = set(&self.alert_webhook);
-        let secret = set(&self.alert_webhook_secret);
+        let file = self.alert_webhook_secret_file.as_deref();
+        let secret =
+            crate::secret::read("ORDERS_ALERT_WEBHOOK_SECRET", self.alert_webhook_secret.as_ref(), file)?;
         let webhook = webhook
             .map(|url| Webhook::new(&url, secret.as_deref()))
             .transpose()

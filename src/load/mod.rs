@@ -145,7 +145,7 @@ pub(crate) async fn run(args: &LoadArgs) -> anyhow::Result<()> {
     for file in [&args.json, &args.html].into_iter().flatten() {
         File::create(file).with_context(|| format!("cannot write the report to {}", file.display()))?;
     }
-    let target = Target::new(&args.url, args.token.as_deref())?;
+    let target = Target::new(&args.url, args.token()?.as_deref())?;
     target::check(&target, args.timeout).await?;
     let client = Client::new(target.clone(), args.timeout);
     let before = pipeline::ask(&client, &args.url).await?;

@@ -23,9 +23,13 @@ pub(crate) struct LoadArgs {
     /// The service, with the path that its API is under, if any.
     #[arg(long, env = "ORDERS_LOAD_URL", default_value = "http://127.0.0.1:8080")]
     pub(super) url: BaseUrl,
-    /// A bearer token that may read and write orders.
+    /// A bearer token that may read and write orders. Other users of this machine can see flags: use ORDERS_LOAD_TOKEN, or
+    /// --token-file.
     #[arg(long, env = "ORDERS_LOAD_TOKEN", hide_env_values = true)]
-    pub(super) token: Option<String>,
+    token: Option<String>,
+    /// A file with the token, which other users of this machine need not be able to read.
+    #[arg(long, env = "ORDERS_LOAD_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Open loop: requests per second, at times that are fixed in advance. Latency counts from there, however late the
     /// request is sent. Without --connections and --rate: 100.
     #[arg(long, value_name = "PER SECOND", value_parser = positive)]
@@ -107,6 +111,11 @@ impl LoadArgs {
     pub(crate) fn threads(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.map_or_else(|| (cores / 2).max(1), usize::from)
+    }
+
+    /// The token to show, if there is one.
+    pub(super) fn token(&self) -> anyhow::Result<Option<String>> {
+        crate::secret::read("ORDERS_LOAD_TOKEN", self.token.as_ref(), self.token_file.as_deref())
     }
 
     /// For how long a request that failed is sent again, and the service may give no answer at all.

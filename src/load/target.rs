@@ -61,7 +61,7 @@ impl FromStr for BaseUrl {
         let authority =
             uri.authority().filter(|authority| !authority.host().is_empty()).ok_or("it has no host")?;
         if authority.as_str().contains('@') {
-            return Err("it must not have a name or a password; there is --token".to_owned());
+            return Err("it must not have a name or a password; there is --token-file".to_owned());
         }
         if uri.query().is_some() {
             return Err("it must not have a query".to_owned());
@@ -191,8 +191,8 @@ pub(super) async fn check(target: &Arc<Target>, timeout: Duration) -> anyhow::Re
             Ok(())
         }
         401 | 403 => bail!(
-            "{url} does not let this in ({}): give a token that may read and write orders with --token, or \
-             ORDERS_LOAD_TOKEN. {text}",
+            "{url} does not let this in ({}): give a token that may read and write orders with \
+             --token-file, or ORDERS_LOAD_TOKEN. {text}",
             answer.status
         ),
         _ => {

@@ -34,6 +34,11 @@ where
              which speaks TLS with the rest of the world"
         ));
     }
+    if set(name).is_some_and(|endpoint| has_user(&endpoint.to_string_lossy())) {
+        return Err(format!(
+            "{name} must not have a name or a password: they would be logged with every error"
+        ));
+    }
     let exporter = SpanExporter::builder().with_http().build().map_err(|error| format!("{name}: {error}"))?;
     let mut resource = Resource::builder();
     if set("OTEL_SERVICE_NAME").is_none() {
@@ -47,6 +52,12 @@ where
     let ours = ["api", "consumer", "infra", "orders"].map(|target| (target, Level::DEBUG));
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("orders")).with_location(false);
     Ok(Some(layer.with_threads(false).with_filter(Targets::new().with_targets(ours))))
+}
+
+/// Whether a URL has a name or a password.
+fn has_user(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
 /// Sends off the spans that wait. Blocks until the collector has them, or for as long as the exporter may take.

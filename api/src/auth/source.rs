@@ -42,6 +42,14 @@ impl JwksUrl {
     }
 }
 
+impl JwksUrl {
+    /// The address as it may be logged: its query may have a secret in it.
+    fn shown(&self) -> String {
+        let text = self.0.to_string();
+        text.split_once('?').map_or(text.clone(), |(address, _)| format!("{address}?…"))
+    }
+}
+
 /// A key set as it was published.
 pub(super) struct Published {
     pub(super) json: Vec<u8>,
@@ -72,7 +80,7 @@ impl Source {
             Self::Url(endpoint) => {
                 let fetched = tokio::time::timeout(TIMEOUT, endpoint.fetch()).await;
                 let fetched = fetched.unwrap_or_else(|_| bail!("no answer in {} s", TIMEOUT.as_secs()));
-                Ok(Some(fetched.with_context(|| format!("the key set at {}", endpoint.url.0))?))
+                Ok(Some(fetched.with_context(|| format!("the key set at {}", endpoint.url.shown()))?))
             }
         }
     }
@@ -180,5 +188,12 @@ mod tests {
             assert_eq!(max_age(&headers), seconds.map(Duration::from_secs), "{value}");
         }
         assert_eq!(max_age(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_query_is_not_shown() {
+        let shown = |url: &str| JwksUrl::parse(url).unwrap().shown();
+        assert_eq!(shown("https://login.example/jwks?key=hush"), "https://login.example/jwks?…");
+        assert_eq!(shown("https://login.example/jwks"), "https://login.example/jwks");
     }
 }
