@@ -32,8 +32,8 @@ pub trait DeadLetterStore: Send + Sync {
     /// The letter with this id.
     async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>>;
 
-    /// The letters of an order that hold it, in line: parked ones, and those on their way back.
-    async fn line(&self, order_id: &OrderId) -> anyhow::Result<Vec<DeadLetter>>;
+    /// The first letters of an order that hold it, in line, up to `limit`: parked ones, and those on their way back.
+    async fn line(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<Line>;
 
     /// Puts letters back on the queue, in the order given, and marks them as replaying. What is on its way back already
     /// is sent once more, for a replay may have been interrupted; that applies nothing twice, for its event has an id. If
@@ -111,6 +111,15 @@ pub struct LetterList {
     pub letters: Vec<DeadLetter>,
     /// Where the list goes on, if it does.
     pub next: Option<LetterPosition>,
+}
+
+/// The beginning of an order's line of letters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Line {
+    /// The letters, in line.
+    pub letters: Vec<DeadLetter>,
+    /// Whether more letters than these hold the order.
+    pub is_longer: bool,
 }
 
 /// A place in a list of letters: right behind this letter.

@@ -172,9 +172,12 @@ pub struct OrderList {
 pub struct OrderSnapshot {
     /// The order.
     pub order: Order,
-    /// How many of its events are in the dead letters.
+    /// How many of its events are in the dead letters, up to [`MAX_PARKED`].
     pub parked: u64,
 }
+
+/// Up to how many events of an order in the dead letters are counted: there may be any number of them.
+pub const MAX_PARKED: usize = 100;
 
 /// A place in a customer's list of orders: right behind this order.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -145,7 +145,7 @@ pub(crate) struct OrderBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = openapi::shipment, required = false)]
     shipment: Option<&'a Shipped>,
-    /// How many of its events are in the dead letters.
+    /// How many of its events are in the dead letters; 100 stands for 100 or more.
     parked: u64,
     /// The events that are legal now.
     #[schema(schema_with = openapi::event_types)]

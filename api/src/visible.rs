@@ -7,6 +7,9 @@ use serde::Deserialize;
 use crate::principal::Principal;
 use crate::state::AppState;
 
+/// How many letters of an order's line are looked at for its creation.
+const LOOKED_AT: usize = 100;
+
 /// Whether the event exists for the principal; `None` if nothing says whom it belongs to.
 pub(crate) async fn is_visible(
     state: &AppState,
@@ -34,7 +37,8 @@ async fn parked_for(
     event_id: EventId,
 ) -> anyhow::Result<Option<CustomerId>> {
     let Some(operations) = &state.operations else { return Ok(None) };
-    let parked = operations.letters.line(order_id).await?;
+    // What creates an order is among the first of its line. If not, its receipt leads to it.
+    let parked = operations.letters.line(order_id, LOOKED_AT).await?.letters;
     if let Some(letter) = parked.iter().find(|letter| letter.event_id == Some(event_id)) {
         return Ok(created_for(&letter.body.0));
     }

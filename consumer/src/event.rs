@@ -27,7 +27,7 @@ pub enum Decision {
 pub struct Known<'a> {
     /// The order; `None` if its log is empty.
     pub order: Option<&'a Order>,
-    /// Its dead letters, in line.
+    /// Its first dead letters, in line.
     pub parked: &'a [String],
     /// The event's own outcome, if it was handled before.
     pub settled: Option<&'a Settled>,

@@ -208,7 +208,8 @@ pub struct Wanted {
 pub struct Loaded {
     /// The order as of its latest event, whether projected or not; `None` if its log is empty.
     pub order: Option<Order>,
-    /// The ids of its dead letters, in line: as they were put aside.
+    /// The ids of its first dead letters, in line: as they were put aside. One more than events are wanted is enough, for
+    /// each of these takes at most one letter out of the line.
     pub parked: Vec<String>,
     /// The outcomes of those of the wanted events that have one.
     pub outcomes: Vec<Settled>,

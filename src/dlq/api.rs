@@ -40,6 +40,8 @@ pub(super) struct Letter {
     #[serde(flatten)]
     pub(super) summary: Summary,
     pub(super) line: Vec<String>,
+    #[serde(default)]
+    pub(super) line_cut: bool,
     pub(super) prediction: Prediction,
 }
 
@@ -67,6 +69,8 @@ impl Prediction {
 pub(super) struct Redriven {
     pub(super) items: Vec<RedrivenLetter>,
     pub(super) counts: BTreeMap<String, u64>,
+    #[serde(default)]
+    pub(super) lines_cut: bool,
     pub(super) next_cursor: Option<String>,
 }
 

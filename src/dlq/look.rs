@@ -117,8 +117,7 @@ fn lines(letter: &Letter) -> Vec<String> {
         tell("discarded", Some(&format!("by {} at {}: {}", member("by"), member("at"), member("reason"))));
     }
     if letter.line.len() > 1 {
-        let place = letter.line.iter().position(|id| *id == summary.id).map_or(0, |place| place + 1);
-        tell("in line", Some(&format!("{place} of {}: {}", letter.line.len(), letter.line.join(", "))));
+        tell("in line", Some(&in_line(letter)));
     }
     tell("redrive", Some(&letter.prediction.told()));
     lines.push(String::new());
@@ -129,6 +128,15 @@ fn lines(letter: &Letter) -> Vec<String> {
     lines.push(String::new());
     lines.extend(next(letter));
     lines
+}
+
+/// The place of a letter in its order's line, and the line, of which the service shows the beginning.
+fn in_line(letter: &Letter) -> String {
+    let length = letter.line.len();
+    let place = letter.line.iter().position(|id| *id == letter.summary.id);
+    let place = place.map_or_else(|| format!("after {length}"), |place| (place + 1).to_string());
+    let (more, and_more) = if letter.line_cut { ("more than ", ", …") } else { ("", "") };
+    format!("{place} of {more}{length}: {}{and_more}", letter.line.join(", "))
 }
 
 /// The body, as people read it best.

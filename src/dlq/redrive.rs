@@ -1,6 +1,6 @@
 //! `orders dlq redrive`: sends, waits for what becomes of it, and goes on with what was parked behind meanwhile.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
@@ -14,7 +14,8 @@ use crate::client::{Client, ClientArgs, segment};
 
 /// How often it is looked what became of letters.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How many rounds there are at most: each sends only what was parked behind the one before.
+/// How many rounds there are at most, besides those that a line takes which is longer than one request looks at: each sends
+/// only what was parked behind the one before.
 const ROUNDS: usize = 10;
 /// What selects letters. Without any of these a redrive is refused: nobody means all by saying nothing.
 const SELECTION: [&str; 6] = ["ids", "order", "reason", "from", "before", "all"];
@@ -41,13 +42,20 @@ pub(crate) struct RedriveArgs {
 
 /// What became of the letters, in line; the latest counts.
 #[derive(Default)]
-struct Fates(Vec<(RedrivenLetter, String)>);
+struct Fates {
+    all: Vec<(RedrivenLetter, String)>,
+    /// The place of each letter, by its id.
+    places: HashMap<String, usize>,
+}
 
 impl Fates {
     fn note(&mut self, letter: &RedrivenLetter, told: String) {
-        match self.0.iter_mut().find(|(known, _)| known.id == letter.id) {
-            Some((_, known)) => *known = told,
-            None => self.0.push((letter.clone(), told)),
+        match self.places.get(&letter.id) {
+            Some(place) => self.all[*place].1 = told,
+            None => {
+                self.places.insert(letter.id.clone(), self.all.len());
+                self.all.push((letter.clone(), told));
+            }
         }
     }
 }
@@ -57,25 +65,40 @@ pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
     let selection = selection(args)?;
     let style = ProgressStyle::with_template("{bar:40} {pos} of {len} letters, {msg}")?;
     let bar = ProgressBar::new(0).with_style(style);
-    let until = Instant::now() + Duration::from_secs(args.wait);
     let mut fates = Fates::default();
-    for _ in 0..ROUNDS {
+    let (mut rounds, mut is_cut) = (0, false);
+    while rounds < ROUNDS {
         let round = round(&client, &selection, args.dry_run, &bar).await?;
-        let sent: Vec<_> =
-            round.iter().filter(|letter| letter.prediction.result == "sent").cloned().collect();
-        round.iter().for_each(|letter| fates.note(letter, letter.prediction.told()));
+        is_cut = round.is_cut;
+        rounds += usize::from(!is_cut);
+        let until = Instant::now() + Duration::from_secs(args.wait);
+        let letters = round.letters.iter();
+        let sent: Vec<_> = letters.filter(|letter| letter.prediction.result == "sent").cloned().collect();
+        round.letters.iter().for_each(|letter| fates.note(letter, letter.prediction.told()));
         if sent.is_empty() {
             break;
         }
         let settled = outcomes(&client, &sent, until, &bar, &mut fates).await?;
         // What was parked behind these meanwhile can go on now; what came back would only come back again.
-        let came_back = fates.0.iter().any(|(_, told)| told.starts_with("parked again"));
+        let came_back = fates.all.iter().any(|(_, told)| told.starts_with("parked again"));
         if !settled || came_back {
             break;
         }
     }
     bar.finish_and_clear();
-    report(&fates, args.dry_run)
+    report(&fates, args.dry_run)?;
+    if is_cut {
+        crate::print("… and more behind them in line: what is first in line goes first")?;
+    }
+    Ok(())
+}
+
+/// What one round came to.
+#[derive(Default)]
+struct Round {
+    letters: Vec<RedrivenLetter>,
+    /// Whether a line is longer than one request looks at.
+    is_cut: bool,
 }
 
 /// The selection, as the service takes it.
@@ -100,20 +123,21 @@ async fn round(
     selection: &Map<String, Value>,
     dry_run: bool,
     bar: &ProgressBar,
-) -> anyhow::Result<Vec<RedrivenLetter>> {
-    let (mut letters, mut seen) = (Vec::new(), HashSet::new());
+) -> anyhow::Result<Round> {
+    let (mut round, mut seen) = (Round::default(), HashSet::new());
     let mut request = selection.clone();
     request.insert("dry_run".to_owned(), json!(dry_run));
     loop {
         let answer: Redriven = client.post("/v1/dead-letters/redrive", &json!(request)).await?;
-        letters.extend(answer.items.into_iter().filter(|letter| seen.insert(letter.id.clone())));
-        bar.set_length(letters.len() as u64);
+        round.letters.extend(answer.items.into_iter().filter(|letter| seen.insert(letter.id.clone())));
+        round.is_cut |= answer.lines_cut;
+        bar.set_length(round.letters.len() as u64);
         let counts: Vec<_> =
             answer.counts.iter().map(|(result, count)| format!("{count} {result}")).collect();
         bar.set_message(counts.join(", "));
         match answer.next_cursor {
             Some(cursor) => drop(request.insert("cursor".to_owned(), json!(cursor))),
-            None => return Ok(letters),
+            None => return Ok(round),
         }
     }
 }
@@ -176,10 +200,10 @@ fn told(receipt: &Value) -> String {
 }
 
 fn report(fates: &Fates, dry_run: bool) -> anyhow::Result<()> {
-    if fates.0.is_empty() {
+    if fates.all.is_empty() {
         return crate::print("no dead letters are selected");
     }
-    for (letter, told) in &fates.0 {
+    for (letter, told) in &fates.all {
         let order = letter.order_id.as_deref().unwrap_or("-");
         let kind = letter.event_type.as_deref().unwrap_or("-");
         super::say(&format!("{}  {order}  {kind}  {told}", letter.id))?;
@@ -189,9 +213,9 @@ fn report(fates: &Fates, dry_run: bool) -> anyhow::Result<()> {
             .iter()
             .any(|end| told.starts_with(end))
     };
-    let left = fates.0.iter().filter(|(_, told)| !done(told)).count();
+    let left = fates.all.iter().filter(|(_, told)| !done(told)).count();
     if left > 0 && !dry_run {
-        bail!("{left} of {} are still dead letters", fates.0.len());
+        bail!("{left} of {} are still dead letters", fates.all.len());
     }
     Ok(())
 }

@@ -183,7 +183,7 @@ async fn what_fails_every_time_is_put_aside_with_its_last_error_and_its_order_wa
         polling.await.unwrap();
     };
     drain(consumer(usize::MAX)).await;
-    let line = engine.line(&id).await.unwrap();
+    let line = engine.line(&id, 1000).await.unwrap().letters;
     let reasons: Vec<_> = line.iter().map(|letter| letter.reason).collect();
     assert_eq!(reasons, [ParkReason::TriesExhausted, ParkReason::BehindParked, ParkReason::BehindParked]);
     assert!(line[0].detail.contains("throttled") && line[0].receive_count == 3, "{:?}", line[0]);

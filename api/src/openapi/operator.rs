@@ -49,7 +49,7 @@ pub(crate) fn fates() -> RefOr<Schema> {
         "description": "`would_record`: it is legal after those before it in line. `already_recorded`: its event is in \
             the log. `illegal`: the rules say no. `unreadable`: it still cannot be read. `behind`: one before it in its \
             order's line would not leave the dead letters. `replayed_too_often`: it was replayed 5 times in vain, and has \
-            to be repaired or discarded. `discarded`: it is not to happen. `sent`: it is on its way back. `gone`: it was \
-            dealt with meanwhile. `failed`: it could not be sent, and may be tried again.",
+            to be repaired or discarded. `discarded`: it is not to happen. `not_predicted`: more letters stand before it \
+            in its order's line than are looked at. `sent`: it is on its way back. `gone`: it was dealt with meanwhile. `failed`: it could not be sent, and may be tried again.",
     }))
 }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::links::Links;
 use crate::openapi::{self, objects};
+use crate::operations::Line;
 
 use super::plan::Fate;
 
@@ -152,20 +153,23 @@ pub(crate) struct LetterBody<'a> {
     original: Option<&'a Body>,
     /// What came with it: attributes of the message, as the queue names them.
     attributes: &'a BTreeMap<String, String>,
-    /// The letters that hold its order, in line, by their ids. Empty if it holds none.
+    /// The first 100 letters that hold its order, in line, by their ids. Empty if it holds none.
     line: Vec<&'a str>,
+    /// Whether more letters than these hold its order.
+    line_cut: bool,
     /// What a redrive would do with it now.
     prediction: Predicted,
 }
 
 impl<'a> LetterBody<'a> {
-    pub(crate) fn of(letter: &'a DeadLetter, line: &'a [DeadLetter], fate: &Fate, links: &Links) -> Self {
+    pub(crate) fn of(letter: &'a DeadLetter, line: &'a Line, fate: &Fate, links: &Links) -> Self {
         Self {
             summary: LetterSummary::of(letter, links),
             body: &letter.body,
             original: letter.original.as_ref(),
             attributes: &letter.attributes,
-            line: line.iter().map(|letter| letter.id.as_str()).collect(),
+            line: line.letters.iter().map(|letter| letter.id.as_str()).collect(),
+            line_cut: line.is_longer,
             prediction: Predicted::of(fate),
         }
     }
@@ -178,8 +182,8 @@ pub(crate) struct Predicted {
     /// `would_record`: it is legal after those before it in line. `already_recorded`: its event is in the log.
     /// `illegal`: the rules say no. `unreadable`: it still cannot be read. `behind`: one before it in its order's line
     /// would not leave the dead letters. `replayed_too_often`: it was replayed 5 times, and has to be repaired or
-    /// discarded. `discarded`: nobody wants it to happen. `sent`: it is on its way back. `gone`: it was dealt with
-    /// meanwhile. `failed`: it could not be sent, and may be tried again.
+    /// discarded. `discarded`: nobody wants it to happen. `not_predicted`: more letters stand before it in its order's
+    /// line than are looked at. `sent`: it is on its way back. `gone`: it was dealt with meanwhile. `failed`: it could not be sent, and may be tried again.
     #[schema(schema_with = openapi::operator::fates)]
     pub(crate) result: &'static str,
     /// Why, in a sentence.
@@ -204,12 +208,15 @@ impl Predicted {
 pub(crate) struct RedriveBody {
     /// Whether nothing was done.
     pub(crate) dry_run: bool,
-    /// Every letter of the lines that were looked at, in line.
+    /// The letters of the lines that were looked at, in line: of a long line, the first.
     pub(crate) items: Vec<Redriven>,
     /// How many there are of each result.
     pub(crate) counts: BTreeMap<&'static str, u64>,
-    /// Whether more letters are selected than one request looks at: go on with `next_cursor` as `cursor`.
+    /// Whether more letters are selected than one request looks at: go on with `next_cursor` as `cursor`, if it is there.
     pub(crate) remaining: bool,
+    /// Whether a line is longer than one request looks at. Once the letters that were sent are handled, send the same
+    /// request again, without a cursor.
+    pub(crate) lines_cut: bool,
     /// Where to go on; `null` if this was all.
     #[schema(required = true)]
     pub(crate) next_cursor: Option<String>,

@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 
 use crate::cursor;
 use crate::links::Links;
-use crate::operations::Operations;
+use crate::operations::{Line, Operations};
 use crate::params::LetterPath;
 use crate::problem::{Kind, Problem};
 use crate::queries::letters::LettersQuery;
@@ -19,7 +19,12 @@ use crate::state::{AppState, Shared};
 
 use super::Operator;
 use super::bodies::{LetterBody, LetterPage, LetterSummary};
-use super::plan::{Known, fates};
+use super::plan::{Fate, Known, fates};
+
+/// How many letters of a line are shown with one of them.
+const LINE_SHOWN: usize = 100;
+/// How many outcomes are looked up at the same time.
+const LOOKED_UP: usize = 100;
 
 /// Lists dead letters, newest first
 ///
@@ -89,15 +94,18 @@ pub(super) async fn show(
     links: &Links,
 ) -> Result<Response, Problem> {
     let line = match &letter.order_id {
-        Some(order_id) if letter.state != LetterState::Discarded => operations.letters.line(order_id).await?,
-        _ => Vec::new(),
+        Some(order_id) if letter.state != LetterState::Discarded => {
+            operations.letters.line(order_id, LINE_SHOWN).await?
+        }
+        _ => Line::default(),
     };
     // A letter without an order stands for itself.
-    let together = if line.is_empty() { slice::from_ref(letter) } else { &line };
+    let together = if line.letters.is_empty() { slice::from_ref(letter) } else { &line.letters };
     let known = known(state, together).await?;
     let fates = fates(together, &known, operations.default_currency, (state.clock)());
     let place = together.iter().position(|other| other.id == letter.id);
-    let fate = place.and_then(|place| fates.get(place)).unwrap_or(&super::plan::Fate::Gone);
+    let otherwise = if line.is_longer { &Fate::NotPredicted } else { &Fate::Gone };
+    let fate = place.and_then(|place| fates.get(place)).unwrap_or(otherwise);
     Ok(Json(LetterBody::of(letter, &line, fate, links)).into_response())
 }
 
@@ -111,8 +119,14 @@ pub(super) async fn known(state: &AppState, line: &[DeadLetter]) -> anyhow::Resu
         let receipt = state.reader.receipt(order_id, event_id).await?;
         Ok(receipt.and_then(|receipt| receipt.outcome).map(|outcome| (event_id, outcome)))
     };
-    let outcomes = try_join_all(line.iter().filter_map(|letter| letter.event_id).map(outcome)).await?;
-    Ok(Known { order, outcomes: outcomes.into_iter().flatten().collect() })
+    let event_ids: Vec<_> = line.iter().filter_map(|letter| letter.event_id).collect();
+    let mut outcomes = Vec::new();
+    for some in event_ids.chunks(LOOKED_UP) {
+        outcomes.extend(
+            try_join_all(some.iter().map(|event_id| outcome(*event_id))).await?.into_iter().flatten(),
+        );
+    }
+    Ok(Known { order, outcomes })
 }
 
 pub(super) fn missing(id: &str) -> Problem {

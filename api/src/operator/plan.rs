@@ -15,6 +15,8 @@ pub(crate) enum Fate {
     ReplayedTooOften(u32),
     /// It is discarded, and stays so.
     Discarded,
+    /// It stands too far back in its order's line to say.
+    NotPredicted,
     /// It is on its way back.
     Sent,
     /// It is not there any more.
@@ -33,6 +35,7 @@ impl Fate {
             Self::Predicted(Prediction::Behind) => "behind",
             Self::ReplayedTooOften(_) => "replayed_too_often",
             Self::Discarded => "discarded",
+            Self::NotPredicted => "not_predicted",
             Self::Sent => "sent",
             Self::Gone => "gone",
             Self::Failed(_) => "failed",
@@ -40,7 +43,7 @@ impl Fate {
     }
 
     /// Every result there is.
-    pub(crate) const ALL: [&str; 10] = [
+    pub(crate) const ALL: [&str; 11] = [
         "would_record",
         "already_recorded",
         "illegal",
@@ -48,6 +51,7 @@ impl Fate {
         "behind",
         "replayed_too_often",
         "discarded",
+        "not_predicted",
         "sent",
         "gone",
         "failed",
@@ -62,6 +66,9 @@ impl Fate {
             }
             Self::ReplayedTooOften(replays) => {
                 Some(format!("it was replayed {replays} times in vain: repair or discard it"))
+            }
+            Self::NotPredicted => {
+                Some("more letters stand before it in its order's line than are looked at here".to_owned())
             }
             Self::Failed(why) => Some(why.clone()),
             _ => None,

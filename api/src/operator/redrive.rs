@@ -24,6 +24,10 @@ use super::requests::{Redrive, Selection};
 
 /// The most lines that one request looks at.
 const MAX_LINES: usize = 100;
+/// The most letters that one request looks at, but for [`LEAST_OF_LINE`] of each line that its last page leads to.
+const MAX_LETTERS: usize = 500;
+/// How many letters of a line are looked at in any case.
+const LEAST_OF_LINE: usize = 10;
 /// Letters that are looked for at one go.
 const PAGE: usize = 100;
 
@@ -31,7 +35,7 @@ const PAGE: usize = 100;
 ///
 /// Whatever is selected, the whole lines of the orders concerned go back, in order. With `dry_run` nothing is sent, and
 /// the answer says what would become of each letter. What cannot be read still, and what was replayed 5 times in vain, is
-/// not sent, nor what stands behind it. To send a redrive that broke off once more applies nothing twice.
+/// not sent, nor what stands behind it. One request looks at about 500 letters: of a longer line, the first are sent. To send a redrive that broke off once more applies nothing twice.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/redrive",
@@ -56,12 +60,13 @@ pub(crate) async fn redrive(
     JsonBody(redrive, _): JsonBody<Redrive>,
 ) -> Result<Response, Problem> {
     let operations = &operator.operations;
-    let (lines, next) = lines(operations, &redrive.selection).await?;
+    let Lines { lines, next, is_cut, .. } = Lines::of(operations, &redrive.selection).await?;
     let mut body = RedriveBody {
         dry_run: redrive.dry_run,
         items: Vec::new(),
         counts: BTreeMap::new(),
-        remaining: next.is_some(),
+        remaining: next.is_some() || is_cut,
+        lines_cut: is_cut,
         next_cursor: next.map(|position| cursor::after_letter(&position, &redrive.selection.scope())),
     };
     if !redrive.dry_run {
@@ -113,54 +118,70 @@ async fn send(operations: &Operations, line: &[DeadLetter], fates: &mut [Fate]) 
     }
 }
 
-/// The lines that the selection leads to, each once, and where there are more.
-async fn lines(
-    operations: &Operations,
-    selection: &Selection,
-) -> anyhow::Result<(Vec<Vec<DeadLetter>>, Option<LetterPosition>)> {
-    let mut lines = Lines { operations, seen: HashSet::new(), lines: Vec::new() };
-    for id in &selection.ids {
-        if let Some(letter) = operations.letters.letter(id).await? {
-            lines.add(letter).await?;
-        }
-    }
-    let Some(filter) = &selection.filter else { return Ok((lines.lines, None)) };
-    let mut next = selection.after.clone();
-    loop {
-        let list = operations.letters.letters(filter, next.as_ref(), PAGE).await?;
-        for letter in list.letters {
-            lines.add(letter).await?;
-        }
-        next = list.next;
-        // A page is looked at as a whole, so that its end is where the next request goes on.
-        if next.is_none() || lines.lines.len() >= MAX_LINES {
-            return Ok((lines.lines, next));
-        }
-    }
-}
-
+/// The lines that a selection leads to, each once.
 struct Lines<'a> {
     operations: &'a Operations,
     /// Orders, and letters without one.
     seen: HashSet<String>,
     lines: Vec<Vec<DeadLetter>>,
+    /// Letters of all lines so far.
+    letters: usize,
+    /// Whether a line is longer than what is looked at.
+    is_cut: bool,
+    /// Where there are more lines.
+    next: Option<LetterPosition>,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    async fn of(operations: &'a Operations, selection: &Selection) -> anyhow::Result<Self> {
+        let (seen, next) = (HashSet::new(), selection.after.clone());
+        let mut lines = Self { operations, seen, lines: Vec::new(), letters: 0, is_cut: false, next };
+        for id in &selection.ids {
+            if let Some(letter) = operations.letters.letter(id).await? {
+                lines.add(letter).await?;
+            }
+        }
+        let Some(filter) = &selection.filter else {
+            lines.next = None;
+            return Ok(lines);
+        };
+        loop {
+            let list = operations.letters.letters(filter, lines.next.as_ref(), PAGE).await?;
+            for letter in list.letters {
+                lines.add(letter).await?;
+            }
+            lines.next = list.next;
+            // A page is looked at as a whole, so that its end is where the next request goes on.
+            let is_full = lines.lines.len() >= MAX_LINES || lines.letters >= MAX_LETTERS;
+            if lines.next.is_none() || is_full {
+                return Ok(lines);
+            }
+        }
+    }
+
     async fn add(&mut self, letter: DeadLetter) -> anyhow::Result<()> {
         if letter.state == LetterState::Discarded {
-            self.lines.push(vec![letter]);
+            self.push(vec![letter]);
             return Ok(());
         }
         let name = letter.order_id.as_ref().map_or_else(|| format!("/{}", letter.id), ToString::to_string);
         if !self.seen.insert(name) {
             return Ok(());
         }
-        let line = match &letter.order_id {
-            Some(order_id) => self.operations.letters.line(order_id).await?,
-            None => vec![letter],
-        };
-        self.lines.extend(Some(line).filter(|line| !line.is_empty()));
+        match &letter.order_id {
+            Some(order_id) => {
+                let limit = MAX_LETTERS.saturating_sub(self.letters).max(LEAST_OF_LINE);
+                let line = self.operations.letters.line(order_id, limit).await?;
+                self.is_cut |= line.is_longer;
+                self.push(line.letters);
+            }
+            None => self.push(vec![letter]),
+        }
         Ok(())
+    }
+
+    fn push(&mut self, line: Vec<DeadLetter>) {
+        self.letters += line.len();
+        self.lines.extend(Some(line).filter(|line| !line.is_empty()));
     }
 }

@@ -7,7 +7,7 @@ use domain::{DeadLetter, EventType, Ledger, ParkReason, Prediction};
 use serde_json::Value;
 
 use crate::links::Links;
-use crate::operations::Numbers;
+use crate::operations::{Line, Numbers};
 use crate::operator::bodies::{LetterBody, LetterPage, LetterSummary, RedriveBody, Redriven};
 use crate::operator::pipeline::PipelineBody;
 use crate::operator::plan::Fate;
@@ -40,14 +40,23 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
             vec![("last", "The last page", to_json(LetterPage::of(items, None)))]
         }
         "DeadLetter" => {
-            let letter = LetterBody::of(&line[1], &line, &behind, &links);
+            let shipment = line[1].clone();
+            let line = Line { letters: line.into(), is_longer: false };
+            let letter = LetterBody::of(&shipment, &line, &behind, &links);
             vec![("behind", "A shipment that waits for its payment", to_json(letter))]
         }
         "RedriveResult" => {
             let fates = [1, 2].map(|after| Fate::Predicted(Prediction::WouldRecord(after + 2)));
             let items = line.iter().zip(&fates).map(|(letter, fate)| Redriven::of(letter, fate)).collect();
             let counts = BTreeMap::from([("would_record", 2)]);
-            let body = RedriveBody { dry_run: true, items, counts, remaining: false, next_cursor: None };
+            let body = RedriveBody {
+                dry_run: true,
+                items,
+                counts,
+                remaining: false,
+                lines_cut: false,
+                next_cursor: None,
+            };
             vec![("dry", "What would become of a repaired payment, and of what waits for it", to_json(body))]
         }
         "Pipeline" => {

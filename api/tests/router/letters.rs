@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 
 use api::operations::{
-    Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, Numbers, Pipeline, ReplayError,
+    Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, Line, Numbers, Pipeline, ReplayError,
 };
 use async_trait::async_trait;
 use domain::dead_letter::Discard;
@@ -72,10 +72,12 @@ impl DeadLetterStore for Letters {
         Ok(self.all.lock().unwrap().iter().find(|letter| letter.id == id).cloned())
     }
 
-    async fn line(&self, order_id: &OrderId) -> anyhow::Result<Vec<DeadLetter>> {
+    async fn line(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<Line> {
         let mut line = self.all.lock().unwrap().clone();
         line.retain(|it| it.order_id.as_ref() == Some(order_id) && it.state != LetterState::Discarded);
-        Ok(line)
+        let is_longer = line.len() > limit;
+        line.truncate(limit);
+        Ok(Line { letters: line, is_longer })
     }
 
     async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>> {

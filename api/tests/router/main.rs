@@ -29,6 +29,8 @@ mod letters;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod long_lines;
+#[cfg(test)]
 mod operator;
 #[cfg(test)]
 mod pages;

@@ -35,11 +35,11 @@ async fn ask_as(state: AppState, who: Option<Principal>, method: Method, path: &
     send_to(api::router(state), request).await
 }
 
-async fn get(letters: &Arc<Letters>, path: &str) -> Answer {
+pub(crate) async fn get(letters: &Arc<Letters>, path: &str) -> Answer {
     ask_as(app(letters), None, Method::GET, path, Value::Null).await
 }
 
-async fn post(letters: &Arc<Letters>, path: &str, body: Value) -> Answer {
+pub(crate) async fn post(letters: &Arc<Letters>, path: &str, body: Value) -> Answer {
     ask_as(app(letters), None, Method::POST, path, body).await
 }
 
@@ -60,7 +60,7 @@ fn ids(page: &Answer) -> Vec<String> {
 }
 
 /// The results of a redrive, as `id: result`.
-fn results(answer: &Answer) -> Vec<String> {
+pub(crate) fn results(answer: &Answer) -> Vec<String> {
     let body = answer.json();
     let items = body["items"].as_array().unwrap().iter();
     items.map(|it| format!("{}: {}", it["id"].as_str().unwrap(), it["result"].as_str().unwrap())).collect()

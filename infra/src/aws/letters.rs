@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use api::operations::{Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, ReplayError};
+use api::operations::{Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, Line, ReplayError};
 use async_trait::async_trait;
 use consumer::ports::OrderLog;
 use domain::dead_letter::Discard;
@@ -97,9 +97,11 @@ impl DeadLetterStore for LetterStore {
         }
     }
 
-    async fn line(&self, order_id: &OrderId) -> anyhow::Result<Vec<DeadLetter>> {
+    async fn line(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<Line> {
         let ids = self.table.line(order_id).await?;
-        self.all_whole(self.table.known_letters(&ids).await?).await
+        let first = &ids[..ids.len().min(limit)];
+        let letters = self.all_whole(self.table.known_letters(first).await?).await?;
+        Ok(Line { letters, is_longer: ids.len() > limit })
     }
 
     async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>> {

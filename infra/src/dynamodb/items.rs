@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, anyhow};
-use api::ports::{ListPosition, OrderSnapshot};
+use api::ports::{ListPosition, MAX_PARKED, OrderSnapshot};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Currency, EventId, EventType, Order, OrderId, Outcome, Receipt, RecordedEvent};
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,7 @@ pub(super) struct Projection {
 impl Projection {
     /// What readers see of the order, if there is one.
     pub(super) fn into_snapshot(self) -> Option<OrderSnapshot> {
-        let parked = self.parked.len() as u64;
+        let parked = self.parked.len().min(MAX_PARKED) as u64;
         self.order.map(|order| OrderSnapshot { order, parked })
     }
 }

@@ -67,7 +67,9 @@ impl Embedded {
     pub(super) fn claim_version(&self, stage: &mut Stage, event: &AtOnce) -> anyhow::Result<bool> {
         let order_id = &event.rows.order_id;
         // What is received is on the queue until its append is committed, and what is put aside until its letter is.
-        if self.0.queue.lock().has_group(order_id.as_str()) || !self.line_of(order_id)?.is_empty() {
+        if self.0.queue.lock().has_group(order_id.as_str())
+            || self.line_length(&self.latest(), order_id, 1)? > 0
+        {
             return Ok(false);
         }
         for entry in &event.rows.entries {

@@ -213,11 +213,6 @@ pub(super) fn customer_key_position(key: &[u8]) -> anyhow::Result<ListPosition> 
     Ok(ListPosition { created_at_micros, order_id: OrderId::parse(std::str::from_utf8(order_id)?)? })
 }
 
-/// Before every letter that holds the order.
-pub(super) fn line_prefix(order_id: &OrderId) -> Vec<u8> {
-    scoped(order_id.as_str(), &[])
-}
-
 pub(super) fn line_key(order_id: &OrderId, seq: u64) -> Vec<u8> {
     scoped(order_id.as_str(), &[&seq.to_be_bytes()])
 }

@@ -183,24 +183,47 @@ impl Embedded {
         row.map(|row| serde_json::from_slice(&row).context("a dead letter")).transpose()
     }
 
-    /// The numbers of the letters that hold the order, in line.
-    pub(super) fn line_of(&self, order_id: &OrderId) -> anyhow::Result<Vec<u64>> {
-        self.line_in(&self.latest(), order_id)
+    /// The numbers below `end` of the letters that hold the order, in line. Any number of letters may hold an order: take
+    /// only as many as are needed.
+    pub(super) fn line_of(
+        &self,
+        order_id: &OrderId,
+        end: u64,
+    ) -> impl DoubleEndedIterator<Item = anyhow::Result<u64>> + use<> {
+        self.line_in(&self.latest(), order_id, end)
     }
 
-    pub(super) fn line_in(&self, rows: &impl Rows, order_id: &OrderId) -> anyhow::Result<Vec<u64>> {
-        if rows.letters() == 0 {
-            return Ok(Vec::new());
-        }
-        let line = rows.prefix(&self.0.keys.lines, keys::line_prefix(order_id));
-        line.map(|row| keys::line_seq(&row.key()?)).collect()
+    fn line_in<R: Rows>(
+        &self,
+        rows: &R,
+        order_id: &OrderId,
+        end: u64,
+    ) -> impl DoubleEndedIterator<Item = anyhow::Result<u64>> + use<R> {
+        let range = keys::line_key(order_id, 0)..keys::line_key(order_id, end);
+        let line = (rows.letters() > 0).then(|| rows.range(&self.0.keys.lines, range));
+        line.into_iter().flatten().map(|row| keys::line_seq(&row.key()?))
     }
 
-    /// The ids of the letters that hold the order, in line.
-    pub(super) fn line_ids(&self, order_id: &OrderId) -> anyhow::Result<Vec<String>> {
-        let line = self.line_of(order_id)?.into_iter();
-        let ids = line.filter_map(|seq| Some(self.letter_at(seq).transpose()?.map(|letter| letter.id)));
-        ids.collect()
+    /// How many letters hold the order, up to `most`.
+    pub(super) fn line_length(
+        &self,
+        rows: &impl Rows,
+        order_id: &OrderId,
+        most: usize,
+    ) -> anyhow::Result<u64> {
+        let mut line = self.line_in(rows, order_id, u64::MAX).take(most);
+        line.try_fold(0, |count, seq| seq.map(|_| count + 1))
+    }
+
+    /// The first letters that hold the order, up to `most`, in line.
+    pub(super) fn first_in_line(&self, order_id: &OrderId, most: usize) -> anyhow::Result<Vec<DeadLetter>> {
+        let letters = self.line_of(order_id, u64::MAX).map(|seq| self.letter_at(seq?));
+        letters.filter_map(anyhow::Result::transpose).take(most).collect()
+    }
+
+    /// The ids of the first letters that hold the order, up to `most`, in line.
+    pub(super) fn line_ids(&self, order_id: &OrderId, most: usize) -> anyhow::Result<Vec<String>> {
+        Ok(self.first_in_line(order_id, most)?.into_iter().map(|letter| letter.id).collect())
     }
 }
 
@@ -248,3 +271,6 @@ impl Embedded {
         self.0.queue.lock().skip()
     }
 }
+
+#[cfg(test)]
+mod tests;

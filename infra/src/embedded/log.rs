@@ -87,7 +87,7 @@ impl Embedded {
             }
         }
         let order = self.order_in(&self.latest(), &wanted.order_id)?;
-        Ok(Loaded { order, parked: self.line_ids(&wanted.order_id)?, outcomes })
+        Ok(Loaded { order, parked: self.line_ids(&wanted.order_id, wanted.event_ids.len() + 1)?, outcomes })
     }
 
     /// Runs on the writing thread, where the log does not change between the look and the commit.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
-use api::operations::{Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, ReplayError};
+use api::operations::{Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, Line, ReplayError};
 use async_trait::async_trait;
 use consumer::ports::{DEAD_LETTER, REPAIRED, REPLAYS};
 use domain::dead_letter::Discard;
@@ -112,8 +112,8 @@ impl Embedded {
         };
         match in_line {
             Some(order_id) => {
-                for seq in self.line_of(order_id)?.into_iter().rev().filter(|seq| *seq < end) {
-                    if !look(seq)? {
+                for seq in self.line_of(order_id, end).rev() {
+                    if !look(seq?)? {
                         break;
                     }
                 }
@@ -147,11 +147,14 @@ impl DeadLetterStore for Embedded {
         self.read(move |engine| Ok(engine.find_letter(&id)?.map(|(_, letter)| letter))).await
     }
 
-    async fn line(&self, order_id: &OrderId) -> anyhow::Result<Vec<DeadLetter>> {
+    async fn line(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<Line> {
         let order_id = order_id.clone();
         let line = move |engine: &Self| {
-            let line = engine.line_of(&order_id)?.into_iter();
-            line.filter_map(|seq| engine.letter_at(seq).transpose()).collect()
+            // One more tells whether the line is longer.
+            let mut letters = engine.first_in_line(&order_id, limit + 1)?;
+            let is_longer = letters.len() > limit;
+            letters.truncate(limit);
+            Ok(Line { letters, is_longer })
         };
         self.read(line).await
     }

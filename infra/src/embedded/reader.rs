@@ -4,7 +4,9 @@
 //! filter that is: they are read where they are asked for. To hand that to another thread takes several times as long as
 //! the reading itself. Lists may be long, and are read on the blocking pool.
 
-use api::ports::{Health, LOOKED_AT, ListFilter, ListPosition, OrderList, OrderReader, OrderSnapshot};
+use api::ports::{
+    Health, LOOKED_AT, ListFilter, ListPosition, MAX_PARKED, OrderList, OrderReader, OrderSnapshot,
+};
 use async_trait::async_trait;
 use domain::{AsOf, CustomerId, EventId, EventType, Order, OrderId, Receipt, RecordedEvent};
 use serde::Deserialize;
@@ -25,7 +27,7 @@ struct Waiting {
 impl Embedded {
     fn snapshot(&self, view: &View, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
         let Some(order) = self.order_in(view, order_id)? else { return Ok(None) };
-        Ok(Some(OrderSnapshot { order, parked: self.line_in(view, order_id)?.len() as u64 }))
+        Ok(Some(OrderSnapshot { order, parked: self.line_length(view, order_id, MAX_PARKED)? }))
     }
 
     fn find_receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {

@@ -56,7 +56,6 @@ pub(super) struct Latest {
 /// A state of the store that can be read.
 pub(super) trait Rows {
     fn get(&self, keyspace: &Numbered, key: impl AsRef<[u8]>) -> fjall::Result<Option<UserValue>>;
-    fn prefix(&self, keyspace: &Numbered, prefix: impl AsRef<[u8]>) -> Iter;
     fn range(&self, keyspace: &Numbered, range: impl RangeBounds<Vec<u8>>) -> Iter;
     /// Dead letters that are parked or on their way back.
     fn letters(&self) -> u64;
@@ -65,10 +64,6 @@ pub(super) trait Rows {
 impl Rows for View {
     fn get(&self, keyspace: &Numbered, key: impl AsRef<[u8]>) -> fjall::Result<Option<UserValue>> {
         self.snapshot.get(keyspace, key)
-    }
-
-    fn prefix(&self, keyspace: &Numbered, prefix: impl AsRef<[u8]>) -> Iter {
-        self.snapshot.prefix(keyspace, prefix)
     }
 
     fn range(&self, keyspace: &Numbered, range: impl RangeBounds<Vec<u8>>) -> Iter {
@@ -83,10 +78,6 @@ impl Rows for View {
 impl Rows for Latest {
     fn get(&self, keyspace: &Numbered, key: impl AsRef<[u8]>) -> fjall::Result<Option<UserValue>> {
         Keyspace::get(keyspace, key)
-    }
-
-    fn prefix(&self, keyspace: &Numbered, prefix: impl AsRef<[u8]>) -> Iter {
-        Keyspace::prefix(keyspace, prefix)
     }
 
     fn range(&self, keyspace: &Numbered, range: impl RangeBounds<Vec<u8>>) -> Iter {

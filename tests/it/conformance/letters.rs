@@ -46,7 +46,7 @@ fn ids_of(letters: &[DeadLetter]) -> Vec<String> {
 }
 
 async fn line(backend: &dyn Backend, order_id: &OrderId) -> Vec<String> {
-    ids_of(&backend.letters().line(order_id).await.unwrap())
+    ids_of(&backend.letters().line(order_id, 1000).await.unwrap().letters)
 }
 
 async fn letter(backend: &dyn Backend, id: &str) -> DeadLetter {
@@ -139,7 +139,7 @@ pub async fn an_orders_letters_come_back_in_line(backend: &dyn Backend) {
         ids.push(park(backend, &order_id, ParkReason::BehindParked, body).await);
     }
     assert_eq!(line(backend, &order_id).await, ids);
-    let letters = backend.letters().line(&order_id).await.unwrap();
+    let letters = backend.letters().line(&order_id, 1000).await.unwrap().letters;
     for result in backend.letters().replay(&letters).await {
         result.unwrap();
     }

@@ -41,7 +41,7 @@ async fn a_discarded_event_is_rejected_for_the_reason_given_and_a_letter_without
     assert_eq!(store.letter("m-1").await.unwrap().unwrap().discarded, Some(discard));
     // It comes again, and stays discarded.
     archive.keep(&letter).await.unwrap();
-    assert!(store.line(&id).await.unwrap().is_empty());
+    assert!(store.line(&id, 1000).await.unwrap().letters.is_empty());
     let _: &dyn Alerts = &aws::topic(&aws::config_at(&Emulator::shared().endpoint).await, &deployment.topic);
 }
 
@@ -112,8 +112,8 @@ async fn a_repair_that_broke_off_is_finished_when_it_is_made_again() {
     let key = json!({ "pk": { "S": format!("ORDER#{id}") }, "sk": { "S": "METADATA" } });
     let cut = json!({ "TableName": deployment.backend.table_name, "Key": key, "UpdateExpression": "REMOVE parked" });
     Emulator::shared().dynamodb("UpdateItem", &cut).await;
-    assert!(store.line(&id).await.unwrap().is_empty());
+    assert!(store.line(&id, 1000).await.unwrap().letters.is_empty());
     store.repair("m-3", body, by()).await.unwrap();
-    let line = store.line(&id).await.unwrap();
+    let line = store.line(&id, 1000).await.unwrap().letters;
     assert_eq!(line.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), ["m-3"]);
 }

@@ -1,0 +1,74 @@
+//! Lines of more letters than one request looks at.
+
+use std::sync::Arc;
+
+use domain::{DeadLetter, OrderId};
+use serde_json::{Value, json};
+
+use crate::letters::{Letters, event, letter};
+use crate::operator::{get, post, results};
+
+const REDRIVE: &str = "/v1/dead-letters/redrive";
+
+/// The letters of an order's line, named by the order and their number.
+fn line(order: &str, length: u32) -> Vec<DeadLetter> {
+    let body = |number| event("confirmed", number + 2).replace("o-1", order);
+    let letter = |number| DeadLetter {
+        order_id: Some(OrderId::parse(order).unwrap()),
+        ..letter(&format!("{order}-{number:03}"), 1, &body(number))
+    };
+    (0..length).map(letter).collect()
+}
+
+#[tokio::test]
+async fn a_letter_is_shown_with_the_beginning_of_its_line() {
+    let letters = Arc::new(Letters::of(line("o-1", 101)));
+    let shown = get(&letters, "/v1/dead-letters/o-1-099").await.json();
+    assert_eq!((shown["line"].as_array().unwrap().len(), &shown["line_cut"]), (100, &json!(true)));
+    assert_eq!((&shown["line"][99], &shown["prediction"]["result"]), (&json!("o-1-099"), &json!("illegal")));
+    let behind = get(&letters, "/v1/dead-letters/o-1-100").await.json();
+    assert_eq!(behind["prediction"]["result"], "not_predicted");
+    assert!(behind["prediction"]["detail"].as_str().unwrap().contains("more letters stand before it"));
+
+    letters.all.lock().unwrap().pop();
+    let whole = get(&letters, "/v1/dead-letters/o-1-000").await.json();
+    assert_eq!((whole["line"].as_array().unwrap().len(), &whole["line_cut"]), (100, &json!(false)));
+}
+
+#[tokio::test]
+async fn a_long_line_is_redriven_from_its_beginning_request_by_request() {
+    let letters = Arc::new(Letters::of(line("o-1", 1001)));
+    let dry = post(&letters, REDRIVE, json!({ "all": true, "dry_run": true })).await;
+    assert_eq!(results(&dry).len(), 500);
+    let body = dry.json();
+    let [cut, remaining, next] = ["lines_cut", "remaining", "next_cursor"].map(|name| body[name].clone());
+    assert_eq!((cut, remaining, next.is_string()), (json!(true), json!(true), true));
+
+    let mut requests = 0;
+    loop {
+        let answer = post(&letters, REDRIVE, json!({ "order_id": "o-1" })).await;
+        requests += 1;
+        assert!(results(&answer).iter().all(|result| result.ends_with(": sent")), "{answer:?}");
+        if answer.json()["lines_cut"] == json!(false) {
+            break;
+        }
+        // What was sent is handled.
+        let sent = letters.sent.lock().unwrap().clone();
+        letters.all.lock().unwrap().retain(|letter| !sent.contains(&letter.id));
+    }
+    let expected: Vec<String> = (0..1001).map(|number| format!("o-1-{number:03}")).collect();
+    assert_eq!((requests, letters.sent.lock().unwrap().clone()), (3, expected), "each once, in line");
+}
+
+#[tokio::test]
+async fn a_long_line_does_not_keep_others_from_their_turn() {
+    let all = ["o-1", "o-2", "o-3"].map(|order| line(order, 600)).concat();
+    let letters = Arc::new(Letters::of(all));
+    let ids = json!(["o-2-000", "o-1-000", "o-3-599"]);
+    let answer = post(&letters, REDRIVE, json!({ "ids": ids, "dry_run": true })).await;
+    let results = results(&answer);
+    let of = |order: &str| results.iter().filter(|result| result.starts_with(order)).count();
+    assert_eq!([of("o-2"), of("o-1"), of("o-3")], [500, 10, 10]);
+    let body = answer.json();
+    assert_eq!((&body["lines_cut"], &body["next_cursor"]), (&json!(true), &Value::Null));
+}
