@@ -135,14 +135,15 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
         content = ProposedEvent,
         description = "The event; at most 256 KiB",
         examples(
-            ("confirmed" = (value = json!({ "type": "order_confirmed" }))),
-            ("paid" = (value = json!({
+            // Pages show the first by name, so these are in the order of what happens to an order.
+            ("1-confirmed" = (summary = "The order is confirmed", value = json!({ "type": "order_confirmed" }))),
+            ("2-paid" = (summary = "It is paid", value = json!({
                 "type": "order_paid", "data": { "payment_id": "pay-81", "amount": 3300 },
             }))),
-            ("shipped" = (value = json!({
+            ("3-shipped" = (summary = "It is shipped", value = json!({
                 "type": "order_shipped", "data": { "carrier": "DHL", "tracking_number": "00340434161094015902" },
             }))),
-            ("cancelled" = (value = json!({
+            ("4-cancelled" = (summary = "It is cancelled", value = json!({
                 "type": "order_cancelled", "data": { "reason": "The customer changed their mind." },
             }))),
         ),

@@ -131,7 +131,7 @@ fn traits() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
     json!({ "traced": {
         "correlationId": { "location": "$message.payload#/correlation_id" },
-        "headers": { "type": "object", "properties": {
+        "headers": { "type": "object", "title": "trace_headers", "properties": {
             "correlation_id": text("The request that caused the event; the same as in the envelope."),
             "traceparent": text("The trace of that request (W3C Trace Context)."),
             "tracestate": text("What belongs to the trace besides."),
@@ -141,7 +141,7 @@ fn traits() -> Value {
 
 fn dead_letter() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
-    let headers = json!({
+    let mut headers = json!({
         "type": "object",
         "properties": {
             "reason": {
@@ -157,12 +157,13 @@ fn dead_letter() -> Value {
         },
         "description": "Message attributes. Of a message that is as large as the queue takes, some are left out.",
     });
+    name_parts("dead_letter_headers", &mut headers);
     json!({
         "name": "dead_letter",
         "title": "dead_letter",
         "summary": "A message that could not be processed, byte for byte as it came, if it is text.",
         "headers": headers,
-        "payload": { "description": "Anything: it may not even be JSON." },
+        "payload": { "title": "dead_letter_payload", "description": "Anything: it may not even be JSON." },
         "examples": [{
             "name": "invalid",
             "headers": {
@@ -187,5 +188,26 @@ fn schemas() -> Value {
     let mut schemas: Map<_, _> = EventType::ALL.into_iter().map(of_event).collect();
     schemas.insert("Envelope".to_owned(), event_schemas::envelope());
     schemas.extend(article::schemas());
+    schemas.iter_mut().for_each(|(name, schema)| name_parts(name, schema));
     Value::Object(schemas)
+}
+
+/// Gives a title to a schema, and to each part of it that generators make a class of: without one they number them.
+fn name_parts(title: &str, schema: &mut Value) {
+    let Some(keywords) = schema.as_object_mut() else { return };
+    if ["properties", "enum", "allOf"].iter().any(|keyword| keywords.contains_key(*keyword)) {
+        keywords.entry("title").or_insert_with(|| title.into());
+    }
+    for (name, part) in keywords.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        name_parts(&format!("{title}_{name}"), part);
+    }
+    if let Some(item) = keywords.get_mut("items") {
+        name_parts(&format!("{title}_item"), item);
+    }
+    for part in keywords.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
+        if part["$ref"].is_null() {
+            part["title"] = format!("{title}_own").into();
+            name_parts(title, part);
+        }
+    }
 }

@@ -81,7 +81,7 @@ pub(crate) async fn authenticate(
 
 /// Whether a path is everybody's: health checks and descriptions. All others are not, also those that are yet to come.
 fn is_public(path: &str) -> bool {
-    let exact = ["/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs"];
+    let exact = ["/", "/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/problems"];
     exact.contains(&path) || path.starts_with("/docs/") || path.starts_with("/problems/")
 }
 

@@ -6,12 +6,15 @@ use axum::response::{Html, IntoResponse, Response};
 /// Such a page may load nothing and be framed nowhere, whatever gets into it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
+/// On a narrow screen the cells of a table stand one below the other, without its heads.
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;\
     color:#1b1f24;background:#fff}a{color:#0550ae}h1,h2,h3{line-height:1.25}table{border-collapse:collapse;\
     width:100%;margin:1rem 0}th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;\
     border-bottom:1px solid #d0d7de}code,pre{font:14px/1.45 ui-monospace,monospace}pre{background:#f6f8fa;\
-    padding:.8rem;overflow:auto}@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}\
-    a{color:#79c0ff}pre{background:#161b22}th,td{border-color:#30363d}}";
+    padding:.8rem;overflow:auto}h1,h2,h3,td,th{overflow-wrap:anywhere}@media(max-width:40rem){\
+    table,tbody,tr,th,td{display:block}tr{padding:.4rem 0;border-bottom:1px solid #d0d7de}\
+    tr:has(th+th),td:empty{display:none}th,td{border:0;padding:.1rem 0}}@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}\
+    a{color:#79c0ff}pre{background:#161b22}th,td,tr{border-color:#30363d}}";
 
 /// The page of this title; `body` is HTML.
 pub(crate) fn page(title: &str, body: &str) -> Response {

@@ -104,6 +104,19 @@ pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
     }
 }
 
+/// Samples of what the operation of this id takes, each with a name and what it shows.
+pub(crate) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Value)> {
+    match operation {
+        "createOrders" => {
+            let mut full = message(EventType::Created)["data"].take();
+            full.as_object_mut().map(|members| members.remove("order_id"));
+            let minimal = json!({ "customer_id": "customer-7", "currency": "EUR", "items": full["items"] });
+            vec![("two", "Two orders", json!({ "orders": [full, minimal] }))]
+        }
+        operation => operator::of_request(operation),
+    }
+}
+
 fn receipts() -> Vec<(&'static str, &'static str, Value)> {
     let rejected = Outcome::Rejected {
         reason: RejectReason::IllegalTransition,

@@ -29,6 +29,7 @@ mod limits;
 mod load;
 mod logs;
 mod metrics;
+mod pages;
 mod pipeline;
 mod power;
 mod spec;

@@ -1,7 +1,7 @@
 //! What the description says of answers beside their schemas: examples, the errors there can be, and the links to
 //! follow from them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::link::Link;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
@@ -82,6 +82,12 @@ pub(super) fn complete(operation: &mut Operation) {
     let parameters = operation.parameters.get_or_insert_default();
     parameters.iter_mut().for_each(state_rules);
     parameters.extend(headers);
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        for content in body.content.values_mut() {
+            let RefOr::T(content) = content else { continue };
+            content.examples.extend(samples::of_request(&id).into_iter().map(named_example));
+        }
+    }
     let facts = Facts::of(operation);
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
@@ -147,12 +153,12 @@ fn of_schema(name: &str, status: &str) -> Vec<Named<Example>> {
     let samples = samples::of_schema(name).into_iter();
     // A 202 tells that the outcome is open.
     let possible = samples.filter(|(_, _, value)| status != "202" || value["state"] == "accepted");
-    possible
-        .map(|(name, summary, value)| {
-            let example = ExampleBuilder::new().summary(summary).value(Some(value));
-            (name.to_owned(), example.into())
-        })
-        .collect()
+    possible.map(named_example).collect()
+}
+
+fn named_example((name, summary, value): (&str, &str, Value)) -> Named<Example> {
+    let example = ExampleBuilder::new().summary(summary).value(Some(value));
+    (name.to_owned(), example.into())
 }
 
 /// What the problems of an operation depend on.

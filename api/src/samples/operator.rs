@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::{DeadLetter, EventType, Ledger, ParkReason, Prediction};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::links::Links;
 use crate::operations::{Line, Numbers};
@@ -28,6 +28,28 @@ fn line() -> [DeadLetter; 2] {
         DeadLetter::new("4711", cut, ParkReason::Malformed, broken, at(EventType::Paid)),
         DeadLetter::new("4715", shipped, ParkReason::BehindParked, behind, at(EventType::Shipped)),
     ]
+}
+
+/// Samples of what the operation of this id takes, each with a name and what it shows.
+pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Value)> {
+    match operation {
+        "redriveDeadLetters" => vec![
+            ("dry", "What would become of all", json!({ "all": true, "dry_run": true })),
+            ("order", "Those of one order", json!({ "order_id": super::ORDER })),
+        ],
+        "repairDeadLetter" => {
+            let whole = message(EventType::Paid).to_string();
+            vec![("whole", "A payment that was cut off, whole again", json!({ "body": whole }))]
+        }
+        "discardDeadLetter" => {
+            vec![(
+                "twice",
+                "With the reason that the receipt shows",
+                json!({ "reason": "The payment was made twice." }),
+            )]
+        }
+        _ => vec![],
+    }
 }
 
 /// Samples of the body whose schema has this name, each with a name and what it shows.

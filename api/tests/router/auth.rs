@@ -256,7 +256,7 @@ async fn without_credentials_only_what_is_public_can_be_seen() {
         ("/v1/nothing", &[]),
         ("/docs/../v1/orders/o-1/", &[]),
         ("/healthz/../v1/orders/o-1", &[]),
-        ("/", &[]),
+        ("/v1", &[]),
     ] {
         let answer = ask(&router, path, headers).await;
         if path.starts_with("/docs/") {
@@ -267,7 +267,9 @@ async fn without_credentials_only_what_is_public_can_be_seen() {
         assert_eq!(answer.header("www-authenticate"), "Bearer");
         assert_eq!(answer.json()["detail"], "The request has no bearer token.");
     }
-    for path in ["/healthz", "/readyz", "/openapi.json", "/docs/"] {
+    for path in
+        ["/", "/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs/", "/docs/events", "/problems"]
+    {
         assert_eq!(ask(&router, path, &[]).await.status, 200, "{path}");
     }
     let posted =

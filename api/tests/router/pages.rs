@@ -107,3 +107,43 @@ async fn the_messages_are_described() {
     let description = openapi["info"]["description"].as_str().unwrap();
     assert!(description.contains("(../docs/events)") && description.contains("(../problems)"));
 }
+
+#[tokio::test]
+async fn the_root_leads_to_everything() {
+    let fake = Arc::new(Fake::default());
+    let answer = get(&fake, "/").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("vary"), "accept");
+    let links = answer.json()["links"].as_object().unwrap().clone();
+    assert!(links.len() >= 7, "{links:?}");
+    let ask = |accept: &str, base: Option<&str>| {
+        let request = Request::get("/").header("accept", accept);
+        let base = base.map(|base| BasePath::parse(base).unwrap());
+        send(
+            &fake,
+            match base {
+                Some(base) => request.extension(base).body(Body::empty()).unwrap(),
+                None => request.body(Body::empty()).unwrap(),
+            },
+        )
+    };
+    let page = text(&ask("text/html,application/xhtml+xml,*/*;q=0.8", None).await);
+    for path in links.values().map(|path| path.as_str().unwrap()) {
+        assert_eq!(get(&fake, path).await.status, 200, "{path}");
+        assert!(page.contains(&format!("href=\"{path}\"")), "{path} in {page}");
+    }
+    let under = ask("application/json", Some("/prod")).await.json();
+    assert_eq!(under["links"]["openapi"], "/prod/openapi.json");
+    let under = text(&ask("text/html", Some("/prod")).await);
+    assert!(under.contains("href=\"/prod/docs/\"") && !under.contains("href=\"/docs"), "{under}");
+}
+
+/// Of errors the page shows what they mean, and not ten times the same headers.
+#[tokio::test]
+async fn the_page_of_the_api_has_its_own_rules() {
+    let fake = Arc::new(Fake::default());
+    let style = get(&fake, "/docs/index.css").await;
+    assert_eq!(style.header("content-type"), "text/css");
+    let style = String::from_utf8(style.body.clone()).unwrap();
+    assert!(style.contains("box-sizing") && style.contains(".headers-wrapper"), "{style}");
+}

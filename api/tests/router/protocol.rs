@@ -11,7 +11,7 @@ use crate::fakes::{Fake, Queue, get, post, send};
 #[tokio::test]
 async fn unknown_paths_and_methods() {
     let fake = Arc::new(Fake::default());
-    for path in ["/", "/v1", "/v1/orders/", "/v1/orders/o/x", "/v2/orders", "/%ff", "/docs/nothing.js"] {
+    for path in ["/v1", "/v1/orders/", "/v1/orders/o/x", "/v2/orders", "/%ff", "/docs/nothing.js"] {
         get(&fake, path).await.is_problem(404, "/problems/not-found");
     }
     for (method, path, allow) in [

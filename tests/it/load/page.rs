@@ -1,50 +1,10 @@
 //! The report as a page, in a real browser.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-
 use tempfile::TempDir;
 
 use super::load;
+use crate::support::browser;
 use crate::support::service::Service;
-
-/// What Debian and others call it.
-const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-const FLAGS: [&str; 11] = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--window-size=1240,1900",
-    "--virtual-time-budget=5000",
-];
-
-/// A browser with a profile of its own. Without one the test fails; it is never skipped.
-fn browser(profile: &Path) -> Command {
-    let runs = |name: &&str| {
-        let version =
-            Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        version.is_ok_and(|status| status.success())
-    };
-    let name = NAMES.iter().find(|name| runs(name)).unwrap_or_else(|| {
-        panic!("the load report is tested in a browser, and there is none: install chromium (Debian: apt-get install chromium)")
-    });
-    let mut command = Command::new(name);
-    command.args(FLAGS).arg(format!("--user-data-dir={}", profile.display())).stderr(Stdio::null());
-    command
-}
-
-/// The page as it is once its scripts have run.
-fn rendered(page: &Path, folder: &Path) -> String {
-    let output =
-        browser(&folder.join("profile")).arg("--dump-dom").arg(format!("file://{}", page.display())).output();
-    String::from_utf8(output.unwrap().stdout).unwrap()
-}
 
 /// The part of the page between these texts.
 fn between<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
@@ -66,7 +26,7 @@ async fn the_page_draws_its_plots_by_itself() {
     let own = html.matches("http://www.w3.org/2000/svg").count() + html.matches(service.url.as_str()).count();
     assert_eq!(addresses, own, "it takes nothing from elsewhere");
 
-    let dom = rendered(&page, folder.path());
+    let dom = browser::rendered(&format!("file://{}", page.display()), 1240, folder.path());
     let dom = between(&dom, "<main", "</main>");
     for (plot, series) in [
         ("throughput", &["requests", "accepted"][..]),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Validator, escaped, openapi};
 
 /// What is at a reference, or the value itself.
-fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+pub(super) fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(reference) => document.pointer(&reference[1..]).unwrap(),
         None => value,
@@ -23,6 +23,7 @@ fn contents(document: &Value) -> Vec<(String, &Value)> {
                 places.push((format!("{at}/responses/{status}"), response));
             }
             for (at, place) in places {
+                let at = place["$ref"].as_str().map_or(at, |reference| reference[1..].to_owned());
                 for (media_type, content) in
                     resolved(document, place)["content"].as_object().into_iter().flatten()
                 {

@@ -151,3 +151,32 @@ fn the_schemas_and_the_domain_draw_the_same_lines() {
         assert!(described.is_err() && decode(&changed).is_err(), "{pointer} {value}");
     }
 }
+
+/// Generators number the classes of schemas that have no title.
+#[test]
+fn every_class_of_a_message_has_a_title_of_its_own() {
+    fn untitled(at: &str, value: &Value, titles: &mut Vec<String>) {
+        let is_class = ["properties", "enum", "allOf"].iter().any(|keyword| !value[keyword].is_null());
+        // Below these is no schema, or one that only adds a condition.
+        if !value.is_object() || ["/examples", "/anyOf", "/not"].iter().any(|end| at.ends_with(end)) {
+            return;
+        }
+        if is_class && !at.ends_with("/properties") {
+            let title = value["title"].as_str().unwrap_or_else(|| panic!("{at} has no title"));
+            titles.push(title.to_owned());
+        }
+        for (name, part) in value.as_object().unwrap() {
+            untitled(&format!("{at}/{name}"), part, titles);
+            for item in part.as_array().into_iter().flatten().filter(|_| name == "allOf") {
+                untitled(&format!("{at}/{name}/-"), item, titles);
+            }
+        }
+    }
+    let mut titles = vec![];
+    untitled("", &api::asyncapi()["components"], &mut titles);
+    let count = titles.len();
+    titles.sort_unstable();
+    titles.dedup();
+    assert_eq!(titles.len(), count, "{titles:?}");
+    assert!(count > 20, "{count}");
+}

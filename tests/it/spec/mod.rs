@@ -1,8 +1,9 @@
-//! The descriptions say what is so ([`messages`], [`examples`]), and break nothing that was released ([`breaking`]).
+//! The descriptions say what is so ([`messages`], [`examples`], [`tried`]), and break nothing that was released ([`breaking`]).
 
 mod breaking;
 mod examples;
 mod messages;
+mod tried;
 
 use boon::{Compiler, Draft, SchemaIndex, Schemas};
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! What several tests need.
 
+pub mod browser;
 #[cfg(feature = "aws")]
 pub mod counting;
 pub mod emulator;

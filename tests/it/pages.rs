@@ -1,0 +1,84 @@
+//! The pages that people read, in a real browser: nothing is wider than the window, also on a phone.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use crate::support::browser::rendered;
+use crate::support::service::Service;
+
+/// A page with another one in a window of this width, which a browser itself does not make as narrow as a phone's. It
+/// writes down the size of the other one and its text.
+fn frame(page: &str, width: &str) -> String {
+    format!(
+        r#"<!doctype html><iframe id="page" src="{page}" style="border:0;width:{width}px;height:800px"></iframe>
+        <pre id="text"></pre>
+        <script>
+        setInterval(() => {{
+          const page = document.getElementById("page").contentDocument;
+          const root = page.documentElement;
+          document.documentElement.dataset.size = [root.clientWidth, root.scrollWidth, root.scrollHeight].join(" ");
+          document.getElementById("text").textContent = page.body.innerText;
+        }}, 100);
+        </script>"#
+    )
+}
+
+/// What the service answers, without the policies that keep a page from being framed; and below `/framed/` the frames.
+async fn framing(service: String, request: Request) -> Response {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    if let Some(framed) = path.strip_prefix("/framed/") {
+        let (width, page) = framed.split_once('/').unwrap();
+        return Html(frame(&format!("/{}", page.replace("%23", "#")), width)).into_response();
+    }
+    let asked = reqwest::Client::new().get(format!("{service}{path}"));
+    let accept = request.headers().get(header::ACCEPT).map_or(&b"*/*"[..], |accept| accept.as_bytes());
+    let answer = asked.header("accept", accept).send().await.unwrap();
+    let (status, kind) = (answer.status(), answer.headers().get(header::CONTENT_TYPE).cloned());
+    let body = answer.bytes().await.unwrap();
+    let mut response = (status, body).into_response();
+    response.headers_mut().extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
+    response
+}
+
+/// The address of a server that frames the pages of the service.
+async fn framed(service: &Service) -> String {
+    let url = service.url.clone();
+    let router = Router::new().fallback(async move |request: Request| framing(url, request).await);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/framed", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_is_wider_than_its_window() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
+    let address = framed(&service).await;
+    // An operation had 9,300 pixels on a page of 12,600 when each error repeated its headers.
+    for (path, shows, highest) in [
+        ("/", "asyncapi.json", [1_500, 1_000]),
+        ("/problems", "/problems/invalid-request", [4_000, 2_500]),
+        ("/problems/invalid-request", "What to do", [2_000, 1_500]),
+        ("/docs/events", "message-deduplication-id", [40_000, 30_000]),
+        ("/docs/", "/v1/orders/{order_id}", [3_000, 2_500]),
+        ("/docs/%23/orders/createOrder", "Try it out", [8_000, 6_000]),
+    ] {
+        for (window, highest) in [390, 1280].into_iter().zip(highest) {
+            let page = format!("{address}/{window}{path}");
+            let profile = folder.path().to_owned();
+            let page = tokio::task::spawn_blocking(move || rendered(&page, 1400, &profile)).await.unwrap();
+            assert!(page.contains(shows), "{path} does not show {shows}: {page}");
+            let size = page.split_once("data-size=\"").unwrap().1.split_once('"').unwrap().0;
+            let size: Vec<u32> = size.split(' ').map(|number| number.parse().unwrap()).collect();
+            let [client, scroll, height] = size[..] else { panic!("{size:?}") };
+            assert_eq!(client, window, "the window of {path}");
+            assert!(scroll <= client, "{path} is {scroll} wide in a window of {window}");
+            assert!(height <= highest, "{path} is {height} high in a window of {window}");
+        }
+    }
+}
