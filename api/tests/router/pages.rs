@@ -144,6 +144,6 @@ async fn the_page_of_the_api_has_its_own_rules() {
     let fake = Arc::new(Fake::default());
     let style = get(&fake, "/docs/index.css").await;
     assert_eq!(style.header("content-type"), "text/css");
-    let style = String::from_utf8(style.body.clone()).unwrap();
+    let style = String::from_utf8(style.body).unwrap();
     assert!(style.contains("box-sizing") && style.contains(".headers-wrapper"), "{style}");
 }
