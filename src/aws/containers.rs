@@ -32,7 +32,13 @@ pub(crate) async fn api(args: &ApiArgs, faults: Faults) -> anyhow::Result<()> {
     let health = Ready { queues: vec![queue.clone()], table: table.clone() };
     usable(&health).await?;
     if let Some(name) = &settings.bucket {
-        usable(&aws::bucket(&sdk, name)).await?;
+        let bucket = aws::bucket(&sdk, name);
+        // Clients are served without it, so nothing waits for the answer.
+        tokio::spawn(async move {
+            if let Err(fault) = bucket.ready().await {
+                tracing::error!("operators cannot be shown dead letters: {fault}");
+            }
+        });
     }
     let operations = super::operations(&sdk, &settings, &queue, &table);
     let pipeline = operations.as_ref().map(|operations| operations.pipeline.clone());
