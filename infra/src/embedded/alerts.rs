@@ -82,7 +82,7 @@ impl Embedded {
         let mut pending = Vec::new();
         for row in self.0.keys.alerts.iter().take(MOST) {
             let (key, since) = row.into_inner()?;
-            if let Some(letter) = self.letter_at(keys::seq_of(&key)?)? {
+            if let Some(letter) = self.letter_at(&self.latest(), keys::seq_of(&key)?)? {
                 alert.add(&letter);
             }
             pending.push((key, since));

@@ -171,29 +171,29 @@ impl Embedded {
         stage.books.letters -= 1;
     }
 
-    /// The letter with this id, and its number.
+    /// The letter with this id, and its number, as the latest commit has it.
     pub(super) fn find_letter(&self, id: &str) -> anyhow::Result<Option<(u64, DeadLetter)>> {
-        let Some(seq) = self.0.keys.letter_ids.get(id)? else { return Ok(None) };
-        let seq = keys::seq_of(&seq)?;
-        Ok(self.letter_at(seq)?.map(|letter| (seq, letter)))
+        self.find_letter_in(&self.latest(), id)
     }
 
-    pub(super) fn letter_at(&self, seq: u64) -> anyhow::Result<Option<DeadLetter>> {
-        let row = self.0.keys.dead_letters.get(seq.to_be_bytes())?;
+    pub(super) fn find_letter_in(
+        &self,
+        rows: &impl Rows,
+        id: &str,
+    ) -> anyhow::Result<Option<(u64, DeadLetter)>> {
+        let Some(seq) = rows.get(&self.0.keys.letter_ids, id)? else { return Ok(None) };
+        let seq = keys::seq_of(&seq)?;
+        Ok(self.letter_at(rows, seq)?.map(|letter| (seq, letter)))
+    }
+
+    pub(super) fn letter_at(&self, rows: &impl Rows, seq: u64) -> anyhow::Result<Option<DeadLetter>> {
+        let row = rows.get(&self.0.keys.dead_letters, seq.to_be_bytes())?;
         row.map(|row| serde_json::from_slice(&row).context("a dead letter")).transpose()
     }
 
     /// The numbers below `end` of the letters that hold the order, in line. Any number of letters may hold an order: take
     /// only as many as are needed.
-    pub(super) fn line_of(
-        &self,
-        order_id: &OrderId,
-        end: u64,
-    ) -> impl DoubleEndedIterator<Item = anyhow::Result<u64>> + use<> {
-        self.line_in(&self.latest(), order_id, end)
-    }
-
-    fn line_in<R: Rows>(
+    pub(super) fn line_in<R: Rows>(
         &self,
         rows: &R,
         order_id: &OrderId,
@@ -216,14 +216,19 @@ impl Embedded {
     }
 
     /// The first letters that hold the order, up to `most`, in line.
-    pub(super) fn first_in_line(&self, order_id: &OrderId, most: usize) -> anyhow::Result<Vec<DeadLetter>> {
-        let letters = self.line_of(order_id, u64::MAX).map(|seq| self.letter_at(seq?));
+    pub(super) fn first_in_line(
+        &self,
+        rows: &impl Rows,
+        order_id: &OrderId,
+        most: usize,
+    ) -> anyhow::Result<Vec<DeadLetter>> {
+        let letters = self.line_in(rows, order_id, u64::MAX).map(|seq| self.letter_at(rows, seq?));
         letters.filter_map(anyhow::Result::transpose).take(most).collect()
     }
 
-    /// The ids of the first letters that hold the order, up to `most`, in line.
+    /// The ids of the first letters that hold the order, up to `most`, in line, as the latest commit has it.
     pub(super) fn line_ids(&self, order_id: &OrderId, most: usize) -> anyhow::Result<Vec<String>> {
-        Ok(self.first_in_line(order_id, most)?.into_iter().map(|letter| letter.id).collect())
+        Ok(self.first_in_line(&self.latest(), order_id, most)?.into_iter().map(|letter| letter.id).collect())
     }
 }
 

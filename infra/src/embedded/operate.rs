@@ -16,6 +16,7 @@ use super::Embedded;
 use super::inbox::receipt_row;
 use super::keys::{self, MessageHeader, StoredMessage};
 use super::stage::Stage;
+use super::view::Rows;
 use super::writer::Durability;
 use crate::now;
 use crate::repaired::repaired;
@@ -97,6 +98,7 @@ impl Embedded {
             after.map(|after| after.key.parse::<u64>().context("a place in the dead letters")).transpose()?;
         let end = end.unwrap_or(u64::MAX);
         let in_line = filter.order_id.as_ref().filter(|_| filter.state != Some(LetterState::Discarded));
+        let view = self.view();
         let mut list = LetterList::default();
         let mut looked_at = 0;
         let mut latest = None;
@@ -107,19 +109,19 @@ impl Embedded {
             }
             looked_at += 1;
             latest = Some(seq);
-            list.letters.extend(self.letter_at(seq)?.filter(|letter| filter.passes(letter)));
+            list.letters.extend(self.letter_at(&*view, seq)?.filter(|letter| filter.passes(letter)));
             Ok(true)
         };
         match in_line {
             Some(order_id) => {
-                for seq in self.line_of(order_id, end).rev() {
+                for seq in self.line_in(&*view, order_id, end).rev() {
                     if !look(seq?)? {
                         break;
                     }
                 }
             }
             None => {
-                for row in self.0.keys.dead_letters.range(..end.to_be_bytes()).rev() {
+                for row in view.range(&self.0.keys.dead_letters, ..end.to_be_bytes().to_vec()).rev() {
                     if !look(keys::seq_of(&row.key()?)?)? {
                         break;
                     }
@@ -144,14 +146,15 @@ impl DeadLetterStore for Embedded {
 
     async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>> {
         let id = id.to_owned();
-        self.read(move |engine| Ok(engine.find_letter(&id)?.map(|(_, letter)| letter))).await
+        self.read(move |engine| Ok(engine.find_letter_in(&*engine.view(), &id)?.map(|(_, letter)| letter)))
+            .await
     }
 
     async fn line(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<Line> {
         let order_id = order_id.clone();
         let line = move |engine: &Self| {
             // One more tells whether the line is longer.
-            let mut letters = engine.first_in_line(&order_id, limit + 1)?;
+            let mut letters = engine.first_in_line(&*engine.view(), &order_id, limit + 1)?;
             let is_longer = letters.len() > limit;
             letters.truncate(limit);
             Ok(Line { letters, is_longer })
