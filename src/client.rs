@@ -32,7 +32,7 @@ pub(crate) struct ClientArgs {
     #[arg(long, env = "ORDERS_URL", default_value = "http://127.0.0.1:8080", value_name = "URL", value_parser = BaseUrl::parse)]
     pub(crate) url: BaseUrl,
     /// The bearer token to show, if the service asks for one; it needs the scope orders.operate. Other users of this
-    /// machine can see flags: use ORDERS_TOKEN, or --token-file.
+    /// machine can see flags: use the variable, or a file.
     #[arg(long, env = "ORDERS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
     #[command(flatten)]

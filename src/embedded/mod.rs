@@ -96,7 +96,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "ORDERS_ALERT_WEBHOOK", value_name = "URL", hide_env_values = true)]
     alert_webhook: Option<String>,
     /// The secret to sign them with, as Standard Webhooks says: `whsec_` and 24 to 64 bytes in base64. Other users of this
-    /// machine can see flags: use the variable, or --alert-webhook-secret-file.
+    /// machine can see flags: use the variable, or a file.
     #[arg(long, env = "ORDERS_ALERT_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
     alert_webhook_secret: Option<String>,
     /// A file with that secret, which other users of this machine need not be able to read.

@@ -23,8 +23,8 @@ pub(crate) struct LoadArgs {
     /// The service, with the path that its API is under, if any.
     #[arg(long, env = "ORDERS_LOAD_URL", default_value = "http://127.0.0.1:8080")]
     pub(super) url: BaseUrl,
-    /// A bearer token that may read and write orders. Other users of this machine can see flags: use ORDERS_LOAD_TOKEN, or
-    /// --token-file.
+    /// A bearer token that may read and write orders. Other users of this machine can see flags: use the
+    /// variable, or a file.
     #[arg(long, env = "ORDERS_LOAD_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// A file with the token, which other users of this machine need not be able to read.
