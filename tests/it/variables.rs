@@ -33,7 +33,8 @@ fn commands() -> Vec<Vec<String>> {
 /// The variables of a command, and whether each is a switch.
 fn variables(path: &[String]) -> BTreeSet<(String, bool)> {
     let help = help(path);
-    let option = Regex::new(r"(?m)^ +(?:-\w, )?--[a-z-]+( <|\[=<|)").unwrap();
+    // Descriptions are indented further, and may begin a line with the name of another option.
+    let option = Regex::new(r"(?m)^ {2,6}(?:-\w, )?--[a-z-]+( <|\[=<| {2}|$)").unwrap();
     let variable = Regex::new(r"\[env:\s+([A-Z_]+)[=\]]").unwrap();
     let starts: Vec<_> = option.captures_iter(&help).map(|found| found.get(0).unwrap()).collect();
     let ends = starts.iter().skip(1).map(|next| next.start()).chain([help.len()]);
