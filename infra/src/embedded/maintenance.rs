@@ -315,39 +315,4 @@ impl Rebuild<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use api::ports::EventPublisher;
-    use domain::{Currency, Envelope};
-
-    use super::super::Options;
-    use super::*;
-
-    #[tokio::test]
-    async fn an_entry_that_cannot_be_read_is_reported_and_the_other_orders_are_put_right() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let currency = Currency::parse("EUR").unwrap();
-        let options = Options { at_once: true, min_free_bytes: 0, ..Options::new(currency) };
-        let engine = Embedded::open(folder.path(), options).unwrap();
-        for (number, order_id) in ["a", "b", "c"].iter().enumerate() {
-            let event = format!(
-                r#"{{"type":"order_created","event_id":"0195f5a2-0000-7000-8000-00000000000{number}",
-                    "schema_version":1,"timestamp":"2026-11-23T10:00:00Z","correlation_id":"r",
-                    "data":{{"order_id":"{order_id}","customer_id":"c","total":2,"currency":"EUR",
-                    "items":[{{"sku":"s","quantity":1,"unit_price":2}}]}}}}"#
-            );
-            let event = Envelope::decode(event.as_bytes(), currency).unwrap();
-            assert!(engine.publish(&[event]).await[0].is_ok());
-        }
-        let keys = &engine.0.keys;
-        keys.log.insert(keys::log_key(&OrderId::parse("b").unwrap(), 1), b"noise").unwrap();
-        keys.customers.clear().unwrap();
-
-        let rebuilt = engine.rebuild(RebuildOptions::default(), &|_| ()).await.unwrap();
-        assert_eq!((rebuilt.orders, rebuilt.events, rebuilt.differences.count), (3, 3, 2));
-        assert_eq!(rebuilt.broken.count, 1);
-        assert!(rebuilt.broken.examples[0].starts_with("order b: an entry of the log: "), "{rebuilt:?}");
-        assert_eq!(keys.customers.iter().count(), 2);
-        let error = engine.export(&mut Vec::new()).unwrap_err();
-        assert!(format!("{error:#}").starts_with("order b: "), "{error:#}");
-    }
-}
+mod tests;
