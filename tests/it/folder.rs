@@ -157,11 +157,14 @@ async fn a_torn_end_of_the_journal_is_no_damage() {
     let data = folder.path().join("data");
     let (journal, good, end) = filled_journal(&data).await;
     // As a crash in the middle of a write leaves it: half a batch at the end, then nothing, or then zeros.
-    let mut torn = good[..=end].to_vec();
-    let half_a_batch: Vec<u8> = good[..40].to_vec();
-    torn.extend(&half_a_batch);
-    for zeros in [0, 5000] {
-        let mut bytes = torn.clone();
+    let half_a_batch = good[..40].to_vec();
+    // Or all of a batch, but for a hole in the last value before its end (13 bytes).
+    let trailer = good.windows(4).position(|bytes| bytes == b"FJL\x03").unwrap();
+    let mut batch_with_a_hole = good[..trailer + 4].to_vec();
+    batch_with_a_hole[trailer - 10] = 0;
+    let ends = [half_a_batch, batch_with_a_hole];
+    for (torn, zeros) in ends.iter().flat_map(|torn| [(torn, 0), (torn, 5000)]) {
+        let mut bytes = [&good[..=end], torn].concat();
         bytes.extend(vec![0; zeros]);
         fs::write(&journal, bytes).unwrap();
         let check = run(&["rebuild", "--check"], &data);

@@ -84,10 +84,19 @@ impl Cut {
     }
 }
 
-/// Checks the store. `extent` is what was promised; `None` for a folder of format 3, which did not record it.
-pub(super) fn check(store: &Path, extent: Option<&Extent>) -> Result<(), Flaw> {
+/// A journal that ends in what a power cut left of a commit, which nobody was promised.
+#[derive(Debug)]
+pub(super) struct Torn {
+    pub(super) path: PathBuf,
+    /// Where its last whole commit ends.
+    pub(super) length: u64,
+}
+
+/// Checks the store, and returns the journals that are torn. `extent` is what was promised; `None` for a folder of format 3, which did not record it.
+pub(super) fn check(store: &Path, extent: Option<&Extent>) -> Result<Vec<Torn>, Flaw> {
     let tables = Tables::read(store)?;
     let mut scan = Scan::default();
+    let mut torn = Vec::new();
     let journals = journals(store)?;
     if journals.is_empty() {
         return Err(Flaw::Beyond(store.to_owned(), "the store has no journal (*.jnl)".to_owned()));
@@ -120,12 +129,15 @@ pub(super) fn check(store: &Path, extent: Option<&Extent>) -> Result<(), Flaw> {
             }
             _ => {}
         }
+        if !batches.ends_clean() {
+            torn.push(Torn { path: path.clone(), length: batches.end as u64 });
+        }
     }
     match extent {
         Some(extent) if scan.chain.commit < extent.commit && !tables.hold(&extent.last) => {
             Err(scan.cut(Some(extent), 0, &[]))
         }
-        _ => Ok(()),
+        _ => Ok(torn),
     }
 }
 

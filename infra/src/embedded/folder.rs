@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
-use super::continuity::{self, Flaw};
+use super::continuity::{self, Flaw, Torn};
 use super::database;
 use super::extent::{Extent, ExtentFile};
 use super::keys::Keyspaces;
@@ -94,7 +94,8 @@ impl DataFolder {
         if self.is_new() && !store.exists() {
             self.create_store(&store)?;
         }
-        let extent = self.check()?;
+        let (extent, torn) = self.check()?;
+        cut_off(&torn)?;
         let is_private = fs::metadata(&store).map_err(io_error)?.permissions().mode() & 0o077 == 0;
         if !is_private {
             fs::set_permissions(&store, Permissions::from_mode(0o700)).map_err(io_error)?;
@@ -105,15 +106,16 @@ impl DataFolder {
         Ok((database::open(&self.path, &store)?, extent))
     }
 
-    /// Whether everything is there that was promised to be; returns what was promised, if that is on record.
-    fn check(&self) -> Result<Option<Extent>, OpenError> {
+    /// Whether everything is there that was promised to be; returns what was promised, if that is on record, and the
+    /// journals that are torn.
+    fn check(&self) -> Result<(Option<Extent>, Vec<Torn>), OpenError> {
         let extent = self.extent()?;
         if !self.store().join("version").is_file() {
             return Err(OpenError::damaged(&self.path, "store/version is missing"));
         }
         let promised = extent.as_ref().filter(|_| self.content != Content::Format3);
-        continuity::check(&self.store(), promised).map_err(|flaw| self.explain(flaw))?;
-        Ok(extent)
+        let torn = continuity::check(&self.store(), promised).map_err(|flaw| self.explain(flaw))?;
+        Ok((extent, torn))
     }
 
     /// What is wrong with the store, if anything is, and what was promised of it, if that can still be read.
@@ -193,6 +195,20 @@ fn not_a_folder(path: &Path) -> Option<&'static str> {
         Err(_) if path.is_symlink() => Some("a link that leads nowhere"),
         Err(_) => None,
     }
+}
+
+/// Cuts off what a power cut left behind the last whole commit. fjall does so where an entry cannot be read; but where a
+/// commit has all its entries and one of them has a hole, it refuses the store.
+fn cut_off(torn: &[Torn]) -> Result<(), OpenError> {
+    for Torn { path, length } in torn {
+        let cut = || {
+            let journal = File::options().write(true).open(path)?;
+            journal.set_len(*length)?;
+            journal.sync_all()
+        };
+        cut().map_err(|source| OpenError::io(path, source))?;
+    }
+    Ok(())
 }
 
 /// Creates the folder, with those above it that are missing, so that a power cut does not take it away with all that is in
