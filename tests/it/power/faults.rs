@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::load::{drive, large};
-use super::outages::PLAN;
+use super::outages::{End, PLAN, add_run};
 use super::plan::{Plan, number};
 use super::recording::Recording;
 use super::strace::Traced;
@@ -95,6 +95,18 @@ async fn a_disk_that_fails_to_sync_stops_the_service_and_its_last_outcomes_are_u
     assert_true(&data, &ends).await;
     // Nor is anything lost that was answered before, if the machine goes down with its disk.
     Plan { states: 20, ..PLAN }.nothing_is_lost(recording).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failed_sync_dropped_is_not_missed_after_the_next_start() {
+    let root = folder();
+    let mut recording = Recording::new(root.path());
+    let fail = async |service: &Service| drop(post_until_refused(service, &order).await);
+    add_run(&mut recording, &[], &["fdatasync:error=EIO:when=20+"], End::Failure, fail).await;
+    // The machine runs on: what the disk never got is in memory still, as if it were written.
+    let load = async |service: &Service| drive(service, 4).await;
+    add_run(&mut recording, &[], &[], End::Killed, load).await;
+    Plan { states: 40, ..PLAN }.nothing_is_lost(recording).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

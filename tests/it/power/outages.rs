@@ -21,13 +21,15 @@ pub(super) const PLAN: Plan<'_> =
     Plan { models: &MODELS, states: 250, look: Look::Log, close_look: Look::Everything };
 
 /// How a recorded run ends.
-enum End {
+pub(super) enum End {
     CleanStop,
     Killed,
+    /// By itself.
+    Failure,
 }
 
 /// Adds one run of the service on the folder `data` of the recorded one.
-async fn add_run(
+pub(super) async fn add_run(
     recording: &mut Recording,
     arguments: &[&str],
     injections: &[&str],
@@ -41,6 +43,7 @@ async fn add_run(
     match end {
         End::CleanStop => assert!(run.service.terminate().success()),
         End::Killed => run.service.kill(),
+        End::Failure => assert_eq!(run.service.wait().code(), Some(1)),
     }
     recording.add(&run.calls());
 }
