@@ -12,6 +12,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::chain::{Chain, KEPT, LastWrites, Link};
@@ -84,19 +85,22 @@ impl Cut {
     }
 }
 
-/// A journal that ends in what a power cut left of a commit, which nobody was promised.
+/// The end of a journal, behind what was promised.
 #[derive(Debug)]
-pub(super) struct Torn {
+pub(super) struct Tail {
     pub(super) path: PathBuf,
-    /// Where its last whole commit ends.
-    pub(super) length: u64,
+    /// Where the whole commits that nobody was promised begin and end.
+    pub(super) commits: Range<u64>,
+    /// Whether what a power cut left of another commit follows.
+    pub(super) is_torn: bool,
 }
 
-/// Checks the store, and returns the journals that are torn. `extent` is what was promised; `None` for a folder of format 3, which did not record it.
-pub(super) fn check(store: &Path, extent: Option<&Extent>) -> Result<Vec<Torn>, Flaw> {
+/// Checks the store, and returns the ends of its journals. `extent` is what was promised; `None` for a folder of format 3,
+/// which did not record it.
+pub(super) fn check(store: &Path, extent: Option<&Extent>) -> Result<Vec<Tail>, Flaw> {
     let tables = Tables::read(store)?;
     let mut scan = Scan::default();
-    let mut torn = Vec::new();
+    let mut tails = Vec::new();
     let journals = journals(store)?;
     if journals.is_empty() {
         return Err(Flaw::Beyond(store.to_owned(), "the store has no journal (*.jnl)".to_owned()));
@@ -104,6 +108,7 @@ pub(super) fn check(store: &Path, extent: Option<&Extent>) -> Result<Vec<Torn>, 
     for (at, (number, path)) in journals.iter().enumerate() {
         let bytes = fs::read(path).map_err(|source| Flaw::Io(path.clone(), source))?;
         let mut batches = Batches::of(&bytes);
+        let mut promised = 0;
         for batch in &mut batches {
             if let Some(commit) = scan.add(&batch, &tables, path)? {
                 let at_start = batch.range.start == 0;
@@ -112,6 +117,9 @@ pub(super) fn check(store: &Path, extent: Option<&Extent>) -> Result<Vec<Torn>, 
                     scan.ends.push(End { number: *number, path: path.clone(), offset });
                 }
                 return Err(scan.cut_before(commit, extent, &journals[at..]));
+            }
+            if extent.is_some_and(|extent| scan.chain.commit <= extent.commit) {
+                promised = batch.range.end as u64;
             }
         }
         let behind = || batches.behind().len() as u64;
@@ -129,15 +137,14 @@ pub(super) fn check(store: &Path, extent: Option<&Extent>) -> Result<Vec<Torn>, 
             }
             _ => {}
         }
-        if !batches.ends_clean() {
-            torn.push(Torn { path: path.clone(), length: batches.end as u64 });
-        }
+        let commits = promised..batches.end as u64;
+        tails.push(Tail { path: path.clone(), commits, is_torn: !batches.ends_clean() });
     }
     match extent {
         Some(extent) if scan.chain.commit < extent.commit && !tables.hold(&extent.last) => {
             Err(scan.cut(Some(extent), 0, &[]))
         }
-        _ => Ok(torn),
+        _ => Ok(tails),
     }
 }
 

@@ -15,13 +15,13 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 use rustix::process::umask;
 
-use super::continuity::{self, Flaw, Torn};
+use super::continuity::{self, Flaw, Tail};
 use super::database;
 use super::extent::{Extent, ExtentFile};
 use super::keys::Keyspaces;
@@ -94,8 +94,10 @@ impl DataFolder {
         if self.is_new() && !store.exists() {
             self.create_store(&store)?;
         }
-        let (extent, torn) = self.check()?;
-        cut_off(&torn)?;
+        let (extent, tails) = self.check()?;
+        for tail in &tails {
+            settle(tail).map_err(|source| OpenError::io(&tail.path, source))?;
+        }
         let is_private = fs::metadata(&store).map_err(io_error)?.permissions().mode() & 0o077 == 0;
         if !is_private {
             fs::set_permissions(&store, Permissions::from_mode(0o700)).map_err(io_error)?;
@@ -107,15 +109,15 @@ impl DataFolder {
     }
 
     /// Whether everything is there that was promised to be; returns what was promised, if that is on record, and the
-    /// journals that are torn.
-    fn check(&self) -> Result<(Option<Extent>, Vec<Torn>), OpenError> {
+    /// ends of its journals.
+    fn check(&self) -> Result<(Option<Extent>, Vec<Tail>), OpenError> {
         let extent = self.extent()?;
         if !self.store().join("version").is_file() {
             return Err(OpenError::damaged(&self.path, "store/version is missing"));
         }
         let promised = extent.as_ref().filter(|_| self.content != Content::Format3);
-        let torn = continuity::check(&self.store(), promised).map_err(|flaw| self.explain(flaw))?;
-        Ok((extent, torn))
+        let tails = continuity::check(&self.store(), promised).map_err(|flaw| self.explain(flaw))?;
+        Ok((extent, tails))
     }
 
     /// What is wrong with the store, if anything is, and what was promised of it, if that can still be read.
@@ -197,18 +199,24 @@ fn not_a_folder(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// Cuts off what a power cut left behind the last whole commit. fjall does so where an entry cannot be read; but where a
-/// commit has all its entries and one of them has a hole, it refuses the store.
-fn cut_off(torn: &[Torn]) -> Result<(), OpenError> {
-    for Torn { path, length } in torn {
-        let cut = || {
-            let journal = File::options().write(true).open(path)?;
-            journal.set_len(*length)?;
-            journal.sync_all()
-        };
-        cut().map_err(|source| OpenError::io(path, source))?;
+/// Makes the end of a journal certain, before anything that follows it is promised.
+///
+/// What a power cut left behind the last whole commit is cut off. fjall does so where an entry cannot be read; but where a
+/// commit has all its entries and one of them has a hole, it refuses the store. And the commits that nobody was promised are
+/// written once more, in place: where their sync has failed, the system takes them for written, and a plain sync would not
+/// write them.
+fn settle(tail: &Tail) -> io::Result<()> {
+    if tail.commits.is_empty() && !tail.is_torn {
+        return Ok(());
     }
-    Ok(())
+    let journal = File::options().read(true).write(true).open(&tail.path)?;
+    if tail.is_torn {
+        journal.set_len(tail.commits.end)?;
+    }
+    let mut commits = vec![0; (tail.commits.end - tail.commits.start) as usize];
+    journal.read_exact_at(&mut commits, tail.commits.start)?;
+    journal.write_all_at(&commits, tail.commits.start)?;
+    journal.sync_all()
 }
 
 /// Creates the folder, with those above it that are missing, so that a power cut does not take it away with all that is in

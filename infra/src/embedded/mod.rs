@@ -18,11 +18,11 @@
 //! - `kill -9` loses nothing at all that was written, for the operating system holds it.
 //! - A write that fails (disk full, broken disk) stops the engine for good ([`Embedded::failed`]): nothing that
 //!   follows could be trusted. The process ends; the next start recovers from the journal. What a sync failed to write was
-//!   not acknowledged, but the system may show it to that start as written; until the tables are flushed, a power cut after
-//!   a broken disk can cut off what came behind it. Put the disk right, and start the machine anew, before the service.
+//!   not acknowledged, but the system may show it to that start as written: the start writes it once more.
 //!
-//! What cannot be processed goes to [`letters`], and from there, by way of [`operate`], back to the queue; those of elsewhere come by [`import`]. [`numbers`]
-//! tells what became of everything, and [`alerts`] whoever looks after it.
+//! What cannot be processed goes to [`letters`], and from there, by way of [`operate`], back to the queue; those of
+//! elsewhere come by [`import`]. [`numbers`] counts what became of everything, and [`alerts`] notifies whoever looks after
+//! it. [`recover`] makes a folder usable again that was refused.
 //!
 //! [`folder`] guards the folder itself, and [`maintenance`] exports and rebuilds.
 

@@ -25,7 +25,7 @@ impl Pipeline for Embedded {
                 visible: depth - in_flight - delayed,
                 in_flight,
                 delayed,
-                oldest: standing.oldest.map(|seq| engine.age(seq)).transpose()?.flatten(),
+                oldest: standing.oldest.map(|oldest| engine.age(oldest)).transpose()?.flatten(),
                 dead_letters: books.letters,
                 exact: true,
             })
@@ -35,10 +35,12 @@ impl Pipeline for Embedded {
 }
 
 impl Embedded {
-    /// How long ago the message was sent; `None` if it is not on the queue any more.
-    fn age(&self, seq: u64) -> anyhow::Result<Option<Duration>> {
+    /// How long ago the message was sent, at least since it is visible; `None` if it is not on the queue any more. If the clock
+    /// was set back meanwhile, it was sent in the future.
+    fn age(&self, (seq, visible): (u64, Duration)) -> anyhow::Result<Option<Duration>> {
         let Some(row) = self.0.keys.queue.get(seq.to_be_bytes())? else { return Ok(None) };
         let sent = StoredMessage::decode(&row)?.header.enqueued_at;
-        Ok(Some(Duration::from_micros(u64::try_from(now().micros() - sent).unwrap_or(0))))
+        let age = Duration::from_micros(u64::try_from(now().micros() - sent).unwrap_or(0));
+        Ok(Some(age.max(visible)))
     }
 }

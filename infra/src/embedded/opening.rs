@@ -179,3 +179,27 @@ pub(super) fn stored_books(keys: &Keyspaces) -> anyhow::Result<Books> {
     let row = keys.meta.get(keys::LEDGER)?;
     Ok(row.map(|row| serde_json::from_slice(&row)).transpose().context("the ledger")?.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_delay_longer() {
+        const SECOND: i64 = 1_000_000;
+        let sent = 1_000_000 * SECOND;
+        let header = |delay: i64| MessageHeader {
+            group: "g".to_owned(),
+            dedup: Uuid::nil(),
+            enqueued_at: sent,
+            visible_at: sent + delay * SECOND,
+            attributes: BTreeMap::new(),
+        };
+        let left = |delay, now: i64| delay_left(&header(delay), sent + now * SECOND).as_secs();
+        assert_eq!((left(60, 0), left(60, 20), left(60, 100)), (60, 40, 0));
+        let two_days_back = -2 * 86_400;
+        assert_eq!((left(60, two_days_back), left(0, two_days_back)), (60, 0));
+    }
+}

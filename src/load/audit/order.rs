@@ -212,6 +212,8 @@ impl Judge<'_> {
             Ok(folded) => folded,
             Err(error) => return self.find(Fault::LogDoesNotFold, error),
         };
+        // When its latest event was recorded is in the log only.
+        let folded = folded.map(|order| Order { recorded_at: None, ..order });
         let folded = folded.map(|order| serde_json::to_value(order).unwrap_or_default());
         match (folded, order) {
             (None, None) => {}

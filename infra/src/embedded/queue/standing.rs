@@ -1,6 +1,6 @@
 //! How the queue stands, for those who look after it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::QueueIndex;
 
@@ -11,8 +11,8 @@ pub(in crate::embedded) struct Standing {
     pub(in crate::embedded) in_flight: u64,
     /// Never delivered, and not visible yet.
     pub(in crate::embedded) delayed: u64,
-    /// The number of the oldest message.
-    pub(in crate::embedded) oldest: Option<u64>,
+    /// The number of the oldest message, and since when it is visible, by a clock that nobody sets.
+    pub(in crate::embedded) oldest: Option<(u64, Duration)>,
 }
 
 impl QueueIndex {
@@ -23,7 +23,9 @@ impl QueueIndex {
             let waits = entry.visible_at > now;
             standing.in_flight += u64::from(waits && entry.lease > 0);
             standing.delayed += u64::from(waits && entry.lease == 0);
-            standing.oldest = Some(standing.oldest.map_or(entry.seq, |oldest| oldest.min(entry.seq)));
+            if standing.oldest.is_none_or(|(oldest, _)| entry.seq < oldest) {
+                standing.oldest = Some((entry.seq, now.saturating_duration_since(entry.visible_at)));
+            }
         }
         standing
     }

@@ -36,6 +36,17 @@ fn a_message_is_not_received_before_it_is_durable() {
 }
 
 #[test]
+fn how_long_the_oldest_message_waits_needs_no_clock_that_somebody_sets() {
+    let now = Instant::now();
+    let mut index = queue(&[("a", 1), ("b", 2)], now);
+    let later = now + Duration::from_secs(90);
+    assert_eq!(index.standing(later).oldest, Some((1, Duration::from_secs(90))));
+    let taken = take(&mut index, 1, later);
+    index.remove("a", taken[0].seq);
+    assert_eq!(index.standing(later).oldest, Some((2, Duration::from_secs(90))));
+}
+
+#[test]
 fn more_is_gathered_once_many_come() {
     let now = Instant::now();
     let names: Vec<_> = (0..2 * wakes::FEW + 1).map(|number| number.to_string()).collect();
