@@ -126,7 +126,7 @@ impl AuthArgs {
             faults.push(fault);
             None
         });
-        let tokens = self.tokens(scope_prefix.clone(), &mut faults);
+        let tokens = self.tokens(scope_prefix.as_ref(), &mut faults);
         let hosts = self.hosts(origin).unwrap_or_else(|fault| {
             faults.push(fault);
             Hosts::Any
@@ -220,7 +220,7 @@ impl AuthArgs {
         }
     }
 
-    fn tokens(&self, scope_prefix: Option<Arc<str>>, faults: &mut Vec<String>) -> Option<Settings> {
+    fn tokens(&self, scope_prefix: Option<&Arc<str>>, faults: &mut Vec<String>) -> Option<Settings> {
         let (issuer, audience) = (given(&self.jwt_issuer), given(&self.jwt_audience));
         let options = [
             (issuer, "--jwt-issuer (ORDERS_JWT_ISSUER)"),
@@ -242,7 +242,7 @@ impl AuthArgs {
                 Err(fault) => {
                     faults.push(format!(
                         "ORDERS_JWKS_URL {:?} cannot be used: {fault}",
-                        crate::secret::shown(url)
+                        crate::shown::url(url)
                     ));
                     None
                 }
@@ -261,7 +261,7 @@ impl AuthArgs {
             issuer: issuer?.to_owned(),
             audience: audience?.to_owned(),
             leeway: Duration::from_secs(leeway?),
-            scope_prefix,
+            scope_prefix: scope_prefix.cloned(),
         };
         Some(Settings::Tokens(source?, rules, limits?))
     }

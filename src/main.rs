@@ -24,7 +24,9 @@ mod listen;
 mod load;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod prometheus;
+#[cfg(any(feature = "dlq", feature = "embedded", feature = "load"))]
 mod secret;
+mod shown;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod signals;
 mod telemetry;

@@ -24,7 +24,7 @@ type Web = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 /// The service at `url`.
 pub(super) async fn read(url: &str) -> anyhow::Result<Deployment> {
     let base = url.trim_end_matches('/');
-    let shown = crate::secret::shown(url);
+    let shown = crate::shown::url(url);
     ensure!(shown == url, "{shown} must be the address of the API alone: no name, no password, no query");
     let uri: Uri = base.parse().with_context(|| format!("{url:?} is no URL"))?;
     let host = uri.host().with_context(|| format!("{url:?} is no URL with a host"))?;
