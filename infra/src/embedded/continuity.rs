@@ -10,7 +10,6 @@
 //!
 //! What is behind the extent was not acknowledged, and may end anywhere.
 
-use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ use std::path::{Path, PathBuf};
 use super::chain::{Chain, KEPT, LastWrites, Link};
 use super::extent::Extent;
 use super::keys;
-use super::layout::journal::{Batch, Batches};
+use super::layout::journal::{self, Batch, Batches};
 use super::layout::manifest::Manifest;
 use super::layout::{Fault, journals, keyspace_path};
 use super::writer::Books;
@@ -106,7 +105,7 @@ pub(super) fn check(store: &Path, extent: Option<&Extent>) -> Result<Vec<Tail>, 
         return Err(Flaw::Beyond(store.to_owned(), "the store has no journal (*.jnl)".to_owned()));
     }
     for (at, (number, path)) in journals.iter().enumerate() {
-        let bytes = fs::read(path).map_err(|source| Flaw::Io(path.clone(), source))?;
+        let bytes = journal::read(path).map_err(|source| Flaw::Io(path.clone(), source))?;
         let mut batches = Batches::of(&bytes);
         let mut promised = 0;
         for batch in &mut batches {
@@ -285,5 +284,5 @@ impl Scan {
 }
 
 fn batches_in(journal: &Path) -> u64 {
-    fs::read(journal).map_or(0, |bytes| Batches::of(&bytes).count() as u64)
+    journal::read(journal).map_or(0, |bytes| Batches::of(&bytes).count() as u64)
 }

@@ -3,7 +3,10 @@
 //! value) or clears (tag 4, keyspace u64), and an end (tag 3, XXH3 of the items u64, `FJL` 3), all little-endian. Journals
 //! are allocated in advance, so zeros follow the last batch until the store is opened again.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
+use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -13,6 +16,28 @@ const END: u8 = 3;
 const CLEAR: u8 = 4;
 const TRAILER: &[u8] = b"FJL\x03";
 const START_BYTES: usize = 13;
+
+/// Reads a journal without the zeros that follow its last batch. A new journal is nearly all zeros, and never takes its
+/// allocated size in memory.
+pub(in crate::embedded) fn read(journal: &Path) -> io::Result<Vec<u8>> {
+    const CHUNK_BYTES: usize = 256 << 10;
+    let mut file = File::open(journal)?;
+    let (mut content, mut chunk, mut zeros) = (Vec::new(), vec![0; CHUNK_BYTES], 0);
+    loop {
+        let length = file.read(&mut chunk)?;
+        if length == 0 {
+            return Ok(content);
+        }
+        match chunk[..length].iter().rposition(|byte| *byte != 0) {
+            Some(last) => {
+                content.resize(content.len() + zeros, 0);
+                content.extend_from_slice(&chunk[..=last]);
+                zeros = length - last - 1;
+            }
+            None => zeros += length,
+        }
+    }
+}
 
 /// An atomic batch, whole and with the right checksum.
 #[derive(Debug, Clone)]

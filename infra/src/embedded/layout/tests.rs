@@ -2,7 +2,7 @@
 
 use fjall::{AbstractTree, Database, KeyspaceCreateOptions, PersistMode};
 
-use super::journal::Batches;
+use super::journal::{self, Batches};
 use super::manifest::Manifest;
 use super::*;
 
@@ -92,4 +92,17 @@ fn manifests_are_read_as_fjall_writes_them() {
     bytes[10] ^= 1;
     fs::write(&current, &bytes).unwrap();
     assert!(matches!(manifest(2), Err(Fault::Damaged(..))));
+}
+
+#[test]
+fn a_journal_is_read_up_to_its_last_byte_that_is_not_zero() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("0.jnl");
+    // Zeros between, longer than one read, are content: a power cut can leave such a hole.
+    for content in [&[][..], &[1], &[&[0; 300_000][..], &[7; 300_000], &[0; 700_000], &[9]].concat()] {
+        let mut file = content.to_vec();
+        file.resize(content.len() + 1_000_000, 0);
+        fs::write(&path, &file).unwrap();
+        assert!(journal::read(&path).unwrap() == content, "{} bytes", content.len());
+    }
 }

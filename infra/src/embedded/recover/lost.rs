@@ -1,7 +1,6 @@
 //! The events in what is cut off, as far as they can still be read.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use serde::Serialize;
 
 use super::super::continuity::Cut;
 use super::super::keys::{self, Keyspaces, StoredMessage};
-use super::super::layout::journal::{Batch, Batches};
+use super::super::layout::journal::{self, Batch, Batches};
 use super::super::layout::{Fault, journals};
 
 /// An event that was accepted, in a commit that is cut off.
@@ -60,7 +59,7 @@ impl Lost {
         })?;
         let mut lost = Self::default();
         for (_, path) in journals.into_iter().filter(|(number, _)| *number >= cut.journal) {
-            let bytes = fs::read(&path)?;
+            let bytes = journal::read(&path)?;
             let mut batches = Batches::of(&bytes);
             let whole: Vec<_> = batches.by_ref().collect();
             let is_cut = |batch: &&Batch<'_>| path != cut.path || batch.range.start as u64 >= cut.offset;
