@@ -6,7 +6,7 @@
 //! byte 4096  another one  the newer of the two that are whole counts
 //! ```
 //!
-//! After each sync of the journal the older of the two is overwritten. Each is within one sector, so a power cut leaves it
+//! After each sync of the journal, once its callers are notified, the older of the two is overwritten. Each is within one sector, so a power cut leaves it
 //! as it was or as it is. The file itself is synced once a second and at the end: after a power cut it may lag behind by
 //! that much, and it is never ahead.
 

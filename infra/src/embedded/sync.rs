@@ -32,30 +32,38 @@ const EXTENT_SYNC: Duration = Duration::from_secs(1);
 pub(super) struct Disk {
     journal: Journal,
     extent: ExtentFile,
+    /// The extent since the latest sync, if it is not in the file yet.
+    unrecorded: Option<Extent>,
     synced: Arc<Synced>,
 }
 
 impl Disk {
     /// Of the store at `path`.
     pub(super) fn new(path: &Path, extent: ExtentFile, synced: Arc<Synced>) -> io::Result<Self> {
-        Ok(Self { journal: Journal::newest(path)?, extent, synced })
+        Ok(Self { journal: Journal::newest(path)?, extent, unrecorded: None, synced })
     }
 
-    /// Syncs the journal, records how far it is on the disk then, and shows that to readers.
+    /// Syncs the journal and shows readers what is on the disk then.
     fn sync(&mut self, commit: Option<(Chain, View)>) -> io::Result<()> {
         self.journal.sync()?;
         let Some((chain, view)) = commit else { return Ok(()) };
         let ledger = &view.totals.books.ledger;
-        self.extent.write(&Extent {
+        self.unrecorded = Some(Extent {
             commit: chain.commit,
             journal: self.journal.number,
             at: crate::now().micros(),
             accepted: ledger.accepted,
             recorded: ledger.recorded,
             last: chain.last,
-        })?;
+        });
         self.synced.show(view);
         Ok(())
+    }
+
+    /// Records how far the journals are on the disk, if that has grown. No caller waits for it: until then the file lags
+    /// behind by one sync, as it may.
+    fn record(&mut self) -> io::Result<()> {
+        self.unrecorded.take().map_or(Ok(()), |extent| self.extent.write(&extent))
     }
 }
 
@@ -113,8 +121,12 @@ pub(super) fn start(
         let mut extent_synced = Instant::now();
         run(&waiting, &failed, |step| match step {
             Step::Commit(commit) => disk.sync(commit),
-            Step::Rest if !disk.extent.is_dirty() || extent_synced.elapsed() < EXTENT_SYNC => Ok(()),
             Step::Rest | Step::End => {
+                disk.record()?;
+                let is_due = matches!(step, Step::End) || extent_synced.elapsed() >= EXTENT_SYNC;
+                if !is_due || !disk.extent.is_dirty() {
+                    return Ok(());
+                }
                 extent_synced = Instant::now();
                 disk.extent.sync()
             }
