@@ -86,7 +86,7 @@ pub(crate) async fn correlate(
     sees_waiting: bool,
     mut request: Request,
     mut route: Route,
-    refused: Option<Problem>,
+    refused: Option<Box<Problem>>,
 ) -> Result<Response, Infallible> {
     let answering = Answering::of(request.method(), request.extensions());
     let id = given(request.headers()).unwrap_or_else(|| new_id().into());

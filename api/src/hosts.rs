@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
-use axum::http::{Request, Version};
+use axum::http::{HeaderValue, Request, Version};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 
@@ -60,23 +60,27 @@ fn normal(host: &str) -> String {
 }
 
 impl Hosts {
-    /// Why the request must not be answered, if so. Only requests over TCP are looked at: before others somebody else has
-    /// understood HTTP.
-    pub(crate) fn refuse<B>(&self, request: &Request<B>) -> Option<Problem> {
+    /// Why the request must not be answered, if so. Only requests over TCP are checked: in front of others, another server
+    /// has parsed HTTP. Boxed, since nearly every request passes.
+    pub(crate) fn refuse<B>(&self, request: &Request<B>) -> Option<Box<Problem>> {
         request.extensions().get::<ConnectInfo<SocketAddr>>()?;
         let mut hosts = request.headers().get_all(HOST).iter();
-        let host = match (hosts.next(), hosts.next()) {
-            (None, _) if request.version() < Version::HTTP_11 => None,
-            (None, _) => return Some(bad("The request has no Host header, which HTTP/1.1 requires.")),
-            (Some(_), Some(_)) => return Some(bad("The request has more than one Host header.")),
-            (Some(host), None) => Some(host.as_bytes()),
-        };
+        let host = hosts.next().map(HeaderValue::as_bytes);
+        if hosts.next().is_some() {
+            return bad("The request has more than one Host header.");
+        }
+        if host.is_none() && request.version() >= Version::HTTP_11 {
+            return bad("The request has no Host header, which HTTP/1.1 requires.");
+        }
+        if host.is_some_and(is_plainly_local) && request.uri().authority().is_none() {
+            return None;
+        }
         let named = match host {
             // What has no authority, such as a URN, has an empty Host.
             Some(b"") | None => None,
             Some(host) => match Authority::try_from(host) {
                 Ok(authority) if !authority.as_str().contains('@') => Some(authority),
-                _ => return Some(bad("The Host header is not a host, with or without a port.")),
+                _ => return bad("The Host header is not a host, with or without a port."),
             },
         };
         // A target with a host of its own counts instead of the header.
@@ -84,7 +88,7 @@ impl Hosts {
         match self {
             Self::Any => None,
             Self::Local(allowed) if authority.is_some_and(|host| allowed.has(host.host())) => None,
-            Self::Local(_) => Some(foreign(authority)),
+            Self::Local(_) => Some(Box::new(foreign(authority))),
         }
     }
 }
@@ -124,8 +128,14 @@ fn is_local(host: &str) -> bool {
     }
 }
 
-fn bad(detail: &'static str) -> Problem {
-    Problem::new(Kind::BadRequest, detail)
+/// Whether a Host header is the usual name of this machine with a port, so that it needs no parsing.
+fn is_plainly_local(host: &[u8]) -> bool {
+    let port = host.strip_prefix(b"127.0.0.1:").or_else(|| host.strip_prefix(b"localhost:"));
+    port.is_some_and(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit))
+}
+
+fn bad(detail: &'static str) -> Option<Box<Problem>> {
+    Some(Box::new(Problem::new(Kind::BadRequest, detail)))
 }
 
 fn foreign(authority: Option<&Authority>) -> Problem {

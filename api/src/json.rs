@@ -84,7 +84,12 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 
 /// Whether the content type is `application/json` or `application/*+json`, with or without parameters.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(Ok(value)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) else { return false };
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return false };
+    // What nearly every client sends needs no parsing.
+    if value == "application/json" {
+        return true;
+    }
+    let Ok(value) = value.to_str() else { return false };
     let essence = value.split(';').next().unwrap_or_default().trim();
     let Some((main, sub)) = essence.split_once('/') else { return false };
     let json = |suffix: &str| suffix.eq_ignore_ascii_case("json");
