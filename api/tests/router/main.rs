@@ -1,17 +1,13 @@
-//! The API through its router, over in-memory stand-ins for its ports.
+//! The API through its router, over in-memory implementations of its ports.
 
 #[cfg(test)]
 mod auth;
 #[cfg(test)]
-mod bodies;
-#[cfg(test)]
-mod description;
-#[cfg(test)]
-mod doubt;
+mod dead_letters;
 #[cfg(test)]
 mod fakes;
 #[cfg(test)]
-mod generated;
+mod generated_clients;
 #[cfg(test)]
 mod hosts;
 #[cfg(test)]
@@ -19,23 +15,27 @@ mod input;
 #[cfg(test)]
 mod issuer;
 #[cfg(test)]
+mod key_rotation;
+#[cfg(test)]
 #[cfg(feature = "lambda")]
 mod lambda;
 #[cfg(test)]
 #[cfg(feature = "lambda")]
 mod lambda_events;
 #[cfg(test)]
-mod letters;
-#[cfg(test)]
 mod limits;
 #[cfg(test)]
-mod long_lines;
+mod long_sequences;
+#[cfg(test)]
+mod openapi;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
+mod outcome_unknown;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
-mod placed;
+mod prefer_wait;
 #[cfg(test)]
 mod principals;
 #[cfg(test)]
@@ -43,12 +43,12 @@ mod protocol;
 #[cfg(test)]
 mod reads;
 #[cfg(test)]
-mod rotation;
+mod request_extensions;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]
-mod unread;
+mod unread_bodies;
 #[cfg(test)]
-mod waits;
+mod validation;
 #[cfg(test)]
 mod writes;

@@ -11,7 +11,7 @@ use domain::{Currency, CustomerId, DeadLetter, LetterState, OrderId};
 use serde_json::{Value, json};
 
 use crate::fakes::{Answer, Fake, created, send_to, state};
-use crate::letters::{Letters, event, letter};
+use crate::dead_letters::{Letters, event, letter};
 
 fn app(letters: &Arc<Letters>) -> AppState {
     let fake = Arc::new(Fake { log: vec![created("o-1", "c-1")], ..Fake::default() });

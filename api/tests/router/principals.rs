@@ -247,7 +247,7 @@ async fn a_dead_letter_that_creates_an_order_has_a_receipt_for_its_customer() {
     let detail = "an error".to_owned();
     let parked = domain::Outcome::Parked { reason: domain::ParkReason::TriesExhausted, detail };
     let body = String::from_utf8(envelope.encode()).unwrap();
-    let letters = Arc::new(crate::letters::Letters::of(vec![crate::letters::letter("l-1", 0, &body)]));
+    let letters = Arc::new(crate::dead_letters::Letters::of(vec![crate::letters::letter("l-1", 0, &body)]));
     let operations = api::operations::Operations {
         letters: letters.clone(),
         pipeline: letters,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::{DeadLetter, OrderId};
 use serde_json::{Value, json};
 
-use crate::letters::{Letters, event, letter};
+use crate::dead_letters::{Letters, event, letter};
 use crate::operator::{get, post, results};
 
 const REDRIVE: &str = "/v1/dead-letters/redrive";

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::description::{document, operations, written};
+use crate::openapi::{document, operations, written};
 
 #[test]
 fn an_order_and_a_receipt_are_told_apart_by_their_object() {
