@@ -1,4 +1,4 @@
-//! The pages that people read, in a real browser: nothing is wider than the window, also on a phone.
+//! The HTML pages in a real browser: they fit the width of a desktop and of a phone.
 
 use axum::Router;
 use axum::extract::Request;
@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 use crate::support::browser::rendered;
 use crate::support::service::Service;
 
-/// A page with another one in a window of this width, which a browser itself does not make as narrow as a phone's. It
-/// writes down the size of the other one and its text.
+/// A page that shows `page` in a frame of this width and writes down its size and its text. A browser's own window cannot
+/// be as narrow as a phone's.
 fn frame(page: &str, width: &str) -> String {
     format!(
         r#"<!doctype html><iframe id="page" src="{page}" style="border:0;width:{width}px;height:800px"></iframe>
@@ -27,8 +27,8 @@ fn frame(page: &str, width: &str) -> String {
     )
 }
 
-/// What the service answers, without the policies that keep a page from being framed; and below `/framed/` the frames.
-async fn framing(service: String, request: Request) -> Response {
+/// Forwards requests to the service and drops the headers that forbid framing. Below `/framed/` it serves the frames.
+async fn forward_or_frame(service: String, request: Request) -> Response {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     if let Some(framed) = path.strip_prefix("/framed/") {
         let (width, page) = framed.split_once('/').unwrap();
@@ -44,10 +44,10 @@ async fn framing(service: String, request: Request) -> Response {
     response
 }
 
-/// The address of a server that frames the pages of the service.
-async fn framed(service: &Service) -> String {
+/// Starts a server that frames the pages of the service, and returns its URL.
+async fn start_framing(service: &Service) -> String {
     let url = service.url.clone();
-    let router = Router::new().fallback(async move |request: Request| framing(url, request).await);
+    let router = Router::new().fallback(async move |request: Request| forward_or_frame(url, request).await);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/framed", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -55,11 +55,11 @@ async fn framed(service: &Service) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_page_is_wider_than_its_window() {
+async fn pages_fit_the_width_of_their_window() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
-    let address = framed(&service).await;
-    // An operation had 9,300 pixels on a page of 12,600 when each error repeated its headers.
+    let address = start_framing(&service).await;
+    // The last page would be 12,600 pixels high if each error repeated its headers.
     for (path, shows, highest) in [
         ("/", "asyncapi.json", [1_500, 1_000]),
         ("/problems", "/problems/invalid-request", [4_000, 2_500]),

@@ -1,4 +1,4 @@
-"""Places, pays and reads orders through the client that openapi-python-client makes: driver.py URL"""
+"""Places, pays and reads orders with the client that openapi-python-client generates: driver.py URL"""
 
 import sys
 

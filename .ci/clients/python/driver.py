@@ -1,4 +1,4 @@
-"""Places, pays and reads orders through the client that OpenAPI Generator makes for Python: driver.py URL"""
+"""Places, pays and reads orders with the Python client that OpenAPI Generator generates: driver.py URL"""
 
 import sys
 
@@ -22,7 +22,7 @@ def propose(order_id, event):
 
 
 def refused(request):
-    """The problem that a request was refused with."""
+    """Returns the problem of a refused request."""
     try:
         answer = request()
     except orders_client.ApiException as error:

@@ -1,4 +1,4 @@
-//! Dead letters in memory.
+//! The operators' ports in memory: dead letters and counters.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -10,23 +10,23 @@ use async_trait::async_trait;
 use domain::dead_letter::Discard;
 use domain::{DeadLetter, Ledger, LetterState, OrderId, ParkReason, Repair, Timestamp};
 
-/// Letters, in line: as they were put aside.
+/// Dead letters in the order in which they were parked.
 #[derive(Default)]
-pub(crate) struct Letters {
+pub(crate) struct FakeDeadLetters {
     pub(crate) all: Mutex<Vec<DeadLetter>>,
-    /// The ids of what was sent, in order.
+    /// The ids of the dead letters that were sent, in order.
     pub(crate) sent: Mutex<Vec<String>>,
-    /// Letters that cannot be sent.
+    /// The ids of dead letters that cannot be sent.
     pub(crate) unsendable: HashSet<&'static str>,
 }
 
-/// A parked letter with this body.
+/// A parked dead letter with this body.
 pub(crate) fn letter(id: &str, minute: u32, body: &str) -> DeadLetter {
     let at = Timestamp::parse(&format!("2026-11-23T10:{minute:02}:00Z")).unwrap();
     DeadLetter::new(id, body.as_bytes().to_vec(), ParkReason::Malformed, "it is broken".to_owned(), at)
 }
 
-/// A readable event of order `o-1`, which the fake's log has created.
+/// The JSON of an event of order `o-1`.
 pub(crate) fn event(kind: &str, number: u32) -> String {
     let id = format!("0199d3a0-0000-7000-8000-{number:012}");
     format!(
@@ -34,7 +34,7 @@ pub(crate) fn event(kind: &str, number: u32) -> String {
     )
 }
 
-impl Letters {
+impl FakeDeadLetters {
     pub(crate) fn of(all: Vec<DeadLetter>) -> Self {
         Self { all: Mutex::new(all), ..Self::default() }
     }
@@ -51,7 +51,7 @@ impl Letters {
 }
 
 #[async_trait]
-impl DeadLetterStore for Letters {
+impl DeadLetterStore for FakeDeadLetters {
     async fn letters(
         &self,
         filter: &LetterFilter,
@@ -109,7 +109,7 @@ impl DeadLetterStore for Letters {
 }
 
 #[async_trait]
-impl Pipeline for Letters {
+impl Pipeline for FakeDeadLetters {
     async fn numbers(&self) -> anyhow::Result<Numbers> {
         let ledger = Ledger { accepted: 20, recorded: 9, rejected: 3, discarded: 1, duplicate: 2, parked: 4 };
         let oldest = Some(std::time::Duration::from_millis(1500));

@@ -1,4 +1,4 @@
-//! The ports in memory, and a client of the router.
+//! In-memory implementations of the API's ports, and a client of the router. Every test of this crate uses them.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -17,15 +17,15 @@ use domain::{Currency, CustomerId, Envelope, EventId, Order, OrderId, Receipt, R
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-/// How the queue behaves.
+/// What publishing to the queue does.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Queue {
-    Takes,
+pub(crate) enum QueueBehaviour {
+    Accepts,
     Full,
     Unavailable,
-    /// Fails when the event may be on the queue already.
-    Loses,
-    /// Has taken an event with the same id a moment before.
+    /// Fails after the event may have reached the queue.
+    LosesAnswer,
+    /// Accepted an event with the same id a moment ago.
     Repeats,
     TooSmall,
     Hangs,
@@ -45,39 +45,39 @@ pub(crate) fn created(order_id: &str, customer_id: &str) -> RecordedEvent {
     RecordedEvent::decode(entry.to_string().as_bytes(), Currency::parse("EUR").unwrap()).unwrap()
 }
 
-/// All ports: publishes into a vector, and reads what it was given.
-pub(crate) struct Fake {
+/// Implements all ports: publishes into a vector and reads from its fields.
+pub(crate) struct FakePorts {
     pub(crate) published: Mutex<Vec<Envelope>>,
-    /// The trace of the last publishing.
+    /// The trace context of the last call to `publish`.
     pub(crate) trace: Mutex<Option<TraceContext>>,
-    pub(crate) queue: Queue,
+    pub(crate) queue: QueueBehaviour,
     pub(crate) log: Vec<RecordedEvent>,
     pub(crate) receipt: Option<Receipt>,
-    /// The look at which the receipt is found first, from 1.
+    /// The first lookup that finds the receipt, counted from 1.
     pub(crate) finds_receipts_from: usize,
-    /// Looks at receipts so far.
-    pub(crate) looks: AtomicUsize,
+    /// How many times a receipt was looked up.
+    pub(crate) lookups: AtomicUsize,
     pub(crate) sees_waiting: bool,
     pub(crate) broken: bool,
 }
 
-impl Default for Fake {
+impl Default for FakePorts {
     fn default() -> Self {
         Self {
             published: Mutex::default(),
             trace: Mutex::default(),
-            queue: Queue::Takes,
+            queue: QueueBehaviour::Accepts,
             log: vec![],
             receipt: None,
             finds_receipts_from: 1,
-            looks: AtomicUsize::new(0),
+            lookups: AtomicUsize::new(0),
             sees_waiting: true,
             broken: false,
         }
     }
 }
 
-impl Fake {
+impl FakePorts {
     pub(crate) fn published(&self) -> Vec<Envelope> {
         self.published.lock().unwrap().clone()
     }
@@ -99,30 +99,34 @@ impl Fake {
 }
 
 #[async_trait]
-impl EventPublisher for Fake {
+impl EventPublisher for FakePorts {
     async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>> {
         *self.trace.lock().unwrap() = trace::current();
-        if self.queue == Queue::Hangs {
+        if self.queue == QueueBehaviour::Hangs {
             std::future::pending::<()>().await;
         }
         let result = |event: &Envelope| match self.queue {
-            Queue::Takes | Queue::Hangs => {
+            QueueBehaviour::Accepts | QueueBehaviour::Hangs => {
                 self.published.lock().unwrap().push(event.clone());
                 Ok(Published::New)
             }
-            Queue::Repeats => Ok(Published::Repeated),
-            Queue::Loses => Err(PublishError::Unknown(anyhow::anyhow!("secret: the answer was lost"))),
-            Queue::Full => Err(PublishError::Full("secret: 0 bytes left".to_owned())),
-            Queue::Unavailable => Err(PublishError::NotAccepted(anyhow::anyhow!("secret: no route to host"))),
-            Queue::TooSmall => Err(PublishError::TooLarge { bytes: 1_048_577, limit: 1_048_576 }),
-            Queue::Panics => panic!("secret: a bug"),
+            QueueBehaviour::Repeats => Ok(Published::Repeated),
+            QueueBehaviour::LosesAnswer => {
+                Err(PublishError::Unknown(anyhow::anyhow!("secret: the answer was lost")))
+            }
+            QueueBehaviour::Full => Err(PublishError::Full("secret: 0 bytes left".to_owned())),
+            QueueBehaviour::Unavailable => {
+                Err(PublishError::NotAccepted(anyhow::anyhow!("secret: no route to host")))
+            }
+            QueueBehaviour::TooSmall => Err(PublishError::TooLarge { bytes: 1_048_577, limit: 1_048_576 }),
+            QueueBehaviour::Panics => panic!("secret: a bug"),
         };
         events.iter().map(result).collect()
     }
 }
 
 #[async_trait]
-impl OrderReader for Fake {
+impl OrderReader for FakePorts {
     async fn order(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
         self.check()?;
         Ok(self.orders().into_iter().find(|snapshot| snapshot.order.order_id == *order_id))
@@ -141,8 +145,8 @@ impl OrderReader for Fake {
 
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
         self.check()?;
-        let look = self.looks.fetch_add(1, SeqCst) + 1;
-        let receipt = self.receipt.clone().filter(|_| look >= self.finds_receipts_from);
+        let lookup = self.lookups.fetch_add(1, SeqCst) + 1;
+        let receipt = self.receipt.clone().filter(|_| lookup >= self.finds_receipts_from);
         Ok(receipt.filter(|receipt| receipt.order_id == *order_id && receipt.event_id == event_id))
     }
 
@@ -166,7 +170,7 @@ impl OrderReader for Fake {
         self.check()?;
         let key =
             |snapshot: &OrderSnapshot| (snapshot.order.created_at.micros(), snapshot.order.order_id.clone());
-        let behind = |snapshot: &OrderSnapshot| {
+        let is_after = |snapshot: &OrderSnapshot| {
             after.is_none_or(|at| key(snapshot) < (at.created_at_micros, at.order_id.clone()))
         };
         let in_time = |snapshot: &OrderSnapshot| {
@@ -175,7 +179,7 @@ impl OrderReader for Fake {
                 && filter.created_before.is_none_or(|to| at < to)
         };
         let wanted = |s: &OrderSnapshot| {
-            s.order.customer_id == *customer_id && behind(s) && in_time(s) && filter.passes(&s.order)
+            s.order.customer_id == *customer_id && is_after(s) && in_time(s) && filter.passes(&s.order)
         };
         let mut orders: Vec<_> = self.orders().into_iter().filter(wanted).take(limit + 1).collect();
         let more = orders.len() > limit;
@@ -189,13 +193,13 @@ impl OrderReader for Fake {
 }
 
 #[async_trait]
-impl Health for Fake {
+impl Health for FakePorts {
     async fn ready(&self) -> Result<(), String> {
         if self.broken { Err("The store does not answer.".to_owned()) } else { Ok(()) }
     }
 
     async fn accepts(&self) -> Result<(), String> {
-        if self.queue == Queue::Full {
+        if self.queue == QueueBehaviour::Full {
             Err("The disk has 0 MiB left.".to_owned())
         } else {
             self.ready().await
@@ -203,7 +207,7 @@ impl Health for Fake {
     }
 }
 
-/// A response, read to its end.
+/// A response with its complete body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -220,17 +224,17 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The places and codes of the listed faults, such as `/items/0/sku required`.
-    pub(crate) fn faults(&self) -> Vec<String> {
+    /// The pointer or parameter and the code of each listed error, such as `/items/0/sku required`.
+    pub(crate) fn validation_errors(&self) -> Vec<String> {
         let body = self.json();
-        let place = |fault: &Value| {
-            let at = fault.get("pointer").or(fault.get("parameter")).unwrap();
-            format!("{} {}", at.as_str().unwrap(), fault["code"].as_str().unwrap())
+        let summary = |error: &Value| {
+            let at = error.get("pointer").or(error.get("parameter")).unwrap();
+            format!("{} {}", at.as_str().unwrap(), error["code"].as_str().unwrap())
         };
-        body["errors"].as_array().into_iter().flatten().map(place).collect()
+        body["errors"].as_array().into_iter().flatten().map(summary).collect()
     }
 
-    /// Asserts that this is a whole problem of this type.
+    /// Asserts that this is a complete problem of this type which leaks no internals.
     #[track_caller]
     pub(crate) fn is_problem(&self, status: u16, problem: &str) {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
@@ -245,16 +249,16 @@ impl Answer {
     }
 }
 
-pub(crate) fn state(fake: &Arc<Fake>) -> AppState {
+pub(crate) fn state(fake: &Arc<FakePorts>) -> AppState {
     let clock = || Timestamp::parse("2026-11-23T10:00:00Z").unwrap();
     AppState { clock, ..AppState::new(fake.clone(), fake.clone(), fake.clone()) }
 }
 
-pub(crate) fn router(fake: &Arc<Fake>) -> Router {
+pub(crate) fn router(fake: &Arc<FakePorts>) -> Router {
     api::router(state(fake))
 }
 
-pub(crate) async fn send(fake: &Arc<Fake>, request: Request<Body>) -> Answer {
+pub(crate) async fn send(fake: &Arc<FakePorts>, request: Request<Body>) -> Answer {
     send_to(router(fake), request).await
 }
 
@@ -264,11 +268,11 @@ pub(crate) async fn send_to(router: Router, request: Request<Body>) -> Answer {
     Answer { status: parts.status, headers: parts.headers, body }
 }
 
-pub(crate) async fn get(fake: &Arc<Fake>, path: &str) -> Answer {
+pub(crate) async fn get(fake: &Arc<FakePorts>, path: &str) -> Answer {
     send(fake, Request::get(path).body(Body::empty()).unwrap()).await
 }
 
-pub(crate) async fn post(fake: &Arc<Fake>, path: &str, body: impl Into<Body>) -> Answer {
+pub(crate) async fn post(fake: &Arc<FakePorts>, path: &str, body: impl Into<Body>) -> Answer {
     let request = Request::post(path).header("content-type", "application/json").body(body.into()).unwrap();
     send(fake, request).await
 }

@@ -1,4 +1,4 @@
-//! What the description needs so that generators make clients of it that work, and that read well.
+//! What the OpenAPI description needs so that generated clients work and read well.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::openapi::{document, operations, written};
 
 #[test]
-fn an_order_and_a_receipt_are_told_apart_by_their_object() {
+fn an_order_and_a_receipt_differ_in_their_object_member() {
     let document = document();
     let schemas = &document["components"]["schemas"];
     let union = &schemas["OrderOrReceipt"];
@@ -18,7 +18,7 @@ fn an_order_and_a_receipt_are_told_apart_by_their_object() {
         assert_eq!(schemas[name]["properties"]["object"]["enum"], json!([object]));
         assert_eq!(schemas[name]["required"][0], "object");
     }
-    // Generated clients read every success of an operation as the first one.
+    // Generated clients parse every success of an operation with the schema of the first.
     for (name, operation) in operations(&document) {
         let successes = operation["responses"].as_object().unwrap().iter();
         let mut schemas: Vec<_> = successes
@@ -30,7 +30,7 @@ fn an_order_and_a_receipt_are_told_apart_by_their_object() {
     }
 }
 
-/// Members whose values may be larger than 32 bits say so, or else generated clients cut them off.
+/// Without a format, generated clients truncate values of more than 32 bits.
 #[test]
 fn large_integers_have_their_format() {
     fn integers(at: &str, value: &Value, found: &mut Vec<String>) {
@@ -52,11 +52,11 @@ fn large_integers_have_their_format() {
 }
 
 #[test]
-fn what_operations_share_is_written_once() {
+fn responses_and_parameters_of_several_operations_are_shared_components() {
     let document = written();
     let mut seen = HashMap::new();
     for (name, operation) in operations(&document) {
-        assert!(operation["security"].is_array(), "{name} leaves open whether it needs a token");
+        assert!(operation["security"].is_array(), "{name} does not state whether it needs a token");
         let mut parts: Vec<_> = operation["responses"].as_object().unwrap().values().cloned().collect();
         parts.extend(operation["parameters"].as_array().unwrap().iter().cloned());
         for mut part in parts {
@@ -71,7 +71,7 @@ fn what_operations_share_is_written_once() {
     }
 }
 
-/// Generated clients number the classes of objects that have no name.
+/// Generated clients number the classes of objects without a name.
 #[test]
 fn every_object_has_a_name() {
     fn unnamed(at: &str, schema: &Value, found: &mut Vec<String>) {

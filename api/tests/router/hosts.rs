@@ -1,4 +1,4 @@
-//! By which names a service over TCP may be called.
+//! Which host names the service answers to.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use api::{AppState, Hosts, ServeOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::fakes::{Fake, Queue, state};
+use crate::fakes::{FakePorts, QueueBehaviour, state};
 
 async fn serve(hosts: Hosts) -> SocketAddr {
-    let router = api::router(AppState { hosts, ..state(&Arc::new(Fake::default())) });
+    let router = api::router(AppState { hosts, ..state(&Arc::new(FakePorts::default())) });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    // It ends with the test's runtime.
+    // The task ends with the test's runtime.
     tokio::spawn(api::serve(listener, router, ServeOptions::default(), std::future::pending()));
     address
 }
 
-/// The status and the type of the problem, if it is one.
+/// Sends the request; returns the status, and the problem's type if the answer is a problem.
 async fn answer(address: SocketAddr, request: &str) -> (u16, String) {
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(request.as_bytes()).await.unwrap();
@@ -33,7 +33,7 @@ fn get(target: &str, version: &str, hosts: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_request_names_exactly_one_host() {
+async fn every_request_must_have_exactly_one_host() {
     let bad = (400, "/problems/bad-request".to_owned());
     let ok = (200, String::new());
     for hosts in [Hosts::Any, Hosts::Local(Default::default())] {
@@ -61,7 +61,7 @@ async fn every_request_names_exactly_one_host() {
 }
 
 #[tokio::test]
-async fn who_lets_in_everyone_here_answers_to_local_names_only() {
+async fn a_service_without_authentication_answers_to_local_names_only() {
     let (any, local) = (serve(Hosts::Any).await, serve(Hosts::Local(Default::default())).await);
     let allowing = serve(Hosts::Local("orders.internal".parse().unwrap())).await;
     let foreign = (421, "/problems/foreign-host".to_owned());
@@ -69,7 +69,7 @@ async fn who_lets_in_everyone_here_answers_to_local_names_only() {
         ("/v1/orders?customer_id=c-1", "rebound.example:8080"),
         ("/docs/", "localhost.example"),
         ("/v1/orders?customer_id=c-1", "192.168.0.7"),
-        // The target counts, not the header.
+        // The host of an absolute target takes precedence over the header.
         ("http://rebound.example/v1/orders?customer_id=c-1", "localhost"),
     ] {
         let request = get(target, "1.1", &format!("host: {host}\r\n"));
@@ -84,13 +84,13 @@ async fn who_lets_in_everyone_here_answers_to_local_names_only() {
     assert_eq!(answer(local, &get("http://localhost/healthz", "1.1", "host: x\r\n")).await.0, 200);
 }
 
-/// What a page of another site can have a browser send without asking: no `application/json`.
+/// A page of another site can make a browser send these content types without a preflight, but not `application/json`.
 #[tokio::test]
-async fn nothing_changes_by_what_a_form_can_send() {
-    let fake = Arc::new(Fake {
-        queue: Queue::Takes,
+async fn requests_that_a_html_form_can_send_are_refused() {
+    let fake = Arc::new(FakePorts {
+        queue: QueueBehaviour::Accepts,
         log: vec![crate::fakes::created("o-1", "c-1")],
-        ..Fake::default()
+        ..FakePorts::default()
     });
     let order = r#"{"customer_id":"c","currency":"EUR","items":[{"sku":"A","quantity":1,"unit_price":1}]}"#;
     let batch = format!("{{\"orders\":[{order}]}}");

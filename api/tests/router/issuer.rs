@@ -1,4 +1,4 @@
-//! An issuer of tokens: key pairs, the key set it publishes, and tokens that are signed as they should be, or not.
+//! A token issuer for tests: key pairs, the key set that publishes them, and signed tokens, valid or not.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,7 +19,7 @@ pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// A key pair with an id.
-pub(crate) struct Pair {
+pub(crate) struct IssuerKey {
     pub(crate) kid: String,
     key: Key,
 }
@@ -30,8 +30,8 @@ enum Key {
     Ed25519(Ed25519KeyPair),
 }
 
-impl Pair {
-    /// The one RSA key there is: `ring` makes none.
+impl IssuerKey {
+    /// The fixture's RSA key. `ring` cannot generate one.
     pub(crate) fn rsa(kid: &str) -> Self {
         let der = include_bytes!("../fixtures/keys/rsa-2048-only-for-tests.pkcs8.der");
         Self { kid: kid.to_owned(), key: Key::Rsa(RsaKeyPair::from_pkcs8(der).unwrap()) }
@@ -67,7 +67,7 @@ impl Pair {
         }
     }
 
-    /// The public key in DER, as a PEM file has it: of RSA keys only.
+    /// The public key as PEM. RSA only.
     pub(crate) fn public_pem(&self) -> String {
         let Key::Rsa(pair) = &self.key else { panic!("not an RSA key") };
         let der = base64::engine::general_purpose::STANDARD.encode(pair.public().as_ref());
@@ -76,7 +76,7 @@ impl Pair {
         format!("-----BEGIN RSA PUBLIC KEY-----\n{}\n-----END RSA PUBLIC KEY-----\n", lines.join("\n"))
     }
 
-    /// The public key as it is published.
+    /// The public key as it appears in the key set.
     pub(crate) fn jwk(&self) -> Value {
         let bytes = self.public_bytes();
         let mut jwk = match &self.key {
@@ -118,12 +118,12 @@ impl Pair {
     }
 }
 
-/// A key set with the public keys of these.
-pub(crate) fn key_set(pairs: &[&Pair]) -> String {
+/// A JSON Web Key Set with these public keys.
+pub(crate) fn key_set(pairs: &[&IssuerKey]) -> String {
     json!({ "keys": pairs.iter().map(|pair| pair.jwk()).collect::<Value>() }).to_string()
 }
 
-/// Claims that are right, but for what `changes` says; `null` takes a claim away.
+/// Valid claims, overridden by `changes`. A `null` removes the claim.
 pub(crate) fn claims(changes: Value) -> Value {
     let mut claims = json!({
         "iss": ISSUER, "aud": AUDIENCE, "sub": "shop", "exp": NOW + 300, "iat": NOW,

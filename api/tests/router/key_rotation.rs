@@ -1,4 +1,4 @@
-//! Keys that come and go, in a file and at an address.
+//! Key rotation: keys that are added and removed in a file or at a URL.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,23 +15,23 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::auth::{ask, is_let_in, is_refused, router, with_token};
-use crate::issuer::{Pair, claims, key_set};
+use crate::issuer::{IssuerKey, claims, key_set};
 
-/// An issuer's web server.
-struct Publisher {
+/// A web server that publishes an issuer's keys.
+struct KeyServer {
     url: JwksUrl,
-    state: Arc<State>,
+    state: Arc<KeyServerState>,
 }
 
-struct State {
+struct KeyServerState {
     fetches: AtomicUsize,
     answer: Mutex<(StatusCode, &'static str, String)>,
 }
 
-impl Publisher {
-    async fn start(pairs: &[&Pair]) -> Self {
+impl KeyServer {
+    async fn start(pairs: &[&IssuerKey]) -> Self {
         let answer = Mutex::new((StatusCode::OK, "max-age=3600", key_set(pairs)));
-        let state = Arc::new(State { fetches: AtomicUsize::new(0), answer });
+        let state = Arc::new(KeyServerState { fetches: AtomicUsize::new(0), answer });
         let served = state.clone();
         let handler = move || async move {
             served.fetches.fetch_add(1, Ordering::SeqCst);
@@ -41,12 +41,12 @@ impl Publisher {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
         let server = axum::serve(listener, Router::new().route("/jwks.json", get(handler)));
-        // It ends with the test's runtime.
+        // The task ends with the test's runtime.
         tokio::spawn(server.into_future());
         Self { url: JwksUrl::parse(&url).unwrap(), state }
     }
 
-    fn publishes(&self, pairs: &[&Pair]) {
+    fn publishes(&self, pairs: &[&IssuerKey]) {
         self.answers(StatusCode::OK, "max-age=3600", key_set(pairs));
     }
 
@@ -59,8 +59,8 @@ impl Publisher {
     }
 }
 
-/// As often as is asked for: keys are never fresh.
-const AT_ONCE: Refresh = Refresh {
+/// Loads the keys for every request, because they are never fresh.
+const NEVER_FRESH: Refresh = Refresh {
     default_age: Duration::ZERO,
     min_age: Duration::ZERO,
     max_age: Duration::ZERO,
@@ -69,7 +69,7 @@ const AT_ONCE: Refresh = Refresh {
     max_stale: Duration::from_secs(3600),
 };
 
-fn write(file: &Path, pairs: &[&Pair]) {
+fn write(file: &Path, pairs: &[&IssuerKey]) {
     std::fs::write(file, key_set(pairs)).unwrap();
 }
 
@@ -77,7 +77,7 @@ fn write(file: &Path, pairs: &[&Pair]) {
 async fn a_file_is_read_again_for_a_new_key() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("jwks.json");
-    let (old, new) = (Pair::p256("old"), Pair::ed25519("new"));
+    let (old, new) = (IssuerKey::p256("old"), IssuerKey::ed25519("new"));
     let claims = claims(json!({}));
     write(&file, &[&old]);
     let router = router(Keys::of_file(&file, Refresh::FILE));
@@ -88,25 +88,25 @@ async fn a_file_is_read_again_for_a_new_key() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_changed_counts_even_if_no_token_is_new() {
+async fn a_changed_file_is_read_even_if_every_token_has_a_known_key() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("jwks.json");
-    let (old, new) = (Pair::p256("old"), Pair::ed25519("new"));
+    let (old, new) = (IssuerKey::p256("old"), IssuerKey::ed25519("new"));
     let claims = claims(json!({}));
     write(&file, &[&old]);
-    let router = router(Keys::of_file(&file, AT_ONCE));
+    let router = router(Keys::of_file(&file, NEVER_FRESH));
     is_let_in(&with_token(&router, &old.token(&claims)).await);
     write(&file, &[&new]);
     is_refused(&with_token(&router, &old.token(&claims)).await, "no such key");
 
-    // What cannot be read changes nothing.
+    // A file that cannot be read keeps the old keys.
     std::fs::write(&file, "{").unwrap();
     is_let_in(&with_token(&router, &new.token(&claims)).await);
     std::fs::remove_file(&file).unwrap();
     is_let_in(&with_token(&router, &new.token(&claims)).await);
 }
 
-/// Waits until the file was looked at again: a moment is all that `AT_ONCE` needs, but a load may be under way.
+/// Waits until the file was read again. With `NEVER_FRESH` this is the next request, unless a load is in progress.
 async fn is_refused_soon(router: &Router, token: &str, reason: &str) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     loop {
@@ -118,13 +118,13 @@ async fn is_refused_soon(router: &Router, token: &str, reason: &str) {
 }
 
 #[tokio::test]
-async fn a_set_without_keys_takes_all_of_them_away() {
+async fn an_empty_key_set_removes_all_keys() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("jwks.json");
-    let pair = Pair::p256("old");
+    let pair = IssuerKey::p256("old");
     let token = pair.token(&claims(json!({})));
     write(&file, &[&pair]);
-    let router = router(Keys::of_file(&file, AT_ONCE));
+    let router = router(Keys::of_file(&file, NEVER_FRESH));
     is_let_in(&with_token(&router, &token).await);
     write(&file, &[]);
     is_refused_soon(&router, &token, "no such key").await;
@@ -133,10 +133,10 @@ async fn a_set_without_keys_takes_all_of_them_away() {
 }
 
 #[tokio::test]
-async fn keys_are_read_again_when_somebody_says_so() {
+async fn keys_are_read_again_on_request() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("jwks.json");
-    let pair = Pair::p256("old");
+    let pair = IssuerKey::p256("old");
     let token = pair.token(&claims(json!({})));
     write(&file, &[&pair]);
     let patient = Refresh { default_age: Duration::from_secs(600), ..Refresh::FILE };
@@ -150,17 +150,17 @@ async fn keys_are_read_again_when_somebody_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_cannot_be_loaded_any_more_expire() {
+async fn keys_that_can_no_longer_be_loaded_expire() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("jwks.json");
-    let pair = Pair::p256("old");
+    let pair = IssuerKey::p256("old");
     let token = pair.token(&claims(json!({})));
     write(&file, &[&pair]);
     let keys = Keys::of_file(&file, Refresh::FILE);
     let router = router(keys);
     is_let_in(&with_token(&router, &token).await);
     assert_eq!(ask(&router, "/readyz", &[]).await.status, 200);
-    // An empty file is no key set.
+    // An empty file is not a key set.
     std::fs::write(&file, "").unwrap();
     tokio::time::advance(Duration::from_secs(1800)).await;
     is_let_in(&with_token(&router, &token).await);
@@ -175,7 +175,7 @@ async fn keys_that_cannot_be_loaded_any_more_expire() {
 }
 
 #[tokio::test]
-async fn a_file_without_keys_is_an_error_from_the_start() {
+async fn a_file_without_keys_is_an_error_at_the_start() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("jwks.json");
     assert!(Keys::of_file(&file, Refresh::FILE).load().await.is_err());
@@ -188,54 +188,54 @@ async fn a_file_without_keys_is_an_error_from_the_start() {
 }
 
 #[tokio::test]
-async fn a_new_key_at_an_address_is_fetched_once() {
-    let (old, new) = (Pair::p256("old"), Pair::ed25519("new"));
-    let publisher = Publisher::start(&[&old]).await;
-    let keys = Keys::of_url(publisher.url.clone(), Refresh::URL).unwrap();
+async fn a_new_key_at_a_url_is_fetched_once() {
+    let (old, new) = (IssuerKey::p256("old"), IssuerKey::ed25519("new"));
+    let server = KeyServer::start(&[&old]).await;
+    let keys = Keys::of_url(server.url.clone(), Refresh::URL).unwrap();
     keys.load().await.unwrap();
     let router = router(keys);
     let claims = claims(json!({}));
     for _ in 0..10 {
         is_let_in(&with_token(&router, &old.token(&claims)).await);
     }
-    assert_eq!(publisher.fetches(), 1);
+    assert_eq!(server.fetches(), 1);
 
-    publisher.publishes(&[&old, &new]);
+    server.publishes(&[&old, &new]);
     let token = new.token(&claims);
     for answer in join_all((0..50).map(|_| with_token(&router, &token))).await {
         is_let_in(&answer);
     }
-    assert_eq!(publisher.fetches(), 2);
-    // Keys that nobody has: no fetch for them until 30 s are over.
-    let strangers: Vec<_> = (0..50).map(|n| Pair::ed25519(&format!("stranger {n}")).token(&claims)).collect();
+    assert_eq!(server.fetches(), 2);
+    // Unknown keys cause no further fetch for 30 s.
+    let strangers: Vec<_> =
+        (0..50).map(|n| IssuerKey::ed25519(&format!("stranger {n}")).token(&claims)).collect();
     for answer in join_all(strangers.iter().map(|token| with_token(&router, token))).await {
         is_refused(&answer, "no such key");
     }
-    assert_eq!(publisher.fetches(), 2);
+    assert_eq!(server.fetches(), 2);
 }
 
 #[tokio::test]
-async fn a_storm_of_unknown_keys_is_one_fetch() {
-    let publisher = Publisher::start(&[&Pair::p256("old")]).await;
-    let router = router(Keys::of_url(publisher.url.clone(), Refresh::URL).unwrap());
+async fn many_unknown_keys_cause_one_fetch() {
+    let server = KeyServer::start(&[&IssuerKey::p256("old")]).await;
+    let router = router(Keys::of_url(server.url.clone(), Refresh::URL).unwrap());
     let claims = claims(json!({}));
     let strangers: Vec<_> =
-        (0..100).map(|n| Pair::ed25519(&format!("stranger {n}")).token(&claims)).collect();
+        (0..100).map(|n| IssuerKey::ed25519(&format!("stranger {n}")).token(&claims)).collect();
     for answer in join_all(strangers.iter().map(|token| with_token(&router, token))).await {
         is_refused(&answer, "no such key");
     }
-    // The first, for there were no keys; and one to look for those of the strangers.
-    assert_eq!(publisher.fetches(), 2);
+    // The first fetch loads the keys; the second looks for the unknown ones.
+    assert_eq!(server.fetches(), 2);
 }
 
 #[tokio::test]
-async fn without_keys_nobody_is_refused_and_nobody_let_in() {
-    let pair = Pair::ed25519("d");
-    let publisher = Publisher::start(&[&pair]).await;
+async fn without_keys_requests_are_unavailable_and_not_unauthorized() {
+    let pair = IssuerKey::ed25519("d");
+    let server = KeyServer::start(&[&pair]).await;
     let token = pair.token(&claims(json!({})));
-    publisher.answers(StatusCode::BAD_GATEWAY, "no-store", key_set(&[&pair]));
-    let keys =
-        Keys::of_url(publisher.url.clone(), Refresh { retry: Duration::ZERO, ..Refresh::URL }).unwrap();
+    server.answers(StatusCode::BAD_GATEWAY, "no-store", key_set(&[&pair]));
+    let keys = Keys::of_url(server.url.clone(), Refresh { retry: Duration::ZERO, ..Refresh::URL }).unwrap();
     assert!(keys.load().await.is_err());
     let router = router(keys);
     for (status, body) in [
@@ -244,42 +244,42 @@ async fn without_keys_nobody_is_refused_and_nobody_let_in() {
         (StatusCode::OK, "<html>".to_owned()),
         (StatusCode::OK, " ".repeat(256 * 1024 + 1)),
     ] {
-        publisher.answers(status, "no-store", body);
+        server.answers(status, "no-store", body);
         let answer = with_token(&router, &token).await;
         answer.is_problem(503, "/problems/unavailable");
         assert_eq!(answer.header("retry-after"), "5");
         assert_eq!(answer.header("www-authenticate"), "");
     }
-    publisher.publishes(&[&pair]);
+    server.publishes(&[&pair]);
     is_let_in(&with_token(&router, &token).await);
 }
 
 #[tokio::test]
-async fn while_there_are_no_keys_the_issuer_is_not_hammered() {
-    let pair = Pair::ed25519("d");
-    let publisher = Publisher::start(&[&pair]).await;
-    publisher.answers(StatusCode::INTERNAL_SERVER_ERROR, "no-store", String::new());
-    let router = router(Keys::of_url(publisher.url.clone(), Refresh::URL).unwrap());
+async fn without_keys_concurrent_requests_cause_one_fetch() {
+    let pair = IssuerKey::ed25519("d");
+    let server = KeyServer::start(&[&pair]).await;
+    server.answers(StatusCode::INTERNAL_SERVER_ERROR, "no-store", String::new());
+    let router = router(Keys::of_url(server.url.clone(), Refresh::URL).unwrap());
     let token = pair.token(&claims(json!({})));
     for answer in join_all((0..50).map(|_| with_token(&router, &token))).await {
         answer.is_problem(503, "/problems/unavailable");
     }
-    assert_eq!(publisher.fetches(), 1);
+    assert_eq!(server.fetches(), 1);
 }
 
 #[tokio::test]
-async fn old_keys_are_good_until_there_are_new_ones() {
-    let (old, new) = (Pair::p256("old"), Pair::ed25519("new"));
-    let publisher = Publisher::start(&[&old]).await;
+async fn old_keys_are_used_until_new_ones_are_loaded() {
+    let (old, new) = (IssuerKey::p256("old"), IssuerKey::ed25519("new"));
+    let server = KeyServer::start(&[&old]).await;
     let claims = claims(json!({}));
-    let router = router(Keys::of_url(publisher.url.clone(), AT_ONCE).unwrap());
+    let router = router(Keys::of_url(server.url.clone(), NEVER_FRESH).unwrap());
     is_let_in(&with_token(&router, &old.token(&claims)).await);
-    publisher.answers(StatusCode::SERVICE_UNAVAILABLE, "no-store", String::new());
+    server.answers(StatusCode::SERVICE_UNAVAILABLE, "no-store", String::new());
     for _ in 0..3 {
         is_let_in(&with_token(&router, &old.token(&claims)).await);
     }
-    publisher.publishes(&[&new]);
-    // One that is known makes nobody wait after a failure; one that is not does.
+    server.publishes(&[&new]);
+    // After a failed load, a token with an unknown key waits for the next load. One with a known key does not.
     is_let_in(&with_token(&router, &new.token(&claims)).await);
     is_refused(&with_token(&router, &old.token(&claims)).await, "no such key");
 }

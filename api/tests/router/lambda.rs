@@ -1,6 +1,6 @@
-//! Events of API Gateway, from their JSON through the router to the JSON of the answer.
+//! API Gateway events: from the event's JSON through the router to the JSON of the answer.
 //!
-//! The fixtures are named by the kind of API, the payload format, the stage or domain, and the request.
+//! A fixture's name gives the kind of API, the payload format, the stage or domain, and the request.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use lambda_http::lambda_runtime::LambdaEvent;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
-use crate::fakes::{Fake, Queue, created, router};
+use crate::fakes::{FakePorts, QueueBehaviour, created, router};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -18,14 +18,14 @@ macro_rules! fixture {
     };
 }
 
-/// The function's own place in the trace, which counts for more than the gateway's in the header.
+/// The trace id of the Lambda context. It takes precedence over the gateway's header.
 const XRAY: &str = "Root=1-6924d1c8-0f4e2a9b5c7d8e1f2a3b4c5d;Parent=53995c3f42cd8ad8;Sampled=1";
 
-/// An event that is a ping.
+/// A warm-up event, which is answered without the router.
 pub(crate) const PING: &str = r#"{"ping":true}"#;
 
-/// What the function answers when this much time is left to it: the JSON that API Gateway gets.
-async fn invoke_with(fake: &Arc<Fake>, event: &Value, left: Duration) -> Value {
+/// Invokes the function with this much time left, and returns the JSON that API Gateway gets.
+async fn invoke_with(fake: &Arc<FakePorts>, event: &Value, left: Duration) -> Value {
     let mut context = Context::default();
     let deadline = SystemTime::now() + left;
     context.deadline = deadline.duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap();
@@ -36,17 +36,17 @@ async fn invoke_with(fake: &Arc<Fake>, event: &Value, left: Duration) -> Value {
     serde_json::to_value(answer).unwrap()
 }
 
-pub(crate) async fn invoke(fake: &Arc<Fake>, event: &Value) -> Value {
+pub(crate) async fn invoke(fake: &Arc<FakePorts>, event: &Value) -> Value {
     invoke_with(fake, event, Duration::from_secs(29)).await
 }
 
-/// A header of the answer: one value in payload format 2.0, a list of them in 1.0.
+/// A header of the answer: a string in payload format 2.0, a list of strings in 1.0.
 pub(crate) fn header<'a>(answer: &'a Value, name: &str) -> &'a str {
     let value = &answer["headers"][name];
     value.as_str().or_else(|| answer["multiValueHeaders"][name][0].as_str()).unwrap_or_default()
 }
 
-/// The body, which is text.
+/// The body, which must be text.
 #[track_caller]
 pub(crate) fn body(answer: &Value) -> Value {
     assert_eq!(answer["isBase64Encoded"], false, "{answer}");
@@ -61,9 +61,9 @@ fn is_problem(answer: &Value, status: u16, problem: &str) {
     assert_eq!(body["correlation_id"], header(answer, "x-correlation-id"));
 }
 
-/// Checks that the event is accepted, and that its receipt's links are under this base path. Returns what was published.
+/// Asserts that the event is accepted and that its receipt's links start with `base`. Returns the published envelope.
 async fn is_accepted(event: &Value, base: &str) -> Value {
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     let answer = invoke(&fake, event).await;
     assert_eq!(answer["statusCode"], 202, "{answer}");
     assert_eq!(header(&answer, "content-type"), "application/json");
@@ -80,46 +80,46 @@ async fn is_accepted(event: &Value, base: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_order_through_an_http_api() {
+async fn an_http_api_accepts_an_order() {
     let published = is_accepted(&fixture!("http-v2-default-post"), "").await;
     assert_eq!(published["correlation_id"], "checkout-17");
     assert_eq!(published["data"]["metadata"], json!({ "note": "Grüße" }));
 }
 
 #[tokio::test]
-async fn an_order_in_base64_through_a_stage_of_an_http_api() {
+async fn an_http_api_with_a_stage_accepts_an_order_in_base64() {
     let published = is_accepted(&fixture!("http-v2-prod-post-base64"), "/prod").await;
     assert_eq!(published["data"]["metadata"], json!({ "note": "Grüße" }));
 }
 
 #[tokio::test]
-async fn an_event_through_the_custom_domain_of_an_http_api() {
+async fn an_http_api_with_a_custom_domain_accepts_an_event() {
     let published = is_accepted(&fixture!("http-v2-custom-domain-post"), "").await;
     assert_eq!(published["data"]["order_id"], "article_7");
 }
 
 #[tokio::test]
-async fn an_order_through_a_rest_api() {
+async fn a_rest_api_accepts_an_order() {
     let published = is_accepted(&fixture!("rest-v1-prod-post"), "/prod").await;
     assert_eq!(published["data"]["metadata"], json!({ "note": "Grüße" }));
 }
 
 #[tokio::test]
-async fn an_event_in_base64_through_a_rest_api() {
+async fn a_rest_api_accepts_an_event_in_base64() {
     let published = is_accepted(&fixture!("rest-v1-prod-post-base64"), "/prod").await;
     assert_eq!((&published["type"], &published["data"]["amount"]), (&json!("order_paid"), &json!(1600)));
 }
 
 #[tokio::test]
-async fn an_order_through_the_custom_domain_of_a_rest_api() {
+async fn a_rest_api_with_a_custom_domain_accepts_an_order() {
     is_accepted(&fixture!("rest-v1-custom-domain-post"), "/shop").await;
 }
 
 #[tokio::test]
-async fn a_list_by_its_query() {
-    let fake = Arc::new(Fake {
+async fn a_list_is_selected_by_its_query() {
+    let fake = Arc::new(FakePorts {
         log: vec![created("o-1", "c/1 & co"), created("o-2", "c/1 & co")],
-        ..Fake::default()
+        ..FakePorts::default()
     });
     for (event, base) in
         [(fixture!("http-v2-default-get-query"), ""), (fixture!("rest-v1-prod-get-query"), "/prod")]
@@ -135,7 +135,7 @@ async fn a_list_by_its_query() {
 
 #[tokio::test]
 async fn errors_are_problems() {
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     for mut event in [fixture!("http-v2-default-post"), fixture!("rest-v1-prod-post")] {
         event["body"] = json!("{\"customer_id\": ");
         is_problem(&invoke(&fake, &event).await, 400, "/problems/invalid-json");
@@ -154,8 +154,8 @@ async fn errors_are_problems() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_takes_too_long_is_answered_before_the_function_is_cut_off() {
-    let fake = Arc::new(Fake { queue: Queue::Hangs, ..Fake::default() });
+async fn a_slow_request_is_answered_before_the_function_times_out() {
+    let fake = Arc::new(FakePorts { queue: QueueBehaviour::Hangs, ..FakePorts::default() });
     for (event, base) in [(fixture!("http-v2-default-post"), ""), (fixture!("rest-v1-prod-post"), "/prod")] {
         for left in [29_000, 499, 0].map(Duration::from_millis) {
             let answer = invoke_with(&fake, &event, left).await;
@@ -166,7 +166,7 @@ async fn a_request_that_takes_too_long_is_answered_before_the_function_is_cut_of
     }
 }
 
-/// An HTTP API's event with this route and path. The route's parameters are filled in as API Gateway does.
+/// An HTTP API event with this route and path. `parameters` are the path parameters that API Gateway fills in.
 fn http(route: &str, path: &str, parameters: Value, stage: &str, domain: &str) -> Value {
     let mut event = fixture!("http-v2-default-get-query");
     event["routeKey"] = route.into();
@@ -179,7 +179,7 @@ fn http(route: &str, path: &str, parameters: Value, stage: &str, domain: &str) -
     event
 }
 
-/// A REST API's event with this resource, and the paths of the event and of its context.
+/// A REST API event with this resource. `paths` are the paths of the event and of its context.
 fn rest(resource: &str, paths: (&str, &str), parameters: Value, stage: &str) -> Value {
     let mut event = fixture!("rest-v1-prod-get-query");
     event["resource"] = resource.into();
@@ -192,25 +192,25 @@ fn rest(resource: &str, paths: (&str, &str), parameters: Value, stage: &str) -> 
 }
 
 #[tokio::test]
-async fn a_request_finds_its_path_whatever_it_is_under() {
+async fn a_path_is_found_under_any_stage_or_mapping() {
     const GATEWAY: &str = "a1b2c3d4e5";
     let proxy = |path: &str| json!({ "proxy": path });
     let any = "ANY /{proxy+}";
     let table = [
-        // A stage with the name of our own first segment.
+        // A stage named like our own first path segment.
         (http(any, "/v1/v1/orders/o-1", proxy("v1/orders/o-1"), "v1", GATEWAY), "/v1/v1/orders/o-1"),
         (
             rest("/{proxy+}", ("/v1/orders/o-1", "/v1/v1/orders/o-1"), proxy("v1/orders/o-1"), "v1"),
             "/v1/v1/orders/o-1",
         ),
         (http(any, "/v1/orders/o-1", proxy("v1/orders/o-1"), "$default", GATEWAY), "/v1/orders/o-1"),
-        // A stage whose name is the beginning of a segment.
+        // A stage whose name is a prefix of a segment.
         (http("$default", "/v1/orders/o-1", Value::Null, "v", GATEWAY), "/v1/orders/o-1"),
         (http("$default", "/prod/v1/orders/o-1", Value::Null, "prod", GATEWAY), "/prod/v1/orders/o-1"),
         (http("$default", "/prod/v1/orders/o-1", Value::Null, "prod", "api"), "/v1/orders/o-1"),
-        // Some gateways give a mapping's key after all.
+        // Some gateways include the mapping's key in the path.
         (http(any, "/shop/v1/orders/o-1", proxy("v1/orders/o-1"), "prod", "api"), "/shop/v1/orders/o-1"),
-        // Payload format 1.0 of an HTTP API, and mappings of one and of two segments, or to no stage.
+        // Payload format 1.0 of an HTTP API; mappings of one and two segments; a mapping without a stage.
         (
             rest("$default", ("/prod/v1/orders/o-1", "/prod/v1/orders/o-1"), Value::Null, "prod"),
             "/prod/v1/orders/o-1",
@@ -237,7 +237,7 @@ async fn a_request_finds_its_path_whatever_it_is_under() {
             rest("/{proxy+}", ("/prod/v1/orders/o-1", "/prod/v1/orders/o-1"), proxy("v1/orders/o-1"), "prod"),
             "/prod/v1/orders/o-1",
         ),
-        // A path that no stage is told of, as the console's test call has it.
+        // The test call of the AWS console has a stage that is not in the path.
         (
             rest(
                 "/{proxy+}",
@@ -248,28 +248,28 @@ async fn a_request_finds_its_path_whatever_it_is_under() {
             "/v1/orders/o-1",
         ),
     ];
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     for (mut event, seen) in table {
         (event["rawQueryString"], event["multiValueQueryStringParameters"]) = (Value::Null, Value::Null);
         event["queryStringParameters"] = Value::Null;
         let answer = invoke(&fake, &event).await;
-        // The router knows the path, and not the order.
+        // The path is routed; only the order does not exist.
         is_problem(&answer, 404, "/problems/order-not-found");
         assert_eq!(body(&answer)["instance"], seen, "{event}");
     }
 }
 
 #[tokio::test]
-async fn an_escaped_path_finds_its_way_too() {
+async fn an_escaped_path_is_routed() {
     let paths = ("/shop/v1/orders/a%20b%2", "/shop/v1/orders/a%20b%2");
     let event = rest("/{proxy+}", paths, json!({ "proxy": "v1/orders/a b%2" }), "prod");
-    let answer = invoke(&Arc::new(Fake::default()), &event).await;
+    let answer = invoke(&Arc::new(FakePorts::default()), &event).await;
     is_problem(&answer, 400, "/problems/invalid-parameter");
 }
 
 #[tokio::test]
-async fn paths_with_nothing_of_ours_in_them() {
-    let fake = Arc::new(Fake::default());
+async fn the_root_under_a_stage_and_foreign_paths_are_answered() {
+    let fake = Arc::new(FakePorts::default());
     for event in [
         http("$default", "/prod", Value::Null, "prod", "a1b2c3d4e5"),
         http("$default", "/prod/", Value::Null, "prod", "a1b2c3d4e5"),
@@ -285,8 +285,8 @@ async fn paths_with_nothing_of_ours_in_them() {
 }
 
 #[tokio::test]
-async fn the_documentation_through_a_stage() {
-    let fake = Arc::new(Fake::default());
+async fn the_documentation_is_served_under_a_stage() {
+    let fake = Arc::new(FakePorts::default());
     let event = |path: &str| http("$default", path, Value::Null, "prod", "a1b2c3d4e5");
     assert_eq!(header(&invoke(&fake, &event("/prod/docs")).await, "location"), "/prod/docs/");
     let description = body(&invoke(&fake, &event("/prod/openapi.json")).await);

@@ -1,4 +1,4 @@
-//! Events that do not come from API Gateway: a load balancer's are served, pings are answered, all others are refused.
+//! Lambda events that do not come from API Gateway: load balancer events are served, pings answered, others refused.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use lambda_http::lambda_runtime::{Context, LambdaEvent};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
-use crate::fakes::{Fake, created, router};
+use crate::fakes::{FakePorts, created, router};
 use crate::lambda::{PING, body, header, invoke};
 
 const GET: &str = include_str!("../fixtures/alb/get-query.json");
@@ -17,9 +17,9 @@ fn event(json: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_list_through_a_load_balancer() {
+async fn a_load_balancer_gets_a_list() {
     let log = vec![created("o-1", "c/1 & co"), created("o-2", "c/1 & co")];
-    let fake = Arc::new(Fake { log, ..Fake::default() });
+    let fake = Arc::new(FakePorts { log, ..FakePorts::default() });
     let answer = invoke(&fake, &event(GET)).await;
     assert_eq!((&answer["statusCode"], &answer["statusDescription"]), (&json!(200), &json!("200 OK")));
     assert_eq!(header(&answer, "content-type"), "application/json");
@@ -29,11 +29,11 @@ async fn a_list_through_a_load_balancer() {
 }
 
 #[tokio::test]
-async fn an_order_in_base64_through_a_load_balancer_with_multi_value_headers() {
-    let fake = Arc::new(Fake::default());
+async fn a_load_balancer_with_multi_value_headers_places_an_order_in_base64() {
+    let fake = Arc::new(FakePorts::default());
     let answer = invoke(&fake, &event(POST)).await;
     assert_eq!(answer["statusCode"], 202, "{answer}");
-    // The load balancer reads these where it sends such requests.
+    // A load balancer that sends multi-value headers reads only these.
     assert_eq!(answer["multiValueHeaders"]["content-type"], json!(["application/json"]));
     let published = fake.published();
     let [envelope] = published.as_slice() else { panic!("{published:?}") };
@@ -43,21 +43,21 @@ async fn an_order_in_base64_through_a_load_balancer_with_multi_value_headers() {
 }
 
 #[tokio::test]
-async fn a_health_check_of_a_load_balancer() {
+async fn a_health_check_of_a_load_balancer_is_answered() {
     let mut check = event(GET);
     (check["path"], check["queryStringParameters"]) = ("/healthz".into(), json!({}));
     check["headers"] = json!({ "user-agent": "ELB-HealthChecker/2.0" });
-    assert_eq!(invoke(&Arc::new(Fake::default()), &check).await["statusCode"], 200);
+    assert_eq!(invoke(&Arc::new(FakePorts::default()), &check).await["statusCode"], 200);
 }
 
 #[tokio::test]
 async fn pings_are_answered() {
-    let answer = invoke(&Arc::new(Fake::default()), &event(PING)).await;
+    let answer = invoke(&Arc::new(FakePorts::default()), &event(PING)).await;
     assert_eq!(answer, json!({ "statusCode": 200 }));
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_refused_in_words() {
+async fn events_that_are_no_http_request_are_refused_with_an_explanation() {
     let lattice =
         json!({ "serviceNetworkArn": "arn:aws:vpc-lattice:eu-central-1:123456789012:servicenetwork/sn-1" });
     for (event, what) in [
@@ -73,7 +73,8 @@ async fn what_is_no_request_is_refused_in_words() {
         (json!([]), "none of these"),
     ] {
         let invocation = LambdaEvent::new(to_raw_value(&event).unwrap(), Context::default());
-        let refused = api::lambda::answer(router(&Arc::new(Fake::default())), invocation, |_| false).await;
+        let refused =
+            api::lambda::answer(router(&Arc::new(FakePorts::default())), invocation, |_| false).await;
         let message = refused.map(|answer| serde_json::to_value(answer).unwrap()).unwrap_err().error_message;
         assert!(message.contains("API Gateway") && message.contains(what), "{event}: {message}");
     }

@@ -1,4 +1,4 @@
-//! How many requests a client may make, which origins may read answers, and what browsers are told.
+//! Rate limits, CORS, and headers for browsers and caches.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,16 +12,19 @@ use axum::extract::ConnectInfo;
 use axum::http::request::Builder;
 use axum::http::{Method, Request};
 
-use crate::fakes::{Answer, Fake, get, send, send_to, state};
+use crate::fakes::{Answer, FakePorts, get, send, send_to, state};
 
 fn limited(limit: &str) -> Router {
-    api::router(AppState { rate_limit: Some(limit.parse().unwrap()), ..state(&Arc::new(Fake::default())) })
+    api::router(AppState {
+        rate_limit: Some(limit.parse().unwrap()),
+        ..state(&Arc::new(FakePorts::default()))
+    })
 }
 
 fn of_origins(origins: &str) -> Router {
     api::router(AppState {
         cors_origins: Some(origins.parse().unwrap()),
-        ..state(&Arc::new(Fake::default()))
+        ..state(&Arc::new(FakePorts::default()))
     })
 }
 
@@ -47,10 +50,10 @@ fn state_of(answer: &Answer) -> (u16, &str, &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_may_make_so_many_requests() {
+async fn a_client_is_limited_to_its_rate_and_burst() {
     let router = limited("2/5");
     let step = Duration::from_millis(500);
-    // Steps of time that pass before each request, and what is answered.
+    // The time steps before each request, and its answer.
     let table = [
         (0, (200, r#""default";r=4;t=1"#, "")),
         (0, (200, r#""default";r=3;t=1"#, "")),
@@ -74,7 +77,7 @@ async fn a_client_may_make_so_many_requests() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_are_counted_apart() {
+async fn each_client_has_a_limit_of_its_own() {
     let router = limited("1");
     let clients: [fn() -> Builder; 7] = [
         || of_principal("a"),
@@ -83,7 +86,7 @@ async fn clients_are_counted_apart() {
         || of_peer("192.0.2.1:1000"),
         || of_peer("192.0.2.1:2000"),
         || of_peer("192.0.2.2:1000"),
-        // Let in without being asked who it is.
+        // An anonymous client is counted by its address.
         || of_principal("").extension(ConnectInfo(SocketAddr::from(([192, 0, 2, 2], 1)))),
     ];
     let mut statuses = vec![];
@@ -94,7 +97,7 @@ async fn clients_are_counted_apart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_orders_are_limited_and_only_if_configured() {
+async fn only_v1_requests_are_limited_and_only_if_configured() {
     let router = limited("1");
     for _ in 0..3 {
         for path in ["/healthz", "/readyz", "/openapi.json", "/docs/"] {
@@ -102,7 +105,7 @@ async fn only_orders_are_limited_and_only_if_configured() {
             assert_eq!(state_of(&answer), (200, "", ""), "{path}");
         }
     }
-    let router = api::router(state(&Arc::new(Fake::default())));
+    let router = api::router(state(&Arc::new(FakePorts::default())));
     for _ in 0..100 {
         let answer = ask(&router, of_principal("a")).await;
         assert_eq!((state_of(&answer), answer.header("ratelimit-policy")), ((200, "", ""), ""));
@@ -117,7 +120,7 @@ fn preflight(origin: &str) -> Builder {
 }
 
 #[tokio::test]
-async fn preflights_are_answered_for_configured_origins() {
+async fn preflights_allow_only_configured_origins() {
     for (origins, origin, allowed) in [
         ("*", "https://any.example", "*"),
         ("https://a.example,https://b.example", "https://b.example", "https://b.example"),
@@ -139,8 +142,8 @@ async fn preflights_are_answered_for_configured_origins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pages_of_other_origins_can_read_every_answer() {
-    let state = state(&Arc::new(Fake::default()));
+async fn pages_of_allowed_origins_can_read_every_answer() {
+    let state = state(&Arc::new(FakePorts::default()));
     let (cors_origins, rate_limit) = ("https://a.example".parse().unwrap(), "1".parse().unwrap());
     let router =
         api::router(AppState { cors_origins: Some(cors_origins), rate_limit: Some(rate_limit), ..state });
@@ -148,7 +151,7 @@ async fn pages_of_other_origins_can_read_every_answer() {
         assert_eq!(
             ask(&router, preflight("https://a.example")).await.status,
             200,
-            "preflights are not counted"
+            "preflights do not count towards the limit"
         );
     }
     let nothing = Request::get("/nothing");
@@ -166,15 +169,15 @@ async fn pages_of_other_origins_can_read_every_answer() {
 
 #[tokio::test]
 async fn without_origins_there_is_no_cors() {
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     let answer = send(&fake, preflight("https://a.example").body(Body::empty()).unwrap()).await;
     answer.is_problem(405, "/problems/method-not-allowed");
     assert!(!answer.headers.keys().any(|name| name.as_str().starts_with("access-control")));
 }
 
 #[tokio::test]
-async fn answers_tell_browsers_and_caches_what_they_are() {
-    let fake = Arc::new(Fake::default());
+async fn answers_have_headers_for_browsers_and_caches() {
+    let fake = Arc::new(FakePorts::default());
     for (path, cached) in [
         ("/v1/orders?customer_id=c-1", "no-store"),
         ("/v1/orders", "no-store"),
@@ -199,7 +202,7 @@ async fn answers_tell_browsers_and_caches_what_they_are() {
     for rule in ["default-src 'self'", "img-src 'self' data:", "frame-ancestors 'none'"] {
         assert!(policy.split("; ").any(|given| given == rule), "{rule} in {policy}");
     }
-    // The policy lets no script run that is written into the page.
+    // The policy forbids inline scripts, so the page must not have any.
     let html = String::from_utf8(page.body).unwrap();
     assert!(html.matches("<script").count() == html.matches("<script src=").count(), "{html}");
 }

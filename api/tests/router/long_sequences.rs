@@ -1,17 +1,17 @@
-//! Lines of more letters than one request looks at.
+//! Parked sequences that are longer than one request handles.
 
 use std::sync::Arc;
 
 use domain::{DeadLetter, OrderId};
 use serde_json::{Value, json};
 
-use crate::dead_letters::{Letters, event, letter};
+use crate::dead_letters::{FakeDeadLetters, event, letter};
 use crate::operator::{get, post, results};
 
 const REDRIVE: &str = "/v1/dead-letters/redrive";
 
-/// The letters of an order's line, named by the order and their number.
-fn line(order: &str, length: u32) -> Vec<DeadLetter> {
+/// The dead letters of an order, whose ids are the order's id and a number.
+fn sequence(order: &str, length: u32) -> Vec<DeadLetter> {
     let body = |number| event("confirmed", number + 2).replace("o-1", order);
     let letter = |number| DeadLetter {
         order_id: Some(OrderId::parse(order).unwrap()),
@@ -21,8 +21,8 @@ fn line(order: &str, length: u32) -> Vec<DeadLetter> {
 }
 
 #[tokio::test]
-async fn a_letter_is_shown_with_the_beginning_of_its_line() {
-    let letters = Arc::new(Letters::of(line("o-1", 101)));
+async fn a_dead_letter_is_shown_with_the_beginning_of_its_sequence() {
+    let letters = Arc::new(FakeDeadLetters::of(sequence("o-1", 101)));
     let shown = get(&letters, "/v1/dead-letters/o-1-099").await.json();
     assert_eq!((shown["line"].as_array().unwrap().len(), &shown["line_cut"]), (100, &json!(true)));
     assert_eq!((&shown["line"][99], &shown["prediction"]["result"]), (&json!("o-1-099"), &json!("illegal")));
@@ -36,8 +36,8 @@ async fn a_letter_is_shown_with_the_beginning_of_its_line() {
 }
 
 #[tokio::test]
-async fn a_long_line_is_redriven_from_its_beginning_request_by_request() {
-    let letters = Arc::new(Letters::of(line("o-1", 1001)));
+async fn a_long_sequence_is_redriven_from_its_beginning_in_several_requests() {
+    let letters = Arc::new(FakeDeadLetters::of(sequence("o-1", 1001)));
     let dry = post(&letters, REDRIVE, json!({ "all": true, "dry_run": true })).await;
     assert_eq!(results(&dry).len(), 500);
     let body = dry.json();
@@ -52,18 +52,18 @@ async fn a_long_line_is_redriven_from_its_beginning_request_by_request() {
         if answer.json()["lines_cut"] == json!(false) {
             break;
         }
-        // What was sent is handled.
+        // The consumer has handled what was sent.
         let sent = letters.sent.lock().unwrap().clone();
         letters.all.lock().unwrap().retain(|letter| !sent.contains(&letter.id));
     }
     let expected: Vec<String> = (0..1001).map(|number| format!("o-1-{number:03}")).collect();
-    assert_eq!((requests, letters.sent.lock().unwrap().clone()), (3, expected), "each once, in line");
+    assert_eq!((requests, letters.sent.lock().unwrap().clone()), (3, expected), "each once, in order");
 }
 
 #[tokio::test]
-async fn a_long_line_does_not_keep_others_from_their_turn() {
-    let all = ["o-1", "o-2", "o-3"].map(|order| line(order, 600)).concat();
-    let letters = Arc::new(Letters::of(all));
+async fn a_long_sequence_does_not_exclude_other_sequences() {
+    let all = ["o-1", "o-2", "o-3"].map(|order| sequence(order, 600)).concat();
+    let letters = Arc::new(FakeDeadLetters::of(all));
     let ids = json!(["o-2-000", "o-1-000", "o-3-599"]);
     let answer = post(&letters, REDRIVE, json!({ "ids": ids, "dry_run": true })).await;
     let results = results(&answer);

@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod auth;
 #[cfg(test)]
+mod connection_slots;
+#[cfg(test)]
 mod dead_letters;
 #[cfg(test)]
 mod fakes;
+#[cfg(test)]
+mod forged_tokens;
 #[cfg(test)]
 mod generated_clients;
 #[cfg(test)]
@@ -46,6 +50,8 @@ mod reads;
 mod request_extensions;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod shutdown;
 #[cfg(test)]
 mod unread_bodies;
 #[cfg(test)]

@@ -1,18 +1,18 @@
-//! The OpenAPI description agrees with the rules and leaves nothing out.
+//! The OpenAPI description is complete and agrees with the validation rules.
 
 use std::sync::Arc;
 
 use domain::{Amount, EventType, LineItems, Quantity};
 use serde_json::{Value, json};
 
-use crate::fakes::{Fake, get};
+use crate::fakes::{FakePorts, get};
 
-/// The description, as it is.
+/// The description as it is generated.
 pub(crate) fn written() -> Value {
     serde_json::to_value(api::openapi()).unwrap()
 }
 
-/// The description, with what operations refer to of responses and parameters in its place.
+/// The description with the operations' references to responses and parameters resolved.
 pub(crate) fn document() -> Value {
     let written = written();
     let mut document = written.clone();
@@ -44,15 +44,18 @@ pub(crate) fn operations(document: &Value) -> Vec<(String, &Value)> {
 }
 
 #[tokio::test]
-async fn is_served_as_it_is_generated() {
-    let answer = get(&Arc::new(Fake::default()), "/openapi.json").await;
+async fn the_description_is_served_as_it_is_generated() {
+    let answer = get(&Arc::new(FakePorts::default()), "/openapi.json").await;
     assert_eq!(answer.header("content-type"), "application/json");
     assert_eq!(answer.json(), written());
-    assert!(answer.body.len() < 160_000, "it was 270 kB when every operation repeated what all have");
+    assert!(
+        answer.body.len() < 160_000,
+        "the description is too large: do operations repeat shared responses?"
+    );
 }
 
 #[test]
-fn has_every_operation_with_its_statuses() {
+fn every_operation_lists_its_statuses() {
     let document = document();
     let operations = operations(&document);
     let mut found: Vec<_> = operations
@@ -86,7 +89,7 @@ fn has_every_operation_with_its_statuses() {
             assert!(operation[member].as_str().is_some_and(|text| !text.is_empty()), "{member} of {name}");
         }
         assert!(operation["tags"][0].is_string(), "{name}");
-        // A head that is too large is answered before there is a request, with a status and nothing else.
+        // A 431 is sent before a request exists, as a status without headers or body.
         let of_requests = |(status, _): &(&String, _)| status.as_str() != "431";
         for (status, response) in operation["responses"].as_object().unwrap().iter().filter(of_requests) {
             assert!(response["headers"]["X-Correlation-Id"].is_object(), "{name} {status}");
@@ -113,7 +116,7 @@ fn has_every_operation_with_its_statuses() {
 }
 
 #[test]
-fn refers_to_nothing_that_is_missing() {
+fn every_reference_resolves() {
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {
             Value::Object(members) => {
@@ -155,7 +158,7 @@ fn request_bodies_state_the_rules() {
 
     let event = &schemas["ProposedEvent"];
     assert_eq!(event["oneOf"].as_array().unwrap().len(), EventType::ALL.len() - 1);
-    // With one, a generated client for Rust would send `type` twice.
+    // With a discriminator, the client generated for Rust sends `type` twice.
     assert!(event["discriminator"].is_null());
     assert!(
         event["oneOf"].as_array().unwrap().contains(&json!({ "$ref": "#/components/schemas/order_paid" }))
@@ -170,7 +173,7 @@ fn request_bodies_state_the_rules() {
 }
 
 #[test]
-fn answers_are_described() {
+fn answer_schemas_require_their_members() {
     let document = document();
     let schemas = &document["components"]["schemas"];
     let required = |name: &str| schemas[name]["required"].as_array().unwrap().len();
@@ -178,7 +181,7 @@ fn answers_are_described() {
         schemas["Receipt"]["required"],
         json!(["object", "order_id", "event_id", "type", "state", "links"])
     );
-    // All of the order's members but payment and shipment.
+    // All members but `payment` and `shipment`.
     assert_eq!(required("Order"), 14);
     assert_eq!(schemas["OrderPage"]["required"], json!(["object", "items", "next_cursor"]));
     assert_eq!(schemas["EventPage"]["required"], json!(["object", "items", "next_cursor"]));
@@ -190,7 +193,7 @@ fn answers_are_described() {
 }
 
 #[test]
-fn recorded_events_are_told_apart_by_their_type() {
+fn recorded_events_have_a_schema_for_each_type() {
     let document = document();
     let schemas = &document["components"]["schemas"];
     let event = &schemas["RecordedEvent"];
@@ -215,7 +218,7 @@ fn recorded_events_are_told_apart_by_their_type() {
 }
 
 #[test]
-fn answers_lead_on() {
+fn links_in_answers_name_operations() {
     let document = document();
     let operations = operations(&document);
     let ids: Vec<_> = operations.iter().map(|(_, operation)| &operation["operationId"]).collect();
@@ -233,7 +236,7 @@ fn answers_lead_on() {
 }
 
 #[test]
-fn the_query_of_a_receipt_is_described() {
+fn the_query_parameters_of_a_receipt_are_described() {
     let document = document();
     let parameters = &document["paths"]["/v1/orders/{order_id}/events/{event_id}"]["get"]["parameters"];
     let query: Vec<_> = parameters.as_array().unwrap().iter().filter(|p| p["in"] == "query").collect();

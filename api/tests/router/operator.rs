@@ -1,4 +1,4 @@
-//! What operators do: list, look, redrive, repair, discard, and read the numbers.
+//! The operator endpoints: list, show, redrive, repair and discard dead letters, and read the counters.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use axum::http::{Method, Request};
 use domain::{Currency, CustomerId, DeadLetter, LetterState, OrderId};
 use serde_json::{Value, json};
 
-use crate::fakes::{Answer, Fake, created, send_to, state};
-use crate::dead_letters::{Letters, event, letter};
+use crate::dead_letters::{FakeDeadLetters, event, letter};
+use crate::fakes::{Answer, FakePorts, created, send_to, state};
 
-fn app(letters: &Arc<Letters>) -> AppState {
-    let fake = Arc::new(Fake { log: vec![created("o-1", "c-1")], ..Fake::default() });
+fn app(letters: &Arc<FakeDeadLetters>) -> AppState {
+    let fake = Arc::new(FakePorts { log: vec![created("o-1", "c-1")], ..FakePorts::default() });
     let default_currency = Currency::parse("EUR").unwrap();
     let operations = Operations { letters: letters.clone(), pipeline: letters.clone(), default_currency };
     AppState { operations: Some(operations), ..state(&fake) }
@@ -35,18 +35,18 @@ async fn ask_as(state: AppState, who: Option<Principal>, method: Method, path: &
     send_to(api::router(state), request).await
 }
 
-pub(crate) async fn get(letters: &Arc<Letters>, path: &str) -> Answer {
+pub(crate) async fn get(letters: &Arc<FakeDeadLetters>, path: &str) -> Answer {
     ask_as(app(letters), None, Method::GET, path, Value::Null).await
 }
 
-pub(crate) async fn post(letters: &Arc<Letters>, path: &str, body: Value) -> Answer {
+pub(crate) async fn post(letters: &Arc<FakeDeadLetters>, path: &str, body: Value) -> Answer {
     ask_as(app(letters), None, Method::POST, path, body).await
 }
 
-/// A line of order `o-1`: a confirmation that is broken, and what stands behind it; and a letter of no order.
-fn line() -> Arc<Letters> {
+/// A parked sequence of order `o-1`, whose first dead letter cannot be read, and a dead letter of no order.
+fn sequence() -> Arc<FakeDeadLetters> {
     let broken = r#"{"event_id":"0199d3a0-0000-7000-8000-000000000002","type":"order_confirmed","data":{"order_id":"o-1""#;
-    Arc::new(Letters::of(vec![
+    Arc::new(FakeDeadLetters::of(vec![
         letter("a", 1, broken),
         letter("b", 2, &event("paid", 3)),
         letter("c", 3, &event("delivered", 4)),
@@ -76,7 +76,7 @@ const OPERATIONS: [(Method, &str, &str); 6] = [
 ];
 
 #[tokio::test]
-async fn all_of_it_is_for_operators_who_are_held_to_no_customer() {
+async fn operator_endpoints_need_the_operate_scope_and_no_customer_limit() {
     let who = |scope: Scope, customer: Option<&str>| Principal {
         subject: "issuer|op".to_owned(),
         scopes: Some(vec![scope.as_str().to_owned()]),
@@ -85,7 +85,7 @@ async fn all_of_it_is_for_operators_who_are_held_to_no_customer() {
     };
     for (method, path, body) in OPERATIONS {
         let body: Value = serde_json::from_str(body).unwrap_or_default();
-        let ask = async |who| ask_as(app(&line()), Some(who), method.clone(), path, body.clone()).await;
+        let ask = async |who| ask_as(app(&sequence()), Some(who), method.clone(), path, body.clone()).await;
         for scope in [Scope::Read, Scope::Write] {
             ask(who(scope, None)).await.is_problem(403, "/problems/forbidden");
         }
@@ -93,15 +93,15 @@ async fn all_of_it_is_for_operators_who_are_held_to_no_customer() {
         let answer = ask(who(Scope::Operate, None)).await;
         assert_eq!(answer.status, 200, "{method} {path}: {answer:?}");
 
-        let without = AppState { operations: None, ..app(&line()) };
+        let without = AppState { operations: None, ..app(&sequence()) };
         let answer = ask_as(without, None, method.clone(), path, body.clone()).await;
         answer.is_problem(404, "/problems/not-found");
     }
 }
 
 #[tokio::test]
-async fn letters_are_listed_newest_first_by_filters_and_pages() {
-    let letters = line();
+async fn dead_letters_are_listed_newest_first_with_filters_and_pages() {
+    let letters = sequence();
     letters.all.lock().unwrap()[1].state = LetterState::Discarded;
     assert_eq!(ids(&get(&letters, "/v1/dead-letters").await), ["d", "c", "a"]);
     assert_eq!(ids(&get(&letters, "/v1/dead-letters?state=discarded").await), ["b"]);
@@ -116,18 +116,22 @@ async fn letters_are_listed_newest_first_by_filters_and_pages() {
     let second = get(&letters, &next).await;
     assert_eq!((ids(&second), second.json()["next_cursor"].clone()), (vec!["a".to_owned()], Value::Null));
     let other = next.replace("/v1/dead-letters?", "/v1/dead-letters?order_id=o-1&");
-    assert_eq!(get(&letters, &other).await.faults(), ["cursor format"], "a cursor of another list");
+    assert_eq!(
+        get(&letters, &other).await.validation_errors(),
+        ["cursor format"],
+        "the cursor belongs to another list"
+    );
     let wrong = get(&letters, "/v1/dead-letters?reason=bored&state=x&order_id=%20&limit=0&page=2").await;
-    let faults = ["limit range", "order_id format", "page unknown", "reason enum", "state enum"];
-    let mut found = wrong.faults();
+    let expected = ["limit range", "order_id format", "page unknown", "reason enum", "state enum"];
+    let mut found = wrong.validation_errors();
     found.sort();
-    assert_eq!(found, faults);
-    assert!(first.json()["items"][0].get("body").is_none(), "bodies are for those who look closer");
+    assert_eq!(found, expected);
+    assert!(first.json()["items"][0].get("body").is_none(), "a list does not contain bodies");
 }
 
 #[tokio::test]
-async fn a_letter_is_shown_with_its_body_its_line_and_its_prospects() {
-    let letters = line();
+async fn a_dead_letter_is_shown_with_its_body_its_sequence_and_its_prediction() {
+    let letters = sequence();
     let shown = get(&letters, "/v1/dead-letters/b").await.json();
     assert_eq!(shown["line"], json!(["a", "b", "c"]));
     assert_eq!(shown["prediction"]["result"], "behind");
@@ -154,14 +158,14 @@ async fn a_letter_is_shown_with_its_body_its_line_and_its_prospects() {
 }
 
 #[tokio::test]
-async fn a_line_is_stopped_by_what_cannot_be_read_and_a_repair_lets_it_go() {
-    let letters = line();
+async fn a_sequence_is_blocked_by_an_unreadable_letter_until_it_is_repaired() {
+    let letters = sequence();
     let dry = json!({ "order_id": "o-1", "dry_run": true });
     let redrive = "/v1/dead-letters/redrive";
     let wanted = ["a: unreadable", "b: behind", "c: behind"];
     assert_eq!(results(&post(&letters, redrive, dry.clone()).await), wanted);
     assert_eq!(results(&post(&letters, redrive, json!({ "order_id": "o-1" })).await), wanted);
-    assert!(letters.sent.lock().unwrap().is_empty(), "nothing that would come back is sent");
+    assert!(letters.sent.lock().unwrap().is_empty(), "a dead letter that would be parked again is not sent");
 
     let repair = json!({ "body": event("confirmed", 2) });
     let repaired = post(&letters, "/v1/dead-letters/a/repair", repair).await.json();
@@ -172,7 +176,7 @@ async fn a_line_is_stopped_by_what_cannot_be_read_and_a_repair_lets_it_go() {
     assert!(answer.json()["items"][2]["detail"].as_str().unwrap().contains("order_shipped"), "{answer:?}");
     assert!(letters.sent.lock().unwrap().is_empty(), "a dry run sends nothing");
 
-    // One of them is enough to send the whole line, in order.
+    // The id of one dead letter redrives its whole sequence, in order.
     let answer = post(&letters, redrive, json!({ "ids": ["c"] })).await;
     assert_eq!(results(&answer), ["a: sent", "b: sent", "c: sent"]);
     assert_eq!(*letters.sent.lock().unwrap(), ["a", "b", "c"]);
@@ -181,10 +185,10 @@ async fn a_line_is_stopped_by_what_cannot_be_read_and_a_repair_lets_it_go() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_is_told_and_so_is_what_was_sent_too_often() {
-    let letters = Arc::new(Letters {
+async fn a_redrive_reports_letters_that_cannot_be_sent_or_were_sent_too_often() {
+    let letters = Arc::new(FakeDeadLetters {
         unsendable: ["b"].into(),
-        ..Letters::of(vec![
+        ..FakeDeadLetters::of(vec![
             letter("a", 1, &event("confirmed", 2)),
             letter("b", 2, &event("paid", 3)),
             letter("c", 3, &event("shipped", 4)),
@@ -207,13 +211,13 @@ async fn what_cannot_be_sent_is_told_and_so_is_what_was_sent_too_often() {
 }
 
 #[tokio::test]
-async fn many_lines_are_redriven_in_several_requests_each_once() {
+async fn many_sequences_are_redriven_in_several_requests_each_once() {
     let one = |number: u32| {
         let mut letter = letter(&format!("l-{number}"), number % 60, &event("confirmed", number + 10));
         letter.order_id = Some(OrderId::parse(&format!("o-{number}")).unwrap());
         letter
     };
-    let letters = Arc::new(Letters::of((0..250).map(one).collect()));
+    let letters = Arc::new(FakeDeadLetters::of((0..250).map(one).collect()));
     let (mut cursor, mut requests) = (Value::Null, 0);
     loop {
         let body = json!({ "all": true, "cursor": cursor });
@@ -232,9 +236,9 @@ async fn many_lines_are_redriven_in_several_requests_each_once() {
 }
 
 #[tokio::test]
-async fn requests_that_say_too_little_or_too_much_are_refused_with_every_fault() {
-    let letters = line();
-    for (path, body, faults) in [
+async fn invalid_requests_are_refused_with_every_validation_error() {
+    let letters = sequence();
+    for (path, body, expected) in [
         ("redrive", json!({}), vec!["/all required"]),
         ("redrive", json!({ "all": false }), vec!["/all required"]),
         (
@@ -257,16 +261,16 @@ async fn requests_that_say_too_little_or_too_much_are_refused_with_every_fault()
         ("a/discard", json!({ "reason": " " }), vec!["/reason format"]),
     ] {
         let answer = post(&letters, &format!("/v1/dead-letters/{path}"), body.clone()).await;
-        let found = answer.faults();
-        let matching = faults.iter().all(|fault| found.iter().any(|it| it == fault));
+        let found = answer.validation_errors();
+        let matching = expected.iter().all(|error| found.iter().any(|it| it == error));
         assert!(answer.status == 422 && matching, "{path} {body}: {found:?}");
     }
     assert!(letters.all.lock().unwrap().iter().all(|letter| letter.state == LetterState::Parked));
 }
 
 #[tokio::test]
-async fn a_discarded_letter_tells_who_and_why_and_stays() {
-    let letters = line();
+async fn a_discarded_dead_letter_is_kept_with_its_reason_and_actor() {
+    let letters = sequence();
     let operator = Principal { subject: "issuer|op".to_owned(), ..Principal::anyone() };
     let path = "/v1/dead-letters/b/discard";
     let body = json!({ "reason": "paid twice" });
@@ -283,10 +287,10 @@ async fn a_discarded_letter_tells_who_and_why_and_stays() {
 }
 
 #[tokio::test]
-async fn the_pipeline_tells_its_numbers_and_whether_they_add_up() {
-    let numbers = get(&line(), "/v1/pipeline").await.json();
+async fn the_pipeline_reports_its_counters_and_whether_they_balance() {
+    let counters = get(&sequence(), "/v1/pipeline").await.json();
     let ledger = json!({ "accepted": 20, "recorded": 9, "rejected": 3, "discarded": 1, "duplicate": 2, "parked": 4,
                          "in_flight": 2, "balanced": true, "exact": false });
     let queue = json!({ "visible": 1, "in_flight": 1, "delayed": 0, "oldest_seconds": 1.5 });
-    assert_eq!(numbers, json!({ "ledger": ledger, "queue": queue, "dead_letters": 5 }));
+    assert_eq!(counters, json!({ "ledger": ledger, "queue": queue, "dead_letters": 5 }));
 }

@@ -1,4 +1,4 @@
-//! What is answered when nobody knows whether an event was accepted.
+//! Answers to requests whose outcome is unknown: the event may have been accepted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use domain::Receipt;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::fakes::{Answer, Fake, Queue, get, send};
+use crate::fakes::{Answer, FakePorts, QueueBehaviour, get, send};
 
 const ORDER: &str =
     r#"{"customer_id":"c-1","currency":"EUR","items":[{"sku":"A","quantity":1,"unit_price":1}]}"#;
@@ -22,13 +22,13 @@ fn post(path: &str, key: &str, body: &str) -> Request<Body> {
     request.body(Body::from(body.to_owned())).unwrap()
 }
 
-fn fake(queue: Queue) -> Arc<Fake> {
-    Arc::new(Fake { queue, ..Fake::default() })
+fn fake(queue: QueueBehaviour) -> Arc<FakePorts> {
+    Arc::new(FakePorts { queue, ..FakePorts::default() })
 }
 
-/// Asserts that the problem names the event and says how to go on.
+/// Asserts that the answer is an unknown outcome which names the event and the next step.
 #[track_caller]
-fn is_in_doubt(answer: &Answer, keyed: bool) {
+fn is_outcome_unknown(answer: &Answer, keyed: bool) {
     answer.is_problem(503, "/problems/outcome-unknown");
     let body = answer.json();
     assert_eq!(answer.header("retry-after"), if keyed { "1" } else { "" }, "{body}");
@@ -50,27 +50,31 @@ fn names_the_event(body: &Value, keyed: bool) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_may_have_been_accepted_is_never_called_refused() {
-    for queue in [Queue::Loses, Queue::Hangs, Queue::Panics] {
+async fn an_event_that_may_have_been_accepted_is_never_reported_as_refused() {
+    for queue in [QueueBehaviour::LosesAnswer, QueueBehaviour::Hangs, QueueBehaviour::Panics] {
         for (path, body) in [("/v1/orders", ORDER), ("/v1/orders/o-1/events", PAID)] {
             for key in ["", "k"] {
                 let mut request = post(path, key, body);
                 request.extensions_mut().insert(Deadline(Instant::now() + Duration::from_secs(30)));
                 let answer = send(&fake(queue), request).await;
-                is_in_doubt(&answer, !key.is_empty());
+                is_outcome_unknown(&answer, !key.is_empty());
             }
         }
     }
 }
 
 #[tokio::test]
-async fn where_the_queue_cannot_be_looked_into_a_404_is_no_proof() {
-    let fake = Arc::new(Fake { queue: Queue::Loses, sees_waiting: false, ..Fake::default() });
+async fn if_the_queue_cannot_be_searched_a_404_proves_nothing() {
+    let fake = Arc::new(FakePorts {
+        queue: QueueBehaviour::LosesAnswer,
+        sees_waiting: false,
+        ..FakePorts::default()
+    });
     let answer = send(&fake, post("/v1/orders/o-1/events", "", PAID)).await;
-    is_in_doubt(&answer, false);
+    is_outcome_unknown(&answer, false);
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("may still be on the queue") && !detail.contains("was not accepted"), "{detail}");
-    // And its address promises nothing.
+    // The 404 of the receipt does not claim that the event was refused.
     let receipt = get(&fake, answer.json()["links"]["receipt"].as_str().unwrap()).await;
     receipt.is_problem(404, "/problems/event-not-found");
     let detail = receipt.json()["detail"].as_str().unwrap().to_owned();
@@ -78,8 +82,8 @@ async fn where_the_queue_cannot_be_looked_into_a_404_is_no_proof() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_order_of_a_batch_says_what_is_not_known_of_it() {
-    for queue in [Queue::Loses, Queue::Hangs] {
+async fn each_order_of_a_batch_reports_its_unknown_outcome() {
+    for queue in [QueueBehaviour::LosesAnswer, QueueBehaviour::Hangs] {
         for key in ["", "k"] {
             let mut request =
                 post("/v1/orders/batch", key, &format!(r#"{{"orders":[{ORDER},{{}},{ORDER}]}}"#));
@@ -97,20 +101,20 @@ async fn each_order_of_a_batch_says_what_is_not_known_of_it() {
         }
     }
     let request = post("/v1/orders/batch", "k", &format!(r#"{{"orders":[{ORDER}]}}"#));
-    let answer = send(&fake(Queue::Panics), request).await;
+    let answer = send(&fake(QueueBehaviour::Panics), request).await;
     answer.is_problem(503, "/problems/outcome-unknown");
     assert!(answer.json()["detail"].as_str().unwrap().contains("same batch again"));
 }
 
-/// The event that this request proposes, with no outcome yet.
+/// The receipt of the event that this request proposes, without an outcome.
 async fn proposed(request: Request<Body>) -> Receipt {
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     send(&fake, request).await;
     Receipt::of(&fake.published()[0], None)
 }
 
 #[tokio::test]
-async fn of_concurrent_requests_under_one_key_all_but_the_first_are_replays_or_refused() {
+async fn all_but_the_first_of_concurrent_requests_under_one_key_are_replays_or_refused() {
     for (path, body, other) in [
         ("/v1/orders", ORDER.to_owned(), ORDER.replace("c-1", "c-2")),
         ("/v1/orders/o-1/events", PAID.to_owned(), PAID.replace("300", "301")),
@@ -120,25 +124,30 @@ async fn of_concurrent_requests_under_one_key_all_but_the_first_are_replays_or_r
             format!(r#"{{"orders":[{ORDER}]}}"#).replace("c-1", "c-2"),
         ),
     ] {
-        // The publisher has taken the first one after this request has looked for it.
+        // The first request is published after this request looked for its receipt.
         let receipt = Some(proposed(post(path, "k", &body)).await);
-        let fake = Fake { queue: Queue::Repeats, receipt, finds_receipts_from: 2, ..Fake::default() };
+        let fake = FakePorts {
+            queue: QueueBehaviour::Repeats,
+            receipt,
+            finds_receipts_from: 2,
+            ..FakePorts::default()
+        };
         let fake = Arc::new(fake);
         let same = send(&fake, post(path, "k", &body)).await;
         assert!(same.status.is_success(), "{same:?}");
         assert_eq!(same.header("idempotent-replayed"), "true", "{path}");
-        fake.looks.store(0, std::sync::atomic::Ordering::SeqCst);
+        fake.lookups.store(0, std::sync::atomic::Ordering::SeqCst);
         let other = send(&fake, post(path, "k", &other)).await;
         other.is_problem(422, "/problems/idempotency-key-reused");
     }
 }
 
 #[tokio::test]
-async fn a_receipts_address_is_of_one_request_under_a_key() {
+async fn a_receipts_link_belongs_to_one_request_under_a_key() {
     let first = proposed(post("/v1/orders/o-1/events", "k", PAID)).await;
     for sees_waiting in [true, false] {
-        // The second request under the key was accepted too: nobody could see the first one yet.
-        let blind = Arc::new(Fake { sees_waiting: false, ..Fake::default() });
+        // The second request under the key was accepted too, because the first was not visible yet.
+        let blind = Arc::new(FakePorts { sees_waiting: false, ..FakePorts::default() });
         let second = send(&blind, post("/v1/orders/o-1/events", "k", &PAID.replace("300", "301"))).await;
         let link = second.header("location").to_owned();
         assert!(link.contains("?type=order_paid&request="), "{link}");
@@ -146,9 +155,9 @@ async fn a_receipts_address_is_of_one_request_under_a_key() {
         assert_eq!((waiting.status.as_u16(), waiting.json()["links"]["self"].as_str()), (200, Some(&*link)));
 
         let receipt = Some(first.clone());
-        let fake = Arc::new(Fake { receipt, sees_waiting, ..Fake::default() });
+        let fake = Arc::new(FakePorts { receipt, sees_waiting, ..FakePorts::default() });
         get(&fake, &link).await.is_problem(422, "/problems/idempotency-key-reused");
-        // Its own address shows the receipt of the first one.
+        // The link of the first request returns its receipt.
         let own = format!("/v1/orders/o-1/events/{}", first.event_id);
         let tag = &first.request_hash.as_ref().unwrap()[..16];
         for query in [String::new(), format!("?request={tag}"), format!("?type=order_paid&request={tag}")] {

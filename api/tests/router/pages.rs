@@ -1,4 +1,4 @@
-//! What people read: a page for each kind of problem, and the page of the queue's messages.
+//! The HTML pages: one for each problem type, the messages of the queue, and the root.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::Value;
 
-use crate::fakes::{Answer, Fake, get, post, send};
+use crate::fakes::{Answer, FakePorts, get, post, send};
 
 fn text(answer: &Answer) -> String {
     assert_eq!(answer.status, 200);
@@ -15,7 +15,7 @@ fn text(answer: &Answer) -> String {
     String::from_utf8(answer.body.clone()).unwrap()
 }
 
-/// The `type`s that the description names, all of them.
+/// All problem types that the description lists.
 fn described() -> Vec<String> {
     let document = serde_json::to_value(api::openapi()).unwrap();
     let description =
@@ -25,13 +25,13 @@ fn described() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_kind_of_problem_has_a_page() {
-    let fake = Arc::new(Fake::default());
+async fn every_problem_type_has_a_page() {
+    let fake = Arc::new(FakePorts::default());
     let index = text(&get(&fake, "/problems").await);
     let kinds = described();
     assert!(kinds.len() >= 16, "{kinds:?}");
     for kind in kinds {
-        // Relative, so it holds under any base path.
+        // Links are relative, so they work under any base path.
         assert!(index.contains(&format!("href=\"{}\"", &kind[1..])), "{kind} in {index}");
         let page = text(&get(&fake, &kind).await);
         for part in [kind.as_str(), "What it means", "What to do", "&quot;correlation_id&quot;"] {
@@ -42,8 +42,8 @@ async fn every_kind_of_problem_has_a_page() {
 }
 
 #[tokio::test]
-async fn the_type_of_a_problem_leads_to_its_page() {
-    let fake = Arc::new(Fake::default());
+async fn the_type_of_a_problem_links_to_its_page() {
+    let fake = Arc::new(FakePorts::default());
     for problem in [
         get(&fake, "/nothing").await,
         get(&fake, "/v1/orders").await,
@@ -59,7 +59,7 @@ async fn the_type_of_a_problem_leads_to_its_page() {
 
 #[tokio::test]
 async fn pages_of_nothing_are_problems() {
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     for path in
         ["/problems/", "/problems/nothing", "/problems/%ff", "/problems/not-found/x", "/problems/Not-Found"]
     {
@@ -73,7 +73,7 @@ async fn pages_of_nothing_are_problems() {
 
 #[tokio::test]
 async fn pages_hold_under_a_base_path() {
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     for path in ["/problems", "/problems/internal", "/docs/events"] {
         let at_root = get(&fake, path).await;
         let request = Request::get(path).extension(BasePath::parse("/prod").unwrap()).body(Body::empty());
@@ -84,7 +84,7 @@ async fn pages_hold_under_a_base_path() {
 
 #[tokio::test]
 async fn the_messages_are_described() {
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     let document = get(&fake, "/asyncapi.json").await;
     assert_eq!(document.header("content-type"), "application/json");
     assert_eq!(document.json(), api::asyncapi());
@@ -109,8 +109,8 @@ async fn the_messages_are_described() {
 }
 
 #[tokio::test]
-async fn the_root_leads_to_everything() {
-    let fake = Arc::new(Fake::default());
+async fn the_root_links_to_every_page() {
+    let fake = Arc::new(FakePorts::default());
     let answer = get(&fake, "/").await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("vary"), "accept");
@@ -138,10 +138,10 @@ async fn the_root_leads_to_everything() {
     assert!(under.contains("href=\"/prod/docs/\"") && !under.contains("href=\"/docs"), "{under}");
 }
 
-/// Of errors the page shows what they mean, and not ten times the same headers.
+/// Our style rules shorten the page: errors show what they mean, without repeating their headers.
 #[tokio::test]
-async fn the_page_of_the_api_has_its_own_rules() {
-    let fake = Arc::new(Fake::default());
+async fn the_api_page_has_style_rules_of_its_own() {
+    let fake = Arc::new(FakePorts::default());
     let style = get(&fake, "/docs/index.css").await;
     assert_eq!(style.header("content-type"), "text/css");
     let style = String::from_utf8(style.body).unwrap();

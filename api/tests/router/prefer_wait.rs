@@ -1,4 +1,4 @@
-//! `Prefer: wait`, over a queue whose events have no outcome, or the one that the test gives them.
+//! `Prefer: wait`: answers before and after an event has an outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use domain::{EventType, Outcome, ParkReason, Receipt, RecordedEvent, RejectReaso
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::fakes::{Answer, Fake, created, send};
+use crate::fakes::{Answer, FakePorts, created, send};
 
 const KEY: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";
 
@@ -20,24 +20,24 @@ fn confirmation(prefer: &str) -> Request<Body> {
     request.body(Body::from(r#"{"type":"order_confirmed"}"#)).unwrap()
 }
 
-/// The answer to a confirmation that has come to `outcome`, and was proposed by this very request.
+/// The answer to a confirmation that was sent before with the same key, and now has this outcome.
 async fn answer_to(outcome: Outcome) -> Answer {
     answer_over(vec![created("o-1", "c-1")], outcome).await
 }
 
-/// The same, where the order has this log by now.
+/// Like `answer_to`, with this log of the order.
 async fn answer_over(log: Vec<RecordedEvent>, outcome: Outcome) -> Answer {
-    let first = Arc::new(Fake::default());
+    let first = Arc::new(FakePorts::default());
     send(&first, confirmation("")).await;
     let proposed = first.published().remove(0);
     let receipt = Receipt::of(&proposed, Some(outcome));
-    let fake = Fake { receipt: Some(receipt), log, ..Fake::default() };
+    let fake = FakePorts { receipt: Some(receipt), log, ..FakePorts::default() };
     send(&Arc::new(fake), confirmation("wait=5")).await
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_takes_longer_than_the_client_waits_is_accepted() {
-    let fake = Arc::new(Fake::default());
+async fn an_event_without_an_outcome_in_time_is_answered_as_accepted() {
+    let fake = Arc::new(FakePorts::default());
     let start = Instant::now();
     let answer = send(&fake, confirmation("wait=3")).await;
     assert_eq!((answer.status.as_u16(), answer.header("preference-applied")), (202, "wait=3"));
@@ -49,8 +49,8 @@ async fn what_takes_longer_than_the_client_waits_is_accepted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_longer_than_the_request_may_take() {
-    let fake = Arc::new(Fake::default());
+async fn the_wait_ends_before_the_deadline_of_the_request() {
+    let fake = Arc::new(FakePorts::default());
     let mut request = confirmation("wait=20");
     request.extensions_mut().insert(Deadline(Instant::now() + Duration::from_secs(4)));
     let answer = send(&fake, request).await;
@@ -58,8 +58,8 @@ async fn nobody_waits_longer_than_the_request_may_take() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_wants_no_wait_gets_none() {
-    let fake = Arc::new(Fake::default());
+async fn respond_async_does_not_wait() {
+    let fake = Arc::new(FakePorts::default());
     let start = Instant::now();
     let answer = send(&fake, confirmation("respond-async, wait=10")).await;
     assert_eq!((answer.status.as_u16(), answer.header("preference-applied")), (202, "respond-async"));
@@ -94,7 +94,7 @@ async fn each_outcome_has_its_answer() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_of_one_moment_however_late_it_is_repeated() {
+async fn a_replayed_refusal_shows_the_order_as_it_was_then() {
     let mut log = vec![created("o-1", "c-1")];
     let confirmed = json!({
         "version": 2, "recorded_at": "2026-11-23T11:59:00Z", "event_id": "0199d3a0-0000-7000-8000-000000000002",
@@ -105,7 +105,7 @@ async fn a_refusal_is_of_one_moment_however_late_it_is_repeated() {
     for (at_version, status, allowed) in [
         (Some(1), json!("pending"), json!(["order_amended", "order_confirmed", "order_cancelled"])),
         (Some(2), json!("confirmed"), json!(["order_paid", "order_cancelled"])),
-        // What was stored before the version was, and what cannot be read, is left out.
+        // Older outcomes have no version, and this version cannot be read: the members are absent.
         (None, Value::Null, Value::Null),
         (Some(3), Value::Null, Value::Null),
     ] {
@@ -117,20 +117,20 @@ async fn a_refusal_is_of_one_moment_however_late_it_is_repeated() {
         assert_eq!((&body["order_status"], &body["allowed_events"]), (&status, &allowed), "{body}");
         assert_eq!(body["order_version"].as_u64(), at_version.filter(|_| !status.is_null()));
     }
-    // There was no order then; that there is one now changes nothing.
+    // The order did not exist at version 0. That it exists now changes nothing.
     let detail = "order_confirmed is not legal while the order is not yet created".to_owned();
     let outcome = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail, at_version: Some(0) };
     answer_over(log, outcome).await.is_problem(404, "/problems/order-not-found");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receipt_can_be_waited_for_too() {
-    let fake = Arc::new(Fake::default());
+async fn a_receipt_can_be_waited_for() {
+    let fake = Arc::new(FakePorts::default());
     let path = "/v1/orders/o-1/events/0199d3a0-0000-7000-8000-000000000001";
     let get = |path: &str| Request::get(path).header("prefer", "wait=9").body(Body::empty()).unwrap();
     let start = Instant::now();
     send(&fake, get(path)).await.is_problem(404, "/problems/event-not-found");
-    assert_eq!(start.elapsed(), Duration::ZERO, "for what was never accepted nobody waits");
+    assert_eq!(start.elapsed(), Duration::ZERO, "an event that was never accepted is not waited for");
 
     let receipt = Receipt {
         order_id: "o-1".parse().unwrap(),
@@ -140,7 +140,7 @@ async fn a_receipt_can_be_waited_for_too() {
         request_hash: None,
         message: None,
     };
-    let fake = Arc::new(Fake { receipt: Some(receipt), ..Fake::default() });
+    let fake = Arc::new(FakePorts { receipt: Some(receipt), ..FakePorts::default() });
     let answer = send(&fake, get(path)).await;
     assert_eq!((answer.status.as_u16(), answer.header("preference-applied")), (200, "wait=9"));
     assert_eq!((&answer.json()["state"], start.elapsed().as_secs()), (&"accepted".into(), 9));

@@ -1,4 +1,4 @@
-//! What principals may do, and which orders exist for them.
+//! What a principal's scopes and customer allow.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use axum::http::{Method, Request};
 use domain::{CustomerId, Receipt, Repaired};
 use serde_json::json;
 
-use crate::fakes::{Answer, Fake, created, send};
+use crate::fakes::{Answer, FakePorts, created, send};
 
 fn principal(scopes: &[Scope], customer: Option<&str>) -> Principal {
     Principal {
@@ -24,7 +24,7 @@ const ORDER: &str =
 const CONFIRMED: &str = r#"{"type":"order_confirmed"}"#;
 const RECEIPT: &str = "/v1/orders/o-1/events/0199d3a0-0000-7000-8000-000000000001";
 
-/// Every operation: method, path, body and the scope it needs.
+/// Every operation for clients: method, path, body and required scope.
 fn operations() -> Vec<(Method, &'static str, String, Scope)> {
     let batch = format!("{{\"orders\":[{ORDER}]}}");
     vec![
@@ -39,13 +39,19 @@ fn operations() -> Vec<(Method, &'static str, String, Scope)> {
 }
 
 /// An order of customer `c-1`, and the receipt of its creation.
-fn fake() -> Arc<Fake> {
+fn fake() -> Arc<FakePorts> {
     let log = vec![created("o-1", "c-1")];
     let receipt = Receipt::of(&log[0].envelope, Some(domain::Outcome::Recorded { version: 1 }));
-    Arc::new(Fake { log, receipt: Some(receipt), ..Fake::default() })
+    Arc::new(FakePorts { log, receipt: Some(receipt), ..FakePorts::default() })
 }
 
-async fn ask(fake: &Arc<Fake>, principal: &Principal, method: &Method, path: &str, body: &str) -> Answer {
+async fn ask(
+    fake: &Arc<FakePorts>,
+    principal: &Principal,
+    method: &Method,
+    path: &str,
+    body: &str,
+) -> Answer {
     let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
     let mut request = request.body(Body::from(body.to_owned())).unwrap();
     request.extensions_mut().insert(principal.clone());
@@ -53,7 +59,7 @@ async fn ask(fake: &Arc<Fake>, principal: &Principal, method: &Method, path: &st
 }
 
 #[tokio::test]
-async fn scopes_may_have_a_prefix_which_is_then_needed() {
+async fn a_configured_scope_prefix_is_required() {
     let prefixed = |scope: &str| Principal {
         scopes: Some(vec![scope.to_owned()]),
         scope_prefix: Some("orders/".into()),
@@ -72,7 +78,7 @@ async fn scopes_may_have_a_prefix_which_is_then_needed() {
             continue;
         }
         answer.is_problem(403, "/problems/forbidden");
-        // What is named is what the token has to have.
+        // The error names the scope with its prefix.
         assert_eq!(answer.json()["detail"], "This needs the scope orders/orders.read.");
         let challenge = "Bearer error=\"insufficient_scope\", scope=\"orders/orders.read\"";
         assert_eq!(answer.header("www-authenticate"), challenge);
@@ -95,7 +101,7 @@ async fn each_operation_needs_its_scope() {
 }
 
 #[tokio::test]
-async fn another_customers_orders_do_not_exist() {
+async fn orders_of_another_customer_look_like_missing_ones() {
     let stranger = principal(&[Scope::Read, Scope::Write], Some("c-2"));
     for (path, problem) in [
         ("/v1/orders/o-1", "/problems/order-not-found"),
@@ -114,7 +120,7 @@ async fn another_customers_orders_do_not_exist() {
     let unknown = ask(&fake, &stranger, &Method::POST, "/v1/orders/o-9/events", CONFIRMED).await;
     unknown.is_problem(404, "/problems/order-not-found");
     let (event, unknown) = (event.json(), unknown.json());
-    assert_eq!(event["title"], unknown["title"], "nothing tells that the order exists");
+    assert_eq!(event["title"], unknown["title"], "the answer must not reveal that the order exists");
     ask(&fake, &stranger, &Method::POST, "/v1/orders", ORDER).await.is_problem(403, "/problems/forbidden");
     let batch = format!("{{\"orders\":[{ORDER}]}}");
     let batch = ask(&fake, &stranger, &Method::POST, "/v1/orders/batch", &batch).await.json();
@@ -123,7 +129,7 @@ async fn another_customers_orders_do_not_exist() {
 }
 
 #[tokio::test]
-async fn a_customers_own_orders_do() {
+async fn a_customer_may_use_every_operation_on_its_own_orders() {
     let owner = principal(&[Scope::Read, Scope::Write], Some("c-1"));
     for (method, path, body, _) in operations() {
         let answer = ask(&fake(), &owner, &method, path, &body).await;
@@ -132,7 +138,7 @@ async fn a_customers_own_orders_do() {
 }
 
 #[tokio::test]
-async fn an_event_tells_who_asked() {
+async fn an_event_records_its_principal_as_actor() {
     let fake = fake();
     ask(&fake, &principal(&[Scope::Write], None), &Method::POST, "/v1/orders", ORDER).await;
     assert_eq!(fake.published()[0].actor.as_deref(), Some("https://issuer|user-1"));
@@ -141,7 +147,7 @@ async fn an_event_tells_who_asked() {
 }
 
 #[tokio::test]
-async fn what_a_repaired_event_was_first_is_for_operators_only() {
+async fn only_operators_see_the_original_of_a_repaired_event() {
     let mut log = vec![created("o-1", "c-1")];
     log[0].repaired = Some(Box::new(Repaired {
         dead_letter: "m".to_owned(),
@@ -149,7 +155,7 @@ async fn what_a_repaired_event_was_first_is_for_operators_only() {
         original_sha256: "00".repeat(32),
         original: Some(domain::Body(b"noise".to_vec())),
     }));
-    let fake = Arc::new(Fake { log, ..Fake::default() });
+    let fake = Arc::new(FakePorts { log, ..FakePorts::default() });
     for (scopes, customer, original) in [
         (&[Scope::Read, Scope::Operate][..], None, json!({ "body": "noise" })),
         (&[Scope::Read], None, json!(null)),
@@ -163,17 +169,17 @@ async fn what_a_repaired_event_was_first_is_for_operators_only() {
 }
 
 #[tokio::test]
-async fn who_may_not_read_is_answered_without_the_order() {
+async fn a_principal_without_the_read_scope_gets_no_order_data() {
     let body = CONFIRMED;
     let writer = principal(&[Scope::Write], None);
-    let send = async |fake: &Arc<Fake>, header: (&str, &str)| {
+    let send = async |fake: &Arc<FakePorts>, header: (&str, &str)| {
         let request = Request::post("/v1/orders/o-1/events").header("content-type", "application/json");
         let request = request.header("idempotency-key", "k").header(header.0, header.1);
         let mut request = request.body(Body::from(body)).unwrap();
         request.extensions_mut().insert(writer.clone());
         crate::fakes::send(fake, request).await
     };
-    let first = Arc::new(Fake::default());
+    let first = Arc::new(FakePorts::default());
     send(&first, ("prefer", "")).await;
     let proposed = first.published().remove(0);
     let rejected = domain::RejectReason::IllegalTransition;
@@ -186,7 +192,7 @@ async fn who_may_not_read_is_answered_without_the_order() {
         },
     ] {
         let receipt = Some(Receipt::of(&proposed, Some(outcome)));
-        let fake = Arc::new(Fake { log: vec![created("o-1", "c-1")], receipt, ..Fake::default() });
+        let fake = Arc::new(FakePorts { log: vec![created("o-1", "c-1")], receipt, ..FakePorts::default() });
         let answer = send(&fake, ("prefer", "wait=5")).await;
         assert_eq!(
             (answer.status.as_u16(), &answer.json()["state"]),
@@ -195,7 +201,7 @@ async fn who_may_not_read_is_answered_without_the_order() {
         );
         assert_eq!((answer.header("preference-applied"), answer.header("etag")), ("", ""));
     }
-    let fake = Arc::new(Fake { log: vec![created("o-1", "c-1")], ..Fake::default() });
+    let fake = Arc::new(FakePorts { log: vec![created("o-1", "c-1")], ..FakePorts::default() });
     let answer = send(&fake, ("if-match", "\"7\"")).await;
     answer.is_problem(412, "/problems/precondition-failed");
     let body = answer.json();
@@ -204,22 +210,22 @@ async fn who_may_not_read_is_answered_without_the_order() {
 }
 
 #[tokio::test]
-async fn an_event_of_an_order_that_is_not_recorded_belongs_to_its_customer() {
-    let fake = Arc::new(Fake::default());
+async fn a_receipt_of_an_unrecorded_order_belongs_to_the_customer_of_the_event() {
+    let fake = Arc::new(FakePorts::default());
     let owner = principal(&[Scope::Read, Scope::Write], Some("c-1"));
     let stranger = principal(&[Scope::Read, Scope::Write], Some("c-2"));
     let accepted = ask(&fake, &owner, &Method::POST, "/v1/orders", ORDER).await;
     let receipt = accepted.json()["links"]["self"].as_str().unwrap().to_owned();
     let envelope = fake.published().remove(0);
 
-    // On the queue.
-    let on_queue = || Fake {
+    // The event is on the queue.
+    let on_queue = || FakePorts {
         published: std::sync::Mutex::new(vec![envelope.clone()]),
         receipt: Some(Receipt::of(&envelope, None)),
-        ..Fake::default()
+        ..FakePorts::default()
     };
-    // In the dead letters, or of another kind: nothing says whose it is.
-    let unknown = || Fake { receipt: Some(Receipt::of(&envelope, None)), ..Fake::default() };
+    // The event is not on the queue, so its customer is unknown.
+    let unknown = || FakePorts { receipt: Some(Receipt::of(&envelope, None)), ..FakePorts::default() };
     for (fake, principal, status) in [
         (on_queue(), &owner, 200),
         (on_queue(), &stranger, 404),
@@ -227,9 +233,9 @@ async fn an_event_of_an_order_that_is_not_recorded_belongs_to_its_customer() {
         (unknown(), &owner, 404),
         (unknown(), &stranger, 404),
         (unknown(), &principal(&[Scope::Read], None), 200),
-        // Where the queue cannot be looked into, a link is all that there is, and says nothing else.
-        (Fake { sees_waiting: false, ..Fake::default() }, &owner, 200),
-        (Fake { sees_waiting: false, ..unknown() }, &stranger, 404),
+        // If the queue cannot be searched, the link alone is answered. It reveals nothing else.
+        (FakePorts { sees_waiting: false, ..FakePorts::default() }, &owner, 200),
+        (FakePorts { sees_waiting: false, ..unknown() }, &stranger, 404),
     ] {
         let receipt =
             if fake.sees_waiting { receipt.clone() } else { format!("{receipt}?type=order_created") };
@@ -240,21 +246,23 @@ async fn an_event_of_an_order_that_is_not_recorded_belongs_to_its_customer() {
 
 #[tokio::test]
 async fn a_dead_letter_that_creates_an_order_has_a_receipt_for_its_customer() {
-    let first = Arc::new(Fake::default());
+    let first = Arc::new(FakePorts::default());
     let owner = principal(&[Scope::Read, Scope::Write], Some("c-1"));
     ask(&first, &owner, &Method::POST, "/v1/orders", ORDER).await;
     let envelope = first.published().remove(0);
     let detail = "an error".to_owned();
     let parked = domain::Outcome::Parked { reason: domain::ParkReason::TriesExhausted, detail };
     let body = String::from_utf8(envelope.encode()).unwrap();
-    let letters = Arc::new(crate::dead_letters::Letters::of(vec![crate::letters::letter("l-1", 0, &body)]));
+    let letters = Arc::new(crate::dead_letters::FakeDeadLetters::of(vec![crate::dead_letters::letter(
+        "l-1", 0, &body,
+    )]));
     let operations = api::operations::Operations {
         letters: letters.clone(),
         pipeline: letters,
         default_currency: domain::Currency::parse("EUR").unwrap(),
     };
     let receipt = Some(Receipt::of(&envelope, Some(parked)));
-    let fake = Arc::new(Fake { receipt, ..Fake::default() });
+    let fake = Arc::new(FakePorts { receipt, ..FakePorts::default() });
     let router = api::router(api::AppState { operations: Some(operations), ..crate::fakes::state(&fake) });
     let path = format!("/v1/orders/{}/events/{}", envelope.order_id, envelope.event_id);
     for (customer, status) in [("c-1", 200), ("c-2", 404)] {

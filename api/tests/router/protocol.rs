@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
 
-use crate::fakes::{Fake, Queue, get, post, send};
+use crate::fakes::{FakePorts, QueueBehaviour, get, post, send};
 
 #[tokio::test]
-async fn unknown_paths_and_methods() {
-    let fake = Arc::new(Fake::default());
+async fn unknown_paths_and_methods_are_problems() {
+    let fake = Arc::new(FakePorts::default());
     for path in ["/v1", "/v1/orders/", "/v1/orders/o/x", "/v2/orders", "/%ff", "/docs/nothing.js"] {
         get(&fake, path).await.is_problem(404, "/problems/not-found");
     }
@@ -32,8 +32,8 @@ async fn unknown_paths_and_methods() {
 }
 
 #[tokio::test]
-async fn media_types() {
-    let fake = Arc::new(Fake::default());
+async fn a_body_that_is_not_json_is_refused() {
+    let fake = Arc::new(FakePorts::default());
     for path in ["/v1/orders", "/v1/orders/o/events"] {
         for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
             let mut request = Request::post(path);
@@ -47,9 +47,9 @@ async fn media_types() {
 }
 
 #[tokio::test]
-async fn sizes() {
+async fn a_body_may_have_256_kib() {
     const LIMIT: usize = 256 * 1024;
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     let event = r#"{"type":"order_confirmed"}"#;
     let body = |size: usize| format!("{event}{}", " ".repeat(size - event.len()));
     let chunked = |size: usize| {
@@ -70,15 +70,15 @@ async fn sizes() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off() {
-    let fake = Arc::new(Fake::default());
+async fn a_body_that_ends_early_is_a_bad_request() {
+    let fake = Arc::new(FakePorts::default());
     let broken = futures_util::stream::iter([Ok(Bytes::from("{")), Err(std::io::Error::other("secret"))]);
     post(&fake, "/v1/orders", Body::from_stream(broken)).await.is_problem(400, "/problems/bad-request");
 }
 
 #[tokio::test]
-async fn correlation_ids() {
-    let fake = Arc::new(Fake::default());
+async fn every_answer_has_the_clients_correlation_id_or_a_new_one() {
+    let fake = Arc::new(FakePorts::default());
     let long = "x".repeat(129);
     let table = [
         (vec![("x-correlation-id", "a-1")], Some("a-1")),
@@ -104,12 +104,12 @@ async fn correlation_ids() {
 }
 
 #[tokio::test]
-async fn health() {
-    let fake = Arc::new(Fake::default());
+async fn liveness_and_readiness_are_reported() {
+    let fake = Arc::new(FakePorts::default());
     assert_eq!(get(&fake, "/healthz").await.status, 200);
     assert_eq!(get(&fake, "/readyz").await.status, 200);
 
-    let fake = Arc::new(Fake { broken: true, ..Fake::default() });
+    let fake = Arc::new(FakePorts { broken: true, ..FakePorts::default() });
     assert_eq!(get(&fake, "/healthz").await.status, 200);
     let answer = get(&fake, "/readyz").await;
     answer.is_problem(503, "/problems/not-ready");
@@ -118,8 +118,8 @@ async fn health() {
 }
 
 #[tokio::test]
-async fn a_service_that_takes_no_orders_for_now_is_still_read_from() {
-    let fake = Arc::new(Fake::default());
+async fn a_service_that_cannot_accept_orders_stays_ready_for_reads() {
+    let fake = Arc::new(FakePorts::default());
     let ok = serde_json::json!({ "status": "ok", "reads": "ok", "writes": "ok" });
     for path in ["/readyz", "/readyz?for=reads", "/readyz?for=writes"] {
         let answer = get(&fake, path).await;
@@ -127,7 +127,7 @@ async fn a_service_that_takes_no_orders_for_now_is_still_read_from() {
     }
     get(&fake, "/readyz?for=lunch").await.is_problem(400, "/problems/invalid-parameter");
 
-    let full = Arc::new(Fake { queue: Queue::Full, ..Fake::default() });
+    let full = Arc::new(FakePorts { queue: QueueBehaviour::Full, ..FakePorts::default() });
     for path in ["/readyz", "/readyz?for=reads"] {
         let answer = get(&full, path).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["reads"]), (200, &"ok".into()), "{path}");
@@ -140,8 +140,8 @@ async fn a_service_that_takes_no_orders_for_now_is_still_read_from() {
 }
 
 #[tokio::test]
-async fn the_documentation_needs_nothing_from_outside() {
-    let fake = Arc::new(Fake::default());
+async fn the_documentation_loads_nothing_from_other_hosts() {
+    let fake = Arc::new(FakePorts::default());
     assert_eq!(get(&fake, "/docs").await.header("location"), "/docs/");
     for path in ["/docs/", "/docs/swagger-initializer.js", "/docs/index.css"] {
         let answer = get(&fake, path).await;

@@ -1,15 +1,15 @@
-//! What `GET` shows, page by page, and how it refuses.
+//! `GET` requests: orders, receipts, histories and lists with their pages and errors.
 
 use std::sync::Arc;
 
 use domain::{Currency, EventType, Outcome, ParkReason, Receipt, RecordedEvent, RejectReason};
 use serde_json::{Value, json};
 
-use crate::fakes::{Answer, Fake, get};
+use crate::fakes::{Answer, FakePorts, get};
 
 const EVENT_ID: &str = "0199d3a0-0000-7000-8000-000000000001";
 
-/// An order of customer c/1 & co, created in this minute, with this many amendments.
+/// The log of an order of customer `c/1 & co`, created in this minute and amended this many times.
 fn log(order_id: &str, minute: u64, amendments: u64) -> Vec<RecordedEvent> {
     let entry = |version: u64, event_type: &str, data: Value| {
         let mut data = data;
@@ -29,8 +29,8 @@ fn log(order_id: &str, minute: u64, amendments: u64) -> Vec<RecordedEvent> {
 }
 
 #[tokio::test]
-async fn an_order() {
-    let fake = Arc::new(Fake { log: log("o-1", 5, 1), ..Fake::default() });
+async fn an_order_is_returned_with_all_members() {
+    let fake = Arc::new(FakePorts { log: log("o-1", 5, 1), ..FakePorts::default() });
     let answer = get(&fake, "/v1/orders/o-1").await;
     let expected = json!({
         "object": "order", "order_id": "o-1", "customer_id": "c/1 & co", "status": "pending", "version": 2, "currency": "EUR",
@@ -44,7 +44,7 @@ async fn an_order() {
 }
 
 #[tokio::test]
-async fn a_receipt_in_every_state() {
+async fn a_receipt_is_returned_in_every_state() {
     let table = [
         (None, json!({ "state": "accepted" })),
         (Some(Outcome::Recorded { version: 3 }), json!({ "state": "recorded", "version": 3 })),
@@ -71,7 +71,7 @@ async fn a_receipt_in_every_state() {
             request_hash: None,
             message: None,
         };
-        let fake = Arc::new(Fake { receipt: Some(receipt), ..Fake::default() });
+        let fake = Arc::new(FakePorts { receipt: Some(receipt), ..FakePorts::default() });
         let path = format!("/v1/orders/o-1/events/{EVENT_ID}");
         expected["object"] = "receipt".into();
         expected["order_id"] = "o-1".into();
@@ -84,7 +84,7 @@ async fn a_receipt_in_every_state() {
 }
 
 #[tokio::test]
-async fn the_type_in_a_receipts_link_counts_only_for_what_nothing_is_known_of() {
+async fn the_type_in_a_receipts_link_is_used_only_if_the_event_is_unknown() {
     let recorded = Some(Some(Outcome::Recorded { version: 3 }));
     let (not_found, accepted) = ((404, "event-not-found", ""), (200, "accepted", "?type=order_paid"));
     for (sees_waiting, known, query, expected) in [
@@ -95,7 +95,7 @@ async fn the_type_in_a_receipts_link_counts_only_for_what_nothing_is_known_of() 
         (false, None, "", not_found),
         (false, None, "?type=order_paid", accepted),
         (false, Some(None), "", accepted),
-        // What is known of it counts, whatever the link says.
+        // A stored receipt takes precedence over the link.
         (false, recorded.clone(), "?type=order_created", (200, "recorded", "")),
     ] {
         let (order_id, event_id) = ("o-1".parse().unwrap(), EVENT_ID.parse().unwrap());
@@ -107,7 +107,7 @@ async fn the_type_in_a_receipts_link_counts_only_for_what_nothing_is_known_of() 
             request_hash: None,
             message: None,
         });
-        let fake = Arc::new(Fake { sees_waiting, receipt, ..Fake::default() });
+        let fake = Arc::new(FakePorts { sees_waiting, receipt, ..FakePorts::default() });
         let path = format!("/v1/orders/o-1/events/{EVENT_ID}");
         let answer = get(&fake, &format!("{path}{query}")).await;
 
@@ -123,8 +123,8 @@ async fn the_type_in_a_receipts_link_counts_only_for_what_nothing_is_known_of() 
     }
 }
 
-/// The `member` of every item of a list, page by page.
-async fn pages(fake: &Arc<Fake>, list: &str, member: &str) -> Vec<Vec<Value>> {
+/// The value of `member` in every item of a list, page by page.
+async fn pages(fake: &Arc<FakePorts>, list: &str, member: &str) -> Vec<Vec<Value>> {
     let mut pages = vec![];
     let mut cursor = String::new();
     loop {
@@ -140,8 +140,8 @@ async fn pages(fake: &Arc<Fake>, list: &str, member: &str) -> Vec<Vec<Value>> {
 }
 
 #[tokio::test]
-async fn a_history_by_pages() {
-    let fake = Arc::new(Fake { log: log("o-1", 5, 3), ..Fake::default() });
+async fn a_history_is_paged() {
+    let fake = Arc::new(FakePorts { log: log("o-1", 5, 3), ..FakePorts::default() });
     assert_eq!(pages(&fake, "/v1/orders/o-1/events?limit=3", "version").await, [vec![1, 2, 3], vec![4]]);
     assert_eq!(pages(&fake, "/v1/orders/o-1/events?limit=2", "version").await, [[1, 2], [3, 4]]);
     let page = get(&fake, "/v1/orders/o-1/events?limit=3").await;
@@ -149,7 +149,7 @@ async fn a_history_by_pages() {
     assert_eq!(page.header("link"), format!("</v1/orders/o-1/events?limit=3&cursor={cursor}>; rel=\"next\""));
     let other = get(&fake, &format!("/v1/orders/o-2/events?cursor={cursor}")).await;
     other.is_problem(400, "/problems/invalid-parameter");
-    assert_eq!(other.faults(), ["cursor format"]);
+    assert_eq!(other.validation_errors(), ["cursor format"]);
     get(&fake, "/v1/orders/o-2/events").await.is_problem(404, "/problems/order-not-found");
 
     let first = &get(&fake, "/v1/orders/o-1/events").await.json()["items"][0];
@@ -158,10 +158,10 @@ async fn a_history_by_pages() {
 }
 
 #[tokio::test]
-async fn a_customers_orders_by_pages() {
-    // o-2 and o-3 are of the same minute: the order id decides.
+async fn a_customers_orders_are_paged_newest_first() {
+    // o-2 and o-3 are created in the same minute, so their ids decide the order.
     let log = [log("o-1", 1, 0), log("o-2", 2, 0), log("o-3", 2, 0)].concat();
-    let fake = Arc::new(Fake { log, ..Fake::default() });
+    let fake = Arc::new(FakePorts { log, ..FakePorts::default() });
     let list = "/v1/orders?customer_id=c%2F1+%26%20co&limit=";
     assert_eq!(pages(&fake, &format!("{list}2"), "order_id").await, [vec!["o-3", "o-2"], vec!["o-1"]]);
     assert_eq!(pages(&fake, &format!("{list}1"), "order_id").await, [["o-3"], ["o-2"], ["o-1"]]);
@@ -169,7 +169,7 @@ async fn a_customers_orders_by_pages() {
 }
 
 #[tokio::test]
-async fn bad_paths_and_queries() {
+async fn invalid_paths_and_queries_name_every_parameter() {
     let table: &[(&str, &[&str])] = &[
         ("/v1/orders/a%20b", &["order_id format"]),
         ("/v1/orders/%ff", &["order_id format"]),
@@ -193,17 +193,17 @@ async fn bad_paths_and_queries() {
             &["customer_id duplicate", "limit range", "x unknown"],
         ),
     ];
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     for (path, expected) in table {
         let answer = get(&fake, path).await;
         answer.is_problem(400, "/problems/invalid-parameter");
-        assert_eq!(answer.faults(), *expected, "{path}");
+        assert_eq!(answer.validation_errors(), *expected, "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_not_described() {
-    let fake = Arc::new(Fake { broken: true, ..Fake::default() });
+async fn a_store_failure_is_an_internal_error_without_details() {
+    let fake = Arc::new(FakePorts { broken: true, ..FakePorts::default() });
     for path in [
         "/v1/orders/o".to_owned(),
         "/v1/orders/o/events".to_owned(),

@@ -1,5 +1,5 @@
-//! What whoever runs the router tells it in request extensions, and what it tells its adapters of a request: the base
-//! path, the deadline and the trace.
+//! What the server passes to the router in request extensions, and the router to its ports: the base path, the deadline
+//! and the trace context.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use axum::http::Request;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::fakes::{Answer, Fake, Queue, created, send};
+use crate::fakes::{Answer, FakePorts, QueueBehaviour, created, send};
 
 const CONFIRMED: &str = r#"{"type":"order_confirmed"}"#;
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -21,14 +21,14 @@ fn confirm() -> axum::http::request::Builder {
     Request::post("/v1/orders/o-1/events").header("content-type", "application/json")
 }
 
-async fn get_under(fake: &Arc<Fake>, base: &str, path: &str) -> Answer {
+async fn get_under(fake: &Arc<FakePorts>, base: &str, path: &str) -> Answer {
     let base = BasePath::parse(base).unwrap();
     send(fake, Request::get(path).extension(base).body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]
 async fn every_link_carries_the_base_path() {
-    let fake = Arc::new(Fake { log: vec![created("o-1", "c")], ..Fake::default() });
+    let fake = Arc::new(FakePorts { log: vec![created("o-1", "c")], ..FakePorts::default() });
 
     let links = json!({ "self": "/shop/a/v1/orders/o-1", "events": "/shop/a/v1/orders/o-1/events" });
     assert_eq!(get_under(&fake, "/shop/a", "/v1/orders/o-1").await.json()["links"], links);
@@ -47,23 +47,23 @@ async fn every_link_carries_the_base_path() {
 }
 
 #[tokio::test]
-async fn the_documentation_finds_its_way_under_a_base_path() {
-    let fake = Arc::new(Fake::default());
+async fn the_documentation_works_under_a_base_path() {
+    let fake = Arc::new(FakePorts::default());
     assert_eq!(get_under(&fake, "/prod", "/docs").await.header("location"), "/prod/docs/");
     let description = get_under(&fake, "/prod", "/openapi.json").await;
     assert_eq!(description.header("content-type"), "application/json");
     let mut expected = serde_json::to_value(api::openapi()).unwrap();
     expected["servers"] = json!([{ "url": "/prod" }]);
     assert_eq!(description.json(), expected);
-    // Relative, so it is found from /prod/docs/ as it is from /docs/.
+    // The link is relative, so it works from /prod/docs/ and from /docs/.
     let initializer = get_under(&fake, "/prod", "/docs/swagger-initializer.js").await;
     let initializer = String::from_utf8(initializer.body).unwrap();
     assert!(initializer.contains("\"../openapi.json\""), "{initializer}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_not_finished_by_its_deadline_is_answered_all_the_same() {
-    let fake = Arc::new(Fake { queue: Queue::Hangs, ..Fake::default() });
+async fn an_unfinished_request_is_answered_at_its_deadline() {
+    let fake = Arc::new(FakePorts { queue: QueueBehaviour::Hangs, ..FakePorts::default() });
     for seconds in [0, 29] {
         let at = Instant::now() + Duration::from_secs(seconds);
         let answer = send(&fake, confirm().extension(Deadline(at)).body(CONFIRMED.into()).unwrap()).await;
@@ -73,14 +73,14 @@ async fn a_request_that_is_not_finished_by_its_deadline_is_answered_all_the_same
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_needs_no_time_is_in_time() {
-    let fake = Arc::new(Fake::default());
+async fn a_request_that_finishes_immediately_is_within_any_deadline() {
+    let fake = Arc::new(FakePorts::default());
     let request = confirm().extension(Deadline(Instant::now())).body(CONFIRMED.into()).unwrap();
     assert_eq!(send(&fake, request).await.status, 202);
 }
 
 #[tokio::test]
-async fn a_publisher_is_told_the_trace_of_the_request() {
+async fn the_trace_context_of_a_request_is_passed_to_the_publisher() {
     let trace = |traceparent: Option<&str>, tracestate: Option<&str>, xray: Option<&str>| TraceContext {
         traceparent: traceparent.map(str::to_owned),
         tracestate: tracestate.map(str::to_owned),
@@ -97,9 +97,9 @@ async fn a_publisher_is_told_the_trace_of_the_request() {
         (&[("traceparent", "00-0-0-00"), ("tracestate", "a=1"), ("x-amzn-trace-id", "Root=1")], None),
     ];
     for (headers, expected) in table {
-        let fake = Arc::new(Fake::default());
+        let fake = Arc::new(FakePorts::default());
         let request = headers.iter().fold(confirm(), |request, (name, value)| request.header(*name, *value));
-        // A trace that is no trace is no reason to refuse an order.
+        // An invalid trace header does not refuse the order.
         assert_eq!(send(&fake, request.body(CONFIRMED.into()).unwrap()).await.status, 202, "{headers:?}");
         assert_eq!(*fake.trace.lock().unwrap(), expected, "{headers:?}");
     }

@@ -1,4 +1,5 @@
-//! Requests that are answered before they are read: the answer reaches a client that sends all of its body first.
+//! Requests that are answered before their body is read. The answer must reach a client that sends all of its body
+//! first.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::fakes::{Fake, state};
+use crate::fakes::{FakePorts, state};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-/// More than the systems at both ends buffer.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// More than the sockets of both ends buffer.
 const LARGE: usize = 5 << 20;
 const TRIES: usize = 20;
 
@@ -21,22 +22,22 @@ async fn serve(router: Router) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let options = ServeOptions { threads: 2, ..ServeOptions::default() };
-    // It ends with the test's runtime.
+    // The task ends with the test's runtime.
     tokio::spawn(api::serve(listener, router, options, std::future::pending()));
     address
 }
 
 fn open() -> Router {
-    api::router(state(&Arc::new(Fake::default())))
+    api::router(state(&Arc::new(FakePorts::default())))
 }
 
-/// A router that takes one request, and then nearly none.
+/// A router that accepts one request and limits those after it.
 fn limited() -> Router {
     let rate_limit = Some("1/1".parse().unwrap());
-    api::router(AppState { rate_limit, ..state(&Arc::new(Fake::default())) })
+    api::router(AppState { rate_limit, ..state(&Arc::new(FakePorts::default())) })
 }
 
-/// A router that lets nobody in.
+/// A router that refuses every token.
 fn closed() -> Router {
     let keys = Keys::of_file(std::path::Path::new("/nonexistent"), Refresh::FILE);
     let rules = TokenRules {
@@ -46,17 +47,17 @@ fn closed() -> Router {
         scope_prefix: None,
     };
     let auth = Auth::Tokens(Arc::new(TokenVerifier::new(keys, rules)));
-    api::router(AppState { auth, ..state(&Arc::new(Fake::default())) })
+    api::router(AppState { auth, ..state(&Arc::new(FakePorts::default())) })
 }
 
-/// Sends the whole request, as Python's `http.client` does, and only then reads: one answer, by its length.
+/// Sends the whole request before it reads the answer, as Python's `http.client` does.
 async fn answer(connection: &mut TcpStream, head: &str, body: &[u8]) -> String {
     let exchange = async {
-        connection.write_all(head.as_bytes()).await.expect("the head is taken");
-        connection.write_all(body).await.expect("the body is taken");
+        connection.write_all(head.as_bytes()).await.expect("the head is sent");
+        connection.write_all(body).await.expect("the body is sent");
         one_answer(connection).await
     };
-    timeout(PATIENCE, exchange).await.expect("it is answered in time")
+    timeout(DEADLINE, exchange).await.expect("it is answered in time")
 }
 
 async fn one_answer(connection: &mut TcpStream) -> String {
@@ -78,7 +79,7 @@ const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const JSON: &str = "content-type: application/json\r\n";
 
 #[tokio::test]
-async fn answers_to_unread_bodies_arrive_and_the_connection_goes_on() {
+async fn answers_to_unread_bodies_arrive_and_the_connection_stays_usable() {
     let (open, closed, limited) = (serve(open()).await, serve(closed()).await, serve(limited()).await);
     let body = vec![b' '; LARGE];
     let key = format!("{JSON}idempotency-key: \"\r\n");
@@ -98,7 +99,7 @@ async fn answers_to_unread_bodies_arrive_and_the_connection_goes_on() {
             let mut connection = TcpStream::connect(server).await.unwrap();
             let text = answer(&mut connection, &post(path, headers, LARGE), &body).await;
             assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{attempt}: {text}");
-            // The body was read to its end: what comes next is the next request.
+            // The body was read to its end, so the connection takes the next request.
             let next = answer(&mut connection, HEALTH, b"").await;
             assert!(next.starts_with("HTTP/1.1 200 OK"), "{next}");
         }
@@ -106,7 +107,7 @@ async fn answers_to_unread_bodies_arrive_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn a_body_in_chunks_that_is_too_large_is_read_to_its_end() {
+async fn a_chunked_body_that_is_too_large_is_read_to_its_end() {
     let server = serve(open()).await;
     let head =
         format!("POST /v1/orders HTTP/1.1\r\nhost: localhost\r\n{JSON}transfer-encoding: chunked\r\n\r\n");
@@ -122,29 +123,29 @@ async fn a_body_in_chunks_that_is_too_large_is_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn what_is_too_much_to_read_is_said_to_close_and_still_answered() {
+async fn a_body_that_is_too_large_to_discard_is_answered_and_closes_the_connection() {
     let server = serve(open()).await;
     let length = (16 << 20) + 1;
     let body = vec![b' '; length];
     let mut connection = TcpStream::connect(server).await.unwrap();
     let text = answer(&mut connection, &post("/v1/orders", JSON, length), &body[..LARGE]).await;
     assert!(text.starts_with("HTTP/1.1 413 ") && text.contains("connection: close"), "{text}");
-    let closed = timeout(PATIENCE, connection.read_to_end(&mut Vec::new())).await;
-    closed.expect("it is closed in time").expect("and not reset");
+    let closed = timeout(DEADLINE, connection.read_to_end(&mut Vec::new())).await;
+    closed.expect("it is closed in time").expect("it is not reset");
 }
 
 #[tokio::test]
-async fn who_expects_to_be_asked_for_the_body_is_answered_without_it() {
+async fn a_client_that_expects_100_continue_is_answered_without_its_body() {
     let server = serve(open()).await;
     let expecting = format!("{JSON}expect: 100-continue\r\n");
     let mut connection = TcpStream::connect(server).await.unwrap();
     let text = answer(&mut connection, &post("/nothing", &expecting, LARGE), b"").await;
     assert!(text.starts_with("HTTP/1.1 404 ") && text.contains("connection: close"), "{text}");
-    // Who does not wait for that gets the answer too.
+    // A client that sends its body without waiting gets the answer too.
     let mut connection = TcpStream::connect(server).await.unwrap();
     let text = answer(&mut connection, &post("/nothing", &expecting, LARGE), &vec![b' '; LARGE]).await;
     assert!(text.starts_with("HTTP/1.1 404 ") && text.contains("connection: close"), "{text}");
-    // And who is asked sends it.
+    // A request that is accepted gets `100 Continue`, and then sends its body.
     let order = r#"{"customer_id":"c","currency":"EUR","items":[{"sku":"A","quantity":1,"unit_price":1}]}"#;
     let mut connection = TcpStream::connect(server).await.unwrap();
     connection.write_all(post("/v1/orders", &expecting, order.len()).as_bytes()).await.unwrap();
@@ -155,14 +156,14 @@ async fn who_expects_to_be_asked_for_the_body_is_answered_without_it() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_answered_too() {
+async fn a_head_that_is_too_large_is_answered() {
     let server = serve(open()).await;
     let head = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(LARGE));
     for _ in 0..TRIES {
         let mut connection = TcpStream::connect(server).await.unwrap();
-        connection.write_all(head.as_bytes()).await.expect("all of it is taken");
+        connection.write_all(head.as_bytes()).await.expect("all of it is sent");
         let mut text = Vec::new();
-        timeout(PATIENCE, connection.read_to_end(&mut text)).await.unwrap().expect("no reset");
+        timeout(DEADLINE, connection.read_to_end(&mut text)).await.unwrap().expect("no reset");
         assert!(text.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&text));
     }
 }
@@ -176,13 +177,13 @@ async fn a_body_that_never_ends_does_not_hold_its_connection() {
     connection.write_all(head.as_bytes()).await.unwrap();
     let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
     let endless = async {
-        // Far more than is read of any body.
+        // Far more than the server discards.
         for _ in 0..(256 << 20) / chunk.len() {
             if connection.write_all(&chunk).await.is_err() {
                 return;
             }
         }
-        panic!("all of it was taken");
+        panic!("all of it was sent");
     };
-    timeout(PATIENCE, endless).await.expect("it is closed in time");
+    timeout(DEADLINE, endless).await.expect("it is closed in time");
 }

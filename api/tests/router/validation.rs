@@ -1,23 +1,23 @@
-//! Every way a body can be wrong: the status, the problem and every fault with its place.
+//! Validation of request bodies: the status, the problem, and every validation error with its pointer.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::fakes::{Fake, post};
+use crate::fakes::{FakePorts, post};
 
 const ORDERS: &str = "/v1/orders";
 const EVENTS: &str = "/v1/orders/o-1/events";
 
 async fn check(path: &str, body: &str, expected: &[&str]) {
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     let answer = post(&fake, path, body.to_owned()).await;
     if expected.is_empty() {
         assert_eq!(answer.status, 202, "{body}: {:?}", answer.json());
         return;
     }
     answer.is_problem(422, "/problems/invalid-request");
-    assert_eq!(answer.faults(), expected, "{body}");
+    assert_eq!(answer.validation_errors(), expected, "{body}");
     assert!(fake.published().is_empty());
 }
 
@@ -31,7 +31,7 @@ fn order(change: impl FnOnce(&mut Value)) -> String {
 }
 
 #[tokio::test]
-async fn one_fault_of_an_order() {
+async fn one_validation_error_in_an_order() {
     const MAX: i64 = (1 << 53) - 1;
     let line = json!({ "sku": "A", "quantity": 1, "unit_price": 1 });
     let table: Vec<(&str, Value, &[&str])> = vec![
@@ -81,7 +81,7 @@ async fn one_fault_of_an_order() {
 }
 
 #[tokio::test]
-async fn one_fault_of_a_line() {
+async fn one_validation_error_in_a_line_item() {
     let table: Vec<(&str, Value, &[&str])> = vec![
         ("sku", json!(" "), &["/items/1/sku format"]),
         ("sku", json!("x".repeat(65)), &["/items/1/sku format"]),
@@ -105,7 +105,7 @@ async fn one_fault_of_a_line() {
 }
 
 #[tokio::test]
-async fn every_fault_at_once() {
+async fn several_validation_errors_are_reported_together() {
     let body = r#"{
         "currency": "EURO", "coupon": "X", "total": 5, "currency": "EUR",
         "items": [
@@ -131,7 +131,7 @@ async fn every_fault_at_once() {
     ];
     check(ORDERS, body, &expected).await;
 
-    // A wrong total is found beside faults elsewhere, and too many lines beside faults in them.
+    // A wrong total is reported together with other errors, and too many line items together with errors in them.
     check(
         ORDERS,
         &order(|o| (o["total"], o["currency"]) = (json!(1), json!("eur"))),
@@ -145,28 +145,31 @@ async fn every_fault_at_once() {
 }
 
 #[tokio::test]
-async fn wording_and_bounds_of_the_list() {
-    let fake = Arc::new(Fake::default());
+async fn the_list_of_errors_has_details_and_at_most_100_items() {
+    let fake = Arc::new(FakePorts::default());
     let answer = post(&fake, ORDERS, order(|order| order["items"][1]["quantity"] = json!(0))).await;
-    let fault = json!({ "pointer": "/items/1/quantity", "code": "range", "detail": "must be 1–1000000" });
-    assert_eq!(answer.json()["errors"], json!([fault]));
+    let error = json!({ "pointer": "/items/1/quantity", "code": "range", "detail": "must be 1–1000000" });
+    assert_eq!(answer.json()["errors"], json!([error]));
     assert_eq!(answer.json()["detail"], "The body has 1 error.");
 
     assert_eq!(answer.json().get("errors_omitted"), None);
 
-    // Nobody looks at lines behind the last that there may be.
+    // Line items after the maximum are not validated.
     let answer = post(&fake, ORDERS, order(|order| order["items"] = json!(vec![0; 5000]))).await;
-    assert_eq!((answer.faults().len(), answer.json()["errors_omitted"].as_u64()), (100, Some(1)));
-    assert_eq!(answer.faults()[0], "/items length");
+    assert_eq!((answer.validation_errors().len(), answer.json()["errors_omitted"].as_u64()), (100, Some(1)));
+    assert_eq!(answer.validation_errors()[0], "/items length");
     assert_eq!(answer.json()["detail"], "The body has 100 errors that are listed, and at least 1 more.");
 
     let unknown: String = (0..5000).map(|i| format!(r#","m{i}":0"#)).collect();
     let answer = post(&fake, EVENTS, format!(r#"{{"type":"order_confirmed"{unknown}}}"#)).await;
-    assert_eq!((answer.faults().len(), answer.json()["errors_omitted"].as_u64()), (100, Some(4900)));
+    assert_eq!(
+        (answer.validation_errors().len(), answer.json()["errors_omitted"].as_u64()),
+        (100, Some(4900))
+    );
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_object() {
+async fn bodies_that_are_not_an_object_are_refused() {
     for (body, expected) in [("[]", " type"), ("3", " type"), ("\"x\"", " type"), ("null", " required")] {
         check(ORDERS, body, &[expected]).await;
         check(EVENTS, body, &[expected]).await;
@@ -174,8 +177,8 @@ async fn bodies_that_are_no_object() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_json() {
-    let fake = Arc::new(Fake::default());
+async fn bodies_that_are_not_json_are_refused_with_the_position() {
+    let fake = Arc::new(FakePorts::default());
     for (body, at) in
         [("", "line 1 column 0"), ("{\n  \"currency\": }", "line 2 column 15"), ("{} x", "line 1 column 4")]
     {
@@ -185,7 +188,7 @@ async fn bodies_that_are_no_json() {
             assert!(answer.json()["detail"].as_str().unwrap().contains(at), "{:?}", answer.json());
         }
     }
-    // What a string or a number cannot hold is noticed where it is read.
+    // A lone surrogate and a number out of range are invalid JSON too.
     for body in ["{\"currency\": \"\\ud800\"}", "{\"total\": 1e999}"] {
         post(&fake, ORDERS, body).await.is_problem(400, "/problems/invalid-json");
     }
@@ -195,7 +198,7 @@ async fn bodies_that_are_no_json() {
 }
 
 #[tokio::test]
-async fn events() {
+async fn proposed_events_are_validated_by_their_type() {
     let table: &[(&str, &[&str])] = &[
         (r#"{"type":"order_confirmed"}"#, &[]),
         (r#"{"type":"order_confirmed","data":null}"#, &[]),
@@ -231,7 +234,7 @@ async fn events() {
     for (body, expected) in table {
         check(EVENTS, body, expected).await;
     }
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     let answer = post(&fake, EVENTS, r#"{"type":"order_created"}"#).await;
     let allowed = "must be one of order_amended, order_confirmed, order_paid, order_shipped, order_delivered, \
                    order_cancelled, order_returned, order_refunded";

@@ -1,4 +1,4 @@
-//! What `POST` publishes and answers.
+//! `POST` requests: what is published and what is answered.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use crate::fakes::{Fake, Queue, get, post, send};
+use crate::fakes::{FakePorts, QueueBehaviour, get, post, send};
 
 const ORDER: &str = r#"{"customer_id":"c-1","currency":"EUR","total":300,"metadata":{"k":"v"},
     "items":[{"sku":"A","quantity":2,"unit_price":150}]}"#;
 
 #[tokio::test]
 async fn an_order_is_published_and_answered_with_a_receipt() {
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     let request = Request::post("/v1/orders")
         .header("content-type", "application/json")
         .header("x-correlation-id", "req-1")
@@ -49,7 +49,7 @@ async fn an_order_is_published_and_answered_with_a_receipt() {
 
 #[tokio::test]
 async fn an_event_is_published_for_the_order_in_the_path() {
-    let fake = Arc::new(Fake::default());
+    let fake = Arc::new(FakePorts::default());
     let body = r#"{"type":"order_paid","data":{"payment_id":"p-1","amount":300}}"#;
     let answer = post(&fake, "/v1/orders/article_7/events", body).await;
     assert_eq!(answer.status, 202);
@@ -62,15 +62,15 @@ async fn an_event_is_published_for_the_order_in_the_path() {
 }
 
 #[tokio::test]
-async fn a_queue_that_cannot_take_the_event() {
+async fn each_failure_of_the_queue_has_its_problem() {
     for (queue, status, problem, retry_after) in [
-        (Queue::Full, 503, "/problems/queue-full", "5"),
-        (Queue::Unavailable, 503, "/problems/unavailable", "1"),
-        (Queue::TooSmall, 413, "/problems/content-too-large", ""),
-        (Queue::Loses, 503, "/problems/outcome-unknown", ""),
-        (Queue::Panics, 503, "/problems/outcome-unknown", ""),
+        (QueueBehaviour::Full, 503, "/problems/queue-full", "5"),
+        (QueueBehaviour::Unavailable, 503, "/problems/unavailable", "1"),
+        (QueueBehaviour::TooSmall, 413, "/problems/content-too-large", ""),
+        (QueueBehaviour::LosesAnswer, 503, "/problems/outcome-unknown", ""),
+        (QueueBehaviour::Panics, 503, "/problems/outcome-unknown", ""),
     ] {
-        let fake = Arc::new(Fake { queue, ..Fake::default() });
+        let fake = Arc::new(FakePorts { queue, ..FakePorts::default() });
         let answer = post(&fake, "/v1/orders", ORDER).await;
         answer.is_problem(status, problem);
         assert_eq!(answer.header("retry-after"), retry_after);
@@ -78,15 +78,15 @@ async fn a_queue_that_cannot_take_the_event() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_too_large_for_the_queue_is_told_how_much_too_large() {
-    let fake = Arc::new(Fake { queue: Queue::TooSmall, ..Fake::default() });
+async fn the_error_for_an_event_that_is_too_large_states_both_sizes() {
+    let fake = Arc::new(FakePorts { queue: QueueBehaviour::TooSmall, ..FakePorts::default() });
     let expected = "The event has 1048577 bytes, and the queue takes 1048576 at most. Nothing was accepted.";
     assert_eq!(post(&fake, "/v1/orders", ORDER).await.json()["detail"], expected);
 }
 
 #[tokio::test]
-async fn a_receipts_link_tells_the_type_where_the_queue_cannot_be_looked_into() {
-    let fake = Arc::new(Fake { sees_waiting: false, ..Fake::default() });
+async fn a_receipts_link_contains_the_type_if_the_queue_cannot_be_searched() {
+    let fake = Arc::new(FakePorts { sees_waiting: false, ..FakePorts::default() });
     let body = r#"{"type":"order_paid","data":{"payment_id":"p-1","amount":300}}"#;
     let answer = post(&fake, "/v1/orders/o-1/events", body).await;
 
@@ -94,7 +94,7 @@ async fn a_receipts_link_tells_the_type_where_the_queue_cannot_be_looked_into() 
     assert_eq!(answer.header("location"), format!("{path}?type=order_paid"));
     assert_eq!(answer.json()["links"]["self"], answer.header("location"));
     assert_eq!(answer.json()["links"]["order"], "/v1/orders/o-1");
-    // Whoever follows it is answered what the 202 said.
+    // Following the link returns the body of the 202.
     let followed = get(&fake, answer.header("location")).await;
     assert_eq!((followed.status.as_u16(), followed.json()), (200, answer.json()));
     get(&fake, &path).await.is_problem(404, "/problems/event-not-found");

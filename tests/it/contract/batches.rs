@@ -1,4 +1,4 @@
-//! Many orders in one request.
+//! Batches: several orders in one request.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ async fn create(api: &Api, headers: &[(&str, &str)], orders: &[Value]) -> Answer
     api.ask(Method::POST, "/v1/orders/batch", headers, Some(&json!({ "orders": orders }))).await
 }
 
-pub async fn orders_of_a_batch_stand_alone(api: &Api) {
+pub async fn orders_of_a_batch_are_independent(api: &Api) {
     let mut wrong = order("batch");
     wrong["items"][1]["quantity"] = json!(0);
     wrong["currency"] = json!("EURO");
@@ -30,13 +30,13 @@ pub async fn orders_of_a_batch_stand_alone(api: &Api) {
         }
     }
     let pointers: Vec<_> =
-        items[5]["problem"]["errors"].as_array().unwrap().iter().map(|fault| &fault["pointer"]).collect();
+        items[5]["problem"]["errors"].as_array().unwrap().iter().map(|error| &error["pointer"]).collect();
     assert_eq!(pointers, ["/currency", "/items/1/quantity"]);
     let (_, list) = api.get("/v1/orders?customer_id=batch").await;
     assert_eq!(list["items"].as_array().unwrap().len(), 10);
 }
 
-pub async fn a_repeated_batch_happens_once(api: &Api) {
+pub async fn a_repeated_batch_creates_its_orders_once(api: &Api) {
     let key = Uuid::now_v7().to_string();
     let headers = [("idempotency-key", key.as_str())];
     let mut orders = vec![order("again"), order("again")];
@@ -63,12 +63,12 @@ pub async fn a_repeated_batch_happens_once(api: &Api) {
     api.outcome(&items[2]["receipt"]).await;
     orders[1]["customer_id"] = json!("again");
     let third = create(api, &headers, &orders).await;
-    assert_eq!(third.header("idempotent-replayed"), "true", "nothing of it is new: {third:?}");
+    assert_eq!(third.header("idempotent-replayed"), "true", "all items are replays: {third:?}");
     let other = vec![order("somebody-else"), order("somebody-else")];
     create(api, &headers, &other).await.is_problem(422, "idempotency-key-reused");
 }
 
-pub async fn a_batch_and_a_single_request_under_like_keys_are_apart(api: &Api) {
+pub async fn a_batch_and_a_single_request_with_similar_keys_are_independent(api: &Api) {
     let key = Uuid::now_v7().to_string();
     let batch = create(api, &[("idempotency-key", &key)], &[order("like")]).await;
     let in_batch = &batch.body["items"][0]["receipt"];
@@ -87,7 +87,7 @@ pub async fn a_batch_and_a_single_request_under_like_keys_are_apart(api: &Api) {
     assert_eq!((&again.body["items"][0]["receipt"]["order_id"]), &in_batch["order_id"]);
 }
 
-pub async fn a_batch_that_is_none_is_refused(api: &Api) {
+pub async fn an_invalid_batch_is_refused(api: &Api) {
     for body in [
         json!({}),
         json!({ "orders": [] }),

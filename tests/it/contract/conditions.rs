@@ -1,4 +1,4 @@
-//! Entity tags, and waiting for outcomes.
+//! Conditional requests, and waiting for outcomes.
 
 use reqwest::Method;
 use serde_json::json;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{WAIT, propose, recorded};
 use crate::support::service::{Api, order};
 
-pub async fn an_order_is_read_again_only_if_it_changed(api: &Api) {
+pub async fn an_unchanged_order_is_not_sent_again(api: &Api) {
     let id = recorded(api, "tags").await;
     let path = format!("/v1/orders/{id}");
     let first = api.ask(Method::GET, &path, &[], None).await;
@@ -22,7 +22,7 @@ pub async fn an_order_is_read_again_only_if_it_changed(api: &Api) {
     api.ask(Method::GET, &path, &[("if-none-match", "1")], None).await.is_problem(400, "invalid-header");
 }
 
-pub async fn an_event_insists_on_the_version_that_was_read(api: &Api) {
+pub async fn if_match_requires_the_current_version(api: &Api) {
     let id = recorded(api, "insists").await;
     let confirmed = propose(api, &id, &[("if-match", "\"1\""), WAIT], "order_confirmed", json!({})).await;
     assert_eq!((confirmed.status, confirmed.header("etag")), (200, "\"2\""), "{confirmed:?}");
@@ -43,7 +43,7 @@ pub async fn an_event_insists_on_the_version_that_was_read(api: &Api) {
     assert_eq!((any.status, any.header("etag")), (200, "\"3\""));
 }
 
-pub async fn a_repeated_event_is_no_failed_condition(api: &Api) {
+pub async fn a_replayed_event_does_not_fail_its_condition(api: &Api) {
     let id = recorded(api, "repeated").await;
     let key = Uuid::now_v7().to_string();
     let headers = [("if-match", "\"1\""), ("idempotency-key", key.as_str()), WAIT];
@@ -53,7 +53,7 @@ pub async fn a_repeated_event_is_no_failed_condition(api: &Api) {
     }
 }
 
-pub async fn an_outcome_can_be_waited_for(api: &Api) {
+pub async fn prefer_wait_waits_for_the_outcome(api: &Api) {
     let created = api.ask(Method::POST, "/v1/orders", &[("prefer", "wait=20")], Some(&order("waits"))).await;
     assert_eq!((created.status, created.header("preference-applied")), (201, "wait=20"), "{created:?}");
     let id = created.body["order_id"].as_str().unwrap();

@@ -17,13 +17,13 @@ async fn create(api: &Api, headers: &[(&str, &str)], body: &Value) -> Answer {
     api.ask(Method::POST, "/v1/orders", headers, Some(body)).await
 }
 
-pub async fn a_repeated_creation_happens_once(api: &Api) {
+pub async fn a_repeated_creation_creates_one_order(api: &Api) {
     let key = new_key();
     let first = create(api, &[(KEY, &key)], &order("once")).await;
     assert_eq!((first.status, first.header("idempotent-replayed")), (202, ""), "{first:?}");
     api.outcome(&first.body).await;
 
-    // The same once more, its key bare and its body spelled otherwise.
+    // The same request again, with the key unquoted and with another spelling of the body.
     let mut spelled = order("once");
     spelled["total"] = json!(1800);
     for body in [order("once"), spelled] {
@@ -52,7 +52,7 @@ pub async fn concurrent_requests_under_one_key_create_one_order(api: &Api) {
     assert_eq!(api.get(&history).await.1["items"].as_array().unwrap().len(), 1);
 }
 
-pub async fn another_request_under_a_key_is_refused(api: &Api) {
+pub async fn a_key_is_refused_for_a_different_request(api: &Api) {
     let key = new_key();
     let first = create(api, &[(KEY, &key), WAIT], &order("first")).await;
     assert_eq!(first.status, 201);
@@ -63,11 +63,11 @@ pub async fn another_request_under_a_key_is_refused(api: &Api) {
     assert_eq!(
         propose(api, order_id, &headers, "order_confirmed", json!({})).await.status,
         200,
-        "another address"
+        "a key is scoped to the URL"
     );
     let other = propose(api, order_id, &headers, "order_cancelled", json!({ "reason": "no" })).await;
     other.is_problem(422, "idempotency-key-reused");
-    // Also where the first was rejected, so that nothing of it is in the log.
+    // The same holds for a rejected event, which is not in the log.
     let key = new_key();
     let headers = [(KEY, key.as_str()), WAIT];
     propose(api, order_id, &headers, "order_delivered", json!({}))
@@ -80,7 +80,7 @@ pub async fn another_request_under_a_key_is_refused(api: &Api) {
     other.is_problem(422, "idempotency-key-reused");
 }
 
-pub async fn a_key_that_cannot_be_read_is_refused(api: &Api) {
+pub async fn an_invalid_key_is_refused(api: &Api) {
     let too_long = "k".repeat(256);
     for key in ["\"open", "two words", "\"\"", &too_long] {
         let answer = create(api, &[(KEY, key)], &order("nobody")).await;
@@ -91,7 +91,7 @@ pub async fn a_key_that_cannot_be_read_is_refused(api: &Api) {
     assert_eq!(list["items"], json!([]));
 }
 
-pub async fn a_repeated_event_happens_once(api: &Api) {
+pub async fn a_repeated_event_is_recorded_once(api: &Api) {
     let (a, b) = (recorded(api, "repeats").await, recorded(api, "repeats").await);
     let key = new_key();
     let headers = [(KEY, key.as_str()), WAIT];
@@ -102,7 +102,7 @@ pub async fn a_repeated_event_happens_once(api: &Api) {
     }
 }
 
-pub async fn a_refusal_under_a_key_is_of_one_moment(api: &Api) {
+pub async fn a_replayed_refusal_shows_the_order_as_it_was(api: &Api) {
     let order_id = recorded(api, "moments").await;
     let key = new_key();
     let shipped = json!({ "carrier": "DHL", "tracking_number": "JD01" });

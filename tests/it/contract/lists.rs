@@ -1,4 +1,4 @@
-//! Lists, and the past.
+//! Lists of orders, and earlier versions of an order.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::{WAIT, propose, recorded};
 use crate::support::service::{Api, PATIENCE};
 
-/// Waits until the customer's list has this many orders: it may lag behind.
-async fn listed(api: &Api, customer: &str, count: usize) {
+/// Waits until the customer's list has this many orders. Lists are eventually consistent on AWS.
+async fn wait_for_list(api: &Api, customer: &str, count: usize) {
     let start = std::time::Instant::now();
     loop {
         let (_, list) = api.get(&format!("/v1/orders?customer_id={customer}")).await;
@@ -27,7 +27,7 @@ fn ids(page: &Value) -> Vec<String> {
         .collect()
 }
 
-pub async fn a_list_goes_on_by_its_links(api: &Api) {
+pub async fn a_list_is_paged_by_its_links(api: &Api) {
     let mut created = Vec::new();
     for n in 0..5 {
         let id = recorded(api, "links").await;
@@ -36,7 +36,7 @@ pub async fn a_list_goes_on_by_its_links(api: &Api) {
         }
         created.insert(0, id);
     }
-    listed(api, "links", 5).await;
+    wait_for_list(api, "links", 5).await;
     for (query, expected) in [
         ("customer_id=links&limit=2", vec![0, 1, 2, 3, 4]),
         ("customer_id=links&status=confirmed&limit=1", vec![0, 2, 4]),
@@ -68,7 +68,7 @@ pub async fn a_cursor_belongs_to_its_list(api: &Api) {
     for _ in 0..2 {
         recorded(api, "cursors").await;
     }
-    listed(api, "cursors", 2).await;
+    wait_for_list(api, "cursors", 2).await;
     let (_, page) = api.get("/v1/orders?customer_id=cursors&limit=1").await;
     let cursor = page["next_cursor"].as_str().unwrap();
     let changed = format!("{}A", &cursor[..cursor.len() - 1]);
@@ -83,7 +83,7 @@ pub async fn a_cursor_belongs_to_its_list(api: &Api) {
             .is_problem(400, "invalid-parameter");
     }
     let (status, next) = api.get(&format!("/v1/orders?customer_id=cursors&limit=9&cursor={cursor}")).await;
-    assert_eq!((status.as_u16(), ids(&next).len()), (200, 1), "the length of a page is no part of the list");
+    assert_eq!((status.as_u16(), ids(&next).len()), (200, 1), "the page size may change between pages");
     for query in
         ["customer_id=c&status=open", "customer_id=c&created_from=yesterday", "customer_id=c&state=paid"]
     {
@@ -93,7 +93,7 @@ pub async fn a_cursor_belongs_to_its_list(api: &Api) {
     }
 }
 
-pub async fn an_order_is_shown_as_it_was(api: &Api) {
+pub async fn an_order_is_shown_at_an_earlier_version_or_time(api: &Api) {
     let id = recorded(api, "past").await;
     propose(api, &id, &[WAIT], "order_confirmed", json!({})).await;
     propose(api, &id, &[WAIT], "order_paid", json!({ "payment_id": "p", "amount": 1800 })).await;

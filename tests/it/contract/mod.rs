@@ -1,4 +1,4 @@
-//! What integrators rely on, asked of the real binary over HTTP: the same on every backend.
+//! What integrators rely on, tested over HTTP with the real binary on every backend.
 
 mod batches;
 mod conditions;
@@ -11,19 +11,19 @@ use tempfile::TempDir;
 
 use crate::support::service::{Api, Service, order};
 
-/// The embedded service, on a data folder of its own.
-struct Embedded {
+/// The embedded service with a data folder of its own.
+struct EmbeddedService {
     service: Service,
     _folder: TempDir,
 }
 
-async fn embedded() -> Embedded {
+async fn embedded() -> EmbeddedService {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
-    Embedded { service, _folder: folder }
+    EmbeddedService { service, _folder: folder }
 }
 
-impl Embedded {
+impl EmbeddedService {
     fn api(&self) -> &Api {
         &self.service
     }
@@ -36,7 +36,7 @@ mod on_aws {
     use crate::conformance::aws::AwsBackend;
     use crate::support::emulator::Emulator;
 
-    /// API and consumer as containers, on the emulator.
+    /// The API and the consumer as separate processes, on the AWS emulator.
     pub struct Containers {
         service: Service,
         _consumer: Service,
@@ -81,36 +81,36 @@ macro_rules! contract {
 mod tests {
     contract! {
         keys {
-            a_repeated_creation_happens_once,
+            a_repeated_creation_creates_one_order,
             concurrent_requests_under_one_key_create_one_order,
-            another_request_under_a_key_is_refused,
-            a_key_that_cannot_be_read_is_refused,
-            a_repeated_event_happens_once,
-            a_refusal_under_a_key_is_of_one_moment,
+            a_key_is_refused_for_a_different_request,
+            an_invalid_key_is_refused,
+            a_repeated_event_is_recorded_once,
+            a_replayed_refusal_shows_the_order_as_it_was,
         }
         conditions {
-            an_order_is_read_again_only_if_it_changed,
-            an_event_insists_on_the_version_that_was_read,
-            a_repeated_event_is_no_failed_condition,
-            an_outcome_can_be_waited_for,
+            an_unchanged_order_is_not_sent_again,
+            if_match_requires_the_current_version,
+            a_replayed_event_does_not_fail_its_condition,
+            prefer_wait_waits_for_the_outcome,
         }
         batches {
-            orders_of_a_batch_stand_alone,
-            a_repeated_batch_happens_once,
-            a_batch_and_a_single_request_under_like_keys_are_apart,
-            a_batch_that_is_none_is_refused,
+            orders_of_a_batch_are_independent,
+            a_repeated_batch_creates_its_orders_once,
+            a_batch_and_a_single_request_with_similar_keys_are_independent,
+            an_invalid_batch_is_refused,
         }
         lists {
-            a_list_goes_on_by_its_links,
+            a_list_is_paged_by_its_links,
             a_cursor_belongs_to_its_list,
-            an_order_is_shown_as_it_was,
+            an_order_is_shown_at_an_earlier_version_or_time,
         }
     }
 }
 
 const WAIT: (&str, &str) = ("prefer", "wait=25");
 
-/// Creates an order and waits until it is recorded; gives its id.
+/// Creates an order, waits until it is recorded, and returns its id.
 async fn recorded(api: &Api, customer: &str) -> String {
     let answer = api.ask(Method::POST, "/v1/orders", &[WAIT], Some(&order(customer))).await;
     assert_eq!(answer.status, 201, "{answer:?}");

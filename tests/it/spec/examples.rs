@@ -1,10 +1,10 @@
-//! Every example in the OpenAPI description is as its schema says.
+//! Every example in the OpenAPI description is valid against its schema.
 
 use serde_json::Value;
 
 use super::{Validator, escaped, openapi};
 
-/// What is at a reference, or the value itself.
+/// The target of a reference, or the value itself.
 pub(super) fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(reference) => document.pointer(&reference[1..]).unwrap(),
@@ -12,7 +12,7 @@ pub(super) fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// Every media type of every request and answer: its pointer and what is there.
+/// The pointer and the value of every media type object in requests and answers.
 fn contents(document: &Value) -> Vec<(String, &Value)> {
     let mut found = vec![];
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -36,7 +36,7 @@ fn contents(document: &Value) -> Vec<(String, &Value)> {
 }
 
 #[test]
-fn every_example_is_as_its_schema_says() {
+fn every_example_is_valid_against_its_schema() {
     let document = openapi();
     let mut validator = Validator::of(document.clone());
     let mut checked = 0;

@@ -1,4 +1,4 @@
-//! The schemas of messages agree with the domain: what it writes they describe, and what they describe it reads.
+//! The message schemas agree with the domain: it writes what they describe and reads what they describe.
 
 use domain::{Envelope, EventType, RecordedEvent};
 use serde_json::{Value, json};
@@ -29,14 +29,14 @@ fn example(event_type: EventType) -> Value {
 }
 
 #[test]
-fn every_event_that_was_ever_written_is_as_described() {
+fn every_event_ever_written_is_valid_against_its_schema() {
     let mut messages = Validator::of(api::asyncapi());
     let mut events = Validator::of(openapi());
     for line in golden("v1.jsonl") {
         let mut event = RecordedEvent::decode(line.to_string().as_bytes(), eur()).unwrap();
         let message = encoded(&event.envelope);
         assert_eq!(messages.check(&schema_of(&message), &message), Ok(()), "{message}");
-        // As clients see it.
+        // Clients do not see the hash.
         event.envelope.request_hash = None;
         let event: Value = serde_json::from_slice(&event.encode()).unwrap();
         assert_eq!(events.check("/components/schemas/RecordedEvent", &event), Ok(()), "{event}");
@@ -44,19 +44,22 @@ fn every_event_that_was_ever_written_is_as_described() {
 }
 
 #[test]
-fn messages_without_a_schema_version_are_as_described_before_and_after() {
+fn messages_of_schema_version_0_are_valid_before_and_after_upcasting() {
     let mut messages = Validator::of(api::asyncapi());
     for line in golden("article-v0.jsonl") {
         let before = format!("/components/schemas/article_{}", line["type"].as_str().unwrap());
         assert_eq!(messages.check(&before, &line), Ok(()), "{line}");
         let upcast = encoded(&decode(&line).unwrap());
         assert_eq!(messages.check(&schema_of(&upcast), &upcast), Ok(()), "{upcast}");
-        assert!(messages.check(&before, &upcast).is_err(), "neither is taken for the other: {upcast}");
+        assert!(
+            messages.check(&before, &upcast).is_err(),
+            "the schema of version 0 must not accept version 1: {upcast}"
+        );
     }
 }
 
 #[test]
-fn every_type_has_an_example_that_the_domain_has_written() {
+fn every_type_has_an_example_that_the_domain_encodes_unchanged() {
     let document = api::asyncapi();
     let mut messages = Validator::of(document.clone());
     for event_type in EventType::ALL {
@@ -73,7 +76,7 @@ fn every_type_has_an_example_that_the_domain_has_written() {
     }
 }
 
-/// What `message` becomes when the value at `pointer` is replaced, or taken out for `None`.
+/// The message with the value at `pointer` replaced, or removed for `None`.
 fn with(message: &Value, pointer: &str, value: Option<&Value>) -> Value {
     let mut changed = message.clone();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -86,7 +89,7 @@ fn with(message: &Value, pointer: &str, value: Option<&Value>) -> Value {
     changed
 }
 
-/// Pointers to all that `data` and what is in it states.
+/// Pointers to all members below `value`.
 fn members(at: &str, value: &Value) -> Vec<String> {
     let Some(object) = value.as_object() else {
         let first = value.as_array().map(|list| members(&format!("{at}/0"), &list[0]));
@@ -99,9 +102,9 @@ fn members(at: &str, value: &Value) -> Vec<String> {
     object.iter().flat_map(of_member).collect()
 }
 
-/// Whatever is done to a message, the schema takes it if and only if the domain does.
+/// A schema accepts a changed message if and only if the domain does.
 #[test]
-fn the_schemas_and_the_domain_draw_the_same_lines() {
+fn the_schemas_and_the_domain_accept_the_same_messages() {
     let mut messages = Validator::of(api::asyncapi());
     let long = json!("x".repeat(600));
     let values = [
@@ -152,12 +155,12 @@ fn the_schemas_and_the_domain_draw_the_same_lines() {
     }
 }
 
-/// Generators number the classes of schemas that have no title.
+/// Generators number the classes of schemas without a title.
 #[test]
 fn every_class_of_a_message_has_a_title_of_its_own() {
     fn untitled(at: &str, value: &Value, titles: &mut Vec<String>) {
         let is_class = ["properties", "enum", "allOf"].iter().any(|keyword| !value[keyword].is_null());
-        // Below these is no schema, or one that only adds a condition.
+        // These contain no schema, or one that only adds a condition.
         if !value.is_object() || ["/examples", "/anyOf", "/not"].iter().any(|end| at.ends_with(end)) {
             return;
         }

@@ -1,14 +1,15 @@
-//! The descriptions say what is so ([`messages`], [`examples`], [`tried`]), and break nothing that was released ([`breaking`]).
+//! The OpenAPI and AsyncAPI descriptions are true ([`messages`], [`examples`], [`live_examples`]), and do not break
+//! clients of the last release ([`breaking`]).
 
 mod breaking;
 mod examples;
+mod live_examples;
 mod messages;
-mod tried;
 
 use boon::{Compiler, Draft, SchemaIndex, Schemas};
 use serde_json::Value;
 
-/// The schemas in a description, to validate with.
+/// Validates values against the schemas of a description.
 struct Validator {
     schemas: Schemas,
     compiler: Compiler,
@@ -23,7 +24,7 @@ impl Validator {
         Self { schemas: Schemas::new(), compiler }
     }
 
-    /// Why `value` is not as the schema at this pointer says.
+    /// Validates `value` against the schema at this pointer.
     fn check(&mut self, pointer: &str, value: &Value) -> Result<(), String> {
         let schema = self.schema(pointer);
         self.schemas.validate(value, schema).map_err(|error| format!("{error:#}"))
@@ -35,7 +36,7 @@ impl Validator {
     }
 }
 
-/// A name as a part of a JSON pointer.
+/// A name, escaped for a JSON pointer.
 fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

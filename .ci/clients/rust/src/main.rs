@@ -1,4 +1,4 @@
-//! Places, pays and reads orders through the client that OpenAPI Generator makes for Rust.
+//! Places, pays and reads orders with the Rust client that OpenAPI Generator generates.
 
 use std::error::Error;
 
@@ -45,7 +45,7 @@ async fn propose(configuration: &Configuration, order_id: &str, event: ProposedE
 fn refused<T: std::fmt::Debug, E>(answer: Result<T, ApiError<E>>, problem: impl Fn(E) -> Option<Problem>) -> (u16, Problem) {
     match answer {
         Err(ApiError::ResponseError(ResponseContent { status, entity: Some(entity), .. })) => {
-            (status.as_u16(), problem(entity).expect("the error is a problem"))
+            (status.as_u16(), problem(entity).expect("the error has a problem"))
         }
         Err(error) => panic!("a problem was expected: {error}"),
         Ok(answer) => panic!("a problem was expected: {answer:?}"),
@@ -86,7 +86,7 @@ async fn main() -> Outcome<()> {
 
     let events = api::list_events(&configuration, &id, None, None, None, None, None).await?.items;
     let [RecordedEvent::OrderCreated(created), RecordedEvent::OrderConfirmed(_), RecordedEvent::OrderPaid(paid)] = events.as_slice() else {
-        panic!("events are told apart by their type: {events:?}");
+        panic!("each event must have the variant of its type: {events:?}");
     };
     assert_eq!((created.data.total, paid.data.payment_id.as_deref()), (900, Some("p-1")));
 
@@ -100,8 +100,8 @@ async fn main() -> Outcome<()> {
         CreateOrderError::Status400(problem) => Some(problem),
         _ => None,
     });
-    let faults = problem.errors.unwrap_or_default();
-    assert_eq!((status, faults[0].pointer.as_deref()), (422, Some("/total")));
+    let errors = problem.errors.unwrap_or_default();
+    assert_eq!((status, errors[0].pointer.as_deref()), (422, Some("/total")));
     println!("Rust (OpenAPI Generator): order {id} was placed, paid and read");
     Ok(())
 }

@@ -1,4 +1,4 @@
-// What all clients are held to.
+// Shared helpers of the TypeScript checks.
 
 export const WAIT = "wait=20";
 
@@ -12,7 +12,7 @@ export function assert(holds: boolean, what: unknown): asserts holds {
   if (!holds) throw new Error(typeof what === "string" ? what : JSON.stringify(what));
 }
 
-/** Runs a client; what it throws ends the process. */
+/** Runs a client's checks. An error makes the process exit with status 1. */
 export function run(client: string, places: () => Promise<string>): void {
   places().then(
     (order) => console.log(`TypeScript (${client}): order ${order} was placed, paid and read`),

@@ -1,4 +1,4 @@
-// The client that @hey-api/openapi-ts makes.
+// Tests the client that @hey-api/openapi-ts generates.
 
 import { createOrder, createOrders, getOrder, getReceipt, listEvents, listOrders, proposeEvent } from "./generated/hey-api";
 import type { CreateOrder, Problem, ProposedEvent } from "./generated/hey-api";
@@ -9,14 +9,14 @@ client.setConfig({ baseUrl: address });
 const customer_id = "hey-api";
 const order: CreateOrder = { customer_id, currency: "EUR", items: [{ sku: "tea", quantity: 2, unit_price: 450 }] };
 
-/** What was answered, or the problem as an error that says what it is. */
+/** Returns the data of an answer, or throws its problem. */
 async function wanted<T>(answer: Promise<{ data: T | undefined; error: unknown }>): Promise<T> {
   const { data, error } = await answer;
   if (data === undefined) throw new Error(JSON.stringify(error));
   return data;
 }
 
-/** The problem that a request was refused with. */
+/** Returns the problem of a refused request. */
 async function refused(answer: Promise<{ error: unknown }>): Promise<Problem> {
   const { error } = await answer;
   if (error === undefined) throw new Error("a problem was expected");

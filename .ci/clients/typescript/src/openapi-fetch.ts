@@ -1,4 +1,4 @@
-// openapi-fetch, with the types that openapi-typescript makes.
+// Tests openapi-fetch with the types that openapi-typescript generates.
 
 import createClient from "openapi-fetch";
 import { address, assert, run, WAIT } from "./check";
@@ -12,13 +12,13 @@ const api = createClient<paths>({ baseUrl: address });
 const customer_id = "openapi-fetch";
 const order: CreateOrder = { customer_id, currency: "EUR", items: [{ sku: "tea", quantity: 2, unit_price: 450 }] };
 
-/** What was answered, or the problem as an error that says what it is. */
+/** Returns the data of an answer, or throws its problem. */
 function wanted<T>(answer: { data?: T; error?: Problem; response: Response }): T {
   if (answer.data !== undefined) return answer.data;
   throw new Error(`${answer.response.status}: ${answer.error?.type}: ${answer.error?.detail}`);
 }
 
-/** The problem that a request was refused with. */
+/** Returns the problem of a refused request. */
 function refused(answer: { error?: Problem }): Problem {
   if (answer.error === undefined) throw new Error("a problem was expected");
   return answer.error;

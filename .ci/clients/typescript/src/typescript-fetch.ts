@@ -1,4 +1,4 @@
-// The client that OpenAPI Generator makes for TypeScript with fetch.
+// Tests the TypeScript client for fetch that OpenAPI Generator generates.
 
 import { Configuration, OrdersApi, ProblemFromJSON, ResponseError } from "./generated/typescript-fetch";
 import type { CreateOrder, Problem, ProposedEvent } from "./generated/typescript-fetch";
@@ -11,7 +11,7 @@ const order: CreateOrder = { customerId, currency: "EUR", items: [{ sku: "tea", 
 const propose = (orderId: string, proposedEvent: ProposedEvent) =>
   api.proposeEvent({ orderId, proposedEvent, prefer: WAIT });
 
-/** The problem that a request was refused with. */
+/** Returns the problem of a refused request. */
 async function refused(request: Promise<unknown>): Promise<Problem> {
   const error = await request.then((answer) => answer, (error: unknown) => error);
   if (!(error instanceof ResponseError)) throw new Error(`a problem was expected: ${JSON.stringify(error)}`);

@@ -1,4 +1,4 @@
-//! AsyncAPI: operations, the messages on their channels, and what they carry.
+//! Compares AsyncAPI descriptions: operations, the messages on their channels, payloads and headers.
 
 use serde_json::Value;
 
@@ -11,20 +11,20 @@ impl Comparison<'_> {
             let at = format!("/operations/{}", escaped(name));
             let new = &self.new["operations"][name];
             if new.is_null() {
-                self.report(&at, "the operation is gone");
+                self.report(&at, "the operation was removed");
                 continue;
             }
             if (&old["action"], &old["channel"]) != (&new["action"], &new["channel"]) {
-                self.report(&at, "it does something else, or on another channel");
+                self.report(&at, "its action or its channel changed");
                 continue;
             }
-            // What the service receives, others send.
-            let side = if old["action"] == "receive" { Side::Sent } else { Side::Got };
+            // Clients send what the service receives.
+            let side = if old["action"] == "receive" { Side::Sent } else { Side::Received };
             let (old_messages, new_messages) = (listed(old), listed(new));
             for reference in &old_messages {
                 match new_messages.iter().find(|other| other["$ref"] == reference["$ref"]) {
                     Some(same) => self.message(&at, reference, same, side),
-                    None => self.report(&at, format!("the message {} is gone", reference["$ref"])),
+                    None => self.report(&at, format!("the message {} was removed", reference["$ref"])),
                 }
             }
         }
@@ -33,7 +33,7 @@ impl Comparison<'_> {
     fn message(&mut self, at: &str, old: &Value, new: &Value, side: Side) {
         let ((old_at, old), (at, new)) = (resolved(self.old, at, old), resolved(self.new, at, new));
         if new.is_null() || new.get("$ref").is_some() {
-            self.report(&old_at, "the message is gone");
+            self.report(&old_at, "the message was removed");
             return;
         }
         self.schema(&format!("{at}/payload"), &old["payload"], &new["payload"], side);
@@ -46,7 +46,7 @@ fn listed(operation: &Value) -> Vec<Value> {
     operation["messages"].as_array().cloned().unwrap_or_default()
 }
 
-/// The schema of a message's attributes: its own, or those of its trait.
+/// The schema of a message's headers: its own, or its trait's.
 fn headers<'a>(document: &'a Value, message: &'a Value) -> &'a Value {
     match &message["headers"] {
         Value::Null => &resolved(document, "", &message["traits"][0]).1["headers"],

@@ -1,21 +1,22 @@
-//! What of a description breaks the clients of the one that was released.
+//! Finds changes of the descriptions that break clients of the last release.
 //!
-//! `openapi/released/` has both descriptions as of the last release. A change that this test names is one that a client
-//! written for that release may not survive. If it is not intended, undo it. If it is, it needs a release with a new
-//! major version, announced with the list that this test prints: raise `version` in `Cargo.toml`, renew both
-//! descriptions, and copy them to `openapi/released/` in the same commit. A release that breaks nothing ends with the
-//! same copy.
+//! `openapi/released/` contains both descriptions as of the last release. If this test reports a change, a client
+//! written for that release may fail. If the change is not intended, undo it. If it is intended, it needs a release with
+//! a new major version, announced with the list that this test prints: raise `version` in `Cargo.toml`, renew both
+//! descriptions, and copy them to `openapi/released/` in the same commit. Every release ends with that copy, also one
+//! without breaking changes.
 //!
-//! | what | breaks if |
+//! | part | a change breaks clients if |
 //! |---|---|
-//! | path, operation, message, content type | it is gone |
-//! | operation | its id is another, or it needs credentials that it did not |
-//! | parameter, request header | it is gone, or it has become required |
-//! | status, response header, message attribute | it is gone |
-//! | what clients send ([`Side::Sent`]) | less is accepted: of types, values, members, variants; tighter limits; more is required |
-//! | what clients get ([`Side::Got`]) | more can come: of types, values, variants; or a member is gone or no longer certain |
+//! | path, operation, message, content type | it was removed |
+//! | operation | its id changed, or it needs credentials and did not before |
+//! | parameter, request header | it was removed, or became required |
+//! | status, response header, message attribute | it was removed |
+//! | what clients send ([`Side::Sent`]) | fewer types, values, members or variants are accepted; a limit is tighter; more is required |
+//! | what clients receive ([`Side::Received`]) | more types, values or variants are possible; a member was removed or may be absent |
 //!
-//! What one success of an operation had, another may have as well, if a discriminator tells the two apart.
+//! A success of an operation may also return what another of its successes returned, if a discriminator distinguishes
+//! the two.
 
 mod messages;
 mod operations;
@@ -27,36 +28,36 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// Who writes what a schema describes.
+/// Who writes the values that a schema describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Side {
     /// The client.
     Sent,
     /// The service.
-    Got,
+    Received,
 }
 
 /// One breaking change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Break {
-    /// Where, as a JSON pointer into the description: the old one if it is gone, or else the new one.
+struct BreakingChange {
+    /// A JSON pointer into the new description, or into the old one if the part was removed.
     pointer: String,
     what: String,
 }
 
-impl fmt::Display for Break {
+impl fmt::Display for BreakingChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.pointer, self.what)
     }
 }
 
-/// A description as it was released and as it is, and what was found to break.
+/// The released description, the current one, and the breaking changes found so far.
 #[derive(Clone)]
 struct Comparison<'a> {
     old: &'a Value,
     new: &'a Value,
-    found: BTreeSet<Break>,
-    /// References already followed, for schemas can refer to themselves.
+    found: BTreeSet<BreakingChange>,
+    /// The references already followed. Schemas can refer to themselves.
     followed: BTreeSet<(String, String, Side)>,
 }
 
@@ -66,11 +67,11 @@ impl<'a> Comparison<'a> {
     }
 
     fn report(&mut self, pointer: &str, what: impl Into<String>) {
-        self.found.insert(Break { pointer: pointer.to_owned(), what: what.into() });
+        self.found.insert(BreakingChange { pointer: pointer.to_owned(), what: what.into() });
     }
 }
 
-/// What is at a reference, with its pointer; a value that is none stays as it is.
+/// The target of a reference with its pointer, or the value itself with `at`.
 fn resolved<'a>(document: &'a Value, at: &str, value: &'a Value) -> (String, &'a Value) {
     let reference = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     match reference.and_then(|pointer| Some((pointer, document.pointer(pointer)?))) {
@@ -79,7 +80,7 @@ fn resolved<'a>(document: &'a Value, at: &str, value: &'a Value) -> (String, &'a
     }
 }
 
-/// The members of an object; none if it is something else.
+/// The members of an object. Other values have none.
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
 }
@@ -101,8 +102,8 @@ fn released(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// What was decided to break, each with the reason, until the next release: its notes announce them, and its copies of the
-/// descriptions end this list.
+/// Breaking changes that were decided on since the last release, each with the reason. The notes of the next release
+/// announce them, and its copy of the descriptions empties this list.
 const INTENDED: [(&str, &str); 7] = [
     ("/components/schemas/CreateOrder/properties/customer_id/pattern", NO_BLANKS),
     ("/components/schemas/Line/properties/sku/pattern", NO_BLANKS),
@@ -113,10 +114,11 @@ const INTENDED: [(&str, &str); 7] = [
     ("/paths/~1v1~1orders/get/parameters/0/schema/pattern", NO_BLANKS),
 ];
 
-const NO_BLANKS: &str = "ids and names with blanks around them were accepted, and not found again without";
+const NO_BLANKS: &str =
+    "ids and names with surrounding blanks were accepted, and not found again without them";
 
 #[test]
-fn the_descriptions_break_nothing_that_was_released() {
+fn the_descriptions_do_not_break_clients_of_the_last_release() {
     let mut broken = broken_in_openapi(&released("openapi"), &super::openapi());
     broken.extend(broken_in_asyncapi(&released("asyncapi"), &api::asyncapi()));
     broken.retain(|found| !INTENDED.iter().any(|(pointer, _)| found.starts_with(&format!("{pointer}: "))));

@@ -1,4 +1,4 @@
-//! OpenAPI: paths, operations, parameters, bodies and answers.
+//! Compares OpenAPI descriptions: paths, operations, parameters, bodies and answers.
 
 use serde_json::{Value, json};
 
@@ -13,13 +13,13 @@ impl Comparison<'_> {
             let at = format!("/paths/{}", escaped(path));
             let new_item = &self.new["paths"][path];
             if new_item.is_null() {
-                self.report(&at, "the path is gone");
+                self.report(&at, "the path was removed");
                 continue;
             }
             for method in METHODS.iter().filter(|method| old_item[**method].is_object()) {
                 let at = format!("{at}/{method}");
                 if new_item[*method].is_null() {
-                    self.report(&at, "the operation is gone");
+                    self.report(&at, "the operation was removed");
                     continue;
                 }
                 self.parameters(&at, [old_item, &old_item[*method]], [new_item, &new_item[*method]]);
@@ -36,7 +36,7 @@ impl Comparison<'_> {
             self.report(&format!("{at}/operationId"), what);
         }
         if needs_credentials(self.new, new) && !needs_credentials(self.old, old) {
-            self.report(&format!("{at}/security"), "it needs credentials, and did not");
+            self.report(&format!("{at}/security"), "it needs credentials, and did not before");
         }
         self.request_body(at, &old["requestBody"], &new["requestBody"]);
         let successes = successes(self.old, old);
@@ -44,7 +44,7 @@ impl Comparison<'_> {
             let at = format!("{at}/responses/{status}");
             let among = status.starts_with('2').then_some(&successes);
             match &new["responses"][status] {
-                Value::Null => self.report(&at, format!("status {status} is gone")),
+                Value::Null => self.report(&at, format!("status {status} was removed")),
                 new_response => self.response(&at, old_response, new_response, among),
             }
         }
@@ -54,7 +54,7 @@ impl Comparison<'_> {
         let (old, new) = (parameters(self.old, at, old), parameters(self.new, at, new));
         for (name, old_at, old_parameter) in &old {
             let Some((_, new_at, new_parameter)) = new.iter().find(|(other, ..)| other == name) else {
-                self.report(old_at, format!("the parameter {name} is gone"));
+                self.report(old_at, format!("the parameter {name} was removed"));
                 continue;
             };
             if new_parameter["required"] == true && old_parameter["required"] != true {
@@ -77,7 +77,7 @@ impl Comparison<'_> {
             self.report(&at, "a body has become required");
         }
         if old.is_object() && new.is_null() {
-            self.report(&at, "it takes no body any more");
+            self.report(&at, "it no longer accepts a body");
             return;
         }
         self.contents(&at, old, new, Side::Sent, None);
@@ -89,24 +89,29 @@ impl Comparison<'_> {
             let at = format!("{at}/headers/{}", escaped(name));
             let found = members(&new["headers"]).find(|(other, _)| other.eq_ignore_ascii_case(name));
             let Some((_, new_header)) = found else {
-                self.report(&at, format!("the header {name} is gone"));
+                self.report(&at, format!("the header {name} was removed"));
                 continue;
             };
             let ((_, old_header), (at, new_header)) =
                 (resolved(self.old, &at, old_header), resolved(self.new, &at, new_header));
-            self.schema(&format!("{at}/schema"), &old_header["schema"], &new_header["schema"], Side::Got);
+            self.schema(
+                &format!("{at}/schema"),
+                &old_header["schema"],
+                &new_header["schema"],
+                Side::Received,
+            );
         }
-        self.contents(&at, old, new, Side::Got, among);
+        self.contents(&at, old, new, Side::Received, among);
     }
 
-    /// Compares contents. A union with a discriminator may have what was `among` the successes of the operation: clients
-    /// could meet each of them, and can tell them apart now.
+    /// Compares contents. A union with a discriminator may contain anything `among` the old successes of the operation:
+    /// clients had to expect each of them, and can now distinguish them.
     fn contents(&mut self, at: &str, old: &Value, new: &Value, side: Side, among: Option<&Value>) {
         for (media_type, old_content) in members(&old["content"]) {
             let at = format!("{at}/content/{}", escaped(media_type));
             let new = match &new["content"][media_type] {
                 Value::Null => {
-                    self.report(&at, format!("the content type {media_type} is gone"));
+                    self.report(&at, format!("the content type {media_type} was removed"));
                     continue;
                 }
                 new => &new["schema"],
@@ -118,7 +123,7 @@ impl Comparison<'_> {
     }
 }
 
-/// A union of what an operation's successes have as JSON.
+/// The union of the JSON schemas of an operation's successes.
 fn successes(document: &Value, operation: &Value) -> Value {
     let of_status = members(&operation["responses"]).filter(|(status, _)| status.starts_with('2'));
     let schemas = of_status.map(|(_, response)| {
@@ -127,7 +132,7 @@ fn successes(document: &Value, operation: &Value) -> Value {
     json!({ "oneOf": schemas.filter(|schema| !schema.is_null()).collect::<Value>() })
 }
 
-/// The parameters of a path and of its operation, each with a name that says where it is, and its pointer.
+/// The parameters of a path and of its operation: each with a name such as `limit in query`, and its pointer.
 fn parameters<'a>(
     document: &'a Value,
     at: &str,
@@ -143,7 +148,7 @@ fn parameters<'a>(
         let (at, parameter) = resolved(document, &at, parameter);
         let (place, name) =
             (parameter["in"].as_str().unwrap_or("?"), parameter["name"].as_str().unwrap_or("?"));
-        // The names of headers are the same in any case.
+        // Header names are case-insensitive.
         let name = if place == "header" { name.to_ascii_lowercase() } else { name.to_owned() };
         (format!("{name} in {place}"), at, parameter)
     })

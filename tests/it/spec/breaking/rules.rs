@@ -1,39 +1,39 @@
-//! Each rule, on the smallest description that it speaks of.
+//! Tests each rule of the comparison on a minimal description.
 
 use serde_json::{Value, json};
 
 use super::{broken_in_asyncapi, broken_in_openapi};
 
-/// A description with one operation that takes `sent` and answers `got`.
+/// A description with one operation whose request has the schema `sent`, and its answer the schema `received`.
 #[expect(clippy::needless_pass_by_value, reason = "literals read better without a & each")]
-fn openapi(sent: Value, got: Value) -> Value {
+fn openapi(sent: Value, received: Value) -> Value {
     json!({ "paths": { "/x": { "post": {
         "operationId": "x",
         "requestBody": { "content": { "application/json": { "schema": sent } } },
         "responses": { "200": {
             "headers": { "ETag": { "schema": { "type": "string" } } },
-            "content": { "application/json": { "schema": got } },
+            "content": { "application/json": { "schema": received } },
         } },
     } } } })
 }
 
-/// What breaks when the schema of what clients send becomes another.
+/// The breaking changes if the schema of the request changes.
 fn sent(old: Value, new: Value) -> Vec<String> {
     broken_in_openapi(&openapi(old, json!({})), &openapi(new, json!({})))
 }
 
-/// What breaks when the schema of what clients get becomes another.
-fn got(old: Value, new: Value) -> Vec<String> {
+/// The breaking changes if the schema of the answer changes.
+fn received(old: Value, new: Value) -> Vec<String> {
     broken_in_openapi(&openapi(json!({}), old), &openapi(json!({}), new))
 }
 
 #[track_caller]
-fn names(found: &[String], pointer: &str, what: &str) {
+fn reports(found: &[String], pointer: &str, what: &str) {
     let [one] = found else { panic!("{found:?}") };
     assert!(one.contains(&format!("{pointer}: ")) && one.contains(what), "{one}");
 }
 
-/// What breaks when this pointer of a description with every part becomes something else, or nothing.
+/// The breaking changes if the value at this pointer is replaced, or removed for `None`.
 fn changed(pointer: &str, value: Option<Value>) -> Vec<String> {
     let mut old = openapi(json!({ "type": "object" }), json!({ "type": "object" }));
     old["paths"]["/x"]["parameters"] =
@@ -51,30 +51,30 @@ fn changed(pointer: &str, value: Option<Value>) -> Vec<String> {
 }
 
 #[test]
-fn what_is_gone() {
+fn removed_parts_are_reported() {
     let post = "/paths/~1x/post";
-    names(&changed("/paths/~1x", None), "/paths/~1x", "the path is gone");
-    names(&changed(post, None), post, "the operation is gone");
-    names(&changed("/paths/~1x/parameters", None), "/paths/~1x/parameters/0", "q in query is gone");
+    reports(&changed("/paths/~1x", None), "/paths/~1x", "the path was removed");
+    reports(&changed(post, None), post, "the operation was removed");
+    reports(&changed("/paths/~1x/parameters", None), "/paths/~1x/parameters/0", "q in query was removed");
     let body = format!("{post}/requestBody");
-    names(&changed(&body, None), &body, "no body");
+    reports(&changed(&body, None), &body, "no body");
     let json = format!("{body}/content/application~1json");
-    names(&changed(&json, None), &json, "content type application/json is gone");
+    reports(&changed(&json, None), &json, "content type application/json was removed");
     let status = format!("{post}/responses/200");
-    names(&changed(&status, None), &status, "status 200 is gone");
-    names(
+    reports(&changed(&status, None), &status, "status 200 was removed");
+    reports(
         &changed(&format!("{status}/headers/ETag"), None),
         &format!("{status}/headers/ETag"),
-        "ETag is gone",
+        "ETag was removed",
     );
     let json = format!("{status}/content/application~1json");
-    names(&changed(&json, None), &json, "content type");
+    reports(&changed(&json, None), &json, "content type");
 }
 
 #[test]
-fn operations_and_parameters() {
+fn changed_operations_and_parameters_are_reported() {
     let id = "/paths/~1x/post/operationId";
-    names(&changed(id, Some(json!("y"))), id, "operationId was \"x\" and is \"y\"");
+    reports(&changed(id, Some(json!("y"))), id, "operationId was \"x\" and is \"y\"");
     let parameters = "/paths/~1x/parameters";
     let q = |more: Value| {
         let mut q = json!({ "in": "query", "name": "q", "schema": { "type": "integer" } });
@@ -82,16 +82,16 @@ fn operations_and_parameters() {
         q
     };
     let required = json!([q(json!({ "required": true }))]);
-    names(&changed(parameters, Some(required)), &format!("{parameters}/0"), "has become required");
+    reports(&changed(parameters, Some(required)), &format!("{parameters}/0"), "has become required");
     let new = |required: bool| json!([q(json!({})), { "in": "header", "name": "H", "required": required }]);
-    names(
+    reports(
         &changed(parameters, Some(new(true))),
         &format!("{parameters}/1"),
         "h in header is new and required",
     );
     assert_eq!(changed(parameters, Some(new(false))), [""; 0]);
     let narrowed = json!([q(json!({ "schema": { "type": "integer", "maximum": 9 } }))]);
-    names(
+    reports(
         &changed(parameters, Some(narrowed)),
         &format!("{parameters}/0/schema/maximum"),
         "less is accepted",
@@ -107,7 +107,7 @@ fn operations_and_parameters() {
 }
 
 #[test]
-fn what_clients_send_is_still_accepted() {
+fn schemas_of_what_clients_send_must_not_become_stricter() {
     let object = |required: Value, more: Value| {
         let mut schema =
             json!({ "type": "object", "required": required, "properties": { "a": { "type": "string" } } });
@@ -115,20 +115,20 @@ fn what_clients_send_is_still_accepted() {
         schema
     };
     let old = || object(json!([]), json!({}));
-    names(&sent(old(), object(json!(["b"]), json!({}))), "/schema/required", "\"b\" has become required");
+    reports(&sent(old(), object(json!(["b"]), json!({}))), "/schema/required", "\"b\" has become required");
     let closed = json!({ "additionalProperties": false });
-    names(&sent(old(), object(json!([]), closed.clone())), "/additionalProperties", "not described");
+    reports(&sent(old(), object(json!([]), closed.clone())), "/additionalProperties", "not described");
     let without = json!({ "type": "object", "additionalProperties": false, "properties": {} });
-    names(&sent(object(json!([]), closed), without), "/properties/a", "no longer accepted");
-    names(&sent(json!({ "type": ["string", "null"] }), json!({ "type": "string" })), "/type", "\"null\"");
-    names(&sent(json!({}), json!({ "type": "string" })), "/type", "was anything");
-    names(&sent(json!({ "enum": ["a", "b"] }), json!({ "enum": ["a"] })), "/enum", "\"b\"");
-    names(&sent(json!({}), json!({ "enum": ["a"] })), "/enum", "only");
-    names(&sent(json!({ "maxLength": 9 }), json!({ "maxLength": 8 })), "/maxLength", "was 9 and is 8");
-    names(&sent(json!({ "minimum": 0 }), json!({ "minimum": 1 })), "/minimum", "was 0 and is 1");
-    names(&sent(json!({}), json!({ "minItems": 1 })), "/minItems", "was null");
-    names(&sent(json!({}), json!({ "pattern": "a" })), "/pattern", "was null");
-    names(
+    reports(&sent(object(json!([]), closed), without), "/properties/a", "no longer accepted");
+    reports(&sent(json!({ "type": ["string", "null"] }), json!({ "type": "string" })), "/type", "\"null\"");
+    reports(&sent(json!({}), json!({ "type": "string" })), "/type", "was anything");
+    reports(&sent(json!({ "enum": ["a", "b"] }), json!({ "enum": ["a"] })), "/enum", "\"b\"");
+    reports(&sent(json!({}), json!({ "enum": ["a"] })), "/enum", "only");
+    reports(&sent(json!({ "maxLength": 9 }), json!({ "maxLength": 8 })), "/maxLength", "was 9 and is 8");
+    reports(&sent(json!({ "minimum": 0 }), json!({ "minimum": 1 })), "/minimum", "was 0 and is 1");
+    reports(&sent(json!({}), json!({ "minItems": 1 })), "/minItems", "was null");
+    reports(&sent(json!({}), json!({ "pattern": "a" })), "/pattern", "was null");
+    reports(
         &sent(json!({ "oneOf": [{ "type": "string" }, { "type": "null" }] }), json!({ "type": "string" })),
         "/schema",
         "is no longer accepted",
@@ -145,23 +145,27 @@ fn what_clients_send_is_still_accepted() {
 }
 
 #[test]
-fn what_clients_get_is_what_they_expect() {
+fn schemas_of_what_clients_receive_must_not_become_looser() {
     let object = |required: Value| json!({ "type": "object", "required": required, "properties": { "a": { "type": "string" } } });
-    names(&got(object(json!(["a"])), object(json!([]))), "/properties/a", "may now be absent");
-    names(&got(object(json!([])), json!({ "type": "object" })), "/properties/a", "is gone");
-    names(&got(json!({ "type": "string" }), json!({ "type": ["string", "null"] })), "/type", "\"null\"");
-    names(&got(json!({ "type": "string" }), json!({})), "/type", "is anything");
-    names(&got(json!({ "enum": ["a"] }), json!({ "enum": ["a", "b"] })), "/enum", "\"b\"");
-    names(&got(json!({ "enum": ["a"] }), json!({})), "/enum", "anything can come");
-    names(&got(json!({ "format": "uuid" }), json!({})), "/format", "\"uuid\"");
-    names(
-        &got(json!({ "items": { "type": "string" } }), json!({ "items": { "type": "null" } })),
+    reports(&received(object(json!(["a"])), object(json!([]))), "/properties/a", "may now be absent");
+    reports(&received(object(json!([])), json!({ "type": "object" })), "/properties/a", "was removed");
+    reports(
+        &received(json!({ "type": "string" }), json!({ "type": ["string", "null"] })),
+        "/type",
+        "\"null\"",
+    );
+    reports(&received(json!({ "type": "string" }), json!({})), "/type", "is anything");
+    reports(&received(json!({ "enum": ["a"] }), json!({ "enum": ["a", "b"] })), "/enum", "\"b\"");
+    reports(&received(json!({ "enum": ["a"] }), json!({})), "/enum", "anything is possible");
+    reports(&received(json!({ "format": "uuid" }), json!({})), "/format", "\"uuid\"");
+    reports(
+        &received(json!({ "items": { "type": "string" } }), json!({ "items": { "type": "null" } })),
         "/items/type",
         "was",
     );
     let union =
         |kinds: &[&str]| json!({ "oneOf": kinds.iter().map(|t| json!({ "type": t })).collect::<Value>() });
-    names(&got(union(&["string"]), union(&["string", "null"])), "/schema", "is new");
+    reports(&received(union(&["string"]), union(&["string", "null"])), "/schema", "is new");
     for (old, new) in [
         (json!({ "enum": ["a", "b"] }), json!({ "enum": ["a"] })),
         (json!({}), json!({ "type": "string", "format": "uuid" })),
@@ -172,12 +176,12 @@ fn what_clients_get_is_what_they_expect() {
             json!({ "type": "object", "required": ["a", "b"], "properties": { "a": { "type": "string" }, "b": {} } }),
         ),
     ] {
-        assert_eq!(got(old, new), [""; 0]);
+        assert_eq!(received(old, new), [""; 0]);
     }
 }
 
 #[test]
-fn schemas_behind_references_are_compared_once_and_named_where_they_are() {
+fn referenced_schemas_are_compared_once_and_reported_at_their_own_pointer() {
     let document = |value: Value| {
         let mut document = openapi(json!({ "$ref": "#/components/schemas/A" }), json!({}));
         let own = json!({ "properties": { "again": { "$ref": "#/components/schemas/A" }, "value": value } });
@@ -185,11 +189,11 @@ fn schemas_behind_references_are_compared_once_and_named_where_they_are() {
         document
     };
     let found = broken_in_openapi(&document(json!({})), &document(json!({ "type": "string" })));
-    names(&found, "/components/schemas/A/properties/value/type", "was anything");
+    reports(&found, "/components/schemas/A/properties/value/type", "was anything");
 }
 
 #[test]
-fn a_variant_that_has_changed_is_named_by_what_changed() {
+fn a_changed_variant_is_reported_by_its_differences() {
     let document = |maximum: u32| {
         let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
         let mut document = openapi(json!({ "oneOf": [reference("A"), reference("B")] }), json!({}));
@@ -205,7 +209,7 @@ fn a_variant_that_has_changed_is_named_by_what_changed() {
 }
 
 #[test]
-fn messages_are_held_to_the_side_that_writes_them() {
+fn messages_are_compared_by_who_sends_them() {
     let document = |action: &str, names: &[&str], payload: Value| {
         let reference = |name: &&str| json!({ "$ref": format!("#/messages/{name}") });
         let messages = json!({ "a": { "payload": payload }, "b": { "payload": {} } });
@@ -215,25 +219,25 @@ fn messages_are_held_to_the_side_that_writes_them() {
     let text = || json!({ "type": "string" });
     for (action, old, new) in [("receive", json!({}), text()), ("send", text(), json!({}))] {
         let (old, new) = (document(action, &["a"], old), document(action, &["a"], new));
-        names(&broken_in_asyncapi(&old, &new), "/messages/a/payload/type", "the type was");
+        reports(&broken_in_asyncapi(&old, &new), "/messages/a/payload/type", "the type was");
         assert_eq!(broken_in_asyncapi(&new, &old), [""; 0]);
     }
     let both = document("send", &["a", "b"], text());
-    names(
+    reports(
         &broken_in_asyncapi(&both, &document("send", &["a"], text())),
         "/operations/o",
-        "messages/b\" is gone",
+        "messages/b\" was removed",
     );
-    names(
+    reports(
         &broken_in_asyncapi(&both, &document("receive", &["a", "b"], text())),
         "/operations/o",
-        "something else",
+        "its action or its channel changed",
     );
-    names(&broken_in_asyncapi(&both, &json!({})), "/operations/o", "is gone");
+    reports(&broken_in_asyncapi(&both, &json!({})), "/operations/o", "was removed");
 }
 
 #[test]
-fn a_success_may_be_what_another_one_was() {
+fn a_success_may_return_what_another_success_returned() {
     let document = |first: Value, second: Value| {
         let mut document = openapi(json!({}), first);
         let content = json!({ "content": { "application/json": { "schema": second } } });
@@ -253,8 +257,8 @@ fn a_success_may_be_what_another_one_was() {
     let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
     let old = document(reference("A"), reference("B"));
     assert_eq!(broken_in_openapi(&old, &document(reference("AorB"), reference("AorB"))), [""; 0]);
-    names(&broken_in_openapi(&old, &document(reference("AorC"), reference("B"))), "AorC", "C\"} is new");
-    names(
+    reports(&broken_in_openapi(&old, &document(reference("AorC"), reference("B"))), "AorC", "C\"} is new");
+    reports(
         &broken_in_openapi(&old, &document(reference("B"), reference("B"))),
         "B/properties/object/enum",
         "new",
@@ -262,10 +266,10 @@ fn a_success_may_be_what_another_one_was() {
 }
 
 #[test]
-fn a_list_of_types_is_a_union() {
+fn a_list_of_types_equals_a_union() {
     let listed = || json!({ "type": ["object", "null"], "maxProperties": 2 });
     let union = |kind: &str| json!({ "oneOf": [{ "type": kind, "maxProperties": 2 }, { "type": "null" }] });
     assert_eq!(sent(listed(), union("object")), [""; 0]);
-    assert_eq!(got(union("object"), listed()), [""; 0]);
-    names(&sent(listed(), union("array")), "/schema", "is no longer accepted");
+    assert_eq!(received(union("object"), listed()), [""; 0]);
+    reports(&sent(listed(), union("array")), "/schema", "is no longer accepted");
 }

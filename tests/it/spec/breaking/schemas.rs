@@ -1,4 +1,4 @@
-//! JSON Schemas: whether everything that was valid is still accepted, and nothing comes that was not expected.
+//! Compares JSON Schemas: what clients send must still be accepted, and what they receive must still be what they expect.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Comparison, Side, members, resolved};
 use crate::spec::escaped;
 
-/// Keywords whose value is a limit that must not fall, and such that must not rise, for what clients send.
+/// For what clients send, upper limits must not fall and lower limits must not rise.
 const AT_MOST: [&str; 5] = ["maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"];
 const AT_LEAST: [&str; 5] = ["minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"];
 
@@ -49,8 +49,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Each variant that clients may send must still be taken, as one of the new; each that they may get must be one of
-    /// the old.
+    /// Each variant that clients may send must still be accepted by one of the new variants. Each variant that they may
+    /// receive must match one of the old.
     fn variants(&mut self, at: &str, olds: &[&Value], news: &[&Value], side: Side) {
         let (wanted, among) = if side == Side::Sent { (olds, news) } else { (news, olds) };
         for variant in wanted {
@@ -67,7 +67,7 @@ impl Comparison<'_> {
             if tries.iter().any(|(_, trial)| trial.found.is_empty()) {
                 continue;
             }
-            // What has the same name is most likely the same thing, and its differences are what there is to know.
+            // Variants of the same name are most likely the same thing, so report their differences.
             if let Some((_, trial)) = tries.into_iter().find(|(same, _)| *same) {
                 self.found.extend(trial.found);
                 continue;
@@ -95,13 +95,13 @@ impl Comparison<'_> {
             (Side::Sent, None, Some(news)) => {
                 self.report(&at, format!("only {} are accepted, where anything was", joined(&news)));
             }
-            (Side::Got, Some(olds), None) => {
-                self.report(&at, format!("anything can come, where only {} did", joined(&olds)));
+            (Side::Received, Some(olds), None) => {
+                self.report(&at, format!("anything is possible, where only {} was", joined(&olds)));
             }
             (side, Some(olds), Some(news)) => {
                 let (values, what) = match side {
                     Side::Sent => (&olds - &news, "no longer accepted"),
-                    Side::Got => (&news - &olds, "new, and clients do not expect them"),
+                    Side::Received => (&news - &olds, "new, and clients do not expect them"),
                 };
                 if !values.is_empty() {
                     self.report(&at, format!("values that are {what}: {}", joined(&values)));
@@ -124,12 +124,12 @@ impl Comparison<'_> {
         }
     }
 
-    /// How strings are written. Whether one pattern is tighter than another is not looked into.
+    /// The syntax of strings. Any other pattern counts as a change; whether it is tighter is not analysed.
     fn text(&mut self, at: &str, old: &Value, new: &Value, side: Side) {
         for keyword in ["pattern", "format"] {
             let kept = match side {
                 Side::Sent => new[keyword].is_null() || old[keyword] == new[keyword],
-                Side::Got => old[keyword].is_null() || old[keyword] == new[keyword],
+                Side::Received => old[keyword].is_null() || old[keyword] == new[keyword],
             };
             if !kept {
                 let what = format!("{keyword} was {} and is {}", old[keyword], new[keyword]);
@@ -148,17 +148,17 @@ impl Comparison<'_> {
                 match side {
                     Side::Sent if new["additionalProperties"] != false => {}
                     Side::Sent => self.report(&at, format!("the member {name} is no longer accepted")),
-                    Side::Got => self.report(&at, format!("the member {name} is gone")),
+                    Side::Received => self.report(&at, format!("the member {name} was removed")),
                 }
                 continue;
             }
             let lost = old_required.contains(&quoted(name)) && !new_required.contains(&quoted(name));
-            if side == Side::Got && lost {
-                self.report(&at, format!("the member {name} was always there, and may now be absent"));
+            if side == Side::Received && lost {
+                self.report(&at, format!("the member {name} was always present, and may now be absent"));
             }
             self.schema(&at, old_member, new_member, side);
         }
-        if side == Side::Got {
+        if side == Side::Received {
             return;
         }
         for name in &new_required - &old_required {
@@ -171,7 +171,7 @@ impl Comparison<'_> {
     }
 }
 
-/// The schema with what its `allOf` says of members: the later, the more exact.
+/// The schema with the members of its `allOf` merged. Later parts override earlier ones.
 fn merged(document: &Value, schema: &Value) -> Value {
     let Some(parts) = schema["allOf"].as_array() else { return schema.clone() };
     let mut whole = schema.as_object().cloned().unwrap_or_default();
@@ -195,7 +195,7 @@ fn extend(known: &mut Map<String, Value>, more: &Value) {
     known.extend(members(more).map(|(name, value)| (name.clone(), value.clone())));
 }
 
-/// The schema once for each type that it lists: a list of types says the same as a union.
+/// The schema once for each type that it lists. A list of types is equivalent to a union.
 fn by_type(schema: &Value) -> Vec<Value> {
     let Some(types) = schema["type"].as_array() else { return vec![schema.clone()] };
     let of = |kind: &Value| {
@@ -206,8 +206,8 @@ fn by_type(schema: &Value) -> Vec<Value> {
     types.iter().map(of).collect()
 }
 
-/// The schemas of which one holds: those of a union, or the schema itself. A union of whole objects only, not what adds
-/// conditions to a schema of its own.
+/// The variants of a union, or the schema itself. A union that only adds conditions to a schema's own properties does
+/// not count.
 fn variants(schema: &Value) -> Vec<&Value> {
     let union = ["oneOf", "anyOf"].iter().find_map(|keyword| schema[*keyword].as_array());
     match union {
@@ -222,7 +222,7 @@ fn is_reference(schema: &Value) -> bool {
     schema["$ref"].is_string()
 }
 
-/// What a keyword says that takes one value or several, each as JSON; nothing for anything goes.
+/// The values of a keyword that takes one or several, each as JSON. Empty if the keyword is absent: anything is valid.
 fn list(value: &Value) -> BTreeSet<String> {
     match value {
         Value::Null => BTreeSet::new(),
@@ -231,7 +231,7 @@ fn list(value: &Value) -> BTreeSet<String> {
     }
 }
 
-/// The possible values, if they are listed.
+/// The possible values, if the schema lists them.
 fn enumerated(schema: &Value) -> Option<BTreeSet<String>> {
     let listed = schema.get("enum").or(schema.get("const"))?;
     Some(list(listed))

@@ -1,4 +1,4 @@
-//! Every example of a request in the OpenAPI description works when somebody tries it.
+//! Every request example in the OpenAPI description works on a running service.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +12,19 @@ use super::{Validator, escaped, openapi};
 use crate::dlq::poisoned;
 use crate::support::service::{Api, Service};
 
-/// The order that the examples are about.
+/// The order that the examples name.
 const ORDER: &str = "019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
 const WAIT: (&str, &str) = ("prefer", "wait=25");
 
-/// The examples of what an operation takes, by name.
+/// The request examples of an operation, by name.
 fn examples<'a>(document: &'a Value, path: &str) -> BTreeMap<&'a str, &'a Value> {
     let body = resolved(document, &document["paths"][path]["post"]["requestBody"]);
     let examples = body["content"]["application/json"]["examples"].as_object().into_iter().flatten();
     examples.map(|(name, example)| (name.as_str(), &resolved(document, example)["value"])).collect()
 }
 
-/// A new order on which an event of this type is legal; the examples themselves lead to there.
-async fn order_before(api: &Api, document: &Value, event_type: &Value) -> String {
+/// Creates an order on which an event of this type is legal, with the examples themselves.
+async fn order_ready_for(api: &Api, document: &Value, event_type: &Value) -> String {
     let order = examples(document, "/v1/orders")["full"];
     let order = api.ask(Method::POST, "/v1/orders", &[WAIT], Some(order)).await;
     let id = order.body["order_id"].as_str().unwrap().to_owned();
@@ -42,7 +42,7 @@ async fn order_before(api: &Api, document: &Value, event_type: &Value) -> String
     id
 }
 
-/// A dead letter that is parked for this reason.
+/// The id of a dead letter that is parked for this reason.
 async fn letter(api: &Api, reason: &str) -> String {
     let (_, list) = api.get(&format!("/v1/dead-letters?state=parked&reason={reason}")).await;
     list["items"][0]["id"].as_str().unwrap_or_else(|| panic!("no {reason} letter: {list}")).to_owned()
@@ -51,7 +51,7 @@ async fn letter(api: &Api, reason: &str) -> String {
 async fn address(api: &Api, document: &Value, path: &str, example: &Value) -> String {
     match path {
         "/v1/orders/{order_id}/events" => {
-            path.replace("{order_id}", &order_before(api, document, &example["type"]).await)
+            path.replace("{order_id}", &order_ready_for(api, document, &example["type"]).await)
         }
         "/v1/dead-letters/{id}/discard" => path.replace("{id}", &letter(api, "behind_parked").await),
         "/v1/dead-letters/{id}/repair" => path.replace("{id}", &letter(api, "malformed").await),
@@ -65,7 +65,7 @@ async fn every_request_example_is_accepted_and_answered_as_described() {
     let service: Service = poisoned(&folder.path().join("data"), &OrderId::parse(ORDER).unwrap()).await;
     let document = openapi();
     let mut validator = Validator::of(document.clone());
-    // A redrive last: it takes away the letters that the others are about.
+    // The redrive comes last, because it removes the dead letters that the other examples need.
     let mut paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
     paths.sort_by_key(|path| path.ends_with("/redrive"));
     let mut tried = 0;
@@ -76,7 +76,7 @@ async fn every_request_example_is_accepted_and_answered_as_described() {
             let address = address(&service, &document, path, example).await;
             let answer = service.ask(Method::POST, &address, &[WAIT], Some(example)).await;
             assert!((200..300).contains(&answer.status), "{path} {name}: {answer:?}");
-            // Nothing in these answers is an error, also not of one item of several.
+            // No answer contains a problem, not even for one item of a batch.
             assert!(!answer.body.to_string().contains("/problems/"), "{path} {name}: {answer:?}");
             let responses = format!("/paths/{}/post/responses", escaped(path));
             let schema = format!("{responses}/{}/content/application~1json/schema", answer.status);
