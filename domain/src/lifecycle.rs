@@ -175,7 +175,7 @@ pub fn next(from: State, event: EventType) -> Option<State> {
     TRANSITIONS.iter().find(|(f, e, _)| *f == from && *e == event).map(|(_, _, to)| *to)
 }
 
-/// The table as a Mermaid state diagram, as the README shows it.
+/// The table as a Mermaid state diagram, as `docs/api.md` shows it.
 pub fn diagram() -> String {
     let name = |state: State| match state {
         State::None => "[*]",

@@ -233,7 +233,7 @@ fn the_diagram_has_the_matrix_cells_and_no_other() {
 }
 
 #[test]
-fn the_readme_shows_the_table() {
-    let readme = include_str!("../../../README.md");
-    assert!(readme.contains(&domain::lifecycle::diagram()), "renew it:\n{}", domain::lifecycle::diagram());
+fn the_document_about_the_api_shows_the_table() {
+    let document = include_str!("../../../docs/api.md");
+    assert!(document.contains(&domain::lifecycle::diagram()), "renew it:\n{}", domain::lifecycle::diagram());
 }
