@@ -19,6 +19,7 @@ mod damage;
 mod dlq;
 #[cfg(feature = "doctor")]
 mod doctor;
+mod documents;
 mod emulator;
 mod failures;
 mod folder;

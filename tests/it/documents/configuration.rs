@@ -1,0 +1,21 @@
+//! `docs/configuration.md` lists what the program that is tested takes, whatever it was built with.
+//!
+//! The page itself is made of the command line's declaration, by a test in `src/config`. Here it is held to the help that
+//! users read.
+
+use crate::support::service::orders;
+
+use super::markdown::Document;
+
+#[test]
+fn the_page_has_every_command_of_the_help() {
+    let page = Document::read("docs/configuration.md").text;
+    let help = String::from_utf8(orders(&["--help"]).output().unwrap().stdout).unwrap();
+    let (_, commands) = help.split_once("\nCommands:\n").unwrap();
+    let names = commands.lines().take_while(|line| !line.is_empty());
+    let names: Vec<_> = names.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    assert!(names.contains(&"openapi"), "{names:?}");
+    for name in names.into_iter().filter(|name| !name.is_empty() && *name != "help") {
+        assert!(page.contains(&format!("`orders {name}")), "docs/configuration.md does not have {name}");
+    }
+}

@@ -1,0 +1,20 @@
+//! The documents hold what they promise: links lead somewhere, snippets run, walks follow the code.
+//!
+//! Every Markdown file of the repository that readers start from is checked. [`markdown`] reads them.
+
+mod commands;
+mod configuration;
+mod examples;
+mod links;
+mod markdown;
+mod names;
+mod shell;
+mod snippets;
+mod walks;
+
+use std::path::PathBuf;
+
+/// A file or folder of the repository.
+fn here(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
