@@ -26,9 +26,9 @@ echo "created $order"
 # propose TYPE DATA: proposes an event, and prints the order's status, or why it was refused.
 propose() {
   answer=$(post "/v1/orders/$order/events" "$1-$run" "{\"type\":\"$1\",\"data\":$2}")
-  status=$(echo "$answer" | tail -n 1)
+  code=$(echo "$answer" | tail -n 1)
   body=$(echo "$answer" | sed '$d')
-  case $status in
+  case $code in
   200) echo "$1: the order is $(echo "$body" | member status)" ;;
   409) echo "$1: 409, $(echo "$body" | member detail)" ;;
   *) echo "$1: $answer" >&2; exit 1 ;;

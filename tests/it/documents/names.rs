@@ -68,8 +68,8 @@ fn integrators_find_every_kind_of_problem_and_event() {
     let document = Document::read("docs/api.md").text;
     let description = fs::read_to_string(here("openapi/openapi.json")).unwrap();
     let kind = Regex::new("/problems/([a-z-]+)").unwrap();
-    let kinds = kind.captures_iter(&description).map(|found| found.get(1).unwrap().as_str());
-    let events = domain::EventType::ALL.into_iter().map(domain::EventType::as_str);
+    let kinds = kind.captures_iter(&description).map(|found| found[1].to_owned());
+    let events = domain::EventType::ALL.into_iter().map(|event| event.as_str().to_owned());
     for name in kinds.chain(events) {
         assert!(document.contains(&format!("`{name}`")), "docs/api.md does not have {name}");
     }

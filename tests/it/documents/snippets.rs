@@ -17,7 +17,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use regex::Regex;
-use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
 
