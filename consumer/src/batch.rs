@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
+use crate::backoff;
 use crate::group::{Item, KnownOrders, Plan, plan};
 use crate::ports::{
     Append, AppendError, Appended, Clock, DeadLetters, End, Loaded, Message, OrderLog, Tally, Wanted,
@@ -189,7 +190,7 @@ impl Consumer {
         for round in 1..=ROUNDS {
             if round > 2 {
                 // Twice in a row: not an order that was there already, but another consumer at work on it.
-                tokio::time::sleep(CONFLICT_PAUSE.mul_f64(fastrand::f64())).await;
+                tokio::time::sleep(backoff::full_jitter(1, CONFLICT_PAUSE, CONFLICT_PAUSE)).await;
             }
             self.record(&mut open, round == 1).await;
             let (conflicts, recorded): (Vec<_>, Vec<_>) = open.into_iter().partition(Group::has_conflict);

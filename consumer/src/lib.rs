@@ -18,6 +18,7 @@
 
 pub mod alert;
 pub mod at_once;
+pub mod backoff;
 pub mod batch;
 mod count;
 pub mod dead_letters;

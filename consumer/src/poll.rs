@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::backoff;
 use crate::batch::{Handled, Handler, Outcome};
 use crate::metering;
 use crate::ports::{Inbox, Message};
@@ -68,7 +69,8 @@ async fn work(
             }
             Err(error) => {
                 failures += 1;
-                let pause = backoff(failures, Duration::from_millis(200), Duration::from_secs(30));
+                let pause =
+                    backoff::full_jitter(failures, Duration::from_millis(200), Duration::from_secs(30));
                 tracing::error!("cannot receive, trying again in {pause:?}: {error:#}");
                 let _ = tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await;
             }
@@ -119,10 +121,5 @@ pub(crate) fn retries(handled: &[Handled]) -> Vec<(&Message, Duration)> {
 /// How long a message waits before it is received again: up to 30 s · 2^(receives - 1), at most 300 s, with full
 /// jitter ([Exponential backoff and jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)).
 pub fn retry_delay(receives: u32) -> Duration {
-    backoff(receives, Duration::from_secs(30), Duration::from_secs(300))
-}
-
-fn backoff(attempt: u32, base: Duration, cap: Duration) -> Duration {
-    let most = base.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(cap);
-    most.mul_f64(fastrand::f64())
+    backoff::full_jitter(receives, Duration::from_secs(30), Duration::from_secs(300))
 }

@@ -1,0 +1,14 @@
+//! Exponential backoff, for every retry loop of the consumer and the adapters.
+
+use std::time::Duration;
+
+/// `base` · 2^(attempt - 1), at most `cap`. Attempts count from 1.
+pub fn exponential(attempt: u32, base: Duration, cap: Duration) -> Duration {
+    base.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(cap)
+}
+
+/// A random duration up to [`exponential`], so that callers that failed together do not retry together
+/// ([Exponential backoff and jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)).
+pub fn full_jitter(attempt: u32, base: Duration, cap: Duration) -> Duration {
+    exponential(attempt, base, cap).mul_f64(fastrand::f64())
+}
