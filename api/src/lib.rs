@@ -41,6 +41,7 @@ mod health;
 mod history;
 mod hosts;
 mod html;
+pub mod http_client;
 mod idempotency;
 mod json;
 mod kinds;

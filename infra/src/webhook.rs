@@ -1,21 +1,16 @@
-//! Alerts by webhook, signed as [Standard Webhooks](https://www.standardwebhooks.com) says, so that whoever gets one can
-//! tell that it is ours and not an old one.
+//! Posts alerts to a webhook, signed as [Standard Webhooks](https://www.standardwebhooks.com) defines, so that the receiver
+//! can verify the sender and reject replays. The embedded service raises its alerts here.
 
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use api::http_client;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use consumer::alert::Alert;
 use consumer::ports::Alerts;
-use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::{Request, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use reqwest::{Client, Url};
 use ring::hmac;
 use serde_json::json;
 use uuid::Uuid;
@@ -24,64 +19,58 @@ use crate::now;
 
 /// How long the receiver has to answer; the specification recommends 15 to 30 s.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// In front of a secret, which is base64.
+/// The prefix of a secret, before its base64.
 const SECRET_PREFIX: &str = "whsec_";
 
-/// Where alerts are posted.
+/// A webhook that receives alerts.
 pub struct Webhook {
-    /// Its path and its query are often secrets.
-    url: Uri,
+    /// Its path and query are often secrets.
+    url: Url,
     secret: Option<hmac::Key>,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client,
 }
 
 impl Webhook {
-    /// Posts to `url`, which must be http or https, without a name and a password. No error has the URL in it, for what
-    /// can post there has a secret in it with most services. With a `secret`, `whsec_` and 24 to 64 bytes in base64, alerts are
-    /// signed.
+    /// Posts to `url`, which must be http or https without a user name or password. With a `secret`, which is `whsec_` and
+    /// 24 to 64 bytes in base64, alerts are signed.
+    ///
+    /// Errors never contain the URL: for most services it is the credential for posting.
     pub fn new(url: &str, secret: Option<&str>) -> anyhow::Result<Self> {
-        let address: Uri = url.parse().context("the webhook's address is not a URL")?;
-        let is_http = matches!(address.scheme_str(), Some("http" | "https")) && address.host().is_some();
-        ensure!(is_http, "the webhook's address is not an http or https URL with a host");
-        let has_user = address.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        let url: Url = url.parse().context("the webhook's address is not a URL")?;
+        let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
+        ensure!(is_http, "the webhook's address must be an http or https URL with a host");
         ensure!(
-            !has_user,
-            "the webhook's address has a name or a password, which would not be sent; put what proves who you are into \
-             its path, or sign alerts by a secret"
+            url.username().is_empty() && url.password().is_none(),
+            "the webhook's address must not have a user name or password, which would not be sent; put the credential \
+             into its path, or sign alerts with a secret"
         );
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-            .context("cannot read the certificates that this system trusts")?
-            .https_or_http()
-            .enable_http1()
-            .build();
-        // Alerts are rare: by the next one a kept connection is as good as none.
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
-        Ok(Self { url: address, secret: secret.map(key).transpose()?, client })
+        // Alerts are rare: a kept connection would be stale by the next one.
+        let client = http_client::builder()?.pool_max_idle_per_host(0).timeout(TIMEOUT);
+        let client = client.build().context("cannot set up the webhook's HTTP client")?;
+        Ok(Self { url, secret: secret.map(key).transpose()?, client })
     }
 }
 
-/// Without what may be secret.
+/// Omits the secret and what the URL may keep secret.
 impl std::fmt::Debug for Webhook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Webhook").field("at", &self.shown()).finish_non_exhaustive()
+        f.debug_struct("Webhook").field("at", &self.loggable_url()).finish_non_exhaustive()
     }
 }
 
 impl Webhook {
-    /// Where it is, as it may be logged: its path and its query are left out.
-    fn shown(&self) -> String {
-        let scheme = self.url.scheme_str().unwrap_or_default();
+    /// The URL without its path and query, for logs.
+    fn loggable_url(&self) -> String {
         let path = if self.url.path() == "/" && self.url.query().is_none() { "" } else { "/…" };
-        format!("{scheme}://{}{path}", self.url.authority().map_or("", |authority| authority.as_str()))
+        format!("{}://{}{path}", self.url.scheme(), self.url.authority())
     }
 }
 
 fn key(secret: &str) -> anyhow::Result<hmac::Key> {
-    let coded = secret.strip_prefix(SECRET_PREFIX);
-    let bytes = coded.and_then(|coded| BASE64_STANDARD.decode(coded).ok());
+    let base64 = secret.strip_prefix(SECRET_PREFIX);
+    let bytes = base64.and_then(|base64| BASE64_STANDARD.decode(base64).ok());
     let bytes = bytes.filter(|bytes| (24..=64).contains(&bytes.len()));
-    let bytes = bytes.context("the webhook's secret is not `whsec_` and 24 to 64 bytes in base64")?;
+    let bytes = bytes.context("the webhook's secret must be `whsec_` and 24 to 64 bytes in base64")?;
     Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
 }
 
@@ -90,7 +79,7 @@ impl Alerts for Webhook {
     async fn raise(&self, alert: &Alert) -> anyhow::Result<()> {
         let at = now();
         let data = serde_json::to_value(alert)?;
-        // The same alert has the same id each time it is tried.
+        // All attempts for one alert carry the same id.
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, data.to_string().as_bytes());
         let payload = json!({
             "type": "dead_letters.parked",
@@ -100,28 +89,28 @@ impl Alerts for Webhook {
         });
         let payload = serde_json::to_vec(&payload)?;
         let seconds = at.micros() / 1_000_000;
-        let request = Request::post(self.url.clone())
+        let mut request = self
+            .client
+            .post(self.url.clone())
             .header("content-type", "application/json")
-            .header("user-agent", concat!("orders/", env!("CARGO_PKG_VERSION")))
             .header("webhook-id", id.to_string())
             .header("webhook-timestamp", seconds);
-        let request = match &self.secret {
-            Some(key) => {
-                request.header("webhook-signature", signature(key, &id.to_string(), seconds, &payload))
-            }
-            None => request,
-        };
-        let request = request.body(Full::new(payload.into()))?;
-        let answer = tokio::time::timeout(TIMEOUT, self.client.request(request)).await;
-        let at = self.shown();
-        let answer = answer.with_context(|| format!("the webhook at {at} does not answer"))?;
-        let status = answer.with_context(|| format!("the webhook at {at} cannot be reached"))?.status();
-        ensure!(status.is_success(), "the webhook at {at} answers {status}");
+        if let Some(key) = &self.secret {
+            request = request.header("webhook-signature", signature(key, &id.to_string(), seconds, &payload));
+        }
+        let url = self.loggable_url();
+        let answer = request.body(payload).send().await.map_err(reqwest::Error::without_url);
+        let answer = answer.map_err(|error| {
+            let problem = if error.is_timeout() { "does not answer" } else { "cannot be reached" };
+            anyhow::Error::new(error).context(format!("the webhook at {url} {problem}"))
+        })?;
+        let status = answer.status();
+        ensure!(status.is_success(), "the webhook at {url} answers {status}");
         Ok(())
     }
 }
 
-/// The signature of version 1, symmetric.
+/// The symmetric signature, version 1 of the specification.
 fn signature(key: &hmac::Key, id: &str, seconds: i64, payload: &[u8]) -> String {
     let mut signed = format!("{id}.{seconds}.").into_bytes();
     signed.extend_from_slice(payload);
@@ -133,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_signature_is_that_of_the_specifications_example() {
+    fn the_signature_equals_the_example_of_the_specification() {
         let key = key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let payload = br#"{"test": 2432232314}"#;
         let signed = signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, payload);
@@ -141,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_webhook_is_refused_with_a_reason() {
+    fn invalid_urls_and_secrets_are_refused_with_a_reason() {
         for (url, secret) in [
             ("not a url", None),
             ("ftp://example.com/", None),
@@ -159,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_error_has_the_path_or_the_query_in_it() {
+    async fn errors_never_contain_the_path_or_the_query() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
