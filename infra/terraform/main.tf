@@ -1,10 +1,10 @@
-# A whole deployment of orders. Copy this, or call the module from a configuration of your own. State is kept in this
-# folder until a backend is configured: see https://developer.hashicorp.com/terraform/language/backend.
+# A complete deployment of orders. Copy this, or call the module from your own configuration. State is kept in this folder
+# until you configure a backend: see https://developer.hashicorp.com/terraform/language/backend.
 
 provider "aws" {
   region = var.region
 
-  # An emulator has one address for everything, and nobody to ask who we are.
+  # An emulator has one endpoint for all services and does not check credentials.
   skip_credentials_validation = var.emulator_url != null
   skip_metadata_api_check     = var.emulator_url != null
   skip_requesting_account_id  = var.emulator_url != null

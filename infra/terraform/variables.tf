@@ -1,4 +1,4 @@
-# What most deployments differ in. The module has more, each with a default: modules/orders/variables*.tf.
+# The variables that most deployments set. The module has more, all with defaults: modules/orders/variables*.tf.
 
 variable "region" {
   description = "The AWS region to deploy to."
@@ -7,35 +7,35 @@ variable "region" {
 
   validation {
     condition     = length(regexall("^[a-z]+(-[a-z]+)+-[0-9]+$", var.region)) > 0
-    error_message = "region must be the name of a region, such as eu-central-1."
+    error_message = "region must be an AWS region, such as eu-central-1."
   }
 }
 
 variable "emulator_url" {
-  description = "The address of an AWS emulator to deploy to, such as http://127.0.0.1:4566. If null, it is AWS."
+  description = "The URL of an AWS emulator to deploy to, such as http://127.0.0.1:4566. null deploys to AWS."
   type        = string
   default     = null
 
   validation {
     condition     = var.emulator_url == null ? true : length(regexall("^https?://[^/]+$", var.emulator_url)) > 0
-    error_message = "emulator_url must be the address of a server, without a path."
+    error_message = "emulator_url must be an http or https URL without a path."
   }
 }
 
 variable "name" {
-  description = "What everything is called, or begins with."
+  description = "The name of all resources, or their prefix."
   type        = string
   default     = "orders"
 }
 
 variable "package" {
-  description = "The program as a zip, of the kind that scripts/package-lambda.sh makes."
+  description = "The path of the deployment package, a zip that scripts/package-lambda.sh makes."
   type        = string
   default     = "../../target/lambda/orders/bootstrap.zip"
 }
 
 variable "architecture" {
-  description = "What the package is built for: arm64 (scripts/package-lambda.sh --arm64) or x86_64."
+  description = "The architecture of the package: arm64 (scripts/package-lambda.sh --arm64) or x86_64."
   type        = string
   default     = "arm64"
 }
@@ -47,47 +47,47 @@ variable "fifo" {
 }
 
 variable "jwt_issuer" {
-  description = "Who issues the tokens: the iss that they must have, where /.well-known/openid-configuration is found."
+  description = "The issuer of the tokens: their iss claim, and the URL under which /.well-known/openid-configuration is served."
   type        = string
 }
 
 variable "jwt_audience" {
-  description = "Whom the tokens are for: the aud (or client_id) that they must have, any one of these."
+  description = "The accepted audiences: a token must have one of them as its aud or client_id claim."
   type        = list(string)
 }
 
 variable "jwt_scope_prefix" {
-  description = "What the issuer writes before the names of the scopes. Cognito writes the resource server's identifier and a slash: orders/ makes orders/orders.read of orders.read."
+  description = "The prefix that the issuer adds to the names of scopes. Cognito adds the identifier of the resource server and a slash: with orders/, the scope orders.read is orders/orders.read."
   type        = string
   default     = null
 }
 
 variable "cors_origins" {
-  description = "Origins whose pages may use the API, such as https://shop.example; or * alone."
+  description = "Origins whose pages may call the API, such as https://shop.example, or only *."
   type        = list(string)
   default     = []
 }
 
 variable "kms_key_arn" {
-  description = "A KMS key to encrypt everything with; if null, the services' own keys do. modules/orders says what its policy must allow."
+  description = "The ARN of a KMS key to encrypt everything with; null uses the services' own keys. modules/orders describes what its policy must allow."
   type        = string
   default     = null
 }
 
 variable "alert_emails" {
-  description = "Mail addresses to send alarms and alerts to. Each must confirm first."
+  description = "E-mail addresses that receive alarms and alerts. Each must confirm its subscription."
   type        = set(string)
   default     = []
 }
 
 variable "deletion_protection" {
-  description = "Whether the table refuses to be deleted, and the archive to be deleted with what is in it."
+  description = "Whether the table and a non-empty archive bucket are protected from deletion."
   type        = bool
   default     = true
 }
 
 variable "tags" {
-  description = "Tags of everything that takes tags."
+  description = "Tags of all resources that have tags."
   type        = map(string)
   default     = {}
 }

@@ -1,5 +1,5 @@
-# What somebody is called for. Every alarm says what missing data means to it: SQS sends nothing of a queue that is idle
-# for hours, and functions nothing of what does not happen, so silence is health nearly everywhere.
+# The alarms. Each states how it treats missing data: an SQS queue that is idle for hours and functions that are not invoked
+# send none, so missing data means health nearly everywhere.
 
 locals {
   alarm_topic = [aws_sns_topic.alerts.arn]
@@ -7,7 +7,7 @@ locals {
 
 resource "aws_cloudwatch_metric_alarm" "queue_depth" {
   alarm_name          = "${var.name}-queue-depth"
-  alarm_description   = "Queue depth is too high: events come faster than they are handled."
+  alarm_description   = "Queue depth is too high: events arrive faster than they are handled."
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.queue_depth_threshold
   evaluation_periods  = 2
@@ -22,10 +22,10 @@ resource "aws_cloudwatch_metric_alarm" "queue_depth" {
   tags                = var.tags
 }
 
-# Depth says how much waits, age whether it moves: a group that is stuck shows here first.
+# Depth shows how much is queued, age whether the queue moves: a stuck group shows here first.
 resource "aws_cloudwatch_metric_alarm" "message_age" {
   alarm_name          = "${var.name}-message-age"
-  alarm_description   = "The oldest message waits too long: the consumer is stuck, throttled or off."
+  alarm_description   = "The oldest message has been queued too long: the consumer is stuck, throttled or off."
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.message_age_threshold
   evaluation_periods  = 2
@@ -40,8 +40,8 @@ resource "aws_cloudwatch_metric_alarm" "message_age" {
   tags                = var.tags
 }
 
-# Dead letters pass through: their function archives them and publishes the alert. What stays, be it visible or between
-# two tries, is what it cannot archive. So this waits for longer than a try takes to come back.
+# Dead letters do not stay here: their function archives them and publishes the alert. Messages that stay, visible or
+# between two attempts, cannot be archived. So the alarm waits for longer than a retry takes.
 resource "aws_cloudwatch_metric_alarm" "dlq_not_empty" {
   alarm_name          = "${var.name}-dlq-not-empty"
   alarm_description   = "Messages in the dead-letter queue require attention: they are not archived."
@@ -86,7 +86,7 @@ resource "aws_cloudwatch_metric_alarm" "dlq_not_empty" {
   tags          = var.tags
 }
 
-# Of batches: messages that are reported as failed are retried, and are no error of the function.
+# Counts batches: messages that are reported as failed are retried and are not errors of the function.
 resource "aws_cloudwatch_metric_alarm" "consumer_errors" {
   alarm_name          = "${var.name}-consumer-errors"
   alarm_description   = "High error rate in the consumer: whole batches fail or time out."
@@ -104,10 +104,10 @@ resource "aws_cloudwatch_metric_alarm" "consumer_errors" {
   tags                = var.tags
 }
 
-# One is one too many: nothing comes behind this function.
+# A single error raises it: there is no dead-letter queue after this function.
 resource "aws_cloudwatch_metric_alarm" "dead_letters_errors" {
   alarm_name          = "${var.name}-dead-letters-errors"
-  alarm_description   = "Dead letters could not be archived: they stay in their queue, and nobody is told of them."
+  alarm_description   = "Dead letters could not be archived: they stay in their queue, and no alert was sent for them."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 1
@@ -122,7 +122,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters_errors" {
   tags                = var.tags
 }
 
-# For those that are fed from a queue this cannot be, as long as their mappings stay below what is reserved for them.
+# Functions that are fed from a queue are not throttled while their mappings stay below their reserved concurrency.
 resource "aws_cloudwatch_metric_alarm" "throttles" {
   for_each = local.functions
 
@@ -142,7 +142,7 @@ resource "aws_cloudwatch_metric_alarm" "throttles" {
   tags                = var.tags
 }
 
-# The Average of 5xx is their share of the requests.
+# The Average of the metric 5xx is the share of failed requests.
 resource "aws_cloudwatch_metric_alarm" "api_5xx" {
   alarm_name          = "${var.name}-api-5xx"
   alarm_description   = "The API fails: more than ${var.api_5xx_percent_threshold} % of requests get a 5xx."
@@ -155,7 +155,7 @@ resource "aws_cloudwatch_metric_alarm" "api_5xx" {
   metric_name         = "5xx"
   statistic           = "Average"
   dimensions          = { ApiId = aws_apigatewayv2_api.orders.id }
-  treat_missing_data  = "notBreaching" # nobody asked
+  treat_missing_data  = "notBreaching" # no requests
   alarm_actions       = local.alarm_topic
   ok_actions          = local.alarm_topic
   tags                = var.tags
@@ -163,7 +163,7 @@ resource "aws_cloudwatch_metric_alarm" "api_5xx" {
 
 resource "aws_cloudwatch_metric_alarm" "api_latency" {
   alarm_name                            = "${var.name}-api-latency"
-  alarm_description                     = "The API is slow: one of 100 requests takes more than ${var.api_latency_threshold} ms."
+  alarm_description                     = "The API is slow: 1 of 100 requests takes more than ${var.api_latency_threshold} ms."
   comparison_operator                   = "GreaterThanThreshold"
   threshold                             = var.api_latency_threshold
   evaluation_periods                    = 5
@@ -172,9 +172,9 @@ resource "aws_cloudwatch_metric_alarm" "api_latency" {
   namespace                             = "AWS/ApiGateway"
   metric_name                           = "Latency"
   extended_statistic                    = "p99"
-  evaluate_low_sample_count_percentiles = "ignore" # of three requests, one cold start is the p99
+  evaluate_low_sample_count_percentiles = "ignore" # with three requests, one cold start is the p99
   dimensions                            = { ApiId = aws_apigatewayv2_api.orders.id }
-  treat_missing_data                    = "notBreaching" # nobody asked
+  treat_missing_data                    = "notBreaching" # no requests
   alarm_actions                         = local.alarm_topic
   ok_actions                            = local.alarm_topic
   tags                                  = var.tags

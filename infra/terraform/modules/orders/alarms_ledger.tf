@@ -1,21 +1,21 @@
-# Alarms on what became of events. The functions count them themselves: accepted = recorded + rejected + duplicate +
-# parked + in flight.
+# Alarms on the outcomes of events. The functions count them: accepted = recorded + rejected + duplicate + parked + in
+# flight.
 
 locals {
   metrics = "OrderProcessing"
 
-  # An event ends as one of these. What is to be retried is still in flight.
+  # The dispositions that end an event. A retried event is still in flight.
   final = { recorded = "Recorded", rejected = "Rejected", duplicate = "Duplicate", parked = "Parked" }
   ended = join(" + ", [for id, status in local.final : "FILL(${id}, 0)"])
 
   rates = {
     rejected = {
       threshold   = var.rejected_percent_threshold
-      description = "Many events are rejected: a client proposes what the rules do not allow, or works on old versions."
+      description = "Many events are rejected: a client proposes events that the rules do not allow, or uses outdated versions."
     }
     parked = {
       threshold   = var.parked_percent_threshold
-      description = "Many events are parked: a producer sends what cannot be read, or the table refuses. See GET /v1/dead-letters."
+      description = "Many events are parked: a producer sends invalid messages, or the table refuses writes. See GET /v1/dead-letters."
     }
   }
 }
@@ -28,7 +28,7 @@ resource "aws_cloudwatch_metric_alarm" "rate" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = each.value.threshold
   evaluation_periods  = 2
-  treat_missing_data  = "notBreaching" # nothing was handled
+  treat_missing_data  = "notBreaching" # no events
 
   metric_query {
     id          = "percent"
@@ -64,16 +64,16 @@ resource "aws_cloudwatch_metric_alarm" "rate" {
   tags          = var.tags
 }
 
-# Over a window so long that what is in flight at its ends is little beside it. Coarse on purpose: these counters are
-# approximate, as those of GET /v1/pipeline are. More out than in needs a look too: events that are counted twice, and so
-# maybe handled twice.
+# The window is so long that events in flight at its ends matter little. The alarm is coarse, because these counters are
+# approximate, like those of GET /v1/pipeline. More outcomes than accepted events raise it too: then events were counted
+# twice, and perhaps handled twice.
 resource "aws_cloudwatch_metric_alarm" "ledger_imbalance" {
   alarm_name          = "${var.name}-ledger-imbalance"
-  alarm_description   = "What was accepted and what became of it do not add up by more than the counters are usually off: events may be lost, or handled more than once. Audit with receipts."
+  alarm_description   = "Accepted events and their outcomes differ by more than the usual error of the counters: events may be lost, or handled more than once. Audit them with their receipts."
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.ledger_imbalance_threshold
   evaluation_periods  = 1
-  treat_missing_data  = "notBreaching" # nothing was accepted, and nothing handled
+  treat_missing_data  = "notBreaching" # no events
 
   metric_query {
     id          = "imbalance"

@@ -1,8 +1,8 @@
-# Where alarms, and the alerts of dead letters, are published.
+# The topic of alarms and of alerts about dead letters.
 
 locals {
-  # CloudWatch cannot publish to a topic that is encrypted with the key AWS manages for SNS, and says so nowhere but in
-  # the alarm's history. So the topic has a key whose policy lets CloudWatch use it.
+  # CloudWatch cannot publish to a topic that is encrypted with the AWS managed key of SNS, and reports that in the alarm's
+  # history only. So the topic has a key whose policy lets CloudWatch use it.
   alerts_key_arn = var.kms_key_arn == null ? one(aws_kms_key.alerts[*].arn) : var.kms_key_arn
 }
 
@@ -43,7 +43,7 @@ resource "aws_sns_topic" "alerts" {
   tags              = var.tags
 }
 
-# Whoever is subscribed gets a mail with a link to confirm.
+# AWS sends each address a link to confirm the subscription.
 resource "aws_sns_topic_subscription" "email" {
   for_each = var.alert_emails
 

@@ -1,7 +1,7 @@
-# The HTTP API. Its authorizer checks tokens and the scope that each route needs.
+# The HTTP API. Its authorizer checks the token and the scope that each route requires.
 
 locals {
-  # What openapi/openapi.json says, in the words of API Gateway.
+  # The routes of openapi/openapi.json, as API Gateway names them.
   scopes = {
     "GET /v1/orders"                              = "orders.read"
     "GET /v1/orders/{order_id}"                   = "orders.read"
@@ -60,18 +60,17 @@ resource "aws_apigatewayv2_route" "scoped" {
   authorization_scopes = ["${local.scope_prefix}${each.value}"]
 }
 
-# Everything else: health checks, the descriptions and their pages, the preflights of browsers, and what is not there,
-# which the program answers as a problem like any other. It takes nobody at their word: where a token is needed and the
-# authorizer has not been asked, it answers 401.
+# All other paths: health checks, the API descriptions, preflight requests, and unknown paths, which the program answers with
+# a problem. The program answers 401 if a request needs a token but did not pass the authorizer.
 resource "aws_apigatewayv2_route" "public" {
-  #checkov:skip=CKV_AWS_309:These need no token. The program refuses whatever needs one and comes without an authorizer's claims.
+  #checkov:skip=CKV_AWS_309:These paths need no token. The program refuses requests that need one and have no claims of an authorizer.
   api_id             = aws_apigatewayv2_api.orders.id
   route_key          = "$default"
   target             = "integrations/${aws_apigatewayv2_integration.orders.id}"
   authorization_type = "NONE"
 }
 
-# The default stage has no name in its paths. A custom domain must map to it without a key.
+# The paths of the default stage do not contain its name. A custom domain must map to it without a key.
 resource "aws_apigatewayv2_stage" "default" {
   api_id      = aws_apigatewayv2_api.orders.id
   name        = "$default"
@@ -111,7 +110,7 @@ resource "aws_apigatewayv2_stage" "default" {
   tags = var.tags
 }
 
-# Below vendedlogs, where groups do not add up in the one resource policy that an account has for delivered logs.
+# Below vendedlogs, whose groups do not use up the account's resource policy for delivered logs.
 resource "aws_cloudwatch_log_group" "access" {
   name              = "/aws/vendedlogs/http-apis/${var.name}"
   retention_in_days = var.log_retention_days

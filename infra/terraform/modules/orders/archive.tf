@@ -1,9 +1,9 @@
-# The archive of dead letters: failed/{yyyy}/{mm}/{dd}/{message_id}.json, as they came. They are redriven from here.
+# The archive of dead letters, as they were parked: failed/{yyyy}/{mm}/{dd}/{message_id}.json. Redrives read them here.
 
 resource "aws_s3_bucket" "archive" {
-  #checkov:skip=CKV_AWS_18:Two functions of this module use it and nobody else; CloudTrail data events tell more than access logs.
-  #checkov:skip=CKV_AWS_144:Dead letters are worked off in the region where they came up; a copy elsewhere repairs nothing.
-  #checkov:skip=CKV2_AWS_62:The function that writes an object publishes the alert; a notification would tell the same again.
+  #checkov:skip=CKV_AWS_18:Only two functions of this module use it; CloudTrail data events contain more than access logs.
+  #checkov:skip=CKV_AWS_144:Dead letters are handled in their own region; a copy elsewhere would not help.
+  #checkov:skip=CKV2_AWS_62:The function that writes an object publishes the alert; a notification would duplicate it.
   bucket        = "${var.name}-dead-letters-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.region}"
   force_destroy = !var.deletion_protection
   tags          = var.tags
@@ -58,13 +58,13 @@ resource "aws_s3_bucket_lifecycle_configuration" "archive" {
       prefix = "failed/"
     }
 
-    # Cheaper to keep, and read as fast as before.
+    # Cheaper storage with the same read latency.
     transition {
       days          = var.archive_transition_days
       storage_class = "GLACIER_IR"
     }
 
-    # Never, unless asked for: a dead letter is an accepted event.
+    # Never by default: a dead letter is an accepted event.
     dynamic "expiration" {
       for_each = var.archive_expiration_days == null ? [] : [var.archive_expiration_days]
 
@@ -73,7 +73,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "archive" {
       }
     }
 
-    # Objects are written once, so what is not current was deleted by somebody, who may have been mistaken.
+    # Objects are written once, so a noncurrent version was deleted by somebody, perhaps by mistake.
     noncurrent_version_expiration {
       noncurrent_days = 90
     }
@@ -90,7 +90,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "archive" {
     }
   }
 
-  # S3 refuses rules about versions while it is still turning versioning on.
+  # S3 refuses rules about versions until versioning is enabled.
   depends_on = [aws_s3_bucket_versioning.archive]
 }
 
@@ -109,6 +109,6 @@ resource "aws_s3_bucket_policy" "archive" {
     }]
   })
 
-  # Two changes of what the public may do get into each other's way.
+  # Concurrent changes of the bucket's public access conflict.
   depends_on = [aws_s3_bucket_public_access_block.archive]
 }

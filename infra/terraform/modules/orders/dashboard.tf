@@ -1,4 +1,4 @@
-# The pipeline at one look: what comes in, what waits, what became of it, what it costs in time.
+# The pipeline on one page: requests, queues, outcomes and durations.
 
 locals {
   region = data.aws_region.current.region
@@ -72,12 +72,12 @@ locals {
       metrics = [for role in keys(local.functions) : concat(["AWS/Lambda", "Throttles"], local.function[role])]
     },
     {
-      title   = "Functions at the same time"
+      title   = "Concurrent executions"
       stat    = "Maximum"
       metrics = [for role in keys(local.functions) : concat(["AWS/Lambda", "ConcurrentExecutions"], local.function[role])]
     },
     {
-      title = "Messages that Lambda polled, and deleted unseen by the filter"
+      title = "Messages that Lambda polled, and that the filter deleted"
       stat  = "Sum"
       metrics = [
         for name in ["PolledEventCount", "FilteredOutEventCount", "FailedInvokeEventCount"] :

@@ -1,9 +1,9 @@
-# The three roles of the program as functions. One package serves them all: a function's handler says which role it has.
+# The three roles of the program as functions of one package. A function's handler is its role.
 
 locals {
   functions = {
     api = {
-      description          = "The HTTP API of ${var.name}: puts events on the queue, shows what became of them."
+      description          = "The HTTP API of ${var.name}: accepts events, and returns orders and receipts."
       timeout              = var.api_timeout
       memory               = var.api_memory
       reserved_concurrency = var.api_reserved_concurrency
@@ -12,7 +12,7 @@ locals {
           QUEUE_URL  = aws_sqs_queue.main.url
           DLQ_URL    = aws_sqs_queue.dlq.url
           DLQ_BUCKET = aws_s3_bucket.archive.bucket
-          # The authorizer of the HTTP API has checked the token. The function trusts it, and nothing without its claims.
+          # The authorizer of the HTTP API has checked the token. The function only trusts requests with its claims.
           ORDERS_AUTH = "gateway"
         },
         var.jwt_scope_prefix == null ? {} : { ORDERS_JWT_SCOPE_PREFIX = var.jwt_scope_prefix },
@@ -20,19 +20,19 @@ locals {
       )
     }
     consumer = {
-      description          = "The consumer of ${var.name}: judges events, records them and projects orders."
+      description          = "The consumer of ${var.name}: decides on events, records them and projects orders."
       timeout              = var.consumer_timeout
       memory               = var.consumer_memory
       reserved_concurrency = var.consumer_reserved_concurrency
       environment = {
         QUEUE_URL = aws_sqs_queue.main.url
         DLQ_URL   = aws_sqs_queue.dlq.url
-        # What fails the last time is put aside with its error, before SQS would move it without one.
+        # The consumer parks a message on its last receive, with the error. SQS would move it without one.
         ORDERS_MAX_RECEIVES = var.max_receive_count
       }
     }
     dead-letters = {
-      description          = "The dead letters of ${var.name}: archives them, marks their orders and raises alerts."
+      description          = "The archiver of ${var.name}: archives dead letters, marks their orders and publishes alerts."
       timeout              = var.dead_letters_timeout
       memory               = var.dead_letters_memory
       reserved_concurrency = var.dead_letters_reserved_concurrency
@@ -46,12 +46,12 @@ locals {
   }
 }
 
-# There is no dead_letter_config: it is for asynchronous invocations, which there are none of. The dead letters of the
-# consumer are those of its queue.
+# There is no dead_letter_config, which is for asynchronous invocations only. The consumer's dead letters are those of its
+# queue.
 resource "aws_lambda_function" "function" {
-  #checkov:skip=CKV_AWS_116:A function's own dead-letter queue is for asynchronous invocations, and there are none.
-  #checkov:skip=CKV_AWS_117:It reaches AWS services only, by their public endpoints with TLS; a VPC would add nothing but cost.
-  #checkov:skip=CKV_AWS_272:Packages are built and signed by whoever deploys this; a signing profile is theirs to choose.
+  #checkov:skip=CKV_AWS_116:A function's own dead-letter queue is for asynchronous invocations; there are none.
+  #checkov:skip=CKV_AWS_117:It calls AWS services only, at their public endpoints with TLS; a VPC would only add cost.
+  #checkov:skip=CKV_AWS_272:Whoever deploys this builds and signs the package, and chooses the signing profile.
   for_each = local.functions
 
   function_name = "${var.name}-${each.key}"
@@ -84,7 +84,7 @@ resource "aws_lambda_function" "function" {
     mode = "Active"
   }
 
-  # The program filters by LOG_LEVEL; Lambda must not drop lines once more, least of all those that are metrics.
+  # The program filters by LOG_LEVEL. Lambda must not drop more lines, because some are metrics.
   logging_config {
     log_format            = "JSON"
     application_log_level = "TRACE"
@@ -94,7 +94,7 @@ resource "aws_lambda_function" "function" {
 
   tags = var.tags
 
-  # A function that starts without them would fail, or make a log group that is kept forever.
+  # Without them, a function would fail at its start, or create a log group that is kept forever.
   depends_on = [aws_iam_role_policy.function]
 }
 
@@ -107,19 +107,19 @@ resource "aws_cloudwatch_log_group" "function" {
   tags              = var.tags
 }
 
-# With ReportBatchItemFailures only what failed comes back. Without it, what the function answers is ignored, and the
-# messages that it could not handle are deleted.
+# With ReportBatchItemFailures, only failed messages are delivered again. Without it, Lambda ignores the function's answer
+# and deletes the messages that it could not handle.
 resource "aws_lambda_event_source_mapping" "consumer" {
   event_source_arn        = aws_sqs_queue.main.arn
   function_name           = aws_lambda_function.function["consumer"].arn
   function_response_types = ["ReportBatchItemFailures"]
 
   batch_size = var.batch_size
-  # A FIFO queue takes no batching window.
+  # A FIFO queue allows no batching window.
   maximum_batching_window_in_seconds = var.fifo ? null : var.batching_window
 
-  # Below the function's reserved concurrency, so that Lambda receives nothing that it then cannot run: such receives
-  # count, and after max_receive_count of them a good message is a dead letter.
+  # Below the function's reserved concurrency, so that Lambda never receives a batch that it cannot run: such receives
+  # count, and after max_receive_count of them a valid message becomes a dead letter.
   scaling_config {
     maximum_concurrency = var.consumer_maximum_concurrency
   }
@@ -128,7 +128,7 @@ resource "aws_lambda_event_source_mapping" "consumer" {
     metrics = ["EventCount"]
   }
 
-  # Off, unless asked for: what does not match is deleted, and so is what is not JSON.
+  # No filter by default: messages that do not match, or are not JSON, are deleted.
   dynamic "filter_criteria" {
     for_each = length(var.delete_all_but_event_types) > 0 ? [var.delete_all_but_event_types] : []
 
@@ -150,7 +150,7 @@ resource "aws_lambda_event_source_mapping" "dead_letters" {
   batch_size = 10
 
   scaling_config {
-    maximum_concurrency = 2 # the least that Lambda takes
+    maximum_concurrency = 2 # the minimum of Lambda
   }
 
   metrics_config {

@@ -1,8 +1,8 @@
-# What each function may do: what it calls, on what it calls it, and nothing else. tests/it/terraform/permissions.rs
-# derives the same from the code.
+# The permissions of each function: the calls that it makes, on the resources that it uses, and no others.
+# tests/it/terraform/permissions.rs derives the same from the code.
 
 locals {
-  # What Lambda itself does with a function's role, to feed it from a queue.
+  # The calls that Lambda makes with a function's role to feed it from a queue.
   poll = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 
   statements = {
@@ -62,7 +62,7 @@ locals {
       {
         Sid    = "Orders"
         Effect = "Allow"
-        # BatchExecuteStatement is allowed by what its statements do, and TransactWriteItems by what its writes are.
+        # BatchExecuteStatement and TransactWriteItems are allowed by the actions of their statements and writes.
         Action = [
           "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem",
           "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate",
@@ -100,8 +100,8 @@ locals {
     ]
   }
 
-  # Whoever uses what is encrypted with a key uses the key: everyone that of kms_key_arn; and where there is none, whoever
-  # publishes alerts that of the topic.
+  # Access to encrypted resources needs access to their key: all functions use kms_key_arn; without it, the publisher of
+  # alerts uses the topic's key.
   keys = {
     api          = var.kms_key_arn == null ? [] : [var.kms_key_arn]
     consumer     = var.kms_key_arn == null ? [] : [var.kms_key_arn]
@@ -113,7 +113,7 @@ resource "aws_iam_role" "function" {
   for_each = local.functions
 
   name        = "${var.name}-${each.key}"
-  description = "What the function ${var.name}-${each.key} may do."
+  description = "The permissions of the function ${var.name}-${each.key}."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -1,5 +1,5 @@
 output "api_url" {
-  description = "Where the API is."
+  description = "The base URL of the API."
   value       = aws_apigatewayv2_api.orders.api_endpoint
 }
 
@@ -9,7 +9,7 @@ output "api_id" {
 }
 
 output "queue_url" {
-  description = "The queue that events wait on."
+  description = "The URL of the queue of events."
   value       = aws_sqs_queue.main.url
 }
 
@@ -19,36 +19,36 @@ output "queue_arn" {
 }
 
 output "dlq_url" {
-  description = "The dead-letter queue."
+  description = "The URL of the dead-letter queue."
   value       = aws_sqs_queue.dlq.url
 }
 
 output "table_name" {
-  description = "The table of orders."
+  description = "The name of the table of orders."
   value       = aws_dynamodb_table.orders.name
 }
 
 output "archive_bucket" {
-  description = "The bucket of archived dead letters."
+  description = "The name of the bucket of archived dead letters."
   value       = aws_s3_bucket.archive.bucket
 }
 
 output "alerts_topic_arn" {
-  description = "The topic of alarms and alerts, to subscribe to."
+  description = "The ARN of the topic of alarms and alerts."
   value       = aws_sns_topic.alerts.arn
 }
 
 output "function_names" {
-  description = "The functions, by role."
+  description = "The names of the functions, by role."
   value       = { for role, function in aws_lambda_function.function : role => function.function_name }
 }
 
 output "role_arns" {
-  description = "The IAM roles of the functions, by role."
+  description = "The ARNs of the functions' IAM roles, by role."
   value       = { for role, iam in aws_iam_role.function : role => iam.arn }
 }
 
 output "dashboard_name" {
-  description = "The CloudWatch dashboard."
+  description = "The name of the CloudWatch dashboard."
   value       = aws_cloudwatch_dashboard.orders.dashboard_name
 }

@@ -1,15 +1,15 @@
-# The queue that accepted events wait on, and the one for messages that cannot be handled.
+# The queue of accepted events, and the dead-letter queue.
 
 locals {
-  # A FIFO queue is called so. FIFO keeps the events of an order in order.
+  # The name of a FIFO queue must end with .fifo. FIFO keeps the events of an order in order.
   queue_suffix = var.fifo ? ".fifo" : ""
 
-  # Lambda asks for six times the function's timeout: a message must not come back while a batch with it is still tried.
+  # AWS recommends six times the function's timeout: a message must not be delivered again while a batch with it is handled.
   consumer_visibility     = 6 * var.consumer_timeout
   dead_letters_visibility = 6 * var.dead_letters_timeout
 
-  retention        = 14 * 24 * 60 * 60 # the longest there is
-  max_message_size = 1024 * 1024       # the largest there is; the provider's default is a quarter of it
+  retention        = 14 * 24 * 60 * 60 # the maximum of SQS
+  max_message_size = 1024 * 1024       # the maximum of SQS; the provider's default is a quarter of it
 }
 
 resource "aws_sqs_queue" "main" {
@@ -20,8 +20,8 @@ resource "aws_sqs_queue" "main" {
   receive_wait_time_seconds  = 20
   max_message_size           = local.max_message_size
 
-  # The group is the order and the deduplication id the event's: ours, not a hash of the body. Order and throughput are
-  # per group.
+  # The group is the order. The deduplication id is the event's id, not a hash of the body. Order and throughput are per
+  # group.
   fifo_queue                  = var.fifo
   content_based_deduplication = false
   deduplication_scope         = var.fifo ? "messageGroup" : null
@@ -38,8 +38,8 @@ resource "aws_sqs_queue" "main" {
   tags = var.tags
 }
 
-# A FIFO queue takes no dead-letter queue but a FIFO queue. It has none of its own: its function archives whatever comes,
-# and what cannot be archived stays here and raises the alarm dlq_not_empty.
+# The dead-letter queue of a FIFO queue must be FIFO. It has no dead-letter queue itself: its function archives all messages,
+# and those that cannot be archived stay here and raise the alarm dlq_not_empty.
 resource "aws_sqs_queue" "dlq" {
   name = "${var.name}-queue-dlq${local.queue_suffix}"
 
@@ -59,7 +59,7 @@ resource "aws_sqs_queue" "dlq" {
   tags = var.tags
 }
 
-# Nobody else's queue may send its dead letters here: they would be archived as if they were orders.
+# No other queue may send its dead letters here: they would be archived as events.
 resource "aws_sqs_queue_redrive_allow_policy" "dlq" {
   queue_url = aws_sqs_queue.dlq.url
 

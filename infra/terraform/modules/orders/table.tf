@@ -1,7 +1,7 @@
-# Orders: log, projection, outcomes and each customer's list. infra/src/dynamodb says what the items are.
+# The table of orders: log, projection, outcomes and each customer's list. infra/src/dynamodb documents the items.
 
 resource "aws_dynamodb_table" "orders" {
-  #checkov:skip=CKV_AWS_119:Tables are always encrypted; with a key of one's own if kms_key_arn is set.
+  #checkov:skip=CKV_AWS_119:Tables are always encrypted, with a customer managed key if kms_key_arn is set.
   name         = var.name
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "pk"
@@ -27,8 +27,8 @@ resource "aws_dynamodb_table" "orders" {
     type = "S"
   }
 
-  # The keys only: then an order that changes costs no write of the index. (Newer releases of the provider would rather
-  # have key_schema blocks; these two arguments are what every release of 6 knows.)
+  # Only the keys, so that a change of an order needs no write to the index. (Newer provider releases prefer key_schema
+  # blocks; all releases of 6 support these two arguments.)
   global_secondary_index {
     name            = "customer-orders"
     hash_key        = "customer_id"
@@ -36,7 +36,7 @@ resource "aws_dynamodb_table" "orders" {
     projection_type = "KEYS_ONLY"
   }
 
-  # A letter that left the dead letters is remembered for a while, so that its message does not bring it back.
+  # A released dead letter leaves a marker that expires, so that its message does not bring it back.
   ttl {
     attribute_name = "expires_at"
     enabled        = true
@@ -47,7 +47,7 @@ resource "aws_dynamodb_table" "orders" {
   }
 
   server_side_encryption {
-    # If it is not enabled, the table is encrypted with a key that AWS owns.
+    # If not enabled, the table is encrypted with a key that AWS owns.
     enabled     = var.kms_key_arn != null
     kms_key_arn = var.kms_key_arn
   }

@@ -1,12 +1,12 @@
-# What the functions are.
+# Variables of the functions.
 
 variable "package" {
-  description = "The program as a zip, of the kind that scripts/package-lambda.sh makes."
+  description = "The path of the deployment package, a zip that scripts/package-lambda.sh makes."
   type        = string
 }
 
 variable "architecture" {
-  description = "What the package is built for: arm64 (scripts/package-lambda.sh --arm64) or x86_64."
+  description = "The architecture of the package: arm64 (scripts/package-lambda.sh --arm64) or x86_64."
   type        = string
   default     = "arm64"
 
@@ -17,7 +17,7 @@ variable "architecture" {
 }
 
 variable "log_level" {
-  description = "What the functions log: trace, debug, info, warn, error or off."
+  description = "The log level of the functions: trace, debug, info, warn, error or off."
   type        = string
   default     = "INFO"
 
@@ -39,19 +39,19 @@ variable "default_currency" {
 }
 
 variable "api_timeout" {
-  description = "Seconds that a request may take in the function."
+  description = "The timeout of a request, in seconds."
   type        = number
   default     = 29
 
   validation {
-    # API Gateway gives up after 30.
+    # API Gateway times out after 30.
     condition     = var.api_timeout >= 1 && var.api_timeout <= 29
     error_message = "api_timeout must be 1 to 29: API Gateway waits for 30 seconds."
   }
 }
 
 variable "api_memory" {
-  description = "MiB of memory of the API's function; its share of a CPU grows with it."
+  description = "The memory of the API's function, in MiB. Its share of a CPU grows with it."
   type        = number
   default     = 512
 
@@ -62,18 +62,18 @@ variable "api_memory" {
 }
 
 variable "api_reserved_concurrency" {
-  description = "Requests that are served at the same time at most; -1: as many as the account has left."
+  description = "The reserved concurrency of the API: the most concurrent requests; -1 reserves none and uses what the account has left."
   type        = number
   default     = 100
 
   validation {
     condition     = var.api_reserved_concurrency == -1 || var.api_reserved_concurrency >= 1
-    error_message = "api_reserved_concurrency must be at least 1, or -1 for no reservation: with 0 nothing is served."
+    error_message = "api_reserved_concurrency must be at least 1, or -1 for no reservation: with 0 no request is served."
   }
 }
 
 variable "consumer_timeout" {
-  description = "Seconds that a batch may take. The queue's visibility timeout is six times this."
+  description = "The timeout of a batch, in seconds. The queue's visibility timeout is six times this."
   type        = number
   default     = 50
 
@@ -84,7 +84,7 @@ variable "consumer_timeout" {
 }
 
 variable "consumer_memory" {
-  description = "MiB of memory of the consumer; its share of a CPU grows with it."
+  description = "The memory of the consumer, in MiB. Its share of a CPU grows with it."
   type        = number
   default     = 512
 
@@ -95,19 +95,19 @@ variable "consumer_memory" {
 }
 
 variable "consumer_reserved_concurrency" {
-  description = "Batches that the account keeps room for; -1: as many as it has left. Not below consumer_maximum_concurrency."
+  description = "The reserved concurrency of the consumer; -1 reserves none. At least consumer_maximum_concurrency."
   type        = number
   default     = 100
 
   validation {
-    # Otherwise Lambda receives what it then cannot run, and such receives count.
+    # Otherwise Lambda receives batches that it cannot run, and such receives count.
     condition     = var.consumer_reserved_concurrency == -1 || var.consumer_reserved_concurrency >= var.consumer_maximum_concurrency
-    error_message = "consumer_reserved_concurrency must be -1 or at least consumer_maximum_concurrency: receives that are throttled count against max_receive_count."
+    error_message = "consumer_reserved_concurrency must be -1 or at least consumer_maximum_concurrency: throttled receives count against max_receive_count."
   }
 }
 
 variable "consumer_maximum_concurrency" {
-  description = "Batches that are handled at the same time at most."
+  description = "The most batches that are handled concurrently."
   type        = number
   default     = 50
 
@@ -118,7 +118,7 @@ variable "consumer_maximum_concurrency" {
 }
 
 variable "dead_letters_timeout" {
-  description = "Seconds that a batch of dead letters may take. Their queue's visibility timeout is six times this."
+  description = "The timeout of a batch of dead letters, in seconds. Their queue's visibility timeout is six times this."
   type        = number
   default     = 50
 
@@ -129,24 +129,24 @@ variable "dead_letters_timeout" {
 }
 
 variable "dead_letters_memory" {
-  description = "MiB of memory of the function for dead letters."
+  description = "The memory of the function for dead letters, in MiB."
   type        = number
   default     = 256
 
   validation {
-    # Ten messages of 1 MiB, each at times held more than once.
+    # Room for ten messages of 1 MiB, of which it sometimes holds more than one copy.
     condition     = var.dead_letters_memory >= 128 && var.dead_letters_memory <= 10240
     error_message = "dead_letters_memory must be 128 to 10240."
   }
 }
 
 variable "dead_letters_reserved_concurrency" {
-  description = "Batches of dead letters that the account keeps room for; -1: as many as it has left."
+  description = "The reserved concurrency of the function for dead letters; -1 reserves none."
   type        = number
   default     = 5
 
   validation {
     condition     = var.dead_letters_reserved_concurrency == -1 || var.dead_letters_reserved_concurrency >= 2
-    error_message = "dead_letters_reserved_concurrency must be -1 or at least 2, which is what their queue is polled with."
+    error_message = "dead_letters_reserved_concurrency must be -1 or at least 2, the maximum concurrency of its event source mapping."
   }
 }

@@ -1,18 +1,18 @@
-# What is kept how long, and when somebody is called.
+# Variables of retention and alarms.
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "How many days logs are kept."
   type        = number
   default     = 365
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
-    error_message = "log_retention_days must be a number of days that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+    error_message = "log_retention_days must be a retention that CloudWatch supports: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
   }
 }
 
 variable "archive_transition_days" {
-  description = "Days after which archived dead letters move to storage that is cheaper to keep (Glacier Instant Retrieval)."
+  description = "Days after which archived dead letters move to cheaper storage (Glacier Instant Retrieval)."
   type        = number
   default     = 90
 
@@ -23,7 +23,7 @@ variable "archive_transition_days" {
 }
 
 variable "archive_expiration_days" {
-  description = "Days after which archived dead letters are deleted; null: never. What is deleted cannot be redriven."
+  description = "Days after which archived dead letters are deleted; null: never. A deleted dead letter cannot be redriven."
   type        = number
   default     = null
 
@@ -34,18 +34,18 @@ variable "archive_expiration_days" {
 }
 
 variable "alert_emails" {
-  description = "Mail addresses to send alarms and alerts to. Each must confirm first."
+  description = "E-mail addresses that receive alarms and alerts. Each must confirm its subscription."
   type        = set(string)
   default     = []
 
   validation {
     condition     = alltrue([for address in var.alert_emails : length(regexall("^[^@ ]+@[^@ ]+$", address)) > 0])
-    error_message = "alert_emails must be mail addresses."
+    error_message = "alert_emails must be e-mail addresses."
   }
 }
 
 variable "queue_depth_threshold" {
-  description = "Waiting messages at which the alarm queue-depth goes off."
+  description = "The number of queued messages that raises the alarm queue-depth."
   type        = number
   default     = 1000
 
@@ -56,7 +56,7 @@ variable "queue_depth_threshold" {
 }
 
 variable "message_age_threshold" {
-  description = "Seconds that the oldest message may wait before the alarm message-age goes off."
+  description = "The age of the oldest message that raises the alarm message-age, in seconds."
   type        = number
   default     = 900
 
@@ -67,7 +67,7 @@ variable "message_age_threshold" {
 }
 
 variable "consumer_errors_threshold" {
-  description = "Failed batches in five minutes at which the alarm consumer-errors goes off."
+  description = "The number of failed batches in five minutes that raises the alarm consumer-errors."
   type        = number
   default     = 10
 
@@ -78,7 +78,7 @@ variable "consumer_errors_threshold" {
 }
 
 variable "rejected_percent_threshold" {
-  description = "Percent of events that may be rejected before the alarm rejected-rate goes off."
+  description = "The percentage of rejected events above which the alarm rejected-rate is raised."
   type        = number
   default     = 10
 
@@ -89,7 +89,7 @@ variable "rejected_percent_threshold" {
 }
 
 variable "parked_percent_threshold" {
-  description = "Percent of events that may be parked before the alarm parked-rate goes off."
+  description = "The percentage of parked events above which the alarm parked-rate is raised."
   type        = number
   default     = 1
 
@@ -100,7 +100,7 @@ variable "parked_percent_threshold" {
 }
 
 variable "rate_minimum_events" {
-  description = "Events in five minutes below which the alarms rejected-rate and parked-rate say nothing: one of three is no rate."
+  description = "The least events in five minutes for the alarms rejected-rate and parked-rate: a percentage of a few events means little."
   type        = number
   default     = 20
 
@@ -111,7 +111,7 @@ variable "rate_minimum_events" {
 }
 
 variable "api_5xx_percent_threshold" {
-  description = "Percent of requests that may fail with a 5xx before the alarm api-5xx goes off."
+  description = "The percentage of 5xx answers above which the alarm api-5xx is raised."
   type        = number
   default     = 1
 
@@ -122,18 +122,18 @@ variable "api_5xx_percent_threshold" {
 }
 
 variable "api_latency_threshold" {
-  description = "Milliseconds that 99 of 100 requests may take before the alarm api-latency goes off. Where clients use Prefer: wait, put it above what they wait for."
+  description = "The p99 latency above which the alarm api-latency is raised, in milliseconds. If clients use Prefer: wait, set it above their waits."
   type        = number
   default     = 2000
 
   validation {
     condition     = var.api_latency_threshold > 0 && var.api_latency_threshold < 30000
-    error_message = "api_latency_threshold must be more than 0 and below 30000: API Gateway waits no longer."
+    error_message = "api_latency_threshold must be more than 0 and below 30000: API Gateway times out after 30 seconds."
   }
 }
 
 variable "ledger_imbalance_threshold" {
-  description = "Events by which what was accepted and what became of it may differ over six hours before the alarm ledger-imbalance goes off. What is in flight at either end differs as well."
+  description = "The difference between accepted events and their outcomes over six hours above which the alarm ledger-imbalance is raised. Events in flight at either end count as differences."
   type        = number
   default     = 100
 

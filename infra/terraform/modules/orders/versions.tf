@@ -1,11 +1,11 @@
 terraform {
-  # Validation conditions that look at other variables came with 1.9.
+  # 1.9 is the first with validation conditions that refer to other variables.
   required_version = ">= 1.9"
 
   required_providers {
     aws = {
       source = "hashicorp/aws"
-      # Queues with messages of 1 MiB came with 6.8.
+      # 6.8 is the first with queues for messages of 1 MiB.
       version = "~> 6.8"
     }
   }
