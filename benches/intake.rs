@@ -1,14 +1,15 @@
-//! How fast orders are taken in: durable `POST /v1/orders` beside a bare axum JSON echo, in the same run with the same
-//! client on the same machine. Run it with `cargo bench --bench intake`.
+//! The intake rate: durable `POST /v1/orders` compared with a bare axum JSON echo, in one run with the same client on the
+//! same machine. Run it with `cargo bench --bench intake`.
 //!
-//! Each round measures the echo, the same echo if it waits for the disk, then the service, and then waits until everything
-//! that was accepted is recorded: orders recorded in all that time are what it can sustain. The same again where every
-//! event goes by way of the queue, which is otherwise for those that something waits before, and where the service logs a
-//! line for each event to a file, as it does by default; the others log warnings only. At the end orders come at half
-//! the rate, and some of their clients wait for the record: no order is recorded later than they are told. The echo gets
-//! half of its own rate in turns with it.
+//! Each round measures the echo, an echo that waits for the disk, and three services: one as it is by default, one that
+//! queues every event instead of committing inline, and one that logs a line for each event to a file; the others log
+//! warnings only. After its orders, the round waits until all of them are recorded: the recorded rate over all that time is
+//! what the service can sustain.
+//!
+//! At the end, clients send orders at half of that rate, and some of them wait until their order is recorded. In turns with
+//! it, the echo gets half of its own rate.
 
-#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 mod load;
 
@@ -34,40 +35,40 @@ fn main() -> anyhow::Result<()> {
             let logging = Process::orders_with_log(&folder.path().join("logged"), &log).await?;
             throughput([&echo, &durable], [&orders, &queued, &logging]).await?
         };
-        println!("memory of orders after it: {:.0} MiB", orders.resident_mib()?);
-        lateness(&echo, &orders, rates.map(|rate| rate / 2.0)).await
+        println!("memory of orders afterwards: {:.0} MiB", orders.resident_mib()?);
+        latency(&echo, &orders, rates.map(|rate| rate / 2.0)).await
     })
 }
 
-/// What was measured in a round, a second: requests of the echoes, and orders.
-struct Round {
+/// The rates of a round, per second: requests to the echoes, and orders.
+struct IntakeRound {
     bare: f64,
     durable: f64,
     orders: Rates,
-    by_queue: f64,
+    queued: f64,
     logging: f64,
 }
 
-type Of = fn(&Round) -> f64;
+type Rate = fn(&IntakeRound) -> f64;
 
-/// What is compared with the bare echo.
-const COMPARED: [(&str, Of); 5] = [
+/// The rates that are compared with the bare echo.
+const COMPARED: [(&str, Rate); 5] = [
     ("durable echo", |round| round.durable),
     ("durable orders", |round| round.orders.accepted),
     ("recorded", |round| round.orders.recorded),
-    ("by way of the queue", |round| round.by_queue),
+    ("queued", |round| round.queued),
     ("recorded and logged", |round| round.logging),
 ];
 
-/// Compares, and gives the rates that can be sustained: the echo's, and that of orders.
+/// Compares the rates; returns the sustainable ones of the echo and of orders.
 async fn throughput(echoes: [&Process; 2], services: [&Process; 3]) -> anyhow::Result<[f64; 2]> {
     let mut rounds = Vec::new();
     for number in 1..=ROUNDS {
-        let round = Round {
+        let round = IntakeRound {
             bare: echoes[0].rate("/", TIME).await?,
             durable: echoes[1].rate("/", TIME).await?,
             orders: services[0].take_in(TIME).await?,
-            by_queue: services[1].take_in(TIME).await?.recorded,
+            queued: services[1].take_in(TIME).await?.recorded,
             logging: services[2].take_in(TIME).await?.recorded,
         };
         let shown = COMPARED
@@ -82,14 +83,14 @@ async fn throughput(echoes: [&Process; 2], services: [&Process; 3]) -> anyhow::R
         );
     }
     let logged = rounds.iter().map(|round| round.logging / round.orders.recorded);
-    println!("recorded, with a line of the log for each event to without: {}", Spread::from_iter(logged));
-    let median = |rate: Of| Spread::from_iter(rounds.iter().map(rate)).median();
+    println!("recorded with a log line for each event, to recorded without: {}", Spread::from_iter(logged));
+    let median = |rate: Rate| Spread::from_iter(rounds.iter().map(rate)).median();
     Ok([median(|round| round.bare), median(|round| round.orders.recorded)])
 }
 
-/// How late the echo answers and orders are recorded, each at this rate: a machine that is shared with others makes the
-/// echo wait as well.
-async fn lateness(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::Result<()> {
+/// Measures the latency of the echo and of recording orders at these rates. The echo shows how much of the latency is due to
+/// a shared machine.
+async fn latency(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::Result<()> {
     let measured = [
         ("the echo, from sending to its answer", echo, Wait::Echo, rates[0]),
         ("orders, from sending to recorded", orders, Wait::SentToRecorded, rates[1]),
@@ -108,7 +109,7 @@ async fn lateness(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::
     Ok(())
 }
 
-/// The 99th percentile of these waits, shortest first, in ms. Shows others besides.
+/// The 99th percentile of these sorted waits, in ms. Prints other percentiles as well.
 fn p99(round: usize, what: &str, waits: &[Duration]) -> f64 {
     let [p50, p90, p99] =
         [50, 90, 99].map(|percent| waits[waits.len() * percent / 100].as_secs_f64() * 1000.0);

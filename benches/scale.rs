@@ -1,9 +1,9 @@
-//! Whether the service stays as fast when much is stored: throughput, reading and listing latency and memory at 10,000
-//! stored orders and at many, and how long a start takes with a million events on the queue.
+//! How the service scales with stored orders: throughput, latency of reads and lists, and memory at 10,000 and at millions of
+//! stored orders; and the time of a start with a million queued events.
 //!
 //! Run it with `cargo bench --bench scale`, or with another number of orders: `cargo bench --bench scale -- 1000000`.
 
-#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 mod load;
 
@@ -27,7 +27,7 @@ const MANY: u64 = 5_000_000;
 const QUEUED: u64 = 1_000_000;
 const ROUNDS: usize = 5;
 const TIME: Duration = Duration::from_secs(4);
-/// Orders and messages that are written at once.
+/// Orders or messages per write.
 const CHUNK: u64 = 10_000;
 const CUSTOMERS: u64 = 1000;
 
@@ -39,7 +39,7 @@ fn main() -> anyhow::Result<()> {
         for (folder, orders) in folders.iter().zip([FEW, many]) {
             store(folder.path(), orders).await?;
         }
-        // In turns, so that what else the machine does touches both alike.
+        // In turns, so that other load on the machine affects both alike.
         let mut ratios = Vec::new();
         for _ in 0..ROUNDS {
             let few = measure(folders[0].path(), FEW).await?;
@@ -56,7 +56,7 @@ fn open(folder: &Path) -> anyhow::Result<Embedded> {
     Ok(Embedded::open(folder, Options { min_free_bytes: 0, ..Options::new(currency) })?)
 }
 
-/// Ids in the order of their numbers, as those of orders are.
+/// An id that sorts by its number, as real order ids sort by time.
 fn id(number: u64) -> Uuid {
     Uuid::from_u128(u128::from(number))
 }
@@ -88,7 +88,7 @@ fn creation(number: u64, at: Timestamp) -> anyhow::Result<Envelope> {
     })
 }
 
-/// Records so many orders.
+/// Stores so many orders.
 async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
     use consumer::ports::{Append, Counts, OrderLog};
     let (start, engine, at) = (Instant::now(), open(folder)?, Timestamp::parse("2026-11-23T10:00:00Z")?);
@@ -113,7 +113,7 @@ async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes in orders, reads and lists. Gives how many were recorded in a second.
+/// Measures intake, reads and lists; returns the rate of recorded orders per second.
 async fn measure(folder: &Path, orders: u64) -> anyhow::Result<f64> {
     let start = Instant::now();
     let service = Process::orders(folder, &[]).await?;
@@ -133,7 +133,7 @@ async fn measure(folder: &Path, orders: u64) -> anyhow::Result<f64> {
     Ok(recorded)
 }
 
-/// The median and the 99th percentile of a thousand requests, one after the other.
+/// The median and the 99th percentile of a thousand sequential requests.
 async fn latency(port: u16, path: impl Fn(u64) -> String) -> anyhow::Result<(Duration, Duration)> {
     let mut connection = Connection::open(port).await?;
     let mut times = Vec::new();
@@ -147,7 +147,7 @@ async fn latency(port: u16, path: impl Fn(u64) -> String) -> anyhow::Result<(Dur
     Ok((times[500], times[990]))
 }
 
-/// Starts the service on a queue of a million events.
+/// Measures starts on a queue of a million events.
 async fn restart() -> anyhow::Result<()> {
     let (folder, at) = (tempfile::TempDir::new()?, Timestamp::parse("2026-11-23T10:00:00Z")?);
     let engine = open(folder.path())?;
@@ -163,7 +163,7 @@ async fn restart() -> anyhow::Result<()> {
     for _ in 0..ROUNDS {
         let start = Instant::now();
         let engine = open(folder.path())?;
-        anyhow::ensure!(engine.queue_depth() as u64 == QUEUED, "the queue is not whole");
+        anyhow::ensure!(engine.queue_depth() as u64 == QUEUED, "events are missing from the queue");
         starts.push(start.elapsed().as_secs_f64());
         drop(engine);
     }

@@ -61,11 +61,11 @@ fn run() -> anyhow::Result<()> {
     #[cfg(feature = "aws")]
     if let Some(role) = aws::role() {
         let cli = aws::command_line(&role)?;
-        let faults = aws::faults_of(telemetry::init(cli.log_level(), Writing::Direct));
+        let errors = aws::errors_of(telemetry::init(cli.log_level(), Writing::Direct));
         // A function has a fraction of a core, and one thing to do at a time.
         let runtime =
             Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-        return runtime.block_on(aws::run_lambda(&cli, faults));
+        return runtime.block_on(aws::run_lambda(&cli, errors));
     }
     let cli = Cli::of_process();
     let logging = telemetry::init(cli.log_level(), Writing::Queued);
@@ -84,13 +84,13 @@ fn run() -> anyhow::Result<()> {
             runtime.block_on(doctor::doctor(&args))
         }
         #[cfg(feature = "aws")]
-        Command::Api(args) => runtime.block_on(aws::api(&args, aws::faults_of(logging))),
+        Command::Api(args) => runtime.block_on(aws::api(&args, aws::errors_of(logging))),
         #[cfg(feature = "aws")]
-        Command::Consumer(args) => runtime.block_on(aws::consumer(&args, aws::faults_of(logging))),
+        Command::Consumer(args) => runtime.block_on(aws::consumer(&args, aws::errors_of(logging))),
         #[cfg(feature = "aws")]
-        Command::DeadLetters(args) => runtime.block_on(aws::dead_letters(&args, aws::faults_of(logging))),
+        Command::DeadLetters(args) => runtime.block_on(aws::dead_letters(&args, aws::errors_of(logging))),
         #[cfg(feature = "aws")]
-        Command::Table(command) => runtime.block_on(aws::create_table(&command, aws::faults_of(logging))),
+        Command::Table(command) => runtime.block_on(aws::create_table(&command, aws::errors_of(logging))),
         #[cfg(feature = "dlq")]
         Command::Dlq(command) => {
             logging.map_err(anyhow::Error::msg)?;

@@ -1,23 +1,24 @@
-//! Calls to AWS and units of DynamoDB per order, counted at the HTTP layer between the roles and the emulator.
+//! AWS calls and DynamoDB units per order, counted by proxies between the roles and the emulator.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::deployment::Deployment;
 use crate::figures::Spread;
-use crate::support::counting::{CountingProxy, Counts};
+use crate::support::counting::{CallCounts, CountingProxy};
 use crate::support::service::{Api, Service, order};
 
 const ROUNDS: usize = 5;
-/// Orders of a round that one client posts, one after the other.
-const ALONE: usize = 40;
-/// Clients that post at the same time, and how many orders each posts in a round, one after the other.
+/// Orders of a round that one client posts one by one.
+const SEQUENTIAL: usize = 40;
+/// Concurrent clients of a round.
 const CONNECTIONS: usize = 64;
-const EACH: usize = 5;
-/// Orders of a round that go through a whole life.
+/// Orders that each of them posts one by one.
+const PER_CONNECTION: usize = 5;
+/// Orders of a round that go through their whole life cycle.
 const LIVES: usize = 10;
 
-/// The roles as containers run them, each behind a proxy that counts.
+/// The roles as in containers, each with a counting proxy to AWS.
 struct Roles<'a> {
     deployment: &'a Deployment,
     api: Service,
@@ -26,28 +27,28 @@ struct Roles<'a> {
     consumer_calls: CountingProxy,
 }
 
-/// What passed in a round, and for how many orders.
-struct Round {
+/// The calls of a round, and its number of orders.
+struct CountedRound {
     orders: f64,
-    api: Counts,
-    consumer: Counts,
+    api: CallCounts,
+    consumer: CallCounts,
 }
 
 pub(crate) async fn report(deployment: &Deployment) -> anyhow::Result<()> {
     println!("\nCalls and units per order, {ROUNDS} rounds each");
     println!(
-        "  the emulator counts no index for writes that share a call: on AWS a creation takes 2 units and its share of the ledger"
+        "  the emulator does not count the index for writes that share a call: on AWS a creation costs 2 units and its share of the ledger"
     );
     let roles = Roles::start(deployment).await?;
-    let (mut alone, mut together, mut lives) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut sequential, mut concurrent, mut lives) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        alone.push(roles.round(ALONE, roles.post_alone()).await?);
-        together.push(roles.round(CONNECTIONS * EACH, roles.post_together()).await?);
+        sequential.push(roles.round(SEQUENTIAL, roles.post_sequentially()).await?);
+        concurrent.push(roles.round(CONNECTIONS * PER_CONNECTION, roles.post_concurrently()).await?);
         lives.push(roles.round(LIVES, roles.live()).await?);
     }
-    tell(&format!("order_created, {ALONE} by one client"), &alone);
-    tell(&format!("order_created, {EACH} by each of {CONNECTIONS} clients"), &together);
-    tell(&format!("a life of five events, each after the one before was recorded, {LIVES} orders"), &lives);
+    print(&format!("order_created, {SEQUENTIAL} by one client"), &sequential);
+    print(&format!("order_created, {PER_CONNECTION} by each of {CONNECTIONS} clients"), &concurrent);
+    print(&format!("five events of an order, each sent after the last was recorded, {LIVES} orders"), &lives);
     Ok(())
 }
 
@@ -68,32 +69,32 @@ impl<'a> Roles<'a> {
         })
     }
 
-    /// Counts what `work` on this many orders causes, until all of it is handled.
+    /// Runs `work` on this many orders, and counts the calls until the queue is empty.
     async fn round(
         &self,
         orders: usize,
         work: impl Future<Output = anyhow::Result<()>>,
-    ) -> anyhow::Result<Round> {
+    ) -> anyhow::Result<CountedRound> {
         for proxy in [&self.api_calls, &self.consumer_calls] {
             proxy.take();
         }
         work.await?;
         self.deployment.drained().await?;
         let (api, consumer) = (self.api_calls.take(), self.consumer_calls.take());
-        Ok(Round { orders: orders as f64, api, consumer })
+        Ok(CountedRound { orders: orders as f64, api, consumer })
     }
 
-    async fn post_alone(&self) -> anyhow::Result<()> {
-        for _ in 0..ALONE {
+    async fn post_sequentially(&self) -> anyhow::Result<()> {
+        for _ in 0..SEQUENTIAL {
             post(&self.api, "/v1/orders", &order("alone")).await?;
         }
         Ok(())
     }
 
-    async fn post_together(&self) -> anyhow::Result<()> {
+    async fn post_concurrently(&self) -> anyhow::Result<()> {
         let clients = (0..CONNECTIONS).map(|_| async {
             let client = Api::at(&self.api.url);
-            for _ in 0..EACH {
+            for _ in 0..PER_CONNECTION {
                 post(&client, "/v1/orders", &order("together")).await?;
             }
             anyhow::Ok(())
@@ -129,17 +130,18 @@ async fn post(api: &Api, path: &str, body: &Value) -> anyhow::Result<Value> {
     Ok(serde_json::from_str(&text)?)
 }
 
-fn tell(name: &str, rounds: &[Round]) {
-    let each = |what: &dyn Fn(&Round) -> f64| {
+fn print(name: &str, rounds: &[CountedRound]) {
+    let each = |what: &dyn Fn(&CountedRound) -> f64| {
         rounds.iter().map(|round| what(round) / round.orders).collect::<Spread>()
     };
     let calls = |operation: &str| each(&|round| round.consumer.calls_of(operation) as f64);
-    let sum = |round: &Round, operations: &[&str]| {
+    let sum = |round: &CountedRound, operations: &[&str]| {
         operations.iter().map(|operation| round.consumer.calls_of(operation)).sum::<usize>() as f64
     };
-    let writes = |round: &Round| sum(round, &["PutItem", "UpdateItem"]) + round.consumer.statements as f64;
-    let write_calls = |round: &Round| sum(round, &["PutItem", "UpdateItem", "BatchExecuteStatement"]);
-    let reads = |round: &Round| sum(round, &["Query", "GetItem"]);
+    let writes =
+        |round: &CountedRound| sum(round, &["PutItem", "UpdateItem"]) + round.consumer.statements as f64;
+    let write_calls = |round: &CountedRound| sum(round, &["PutItem", "UpdateItem", "BatchExecuteStatement"]);
+    let reads = |round: &CountedRound| sum(round, &["Query", "GetItem"]);
     println!("  {name}");
     println!("    sends:       {}", each(&|round| round.api.calls_of("SendMessageBatch") as f64));
     println!("    receives:    {}", calls("ReceiveMessage"));

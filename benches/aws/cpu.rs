@@ -1,23 +1,23 @@
-//! CPU and memory per message: our consumer beside the article's handler, behind the same Runtime API, on the same
-//! emulator, in turns.
+//! CPU and memory per message: our consumer compared with the v0 consumer in Python. Both run behind the same Runtime API
+//! and emulator, in turns.
 
 use std::time::{Duration, Instant};
 
 use crate::deployment::Deployment;
 use crate::events::{self, Load};
 use crate::figures::{Spread, cpu, resident};
-use crate::runtime_api::Function;
+use crate::runtime_api::FunctionProcess;
 
 const ROUNDS: usize = 5;
-/// Messages of a round, about.
+/// The approximate number of messages of a round.
 const MESSAGES: usize = 500;
 const LOADS: [(&str, Load); 3] = [
     ("order_created", events::creations),
-    ("a life, step by step", events::lives_step_by_step),
-    ("a life, at once", events::lives_at_once),
+    ("five events of each order, one a batch", events::lives_step_by_step),
+    ("five events of each order in a batch", events::lives_in_one_batch),
 ];
 
-/// What one message took, in microseconds.
+/// The cost of one message, in microseconds.
 struct Cost {
     cpu: f64,
     elapsed: f64,
@@ -25,38 +25,38 @@ struct Cost {
 
 pub(crate) async fn report(deployment: &Deployment) -> anyhow::Result<()> {
     println!("\nCPU per message, in µs: batches of 10, {ROUNDS} rounds of {MESSAGES} messages");
-    println!("  ours: all that the process uses, logs and polling included; the article's: its handler only");
+    println!("  ours: the whole process, logs and polling included; v0: its handler only");
     for (name, load) in LOADS {
-        let (mut ours, mut article) = (deployment.function("consumer").await?, deployment.article().await?);
-        // Connections are opened, and what is lazy is made.
-        for function in [&mut ours, &mut article] {
+        let (mut ours, mut v0) = (deployment.function("consumer").await?, deployment.v0_consumer().await?);
+        // Warms both up: connections and lazily created clients.
+        for function in [&mut ours, &mut v0] {
             round(deployment, function, load, MESSAGES / 5).await?;
         }
-        let (mut our_costs, mut its_costs) = (Vec::new(), Vec::new());
+        let (mut our_costs, mut v0_costs) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             our_costs.push(round(deployment, &mut ours, load, MESSAGES).await?);
-            its_costs.push(round(deployment, &mut article, load, MESSAGES).await?);
+            v0_costs.push(round(deployment, &mut v0, load, MESSAGES).await?);
         }
         println!("  {name}");
-        let memory = (resident(ours.id())?, resident(article.id())?);
-        tell("ours", &our_costs, memory.0);
-        tell("the article's", &its_costs, memory.1);
-        let ratios: Spread = our_costs.iter().zip(&its_costs).map(|(ours, its)| its.cpu / ours.cpu).collect();
-        println!("    the article's takes {ratios:.1} times as much");
+        let memory = (resident(ours.id())?, resident(v0.id())?);
+        print("ours", &our_costs, memory.0);
+        print("v0", &v0_costs, memory.1);
+        let ratios: Spread = our_costs.iter().zip(&v0_costs).map(|(ours, v0)| v0.cpu / ours.cpu).collect();
+        println!("    v0 uses {ratios:.1} times as much");
     }
     Ok(())
 }
 
-fn tell(name: &str, costs: &[Cost], memory: f64) {
+fn print(name: &str, costs: &[Cost], memory: f64) {
     let cpu: Spread = costs.iter().map(|cost| cost.cpu).collect();
     let elapsed: Spread = costs.iter().map(|cost| cost.elapsed).collect();
     println!("    {name}: {cpu:.0}; {memory:.0} MiB resident; elapsed {elapsed:.0}");
 }
 
-/// Has a function handle about this many messages.
+/// Lets a function handle about this many messages.
 async fn round(
     deployment: &Deployment,
-    function: &mut Function,
+    function: &mut FunctionProcess,
     load: Load,
     messages: usize,
 ) -> anyhow::Result<Cost> {

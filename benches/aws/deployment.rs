@@ -1,10 +1,10 @@
-//! Queues and a table on an emulator, and what runs on them.
+//! Queues and a table on an emulator, and the functions and roles that run on them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use crate::runtime_api::Function;
+use crate::runtime_api::FunctionProcess;
 use crate::support::QueueOptions;
 use crate::support::emulator::aws::{ACCESS_KEY, REGION, SECRET_KEY};
 use crate::support::emulator::queues::{Depth, Queues};
@@ -12,13 +12,13 @@ use crate::support::emulator::{Emulator, python};
 use crate::support::service::{PATIENCE, orders};
 
 const TABLE: &str = "orders";
-const ARTICLE_HANDLER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/aws/article_handler.py");
+const V0_HANDLER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/aws/v0_handler.py");
 
-/// An emulator with a FIFO queue, its dead letters and a table.
+/// An emulator with a FIFO queue, its dead-letter queue and a table.
 pub(crate) struct Deployment {
     pub(crate) emulator: Emulator,
     pub(crate) queues: Queues,
-    /// What runs as our functions.
+    /// The program of our functions.
     pub(crate) program: PathBuf,
 }
 
@@ -27,31 +27,31 @@ impl Deployment {
         let emulator = Emulator::start().map_err(anyhow::Error::msg)?;
         let queues = emulator.create_queues(true, QueueOptions::default()).await;
         let deployment = Self { emulator, queues, program };
-        let mut make = deployment.role(&["table", "create"], &deployment.emulator.endpoint);
-        let made = make.output()?;
-        anyhow::ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut create = deployment.role(&["table", "create"], &deployment.emulator.endpoint);
+        let output = create.output()?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(deployment)
     }
 
-    /// A role as a container would run it, which finds AWS at `endpoint`.
+    /// A role as in a container, with AWS at `endpoint`.
     pub(crate) fn role(&self, arguments: &[&str], endpoint: &str) -> Command {
         let mut command = orders(arguments);
         command.envs(self.environment(endpoint));
         command
     }
 
-    /// Our function with this role.
-    pub(crate) async fn function(&self, role: &str) -> anyhow::Result<Function> {
+    /// Starts our function with this role.
+    pub(crate) async fn function(&self, role: &str) -> anyhow::Result<FunctionProcess> {
         let mut command = self.command(&self.program);
         command.env("_HANDLER", role).env("ORDERS_INSECURE_NO_AUTH", "true");
-        Function::start(command).await
+        FunctionProcess::start(command).await
     }
 
-    /// The article's function.
-    pub(crate) async fn article(&self) -> anyhow::Result<Function> {
-        let mut command = python::command(ARTICLE_HANDLER).map_err(anyhow::Error::msg)?;
+    /// Starts the v0 consumer.
+    pub(crate) async fn v0_consumer(&self) -> anyhow::Result<FunctionProcess> {
+        let mut command = python::command(V0_HANDLER).map_err(anyhow::Error::msg)?;
         command.envs(self.environment(&self.emulator.endpoint));
-        Function::start(command).await
+        FunctionProcess::start(command).await
     }
 
     fn command(&self, program: &Path) -> Command {
@@ -73,7 +73,7 @@ impl Deployment {
         ]
     }
 
-    /// Waits until nothing is on the queue any more.
+    /// Waits until the queue is empty.
     pub(crate) async fn drained(&self) -> anyhow::Result<()> {
         let start = Instant::now();
         loop {

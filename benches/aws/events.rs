@@ -1,6 +1,5 @@
-//! Events as Lambda hands them to a function. The messages are such that our consumer and the article's handler
-//! understand every one: creations as our API writes them, with the time in `data` that the handler looks for there,
-//! and changes as the article's producer writes them.
+//! Events as Lambda passes them to a function. Our consumer and the v0 consumer both understand every message: creations as
+//! our API writes them, with the time in `data` where v0 expects it, and changes as a v0 producer writes them.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -8,7 +7,7 @@ use uuid::Uuid;
 const TIME: &str = "2026-11-23T10:00:00Z";
 const STATUSES: [&str; 4] = ["confirmed", "paid", "shipped", "delivered"];
 
-/// Some batches of 10 messages, for functions that have seen none of their orders.
+/// Makes batches of 10 messages of new orders.
 pub(crate) type Load = fn(queue_arn: &str) -> Vec<Value>;
 
 /// Ten new orders.
@@ -17,7 +16,7 @@ pub(crate) fn creations(queue_arn: &str) -> Vec<Value> {
     vec![batch(queue_arn, orders.iter().map(|id| (id, created(id))))]
 }
 
-/// Ten orders from created to delivered, each step of all of them in a batch.
+/// Ten orders from created to delivered, with one event of each order in a batch.
 pub(crate) fn lives_step_by_step(queue_arn: &str) -> Vec<Value> {
     let orders: Vec<_> = (0..10).map(|_| Uuid::now_v7().to_string()).collect();
     let mut batches = vec![batch(queue_arn, orders.iter().map(|id| (id, created(id))))];
@@ -28,7 +27,7 @@ pub(crate) fn lives_step_by_step(queue_arn: &str) -> Vec<Value> {
 }
 
 /// Two orders from created to delivered, in one batch.
-pub(crate) fn lives_at_once(queue_arn: &str) -> Vec<Value> {
+pub(crate) fn lives_in_one_batch(queue_arn: &str) -> Vec<Value> {
     let orders = [(); 2].map(|()| Uuid::now_v7().to_string());
     vec![batch(queue_arn, orders.iter().flat_map(life))]
 }
@@ -44,7 +43,7 @@ pub(crate) fn one_creation(queue_arn: &str) -> Value {
     batch(queue_arn, std::iter::once((&id, created(&id))))
 }
 
-/// A request to create an order, as an HTTP API hands it to a function (payload format 2.0).
+/// A request to create an order, as an HTTP API passes it to a function (payload format 2.0).
 pub(crate) fn post_order() -> Value {
     let body = json!({ "customer_id": "c-1", "currency": "EUR",
                        "items": [{ "sku": "tea", "quantity": 2, "unit_price": 450 },

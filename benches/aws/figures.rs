@@ -1,9 +1,9 @@
-//! Figures: of several rounds, and of a process.
+//! Statistics over rounds, and the CPU time and memory of a process.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The least, the middle and the most of several rounds.
+/// The minimum, median and maximum of several rounds.
 pub(crate) struct Spread(Vec<f64>);
 
 impl FromIterator<f64> for Spread {
@@ -15,7 +15,6 @@ impl FromIterator<f64> for Spread {
 }
 
 impl Spread {
-    /// The middle.
     pub(crate) fn median(&self) -> f64 {
         self.0[(self.0.len() - 1) / 2]
     }
@@ -29,18 +28,18 @@ impl fmt::Display for Spread {
     }
 }
 
-/// The CPU time of a process so far, user and system, of all threads that it has.
+/// The user and system CPU time of a process so far, over all of its threads.
 pub(crate) fn cpu(process: u32) -> anyhow::Result<Duration> {
     let mut nanoseconds = 0;
     for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
-        // The same clock as that of /proc/{pid}/stat, which tells it in hundredths of a second only.
+        // The same clock as /proc/{pid}/stat, which has a resolution of hundredths of a second only.
         let schedule = std::fs::read_to_string(thread?.path().join("schedstat"))?;
         nanoseconds += schedule.split(' ').next().unwrap_or("0").parse::<u64>()?;
     }
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// The memory that a process has resident, in MiB.
+/// The resident memory of a process, in MiB.
 pub(crate) fn resident(process: u32) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");

@@ -1,11 +1,11 @@
-//! What the roles on AWS cost: calls and units per order, CPU per message beside the article's handler in Python, and
-//! the time that a function takes to its first answer. All of it on the emulator, with the real program.
+//! The cost of the roles on AWS: calls and units per order, CPU per message compared with the v0 consumer in Python, and the
+//! cold start of a function. It runs the real program on the emulator.
 //!
-//! Run it with `cargo bench --features aws --bench aws`; after `--`, any of `calls`, `cpu` and `start` picks parts, and
-//! `--program PATH` measures another build as the functions: `-- start --program target/lambda/orders/bootstrap`.
+//! Run it with `cargo bench --features aws --bench aws`; after `--`, any of `calls`, `cpu` and `start` selects parts, and
+//! `--program PATH` measures another build of the functions: `-- start --program target/lambda/orders/bootstrap`.
 
-#![allow(clippy::print_stdout, reason = "its output is what it is for")]
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to report")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails has nothing to report")]
 
 mod calls;
 mod cpu;
@@ -14,7 +14,7 @@ mod events;
 mod figures;
 mod runtime_api;
 mod start;
-#[allow(dead_code, unreachable_pub, reason = "what the tests need of it, nobody else may")]
+#[allow(dead_code, unreachable_pub, reason = "the benchmark uses a part of the tests' support")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 
@@ -28,7 +28,7 @@ fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            // By cargo.
+            // Cargo passes it.
             "--bench" => {}
             "--program" => program = arguments.next().unwrap_or_default().into(),
             _ => parts.push(argument),

@@ -1,4 +1,4 @@
-//! The Lambda Runtime API for one function: hands its process one event after the other, and takes the answers.
+//! The Lambda Runtime API for one function: passes events to its process one by one, and receives the answers.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
@@ -17,11 +17,11 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::support::service::PATIENCE;
 
-/// The time that an invocation has.
+/// The time limit of an invocation.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A function in a process of its own. Killed when dropped.
-pub(crate) struct Function {
+pub(crate) struct FunctionProcess {
     process: Child,
     pub(crate) started: Instant,
     events: mpsc::Sender<String>,
@@ -29,29 +29,29 @@ pub(crate) struct Function {
     shared: Arc<Shared>,
 }
 
-/// What a function answered.
+/// The answer of a function.
 pub(crate) struct Answer {
     pub(crate) at: Instant,
     pub(crate) body: Value,
-    /// The CPU time that its handler has used so far, where the function says so.
+    /// The CPU time of its handler so far, if the function reports it.
     pub(crate) handler_cpu: Option<Duration>,
 }
 
-/// What the server works on.
+/// The state of the server.
 struct Shared {
     events: Mutex<mpsc::Receiver<String>>,
     answers: mpsc::Sender<anyhow::Result<Answer>>,
-    /// When the function first asked for an event.
-    asked: OnceLock<Instant>,
+    /// When the function first requested an event.
+    requested: OnceLock<Instant>,
 }
 
-impl Function {
-    /// Starts a process that is told by its environment where the Runtime API is.
+impl FunctionProcess {
+    /// Starts a process with the Runtime API in its environment.
     pub(crate) async fn start(mut command: Command) -> anyhow::Result<Self> {
         let (events, receiver) = mpsc::channel(1);
         let (sender, answers) = mpsc::channel(1);
         let shared =
-            Arc::new(Shared { events: Mutex::new(receiver), answers: sender, asked: OnceLock::new() });
+            Arc::new(Shared { events: Mutex::new(receiver), answers: sender, requested: OnceLock::new() });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(answered))
@@ -69,14 +69,14 @@ impl Function {
             ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/measured"),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "measured"),
         ]);
-        // Both programs write their logs; neither waits for anybody to read them.
+        // Both programs write logs, which nobody reads.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let started = Instant::now();
         let process = command.spawn().with_context(|| format!("{command:?}"))?;
         Ok(Self { process, started, events, answers, shared })
     }
 
-    /// Has it handle an event.
+    /// Invokes the function with an event.
     pub(crate) async fn invoke(&mut self, event: &Value) -> anyhow::Result<Answer> {
         self.events.send(event.to_string()).await?;
         let answer = tokio::time::timeout(PATIENCE, self.answers.recv()).await;
@@ -87,22 +87,22 @@ impl Function {
         self.process.id()
     }
 
-    /// How long it took until it first asked for an event.
-    pub(crate) fn asked_after(&self) -> Duration {
-        self.shared.asked.get().map_or(Duration::ZERO, |asked| *asked - self.started)
+    /// The time from the start of the process until it requested its first event.
+    pub(crate) fn ready_after(&self) -> Duration {
+        self.shared.requested.get().map_or(Duration::ZERO, |requested| *requested - self.started)
     }
 }
 
-impl Drop for Function {
+impl Drop for FunctionProcess {
     fn drop(&mut self) {
-        // It may have ended already; either way it is gone afterwards.
+        // Both calls fail if it has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
-    shared.asked.get_or_init(Instant::now);
+    shared.requested.get_or_init(Instant::now);
     let Some(event) = shared.events.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
@@ -125,14 +125,14 @@ async fn answered(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: B
     let cpu = headers.get("x-handler-cpu-microseconds").and_then(|cpu| cpu.to_str().ok()?.parse().ok());
     let answer = serde_json::from_slice(&body).map_err(anyhow::Error::from);
     let answer = answer.map(|body| Answer { at, body, handler_cpu: cpu.map(Duration::from_micros) });
-    tell(&shared, answer).await
+    forward(&shared, answer).await
 }
 
 async fn failed(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
-    tell(&shared, Err(anyhow!("the function failed: {}", String::from_utf8_lossy(&body)))).await
+    forward(&shared, Err(anyhow!("the function failed: {}", String::from_utf8_lossy(&body)))).await
 }
 
-async fn tell(shared: &Shared, answer: anyhow::Result<Answer>) -> StatusCode {
+async fn forward(shared: &Shared, answer: anyhow::Result<Answer>) -> StatusCode {
     match shared.answers.send(answer).await {
         Ok(()) => StatusCode::ACCEPTED,
         Err(_) => StatusCode::GONE,

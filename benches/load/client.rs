@@ -1,4 +1,4 @@
-//! A client that knows no more of HTTP than it takes: what it needs itself is missing to the service beside it.
+//! A minimal HTTP client. It shares the machine with the service, so the CPU time it uses is missing there.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) const CONNECTIONS: u32 = 64;
-/// Of so many paced requests one is measured.
-const MEASURED: u32 = 8;
+/// One of so many paced requests is measured.
+const MEASURED_EVERY: u32 = 8;
 const WAIT: &str = "prefer: wait=20\r\n";
 const BODY: &str = r#"{"customer_id":"c-1","currency":"EUR","items":[{"sku":"tea","quantity":2,"unit_price":450},{"sku":"cup","quantity":1,"unit_price":900}]}"#;
 
-/// A connection, and room for an answer.
+/// A connection and a buffer for its answer.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -26,7 +26,7 @@ impl Connection {
         Ok(Self { stream, buffer: vec![0; 64 << 10] })
     }
 
-    /// The whole answer; an error if it is not a success.
+    /// Sends a request and returns the whole answer; an error if it is not a success.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
         self.stream.write_all(request).await?;
         let mut filled = 0;
@@ -42,7 +42,7 @@ impl Connection {
         Ok(&self.buffer[..filled])
     }
 
-    /// Whether anything was answered at all, be it a refusal.
+    /// Whether there was any answer, success or not.
     pub(crate) fn has_answer(&self) -> bool {
         self.buffer.starts_with(b"HTTP/1.1")
     }
@@ -51,7 +51,7 @@ impl Connection {
         self.get_with(path, "").await
     }
 
-    /// The same with more headers.
+    /// Like `get`, with more headers.
     async fn get_with(&mut self, path: &str, headers: &str) -> anyhow::Result<&[u8]> {
         self.ask(format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{headers}\r\n").as_bytes()).await
     }
@@ -69,7 +69,7 @@ pub(crate) fn order(path: &str, headers: &str) -> Vec<u8> {
 /// The value of a header in the head of a response.
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let mut headers = head.lines().filter_map(|line| line.split_once(": "));
-    headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// Whether the response is complete; an error if it is not a success.
@@ -81,7 +81,7 @@ fn is_whole(response: &[u8]) -> anyhow::Result<bool> {
     Ok(response.len() >= end + 4 + length.unwrap_or(0usize))
 }
 
-/// Requests answered, by clients that each send one after the other for this time.
+/// Sends requests from concurrent clients, each one by one, for this time; returns the number of answers.
 pub(crate) async fn answered(port: u16, path: &'static str, time: Duration) -> anyhow::Result<u64> {
     let until = Instant::now() + time;
     let client = move || async move {
@@ -101,14 +101,14 @@ pub(crate) async fn answered(port: u16, path: &'static str, time: Duration) -> a
     Ok(all)
 }
 
-/// What is measured of paced requests.
+/// The time that is measured of a paced request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wait {
-    /// From the time when it is to be sent to the echo's answer.
+    /// From the due time of the request to the echo's answer.
     Echo,
-    /// From the time when an order is to be sent to the answer that it is recorded.
+    /// From the due time of the request to the answer that the order is recorded.
     SentToRecorded,
-    /// From the answer that an order is accepted to that of its receipt, which waits until it is recorded.
+    /// From the answer that the order is accepted to that of its receipt, which waits until it is recorded.
     AcceptedToRecorded,
 }
 
@@ -127,15 +127,18 @@ impl Wait {
             Self::Echo => drop(connection.ask(plain).await?),
             Self::SentToRecorded => {
                 let answer = connection.ask(&order(self.path(), WAIT)).await?;
-                anyhow::ensure!(answer.starts_with(b"HTTP/1.1 201"), "it was not recorded in time");
+                anyhow::ensure!(answer.starts_with(b"HTTP/1.1 201"), "the order was not recorded in time");
             }
             Self::AcceptedToRecorded => {
                 let answer = std::str::from_utf8(connection.ask(plain).await?)?;
                 let (head, _) = answer.split_once("\r\n\r\n").context("no answer")?;
-                let receipt = header(head, "location").context("it has no receipt")?.to_owned();
+                let receipt = header(head, "location").context("the answer has no receipt")?.to_owned();
                 let accepted = Instant::now();
                 let answer = std::str::from_utf8(connection.get_with(&receipt, WAIT).await?)?;
-                anyhow::ensure!(answer.contains(r#""state":"recorded""#), "it was not recorded in time");
+                anyhow::ensure!(
+                    answer.contains(r#""state":"recorded""#),
+                    "the order was not recorded in time"
+                );
                 return Ok(accepted.elapsed());
             }
         }
@@ -143,7 +146,7 @@ impl Wait {
     }
 }
 
-/// Sends requests at this rate, whether they are answered or not, and gives what was measured of some, shortest first.
+/// Sends requests at this rate, and returns the sorted times of those that are measured.
 pub(crate) async fn paced(
     port: u16,
     wait: Wait,
@@ -161,7 +164,7 @@ pub(crate) async fn paced(
                 break;
             }
             sleep_until(due).await;
-            if count % MEASURED == 0 {
+            if count % MEASURED_EVERY == 0 {
                 waits.push(wait.measure(&mut connection, &plain, due).await?);
             } else {
                 connection.ask(&plain).await?;

@@ -1,5 +1,5 @@
-//! The echo that rates are compared with, and one that also waits for the disk, which is as much as any service can do that
-//! answers when it has stored something.
+//! The echo that rates are compared with, and one that also waits for the disk: the most that a service can reach that stores
+//! before it answers.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,40 +15,40 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// A body to be stored, and who waits for that.
+/// A body to store, and the request that waits for it.
 type Job = (Value, oneshot::Sender<()>);
 
-/// Answers every JSON body with itself, on the port that the environment tells.
+/// Answers every JSON body with itself, on the port in `PORT`.
 pub(super) async fn bare() -> anyhow::Result<()> {
     serve(Router::new().route("/", post(async |Json(body): Json<Value>| Json(body)))).await
 }
 
-/// The same, once the body is on the disk: one thread writes what has come into this file, syncs it, and tells.
+/// Like `bare`, but answers once the body is on the disk. One thread writes all pending bodies to this file and syncs it.
 pub(super) async fn durable(path: &Path) -> anyhow::Result<()> {
     let file = File::create_new(path)?;
-    let (jobs, waiting) = mpsc::channel();
-    thread::spawn(move || store(file, &waiting));
+    let (jobs, pending) = mpsc::channel();
+    thread::spawn(move || store(file, &pending));
     let echo = async |State(jobs): State<Sender<Job>>, Json(body): Json<Value>| {
         let (stored, wait) = oneshot::channel();
-        jobs.send((body.clone(), stored)).expect("its thread has ended");
-        wait.await.expect("its thread has ended");
+        jobs.send((body.clone(), stored)).expect("the writer thread has ended");
+        wait.await.expect("the writer thread has ended");
         Json(body)
     };
     serve(Router::new().route("/", post(echo)).with_state(jobs)).await
 }
 
-fn store(mut file: File, waiting: &Receiver<Job>) {
-    while let Ok(first) = waiting.recv() {
+fn store(mut file: File, pending: &Receiver<Job>) {
+    while let Ok(first) = pending.recv() {
         let (mut bytes, mut stored) = (Vec::new(), Vec::new());
-        for (body, tell) in std::iter::once(first).chain(waiting.try_iter()) {
+        for (body, request) in std::iter::once(first).chain(pending.try_iter()) {
             serde_json::to_writer(&mut bytes, &body).expect("JSON can be written to memory");
             bytes.push(b'\n');
-            stored.push(tell);
+            stored.push(request);
         }
-        file.write_all(&bytes).and_then(|()| file.sync_data()).expect("the disk takes it");
-        for tell in stored {
+        file.write_all(&bytes).and_then(|()| file.sync_data()).expect("the file can be written");
+        for request in stored {
             // The client may be gone.
-            let _ = tell.send(());
+            let _ = request.send(());
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What the benches share: a client that costs little, and the processes that it is pointed at.
+//! Shared by the benchmarks of the service: a client that uses little CPU, and the processes that it measures.
 
-#![allow(dead_code, reason = "no bench needs all of it")]
+#![allow(dead_code, reason = "no benchmark uses all of it")]
 
 pub(crate) mod client;
 mod echo;

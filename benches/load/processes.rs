@@ -1,4 +1,4 @@
-//! The echoes and the service, each in a process of its own.
+//! Starts the echoes and the service, each in a process of its own.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -13,7 +13,7 @@ use super::client::{Connection, answered};
 use super::echo;
 use super::figures::resident;
 
-/// A process that ends with this.
+/// A running process. Killed when dropped.
 pub(crate) struct Process {
     child: Child,
     pub port: u16,
@@ -21,20 +21,20 @@ pub(crate) struct Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already; either way it is gone afterwards.
+        // Both calls fail if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Orders a second.
+/// Orders per second.
 pub(crate) struct Rates {
     pub accepted: f64,
-    /// Until all that were accepted were.
+    /// Over the time until all accepted orders were recorded.
     pub recorded: f64,
 }
 
-/// Runs the bench; or an echo, if that is what this process was started for.
+/// Runs the benchmark, or an echo if the arguments select one.
 pub(crate) fn run(bench: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let mut arguments = std::env::args().skip(1);
@@ -48,30 +48,30 @@ pub(crate) fn run(bench: impl Future<Output = anyhow::Result<()>>) -> anyhow::Re
 }
 
 impl Process {
-    /// The echo.
+    /// Starts the echo.
     pub(crate) async fn echo() -> anyhow::Result<Self> {
-        Self::once_more(&["--echo".as_ref()]).await
+        Self::this_program(&["--echo".as_ref()]).await
     }
 
-    /// The echo that stores what it answers in a new file at `path`.
+    /// Starts the echo that stores bodies in a new file at `path`.
     pub(crate) async fn durable_echo(path: &Path) -> anyhow::Result<Self> {
-        Self::once_more(&["--durable-echo".as_ref(), path.as_os_str()]).await
+        Self::this_program(&["--durable-echo".as_ref(), path.as_os_str()]).await
     }
 
-    /// This program once more, to do something else.
-    async fn once_more(arguments: &[&OsStr]) -> anyhow::Result<Self> {
+    /// Starts this program with other arguments.
+    async fn this_program(arguments: &[&OsStr]) -> anyhow::Result<Self> {
         let port = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
         Self::start(command.args(arguments).env("PORT", port.to_string()), port).await
     }
 
-    /// The service on this data folder, once it answers. ORDERS_BIN may name another build of it, to compare.
+    /// Starts the service on this data folder. `ORDERS_BIN` selects another build, for comparison.
     pub(crate) async fn orders(data: &Path, more: &[&str]) -> anyhow::Result<Self> {
         let more = [&["--log-level", "warn"], more].concat();
         Self::logging(data, &more, Stdio::inherit()).await
     }
 
-    /// The same, logging to this file what the service logs by default.
+    /// Starts the service with its default log level, logging to this file.
     pub(crate) async fn orders_with_log(data: &Path, log: &Path) -> anyhow::Result<Self> {
         Self::logging(data, &[], File::create(log)?.into()).await
     }
@@ -85,41 +85,41 @@ impl Process {
         Self::start(command.stderr(log), port).await
     }
 
-    /// What this command runs, once it answers on the port.
+    /// Starts a command and waits until it answers on the port.
     pub(crate) async fn start(command: &mut Command, port: u16) -> anyhow::Result<Self> {
         let mut process = Self { child: command.spawn()?, port };
-        // It may listen before it answers.
+        // A process may listen before it answers.
         while !answers(port).await {
             if let Some(status) = process.child.try_wait()? {
-                anyhow::bail!("it ended at once: {status}");
+                anyhow::bail!("the process ended during its start: {status}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(process)
     }
 
-    /// Of what it has in memory, the MiB.
+    /// Its resident memory.
     pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
         resident(self.child.id())
     }
 
-    /// Messages on the service's queue.
-    pub(crate) async fn waiting(&self) -> anyhow::Result<u64> {
+    /// The events in flight.
+    pub(crate) async fn in_flight(&self) -> anyhow::Result<u64> {
         let mut connection = Connection::open(self.port).await?;
         let answer = String::from_utf8(connection.get("/v1/pipeline").await?.to_vec())?;
         let (_, body) = answer.split_once("\r\n\r\n").context("no answer")?;
-        let numbers: Value = serde_json::from_str(body)?;
-        anyhow::ensure!(numbers["ledger"]["balanced"] == true, "something was lost: {numbers}");
-        numbers["ledger"]["in_flight"].as_u64().context("no numbers")
+        let counters: Value = serde_json::from_str(body)?;
+        anyhow::ensure!(counters["ledger"]["balanced"] == true, "the ledger is not balanced: {counters}");
+        counters["ledger"]["in_flight"].as_u64().context("no count of events in flight")
     }
 
-    /// Requests a second that it answers at this path, in this time.
+    /// The requests per second that it answers at this path, measured for this time.
     pub(crate) async fn rate(&self, path: &'static str, time: Duration) -> anyhow::Result<f64> {
         let start = Instant::now();
         Ok(answered(self.port, path, time).await? as f64 / start.elapsed().as_secs_f64())
     }
 
-    /// Has the service take in orders for this time, and waits until they are recorded.
+    /// Posts orders for this time, and waits until all are recorded.
     pub(crate) async fn take_in(&self, time: Duration) -> anyhow::Result<Rates> {
         let start = Instant::now();
         let orders = answered(self.port, "/v1/orders", time).await? as f64;
@@ -128,22 +128,22 @@ impl Process {
         Ok(Rates { accepted, recorded: orders / start.elapsed().as_secs_f64() })
     }
 
-    /// Waits until everything that was accepted is handled.
+    /// Waits until no event is in flight.
     pub(crate) async fn drained(&self) -> anyhow::Result<()> {
         loop {
-            let waiting = self.waiting().await?;
-            if waiting == 0 {
+            let in_flight = self.in_flight().await?;
+            if in_flight == 0 {
                 return Ok(());
             }
-            // To count them takes a look at each.
-            tokio::time::sleep(Duration::from_micros(5000 + waiting)).await;
+            // The service reads every queued message to count them.
+            tokio::time::sleep(Duration::from_micros(5000 + in_flight)).await;
         }
     }
 }
 
 async fn answers(port: u16) -> bool {
     let Ok(mut connection) = Connection::open(port).await else { return false };
-    // The echo has no such page, and says so.
+    // The echo answers 404 here.
     connection.get("/healthz").await.is_ok() || connection.has_answer()
 }
 

@@ -1,5 +1,5 @@
-"""Orders as they are event-sourced in Python: the library `eventsourcing`, which keeps them in SQLite, behind
-Starlette and pydantic, which FastAPI is made of.
+"""Event-sourced orders in Python: the library `eventsourcing` with SQLite, behind Starlette and pydantic, on which FastAPI
+is built.
 
     PERSISTENCE_MODULE=eventsourcing.sqlite SQLITE_DBNAME=orders.db uvicorn app:app
 """
@@ -75,7 +75,7 @@ class Orders(Application):
 
 
 def settings(application: Orders) -> str:
-    """What decides on durability, as the library leaves it."""
+    """Prints the durability settings of SQLite that the library leaves in place."""
     with application.factory.datastore.transaction(commit=False) as cursor:
         modes = []
         for name in ["journal_mode", "synchronous"]:
@@ -93,7 +93,7 @@ async def create(request: Request) -> JSONResponse:
         order = CreateOrder.model_validate_json(await request.body())
     except ValidationError as error:
         return JSONResponse(error.errors(include_url=False, include_context=False, include_input=False), 422)
-    # Not in a thread: to hand it over takes longer than the loop would wait for the disk.
+    # Not in a thread: the switch would take longer than waiting for the disk.
     return JSONResponse({"order_id": str(orders.create(order))}, 202)
 
 

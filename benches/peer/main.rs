@@ -1,9 +1,9 @@
-//! Our service beside what people use for the same today: an order service of the Python library `eventsourcing`, with
-//! SQLite, behind Starlette on uvicorn (`app.py`), installed from PyPI. Run it with `cargo bench --bench peer`; it needs
-//! Python 3.11 or newer.
+//! Compares our service with a common alternative: an order service on the Python library `eventsourcing` with SQLite, behind
+//! Starlette on uvicorn (`app.py`), installed from PyPI. Run it with `cargo bench --bench peer`; it needs Python 3.11 or
+//! newer.
 //!
-//! The echo, the peer and our service take turns with the client of the bench `intake`. An order of the peer is recorded
-//! when it is answered; ours is accepted then, and both are compared: what was accepted, and what was recorded.
+//! The echo, the peer and our service take turns with the client of the benchmark `intake`. The peer has recorded an order
+//! when it answers; ours has accepted it. So both of our rates are compared: accepted and recorded.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -36,10 +36,10 @@ fn main() -> anyhow::Result<()> {
     })
 }
 
-/// The peer, on this database.
+/// Starts the peer on this database.
 async fn peer(database: &Path) -> anyhow::Result<Process> {
     let requirements = Path::new(SOURCES).join("requirements.txt");
-    let venv = Venv { name: "the peer", needed_by: "benches beside the peer", minor: 11, requirements };
+    let venv = Venv { name: "the peer", needed_by: "benchmarks with the peer", minor: 11, requirements };
     let interpreter = venv.set_up("python3", Path::new(INSTALLED)).map_err(anyhow::Error::msg)?;
     let port = processes::free_port()?;
     let mut command = Command::new(interpreter);
@@ -66,7 +66,7 @@ async fn compare(echo: &Process, peer: &Process, orders: &Process) -> anyhow::Re
     println!("ours, durable intake, to peer: {:.1}", Spread::from_iter(intake));
     println!("ours, recorded, to peer: {:.1}", Spread::from_iter(sustained));
     println!(
-        "memory of peer and ours after it: {:.0} and {:.0} MiB",
+        "memory of peer and ours afterwards: {:.0} and {:.0} MiB",
         peer.resident_mib()?,
         orders.resident_mib()?
     );

@@ -1,9 +1,9 @@
-//! Adapters: what the ports of `api` and `consumer` run on. Each implements ports and knows no other adapter.
+//! Adapters: implementations of the ports of `api` and `consumer`. No adapter depends on another.
 //!
 //! - [`embedded`]: queue and store in one data folder on this machine (feature `embedded`); with it [`webhook`], which
-//!   tells of dead letters.
-//! - [`sqs`], [`dynamodb`], [`s3`] and [`sns`]: queue, table, archive and alerts on AWS (feature `aws`). [`aws`] makes
-//!   their clients, and has the ports that take more than one of them.
+//!   sends alerts about dead letters.
+//! - [`sqs`], [`dynamodb`], [`s3`] and [`sns`]: queue, table, archive and alerts on AWS (feature `aws`). [`aws`] constructs
+//!   them and implements the ports that need several of them; `sdk` configures the SDK.
 
 #[cfg(feature = "aws")]
 pub mod aws;
@@ -16,19 +16,21 @@ mod repaired;
 #[cfg(feature = "aws")]
 pub mod s3;
 #[cfg(feature = "aws")]
+mod sdk;
+#[cfg(feature = "aws")]
 pub mod sns;
 #[cfg(feature = "aws")]
 pub mod sqs;
 #[cfg(feature = "embedded")]
 pub mod webhook;
 
-/// Whether a store has a projection of the order: as long as it has one event, its entry of the log tells all of it.
+/// Whether stores keep a projection of the order. With one event, its log entry is enough.
 #[cfg(any(feature = "aws", feature = "embedded"))]
 fn is_projected(order: &domain::Order) -> bool {
     order.version > 1
 }
 
-/// The time by this machine's clock.
+/// The time on this machine's clock.
 pub fn now() -> domain::Timestamp {
     domain::Timestamp::new(std::time::SystemTime::now().into())
 }

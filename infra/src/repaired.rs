@@ -1,17 +1,18 @@
-//! What goes along with the replay of a repaired dead letter, so that the event it becomes says who repaired it.
+//! The repair record that travels with a redriven dead letter, so that the recorded event shows who repaired it. Both
+//! backends send it.
 
 use domain::{Body, DeadLetter, Repaired};
 use sha2::{Digest, Sha256};
 
-/// The longest first body that is kept in the event, in bytes. Of a longer one it has the hash.
+/// The longest original body that is kept in the event, in bytes. Of a longer one, only the hash is.
 const MAX_ORIGINAL: usize = 16 << 10;
-/// The longest message that a first body goes along with, in bytes: an event has to fit into an item of DynamoDB.
-const MAX_TOGETHER: usize = 256 << 10;
+/// The most bytes of original and repaired body together: the event must fit into a DynamoDB item.
+const MAX_BOTH: usize = 256 << 10;
 
-/// Who repaired the letter, and what was sent first; `None` if it is as it was sent.
+/// The repair record of a dead letter; `None` if it was not repaired.
 pub(crate) fn repaired(letter: &DeadLetter) -> Option<Repaired> {
     let original = letter.original.as_ref()?;
-    let fits = original.0.len() <= MAX_ORIGINAL && original.0.len() + letter.body.0.len() <= MAX_TOGETHER;
+    let fits = original.0.len() <= MAX_ORIGINAL && original.0.len() + letter.body.0.len() <= MAX_BOTH;
     Some(Repaired {
         dead_letter: letter.id.clone(),
         repairs: letter.repairs.clone(),
@@ -37,19 +38,19 @@ mod tests {
     }
 
     #[test]
-    fn the_first_body_goes_along_unless_it_is_too_long() {
+    fn the_record_has_the_original_body_unless_it_is_too_long() {
         let found = repaired(&letter(b"abc".to_vec(), b"{}".to_vec())).unwrap();
         assert_eq!((found.dead_letter.as_str(), found.original), ("m", Some(Body(b"abc".to_vec()))));
         assert_eq!(found.repairs[0].by.as_deref(), Some("ada"));
         assert_eq!(found.original_sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        for (original, body) in [(MAX_ORIGINAL + 1, 2), (MAX_ORIGINAL, MAX_TOGETHER)] {
+        for (original, body) in [(MAX_ORIGINAL + 1, 2), (MAX_ORIGINAL, MAX_BOTH)] {
             let found = repaired(&letter(vec![b'x'; original], vec![b'y'; body])).unwrap();
             assert_eq!((found.original, found.original_sha256.len()), (None, 64));
         }
     }
 
     #[test]
-    fn what_was_not_repaired_says_nothing() {
+    fn a_dead_letter_that_was_not_repaired_has_no_record() {
         let as_sent =
             DeadLetter::new("m", b"abc".to_vec(), ParkReason::Malformed, String::new(), crate::now());
         assert_eq!(repaired(&as_sent), None);

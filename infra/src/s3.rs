@@ -1,11 +1,11 @@
-//! The archive of dead letters in an S3 bucket: each as it came, for ever, and each as it was repaired.
+//! The archive of dead letters in an S3 bucket: each as it was parked, never overwritten, and its latest repair.
 //!
 //! | key | holds |
 //! |---|---|
-//! | `failed/{yyyy}/{mm}/{dd}/{id}.json` | the letter as it came; put once, never replaced |
-//! | `repaired/{yyyy}/{mm}/{dd}/{id}.json` | the letter as it was repaired last, with its first body |
+//! | `failed/{yyyy}/{mm}/{dd}/{id}.json` | the dead letter as it was parked; put once |
+//! | `repaired/{yyyy}/{mm}/{dd}/{id}.json` | the latest repair, with the original body |
 //!
-//! The day is the one on which its message was sent, so that the same letter has the same key each time it comes.
+//! The date is the day on which the message was sent, so that a dead letter has the same key each time it is archived.
 
 use anyhow::{Context, bail, ensure};
 use api::ports::Health;
@@ -16,9 +16,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use domain::DeadLetter;
 use futures_util::{StreamExt, stream};
 
-use crate::aws::{explain, found};
+use crate::sdk::{check_reachable, explain};
 
-/// Objects that are read at the same time.
+/// Concurrent reads of objects.
 pub(crate) const CONCURRENCY: usize = 16;
 
 /// A bucket, by its name. Cheap to clone.
@@ -34,13 +34,13 @@ impl Bucket {
         Self { client, name: name.into() }
     }
 
-    /// An error, in a sentence, if it is known not to be there.
-    pub(crate) async fn found(&self) -> Result<(), String> {
-        let asked = self.client.head_bucket().bucket(&self.name).send().await;
-        found(&format!("the bucket {}", self.name), asked)
+    /// An error sentence if the bucket does not exist or S3 does not answer.
+    pub(crate) async fn check_reachable(&self) -> Result<(), String> {
+        let answer = self.client.head_bucket().bucket(&self.name).send().await;
+        check_reachable(&format!("the bucket {}", self.name), answer)
     }
 
-    /// Puts a letter as it came, unless it is there; gives its key.
+    /// Archives a dead letter as it was parked, unless the archive has it; returns its key.
     pub(crate) async fn keep(&self, letter: &DeadLetter) -> anyhow::Result<String> {
         let key = key("failed", letter);
         let put = self.client.put_object().bucket(&self.name).key(&key).if_none_match("*");
@@ -52,7 +52,7 @@ impl Bucket {
         }
     }
 
-    /// Puts a letter as it is repaired; gives its key.
+    /// Archives a repaired dead letter; returns its key.
     pub(crate) async fn keep_repaired(&self, letter: &DeadLetter) -> anyhow::Result<String> {
         let key = key("repaired", letter);
         let put = self.client.put_object().bucket(&self.name).key(&key).content_type("application/json");
@@ -61,17 +61,17 @@ impl Bucket {
         Ok(key)
     }
 
-    /// The letter at `key`.
     pub(crate) async fn letter(&self, key: &str) -> anyhow::Result<DeadLetter> {
         let at = || format!("reading s3://{}/{key}", self.name);
         let object = self.client.get_object().bucket(&self.name).key(key).send();
         let object = object.await.map_err(explain).with_context(at)?;
         let bytes = object.body.collect().await.with_context(at)?.into_bytes();
-        serde_json::from_slice(&bytes).with_context(|| format!("s3://{}/{key} is no dead letter", self.name))
+        serde_json::from_slice(&bytes)
+            .with_context(|| format!("s3://{}/{key} is not a dead letter", self.name))
     }
 
-    /// Gives `each` of the objects whose keys begin with `prefix`, by key: the key, what is in it, or why that cannot be
-    /// read, and how many there are. An object of more than `max_bytes` is not read.
+    /// Calls `each` for every object whose key begins with `prefix`, in the order of keys, with the key, the content or why
+    /// it cannot be read, and the number of objects. Objects of more than `max_bytes` are not read.
     pub async fn each_object(
         &self,
         prefix: &str,
@@ -90,7 +90,11 @@ impl Bucket {
     async fn object(&self, key: &str, max_bytes: u64) -> anyhow::Result<Vec<u8>> {
         let object = self.client.get_object().bucket(&self.name).key(key).send().await.map_err(explain)?;
         let bytes = object.content_length().and_then(|bytes| u64::try_from(bytes).ok());
-        ensure!(bytes.is_none_or(|bytes| bytes <= max_bytes), "it is larger than {} MiB", max_bytes >> 20);
+        ensure!(
+            bytes.is_none_or(|bytes| bytes <= max_bytes),
+            "the object is larger than {} MiB",
+            max_bytes >> 20
+        );
         Ok(object.body.collect().await?.to_vec())
     }
 
@@ -102,7 +106,7 @@ impl Bucket {
             let page = page.with_context(|| format!("listing s3://{}/{prefix}", self.name))?;
             token = page.next_continuation_token;
             let objects = page.contents.unwrap_or_default();
-            // Consoles make an empty object for what they show as a folder.
+            // Consoles create an empty object for each folder that they show.
             keys.extend(
                 objects.into_iter().filter_map(|object| object.key).filter(|key| !key.ends_with('/')),
             );
@@ -110,17 +114,20 @@ impl Bucket {
                 return Ok(keys);
             }
             if token.is_none() {
-                bail!("s3://{}/{prefix} has more objects, and S3 does not say from where on", self.name);
+                bail!(
+                    "s3://{}/{prefix} has more objects, but S3 returned no token for the next page",
+                    self.name
+                );
             }
         }
     }
 }
 
-/// Usable unless nothing answers at its address, or the answer is that it does not exist.
+/// Ready unless the bucket does not exist or S3 does not answer: archiving needs no permission to look at the bucket.
 #[async_trait]
 impl Health for Bucket {
     async fn ready(&self) -> Result<(), String> {
-        self.found().await
+        self.check_reachable().await
     }
 }
 

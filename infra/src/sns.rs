@@ -1,7 +1,7 @@
-//! Alerts by an SNS topic.
+//! Publishes alerts to an SNS topic, for the archiver of dead letters.
 //!
-//! A batch of dead letters is one message: its text is for people, who get it by e-mail; for programs, the alert is in
-//! the attribute `alert` as JSON, and `type` (always `dead_letters`) is there to filter by.
+//! A batch of dead letters is one message. Its text is for people, who get it by e-mail. Programs find the alert as JSON in
+//! the attribute `alert`, and can filter by the attribute `type`, which is always `dead_letters`.
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -10,12 +10,12 @@ use aws_sdk_sns::types::MessageAttributeValue;
 use consumer::alert::Alert;
 use consumer::ports::Alerts;
 
-use crate::aws::{explain, found};
+use crate::sdk::{check_reachable, explain};
 
 /// The longest subject: less than 100 characters
 /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
 const MAX_SUBJECT: usize = 99;
-/// The longest text and JSON; together they are below the 256 KiB of a message (same page).
+/// The longest text and the longest JSON, in bytes. Together they fit into the 256 KiB of a message (same page).
 const MAX_TEXT: usize = 100_000;
 
 /// A topic, by its ARN.
@@ -31,10 +31,10 @@ impl Topic {
         Self { client, arn: arn.into() }
     }
 
-    /// An error, in a sentence, if it is known not to be there.
-    pub(crate) async fn found(&self) -> Result<(), String> {
-        let asked = self.client.get_topic_attributes().topic_arn(&self.arn).send().await;
-        found(&format!("the topic {}", self.arn), asked)
+    /// An error sentence if the topic does not exist or SNS does not answer.
+    pub(crate) async fn check_reachable(&self) -> Result<(), String> {
+        let answer = self.client.get_topic_attributes().topic_arn(&self.arn).send().await;
+        check_reachable(&format!("the topic {}", self.arn), answer)
     }
 }
 
@@ -45,8 +45,8 @@ impl Alerts for Topic {
             .client
             .publish()
             .topic_arn(&self.arn)
-            .subject(cut(alert.subject(), MAX_SUBJECT))
-            .message(cut(alert.text(), MAX_TEXT))
+            .subject(truncated(alert.subject(), MAX_SUBJECT))
+            .message(truncated(alert.text(), MAX_TEXT))
             .message_attributes("type", attribute(alert.kind)?);
         let json = serde_json::to_string(alert)?;
         if json.len() <= MAX_TEXT {
@@ -61,8 +61,8 @@ fn attribute(value: &str) -> anyhow::Result<MessageAttributeValue> {
     Ok(MessageAttributeValue::builder().data_type("String").string_value(value).build()?)
 }
 
-fn cut(mut text: String, most: usize) -> String {
-    let end = (0..=most.min(text.len())).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0);
+fn truncated(mut text: String, max_bytes: usize) -> String {
+    let end = (0..=max_bytes.min(text.len())).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text.truncate(end);
     text
 }

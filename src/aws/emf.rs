@@ -1,8 +1,10 @@
-//! Metrics of functions: lines of the log, from which CloudWatch makes metrics without being called
+//! The metrics of Lambda functions: log lines that CloudWatch turns into metrics without a call
 //! ([embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
+//! `lambda` installs the recorder and flushes it after each invocation. `docs/decisions/emf-recorder.md` explains why it is
+//! not a library's.
 //!
-//! Only what is in [`SIGNALS`] is written. Each combination of a metric and its dimensions is billed, so that nothing
-//! becomes one because somebody counts something; and of requests, API Gateway keeps metrics already.
+//! Only the metrics in [`EXPORTED`] are written: CloudWatch bills each combination of a metric and its dimensions, so a new
+//! counter in the code must not become one by itself. API Gateway has metrics of requests already.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -16,78 +18,84 @@ use metrics_util::registry::{AtomicStorage, Registry};
 use serde_json::Value;
 
 const NAMESPACE: &str = "OrderProcessing";
-/// The most values that a metric may have in a line.
+/// The most values of a metric in one line.
 const MAX_VALUES: usize = 100;
 
-/// What is written of what is counted.
-struct Signal {
-    /// What the program calls it.
-    counted: &'static str,
-    /// What CloudWatch calls it.
+/// How a recorded metric is exported.
+struct ExportedMetric {
+    /// The name in this program.
+    recorded: &'static str,
+    /// The name in CloudWatch.
     metric: &'static str,
     unit: &'static str,
-    /// From the program's unit to this one.
+    /// Converts from the program's unit to this one.
     factor: f64,
-    /// The label that is a dimension, and what CloudWatch calls that.
+    /// The label that becomes a dimension, and the dimension's name.
     dimension: Option<(&'static str, &'static str)>,
 }
 
-impl Signal {
+impl ExportedMetric {
     fn is_counter(&self) -> bool {
-        self.counted.ends_with("_total")
+        self.recorded.ends_with("_total")
     }
 }
 
-const fn signal(counted: &'static str, metric: &'static str, unit: &'static str, factor: f64) -> Signal {
-    Signal { counted, metric, unit, factor, dimension: None }
+const fn metric(
+    recorded: &'static str,
+    metric: &'static str,
+    unit: &'static str,
+    factor: f64,
+) -> ExportedMetric {
+    ExportedMetric { recorded, metric, unit, factor, dimension: None }
 }
 
-const SIGNALS: [Signal; 10] = [
-    Signal {
+const EXPORTED: [ExportedMetric; 10] = [
+    ExportedMetric {
         dimension: Some(("status", "Status")),
-        ..signal("orders_messages_processed_total", "MessagesProcessed", "Count", 1.0)
+        ..metric("orders_messages_processed_total", "MessagesProcessed", "Count", 1.0)
     },
-    Signal {
+    ExportedMetric {
         dimension: Some(("reason", "Reason")),
-        ..signal("orders_dead_letters_parked_total", "MessagesParked", "Count", 1.0)
+        ..metric("orders_dead_letters_parked_total", "MessagesParked", "Count", 1.0)
     },
-    Signal {
+    ExportedMetric {
         dimension: Some(("result", "Result")),
-        ..signal("orders_events_published_total", "EventsPublished", "Count", 1.0)
+        ..metric("orders_events_published_total", "EventsPublished", "Count", 1.0)
     },
-    signal("orders_messages_redelivered_total", "MessagesRedelivered", "Count", 1.0),
-    signal("orders_batch_size", "BatchSize", "Count", 1.0),
-    signal("orders_processing_duration_seconds", "ProcessingDuration", "Milliseconds", 1000.0),
-    signal("orders_queue_age_seconds", "QueueAge", "Milliseconds", 1000.0),
-    signal("orders_end_to_end_seconds", "EndToEndLatency", "Milliseconds", 1000.0),
-    signal("orders_publish_duration_seconds", "PublishLatency", "Milliseconds", 1000.0),
-    signal("orders_http_request_duration_seconds", "RequestDuration", "Milliseconds", 1000.0),
+    metric("orders_messages_redelivered_total", "MessagesRedelivered", "Count", 1.0),
+    metric("orders_batch_size", "BatchSize", "Count", 1.0),
+    metric("orders_processing_duration_seconds", "ProcessingDuration", "Milliseconds", 1000.0),
+    metric("orders_queue_age_seconds", "QueueAge", "Milliseconds", 1000.0),
+    metric("orders_end_to_end_seconds", "EndToEndLatency", "Milliseconds", 1000.0),
+    metric("orders_publish_duration_seconds", "PublishLatency", "Milliseconds", 1000.0),
+    metric("orders_http_request_duration_seconds", "RequestDuration", "Milliseconds", 1000.0),
 ];
 
-/// Of the ends of messages, those that the article's consumer called a success; it called the others failures.
+/// The dispositions that also count as `Success` in the dimension `Status`, as in the metrics of the v0 consumer; all others
+/// count as `Failure`.
 const SUCCESSES: [&str; 4] = ["Archived", "Duplicate", "Recorded", "Rejected"];
 
-static COUNTED: OnceLock<Counted> = OnceLock::new();
+static RECORDER: OnceLock<EmfRecorder> = OnceLock::new();
 
-/// What was counted since the last line.
-struct Counted {
+/// The metrics recorded since the last flush.
+struct EmfRecorder {
     role: String,
     registry: Registry<Key, AtomicStorage>,
 }
 
-/// Counts from now on, for [`flush`] to write. Once in a process.
+/// Installs the recorder. Once in a process.
 pub(crate) fn install(role: &str) -> anyhow::Result<()> {
-    let counted = Counted { role: role.to_owned(), registry: Registry::new(AtomicStorage) };
-    let counted = COUNTED.get_or_init(|| counted);
-    metrics::set_global_recorder(Registered(counted)).context("metrics are recorded elsewhere")
+    let recorder = EmfRecorder { role: role.to_owned(), registry: Registry::new(AtomicStorage) };
+    let recorder = RECORDER.get_or_init(|| recorder);
+    metrics::set_global_recorder(EmfHandle(recorder)).context("another metrics recorder is installed already")
 }
 
-/// Writes what was counted since the last time, and forgets it. To be called before an invocation is answered: after
-/// that the environment may be frozen.
+/// Writes the metrics recorded since the last flush and resets them. Call it before an invocation is answered: afterwards
+/// the environment may be frozen.
 pub(crate) fn flush() {
-    let Some(counted) = COUNTED.get() else { return };
-    let lines = counted.take().lines(&counted.role, now_millis());
-    // A log that cannot be written cannot be told of it.
+    let Some(recorder) = RECORDER.get() else { return };
+    let lines = recorder.take().lines(&recorder.role, now_millis());
+    // A failure cannot be reported: the log is where it would go.
     let _ = std::io::stdout().lock().write_all(lines.as_bytes());
 }
 
@@ -96,9 +104,9 @@ fn now_millis() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-struct Registered(&'static Counted);
+struct EmfHandle(&'static EmfRecorder);
 
-impl Recorder for Registered {
+impl Recorder for EmfHandle {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -116,9 +124,9 @@ impl Recorder for Registered {
     }
 }
 
-impl Counted {
-    fn take(&self) -> Taken {
-        let mut taken = Taken::default();
+impl EmfRecorder {
+    fn take(&self) -> EmfBatch {
+        let mut taken = EmfBatch::default();
         self.registry.visit_counters(|key, counter| {
             let count = counter.swap(0, Ordering::Relaxed);
             if count > 0 {
@@ -132,43 +140,43 @@ impl Counted {
     }
 }
 
-/// A dimension and its value; nothing for metrics without one.
+/// A dimension and its value; `None` for metrics without one.
 type Dimension = Option<(&'static str, String)>;
 
-/// Values, and their unit, by their metric.
+/// Unit and values of each metric.
 type Metrics = BTreeMap<&'static str, (&'static str, Vec<f64>)>;
 
-/// Values, by their dimension and their metric.
+/// The metrics of a flush, by dimension.
 #[derive(Default)]
-struct Taken(BTreeMap<Dimension, Metrics>);
+struct EmfBatch(BTreeMap<Dimension, Metrics>);
 
-impl Taken {
+impl EmfBatch {
     fn add(&mut self, key: &Key, values: &[f64]) {
-        let Some(signal) = SIGNALS.iter().find(|signal| signal.counted == key.name()) else { return };
-        let dimension = signal.dimension.map(|(label, name)| {
-            let value = key.labels().find(|is| is.key() == label).map_or("none", |is| is.value());
-            (name, capitalised(value))
+        let Some(metric) = EXPORTED.iter().find(|metric| metric.recorded == key.name()) else { return };
+        let dimension = metric.dimension.map(|(label, name)| {
+            let value = key.labels().find(|it| it.key() == label).map_or("none", |it| it.value());
+            (name, pascal_case(value))
         });
         if let Some(("Status", status)) = &dimension {
             let success = SUCCESSES.contains(&status.as_str());
-            let article = if success { "Success" } else { "Failure" };
-            self.put(Some(("Status", article.to_owned())), signal, values);
+            let coarse = if success { "Success" } else { "Failure" };
+            self.put(Some(("Status", coarse.to_owned())), metric, values);
         }
-        self.put(dimension, signal, values);
+        self.put(dimension, metric, values);
     }
 
-    fn put(&mut self, dimension: Dimension, signal: &Signal, values: &[f64]) {
+    fn put(&mut self, dimension: Dimension, metric: &ExportedMetric, values: &[f64]) {
         let metrics = self.0.entry(dimension).or_default();
-        let (_, all) = metrics.entry(signal.metric).or_insert((signal.unit, Vec::new()));
-        all.extend(values.iter().map(|value| value * signal.factor));
-        if signal.is_counter() {
-            // It may have several labels of which one is left.
+        let (_, all) = metrics.entry(metric.metric).or_insert((metric.unit, Vec::new()));
+        all.extend(values.iter().map(|value| value * metric.factor));
+        if metric.is_counter() {
+            // Counters that differ in other labels only are one metric here.
             let sum = all.drain(..).sum();
             all.push(sum);
         }
     }
 
-    /// A line for each dimension, or more of them where there are many values.
+    /// One line for each dimension, or more where a metric has more than [`MAX_VALUES`].
     fn lines(mut self, role: &str, timestamp: u64) -> String {
         let mut lines = String::new();
         while !self.0.is_empty() {
@@ -183,10 +191,10 @@ impl Taken {
     }
 }
 
-/// A line with as many of the values as it may have, which are taken out. As text, for it is written for each batch; of
-/// what is in it, only the role and what a dimension says come from elsewhere.
+/// Formats one line and removes the values it contains. Formatted by hand, because it is written for each batch; only the
+/// role and the dimension's value need escaping.
 fn line(role: &str, timestamp: u64, dimension: &Dimension, metrics: &mut Metrics) -> String {
-    // A line without a level counts as INFO, and is dropped where a function logs from WARN on.
+    // Lambda treats a line without a level as INFO and drops it if the function's log level is WARN.
     let mut line = format!(r#"{{"level":"WARN","role":{}"#, Value::from(role));
     let mut directives = Vec::new();
     for (name, (unit, values)) in metrics {
@@ -210,8 +218,8 @@ fn line(role: &str, timestamp: u64, dimension: &Dimension, metrics: &mut Metrics
     line + &format!(r#","_aws":{{"Timestamp":{timestamp},"CloudWatchMetrics":[{directive}]}}}}"#)
 }
 
-/// `behind_parked` as `BehindParked`: as the article writes its dimensions.
-fn capitalised(value: &str) -> String {
+/// Converts `behind_parked` to `BehindParked`, the style of the dimension values.
+fn pascal_case(value: &str) -> String {
     let word = |word: &str| {
         let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
         first.to_ascii_uppercase() + rest

@@ -1,4 +1,4 @@
-//! The roles on SQS and DynamoDB, in containers and in Lambda functions, and their flags.
+//! The roles on SQS and DynamoDB, in containers and in Lambda functions, and their flags. `main` runs them.
 
 mod containers;
 mod emf;
@@ -12,19 +12,19 @@ use std::sync::Arc;
 use api::operations::Operations;
 use clap::{Args, Subcommand};
 use consumer::DeadLetterRole;
-use infra::aws::{self as adapters, Archive, LetterStore, Numbers, SdkConfig};
+use infra::aws::{self as adapters, AwsDeadLetterStore, S3Archive, SdkConfig, SqsPipeline};
 use infra::dynamodb::Table;
 use infra::sqs::Queue;
 
 pub(crate) use containers::{api, consumer, create_table, dead_letters};
 pub(crate) use lambda::{command_line, role, run as run_lambda};
-use settings::Faults;
+use settings::ConfigErrors;
 
 use crate::auth::AuthArgs;
 use crate::http::HttpArgs;
 use crate::prometheus::MetricsArgs;
 
-/// Where the queue and the table are. Texts, so that everything that is wrong with them can be told at one go.
+/// The queue and the table. Read as plain strings, so that `settings` can report all errors together.
 #[derive(Debug, Args)]
 pub(crate) struct AwsArgs {
     /// The URL of the SQS queue.
@@ -42,29 +42,29 @@ pub(crate) struct AwsArgs {
 pub(crate) struct ApiArgs {
     #[command(flatten)]
     aws: AwsArgs,
-    /// Where to listen: an address or a name, and a port.
+    /// The address or host name to listen on, and the port.
     #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: String,
     #[command(flatten)]
     http: HttpArgs,
     #[command(flatten)]
     auth: AuthArgs,
-    /// Waiting messages at which no new event is accepted; 0: any number. Not for functions.
+    /// Refuse events while this many messages are queued; 0: no limit. Not for functions.
     #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value = "0", value_name = "COUNT")]
     max_queue_depth: String,
     #[command(flatten)]
-    letters: LetterArgs,
+    letters: OperatorArgs,
     #[command(flatten)]
     metrics: MetricsArgs,
 }
 
-/// Where dead letters are, for the operators' part of the API.
+/// Where dead letters are, for the API's operator endpoints.
 #[derive(Debug, Args)]
-pub(crate) struct LetterArgs {
-    /// The S3 bucket where dead letters are archived; without it, the API has nothing for operators.
+pub(crate) struct OperatorArgs {
+    /// The S3 bucket of archived dead letters. Without it, the API has no operator endpoints.
     #[arg(long, env = "DLQ_BUCKET", value_name = "NAME")]
     dlq_bucket: Option<String>,
-    /// The URL of the dead-letter queue, to count what is not archived yet.
+    /// The URL of the dead-letter queue, to count dead letters that are not archived yet.
     #[arg(long, env = "DLQ_URL", value_name = "URL")]
     dlq_url: Option<String>,
 }
@@ -76,10 +76,10 @@ pub(crate) struct ConsumerArgs {
     /// The URL of the dead-letter queue.
     #[arg(long, env = "DLQ_URL", value_name = "URL")]
     dlq_url: Option<String>,
-    /// Batches that are handled at the same time.
+    /// The most batches that are handled concurrently.
     #[arg(long, env = "ORDERS_CONCURRENCY", default_value = "8", value_name = "COUNT")]
     concurrency: String,
-    /// How often the queue delivers a message, its maxReceiveCount. A container asks the queue, a function does not.
+    /// The maxReceiveCount of the queue's redrive policy. A container reads it from the queue; a function does not.
     #[arg(long, env = "ORDERS_MAX_RECEIVES", value_name = "COUNT")]
     max_receives: Option<String>,
     #[command(flatten)]
@@ -105,7 +105,7 @@ pub(crate) struct DeadLettersArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TableCommand {
-    /// Make the table with its index, for local use: in production it belongs to the deployment.
+    /// Create the table and its index, for local use. In production the deployment creates them.
     Create {
         /// The name of the table.
         #[arg(long, env = "TABLE_NAME", value_name = "NAME")]
@@ -113,7 +113,7 @@ pub(crate) enum TableCommand {
     },
 }
 
-/// What the API has for operators, if it is told where the dead letters are.
+/// The API's operator endpoints, if the bucket of dead letters is set.
 fn operations(
     sdk: &SdkConfig,
     settings: &settings::ApiSettings,
@@ -124,60 +124,62 @@ fn operations(
     let bucket = adapters::bucket(sdk, settings.bucket.as_deref()?);
     let (queue, table) = (queue.clone(), table.clone());
     let dead_letters = settings.dlq_url.as_deref().map(|url| adapters::queue(sdk, url));
-    let letters = LetterStore { bucket, table: table.clone(), queue: queue.clone(), default_currency };
-    let pipeline = Arc::new(Numbers { queue, dead_letters, table });
+    let letters = AwsDeadLetterStore { bucket, table: table.clone(), queue: queue.clone(), default_currency };
+    let pipeline = Arc::new(SqsPipeline { queue, dead_letters, table });
     Some(Operations { letters: Arc::new(letters), pipeline, default_currency })
 }
 
-/// What stands behind the queue of dead letters.
+/// The consumer of the dead-letter queue.
 fn dead_letter_role(sdk: &SdkConfig, settings: &settings::DeadLetterSettings) -> DeadLetterRole {
     let default_currency = settings.common.default_currency;
     let table = adapters::table(sdk, &settings.common.table_name, default_currency);
     let bucket = adapters::bucket(sdk, &settings.bucket);
     DeadLetterRole {
-        archive: Arc::new(Archive { bucket, table, default_currency }),
+        archive: Arc::new(S3Archive { bucket, table, default_currency }),
         alerts: Arc::new(adapters::topic(sdk, &settings.topic)),
         clock: infra::now,
         origin: settings.common.queue_url.clone(),
     }
 }
 
-/// How the API would authenticate with these arguments, or everything that is wrong with them.
+/// How the API would authenticate with these arguments, or all errors in them.
 #[cfg(feature = "doctor")]
 pub(crate) async fn check_api(args: &ApiArgs) -> Result<crate::auth::Settings, Vec<String>> {
     let sdk = infra::aws::config().await;
-    settings::of_api(Faults::default(), args, &sdk).map(|settings| settings.auth).map_err(listed)
+    settings::of_api(ConfigErrors::default(), args, &sdk).map(|settings| settings.auth).map_err(listed)
 }
 
-/// Everything that is wrong with the arguments of what archives dead letters.
+/// All errors in the arguments of `orders dead-letters`.
 #[cfg(feature = "doctor")]
 pub(crate) async fn check_dead_letters(args: &DeadLettersArgs) -> Result<(), Vec<String>> {
     let sdk = infra::aws::config().await;
-    settings::of_dead_letters(Faults::default(), args, &sdk).map(|_| ()).map_err(listed)
+    settings::of_dead_letters(ConfigErrors::default(), args, &sdk).map(|_| ()).map_err(listed)
 }
 
-/// Everything that is wrong with the arguments of a consumer.
+/// All errors in the arguments of `orders consumer`.
 #[cfg(feature = "doctor")]
 pub(crate) async fn check_consumer(args: &ConsumerArgs) -> Result<(), Vec<String>> {
     let sdk = infra::aws::config().await;
-    settings::of_consumer(Faults::default(), args, &sdk).map(|_| ()).map_err(listed)
+    settings::of_consumer(ConfigErrors::default(), args, &sdk).map(|_| ()).map_err(listed)
 }
 
 #[cfg(feature = "doctor")]
 fn listed(error: anyhow::Error) -> Vec<String> {
-    error.downcast::<settings::Wrong>().map_or_else(|other| vec![format!("{other:#}")], |wrong| wrong.0)
+    error
+        .downcast::<settings::InvalidConfig>()
+        .map_or_else(|other| vec![format!("{other:#}")], |invalid| invalid.0)
 }
 
-/// Tells a person at a terminal what goes on; nobody else.
-fn say(text: &str) {
+/// Logs progress if stderr is a terminal.
+fn log_progress(text: &str) {
     if std::io::stderr().is_terminal() {
         tracing::info!("{text}");
     }
 }
 
-/// The faults of a configuration whose logging was set up with this result.
-pub(crate) fn faults_of(logging: Result<(), String>) -> Faults {
-    let mut faults = Faults::default();
-    faults.check(logging);
-    faults
+/// The configuration errors, starting with the result of setting up the log.
+pub(crate) fn errors_of(logging: Result<(), String>) -> ConfigErrors {
+    let mut errors = ConfigErrors::default();
+    errors.check(logging);
+    errors
 }

@@ -1,13 +1,13 @@
-//! Which events only keep a function's environment warm. The functions in [`super::lambda`] answer these and do nothing.
+//! Recognises events that only keep a function warm. The functions in [`super::lambda`] answer them and do nothing else.
 
 use serde_json::Value;
 
-/// The members by which the usual tools mark their pings.
+/// The members with which common tools mark their pings.
 const MARKS: [&str; 4] = ["ping", "warmup", "warmer", "#warmer"];
-/// Who sends pings: EventBridge rules and schedules, and the plugin of the Serverless Framework.
+/// The senders of pings: EventBridge rules and schedules, and the plugin of the Serverless Framework.
 const SENDERS: [&str; 3] = ["aws.events", "aws.scheduler", "serverless-plugin-warmup"];
 
-/// Whether the event, which is neither a request nor a batch, is a ping: nothing at all (`{}` or `null`), or marked as one.
+/// Whether the event, which is neither a request nor a batch, is a ping: empty (`{}` or `null`) or marked as one.
 pub(super) fn is_ping(event: &str) -> bool {
     match serde_json::from_str(event) {
         Ok(Value::Null) => true,
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pings_are_told_from_events_that_mean_something() {
+    fn pings_are_recognised_among_other_events() {
         for ping in [
             "{}",
             " { } ",

@@ -1,4 +1,4 @@
-//! Checks what the roles are configured with, all of it before the first complaint.
+//! Validates the settings of the roles and reports all errors together. The roles and the doctor use it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,26 +12,26 @@ use super::{ApiArgs, AwsArgs, ConsumerArgs, DeadLettersArgs};
 use crate::auth::{self, Origin};
 use crate::http::HttpSettings;
 
-/// Settings that a role cannot start with.
+/// All errors in the settings of a role.
 #[derive(Debug)]
-pub(crate) struct Wrong(pub(crate) Vec<String>);
+pub(crate) struct InvalidConfig(pub(crate) Vec<String>);
 
-impl fmt::Display for Wrong {
+impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration is not right:\n  {}", self.0.join("\n  "))
+        write!(f, "the configuration is invalid:\n  {}", self.0.join("\n  "))
     }
 }
 
-impl std::error::Error for Wrong {}
+impl std::error::Error for InvalidConfig {}
 
-/// Collects what is wrong.
+/// Collects the errors in the settings.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<String>);
+pub(crate) struct ConfigErrors(Vec<String>);
 
-impl Faults {
-    /// The value, or `None` with one more fault.
+impl ConfigErrors {
+    /// The value, or `None` and one more error.
     pub(crate) fn check<T>(&mut self, checked: Result<T, String>) -> Option<T> {
-        checked.map_err(|fault| self.0.push(fault)).ok()
+        checked.map_err(|error| self.0.push(error)).ok()
     }
 
     fn required(&mut self, name: &str, value: Option<&String>) -> Option<String> {
@@ -45,47 +45,47 @@ impl Faults {
             rest.split_once('/').is_some_and(|(host, path)| !host.is_empty() && !path.is_empty())
         };
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        let right = rest.is_some_and(named);
-        // SQS knows who asks by the signature; what stands here would only be logged.
+        let valid = rest.is_some_and(named);
+        // Requests to SQS are signed; credentials in the URL would only end up in logs.
         if rest.is_some_and(|rest| rest.split('/').next().is_some_and(|host| host.contains('@'))) {
-            self.0.push(format!("{name} must not have a name or a password"));
+            self.0.push(format!("{name} must not have a user name or password"));
             return None;
         }
-        self.check(if right {
+        self.check(if valid {
             Ok(url)
         } else {
-            Err(format!("{name} {url:?} is not the URL of a queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/orders.fifo"))
+            Err(format!("{name} {url:?} is not a queue URL, such as https://sqs.eu-central-1.amazonaws.com/123456789012/orders.fifo"))
         })
     }
 
     fn table(&mut self, value: Option<&String>) -> Option<String> {
         let name = self.required("TABLE_NAME", value)?;
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-        let right = (3..=255).contains(&name.len()) && name.bytes().all(allowed);
-        self.check(if right {
+        let valid = (3..=255).contains(&name.len()) && name.bytes().all(allowed);
+        self.check(if valid {
             Ok(name)
         } else {
-            Err(format!("TABLE_NAME {name:?} is not the name of a table: 3–255 characters of [A-Za-z0-9_.-]"))
+            Err(format!("TABLE_NAME {name:?} is not a table name: 3–255 characters of [A-Za-z0-9_.-]"))
         })
     }
 
     fn bucket(&mut self, value: Option<&String>) -> Option<String> {
         let name = self.required("DLQ_BUCKET", value)?;
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b);
-        let right = (3..=63).contains(&name.len()) && name.bytes().all(allowed);
-        self.check(if right {
+        let valid = (3..=63).contains(&name.len()) && name.bytes().all(allowed);
+        self.check(if valid {
             Ok(name)
         } else {
-            Err(format!("DLQ_BUCKET {name:?} is not the name of a bucket: 3–63 characters of [a-z0-9.-]"))
+            Err(format!("DLQ_BUCKET {name:?} is not a bucket name: 3–63 characters of [a-z0-9.-]"))
         })
     }
 
     fn topic(&mut self, value: Option<&String>) -> Option<String> {
         let arn = self.required("ALERTS_TOPIC", value)?;
         let parts: Vec<_> = arn.split(':').collect();
-        let right = matches!(parts[..], ["arn", _, "sns", region, account, name]
+        let valid = matches!(parts[..], ["arn", _, "sns", region, account, name]
             if !region.is_empty() && !account.is_empty() && !name.is_empty() && !name.ends_with(".fifo"));
-        self.check(if right {
+        self.check(if valid {
             Ok(arn)
         } else {
             Err(format!(
@@ -94,8 +94,8 @@ impl Faults {
         })
     }
 
-    /// Checks that a queue and its dead letters are two queues of one kind.
-    fn two_of_a_kind(&mut self, queue: Option<&String>, dlq: Option<&String>) {
+    /// Checks that the queue and the dead-letter queue are different and both FIFO or both standard.
+    fn matching_queues(&mut self, queue: Option<&String>, dlq: Option<&String>) {
         let (Some(queue), Some(dlq)) = (queue, dlq) else { return };
         if queue == dlq {
             self.0.push("QUEUE_URL and DLQ_URL are the same queue".to_owned());
@@ -118,165 +118,173 @@ impl Faults {
     }
 
     fn auth(&mut self, args: &ApiArgs, origin: Origin) -> Option<auth::Settings> {
-        args.auth.settings(origin).map_err(|faults| self.0.extend(faults)).ok()
+        args.auth.settings(origin).map_err(|found| self.0.extend(found)).ok()
     }
 
-    /// An error that lists every fault, if there is any.
+    /// The settings, or an error that lists all errors.
     pub(crate) fn finish<T>(self, settings: Option<T>) -> anyhow::Result<T> {
         match settings {
             Some(settings) if self.0.is_empty() => Ok(settings),
-            _ => Err(Wrong(self.0).into()),
+            _ => Err(InvalidConfig(self.0).into()),
         }
     }
 }
 
-/// What every role needs.
+/// The settings that every role needs.
 #[derive(Debug)]
-pub(crate) struct Settings {
+pub(crate) struct CommonSettings {
     pub(crate) queue_url: String,
     pub(crate) table_name: String,
     pub(crate) default_currency: Currency,
 }
 
-fn common(faults: &mut Faults, args: &AwsArgs, sdk: &SdkConfig) -> Option<Settings> {
-    faults.region(sdk);
-    let queue_url = faults.queue("QUEUE_URL", args.queue_url.as_ref());
-    let table_name = faults.table(args.table_name.as_ref());
-    let default_currency = faults.currency(args);
-    Some(Settings { queue_url: queue_url?, table_name: table_name?, default_currency: default_currency? })
+fn common(errors: &mut ConfigErrors, args: &AwsArgs, sdk: &SdkConfig) -> Option<CommonSettings> {
+    errors.region(sdk);
+    let queue_url = errors.queue("QUEUE_URL", args.queue_url.as_ref());
+    let table_name = errors.table(args.table_name.as_ref());
+    let default_currency = errors.currency(args);
+    Some(CommonSettings {
+        queue_url: queue_url?,
+        table_name: table_name?,
+        default_currency: default_currency?,
+    })
 }
 
-/// What the API needs.
+/// The settings of `orders api`.
 #[derive(Debug)]
 pub(crate) struct ApiSettings {
-    pub(crate) common: Settings,
+    pub(crate) common: CommonSettings,
     pub(crate) listen: SocketAddr,
     pub(crate) http: HttpSettings,
     pub(crate) auth: auth::Settings,
-    /// Messages on the queue at which no event is accepted, if there is such a bound.
+    /// How many queued messages make the API refuse events, if limited.
     pub(crate) max_queue_depth: Option<NonZeroU64>,
-    /// Where the dead letters are archived, if operators are served.
+    /// The bucket of archived dead letters; `None`: no operator endpoints.
     pub(crate) bucket: Option<String>,
-    /// Where those are that are not archived yet, if that is known.
+    /// The dead-letter queue, for counting what is not archived yet.
     pub(crate) dlq_url: Option<String>,
-    /// Where metrics are served, if anywhere.
+    /// The address that serves metrics, if any.
     pub(crate) metrics: Option<SocketAddr>,
 }
 
-/// As a container.
-pub(crate) fn of_api(faults: Faults, args: &ApiArgs, sdk: &SdkConfig) -> anyhow::Result<ApiSettings> {
-    api(faults, args, sdk, Origin::Listening)
+/// The settings of the API in a container.
+pub(crate) fn of_api(errors: ConfigErrors, args: &ApiArgs, sdk: &SdkConfig) -> anyhow::Result<ApiSettings> {
+    api(errors, args, sdk, Origin::Listening)
 }
 
-/// As a function.
+/// The settings of the API as a Lambda function.
 pub(crate) fn of_api_function(
-    faults: Faults,
+    errors: ConfigErrors,
     args: &ApiArgs,
     sdk: &SdkConfig,
 ) -> anyhow::Result<ApiSettings> {
-    api(faults, args, sdk, |_| Origin::Lambda)
+    api(errors, args, sdk, |_| Origin::Lambda)
 }
 
 fn api(
-    mut faults: Faults,
+    mut errors: ConfigErrors,
     args: &ApiArgs,
     sdk: &SdkConfig,
     origin: impl Fn(SocketAddr) -> Origin,
 ) -> anyhow::Result<ApiSettings> {
-    let common = common(&mut faults, &args.aws, sdk);
+    let common = common(&mut errors, &args.aws, sdk);
     let listen = &args.listen;
-    let listen = crate::listen::address(listen).map_err(|fault| format!("ORDERS_LISTEN {listen:?} {fault}"));
-    let listen = faults.check(listen);
-    let http = args.http.read().map_err(|wrong| faults.0.extend(wrong)).ok();
+    let listen = crate::listen::address(listen).map_err(|error| format!("ORDERS_LISTEN {listen:?} {error}"));
+    let listen = errors.check(listen);
+    let http = args.http.read().map_err(|found| errors.0.extend(found)).ok();
     let depth = &args.max_queue_depth;
-    let depth = depth.parse().map_err(|_| format!("ORDERS_MAX_QUEUE_DEPTH {depth:?} is not a count"));
-    let depth = faults.check(depth).map(NonZeroU64::new);
+    let depth = depth.parse().map_err(|_| format!("ORDERS_MAX_QUEUE_DEPTH {depth:?} is not a number"));
+    let depth = errors.check(depth).map(NonZeroU64::new);
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-    let bucket = given(&args.letters.dlq_bucket).map(|name| faults.bucket(Some(&name)));
-    let dlq_url = given(&args.letters.dlq_url).map(|url| faults.queue("DLQ_URL", Some(&url)));
-    let metrics = faults.check(args.metrics.read());
-    let auth = listen.and_then(|listen| faults.auth(args, origin(listen)));
+    let bucket = given(&args.letters.dlq_bucket).map(|name| errors.bucket(Some(&name)));
+    let dlq_url = given(&args.letters.dlq_url).map(|url| errors.queue("DLQ_URL", Some(&url)));
+    let metrics = errors.check(args.metrics.read());
+    let auth = listen.and_then(|listen| errors.auth(args, origin(listen)));
     let settings = (|| {
         let (common, listen, http, auth) = (common?, listen?, http?, auth?);
         let (bucket, dlq_url) = (bucket.flatten(), dlq_url.flatten());
         let (max_queue_depth, metrics) = (depth?, metrics?);
         Some(ApiSettings { common, listen, http, auth, max_queue_depth, bucket, dlq_url, metrics })
     })();
-    faults.finish(settings)
+    errors.finish(settings)
 }
 
-/// What the consumer needs.
+/// The settings of `orders consumer`.
 #[derive(Debug)]
 pub(crate) struct ConsumerSettings {
-    pub(crate) common: Settings,
+    pub(crate) common: CommonSettings,
     pub(crate) dlq_url: String,
     pub(crate) concurrency: usize,
-    /// How often the queue delivers a message, if that is told.
+    /// The queue's `maxReceiveCount`, if set.
     pub(crate) max_receives: Option<u32>,
-    /// Where metrics are served, if anywhere.
+    /// The address that serves metrics, if any.
     pub(crate) metrics: Option<SocketAddr>,
 }
 
 pub(crate) fn of_consumer(
-    mut faults: Faults,
+    mut errors: ConfigErrors,
     args: &ConsumerArgs,
     sdk: &SdkConfig,
 ) -> anyhow::Result<ConsumerSettings> {
-    let common = common(&mut faults, &args.aws, sdk);
-    let dlq_url = faults.queue("DLQ_URL", args.dlq_url.as_ref());
-    faults.two_of_a_kind(args.aws.queue_url.as_ref(), dlq_url.as_ref());
+    let common = common(&mut errors, &args.aws, sdk);
+    let dlq_url = errors.queue("DLQ_URL", args.dlq_url.as_ref());
+    errors.matching_queues(args.aws.queue_url.as_ref(), dlq_url.as_ref());
     let count = &args.concurrency;
-    let right = |count: &usize| (1..=256).contains(count);
+    let valid = |count: &usize| (1..=256).contains(count);
     let concurrency =
-        count.parse().ok().filter(right).ok_or_else(|| format!("ORDERS_CONCURRENCY {count:?} is not 1–256"));
-    let concurrency = faults.check(concurrency);
+        count.parse().ok().filter(valid).ok_or_else(|| format!("ORDERS_CONCURRENCY {count:?} is not 1–256"));
+    let concurrency = errors.check(concurrency);
     let receives = args.max_receives.as_ref().filter(|count| !count.is_empty());
     let max_receives = receives.map(|count| {
-        let right = |count: &u32| (1..=1000).contains(count);
-        let right = count.parse().ok().filter(right);
-        faults.check(right.ok_or_else(|| format!("ORDERS_MAX_RECEIVES {count:?} is not 1–1000")))
+        let valid = |count: &u32| (1..=1000).contains(count);
+        let count_or_none = count.parse().ok().filter(valid);
+        errors.check(count_or_none.ok_or_else(|| format!("ORDERS_MAX_RECEIVES {count:?} is not 1–1000")))
     });
-    let metrics = faults.check(args.metrics.read());
+    let metrics = errors.check(args.metrics.read());
     let settings = (|| {
         let (common, dlq_url, concurrency, metrics) = (common?, dlq_url?, concurrency?, metrics?);
         let max_receives = max_receives.flatten();
         Some(ConsumerSettings { common, dlq_url, concurrency, max_receives, metrics })
     })();
-    faults.finish(settings)
+    errors.finish(settings)
 }
 
-/// What looking after the dead letters needs.
+/// The settings of `orders dead-letters`.
 #[derive(Debug)]
 pub(crate) struct DeadLetterSettings {
-    pub(crate) common: Settings,
+    pub(crate) common: CommonSettings,
     pub(crate) dlq_url: String,
     pub(crate) bucket: String,
     pub(crate) topic: String,
-    /// Where metrics are served, if anywhere.
+    /// The address that serves metrics, if any.
     pub(crate) metrics: Option<SocketAddr>,
 }
 
 pub(crate) fn of_dead_letters(
-    mut faults: Faults,
+    mut errors: ConfigErrors,
     args: &DeadLettersArgs,
     sdk: &SdkConfig,
 ) -> anyhow::Result<DeadLetterSettings> {
-    let common = common(&mut faults, &args.aws, sdk);
-    let dlq_url = faults.queue("DLQ_URL", args.dlq_url.as_ref());
-    faults.two_of_a_kind(args.aws.queue_url.as_ref(), dlq_url.as_ref());
-    let bucket = faults.bucket(args.dlq_bucket.as_ref());
-    let topic = faults.topic(args.alerts_topic.as_ref());
-    let metrics = faults.check(args.metrics.read());
+    let common = common(&mut errors, &args.aws, sdk);
+    let dlq_url = errors.queue("DLQ_URL", args.dlq_url.as_ref());
+    errors.matching_queues(args.aws.queue_url.as_ref(), dlq_url.as_ref());
+    let bucket = errors.bucket(args.dlq_bucket.as_ref());
+    let topic = errors.topic(args.alerts_topic.as_ref());
+    let metrics = errors.check(args.metrics.read());
     let settings = (|| {
         let (common, dlq_url, bucket, topic) = (common?, dlq_url?, bucket?, topic?);
         Some(DeadLetterSettings { common, dlq_url, bucket, topic, metrics: metrics? })
     })();
-    faults.finish(settings)
+    errors.finish(settings)
 }
 
-/// What making the table needs.
-pub(crate) fn of_table(mut faults: Faults, name: Option<&String>, sdk: &SdkConfig) -> anyhow::Result<String> {
-    faults.region(sdk);
-    let name = faults.table(name);
-    faults.finish(name)
+/// The table name of `orders table create`.
+pub(crate) fn of_table(
+    mut errors: ConfigErrors,
+    name: Option<&String>,
+    sdk: &SdkConfig,
+) -> anyhow::Result<String> {
+    errors.region(sdk);
+    let name = errors.table(name);
+    errors.finish(name)
 }

@@ -1,4 +1,4 @@
-//! Who may call the real binary.
+//! Authentication of the real binary: tokens, key rotation, and refusing to listen without either.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -26,14 +26,14 @@ pub fn pair() -> Ed25519KeyPair {
     Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap()
 }
 
-/// Publishes the public key of `pair` under this id in a file.
+/// Writes the public key of `pair` to a key set file, with this id.
 pub fn publish(file: &Path, kid: &str, pair: &Ed25519KeyPair) {
     let x = URL_SAFE_NO_PAD.encode(pair.public_key());
     let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x });
     std::fs::write(file, json!({ "keys": [jwk] }).to_string()).unwrap();
 }
 
-/// A token that expires so many seconds from now.
+/// A token that expires in so many seconds.
 pub fn token(kid: &str, pair: &Ed25519KeyPair, expires_in: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
     let claims = json!({ "iss": "https://login.example", "aud": "orders", "sub": "shop", "exp": now + expires_in,
@@ -42,7 +42,7 @@ pub fn token(kid: &str, pair: &Ed25519KeyPair, expires_in: i64) -> String {
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes())))
 }
 
-/// The status and the body of a posted order.
+/// Posts an order; returns the status and the body.
 async fn posted(url: &str, token: Option<&str>) -> (StatusCode, String) {
     let request = reqwest::Client::new().post(format!("{url}/v1/orders"));
     let request = request.header("content-type", "application/json").body(order("c-1").to_string());
@@ -61,7 +61,7 @@ fn refusal(arguments: &[&str], data: PathBuf) -> (Output, String) {
 }
 
 #[test]
-fn nobody_outside_this_machine_is_let_in_by_accident() {
+fn the_service_refuses_to_listen_on_a_public_address_without_auth() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     let (output, error) = refusal(&["--listen", "0.0.0.0:0"], data.clone());
@@ -75,11 +75,11 @@ fn nobody_outside_this_machine_is_let_in_by_accident() {
     assert!(error.contains("jwks.json") && error.contains("No such file"), "{error}");
     let (_, error) = refusal(&["--jwks-file", &file], data.clone());
     assert!(error.contains("ORDERS_JWT_ISSUER") && error.contains("ORDERS_JWT_AUDIENCE"), "{error}");
-    assert!(!data.exists(), "it refuses before it makes anything");
+    assert!(!data.exists(), "it refuses before it creates anything");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everybody_is_let_in_where_that_was_asked_for() {
+async fn the_service_accepts_unauthenticated_requests_if_configured() {
     let folder = TempDir::new().unwrap();
     let mut command = orders(&["serve", "--listen", "0.0.0.0:0", "--insecure-no-auth", "--data"]);
     command.arg(folder.path().join("data")).env("ORDERS_MIN_FREE_DISK", "1");
@@ -90,7 +90,7 @@ async fn everybody_is_let_in_where_that_was_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_let_in_and_keys_rotate() {
+async fn valid_tokens_are_accepted_and_keys_rotate() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("jwks.json");
     let (old, new) = (pair(), pair());
@@ -120,7 +120,7 @@ async fn tokens_let_in_and_keys_rotate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forged_tokens_are_limited_and_keys_that_are_taken_away_let_nobody_in() {
+async fn forged_tokens_are_rate_limited_and_removed_keys_are_refused() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("jwks.json");
     let pair = self::pair();
@@ -137,7 +137,7 @@ async fn forged_tokens_are_limited_and_keys_that_are_taken_away_let_nobody_in() 
         statuses.push(posted(&service.url, Some(&forged)).await.0);
     }
     assert!(statuses.contains(&StatusCode::TOO_MANY_REQUESTS), "{statuses:?}");
-    assert_eq!(posted(&service.url, Some(&good)).await.0, StatusCode::ACCEPTED, "it was verified before");
+    assert_eq!(posted(&service.url, Some(&good)).await.0, StatusCode::ACCEPTED, "a verified token passes");
 
     std::fs::write(&file, r#"{"keys":[]}"#).unwrap();
     service.signal("HUP");

@@ -1,9 +1,8 @@
-//! The AWS emulator that other tests stand on: what they take for granted of it, and that nothing of it is left over.
+//! Tests of the AWS emulator: the behaviour that other tests rely on, and that it leaves no processes behind.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -13,9 +12,9 @@ use crate::support::emulator::lambda::Function;
 use crate::support::emulator::proxy::{Proxy, throttled};
 use crate::support::emulator::queues::{Depth, Queues};
 use crate::support::emulator::{Aws, Emulator, python};
-use crate::support::service::PATIENCE;
+use crate::support::eventually::{check, eventually, eventually_blocking};
 
-/// Set for the process that a test kills.
+/// Set in the process that a test kills.
 const TO_BE_KILLED: &str = "ORDERS_TEST_TO_BE_KILLED";
 
 const EMPTY: Depth = Depth { visible: 0, in_flight: 0, delayed: 0 };
@@ -40,7 +39,7 @@ fn bodies(messages: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn a_missing_python_is_one_clear_line() {
+fn a_missing_python_is_reported_in_one_line() {
     let folder = TempDir::new().unwrap();
     let error = python::set_up("no-such-python", folder.path()).unwrap_err();
     assert!(error.contains("`no-such-python` will not do (No such file or directory"), "{error}");
@@ -50,7 +49,7 @@ fn a_missing_python_is_one_clear_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fifo_queue_keeps_the_order_of_a_group_and_drops_what_was_sent_before() {
+async fn a_fifo_queue_keeps_the_order_of_a_group_and_drops_duplicates() {
     let emulator = Emulator::shared();
     let queues = emulator.create_queues(true, QueueOptions::default()).await;
     for (id, body) in [("1", "a"), ("2", "b"), ("1", "a again"), ("3", "c")] {
@@ -88,7 +87,7 @@ async fn a_message_received_too_often_moves_to_the_dead_letters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_conditional_write_gives_the_item_that_is_there() {
+async fn a_refused_conditional_write_returns_the_existing_item() {
     let emulator = Emulator::shared();
     let table = format!("orders-{}", uuid::Uuid::now_v7().simple());
     let create = json!({
@@ -111,14 +110,14 @@ async fn a_refused_conditional_write_gives_the_item_that_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_articles_producer_sends_its_messages() {
+async fn a_v0_producer_sends_its_messages() {
     let emulator = Emulator::shared();
     let queues = emulator.create_queues(true, QueueOptions::default()).await;
     let events = [
         json!({ "type": "order_created", "data": { "order_id": "A-1", "customer_id": "c-1", "items": [] } }),
         json!({ "type": "order_updated", "data": { "order_id": "A-1", "status": "confirmed" } }),
     ];
-    let ids = emulator.produce_as_in_the_article(&queues.url, &events);
+    let ids = emulator.produce_v0(&queues.url, &events);
     let received = receive(emulator, &queues.url).await;
     let received_ids: Vec<_> =
         received.iter().map(|message| message["MessageId"].as_str().unwrap()).collect();
@@ -130,7 +129,7 @@ async fn the_articles_producer_sends_its_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxied_call_is_throttled_and_then_goes_through() {
+async fn a_proxied_call_is_throttled_and_then_passes() {
     let emulator = Emulator::shared();
     let queues = emulator.create_queues(true, QueueOptions::default()).await;
     let proxy = Proxy::start(&emulator.endpoint, 7, &[throttled("sqs", 1.0)]);
@@ -149,7 +148,7 @@ async fn a_proxied_call_is_throttled_and_then_goes_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_with_the_same_seed_lets_the_same_calls_fail() {
+async fn a_proxy_with_the_same_seed_fails_the_same_calls() {
     let emulator = Emulator::shared();
     let mut runs = Vec::new();
     for _ in 0..2 {
@@ -184,7 +183,7 @@ async fn a_function_is_invoked_directly_and_over_http() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_batch_only_what_failed_comes_to_a_function_again() {
+async fn only_the_failed_messages_of_a_batch_are_delivered_again() {
     let emulator = Emulator::shared();
     let options = QueueOptions { visibility_timeout: Duration::from_secs(1), ..QueueOptions::default() };
     let queues = emulator.create_queues(true, options).await;
@@ -193,19 +192,19 @@ async fn of_a_batch_only_what_failed_comes_to_a_function_again() {
         send(emulator, &queues, id, id, body).await;
     }
     function.consume(&queues.arn, 10).await;
-    let start = Instant::now();
-    while emulator.queue_depth(&queues.url).await != EMPTY {
-        assert!(start.elapsed() < PATIENCE, "{:?}", function.log().await);
-        tokio::task::yield_now().await;
-    }
-    // A batch is logged before what it did is taken off the queue.
+    eventually("the queue is empty", async || {
+        let depth = emulator.queue_depth(&queues.url).await;
+        if depth == EMPTY { Ok(()) } else { Err((depth, function.log().await)) }
+    })
+    .await;
+    // A batch is logged before its messages are deleted.
     let mut log = function.log().await;
     log.retain(|line| line.contains("once") || line.contains("again"));
     assert_eq!(log, ["once 1", "again 1", "also once 1", "again 2"]);
 }
 
 #[test]
-fn the_emulator_dies_with_its_parent_and_takes_the_functions_along() {
+fn the_emulator_and_its_functions_end_with_their_parent() {
     let mut parent = Command::new(std::env::current_exe().unwrap());
     parent.args(["emulator::a_process_to_be_killed", "--exact", "--ignored", "--nocapture"]);
     parent.env(TO_BE_KILLED, "1").stdin(Stdio::null()).stdout(Stdio::piped());
@@ -213,23 +212,19 @@ fn the_emulator_dies_with_its_parent_and_takes_the_functions_along() {
     let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines().map_while(Result::ok);
     let group = lines.find_map(|line| Some(format!("-{}", line.split_once("emulator in group ")?.1)));
     let group = group.expect("the other process starts an emulator");
-    let lives = || {
+    let is_alive = || {
         let mut kill = Command::new("kill");
         kill.args(["-0", "--", &group]).stderr(Stdio::null()).status().unwrap().success()
     };
-    assert!(lives());
-    // SIGKILL: it cannot clean up.
+    assert!(is_alive());
+    // SIGKILL, so that the parent cannot clean up.
     parent.kill().unwrap();
     parent.wait().unwrap();
-    let start = Instant::now();
-    while lives() {
-        assert!(start.elapsed() < PATIENCE, "left over: process group {group}");
-        thread::yield_now();
-    }
+    eventually_blocking("the processes are gone", || check(!is_alive(), format!("process group {group}")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a part of the test above"]
+#[ignore = "started by the test above"]
 async fn a_process_to_be_killed() {
     if std::env::var_os(TO_BE_KILLED).is_none() {
         return;

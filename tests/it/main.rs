@@ -1,8 +1,8 @@
-//! The integration tests, one binary. [`conformance`] holds every backend to the same behaviour; the others look at
-//! the product from outside: over HTTP, at the real binary, at its data folder, and at how it is described.
+//! The integration tests, in one binary. [`conformance`] tests that all backends behave alike. The others test the product
+//! from outside: the HTTP API, the command line, the data folder and the descriptions.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![allow(unreachable_pub, reason = "nothing reaches a test binary from outside")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(unreachable_pub, reason = "a test binary has no users")]
 
 mod archives;
 mod article;

@@ -1,7 +1,6 @@
-//! The metrics of a server, fetched and read by Prometheus's own client library.
+//! The Prometheus metrics of a server, read by Prometheus's own client library.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -9,9 +8,10 @@ use tempfile::TempDir;
 
 use crate::pipeline::{created_and_shipped_too_early, from_created_to_delivered, from_pending_to_delivered};
 use crate::support::emulator::python;
-use crate::support::service::{Api, PATIENCE, Service, orders};
+use crate::support::eventually::{check, eventually};
+use crate::support::service::{Api, Service, orders};
 
-/// What the documentation says there is.
+/// The documentation of the metrics.
 const DOCUMENTED: &str = include_str!("../../docs/observability.md");
 
 struct Measured {
@@ -43,7 +43,7 @@ impl Measured {
     }
 }
 
-/// The value of the one sample with this name and these labels.
+/// The value of the only sample with this name and these labels.
 fn value(families: &[Value], name: &str, labels: &Value) -> f64 {
     let samples = families.iter().flat_map(|family| family["samples"].as_array().unwrap());
     let is_it = |sample: &&Value| sample["name"] == name && sample["labels"] == *labels;
@@ -53,19 +53,15 @@ fn value(families: &[Value], name: &str, labels: &Value) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prometheus_reads_what_became_of_an_order() {
+async fn prometheus_reads_the_metrics_of_an_order() {
     let measured = Measured::start();
     let order_id = created_and_shipped_too_early(&measured.api, "c-metrics").await;
-    // A message is settled before it is off the queue. Until then, the next event waits behind it.
-    let start = Instant::now();
-    loop {
+    // A message is settled before it is deleted. Until then, the next event of its order is queued after it.
+    eventually("nothing is in flight", async || {
         let (_, pipeline) = measured.api.get("/v1/pipeline").await;
-        if pipeline["ledger"]["in_flight"] == 0 {
-            break;
-        }
-        assert!(start.elapsed() < PATIENCE, "{pipeline}");
-        tokio::task::yield_now().await;
-    }
+        check(pipeline["ledger"]["in_flight"] == 0, pipeline)
+    })
+    .await;
     from_pending_to_delivered(&measured.api, "c-metrics", &order_id).await;
     let malformed = measured.api.send(Method::POST, "/v1/orders", Some(&json!([]))).await.unwrap();
     assert_eq!(malformed.status(), StatusCode::UNPROCESSABLE_ENTITY);
@@ -74,12 +70,12 @@ async fn prometheus_reads_what_became_of_an_order() {
 
     let metrics = measured.scrape();
     let value = |name: &str, labels: Value| value(&metrics, name, &labels);
-    // Five steps, and one that is illegal.
+    // Five legal events and a rejected one.
     assert_eq!(value("orders_messages_processed_total", json!({ "status": "recorded" })), 5.0);
     assert_eq!(value("orders_messages_processed_total", json!({ "status": "rejected" })), 1.0);
     assert_eq!(value("orders_events_published_total", json!({ "result": "accepted" })), 6.0);
     assert_eq!(value("orders_publish_duration_seconds_count", json!({})), 6.0);
-    // Only what is illegal goes by way of the queue; nothing waits before the others.
+    // Only the rejected event is queued; the others are inline commits.
     assert_eq!(value("orders_queue_age_seconds_count", json!({})), 1.0);
     assert_eq!(value("orders_end_to_end_seconds_count", json!({})), 5.0);
     let took = value("orders_end_to_end_seconds_sum", json!({}));
@@ -105,7 +101,7 @@ async fn prometheus_reads_what_became_of_an_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_are_documented_and_say_what_they_are() {
+async fn metrics_have_a_type_and_a_help_text_and_are_documented() {
     let measured = Measured::start();
     from_created_to_delivered(&measured.api, "c-metrics").await;
     let families = measured.scrape();
@@ -113,7 +109,7 @@ async fn metrics_are_documented_and_say_what_they_are() {
         assert_ne!(family["help"], "", "{family:#}");
         assert_ne!(family["type"], "unknown", "{family:#}");
     }
-    // The library leaves `_total` out of the names of counters.
+    // The library strips `_total` from the names of counters.
     let named = |family: &Value| {
         let counter = if family["type"] == "counter" { "_total" } else { "" };
         format!("{}{counter}", family["name"].as_str().unwrap())
@@ -122,7 +118,7 @@ async fn metrics_are_documented_and_say_what_they_are() {
     let documented: BTreeSet<_> = documented().map(|(name, _)| name.to_owned()).collect();
     let undocumented: Vec<_> = there.difference(&documented).collect();
     assert!(undocumented.is_empty(), "not in docs/observability.md: {undocumented:?}");
-    // The others are of what did not happen here.
+    // The others count things that do not happen here.
     let missing: Vec<_> = documented.difference(&there).map(String::as_str).collect();
     let absent = [
         "orders_connections_closed_total",
@@ -134,7 +130,7 @@ async fn metrics_are_documented_and_say_what_they_are() {
     assert_eq!(missing, absent);
 }
 
-/// The metrics in the documentation's table: what they are called in Prometheus, and what in CloudWatch.
+/// The metrics in the documentation's table: their names in Prometheus and in CloudWatch.
 pub fn documented() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
     DOCUMENTED.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.split('|').map(|cell| cell.trim().split('`'));
@@ -144,7 +140,7 @@ pub fn documented() -> impl Iterator<Item = (&'static str, Option<&'static str>)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_do_not_reach_metrics() {
+async fn the_api_does_not_serve_metrics() {
     let measured = Measured::start();
     let answer = measured.api.send(Method::GET, "/metrics", None).await.unwrap();
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
@@ -154,7 +150,7 @@ async fn clients_do_not_reach_metrics() {
 }
 
 #[test]
-fn an_address_that_is_none_is_told() {
+fn an_invalid_address_is_reported() {
     let output = orders(&["serve", "--metrics-listen", "9090"]).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && error.contains("ORDERS_METRICS_LISTEN \"9090\" is not"), "{error}");

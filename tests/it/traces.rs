@@ -1,8 +1,7 @@
-//! Spans at a collector: one trace from the client's request over the queue to the consumer, in each shape.
+//! Exported spans: one trace from the client's request through the queue to the consumer, in each deployment.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -18,16 +17,17 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::support::service::{Answer, Api, PATIENCE, Service, order, orders};
+use crate::support::eventually::eventually;
+use crate::support::service::{Answer, Api, Service, order, orders};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CLIENT: &str = "b7ad6b7169203331";
 
-/// What OpenTelemetry's collector does with OTLP over HTTP, as far as it matters here.
+/// A minimal OpenTelemetry collector for OTLP over HTTP.
 #[derive(Clone, Default)]
 struct Collector(Arc<Mutex<Vec<Span>>>);
 
-/// A span that was exported, in words.
+/// An exported span.
 #[derive(Debug, Clone, PartialEq)]
 struct Span {
     service: String,
@@ -41,7 +41,7 @@ struct Span {
 }
 
 impl Collector {
-    /// The collector, and its endpoint.
+    /// Starts a collector; returns it and its endpoint.
     async fn start() -> (Self, String) {
         let collector = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -51,21 +51,17 @@ impl Collector {
         (collector, endpoint)
     }
 
-    /// The spans of a trace, once one of them has this name.
+    /// Waits until the trace has a span with this name and one of a server; returns its spans.
     async fn trace_with(&self, trace: &str, name: &str) -> Vec<Span> {
-        let start = Instant::now();
-        loop {
-            let spans = self.0.lock().unwrap().clone();
-            let spans: Vec<_> = spans.into_iter().filter(|span| span.trace == trace).collect();
-            // Those of two processes, or of two batches, come as they like.
-            if spans.iter().any(|span| span.name == name)
-                && spans.iter().any(|span| span.kind == SpanKind::Server)
-            {
-                return spans;
-            }
-            assert!(start.elapsed() < PATIENCE, "no {name} of {trace} in {:#?}", self.0.lock().unwrap());
-            tokio::task::yield_now().await;
-        }
+        eventually(&format!("{name} of trace {trace} is exported"), async || {
+            let all = self.0.lock().unwrap().clone();
+            let spans: Vec<_> = all.iter().filter(|span| span.trace == trace).cloned().collect();
+            // Spans of different processes and batches arrive in any order.
+            let found = spans.iter().any(|span| span.name == name)
+                && spans.iter().any(|span| span.kind == SpanKind::Server);
+            if found { Ok(spans) } else { Err(all) }
+        })
+        .await
     }
 }
 
@@ -86,7 +82,7 @@ async fn take(State(collector): State<Collector>, body: Bytes) -> &'static [u8] 
             });
         }
     }
-    // An answer in which nothing is said.
+    // An empty protobuf message.
     b""
 }
 
@@ -103,7 +99,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Posts an order as a client that traces it.
+/// Posts an order as a client that traces its requests.
 async fn post_traced(api: &Api) -> Answer {
     let traceparent = format!("00-{TRACE}-{CLIENT}-01");
     let headers = [("traceparent", traceparent.as_str()), ("x-correlation-id", "request-7")];
@@ -112,7 +108,7 @@ async fn post_traced(api: &Api) -> Answer {
     answer
 }
 
-/// One span follows from the other: the client's, the API's, the queue's, the consumer's.
+/// Checks that the spans form a chain: client, API, queue, consumer.
 fn assert_linked(spans: &[Span], order_id: &Value) {
     let [client, request, publish, process] = ["", "POST /v1/orders", "publish", "process order_created"]
         .map(|name| spans.iter().find(|span| span.name == name));
@@ -134,7 +130,7 @@ fn assert_linked(spans: &[Span], order_id: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_trace_leads_from_the_request_to_the_record() {
+async fn one_trace_leads_from_the_request_to_the_recorded_event() {
     let (collector, endpoint) = Collector::start().await;
     let folder = TempDir::new().unwrap();
     let mut command = orders(&["serve", "--listen", "127.0.0.1:0"]);
@@ -143,15 +139,15 @@ async fn one_trace_leads_from_the_request_to_the_record() {
     let mut service = Service::spawn(command);
     let answer = post_traced(&service).await;
     service.outcome(&answer.body).await;
-    // What waits to be exported is exported before the process ends.
+    // Pending spans are exported before the process ends.
     assert!(service.terminate().success());
     assert_linked(&collector.trace_with(TRACE, "process order_created").await, &answer.body["order_id"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_of_the_log_have_the_correlation_id_of_their_request() {
+async fn log_lines_have_the_correlation_id_of_their_request() {
     let folder = TempDir::new().unwrap();
-    // A disk that never has as much room: every event is refused.
+    // No disk has this much free space, so every event is refused.
     let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--min-free-disk", "1000000000"]);
     command.arg("--data").arg(folder.path().join("data"));
     let service = Service::spawn(command);
@@ -163,7 +159,7 @@ async fn lines_of_the_log_have_the_correlation_id_of_their_request() {
 }
 
 #[test]
-fn an_endpoint_that_is_none_is_told() {
+fn an_invalid_endpoint_is_reported() {
     let folder = TempDir::new().unwrap();
     let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--data"]);
     let output = command.arg(folder.path()).env("OTEL_EXPORTER_OTLP_ENDPOINT", "not a url").output().unwrap();

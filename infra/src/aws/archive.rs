@@ -1,59 +1,63 @@
-//! The archive behind the queue of dead letters.
+//! Archives dead letters: the consumer of the dead-letter queue calls it.
 
 use async_trait::async_trait;
 use consumer::ports::{End, OrderLog, Settled, Wanted};
 use domain::{Currency, DeadLetter, Envelope, LetterState, Outcome, Receipt};
 
 use crate::dynamodb::Table;
-use crate::dynamodb::ledger::Deltas;
-use crate::dynamodb::letters::{Indexed, Known};
+use crate::dynamodb::dead_letter_index::{IndexLookup, IndexedDeadLetter};
+use crate::dynamodb::ledger::LedgerDeltas;
 use crate::now;
 use crate::s3::Bucket;
 
-/// Keeps letters in a bucket and an index of them in the table.
+/// Keeps dead letters in a bucket, with an index in the table.
 ///
-/// One after the other: the letter in the bucket, its item in the index, its place in its order's line, its event's
-/// receipt. Each step can be made again, and all of them are when the letter comes again; so a crash between two heals.
+/// It writes, in this order: the dead letter to the bucket, its index item, its place in its order's parked sequence, and
+/// its event's receipt. Every step is idempotent and all are repeated when the message is delivered again, so a crash
+/// between two heals.
 #[derive(Debug, Clone)]
-pub struct Archive {
-    /// Where the letters are, whole.
+pub struct S3Archive {
+    /// The bucket of the dead letters.
     pub bucket: Bucket,
-    /// Where the index, the lines, the receipts and the ledger are.
+    /// The table with the index, the parked sequences, the receipts and the ledger.
     pub table: Table,
-    /// For article orders, which state none.
+    /// For orders of v0 producers, which state no currency.
     pub default_currency: Currency,
 }
 
 #[async_trait]
-impl consumer::ports::Archive for Archive {
+impl consumer::ports::Archive for S3Archive {
     async fn keep(&self, letter: &DeadLetter) -> anyhow::Result<()> {
         let event = Envelope::decode(&letter.body.0, self.default_currency).ok();
         loop {
-            let known = self.table.known_letter(&letter.id).await?;
-            let next = match known {
-                Known::Nothing => Indexed::new(letter, self.bucket.keep(letter).await?),
-                // It came again, after all was done.
-                Known::Released => return self.leave_line(letter).await,
-                Known::Letter(indexed) if indexed.letter.state == LetterState::Discarded => {
-                    return self.leave_line(letter).await;
+            let next = match self.table.look_up_dead_letter(&letter.id).await? {
+                IndexLookup::Absent => IndexedDeadLetter::new(letter, self.bucket.keep(letter).await?),
+                // The message was delivered again after everything was done.
+                IndexLookup::Released => return self.unblock_order(letter).await,
+                IndexLookup::Found(indexed) if indexed.letter.state == LetterState::Discarded => {
+                    return self.unblock_order(letter).await;
                 }
-                Known::Letter(indexed) => *indexed,
+                IndexLookup::Found(indexed) => *indexed,
             };
-            if let Some(end) = self.end_of(event.as_ref(), letter).await? {
-                if self.is_over(&next, end).await? {
-                    return self.leave_line(letter).await;
+            if let Some(end) = self.disposition_of(event.as_ref(), letter).await? {
+                if self.release(&next, end).await? {
+                    return self.unblock_order(letter).await;
                 }
                 continue;
             }
-            let Some(standing) = self.index(next, letter).await? else { continue };
-            return self.hold(&standing, event).await;
+            let Some(indexed) = self.index(next, letter).await? else { continue };
+            return self.block_order(&indexed, event).await;
         }
     }
 }
 
-impl Archive {
-    /// What the letter's event has come to, if it has: then there is nothing to hold an order for.
-    async fn end_of(&self, event: Option<&Envelope>, letter: &DeadLetter) -> anyhow::Result<Option<End>> {
+impl S3Archive {
+    /// The disposition of the dead letter if its event has an outcome already. It then does not block its order.
+    async fn disposition_of(
+        &self,
+        event: Option<&Envelope>,
+        letter: &DeadLetter,
+    ) -> anyhow::Result<Option<End>> {
         let Some(event) = event else { return Ok(None) };
         let wanted = Wanted { order_id: event.order_id.clone(), event_ids: vec![event.event_id] };
         let loaded: Vec<_> = self.table.load(&[wanted]).await.into_iter().collect::<anyhow::Result<_>>()?;
@@ -63,42 +67,50 @@ impl Archive {
                 Outcome::Rejected { .. } => End::Rejected,
                 Outcome::Parked { .. } => return None,
             };
-            let of_another = message.as_deref().is_some_and(|message| message != letter.id);
-            Some(if of_another { End::Duplicate } else { end })
+            let by_another_message = message.as_deref().is_some_and(|message| message != letter.id);
+            Some(if by_another_message { End::Duplicate } else { end })
         };
         Ok(loaded.iter().flat_map(|loaded| &loaded.outcomes).find_map(end))
     }
 
-    /// Releases a letter whose event has come to its end; `false` if the index is not as it was read.
-    async fn is_over(&self, next: &Indexed, end: End) -> anyhow::Result<bool> {
+    /// Releases a dead letter whose event has an outcome. `false` if the index has changed since it was read.
+    async fn release(&self, next: &IndexedDeadLetter, end: End) -> anyhow::Result<bool> {
         if next.is_new() {
-            // Nobody has counted it yet.
-            return self.table.release_letter(&next.letter.id, None, now(), Deltas::ended(end, false)).await;
+            // It has not been counted yet.
+            return self
+                .table
+                .release_dead_letter(&next.letter.id, None, now(), LedgerDeltas::ended(end, false))
+                .await;
         }
-        self.table.release_as(next, end).await
+        self.table.release_if_unchanged(next, end).await
     }
 
-    /// Brings the index to where this letter leads it; `None` if the index is not as it was read.
-    async fn index(&self, mut next: Indexed, letter: &DeadLetter) -> anyhow::Result<Option<Indexed>> {
-        let comes_back = next.letter.state == LetterState::Replaying && letter.replays >= next.letter.replays;
-        if comes_back {
-            let was = &mut next.letter;
-            was.state = LetterState::Parked;
-            was.reason = letter.reason;
-            (was.receive_count, was.parked_at) = (letter.receive_count, letter.parked_at);
-            was.detail = Indexed::new(letter, String::new()).letter.detail;
+    /// Writes the dead letter to the index, if that changes it. `None` if the index has changed since it was read.
+    async fn index(
+        &self,
+        mut next: IndexedDeadLetter,
+        letter: &DeadLetter,
+    ) -> anyhow::Result<Option<IndexedDeadLetter>> {
+        let returned_from_redrive =
+            next.letter.state == LetterState::Replaying && letter.replays >= next.letter.replays;
+        if returned_from_redrive {
+            let indexed = &mut next.letter;
+            indexed.state = LetterState::Parked;
+            indexed.reason = letter.reason;
+            (indexed.receive_count, indexed.parked_at) = (letter.receive_count, letter.parked_at);
+            indexed.detail = IndexedDeadLetter::new(letter, String::new()).letter.detail;
         } else if !next.is_new() {
             return Ok(Some(next));
         }
-        let written = self.table.write_letter(&next, Deltas::parked(1)).await?;
+        let written = self.table.write_dead_letter(&next, LedgerDeltas::parked(1)).await?;
         Ok(written.then_some(next))
     }
 
-    /// Holds the letter's order, and tells the event's receipt.
-    async fn hold(&self, standing: &Indexed, event: Option<Envelope>) -> anyhow::Result<()> {
-        let letter = &standing.letter;
+    /// Adds the dead letter to its order's parked sequence and stores the receipt of its event.
+    async fn block_order(&self, indexed: &IndexedDeadLetter, event: Option<Envelope>) -> anyhow::Result<()> {
+        let letter = &indexed.letter;
         if let Some(order_id) = &letter.order_id {
-            self.table.hold(order_id, &letter.id).await?;
+            self.table.add_to_sequence(order_id, &letter.id).await?;
         }
         if let Some(event) = event {
             let outcome = Outcome::Parked { reason: letter.reason, detail: letter.detail.clone() };
@@ -109,9 +121,9 @@ impl Archive {
         Ok(())
     }
 
-    async fn leave_line(&self, letter: &DeadLetter) -> anyhow::Result<()> {
+    async fn unblock_order(&self, letter: &DeadLetter) -> anyhow::Result<()> {
         match &letter.order_id {
-            Some(order_id) => self.table.leave_line(order_id, &letter.id).await,
+            Some(order_id) => self.table.remove_from_sequence(order_id, &letter.id).await,
             None => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! What operators do with dead letters.
+//! The dead letters for operators: list, redrive, repair and discard. The API's operator endpoints call it.
 
 use std::collections::HashSet;
 
@@ -10,54 +10,56 @@ use domain::{Currency, DeadLetter, Envelope, LetterState, OrderId, Outcome, Rece
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::dynamodb::Table;
-use crate::dynamodb::ledger::Deltas;
-use crate::dynamodb::letters::{Indexed, Known};
+use crate::dynamodb::dead_letter_index::{IndexLookup, IndexedDeadLetter};
+use crate::dynamodb::ledger::LedgerDeltas;
 use crate::s3::{self, Bucket};
 use crate::sqs::Queue;
 
-/// The dead letters in the archive and the index, and the queue that they are replayed on.
+/// The dead letters in the archive and the index, and the queue for redrives.
 #[derive(Debug, Clone)]
-pub struct LetterStore {
-    /// Where the letters are, whole.
+pub struct AwsDeadLetterStore {
+    /// The bucket of the dead letters.
     pub bucket: Bucket,
-    /// Where the index, the lines, the receipts and the ledger are.
+    /// The table with the index, the parked sequences, the receipts and the ledger.
     pub table: Table,
-    /// Where they are put back.
+    /// The queue of events.
     pub queue: Queue,
-    /// For article orders, which state none.
+    /// For orders of v0 producers, which state no currency.
     pub default_currency: Currency,
 }
 
-impl LetterStore {
-    /// A letter of the index, with its bodies and attributes.
-    async fn whole(&self, indexed: Indexed) -> anyhow::Result<DeadLetter> {
+impl AwsDeadLetterStore {
+    /// An indexed dead letter with its bodies and attributes from the archive.
+    async fn with_body(&self, indexed: IndexedDeadLetter) -> anyhow::Result<DeadLetter> {
         let archived = self.bucket.letter(indexed.repaired.as_deref().unwrap_or(&indexed.archived)).await?;
         let DeadLetter { body, original, attributes, detail, origin, .. } = archived;
-        let known = indexed.letter;
-        // What was cut for the index is whole in the archive, unless it is of a later time.
-        let detail = if detail.starts_with(&known.detail) { detail } else { known.detail.clone() };
-        Ok(DeadLetter { body, original, attributes, detail, origin, ..known })
+        let indexed = indexed.letter;
+        // The index has a shortened detail. The archive has it in full, unless the index has a later one.
+        let detail = if detail.starts_with(&indexed.detail) { detail } else { indexed.detail.clone() };
+        Ok(DeadLetter { body, original, attributes, detail, origin, ..indexed })
     }
 
-    async fn all_whole(&self, indexed: Vec<Indexed>) -> anyhow::Result<Vec<DeadLetter>> {
-        let reads = stream::iter(indexed.into_iter().map(|indexed| self.whole(indexed)));
+    async fn all_with_bodies(&self, indexed: Vec<IndexedDeadLetter>) -> anyhow::Result<Vec<DeadLetter>> {
+        let reads = stream::iter(indexed.into_iter().map(|indexed| self.with_body(indexed)));
         reads.buffered(s3::CONCURRENCY).try_collect().await
     }
 
-    /// The letter, if it is parked; or else what a change of it comes to.
-    async fn parked(&self, id: &str) -> anyhow::Result<Result<Box<Indexed>, Change>> {
-        Ok(match self.table.known_letter(id).await? {
-            Known::Letter(indexed) if indexed.letter.state == LetterState::Parked => Ok(indexed),
-            Known::Letter(indexed) => Err(Change::NotParked(indexed.letter.state)),
-            Known::Nothing | Known::Released => Err(Change::Missing),
+    /// The dead letter if it is parked, or else the result of trying to change it.
+    async fn parked(&self, id: &str) -> anyhow::Result<Result<Box<IndexedDeadLetter>, Change>> {
+        Ok(match self.table.look_up_dead_letter(id).await? {
+            IndexLookup::Found(indexed) if indexed.letter.state == LetterState::Parked => Ok(indexed),
+            IndexLookup::Found(indexed) => Err(Change::NotParked(indexed.letter.state)),
+            IndexLookup::Absent | IndexLookup::Released => Err(Change::Missing),
         })
     }
 
-    /// Takes a letter up to be replayed, and sends it. A crash in between leaves it replaying, and it can be sent again.
+    /// Marks a dead letter as replaying and sends it. After a crash in between it is replaying, and can be sent again.
     async fn replay_one(&self, id: &str) -> Result<(), ReplayError> {
         let unavailable = ReplayError::Unavailable;
         let indexed = loop {
-            let Known::Letter(mut indexed) = self.table.known_letter(id).await.map_err(unavailable)? else {
+            let IndexLookup::Found(mut indexed) =
+                self.table.look_up_dead_letter(id).await.map_err(unavailable)?
+            else {
                 return Err(ReplayError::Gone);
             };
             match indexed.letter.state {
@@ -68,39 +70,39 @@ impl LetterStore {
                     (indexed.letter.replays, indexed.sends) = (indexed.letter.replays + 1, indexed.sends + 1);
                 }
             }
-            if self.table.write_letter(&indexed, Deltas::parked(-1)).await.map_err(unavailable)? {
+            if self.table.write_dead_letter(&indexed, LedgerDeltas::parked(-1)).await.map_err(unavailable)? {
                 break indexed;
             }
         };
         let sends = indexed.sends;
-        let letter = self.whole(*indexed).await.map_err(unavailable)?;
-        self.queue.send_back(&letter, sends).await.map_err(unavailable)
+        let letter = self.with_body(*indexed).await.map_err(unavailable)?;
+        self.queue.redrive(&letter, sends).await.map_err(unavailable)
     }
 }
 
 #[async_trait]
-impl DeadLetterStore for LetterStore {
+impl DeadLetterStore for AwsDeadLetterStore {
     async fn letters(
         &self,
         filter: &LetterFilter,
         after: Option<&LetterPosition>,
         limit: usize,
     ) -> anyhow::Result<LetterList> {
-        let listed = self.table.list_letters(filter, after, limit).await?;
-        Ok(LetterList { letters: self.all_whole(listed.letters).await?, next: listed.next })
+        let listed = self.table.list_dead_letters(filter, after, limit).await?;
+        Ok(LetterList { letters: self.all_with_bodies(listed.letters).await?, next: listed.next })
     }
 
     async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>> {
-        match self.table.known_letter(id).await? {
-            Known::Letter(indexed) => self.whole(*indexed).await.map(Some),
-            Known::Nothing | Known::Released => Ok(None),
+        match self.table.look_up_dead_letter(id).await? {
+            IndexLookup::Found(indexed) => self.with_body(*indexed).await.map(Some),
+            IndexLookup::Absent | IndexLookup::Released => Ok(None),
         }
     }
 
     async fn line(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<Line> {
-        let ids = self.table.line(order_id).await?;
+        let ids = self.table.parked_sequence(order_id).await?;
         let first = &ids[..ids.len().min(limit)];
-        let letters = self.all_whole(self.table.known_letters(first).await?).await?;
+        let letters = self.all_with_bodies(self.table.look_up_dead_letters(first).await?).await?;
         Ok(Line { letters, is_longer: ids.len() > limit })
     }
 
@@ -128,18 +130,18 @@ impl DeadLetterStore for LetterStore {
                 Ok(indexed) => indexed,
                 Err(change) => return Ok(change),
             };
-            let mut letter = self.whole((*indexed).clone()).await?;
+            let mut letter = self.with_body((*indexed).clone()).await?;
             if letter.body.0 != body {
                 letter.repair(body.clone(), by.clone());
                 let repaired = self.bucket.keep_repaired(&letter).await?;
                 let next = indexed.with(&letter, Some(repaired));
-                if !self.table.write_letter(&next, Deltas::default()).await? {
+                if !self.table.write_dead_letter(&next, LedgerDeltas::default()).await? {
                     continue;
                 }
             }
-            // Its order or its event may only be known since now; or since a repair that broke off here.
+            // The repaired body may name an order or event that the first did not. A repair that crashed here is completed.
             if let Some(order_id) = &letter.order_id {
-                self.table.hold(order_id, id).await?;
+                self.table.add_to_sequence(order_id, id).await?;
             }
             if let Ok(event) = Envelope::decode(&letter.body.0, self.default_currency) {
                 let outcome = Outcome::Parked { reason: letter.reason, detail: letter.detail.clone() };
@@ -155,28 +157,28 @@ impl DeadLetterStore for LetterStore {
             let indexed = match self.parked(id).await? {
                 Ok(indexed) => indexed,
                 Err(change) => {
-                    // One that broke off has left it in line.
-                    self.leave_line_if_discarded(id).await?;
+                    // A discard that crashed may have left it in its sequence.
+                    self.finish_discard(id).await?;
                     return Ok(change);
                 }
             };
-            let mut letter = self.whole((*indexed).clone()).await?;
+            let mut letter = self.with_body((*indexed).clone()).await?;
             let receipt = letter.discard(discard.clone());
             let next = indexed.with(&letter, indexed.repaired.clone());
-            if self.table.discard_letter(&next, receipt.as_ref()).await? {
-                self.leave_line_if_discarded(id).await?;
+            if self.table.discard_dead_letter(&next, receipt.as_ref()).await? {
+                self.finish_discard(id).await?;
                 return Ok(Change::Made(Box::new(letter)));
             }
         }
     }
 }
 
-impl LetterStore {
-    async fn leave_line_if_discarded(&self, id: &str) -> anyhow::Result<()> {
-        match self.table.known_letter(id).await? {
-            Known::Letter(indexed) if indexed.letter.state == LetterState::Discarded => {
+impl AwsDeadLetterStore {
+    async fn finish_discard(&self, id: &str) -> anyhow::Result<()> {
+        match self.table.look_up_dead_letter(id).await? {
+            IndexLookup::Found(indexed) if indexed.letter.state == LetterState::Discarded => {
                 match &indexed.letter.order_id {
-                    Some(order_id) => self.table.leave_line(order_id, id).await,
+                    Some(order_id) => self.table.remove_from_sequence(order_id, id).await,
                     None => Ok(()),
                 }
             }

@@ -1,4 +1,4 @@
-//! The dead letters, as the consumer sees them.
+//! Parks messages that the consumer cannot process, and releases dead letters whose redrive ended.
 
 use std::sync::Arc;
 
@@ -7,40 +7,37 @@ use async_trait::async_trait;
 use consumer::ports::{DeadLetters, End, Inbox, OrderLog, Parking};
 
 use crate::dynamodb::Table;
-use crate::dynamodb::ledger::Deltas;
-use crate::dynamodb::letters::{Indexed, Known};
-use crate::now;
 use crate::sqs::Queue;
-use domain::LetterState;
 
-/// Dead letters on a queue of their own, marked in the table.
+/// Sends dead letters to the dead-letter queue and marks them in the table.
 #[derive(Debug, Clone)]
-pub struct QueuedDeadLetters {
+pub struct SqsDeadLetters {
     /// The dead-letter queue.
     pub queue: Queue,
-    /// Where orders have their lines of dead letters, and where receipts tell.
+    /// The table with the parked sequences and the receipts.
     pub table: Table,
-    /// The URL of the queue that the messages come from.
+    /// The URL of the queue that the messages were received from.
     pub origin: String,
-    /// That queue, if parked messages are to be deleted from it: an event source mapping does that by itself.
+    /// That queue, if parked messages must be deleted from it. An event source mapping deletes them itself.
     pub inbox: Option<Arc<Queue>>,
 }
 
 #[async_trait]
-impl DeadLetters for QueuedDeadLetters {
+impl DeadLetters for SqsDeadLetters {
     async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
-        let mut results = self.queue.bury(&self.origin, messages).await;
+        let mut results = self.queue.send_dead_letters(&self.origin, messages).await;
         for (result, parking) in results.iter_mut().zip(messages) {
             if result.is_ok() {
                 *result = self.mark(parking).await;
             }
         }
         let Some(inbox) = &self.inbox else { return results };
-        let safe: Vec<usize> = (0..results.len()).filter(|place| results[*place].is_ok()).collect();
-        let acks: Vec<_> = safe.iter().map(|place| (messages[*place].message, End::Archived)).collect();
-        for (place, acked) in safe.iter().zip(inbox.ack(&acks).await) {
-            // If it fails, the message comes back and is parked once more, in the same place.
-            results[*place] = acked.context("it is in the dead letters, but still on its queue as well");
+        let parked: Vec<usize> = (0..results.len()).filter(|place| results[*place].is_ok()).collect();
+        let acks: Vec<_> = parked.iter().map(|place| (messages[*place].message, End::Archived)).collect();
+        for (place, acked) in parked.iter().zip(inbox.ack(&acks).await) {
+            // If this fails, the message is delivered and parked again, with the same id.
+            results[*place] =
+                acked.context("the message was parked, but could not be deleted from its queue");
         }
         results
     }
@@ -51,36 +48,13 @@ impl DeadLetters for QueuedDeadLetters {
     }
 }
 
-impl QueuedDeadLetters {
-    /// Lines the message up with its order, if that can be told, and stores what the event's receipt tells from now on.
+impl SqsDeadLetters {
+    /// Adds the message to its order's parked sequence and stores the event's receipt, as far as the message names them.
     async fn mark(&self, parking: &Parking<'_>) -> anyhow::Result<()> {
         if let Some(order_id) = &parking.order_id {
-            self.table.hold(order_id, parking.message.letter_id()).await?;
+            self.table.add_to_sequence(order_id, parking.message.letter_id()).await?;
         }
         let Some(receipt) = parking.receipt() else { return Ok(()) };
         self.table.settle(&[receipt]).await.into_iter().collect()
-    }
-}
-
-impl Table {
-    /// Takes a letter out of its order's line, and out of the dead letters: it has come to this end. One that is not in
-    /// the index, or was discarded, stays as it is.
-    pub(super) async fn release(&self, id: &str, end: End) -> anyhow::Result<()> {
-        loop {
-            let Known::Letter(read) = self.known_letter(id).await? else { return Ok(()) };
-            if read.letter.state == LetterState::Discarded || self.release_as(&read, end).await? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The same of a letter as it was read; `false` if it is another one by now.
-    pub(super) async fn release_as(&self, read: &Indexed, end: End) -> anyhow::Result<bool> {
-        // The line first: after a crash in between, the letter is still there to be released.
-        if let Some(order_id) = &read.letter.order_id {
-            self.leave_line(order_id, &read.letter.id).await?;
-        }
-        let deltas = Deltas::ended(end, read.letter.state == LetterState::Parked);
-        self.release_letter(&read.letter.id, Some(read), now(), deltas).await
     }
 }

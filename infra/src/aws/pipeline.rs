@@ -1,61 +1,63 @@
-//! The numbers of the pipeline.
+//! The pipeline counters, for the operators' API and for metrics.
 
 use api::operations::Pipeline;
 use async_trait::async_trait;
 use futures_util::future::try_join4;
 
 use crate::dynamodb::Table;
-use crate::sqs::Queue;
+use crate::sqs::{MessageCounts, Queue};
 
-/// Tells the numbers, from the counters in the table and from what SQS says of its queues.
+/// Computes the counters from the table's ledger and from the depths that SQS reports.
 ///
-/// SQS counts no messages for us, and not every producer is ours; so what was accepted is made of what came off the queue
-/// and what is on it: `accepted = settled + max(received - settled, queued)`. *Received* is what consumers have received
-/// for the first time, without replays, and *settled* is what came to an end or is in the dead letters, archived or still
-/// on their queue. What was received, is not settled and is not on the queue either, is what the ledger then lacks:
+/// SQS does not count accepted messages, and not every producer is ours. So the number accepted is derived from what was
+/// received and what is queued: `accepted = settled + max(received - settled, queued)`. *Received* counts first receives,
+/// without redrives. *Settled* counts messages with an outcome and dead letters, archived or still on their queue. A
+/// message that was received, is not settled and is not queued is missing from the ledger:
 ///
-/// - A message that has not been received yet is on the queue, and nowhere else.
-/// - One that is handled, or put off, was received and is on the queue.
-/// - One that is replayed was received, and is not parked any more; it is on the queue.
-/// - One that got lost was received, and is nowhere.
+/// - A message that has not been received yet is queued only.
+/// - One that is being handled, or retried later, was received and is queued.
+/// - One that is replayed was received, is no longer parked, and is queued.
+/// - One that was lost was received, and is neither settled nor queued.
 ///
-/// These numbers are approximate, and say so. SQS reports approximate depths. Consumers count a batch after it is acked, in a
-/// call of its own: one that is killed in between leaves the batch uncounted, received and settled alike, so that the rest
-/// still adds up. A function counts before the mapping deletes, so a batch that is delivered again counts again. And an
-/// `ADD` whose answer is lost is tried again by the SDK, and then counts twice.
+/// The counters are approximate, and marked so. SQS reports approximate depths. Consumers count a batch after it is acked,
+/// in a separate call: a consumer killed in between leaves the batch uncounted, as received and as settled alike, so that
+/// the equation still holds. A function counts before the mapping deletes, so a batch that is delivered again counts twice.
+/// So does an `ADD` that the SDK retries because its answer was lost.
 #[derive(Debug, Clone)]
-pub struct Numbers {
+pub struct SqsPipeline {
     /// The queue of events.
     pub queue: Queue,
-    /// The queue of dead letters, if this role knows it. What is on it is parked already, and not archived yet; without
-    /// it, such letters are missing until they are archived.
+    /// The dead-letter queue, if configured. Its messages are parked, but not archived yet; without it, they are missing
+    /// from the counters until they are archived.
     pub dead_letters: Option<Queue>,
-    /// Where the counters are.
+    /// The table with the ledger.
     pub table: Table,
 }
 
 #[async_trait]
-impl Pipeline for Numbers {
+impl Pipeline for SqsPipeline {
     async fn numbers(&self) -> anyhow::Result<api::operations::Numbers> {
         let unarchived = async {
             let Some(queue) = &self.dead_letters else { return Ok(0) };
-            let standing = queue.standing().await?;
-            Ok(standing.visible + standing.in_flight + standing.delayed)
+            queue.message_counts().await.map(MessageCounts::total)
         };
-        let (tallied, standing, unarchived, dead_letters) =
-            try_join4(self.table.tallied(), self.queue.standing(), unarchived, self.table.count_letters())
-                .await?;
-        let mut ledger = tallied.ledger;
+        let (totals, messages, unarchived, dead_letters) = try_join4(
+            self.table.ledger_totals(),
+            self.queue.message_counts(),
+            unarchived,
+            self.table.count_dead_letters(),
+        )
+        .await?;
+        let mut ledger = totals.ledger;
         ledger.parked += unarchived;
         let settled = ledger.settled();
-        let queued = standing.visible + standing.in_flight + standing.delayed;
-        ledger.accepted = settled + tallied.received.saturating_sub(settled).max(queued);
+        ledger.accepted = settled + totals.received.saturating_sub(settled).max(messages.total());
         Ok(api::operations::Numbers {
             ledger,
-            visible: standing.visible,
-            in_flight: standing.in_flight,
-            delayed: standing.delayed,
-            // CloudWatch knows (ApproximateAgeOfOldestMessage); SQS itself does not tell.
+            visible: messages.visible,
+            in_flight: messages.in_flight,
+            delayed: messages.delayed,
+            // Only CloudWatch has it, as ApproximateAgeOfOldestMessage.
             oldest: None,
             dead_letters,
             exact: false,

@@ -1,4 +1,4 @@
-//! The append: the commit point of the whole pipeline.
+//! Appends events to the log and projects the order: the consumer's [`OrderLog`]. The append is the commit point.
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest, ReturnValue
 use consumer::ports::{Append, AppendError, Appended, Counts, Loaded, OrderLog, Wanted};
 use domain::{Order, Receipt, RecordedEvent};
 
-use crate::aws::explain;
+use crate::sdk::explain;
 
 use super::Table;
-use super::items::{Item, METADATA, event_item, key, pk, text};
-use super::together::{insert, statement};
+use super::items::{METADATA, TableItem, event_item, key, pk, text};
+use super::write_batcher::{insert, statement};
 
 #[async_trait]
 impl OrderLog for Table {
@@ -31,7 +31,7 @@ impl OrderLog for Table {
 
 impl Table {
     async fn append_one(&self, append: &Append) -> Result<Appended, AppendError> {
-        // Counted with the last write: the projection's, or that of the one event there is.
+        // The counts travel with the last write: the projection, or the only event.
         let projected = crate::is_projected(&append.order);
         let counts = if projected { Counts::default() } else { append.counts };
         let mut appended = Appended::Already;
@@ -47,7 +47,7 @@ impl Table {
         Ok(appended)
     }
 
-    /// Puts the event at its version, if nobody else's is there.
+    /// Puts the event at its version unless another event has that version.
     async fn put_event(
         &self,
         event: &RecordedEvent,
@@ -56,7 +56,7 @@ impl Table {
     ) -> Result<Appended, AppendError> {
         let insert = event_item(event, message).and_then(|item| insert(&self.name, item));
         let insert = insert.map_err(AppendError::Unavailable)?;
-        if self.write_together(insert, counts).await.map_err(AppendError::Unavailable)? {
+        if self.write_batched(insert, counts).await.map_err(AppendError::Unavailable)? {
             return Ok(Appended::New);
         }
         Box::pin(self.put_event_alone(event, message)).await
@@ -68,7 +68,7 @@ impl Table {
         message: Option<&str>,
     ) -> Result<Appended, AppendError> {
         let item = event_item(event, message).map_err(AppendError::Unavailable)?;
-        let item: Item = item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let item: TableItem = item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let event_id = item.get("event_id").cloned();
         let call = self
             .client
@@ -81,31 +81,31 @@ impl Table {
             Ok(_) => return Ok(Appended::New),
             Err(error) => error,
         };
-        let there = match error.as_service_error() {
+        let existing = match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                 failed.item().cloned().unwrap_or_default()
             }
             _ => return Err(AppendError::Unavailable(explain(error).context("appending to the log"))),
         };
         let same_message =
-            there.get("message").is_none_or(|of| message.is_none_or(|message| *of == text(message)));
-        if there.get("event_id") == event_id.as_ref() && same_message {
-            // Or this very call was: where an answer is lost on the way, the SDK tries again.
+            existing.get("message").is_none_or(|of| message.is_none_or(|message| *of == text(message)));
+        if existing.get("event_id") == event_id.as_ref() && same_message {
+            // Possibly by this call: the SDK retries when an answer is lost.
             return Ok(Appended::Already);
         }
         let order_id = event.envelope.order_id.clone();
         Err(AppendError::Conflict { order_id, version: event.version })
     }
 
-    /// Puts an event into the log, and dies before the projection. For the conformance suite.
+    /// Appends without projecting, as a crash between the two would. For the conformance suite.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: &RecordedEvent) -> Result<Appended, AppendError> {
         self.put_event(event, None, Counts::default()).await
     }
 
-    /// Writes the projection, if it is what it is expected to be: not there for an order that had one event at most; and
-    /// otherwise there and older.
-    fn plain_projection(&self, append: &Append) -> anyhow::Result<BatchStatementRequest> {
+    /// The write of the projection in the common case: an order with at most one recorded event has none yet, any other
+    /// has an older one. Otherwise the condition fails.
+    fn projection_statement(&self, append: &Append) -> anyhow::Result<BatchStatementRequest> {
         let Order { order_id, status, version, .. } = &append.order;
         let order = serde_dynamo::to_attribute_value(&append.order)?;
         let (version, status) = (AttributeValue::N(version.to_string()), text(status.as_str()));
@@ -127,9 +127,9 @@ impl Table {
         statement(update, vec![order, version.clone(), status, pk(order_id), text(METADATA), version])
     }
 
-    /// Writes the projection, unless it is as new already.
+    /// Writes the projection unless it is at this version or a later one.
     async fn project(&self, append: &Append) -> anyhow::Result<()> {
-        if self.write_together(self.plain_projection(append)?, append.counts).await? {
+        if self.write_batched(self.projection_statement(append)?, append.counts).await? {
             return Ok(());
         }
         Box::pin(self.project_alone(append)).await

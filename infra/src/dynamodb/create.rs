@@ -1,4 +1,4 @@
-//! Makes the table, for local use and tests. In production it belongs to the deployment.
+//! Creates the table, for local use and tests. In production the deployment owns it.
 
 use anyhow::{Context, bail};
 use aws_sdk_dynamodb::client::Waiters;
@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 use std::time::Duration;
 
-use crate::aws::explain;
+use crate::sdk::explain;
 
 use super::Table;
 use super::list::INDEX;
@@ -17,8 +17,8 @@ use super::list::INDEX;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 impl Table {
-    /// Makes the table and waits until it can be used. Tells whether it was made: `false` if it was there, as it has
-    /// to be; a table of this name that is made otherwise is an error.
+    /// Creates the table and waits until it is active. `false` if it existed already; an existing table with other keys or
+    /// indexes is an error.
     pub async fn create(&self) -> anyhow::Result<bool> {
         let (name, string) = (&self.name, ScalarAttributeType::S);
         let mut call = self.client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
@@ -41,23 +41,23 @@ impl Table {
             }
             Err(error) => return Err(explain(error)).with_context(|| format!("creating the table {name}")),
         };
-        let there = self.client.wait_until_table_exists().table_name(name).wait(PATIENCE).await;
-        there.with_context(|| format!("waiting for the table {name}"))?;
+        let active = self.client.wait_until_table_exists().table_name(name).wait(PATIENCE).await;
+        active.with_context(|| format!("waiting for the table {name}"))?;
         self.check().await?;
         Ok(created)
     }
 
-    /// Checks that the table is made as this program needs it.
+    /// Checks that the table is active and has the keys and the index that this program needs.
     async fn check(&self) -> anyhow::Result<()> {
         let name = &self.name;
-        let asked = self.client.describe_table().table_name(name).send().await;
-        let asked = asked.map_err(explain).with_context(|| format!("looking at the table {name}"))?;
-        let table = asked.table.with_context(|| format!("the table {name} is not described"))?;
+        let answer = self.client.describe_table().table_name(name).send().await;
+        let answer = answer.map_err(explain).with_context(|| format!("describing the table {name}"))?;
+        let table = answer.table.with_context(|| format!("the description of the table {name} is empty"))?;
         if table.table_status() != Some(&TableStatus::Active) {
             bail!("the table {name} is not active");
         }
-        let faults = faults(&table);
-        if faults.is_empty() { Ok(()) } else { bail!("the table {name} {}", faults.join(", and ")) }
+        let mismatches = mismatches(&table);
+        if mismatches.is_empty() { Ok(()) } else { bail!("the table {name} {}", mismatches.join(", and ")) }
     }
 }
 
@@ -71,15 +71,15 @@ pub(super) fn names(schema: &[KeySchemaElement]) -> Vec<String> {
     schema.iter().map(|key| key.attribute_name().to_owned()).collect()
 }
 
-/// What is wrong with a table of ours.
-fn faults(table: &TableDescription) -> Vec<String> {
-    let mut faults = Vec::new();
+/// How the table differs from what this program needs.
+fn mismatches(table: &TableDescription) -> Vec<String> {
+    let mut mismatches = Vec::new();
     if names(table.key_schema()) != ["pk", "sk"] {
-        faults.push("does not have the keys pk and sk".to_owned());
+        mismatches.push("does not have the keys pk and sk".to_owned());
     }
     let index = table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(INDEX));
     if index.is_none_or(|index| names(index.key_schema()) != ["customer_id", "listed_at"]) {
-        faults.push(format!("has no index {INDEX} with the keys customer_id and listed_at"));
+        mismatches.push(format!("has no index {INDEX} with the keys customer_id and listed_at"));
     }
-    faults
+    mismatches
 }

@@ -1,59 +1,63 @@
-//! The index of dead letters: what is known of each but its body, which is in the archive.
+//! The index of dead letters, in the table: everything about a dead letter but its body, which is in the archive. The
+//! archiver, the parking consumer and the operators' store use it.
 //!
-//! An item is written as a whole, on condition that it is still as it was read, and in one transaction with what that
-//! changes in the ledger. So a letter counts once, however often its message comes. Transactions cost twice as much as
-//! writes, and dead letters are rare.
+//! Each write replaces the whole item, on condition that it has not changed since it was read, and updates the ledger in
+//! the same transaction. So a dead letter counts once, however often its message is delivered. A transaction costs twice
+//! as much as a write, but dead letters are rare.
 //!
-//! A letter that left the dead letters leaves a mark for a while: its message may still be on the queue of dead letters,
-//! and must not bring it back.
+//! A released dead letter leaves a marker for a while: its message may still be on the dead-letter queue, and must not
+//! bring it back.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use consumer::ports::End;
 use domain::{Body, DeadLetter, LetterState, Receipt, Timestamp};
 
+use crate::now;
+
 use super::Table;
-use super::items::{Item, METADATA, listed_time, string, text};
-use super::ledger::Deltas;
+use super::items::{METADATA, TableItem, listed_time, string, text};
+use super::ledger::LedgerDeltas;
 use super::outcomes::item_of;
 
-/// The partition of the index with what is parked or on its way back. No customer has an id with a control character.
+/// The index partition of parked and replaying dead letters. No customer id contains a control character.
 pub(super) const OPEN: &str = "\u{1}dead-letters";
-/// That with what was discarded.
+/// The index partition of discarded dead letters.
 pub(super) const DISCARDED: &str = "\u{1}discarded-letters";
-/// How long it is remembered that a letter was released: longer than SQS keeps any message, which is 14 days.
-const REMEMBERED_SECONDS: i64 = 30 * 24 * 60 * 60;
-/// The longest texts of others that are indexed, in characters; the archive has them whole.
+/// How long the marker of a released dead letter is kept: longer than the 14 days that SQS keeps a message at most.
+const MARKER_SECONDS: i64 = 30 * 24 * 60 * 60;
+/// The longest indexed detail and origin, in characters. The archive has the full texts.
 const MAX_TEXT: usize = 1000;
 const RELEASED: &str = "released";
 
-/// A letter in the index.
+/// A dead letter in the index.
 #[derive(Debug, Clone)]
-pub(crate) struct Indexed {
-    /// The letter, without bodies and attributes.
+pub(crate) struct IndexedDeadLetter {
+    /// The dead letter, without bodies and attributes.
     pub(crate) letter: DeadLetter,
-    /// How often it was taken up to be replayed. Unlike [`DeadLetter::replays`], a repair does not reset it.
+    /// How many redrives it has had. Unlike [`DeadLetter::replays`], a repair does not reset it.
     pub(crate) sends: u32,
-    /// Where in the archive it is as it came.
+    /// The archive key of the dead letter as it was parked.
     pub(crate) archived: String,
-    /// Where in the archive it is as it was repaired.
+    /// The archive key of the repaired dead letter.
     pub(crate) repaired: Option<String>,
     revision: u64,
 }
 
-/// What the index knows of a letter.
+/// What the index has under a dead letter's id.
 #[derive(Debug)]
-pub(crate) enum Known {
-    Nothing,
-    /// It was one, and is none any more.
+pub(crate) enum IndexLookup {
+    Absent,
+    /// It was released: its event has an outcome.
     Released,
-    Letter(Box<Indexed>),
+    Found(Box<IndexedDeadLetter>),
 }
 
-impl Indexed {
-    /// A letter that is new to the index.
+impl IndexedDeadLetter {
+    /// A dead letter that is not in the index yet.
     pub(crate) fn new(letter: &DeadLetter, archived: String) -> Self {
         let (body, attributes) = (Body::default(), Default::default());
         let cut = |text: &str| text.chars().take(MAX_TEXT).collect::<String>();
@@ -62,23 +66,23 @@ impl Indexed {
         Self { letter, sends: 0, archived, repaired: None, revision: 0 }
     }
 
-    /// Its place in the list of letters: by the time it was put aside, then by id, as text that sorts the same way.
+    /// Its sort key in the list of dead letters: the time it was parked, then its id.
     pub(crate) fn listed_at(&self) -> String {
         format!("{}#{}", listed_time(self.letter.parked_at.micros()), self.letter.id)
     }
 
-    /// The same, with what is told of its letter now.
+    /// The same index entry with another state of the dead letter.
     pub(crate) fn with(&self, letter: &DeadLetter, repaired: Option<String>) -> Self {
         let letter = Self::new(letter, String::new()).letter;
         Self { letter, repaired, ..self.clone() }
     }
 
-    /// Whether it is not in the index yet.
+    /// Whether it is absent from the index.
     pub(crate) fn is_new(&self) -> bool {
         self.revision == 0
     }
 
-    fn item(&self, revision: u64) -> anyhow::Result<Item> {
+    fn item(&self, revision: u64) -> anyhow::Result<TableItem> {
         let number = |number: u64| AttributeValue::N(number.to_string());
         let partition = if self.letter.state == LetterState::Discarded { DISCARDED } else { OPEN };
         let mut item = key(&self.letter.id);
@@ -98,14 +102,14 @@ impl Indexed {
     }
 }
 
-fn key(id: &str) -> Item {
+fn key(id: &str) -> TableItem {
     let pk = text(format!("DEADLETTER#{id}"));
     HashMap::from([("pk".to_owned(), pk), ("sk".to_owned(), text(METADATA))])
 }
 
-fn known(item: &Item) -> anyhow::Result<Known> {
+fn lookup(item: &TableItem) -> anyhow::Result<IndexLookup> {
     if string(item, "state")? == RELEASED {
-        return Ok(Known::Released);
+        return Ok(IndexLookup::Released);
     }
     let number = |name: &str| {
         let value = item.get(name).and_then(|value| value.as_n().ok());
@@ -113,7 +117,7 @@ fn known(item: &Item) -> anyhow::Result<Known> {
     };
     let letter = serde_json::from_str(string(item, "letter")?).context("a dead letter in the index")?;
     let repaired = string(item, "repaired").ok().map(str::to_owned);
-    Ok(Known::Letter(Box::new(Indexed {
+    Ok(IndexLookup::Found(Box::new(IndexedDeadLetter {
         letter,
         sends: u32::try_from(number("sends")?)?,
         archived: string(item, "archived")?.to_owned(),
@@ -123,91 +127,124 @@ fn known(item: &Item) -> anyhow::Result<Known> {
 }
 
 impl Table {
-    /// What the index knows of the letter with this id, strongly consistent.
-    pub(crate) async fn known_letter(&self, id: &str) -> anyhow::Result<Known> {
+    /// Looks up the dead letter with this id, strongly consistent.
+    pub(crate) async fn look_up_dead_letter(&self, id: &str) -> anyhow::Result<IndexLookup> {
         let found = self.get_all(vec![key(id)]).await?.into_iter().next();
-        found.map_or(Ok(Known::Nothing), |item| known(&item))
+        found.map_or(Ok(IndexLookup::Absent), |item| lookup(&item))
     }
 
-    /// Those of the letters with these ids that are in the index, in the order of the ids.
-    pub(crate) async fn known_letters(&self, ids: &[String]) -> anyhow::Result<Vec<Indexed>> {
+    /// The dead letters with these ids that are in the index, in the order of the ids.
+    pub(crate) async fn look_up_dead_letters(
+        &self,
+        ids: &[String],
+    ) -> anyhow::Result<Vec<IndexedDeadLetter>> {
         let mut found = HashMap::new();
         for item in self.get_all(ids.iter().map(|id| key(id)).collect()).await? {
-            if let Known::Letter(indexed) = known(&item)? {
+            if let IndexLookup::Found(indexed) = lookup(&item)? {
                 found.insert(indexed.letter.id.clone(), *indexed);
             }
         }
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }
 
-    /// Writes what became of a letter, as it was read before, and what that changes in the ledger. `false` if it is not
-    /// as it was read any more, and nothing was written.
-    pub(crate) async fn write_letter(&self, indexed: &Indexed, deltas: Deltas) -> anyhow::Result<bool> {
+    /// Writes a dead letter and the ledger's change. `false`, and nothing written, if the item has changed since it was
+    /// read.
+    pub(crate) async fn write_dead_letter(
+        &self,
+        indexed: &IndexedDeadLetter,
+        deltas: LedgerDeltas,
+    ) -> anyhow::Result<bool> {
         let item = indexed.item(indexed.revision + 1)?;
-        self.put_letter(as_it_was(self.put(item), indexed.revision), None, deltas).await
+        self.put_dead_letter(if_unchanged(self.put(item), indexed.revision), None, deltas).await
     }
 
-    /// The same of a letter that is discarded, and of its event's receipt, if it has one.
-    pub(crate) async fn discard_letter(
+    /// Like `write_dead_letter`, for a discarded one; it stores the receipt of its event as well, if there is one.
+    pub(crate) async fn discard_dead_letter(
         &self,
-        indexed: &Indexed,
+        indexed: &IndexedDeadLetter,
         receipt: Option<&Receipt>,
     ) -> anyhow::Result<bool> {
         let item = indexed.item(indexed.revision + 1)?;
         let receipt = receipt.map(item_of).transpose()?;
-        let deltas = Deltas { rejected: 1, discarded: 1, ..Deltas::parked(-1) };
-        self.put_letter(as_it_was(self.put(item), indexed.revision), receipt, deltas).await
+        let deltas = LedgerDeltas { rejected: 1, discarded: 1, ..LedgerDeltas::parked(-1) };
+        self.put_dead_letter(if_unchanged(self.put(item), indexed.revision), receipt, deltas).await
     }
 
-    /// Marks a letter as released; `read` is what it was read as, if it was in the index.
-    pub(crate) async fn release_letter(
+    /// Replaces a dead letter by the marker that it was released. `read` is the item as it was read, if it was in the index.
+    pub(crate) async fn release_dead_letter(
         &self,
         id: &str,
-        read: Option<&Indexed>,
+        read: Option<&IndexedDeadLetter>,
         now: Timestamp,
-        deltas: Deltas,
+        deltas: LedgerDeltas,
     ) -> anyhow::Result<bool> {
-        let until = now.micros() / 1_000_000 + REMEMBERED_SECONDS;
+        let until = now.micros() / 1_000_000 + MARKER_SECONDS;
         let mut item = key(id);
         item.insert("state".to_owned(), text(RELEASED));
         item.insert("expires_at".to_owned(), AttributeValue::N(until.to_string()));
-        self.put_letter(as_it_was(self.put(item), read.map_or(0, |read| read.revision)), None, deltas).await
+        self.put_dead_letter(if_unchanged(self.put(item), read.map_or(0, |read| read.revision)), None, deltas)
+            .await
     }
 
-    fn put(&self, item: Item) -> PutBuilder {
+    /// Releases a dead letter with this disposition: removes it from its order's parked sequence and from the index. One
+    /// that is not in the index, or was discarded, is left alone.
+    pub(crate) async fn release(&self, id: &str, end: End) -> anyhow::Result<()> {
+        loop {
+            let IndexLookup::Found(read) = self.look_up_dead_letter(id).await? else { return Ok(()) };
+            if read.letter.state == LetterState::Discarded || self.release_if_unchanged(&read, end).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Like `release`, for a dead letter that was read before. `false` if the index has changed since.
+    pub(crate) async fn release_if_unchanged(
+        &self,
+        read: &IndexedDeadLetter,
+        end: End,
+    ) -> anyhow::Result<bool> {
+        // The sequence first: after a crash in between, the dead letter can still be released.
+        if let Some(order_id) = &read.letter.order_id {
+            self.remove_from_sequence(order_id, &read.letter.id).await?;
+        }
+        let deltas = LedgerDeltas::ended(end, read.letter.state == LetterState::Parked);
+        self.release_dead_letter(&read.letter.id, Some(read), now(), deltas).await
+    }
+
+    fn put(&self, item: TableItem) -> PutBuilder {
         Put::builder().table_name(&self.name).set_item(Some(item))
     }
 
-    async fn put_letter(
+    async fn put_dead_letter(
         &self,
         letter: PutBuilder,
-        receipt: Option<Item>,
-        deltas: Deltas,
+        receipt: Option<TableItem>,
+        deltas: LedgerDeltas,
     ) -> anyhow::Result<bool> {
         let mut writes = Vec::new();
         for put in std::iter::once(letter).chain(receipt.map(|item| self.put(item))) {
             let put = put.build().map_err(|error| anyhow!("{error}"))?;
             writes.push(TransactWriteItem::builder().put(put).build());
         }
-        if let Some(update) = self.of_letters(deltas)? {
+        if let Some(update) = self.ledger_update(deltas)? {
             writes.push(TransactWriteItem::builder().update(update).build());
         }
-        self.transact(&writes).await.context("writing the index of dead letters")
+        self.transact(&writes).await.context("writing the dead-letter index")
     }
 
-    fn of_letters(&self, deltas: Deltas) -> anyhow::Result<Option<Update>> {
+    fn ledger_update(&self, deltas: LedgerDeltas) -> anyhow::Result<Option<Update>> {
         let Some((expression, values)) = deltas.expression() else { return Ok(None) };
         let update = Update::builder()
             .table_name(&self.name)
-            .set_key(Some(super::ledger::key_of_letters()))
+            .set_key(Some(super::ledger::dead_letters_key()))
             .update_expression(expression)
             .set_expression_attribute_values(Some(values));
         update.build().map(Some).map_err(|error| anyhow!("{error}"))
     }
 }
 
-/// On condition that the item has this revision; 0: that there is none.
-fn as_it_was(put: PutBuilder, revision: u64) -> PutBuilder {
+/// Adds the condition that the item has this revision. Revision 0: that there is no item.
+fn if_unchanged(put: PutBuilder, revision: u64) -> PutBuilder {
     if revision == 0 {
         return put.condition_expression("attribute_not_exists(pk)");
     }

@@ -1,62 +1,62 @@
-//! The list of dead letters, newest first, and how many there are.
+//! Lists dead letters, newest first, and counts them, for the operators' store.
 
 use api::operations::{LetterFilter, LetterPosition};
 use aws_sdk_dynamodb::types::Select;
 use domain::LetterState;
 
-use crate::aws::explain;
+use crate::sdk::explain;
 
 use super::Table;
+use super::dead_letter_index::{DISCARDED, IndexedDeadLetter, OPEN};
 use super::items::{listed_time, text};
-use super::letters::{DISCARDED, Indexed, OPEN};
-use super::list::{BEHIND_ALL, INDEX};
+use super::list::{AFTER_ALL, INDEX};
 
-/// How many letters are looked at for one page, whether they pass the filter or not.
-const LOOKED_AT: usize = 1000;
-/// How many pages of the index are counted: at 1 MiB each, far more letters than anybody can look after.
+/// The most dead letters read for one page, whether they pass the filter or not.
+const MAX_READ: usize = 1000;
+/// The most index pages that a count reads. At 1 MiB each, they hold far more dead letters than anyone can handle.
 const COUNTED_PAGES: usize = 50;
 
-/// A part of the list, without bodies.
+/// A page of the list, without bodies.
 #[derive(Debug, Default)]
-pub(crate) struct Listed {
-    pub(crate) letters: Vec<Indexed>,
+pub(crate) struct DeadLetterPage {
+    pub(crate) letters: Vec<IndexedDeadLetter>,
     pub(crate) next: Option<LetterPosition>,
 }
 
 impl Table {
-    /// Up to `limit` letters that pass the filter, newest first, from behind `after` on.
-    pub(crate) async fn list_letters(
+    /// Up to `limit` dead letters that pass the filter, newest first, starting after `after`.
+    pub(crate) async fn list_dead_letters(
         &self,
         filter: &LetterFilter,
         after: Option<&LetterPosition>,
         limit: usize,
-    ) -> anyhow::Result<Listed> {
+    ) -> anyhow::Result<DeadLetterPage> {
         let first = filter.parked_from.map_or_else(|| "0".to_owned(), |from| listed_time(from.micros()));
-        let mut last = after.map_or(BEHIND_ALL.to_owned(), |after| after.key.clone());
+        let mut last = after.map_or(AFTER_ALL.to_owned(), |after| after.key.clone());
         if let Some(before) = filter.parked_before {
             last = last.min(listed_time(before.micros()));
         }
         if let Some(order_id) =
             filter.order_id.as_ref().filter(|_| filter.state != Some(LetterState::Discarded))
         {
-            let line = self.line(order_id).await?;
-            return Ok(page_of(self.known_letters(&line).await?, filter, &last, limit));
+            let sequence = self.parked_sequence(order_id).await?;
+            return Ok(page_of(self.look_up_dead_letters(&sequence).await?, filter, &last, limit));
         }
         let list = if filter.state == Some(LetterState::Discarded) { DISCARDED } else { OPEN };
-        let (mut listed, mut looked_at) = (Listed::default(), 0);
+        let (mut listed, mut read) = (DeadLetterPage::default(), 0);
         while first < last {
-            // One more than asked for tells whether the list goes on. The bounds of a query are both inclusive, so the
-            // place that it goes on behind comes once more.
+            // One more than `limit` shows whether there is another page. A query includes both bounds, so the place
+            // where the last page ended is read again.
             let mut places = self.places(list, &first, &last, limit + 2).await?;
             places.retain(|place| *place != last);
             let page = &places[..places.len().min(limit - listed.letters.len())];
             let ids: Vec<_> =
                 page.iter().filter_map(|place| Some(place.split_once('#')?.1.to_owned())).collect();
-            let letters = self.known_letters(&ids).await?.into_iter();
+            let letters = self.look_up_dead_letters(&ids).await?.into_iter();
             listed.letters.extend(letters.filter(|indexed| filter.passes(&indexed.letter)));
-            looked_at += page.len();
+            read += page.len();
             let Some(latest) = page.last().filter(|_| places.len() > page.len()) else { break };
-            if listed.letters.len() == limit || looked_at >= LOOKED_AT {
+            if listed.letters.len() == limit || read >= MAX_READ {
                 listed.next = Some(LetterPosition { key: latest.clone() });
                 break;
             }
@@ -65,8 +65,8 @@ impl Table {
         Ok(listed)
     }
 
-    /// How many letters are parked or on their way back. The index may lag.
-    pub(crate) async fn count_letters(&self) -> anyhow::Result<u64> {
+    /// How many dead letters are parked or replaying. The index is eventually consistent.
+    pub(crate) async fn count_dead_letters(&self) -> anyhow::Result<u64> {
         let (mut count, mut start) = (0, None);
         for _ in 0..COUNTED_PAGES {
             let query = self
@@ -89,12 +89,17 @@ impl Table {
     }
 }
 
-/// The same from letters that are at hand: those of an order, which are few.
-fn page_of(mut letters: Vec<Indexed>, filter: &LetterFilter, last: &str, limit: usize) -> Listed {
+/// A page of the given dead letters, which are those of one order.
+fn page_of(
+    mut letters: Vec<IndexedDeadLetter>,
+    filter: &LetterFilter,
+    last: &str,
+    limit: usize,
+) -> DeadLetterPage {
     letters.retain(|indexed| filter.passes(&indexed.letter) && indexed.listed_at().as_str() < last);
     letters.sort_by_key(|indexed| std::cmp::Reverse(indexed.listed_at()));
-    let goes_on = letters.len() > limit;
+    let has_next = letters.len() > limit;
     letters.truncate(limit);
-    let next = letters.last().filter(|_| goes_on).map(|latest| LetterPosition { key: latest.listed_at() });
-    Listed { letters, next }
+    let next = letters.last().filter(|_| has_next).map(|latest| LetterPosition { key: latest.listed_at() });
+    DeadLetterPage { letters, next }
 }

@@ -1,4 +1,4 @@
-//! How a table is made.
+//! Reads how the table is set up.
 
 use std::collections::BTreeMap;
 
@@ -6,33 +6,33 @@ use anyhow::Context;
 use aws_sdk_dynamodb::types::PointInTimeRecoveryStatus;
 
 use super::Table;
-use super::table::names;
-use crate::aws::explain;
+use super::create::names;
+use crate::sdk::explain;
 
-/// How a table is made.
+/// How a table is set up.
 #[derive(Debug)]
-pub struct Description {
-    /// The names of its keys, the hash key first.
+pub struct TableSettings {
+    /// The names of its key attributes, the hash key first.
     pub keys: Vec<String>,
-    /// The same for each index.
+    /// The names of the key attributes of each index, the hash key first.
     pub indexes: BTreeMap<String, Vec<String>>,
-    /// Whether it can be restored to any point in time, or why that cannot be told.
+    /// Whether point-in-time recovery is enabled, or why that cannot be read.
     pub recovery: Result<bool, String>,
-    /// Whether it is protected from deletion.
+    /// Whether deletion protection is enabled.
     pub deletion_protection: bool,
 }
 
 impl Table {
-    /// Asks how the table is made.
-    pub async fn describe(&self) -> anyhow::Result<Description> {
+    /// Reads the settings of the table.
+    pub async fn describe(&self) -> anyhow::Result<TableSettings> {
         let name = &self.name;
-        let asked = self.client.describe_table().table_name(name).send().await;
-        let asked = asked.map_err(explain).with_context(|| format!("looking at the table {name}"))?;
-        let table = asked.table.with_context(|| format!("the table {name} is not described"))?;
+        let answer = self.client.describe_table().table_name(name).send().await;
+        let answer = answer.map_err(explain).with_context(|| format!("describing the table {name}"))?;
+        let table = answer.table.with_context(|| format!("the description of the table {name} is empty"))?;
         let indexes = table.global_secondary_indexes().iter();
         let indexes =
             indexes.filter_map(|index| Some((index.index_name()?.to_owned(), names(index.key_schema()))));
-        Ok(Description {
+        Ok(TableSettings {
             keys: names(table.key_schema()),
             indexes: indexes.collect(),
             recovery: self.recovery().await,
@@ -41,8 +41,8 @@ impl Table {
     }
 
     async fn recovery(&self) -> Result<bool, String> {
-        let asked = self.client.describe_continuous_backups().table_name(&self.name).send().await;
-        let answer = asked.map_err(|error| format!("{:#}", explain(error)))?;
+        let answer = self.client.describe_continuous_backups().table_name(&self.name).send().await;
+        let answer = answer.map_err(|error| format!("{:#}", explain(error)))?;
         let backups = answer.continuous_backups_description;
         let recovery = backups.and_then(|backups| backups.point_in_time_recovery_description);
         let status = recovery.and_then(|recovery| recovery.point_in_time_recovery_status);

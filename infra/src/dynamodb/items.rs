@@ -1,4 +1,4 @@
-//! Items of the table, and back.
+//! Converts between domain types and table items: keys, attributes and what an item holds.
 
 use std::collections::HashMap;
 
@@ -8,20 +8,20 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Currency, EventId, EventType, Order, OrderId, Outcome, Receipt, RecordedEvent};
 use serde::{Deserialize, Serialize};
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub(super) type TableItem = HashMap<String, AttributeValue>;
 
 pub(super) const METADATA: &str = "METADATA";
-/// The highest version that its key has room for.
+/// The highest version that fits into the sort key of a log entry.
 pub(super) const MAX_VERSION: u64 = 9_999_999_999;
 
 pub(super) fn pk(order_id: &OrderId) -> AttributeValue {
     text(format!("ORDER#{order_id}"))
 }
 
-/// The order that an item is about.
-pub(super) fn order_of(item: &Item) -> anyhow::Result<OrderId> {
+/// The order an item belongs to.
+pub(super) fn order_of(item: &TableItem) -> anyhow::Result<OrderId> {
     let pk = string(item, "pk")?;
-    let order_id = pk.strip_prefix("ORDER#").with_context(|| format!("an item of no order: {pk:?}"))?;
+    let order_id = pk.strip_prefix("ORDER#").with_context(|| format!("not an item of an order: {pk:?}"))?;
     Ok(OrderId::parse(order_id)?)
 }
 
@@ -37,34 +37,33 @@ pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-/// The key of an item.
-pub(super) fn key(order_id: &OrderId, sk: AttributeValue) -> Item {
+pub(super) fn key(order_id: &OrderId, sk: AttributeValue) -> TableItem {
     HashMap::from([("pk".to_owned(), pk(order_id)), ("sk".to_owned(), sk)])
 }
 
-/// Where an order stands in its customer's list: by creation, then by id, as text that sorts the same way.
+/// The sort key of an order in its customer's list: the time of its creation, then its id.
 pub(super) fn listed_at(created_at_micros: i64, order_id: &OrderId) -> String {
     format!("{}#{order_id}", listed_time(created_at_micros))
 }
 
-/// Before every order that was created at this time or later, and behind all earlier ones.
+/// Sorts before the keys of all orders created at this time or later, and after those of all earlier ones.
 pub(super) fn listed_time(created_at_micros: i64) -> String {
-    let since_the_beginning = i128::from(created_at_micros) - i128::from(i64::MIN);
-    format!("{since_the_beginning:020}")
+    let since_min = i128::from(created_at_micros) - i128::from(i64::MIN);
+    format!("{since_min:020}")
 }
 
-/// The place that this stands for.
+/// The position that a sort key of [`listed_at`] encodes.
 pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<ListPosition> {
-    let (time, order_id) = listed_at.split_once('#').context("a place in a list without an order")?;
+    let (time, order_id) = listed_at.split_once('#').context("a list key without an order")?;
     let created_at_micros = i64::try_from(time.parse::<i128>()? + i128::from(i64::MIN))?;
     Ok(ListPosition { created_at_micros, order_id: OrderId::parse(order_id)? })
 }
 
-/// The attributes of an item that is to be written.
+/// The attributes of an item to write.
 pub(super) type Attributes = Vec<(&'static str, AttributeValue)>;
 
-/// A log entry as an item, with the message that brought it, if that is known. The first one has the order's place in its
-/// customer's list.
+/// A log entry as an item, with the id of the message that carried it, if known. The first entry of an order also has its
+/// keys in the customer's list.
 pub(super) fn event_item(event: &RecordedEvent, message: Option<&str>) -> anyhow::Result<Attributes> {
     let envelope = &event.envelope;
     let mut item = vec![
@@ -84,31 +83,31 @@ pub(super) fn event_item(event: &RecordedEvent, message: Option<&str>) -> anyhow
     Ok(item)
 }
 
-/// An item as what it is.
-pub(super) enum Row {
-    Event { version: u64, event_id: EventId, item: Item },
+/// An item of an order, by its kind.
+pub(super) enum StoredItem {
+    Event { version: u64, event_id: EventId, item: TableItem },
     Projection(Projection),
     Outcome(StoredOutcome),
 }
 
-/// The item that is the projection of an order.
+/// An order's METADATA item.
 #[derive(Debug, Default)]
 pub(super) struct Projection {
-    /// `None` if only events of it that are in the dead letters are known.
+    /// `None` if every event of the order so far is a dead letter, or if it has one recorded event only.
     pub(super) order: Option<Order>,
-    /// The ids of its dead letters, in line.
+    /// The ids of its dead letters, in order.
     pub(super) parked: Vec<String>,
 }
 
 impl Projection {
-    /// What readers see of the order, if there is one.
+    /// The order as readers see it.
     pub(super) fn into_snapshot(self) -> Option<OrderSnapshot> {
         let parked = self.parked.len().min(MAX_PARKED) as u64;
         self.order.map(|order| OrderSnapshot { order, parked })
     }
 }
 
-/// The outcome of an event that is not in the log.
+/// The outcome of a rejected or parked event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredOutcome {
     pub(super) event_id: EventId,
@@ -122,54 +121,54 @@ pub(super) struct StoredOutcome {
     pub(super) message: Option<String>,
 }
 
-pub(super) fn row(mut item: Item) -> anyhow::Result<Row> {
+pub(super) fn parse_item(mut item: TableItem) -> anyhow::Result<StoredItem> {
     let sk = string(&item, "sk")?;
     if let Some(version) = sk.strip_prefix("EVENT#") {
         let (version, event_id) = (version.parse()?, string(&item, "event_id")?.parse()?);
-        return Ok(Row::Event { version, event_id, item });
+        return Ok(StoredItem::Event { version, event_id, item });
     }
     if sk == METADATA {
-        let parked = parked(&mut item);
+        let parked = take_parked(&mut item);
         let order = item.remove("order").map(serde_dynamo::from_attribute_value).transpose()?;
-        return Ok(Row::Projection(Projection { order, parked }));
+        return Ok(StoredItem::Projection(Projection { order, parked }));
     }
     if sk.starts_with("RECEIPT#") {
-        return Ok(Row::Outcome(serde_dynamo::from_item(item)?));
+        return Ok(StoredItem::Outcome(serde_dynamo::from_item(item)?));
     }
-    Err(anyhow!("an item of the unknown kind {sk:?}"))
+    Err(anyhow!("an item of unknown kind {sk:?}"))
 }
 
-/// The line of dead letters in a projection.
-pub(super) fn parked(item: &mut Item) -> Vec<String> {
+/// Removes the ids of the parked sequence from a METADATA item.
+pub(super) fn take_parked(item: &mut TableItem) -> Vec<String> {
     let Some(AttributeValue::L(parked)) = item.remove("parked") else { return Vec::new() };
     let id = |value| if let AttributeValue::S(id) = value { Some(id) } else { None };
     parked.into_iter().filter_map(id).collect()
 }
 
-/// The message in an item that tells it.
-pub(super) fn message(item: &Item) -> Option<String> {
+/// The id of the message that carried the event, if the item has it.
+pub(super) fn message(item: &TableItem) -> Option<String> {
     string(item, "message").ok().map(str::to_owned)
 }
 
-/// The event in an item of the log.
-pub(super) fn event(item: &Item, default_currency: Currency) -> anyhow::Result<RecordedEvent> {
-    RecordedEvent::decode(string(item, "entry")?.as_bytes(), default_currency).context("an entry of the log")
+/// The event of a log entry.
+pub(super) fn event(item: &TableItem, default_currency: Currency) -> anyhow::Result<RecordedEvent> {
+    RecordedEvent::decode(string(item, "entry")?.as_bytes(), default_currency).context("a log entry")
 }
 
-/// The event's outcome, or its place in the log, as a receipt.
-pub(super) fn receipt(order_id: &OrderId, row: &Row) -> anyhow::Result<Option<Receipt>> {
-    let (event_id, event_type, outcome, request_hash, message) = match row {
-        Row::Event { version, event_id, item } => {
+/// The receipt of the event that an item records, if it is a log entry or an outcome.
+pub(super) fn receipt(order_id: &OrderId, item: &StoredItem) -> anyhow::Result<Option<Receipt>> {
+    let (event_id, event_type, outcome, request_hash, message) = match item {
+        StoredItem::Event { version, event_id, item } => {
             let kind = string(item, "type")?;
             let kind = EventType::from_name(kind).with_context(|| format!("unknown event type {kind:?}"))?;
             let request_hash = string(item, "request_hash").ok().map(str::to_owned);
             (*event_id, kind, Outcome::Recorded { version: *version }, request_hash, message(item))
         }
-        Row::Outcome(stored) => {
+        StoredItem::Outcome(stored) => {
             let StoredOutcome { event_id, event_type, outcome, request_hash, message } = stored.clone();
             (event_id, event_type, outcome, request_hash, message)
         }
-        Row::Projection(_) => return Ok(None),
+        StoredItem::Projection(_) => return Ok(None),
     };
     Ok(Some(Receipt {
         order_id: order_id.clone(),
@@ -181,8 +180,8 @@ pub(super) fn receipt(order_id: &OrderId, row: &Row) -> anyhow::Result<Option<Re
     }))
 }
 
-/// A string attribute that must be there.
-pub(super) fn string<'a>(item: &'a Item, name: &str) -> anyhow::Result<&'a str> {
+/// A required string attribute.
+pub(super) fn string<'a>(item: &'a TableItem, name: &str) -> anyhow::Result<&'a str> {
     let value = item.get(name).and_then(|value| value.as_s().ok());
-    value.map(String::as_str).with_context(|| format!("an item without the string {name:?}"))
+    value.map(String::as_str).with_context(|| format!("an item without the string attribute {name:?}"))
 }

@@ -1,5 +1,5 @@
-//! The ledger, in counters: a few items that consumers add to by chance, so that none is hot, and one that changes with
-//! the index of dead letters.
+//! The ledger's counters: a few items that consumers add to at random, so that none becomes hot, and one that changes in
+//! the transactions of the dead-letter index.
 
 use std::collections::HashMap;
 use std::ops::Sub;
@@ -9,23 +9,26 @@ use anyhow::{Context, bail};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest, CancellationReason, TransactWriteItem};
+use consumer::backoff::full_jitter;
 use consumer::ports::{Counts, End, Tally};
 use domain::Ledger;
 
-use crate::aws::explain;
+use crate::sdk::explain;
 
 use super::Table;
-use super::items::{Item, METADATA, text};
-use super::together::statement;
+use super::items::{METADATA, TableItem, text};
+use super::write_batcher::statement;
 
-/// Items that consumers add to.
+/// How many items consumers spread their additions over.
 const SHARDS: usize = 8;
-/// How often a transaction is tried that meets another one.
+/// Attempts for a transaction that conflicts with others or is throttled.
 const ATTEMPTS: u32 = 8;
+/// The longest pause after the first attempt.
+const FIRST_PAUSE: Duration = Duration::from_millis(40);
 
-/// What changes in the ledger.
+/// A change of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Deltas {
+pub(crate) struct LedgerDeltas {
     pub(crate) received: i64,
     pub(crate) recorded: i64,
     pub(crate) rejected: i64,
@@ -34,8 +37,8 @@ pub(crate) struct Deltas {
     pub(crate) parked: i64,
 }
 
-impl Deltas {
-    /// All but what was put aside, which counts when it is in the index of dead letters: there it counts exactly once.
+impl LedgerDeltas {
+    /// The change by a batch's counts, without parked messages: those count in the dead-letter index, exactly once.
     pub(super) fn of(counts: Counts) -> Self {
         let Counts { received, recorded, rejected, duplicate, parked: _ } = counts;
         let [received, recorded, rejected, duplicate] =
@@ -43,12 +46,12 @@ impl Deltas {
         Self { received, recorded, rejected, duplicate, ..Self::default() }
     }
 
-    /// One more in the dead letters, or one less.
+    /// A change of the parked count alone.
     pub(crate) fn parked(parked: i64) -> Self {
         Self { parked, ..Self::default() }
     }
 
-    /// One that came to this end, out of the dead letters where it was parked.
+    /// The change by a message with this disposition, which was parked before or not.
     pub(crate) fn ended(end: End, was_parked: bool) -> Self {
         let parked = Self::parked(if was_parked { -1 } else { 0 });
         match end {
@@ -70,7 +73,7 @@ impl Deltas {
         ]
     }
 
-    /// The update that makes these changes, if there are any.
+    /// The update expression and its values, if there is a change.
     pub(super) fn expression(self) -> Option<(String, HashMap<String, AttributeValue>)> {
         let changes: Vec<_> = self.fields().into_iter().filter(|(_, delta)| *delta != 0).collect();
         let parts: Vec<_> = changes.iter().map(|(name, _)| format!("{name} :{name}")).collect();
@@ -80,7 +83,7 @@ impl Deltas {
     }
 }
 
-impl Sub for Deltas {
+impl Sub for LedgerDeltas {
     type Output = Self;
 
     fn sub(self, other: Self) -> Self {
@@ -95,10 +98,11 @@ impl Sub for Deltas {
     }
 }
 
-/// The ledger, and how many messages were received for the first time.
+/// The sums of all counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Tallied {
+pub(crate) struct LedgerTotals {
     pub(crate) ledger: Ledger,
+    /// First receives of messages, without replays.
     pub(crate) received: u64,
 }
 
@@ -106,16 +110,15 @@ fn pk(shard: &str) -> AttributeValue {
     text(format!("LEDGER#{shard}"))
 }
 
-fn key(shard: &str) -> Item {
+fn key(shard: &str) -> TableItem {
     HashMap::from([("pk".to_owned(), pk(shard)), ("sk".to_owned(), text(METADATA))])
 }
 
-/// One of the items that consumers add to.
 fn any_shard() -> String {
     fastrand::usize(..SHARDS).to_string()
 }
 
-/// Adds to what was received and recorded, if both are counted there already.
+/// A statement that adds to the received and recorded counters of an item that has both.
 pub(super) fn addition(table: &str, counts: Counts) -> anyhow::Result<BatchStatementRequest> {
     let update = format!(
         "UPDATE \"{table}\" SET \"received\" = \"received\" + ? SET \"recorded\" = \"recorded\" + ? \
@@ -126,18 +129,18 @@ pub(super) fn addition(table: &str, counts: Counts) -> anyhow::Result<BatchState
     statement(update, vec![received, recorded, pk(&any_shard()), text(METADATA)])
 }
 
-pub(super) fn key_of_letters() -> Item {
+pub(super) fn dead_letters_key() -> TableItem {
     key("letters")
 }
 
 #[async_trait]
 impl Tally for Table {
     async fn add(&self, counts: Counts) -> anyhow::Result<()> {
-        let ahead = match &self.ahead {
-            Some(account) => account.take().await,
+        let counted = match &self.optimistic_count {
+            Some(count) => count.take().await,
             None => Counts::default(),
         };
-        let deltas = Deltas::of(counts) - Deltas::of(ahead);
+        let deltas = LedgerDeltas::of(counts) - LedgerDeltas::of(counted);
         let Some((expression, values)) = deltas.expression() else { return Ok(()) };
         let call = self
             .client
@@ -146,20 +149,19 @@ impl Tally for Table {
             .set_key(Some(key(&any_shard())))
             .update_expression(expression)
             .set_expression_attribute_values(Some(values));
-        Box::pin(call.send()).await.map_err(explain).context("counting")?;
+        Box::pin(call.send()).await.map_err(explain).context("adding to the ledger")?;
         Ok(())
     }
 }
 
 impl Table {
-    /// The sums over all counters.
-    pub(crate) async fn tallied(&self) -> anyhow::Result<Tallied> {
+    pub(crate) async fn ledger_totals(&self) -> anyhow::Result<LedgerTotals> {
         let mut keys: Vec<_> = (0..SHARDS).map(|shard| key(&shard.to_string())).collect();
-        keys.push(key_of_letters());
+        keys.push(dead_letters_key());
         let items = self.get_all(keys).await?;
         let sum = |name: &str| {
-            let of = |item: &Item| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
-            // No count is negative for long: what is taken away was added before, maybe by an update that is lost.
+            let of = |item: &TableItem| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
+            // A sum can be negative when the addition before a subtraction was lost.
             items.iter().filter_map(of).sum::<i64>().max(0).unsigned_abs()
         };
         let ledger = Ledger {
@@ -170,10 +172,10 @@ impl Table {
             duplicate: sum("duplicate"),
             parked: sum("parked"),
         };
-        Ok(Tallied { ledger, received: sum("received") })
+        Ok(LedgerTotals { ledger, received: sum("received") })
     }
 
-    /// Makes all of the writes or none. `false` if a condition does not hold.
+    /// Makes all of the writes, or none and `false` if a condition does not hold.
     pub(super) async fn transact(&self, writes: &[TransactWriteItem]) -> anyhow::Result<bool> {
         for attempt in 1..=ATTEMPTS {
             let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
@@ -193,13 +195,13 @@ impl Table {
             if because("ConditionalCheckFailed") {
                 return Ok(false);
             }
-            // The SDK does not try these again.
-            let again = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-            if attempt == ATTEMPTS || !again.into_iter().any(because) {
+            // The SDK does not retry these.
+            let retryable = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+            if attempt == ATTEMPTS || !retryable.into_iter().any(because) {
                 return Err(explain(error));
             }
-            tokio::time::sleep(Duration::from_millis(20 << attempt).mul_f64(fastrand::f64())).await;
+            tokio::time::sleep(full_jitter(attempt, FIRST_PAUSE, Duration::MAX)).await;
         }
-        bail!("it was tried too often")
+        bail!("the transaction conflicted with others {ATTEMPTS} times")
     }
 }

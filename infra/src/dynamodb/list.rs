@@ -1,4 +1,4 @@
-//! A customer's orders: the index has their places, the projections are read as they are now.
+//! Lists a customer's orders: the index yields their keys, the current projections are then read by key.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,26 +6,29 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use api::ports::{LOOKED_AT, ListFilter, ListPosition, OrderList, OrderSnapshot};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
+use consumer::backoff::full_jitter;
 use domain::{CustomerId, Order, OrderId};
 
-use crate::aws::explain;
+use crate::sdk::explain;
 
 use super::Table;
 use super::items::{
-    Item, METADATA, Projection, Row, event, event_sk, key, listed_at, listed_position, listed_time, order_of,
-    row, string, text,
+    METADATA, Projection, StoredItem, TableItem, event, event_sk, key, listed_at, listed_position,
+    listed_time, order_of, parse_item, string, text,
 };
 
-/// The index of a customer's orders, by `customer_id` and `listed_at`, which their first events have. It has the keys
-/// only, and these never change: so an order costs one write of the index.
+/// The index of a customer's orders, by `customer_id` and `listed_at` of their first log entries. It projects the keys only,
+/// which never change: so an order costs one write to the index.
 pub(super) const INDEX: &str = "customer-orders";
-/// The most items of a batch get
+/// The most keys of a batch get
 /// ([BatchGetItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html)).
 const MAX_KEYS: usize = 100;
-/// Behind every place, which begin with digits.
-pub(super) const BEHIND_ALL: &str = ":";
-/// How often keys are asked for that the table leaves unanswered.
+/// Sorts after every list key: those begin with digits.
+pub(super) const AFTER_ALL: &str = ":";
+/// Attempts to get keys that the table leaves unprocessed.
 const ATTEMPTS: u32 = 6;
+/// The longest pause after the first attempt.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 impl Table {
     pub(super) async fn list(
@@ -36,26 +39,25 @@ impl Table {
         limit: usize,
     ) -> anyhow::Result<OrderList> {
         let first = filter.created_from.map_or_else(String::new, |from| listed_time(from.micros()));
-        let mut last =
-            after.map_or(BEHIND_ALL.to_owned(), |at| listed_at(at.created_at_micros, &at.order_id));
+        let mut last = after.map_or(AFTER_ALL.to_owned(), |at| listed_at(at.created_at_micros, &at.order_id));
         if let Some(before) = filter.created_before {
             last = last.min(listed_time(before.micros()));
         }
-        let (mut list, mut looked_at) = (OrderList::default(), 0);
+        let (mut list, mut read) = (OrderList::default(), 0);
         while first < last {
-            // One more than asked for tells whether the list goes on. The bounds of a query are both inclusive, so the
-            // place that it goes on behind comes once more.
+            // One more than `limit` shows whether there is another page. A query includes both bounds, so the place
+            // where the last page ended is read again.
             let mut places = self.places(customer_id.as_str(), &first, &last, limit + 2).await?;
             places.retain(|place| *place != last);
             let page = &places[..places.len().min(limit - list.orders.len())];
             let mut latest = None;
             for (place, snapshot) in page.iter().zip(self.snapshots(page).await?) {
-                looked_at += 1;
+                read += 1;
                 list.orders.extend(snapshot.filter(|snapshot| filter.passes(&snapshot.order)));
                 latest = Some(place);
             }
             let Some(latest) = latest.filter(|_| places.len() > page.len()) else { return Ok(list) };
-            if list.orders.len() == limit || looked_at >= LOOKED_AT {
+            if list.orders.len() == limit || read >= LOOKED_AT {
                 list.next = Some(listed_position(latest)?);
                 return Ok(list);
             }
@@ -64,7 +66,7 @@ impl Table {
         Ok(list)
     }
 
-    /// Up to `limit` places of a list from `last` down to `first`.
+    /// Up to `limit` sort keys of a list, from `last` down to `first`.
     pub(super) async fn places(
         &self,
         list: &str,
@@ -81,14 +83,14 @@ impl Table {
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .key_condition_expression("customer_id = :customer_id AND listed_at BETWEEN :first AND :last")
             .expression_attribute_values(":customer_id", text(list))
-            // A key is never empty.
+            // DynamoDB rejects empty keys.
             .expression_attribute_values(":first", text(if first.is_empty() { "0" } else { first }))
             .expression_attribute_values(":last", text(last));
         let items = self.items(query, limit).await?;
         items.iter().map(|item| Ok(string(item, "listed_at")?.to_owned())).collect()
     }
 
-    /// The orders at these places, as they are now.
+    /// The current orders at these sort keys.
     async fn snapshots(&self, places: &[String]) -> anyhow::Result<Vec<Option<OrderSnapshot>>> {
         let ids: Vec<_> =
             places.iter().map(|place| Ok(listed_position(place)?.order_id)).collect::<anyhow::Result<_>>()?;
@@ -96,11 +98,11 @@ impl Table {
         let mut found: HashMap<OrderId, Projection> = HashMap::new();
         for item in self.get_all(keys).await? {
             let order_id = order_of(&item)?;
-            if let Row::Projection(projection) = row(item)? {
+            if let StoredItem::Projection(projection) = parse_item(item)? {
                 found.insert(order_id, projection);
             }
         }
-        // Orders of one event have no projection, or one without the order.
+        // An order with one recorded event has no projected order; its log entry is read instead.
         let others = ids.iter().filter(|id| found.get(id).is_none_or(|found| found.order.is_none()));
         let first_events = others.map(|id| key(id, event_sk(1))).collect();
         for item in self.get_all(first_events).await? {
@@ -111,22 +113,22 @@ impl Table {
     }
 
     /// The items with these keys, in any order, strongly consistent.
-    pub(super) async fn get_all(&self, keys: Vec<Item>) -> anyhow::Result<Vec<Item>> {
+    pub(super) async fn get_all(&self, keys: Vec<TableItem>) -> anyhow::Result<Vec<TableItem>> {
         let chunks: Vec<_> = keys.chunks(MAX_KEYS).collect();
         let answers = self.each(&chunks, |chunk| self.get_some(chunk.to_vec())).await;
         Ok(answers.into_iter().collect::<anyhow::Result<Vec<_>>>()?.concat())
     }
 
-    /// The same, of up to 100.
-    async fn get_some(&self, mut keys: Vec<Item>) -> anyhow::Result<Vec<Item>> {
+    /// Like `get_all`, for up to [`MAX_KEYS`].
+    async fn get_some(&self, mut keys: Vec<TableItem>) -> anyhow::Result<Vec<TableItem>> {
         let mut found = Vec::with_capacity(keys.len());
         for attempt in 0..ATTEMPTS {
             if keys.is_empty() {
                 return Ok(found);
             }
             if attempt > 0 {
-                // Throttled: "the best practice is to use exponential backoff" (same page).
-                tokio::time::sleep(Duration::from_millis(50 << attempt).mul_f64(fastrand::f64())).await;
+                // Throttled. The page above recommends exponential backoff.
+                tokio::time::sleep(full_jitter(attempt, FIRST_PAUSE, Duration::MAX)).await;
             }
             let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build()?;
             let call = self.client.batch_get_item().request_items(&self.name, request);
@@ -135,6 +137,6 @@ impl Table {
             let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.name);
             keys = left.map(|left| left.keys).unwrap_or_default();
         }
-        if keys.is_empty() { Ok(found) } else { bail!("the table left {} keys unanswered", keys.len()) }
+        if keys.is_empty() { Ok(found) } else { bail!("the table left {} keys unprocessed", keys.len()) }
     }
 }

@@ -1,33 +1,35 @@
-//! Orders in a DynamoDB table: log, projection, outcomes and each customer's list.
+//! Orders in a DynamoDB table: log, projection, outcomes, customers' lists, dead-letter index and ledger. [`Table`]
+//! implements the ports of the API and the consumer.
 //!
 //! | `pk` | `sk` | holds |
 //! |---|---|---|
-//! | `ORDER#{id}` | `EVENT#{version:010}` | an entry of the log: `event_id`, `type`, and the event as JSON in `entry`; in the first one `customer_id` and `listed_at`, the keys of the index |
-//! | | `METADATA` | the projection, from the second event on: `order`, `version`, `status`; `parked`, the ids of its dead letters, in line |
-//! | | `RECEIPT#{event_id}` | the outcome of an event that is not in the log |
-//! | `DEADLETTER#{id}` | `METADATA` | what is known of a dead letter but its body ([`letters`]); in the index, under names that no customer has |
+//! | `ORDER#{id}` | `EVENT#{version:010}` | a log entry: `event_id`, `type`, and the event as JSON in `entry`; the first one also has `customer_id` and `listed_at`, the keys of the index |
+//! | | `METADATA` | the projection, from the second event on: `order`, `version`, `status`; the ids of the parked sequence in `parked` |
+//! | | `RECEIPT#{event_id}` | the outcome of a rejected or parked event |
+//! | `DEADLETTER#{id}` | `METADATA` | a dead letter without its body ([`dead_letter_index`]); in the index it has a `customer_id` that no customer can have |
 //! | `LEDGER#{shard}` | `METADATA` | counters ([`ledger`]) |
 //!
-//! The append is the commit point: an event is put if nobody else's is at its version, in [`append`], and the
-//! projection follows it. A crash between the two heals when the event is delivered again, and readers fold in what
-//! the projection lacks until then ([`read`]). There are no transactions: they would double the price. Writes of
-//! different orders that meet share a call ([`together`]), and the ledger's with them ([`ahead`]).
+//! The append is the commit point ([`append`]): an event is put on condition that its version is free, and the projection
+//! is written after it. A crash between the two heals when the event is delivered again; until then readers fold the
+//! missing events into the projection ([`read`]). Appends use no transactions, which would double their price. Concurrent
+//! writes of different orders share a call ([`write_batcher`]), and the ledger's counts travel with them
+//! ([`optimistic_count`]).
 
-mod ahead;
 mod append;
+mod create;
+pub(crate) mod dead_letter_index;
+mod dead_letter_list;
 mod describe;
 mod items;
 pub(crate) mod ledger;
-pub(crate) mod letters;
-mod letters_list;
-mod line;
 mod list;
+mod optimistic_count;
 mod outcomes;
+mod parked_sequence;
 mod read;
-pub mod table;
-mod together;
+mod write_batcher;
 
-pub use describe::Description;
+pub use describe::TableSettings;
 
 use std::sync::Arc;
 
@@ -35,7 +37,7 @@ use aws_sdk_dynamodb::Client;
 use domain::Currency;
 use tokio::sync::Semaphore;
 
-/// Orders that are worked on at the same time.
+/// The most orders that are processed concurrently.
 const CONCURRENCY: usize = 32;
 
 /// A table of orders. Cheap to clone.
@@ -43,26 +45,32 @@ const CONCURRENCY: usize = 32;
 pub struct Table {
     client: Client,
     name: String,
-    /// For log entries of article producers, which state none.
+    /// For log entries of v0 producers, which state no currency.
     default_currency: Currency,
-    /// Shared by all callers, so that concurrent batches do not add up.
+    /// Shared by all callers: concurrent batches have one limit.
     permits: Arc<Semaphore>,
-    together: Arc<together::Together>,
-    /// Where appends are counted ahead, if they are.
-    ahead: Option<ahead::Account>,
+    write_batcher: Arc<write_batcher::WriteBatcher>,
+    /// The counts of unfinished batches, if this table counts optimistically.
+    optimistic_count: Option<optimistic_count::OptimisticCount>,
 }
 
 impl Table {
     /// The table called `name`.
     pub fn new(client: Client, name: impl Into<String>, default_currency: Currency) -> Self {
         let permits = Arc::new(Semaphore::new(CONCURRENCY));
-        Self { client, name: name.into(), default_currency, permits, together: Arc::default(), ahead: None }
+        Self {
+            client,
+            name: name.into(),
+            default_currency,
+            permits,
+            write_batcher: Arc::default(),
+            optimistic_count: None,
+        }
     }
 
-    /// Runs `work` for each of `items`, some of them at the same time; the results are in the order of `items`.
+    /// Runs `work` for each of `items` with limited concurrency. The results are in the order of `items`.
     ///
-    /// The future of a call to AWS has kilobytes. So calls are boxed in there: most of what runs side by side makes
-    /// none by itself, and is moved and kept without them.
+    /// The future of an AWS call has kilobytes, so `work` boxes its calls: most of these futures make none themselves.
     async fn each<'a, T, R, F>(&'a self, items: &'a [T], work: impl Fn(&'a T) -> F) -> Vec<R>
     where
         F: Future<Output = R>,
@@ -70,7 +78,7 @@ impl Table {
         let limited = items.iter().map(|item| {
             let work = work(item);
             async move {
-                // The semaphore is never closed, so this is never an error; and if it were, work goes on unlimited.
+                // The semaphore is never closed. If acquiring failed, the work would run without a limit.
                 let _permit = self.permits.acquire().await;
                 work.await
             }

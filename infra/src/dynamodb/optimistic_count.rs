@@ -1,16 +1,17 @@
-//! Counting ahead: a batch's share of the ledger in a call that is made anyway.
+//! Counts a batch in the ledger before it is finished, with a write that is made anyway. [`write_batcher`](super::write_batcher)
+//! sends the counts, [`ledger`](super::ledger) corrects them.
 //!
-//! What became of a batch is known when all of it is done with, and would need a call of its own then. But nearly always
-//! it is what can be expected. So that is counted along with the last write of each order, and kept on an account until
-//! the batch is done with: [`Tally::add`](consumer::ports::Tally::add) writes what is still missing, which mostly is
-//! nothing, or takes back what turned out otherwise.
+//! The counts of a batch are final only when the batch is finished, and would then need a call of their own. But nearly
+//! always they are as expected. So the expected counts travel with the last write of each order, and [`OptimisticCount`]
+//! keeps their sum until the batch is finished. [`Tally::add`](consumer::ports::Tally::add) then writes the difference,
+//! which mostly is nothing.
 //!
-//! A function that is killed after it has counted and before it has answered counts a batch twice, for it receives it
-//! again. That can happen wherever it counts before it answers; ahead, the time for it is longer by what other messages
-//! of the batch still need then.
+//! A function that is killed after it has counted and before it has answered receives the batch again and counts it twice.
+//! That is possible wherever a function counts before it answers; counting early makes the window longer by the time that
+//! the rest of the batch takes.
 //!
-//! Only for whoever handles one batch at a time, as functions do. Several would settle each other's accounts, which adds
-//! up as well, but takes more calls than it saves.
+//! Only for processes that handle one batch at a time, as functions do. Concurrent batches would correct each other's
+//! counts: the sums stay right, but that takes more calls than it saves.
 
 use std::sync::Arc;
 
@@ -23,47 +24,47 @@ use tracing::Instrument;
 use super::Table;
 use super::ledger::addition;
 
-/// What is in the ledger already of batches that are not done with. It is locked while that is not known.
+/// The counts of unfinished batches that are in the ledger already. Locked while a call that adds to them is pending.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Account(Arc<Mutex<Counts>>);
+pub(super) struct OptimisticCount(Arc<Mutex<Counts>>);
 
-impl Account {
-    /// Settles it: what was on it. Waits for what is on its way.
+impl OptimisticCount {
+    /// Resets the counts and returns them, after pending calls have ended.
     pub(super) async fn take(&self) -> Counts {
         std::mem::take(&mut *self.0.lock().await)
     }
 }
 
 impl Table {
-    /// The same table, whose appends are counted ahead.
+    /// The same table, counting optimistically.
     #[must_use]
-    pub fn counting_ahead(self) -> Self {
-        Self { ahead: Some(Account::default()), ..self }
+    pub fn counting_optimistically(self) -> Self {
+        Self { optimistic_count: Some(OptimisticCount::default()), ..self }
     }
 
-    /// The account, if there is something to count on it and nobody else is doing so.
-    pub(super) fn account(&self, counts: Counts) -> Option<OwnedMutexGuard<Counts>> {
-        let Account(account) = self.ahead.as_ref().filter(|_| counts != Counts::default())?;
-        Arc::clone(account).try_lock_owned().ok()
+    /// The lock, if there is something to count and no other call is counting.
+    pub(super) fn lock_optimistic_count(&self, counts: Counts) -> Option<OwnedMutexGuard<Counts>> {
+        let OptimisticCount(count) =
+            self.optimistic_count.as_ref().filter(|_| counts != Counts::default())?;
+        Arc::clone(count).try_lock_owned().ok()
     }
 
-    /// Makes the writes as [`Table::execute`] does, and counts.
+    /// Like [`Table::execute`], with the counts added to the ledger in the same call.
     ///
-    /// Whoever waits for it may be dropped at a deadline. Whether it was counted has to be known nevertheless, so this
-    /// goes on.
+    /// Runs as a task of its own: the caller may be dropped at a deadline, and the counts must stay exact even then.
     pub(super) async fn execute_counting(
         &self,
         mut statements: Vec<BatchStatementRequest>,
         counts: Counts,
-        mut account: OwnedMutexGuard<Counts>,
+        mut count: OwnedMutexGuard<Counts>,
     ) -> anyhow::Result<Vec<bool>> {
         let (table, last) = (self.clone(), statements.len());
         statements.push(addition(&self.name, counts)?);
         let work = async move {
             let made = table.execute(statements).await?;
-            // A counter that is not there yet is made at the end of the batch.
+            // The statement fails while the counters do not exist; `Tally::add` creates them after the batch.
             if made.get(last) == Some(&true) {
-                *account = [*account, counts].into_iter().sum();
+                *count = [*count, counts].into_iter().sum();
             }
             Ok(made)
         };

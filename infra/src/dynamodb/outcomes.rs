@@ -1,15 +1,15 @@
-//! Outcomes that are no append: rejected and parked events.
+//! Stores the outcomes of rejected and parked events. Recorded ones are in the log.
 
 use anyhow::Context;
 use domain::{Outcome, Receipt};
 
-use crate::aws::explain;
+use crate::sdk::explain;
 
 use super::Table;
-use super::items::{Item, StoredOutcome, key, receipt_sk, text};
+use super::items::{StoredOutcome, TableItem, key, receipt_sk, text};
 
 impl Table {
-    /// Stores an outcome. A final one replaces that the event is parked; that it is parked replaces nothing final.
+    /// Stores an outcome. A rejection replaces a parked outcome; a parked outcome never replaces a rejection.
     pub(super) async fn settle_one(&self, receipt: &Receipt) -> anyhow::Result<()> {
         let mut call = self.client.put_item().table_name(&self.name).set_item(Some(item_of(receipt)?));
         if matches!(receipt.outcome, Some(Outcome::Parked { .. })) {
@@ -32,11 +32,11 @@ impl Table {
     }
 }
 
-/// The item of a receipt whose outcome is no append.
-pub(super) fn item_of(receipt: &Receipt) -> anyhow::Result<Item> {
+/// The item of a receipt; an error if the event was recorded or has no outcome.
+pub(super) fn item_of(receipt: &Receipt) -> anyhow::Result<TableItem> {
     let outcome = receipt.outcome.clone().context("a receipt without an outcome is not stored")?;
     if matches!(outcome, Outcome::Recorded { .. }) {
-        anyhow::bail!("a recorded event is in the log; there is no receipt of it to store");
+        anyhow::bail!("the receipt of a recorded event is its log entry and is not stored");
     }
     let stored = StoredOutcome {
         event_id: receipt.event_id,
@@ -45,7 +45,7 @@ pub(super) fn item_of(receipt: &Receipt) -> anyhow::Result<Item> {
         request_hash: receipt.request_hash.clone(),
         message: receipt.message.clone(),
     };
-    let mut item: Item = serde_dynamo::to_item(stored)?;
+    let mut item: TableItem = serde_dynamo::to_item(stored)?;
     item.extend(key(&receipt.order_id, receipt_sk(receipt.event_id)));
     Ok(item)
 }

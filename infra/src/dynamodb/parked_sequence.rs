@@ -1,23 +1,24 @@
-//! An order's line of dead letters: the list `parked` of its METADATA item, with their ids as they were put aside.
+//! An order's parked sequence: the list `parked` of its METADATA item, with the ids of its dead letters in the order in
+//! which they were parked. The archiver, the parking consumer and the operators' store use it.
 //!
-//! The attribute is there only while the line is not empty, so that what has no dead letters stays as small as it was.
+//! The attribute exists only while the sequence is not empty, so that other orders stay as small as before.
 
 use anyhow::{Context, bail};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{LetterState, OrderId};
 
-use crate::aws::explain;
+use crate::sdk::explain;
 
 use super::Table;
-use super::items::{METADATA, key, parked, text};
-use super::letters::Known;
+use super::dead_letter_index::IndexLookup;
+use super::items::{METADATA, key, take_parked, text};
 
-/// How often a place in a line is looked for that others change at the same time.
+/// Attempts to remove from a sequence that others change at the same time.
 const ATTEMPTS: u32 = 10;
 
 impl Table {
-    /// Adds a dead letter to the end of its order's line. One that is in it already stays in its place.
-    async fn line_up(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
+    /// Appends a dead letter to its order's sequence. One that is in it already keeps its place.
+    async fn append_to_sequence(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
         let call = self
             .client
             .update_item()
@@ -37,34 +38,39 @@ impl Table {
             {
                 Ok(())
             }
-            Err(error) => Err(explain(error)).context("adding to an order's line of dead letters"),
+            Err(error) => Err(explain(error)).context("adding to an order's parked sequence"),
         }
     }
 
-    /// The same, but for one that is no dead letter any more, or none that holds its order: nobody would take that out.
-    pub(crate) async fn hold(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
-        self.line_up(order_id, letter).await?;
-        // Looked at last: whoever releases or discards it writes that first, and then takes it out of the line.
-        match self.known_letter(letter).await? {
-            Known::Nothing => Ok(()),
-            Known::Letter(indexed) if indexed.letter.state != LetterState::Discarded => Ok(()),
-            Known::Letter(_) | Known::Released => self.leave_line(order_id, letter).await,
+    /// Appends a dead letter to its order's sequence, unless it is released or discarded: nothing would remove it again.
+    pub(crate) async fn add_to_sequence(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
+        self.append_to_sequence(order_id, letter).await?;
+        // Read after the append, so that no discard is missed: a discard changes the state before the sequence. A release
+        // that runs at the same time is repeated by the archiver, which receives a copy of the message.
+        match self.look_up_dead_letter(letter).await? {
+            IndexLookup::Absent => Ok(()),
+            IndexLookup::Found(indexed) if indexed.letter.state != LetterState::Discarded => Ok(()),
+            IndexLookup::Found(_) | IndexLookup::Released => {
+                self.remove_from_sequence(order_id, letter).await
+            }
         }
     }
 
-    /// Takes a dead letter out of its order's line, if it is in it.
-    pub(crate) async fn leave_line(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
+    /// Removes a dead letter from its order's sequence, if it is in it.
+    pub(crate) async fn remove_from_sequence(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
         for _ in 0..ATTEMPTS {
-            let line = self.line(order_id).await?;
-            let Some(place) = line.iter().position(|id| id == letter) else { return Ok(()) };
-            if self.remove_at(order_id, letter, place, line.len()).await? {
+            let sequence = self.parked_sequence(order_id).await?;
+            let Some(place) = sequence.iter().position(|id| id == letter) else { return Ok(()) };
+            if self.remove_at(order_id, letter, place, sequence.len()).await? {
                 return Ok(());
             }
         }
-        bail!("the line of dead letters of order {order_id} changes too often to take one out")
+        bail!(
+            "the parked sequence of order {order_id} changed {ATTEMPTS} times while a dead letter was removed from it"
+        )
     }
 
-    /// `false` if the line is another one by now.
+    /// `false` if the sequence has changed.
     async fn remove_at(
         &self,
         order_id: &OrderId,
@@ -72,13 +78,13 @@ impl Table {
         place: usize,
         length: usize,
     ) -> anyhow::Result<bool> {
-        let what = if length == 1 { "parked".to_owned() } else { format!("parked[{place}]") };
+        let path = if length == 1 { "parked".to_owned() } else { format!("parked[{place}]") };
         let call = self
             .client
             .update_item()
             .table_name(&self.name)
             .set_key(Some(key(order_id, text(METADATA))))
-            .update_expression(format!("REMOVE {what}"))
+            .update_expression(format!("REMOVE {path}"))
             .condition_expression(format!("parked[{place}] = :letter AND size(parked) = :length"))
             .expression_attribute_values(":letter", text(letter))
             .expression_attribute_values(":length", AttributeValue::N(length.to_string()));
@@ -91,12 +97,12 @@ impl Table {
             {
                 Ok(false)
             }
-            Err(error) => Err(explain(error)).context("taking out of an order's line of dead letters"),
+            Err(error) => Err(explain(error)).context("removing from an order's parked sequence"),
         }
     }
 
-    /// The ids of the order's dead letters, in line.
-    pub(crate) async fn line(&self, order_id: &OrderId) -> anyhow::Result<Vec<String>> {
+    /// The ids of the order's dead letters, in order.
+    pub(crate) async fn parked_sequence(&self, order_id: &OrderId) -> anyhow::Result<Vec<String>> {
         let call = self
             .client
             .get_item()
@@ -104,7 +110,7 @@ impl Table {
             .set_key(Some(key(order_id, text(METADATA))))
             .projection_expression("parked")
             .consistent_read(true);
-        let answer = call.send().await.map_err(explain).context("reading an order's line of dead letters")?;
-        Ok(answer.item.map(|mut item| parked(&mut item)).unwrap_or_default())
+        let answer = call.send().await.map_err(explain).context("reading an order's parked sequence")?;
+        Ok(answer.item.map(|mut item| take_parked(&mut item)).unwrap_or_default())
     }
 }

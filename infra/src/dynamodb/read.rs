@@ -1,4 +1,4 @@
-//! Reads orders, logs and receipts, strongly consistent.
+//! Reads orders, logs and receipts, strongly consistent, for the API and the consumer.
 
 use anyhow::Context;
 use api::ports::{Health, ListFilter, ListPosition, OrderList, OrderReader, OrderSnapshot};
@@ -7,12 +7,12 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use consumer::ports::{Loaded, Settled, Wanted};
 use domain::{CustomerId, EventId, Order, OrderId, Outcome, Receipt, RecordedEvent};
 
-use crate::aws::explain;
+use crate::sdk::explain;
 
 use super::Table;
 use super::items::{
-    Item, MAX_VERSION, METADATA, Projection, Row, StoredOutcome, event, event_sk, message, pk, receipt, row,
-    text,
+    MAX_VERSION, METADATA, Projection, StoredItem, StoredOutcome, TableItem, event, event_sk, message,
+    parse_item, pk, receipt, text,
 };
 
 impl Table {
@@ -22,9 +22,12 @@ impl Table {
         query.expression_attribute_values(":pk", pk(order_id))
     }
 
-    /// All items of a query, or the first `limit`: a page ends after 1 MiB, and a filter may leave it empty, so pages
-    /// are followed to the end.
-    pub(super) async fn items(&self, query: QueryFluentBuilder, limit: usize) -> anyhow::Result<Vec<Item>> {
+    /// The first `limit` items of a query. Follows all pages: one ends after 1 MiB, and a filter may leave it empty.
+    pub(super) async fn items(
+        &self,
+        query: QueryFluentBuilder,
+        limit: usize,
+    ) -> anyhow::Result<Vec<TableItem>> {
         let mut items = Vec::new();
         let mut start = None;
         loop {
@@ -39,22 +42,22 @@ impl Table {
         }
     }
 
-    /// All that the table holds of an order, in one paged query.
+    /// Everything the consumer needs of an order, in one paged query.
     pub(super) async fn load_one(&self, wanted: &Wanted) -> anyhow::Result<Loaded> {
         let query = self.query(&wanted.order_id).key_condition_expression("pk = :pk");
         let (mut events, mut projection, mut outcomes) = (Vec::new(), Projection::default(), Vec::new());
         for item in self.items(query, usize::MAX).await? {
-            match row(item)? {
-                Row::Event { version, event_id, item } => {
-                    // What is in the log counts, whatever was the outcome before.
+            match parse_item(item)? {
+                StoredItem::Event { version, event_id, item } => {
+                    // The log takes precedence over a stored outcome.
                     if wanted.event_ids.contains(&event_id) {
                         let outcome = Outcome::Recorded { version };
                         outcomes.push(Settled { event_id, outcome, message: message(&item) });
                     }
                     events.push((version, item));
                 }
-                Row::Projection(found) => projection = found,
-                Row::Outcome(stored) => {
+                StoredItem::Projection(found) => projection = found,
+                StoredItem::Outcome(stored) => {
                     let known = outcomes.iter().any(|settled: &Settled| settled.event_id == stored.event_id);
                     if wanted.event_ids.contains(&stored.event_id) && !known {
                         let StoredOutcome { event_id, outcome, message, .. } = stored;
@@ -67,16 +70,20 @@ impl Table {
         Ok(Loaded { order, parked: projection.parked, outcomes })
     }
 
-    /// The order with those events folded in that its projection lacks.
-    fn healed(&self, projected: Option<Order>, events: Vec<(u64, Item)>) -> anyhow::Result<Option<Order>> {
+    /// The order with the events folded in that its projection lacks.
+    fn healed(
+        &self,
+        projected: Option<Order>,
+        events: Vec<(u64, TableItem)>,
+    ) -> anyhow::Result<Option<Order>> {
         let version = projected.as_ref().map_or(0, |order| order.version);
         events.into_iter().filter(|(at, _)| *at > version).try_fold(projected, |order, (_, item)| {
             Ok(Some(Order::apply(order, &event(&item, self.default_currency)?)?))
         })
     }
 
-    /// The order in one small read: the projection and, before it in the table, the newest event; or without a projection
-    /// the newest two. Only where there are others that the projection lacks, the whole order is read.
+    /// The order in one small read: the projection and the newest event, which precedes it in the table, or without a
+    /// projection the newest two events. The whole order is read only if the projection lacks more than that.
     async fn snapshot(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
         let newest = self
             .query(order_id)
@@ -86,10 +93,10 @@ impl Table {
             .limit(2);
         let (mut projection, mut events) = (Projection::default(), Vec::new());
         for item in self.items(newest, 2).await? {
-            match row(item)? {
-                Row::Event { version, item, .. } => events.insert(0, (version, item)),
-                Row::Projection(found) => projection = found,
-                Row::Outcome(_) => {}
+            match parse_item(item)? {
+                StoredItem::Event { version, item, .. } => events.insert(0, (version, item)),
+                StoredItem::Projection(found) => projection = found,
+                StoredItem::Outcome(_) => {}
             }
         }
         let version = projection.order.as_ref().map_or(0, |order| order.version);
@@ -137,9 +144,9 @@ impl OrderReader for Table {
             .key_condition_expression("pk = :pk")
             .filter_expression("event_id = :event_id")
             .expression_attribute_values(":event_id", text(event_id.to_string()));
-        // The log sorts before the outcomes: an event that was parked, and then recorded, is recorded.
+        // Log entries sort before outcomes: an event that was parked and then recorded is recorded.
         let found = self.items(query, 1).await?.into_iter().next();
-        found.map_or(Ok(None), |item| receipt(order_id, &row(item)?))
+        found.map_or(Ok(None), |item| receipt(order_id, &parse_item(item)?))
     }
 
     async fn orders_of(
@@ -156,11 +163,10 @@ impl OrderReader for Table {
 #[async_trait]
 impl Health for Table {
     async fn ready(&self) -> Result<(), String> {
-        // No order has this id, and the functions may do no more than read and write items.
-        let nothing = self.client.get_item().table_name(&self.name);
-        let nothing =
-            nothing.set_key(Some(HEALTH.iter().map(|(k, v)| ((*k).to_owned(), text(*v))).collect()));
-        match nothing.send().await {
+        // A read of an item that never exists: the functions' permissions cover items only.
+        let probe = self.client.get_item().table_name(&self.name);
+        let probe = probe.set_key(Some(HEALTH.iter().map(|(k, v)| ((*k).to_owned(), text(*v))).collect()));
+        match probe.send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(format!("the table {} cannot be used: {:#}", self.name, explain(error))),
         }

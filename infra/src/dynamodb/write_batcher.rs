@@ -1,9 +1,9 @@
-//! Conditional writes of several callers in one call.
+//! Joins conditional writes of concurrent callers into one call. [`append`](super::append) writes through it.
 //!
-//! A call costs a function far more CPU than what it carries, and the groups of a batch come to the same step at the
-//! same moment. So each write waits for a turn of the runtime, and those that met go out as PartiQL statements of one
+//! A call costs a function far more CPU than its content, and the groups of a batch reach the same step at the same time.
+//! So each write yields to the runtime once; all writes that are pending then go out as PartiQL statements of one
 //! `BatchExecuteStatement`: independent of each other, each with its own condition, at the price of single writes. A
-//! statement only does what is plain; whatever else there is to say, a single write finds out.
+//! statement that fails is repeated as a single write, which finds out why.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,33 +15,33 @@ use consumer::ports::Counts;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
-use crate::aws::explain;
+use crate::sdk::explain;
 
 use super::Table;
 use super::items::Attributes;
 
-/// The most writes of a call. One statement less than it may have, for the ledger's.
+/// The most writes of a call: one less than DynamoDB's limit, which leaves room for the ledger's statement.
 const MAX_BATCH: usize = 24;
 
-/// Writes that wait to be sent.
+/// The writes to send with the next call.
 #[derive(Debug, Default)]
-pub(super) struct Together(Mutex<Vec<Waiting>>);
+pub(super) struct WriteBatcher(Mutex<Vec<PendingWrite>>);
 
 #[derive(Debug)]
-struct Waiting {
+struct PendingWrite {
     statement: BatchStatementRequest,
-    /// What may be counted if it is made.
+    /// The ledger counts of this write.
     counts: Counts,
-    /// Whether it was made, or why none of its call could be.
-    told: oneshot::Sender<Result<bool, String>>,
+    /// Receives whether the write was made, or the error of the whole call.
+    made: oneshot::Sender<Result<bool, String>>,
 }
 
-impl Together {
-    fn push(&self, waiting: Waiting) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
+impl WriteBatcher {
+    fn push(&self, write: PendingWrite) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(write);
     }
 
-    fn take(&self) -> Vec<Waiting> {
+    fn take(&self) -> Vec<PendingWrite> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = all.len().min(MAX_BATCH);
         all.drain(..count).collect()
@@ -49,25 +49,25 @@ impl Together {
 }
 
 impl Table {
-    /// Makes a write in one call with those that others want to make now. `false` says that it was not made, be it by
-    /// its condition, for throttling, or because it was alone: then the caller makes it by itself.
+    /// Makes a write in one call with the other pending ones. `false` if it was not made: its condition did not hold, it was
+    /// throttled, or it was the only one. The caller then makes the write itself.
     ///
-    /// The counts may go into the ledger with it, where that is done ([`ahead`](super::ahead)).
-    pub(super) async fn write_together(
+    /// A table that counts optimistically adds the counts to the ledger in the same call.
+    pub(super) async fn write_batched(
         &self,
         statement: BatchStatementRequest,
         counts: Counts,
     ) -> anyhow::Result<bool> {
-        let (told, mut answer) = oneshot::channel();
-        self.together.push(Waiting { statement, counts, told });
+        let (made, mut answer) = oneshot::channel();
+        self.write_batcher.push(PendingWrite { statement, counts, made });
         yield_now().await;
-        // Whoever comes first sends for all. If it is dropped on the way, those that waited for it are told nothing.
+        // The first caller sends for all. If it is dropped meanwhile, the others receive no answer and write by themselves.
         loop {
-            let batch = self.together.take();
+            let batch = self.write_batcher.take();
             if batch.is_empty() {
                 break;
             }
-            self.send_together(batch).await;
+            self.send_pending_writes(batch).await;
             if let Ok(made) = answer.try_recv() {
                 return made.map_err(anyhow::Error::msg);
             }
@@ -75,32 +75,35 @@ impl Table {
         answer.await.unwrap_or(Ok(false)).map_err(anyhow::Error::msg)
     }
 
-    async fn send_together(&self, batch: Vec<Waiting>) {
-        let counts = batch.iter().map(|waiting| waiting.counts).sum();
-        let (statements, told): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|waiting| (waiting.statement, waiting.told)).unzip();
-        let made = match self.account(counts) {
-            Some(account) => self.execute_counting(statements, counts, account).await,
+    async fn send_pending_writes(&self, batch: Vec<PendingWrite>) {
+        let counts = batch.iter().map(|write| write.counts).sum();
+        let (statements, callers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|write| (write.statement, write.made)).unzip();
+        let made = match self.lock_optimistic_count(counts) {
+            Some(count) => self.execute_counting(statements, counts, count).await,
             None if statements.len() == 1 => Ok(vec![false]),
             None => Box::pin(self.execute(statements)).await,
         };
-        for (place, told) in told.into_iter().enumerate() {
+        for (place, caller) in callers.into_iter().enumerate() {
             let made = match &made {
                 Ok(made) => Ok(made.get(place).copied().unwrap_or(false)),
                 Err(error) => Err(format!("{error:#}")),
             };
-            // Its caller may have run out of time.
-            let _ = told.send(made);
+            // The caller may have been dropped at its deadline.
+            let _ = caller.send(made);
         }
     }
 
-    /// Which of the statements were made: none if the call is refused. An error if there is no answer.
+    /// Returns for each statement whether it was made: none if DynamoDB refuses the call. An error if there is no answer.
     pub(super) async fn execute(&self, statements: Vec<BatchStatementRequest>) -> anyhow::Result<Vec<bool>> {
         let call = self.client.batch_execute_statement().set_statements(Some(statements));
         match call.send().await {
             Ok(answer) => Ok(answer.responses().iter().map(|response| is_made(response.error())).collect()),
             Err(error) if error.as_service_error().is_some() => {
-                tracing::warn!("cannot write several items in one call: {:#}", explain(error));
+                tracing::warn!(
+                    "DynamoDB refused a batch of writes, which are repeated one by one: {:#}",
+                    explain(error)
+                );
                 Ok(Vec::new())
             }
             Err(error) => Err(explain(error)).context("writing to the table"),
@@ -108,19 +111,19 @@ impl Table {
     }
 }
 
-/// Whether a statement with this error was made. That its condition does not hold is nothing to tell.
+/// Whether a statement with this error was made. A failed condition is not logged: it is expected.
 fn is_made(error: Option<&BatchStatementError>) -> bool {
     use BatchStatementErrorCodeEnum::{ConditionalCheckFailed, DuplicateItem};
     if let Some(error) = error
         && !matches!(error.code(), Some(ConditionalCheckFailed | DuplicateItem))
     {
         let (code, message) = (error.code().map_or("", |code| code.as_str()), error.message());
-        tracing::warn!(code, message, "cannot write an item in one call with others");
+        tracing::warn!(code, message, "cannot write an item in a batch; it is repeated alone");
     }
     error.is_none()
 }
 
-/// Puts an item, unless there is one with its key.
+/// A statement that puts an item unless its key exists.
 pub(super) fn insert(table: &str, item: Attributes) -> anyhow::Result<BatchStatementRequest> {
     let mut text = format!("INSERT INTO \"{table}\" VALUE {{");
     for (place, (name, _)) in item.iter().enumerate() {
@@ -131,7 +134,7 @@ pub(super) fn insert(table: &str, item: Attributes) -> anyhow::Result<BatchState
     statement(text, item.into_iter().map(|(_, value)| value).collect())
 }
 
-/// A statement with the values of its question marks.
+/// A statement with the values of its placeholders.
 pub(super) fn statement(text: String, values: Vec<AttributeValue>) -> anyhow::Result<BatchStatementRequest> {
     let statement = BatchStatementRequest::builder().statement(text).set_parameters(Some(values)).build();
     statement.map_err(|error| anyhow!("{error}"))

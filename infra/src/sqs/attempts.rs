@@ -1,5 +1,5 @@
-//! Follows the attempts of one call to SQS. When the call fails in the end, its last error does not say whether an earlier
-//! attempt was carried out and only its answer was lost; this does. `publisher` uses it.
+//! Follows the attempts of one SQS call for `publisher`. The error of a failed call covers its last attempt only; this also
+//! detects an earlier attempt that may have been carried out while its answer was lost.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -12,26 +12,26 @@ use aws_sdk_sqs::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sqs::error::BoxError;
 use hyper_util::client::legacy;
 
-/// Counts the attempts of a call, and those of them whose end is known. Clones count together.
+/// AttemptCounts the attempts of a call, and those of them whose end is known. Clones count together.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Attempts(Arc<Counts>);
+pub(super) struct CallAttempts(Arc<AttemptCounts>);
 
 #[derive(Debug, Default)]
-struct Counts {
-    /// Attempts that were transmitted, or were about to be.
+struct AttemptCounts {
+    /// Attempts that were transmitted or about to be.
     sent: AtomicU32,
-    /// Those of them that were answered, or that provably changed nothing because there was no connection.
+    /// Attempts that were answered, or that had no connection and so cannot have changed anything.
     settled: AtomicU32,
 }
 
-impl Attempts {
-    /// Whether SQS may have carried out an attempt without our seeing its answer.
+impl CallAttempts {
+    /// Whether SQS may have carried out an attempt whose answer was lost.
     pub(super) fn lost_an_answer(&self) -> bool {
         self.0.sent.load(Relaxed) > self.0.settled.load(Relaxed)
     }
 }
 
-impl Intercept for Attempts {
+impl Intercept for CallAttempts {
     fn name(&self) -> &'static str {
         "attempts"
     }
@@ -65,13 +65,14 @@ impl Intercept for Attempts {
     }
 }
 
-/// Whether a response with this status means that nothing was carried out. After a 408 (which proxies send) and any 5xx, the
-/// call may have been.
+/// Whether a response with this status means that nothing was carried out. After a 408, which proxies send, and any 5xx the
+/// call may have been carried out.
 fn is_refusal(status: u16) -> bool {
     (400..500).contains(&status) && status != 408
 }
 
-/// Whether the request could not be sent for want of a connection.
+/// Whether the request was not sent because no connection could be made. The SDK's connector reports that as an error of
+/// hyper's legacy client.
 fn was_unconnected(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

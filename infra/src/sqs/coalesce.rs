@@ -1,4 +1,5 @@
-//! Lets concurrent requests share calls: events that are published within a moment go out together.
+//! Lets concurrent requests share SQS calls: events that are published within 2 ms go out together. The API role publishes
+//! through it.
 
 use std::time::Duration;
 
@@ -10,38 +11,38 @@ use domain::Envelope;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::publisher::Published;
+use super::publisher::PublishResult;
 use super::{MAX_BATCH, Queue};
 
-/// How long the first event of a call waits for company.
+/// How long the first event of a call waits for more.
 const LINGER: Duration = Duration::from_millis(2);
-/// Events that wait to go out; whoever publishes more waits for room.
-const WAITING: usize = 1024;
+/// The most pending events. Publishing more waits for room.
+const MAX_PENDING: usize = 1024;
 
-/// A publisher that gathers single events of concurrent callers into calls of up to 10. Each caller still waits for
-/// the answer for its own event. What is published as several events at one go is passed on as it is.
+/// Gathers single events of concurrent callers into calls of up to 10. Each caller waits for the answer for its own event.
+/// Several events that are published together are passed on unchanged.
 #[derive(Debug)]
-pub struct Coalescing {
+pub struct CoalescingPublisher {
     queue: Queue,
-    waiting: mpsc::Sender<Waiting>,
+    pending: mpsc::Sender<PendingEvent>,
 }
 
-struct Waiting {
+struct PendingEvent {
     event: Envelope,
     trace: TraceContext,
-    answer: oneshot::Sender<Published>,
+    answer: oneshot::Sender<PublishResult>,
 }
 
-impl Coalescing {
-    /// Gathers for `queue`. Must be called in a runtime: the gathering is a task of it, which ends with this value.
+impl CoalescingPublisher {
+    /// Gathers events for `queue`. Must be called in a runtime: it spawns a task that ends when this value is dropped.
     pub fn new(queue: Queue) -> Self {
-        let (waiting, events) = mpsc::channel(WAITING);
+        let (pending, events) = mpsc::channel(MAX_PENDING);
         tokio::spawn(gather(queue.clone(), events));
-        Self { queue, waiting }
+        Self { queue, pending }
     }
 }
 
-async fn gather(queue: Queue, mut events: mpsc::Receiver<Waiting>) {
+async fn gather(queue: Queue, mut events: mpsc::Receiver<PendingEvent>) {
     while let Some(first) = events.recv().await {
         let mut batch = vec![first];
         let deadline = Instant::now() + LINGER;
@@ -53,25 +54,26 @@ async fn gather(queue: Queue, mut events: mpsc::Receiver<Waiting>) {
     }
 }
 
-async fn publish(queue: Queue, batch: Vec<Waiting>) {
-    let events: Vec<_> = batch.iter().map(|waiting| (&waiting.event, &waiting.trace)).collect();
-    for (result, waiting) in queue.publish_all(&events).await.into_iter().zip(batch) {
-        // A caller that has gone does not need its answer; the event is on the queue all the same.
-        let _ = waiting.answer.send(result);
+async fn publish(queue: Queue, batch: Vec<PendingEvent>) {
+    let events: Vec<_> = batch.iter().map(|pending| (&pending.event, &pending.trace)).collect();
+    for (result, pending) in queue.publish_all(&events).await.into_iter().zip(batch) {
+        // The caller may be gone; the event is on the queue nevertheless.
+        let _ = pending.answer.send(result);
     }
 }
 
 #[async_trait]
-impl EventPublisher for Coalescing {
-    async fn publish(&self, events: &[Envelope]) -> Vec<Published> {
+impl EventPublisher for CoalescingPublisher {
+    async fn publish(&self, events: &[Envelope]) -> Vec<PublishResult> {
         let [event] = events else { return self.queue.publish(events).await };
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { event: event.clone(), trace: trace::current().unwrap_or_default(), answer };
-        let gone = || anyhow!("the publisher is stopping");
-        let result = match self.waiting.send(waiting).await {
-            // Its call may be under way.
-            Ok(()) => answered.await.unwrap_or_else(|_| Err(PublishError::Unknown(gone()))),
-            Err(_) => Err(PublishError::NotAccepted(gone())),
+        let pending =
+            PendingEvent { event: event.clone(), trace: trace::current().unwrap_or_default(), answer };
+        let stopping = || anyhow!("the publisher is stopping");
+        let result = match self.pending.send(pending).await {
+            // Its call may have been sent.
+            Ok(()) => answered.await.unwrap_or_else(|_| Err(PublishError::Unknown(stopping()))),
+            Err(_) => Err(PublishError::NotAccepted(stopping())),
         };
         vec![result]
     }

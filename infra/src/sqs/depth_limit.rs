@@ -1,7 +1,8 @@
-//! Refuses events while the queue is too deep, so that clients wait and not their orders.
+//! Refuses events while the queue is too deep, for operators who prefer refusing to falling behind. The API role wraps its
+//! publisher in it.
 //!
-//! SQS itself holds any number of messages; only those in flight are bounded (120,000, and a FIFO queue looks for
-//! groups among its first 120,000). So this is for those who would rather refuse than fall behind.
+//! SQS itself holds any number of messages; it limits only those in flight (120,000, and a FIFO queue looks for groups among
+//! its first 120,000).
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -16,73 +17,72 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::Queue;
 
-/// How often the queue is asked for its depth.
-const ASK_EVERY: Duration = Duration::from_secs(5);
+/// How often the depth of the queue is read.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Tells how deep the queue is.
+/// A queue whose depth can be read.
 #[async_trait]
-pub trait Depth: Send + Sync + 'static {
-    /// About how many messages wait; an error says, in a sentence, why that is not known.
+pub trait QueueDepth: Send + Sync + 'static {
+    /// The approximate number of queued messages, or a sentence that explains why it is unknown.
     async fn depth(&self) -> Result<u64, String>;
 }
 
 #[async_trait]
-impl Depth for Queue {
+impl QueueDepth for Queue {
     async fn depth(&self) -> Result<u64, String> {
         Self::depth(self).await
     }
 }
 
-/// A publisher that publishes by another one, unless the queue is too deep.
+/// Passes events to another publisher unless the queue is too deep.
 ///
-/// The depth is that of a few seconds ago at most, and SQS tells it only about: a bound to the message it is not.
+/// The limit is approximate: the depth is up to a few seconds old, and SQS reports approximate depths.
 #[derive(Debug)]
-pub struct Bounded<P> {
+pub struct DepthLimitedPublisher<P> {
     publisher: P,
-    most: u64,
+    limit: u64,
     depth: Arc<AtomicU64>,
-    asking: AbortHandle,
+    poll_task: AbortHandle,
 }
 
-impl<P> Bounded<P> {
-    /// Publishes by `publisher` while fewer than `most` messages wait on `queue`. Must be called in a runtime: asking
-    /// for the depth is a task of it, which ends with this value.
-    pub fn new(publisher: P, most: NonZeroU64, queue: impl Depth) -> Self {
+impl<P> DepthLimitedPublisher<P> {
+    /// Publishes through `publisher` while fewer than `limit` messages are queued on `queue`. Must be called in a runtime: it
+    /// spawns a task that polls the depth and ends when this value is dropped.
+    pub fn new(publisher: P, limit: NonZeroU64, queue: impl QueueDepth) -> Self {
         let depth = Arc::new(AtomicU64::new(0));
-        let asking = tokio::spawn(ask(queue, Arc::clone(&depth))).abort_handle();
-        Self { publisher, most: most.get(), depth, asking }
+        let poll_task = tokio::spawn(poll_depth(queue, Arc::clone(&depth))).abort_handle();
+        Self { publisher, limit: limit.get(), depth, poll_task }
     }
 }
 
-impl<P> Drop for Bounded<P> {
+impl<P> Drop for DepthLimitedPublisher<P> {
     fn drop(&mut self) {
-        self.asking.abort();
+        self.poll_task.abort();
     }
 }
 
-async fn ask(queue: impl Depth, depth: Arc<AtomicU64>) {
-    let mut ticks = interval(ASK_EVERY);
+async fn poll_depth(queue: impl QueueDepth, depth: Arc<AtomicU64>) {
+    let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let known = queue.depth().await.unwrap_or_else(|error| {
-            // Not knowing is no reason to refuse: a queue that cannot be reached refuses by itself.
-            tracing::warn!(error, "the depth of the queue is not known, and not bounded");
+        let current = queue.depth().await.unwrap_or_else(|error| {
+            // An unknown depth is no reason to refuse: publishing to an unreachable queue fails anyway.
+            tracing::warn!(error, "the depth of the queue is unknown; events are accepted without a limit");
             0
         });
-        depth.store(known, Relaxed);
+        depth.store(current, Relaxed);
     }
 }
 
 #[async_trait]
-impl<P: EventPublisher> EventPublisher for Bounded<P> {
+impl<P: EventPublisher> EventPublisher for DepthLimitedPublisher<P> {
     async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>> {
-        let (depth, most) = (self.depth.load(Relaxed), self.most);
-        if depth < most {
+        let (depth, limit) = (self.depth.load(Relaxed), self.limit);
+        if depth < limit {
             return self.publisher.publish(events).await;
         }
-        let full =
-            || PublishError::Full(format!("about {depth} messages wait, and {most} are the most allowed"));
+        let full = || PublishError::Full(format!("about {depth} messages are queued; the limit is {limit}"));
         events.iter().map(|_| Err(full())).collect()
     }
 }
@@ -93,21 +93,21 @@ mod tests {
 
     use super::*;
 
-    /// Takes everything.
-    struct Taking;
+    /// Accepts everything.
+    struct AcceptAll;
 
     #[async_trait]
-    impl EventPublisher for Taking {
+    impl EventPublisher for AcceptAll {
         async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>> {
             events.iter().map(|_| Ok(Published::New)).collect()
         }
     }
 
-    /// Says one after the other, when asked.
-    struct Says(Mutex<Vec<Result<u64, String>>>, Arc<AtomicU64>);
+    /// Returns the given depths one after the other, and counts the calls.
+    struct ScriptedDepth(Mutex<Vec<Result<u64, String>>>, Arc<AtomicU64>);
 
     #[async_trait]
-    impl Depth for Says {
+    impl QueueDepth for ScriptedDepth {
         async fn depth(&self) -> Result<u64, String> {
             self.1.fetch_add(1, Relaxed);
             self.0.lock().unwrap().remove(0)
@@ -122,16 +122,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn events_are_refused_while_the_queue_is_too_deep() {
-        let asked = Arc::new(AtomicU64::new(0));
+        let calls = Arc::new(AtomicU64::new(0));
         let answers = vec![Ok(9), Ok(10), Ok(11), Err("no route".to_owned()), Ok(10), Ok(0), Ok(0)];
-        let queue = Says(Mutex::new(answers), Arc::clone(&asked));
-        let bounded = Bounded::new(Taking, NonZeroU64::new(10).unwrap(), queue);
-        assert!(bounded.publish(&[event()]).await[0].is_ok(), "nothing is known yet");
-        let half = ASK_EVERY / 2;
+        let queue = ScriptedDepth(Mutex::new(answers), Arc::clone(&calls));
+        let limited = DepthLimitedPublisher::new(AcceptAll, NonZeroU64::new(10).unwrap(), queue);
+        assert!(limited.publish(&[event()]).await[0].is_ok(), "the depth is unknown yet");
+        let half = POLL_INTERVAL / 2;
         for (number, takes) in [true, false, false, true, false, true].into_iter().enumerate() {
             tokio::time::sleep(half).await;
             for _ in 0..100 {
-                let results = bounded.publish(&[event(), event()]).await;
+                let results = limited.publish(&[event(), event()]).await;
                 assert_eq!(results.len(), 2);
                 let right = |result: &Result<Published, PublishError>| match result {
                     Ok(_) => takes,
@@ -139,8 +139,8 @@ mod tests {
                 };
                 assert!(results.iter().all(right), "{number}: {results:?}");
             }
-            assert_eq!(asked.load(Relaxed), number as u64 + 1, "not for each request");
-            tokio::time::sleep(ASK_EVERY - half).await;
+            assert_eq!(calls.load(Relaxed), number as u64 + 1, "one call an interval, not one a request");
+            tokio::time::sleep(POLL_INTERVAL - half).await;
         }
     }
 }

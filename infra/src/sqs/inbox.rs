@@ -1,4 +1,4 @@
-//! Takes messages off the queue.
+//! Receives, acknowledges and retries messages: the consumer's [`Inbox`].
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use consumer::ports::{End, Inbox, Message, TRACE_HEADER};
 use domain::Timestamp;
 use futures_util::future::join_all;
 
-use crate::aws::explain;
+use crate::sdk::explain;
 
 use super::{MAX_BATCH, Queue, all_failed, each};
 
-/// The longest that SQS waits for messages.
+/// The longest wait time that SQS allows for a receive.
 const MAX_WAIT: Duration = Duration::from_secs(20);
-/// How much longer than its wait a receive may take.
+/// How much longer than its wait time a receive may take.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// The longest visibility timeout, 12 hours.
 const MAX_VISIBILITY: u64 = 12 * 60 * 60;
@@ -93,13 +93,13 @@ impl Queue {
         let trace = attributes.get(&MessageSystemAttributeName::AwsTraceHeader);
         let trace = trace.map(|header| (TRACE_HEADER.to_owned(), header.clone()));
         let receives = attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount);
-        // A standard queue may carry groups too (fair queues), and keeps no order in them.
+        // A standard queue may carry groups too, as a fair queue, but keeps no order in them.
         let group = attributes.get(&MessageSystemAttributeName::MessageGroupId).filter(|_| self.fifo);
         Message {
             id: message.message_id.unwrap_or_default(),
             handle: message.receipt_handle.unwrap_or_default(),
             group: group.cloned(),
-            // Without a count, nothing is taken to be new: a creation is looked up before it is appended.
+            // Without a count the message is not assumed to be new: a creation is then looked up before it is appended.
             receive_count: receives.and_then(|count| count.parse().ok()).unwrap_or(2),
             sent_at: time(&MessageSystemAttributeName::SentTimestamp),
             first_received_at: time(&MessageSystemAttributeName::ApproximateFirstReceiveTimestamp),

@@ -1,4 +1,4 @@
-//! Sends messages to the dead-letter queue, with their story as attributes.
+//! Sends messages to the dead-letter queue, with the reason and their origin as attributes.
 
 use anyhow::Context;
 use aws_sdk_sqs::types::{
@@ -9,28 +9,28 @@ use consumer::ports::{DEAD_LETTER, Parking, REPAIRED, REPLAYS, TRACE_HEADER};
 use domain::Timestamp;
 use futures_util::future::join_all;
 
-use crate::aws::explain;
 use crate::now;
+use crate::sdk::explain;
 
 use super::publisher::{attribute_bytes, text_attribute};
 use super::{MAX_BYTES, Queue, all_failed, each, printable};
 
-/// The longest error text that goes along, in characters: a dead letter is for the message.
+/// The longest error text in the attributes, in characters: most of the size belongs to the message.
 const MAX_DETAIL: usize = 1000;
 /// The most attributes of a message
 /// ([Message metadata](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html)).
 const MAX_ATTRIBUTES: usize = 10;
 
 impl Queue {
-    /// Sends copies of messages of the queue at `origin` to this dead-letter queue. The originals stay where they are.
+    /// Sends copies of messages from the queue at `origin` to this dead-letter queue. The originals stay where they are.
     ///
-    /// The attributes are those that [`names`] lists, and then the message's own. A message so large that they do not
-    /// fit goes without the last of them that do not: the message counts, and it is never cut.
-    pub async fn bury(&self, origin: &str, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
-        // One by one, for each may be as large as a whole batch; dead letters are rare.
+    /// The attributes are those that [`names`] lists, then the message's own. Attributes that do not fit are left out, the
+    /// least important first; the body is never cut.
+    pub async fn send_dead_letters(&self, origin: &str, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
+        // One call each, as one message may be as large as a whole batch. Dead letters are rare.
         let calls = messages.iter().map(|parking| async move {
             let sent = async {
-                let entry = self.letter(origin, parking)?;
+                let entry = self.dead_letter_entry(origin, parking)?;
                 let call = self.client.send_message_batch().queue_url(&self.url).entries(entry);
                 let answer =
                     call.send().await.map_err(explain).with_context(|| format!("sending to {}", self.url))?;
@@ -41,14 +41,18 @@ impl Queue {
         join_all(calls).await.into_iter().flatten().collect()
     }
 
-    fn letter(&self, origin: &str, parking: &Parking<'_>) -> anyhow::Result<SendMessageBatchRequestEntry> {
+    fn dead_letter_entry(
+        &self,
+        origin: &str,
+        parking: &Parking<'_>,
+    ) -> anyhow::Result<SendMessageBatchRequestEntry> {
         let message = parking.message;
-        // What SQS does not take did not come from SQS.
+        // A body from SQS passes unchanged.
         let body: String = String::from_utf8_lossy(&message.body).chars().map(printable).collect();
         let mut room = MAX_BYTES.saturating_sub(body.len());
         let mut places = MAX_ATTRIBUTES;
         let mut entry = SendMessageBatchRequestEntry::builder().id("0").message_body(body);
-        for (name, value) in story(origin, parking) {
+        for (name, value) in attributes_of(origin, parking) {
             let bytes = attribute_bytes(&name, &value);
             if bytes <= room && places > 0 && !value.is_empty() {
                 (room, places) = (room - bytes, places - 1);
@@ -61,8 +65,8 @@ impl Queue {
             entry = entry.message_system_attributes(name, value.build()?);
         }
         if self.fifo {
-            // Its own id, which a replay has as well: a message that is parked twice, for an ack was lost, is one dead
-            // letter; one that comes back from a replay within the 5 minutes of deduplication is another.
+            // By message id: a message that is parked twice because an ack was lost is one dead letter. A redriven
+            // message has a new id, so it is another one even within the 5 minutes of deduplication.
             let group = message.group.as_deref().unwrap_or(&message.id);
             entry = entry.message_group_id(group).message_deduplication_id(&message.id);
         }
@@ -70,8 +74,8 @@ impl Queue {
     }
 }
 
-/// What goes along, the most important first.
-fn story(origin: &str, parking: &Parking<'_>) -> Vec<(String, String)> {
+/// The attributes, the most important first.
+fn attributes_of(origin: &str, parking: &Parking<'_>) -> Vec<(String, String)> {
     let message = parking.message;
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
     let detail: String = parking.detail.chars().take(MAX_DETAIL).map(printable).collect();

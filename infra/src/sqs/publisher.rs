@@ -1,4 +1,4 @@
-//! Publishes events in as few calls as SQS allows.
+//! Publishes events in as few calls as SQS allows: the API's [`EventPublisher`].
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,22 +11,25 @@ use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
     SendMessageBatchRequestEntry,
 };
+use consumer::backoff::full_jitter;
 use domain::{Envelope, OrderId};
 use futures_util::StreamExt;
 
-use crate::aws::explain;
+use crate::sdk::explain;
 
-use super::attempts::Attempts;
+use super::attempts::CallAttempts;
 use super::{MAX_BATCH, MAX_BYTES, Queue, refused};
 
-/// How often an entry is sent that SQS refuses by no fault of its own.
+/// Attempts for an entry that SQS refuses although it is valid.
 const ATTEMPTS: u32 = 4;
-/// Calls of one `publish` that are under way at the same time.
+/// The longest pause after the first attempt.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Concurrent calls of one `publish`.
 const CONCURRENCY: usize = 8;
 
-/// An event on its way to the queue.
-struct Outgoing {
-    /// Its place among the events to publish.
+/// An event to send.
+struct OutgoingEntry {
+    /// Its index among the events to publish.
     place: usize,
     order_id: OrderId,
     entry: SendMessageBatchRequestEntry,
@@ -35,11 +38,11 @@ struct Outgoing {
     in_doubt: bool,
 }
 
-pub(super) type Published = Result<ports::Published, PublishError>;
+pub(super) type PublishResult = Result<ports::Published, PublishError>;
 
 #[async_trait]
 impl EventPublisher for Queue {
-    async fn publish(&self, events: &[Envelope]) -> Vec<Published> {
+    async fn publish(&self, events: &[Envelope]) -> Vec<PublishResult> {
         let trace = trace::current().unwrap_or_default();
         self.publish_all(&events.iter().map(|event| (event, &trace)).collect::<Vec<_>>()).await
     }
@@ -47,31 +50,31 @@ impl EventPublisher for Queue {
 
 impl Queue {
     /// Publishes events, each with the trace of the request that caused it.
-    pub(super) async fn publish_all(&self, events: &[(&Envelope, &TraceContext)]) -> Vec<Published> {
-        let mut results: Vec<Option<Published>> = events.iter().map(|_| None).collect();
-        let mut waiting = Vec::with_capacity(events.len());
+    pub(super) async fn publish_all(&self, events: &[(&Envelope, &TraceContext)]) -> Vec<PublishResult> {
+        let mut results: Vec<Option<PublishResult>> = events.iter().map(|_| None).collect();
+        let mut pending = Vec::with_capacity(events.len());
         for (place, (event, trace)) in events.iter().enumerate() {
             match self.outgoing(place, event, trace) {
-                Ok(outgoing) => waiting.push(outgoing),
+                Ok(outgoing) => pending.push(outgoing),
                 Err(error) => results[place] = Some(Err(error)),
             }
         }
-        // A FIFO queue keeps the order in which it takes messages. So that a refused entry cannot come behind a later
-        // one of its order, a wave has one event of an order, and the next wave waits for it.
+        // A FIFO queue keeps the order in which it accepts messages. A refused entry that is sent again would follow a
+        // later one of its order. So a wave has at most one event of an order, and the next wave waits for its answer.
         let mut failed = HashSet::new();
-        while !waiting.is_empty() {
-            let (wave, later) = self.next_wave(waiting);
-            waiting = later;
+        while !pending.is_empty() {
+            let (wave, later) = self.next_wave(pending);
+            pending = later;
             for (outgoing, result) in self.send(wave).await {
                 if result.is_err() {
                     failed.insert(outgoing.order_id);
                 }
                 results[outgoing.place] = Some(result);
             }
-            waiting.retain(|outgoing| !failed.contains(&outgoing.order_id));
+            pending.retain(|outgoing| !failed.contains(&outgoing.order_id));
         }
-        let behind = || Err(not_accepted("an earlier event of its order is not known to be accepted"));
-        results.into_iter().map(|result| result.unwrap_or_else(behind)).collect()
+        let blocked = || Err(not_accepted("an earlier event of its order is not known to be accepted"));
+        results.into_iter().map(|result| result.unwrap_or_else(blocked)).collect()
     }
 
     fn outgoing(
@@ -79,7 +82,7 @@ impl Queue {
         place: usize,
         event: &Envelope,
         trace: &TraceContext,
-    ) -> Result<Outgoing, PublishError> {
+    ) -> Result<OutgoingEntry, PublishError> {
         let body = printable(event.encode());
         let attributes = [
             ("correlation_id", Some(event.correlation_id.as_str())),
@@ -108,20 +111,20 @@ impl Queue {
                 .message_deduplication_id(event.event_id.to_string());
         }
         let entry = entry.build().map_err(|error| not_accepted(&error.to_string()))?;
-        Ok(Outgoing { place, order_id: event.order_id.clone(), entry, bytes, in_doubt: false })
+        Ok(OutgoingEntry { place, order_id: event.order_id.clone(), entry, bytes, in_doubt: false })
     }
 
-    /// The events that can be sent now, and those that have to wait for them.
-    fn next_wave(&self, waiting: Vec<Outgoing>) -> (Vec<Outgoing>, Vec<Outgoing>) {
+    /// Splits the events into those to send now and those that must follow them.
+    fn next_wave(&self, pending: Vec<OutgoingEntry>) -> (Vec<OutgoingEntry>, Vec<OutgoingEntry>) {
         if !self.fifo {
-            return (waiting, Vec::new());
+            return (pending, Vec::new());
         }
         let mut orders = HashSet::new();
-        waiting.into_iter().partition(|outgoing| orders.insert(outgoing.order_id.clone()))
+        pending.into_iter().partition(|outgoing| orders.insert(outgoing.order_id.clone()))
     }
 
     /// Sends a wave in batches.
-    async fn send(&self, wave: Vec<Outgoing>) -> Vec<(Outgoing, Published)> {
+    async fn send(&self, wave: Vec<OutgoingEntry>) -> Vec<(OutgoingEntry, PublishResult)> {
         let calls = batches(wave).into_iter().map(|batch| self.send_batch(batch));
         futures_util::stream::iter(calls)
             .buffer_unordered(CONCURRENCY)
@@ -130,13 +133,13 @@ impl Queue {
             .await
     }
 
-    /// Sends a batch; what SQS refuses by no fault of the entry is sent again after a pause.
-    async fn send_batch(&self, mut left: Vec<Outgoing>) -> Vec<(Outgoing, Published)> {
+    /// Sends a batch. Entries that SQS refuses although they are valid are sent again after a pause.
+    async fn send_batch(&self, mut left: Vec<OutgoingEntry>) -> Vec<(OutgoingEntry, PublishResult)> {
         let mut done = Vec::with_capacity(left.len());
         for attempt in 1..=ATTEMPTS {
             let entries = left.iter().map(|outgoing| outgoing.entry.clone()).collect();
             let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
-            let attempts = Attempts::default();
+            let attempts = CallAttempts::default();
             let answer = match call.customize().interceptor(attempts.clone()).send().await {
                 Ok(answer) => answer,
                 Err(error) => {
@@ -149,14 +152,14 @@ impl Queue {
                     return done;
                 }
             };
-            // What the last attempt's answer refuses, an earlier attempt may have put on the queue.
+            // An earlier attempt may have sent an entry that the last attempt's answer refuses.
             left.iter_mut().for_each(|outgoing| outgoing.in_doubt |= attempts.lost_an_answer());
             let sent: HashSet<_> = answer.successful().iter().map(|entry| entry.id()).collect();
             let mut again = Vec::new();
             for mut outgoing in left {
                 let refusal = answer.failed().iter().find(|entry| entry.id() == outgoing.entry.id());
                 match refusal {
-                    // It may have been there before: SQS drops a second message with its id.
+                    // New or not: SQS accepts and drops a second message with its deduplication id.
                     _ if sent.contains(outgoing.entry.id()) => {
                         done.push((outgoing, Ok(ports::Published::New)));
                     }
@@ -175,26 +178,26 @@ impl Queue {
             if left.is_empty() || attempt == ATTEMPTS {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(50 << attempt).mul_f64(fastrand::f64())).await;
+            tokio::time::sleep(full_jitter(attempt, FIRST_PAUSE, Duration::MAX)).await;
         }
         done.extend(left.into_iter().map(|outgoing| {
-            let error = outgoing.failed(anyhow!("SQS does not answer for it"));
+            let error = outgoing.failed(anyhow!("the answer of SQS does not contain the event"));
             (outgoing, Err(error))
         }));
         done
     }
 }
 
-impl Outgoing {
-    /// The error, as far as it is known whether the event is on the queue.
+impl OutgoingEntry {
+    /// The error, by whether the event may be on the queue.
     fn failed(&self, error: anyhow::Error) -> PublishError {
         if self.in_doubt { PublishError::Unknown(error) } else { PublishError::NotAccepted(error) }
     }
 }
 
-/// Cuts a wave into batches that SQS takes.
-fn batches(wave: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
-    let mut batches: Vec<Vec<Outgoing>> = Vec::new();
+/// Splits a wave into batches within the limits of SQS.
+fn batches(wave: Vec<OutgoingEntry>) -> Vec<Vec<OutgoingEntry>> {
+    let mut batches: Vec<Vec<OutgoingEntry>> = Vec::new();
     let mut room = 0;
     for outgoing in wave {
         match batches.last_mut() {
@@ -211,9 +214,9 @@ fn batches(wave: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
     batches
 }
 
-/// The body as SQS takes it: all of Unicode but U+FFFE, U+FFFF and control characters
+/// The body in the characters that SQS accepts: all of Unicode but U+FFFE, U+FFFF and control characters
 /// ([SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)). JSON
-/// has control characters escaped already; the other two can only be in strings, where their escapes mean the same.
+/// escapes control characters; the other two occur only in strings, where an escape means the same.
 fn printable(json: Vec<u8>) -> String {
     let text = String::from_utf8(json).expect("JSON is UTF-8");
     if !text.contains(['\u{fffe}', '\u{ffff}']) {
@@ -225,10 +228,10 @@ fn printable(json: Vec<u8>) -> String {
 /// A string as a message attribute.
 pub(super) fn text_attribute(value: &str) -> MessageAttributeValue {
     let attribute = MessageAttributeValue::builder().data_type("String").string_value(value);
-    attribute.build().expect("its type is given, and nothing else is required")
+    attribute.build().expect("the type is set, and nothing else is required")
 }
 
-/// What an attribute adds to a message's size: its name, its type and its value count.
+/// The size of an attribute: SQS counts its name, its type and its value.
 pub(super) fn attribute_bytes(name: &str, value: &str) -> usize {
     name.len() + "String".len() + value.len()
 }

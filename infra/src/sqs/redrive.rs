@@ -1,19 +1,19 @@
-//! Puts dead letters back on the queue that they came from.
+//! Sends dead letters back to the queue of events, for the operators' store.
 
 use anyhow::{Context, bail};
 use consumer::ports::{DEAD_LETTER, REPAIRED, REPLAYS};
 use domain::DeadLetter;
 
-use crate::aws::explain;
 use crate::repaired::repaired;
+use crate::sdk::explain;
 
 use super::publisher::text_attribute;
 use super::{Queue, printable};
 
 impl Queue {
-    /// Sends a letter back, as `dead letter {id}, replayed {replays} times`. `sends` tells this sending from those before
-    /// it; the same again within 5 minutes is dropped by a FIFO queue.
-    pub(crate) async fn send_back(&self, letter: &DeadLetter, sends: u32) -> anyhow::Result<()> {
+    /// Sends a dead letter back, with its id and its number of replays as attributes. `sends` numbers its redrives: a FIFO
+    /// queue drops a second message with the same number within 5 minutes.
+    pub(crate) async fn redrive(&self, letter: &DeadLetter, sends: u32) -> anyhow::Result<()> {
         let mut call = self
             .client
             .send_message()
@@ -21,7 +21,7 @@ impl Queue {
             .message_body(sendable(&letter.body.0)?)
             .message_attributes(DEAD_LETTER, text_attribute(&letter.id))
             .message_attributes(REPLAYS, text_attribute(&letter.replays.to_string()));
-        if let Some(repaired) = repair_note(letter)? {
+        if let Some(repaired) = repair_record(letter)? {
             call = call.message_attributes(REPAIRED, text_attribute(&repaired));
         }
         if let Some(correlation_id) = &letter.correlation_id {
@@ -37,9 +37,9 @@ impl Queue {
     }
 }
 
-/// Who repaired the letter, as an attribute that SQS takes. If a first body has characters that it does not take, only its
-/// hash goes along; the archive has the body.
-fn repair_note(letter: &DeadLetter) -> anyhow::Result<Option<String>> {
+/// The repair record as an attribute value. If the original body has characters that SQS does not accept, the record has
+/// only its hash; the archive has the body.
+fn repair_record(letter: &DeadLetter) -> anyhow::Result<Option<String>> {
     let Some(mut repaired) = repaired(letter) else { return Ok(None) };
     let mut text = serde_json::to_string(&repaired)?;
     if text.chars().any(|character| printable(character) != character) {
@@ -49,13 +49,13 @@ fn repair_note(letter: &DeadLetter) -> anyhow::Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// The body, if SQS takes it: text, and not empty.
+/// The body as text, or why SQS does not accept it.
 fn sendable(body: &[u8]) -> anyhow::Result<&str> {
     let text = match std::str::from_utf8(body) {
-        Ok("") => bail!("its body is empty, and the queue takes only text; repair it first"),
+        Ok("") => bail!("its body is empty, and the queue accepts only text; repair it first"),
         Ok(text) => text,
         Err(error) => bail!(
-            "its body is not UTF-8 (byte {} is wrong), and the queue takes only text; repair it first",
+            "its body is not UTF-8 (byte {} is wrong), and the queue accepts only text; repair it first",
             error.valid_up_to()
         ),
     };
@@ -64,7 +64,7 @@ fn sendable(body: &[u8]) -> anyhow::Result<&str> {
     {
         let code = u32::from(character);
         bail!(
-            "its body has the character U+{code:04X} at byte {at}, which the queue does not take; repair it first"
+            "its body has the character U+{code:04X} at byte {at}, which the queue does not accept; repair it first"
         );
     }
     Ok(text)
@@ -75,7 +75,7 @@ mod tests {
     use super::sendable;
 
     #[test]
-    fn what_sqs_does_not_take_is_told_with_its_place() {
+    fn the_error_names_the_place_of_a_byte_that_sqs_refuses() {
         assert_eq!(sendable("{\n\t\"tee\": \"🫖\"}".as_bytes()).unwrap(), "{\n\t\"tee\": \"🫖\"}");
         let error = |body: &[u8]| sendable(body).unwrap_err().to_string();
         assert!(error(b"").contains("empty"));

@@ -1,4 +1,4 @@
-//! Batch calls: their limits, and what happens when SQS takes a part of one, which the emulator never does.
+//! Batch calls to SQS: their limits, and batches of which SQS accepts only a part, which the emulator never does.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,9 +14,9 @@ use tokio::net::TcpListener;
 use crate::conformance::aws::{AwsBackend, dead_letters};
 use crate::conformance::{Backend, QueueOptions};
 use crate::support::events::{confirmed, created, new_order_id, paid};
-use crate::support::service::PATIENCE;
+use crate::support::eventually::PATIENCE;
 
-/// What a made-up SQS says of an entry: nothing (it takes it), or a refusal with `SenderFault`.
+/// How a fake SQS answers an entry: `None` accepts it, otherwise it is refused with this `SenderFault`.
 type Refuse = fn(calls: usize, deduplication_id: &str) -> Option<bool>;
 
 #[derive(Clone)]
@@ -26,7 +26,7 @@ struct Picky {
     calls: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
-/// An SQS that takes a part of each batch.
+/// A fake SQS that accepts a part of each batch.
 async fn picky(refuse: Refuse) -> (Queue, Picky) {
     let picky = Picky { refuse, calls: Arc::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -67,7 +67,7 @@ fn ten_events() -> Vec<Envelope> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_sqs_refuses_by_no_fault_of_ours_is_sent_again_and_nothing_else() {
+async fn only_entries_that_sqs_refuses_without_sender_fault_are_sent_again() {
     let (queue, picky) = picky(|calls, id| {
         (calls == 1 && id.ends_with(['0', '1', '2', '3', '4', '5', '6', '7'])).then_some(false)
     })
@@ -85,7 +85,7 @@ async fn what_sqs_refuses_by_no_fault_of_ours_is_sent_again_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_sqs_goes_on_refusing_is_an_error_of_that_event_alone() {
+async fn an_entry_that_sqs_keeps_refusing_fails_alone() {
     let (queue, picky) = picky(|_, id| id.ends_with(['0', '1', '2', '3']).then_some(false)).await;
     let events = ten_events();
     let results = queue.publish(&events).await;
@@ -97,7 +97,7 @@ async fn what_sqs_goes_on_refusing_is_an_error_of_that_event_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_a_refused_event_nothing_of_its_order_is_sent() {
+async fn after_a_refused_event_no_later_event_of_its_order_is_sent() {
     let (queue, picky) = picky(|calls, _| (calls == 1).then_some(true)).await;
     let (a, b) = (new_order_id(), new_order_id());
     let events = [created(&a), confirmed(&a), paid(&a)];
@@ -105,34 +105,34 @@ async fn behind_a_refused_event_nothing_of_its_order_is_sent() {
     assert!(results.iter().all(|result| matches!(result, Err(PublishError::NotAccepted(_)))), "{results:?}");
     assert_eq!(*picky.calls.lock().unwrap(), [ids(&[&events[0]])]);
 
-    // The same where there is no refusal: one after the other.
+    // Without a refusal, they are sent in two calls.
     let events = [created(&b), confirmed(&b)];
     assert!(queue.publish(&events).await.into_iter().all(|result| result.is_ok()));
     assert_eq!(picky.calls.lock().unwrap()[1..], [ids(&[&events[0]]), ids(&[&events[1]])]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_is_no_larger_than_sqs_takes() {
+async fn batches_stay_within_the_size_limit_of_sqs() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let large = |_| Envelope { actor: Some("ä".repeat(150_000)), ..created(&new_order_id()) };
     let mut events: Vec<_> = (0..12).map(large).collect();
-    // Characters that SQS does not take as they are.
+    // Characters that SQS accepts only as escapes.
     events[0].actor = Some("\u{fffe}\u{ffff}\u{1}".to_owned());
     for result in backend.queue.publish(&events).await {
         result.unwrap();
     }
-    let mut came = Vec::new();
-    while came.len() < events.len() {
+    let mut received = Vec::new();
+    while received.len() < events.len() {
         for message in backend.queue.receive(10, PATIENCE).await.unwrap() {
-            came.push(Envelope::decode(&message.body, crate::support::events::eur()).unwrap());
+            received.push(Envelope::decode(&message.body, crate::support::events::eur()).unwrap());
             backend.queue.ack(&[(&message, End::Recorded)]).await.remove(0).unwrap();
         }
     }
-    assert!(events.iter().all(|event| came.contains(event)));
+    assert!(events.iter().all(|event| received.contains(event)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_as_large_as_sqs_takes_is_parked_whole() {
+async fn the_largest_message_of_sqs_is_parked_whole() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let body = "x".repeat(1 << 20);
     backend.send("group", "1", &body).await;
@@ -146,11 +146,11 @@ async fn a_message_as_large_as_sqs_takes_is_parked_whole() {
     };
     backend.dead_letters().park(&[parking]).await.remove(0).unwrap();
     let letters = dead_letters(&backend.queues.dead_letters_url).await;
-    assert!(letters[0]["Body"] == body, "cut, or not there");
+    assert!(letters[0]["Body"] == body, "cut or missing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_tells_how_many_of_its_events_are_parked() {
+async fn an_order_shows_how_many_of_its_events_are_parked() {
     use crate::support::events::{fold, recorded};
     use api::ports::{ListFilter, OrderReader};
     use consumer::ports::{Append, Counts};
@@ -172,7 +172,7 @@ async fn an_order_tells_how_many_of_its_events_are_parked() {
         eventually_lists(&backend, &customer, std::slice::from_ref(&id)).await;
         let listed =
             backend.table.orders_of(&customer, &ListFilter::default(), None, 1).await.unwrap().orders;
-        assert_eq!(listed, std::slice::from_ref(&snapshot), "the list tells the same");
+        assert_eq!(listed, std::slice::from_ref(&snapshot), "the list shows the same");
         snapshot.parked
     };
     backend.log().append(&[append(0, 1)]).await.remove(0).unwrap();
@@ -193,5 +193,5 @@ async fn an_order_tells_how_many_of_its_events_are_parked() {
     assert_eq!((parked().await, state().await), (1, domain::ReceiptState::Parked));
     backend.log().append(&[append(1, 2)]).await.remove(0).unwrap();
     assert_eq!(state().await, domain::ReceiptState::Recorded);
-    assert_eq!(parked().await, 1, "it leaves the line when it is released");
+    assert_eq!(parked().await, 1, "it stays in the sequence until it is released");
 }

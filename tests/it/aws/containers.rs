@@ -1,9 +1,9 @@
-//! `orders api` and `orders consumer`.
+//! The roles as containers: `orders api`, `orders consumer`, `orders dead-letters` and `orders table create`.
 
 use std::process::Output;
 
 use api::ports::{EventPublisher, PublishError};
-use infra::sqs::coalesce::Coalescing;
+use infra::sqs::coalesce::CoalescingPublisher;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use crate::pipeline::from_created_to_delivered;
 use crate::support::counting::CountingProxy;
 use crate::support::emulator::Emulator;
 use crate::support::events::{confirmed, created, new_order_id};
+use crate::support::eventually::PATIENCE;
 use crate::support::service::{order, orders};
 
 async fn fifo() -> AwsBackend {
@@ -69,7 +70,7 @@ async fn messages_carry_the_ids_and_the_trace_of_the_request_that_caused_them() 
         (json!("request-7"), json!(traceparent))
     );
     let system = &message["Attributes"];
-    // The emulator does not keep those of a batch, so this looks at the call.
+    // The emulator drops the system attributes of a batch, so this reads the call instead.
     let sent = &proxy.take().latest["SendMessageBatch"]["Entries"][0];
     assert_eq!(sent["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"], xray);
     assert_eq!(
@@ -79,28 +80,29 @@ async fn messages_carry_the_ids_and_the_trace_of_the_request_that_caused_them() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_articles_producer_and_ours_share_a_queue() {
+async fn a_v0_producer_and_the_api_share_a_queue() {
     let backend = fifo().await;
     let emulator = Emulator::shared();
     let order = json!({ "order_id": "A-1001", "customer_id": "cust_7", "total": 4250,
                         "items": [{ "sku": "widget", "quantity": 2, "price": 2000 }, "gift-wrap"] });
     let mut events = vec![json!({ "type": "order_created", "data": order })];
-    // One update: its deduplication id is made of order and type, so SQS drops another one within five minutes.
+    // One update only: a v0 producer derives the deduplication id from order and type, so SQS would drop a second one within
+    // five minutes.
     let data = json!({ "order_id": "A-1001", "customer_id": "cust_7", "status": "confirmed" });
     events.push(json!({ "type": "order_updated", "data": data }));
     events.push(json!({ "type": "order_created", "data": { "order_id": "A-1002", "customer_id": "cust_7", "total": 9.5, "items": ["x"] } }));
-    emulator.produce_as_in_the_article(&backend.queues.url, &events);
+    emulator.produce_v0(&backend.queues.url, &events);
 
     let (api, _consumer) =
         (backend.start_api(&emulator.endpoint), backend.start_consumer(&emulator.endpoint));
     from_created_to_delivered(&api, "ours").await;
-    backend.drained(crate::support::service::PATIENCE).await;
+    backend.drained(PATIENCE).await;
     let (_, view) = api.get("/v1/orders/A-1001").await;
     assert_eq!(
         (&view["status"], &view["version"], &view["total"]),
         (&json!("confirmed"), &json!(2), &json!(4250))
     );
-    // An amount that is no integer is put aside with its reason.
+    // An amount that is not an integer is parked with a reason.
     let letters = dead_letters(&backend.queues.dead_letters_url).await;
     let attribute = |name: &str| letters[0]["MessageAttributes"][name]["StringValue"].clone();
     assert_eq!((letters.len(), attribute("reason")), (1, json!("invalid")));
@@ -113,7 +115,7 @@ async fn concurrent_posts_share_calls_and_each_gets_its_own_answer() {
     let backend = fifo().await;
     let proxy = CountingProxy::start(&Emulator::shared().endpoint).await;
     let sdk = infra::aws::config_at(&proxy.endpoint).await;
-    let publisher = Coalescing::new(infra::aws::queue(&sdk, &backend.queues.url));
+    let publisher = CoalescingPublisher::new(infra::aws::queue(&sdk, &backend.queues.url));
     let mut events: Vec<_> = (0..100).map(|_| created(&new_order_id())).collect();
     events[42].actor = Some("x".repeat(1 << 20));
 
@@ -130,7 +132,7 @@ async fn concurrent_posts_share_calls_and_each_gets_its_own_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_of_an_order_published_at_one_go_keep_their_order() {
+async fn events_of_an_order_that_are_published_together_keep_their_order() {
     let backend = fifo().await;
     let orders: Vec<_> = (0..12).map(|_| new_order_id()).collect();
     let events: Vec<_> = orders.iter().flat_map(|id| [created(id), confirmed(id)]).collect();
@@ -138,14 +140,14 @@ async fn events_of_an_order_published_at_one_go_keep_their_order() {
         result.unwrap();
     }
     let _consumer = backend.start_consumer(&Emulator::shared().endpoint);
-    backend.drained(crate::support::service::PATIENCE).await;
+    backend.drained(PATIENCE).await;
     for id in &orders {
         assert_eq!(backend.history(id).await.len(), 2, "{id}");
     }
 }
 
 #[test]
-fn everything_that_is_missing_is_told_at_once() {
+fn all_missing_settings_are_reported_together() {
     let error = error_of(&at("http://127.0.0.1:9", &["consumer"]).output().unwrap());
     for name in ["QUEUE_URL", "DLQ_URL", "TABLE_NAME"] {
         assert!(error.contains(&format!("{name} is not set")), "{error}");
@@ -156,7 +158,7 @@ fn everything_that_is_missing_is_told_at_once() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn all_invalid_settings_are_reported_together() {
     let mut command = at("http://127.0.0.1:9", &["consumer"]);
     command.envs([
         ("QUEUE_URL", "http://sqs/1/a.fifo"),
@@ -169,21 +171,21 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("ORDERS_DEFAULT_CURRENCY", "Euro"),
     ]);
     let error = error_of(&command.output().unwrap());
-    let faults = [
+    let errors = [
         "LOG_LEVEL \"orders=loud\"",
         "QUEUE_URL and DLQ_URL must both be FIFO queues",
         "TABLE_NAME \"no table\"",
         "ORDERS_CONCURRENCY \"0\"",
         "ORDERS_DEFAULT_CURRENCY \"Euro\"",
     ];
-    for fault in faults {
-        assert!(error.contains(fault), "no {fault} in {error}");
+    for expected in errors {
+        assert!(error.contains(expected), "no {expected} in {error}");
     }
-    assert_eq!(error.lines().count(), 1 + faults.len(), "{error}");
+    assert_eq!(error.lines().count(), 1 + errors.len(), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_used_is_told_at_once() {
+async fn all_unusable_resources_are_reported_together() {
     let endpoint = &Emulator::shared().endpoint;
     let url = |name: &str| format!("{endpoint}/000000000000/{name}.fifo");
     let unusable: [(&str, &[&str]); 2] = [
@@ -203,17 +205,14 @@ async fn what_cannot_be_used_is_told_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_table_is_made_once() {
+async fn the_table_is_created_once() {
     let endpoint = &Emulator::shared().endpoint;
     let name = format!("made-{}", Uuid::now_v7().simple());
     let create = || at(endpoint, &["table", "create", "--table-name", &name]).output().unwrap();
     let (first, second) = (create(), create());
     assert!(first.status.success() && second.status.success(), "{second:?}");
-    assert_eq!(
-        String::from_utf8(first.stdout).unwrap(),
-        format!("the table {name} is made, and can be used\n")
-    );
-    assert!(String::from_utf8(second.stdout).unwrap().contains("was there"));
+    assert_eq!(String::from_utf8(first.stdout).unwrap(), format!("the table {name} was created\n"));
+    assert!(String::from_utf8(second.stdout).unwrap().contains("exists already"));
 
     let other = format!("other-{}", Uuid::now_v7().simple());
     let table = json!({ "TableName": other, "BillingMode": "PAY_PER_REQUEST",

@@ -1,17 +1,17 @@
-//! What an order costs: calls and units, counted at the HTTP layer.
+//! The calls that an order costs, counted at the HTTP layer.
 
 use api::ports::{EventPublisher, OrderReader};
 use consumer::ports::{Append, Appended, Counts, End, Inbox, OrderLog, Parking, Wanted};
 use consumer::{Consumer, Outcome};
 use domain::{ParkReason, RecordedEvent};
-use infra::aws::{self, QueuedDeadLetters};
+use infra::aws::{self, SqsDeadLetters};
 
 use crate::conformance::aws::AwsBackend;
 use crate::conformance::{Backend, QueueOptions};
 use crate::support::counting::CountingProxy;
 use crate::support::emulator::Emulator;
 use crate::support::events::{confirmed, created, eur, fold, new_order_id, recorded};
-use crate::support::service::PATIENCE;
+use crate::support::eventually::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_created_by_one_write_and_changed_by_two() {
@@ -22,7 +22,7 @@ async fn an_order_is_created_by_one_write_and_changed_by_two() {
     let table = aws::table(&sdk, &backend.table_name, eur());
     let consumer = Consumer {
         log: std::sync::Arc::new(table.clone()),
-        dead_letters: std::sync::Arc::new(QueuedDeadLetters {
+        dead_letters: std::sync::Arc::new(SqsDeadLetters {
             queue: queue.clone(),
             table: table.clone(),
             origin: backend.queues.url.clone(),
@@ -46,7 +46,7 @@ async fn an_order_is_created_by_one_write_and_changed_by_two() {
             ("SendMessageBatch", 1),
             ("PutItem", 1),
             ("UpdateItem", projections),
-            // To judge it.
+            // For the verdict.
             ("Query", projections),
             ("DeleteMessageBatch", 1),
         ];
@@ -55,12 +55,12 @@ async fn an_order_is_created_by_one_write_and_changed_by_two() {
         }
         assert_eq!(table.order(&order).await.unwrap().unwrap().order.version, projections as u64 + 1);
         let counts = proxy.take();
-        assert_eq!((counts.calls.len(), counts.calls_of("Query")), (1, 1), "reading it: {counts:?}");
+        assert_eq!((counts.calls.len(), counts.calls_of("Query")), (1, 1), "a read is one query: {counts:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn writes_that_meet_go_in_one_call_each_by_its_own_condition() {
+async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let proxy = CountingProxy::start(&Emulator::shared().endpoint).await;
     let table = aws::table(&aws::config_at(&proxy.endpoint).await, &backend.table_name, eur());
@@ -72,7 +72,7 @@ async fn writes_that_meet_go_in_one_call_each_by_its_own_condition() {
         order: fold(&log[..version]),
         counts: Counts::default(),
     };
-    // One order is somebody else's already, and of one an event is in the dead letters.
+    // Order 5 has another first event already, and order 3 has a dead letter.
     let taken = recorded(1, &[created(&orders[5]), confirmed(&orders[5])]);
     backend.table.append(&[append(&taken, 1)]).await.remove(0).unwrap();
     let parked = &logs[3][1].envelope;
@@ -93,7 +93,7 @@ async fn writes_that_meet_go_in_one_call_each_by_its_own_condition() {
     }
     let counts = proxy.take();
     assert_eq!((counts.calls_of("BatchExecuteStatement"), counts.statements), (1, 10), "{counts:?}");
-    // What a statement could not do: find the other event.
+    // The failed statement is repeated as a put, which finds the other event.
     assert_eq!((counts.calls_of("PutItem"), counts.calls_of("UpdateItem")), (1, 0), "{counts:?}");
 
     let mut changes: Vec<_> = logs.iter().map(|log| append(log, 2)).collect();
@@ -103,13 +103,13 @@ async fn writes_that_meet_go_in_one_call_each_by_its_own_condition() {
     }
     let counts = proxy.take();
     assert_eq!((counts.calls_of("BatchExecuteStatement"), counts.statements), (2, 10 + 10), "{counts:?}");
-    // Another thing: to project an order that has a dead letter already.
+    // The projection of the order with a dead letter fails as a statement and is repeated as an update.
     assert_eq!((counts.calls_of("PutItem"), counts.calls_of("UpdateItem")), (0, 1), "{counts:?}");
     for (i, (id, log)) in orders.iter().zip(&logs).enumerate() {
         let expected = if i == 5 { &taken } else { log };
         assert_eq!(&backend.history(id).await, expected, "{i}");
         let wanted = Wanted { order_id: id.clone(), event_ids: Vec::new() };
-        let line = table.load(&[wanted]).await.remove(0).unwrap().parked;
-        assert_eq!(line.len(), usize::from(i == 3), "{i}: it leaves its line when it is released");
+        let sequence = table.load(&[wanted]).await.remove(0).unwrap().parked;
+        assert_eq!(sequence.len(), usize::from(i == 3), "{i}: it stays in the sequence until it is released");
     }
 }

@@ -1,4 +1,4 @@
-//! Services at addresses of their own, as `AWS_ENDPOINT_URL_S3` and its like set them.
+//! Services with endpoints of their own, set by `AWS_ENDPOINT_URL_S3` and the like.
 
 use std::process::Command;
 
@@ -7,10 +7,11 @@ use serde_json::json;
 use crate::conformance::QueueOptions;
 use crate::conformance::aws::AwsBackend;
 use crate::support::emulator::Emulator;
-use crate::support::service::{PATIENCE, Service};
+use crate::support::eventually::{check, eventually};
+use crate::support::service::Service;
 
-/// The role with an endpoint for each service and none for all. That of S3 has a name, as on a network of containers: an
-/// IP address alone would make the SDK write buckets into paths.
+/// The role with an endpoint for each service and none for all. The S3 endpoint has a host name, as in a network of
+/// containers: with an IP address the SDK itself would put buckets into paths.
 fn role(backend: &AwsBackend, role: &str, topic: &str, s3: &str) -> Command {
     let endpoint = &Emulator::shared().endpoint;
     let mut command = backend.role(role, endpoint);
@@ -24,7 +25,7 @@ fn role(backend: &AwsBackend, role: &str, topic: &str, s3: &str) -> Command {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn letters_are_archived_where_s3_alone_is_elsewhere() {
+async fn dead_letters_are_archived_at_an_endpoint_for_s3_alone() {
     let (emulator, backend) = (Emulator::shared(), AwsBackend::open(true, QueueOptions::default()).await);
     let (topic, _) = emulator.create_topic(&backend.table_name).await;
     let s3 = emulator.endpoint.replace("127.0.0.1", "localhost");
@@ -33,12 +34,10 @@ async fn letters_are_archived_where_s3_alone_is_elsewhere() {
     let letter = json!({ "QueueUrl": backend.queues.dead_letters_url, "MessageBody": "no event",
                          "MessageGroupId": "g", "MessageDeduplicationId": "1" });
     emulator.sqs("SendMessage", &letter).await;
-    let archived = async {
-        while emulator.object_keys(&backend.table_name).await.is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, archived).await.expect("nothing is archived");
+    eventually("the dead letter is archived", async || {
+        check(!emulator.object_keys(&backend.table_name).await.is_empty(), "the bucket is empty")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +49,7 @@ async fn a_bucket_that_cannot_be_reached_is_reported_at_the_start() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && error.contains(&expected), "{error}");
 
-    // The API does most of its work without it.
+    // The API starts without it.
     let api = Service::spawn(role(&backend, "api", &topic, "http://127.0.0.1:9"));
     api.wait_for_log(&expected);
     assert_eq!(api.get("/readyz").await.0, 200);

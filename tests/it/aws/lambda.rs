@@ -1,7 +1,7 @@
-//! The real binary as Lambda functions: HTTP API, function, queue, event source mapping, function, table.
+//! The real binary as Lambda functions, from the HTTP API through the queue to the table.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::ports::EventPublisher;
 use reqwest::Method;
@@ -14,26 +14,27 @@ use crate::pipeline::from_created_to_delivered;
 use crate::support::emulator::Emulator;
 use crate::support::emulator::lambda::Function;
 use crate::support::events::{confirmed, created, new_order_id, paid};
-use crate::support::service::{Api, PATIENCE};
+use crate::support::eventually::{PATIENCE, check, eventually};
+use crate::support::service::Api;
 
-/// How long a test waits for what comes too early time and again: it is put off for up to 30, 60, 120 and then 240 s, by
-/// chance ([`consumer::poll::retry_delay`]).
+/// How long a test waits for early events, which are retried after random delays of up to 30, 60, 120 and then 240 s
+/// ([`consumer::poll::retry_delay`]).
 const RETRIES: Duration = Duration::from_secs(450);
 
 pub async fn deploy(backend: &AwsBackend, role: &str) -> Function<'static> {
     let program = Path::new(env!("CARGO_BIN_EXE_orders"));
-    // Nobody but these tests can reach the function.
+    // Only these tests can reach the function.
     let insecure = ("ORDERS_INSECURE_NO_AUTH", "true");
     let environment = [&backend.variables()[..], &[insecure]].concat();
     Function::deploy(Emulator::shared(), program, role, &environment).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_goes_from_created_to_delivered_and_poison_goes_alone() {
+async fn an_order_goes_from_created_to_delivered_and_only_poison_is_parked() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let (api, consumer) = (deploy(&backend, "api").await, deploy(&backend, "consumer").await);
     let http = api.http_api().await;
-    // Poison comes first, beside orders and in the group of one.
+    // Poison is first in the group of one order.
     let emulator = Emulator::shared();
     let poisoned = new_order_id();
     let poison = json!({ "QueueUrl": backend.queues.url, "MessageBody": "{ not an event",
@@ -47,21 +48,21 @@ async fn an_order_goes_from_created_to_delivered_and_poison_goes_alone() {
     let order_id = from_created_to_delivered(&Api::at(&http.default_stage), "functions").await;
     backend.drained(PATIENCE).await;
     assert_eq!(backend.history(&order_id.parse().unwrap()).await.len(), 5);
-    assert_eq!(backend.history(&poisoned).await.len(), 2, "the rest of its group goes on");
+    assert_eq!(backend.history(&poisoned).await.len(), 2, "the rest of its group is recorded");
     let letters = dead_letters(&backend.queues.dead_letters_url).await;
     assert_eq!(letters.len(), 1, "{letters:?}");
     assert_eq!(letters[0]["Body"], "{ not an event");
     assert_eq!(letters[0]["MessageAttributes"]["reason"]["StringValue"], "malformed");
 
-    // The emulator leaves the stage's name out of the path; AWS does not. So this event is as AWS sends it.
+    // AWS puts the stage's name into the path; the emulator does not. So this event is as AWS sends it.
     let event = include_str!("../../../api/tests/fixtures/apigw/http-v2-prod-post-base64.json");
     let answer = api.invoke(&serde_json::from_str(event).unwrap()).await;
     assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(202), &json!(false)), "{answer}");
     let receipt: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
     let link = receipt["links"]["self"].as_str().unwrap();
     assert!(link.starts_with("/prod/v1/orders/"), "{link}");
-    let behind = json!({ "links": { "self": link.strip_prefix("/prod") } });
-    assert_eq!(Api::at(&http.default_stage).outcome(&behind).await["state"], "recorded");
+    let without_stage = json!({ "links": { "self": link.strip_prefix("/prod") } });
+    assert_eq!(Api::at(&http.default_stage).outcome(&without_stage).await["state"], "recorded");
     let answer = Api::at(&http.prod_stage).send(Method::GET, "/v1/orders/nobodys", None).await.unwrap();
     assert_eq!(
         (answer.status().as_u16(), &answer.headers()["content-type"]),
@@ -70,7 +71,7 @@ async fn an_order_goes_from_created_to_delivered_and_poison_goes_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pings_and_load_balancers_are_answered_and_other_events_are_refused_in_words() {
+async fn pings_and_load_balancers_are_answered_and_other_events_are_refused_with_a_reason() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let (api, consumer) = (deploy(&backend, "api").await, deploy(&backend, "consumer").await);
     let warmer = json!({ "source": "serverless-plugin-warmup" });
@@ -90,7 +91,7 @@ async fn pings_and_load_balancers_are_answered_and_other_events_are_refused_in_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_without_order_brings_every_order_to_its_final_state() {
+async fn a_standard_queue_brings_every_order_to_its_final_state() {
     let backend = AwsBackend::open(false, QueueOptions { max_receives: 20, ..QueueOptions::default() }).await;
     let consumer = deploy(&backend, "consumer").await;
     consumer.consume(&backend.queues.arn, 10).await;
@@ -99,11 +100,11 @@ async fn a_queue_without_order_brings_every_order_to_its_final_state() {
 
     publish(paid(&id)).await;
     publish(confirmed(&id)).await;
-    let start = Instant::now();
-    while !consumer.log().await.iter().any(|line| line.contains("to be retried")) {
-        assert!(start.elapsed() < PATIENCE, "{:?}", consumer.log().await);
-        tokio::task::yield_now().await;
-    }
+    eventually("an event is retried", async || {
+        let log = consumer.log().await;
+        check(log.iter().any(|line| line.contains("to be retried")), log)
+    })
+    .await;
     publish(created(&id)).await;
     backend.drained(RETRIES).await;
 
@@ -114,8 +115,8 @@ async fn a_queue_without_order_brings_every_order_to_its_final_state() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_whose_predecessor_never_comes_reaches_the_dead_letters_alone() {
-    // Twice, so that an invocation that fails as a whole, on a busy machine, costs those that are sound nothing.
+async fn an_event_whose_predecessor_never_arrives_is_the_only_dead_letter() {
+    // Two receives, so that healthy events survive an invocation that fails on a busy machine.
     let backend = AwsBackend::open(false, QueueOptions { max_receives: 2, ..QueueOptions::default() }).await;
     let (orphan, healthy) = (new_order_id(), new_order_id());
     let events = [confirmed(&orphan), created(&healthy), confirmed(&healthy)];
@@ -133,7 +134,7 @@ async fn an_event_whose_predecessor_never_comes_reaches_the_dead_letters_alone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_without_configuration_says_what_is_missing() {
+async fn a_function_without_configuration_reports_missing_settings() {
     let mut command = super::at("http://127.0.0.1:9", &[]);
     command.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9").env("_HANDLER", "consumer");
     let output = command.output().unwrap();
@@ -143,5 +144,5 @@ async fn a_function_without_configuration_says_what_is_missing() {
     let mut command = super::at("http://127.0.0.1:9", &[]);
     command.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9").env("_HANDLER", "handler.process_order");
     let error = String::from_utf8(command.output().unwrap().stderr).unwrap();
-    assert!(error.contains("\"handler.process_order\" is no role"), "{error}");
+    assert!(error.contains("\"handler.process_order\" is not a role"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The ledger, where a batch is counted in a call that is made anyway, as functions do it.
+//! The ledger with optimistic counting, as functions use it: a batch is counted in a call that is made anyway.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -7,7 +7,7 @@ use std::task::Poll;
 use api::operations::Pipeline;
 use consumer::ports::{Append, Counts, OrderLog, Tally};
 use domain::Envelope;
-use infra::aws::{self, Numbers};
+use infra::aws::{self, SqsPipeline};
 use infra::dynamodb::Table;
 
 use crate::conformance::QueueOptions;
@@ -30,11 +30,11 @@ impl Setting {
         let backend = AwsBackend::open(true, QueueOptions::default()).await;
         let proxy = CountingProxy::start(&Emulator::shared().endpoint).await;
         let sdk = aws::config_at(&proxy.endpoint).await;
-        let table = aws::table(&sdk, &backend.table_name, eur()).counting_ahead();
+        let table = aws::table(&sdk, &backend.table_name, eur()).counting_optimistically();
         Self { backend, proxy, table }
     }
 
-    /// Appends the creation of an order, which is to be counted as these.
+    /// Appends the creation of an order with these counts.
     async fn append(&self, counts: Counts) {
         self.append_all(&[created(&new_order_id())], counts).await;
     }
@@ -45,7 +45,7 @@ impl Setting {
         self.table.append(&[append]).await.remove(0).unwrap();
     }
 
-    /// Batches that come to what was expected: enough that all counters are there afterwards.
+    /// Handles batches whose counts are as expected: enough to create all counters.
     async fn batches(&self) {
         for _ in 0..BATCHES {
             self.append(ONE).await;
@@ -55,18 +55,18 @@ impl Setting {
 
     async fn recorded(&self) -> u64 {
         let (queue, table) = (self.backend.queue.as_ref().clone(), self.table.clone());
-        let numbers = Numbers { queue, dead_letters: None, table }.numbers().await.unwrap();
-        assert_eq!(numbers.ledger.accepted, numbers.ledger.recorded, "received and recorded");
-        numbers.ledger.recorded
+        let counters = SqsPipeline { queue, dead_letters: None, table }.numbers().await.unwrap();
+        assert_eq!(counters.ledger.accepted, counters.ledger.recorded, "received and recorded");
+        counters.ledger.recorded
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_counts_once_in_the_call_that_records_it_or_in_one_of_its_own() {
+async fn a_batch_counts_once_with_its_events_or_in_a_call_of_its_own() {
     let setting = Setting::new().await;
     setting.batches().await;
     let calls = setting.proxy.take();
-    // The counters have to be made first.
+    // Some calls create the counters.
     let own = calls.calls_of("UpdateItem") as u64;
     assert!((1..BATCHES).contains(&own), "{calls:?}");
     assert_eq!(
@@ -76,7 +76,7 @@ async fn a_batch_counts_once_in_the_call_that_records_it_or_in_one_of_its_own() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_is_projected_counts_with_its_projection() {
+async fn a_projected_order_counts_with_its_projection() {
     let setting = Setting::new().await;
     setting.batches().await;
     setting.proxy.take();
@@ -84,31 +84,31 @@ async fn an_order_that_is_projected_counts_with_its_projection() {
     setting.append_all(&[created(&id), confirmed(&id)], two).await;
     setting.table.add(two).await.unwrap();
     let calls = setting.proxy.take();
-    // Each event by itself, for nobody else writes; and the projection with the ledger.
+    // Each event in a put of its own, because nothing else is written; the projection together with the ledger.
     let found = (calls.calls_of("PutItem"), calls.calls_of("BatchExecuteStatement"), calls.statements);
     assert_eq!(found, (2, 1, 2), "{calls:?}");
     assert_eq!(setting.recorded().await, BATCHES + 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_counted_ahead_and_came_otherwise_is_taken_back() {
+async fn an_optimistic_count_that_was_wrong_is_corrected() {
     let setting = Setting::new().await;
     setting.batches().await;
     setting.append(ONE).await;
-    // Its group was not done at the deadline.
+    // Its group was not finished at the deadline.
     setting.table.add(Counts { recorded: 0, ..ONE }).await.unwrap();
-    // It was received again.
+    // It is delivered again.
     setting.append(Counts { received: 0, ..ONE }).await;
     setting.table.add(Counts { received: 0, ..ONE }).await.unwrap();
     assert_eq!(setting.recorded().await, BATCHES + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_known_what_was_counted_where_nobody_waited_for_it() {
+async fn counts_stay_exact_when_the_caller_is_dropped() {
     let setting = Setting::new().await;
     let mut finished = 0;
     for batch in 0..BATCHES {
-        // Each gets a step further on its way than the one before, and every other one to its end.
+        // Each is polled once more than the one before, up to four times; some finish.
         let counts = match polled(1 + batch % 4, setting.append(ONE)).await {
             Some(()) => ONE,
             None => Counts { recorded: 0, ..ONE },
@@ -117,7 +117,7 @@ async fn it_is_known_what_was_counted_where_nobody_waited_for_it() {
         if counts == ONE {
             finished += 1;
         } else {
-            // The next delivery finds it recorded.
+            // The next delivery finds the event recorded.
             setting.table.add(Counts { received: 0, ..ONE }).await.unwrap();
         }
     }
@@ -125,7 +125,7 @@ async fn it_is_known_what_was_counted_where_nobody_waited_for_it() {
     assert_eq!(setting.recorded().await, BATCHES);
 }
 
-/// What comes of a future that is polled so many times, and is dropped if that is not enough.
+/// Polls a future so many times at most, then drops it.
 async fn polled<F: Future>(times: u64, future: F) -> Option<F::Output> {
     let (mut left, mut future) = (times, pin!(future));
     poll_fn(|context| {

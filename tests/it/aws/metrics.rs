@@ -1,7 +1,6 @@
-//! The metrics of functions: lines in their log, held to the specification of the embedded metric format.
+//! The metrics of functions: log lines that must conform to the embedded metric format.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use boon::{Compiler, Draft, Schemas};
 use serde_json::{Value, json};
@@ -14,11 +13,12 @@ use crate::pipeline::from_created_to_delivered;
 use crate::support::emulator::Emulator;
 use crate::support::emulator::lambda::Function;
 use crate::support::events::{created, new_order_id};
-use crate::support::service::{Api, PATIENCE};
+use crate::support::eventually::{PATIENCE, eventually};
+use crate::support::service::Api;
 
 const SCHEMA: &str = include_str!("../../fixtures/emf.schema.json");
 
-/// The lines with metrics in the function's log, each as the specification says.
+/// The metric lines in the function's log. Validates each.
 async fn emitted(function: &Function<'_>) -> Vec<Value> {
     let mut compiler = Compiler::new();
     compiler.set_default_draft(Draft::V2020_12);
@@ -30,13 +30,14 @@ async fn emitted(function: &Function<'_>) -> Vec<Value> {
     let lines: Vec<_> = lines.into_iter().filter(|line| line.get("_aws").is_some()).collect();
     for line in &lines {
         schemas.validate(line, schema).unwrap_or_else(|error| panic!("{error:#} in {line}"));
-        as_the_schema_cannot_say(line);
+        check_beyond_the_schema(line);
     }
     lines
 }
 
-/// Every name that the metadata refers to is a member, of the right kind; and a line without a level may be dropped.
-fn as_the_schema_cannot_say(line: &Value) {
+/// Checks that the metadata names existing members of the right kind, and that there is a level: a line without one may be
+/// dropped.
+fn check_beyond_the_schema(line: &Value) {
     assert!(line["level"].is_string(), "{line}");
     for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
         assert_eq!(directive["Namespace"], "OrderProcessing");
@@ -60,7 +61,7 @@ fn values(line: &Value, metric: &str) -> Vec<f64> {
     }
 }
 
-/// What CloudWatch would sum up, by dimension.
+/// The sums that CloudWatch would show, by dimension value.
 fn sums(lines: &[Value], metric: &str, dimension: &str) -> BTreeMap<String, f64> {
     let mut sums = BTreeMap::new();
     for line in lines {
@@ -72,23 +73,19 @@ fn sums(lines: &[Value], metric: &str, dimension: &str) -> BTreeMap<String, f64>
     sums
 }
 
-/// The lines, once this many messages are in them. What is logged last is read by the emulator with what comes next.
+/// The lines, once they cover this many messages. The emulator reads the last lines with the next invocation.
 async fn with_processed(function: &Function<'_>, count: f64) -> Vec<Value> {
-    let start = Instant::now();
-    loop {
+    eventually("the function has processed its messages", async || {
         let lines = emitted(function).await;
-        let done = sums(&lines, "MessagesProcessed", "Status");
-        if done.get("Success").copied().unwrap_or(0.0) + done.get("Failure").copied().unwrap_or(0.0) >= count
-        {
-            return lines;
-        }
-        assert!(start.elapsed() < PATIENCE, "{lines:#?}");
-        tokio::task::yield_now().await;
-    }
+        let sums = sums(&lines, "MessagesProcessed", "Status");
+        let sum = |status: &str| sums.get(status).copied().unwrap_or(0.0);
+        if sum("Success") + sum("Failure") >= count { Ok(lines) } else { Err(lines) }
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn functions_write_what_the_article_counts_and_more() {
+async fn functions_write_the_documented_metrics() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let (api, consumer) = (deploy(&backend, "api").await, deploy(&backend, "consumer").await);
     consumer.consume(&backend.queues.arn, 10).await;
@@ -109,7 +106,7 @@ async fn functions_write_what_the_article_counts_and_more() {
     let count = |metric| lines.iter().map(|line| values(line, metric).len()).sum::<usize>();
     assert_eq!((count("QueueAge"), count("EndToEndLatency")), (7, 5));
     assert!(sums(&lines, "ProcessingDuration", "")[""] > 0.0);
-    // The article's has no dimension.
+    // It has no dimension.
     for line in lines.iter().filter(|line| line.get("ProcessingDuration").is_some()) {
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
     }
@@ -121,7 +118,7 @@ async fn functions_write_what_the_article_counts_and_more() {
     emitted_by_all.extend(names(&lines));
     let documented: BTreeSet<_> = documented().filter_map(|(_, cloudwatch)| cloudwatch).collect();
     let missing: Vec<_> = documented.iter().filter(|name| !emitted_by_all.contains(**name)).collect();
-    assert_eq!(missing, [&"MessagesRedelivered"], "what did not happen here");
+    assert_eq!(missing, [&"MessagesRedelivered"], "all but the metric of an event that does not occur here");
     assert!(emitted_by_all.iter().all(|name| documented.contains(name.as_str())), "{emitted_by_all:?}");
 }
 
@@ -132,7 +129,7 @@ fn names(lines: &[Value]) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_of_more_than_a_hundred_loses_no_value() {
+async fn a_batch_of_more_than_a_hundred_messages_loses_no_value() {
     let backend = AwsBackend::open(false, QueueOptions::default()).await;
     let consumer = deploy(&backend, "consumer").await;
     let events: Vec<_> = (0..250).map(|_| created(&new_order_id())).collect();
@@ -144,7 +141,7 @@ async fn a_batch_of_more_than_a_hundred_loses_no_value() {
     assert_eq!(sums(&lines, "MessagesProcessed", "Status")["Recorded"], 250.0);
 }
 
-/// A message as an event source mapping passes it on.
+/// A message as an event source mapping passes it.
 fn record(body: &[u8], queue: &str) -> Value {
     json!({
         "messageId": uuid::Uuid::now_v7(), "receiptHandle": "handle", "eventSource": "aws:sqs",

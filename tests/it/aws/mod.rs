@@ -1,19 +1,19 @@
-//! The roles on SQS and DynamoDB, as their users run them: containers and Lambda functions, on the emulator.
+//! The roles on SQS and DynamoDB, run as their users run them, in containers and Lambda functions, on the emulator.
 
 mod batches;
 mod containers;
 mod costs;
-mod doubt;
+mod dead_letters;
 mod endpoints;
-mod faults;
+mod failures;
 mod lambda;
 mod ledger;
-mod letters;
+mod lost_answers;
 mod metrics;
 mod unacked;
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use consumer::ports::{OrderLog, Wanted};
 use domain::{OrderId, RecordedEvent};
@@ -22,10 +22,11 @@ use crate::conformance::aws::AwsBackend;
 use crate::support::emulator::Emulator;
 use crate::support::emulator::aws::{ACCESS_KEY, REGION, SECRET_KEY};
 use crate::support::emulator::queues::Depth;
+use crate::support::eventually::{check, eventually_within};
 use crate::support::service::{Service, orders};
 
 impl AwsBackend {
-    /// What the roles are told by their environment.
+    /// The environment of the roles.
     pub fn variables(&self) -> [(&str, &str); 3] {
         [
             ("QUEUE_URL", &self.queues.url),
@@ -34,7 +35,7 @@ impl AwsBackend {
         ]
     }
 
-    /// A role as a container would run it, which finds AWS at `endpoint`.
+    /// A role as in a container, with AWS at `endpoint`.
     pub fn role(&self, role: &str, endpoint: &str) -> Command {
         let mut command = at(endpoint, &[role]);
         command.envs(self.variables());
@@ -51,20 +52,16 @@ impl AwsBackend {
         Service::spawn_until(self.role("consumer", endpoint), "\"consuming\"").0
     }
 
-    /// Waits until nothing is on the queue any more.
+    /// Waits until the queue is empty.
     pub async fn drained(&self, patience: Duration) {
-        let start = Instant::now();
-        loop {
+        eventually_within(patience, "the queue is empty", async || {
             let depth = Emulator::shared().queue_depth(&self.queues.url).await;
-            if depth == (Depth { visible: 0, in_flight: 0, delayed: 0 }) {
-                return;
-            }
-            assert!(start.elapsed() < patience, "still {depth:?}");
-            tokio::task::yield_now().await;
-        }
+            check(depth == Depth { visible: 0, in_flight: 0, delayed: 0 }, depth)
+        })
+        .await;
     }
 
-    /// The whole log of an order, which its projection must agree with.
+    /// The whole log of an order. Checks that its projection agrees.
     pub async fn history(&self, order_id: &OrderId) -> Vec<RecordedEvent> {
         use api::ports::OrderReader;
         let history = self.table.events(order_id, 0, 1000).await.unwrap();
@@ -77,7 +74,7 @@ impl AwsBackend {
     }
 }
 
-/// The binary with these arguments, which finds AWS at `endpoint`.
+/// The binary with these arguments, with AWS at `endpoint`.
 pub fn at(endpoint: &str, arguments: &[&str]) -> Command {
     let mut command = orders(arguments);
     command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_REGION", REGION);

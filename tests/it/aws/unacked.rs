@@ -1,4 +1,4 @@
-//! Messages that SQS does not delete: they come back, and count once.
+//! Messages that SQS fails to delete: they are delivered again and count once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use consumer::Consumer;
 use consumer::poll::{self, PollOptions};
 use consumer::ports::{DeadLetters, Inbox, Parking};
 use domain::ParkReason;
-use infra::aws::{self, QueuedDeadLetters};
+use infra::aws::{self, SqsDeadLetters};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -18,15 +18,15 @@ use tokio::sync::watch;
 use crate::conformance::aws::AwsBackend;
 use crate::conformance::{Backend, QueueOptions};
 use crate::support::events::{confirmed, created, eur, new_order_id, paid};
+use crate::support::eventually::PATIENCE;
 use crate::support::flaky::Sticky;
-use crate::support::service::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_back_because_it_was_not_deleted_counts_once() {
+async fn a_message_that_was_not_deleted_is_delivered_again_and_counts_once() {
     let options = QueueOptions { visibility_timeout: Duration::from_secs(1), ..QueueOptions::default() };
     let backend = AwsBackend::open(true, options).await;
     let (a, b) = (new_order_id(), new_order_id());
-    // The payment is illegal, for the order is not confirmed.
+    // The payment is rejected: the order is not confirmed.
     let events = [created(&a), paid(&a), created(&b), confirmed(&b)];
     for result in backend.queue.publish(&events).await {
         result.unwrap();
@@ -47,12 +47,12 @@ async fn what_comes_back_because_it_was_not_deleted_counts_once() {
     stop.send_replace(true);
     polling.await.unwrap();
 
-    let numbers = backend.pipeline().numbers().await.unwrap();
+    let counters = backend.pipeline().numbers().await.unwrap();
     let expected = domain::Ledger { accepted: 4, recorded: 3, rejected: 1, ..domain::Ledger::default() };
-    assert_eq!((numbers.ledger, numbers.balanced(), numbers.exact), (expected, true, false));
+    assert_eq!((counters.ledger, counters.balanced(), counters.exact), (expected, true, false));
 }
 
-/// An SQS that takes everything and deletes nothing.
+/// An SQS that accepts every message and deletes none.
 async fn sticky_sqs(headers: HeaderMap, body: String) -> Json<Value> {
     let call: Value = serde_json::from_str(&body).unwrap();
     let entries = call["Entries"].as_array().unwrap();
@@ -78,15 +78,15 @@ async fn a_dead_letter_that_is_still_on_its_queue_is_not_parked_yet() {
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(sticky_sqs)).await });
     let sdk = aws::config_at(&endpoint).await;
     let queue = aws::queue(&sdk, &format!("{endpoint}/1/orders.fifo"));
-    let dead_letters = QueuedDeadLetters {
+    let dead_letters = SqsDeadLetters {
         queue: queue.clone(),
         table: (*backend.table).clone(),
         origin: backend.queues.url.clone(),
         inbox: Some(Arc::new(queue)),
     };
-    let detail = "as this test has it".to_owned();
+    let detail = "for this test".to_owned();
     let order_id = Some(order_id);
     let parking = Parking { message: &message, reason: ParkReason::Invalid, detail, event: None, order_id };
     let error = dead_letters.park(&[parking]).await.remove(0).unwrap_err();
-    assert!(format!("{error:#}").contains("still on its queue"), "{error:#}");
+    assert!(format!("{error:#}").contains("could not be deleted from its queue"), "{error:#}");
 }

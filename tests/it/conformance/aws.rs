@@ -1,4 +1,4 @@
-//! SQS and DynamoDB, held to the suite, on the emulator.
+//! Runs the suite on SQS and DynamoDB, on the emulator. The AWS tests use its backend too.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use consumer::dead_letters::letter_of;
 use consumer::ports::{Archive as _, DeadLetters, End, Inbox, OrderLog};
 use domain::{ParkReason, RecordedEvent};
-use infra::aws::{self, Archive, LetterStore, Numbers, QueuedDeadLetters};
+use infra::aws::{self, AwsDeadLetterStore, S3Archive, SqsDeadLetters, SqsPipeline};
 use infra::dynamodb::Table;
 use infra::sqs::Queue;
 use serde_json::{Value, json};
@@ -24,29 +24,29 @@ pub struct AwsBackend {
     pub queue: Arc<Queue>,
     pub table: Arc<Table>,
     pub table_name: String,
-    /// Its bucket is called as the table is.
-    pub letters: LetterStore,
-    dead_letters: Arc<QueuedDeadLetters>,
+    /// The bucket has the name of the table.
+    pub letters: AwsDeadLetterStore,
+    dead_letters: Arc<SqsDeadLetters>,
 }
 
 impl AwsBackend {
-    /// Queues of one kind and a table, all empty.
+    /// Creates empty queues, FIFO or standard, and an empty table.
     pub async fn open(fifo: bool, options: QueueOptions) -> Self {
         let emulator = Emulator::shared();
         let queues = emulator.create_queues(fifo, options).await;
         let sdk = aws::config_at(&emulator.endpoint).await;
         let table_name = format!("orders-{}", Uuid::now_v7().simple());
         let table = aws::table(&sdk, &table_name, eur());
-        assert!(table.create().await.unwrap(), "it was there");
+        assert!(table.create().await.unwrap(), "the table existed already");
         let queue = Arc::new(aws::queue(&sdk, &queues.url));
-        let dead_letters = QueuedDeadLetters {
+        let dead_letters = SqsDeadLetters {
             queue: aws::queue(&sdk, &queues.dead_letters_url),
             table: table.clone(),
             origin: queues.url.clone(),
             inbox: Some(queue.clone()),
         };
         emulator.create_bucket(&table_name).await;
-        let letters = LetterStore {
+        let letters = AwsDeadLetterStore {
             bucket: aws::bucket(&sdk, &table_name),
             table: table.clone(),
             queue: (*queue).clone(),
@@ -56,10 +56,10 @@ impl AwsBackend {
         Self { queues, queue, table, table_name, letters, dead_letters }
     }
 
-    /// What archives dead letters, to where operators find them.
-    pub fn archiving(&self) -> Archive {
-        let LetterStore { bucket, table, default_currency, .. } = self.letters.clone();
-        Archive { bucket, table, default_currency }
+    /// The archive of dead letters.
+    pub fn archiving(&self) -> S3Archive {
+        let AwsDeadLetterStore { bucket, table, default_currency, .. } = self.letters.clone();
+        S3Archive { bucket, table, default_currency }
     }
 }
 
@@ -67,7 +67,7 @@ async fn open(options: QueueOptions) -> AwsBackend {
     AwsBackend::open(true, options).await
 }
 
-/// A look at the dead letters that leaves them where they are.
+/// The messages on the dead-letter queue, which stay there.
 pub async fn dead_letters(url: &str) -> Vec<Value> {
     let look = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0,
                        "MessageAttributeNames": ["All"] });
@@ -105,7 +105,7 @@ impl Backend for AwsBackend {
 
     fn pipeline(&self) -> Arc<dyn Pipeline> {
         let (queue, table) = ((*self.queue).clone(), (*self.table).clone());
-        Arc::new(Numbers { queue, dead_letters: Some(self.dead_letters.queue.clone()), table })
+        Arc::new(SqsPipeline { queue, dead_letters: Some(self.dead_letters.queue.clone()), table })
     }
 
     async fn send(&self, group: &str, deduplication_id: &str, body: &str) {

@@ -1,4 +1,4 @@
-//! The embedded engine, held to the suite.
+//! Runs the suite on the embedded engine.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! A customer's orders. A list may lag behind, so every case waits for what it expects.
+//! The cases for a customer's orders. Lists are eventually consistent, so every case waits for the list it expects.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::ports::{ListFilter, OrderSnapshot};
 use consumer::ports::{Append, Counts};
@@ -8,6 +8,7 @@ use domain::{CustomerId, Envelope, OrderId, Status};
 
 use super::{Backend, QueueOptions};
 use crate::support::events::{at, confirmed, created_for, fold, new_order_id, recorded};
+use crate::support::eventually::{check, eventually_within};
 
 pub fn options(_case: &str) -> QueueOptions {
     QueueOptions::default()
@@ -35,30 +36,27 @@ async fn list(backend: &dyn Backend, customer: &CustomerId, filter: &ListFilter)
 
 /// Waits until the customer's list is exactly `expected`.
 pub async fn eventually_lists(backend: &dyn Backend, customer: &CustomerId, expected: &[OrderId]) {
-    eventually_lists_those(backend, customer, &ListFilter::default(), expected).await;
+    eventually_lists_filtered(backend, customer, &ListFilter::default(), expected).await;
 }
 
-async fn eventually_lists_those(
+async fn eventually_lists_filtered(
     backend: &dyn Backend,
     customer: &CustomerId,
     filter: &ListFilter,
     expected: &[OrderId],
 ) {
-    let start = Instant::now();
-    loop {
+    let patience = Duration::from_secs(20);
+    eventually_within(patience, &format!("the list is {expected:?}"), async || {
         let found: Vec<_> =
             list(backend, customer, filter).await.into_iter().map(|listed| listed.order.order_id).collect();
-        if found == expected {
-            return;
-        }
-        assert!(start.elapsed() < Duration::from_secs(20), "{found:?} is not {expected:?}");
-        tokio::task::yield_now().await;
-    }
+        check(found == expected, found)
+    })
+    .await;
 }
 
-pub async fn a_customers_orders_come_newest_first(backend: &dyn Backend) {
+pub async fn a_customers_orders_are_listed_newest_first(backend: &dyn Backend) {
     let ids: Vec<_> = (0..5).map(|_| new_order_id()).collect();
-    // Written in another order than they were created in.
+    // Not recorded in the order of their creation times.
     for i in [3, 0, 4, 1, 2] {
         let mut event = created_for(&ids[i], "mia");
         event.timestamp = at(i as u32);
@@ -72,7 +70,7 @@ pub async fn a_customers_orders_come_newest_first(backend: &dyn Backend) {
     eventually_lists(backend, &CustomerId::parse("nobody").unwrap(), &[]).await;
 }
 
-pub async fn orders_of_the_same_moment_are_neither_lost_nor_doubled(backend: &dyn Backend) {
+pub async fn orders_of_the_same_moment_are_listed_once_each(backend: &dyn Backend) {
     let mut ids: Vec<_> = (0..5).map(|_| new_order_id()).collect();
     for id in &ids {
         record(backend, &[created_for(id, "tom")]).await;
@@ -81,7 +79,7 @@ pub async fn orders_of_the_same_moment_are_neither_lost_nor_doubled(backend: &dy
     eventually_lists(backend, &CustomerId::parse("tom").unwrap(), &ids).await;
 }
 
-pub async fn a_list_shows_orders_as_they_are_now(backend: &dyn Backend) {
+pub async fn a_list_shows_the_current_orders(backend: &dyn Backend) {
     let id = new_order_id();
     record(backend, &[created_for(&id, "eve"), confirmed(&id)]).await;
     let eve = CustomerId::parse("eve").unwrap();
@@ -90,7 +88,7 @@ pub async fn a_list_shows_orders_as_they_are_now(backend: &dyn Backend) {
     assert_eq!((listed.order.version, listed.order.status.as_str(), listed.parked), (2, "confirmed", 0));
 }
 
-pub async fn a_list_shows_only_what_is_asked_for(backend: &dyn Backend) {
+pub async fn a_list_shows_only_orders_that_pass_the_filter(backend: &dyn Backend) {
     let ids: Vec<_> = (0..7).map(|_| new_order_id()).collect();
     for (second, id) in (0..).zip(&ids) {
         let created = Envelope { timestamp: at(second), ..created_for(id, "ann") };
@@ -103,20 +101,20 @@ pub async fn a_list_shows_only_what_is_asked_for(backend: &dyn Backend) {
 
     let only = |indexes: &[usize]| indexes.iter().map(|i| ids[*i].clone()).collect::<Vec<_>>();
     let status = |status| ListFilter { status: Some(status), ..ListFilter::default() };
-    eventually_lists_those(backend, &ann, &status(Status::Confirmed), &only(&[6, 3, 0])).await;
-    eventually_lists_those(backend, &ann, &status(Status::Paid), &[]).await;
+    eventually_lists_filtered(backend, &ann, &status(Status::Confirmed), &only(&[6, 3, 0])).await;
+    eventually_lists_filtered(backend, &ann, &status(Status::Paid), &[]).await;
     let from = ListFilter { created_from: Some(at(4)), ..ListFilter::default() };
-    eventually_lists_those(backend, &ann, &from, &only(&[6, 5, 4])).await;
+    eventually_lists_filtered(backend, &ann, &from, &only(&[6, 5, 4])).await;
     let before = ListFilter { created_before: Some(at(2)), ..ListFilter::default() };
-    eventually_lists_those(backend, &ann, &before, &only(&[1, 0])).await;
+    eventually_lists_filtered(backend, &ann, &before, &only(&[1, 0])).await;
     let both =
         ListFilter { created_from: Some(at(1)), created_before: Some(at(6)), status: Some(Status::Pending) };
-    eventually_lists_those(backend, &ann, &both, &only(&[5, 4, 2, 1])).await;
+    eventually_lists_filtered(backend, &ann, &both, &only(&[5, 4, 2, 1])).await;
     let never = ListFilter { created_from: Some(at(6)), created_before: Some(at(1)), status: None };
-    eventually_lists_those(backend, &ann, &never, &[]).await;
+    eventually_lists_filtered(backend, &ann, &never, &[]).await;
 }
 
-pub async fn a_list_goes_on_where_it_was_while_orders_are_added(backend: &dyn Backend) {
+pub async fn paging_continues_in_place_while_orders_are_added(backend: &dyn Backend) {
     let ids: Vec<_> = (0..6).map(|_| new_order_id()).collect();
     for (second, id) in (10..).zip(&ids) {
         record(backend, &[Envelope { timestamp: at(second), ..created_for(id, "joe") }]).await;
@@ -125,7 +123,7 @@ pub async fn a_list_goes_on_where_it_was_while_orders_are_added(backend: &dyn Ba
     eventually_lists(backend, &joe, &ids.iter().rev().cloned().collect::<Vec<_>>()).await;
     let everything = ListFilter::default();
     let first = backend.reader().orders_of(&joe, &everything, None, 3).await.unwrap();
-    // Newer ones, and one between those that were listed.
+    // Two newer orders, and one between those on the first page.
     for second in [11, 40, 50] {
         record(backend, &[Envelope { timestamp: at(second), ..created_for(&new_order_id(), "joe") }]).await;
     }
@@ -133,5 +131,5 @@ pub async fn a_list_goes_on_where_it_was_while_orders_are_added(backend: &dyn Ba
     let found: Vec<_> =
         first.orders.iter().chain(&second.orders).map(|it| it.order.order_id.clone()).collect();
     let expected: Vec<_> = ids[1..].iter().rev().cloned().collect();
-    assert_eq!(found[..4], expected[..4], "none twice, none left out");
+    assert_eq!(found[..4], expected[..4], "each once");
 }

@@ -1,4 +1,4 @@
-//! The log: append if absent, duplicates, conflicts, healing, outcomes, paging.
+//! The cases for the log: conditional appends, duplicates, conflicts, healing, outcomes and paging.
 
 use consumer::ports::{Append, AppendError, Appended, Counts, Loaded, Settled, Wanted};
 use domain::{Envelope, EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, RejectReason};
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Backend, QueueOptions};
 use crate::support::events::{amended, confirmed, created, fold, new_order_id, paid, recorded};
-use crate::support::service::PATIENCE;
+use crate::support::eventually::PATIENCE;
 
 pub fn options(_case: &str) -> QueueOptions {
     QueueOptions::default()
@@ -17,12 +17,12 @@ async fn load(backend: &dyn Backend, order_id: &OrderId, event_ids: &[EventId]) 
     backend.log().load(&[wanted]).await.remove(0).unwrap()
 }
 
-/// Appends `events`, the last ones of `log`.
+/// Appends the last events of `log`, so many of them.
 async fn append(backend: &dyn Backend, log: &[RecordedEvent], last: usize) -> Result<Appended, AppendError> {
     backend.log().append(&[append_of(log, last)]).await.remove(0)
 }
 
-/// An outcome whose message is not known.
+/// An outcome without a message id.
 fn settled(event: &Envelope, outcome: Outcome) -> Settled {
     Settled { event_id: event.event_id, outcome, message: None }
 }
@@ -53,7 +53,7 @@ pub async fn appended_events_are_loaded_and_read(backend: &dyn Backend) {
     let id = new_order_id();
     let log = recorded(1, &[created(&id), amended(&id, 3), confirmed(&id)]);
     assert_eq!(append(backend, &log[..1], 1).await.unwrap(), Appended::New);
-    assert_eq!(append(backend, &log, 2).await.unwrap(), Appended::New, "two at one go");
+    assert_eq!(append(backend, &log, 2).await.unwrap(), Appended::New, "two in one append");
 
     let loaded = load(backend, &id, &[log[1].envelope.event_id]).await;
     assert_eq!(loaded.order, Some(fold(&log)));
@@ -64,12 +64,12 @@ pub async fn appended_events_are_loaded_and_read(backend: &dyn Backend) {
     assert_eq!((receipt.version(), receipt.event_type.as_str()), (Some(3), "order_confirmed"));
 }
 
-pub async fn the_same_append_again_changes_nothing(backend: &dyn Backend) {
+pub async fn repeating_an_append_changes_nothing(backend: &dyn Backend) {
     let id = new_order_id();
     let log = recorded(1, &[created(&id), confirmed(&id)]);
     append(backend, &log[..1], 1).await.unwrap();
     append(backend, &log, 1).await.unwrap();
-    // As after a crash between append and ack; the first one has been overtaken by the second.
+    // As after a crash between append and ack. The second event is recorded already when the first is repeated.
     assert_eq!(append(backend, &log[..1], 1).await.unwrap(), Appended::Already);
     assert_eq!(append(backend, &log, 1).await.unwrap(), Appended::Already);
     assert_eq!(read(backend, &id).await, Some(fold(&log)));
@@ -89,7 +89,7 @@ pub async fn another_event_at_the_same_version_is_a_conflict(backend: &dyn Backe
     assert_eq!(backend.reader().events(&id, 0, 10).await.unwrap(), log);
 }
 
-pub async fn appends_of_a_batch_stand_alone(backend: &dyn Backend) {
+pub async fn appends_of_a_batch_are_independent(backend: &dyn Backend) {
     let ids: Vec<_> = (0..12).map(|_| new_order_id()).collect();
     let taken = recorded(1, &[created(&ids[5])]);
     append(backend, &taken, 1).await.unwrap();
@@ -116,7 +116,7 @@ pub async fn a_crash_before_the_projection_heals_on_the_next_load(backend: &dyn 
     backend.append_without_projecting(log[1].clone()).await;
 
     let loaded = load(backend, &id, &[log[1].envelope.event_id]).await;
-    assert_eq!(loaded.order, Some(fold(&log[..2])), "the log is what counts");
+    assert_eq!(loaded.order, Some(fold(&log[..2])), "the log takes precedence over the projection");
     append(backend, &log, 1).await.unwrap();
     assert_eq!(read(backend, &id).await, Some(fold(&log)));
     assert_eq!(backend.reader().events(&id, 0, 10).await.unwrap(), log);
@@ -134,7 +134,7 @@ pub async fn a_crash_before_the_projection_heals_on_redelivery(backend: &dyn Bac
     assert_eq!(receipt.version(), Some(1));
 }
 
-pub async fn outcomes_are_kept(backend: &dyn Backend) {
+pub async fn outcomes_are_stored(backend: &dyn Backend) {
     let id = new_order_id();
     let refused = paid(&id);
     let detail = "order_paid is not legal while the order is not yet created".to_owned();
@@ -145,19 +145,18 @@ pub async fn outcomes_are_kept(backend: &dyn Backend) {
     assert_eq!(backend.reader().receipt(&id, refused.event_id).await.unwrap(), Some(receipt.clone()));
     let loaded = load(backend, &id, &[refused.event_id, EventId::from(Uuid::now_v7())]).await;
     assert_eq!(loaded.outcomes, [settled(&refused, receipt.outcome.unwrap())]);
-    assert_eq!(loaded.order, None, "an outcome is no event");
+    assert_eq!(loaded.order, None, "an outcome is not an event");
 }
 
-pub async fn an_outcome_is_told_to_those_who_wait(backend: &dyn Backend) {
+pub async fn waiting_readers_receive_the_outcome(backend: &dyn Backend) {
     let id = new_order_id();
     let log = recorded(1, &[created(&id), confirmed(&id)]);
     let reader = backend.reader();
     let patience = tokio::time::Instant::now() + PATIENCE;
     let event_ids = [log[0].envelope.event_id, log[1].envelope.event_id];
-    let (order, waiting) = (id.clone(), reader.clone());
     let waiters = event_ids.map(|event_id| {
-        let (order, waiting) = (order.clone(), waiting.clone());
-        tokio::spawn(async move { waiting.settled(&order, event_id, patience).await.unwrap() })
+        let (order, reader) = (id.clone(), reader.clone());
+        tokio::spawn(async move { reader.settled(&order, event_id, patience).await.unwrap() })
     });
     append(backend, &log[..1], 1).await.unwrap();
     let refusal = Outcome::Rejected {
@@ -172,10 +171,10 @@ pub async fn an_outcome_is_told_to_those_who_wait(backend: &dyn Backend) {
     assert_eq!(first.await.unwrap().unwrap().version(), Some(1));
     assert_eq!(second.await.unwrap(), Some(receipt));
     let none = reader.settled(&id, EventId::from(Uuid::now_v7()), tokio::time::Instant::now()).await.unwrap();
-    assert_eq!(none, None, "nobody waits for ever");
+    assert_eq!(none, None, "the wait ends at its deadline");
 }
 
-pub async fn the_hash_of_a_request_is_kept_with_its_receipt(backend: &dyn Backend) {
+pub async fn the_hash_of_a_request_is_stored_with_its_receipt(backend: &dyn Backend) {
     let id = new_order_id();
     let hashed = |event: Envelope, hash: &str| Envelope { request_hash: Some(hash.to_owned()), ..event };
     let log = recorded(1, &[hashed(created(&id), "aa")]);
@@ -195,7 +194,7 @@ pub async fn the_hash_of_a_request_is_kept_with_its_receipt(backend: &dyn Backen
 
 pub async fn long_logs_are_paged(backend: &dyn Backend) {
     let id = new_order_id();
-    // About 2 MB: more than DynamoDB gives in one page of a query.
+    // About 2 MB: more than one page of a DynamoDB query.
     let mut envelopes = vec![created(&id)];
     envelopes.extend((0..119).map(|_| amended(&id, 200)));
     let log = recorded(1, &envelopes);

@@ -1,12 +1,12 @@
-//! What every backend must do, whatever it is made of. A backend joins with [`conformance_suite!`].
+//! The behaviour that every backend must have. A backend runs the suite with [`conformance_suite!`].
 //!
-//! The suite asks only what an SQS FIFO queue and a DynamoDB table can give: whole-second visibility timeouts,
-//! batches of at most 10, delivery at least once, and a customer's list of orders that may lag.
+//! The suite requires only what an SQS FIFO queue and a DynamoDB table guarantee: whole-second visibility timeouts,
+//! batches of at most 10, at-least-once delivery, and eventually consistent lists of a customer's orders.
 
 #[cfg(feature = "aws")]
 pub mod aws;
+mod dead_letters;
 mod embedded;
-mod letters;
 pub mod listing;
 mod log;
 mod queue;
@@ -23,12 +23,12 @@ use domain::{Envelope, ParkReason, RecordedEvent};
 
 pub use crate::support::QueueOptions;
 
-/// The longest that a receive waits at one go: the most that SQS allows.
+/// The wait time of a receive: the longest that SQS allows.
 const WAIT: Duration = Duration::from_secs(20);
-/// How long to look for something that should not be there.
+/// How long to look for a message that should not exist.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// A backend with a queue, dead letters and a store of its own, all empty at first.
+/// A backend with a queue, dead letters and a store, all empty at first.
 #[async_trait]
 pub trait Backend: Send + Sync {
     fn publisher(&self) -> Arc<dyn EventPublisher>;
@@ -39,13 +39,13 @@ pub trait Backend: Send + Sync {
     fn letters(&self) -> Arc<dyn DeadLetterStore>;
     fn pipeline(&self) -> Arc<dyn Pipeline>;
 
-    /// Sends a message as a foreign producer would.
+    /// Sends a message as another producer would.
     async fn send(&self, group: &str, deduplication_id: &str, body: &str);
-    /// The bodies of all dead letters, with the reason where the backend knows one.
+    /// The bodies of all dead letters, with the reason if the backend stores it.
     async fn dead(&self) -> Vec<(String, Option<ParkReason>)>;
-    /// Brings parked messages to where operators find them, if something has to.
+    /// Archives parked messages, on backends that do that in a separate step.
     async fn archive(&self);
-    /// Puts an event into the log, and dies before it is projected.
+    /// Appends an event to the log, but does not project it, as after a crash.
     async fn append_without_projecting(&self, event: RecordedEvent);
 }
 
@@ -53,48 +53,48 @@ pub trait Backend: Send + Sync {
 macro_rules! conformance_suite {
     ($open:path) => {
         $crate::conformance::conformance_suite!($open, queue {
-            messages_of_a_group_come_in_order,
-            a_group_waits_while_one_of_it_is_in_flight,
-            a_message_comes_back_at_its_visibility_timeout,
-            a_retried_message_comes_back_before_its_followers,
+            messages_of_a_group_are_delivered_in_order,
+            a_group_is_held_while_one_of_its_messages_is_in_flight,
+            a_message_is_delivered_again_after_its_visibility_timeout,
+            a_retried_message_is_delivered_before_later_ones_of_its_group,
             an_event_published_twice_is_delivered_once,
-            a_message_tried_too_often_goes_to_the_dead_letters,
-            a_parked_message_goes_to_the_dead_letters,
-            a_delayed_message_comes_later,
-            a_waiting_receive_wakes_up,
-            many_groups_come_in_batches,
+            a_message_received_too_often_becomes_a_dead_letter,
+            a_parked_message_becomes_a_dead_letter,
+            a_delayed_message_is_delivered_later,
+            a_waiting_receive_returns_when_a_message_arrives,
+            many_groups_are_received_in_batches,
             an_acked_message_is_gone,
-            messages_of_foreign_producers_arrive_as_they_are
+            messages_of_other_producers_arrive_unchanged
         });
         $crate::conformance::conformance_suite!($open, log {
             an_unknown_order_is_empty,
             appended_events_are_loaded_and_read,
-            the_same_append_again_changes_nothing,
+            repeating_an_append_changes_nothing,
             another_event_at_the_same_version_is_a_conflict,
-            appends_of_a_batch_stand_alone,
+            appends_of_a_batch_are_independent,
             a_crash_before_the_projection_heals_on_the_next_load,
             a_crash_before_the_projection_heals_on_redelivery,
-            outcomes_are_kept,
-            an_outcome_is_told_to_those_who_wait,
-            the_hash_of_a_request_is_kept_with_its_receipt,
+            outcomes_are_stored,
+            waiting_readers_receive_the_outcome,
+            the_hash_of_a_request_is_stored_with_its_receipt,
             long_logs_are_paged
         });
         $crate::conformance::conformance_suite!($open, listing {
-            a_customers_orders_come_newest_first,
-            orders_of_the_same_moment_are_neither_lost_nor_doubled,
-            a_list_shows_orders_as_they_are_now,
-            a_list_shows_only_what_is_asked_for,
-            a_list_goes_on_where_it_was_while_orders_are_added
+            a_customers_orders_are_listed_newest_first,
+            orders_of_the_same_moment_are_listed_once_each,
+            a_list_shows_the_current_orders,
+            a_list_shows_only_orders_that_pass_the_filter,
+            paging_continues_in_place_while_orders_are_added
         });
-        $crate::conformance::conformance_suite!($open, letters {
-            letters_are_listed_newest_first,
-            a_letter_tells_what_is_known_of_its_message,
-            a_repaired_letter_is_replayed_as_it_was_repaired,
-            an_orders_letters_come_back_in_line,
-            a_letter_parked_again_after_its_replay_keeps_its_name_and_its_place,
-            a_discarded_letter_is_kept_and_the_receipt_tells_why,
-            of_changes_at_the_same_time_each_is_made_once_or_not_at_all,
-            a_letter_that_is_not_there_is_missing
+        $crate::conformance::conformance_suite!($open, dead_letters {
+            dead_letters_are_listed_newest_first,
+            a_dead_letter_has_the_details_of_its_message,
+            a_repaired_dead_letter_is_redriven_with_the_repaired_body,
+            the_parked_sequence_of_an_order_is_redriven_in_order,
+            a_dead_letter_parked_again_after_a_redrive_keeps_its_id_and_place,
+            a_discarded_dead_letter_is_kept_and_its_receipt_has_the_reason,
+            concurrent_changes_are_made_once_or_not_at_all,
+            an_unknown_dead_letter_is_missing
         });
     };
     ($open:path, $module:ident { $($case:ident),* }) => {
@@ -112,7 +112,7 @@ macro_rules! conformance_suite {
 }
 pub(crate) use conformance_suite;
 
-/// Every case cleans up after itself, so that nothing it did not expect stays unseen.
+/// Checks that a case has consumed every message, so that no unexpected one goes unnoticed.
 pub async fn assert_queue_is_empty(backend: &dyn Backend) {
     let left = backend.inbox().receive(10, MOMENT).await.unwrap();
     assert!(left.is_empty(), "left on the queue: {left:?}");
@@ -125,12 +125,12 @@ async fn publish(backend: &dyn Backend, events: &[Envelope]) {
     }
 }
 
-/// Receives until `count` different messages are there, at most 10 at a time; none may come twice.
+/// Receives `count` messages, at most 10 at a time. Fails if one is delivered twice.
 async fn receive(backend: &dyn Backend, count: usize) -> Vec<Message> {
     let mut all: Vec<Message> = Vec::new();
     while all.len() < count {
         let more = backend.inbox().receive((count - all.len()).min(10), WAIT).await.unwrap();
-        assert!(!more.is_empty(), "only {} of {count} messages came", all.len());
+        assert!(!more.is_empty(), "only {} of {count} messages arrived", all.len());
         all.extend(more);
     }
     let distinct: HashSet<_> = all.iter().map(|message| &message.id).collect();

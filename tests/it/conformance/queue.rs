@@ -1,4 +1,4 @@
-//! The queue: order, visibility, receive counts, deduplication, dead letters, delay.
+//! The cases for the queue: order, visibility, receive counts, deduplication, dead letters and delay.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -9,49 +9,49 @@ use domain::{EventId, ParkReason};
 use super::{Backend, MOMENT, QueueOptions, WAIT, ack, event_of, publish, receive, receive_one, retry};
 use crate::support::events::{confirmed, created, new_order_id, paid};
 
-/// The queue that each case needs.
+/// The queue options of each case.
 pub fn options(case: &str) -> QueueOptions {
     let short = Duration::from_secs(2);
     match case {
-        "a_message_comes_back_at_its_visibility_timeout" => {
+        "a_message_is_delivered_again_after_its_visibility_timeout" => {
             QueueOptions { visibility_timeout: short, ..QueueOptions::default() }
         }
-        "a_message_tried_too_often_goes_to_the_dead_letters" => {
+        "a_message_received_too_often_becomes_a_dead_letter" => {
             QueueOptions { max_receives: 2, ..QueueOptions::default() }
         }
-        "a_delayed_message_comes_later" => QueueOptions { delay: short, ..QueueOptions::default() },
+        "a_delayed_message_is_delivered_later" => QueueOptions { delay: short, ..QueueOptions::default() },
         _ => QueueOptions::default(),
     }
 }
 
-pub async fn messages_of_a_group_come_in_order(backend: &dyn Backend) {
+pub async fn messages_of_a_group_are_delivered_in_order(backend: &dyn Backend) {
     let (a, b) = (new_order_id(), new_order_id());
     let sent = [created(&a), created(&b), confirmed(&a), confirmed(&b), paid(&a), paid(&b)];
     publish(backend, &sent).await;
 
-    // A group may come at one go or bit by bit, so ack what comes.
-    let mut came: Vec<_> = Vec::new();
-    while came.len() < sent.len() {
+    // A group may arrive in one batch or in several, so ack each.
+    let mut received: Vec<_> = Vec::new();
+    while received.len() < sent.len() {
         let some = backend.inbox().receive(10, WAIT).await.unwrap();
-        assert!(!some.is_empty(), "only {} of {} came", came.len(), sent.len());
-        came.extend(some.iter().map(event_of));
+        assert!(!some.is_empty(), "only {} of {} arrived", received.len(), sent.len());
+        received.extend(some.iter().map(event_of));
         ack(backend, &some).await;
     }
     for order in [&a, &b] {
         let expected: Vec<_> = sent.iter().filter(|event| event.order_id == *order).collect();
-        let found: Vec<_> = came.iter().filter(|event| event.order_id == *order).collect();
+        let found: Vec<_> = received.iter().filter(|event| event.order_id == *order).collect();
         assert_eq!(found, expected);
     }
 }
 
-pub async fn a_group_waits_while_one_of_it_is_in_flight(backend: &dyn Backend) {
+pub async fn a_group_is_held_while_one_of_its_messages_is_in_flight(backend: &dyn Backend) {
     let (a, b) = (new_order_id(), new_order_id());
     publish(backend, &[created(&a), confirmed(&a)]).await;
     let first = receive_one(backend).await;
 
     publish(backend, &[created(&b)]).await;
     let other = receive_one(backend).await;
-    assert_eq!(event_of(&other).order_id, b, "another group does not wait");
+    assert_eq!(event_of(&other).order_id, b, "another group is not held");
     assert_eq!(backend.inbox().receive(10, MOMENT).await.unwrap(), []);
 
     ack(backend, &[first, other]).await;
@@ -60,7 +60,7 @@ pub async fn a_group_waits_while_one_of_it_is_in_flight(backend: &dyn Backend) {
     ack(backend, &[second]).await;
 }
 
-pub async fn a_message_comes_back_at_its_visibility_timeout(backend: &dyn Backend) {
+pub async fn a_message_is_delivered_again_after_its_visibility_timeout(backend: &dyn Backend) {
     let order = new_order_id();
     publish(backend, &[created(&order)]).await;
     let first = receive_one(backend).await;
@@ -71,7 +71,7 @@ pub async fn a_message_comes_back_at_its_visibility_timeout(backend: &dyn Backen
     ack(backend, &[second]).await;
 }
 
-pub async fn a_retried_message_comes_back_before_its_followers(backend: &dyn Backend) {
+pub async fn a_retried_message_is_delivered_before_later_ones_of_its_group(backend: &dyn Backend) {
     let order = new_order_id();
     publish(backend, &[created(&order), confirmed(&order)]).await;
     let first = receive_one(backend).await;
@@ -85,7 +85,7 @@ pub async fn a_retried_message_comes_back_before_its_followers(backend: &dyn Bac
     assert_eq!((third.receive_count, &third.body), (3, &first.body));
     ack(backend, &[third]).await;
     let follower = receive_one(backend).await;
-    assert_eq!(follower.receive_count, 1, "waiting is not receiving");
+    assert_eq!(follower.receive_count, 1, "a held message is not received");
     ack(backend, &[follower]).await;
 }
 
@@ -98,13 +98,13 @@ pub async fn an_event_published_twice_is_delivered_once(backend: &dyn Backend) {
     ack(backend, &[message]).await;
 }
 
-pub async fn a_message_tried_too_often_goes_to_the_dead_letters(backend: &dyn Backend) {
+pub async fn a_message_received_too_often_becomes_a_dead_letter(backend: &dyn Backend) {
     let order = new_order_id();
     publish(backend, &[created(&order), confirmed(&order)]).await;
     let first = receive_one(backend).await;
     retry(backend, &first, Duration::ZERO).await;
     let second = receive_one(backend).await;
-    assert_eq!(second.receive_count, 2, "the most allowed");
+    assert_eq!(second.receive_count, 2, "the last receive allowed");
     retry(backend, &second, Duration::ZERO).await;
 
     let follower = receive_one(backend).await;
@@ -116,7 +116,7 @@ pub async fn a_message_tried_too_often_goes_to_the_dead_letters(backend: &dyn Ba
     ack(backend, &[follower]).await;
 }
 
-pub async fn a_parked_message_goes_to_the_dead_letters(backend: &dyn Backend) {
+pub async fn a_parked_message_becomes_a_dead_letter(backend: &dyn Backend) {
     backend.send("a", "1", "no event at all").await;
     backend.send("a", "2", "{}").await;
     let message = receive_one(backend).await;
@@ -129,35 +129,37 @@ pub async fn a_parked_message_goes_to_the_dead_letters(backend: &dyn Backend) {
     assert_eq!(backend.dead().await, [("no event at all".to_owned(), Some(ParkReason::Malformed))]);
 
     let next = receive_one(backend).await;
-    assert_eq!(next.body, b"{}", "the group goes on");
+    assert_eq!(next.body, b"{}", "the rest of the group is delivered");
     ack(backend, &[next]).await;
 }
 
-pub async fn a_delayed_message_comes_later(backend: &dyn Backend) {
+pub async fn a_delayed_message_is_delivered_later(backend: &dyn Backend) {
     let sent = Instant::now();
     publish(backend, &[created(&new_order_id())]).await;
     let message = receive_one(backend).await;
-    assert!(sent.elapsed() >= Duration::from_secs(1), "it came at once");
+    assert!(sent.elapsed() >= Duration::from_secs(1), "it was not delayed");
     assert_eq!(message.receive_count, 1);
     ack(backend, &[message]).await;
 }
 
-pub async fn a_waiting_receive_wakes_up(backend: &dyn Backend) {
+pub async fn a_waiting_receive_returns_when_a_message_arrives(backend: &dyn Backend) {
     let inbox = backend.inbox();
     let waiting = tokio::spawn(async move { inbox.receive(1, WAIT).await.unwrap() });
+    // Lets the receive start to wait.
     tokio::task::yield_now().await;
     publish(backend, &[created(&new_order_id())]).await;
-    let messages = tokio::time::timeout(WAIT / 2, waiting).await.expect("it sleeps on").unwrap();
+    let messages =
+        tokio::time::timeout(WAIT / 2, waiting).await.expect("the receive did not return").unwrap();
     assert_eq!(messages.len(), 1);
     ack(backend, &messages).await;
 }
 
-pub async fn many_groups_come_in_batches(backend: &dyn Backend) {
+pub async fn many_groups_are_received_in_batches(backend: &dyn Backend) {
     let events: Vec<_> = (0..25).map(|_| created(&new_order_id())).collect();
     publish(backend, &events).await;
     let messages = receive(backend, events.len()).await;
-    let came: HashSet<EventId> = messages.iter().map(|message| event_of(message).event_id).collect();
-    assert_eq!(came, events.iter().map(|event| event.event_id).collect());
+    let received: HashSet<EventId> = messages.iter().map(|message| event_of(message).event_id).collect();
+    assert_eq!(received, events.iter().map(|event| event.event_id).collect());
     ack(backend, &messages).await;
 }
 
@@ -172,7 +174,7 @@ pub async fn an_acked_message_is_gone(backend: &dyn Backend) {
     assert_eq!(backend.dead().await, []);
 }
 
-pub async fn messages_of_foreign_producers_arrive_as_they_are(backend: &dyn Backend) {
+pub async fn messages_of_other_producers_arrive_unchanged(backend: &dyn Backend) {
     let body = "{ \"type\": \"order_created\",\n \"näme\": \"\\u0000 🫖\" }";
     backend.send("customer-7", "order-7-order_created", body).await;
     backend.send("customer-7", "order-7-order_created", "a duplicate by its id").await;

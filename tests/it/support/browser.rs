@@ -1,9 +1,9 @@
-//! A real browser, for the pages that people read.
+//! A real browser, for tests of HTML pages.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What Debian and others call it.
+/// Its names in Debian and elsewhere.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const FLAGS: [&str; 10] = [
     "--headless",
@@ -18,7 +18,7 @@ const FLAGS: [&str; 10] = [
     "--virtual-time-budget=5000",
 ];
 
-/// A browser with a profile of its own. Without one the test fails; it is never skipped.
+/// A browser with a profile of its own. Without an installed browser the test fails; it is never skipped.
 fn browser(profile: &Path) -> Command {
     let runs = |name: &&str| {
         let version =
@@ -33,7 +33,7 @@ fn browser(profile: &Path) -> Command {
     command
 }
 
-/// The page at this address as it is once its scripts have run, in a window of this width.
+/// The page at this address after its scripts have run, in a window of this width.
 pub fn rendered(address: &str, width: u32, folder: &Path) -> String {
     let window = format!("--window-size={width},1900");
     let output = browser(&folder.join("profile")).arg(window).arg("--dump-dom").arg(address).output();

@@ -1,4 +1,4 @@
-//! A proxy that counts the calls that pass through it.
+//! A proxy that counts the AWS calls that pass through it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,14 +10,14 @@ use axum::response::Response;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-/// What passed through.
+/// The calls that passed through.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Counts {
+pub struct CallCounts {
     /// Calls by operation.
     pub calls: BTreeMap<String, usize>,
-    /// Statements in calls that have several.
+    /// Statements in `BatchExecuteStatement` calls.
     pub statements: usize,
-    /// What the answers state as consumed: write units of the table and its index, and read units.
+    /// The capacity that the answers report: write units of the table and its index, and read units.
     pub write_units: f64,
     pub read_units: f64,
     /// The latest call of each operation.
@@ -27,14 +27,14 @@ pub struct Counts {
 /// A running proxy. It ends with the runtime it was started in.
 pub struct CountingProxy {
     pub endpoint: String,
-    counts: Arc<Mutex<Counts>>,
+    counts: Arc<Mutex<CallCounts>>,
 }
 
 #[derive(Clone)]
 struct Passing {
     upstream: String,
     client: reqwest::Client,
-    counts: Arc<Mutex<Counts>>,
+    counts: Arc<Mutex<CallCounts>>,
 }
 
 impl CountingProxy {
@@ -52,8 +52,8 @@ impl CountingProxy {
         Self { endpoint, counts }
     }
 
-    /// What has passed since the last look.
-    pub fn take(&self) -> Counts {
+    /// Returns the counts and resets them.
+    pub fn take(&self) -> CallCounts {
         std::mem::take(&mut self.counts.lock().unwrap())
     }
 }
@@ -71,7 +71,7 @@ async fn pass(State(passing): State<Passing>, request: Request) -> Response {
         .latest
         .insert(operation.clone(), serde_json::from_slice(&body).unwrap_or_default());
     let body = if target.is_some_and(|target| target.starts_with("DynamoDB")) {
-        telling_costs(&body)
+        with_consumed_capacity(&body)
     } else {
         body.to_vec()
     };
@@ -92,21 +92,21 @@ async fn pass(State(passing): State<Passing>, request: Request) -> Response {
     *response.status_mut() = status;
     response.headers_mut().extend(
         headers.into_iter().filter_map(|(name, value)| Some((name?, value))).filter(|(name, _)| {
-            // The length is known anew, and a checksum is of what was sent.
+            // The body is sent with a new length.
             name.as_str() != "transfer-encoding" && name.as_str() != "content-length"
         }),
     );
     response
 }
 
-/// The call, with the wish to be told what it consumes.
-fn telling_costs(body: &[u8]) -> Vec<u8> {
+/// The call, with a request to return the consumed capacity.
+fn with_consumed_capacity(body: &[u8]) -> Vec<u8> {
     let mut call: Value = serde_json::from_slice(body).unwrap();
     call["ReturnConsumedCapacity"] = Value::from("INDEXES");
     call.to_string().into_bytes()
 }
 
-impl Counts {
+impl CallCounts {
     fn add(&mut self, operation: &str, answer: &[u8]) {
         *self.calls.entry(operation.to_owned()).or_default() += 1;
         let answer: Value = serde_json::from_slice(answer).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Events to test with.
+//! Events for tests.
 
 use domain::event::{Amended, Created, Empty, Paid};
 use domain::{
@@ -66,7 +66,7 @@ pub fn paid(order_id: &OrderId) -> Envelope {
     envelope(order_id, Event::Paid(Paid { payment_id, amount: Some(Amount::parse(1800).unwrap()) }))
 }
 
-/// These events as they would be recorded, from version `first`.
+/// These events as recorded from version `first` on.
 pub fn recorded(first: u64, envelopes: &[Envelope]) -> Vec<RecordedEvent> {
     let numbered = (first..).zip(envelopes);
     numbered

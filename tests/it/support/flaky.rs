@@ -1,4 +1,4 @@
-//! A log that fails, an inbox that does not wait, and one that cannot delete.
+//! Ports that fail on purpose: a log that fails, an inbox without retry delays, and one that cannot delete.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use consumer::ports::{Append, AppendError, Appended, End, Inbox, Loaded, Message, OrderLog, Wanted};
 use domain::{OrderId, Receipt};
 
-/// A log that fails for one order as often as it is told to.
+/// A log whose appends fail for one order, so many times.
 pub struct Flaky {
     log: Arc<dyn OrderLog>,
     order_id: OrderId,
@@ -51,7 +51,7 @@ impl OrderLog for Flaky {
     }
 }
 
-/// An inbox whose messages come back at once, and which notes the delays they were to have.
+/// An inbox that retries without delay, and records the delays by group.
 pub struct Hasty {
     inbox: Arc<dyn Inbox>,
     pub delays: Mutex<HashMap<String, Vec<Duration>>>,
@@ -78,12 +78,12 @@ impl Inbox for Hasty {
             let group = message.group.clone().unwrap_or_default();
             self.delays.lock().unwrap().entry(group).or_default().push(*delay);
         }
-        let at_once: Vec<_> = messages.iter().map(|(message, _)| (*message, Duration::ZERO)).collect();
-        self.inbox.retry(&at_once).await
+        let undelayed: Vec<_> = messages.iter().map(|(message, _)| (*message, Duration::ZERO)).collect();
+        self.inbox.retry(&undelayed).await
     }
 }
 
-/// An inbox that cannot delete messages, as often as it is told to, and then says so.
+/// An inbox whose acks fail so many times.
 pub struct Sticky {
     inbox: Arc<dyn Inbox>,
     refusals: AtomicUsize,

@@ -1,17 +1,18 @@
-//! What several tests need.
+//! Shared by the tests and the benchmarks: the binary, the AWS emulator, events, and waiting for conditions.
 
 pub mod browser;
 #[cfg(feature = "aws")]
 pub mod counting;
 pub mod emulator;
 pub mod events;
+pub mod eventually;
 pub mod flaky;
 pub mod service;
 pub mod venv;
 
 use std::time::Duration;
 
-/// How the queue of a test behaves.
+/// The options of a test's queue.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueOptions {
     pub visibility_timeout: Duration,

@@ -1,4 +1,4 @@
-//! The real binary, as its users run it.
+//! Runs the real binary and talks to its API.
 
 use std::io::{BufRead, BufReader};
 use std::ops::Deref;
@@ -7,20 +7,19 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-/// How long anything may take that should happen soon. Generous: it is only waited for in full on failure.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub use super::eventually::PATIENCE;
+use super::eventually::{eventually, eventually_blocking};
 
 /// The `orders` binary with these arguments.
 pub fn orders(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orders"));
     command.args(arguments).stdin(Stdio::null());
-    // Nothing of the environment that the tests run in may change what they test.
+    // The environment of the test run must not change what is tested.
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy();
         let ours = ["LOG_LEVEL", "QUEUE_URL", "DLQ_URL", "TABLE_NAME"].contains(&name.as_ref());
@@ -31,7 +30,7 @@ pub fn orders(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command of the binary to its end.
+/// Runs a command of the binary on this data folder to its end.
 pub fn run(arguments: &[&str], data: &Path) -> Output {
     let mut command = orders(arguments);
     command.arg("--data").arg(data).output().unwrap()
@@ -48,7 +47,7 @@ impl Api {
         Self { url: url.to_owned(), client: reqwest::Client::new() }
     }
 
-    /// Sends a request with these headers besides, and reads the answer to its end.
+    /// Sends a request with additional headers and reads the whole answer.
     pub async fn ask(
         &self,
         method: Method,
@@ -78,7 +77,7 @@ impl Api {
         request.send().await
     }
 
-    /// Posts `body`, which must be accepted; gives the receipt.
+    /// Posts `body`, which must be accepted; returns the receipt.
     pub async fn accept(&self, path: &str, body: &Value) -> Value {
         let response = self.send(Method::POST, path, Some(body)).await.unwrap();
         let (status, text) = (response.status(), response.text().await.unwrap());
@@ -92,28 +91,24 @@ impl Api {
         (status, serde_json::from_str(&text).unwrap_or_else(|_| json!({ "not JSON": text })))
     }
 
-    /// Waits until the event of `receipt` is no longer waiting, and gives its receipt then.
+    /// Waits until the event of `receipt` has an outcome; returns its receipt.
     pub async fn outcome(&self, receipt: &Value) -> Value {
         let path = receipt["links"]["self"].as_str().unwrap();
-        let start = Instant::now();
-        loop {
+        eventually("the event has an outcome", async || {
             let (status, receipt) = self.get(path).await;
             assert_eq!(status, StatusCode::OK, "{receipt}");
-            if receipt["state"] != "accepted" {
-                return receipt;
-            }
-            assert!(start.elapsed() < PATIENCE, "still {receipt}");
-            tokio::task::yield_now().await;
-        }
+            if receipt["state"] == "accepted" { Err(receipt) } else { Ok(receipt) }
+        })
+        .await
     }
 }
 
-/// An answer, read to its end.
+/// A whole answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
     headers: HeaderMap,
-    /// `null` if it is not JSON.
+    /// `null` if the body is not JSON.
     pub body: Value,
 }
 
@@ -132,7 +127,7 @@ impl Answer {
     }
 }
 
-/// A running process of the binary, with its API if it serves one. Killed when dropped.
+/// A running process of the binary, and its API if it serves one. Killed when dropped.
 pub struct Service {
     child: Child,
     log: Mutex<Receiver<String>>,
@@ -148,21 +143,21 @@ impl Deref for Service {
 }
 
 impl Service {
-    /// Starts the service on `data`, with these arguments besides.
+    /// Starts `orders serve` on `data`, with additional arguments.
     pub fn start(data: &Path, arguments: &[&str]) -> Self {
         let mut command = orders(&["serve", "--listen", "127.0.0.1:0"]);
         command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(data).args(arguments);
         Self::spawn(command)
     }
 
-    /// Starts the service by a command made elsewhere.
+    /// Starts a role that serves an API.
     pub fn spawn(command: Command) -> Self {
         let (mut service, line) = Self::spawn_until(command, "\"serving\"");
         service.api.url = format!("http://{}", line["listen"].as_str().unwrap());
         service
     }
 
-    /// Starts the service on `data`; if it ends instead of serving, gives its log.
+    /// Like `start`, but returns the log if the process ends instead of serving.
     pub fn try_start(data: &Path, arguments: &[&str]) -> Result<Self, String> {
         let mut command = orders(&["serve", "--listen", "127.0.0.1:0"]);
         command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(data).args(arguments);
@@ -172,7 +167,7 @@ impl Service {
         Ok(service)
     }
 
-    /// Starts a process and waits until its log has a line with `text`, which is given too.
+    /// Starts a process and waits until its log has a line with `text`; returns that line.
     pub fn spawn_until(command: Command, text: &str) -> (Self, Value) {
         let service = Self::launch(command);
         let line = service.wait_for_log(text);
@@ -190,12 +185,12 @@ impl Service {
         Self { child, log: Mutex::new(log), api: Api::at("") }
     }
 
-    /// The next line of the log that contains `text`, as JSON.
+    /// Waits for the next log line that contains `text`; returns it as JSON.
     pub fn wait_for_log(&self, text: &str) -> Value {
         self.find_in_log(text).unwrap_or_else(|log| panic!("no {text} in the log: {log}"))
     }
 
-    /// The same; if there is none, the log.
+    /// Like `wait_for_log`, but returns the log if there is no such line.
     fn find_in_log(&self, text: &str) -> Result<Value, String> {
         let log = self.log.lock().unwrap();
         let mut seen = Vec::new();
@@ -208,7 +203,7 @@ impl Service {
         }
     }
 
-    /// What is left of the log; only after the process has ended.
+    /// The rest of the log. Call it only after the process has ended.
     pub fn rest_of_log(&self) -> String {
         self.log.lock().unwrap().iter().collect::<Vec<_>>().join("\n")
     }
@@ -219,13 +214,13 @@ impl Service {
         self.wait()
     }
 
-    /// Kills it, and waits until it is gone: what it held is free only then.
+    /// Kills the process and waits until it has ended: only then are its locks released.
     pub fn kill(&mut self) {
         self.signal("KILL");
         assert!(!self.wait().success());
     }
 
-    /// The id of the process.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -235,22 +230,15 @@ impl Service {
         assert!(kill.unwrap().success());
     }
 
-    /// Waits for the process to end by itself.
+    /// Waits until the process ends.
     pub fn wait(&mut self) -> ExitStatus {
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(start.elapsed() < PATIENCE, "it does not stop");
-            thread::yield_now();
-        }
+        eventually_blocking("the process ends", || self.child.try_wait().unwrap().ok_or("it is running"))
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // It may have ended already; either way it is gone afterwards.
+        // Both calls fail if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,30 +1,30 @@
-//! Virtual environments of Python in the target folder, made when they are first needed.
+//! Virtual environments of Python in the target folder, created when a test first needs them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Packages that are installed for some purpose.
+/// A virtual environment and its packages.
 pub struct Venv {
-    /// What it holds, in messages: `the AWS emulator`.
+    /// Its content, for messages: `the AWS emulator`.
     pub name: &'static str,
-    /// Who needs it, in messages: `the tests on the AWS emulator`.
+    /// Its users, for messages: `the tests on the AWS emulator`.
     pub needed_by: &'static str,
-    /// The least minor version of Python 3.
+    /// The minimum minor version of Python 3.
     pub minor: u32,
     /// The file that lists the packages.
     pub requirements: PathBuf,
 }
 
 impl Venv {
-    /// Makes it in `folder`, unless it is there with these very requirements; gives its interpreter.
+    /// Creates the environment in `folder` unless it exists with the same requirements; returns its interpreter.
     pub fn set_up(&self, python: &str, folder: &Path) -> Result<PathBuf, String> {
         let io = |error: io::Error| format!("{}: {error}", folder.display());
         let requirements = fs::read_to_string(&self.requirements)
             .map_err(|error| format!("{}: {error}", self.requirements.display()))?;
         fs::create_dir_all(folder).map_err(io)?;
-        // Of several processes one makes it, and the others wait.
+        // One process creates it while others wait.
         let lock =
             OpenOptions::new().read(true).append(true).create(true).open(folder.join("lock")).map_err(io)?;
         lock.lock().map_err(io)?;
@@ -32,7 +32,7 @@ impl Venv {
         let interpreter = venv.join("bin/python");
         let complete = venv.join("complete");
         let installed = fs::read_to_string(&complete).is_ok_and(|installed| installed == requirements);
-        // The link to an interpreter that is no longer installed leads nowhere.
+        // The link dangles if the interpreter was uninstalled.
         if installed && interpreter.exists() {
             return Ok(interpreter);
         }
@@ -49,14 +49,14 @@ impl Venv {
                  install python3 (Debian: apt-get install python3 python3-venv)"
             )
         };
-        // Fails where the packages could not be installed. Debian has `venv` without `ensurepip` until python3-venv is
-        // there.
+        // Fails where packages could not be installed: Debian ships `venv` without `ensurepip` unless python3-venv is
+        // installed.
         let check = format!(
             "import sys; assert sys.version_info >= (3, {minor}), 'it is ' + sys.version.split()[0]\n\
              import ensurepip, venv"
         );
         run(Command::new(python).args(["-c", &check]), lock).map_err(missing)?;
-        // Not `eprintln!`, which a test keeps to itself until it fails.
+        // Not `eprintln!`, which tests capture.
         let _ = writeln!(io::stderr(), "setting up {name} in {}; this takes a while", venv.display());
         run(Command::new(python).args(["-m", "venv", "--clear"]).arg(venv), lock).map_err(missing)?;
         let mut pip = Command::new(venv.join("bin/python"));
@@ -70,14 +70,14 @@ impl Venv {
     }
 }
 
-/// Runs a command to its end; of an error, the last line tells most. The command holds the lock as well: it may
-/// outlive a process that is killed, and nobody else may begin before it has ended.
+/// Runs a command to its end; returns the last line of an error, which has the cause. The command inherits the lock,
+/// because it may outlive this process if that is killed, and no other may start before it has ended.
 fn run(command: &mut Command, lock: &File) -> Result<(), String> {
     let output = lock.try_clone().and_then(|lock| command.stdin(lock).output()).map_err(|e| e.to_string())?;
     if output.status.success() {
         return Ok(());
     }
-    let told = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    let last = told.iter().find_map(|text| text.lines().rfind(|line| !line.trim().is_empty()));
+    let texts = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let last = texts.iter().find_map(|text| text.lines().rfind(|line| !line.trim().is_empty()));
     Err(last.map_or_else(|| output.status.to_string(), |line| line.trim().to_owned()))
 }

@@ -1,4 +1,4 @@
-//! What cannot be processed is archived with its reason, and somebody is told, while everything else goes on.
+//! Messages that cannot be processed are archived with a reason and raise one alert, while other orders proceed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use api::ports::EventPublisher;
 use consumer::poll::{self, PollOptions};
 use consumer::{Consumer, DeadLetterRole};
 use domain::OrderId;
-use infra::aws::{self, Numbers, QueuedDeadLetters};
+use infra::aws::{self, SqsDeadLetters, SqsPipeline};
 use infra::sqs::Queue;
 use serde_json::json;
 use tokio::sync::watch;
@@ -17,11 +17,12 @@ use super::{Deployment, until};
 use crate::aws::at;
 use crate::support::emulator::Emulator;
 use crate::support::events::{confirmed, created, eur, new_order_id, paid};
+use crate::support::eventually::PATIENCE;
 use crate::support::flaky::{Flaky, Hasty};
-use crate::support::service::{PATIENCE, Service};
+use crate::support::service::Service;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_archived_with_one_alert() {
+async fn poison_is_archived_with_one_alert_while_other_orders_proceed_in_order() {
     let deployment = Deployment::open().await;
     let backend = &deployment.backend;
     let (healthy, flaky, poisoned) = (new_order_id(), new_order_id(), new_order_id());
@@ -37,28 +38,28 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_ar
     let (inbox, dead_letter_queue) = handled(&deployment, &flaky).await;
     assert_eq!((backend.history(&healthy).await.len(), backend.history(&flaky).await.len()), (2, 3));
     assert_eq!(inbox.delays.lock().unwrap().keys().collect::<Vec<_>>(), [flaky.as_str()]);
-    let mut told = archived(&deployment).await;
-    told.sort();
+    let mut archived = archived(&deployment).await;
+    archived.sort();
     let expected = [("malformed", "{ not an event".to_owned()), ("unknown_type", unknown.to_string())];
-    assert_eq!(told, expected.map(|(reason, body)| (reason.to_owned(), body)));
+    assert_eq!(archived, expected.map(|(reason, body)| (reason.to_owned(), body)));
     let alerts = deployment.alerts().await;
     let [alert] = alerts.as_slice() else { panic!("one alert, not {alerts:#?}") };
     assert_eq!(alert["Subject"], "orders: 2 messages dead: 1 malformed, 1 unknown_type");
     assert!(alert["Message"].as_str().unwrap().contains("orders dlq list"), "{alert}");
 
-    let numbers = Numbers {
+    let pipeline = SqsPipeline {
         queue: (*backend.queue).clone(),
         dead_letters: Some(dead_letter_queue),
         table: (*backend.table).clone(),
     };
-    let numbers = numbers.numbers().await.unwrap();
+    let counters = pipeline.numbers().await.unwrap();
     let ledger = domain::Ledger { accepted: 7, recorded: 5, parked: 2, ..domain::Ledger::default() };
-    assert_eq!((numbers.ledger, numbers.balanced(), numbers.dead_letters), (ledger, true, 2));
-    looked_into_on_a_laptop(&deployment).await;
+    assert_eq!((counters.ledger, counters.balanced(), counters.dead_letters), (ledger, true, 2));
+    import_into_a_data_folder(&deployment).await;
 }
 
-/// The archive, loaded into a data folder.
-async fn looked_into_on_a_laptop(deployment: &Deployment) {
+/// Imports the archive into a data folder, twice.
+async fn import_into_a_data_folder(deployment: &Deployment) {
     let folder = tempfile::TempDir::new().unwrap();
     let data = folder.path().join("data");
     let source = format!("s3://{}/failed", deployment.bucket);
@@ -75,15 +76,15 @@ async fn looked_into_on_a_laptop(deployment: &Deployment) {
     assert_eq!(page["items"][0]["origin"], deployment.backend.queues.url, "{page}");
 }
 
-/// Has everything handled by a consumer whose store fails twice for one order, and then all dead letters archived, in one
-/// batch. Gives what the consumer received by, and the queue of dead letters.
+/// Runs a consumer whose store fails twice for one order, then archives all dead letters in one batch. Returns the
+/// consumer's inbox and the dead-letter queue.
 async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue) {
     let backend = &deployment.backend;
     let sdk = aws::config_at(&Emulator::shared().endpoint).await;
     let dead_letter_queue = aws::queue(&sdk, &backend.queues.dead_letters_url);
     let consumer = Consumer {
         log: Flaky::new(backend.table.clone(), flaky, 2),
-        dead_letters: Arc::new(QueuedDeadLetters {
+        dead_letters: Arc::new(SqsDeadLetters {
             queue: dead_letter_queue.clone(),
             table: (*backend.table).clone(),
             origin: backend.queues.url.clone(),
@@ -99,7 +100,7 @@ async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue
     let inbox = Hasty::new(backend.queue.clone());
     let polling = tokio::spawn(poll::run(inbox.clone(), Arc::new(consumer), options, stopped.clone()));
     backend.drained(PATIENCE).await;
-    // Both are on the queue of dead letters before somebody looks: so they are one batch.
+    // Both are on the dead-letter queue before the archiver starts, so they are one batch.
     let role = DeadLetterRole {
         archive: Arc::new(backend.archiving()),
         alerts: Arc::new(aws::topic(&sdk, &deployment.topic)),
@@ -108,12 +109,10 @@ async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue
     };
     let archiving =
         tokio::spawn(poll::run(Arc::new(dead_letter_queue.clone()), Arc::new(role), options, stopped));
-    until("they are not archived", async || {
-        Emulator::shared().object_keys(&deployment.bucket).await.len() == 2
-    })
-    .await;
-    until("nobody was told", async || !deployment.alerts().await.is_empty()).await;
-    until("they stay", async || {
+    until("both are archived", async || Emulator::shared().object_keys(&deployment.bucket).await.len() == 2)
+        .await;
+    until("an alert is published", async || !deployment.alerts().await.is_empty()).await;
+    until("the dead-letter queue is empty", async || {
         let depth = Emulator::shared().queue_depth(&backend.queues.dead_letters_url).await;
         depth.visible + depth.in_flight == 0
     })
@@ -124,22 +123,22 @@ async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue
     (inbox, dead_letter_queue)
 }
 
-/// The reasons and bodies in the archive, each of which is where it has to be.
+/// The reasons and bodies in the archive. Checks the keys as well.
 async fn archived(deployment: &Deployment) -> Vec<(String, String)> {
     let origin = &deployment.backend.queues.url;
-    let mut told = Vec::new();
+    let mut archived = Vec::new();
     for key in Emulator::shared().object_keys(&deployment.bucket).await {
         let letter = Emulator::shared().object(&deployment.bucket, &key).await;
         let date = day(letter["sent_at"].as_str().unwrap());
         assert_eq!(key, format!("failed/{date}/{}.json", letter["id"].as_str().unwrap()));
         assert_eq!((&letter["origin"], &letter["receive_count"]), (&json!(origin), &json!(1)));
         assert!(letter["first_received_at"].is_string() && letter["parked_at"].is_string(), "{letter}");
-        told.push((
+        archived.push((
             letter["reason"].as_str().unwrap().to_owned(),
             letter["body"].as_str().unwrap().to_owned(),
         ));
     }
-    told
+    archived
 }
 
 fn day(time: &str) -> String {

@@ -1,11 +1,11 @@
-//! Dead letters on AWS: archived in S3, lined up in the table, alerted by SNS, and back again.
+//! Dead letters on AWS: archived in S3, indexed in the table, alerted through SNS, and redriven.
 
 mod archive;
-mod line;
+mod parked_sequence;
 mod store;
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::OrderId;
 use serde_json::{Value, json};
@@ -14,23 +14,24 @@ use uuid::Uuid;
 use crate::conformance::aws::AwsBackend;
 use crate::conformance::{Backend, QueueOptions};
 use crate::support::emulator::Emulator;
-use crate::support::service::{PATIENCE, Service};
+use crate::support::eventually::{check, eventually};
+use crate::support::service::Service;
 
-/// A deployment with everything that dead letters need.
+/// A deployment with queue, table, bucket and topic.
 struct Deployment {
     backend: AwsBackend,
     bucket: String,
     topic: String,
-    /// Gets what is published to the topic.
-    pages: String,
+    /// The URL of the queue that is subscribed to the topic.
+    alerts_url: String,
 }
 
 impl Deployment {
     async fn open() -> Self {
         let options = QueueOptions { visibility_timeout: Duration::from_secs(3), ..QueueOptions::default() };
         let backend = AwsBackend::open(true, options).await;
-        let (topic, pages) = Emulator::shared().create_topic(&backend.table_name).await;
-        Self { bucket: backend.table_name.clone(), backend, topic, pages }
+        let (topic, alerts_url) = Emulator::shared().create_topic(&backend.table_name).await;
+        Self { bucket: backend.table_name.clone(), backend, topic, alerts_url }
     }
 
     fn variables(&self) -> Vec<(&str, &str)> {
@@ -58,9 +59,9 @@ impl Deployment {
         self.backend.send(group.as_str(), &Uuid::now_v7().to_string(), body).await;
     }
 
-    /// The alerts so far, of which the emulator's SNS puts an envelope around each.
+    /// The alerts so far, in the envelopes that the emulator's SNS adds.
     async fn alerts(&self) -> Vec<Value> {
-        let look = json!({ "QueueUrl": self.pages, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0 });
+        let look = json!({ "QueueUrl": self.alerts_url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0 });
         let mut answer = Emulator::shared().sqs("ReceiveMessage", &look).await;
         let Value::Array(messages) = answer["Messages"].take() else { return Vec::new() };
         messages.iter().map(|it| serde_json::from_str(it["Body"].as_str().unwrap()).unwrap()).collect()
@@ -68,9 +69,5 @@ impl Deployment {
 }
 
 async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let start = Instant::now();
-    while !condition().await {
-        assert!(start.elapsed() < PATIENCE, "{what}");
-        tokio::task::yield_now().await;
-    }
+    eventually(what, async || check(condition().await, "it does not hold")).await;
 }

@@ -1,6 +1,6 @@
-//! The line of an order behind a poisoned event, until that is repaired: in containers and with functions.
+//! The parked sequence of an order after a poisoned event, until the event is repaired: in containers and with functions.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::ports::EventPublisher;
 use domain::OrderId;
@@ -12,9 +12,10 @@ use crate::support::emulator::Emulator;
 use crate::support::emulator::lambda::Function;
 use crate::support::emulator::proxy::{Proxy, throttled};
 use crate::support::events::{confirmed, created, new_order_id, paid};
-use crate::support::service::{PATIENCE, Service};
+use crate::support::eventually::{PATIENCE, check, eventually_within};
+use crate::support::service::Service;
 
-/// A payment that cannot be read, but whose order can be told.
+/// A payment whose JSON is cut off, but which still names its order.
 fn broken_payment(id: &OrderId) -> String {
     let whole = String::from_utf8(paid(id).encode()).unwrap();
     whole[..whole.len() - 3].to_owned()
@@ -26,8 +27,8 @@ fn shipped(id: &OrderId) -> String {
     .to_string()
 }
 
-/// The line of an order whose payment is poisoned, in the state that the API shows.
-async fn line_of(api: &Service, id: &OrderId) -> Vec<Value> {
+/// The parked sequence of an order, as the API returns it.
+async fn parked_sequence_of(api: &Service, id: &OrderId) -> Vec<Value> {
     let (_, page) = api.get(&format!("/v1/dead-letters?order_id={id}")).await;
     let mut items = page["items"].as_array().cloned().unwrap_or_default();
     items.reverse();
@@ -43,27 +44,24 @@ async fn shipping_waits_for_a_poisoned_payment_until_it_is_repaired_in_container
         Service::spawn_until(deployment.role("consumer", endpoint), "\"consuming\"").0,
     );
     let dead_letters = deployment.start_dead_letters(endpoint);
-    repaired_in_the_end(&deployment, &api).await;
+    repairs_and_redrives(&deployment, &api).await;
 
-    // The role that is killed in the middle, and one that cannot reach S3 or SNS, lose nothing.
+    // Neither a killed archiver nor one that cannot reach S3 or SNS loses anything.
     drop(dead_letters);
     let proxy = Proxy::start(endpoint, 7, &[throttled("s3", 1.0)]);
     let _dead_letters = deployment.start_dead_letters(&proxy.endpoint);
     let id = new_order_id();
     deployment.send(&id, "noise").await;
-    until("nothing failed", async || !proxy.faults().await.is_empty()).await;
+    until("a call to S3 fails", async || !proxy.faults().await.is_empty()).await;
     proxy.set_rules(&[throttled("sns", 1.0)]).await;
-    until("the alert did not fail", async || {
-        proxy.faults().await.iter().any(|fault| fault["service"] == "sns")
-    })
-    .await;
+    until("a call to SNS fails", async || proxy.faults().await.iter().any(|fault| fault["service"] == "sns"))
+        .await;
     let alerts = deployment.alerts().await.len();
     proxy.set_rules(&[]).await;
-    let start = Instant::now();
-    while deployment.alerts().await.len() == alerts {
-        assert!(start.elapsed() < Duration::from_secs(120), "nobody was told");
-        tokio::task::yield_now().await;
-    }
+    eventually_within(Duration::from_secs(120), "an alert is published", async || {
+        check(deployment.alerts().await.len() != alerts, alerts)
+    })
+    .await;
     let (_, page) = api.get("/v1/dead-letters").await;
     assert_eq!(page["items"].as_array().unwrap().len(), 1, "archived once: {page}");
 }
@@ -79,10 +77,10 @@ async fn shipping_waits_for_a_poisoned_payment_until_it_is_repaired_with_functio
     deploy("consumer").await.consume(&deployment.backend.queues.arn, 10).await;
     let dead_letters_arn = Emulator::shared().queue_arn(&deployment.backend.queues.dead_letters_url).await;
     deploy("dead-letters").await.consume(&dead_letters_arn, 10).await;
-    repaired_in_the_end(&deployment, &deployment.start_api()).await;
+    repairs_and_redrives(&deployment, &deployment.start_api()).await;
 }
 
-async fn repaired_in_the_end(deployment: &Deployment, api: &Service) {
+async fn repairs_and_redrives(deployment: &Deployment, api: &Service) {
     let (backend, id) = (&deployment.backend, new_order_id());
     backend.queue.publish(&[created(&id), confirmed(&id)]).await.into_iter().for_each(|it| {
         it.unwrap();
@@ -90,9 +88,9 @@ async fn repaired_in_the_end(deployment: &Deployment, api: &Service) {
     deployment.send(&id, &broken_payment(&id)).await;
     let shipment = shipped(&id);
     deployment.send(&id, &shipment).await;
-    until("they are not archived", async || line_of(api, &id).await.len() == 2).await;
-    let line = line_of(api, &id).await;
-    let reasons: Vec<_> = line.iter().map(|letter| letter["reason"].as_str().unwrap()).collect();
+    until("both are archived", async || parked_sequence_of(api, &id).await.len() == 2).await;
+    let sequence = parked_sequence_of(api, &id).await;
+    let reasons: Vec<_> = sequence.iter().map(|letter| letter["reason"].as_str().unwrap()).collect();
     assert_eq!(reasons, ["malformed", "behind_parked"]);
     let (_, order) = api.get(&format!("/v1/orders/{id}")).await;
     assert_eq!((&order["status"], &order["parked"]), (&json!("confirmed"), &json!(2)));
@@ -112,19 +110,19 @@ async fn repaired_in_the_end(deployment: &Deployment, api: &Service) {
     };
     let redrive = "/v1/dead-letters/redrive";
     assert_eq!(results(&post(redrive, &dry).await), ["unreadable", "behind"]);
-    let repair = format!("/v1/dead-letters/{}/repair", line[0]["id"].as_str().unwrap());
+    let repair = format!("/v1/dead-letters/{}/repair", sequence[0]["id"].as_str().unwrap());
     post(&repair, &json!({ "body": String::from_utf8(paid(&id).encode()).unwrap() })).await;
     assert_eq!(results(&post(redrive, &dry).await), ["would_record", "would_record"]);
     assert_eq!(results(&post(redrive, &json!({ "order_id": id })).await), ["sent", "sent"]);
-    // Twice, as after an interruption.
+    // Again, as an operator would after an interruption.
     post(redrive, &json!({ "order_id": id })).await;
-    until("they stay", async || line_of(api, &id).await.is_empty()).await;
+    until("the sequence is empty", async || parked_sequence_of(api, &id).await.is_empty()).await;
     let (_, order) = api.get(&format!("/v1/orders/{id}")).await;
     assert_eq!((&order["status"], &order["parked"]), (&json!("shipped"), &json!(0)));
     assert_eq!(api.get(&receipt).await.1["state"], "recorded");
     assert_eq!(backend.history(&id).await.len(), 4, "each once");
     backend.drained(PATIENCE).await;
-    until("the ledger does not add up", async || {
+    until("the ledger is balanced", async || {
         let ledger = api.get("/v1/pipeline").await.1["ledger"].clone();
         let expected = json!({ "accepted": 4, "recorded": 4, "rejected": 0, "discarded": 0, "duplicate": 0, "parked": 0,
                                "in_flight": 0, "balanced": true, "exact": false });

@@ -1,4 +1,4 @@
-//! The store of letters by itself: discarding, repairing, and keeping each once.
+//! The operators' store of dead letters: discards, repairs, and archiving each dead letter once.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::support::emulator::Emulator;
 use crate::support::events::{new_order_id, paid};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_discarded_event_is_rejected_for_the_reason_given_and_a_letter_without_anything_is_kept() {
+async fn a_discarded_event_is_rejected_with_the_given_reason_and_binary_bodies_are_kept() {
     let deployment = Deployment::open().await;
     let (store, archive) = (&deployment.backend.letters, deployment.backend.archiving());
     let at = infra::now();
@@ -37,23 +37,23 @@ async fn a_discarded_event_is_rejected_for_the_reason_given_and_a_letter_without
     store.discard("m-1", discard.clone()).await.unwrap();
     let receipt = deployment.backend.table.receipt(&id, payment.event_id).await.unwrap().unwrap();
     assert_eq!(receipt.reason(), Some(("discarded", "paid twice")));
-    assert_eq!(receipt.request_hash, payment.request_hash, "the same request again is told so");
+    assert_eq!(receipt.request_hash, payment.request_hash, "a replay of the request is recognised");
     assert_eq!(store.letter("m-1").await.unwrap().unwrap().discarded, Some(discard));
-    // It comes again, and stays discarded.
+    // Its message is delivered again, and it stays discarded.
     archive.keep(&letter).await.unwrap();
     assert!(store.line(&id, 1000).await.unwrap().letters.is_empty());
     let _: &dyn Alerts = &aws::topic(&aws::config_at(&Emulator::shared().endpoint).await, &deployment.topic);
 }
 
-/// What the table has as the order's line, whether those letters are there or not.
-async fn stored_line(backend: &AwsBackend, id: &OrderId) -> Value {
+/// The ids in the order's parked sequence, as the table stores them.
+async fn stored_sequence(backend: &AwsBackend, id: &OrderId) -> Value {
     let key = json!({ "pk": { "S": format!("ORDER#{id}") }, "sk": { "S": "METADATA" } });
     let get = json!({ "TableName": backend.table_name, "Key": key, "ConsistentRead": true });
     Emulator::shared().dynamodb("GetItem", &get).await["Item"]["parked"]["L"].take()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_letter_that_is_none_any_more_holds_no_order() {
+async fn a_released_dead_letter_does_not_block_its_order_again() {
     let backend = Deployment::open().await.backend;
     let id = new_order_id();
     backend.send(id.as_str(), "1", "noise").await;
@@ -62,17 +62,17 @@ async fn a_letter_that_is_none_any_more_holds_no_order() {
     let parking = Parking { message: &message, reason, detail, event: None, order_id: Some(id.clone()) };
     let park = async || backend.dead_letters().park(std::slice::from_ref(&parking)).await.remove(0);
     park().await.unwrap();
-    assert_eq!(stored_line(&backend, &id).await, json!([{ "S": message.id }]));
+    assert_eq!(stored_sequence(&backend, &id).await, json!([{ "S": message.id }]));
     backend.archive().await;
     backend.dead_letters().release(&[(&message.id, End::Rejected)]).await.remove(0).unwrap();
 
-    // Its message comes again, to a consumer that does not know. It is the same delivery, which is gone from the queue.
-    assert!(park().await.unwrap_err().to_string().contains("still on its queue"));
-    assert_eq!(stored_line(&backend, &id).await, Value::Null);
+    // Another consumer still holds the delivery and parks it again. The message is gone from the queue by now.
+    assert!(park().await.unwrap_err().to_string().contains("could not be deleted from its queue"));
+    assert_eq!(stored_sequence(&backend, &id).await, Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_discard_that_broke_off_is_finished_when_it_is_made_again() {
+async fn repeating_a_discard_finishes_one_that_crashed() {
     let deployment = Deployment::open().await;
     let (store, archive) = (&deployment.backend.letters, deployment.backend.archiving());
     let id = new_order_id();
@@ -82,15 +82,15 @@ async fn a_discard_that_broke_off_is_finished_when_it_is_made_again() {
     let discard = Discard { reason: "paid twice".to_owned(), at: infra::now(), by: None };
     store.discard("m-4", discard.clone()).await.unwrap();
 
-    // As a crash right after the index was written would leave it.
+    // The state that a crash right after the write of the index would leave.
     let key = json!({ "pk": { "S": format!("ORDER#{id}") }, "sk": { "S": "METADATA" } });
     let line = json!({ ":line": { "L": [{ "S": "m-4" }] } });
     let cut = json!({ "TableName": deployment.backend.table_name, "Key": key, "UpdateExpression": "SET parked = :line",
                       "ExpressionAttributeValues": line });
     Emulator::shared().dynamodb("UpdateItem", &cut).await;
-    assert_ne!(stored_line(&deployment.backend, &id).await, Value::Null);
+    assert_ne!(stored_sequence(&deployment.backend, &id).await, Value::Null);
     assert_eq!(store.discard("m-4", discard).await.unwrap(), Change::NotParked(LetterState::Discarded));
-    assert_eq!(stored_line(&deployment.backend, &id).await, Value::Null);
+    assert_eq!(stored_sequence(&deployment.backend, &id).await, Value::Null);
 }
 
 fn by() -> Repair {
@@ -98,7 +98,7 @@ fn by() -> Repair {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repair_that_broke_off_is_finished_when_it_is_made_again() {
+async fn repeating_a_repair_finishes_one_that_crashed() {
     let deployment = Deployment::open().await;
     let (store, archive) = (&deployment.backend.letters, deployment.backend.archiving());
     let noise = b"noise".to_vec();
@@ -108,7 +108,7 @@ async fn a_repair_that_broke_off_is_finished_when_it_is_made_again() {
     let body = paid(&id).encode();
     store.repair("m-3", body.clone(), by()).await.unwrap();
 
-    // As a crash right after the index was written would leave it.
+    // The state that a crash right after the write of the index would leave.
     let key = json!({ "pk": { "S": format!("ORDER#{id}") }, "sk": { "S": "METADATA" } });
     let cut = json!({ "TableName": deployment.backend.table_name, "Key": key, "UpdateExpression": "REMOVE parked" });
     Emulator::shared().dynamodb("UpdateItem", &cut).await;

@@ -1,4 +1,4 @@
-//! Calls to AWS APIs as they are on the wire. Tests have no SDK: it stays inside the adapters.
+//! Calls to AWS APIs without an SDK, which only the adapters use.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,18 +7,18 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 pub const REGION: &str = "us-east-1";
-/// The emulator asks nobody for a secret, but reads region and service from a signature.
+/// The emulator checks no secret, but reads the region and the service from the signature.
 pub const ACCESS_KEY: &str = "test";
 pub const SECRET_KEY: &str = "test";
 
-/// AWS at an endpoint. The calls panic unless they succeed, except those that `try`.
+/// AWS at an endpoint. Calls panic unless they succeed, except those named `try_`.
 pub struct Aws {
     pub endpoint: String,
-    /// What the server there has logged.
+    /// The log of the server.
     pub log: PathBuf,
 }
 
-/// A call that was answered with an error.
+/// An error answer.
 #[derive(Debug)]
 pub struct Refused {
     pub status: StatusCode,
@@ -55,17 +55,17 @@ impl Aws {
         self.json("logs", "application/x-amz-json-1.1", &format!("Logs_20140328.{action}"), input).await
     }
 
-    /// `path` comes after the version of the API: `/functions`.
+    /// `path` follows the version of the API: `/functions`.
     pub async fn lambda(&self, method: Method, path: &str, input: &Value) -> Value {
         self.rest("lambda", method, &format!("/2015-03-31{path}"), input).await
     }
 
-    /// `path` comes after the version of the API: `/apis`.
+    /// `path` follows the version of the API: `/apis`.
     pub async fn apigateway(&self, method: Method, path: &str, input: &Value) -> Value {
         self.rest("apigateway", method, &format!("/v2{path}"), input).await
     }
 
-    /// Makes a bucket.
+    /// Creates a bucket.
     pub async fn create_bucket(&self, name: &str) {
         self.rest("s3", Method::PUT, &format!("/{name}"), &Value::Null).await;
     }
@@ -77,12 +77,12 @@ impl Aws {
         xml.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect()
     }
 
-    /// An object that is JSON.
+    /// A JSON object in a bucket.
     pub async fn object(&self, bucket: &str, key: &str) -> Value {
         self.rest("s3", Method::GET, &format!("/{bucket}/{key}"), &Value::Null).await
     }
 
-    /// Makes a topic, and a queue that gets what is published to it, as it is; gives the topic's ARN and the queue's URL.
+    /// Creates a topic and a queue that is subscribed to it; returns the topic's ARN and the queue's URL.
     pub async fn create_topic(&self, name: &str) -> (String, String) {
         let topic = self.sns(&[("Action", "CreateTopic"), ("Name", name)]).await;
         let topic = topic.split("<TopicArn>").nth(1).unwrap().split('<').next().unwrap().to_owned();
@@ -93,7 +93,7 @@ impl Aws {
         (topic, queue)
     }
 
-    /// Calls SNS, which takes forms and answers XML.
+    /// Calls SNS, which accepts forms and answers XML.
     async fn sns(&self, form: &[(&str, &str)]) -> String {
         let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
         let fields: Vec<_> = form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
@@ -129,7 +129,7 @@ impl Aws {
     fn request(&self, method: Method, service: &str, path: &str) -> RequestBuilder {
         let scope = format!("{ACCESS_KEY}/20260101/{REGION}/{service}/aws4_request");
         let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
-        // A client of its own: connections of a shared one die with the runtime of the test that opened them.
+        // A new client each: the connections of a shared one end with the runtime of the test that opened them.
         Client::new().request(method, format!("{}{path}", self.endpoint)).header("authorization", signature)
     }
 }

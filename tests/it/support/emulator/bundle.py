@@ -10,7 +10,7 @@ import zipfile
 
 
 def stripped(program):
-    """A debug binary is mostly symbols. What cannot be stripped, as a script, goes as it is."""
+    """Strips the program, because a debug binary is mostly symbols. A script is returned unchanged."""
     with tempfile.TemporaryDirectory() as folder:
         copy = os.path.join(folder, "bootstrap")
         try:
@@ -22,7 +22,7 @@ def stripped(program):
 
 
 def package(program):
-    # The fixed date of ZipInfo makes the same package of the same program.
+    # ZipInfo has a fixed date, so that the same program makes the same package.
     entry = zipfile.ZipInfo("bootstrap")
     entry.external_attr = 0o100755 << 16
     entry.compress_type = zipfile.ZIP_DEFLATED

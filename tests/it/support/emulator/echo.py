@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A function for tests of the emulator. Of a batch, it reports the bodies "again" as failed when they first come, and
-prints each body with its receive count. Anything else it answers with what it was given."""
+"""A function for tests of the emulator. It prints each body of a batch with its receive count, and reports bodies "again" as
+failed on their first receive. It answers any other event with the event."""
 
 import json
 import os

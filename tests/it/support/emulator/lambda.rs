@@ -1,18 +1,17 @@
-//! Functions, run by the emulator as processes of their own: a deployed program polls the Lambda runtime API.
+//! Lambda functions, which the emulator runs as processes: a deployed program polls the Lambda runtime API.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex};
-use std::time::Instant;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Aws, python};
-use crate::support::service::PATIENCE;
+use crate::support::eventually::{check, eventually};
 
-/// Longer than any test waits for a function to do something; a batch that takes longer has failed.
+/// Longer than any test waits for a function. A batch that takes longer has failed.
 const TIMEOUT_SECONDS: u32 = 30;
 
 /// A deployed function.
@@ -29,8 +28,8 @@ pub struct HttpApi {
 }
 
 impl<'a> Function<'a> {
-    /// Deploys `program` as a function with this handler. It finds AWS at the emulator, unless `environment` says
-    /// otherwise.
+    /// Deploys `program` as a function with this handler. Its AWS endpoint is the emulator, unless `environment` sets
+    /// another.
     pub async fn deploy(aws: &'a Aws, program: &Path, handler: &str, environment: &[(&str, &str)]) -> Self {
         let name = format!("{handler}-{}", Uuid::now_v7().simple());
         let mut variables = Map::from_iter([("AWS_ENDPOINT_URL".to_owned(), json!(aws.endpoint))]);
@@ -51,7 +50,7 @@ impl<'a> Function<'a> {
         function
     }
 
-    /// Lets the function have the messages of a queue, in batches of up to `batch_size`.
+    /// Maps a queue to the function, in batches of up to `batch_size`.
     pub async fn consume(&self, queue_arn: &str, batch_size: u32) {
         let mapping = json!({
             "FunctionName": self.name,
@@ -64,13 +63,13 @@ impl<'a> Function<'a> {
         wait_for(self.aws, &path, "State", "Enabled").await;
     }
 
-    /// Invokes the function; gives its answer, which an error is as well.
+    /// Invokes the function; returns its answer, which may be an error.
     pub async fn invoke(&self, event: &Value) -> Value {
         let path = format!("/functions/{}/invocations", self.name);
         self.aws.lambda(Method::POST, &path, event).await
     }
 
-    /// Puts an HTTP API in front: everything goes to the function, in payload format 2.0.
+    /// Creates an HTTP API that passes all requests to the function, in payload format 2.0.
     pub async fn http_api(&self) -> HttpApi {
         let post = async |path: &str, input: &Value, id: &str| {
             let made = self.aws.apigateway(Method::POST, path, input).await;
@@ -91,11 +90,11 @@ impl<'a> Function<'a> {
         HttpApi { prod_stage: format!("{base}/prod"), default_stage: base }
     }
 
-    /// What the function's processes have logged, as far as the emulator has read it: up to the last invocation.
+    /// The log of the function's processes. The emulator reads it up to the last invocation.
     pub async fn log(&self) -> Vec<String> {
         let group = format!("/aws/lambda/{}", self.name);
         let input = json!({ "logGroupName": group, "limit": 10_000 });
-        // There is no group before the first invocation.
+        // The log group does not exist before the first invocation.
         let Ok(mut log) = self.aws.try_logs("FilterLogEvents", &input).await else { return Vec::new() };
         let Value::Array(events) = log["events"].take() else { return Vec::new() };
         events.iter().filter_map(|event| Some(event["message"].as_str()?.to_owned())).collect()
@@ -103,18 +102,14 @@ impl<'a> Function<'a> {
 }
 
 async fn wait_for(aws: &Aws, path: &str, field: &str, expected: &str) {
-    let start = Instant::now();
-    loop {
+    eventually(&format!("{field} is {expected}"), async || {
         let now = aws.lambda(Method::GET, path, &Value::Null).await;
-        if now[field] == expected {
-            return;
-        }
-        assert!(start.elapsed() < PATIENCE, "still {now}");
-        tokio::task::yield_now().await;
-    }
+        check(now[field] == expected, now)
+    })
+    .await;
 }
 
-/// The deployment package of a program, in base64. A binary takes a moment, so each is packed once.
+/// The deployment package of a program, in base64. Packing a binary is slow, so each is packed once.
 fn package(program: &Path) -> String {
     static PACKAGES: LazyLock<Mutex<HashMap<PathBuf, String>>> = LazyLock::new(Mutex::default);
     let mut packages = PACKAGES.lock().unwrap();

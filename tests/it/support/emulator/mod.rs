@@ -1,7 +1,7 @@
-//! AWS on this machine: an emulator, calls to it without an SDK, and what tests need of it.
+//! The AWS emulator for tests and benchmarks: a process, and calls to it without an SDK.
 //!
-//! It is a Python package, set up in the target folder when a test first needs it. Without Python those tests fail;
-//! they are never skipped.
+//! The emulator is a Python package, installed in the target folder when a test first needs it. Without Python those tests
+//! fail; they are never skipped.
 
 pub mod aws;
 pub mod lambda;
@@ -18,34 +18,34 @@ use serde_json::Value;
 pub use aws::Aws;
 use process::Process;
 
-/// A running emulator with nothing in it but what tests make. [`Aws`] has the calls. Stopped when dropped.
+/// A running emulator, empty at first. [`Aws`] has the calls. Stopped when dropped.
 pub struct Emulator {
     aws: Aws,
     process: Process,
 }
 
 impl Emulator {
-    /// The emulator of this test process. Tests keep out of each other's way by the names they give things.
+    /// The emulator that all tests of this process share. Unique names keep their resources apart.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Result<Emulator, String>> = OnceLock::new();
-        // What went wrong is kept as well, so that it is tried once and every test says the same.
+        // A failed start is kept as well: it is not repeated, and every test reports the same error.
         SHARED.get_or_init(Self::start).as_ref().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Another emulator, with a state of its own.
+    /// Starts an emulator with a state of its own.
     pub fn start() -> Result<Self, String> {
         let process = Process::start("ministack", &[])?;
         process.wait_until_healthy("/_ministack/health")?;
         Ok(Self { aws: process.aws("127.0.0.1"), process })
     }
 
-    /// The id of its process, and of the group of everything it has started.
+    /// The id of its process, and of the group of all processes that it has started.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Sends `events`, of `{type, data}` each, as a producer of the article does; gives the ids of the messages.
-    pub fn produce_as_in_the_article(&self, queue_url: &str, events: &[Value]) -> Vec<String> {
+    /// Sends `events`, each `{type, data}`, as a v0 producer does; returns the ids of the messages.
+    pub fn produce_v0(&self, queue_url: &str, events: &[Value]) -> Vec<String> {
         let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
         let environment = [
             ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
@@ -55,7 +55,7 @@ impl Emulator {
             ("AWS_ACCESS_KEY_ID", aws::ACCESS_KEY),
             ("AWS_SECRET_ACCESS_KEY", aws::SECRET_KEY),
         ];
-        let ids = python::run_script("article_producer.py", &[queue_url.as_ref()], &environment, &lines);
+        let ids = python::run_script("v0_producer.py", &[queue_url.as_ref()], &environment, &lines);
         ids.lines().map(str::to_owned).collect()
     }
 }

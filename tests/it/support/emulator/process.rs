@@ -1,4 +1,4 @@
-//! A server in a process of its own that never outlives this one.
+//! A server in a child process that never outlives this one.
 
 use std::fs::{self, DirEntry, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -12,10 +12,10 @@ use super::Aws;
 use super::python::{self, folder};
 use crate::support::service::PATIENCE;
 
-/// Logs are there to be read after a failure, but not for ever.
+/// How long logs are kept to be read after a failure.
 const KEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A server that `run.py` knows. Killed when dropped, with all that it has started.
+/// A server that `run.py` can start. Killed when dropped, with all processes that it has started.
 pub(super) struct Process {
     child: Child,
     port: u16,
@@ -31,7 +31,7 @@ impl Process {
         let (log, temporary) = prepare(&name).map_err(|error| format!("{}: {error}", folder().display()))?;
         command.arg(server).args(arguments).env("TMPDIR", temporary);
         let stderr = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
-        // Its standard input closes when this process is gone, however that ends: so it notices.
+        // Its standard input closes when this process ends in any way, and then it stops.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().map_err(|error| format!("run.py: {error}"))?;
 
@@ -44,17 +44,17 @@ impl Process {
         Ok(process)
     }
 
-    /// It listens already: one request waits until it answers.
+    /// Waits until the server, which listens already, answers one request.
     pub(super) fn wait_until_healthy(&self, path: &str) -> Result<(), String> {
         let answer =
             get(self.port, path).map_err(|error| self.failed(&format!("does not answer: {error}")))?;
         if answer.starts_with("HTTP/1.1 200") {
             return Ok(());
         }
-        Err(self.failed(&format!("is not well: {answer}")))
+        Err(self.failed(&format!("is not healthy: {answer}")))
     }
 
-    /// AWS as this process plays it, by either name of this machine.
+    /// The AWS of this process, by either name of this machine.
     pub(super) fn aws(&self, host: &str) -> Aws {
         Aws { endpoint: format!("http://{host}:{}", self.port), log: self.log.clone() }
     }
@@ -74,12 +74,12 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        // Nothing can be done about a process that does not end.
+        // An error here cannot be handled.
         let _ = self.child.wait();
     }
 }
 
-/// Files for a process: its log and its folder for temporary files.
+/// The log and the folder for temporary files of a process.
 fn prepare(name: &str) -> io::Result<(PathBuf, PathBuf)> {
     let [logs, temporary] = ["logs", "run"].map(|kind| folder().join(kind));
     for folder in [&logs, &temporary] {
@@ -101,7 +101,7 @@ fn remove_if_old(entry: &DirEntry) {
     }
 }
 
-/// No HTTP client: this may be called from within an async runtime and outside of one.
+/// Not an HTTP client, because this is called both inside and outside of an async runtime.
 fn get(port: u16, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -14,7 +14,7 @@ pub struct Proxy {
     _process: Process,
 }
 
-/// A rule that lets a share of a service's calls fail as AWS does when it throttles.
+/// A rule by which this share of a service's calls is throttled.
 pub fn throttled(service: &str, probability: f64) -> Value {
     let code =
         if service == "dynamodb" { "ProvisionedThroughputExceededException" } else { "ThrottlingException" };
@@ -22,18 +22,18 @@ pub fn throttled(service: &str, probability: f64) -> Value {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of `upstream`. For each call the first rule that matches decides; `seed` makes chance
-    /// the same each time, as far as the calls come in the same order. Signatures pass as they are.
+    /// Starts a proxy in front of `upstream`. The first matching rule decides each call. With the same `seed` and the same
+    /// order of calls, the same calls fail. Signatures pass unchanged.
     pub fn start(upstream: &str, seed: u64, rules: &[Value]) -> Self {
         let rules = Value::from(rules).to_string();
         let started = Process::start("microburst", &[upstream, &seed.to_string(), &rules]);
         let process = started.unwrap_or_else(|error| panic!("{error}"));
         process.wait_until_healthy("/_microburst/health").unwrap_or_else(|error| panic!("{error}"));
-        // In a host with a dot it looks for the name of a service, and the first time reads every service's model.
+        // Not an address with dots: the proxy would look for a service name in it and load every service's model.
         Self { aws: process.aws("localhost"), _process: process }
     }
 
-    /// Replaces all rules; with none, everything passes.
+    /// Replaces all rules. Without rules every call passes.
     pub async fn set_rules(&self, rules: &[Value]) {
         let request = Client::new().post(self.control("rules")).body(Value::from(rules).to_string());
         let response = request.send().await.unwrap();

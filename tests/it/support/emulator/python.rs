@@ -1,4 +1,4 @@
-//! The Python that the emulator runs on: a virtual environment in the target folder, made when it is first needed.
+//! The Python of the emulator: a virtual environment in the target folder, created when a test first needs it.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -9,11 +9,11 @@ use std::thread;
 
 use crate::support::venv::Venv;
 
-/// Nothing else of the environment that the tests run in may change what they test; functions inherit it too. Without
-/// a home nobody's AWS profile is read.
+/// The only variables that the emulator and its functions inherit, so that the environment of the test run cannot change what
+/// is tested. Without HOME, no AWS profile is read.
 const INHERITED: [&str; 3] = ["PATH", "LANG", "LD_LIBRARY_PATH"];
 
-/// Everything of the emulator that is not in the repository.
+/// The folder of the emulator's installed and temporary files.
 pub fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/emulator"))
 }
@@ -23,7 +23,7 @@ pub fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/emulator").join(name)
 }
 
-/// A command to run a script beside this file, with the emulator's packages.
+/// A command that runs a script beside this file with the emulator's packages.
 pub fn command(script: &str) -> Result<Command, String> {
     static INTERPRETER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let interpreter =
@@ -34,14 +34,14 @@ pub fn command(script: &str) -> Result<Command, String> {
     Ok(command)
 }
 
-/// Makes the virtual environment in `folder`, unless it is there.
+/// Creates the virtual environment in `folder` unless it exists.
 pub fn set_up(python: &str, folder: &Path) -> Result<PathBuf, String> {
     let requirements = source("requirements.txt");
     Venv { name: "the AWS emulator", needed_by: "the tests on the AWS emulator", minor: 10, requirements }
         .set_up(python, folder)
 }
 
-/// Runs a script beside this file to its end, with `input`; gives its standard output.
+/// Runs a script beside this file to its end, with `input`; returns its standard output.
 pub fn run_script(name: &str, arguments: &[&OsStr], environment: &[(&str, &str)], input: &str) -> String {
     let mut command = command(name).unwrap_or_else(|error| panic!("{error}"));
     command.args(arguments).envs(environment.iter().copied());
@@ -49,7 +49,7 @@ pub fn run_script(name: &str, arguments: &[&OsStr], environment: &[(&str, &str)]
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let output = thread::scope(|scope| {
-        // A script that ended early says why on standard error.
+        // This fails if the script ended early; its standard error has the cause.
         scope.spawn(move || stdin.write_all(input.as_bytes()));
         child.wait_with_output().unwrap()
     });

@@ -1,4 +1,4 @@
-//! Queues for tests, as the deployment makes them.
+//! Queues for tests, with the attributes that the deployment gives them.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use uuid::Uuid;
 use super::Aws;
 use crate::support::QueueOptions;
 
-/// A queue and its dead letters, of the same kind.
+/// A queue and its dead-letter queue, both FIFO or both standard.
 pub struct Queues {
     pub url: String,
     pub arn: String,
     pub dead_letters_url: String,
 }
 
-/// How much is on a queue, wherever it is just now.
+/// The numbers of messages on a queue, by state.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Depth {
     pub visible: u64,
@@ -24,7 +24,7 @@ pub struct Depth {
 }
 
 impl Aws {
-    /// Makes two empty queues with names of their own.
+    /// Creates a queue and its dead-letter queue, with unique names.
     pub async fn create_queues(&self, fifo: bool, options: QueueOptions) -> Queues {
         let id = Uuid::now_v7().simple();
         let suffix = if fifo { ".fifo" } else { "" };
@@ -48,7 +48,7 @@ impl Aws {
         Queues { url, arn, dead_letters_url }
     }
 
-    /// Makes a queue; gives its URL.
+    /// Creates a queue; returns its URL.
     pub async fn create_queue(&self, name: &str, attributes: &Map<String, Value>) -> String {
         let queue = self.sqs("CreateQueue", &json!({ "QueueName": name, "Attributes": attributes })).await;
         queue["QueueUrl"].as_str().unwrap().to_owned()

@@ -1,9 +1,9 @@
-"""Runs a server until standard input closes, that is, until the process that started it is gone, however it ended.
+"""Runs a server until standard input closes: until the process that started it has ended in any way.
 
     run.py ministack
     run.py microburst UPSTREAM SEED RULES
 
-The port is the one line on standard output; everything else goes to standard error. TMPDIR goes with the process.
+Prints the port to standard output, and everything else to standard error. Removes TMPDIR at the end.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ def die_with_parent():
 
 
 def listen():
-    # Bound and listening before anybody is told the port: nobody else can take it, and early callers only wait.
+    # Listen before printing the port: no other process can take it, and early callers only wait.
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     port = listener.getsockname()[1]
     print(port, flush=True)

@@ -1,4 +1,4 @@
-"""Fetches metrics as Prometheus does, and prints what its client library reads in them, as JSON."""
+"""Fetches metrics like Prometheus, parses them with its client library, and prints them as JSON."""
 
 import json
 import math

@@ -1,8 +1,8 @@
-"""The article's consumer, rebuilt, as the yardstick for ours: one message after the other, a look whether the order is
-there before it is put, a partial batch response, and a log line for each step.
+"""The v0 consumer, rebuilt for comparison with ours: messages one by one, a read before each put of an order, a partial
+batch response, and a log line for each step.
 
-As a program it is a function on `AWS_LAMBDA_RUNTIME_API`, and tells with each answer what CPU time its handler took.
-It departs from the article in one thing: the look has the sort key, without which DynamoDB refuses it.
+Run as a program, it is a function on `AWS_LAMBDA_RUNTIME_API` that reports the CPU time of its handler with each answer.
+It differs from the original in one point: the read has the sort key, without which DynamoDB refuses it.
 """
 
 import http.client
@@ -52,7 +52,7 @@ def handle(record):
             raise ValueError(f"no such message type: {body['type']}")
         return Result(message_id, True)
     except ValueError as error:
-        # As in the article, what is malformed or invalid is dropped.
+        # Like the original, drops malformed and invalid messages.
         logger.error(f"message {message_id} is not valid: {error}")
         return Result(message_id, True)
     except Exception as error:
@@ -101,7 +101,7 @@ def cpu_seconds():
 
 
 def serve():
-    # Lambda's own runtime has a handler there, which formats each line and writes it.
+    # Lambda's own runtime installs a handler that formats and writes each line.
     logging.basicConfig()
     api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
     path = "/2018-06-01/runtime/invocation"

@@ -1,9 +1,9 @@
-//! What SQS does not answer: whether an event is on the queue is then known, or reported as not known.
+//! Calls whose answer from SQS is lost: the API reports *not accepted* only if the event cannot be on the queue, otherwise
+//! *outcome unknown*.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
 
 use api::ports::{EventPublisher, PublishError, Published};
 use axum::body::{Body, to_bytes};
@@ -20,20 +20,21 @@ use crate::conformance::QueueOptions;
 use crate::conformance::aws::AwsBackend;
 use crate::support::emulator::Emulator;
 use crate::support::events::{created, new_order_id};
-use crate::support::service::{PATIENCE, order};
+use crate::support::eventually::{check, eventually};
+use crate::support::service::order;
 
-/// How a made-up SQS answers an attempt.
+/// How a fake SQS answers an attempt.
 #[derive(Debug, Clone, Copy)]
 enum Reply {
-    /// It takes every entry.
-    Takes,
-    /// It refuses every entry.
+    /// Accepts every entry.
+    Accepts,
+    /// Refuses every entry.
     RefusesEntries,
-    /// It refuses the call.
+    /// Refuses the call.
     Refuses,
     Throttles,
     Fails,
-    /// Its answer breaks off.
+    /// Breaks the answer off.
     BreaksOff,
 }
 
@@ -45,7 +46,7 @@ impl Reply {
         };
         let each = |entry: fn(&Value) -> Value| entries.iter().map(entry).collect::<Vec<_>>();
         match self {
-            Self::Takes => Json(json!({
+            Self::Accepts => Json(json!({
                 "Successful": each(|entry| json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" })),
                 "Failed": [],
             }))
@@ -66,7 +67,7 @@ impl Reply {
     }
 }
 
-/// How an event is published by an SQS that answers its attempts like this, and by the last of them all further ones.
+/// Publishes an event through an SQS that answers the attempts in this way, and all further ones like the last.
 async fn published(replies: &'static [Reply]) -> Result<Published, PublishError> {
     let attempts = Arc::new(AtomicUsize::new(0));
     let answer = move |body: String| async move {
@@ -88,8 +89,8 @@ async fn publish_at(endpoint: &str) -> Result<Published, PublishError> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_is_refused_only_where_no_attempt_can_have_arrived() {
-    use Reply::{BreaksOff, Fails, Refuses, RefusesEntries, Takes, Throttles};
-    for replies in [&[Takes][..], &[Fails, Takes], &[BreaksOff, Takes], &[Throttles, Takes]] {
+    use Reply::{Accepts, BreaksOff, Fails, Refuses, RefusesEntries, Throttles};
+    for replies in [&[Accepts][..], &[Fails, Accepts], &[BreaksOff, Accepts], &[Throttles, Accepts]] {
         let result = published(replies).await;
         assert!(matches!(result, Ok(Published::New)), "{replies:?}: {result:?}");
     }
@@ -97,7 +98,7 @@ async fn an_event_is_refused_only_where_no_attempt_can_have_arrived() {
         let result = published(replies).await;
         assert!(matches!(result, Err(PublishError::NotAccepted(_))), "{replies:?}: {result:?}");
     }
-    // What comes last does not say what became of an earlier attempt.
+    // The last answer does not cover an earlier attempt.
     for replies in
         [&[Fails][..], &[BreaksOff], &[Fails, Refuses], &[BreaksOff, Throttles], &[Fails, RefusesEntries]]
     {
@@ -111,8 +112,7 @@ async fn an_event_is_refused_only_where_no_attempt_can_have_arrived() {
     assert!(matches!(result, Err(PublishError::NotAccepted(_))), "no connection: {result:?}");
 }
 
-/// Passes every call on to the emulator, and while it loses answers, those to sent batches are lost: SQS has carried them
-/// out.
+/// Forwards calls to the emulator. While `loses` is set, it drops the answers to sent batches, which SQS has carried out.
 struct Lossy {
     upstream: String,
     loses: AtomicBool,
@@ -147,14 +147,14 @@ async fn pass_on(State(lossy): State<Arc<Lossy>>, request: Request) -> Response 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_lost_is_an_outcome_that_is_not_known_and_its_address_leads_to_the_order() {
+async fn a_lost_answer_is_an_unknown_outcome_with_a_link_to_the_receipt() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let (lossy, endpoint) = lossy().await;
     let api = backend.start_api(&endpoint);
 
     let bare = api.ask(Method::POST, "/v1/orders", &[], Some(&order("lost"))).await;
     bare.is_problem(503, "outcome-unknown");
-    assert_eq!(bare.header("retry-after"), "", "who retries by that alone orders twice");
+    assert_eq!(bare.header("retry-after"), "", "a blind retry would order twice");
     let bare_receipt = bare.body["links"]["receipt"].as_str().unwrap();
     api.ask(Method::GET, bare_receipt, &[], None).await.is_problem(404, "event-not-found");
 
@@ -175,25 +175,21 @@ async fn an_answer_that_is_lost_is_an_outcome_that_is_not_known_and_its_address_
     let _consumer = backend.start_consumer(&Emulator::shared().endpoint);
     for problem in [&bare.body, &keyed.body, &items[0]["problem"], &items[1]["problem"]] {
         let receipt = problem["links"]["receipt"].as_str().unwrap();
-        let start = Instant::now();
-        while api.get(receipt).await.0 != 200 {
-            assert!(start.elapsed() < PATIENCE, "{problem}");
-            tokio::task::yield_now().await;
-        }
+        eventually("the receipt is found", async || check(api.get(receipt).await.0 == 200, problem)).await;
         let history = backend.history(&problem["order_id"].as_str().unwrap().parse().unwrap()).await;
-        assert_eq!(history.len(), 1, "each once, however often it was sent");
+        assert_eq!(history.len(), 1, "recorded once, however often it was sent");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_requests_under_one_key_that_are_both_accepted_one_is_refused_at_its_receipt() {
+async fn two_different_requests_with_one_key_leave_one_refused_receipt() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let endpoint = &Emulator::shared().endpoint;
     let api = backend.start_api(endpoint);
     let key = Uuid::now_v7().to_string();
     let headers = [("idempotency-key", key.as_str())];
     let post = async |body: &Value| api.ask(Method::POST, "/v1/orders", &headers, Some(body)).await;
-    // Nothing records them yet, and the queue cannot be looked into.
+    // Both are accepted: nothing is recorded yet, and the API cannot read the queue.
     let (first, second) = (post(&order("first")).await, post(&order("second")).await);
     assert_eq!((first.status, second.status), (202, 202));
     assert_eq!(first.body["event_id"], second.body["event_id"]);

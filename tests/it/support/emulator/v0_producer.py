@@ -1,9 +1,8 @@
-"""A producer as the article describes it: boto3, a message of type, data, timestamp and correlation id, the customer
-as its group.
+"""A v0 producer with boto3: its messages have type, data, timestamp and correlation id, and the customer as group.
 
-    AWS_ENDPOINT_URL=… article_producer.py QUEUE_URL
+    AWS_ENDPOINT_URL=… v0_producer.py QUEUE_URL
 
-Takes {"type": …, "data": …} a line on standard input, and prints the id of each message sent.
+Reads one {"type": …, "data": …} a line from standard input, and prints the id of each message sent.
 """
 
 import json
@@ -18,7 +17,7 @@ def publish(client, queue_url, kind, order):
     body = {
         "type": kind,
         "data": order,
-        # Without an offset, as the article's utcnow().isoformat() gives it.
+        # Without an offset, like utcnow().isoformat().
         "timestamp": datetime.now(timezone.utc).replace(tzinfo=None).isoformat(),
         "correlation_id": str(uuid.uuid4()),
     }

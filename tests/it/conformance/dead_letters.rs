@@ -1,4 +1,4 @@
-//! Dead letters, as operators see them and decide about them.
+//! The cases for dead letters: list, repair, redrive and discard, as operators do.
 
 use api::operations::{Change, LetterFilter, ReplayError};
 use consumer::ports::{End, Parking};
@@ -13,21 +13,21 @@ pub fn options(_: &str) -> QueueOptions {
     QueueOptions::default()
 }
 
-/// Has a message put aside for this reason, as the consumer would; gives its letter's id.
+/// Parks a message for this reason, as the consumer would; returns the id of the dead letter.
 async fn park(backend: &dyn Backend, group: &OrderId, reason: ParkReason, body: &[u8]) -> String {
     let body = std::str::from_utf8(body).unwrap();
     backend.send(group.as_str(), &Uuid::now_v7().to_string(), body).await;
     let message = receive_one(backend).await;
     let (event, order_id) =
         (Envelope::decode(&message.body, eur()).ok(), domain::identify(&message.body).order_id);
-    let detail = "as this test has it".to_owned();
+    let detail = "for this test".to_owned();
     let parking = Parking { message: &message, reason, detail, event: event.as_ref(), order_id };
     backend.dead_letters().park(&[parking]).await.remove(0).unwrap();
     backend.archive().await;
     message.letter_id().to_owned()
 }
 
-/// The ids of all letters that pass, page by page.
+/// The ids of all dead letters that pass the filter, read page by page.
 async fn listed(backend: &dyn Backend, filter: &LetterFilter, limit: usize) -> Vec<String> {
     let (mut ids, mut after) = (Vec::new(), None);
     loop {
@@ -45,7 +45,7 @@ fn ids_of(letters: &[DeadLetter]) -> Vec<String> {
     letters.iter().map(|letter| letter.id.clone()).collect()
 }
 
-async fn line(backend: &dyn Backend, order_id: &OrderId) -> Vec<String> {
+async fn sequence(backend: &dyn Backend, order_id: &OrderId) -> Vec<String> {
     ids_of(&backend.letters().line(order_id, 1000).await.unwrap().letters)
 }
 
@@ -62,7 +62,7 @@ async fn discard(backend: &dyn Backend, id: &str) -> Change {
     backend.letters().discard(id, discard).await.unwrap()
 }
 
-pub async fn letters_are_listed_newest_first(backend: &dyn Backend) {
+pub async fn dead_letters_are_listed_newest_first(backend: &dyn Backend) {
     let (a, b) = (new_order_id(), new_order_id());
     let first = park(backend, &a, ParkReason::Malformed, paid(&a).encode().split_last().unwrap().1).await;
     let second = park(backend, &b, ParkReason::TriesExhausted, &paid(&b).encode()).await;
@@ -83,21 +83,21 @@ pub async fn letters_are_listed_newest_first(backend: &dyn Backend) {
     assert_eq!(listed(backend, &from, 10).await, [&*noise, &third]);
 }
 
-pub async fn a_letter_tells_what_is_known_of_its_message(backend: &dyn Backend) {
+pub async fn a_dead_letter_has_the_details_of_its_message(backend: &dyn Backend) {
     let order_id = new_order_id();
     let payment = paid(&order_id);
     let id = park(backend, &order_id, ParkReason::TriesExhausted, &payment.encode()).await;
     let letter = letter(backend, &id).await;
     assert_eq!((letter.state, letter.reason), (LetterState::Parked, ParkReason::TriesExhausted));
-    assert_eq!((letter.detail.as_str(), letter.body.0), ("as this test has it", payment.encode()));
+    assert_eq!((letter.detail.as_str(), letter.body.0), ("for this test", payment.encode()));
     assert_eq!((letter.order_id, letter.event_id), (Some(order_id.clone()), Some(payment.event_id)));
     assert_eq!((letter.group.as_deref(), letter.receive_count), (Some(order_id.as_str()), 1));
     assert_eq!((letter.replays, letter.original, letter.discarded), (0, None, None));
     let receipt = backend.reader().receipt(&order_id, payment.event_id).await.unwrap().unwrap();
-    assert_eq!(receipt.reason(), Some(("tries_exhausted", "as this test has it")));
+    assert_eq!(receipt.reason(), Some(("tries_exhausted", "for this test")));
 }
 
-pub async fn a_repaired_letter_is_replayed_as_it_was_repaired(backend: &dyn Backend) {
+pub async fn a_repaired_dead_letter_is_redriven_with_the_repaired_body(backend: &dyn Backend) {
     let order_id = new_order_id();
     let whole = paid(&order_id).encode();
     let cut = &whole[..whole.len() - 4];
@@ -105,7 +105,7 @@ pub async fn a_repaired_letter_is_replayed_as_it_was_repaired(backend: &dyn Back
     for _ in 0..2 {
         let Change::Made(repaired) = backend.letters().repair(&id, whole.clone(), repair()).await.unwrap()
         else {
-            panic!("it is parked")
+            panic!("the dead letter is not parked")
         };
         assert_eq!((&repaired.body.0, &repaired.original.as_ref().unwrap().0[..]), (&whole, cut));
         assert_eq!(repaired.repairs, [repair()], "the second time it changes nothing");
@@ -122,23 +122,27 @@ pub async fn a_repaired_letter_is_replayed_as_it_was_repaired(backend: &dyn Back
     let replaying = Change::NotParked(LetterState::Replaying);
     assert_eq!(backend.letters().repair(&id, b"other".to_vec(), repair()).await.unwrap(), replaying);
     assert_eq!(discard(backend, &id).await, replaying);
-    assert_eq!(line(backend, &order_id).await, [&*id], "it holds its order until its end is known");
+    assert_eq!(
+        sequence(backend, &order_id).await,
+        [&*id],
+        "it stays in its sequence until its outcome is known"
+    );
 
     backend.dead_letters().release(&[(&id, End::Recorded)]).await.remove(0).unwrap();
     ack(backend, &[message]).await;
     assert_eq!(backend.letters().letter(&id).await.unwrap(), None);
-    assert!(line(backend, &order_id).await.is_empty());
+    assert!(sequence(backend, &order_id).await.is_empty());
     assert!(listed(backend, &LetterFilter::default(), 10).await.is_empty());
 }
 
-pub async fn an_orders_letters_come_back_in_line(backend: &dyn Backend) {
+pub async fn the_parked_sequence_of_an_order_is_redriven_in_order(backend: &dyn Backend) {
     let order_id = new_order_id();
     let bodies = [confirmed(&order_id).encode(), paid(&order_id).encode()];
     let mut ids = Vec::new();
     for body in &bodies {
         ids.push(park(backend, &order_id, ParkReason::BehindParked, body).await);
     }
-    assert_eq!(line(backend, &order_id).await, ids);
+    assert_eq!(sequence(backend, &order_id).await, ids);
     let letters = backend.letters().line(&order_id, 1000).await.unwrap().letters;
     for result in backend.letters().replay(&letters).await {
         result.unwrap();
@@ -149,10 +153,10 @@ pub async fn an_orders_letters_come_back_in_line(backend: &dyn Backend) {
         backend.dead_letters().release(&[(message.letter_id(), End::Rejected)]).await.remove(0).unwrap();
         ack(backend, &[message]).await;
     }
-    assert!(line(backend, &order_id).await.is_empty());
+    assert!(sequence(backend, &order_id).await.is_empty());
 }
 
-pub async fn a_letter_parked_again_after_its_replay_keeps_its_name_and_its_place(backend: &dyn Backend) {
+pub async fn a_dead_letter_parked_again_after_a_redrive_keeps_its_id_and_place(backend: &dyn Backend) {
     let order_id = new_order_id();
     let first = park(backend, &order_id, ParkReason::TriesExhausted, &confirmed(&order_id).encode()).await;
     let second = park(backend, &order_id, ParkReason::BehindParked, &paid(&order_id).encode()).await;
@@ -167,18 +171,18 @@ pub async fn a_letter_parked_again_after_its_replay_keeps_its_name_and_its_place
     backend.archive().await;
     let again = letter(backend, &first).await;
     assert_eq!((again.state, again.reason, again.replays), (LetterState::Parked, ParkReason::Invalid, 1));
-    assert_eq!(line(backend, &order_id).await, [first, second]);
+    assert_eq!(sequence(backend, &order_id).await, [first, second]);
 }
 
-pub async fn a_discarded_letter_is_kept_and_the_receipt_tells_why(backend: &dyn Backend) {
+pub async fn a_discarded_dead_letter_is_kept_and_its_receipt_has_the_reason(backend: &dyn Backend) {
     let order_id = new_order_id();
     let payment = paid(&order_id);
     let id = park(backend, &order_id, ParkReason::TriesExhausted, &payment.encode()).await;
-    let behind = park(backend, &order_id, ParkReason::BehindParked, &confirmed(&order_id).encode()).await;
+    let next = park(backend, &order_id, ParkReason::BehindParked, &confirmed(&order_id).encode()).await;
     assert!(matches!(discard(backend, &id).await, Change::Made(_)));
 
-    assert_eq!(line(backend, &order_id).await, [&*behind], "what is behind it can go on");
-    assert_eq!(listed(backend, &LetterFilter::default(), 10).await, [behind]);
+    assert_eq!(sequence(backend, &order_id).await, [&*next], "the next one is the first of the sequence now");
+    assert_eq!(listed(backend, &LetterFilter::default(), 10).await, [next]);
     let discarded = LetterFilter { state: Some(LetterState::Discarded), ..LetterFilter::default() };
     assert_eq!(listed(backend, &discarded, 10).await, [&*id]);
     let kept = letter(backend, &id).await;
@@ -194,7 +198,7 @@ pub async fn a_discarded_letter_is_kept_and_the_receipt_tells_why(backend: &dyn 
     assert!(matches!(replayed, Err(ReplayError::Gone)), "{replayed:?}");
 }
 
-pub async fn of_changes_at_the_same_time_each_is_made_once_or_not_at_all(backend: &dyn Backend) {
+pub async fn concurrent_changes_are_made_once_or_not_at_all(backend: &dyn Backend) {
     let order_id = new_order_id();
     for _ in 0..10 {
         let payment = paid(&order_id);
@@ -219,16 +223,16 @@ pub async fn of_changes_at_the_same_time_each_is_made_once_or_not_at_all(backend
             backend.dead_letters().release(&[(&id, End::Rejected)]).await.remove(0).unwrap();
             ack(backend, &[message]).await;
         }
-        assert!(line(backend, &order_id).await.is_empty());
-        let numbers = backend.pipeline().numbers().await.unwrap();
-        assert_eq!((numbers.dead_letters, numbers.ledger.parked, numbers.queued()), (0, 0, 0));
+        assert!(sequence(backend, &order_id).await.is_empty());
+        let counters = backend.pipeline().numbers().await.unwrap();
+        assert_eq!((counters.dead_letters, counters.ledger.parked, counters.queued()), (0, 0, 0));
     }
 }
 
-pub async fn a_letter_that_is_not_there_is_missing(backend: &dyn Backend) {
+pub async fn an_unknown_dead_letter_is_missing(backend: &dyn Backend) {
     let (letters, order_id) = (backend.letters(), new_order_id());
     assert_eq!(letters.letter("nobody").await.unwrap(), None);
-    assert!(line(backend, &order_id).await.is_empty());
+    assert!(sequence(backend, &order_id).await.is_empty());
     assert!(listed(backend, &LetterFilter::default(), 10).await.is_empty());
     assert_eq!(letters.repair("nobody", b"{}".to_vec(), repair()).await.unwrap(), Change::Missing);
     assert_eq!(discard(backend, "nobody").await, Change::Missing);

@@ -1,4 +1,4 @@
-//! What goes wrong: consumers killed in the middle, messages delivered twice, AWS that throttles.
+//! Failures: killed consumers, duplicate deliveries and throttling by AWS.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ use crate::support::events::{confirmed, created, new_order_id, paid};
 
 const ORDERS: usize = 40;
 const KILLS: usize = 4;
-/// A message that is left by a killed consumer, or put off after throttling, takes its time to come back.
+/// Long, because a message that a killed consumer held, or that was retried after throttling, returns late.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kills_duplicates_and_throttling_change_nothing_in_the_end() {
+async fn kills_duplicates_and_throttling_do_not_change_the_result() {
     let options = QueueOptions {
         visibility_timeout: Duration::from_secs(2),
         max_receives: 100,
@@ -33,7 +33,7 @@ async fn kills_duplicates_and_throttling_change_nothing_in_the_end() {
     for result in backend.queue.publish(&events).await {
         result.unwrap();
     }
-    // Each comes once more, as SQS delivers at least once: the same event in another message.
+    // Half of them are sent again in another message, as a duplicate delivery of SQS.
     for event in events.iter().step_by(2) {
         let again = json!({ "QueueUrl": backend.queues.url, "MessageBody": String::from_utf8(event.encode()).unwrap(),
                             "MessageGroupId": event.order_id.as_str(),
@@ -71,7 +71,7 @@ async fn consumers_that_share_a_queue_without_order_agree() {
     };
     let backend = AwsBackend::open(false, options).await;
     let orders: Vec<_> = (0..8).map(|_| new_order_id()).collect();
-    // Backwards, each event twice, and not one order after the other: most come early, and many at the same time.
+    // In reverse, each event twice, and interleaved: most events are early, and many arrive together.
     let mut events: Vec<_> = orders.iter().flat_map(|id| [paid(id), confirmed(id), created(id)]).collect();
     events.sort_by_key(|event| event.event.event_type().as_str().len());
     let twice: Vec<_> = events.iter().chain(&events).cloned().collect();
@@ -104,7 +104,7 @@ async fn an_order_is_accepted_while_sqs_throttles() {
     let start = Instant::now();
     while proxy.faults().await.is_empty() {
         let answer = api.send(reqwest::Method::POST, "/v1/orders", Some(&order)).await.unwrap();
-        // Four attempts in a row may fail; then the client is told to come again.
+        // If four attempts in a row fail, the API answers 503.
         assert!([202, 503].contains(&answer.status().as_u16()), "{answer:?}");
         assert!(start.elapsed() < PATIENCE);
     }

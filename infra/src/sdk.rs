@@ -1,0 +1,70 @@
+//! The AWS SDK's configuration, and its errors in words that operators understand. All AWS adapters use it.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+pub use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+/// The configuration of every client: the SDK finds region, credentials and `AWS_ENDPOINT_URL`.
+///
+/// TLS uses rustls on ring: AWS-LC can spend up to a second of a small function's cold start on gathering entropy.
+/// The SDK makes up to four attempts for throttled and failed calls, with jittered backoff.
+pub async fn config() -> SdkConfig {
+    loader().load().await
+}
+
+/// The configuration for an emulator at `endpoint`, with made-up credentials, independent of the environment. For tests.
+/// The timeout is a minute because many tests share an emulator, and a retried call may count twice.
+#[doc(hidden)]
+pub async fn config_at(endpoint: &str) -> SdkConfig {
+    let credentials = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "tests");
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(60)).build();
+    let loader = loader().timeout_config(timeouts).credentials_provider(credentials);
+    loader.endpoint_url(endpoint).region(Region::new("us-east-1")).load().await
+}
+
+fn loader() -> ConfigLoader {
+    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .operation_timeout(Duration::from_secs(20));
+    let retries = RetryConfig::standard()
+        .with_max_attempts(4)
+        .with_initial_backoff(Duration::from_millis(50))
+        .with_max_backoff(Duration::from_secs(2));
+    let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    loader.timeout_config(timeouts.build()).retry_config(retries)
+}
+
+/// The service's code and message, or the SDK's own error if there was no answer.
+pub(crate) fn explain<E>(error: SdkError<E>) -> anyhow::Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => anyhow!("{code}: {message}"),
+        (Some(code), None) => anyhow!("{code}"),
+        (None, _) => error.into(),
+    }
+}
+
+/// An error sentence if the resource does not exist or its endpoint does not answer.
+pub(crate) fn check_reachable<T, E>(resource: &str, answer: Result<T, SdkError<E>>) -> Result<(), String>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let Err(error) = answer else { return Ok(()) };
+    match error.raw_response().map(|response| response.status().as_u16()) {
+        Some(404) => Err(format!("{resource} cannot be used: {:#}", explain(error))),
+        // Any other answer comes from the service. Usually it denies permission to look.
+        Some(_) => Ok(()),
+        None => Err(format!("{resource} cannot be reached: {:#}", explain(error))),
+    }
+}

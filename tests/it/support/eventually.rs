@@ -1,0 +1,57 @@
+//! Waits for conditions with a deadline, for every test that observes something asynchronous.
+
+use std::fmt::Debug;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long anything may take that should happen soon. Generous: only a failing test waits for all of it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The pause between two looks. Short, because tests wait for it often.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Looks until `look` returns `Ok`, and returns its value. Panics after [`PATIENCE`] with `what` and the last `Err`.
+///
+/// ```ignore
+/// eventually("the queue is empty", async || { let depth = depth().await; (depth == 0).then_some(()).ok_or(depth) }).await;
+/// ```
+pub async fn eventually<T, E: Debug>(what: &str, look: impl AsyncFnMut() -> Result<T, E>) -> T {
+    eventually_within(PATIENCE, what, look).await
+}
+
+/// Like [`eventually`], with another deadline.
+pub async fn eventually_within<T, E: Debug>(
+    patience: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    let start = Instant::now();
+    loop {
+        match look().await {
+            Ok(value) => return value,
+            Err(seen) => {
+                assert!(start.elapsed() < patience, "not within {patience:?}: {what}; last: {seen:#?}")
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Like [`eventually`], outside of a runtime.
+#[track_caller]
+pub fn eventually_blocking<T, E: Debug>(what: &str, mut look: impl FnMut() -> Result<T, E>) -> T {
+    let start = Instant::now();
+    loop {
+        match look() {
+            Ok(value) => return value,
+            Err(seen) => {
+                assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}; last: {seen:#?}")
+            }
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// `Ok` if the condition holds, or else what was seen, for `eventually`.
+pub fn check<E>(holds: bool, seen: E) -> Result<(), E> {
+    if holds { Ok(()) } else { Err(seen) }
+}
