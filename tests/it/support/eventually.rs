@@ -29,7 +29,7 @@ pub async fn eventually_within<T, E: Debug>(
         match look().await {
             Ok(value) => return value,
             Err(seen) => {
-                assert!(start.elapsed() < patience, "not within {patience:?}: {what}; last: {seen:#?}")
+                assert!(start.elapsed() < patience, "not within {patience:?}: {what}; last: {seen:#?}");
             }
         }
         tokio::time::sleep(PAUSE).await;
@@ -44,7 +44,7 @@ pub fn eventually_blocking<T, E: Debug>(what: &str, mut look: impl FnMut() -> Re
         match look() {
             Ok(value) => return value,
             Err(seen) => {
-                assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}; last: {seen:#?}")
+                assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}; last: {seen:#?}");
             }
         }
         thread::sleep(PAUSE);
