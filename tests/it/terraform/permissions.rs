@@ -61,31 +61,31 @@ type Reach = (&'static str, &'static str, &'static str, &'static [&'static str])
 
 const REACHES: [Reach; 30] = [
     ("api", MAIN, "sqs/publisher.rs", &[]),
-    ("api", MAIN, "sqs/replay.rs", &[]),
+    ("api", MAIN, "sqs/redrive.rs", &[]),
     ("api", MAIN, "sqs/mod.rs", &["some_attributes"]),
     ("api", DLQ, "sqs/mod.rs", &["some_attributes"]),
     ("api", TABLE, "dynamodb/read.rs", &["query", "ready"]),
     ("api", TABLE, "dynamodb/list.rs", &["get_some"]),
-    ("api", TABLE, "dynamodb/line.rs", &[]),
+    ("api", TABLE, "dynamodb/parked_sequence.rs", &[]),
     ("api", TABLE, "dynamodb/ledger.rs", &["transact"]),
     ("api", TABLE, "dynamodb/outcomes.rs", &[]),
     ("api", INDEX, "dynamodb/list.rs", &["places"]),
-    ("api", INDEX, "dynamodb/letters_list.rs", &["count_letters"]),
+    ("api", INDEX, "dynamodb/dead_letter_list.rs", &["count_dead_letters"]),
     ("api", ARCHIVE, "s3.rs", &["letter"]),
     ("api", REPAIRED, "s3.rs", &["letter", "keep_repaired"]),
     ("consumer", MAIN, "sqs/inbox.rs", &["retry"]),
-    ("consumer", DLQ, "sqs/dead_letters.rs", &[]),
+    ("consumer", DLQ, "sqs/park.rs", &[]),
     ("consumer", TABLE, "dynamodb/append.rs", &[]),
     ("consumer", TABLE, "dynamodb/outcomes.rs", &[]),
     ("consumer", TABLE, "dynamodb/read.rs", &["query"]),
-    ("consumer", TABLE, "dynamodb/together.rs", &[]),
-    ("consumer", TABLE, "dynamodb/line.rs", &[]),
+    ("consumer", TABLE, "dynamodb/write_batcher.rs", &[]),
+    ("consumer", TABLE, "dynamodb/parked_sequence.rs", &[]),
     ("consumer", TABLE, "dynamodb/ledger.rs", &["add", "addition", "transact"]),
     ("consumer", TABLE, "dynamodb/list.rs", &["get_some"]),
     ("dead-letters", DLQ, "sqs/inbox.rs", &["retry"]),
     ("dead-letters", TABLE, "dynamodb/read.rs", &["query"]),
     ("dead-letters", TABLE, "dynamodb/list.rs", &["get_some"]),
-    ("dead-letters", TABLE, "dynamodb/line.rs", &[]),
+    ("dead-letters", TABLE, "dynamodb/parked_sequence.rs", &[]),
     ("dead-letters", TABLE, "dynamodb/ledger.rs", &["transact"]),
     ("dead-letters", TABLE, "dynamodb/outcomes.rs", &[]),
     ("dead-letters", ARCHIVE, "s3.rs", &["keep"]),
@@ -97,14 +97,14 @@ const NOT_IN_FUNCTIONS: [(&str, &[&str]); 7] = [
     // Containers receive and delete; of functions Lambda does.
     ("sqs/inbox.rs", &["receive", "ack"]),
     // For local use: the table belongs to the deployment.
-    ("dynamodb/table.rs", &[]),
+    ("dynamodb/create.rs", &[]),
     // People ask, with their own permissions: `orders doctor live`, and `orders dlq import s3://…`.
     ("sqs/describe.rs", &[]),
     ("dynamodb/describe.rs", &[]),
     ("s3.rs", &["keys", "object"]),
     // Containers ask at their start, and take no for an answer only where there is nothing.
-    ("s3.rs", &["found"]),
-    ("sns.rs", &["found"]),
+    ("s3.rs", &["check_reachable"]),
+    ("sns.rs", &["check_reachable"]),
 ];
 
 /// The queues that Lambda polls with the role of a function, and what it does there
