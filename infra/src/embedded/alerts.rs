@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consumer::alert::Alert;
+use consumer::backoff::exponential;
 use consumer::ports::Alerts;
 use fjall::{UserKey, UserValue};
 use tokio::sync::watch;
@@ -37,7 +38,7 @@ pub async fn run(engine: Embedded, alerts: Arc<dyn Alerts>, mut stop: watch::Rec
                 Ok(_) => continue,
                 Err(error) => {
                     failures += 1;
-                    let pause = (LINGER * 2u32.saturating_pow(failures)).min(MAX_PAUSE);
+                    let pause = exponential(failures + 1, LINGER, MAX_PAUSE);
                     tracing::error!("cannot raise an alert, trying again in {pause:?}: {error:#}");
                     pause
                 }
