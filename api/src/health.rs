@@ -2,12 +2,19 @@
 
 use axum::Json;
 use axum::extract::State;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::auth::Auth;
+use crate::input::{ReadyFor, ReadyQuery};
+use crate::orders::{HealthBody, ReadyBody};
 use crate::problem::Problem;
-use crate::queries::{ReadyFor, ReadyQuery};
-use crate::responses::{HealthBody, ReadyBody};
 use crate::state::Shared;
+
+/// The endpoints, with their description.
+pub(crate) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
+}
 
 /// Reports that the process is alive
 #[utoipa::path(
@@ -17,7 +24,7 @@ use crate::state::Shared;
     tag = "health",
     responses((status = 200, description = "Alive", body = HealthBody))
 )]
-pub(crate) async fn healthz() -> Json<HealthBody> {
+async fn healthz() -> Json<HealthBody> {
     Json(HealthBody { status: "ok" })
 }
 
@@ -34,7 +41,7 @@ pub(crate) async fn healthz() -> Json<HealthBody> {
         (status = 503, description = "Not ready; the detail says why"),
     )
 )]
-pub(crate) async fn readyz(
+async fn readyz(
     State(state): State<Shared>,
     ReadyQuery(purpose): ReadyQuery,
 ) -> Result<Json<ReadyBody>, Problem> {

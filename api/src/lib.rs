@@ -9,7 +9,7 @@
 //! 2. `correlation`, the middleware around all others, gives it a correlation id and its [`trace`], holds it to its
 //!    deadline, and on the way back it writes every error as a `problem` (RFC 9457), whoever made it; `headers` keeps
 //!    browsers and caches in check, and `hosts` names that are not ours. `cors` answers the preflights of browsers, and `limit` counts requests under `/v1`.
-//!    [`auth`] finds out who asks, and leaves it as a [`principal`].
+//!    [`auth`] finds out who asks, and leaves it as a [`Principal`](auth::Principal).
 //! 3. `params` and `json` extract what the request says, within the `budget` that all bodies have together. A body is read
 //!    by `body` in one pass that finds every error; `dto` and `event_dto` are the bodies there are; `faults` keeps what was
 //!    found, with JSON pointers.
@@ -19,57 +19,20 @@
 //! 6. `openapi` completes the description that registering the handlers yields, `asyncapi` describes the queue's
 //!    messages, and `docs` serves both; `problem_pages` has a page for each of the `kinds` of problem.
 
-mod accept;
-mod answer;
-mod asyncapi;
-mod attempt;
 pub mod auth;
-mod batch;
-mod body;
-mod budget;
-mod conditional;
-mod correlation;
-mod cors;
-mod cursor;
-mod docs;
-mod dto;
-mod event_dto;
-mod event_schemas;
-mod faults;
-mod headers;
+mod describe;
 mod health;
-mod history;
-mod hosts;
-mod html;
+mod http;
 pub mod http_client;
-mod idempotency;
-mod json;
-mod kinds;
+mod input;
 #[cfg(feature = "lambda")]
 pub mod lambda;
-mod limit;
-mod links;
-mod metering;
-mod network;
-mod openapi;
 pub mod operations;
 mod operator;
-mod params;
+mod orders;
 pub mod ports;
-mod prefer;
-pub mod principal;
 mod problem;
-mod problem_pages;
-mod queries;
-mod read;
-mod request_tag;
-mod responses;
-mod samples;
-mod serve;
-mod spans;
 mod state;
-pub mod trace;
-mod visible;
 
 use std::sync::Arc;
 
@@ -79,19 +42,18 @@ use axum::routing::Route;
 use tower::layer::layer_fn;
 use tower::service_fn;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-pub use crate::asyncapi::asyncapi;
-pub use crate::budget::BodyBudget;
-pub use crate::correlation::{Deadline, with_correlation_id};
-pub use crate::cors::CorsOrigins;
-pub use crate::hosts::{AllowedHosts, Hosts};
-pub use crate::limit::RateLimit;
-pub use crate::links::BasePath;
-pub use crate::serve::{ServeOptions, serve};
+pub use crate::describe::asyncapi;
+use crate::describe::openapi;
+pub use crate::http::trace;
+use crate::http::{correlation, rate_limited};
+pub use crate::http::{
+    AllowedHosts, BasePath, CorsOrigins, Deadline, Hosts, RateLimit, ServeOptions, serve, with_correlation_id,
+};
+pub use crate::input::BodyBudget;
+pub use crate::orders::created_for;
 pub use crate::state::AppState;
 use crate::state::Shared;
-pub use crate::visible::created_for;
 
 /// The whole API: `/v1`, health checks, both descriptions with `/docs`, and a page for each kind of problem.
 pub fn router(state: AppState) -> Router {
@@ -100,10 +62,10 @@ pub fn router(state: AppState) -> Router {
     let cors = state.cors_origins.as_ref().map(CorsOrigins::layer);
     let Described { v1, others, api } = described();
     // What a route is wrapped in last runs first: authentication, which tells whom to count for, goes around this.
-    let v1 = limit::layer(v1, state.rate_limit);
+    let v1 = rate_limited(v1, state.rate_limit);
     let (auth, clock) = (state.auth.clone(), state.clock);
     let router =
-        v1.merge(others).with_state(Arc::new(state)).merge(docs::routes(api)).merge(problem_pages::routes());
+        v1.merge(others).with_state(Arc::new(state)).merge(describe::routes(api)).merge(problem::routes());
     let router = match auth {
         auth::Auth::None => router,
         auth => router.layer(middleware::from_fn_with_state((auth, clock), auth::authenticate)),
@@ -138,24 +100,11 @@ struct Described {
 }
 
 fn described() -> Described {
-    use operator::{change, letters, pipeline, redrive};
     let (v1, mut api) = OpenApiRouter::with_openapi(openapi::document())
-        .routes(routes!(accept::create_order, read::list_orders))
-        .routes(routes!(batch::create_orders))
-        .routes(routes!(read::get_order))
-        .routes(routes!(accept::propose_event, history::list_events))
-        .routes(routes!(history::get_receipt))
-        .routes(routes!(letters::list_dead_letters))
-        .routes(routes!(redrive::redrive))
-        .routes(routes!(letters::get_dead_letter))
-        .routes(routes!(change::repair_dead_letter))
-        .routes(routes!(change::discard_dead_letter))
-        .routes(routes!(pipeline::get_pipeline))
+        .merge(orders::routes())
+        .merge(operator::routes())
         .split_for_parts();
-    let (others, described) = OpenApiRouter::new()
-        .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
-        .split_for_parts();
+    let (others, described) = health::routes().split_for_parts();
     api.merge(described);
     openapi::complete(&mut api);
     Described { v1, others, api }

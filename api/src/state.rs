@@ -7,10 +7,8 @@ use domain::Timestamp;
 use uuid::Uuid;
 
 use crate::auth::Auth;
-use crate::budget::BodyBudget;
-use crate::cors::CorsOrigins;
-use crate::hosts::Hosts;
-use crate::limit::RateLimit;
+use crate::http::{CorsOrigins, Hosts, RateLimit};
+use crate::input::BodyBudget;
 use crate::operations::Operations;
 use crate::ports::{EventPublisher, Health, OrderReader};
 

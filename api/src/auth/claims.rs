@@ -6,8 +6,8 @@ use std::time::Duration;
 use domain::{CustomerId, Timestamp};
 use serde_json::{Map, Value};
 
+use crate::auth::principal::Principal;
 use crate::auth::refusal::Refusal;
-use crate::principal::Principal;
 
 /// What a token must say to be for this service, now.
 #[derive(Debug, Clone)]

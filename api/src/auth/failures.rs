@@ -19,7 +19,7 @@ use governor::state::keyed::HashMapStateStore;
 use tokio::time::Instant;
 
 use crate::auth::refusal::Refusal;
-use crate::limit::{Housekeeping, Monotonic, RateLimit, seconds};
+use crate::http::{seconds, Housekeeping, Monotonic, RateLimit};
 
 /// How many tokens are remembered as verified; each new one may take the place of another.
 const REMEMBERED: usize = 4096;

@@ -8,8 +8,8 @@ use lambda_http::request::RequestContext;
 use serde_json::{Map, Value};
 
 use crate::auth::claims::Claims;
+use crate::auth::principal::Principal;
 use crate::auth::refusal::Refusal;
-use crate::principal::Principal;
 
 /// Who the request is from, if the issuer writes this before the names of our scopes.
 pub(super) fn principal(request: &Request, scope_prefix: Option<Arc<str>>) -> Result<Principal, Refusal> {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::principal::Principal;
+use crate::auth::principal::Principal;
 
 /// A router whose one handler tells who asks.
 fn telling(auth: Auth) -> Router {

@@ -19,9 +19,9 @@ use crate::auth::claims::{Claims, TokenRules};
 use crate::auth::failures::Failures;
 use crate::auth::jwk::Algorithm;
 use crate::auth::keys::Keys;
+use crate::auth::principal::Principal;
 use crate::auth::refusal::Refusal;
-use crate::limit::RateLimit;
-use crate::principal::Principal;
+use crate::http::RateLimit;
 
 /// What is longer is not looked into.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;

@@ -27,7 +27,7 @@ use lambda_http::aws_lambda_events::query_map::QueryMap;
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
 
-use crate::links::BasePath;
+use crate::http::BasePath;
 
 /// The place of a request.
 pub(super) struct Place {

@@ -7,8 +7,8 @@ use domain::{DeadLetter, LetterState, OrderId, Repair, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::links::Links;
-use crate::openapi::{self, objects};
+use crate::describe::{operator_schemas, schemas};
+use crate::http::Links;
 use crate::operations::Line;
 
 use super::plan::Fate;
@@ -17,15 +17,15 @@ use super::plan::Fate;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetterSummary)]
 pub(crate) struct LetterSummary<'a> {
-    #[schema(schema_with = openapi::objects::dead_letter)]
+    #[schema(schema_with = schemas::dead_letter_object)]
     object: &'static str,
     /// Names it, through all replays.
     id: &'a str,
     /// Where it stands.
-    #[schema(schema_with = openapi::operator::letter_state)]
+    #[schema(schema_with = operator_schemas::letter_state)]
     state: LetterState,
     /// Why it was put aside: the code.
-    #[schema(schema_with = openapi::operator::park_reason)]
+    #[schema(schema_with = operator_schemas::park_reason)]
     reason: &'static str,
     /// Why it was put aside, in a sentence.
     detail: &'a str,
@@ -70,11 +70,11 @@ pub(crate) struct LetterSummary<'a> {
     repaired: bool,
     /// Who repaired it, and when: the first and the latest ones of at most 20.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    #[schema(schema_with = openapi::operator::repairs, required = false)]
+    #[schema(schema_with = operator_schemas::repairs, required = false)]
     repairs: &'a [Repair],
     /// Who decided that it is not to happen, when and why.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = openapi::operator::discard, required = false)]
+    #[schema(schema_with = operator_schemas::discard, required = false)]
     discarded: Option<&'a Discard>,
     links: LetterLinks,
 }
@@ -96,7 +96,7 @@ impl<'a> LetterSummary<'a> {
     pub(crate) fn of(letter: &'a DeadLetter, links: &Links) -> Self {
         let order = letter.order_id.as_ref().map(|order_id| links.order(order_id));
         Self {
-            object: objects::DEAD_LETTER,
+            object: schemas::DEAD_LETTER,
             id: &letter.id,
             state: letter.state,
             reason: letter.reason.as_str(),
@@ -124,7 +124,7 @@ impl<'a> LetterSummary<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetterPage)]
 pub(crate) struct LetterPage<'a> {
-    #[schema(schema_with = openapi::objects::list)]
+    #[schema(schema_with = schemas::list_object)]
     object: &'static str,
     items: Vec<LetterSummary<'a>>,
     /// Where the next page begins: give it as `cursor`. `null` on the last page.
@@ -134,7 +134,7 @@ pub(crate) struct LetterPage<'a> {
 
 impl<'a> LetterPage<'a> {
     pub(crate) fn of(items: Vec<LetterSummary<'a>>, next_cursor: Option<String>) -> Self {
-        Self { object: objects::LIST, items, next_cursor }
+        Self { object: schemas::LIST, items, next_cursor }
     }
 }
 
@@ -145,11 +145,11 @@ pub(crate) struct LetterBody<'a> {
     #[serde(flatten)]
     summary: LetterSummary<'a>,
     #[serde(flatten)]
-    #[schema(inline, value_type = openapi::operator::AnyBody)]
+    #[schema(inline, value_type = operator_schemas::AnyBody)]
     body: &'a Body,
     /// What was sent, if the letter was repaired since.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<openapi::operator::AnyBody>, nullable = false)]
+    #[schema(value_type = Option<operator_schemas::AnyBody>, nullable = false)]
     original: Option<&'a Body>,
     /// What came with it: attributes of the message, as the queue names them.
     attributes: &'a BTreeMap<String, String>,
@@ -184,7 +184,7 @@ pub(crate) struct Predicted {
     /// would not leave the dead letters. `replayed_too_often`: it was replayed 5 times, and has to be repaired or
     /// discarded. `discarded`: nobody wants it to happen. `not_predicted`: more letters stand before it in its order's
     /// line than are looked at. `sent`: it is on its way back. `gone`: it was dealt with meanwhile. `failed`: it could not be sent, and may be tried again.
-    #[schema(schema_with = openapi::operator::fates)]
+    #[schema(schema_with = operator_schemas::fates)]
     pub(crate) result: &'static str,
     /// Why, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]

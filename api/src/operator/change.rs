@@ -5,12 +5,9 @@ use axum::response::Response;
 use domain::dead_letter::Discard;
 use domain::{Repair, identify};
 
-use crate::attempt::Attempt;
-use crate::correlation;
-use crate::json::JsonBody;
-use crate::links::Links;
+use crate::http::{correlation, Attempt, Links};
+use crate::input::{JsonBody, LetterPath};
 use crate::operations::Change;
-use crate::params::LetterPath;
 use crate::problem::{Kind, Problem};
 use crate::state::{AppState, Shared};
 

@@ -9,12 +9,10 @@ use axum::response::{IntoResponse, Response};
 use domain::{DeadLetter, EventId, LetterState, Outcome};
 use futures_util::future::try_join_all;
 
-use crate::cursor;
-use crate::links::Links;
+use crate::http::Links;
+use crate::input::{cursor, LetterPath, LettersQuery};
 use crate::operations::{Line, Operations};
-use crate::params::LetterPath;
 use crate::problem::{Kind, Problem};
-use crate::queries::letters::LettersQuery;
 use crate::state::{AppState, Shared};
 
 use super::Operator;

@@ -7,11 +7,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::{DeadLetter, LetterState};
 
-use crate::attempt::Attempt;
-use crate::correlation;
-use crate::cursor;
-use crate::json::JsonBody;
-use crate::links::Links;
+use crate::http::{correlation, Attempt, Links};
+use crate::input::{cursor, JsonBody};
 use crate::operations::{LetterPosition, Operations, ReplayError};
 use crate::problem::Problem;
 use crate::state::Shared;

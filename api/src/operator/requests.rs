@@ -7,10 +7,8 @@ use serde::de::{MapAccess, SeqAccess};
 use utoipa::ToSchema;
 use validator::{Validate, ValidateRequired, ValidationError};
 
-use crate::body::{Content, Field, Read, checked, checked_length, elements, fault, members, object};
-use crate::cursor;
-use crate::faults::{self, Errors, FaultCode};
-use crate::openapi;
+use crate::describe::operator_schemas;
+use crate::input::{checked, checked_length, cursor, elements, fault, members, object, at_member, Content, Errors, FaultCode, Field, Read};
 use crate::operations::{LetterFilter, LetterPosition};
 
 /// The most letters that a request can name.
@@ -31,7 +29,7 @@ pub(crate) struct RedriveRequest {
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]{1,64}$")]
     order_id: Field<OrderId>,
     /// Those put aside for this reason.
-    #[schema(schema_with = openapi::operator::optional_park_reason, required = false)]
+    #[schema(schema_with = operator_schemas::optional_park_reason, required = false)]
     reason: Field<ParkReason>,
     /// Those put aside at this time (RFC 3339) or later.
     #[schema(value_type = Option<String>, format = "date-time")]
@@ -89,9 +87,9 @@ fn selects_something(request: &RedriveRequest) -> Result<(), ValidationError> {
         return Ok(());
     }
     Err(if request.cursor.as_valid().is_some() {
-        faults::at_member(FaultCode::Format.error("must be the next_cursor of the same redrive"), "cursor")
+        at_member(FaultCode::Format.error("must be the next_cursor of the same redrive"), "cursor")
     } else {
-        faults::at_member(FaultCode::Required.error("must be true where nothing else selects letters"), "all")
+        at_member(FaultCode::Required.error("must be true where nothing else selects letters"), "all")
     })
 }
 
@@ -146,10 +144,10 @@ members!(RepairRequest { "body" => body, "body_base64" => body_base64 });
 fn is_one_body(request: &RepairRequest) -> Result<(), ValidationError> {
     match (request.body.is_some(), request.body_base64.is_some()) {
         (false, false) => {
-            Err(faults::at_member(FaultCode::Required.error("is required, or body_base64 is"), "body"))
+            Err(at_member(FaultCode::Required.error("is required, or body_base64 is"), "body"))
         }
         (true, true) => {
-            Err(faults::at_member(FaultCode::Unknown.error("cannot be there beside body"), "body_base64"))
+            Err(at_member(FaultCode::Unknown.error("cannot be there beside body"), "body_base64"))
         }
         _ => Ok(()),
     }

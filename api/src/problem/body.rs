@@ -2,10 +2,13 @@
 
 use domain::{EventId, EventType, OrderId, State, Status};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
-use crate::faults::{Fault, FaultCode};
-use crate::kinds::{About, Kind};
+use crate::describe::schemas::{self, schema};
+use crate::input::{Fault, FaultCode};
+use crate::problem::kinds::{About, Kind};
 
 /// An error, as problem details (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
@@ -13,7 +16,7 @@ use crate::kinds::{About, Kind};
 pub(crate) struct ProblemBody<'a> {
     /// Names the kind of problem; a stable URI reference.
     #[serde(rename = "type")]
-    #[schema(schema_with = crate::openapi::problem_type)]
+    #[schema(schema_with = problem_type)]
     type_: &'a str,
     /// The kind of problem in words, the same for every problem of its type.
     title: &'a str,
@@ -39,7 +42,7 @@ pub(crate) struct ProblemBody<'a> {
     /// Where the order stands, if that is what is in the way: when the event was judged, which under an idempotency key may
     /// be long ago (`Idempotent-Replayed: true`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = crate::openapi::status, required = false)]
+    #[schema(schema_with = schemas::status, required = false)]
     order_status: Option<Status>,
     /// The version of the order at which it stood there.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +50,7 @@ pub(crate) struct ProblemBody<'a> {
     order_version: Option<u64>,
     /// The events that were legal for it there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = crate::openapi::event_types, required = false)]
+    #[schema(schema_with = schemas::event_types, required = false)]
     allowed_events: Option<&'a [EventType]>,
     /// The order that the event in question belongs to, if the outcome is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,4 +173,23 @@ pub(crate) fn example(kind: Kind) -> serde_json::Value {
         _ => body,
     };
     serde_json::to_value(body).expect("plain strings and numbers always serialize")
+}
+
+/// Not an enum: a client must be able to meet a kind that is newer than itself.
+fn problem_type() -> RefOr<Schema> {
+    let kind = |kind: &Kind| {
+        let about = kind.about();
+        format!("- `{}` ({}): {}", about.uri, about.status.as_u16(), about.meaning)
+    };
+    let kinds: Vec<_> = Kind::ALL.iter().map(kind).collect();
+    schema(json!({
+        "type": "string",
+        "format": "uri-reference",
+        "description": format!(
+            "Names the kind of problem; stable, and the same under any base path. At this path of the API is a page \
+             on what it means and what to do. More kinds may come.\n\n{}",
+            kinds.join("\n"),
+        ),
+        "examples": [Kind::InvalidRequest.about().uri],
+    }))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::AppState;
-use api::principal::Principal;
+use api::auth::Principal;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use api::AppState;
 use api::operations::Operations;
-use api::principal::{Principal, Scope};
+use api::auth::{Principal, Scope};
 use axum::body::Body;
 use axum::http::{Method, Request};
 use domain::{Currency, CustomerId, DeadLetter, LetterState, OrderId};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::principal::{Principal, Scope};
+use api::auth::{Principal, Scope};
 use axum::body::Body;
 use axum::http::{Method, Request};
 use domain::{CustomerId, Receipt, Repaired};

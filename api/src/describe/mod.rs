@@ -1,0 +1,16 @@
+//! The API described: OpenAPI, AsyncAPI, the pages that show them, and the schemas and samples that both are made of.
+
+mod asyncapi;
+mod docs;
+mod event_schemas;
+pub(crate) mod html;
+pub(crate) mod openapi;
+pub(crate) mod operator_schemas;
+mod proposed_event;
+mod samples;
+pub(crate) mod schemas;
+
+pub use self::asyncapi::asyncapi;
+pub(crate) use self::docs::routes;
+pub(crate) use self::openapi::OrderOrReceipt;
+pub(crate) use self::proposed_event::ProposedEvent;

@@ -1,0 +1,64 @@
+//! The schema of the body that proposes an event.
+
+use domain::EventType;
+use serde_json::json;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::describe::schemas::{reference, schema};
+use crate::orders::{proposable, AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData};
+
+/// The body that proposes an event: one schema per type, told apart by `type`. It has no discriminator: clients that
+/// OpenAPI Generator makes for Rust would send `type` twice.
+pub(crate) struct ProposedEvent;
+
+impl ToSchema for ProposedEvent {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        for (name, data) in [
+            (AmendedData::name(), AmendedData::schema()),
+            (PaidData::name(), PaidData::schema()),
+            (ShippedData::name(), ShippedData::schema()),
+            (ReasonData::name(), ReasonData::schema()),
+            (RefundedData::name(), RefundedData::schema()),
+            (NoData::name(), NoData::schema()),
+        ] {
+            schemas.push((name.into_owned(), data));
+        }
+        schemas.extend(proposable().map(|event_type| (event_type.to_string(), proposed(event_type))));
+        AmendedData::schemas(schemas);
+    }
+}
+
+impl PartialSchema for ProposedEvent {
+    fn schema() -> RefOr<Schema> {
+        schema(json!({
+            "description": "An event to record, if it is legal. `type` says which it is.",
+            "oneOf": proposable().map(|event_type| reference(event_type.as_str())).collect::<Vec<_>>(),
+        }))
+    }
+}
+
+/// The schema of the body that proposes an event of this type.
+fn proposed(event_type: EventType) -> RefOr<Schema> {
+    let data = match event_type {
+        EventType::Amended => AmendedData::name(),
+        EventType::Paid => PaidData::name(),
+        EventType::Shipped => ShippedData::name(),
+        EventType::Cancelled | EventType::Returned => ReasonData::name(),
+        EventType::Refunded => RefundedData::name(),
+        EventType::Created | EventType::Confirmed | EventType::Delivered => NoData::name(),
+    };
+    let has_data = data != NoData::name();
+    let required = if has_data { json!(["type", "data"]) } else { json!(["type"]) };
+    let data = json!({ "$ref": format!("#/components/schemas/{data}") });
+    schema(json!({
+        "type": "object",
+        "properties": {
+            "type": { "type": "string", "enum": [event_type] },
+            // `null` means the same as absent, which data may be that has no members.
+            "data": if has_data { data } else { json!({ "oneOf": [data, { "type": "null" }] }) },
+        },
+        "required": required,
+        "additionalProperties": false,
+    }))
+}

@@ -1,0 +1,134 @@
+//! One sample of each event, and what the API answers of an order made of them: for the examples in the descriptions.
+//!
+//! They are read and written by the code that reads and writes events and bodies, so they are what it would write.
+
+mod operator;
+
+use domain::{Currency, Envelope, EventType, Order, Outcome, Receipt, RecordedEvent, RejectReason};
+use serde_json::{Value, json};
+
+use crate::http::Links;
+use crate::orders::{EventPage, HealthBody, OrderBody, OrderPage, ReadyBody, ReceiptBody};
+use crate::ports::OrderSnapshot;
+use crate::problem::{self, Kind};
+
+const ORDER: &str = "019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
+
+/// A message of this type, as it is on the queue.
+pub(crate) fn message(event_type: EventType) -> Value {
+    let line = |sku: &str, quantity: u32, unit_price: u32| json!({ "sku": sku, "quantity": quantity, "unit_price": unit_price });
+    let mut data = match event_type {
+        EventType::Created => json!({
+            "customer_id": "customer-7", "currency": "EUR", "total": 3300, "metadata": { "channel": "web" },
+            "items": [line("MUG-BLUE", 2, 1250), line("TEA-ASSAM-250G", 1, 800)],
+        }),
+        EventType::Amended => json!({ "items": [line("MUG-BLUE", 3, 1250)] }),
+        EventType::Confirmed | EventType::Delivered => json!({}),
+        EventType::Paid => json!({ "payment_id": "pay-81", "amount": 3300 }),
+        EventType::Shipped => json!({ "carrier": "DHL", "tracking_number": "00340434161094015902" }),
+        EventType::Cancelled => json!({ "reason": "The customer changed their mind." }),
+        EventType::Returned => json!({ "reason": "One mug arrived broken." }),
+        EventType::Refunded => json!({ "refund_id": "refund-12", "amount": 3300 }),
+    };
+    data["order_id"] = ORDER.into();
+    let place = EventType::ALL.iter().position(|other| *other == event_type).unwrap_or_default();
+    let message = json!({
+        "event_id": format!("019ab0c2-7d1e-7000-8000-{:012}", place + 1),
+        "type": event_type,
+        "schema_version": 1,
+        "timestamp": format!("2026-11-23T10:{:02}:00Z", place * 5),
+        "correlation_id": "f47ac10b-58cc-4372-a567-0e02b2c3d479",
+        "data": data,
+    });
+    serde_json::from_slice(&envelope(&message).encode()).expect("an envelope is JSON")
+}
+
+fn envelope(message: &Value) -> Envelope {
+    let euro = Currency::parse("EUR").expect("the euro is a currency");
+    Envelope::decode(message.to_string().as_bytes(), euro).expect("the samples keep the domain's rules")
+}
+
+/// The log of an order that has been paid.
+fn log() -> Vec<RecordedEvent> {
+    let types = [EventType::Created, EventType::Confirmed, EventType::Paid];
+    let entry = |(version, event_type)| {
+        let envelope = envelope(&message(event_type));
+        RecordedEvent { version, recorded_at: envelope.timestamp, repaired: None, envelope }
+    };
+    (1..).zip(types).map(entry).collect()
+}
+
+fn to_json(body: impl serde::Serialize) -> Value {
+    serde_json::to_value(body).expect("the bodies are plain JSON")
+}
+
+fn receipt(event_type: EventType, outcome: Option<Outcome>) -> Value {
+    let receipt = Receipt::of(&envelope(&message(event_type)), outcome);
+    to_json(ReceiptBody::of(&receipt, &Links::at_root()))
+}
+
+/// Samples of the body whose schema has this name, each with a name and what it shows.
+pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
+    let order = Order::fold(&log()).expect("the samples keep the domain's rules").expect("there are events");
+    let snapshot = OrderSnapshot { order, parked: 0 };
+    let order = || OrderBody::of(&snapshot, &Links::at_root());
+    match name {
+        "Receipt" => receipts(),
+        "Order" => vec![("paid", "An order that has been paid", to_json(order()))],
+        "OrderPage" => {
+            let page = OrderPage::of(vec![order()], None);
+            vec![("last", "The last page", to_json(page))]
+        }
+        "EventPage" => {
+            let page = EventPage::of(log(), None);
+            vec![("last", "The last page", to_json(page))]
+        }
+        "BatchBody" => {
+            let refused = problem::example(Kind::InvalidRequest);
+            let items = json!([
+                { "status": 202, "receipt": receipt(EventType::Created, None) },
+                { "status": 422, "problem": refused },
+            ]);
+            vec![("mixed", "One was accepted, one has faults", json!({ "items": items }))]
+        }
+        "ReadyBody" => {
+            let why = "the disk has 112 MiB left, and 256 MiB are kept in reserve".to_owned();
+            vec![
+                ("ready", "For everything", to_json(ReadyBody::of(None))),
+                ("reads", "For reading only", to_json(ReadyBody::of(Some(why)))),
+            ]
+        }
+        "HealthBody" => vec![("ok", "All is well", to_json(HealthBody { status: "ok" }))],
+        name => operator::of_schema(name),
+    }
+}
+
+/// Samples of what the operation of this id takes, each with a name and what it shows.
+pub(crate) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Value)> {
+    match operation {
+        "createOrders" => {
+            let mut full = message(EventType::Created)["data"].take();
+            full.as_object_mut().map(|members| members.remove("order_id"));
+            let minimal = json!({ "customer_id": "customer-7", "currency": "EUR", "items": full["items"] });
+            vec![("two", "Two orders", json!({ "orders": [full, minimal] }))]
+        }
+        operation => operator::of_request(operation),
+    }
+}
+
+fn receipts() -> Vec<(&'static str, &'static str, Value)> {
+    let rejected = Outcome::Rejected {
+        reason: RejectReason::IllegalTransition,
+        detail: "order_shipped is illegal for an order that is pending".to_owned(),
+        at_version: Some(1),
+    };
+    vec![
+        ("accepted", "On the queue", receipt(EventType::Created, None)),
+        (
+            "recorded",
+            "In the order's log",
+            receipt(EventType::Created, Some(Outcome::Recorded { version: 1 })),
+        ),
+        ("rejected", "Refused by the rules", receipt(EventType::Shipped, Some(rejected))),
+    ]
+}

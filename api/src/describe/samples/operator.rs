@@ -1,0 +1,102 @@
+//! What the API answers operators of a payment that was cut off on its way, and a shipment that waits behind it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::{DeadLetter, EventType, Ledger, ParkReason, Prediction};
+use serde_json::{Value, json};
+
+use crate::http::Links;
+use crate::operations::{Line, Numbers};
+use crate::operator::{Fate, LetterBody, LetterPage, LetterSummary, PipelineBody, RedriveBody, Redriven};
+
+use super::{envelope, message, to_json};
+
+/// The payment and the shipment, as they stand in line.
+fn line() -> [DeadLetter; 2] {
+    let paid = message(EventType::Paid).to_string();
+    let cut = paid.as_bytes()[..paid.len() - 2].to_vec();
+    let shipped = message(EventType::Shipped).to_string().into_bytes();
+    let at = |event_type| envelope(&message(event_type)).timestamp;
+    let why = |reason: &str| reason.to_owned();
+    let broken =
+        why("the message is not an event envelope: it ends in the middle of an object at line 1 column 280");
+    let behind = why("an earlier event of its order is in the dead letters");
+    [
+        DeadLetter::new("4711", cut, ParkReason::Malformed, broken, at(EventType::Paid)),
+        DeadLetter::new("4715", shipped, ParkReason::BehindParked, behind, at(EventType::Shipped)),
+    ]
+}
+
+/// Samples of what the operation of this id takes, each with a name and what it shows.
+pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Value)> {
+    match operation {
+        "redriveDeadLetters" => vec![
+            ("dry", "What would become of all", json!({ "all": true, "dry_run": true })),
+            ("order", "Those of one order", json!({ "order_id": super::ORDER })),
+        ],
+        "repairDeadLetter" => {
+            let whole = message(EventType::Paid).to_string();
+            vec![("whole", "A payment that was cut off, whole again", json!({ "body": whole }))]
+        }
+        "discardDeadLetter" => {
+            vec![(
+                "twice",
+                "With the reason that the receipt shows",
+                json!({ "reason": "The payment was made twice." }),
+            )]
+        }
+        _ => vec![],
+    }
+}
+
+/// Samples of the body whose schema has this name, each with a name and what it shows.
+pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
+    let (line, links) = (line(), Links::at_root());
+    let behind = Fate::Predicted(Prediction::Behind);
+    match name {
+        "DeadLetterPage" => {
+            let items = line.iter().rev().map(|letter| LetterSummary::of(letter, &links)).collect();
+            vec![("last", "The last page", to_json(LetterPage::of(items, None)))]
+        }
+        "DeadLetter" => {
+            let shipment = line[1].clone();
+            let line = Line { letters: line.into(), is_longer: false };
+            let letter = LetterBody::of(&shipment, &line, &behind, &links);
+            vec![("behind", "A shipment that waits for its payment", to_json(letter))]
+        }
+        "RedriveResult" => {
+            let fates = [1, 2].map(|after| Fate::Predicted(Prediction::WouldRecord(after + 2)));
+            let items = line.iter().zip(&fates).map(|(letter, fate)| Redriven::of(letter, fate)).collect();
+            let counts = BTreeMap::from([("would_record", 2)]);
+            let body = RedriveBody {
+                dry_run: true,
+                items,
+                counts,
+                remaining: false,
+                lines_cut: false,
+                next_cursor: None,
+            };
+            vec![("dry", "What would become of a repaired payment, and of what waits for it", to_json(body))]
+        }
+        "Pipeline" => {
+            let ledger = Ledger { accepted: 5, recorded: 2, parked: 2, ..Ledger::default() };
+            let oldest = Some(Duration::from_millis(40));
+            let numbers = Numbers {
+                ledger,
+                visible: 1,
+                in_flight: 0,
+                delayed: 0,
+                oldest,
+                dead_letters: 2,
+                exact: true,
+            };
+            vec![(
+                "waiting",
+                "One is on the queue, and two wait for an operator",
+                to_json(PipelineBody::of(&numbers)),
+            )]
+        }
+        _ => vec![],
+    }
+}

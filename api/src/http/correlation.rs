@@ -1,0 +1,171 @@
+//! The middleware around every request: it gives it a correlation id and its trace, holds it to its deadline, and writes
+//! out every error as a problem.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
+use domain::CorrelationId;
+use futures_util::FutureExt;
+use tokio::time::{Instant, timeout_at};
+use tower::Service;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::http::attempt::Attempt;
+use crate::http::headers::{self, CORRELATION_ID};
+use crate::http::links::{BasePath, Links};
+use crate::http::metering::Answering;
+use crate::http::spans;
+use crate::http::trace::{self, TraceContext};
+use crate::problem::Problem;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// A request extension: when the request is to be answered at the latest. If it is not finished by then, it is dropped
+/// and answered with a 503. Without one there is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(pub Instant);
+
+/// What is kept of a request's time to answer it.
+const MARGIN: Duration = Duration::from_millis(500);
+
+impl Deadline {
+    /// Until when a handler may wait for something, so that there is time left to answer.
+    pub(crate) fn to_answer(self) -> Instant {
+        self.0.checked_sub(MARGIN).unwrap_or(self.0)
+    }
+}
+
+tokio::task_local! {
+    static CURRENT: Current;
+}
+
+/// What is known of the request that is being answered.
+struct Current {
+    id: CorrelationId,
+    /// What it has begun to change, if anything.
+    attempt: RefCell<Option<Attempt>>,
+}
+
+impl Current {
+    fn new(id: CorrelationId) -> Self {
+        Self { id, attempt: RefCell::default() }
+    }
+}
+
+/// Calls `with` with the correlation id of the request that is being answered here, if one is: for every line of the log
+/// that is written meanwhile. The id does not follow into spawned tasks.
+pub fn with_correlation_id<R>(with: impl FnOnce(&CorrelationId) -> R) -> Option<R> {
+    CURRENT.try_with(|current| with(&current.id)).ok()
+}
+
+/// Notes what the request that is being answered is about to change. If its handler does not come to an answer from here
+/// on, the answer is that the outcome is not known.
+pub(crate) fn begin(attempt: Attempt) {
+    // Outside a request there is nobody to answer.
+    let _ = CURRENT.try_with(|current| current.attempt.replace(Some(attempt)));
+}
+
+/// Answers by `route`, or with the problem if the request is `refused` before, with the correlation id in the request's
+/// extensions and in the response's headers. `sees_waiting` is what the reader of orders says of itself.
+pub(crate) async fn correlate(
+    new_id: fn() -> Uuid,
+    sees_waiting: bool,
+    mut request: Request,
+    mut route: Route,
+    refused: Option<Box<Problem>>,
+) -> Result<Response, Infallible> {
+    let answering = Answering::of(request.method(), request.extensions());
+    let id = given(request.headers()).unwrap_or_else(|| new_id().into());
+    request.extensions_mut().insert(id.clone());
+    let uri = request.uri().clone();
+    let base = request.extensions().get::<BasePath>().cloned().unwrap_or_default();
+    let deadline = request.extensions().get().copied();
+    let span = spans::of_request(&id);
+    let trace = spans::join(&span, &request, TraceContext::of(request.headers()));
+
+    // Unwind safe, for what panicked is dropped and never polled again. Pinned here, so that what is around it moves no
+    // more than a pointer.
+    let answer = async {
+        match refused {
+            Some(problem) => Ok(problem.into_response()),
+            None => route.call(request).await,
+        }
+    };
+    let answer = pin!(AssertUnwindSafe(answer).catch_unwind());
+    let mut answer = pin!(CURRENT.scope(Current::new(id.clone()), trace::within(trace, answer)));
+    let mut response = match in_time(deadline, answer.as_mut().instrument(span.clone())).await {
+        Some(Ok(Ok(response))) => response,
+        unfinished => {
+            let panic = unfinished.and_then(Result::err);
+            let attempt = answer.take_value().and_then(|current| current.attempt.into_inner());
+            unanswered(panic, attempt, &Links::under(base.clone(), sees_waiting)).into_response()
+        }
+    };
+    if response.status().is_client_error() || response.status().is_server_error() {
+        let _entered = span.enter();
+        let path = format!("{}{}", base.as_str(), uri.path());
+        response = CURRENT.sync_scope(Current::new(id.clone()), || written(response, &id, &path));
+    }
+    let header = HeaderValue::from_str(id.as_str()).expect("a correlation id is visible ASCII");
+    response.headers_mut().insert(CORRELATION_ID, header);
+    headers::protect(uri.path(), response.headers_mut());
+    answering.answered(response.status());
+    spans::answered(&span, response.status().as_u16());
+    Ok(response)
+}
+
+/// The problem of a request whose handler panicked or, if there is no panic, ran out of time.
+fn unanswered(panic: Option<Box<dyn Any + Send>>, attempt: Option<Attempt>, links: &Links) -> Problem {
+    let cause = panic.map(|panic| anyhow::anyhow!("panic: {}", message(panic.as_ref())));
+    match (attempt, cause) {
+        (Some(attempt), cause) => {
+            let late = || anyhow::anyhow!("the deadline has passed");
+            attempt.problem(links, cause.unwrap_or_else(late))
+        }
+        (None, Some(cause)) => cause.into(),
+        (None, None) => Problem::out_of_time(),
+    }
+}
+
+/// The client's id. An invalid one is as good as none: it is no reason to refuse an order.
+fn given(headers: &HeaderMap) -> Option<CorrelationId> {
+    [CORRELATION_ID, REQUEST_ID]
+        .iter()
+        .find_map(|name| CorrelationId::parse(headers.get(name)?.to_str().ok()?).ok())
+}
+
+/// The error with its problem as the body, in place of whatever body it had.
+fn written(response: Response, id: &CorrelationId, path: &str) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let problem = parts.extensions.remove::<Problem>().unwrap_or_else(|| Problem::of_status(parts.status));
+    problem.log(id.as_str(), path);
+    parts.status = problem.status();
+    parts.headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(problem.to_json(id.as_str(), path)))
+}
+
+/// The output of `future`, unless its time is up before. What is ready at once is in time, whatever the deadline.
+async fn in_time<F: Future>(deadline: Option<Deadline>, future: F) -> Option<F::Output> {
+    match deadline {
+        Some(Deadline(at)) => timeout_at(at, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

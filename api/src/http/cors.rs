@@ -1,0 +1,107 @@
+//! Which pages of other origins may use the API from a browser.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::http::headers::CORRELATION_ID;
+use crate::http::limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
+
+/// How long a browser may remember what it was allowed.
+const MAX_AGE: Duration = Duration::from_secs(600);
+
+/// Origins whose pages may use the API. Written `*`, or with commas between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorsOrigins(Option<Vec<HeaderValue>>);
+
+impl FromStr for CorsOrigins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim() == "*" {
+            return Ok(Self(None));
+        }
+        text.split(',')
+            .map(|origin| origin_of(origin.trim()))
+            .collect::<Result<_, _>>()
+            .map(|all| Self(Some(all)))
+    }
+}
+
+/// An origin as browsers send it: scheme, host and port, and nothing behind it.
+fn origin_of(text: &str) -> Result<HeaderValue, String> {
+    let fault = || format!("{text:?} is not an origin, such as https://shop.example");
+    let uri: Uri = text.parse().map_err(|_| fault())?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(fault()) };
+    let whole = format!("{scheme}://{authority}");
+    let is_lowercase = !text.contains(|c: char| c.is_ascii_uppercase());
+    if whole != text || authority.as_str().contains('@') || !is_lowercase {
+        return Err(fault());
+    }
+    HeaderValue::from_str(text).map_err(|_| fault())
+}
+
+impl CorsOrigins {
+    /// Answers preflights, and lets the pages of these origins read answers. Without credentials: who asks is told by
+    /// a header, never by a cookie.
+    pub(crate) fn layer(&self) -> CorsLayer {
+        let custom = HeaderName::from_static;
+        let origins = match &self.0 {
+            None => AllowOrigin::any(),
+            Some(origins) => AllowOrigin::list(origins.iter().cloned()),
+        };
+        CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods([Method::GET, Method::POST])
+            .allow_headers([
+                header::CONTENT_TYPE,
+                header::AUTHORIZATION,
+                custom("idempotency-key"),
+                header::IF_MATCH,
+                header::IF_NONE_MATCH,
+                custom("prefer"),
+                CORRELATION_ID,
+                custom("traceparent"),
+                custom("tracestate"),
+            ])
+            .expose_headers([
+                header::LOCATION,
+                header::ETAG,
+                header::LINK,
+                header::RETRY_AFTER,
+                CORRELATION_ID,
+                custom("idempotent-replayed"),
+                custom("preference-applied"),
+                RATE_LIMIT,
+                RATE_LIMIT_POLICY,
+            ])
+            .max_age(MAX_AGE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_read_from_text() {
+        assert_eq!("*".parse(), Ok(CorsOrigins(None)));
+        let two = ["https://shop.example", "http://localhost:3000"].map(HeaderValue::from_static).into();
+        assert_eq!("https://shop.example, http://localhost:3000".parse(), Ok(CorsOrigins(Some(two))));
+        for text in [
+            "",
+            "shop.example",
+            "https://shop.example/",
+            "https://shop.example/path",
+            "https://Shop.example",
+            "https://u@shop.example",
+            "https://a.example,*",
+            "https://a.example,,https://b.example",
+            "null",
+        ] {
+            assert!(text.parse::<CorsOrigins>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Headers that keep browsers and caches from doing what nobody meant.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// The header that carries the correlation id, in requests and in every response.
+pub(crate) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+const DENY: HeaderValue = HeaderValue::from_static("DENY");
+/// Everything from here, for all that pages need is. Swagger UI has pictures in its style sheet, and writes styles
+/// into the page.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+);
+
+/// Adds what every answer to a request of `path` has: its content is what it says it is, orders are not kept by
+/// caches unless the handler says how, and pages can be neither framed nor made to load anything from elsewhere.
+pub(crate) fn protect(path: &str, headers: &mut HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    if path.starts_with("/v1") {
+        headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+    } else if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+    {
+        headers.insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+        headers.insert(header::REFERRER_POLICY, NO_REFERRER);
+        headers.insert(header::X_FRAME_OPTIONS, DENY);
+    }
+}

@@ -1,0 +1,120 @@
+//! What is counted of requests, through the [`metrics`] facade: nothing, unless whoever runs this has installed a
+//! recorder.
+
+use std::cell::RefCell;
+use std::time::Instant;
+
+use axum::extract::MatchedPath;
+use axum::http::{Extensions, Method, StatusCode};
+use domain::Envelope;
+use metrics::{Counter, Histogram, SharedString, counter, histogram};
+
+use crate::http::spans;
+use crate::ports::{EventPublisher, PublishError, Published};
+
+/// A request that is being answered.
+pub(crate) struct Answering {
+    route: Option<MatchedPath>,
+    method: &'static str,
+    started: Instant,
+}
+
+impl Answering {
+    pub(crate) fn of(method: &Method, extensions: &Extensions) -> Self {
+        Self { route: extensions.get().cloned(), method: label(method), started: Instant::now() }
+    }
+
+    pub(crate) fn answered(self, status: StatusCode) {
+        // Not the path: clients could create any number of series.
+        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
+        let (method, took) = (self.method, self.started.elapsed());
+        SERIES.with_borrow_mut(|series| {
+            let found = series.iter().position(|known| known.is_of(route, method, status));
+            let index = found.unwrap_or_else(|| {
+                series.push(RequestSeries::register(route, method, status));
+                series.len() - 1
+            });
+            series[index].duration.record(took);
+            series[index].requests.increment(1);
+        });
+    }
+}
+
+thread_local! {
+    /// The series that are registered so far: a few dozen, for routes, methods and statuses are few. To find one here costs
+    /// a fraction of building and hashing a metric's key. The recorder is installed before the first request, and never
+    /// replaced.
+    static SERIES: RefCell<Vec<RequestSeries>> = RefCell::default();
+}
+
+/// The metrics of all requests with one route, method and status.
+struct RequestSeries {
+    route: String,
+    method: &'static str,
+    status: StatusCode,
+    duration: Histogram,
+    requests: Counter,
+}
+
+impl RequestSeries {
+    fn is_of(&self, route: &str, method: &'static str, status: StatusCode) -> bool {
+        self.status == status && self.method == method && self.route == route
+    }
+
+    fn register(route: &str, method: &'static str, status: StatusCode) -> Self {
+        let label = SharedString::from_owned(route.to_owned());
+        let code = SharedString::from_owned(status.as_str().to_owned());
+        let duration =
+            histogram!("orders_http_request_duration_seconds", "route" => label.clone(), "method" => method);
+        let requests =
+            counter!("orders_http_requests_total", "route" => label, "method" => method, "status" => code);
+        Self { route: route.to_owned(), method, status, duration, requests }
+    }
+}
+
+/// The method, or `other`: it is the client's to choose.
+fn label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+/// Publishes, and counts how that went and how long it took.
+pub(crate) async fn publish(
+    publisher: &dyn EventPublisher,
+    events: &[Envelope],
+) -> Vec<Result<Published, PublishError>> {
+    let started = Instant::now();
+    let results = spans::publishing(events, publisher.publish(events)).await;
+    histogram!("orders_publish_duration_seconds").record(started.elapsed());
+    if results.iter().all(Result::is_ok) {
+        // With a constant label: a label that varies is allocated and hashed each time.
+        counter!("orders_events_published_total", "result" => "accepted").increment(results.len() as u64);
+        return results;
+    }
+    for (label, is_it) in RESULTS {
+        let count = results.iter().filter(|result| is_it(result)).count();
+        if count > 0 {
+            counter!("orders_events_published_total", "result" => label).increment(count as u64);
+        }
+    }
+    results
+}
+
+type Is = fn(&Result<Published, PublishError>) -> bool;
+
+/// How publishing an event ends, as the label says it.
+const RESULTS: [(&str, Is); 5] = [
+    ("accepted", Result::is_ok),
+    ("full", |result| matches!(result, Err(PublishError::Full(_)))),
+    ("too_large", |result| matches!(result, Err(PublishError::TooLarge { .. }))),
+    ("unavailable", |result| matches!(result, Err(PublishError::NotAccepted(_)))),
+    ("unknown", |result| matches!(result, Err(PublishError::Unknown(_)))),
+];

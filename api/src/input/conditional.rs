@@ -1,0 +1,225 @@
+//! Conditional requests (RFC 9110, section 13): orders are told apart by their versions.
+
+use std::fmt;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde_json::json;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+
+use crate::describe::schemas::header_parameter;
+use crate::ports::OrderSnapshot;
+use crate::problem::{Kind, Problem};
+
+/// How entity tags are written in a header, as the description states it.
+const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#;
+
+/// The entity tag of an order as it is now: its version, and the number of parked events if there are any, for both
+/// are in the representation.
+pub(crate) fn etag(snapshot: &OrderSnapshot) -> HeaderValue {
+    let OrderSnapshot { order, parked } = snapshot;
+    let tag = if *parked == 0 {
+        format!("\"{}\"", order.version)
+    } else {
+        format!("\"{}-{parked}\"", order.version)
+    };
+    HeaderValue::try_from(tag).expect("digits and quotes are visible ASCII")
+}
+
+/// `If-Match`: what a change insists on.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum IfMatch {
+    /// Nothing.
+    Absent,
+    /// That the order exists.
+    Any,
+    /// That it is at one of these versions. Of a tag that is none of ours there is no version.
+    Versions {
+        strong: Vec<u64>,
+        /// Those of weak tags, which match nothing: `If-Match` compares strongly.
+        weak: Vec<u64>,
+    },
+}
+
+/// The hashes of requests, which are stored, are made of this: it must never change.
+impl fmt::Debug for IfMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("Absent"),
+            Self::Any => f.write_str("Any"),
+            Self::Versions { strong, .. } => f.debug_tuple("Versions").field(strong).finish(),
+        }
+    }
+}
+
+impl IfMatch {
+    /// Holds the order against it: the version that the event has to insist on, if any.
+    pub(crate) fn check(&self, snapshot: Option<&OrderSnapshot>) -> Result<Option<u64>, Problem> {
+        match (self, snapshot) {
+            (Self::Absent, _) => Ok(None),
+            (Self::Any, Some(_)) => Ok(None),
+            (Self::Versions { strong, .. }, Some(snapshot)) if strong.contains(&snapshot.order.version) => {
+                Ok(Some(snapshot.order.version))
+            }
+            (Self::Versions { weak, .. }, Some(snapshot)) => {
+                let version = snapshot.order.version;
+                let detail = if weak.contains(&version) {
+                    format!(
+                        "The order is at version {version}. If-Match names it with a weak entity tag, which never \
+                         matches there: send \"{version}\", without W/."
+                    )
+                } else {
+                    format!("The order is at version {version}, which If-Match does not name.")
+                };
+                Err(Problem::of_order(Kind::PreconditionFailed, detail, &snapshot.order))
+            }
+            (_, None) => {
+                let detail = "If-Match insists on an order, and no event of this one is recorded.";
+                Err(Problem::new(Kind::PreconditionFailed, detail))
+            }
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let rule = "must be *, or entity tags such as \"3\"";
+        match tags(&parts.headers, &header::IF_MATCH) {
+            Some(Tags::Absent) => Ok(Self::Absent),
+            Some(Tags::Any) => Ok(Self::Any),
+            Some(Tags::These(tags)) => {
+                let (weak, strong): (Vec<_>, Vec<_>) = tags.iter().partition(|tag| tag.weak);
+                let versions = |tags: Vec<&Tag>| tags.into_iter().filter_map(Tag::version).collect();
+                Ok(Self::Versions { strong: versions(strong), weak: versions(weak) })
+            }
+            None => Err(Problem::invalid_header("If-Match", rule)),
+        }
+    }
+}
+
+/// `If-None-Match`: what a reader has already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IfNoneMatch(Tags);
+
+impl IfNoneMatch {
+    /// Whether the reader has the representation with this tag.
+    pub(crate) fn has(&self, etag: &HeaderValue) -> bool {
+        match &self.0 {
+            Tags::Absent => false,
+            Tags::Any => true,
+            // A weak comparison: a proxy may have weakened the tag.
+            Tags::These(tags) => tags.iter().any(|tag| tag.opaque.as_bytes() == etag.as_bytes()),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let rule = "must be *, or entity tags such as \"3\"";
+        let tags = tags(&parts.headers, &header::IF_NONE_MATCH);
+        tags.map(Self).ok_or_else(|| Problem::invalid_header("If-None-Match", rule))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Tags {
+    Absent,
+    Any,
+    These(Vec<Tag>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tag {
+    weak: bool,
+    /// With its quotes.
+    opaque: String,
+}
+
+impl Tag {
+    /// The version in a tag of ours.
+    fn version(&self) -> Option<u64> {
+        let inner = self.opaque.trim_matches('"');
+        let version = inner.split_once('-').map_or(inner, |(version, _)| version);
+        let digits = version.bytes().all(|b| b.is_ascii_digit());
+        version.parse().ok().filter(|_| digits)
+    }
+}
+
+/// The tags in a header; `None` if it is not written as it must be.
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Tags> {
+    let mut tags = Vec::new();
+    let mut present = false;
+    for value in headers.get_all(name) {
+        present = true;
+        let mut rest = value.to_str().ok()?.trim();
+        if rest == "*" {
+            return Some(Tags::Any);
+        }
+        while !rest.is_empty() {
+            let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
+            let end = quoted.strip_prefix('"')?.find('"')? + 2;
+            tags.push(Tag { weak, opaque: quoted[..end].to_owned() });
+            rest = quoted[end..].trim_start();
+            rest = if rest.is_empty() { rest } else { rest.strip_prefix(',')?.trim_start() };
+        }
+    }
+    match (present, tags.is_empty()) {
+        (false, _) => Some(Tags::Absent),
+        (true, true) => None,
+        (true, false) => Some(Tags::These(tags)),
+    }
+}
+
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "Entity tags of the order (its versions, such as `\"3\"`), or `*`. The event is accepted, and recorded, only if \
+            the order is at that version.";
+        vec![header_parameter("If-Match", description, json!({ "type": "string", "pattern": TAGS }))]
+    }
+}
+
+impl IntoParams for IfNoneMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "Entity tags that the reader has already, or `*`.";
+        vec![header_parameter("If-None-Match", description, json!({ "type": "string", "pattern": TAGS }))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn versions(value: &'static str) -> Option<Vec<Option<u64>>> {
+        let headers = HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(value))]);
+        match tags(&headers, &header::IF_MATCH)? {
+            Tags::These(tags) => Some(tags.iter().map(Tag::version).collect()),
+            _ => Some(vec![]),
+        }
+    }
+
+    #[test]
+    fn hashes_of_requests_are_made_of_the_same_text_as_ever() {
+        let versions = IfMatch::Versions { strong: vec![3, 4], weak: vec![5] };
+        let texts = [IfMatch::Absent, IfMatch::Any, versions].map(|if_match| format!("{if_match:?}"));
+        assert_eq!(texts, ["Absent", "Any", "Versions([3, 4])"]);
+    }
+
+    #[test]
+    fn tags_are_read_as_the_rfc_writes_them() {
+        assert_eq!(versions("\"3\""), Some(vec![Some(3)]));
+        assert_eq!(
+            versions("\"3\", \"4-1\" ,W/\"5\", \"x,y\", \"\""),
+            Some(vec![Some(3), Some(4), Some(5), None, None])
+        );
+        assert_eq!(versions("*"), Some(vec![]));
+        for no in ["", "3", "\"3", "3\"", "\"3\" \"4\"", "W/3", "\"3\";", "w/\"3\""] {
+            assert_eq!(versions(no), None, "{no}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The extractor of JSON bodies.
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use domain::wording::json_error;
+
+use crate::http::BodyTimeout;
+use crate::input::body::{Content, Field};
+use crate::input::budget::{Grant, Unread};
+use crate::problem::{Kind, Problem};
+use crate::state::Shared;
+
+/// The largest body: 200 lines of the longest names fit it several times over, and a queue message holds it.
+pub(crate) const MAX_BODY: usize = 256 * 1024;
+
+/// A JSON body of at most `MAX` bytes, read and found to be without error; and the memory that it was granted, which
+/// whoever takes the value out keeps until it is done with it.
+#[derive(Debug)]
+pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY>(pub(crate) T, pub(crate) Grant);
+
+impl<T, const MAX: usize> FromRequest<Shared> for JsonBody<T, MAX>
+where
+    T: for<'de> Content<'de> + Send + 'static,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &Shared) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            let detail = "Content-Type must be application/json, or end with +json.";
+            return Err(Problem::new(Kind::UnsupportedMediaType, detail));
+        }
+        if is_encoded(request.headers()) {
+            return Err(Problem::encoded_body());
+        }
+        let budget = &state.body_budget;
+        let (body, grant) = budget.read(request.into_body(), MAX).await.map_err(|unread| match unread {
+            Unread::TooLarge => too_large(MAX),
+            Unread::Exhausted => Problem::too_many_bodies(),
+            Unread::Broken(late) if BodyTimeout::caused(&late) => Problem::body_too_slow(),
+            Unread::Broken(_) => Problem::new(Kind::BadRequest, "The body could not be read to its end."),
+        })?;
+        let value = budget.work(&grant, move || read(&body)).await?;
+        Ok(Self(value, grant))
+    }
+}
+
+fn too_large(most: usize) -> Problem {
+    let detail = format!("The body must not exceed {most} bytes ({} KiB).", most / 1024);
+    Problem::new(Kind::ContentTooLarge, detail)
+}
+
+/// Reads a body, or finds everything that is wrong with it.
+fn read<T: for<'de> Content<'de>>(body: &[u8]) -> Result<T, Problem> {
+    let field: Field<T> = serde_json::from_slice(body).map_err(|error| {
+        let what = byte_order_mark(body).map_or_else(|| json_error(&error), str::to_owned);
+        Problem::new(Kind::InvalidJson, format!("The body is not valid JSON: {what}."))
+    })?;
+    field.required().map_err(|errors| Problem::of_body(*errors))
+}
+
+/// What is wrong with a body that begins with a byte order mark: some editors and tools write one, and nobody sees it.
+fn byte_order_mark(body: &[u8]) -> Option<&'static str> {
+    match body {
+        [0xef, 0xbb, 0xbf, ..] => {
+            Some("it begins with a byte order mark (BOM), the bytes EF BB BF; send it without")
+        }
+        [0xfe, 0xff, ..] | [0xff, 0xfe, ..] => {
+            Some("it begins with the byte order mark (BOM) of UTF-16 or UTF-32; send UTF-8, without one")
+        }
+        _ => None,
+    }
+}
+
+/// Whether the body is compressed, or encoded in another way: it is read as it is.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.into_iter().any(|value| match value.to_str() {
+        Ok(codings) => {
+            codings.split(',').map(str::trim).any(|it| !it.is_empty() && !it.eq_ignore_ascii_case("identity"))
+        }
+        Err(_) => true,
+    })
+}
+
+/// Whether the content type is `application/json` or `application/*+json`, with or without parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return false };
+    // What nearly every client sends needs no parsing.
+    if value == "application/json" {
+        return true;
+    }
+    let Ok(value) = value.to_str() else { return false };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    let Some((main, sub)) = essence.split_once('/') else { return false };
+    let json = |suffix: &str| suffix.eq_ignore_ascii_case("json");
+    main.eq_ignore_ascii_case("application")
+        && (json(sub) || sub.rsplit_once('+').is_some_and(|(name, suffix)| !name.is_empty() && json(suffix)))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn json_is_told_by_its_content_type() {
+        let is_json = |value: &'static str| {
+            super::is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]))
+        };
+        for yes in
+            ["application/json", "Application/JSON; charset=utf-8", "application/vnd.shop.v2+json ;v=1"]
+        {
+            assert!(is_json(yes), "{yes}");
+        }
+        for no in
+            ["", "text/plain", "text/json", "application", "application/xml", "application/+json", "json"]
+        {
+            assert!(!is_json(no), "{no}");
+        }
+        assert!(!super::is_json(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,95 @@
+//! Ids in the path.
+
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use domain::{EventId, InvalidValue, OrderId};
+use utoipa::IntoParams;
+
+use crate::input::validation::{Fault, FaultCode};
+use crate::problem::Problem;
+
+/// The order in the path.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path, names("order_id"))]
+pub(crate) struct OrderPath(
+    #[param(value_type = String, pattern = "^[A-Za-z0-9_-]{1,64}$")] pub(crate) OrderId,
+);
+
+impl<S: Send + Sync> FromRequestParts<S> for OrderPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(order_id) =
+            Path::<String>::from_request_parts(parts, state).await.map_err(|error| undecodable(&error))?;
+        order_id
+            .parse()
+            .map(Self)
+            .map_err(|invalid| Problem::invalid_parameters(vec![malformed("order_id", invalid)]))
+    }
+}
+
+/// The dead letter in the path.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path, names("id"))]
+pub(crate) struct LetterPath(#[param(pattern = "^[A-Za-z0-9_-]{1,100}$")] pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for LetterPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(id) =
+            Path::<String>::from_request_parts(parts, state).await.map_err(|error| undecodable(&error))?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        if (1..=100).contains(&id.len()) && id.bytes().all(plain) {
+            return Ok(Self(id));
+        }
+        let invalid = InvalidValue::new("dead letter id", "must be 1–100 characters of [A-Za-z0-9_-]");
+        Err(Problem::invalid_parameters(vec![malformed("id", invalid)]))
+    }
+}
+
+/// The order and the event in the path.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path, names("order_id", "event_id"))]
+pub(crate) struct EventPath(
+    #[param(value_type = String, pattern = "^[A-Za-z0-9_-]{1,64}$")] pub(crate) OrderId,
+    #[param(value_type = String, format = "uuid")] pub(crate) EventId,
+);
+
+impl<S: Send + Sync> FromRequestParts<S> for EventPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path((order_id, event_id)) = Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| undecodable(&error))?;
+        match (order_id.parse(), event_id.parse()) {
+            (Ok(order_id), Ok(event_id)) => Ok(Self(order_id, event_id)),
+            (order_id, event_id) => {
+                let order_id = order_id.err().map(|invalid| malformed("order_id", invalid));
+                let event_id = event_id.err().map(|invalid| malformed("event_id", invalid));
+                Err(Problem::invalid_parameters(order_id.into_iter().chain(event_id).collect()))
+            }
+        }
+    }
+}
+
+pub(crate) fn malformed(name: &'static str, invalid: InvalidValue) -> Fault {
+    Fault::parameter(name, FaultCode::Format, invalid.rule)
+}
+
+/// The rule that a name or value breaks whose percent-encoding does not decode to UTF-8.
+pub(crate) const NOT_UTF8: &str = "must be UTF-8, percent-encoded";
+
+/// A path whose percent-encoding does not decode to UTF-8.
+fn undecodable(rejection: &PathRejection) -> Problem {
+    let of_event =
+        |kind: &ErrorKind| matches!(kind, ErrorKind::InvalidUtf8InPathParam { key } if key == "event_id");
+    let name = match rejection {
+        PathRejection::FailedToDeserializePathParams(error) if of_event(error.kind()) => "event_id",
+        _ => "order_id",
+    };
+    Problem::invalid_parameters(vec![Fault::parameter(name, FaultCode::Format, NOT_UTF8)])
+}

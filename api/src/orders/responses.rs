@@ -1,0 +1,282 @@
+//! The bodies that clients get.
+
+use domain::event::{Paid, Shipped};
+use domain::{
+    Amount, Currency, CustomerId, EventId, EventType, LineItems, Metadata, OrderId, Receipt, ReceiptState,
+    RecordedEvent, Status, Timestamp,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::describe::schemas;
+use crate::http::Links;
+use crate::ports::OrderSnapshot;
+
+/// More than the bytes of a receipt that waits.
+const RECEIPT: usize = 512;
+
+/// Where an accepted event stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Receipt)]
+pub(crate) struct ReceiptBody<'a> {
+    #[schema(schema_with = schemas::receipt_object)]
+    object: &'static str,
+    /// The order the event is about.
+    #[schema(value_type = String)]
+    order_id: &'a OrderId,
+    /// The event.
+    #[schema(value_type = String, format = "uuid")]
+    event_id: EventId,
+    /// Its type.
+    #[serde(rename = "type")]
+    #[schema(schema_with = schemas::event_type)]
+    event_type: EventType,
+    /// `accepted`: durable, and what becomes of it is open. `recorded`: in the order's log. `rejected`: the rules said no.
+    /// `parked`: in the dead letters.
+    #[schema(schema_with = schemas::receipt_state)]
+    state: ReceiptState,
+    /// The order's version that it was recorded as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    version: Option<u64>,
+    /// Why it was not recorded: the code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<&'a str>,
+    /// Why it was not recorded, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<&'a str>,
+    pub(crate) links: ReceiptLinks,
+}
+
+/// Where to go from a receipt.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReceiptLinks {
+    /// This receipt.
+    #[serde(rename = "self")]
+    pub(crate) own: String,
+    /// The order.
+    order: String,
+}
+
+impl<'a> ReceiptBody<'a> {
+    pub(crate) fn of(receipt: &'a Receipt, links: &Links) -> Self {
+        let reason = receipt.reason();
+        Self {
+            object: schemas::RECEIPT,
+            order_id: &receipt.order_id,
+            event_id: receipt.event_id,
+            event_type: receipt.event_type,
+            state: receipt.state(),
+            version: receipt.version(),
+            reason: reason.map(|(code, _)| code),
+            detail: reason.map(|(_, detail)| detail),
+            links: ReceiptLinks { own: links.receipt(receipt), order: links.order(&receipt.order_id) },
+        }
+    }
+}
+
+impl ReceiptBody<'_> {
+    /// The body as JSON. Every accepted event is answered with one, and what is in it as long as there is no outcome needs
+    /// no escapes; so those are put together by hand.
+    pub(crate) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let mut json = Vec::with_capacity(RECEIPT);
+        if self.state != ReceiptState::Accepted {
+            serde_json::to_writer(&mut json, self)?;
+            return Ok(json);
+        }
+        let mut buffer = Uuid::encode_buffer();
+        let event_id: &str = self.event_id.as_uuid().hyphenated().encode_lower(&mut buffer);
+        let parts = [
+            r#"{"object":"receipt","order_id":""#,
+            self.order_id.as_str(),
+            r#"","event_id":""#,
+            event_id,
+            r#"","type":""#,
+            self.event_type.as_str(),
+            r#"","state":"accepted","links":{"self":""#,
+            &self.links.own,
+            r#"","order":""#,
+            &self.links.order,
+            r#""}}"#,
+        ];
+        parts.iter().for_each(|part| json.extend_from_slice(part.as_bytes()));
+        Ok(json)
+    }
+}
+
+/// An order as of its latest recorded event.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Order)]
+pub(crate) struct OrderBody<'a> {
+    #[schema(schema_with = schemas::order_object)]
+    object: &'static str,
+    /// Which order.
+    #[schema(value_type = String)]
+    order_id: &'a OrderId,
+    /// Whose.
+    #[schema(value_type = String)]
+    customer_id: &'a CustomerId,
+    /// Where it stands.
+    #[schema(schema_with = schemas::status)]
+    status: Status,
+    /// How many events are recorded.
+    #[schema(minimum = 1)]
+    version: u64,
+    /// The ISO 4217 code of the currency of every amount.
+    #[schema(value_type = String, pattern = "^[A-Z]{3}$")]
+    currency: Currency,
+    /// What is ordered.
+    #[schema(schema_with = schemas::recorded_lines)]
+    items: &'a LineItems,
+    /// What it costs, in the currency's minor unit.
+    #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
+    total: Amount,
+    /// The client's own notes.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    metadata: &'a Metadata,
+    /// The payment, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::payment, required = false)]
+    payment: Option<&'a Paid>,
+    /// The shipment, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::shipment, required = false)]
+    shipment: Option<&'a Shipped>,
+    /// How many of its events are in the dead letters; 100 stands for 100 or more.
+    parked: u64,
+    /// The events that are legal now.
+    #[schema(schema_with = schemas::event_types)]
+    allowed_events: Vec<EventType>,
+    /// The time of the first event.
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+    /// The time of the latest event.
+    #[schema(value_type = String, format = "date-time")]
+    updated_at: Timestamp,
+    links: OrderLinks,
+}
+
+/// Where to go from an order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OrderLinks {
+    /// This order.
+    #[serde(rename = "self")]
+    own: String,
+    /// Its history.
+    events: String,
+}
+
+impl<'a> OrderBody<'a> {
+    pub(crate) fn of(snapshot: &'a OrderSnapshot, links: &Links) -> Self {
+        let OrderSnapshot { order, parked } = snapshot;
+        Self {
+            object: schemas::ORDER,
+            order_id: &order.order_id,
+            customer_id: &order.customer_id,
+            status: order.status,
+            version: order.version,
+            currency: order.currency,
+            items: &order.items,
+            total: order.total,
+            metadata: &order.metadata,
+            payment: order.payment.as_ref(),
+            shipment: order.shipment.as_ref(),
+            parked: *parked,
+            allowed_events: order.state().allowed_events().collect(),
+            created_at: order.created_at,
+            updated_at: order.updated_at,
+            links: OrderLinks { own: links.order(&order.order_id), events: links.events(&order.order_id) },
+        }
+    }
+}
+
+/// A page of orders, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OrderPage<'a> {
+    #[schema(schema_with = schemas::list_object)]
+    object: &'static str,
+    items: Vec<OrderBody<'a>>,
+    /// Where the next page begins: give it as `cursor`. `null` on the last page.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+}
+
+impl<'a> OrderPage<'a> {
+    pub(crate) fn of(items: Vec<OrderBody<'a>>, next_cursor: Option<String>) -> Self {
+        Self { object: schemas::LIST, items, next_cursor }
+    }
+}
+
+/// A page of an order's history, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventPage {
+    #[schema(schema_with = schemas::list_object)]
+    object: &'static str,
+    #[schema(schema_with = schemas::recorded_events)]
+    items: Vec<RecordedEvent>,
+    /// Where the next page begins: give it as `cursor`. `null` on the last page.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+}
+
+impl EventPage {
+    pub(crate) fn of(items: Vec<RecordedEvent>, next_cursor: Option<String>) -> Self {
+        Self { object: schemas::LIST, items, next_cursor }
+    }
+}
+
+/// What the service is ready for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReadyBody {
+    /// Always `ok`: orders can be read, and what was accepted is processed. What is not ok is a problem.
+    #[schema(value_type = String)]
+    status: &'static str,
+    /// `ok` if orders can be read.
+    #[schema(value_type = String)]
+    reads: &'static str,
+    /// `ok` if new events are accepted; `refused` if not, for example while the disk is nearly full.
+    #[schema(value_type = String)]
+    writes: &'static str,
+    /// Why they are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<String>,
+}
+
+impl ReadyBody {
+    /// Ready for reading, and for writing unless there is a reason why not.
+    pub(crate) fn of(refused: Option<String>) -> Self {
+        let writes = if refused.is_some() { "refused" } else { "ok" };
+        Self { status: "ok", reads: "ok", writes, detail: refused }
+    }
+}
+
+/// The answer of the health check.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthBody {
+    /// Always `ok`: what is not ok is a problem.
+    #[schema(value_type = String)]
+    pub(crate) status: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_by_hand_is_the_one_that_serde_writes() {
+        let receipt = Receipt {
+            order_id: OrderId::from(Uuid::from_u128(7)),
+            event_id: EventId::from(Uuid::from_u128(8)),
+            event_type: EventType::Created,
+            outcome: None,
+            request_hash: None,
+            message: None,
+        };
+        let body = ReceiptBody::of(&receipt, &Links::at_root());
+        assert_eq!(body.to_json().unwrap(), serde_json::to_vec(&body).unwrap());
+    }
+}

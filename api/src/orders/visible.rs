@@ -1,0 +1,68 @@
+//! Which events exist for a principal that is limited to one customer: those of the customer's orders and, while no event
+//! of an order is recorded, the one that creates it for that customer. All other principals see every event.
+
+use domain::{CustomerId, EventId, OrderId};
+use serde::Deserialize;
+
+use crate::auth::Principal;
+use crate::state::AppState;
+
+/// How many letters of an order's line are looked at for its creation.
+const LOOKED_AT: usize = 100;
+
+/// Whether the event exists for the principal; `None` if nothing says whom it belongs to.
+pub(crate) async fn is_visible(
+    state: &AppState,
+    principal: &Principal,
+    order_id: &OrderId,
+    event_id: EventId,
+) -> anyhow::Result<Option<bool>> {
+    if principal.customer_id.is_none() {
+        return Ok(Some(true));
+    }
+    let customer = match state.reader.order(order_id).await? {
+        Some(snapshot) => Some(snapshot.order.customer_id),
+        None => match state.reader.creates_for(order_id, event_id).await? {
+            Some(customer) => Some(customer),
+            None => parked_for(state, order_id, event_id).await?,
+        },
+    };
+    Ok(customer.map(|customer| principal.sees(&customer)))
+}
+
+/// The customer whose order the event would create, if it is in the dead letters.
+async fn parked_for(
+    state: &AppState,
+    order_id: &OrderId,
+    event_id: EventId,
+) -> anyhow::Result<Option<CustomerId>> {
+    let Some(operations) = &state.operations else { return Ok(None) };
+    // What creates an order is among the first of its line. If not, its receipt leads to it.
+    let parked = operations.letters.line(order_id, LOOKED_AT).await?.letters;
+    if let Some(letter) = parked.iter().find(|letter| letter.event_id == Some(event_id)) {
+        return Ok(created_for(&letter.body.0));
+    }
+    // One that was discarded is in no line any more.
+    let receipt = state.reader.receipt(order_id, event_id).await?;
+    let Some(message) = receipt.and_then(|receipt| receipt.message) else { return Ok(None) };
+    let letter = operations.letters.letter(&message).await?;
+    let letter = letter.filter(|letter| letter.event_id == Some(event_id));
+    Ok(letter.and_then(|letter| created_for(&letter.body.0)))
+}
+
+/// The customer whose order the message creates, if it is one that creates an order.
+pub fn created_for(message: &[u8]) -> Option<CustomerId> {
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        #[serde(rename = "type", borrow)]
+        event_type: std::borrow::Cow<'a, str>,
+        data: Data,
+    }
+    #[derive(Deserialize)]
+    struct Data {
+        customer_id: String,
+    }
+    let message: Message<'_> = serde_json::from_slice(message).ok()?;
+    let creates = message.event_type == domain::EventType::Created.as_str();
+    CustomerId::parse(&message.data.customer_id).ok().filter(|_| creates)
+}

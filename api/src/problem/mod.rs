@@ -1,0 +1,309 @@
+//! Every error that clients see: problem details (RFC 9457).
+//!
+//! A handler answers with a [`Problem`]; the middleware of [`crate::http::correlation`] writes it out, because only there
+//! the request's path and correlation id are at hand. It does so for axum's own errors too, so none is plain text.
+
+mod body;
+mod kinds;
+mod order;
+mod pages;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::{EventId, OrderId};
+
+use crate::input::{Errors, Fault, FaultCode, MAX_FAULTS};
+use crate::ports::PublishError;
+
+use order::Stands;
+
+pub(crate) use body::{ProblemBody, ProblemLinks, example};
+pub(crate) use kinds::Kind;
+pub(crate) use pages::routes;
+
+/// Says that the request was accepted before, under the same key.
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// An error, on its way to the client.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    kind: Kind,
+    detail: Cow<'static, str>,
+    errors: Vec<Fault>,
+    /// How many more there are than `errors` lists.
+    errors_omitted: usize,
+    retry_after_seconds: Option<u32>,
+    /// Where the order stands that is in the way.
+    order: Option<Stands>,
+    /// Whether this is the outcome of an event that was accepted before, under the same key.
+    replayed: bool,
+    /// What the outcome is not known of.
+    subject: Option<Subject>,
+    /// The `WWW-Authenticate` of the response: how to be let in (RFC 6750, section 3).
+    challenge: Option<String>,
+    /// The `Accept-Encoding` of the response: how a body may be encoded.
+    accept_encoding: Option<&'static str>,
+    /// What happened inside: for the log, never for the client.
+    cause: Option<anyhow::Error>,
+}
+
+/// What a problem is about, and where to look at it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Subject {
+    pub(crate) order_id: Option<OrderId>,
+    pub(crate) event_id: Option<EventId>,
+    pub(crate) links: ProblemLinks,
+}
+
+impl Problem {
+    fn of(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Parts {
+        Parts {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+            errors_omitted: 0,
+            retry_after_seconds: None,
+            order: None,
+            replayed: false,
+            subject: None,
+            challenge: None,
+            accept_encoding: None,
+            cause: None,
+        }
+    }
+
+    pub(crate) fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Self::of(kind, detail)))
+    }
+
+    /// What is wrong with a body, or a part of it.
+    pub(crate) fn of_body(errors: Errors) -> Self {
+        let (errors, errors_omitted) = errors.into_list();
+        let detail = match (errors.len(), errors_omitted) {
+            (1, 0) => "The body has 1 error.".to_owned(),
+            (listed, 0) => format!("The body has {listed} errors."),
+            (listed, more) => {
+                format!("The body has {listed} errors that are listed, and at least {more} more.")
+            }
+        };
+        Self(Arc::new(Parts { errors, errors_omitted, ..Self::of(Kind::InvalidRequest, detail) }))
+    }
+
+    /// A header that cannot be read: the rule it breaks, to follow "must".
+    pub(crate) fn invalid_header(name: &'static str, rule: &'static str) -> Self {
+        let errors = vec![Fault::parameter(name, FaultCode::Format, rule)];
+        let detail = format!("The header {name} {rule}.");
+        Self(Arc::new(Parts { errors, ..Self::of(Kind::InvalidHeader, detail) }))
+    }
+
+    /// The idempotency key was used before, for something else.
+    pub(crate) fn key_reused() -> Self {
+        let detail =
+            "Another request was accepted under this key. Send the same request again, or use a new key.";
+        Self::new(Kind::IdempotencyKeyReused, detail)
+    }
+
+    /// Errors in the path or query.
+    pub(crate) fn invalid_parameters(mut errors: Vec<Fault>) -> Self {
+        let errors_omitted = errors.len().saturating_sub(MAX_FAULTS);
+        errors.truncate(MAX_FAULTS);
+        let detail = "The path or the query has errors.";
+        Self(Arc::new(Parts { errors, errors_omitted, ..Self::of(Kind::InvalidParameter, detail) }))
+    }
+
+    /// The service is not ready for work.
+    pub(crate) fn not_ready(why: String) -> Self {
+        Self(Arc::new(Parts { retry_after_seconds: Some(5), ..Self::of(Kind::NotReady, why) }))
+    }
+
+    /// The request is not let in.
+    pub(crate) fn unauthorized(detail: String, challenge: String) -> Self {
+        let challenge = Some(challenge);
+        Self(Arc::new(Parts { challenge, ..Self::of(Kind::Unauthorized, detail) }))
+    }
+
+    /// The principal may not do this.
+    pub(crate) fn insufficient_scope(scope: &str) -> Self {
+        let challenge = Some(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""));
+        let detail = format!("This needs the scope {scope}.");
+        Self(Arc::new(Parts { challenge, ..Self::of(Kind::Forbidden, detail) }))
+    }
+
+    /// Nobody can be let in for now.
+    pub(crate) fn keys_missing(detail: String) -> Self {
+        Self(Arc::new(Parts { retry_after_seconds: Some(5), ..Self::of(Kind::Unavailable, detail) }))
+    }
+
+    /// What the request was to change may have been changed or not.
+    pub(crate) fn outcome_unknown(
+        detail: impl Into<Cow<'static, str>>,
+        subject: Subject,
+        retry_after_seconds: Option<u32>,
+        cause: anyhow::Error,
+    ) -> Self {
+        let (subject, cause) = (Some(subject), Some(cause));
+        let parts = Self::of(Kind::OutcomeUnknown, detail);
+        Self(Arc::new(Parts { subject, retry_after_seconds, cause, ..parts }))
+    }
+
+    /// The request took longer than whoever runs the service allows, and had changed nothing by then.
+    pub(crate) fn out_of_time() -> Self {
+        let detail = "The request could not be finished in time. Nothing was accepted; try again later.";
+        let cause = Some(anyhow::anyhow!("the deadline has passed"));
+        let retry_after_seconds = Some(1);
+        Self(Arc::new(Parts { cause, retry_after_seconds, ..Self::of(Kind::Unavailable, detail) }))
+    }
+
+    /// The body did not arrive in time; what had arrived was not looked at.
+    pub(crate) fn body_too_slow() -> Self {
+        Self::new(Kind::RequestTimeout, "The body did not arrive in time. Nothing was accepted; try again.")
+    }
+
+    /// The body has a content coding.
+    pub(crate) fn encoded_body() -> Self {
+        let detail =
+            "Content-Encoding must be absent, or identity: bodies are taken as they are, uncompressed.";
+        let accept_encoding = Some("identity");
+        Self(Arc::new(Parts { accept_encoding, ..Self::of(Kind::UnsupportedMediaType, detail) }))
+    }
+
+    /// As many large bodies are being handled as there is memory for.
+    pub(crate) fn too_many_bodies() -> Self {
+        let detail =
+            "As many large bodies are being handled as there is memory for. Nothing was accepted; try again.";
+        Self(Arc::new(Parts { retry_after_seconds: Some(1), ..Self::of(Kind::Overloaded, detail) }))
+    }
+
+    /// The client has made as many requests as it may for now.
+    pub(crate) fn too_many_requests(seconds: u32) -> Self {
+        let detail = "These are more requests than you may make; RateLimit-Policy tells how many that is.";
+        let retry_after_seconds = Some(seconds);
+        Self(Arc::new(Parts { retry_after_seconds, ..Self::of(Kind::TooManyRequests, detail) }))
+    }
+
+    /// Too many tokens that are not valid came from the client's address.
+    pub(crate) fn too_many_failures(detail: String, seconds: u32) -> Self {
+        let retry_after_seconds = Some(seconds);
+        Self(Arc::new(Parts { retry_after_seconds, ..Self::of(Kind::TooManyRequests, detail) }))
+    }
+
+    /// The problem of an error that came about outside our handlers.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        let kind = Kind::of_status(status);
+        let detail = match kind {
+            Kind::NotFound => "There is nothing at this path.",
+            Kind::MethodNotAllowed => "This path does not take this method; Allow lists those it takes.",
+            Kind::Internal => INTERNAL_DETAIL,
+            _ => status.canonical_reason().unwrap_or("The request could not be understood."),
+        };
+        Self::new(kind, detail)
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.kind.about().status
+    }
+
+    /// Logs what happened inside, if anything did.
+    pub(crate) fn log(&self, correlation_id: &str, instance: &str) {
+        if let Some(cause) = &self.0.cause {
+            let problem = self.0.kind.about().uri;
+            tracing::error!(
+                correlation_id,
+                instance,
+                problem,
+                error = format!("{cause:#}"),
+                "request failed"
+            );
+        }
+    }
+
+    /// The body, with what the middleware knows of the request.
+    pub(crate) fn to_json(&self, correlation_id: &str, instance: &str) -> Vec<u8> {
+        let body = self.body(correlation_id, instance);
+        serde_json::to_vec(&body).expect("plain strings and numbers always serialize")
+    }
+
+    pub(crate) fn body<'a>(&'a self, correlation_id: &'a str, instance: &'a str) -> ProblemBody<'a> {
+        let Parts { kind, detail, errors, errors_omitted, order, subject, .. } = &*self.0;
+        let body = ProblemBody::of(kind.about(), detail, instance, correlation_id, errors);
+        let body = body.omitting(*errors_omitted);
+        let body = match order {
+            Some(Stands { status, version, allowed_events }) => {
+                body.about_order(*status, *version, allowed_events)
+            }
+            None => body,
+        };
+        match subject {
+            Some(Subject { order_id, event_id, links }) => {
+                body.about_event(order_id.as_ref(), *event_id, links)
+            }
+            None => body,
+        }
+    }
+}
+
+const INTERNAL_DETAIL: &str = "Something went wrong inside. The correlation id finds it in the logs.";
+
+impl From<anyhow::Error> for Problem {
+    fn from(cause: anyhow::Error) -> Self {
+        Self(Arc::new(Parts { cause: Some(cause), ..Self::of(Kind::Internal, INTERNAL_DETAIL) }))
+    }
+}
+
+impl Problem {
+    /// The event was not published. `in_doubt` makes the answer if that is not certain.
+    pub(crate) fn unpublished(error: PublishError, in_doubt: impl FnOnce(anyhow::Error) -> Self) -> Self {
+        let (kind, detail, seconds) = match error {
+            PublishError::TooLarge { bytes, limit } => {
+                let detail = format!(
+                    "The event has {bytes} bytes, and the queue takes {limit} at most. Nothing was accepted."
+                );
+                return Self::new(Kind::ContentTooLarge, detail);
+            }
+            PublishError::Unknown(_) => return in_doubt(error.into()),
+            PublishError::Full(_) => (Kind::QueueFull, "The queue takes no more events for now.", 5),
+            PublishError::NotAccepted(_) => (Kind::Unavailable, "The queue cannot be reached for now.", 1),
+        };
+        let detail = format!("{detail} Nothing was accepted; try again later.");
+        Self(Arc::new(Parts {
+            retry_after_seconds: Some(seconds),
+            cause: Some(error.into()),
+            ..Self::of(kind, detail)
+        }))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        if let Some(seconds) = self.0.retry_after_seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if matches!(self.0.kind, Kind::RequestTimeout | Kind::Overloaded) {
+            // The rest of the request may come yet, and must not be taken for the next one.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(codings) = self.0.accept_encoding {
+            response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(codings));
+        }
+        if self.0.replayed {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        if let Some(challenge) = &self.0.challenge {
+            let challenge = HeaderValue::from_str(challenge).expect("our own words, in visible ASCII");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}

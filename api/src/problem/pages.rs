@@ -1,0 +1,69 @@
+//! `/problems` and a page below it for each kind: what the `type` of a problem leads to.
+//!
+//! A `type` has no base path, so that it is the same wherever the API is; under one, the page is at the base path
+//! followed by the `type`. The links between the pages are relative, and hold everywhere.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+
+use crate::describe::html::{self, escape, prose};
+use crate::problem::kinds::Kind;
+use crate::problem::{self, Problem};
+
+/// Serves the index and the pages.
+pub(crate) fn routes() -> Router {
+    Router::new().route("/problems", get(async || index())).route("/problems/{name}", get(show))
+}
+
+fn index() -> Response {
+    let rows: String = Kind::ALL.iter().map(|kind| row(*kind)).collect();
+    html::page(
+        "Problems",
+        &format!(
+            "<p>Every error of this API is a problem (RFC 9457), of content type \
+             <code>application/problem+json</code>. Its <code>type</code> names one of these kinds. More kinds may \
+             come: treat one that you do not know by its status.</p>\n\
+             <table><tr><th>type</th><th>status</th><th>title</th></tr>\n{rows}</table>\n\
+             <p><a href=\"docs/\">The API</a></p>"
+        ),
+    )
+}
+
+fn row(kind: Kind) -> String {
+    let about = kind.about();
+    format!(
+        "<tr><td><a href=\"problems/{}\"><code>{}</code></a></td><td>{}</td><td>{}</td></tr>\n",
+        kind.name(),
+        about.uri,
+        about.status.as_u16(),
+        escape(about.title)
+    )
+}
+
+async fn show(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    // What does not decode names no kind either.
+    let named = |name: &str| Kind::ALL.iter().copied().find(|kind| kind.name() == name);
+    let kind = name.ok().and_then(|Path(name)| named(&name));
+    kind.map(page).ok_or_else(|| Problem::of_status(StatusCode::NOT_FOUND))
+}
+
+fn page(kind: Kind) -> Response {
+    let about = kind.about();
+    html::page(
+        about.title,
+        &format!(
+            "<table><tr><th>type</th><td><code>{}</code></td></tr><tr><th>status</th><td>{}</td></tr></table>\n\
+             <h2>What it means</h2>\n<p>{}</p>\n<h2>What to do</h2>\n<p>{}</p>\n<h2>Example</h2>\n{}\n\
+             <p><a href=\"../problems\">All problems</a> · <a href=\"../docs/\">The API</a></p>",
+            about.uri,
+            about.status,
+            prose(about.meaning),
+            prose(about.advice),
+            html::json(&problem::example(kind))
+        ),
+    )
+}
