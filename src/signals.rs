@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::Context;
-use api::auth::Keys;
+use api::auth::IssuerKeys;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// SIGHUP, which ends a process that does not listen for it.
@@ -20,7 +20,7 @@ impl Hangups {
 
     /// Completes when the process is asked to stop: by SIGTERM or Ctrl-C, or because its terminal is closed. Without a
     /// terminal, SIGHUP means to read again what may have changed outside: the keys of tokens.
-    pub(crate) async fn until_stopped(mut self, keys: Option<&Arc<Keys>>) -> io::Result<()> {
+    pub(crate) async fn until_stopped(mut self, keys: Option<&Arc<IssuerKeys>>) -> io::Result<()> {
         let mut stop = pin!(crate::asked_to_stop());
         loop {
             tokio::select! {
@@ -36,7 +36,7 @@ impl Hangups {
     }
 }
 
-fn reload(keys: Option<&Arc<Keys>>) {
+fn reload(keys: Option<&Arc<IssuerKeys>>) {
     let Some(keys) = keys.cloned() else {
         tracing::info!("SIGHUP: there is nothing to read again, going on");
         return;

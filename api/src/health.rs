@@ -1,4 +1,4 @@
-//! Health checks, for whoever keeps the service running.
+//! The health checks `/healthz` and `/readyz`, for load balancers and orchestrators. `lib.rs` adds the [`routes`].
 
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +11,7 @@ use crate::orders::{HealthBody, ReadyBody};
 use crate::problem::Problem;
 use crate::state::Shared;
 
-/// The endpoints, with their description.
+/// The endpoints and their descriptions.
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
 }
@@ -36,9 +36,9 @@ async fn healthz() -> Json<HealthBody> {
     tag = "health",
     params(ReadyQuery),
     responses(
-        (status = 200, description = "Ready for what was asked", body = ReadyBody),
-        (status = 400, description = "The query has faults"),
-        (status = 503, description = "Not ready; the detail says why"),
+        (status = 200, description = "Ready", body = ReadyBody),
+        (status = 400, description = "The query has errors"),
+        (status = 503, description = "Not ready; `detail` states the reason"),
     )
 )]
 async fn readyz(
@@ -47,9 +47,9 @@ async fn readyz(
 ) -> Result<Json<ReadyBody>, Problem> {
     state.health.ready().await.map_err(Problem::not_ready)?;
     if let Auth::Tokens(verifier) = &state.auth
-        && !verifier.keys().are_there().await
+        && !verifier.keys().are_available().await
     {
-        let why = "There are no current keys of the issuer, so no token can be verified.";
+        let why = "The service has no current keys of the issuer, so no token can be verified.";
         return Err(Problem::not_ready(why.to_owned()));
     }
     match state.health.accepts().await {

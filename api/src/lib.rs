@@ -1,23 +1,19 @@
-//! The HTTP API of the order service: it checks requests, publishes events, and shows what became of them.
+//! The HTTP API of the order service: it validates requests, publishes events, and shows orders and outcomes.
 //!
-//! One [`router`] serves every shape the service runs in, and every test. What it needs from the outside are the
-//! [`ports`], and for operators the [`operations`], given to it in an [`AppState`]; [`serve`](serve()) runs it over TCP, and `lambda` behind API Gateway.
+//! [`router`] builds the whole API from an [`AppState`], which holds the [`ports`] and, for operators, the
+//! [`operations`]. [`serve`](serve()) serves it over TCP, and `lambda` behind API Gateway. All tests use the same router.
 //!
-//! A request takes this way through the crate:
+//! The words are defined in `docs/glossary.md`. The rooms, in the order in which a request passes them:
 //!
-//! 1. [`serve`](serve()) reads it, as long as it arrives in time, and gives it a [`Deadline`].
-//! 2. `correlation`, the middleware around all others, gives it a correlation id and its [`trace`], holds it to its
-//!    deadline, and on the way back it writes every error as a `problem` (RFC 9457), whoever made it; `headers` keeps
-//!    browsers and caches in check, and `hosts` names that are not ours. `cors` answers the preflights of browsers, and `limit` counts requests under `/v1`.
-//!    [`auth`] finds out who asks, and leaves it as a [`Principal`](auth::Principal).
-//! 3. `params` and `json` extract what the request says, within the `budget` that all bodies have together. A body is read
-//!    by `body` in one pass that finds every error; `dto` and `event_dto` are the bodies there are; `faults` keeps what was
-//!    found, with JSON pointers.
-//! 4. `accept` publishes events, `read` shows orders, `health` answers health checks; `responses` are their bodies,
-//!    `links` the addresses in them, and `cursor` is how lists go on.
-//! 5. `operator` is what operators do with dead letters, and the numbers they read.
-//! 6. `openapi` completes the description that registering the handlers yields, `asyncapi` describes the queue's
-//!    messages, and `docs` serves both; `problem_pages` has a page for each of the `kinds` of problem.
+//! 1. `http` is everything that requests share. Its server reads a request and gives it a [`Deadline`]. The outermost
+//!    middleware (`correlation`) assigns a correlation id and the [`trace`], checks the host, enforces the deadline and
+//!    writes every error as a problem. CORS, the rate limit and the links in answers are there, too.
+//! 2. [`auth`] authenticates the request and puts a [`Principal`](auth::Principal) into its extensions.
+//! 3. `input` reads path, query, headers and body, and collects all validation errors.
+//! 4. `orders` accepts events and shows orders. `operator` manages dead letters and shows the pipeline's counters. `health`
+//!    answers health checks.
+//! 5. `problem` makes the errors (RFC 9457), and a page for each kind of problem.
+//! 6. `describe` generates the OpenAPI and AsyncAPI descriptions and serves them.
 
 pub mod auth;
 mod describe;
@@ -46,10 +42,10 @@ use utoipa_axum::router::OpenApiRouter;
 pub use crate::describe::asyncapi;
 use crate::describe::openapi;
 pub use crate::http::trace;
-use crate::http::{correlation, rate_limited};
 pub use crate::http::{
     AllowedHosts, BasePath, CorsOrigins, Deadline, Hosts, RateLimit, ServeOptions, serve, with_correlation_id,
 };
+use crate::http::{correlate, rate_limited};
 pub use crate::input::BodyBudget;
 pub use crate::orders::created_for;
 pub use crate::state::AppState;
@@ -57,11 +53,11 @@ use crate::state::Shared;
 
 /// The whole API: `/v1`, health checks, both descriptions with `/docs`, and a page for each kind of problem.
 pub fn router(state: AppState) -> Router {
-    let (new_id, sees_waiting) = (state.new_id, state.reader.sees_waiting());
+    let (new_id, sees_queued) = (state.new_id, state.reader.sees_queued());
     let hosts = Arc::new(state.hosts.clone());
     let cors = state.cors_origins.as_ref().map(CorsOrigins::layer);
     let Described { v1, others, api } = described();
-    // What a route is wrapped in last runs first: authentication, which tells whom to count for, goes around this.
+    // The layer that is added last runs first: authentication is added later, so the rate limit can count by principal.
     let v1 = rate_limited(v1, state.rate_limit);
     let (auth, clock) = (state.auth.clone(), state.clock);
     let router =
@@ -70,15 +66,15 @@ pub fn router(state: AppState) -> Router {
         auth::Auth::None => router,
         auth => router.layer(middleware::from_fn_with_state((auth, clock), auth::authenticate)),
     };
-    // Not by `from_fn`, which boxes the rest of the way once more for each request.
+    // Not `from_fn`, which would box the inner service once more for each request.
     let router = router.layer(layer_fn(move |route: Route| {
         let hosts = Arc::clone(&hosts);
         service_fn(move |request| {
             let refused = hosts.refuse(&request);
-            correlation::correlate(new_id, sees_waiting, request, route.clone(), refused)
+            correlate(new_id, sees_queued, request, route.clone(), refused)
         })
     }));
-    // Around everything, so that pages can read every answer, whoever made it.
+    // The outermost layer, so that pages of other origins can read every answer, including errors.
     match cors {
         Some(cors) => router.layer(cors),
         None => router,
@@ -90,11 +86,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     described().api
 }
 
-/// The handlers and their description, registered together so that neither can be without the other.
+/// The handlers and their description, registered together so that they cannot differ.
 struct Described {
-    /// What clients use.
+    /// The routes under `/v1`.
     v1: Router<Shared>,
-    /// What whoever runs the service uses.
+    /// The health checks.
     others: Router<Shared>,
     api: utoipa::openapi::OpenApi,
 }

@@ -1,6 +1,5 @@
-//! What the API needs from the outside: somewhere to publish accepted events, and the orders to read.
-//!
-//! `infra` implements these; a handler sees nothing else of it.
+//! The ports of the API: traits for publishing accepted events, reading orders and checking health. `infra` implements
+//! them, and handlers reach `infra` only through them.
 
 use std::time::Duration;
 
@@ -10,50 +9,49 @@ use domain::{
 };
 use tokio::time::{Instant, sleep_until};
 
-/// How many events are read together to fold an order as it was.
-pub const EVENTS_AT_ONCE: usize = 50;
+/// How many events are read at a time to fold a past state of an order.
+pub const EVENTS_PER_READ: usize = 50;
 
-/// Takes events for good: puts them on the durable queue, or records them right away where it can.
+/// Stores accepted events durably: on the queue, or with an inline commit in the order log where that is possible.
 #[async_trait]
 pub trait EventPublisher: Send + Sync {
-    /// Publishes `events`, each with its own result, in the same order. `Ok` means that the event is durable: it
-    /// survives a crash from here on. An event whose id was published before is `Ok` too, and changes nothing.
-    async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>>;
+    /// Publishes `events` and returns one result for each, in the same order. `Ok` means that the event is durable: it
+    /// survives a crash. An event whose id was published before is `Ok`, too, and changes nothing.
+    async fn publish(&self, events: &[Envelope]) -> Vec<Result<Acceptance, PublishError>>;
 }
 
-/// How an event became durable.
+/// How an event was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
-    /// By this call. A queue that cannot be looked into ([`OrderReader::sees_waiting`]) reports this for a repeated id too.
+pub enum Acceptance {
+    /// By this call. A queue that cannot be searched ([`OrderReader::sees_queued`]) also returns this for a repeated id.
     New,
-    /// An event with its id was published before, perhaps a moment ago by another request, and perhaps with other content.
+    /// An event with this id was published before, perhaps by a concurrent request, and perhaps with other content.
     Repeated,
 }
 
-/// Why an event is not known to be accepted. All but [`PublishError::Unknown`] mean that nothing was stored of it.
+/// Why an event was not accepted. Except for [`PublishError::Unknown`], nothing of the event was stored.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// The queue takes nothing more for now: it is full, or its disk is nearly so. Clients may try again later.
+    /// The queue accepts nothing for now: it is full, or its disk is nearly full. Clients may try again later.
     #[error("the queue is full: {0}")]
     Full(String),
-    /// The event is larger than the queue takes, now and ever. Clients must not try again.
-    #[error("the event has {bytes} bytes, and the queue takes {limit}")]
+    /// The event is too large for the queue. Clients must not try again.
+    #[error("the event has {bytes} bytes, and the queue accepts at most {limit}")]
     TooLarge {
-        /// How large the event is, as it would be put on the queue.
+        /// The size of the encoded event.
         bytes: usize,
-        /// How large it may be.
+        /// The largest size that the queue accepts.
         limit: usize,
     },
-    /// The queue could not be reached or refused the event: it is proven that the event was not accepted. Clients may try
-    /// again.
+    /// The queue could not be reached or refused the event, so the event was certainly not accepted. Clients may try again.
     #[error("the queue is not available")]
     NotAccepted(#[source] anyhow::Error),
-    /// The event was on its way, or already written, when something failed: it may have been accepted or not.
-    #[error("it is not known whether the event was accepted")]
+    /// The outcome is unknown: something failed while the event was being sent or written, so it may have been accepted.
+    #[error("it is unknown whether the event was accepted")]
     Unknown(#[source] anyhow::Error),
 }
 
-/// Reads orders, their logs and receipts. All reads see what was recorded before they began, but for
+/// Reads orders, their logs and receipts. All reads see what was recorded before they began, except
 /// [`OrderReader::orders_of`], which may lag on some backends.
 #[async_trait]
 pub trait OrderReader: Send + Sync {
@@ -68,36 +66,36 @@ pub trait OrderReader: Send + Sync {
         limit: usize,
     ) -> anyhow::Result<Vec<RecordedEvent>>;
 
-    /// The order as it was; `None` if it did not exist then, or has not come that far.
+    /// A past state of the order. `None` if the order did not exist then or does not have that version.
     ///
-    /// This reads the log page by page: it may be long. A backend whose reading takes the processor, and not the network,
-    /// should let few of these run at the same time, and none on the threads that serve connections.
+    /// This reads the log page by page, which may take long. A backend whose reads use the processor rather than the
+    /// network should limit how many of these run at the same time, and run none on the threads that serve connections.
     async fn order_as_of(&self, order_id: &OrderId, as_of: AsOf) -> anyhow::Result<Option<Order>> {
         let mut past = Past::new(as_of);
         while !past.is_complete() {
-            let events = self.events(order_id, past.version(), EVENTS_AT_ONCE).await?;
+            let events = self.events(order_id, past.version(), EVENTS_PER_READ).await?;
             events.iter().try_for_each(|event| past.apply(event))?;
-            if events.len() < EVENTS_AT_ONCE {
+            if events.len() < EVENTS_PER_READ {
                 break;
             }
         }
         Ok(past.order())
     }
 
-    /// Where the event stands, or `None` if no such event of this order was accepted. Where
-    /// [`sees_waiting`](Self::sees_waiting) says no, `None` may also mean that it is still on the queue.
+    /// The receipt of an event, or `None` if no such event of this order was accepted. If
+    /// [`sees_queued`](Self::sees_queued) is false, `None` may also mean that the event is still on the queue.
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>>;
 
     /// Whether [`receipt`](Self::receipt) finds events that are still on the queue.
     ///
-    /// Not every queue can be looked into. Where it cannot, remembering each accepted event elsewhere would cost a write
-    /// per event; instead the link that a client gets with its `202` tells the event's type (`?type=order_paid`), and
-    /// whoever holds that link is answered `accepted` until more is known.
-    fn sees_waiting(&self) -> bool {
+    /// Some queues cannot be searched, and storing each accepted event elsewhere would cost a write for each event. There,
+    /// the link in a `202` contains the event's type (`?type=order_paid`), and a request with this link is answered with
+    /// `accepted` until the event has an outcome.
+    fn sees_queued(&self) -> bool {
         true
     }
 
-    /// The customer whose order the event would create, if it is on the queue and that can be looked into.
+    /// The customer whose order the event creates, if the event is on the queue and the queue can be searched.
     async fn creates_for(
         &self,
         _order_id: &OrderId,
@@ -106,9 +104,9 @@ pub trait OrderReader: Send + Sync {
         Ok(None)
     }
 
-    /// Where the event stands once it has an outcome, or at `until` if it has none by then.
+    /// Waits until the event has an outcome, but not longer than `until`, and returns its receipt.
     ///
-    /// This looks again and again, ever more rarely; a backend that learns of outcomes by itself need not.
+    /// This polls with growing pauses. A backend that is notified of outcomes should override it.
     async fn settled(
         &self,
         order_id: &OrderId,
@@ -127,75 +125,75 @@ pub trait OrderReader: Send + Sync {
         }
     }
 
-    /// Up to `limit` of the customer's orders that pass the filter, newest first, from behind `after` on.
+    /// Up to `limit` of the customer's orders that pass the filter, newest first, starting after `after`.
     async fn orders_of(
         &self,
         customer_id: &CustomerId,
-        filter: &ListFilter,
-        after: Option<&ListPosition>,
+        filter: &OrderFilter,
+        after: Option<&OrderPosition>,
         limit: usize,
     ) -> anyhow::Result<OrderList>;
 }
 
-/// Which of a customer's orders are listed.
+/// Selects some of a customer's orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ListFilter {
-    /// Those that stand here.
+pub struct OrderFilter {
+    /// Only orders with this status.
     pub status: Option<Status>,
-    /// Those created at this time or later.
+    /// Only orders created at this time or later.
     pub created_from: Option<Timestamp>,
-    /// Those created before this time.
+    /// Only orders created before this time.
     pub created_before: Option<Timestamp>,
 }
 
-impl ListFilter {
-    /// Whether the filter lets the order through. The times are left to whoever reads the list in their order.
+impl OrderFilter {
+    /// Whether the order has the status. The backend checks the times itself, because the list is sorted by them.
     pub fn passes(&self, order: &Order) -> bool {
         self.status.is_none_or(|status| status == order.status)
     }
 }
 
-/// How many orders are looked at for one page, whether they pass the filter or not.
-pub const LOOKED_AT: usize = 1000;
+/// The most orders that are read for one page, whether they pass the filter or not.
+pub const MAX_ORDERS_SCANNED: usize = 1000;
 
-/// A part of a customer's list.
+/// A page of a customer's orders.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OrderList {
-    /// The orders; fewer than asked for, or none, where many had to be looked at that do not pass.
+    /// The orders. There may be fewer than the limit, or none, if many orders were read that do not pass the filter.
     pub orders: Vec<OrderSnapshot>,
-    /// Where the list goes on, if it does.
-    pub next: Option<ListPosition>,
+    /// Where the next page begins. `None` on the last page.
+    pub next: Option<OrderPosition>,
 }
 
-/// An order as readers see it, with what is known beside its log.
+/// An order with the number of its parked events, which is not in its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderSnapshot {
     /// The order.
     pub order: Order,
-    /// How many of its events are in the dead letters, up to [`MAX_PARKED`].
+    /// The number of its events in the dead letters, up to [`MAX_PARKED`].
     pub parked: u64,
 }
 
-/// Up to how many events of an order in the dead letters are counted: there may be any number of them.
+/// The most parked events of an order that are counted.
 pub const MAX_PARKED: usize = 100;
 
-/// A place in a customer's list of orders: right behind this order.
+/// A position in a customer's list of orders: after this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListPosition {
-    /// When that order was created, in microseconds since 1970 UTC.
+pub struct OrderPosition {
+    /// When the order was created, in microseconds since 1970 UTC.
     pub created_at_micros: i64,
-    /// That order.
+    /// The id of the order.
     pub order_id: OrderId,
 }
 
-/// Reports whether the service can do its work now. `Err` says what is wrong, in a sentence for operators.
+/// Reports whether the service is ready. An `Err` is the reason, in a sentence for operators.
 #[async_trait]
 pub trait Health: Send + Sync {
-    /// Whether orders can be read: whether requests make sense here at all.
+    /// Whether orders can be read. If not, the service should get no requests at all.
     async fn ready(&self) -> Result<(), String>;
 
-    /// Whether new events can be accepted. While they cannot, what was accepted is still processed, and read.
-    /// Unless a backend says otherwise, whenever orders can be read.
+    /// Whether new events can be accepted. If not, accepted events are still processed, and orders can be read. By default,
+    /// this is the same as [`ready`](Self::ready).
     async fn accepts(&self) -> Result<(), String> {
         self.ready().await
     }

@@ -1,4 +1,4 @@
-//! What every handler is given.
+//! The state that every handler gets. The commands that serve build it, and so do the tests.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,41 +12,41 @@ use crate::input::BodyBudget;
 use crate::operations::Operations;
 use crate::ports::{EventPublisher, Health, OrderReader};
 
-/// The state as handlers get it: every request takes it several times, and both cores would fight over the counts of
-/// everything in it.
+/// The state as handlers get it. Each request clones it several times; with one `Arc` around everything, the threads
+/// contend for one reference count instead of one for each member.
 pub(crate) type Shared = Arc<AppState>;
 
-/// What the handlers need: the ports, a clock and a source of ids.
+/// The ports, the clock, the source of ids and the options of the API.
 #[derive(Clone)]
 pub struct AppState {
-    /// Where accepted events go.
+    /// Publishes accepted events.
     pub publisher: Arc<dyn EventPublisher>,
-    /// Where orders are read.
+    /// Reads orders.
     pub reader: Arc<dyn OrderReader>,
-    /// Whether the service can do its work.
+    /// Checks whether the service is ready.
     pub health: Arc<dyn Health>,
-    /// What operators look after; without it, there are no addresses for them.
+    /// The dead letters and counters for operators. Without it, their endpoints answer 404.
     pub operations: Option<Operations>,
     /// How requests are authenticated.
     pub auth: Auth,
-    /// Whether requests that change something must have an idempotency key.
+    /// Whether requests that publish events must have an idempotency key.
     pub require_idempotency_key: bool,
-    /// The time; the system's unless a test says otherwise.
+    /// Returns the current time.
     pub clock: fn() -> Timestamp,
-    /// A new id for an order, an event or a request; UUIDv7 unless a test says otherwise.
+    /// Returns a new id for an order, an event or a request.
     pub new_id: fn() -> Uuid,
-    /// How many requests under `/v1` a client may make; any number, unless it says so.
+    /// How many requests under `/v1` a client may make. `None`: any number.
     pub rate_limit: Option<RateLimit>,
-    /// What the bodies of all requests may take together.
+    /// The memory and threads that all request bodies share.
     pub body_budget: BodyBudget,
-    /// By which names requests may call the service; any, unless it says so.
+    /// The host names that requests may use.
     pub hosts: Hosts,
-    /// Which pages of other origins may use the API from a browser; none, unless it says so.
+    /// Which pages of other origins may call the API from a browser. `None`: none.
     pub cors_origins: Option<CorsOrigins>,
 }
 
 impl AppState {
-    /// The state, with the system's clock and UUIDv7 ids. Requests are not authenticated.
+    /// A state with the system's clock, UUIDv7 ids and the default options. Requests are not authenticated.
     pub fn new(
         publisher: Arc<dyn EventPublisher>,
         reader: Arc<dyn OrderReader>,

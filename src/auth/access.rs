@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::auth::{Auth, Keys, Refresh, TokenVerifier};
+use api::auth::{Auth, IssuerKeys, KeyRefresh, TokenVerifier};
 use api::{AppState, Hosts, RateLimit};
 
 use super::{KeySource, Settings};
@@ -29,7 +29,7 @@ impl Access {
     }
 
     /// The keys of tokens, if there are any.
-    pub(crate) fn keys(&self) -> Option<&Arc<Keys>> {
+    pub(crate) fn keys(&self) -> Option<&Arc<IssuerKeys>> {
         match &self.auth {
             Auth::Tokens(verifier) => Some(verifier.keys()),
             _ => None,
@@ -57,12 +57,12 @@ impl Settings {
         let TokenLimits { max_stale, failures } = limits;
         let keys = match source {
             KeySource::File(path) => {
-                let keys = Keys::of_file(&path, Refresh { max_stale, ..Refresh::FILE });
+                let keys = IssuerKeys::of_file(&path, KeyRefresh { max_stale, ..KeyRefresh::FILE });
                 keys.load().await?;
                 keys
             }
             KeySource::Url(url) => {
-                let keys = Keys::of_url(url, Refresh { max_stale, ..Refresh::URL })?;
+                let keys = IssuerKeys::of_url(url, KeyRefresh { max_stale, ..KeyRefresh::URL })?;
                 // If it fails, that is in the log; the service starts, for its issuer may be starting too.
                 let _ = keys.load().await;
                 keys

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::operations::{DeadLetterStore, LetterFilter};
-use api::ports::{ListFilter, OrderReader};
+use api::ports::{OrderFilter, OrderReader};
 use consumer::poll::{self, PollOptions};
 use consumer::ports::Inbox;
 use consumer::{Consumer, Outcome};
@@ -78,7 +78,7 @@ async fn an_article_producers_orders_are_recorded_and_projected() {
     assert_eq!(order.currency, eur(), "the configured default");
     assert_eq!(order.created_at.to_string(), "2026-11-23T10:00:00.123456Z", "no offset means UTC");
     let listed = engine
-        .orders_of(&CustomerId::parse("cust_7").unwrap(), &ListFilter::default(), None, 10)
+        .orders_of(&CustomerId::parse("cust_7").unwrap(), &OrderFilter::default(), None, 10)
         .await
         .unwrap();
     assert_eq!(listed.orders.len(), 1);

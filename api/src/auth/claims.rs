@@ -1,4 +1,5 @@
-//! What a token says: judged here, whoever has checked its signature.
+//! Checks the claims of a token and makes a principal of them. `token` and `gateway` call it after the signature was
+//! verified.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,104 +8,103 @@ use domain::{CustomerId, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::auth::principal::Principal;
-use crate::auth::refusal::Refusal;
+use crate::auth::refusal::AuthRefusal;
 
-/// What a token must say to be for this service, now.
+/// What the claims of a token must contain.
 #[derive(Debug, Clone)]
 pub struct TokenRules {
-    /// The `iss` of every token.
+    /// The required `iss`.
     pub issuer: String,
-    /// Must be the `aud` of the token, or among it.
+    /// The required `aud`, or one of its values.
     pub audience: String,
-    /// How far the issuer's clock and ours may be apart.
+    /// The tolerated difference between the issuer's clock and ours.
     pub leeway: Duration,
-    /// What the issuer writes before the names of our scopes, if anything: [`Principal::scope_prefix`].
+    /// The issuer's prefix of our scopes: [`Principal::scope_prefix`].
     pub scope_prefix: Option<Arc<str>>,
 }
 
-/// The claims of a token. A claim that is there and is `null` is not absent: nothing may be granted because something
-/// could not be read.
+/// The claims of a token. A claim that is `null` is not treated as absent, so that an unreadable claim never grants more
+/// than a missing one.
 #[derive(Debug)]
-pub(super) struct Claims(Map<String, Value>);
+pub(super) struct TokenClaims(Map<String, Value>);
 
-impl Claims {
-    /// Reads the payload of a token.
-    pub(super) fn parse(json: &[u8]) -> Result<Self, Refusal> {
-        serde_json::from_slice(json).map(Self).map_err(|_| Refusal::Malformed)
+impl TokenClaims {
+    pub(super) fn parse(json: &[u8]) -> Result<Self, AuthRefusal> {
+        serde_json::from_slice(json).map(Self).map_err(|_| AuthRefusal::Malformed)
     }
 
-    /// The claims that an authorizer states.
+    /// The claims that API Gateway's authorizer has verified.
     #[cfg(feature = "lambda")]
     pub(super) fn stated(claims: Map<String, Value>) -> Self {
         Self(claims)
     }
 
-    /// Fails unless the token is for this service, now.
-    pub(super) fn check(&self, rules: &TokenRules, now: Timestamp) -> Result<(), Refusal> {
+    /// Fails unless the token is for this service and valid now.
+    pub(super) fn check(&self, rules: &TokenRules, now: Timestamp) -> Result<(), AuthRefusal> {
         if self.issuer()? != rules.issuer {
-            return Err(Refusal::Issuer);
+            return Err(AuthRefusal::Issuer);
         }
         let is_ours = |audience: &Value| audience.as_str() == Some(rules.audience.as_str());
         let ours = match self.0.get("aud") {
             Some(Value::Array(audiences)) => audiences.iter().any(is_ours),
             Some(audience) => is_ours(audience),
-            None => return Err(Refusal::NoAudience),
+            None => return Err(AuthRefusal::NoAudience),
         };
         if !ours {
-            return Err(Refusal::Audience);
+            return Err(AuthRefusal::Audience);
         }
-        // Seconds may have a fraction (RFC 7519, section 2). Every second of the next million years is a whole f64.
+        // Seconds may have a fraction (RFC 7519, section 2). An f64 holds every whole second of the next million years.
         let now = now.micros() as f64 / 1e6;
         let leeway = rules.leeway.as_secs_f64();
-        let expires = self.0.get("exp").and_then(Value::as_f64).ok_or(Refusal::NoExpiry)?;
+        let expires = self.0.get("exp").and_then(Value::as_f64).ok_or(AuthRefusal::NoExpiry)?;
         if now >= expires + leeway {
-            return Err(Refusal::Expired);
+            return Err(AuthRefusal::Expired);
         }
         if let Some(not_before) = self.0.get("nbf") {
-            let not_before = not_before.as_f64().ok_or(Refusal::NotBefore)?;
+            let not_before = not_before.as_f64().ok_or(AuthRefusal::NotBefore)?;
             if now + leeway < not_before {
-                return Err(Refusal::Early);
+                return Err(AuthRefusal::Early);
             }
         }
         Ok(())
     }
 
-    /// Who the token is for, if its issuer writes this before the names of our scopes.
-    pub(super) fn principal(&self, scope_prefix: Option<Arc<str>>) -> Result<Principal, Refusal> {
+    /// The principal that the claims name.
+    pub(super) fn principal(&self, scope_prefix: Option<Arc<str>>) -> Result<Principal, AuthRefusal> {
         let issuer = self.issuer()?;
-        let subject = self.text("sub").ok_or(Refusal::NoSubject)?;
+        let subject = self.text("sub").ok_or(AuthRefusal::NoSubject)?;
         let customer = |claim: &Value| CustomerId::parse(claim.as_str()?).ok();
         let customer_id = match self.0.get("customer_id") {
-            Some(claim) => Some(customer(claim).ok_or(Refusal::Customer)?),
+            Some(claim) => Some(customer(claim).ok_or(AuthRefusal::Customer)?),
             None => None,
         };
         let (subject, scopes) = (format!("{issuer}|{subject}"), Some(self.scopes()?));
         Ok(Principal { subject, scopes, scope_prefix, customer_id })
     }
 
-    /// A subject is unique with its issuer only, so no token does without one.
-    fn issuer(&self) -> Result<&str, Refusal> {
+    /// The issuer is required because a subject is unique only within its issuer.
+    fn issuer(&self) -> Result<&str, AuthRefusal> {
         match self.0.get("iss") {
-            None => Err(Refusal::NoIssuer),
-            Some(_) => self.text("iss").ok_or(Refusal::Issuer),
+            None => Err(AuthRefusal::NoIssuer),
+            Some(_) => self.text("iss").ok_or(AuthRefusal::Issuer),
         }
     }
 
-    /// `scope` is one string (RFC 8693); what some issuers call `scp` is a string or a list.
-    fn scopes(&self) -> Result<Vec<String>, Refusal> {
+    /// `scope` is one string (RFC 8693). Some issuers write `scp` instead, as a string or a list.
+    fn scopes(&self) -> Result<Vec<String>, AuthRefusal> {
         let names = |text: &str| text.split_ascii_whitespace().map(str::to_owned).collect();
         match self.0.get("scope").or_else(|| self.0.get("scp")) {
             None => Ok(Vec::new()),
             Some(Value::String(text)) => Ok(names(text)),
             Some(Value::Array(list)) => {
                 let name = |name: &Value| Some(name.as_str()?.to_owned());
-                list.iter().map(name).collect::<Option<_>>().ok_or(Refusal::Scopes)
+                list.iter().map(name).collect::<Option<_>>().ok_or(AuthRefusal::Scopes)
             }
-            Some(_) => Err(Refusal::Scopes),
+            Some(_) => Err(AuthRefusal::Scopes),
         }
     }
 
-    /// A claim that is a text, and not an empty one.
+    /// A claim that is a non-empty string.
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str().filter(|text| !text.is_empty())
     }

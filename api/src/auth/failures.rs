@@ -1,9 +1,10 @@
-//! Failed authentication, limited by the address that it comes from: what it costs to refuse forged tokens is bounded.
+//! Limits failed authentication for each address, which bounds the cost of forged tokens. `token` calls it around each
+//! verification.
 //!
-//! Each token that is refused takes from its address's allowance. Once that is used up, tokens from there are answered
-//! with `429` unread, but for those that were verified recently: clients that share an address with the one that fails
-//! (behind a proxy, or a NAT) go on with the tokens they have. New tokens from there have to wait for the allowance to
-//! come back.
+//! Each refused token takes from the allowance of its address. When the allowance is used up, tokens from that address are
+//! answered with `429` without being verified, except those that were verified recently: other clients behind the same
+//! proxy or NAT can continue with the tokens they have. New tokens from the address must wait until the allowance is
+//! refilled.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -18,37 +19,38 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use tokio::time::Instant;
 
-use crate::auth::refusal::Refusal;
-use crate::http::{seconds, Housekeeping, Monotonic, RateLimit};
+use crate::auth::refusal::AuthRefusal;
+use crate::http::{EvictionSchedule, RateLimit, TimerClock, retry_after_seconds};
 
-/// How many tokens are remembered as verified; each new one may take the place of another.
+/// How many verified tokens are remembered; a new one may replace another. Also how many blocked addresses are kept before
+/// the expired ones are evicted.
 const REMEMBERED: usize = 4096;
 
-type Counts = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, Monotonic, NoOpMiddleware<Duration>>;
+type FailureCounts = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, TimerClock, NoOpMiddleware<Duration>>;
 
-/// The failures of each address.
+/// Counts failures for each address.
 #[derive(Debug)]
-pub(super) struct Failures {
-    clock: Monotonic,
-    counts: Counts,
-    housekeeping: Housekeeping,
-    /// Addresses whose allowance is used up, and until when.
+pub(super) struct FailureLimiter {
+    clock: TimerClock,
+    counts: FailureCounts,
+    housekeeping: EvictionSchedule,
+    /// The addresses whose allowance is used up, and until when.
     blocked: Mutex<HashMap<IpAddr, Duration>>,
-    /// How many those are, without the lock.
+    /// The size of `blocked`, readable without the lock.
     blocked_count: AtomicUsize,
-    verified: Verified,
+    verified: VerifiedTokens,
 }
 
-impl Failures {
+impl FailureLimiter {
     pub(super) fn new(limit: RateLimit) -> Self {
-        let clock = Monotonic(Instant::now());
+        let clock = TimerClock(Instant::now());
         Self {
             counts: RateLimiter::hashmap_with_clock(limit.quota(), clock.clone()),
             clock,
-            housekeeping: Housekeeping::every(limit.window()),
+            housekeeping: EvictionSchedule::for_window(limit.window()),
             blocked: Mutex::default(),
             blocked_count: AtomicUsize::new(0),
-            verified: Verified::default(),
+            verified: VerifiedTokens::default(),
         }
     }
 
@@ -57,7 +59,7 @@ impl Failures {
     }
 
     /// Fails if the address has used up its allowance, and the token was not verified recently.
-    pub(super) fn admit(&self, address: IpAddr, token: &str) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, address: IpAddr, token: &str) -> Result<(), AuthRefusal> {
         if self.blocked_count.load(Relaxed) == 0 {
             return Ok(());
         }
@@ -78,8 +80,8 @@ impl Failures {
         self.verified.add(token);
     }
 
-    /// Counts the failure: what it is answered with.
-    pub(super) fn failed(&self, address: IpAddr, token: &str, refusal: Refusal) -> Refusal {
+    /// Counts a failure. Returns the refusal to answer with.
+    pub(super) fn failed(&self, address: IpAddr, token: &str, refusal: AuthRefusal) -> AuthRefusal {
         self.verified.remove(token);
         let now = self.clock.now();
         let Err(not_until) = self.counts.check_key(&address) else {
@@ -95,53 +97,53 @@ impl Failures {
             blocked.retain(|_, until| *until > now);
         }
         if blocked.insert(address, now + wait).is_none() {
-            tracing::debug!(%address, "too many tokens that are not valid");
+            tracing::debug!(%address, "too many invalid tokens");
         }
         self.blocked_count.store(blocked.len(), Relaxed);
         too_many(wait)
     }
 }
 
-fn too_many(wait: Duration) -> Refusal {
-    Refusal::TooManyFailures(seconds(wait))
+fn too_many(wait: Duration) -> AuthRefusal {
+    AuthRefusal::TooManyFailures(retry_after_seconds(wait))
 }
 
-/// Tokens that were verified, by their hashes. One that is taken for another is verified all the same, so it does not
-/// matter that a place has room for one only.
+/// The hashes of verified tokens. A token found here by mistake is still verified afterwards, so collisions do no harm,
+/// and each slot can hold just one hash.
 #[derive(Debug)]
-struct Verified {
+struct VerifiedTokens {
     hasher: RandomState,
-    places: Box<[AtomicU64]>,
+    slots: Box<[AtomicU64]>,
 }
 
-impl Default for Verified {
+impl Default for VerifiedTokens {
     fn default() -> Self {
-        let places = std::iter::repeat_with(AtomicU64::default).take(REMEMBERED).collect();
-        Self { hasher: RandomState::new(), places }
+        let slots = std::iter::repeat_with(AtomicU64::default).take(REMEMBERED).collect();
+        Self { hasher: RandomState::new(), slots }
     }
 }
 
-impl Verified {
-    fn place(&self, token: &str) -> (&AtomicU64, u64) {
+impl VerifiedTokens {
+    fn slot(&self, token: &str) -> (&AtomicU64, u64) {
         let hash = self.hasher.hash_one(token);
-        (&self.places[(hash >> 32) as usize % REMEMBERED], hash)
+        (&self.slots[(hash >> 32) as usize % REMEMBERED], hash)
     }
 
     fn has(&self, token: &str) -> bool {
-        let (place, hash) = self.place(token);
-        place.load(Relaxed) == hash
+        let (slot, hash) = self.slot(token);
+        slot.load(Relaxed) == hash
     }
 
     fn add(&self, token: &str) {
-        let (place, hash) = self.place(token);
-        if place.load(Relaxed) != hash {
-            place.store(hash, Relaxed);
+        let (slot, hash) = self.slot(token);
+        if slot.load(Relaxed) != hash {
+            slot.store(hash, Relaxed);
         }
     }
 
     fn remove(&self, token: &str) {
-        let (place, hash) = self.place(token);
-        // A place that has another one by now keeps it.
-        let _ = place.compare_exchange(hash, 0, Relaxed, Relaxed);
+        let (slot, hash) = self.slot(token);
+        // A slot that holds another hash by now keeps it.
+        let _ = slot.compare_exchange(hash, 0, Relaxed, Relaxed);
     }
 }

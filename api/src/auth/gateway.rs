@@ -1,4 +1,5 @@
-//! The claims that an authorizer of API Gateway has verified, from the context of the event. A client cannot write there.
+//! Reads the claims that an authorizer of API Gateway has verified, from the context of the event, which clients cannot
+//! write. The middleware in the parent calls [`principal`].
 
 use std::sync::Arc;
 
@@ -7,24 +8,24 @@ use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 use serde_json::{Map, Value};
 
-use crate::auth::claims::Claims;
+use crate::auth::claims::TokenClaims;
 use crate::auth::principal::Principal;
-use crate::auth::refusal::Refusal;
+use crate::auth::refusal::AuthRefusal;
 
-/// Who the request is from, if the issuer writes this before the names of our scopes.
-pub(super) fn principal(request: &Request, scope_prefix: Option<Arc<str>>) -> Result<Principal, Refusal> {
-    let claims = request.request_context_ref().and_then(claims).ok_or(Refusal::NoClaims)?;
-    Claims::stated(claims).principal(scope_prefix)
+/// The principal of a request. `scope_prefix` is [`Principal::scope_prefix`].
+pub(super) fn principal(request: &Request, scope_prefix: Option<Arc<str>>) -> Result<Principal, AuthRefusal> {
+    let claims = request.request_context_ref().and_then(claims).ok_or(AuthRefusal::NoClaims)?;
+    TokenClaims::stated(claims).principal(scope_prefix)
 }
 
-/// The claims, of whichever authorizer there is:
+/// The claims of a request. Where they are depends on the authorizer:
 ///
 /// | authorizer | where its claims are |
 /// |---|---|
 /// | JWT, of an HTTP API, payload format 2.0 | `authorizer.jwt.claims`, besides `authorizer.jwt.scopes` |
 /// | JWT, of an HTTP API, payload format 1.0 | `authorizer.claims`, besides `authorizer.scopes` |
 /// | Cognito, of a REST API | `authorizer.claims` |
-/// | a function of one's own | `authorizer` itself; in payload format 2.0 `authorizer.lambda` |
+/// | a Lambda function | `authorizer` itself; in payload format 2.0 `authorizer.lambda` |
 fn claims(context: &RequestContext) -> Option<Map<String, Value>> {
     let authorizer = context.authorizer()?;
     let (stated, scopes) = match &authorizer.jwt {
@@ -44,7 +45,7 @@ fn claims(context: &RequestContext) -> Option<Map<String, Value>> {
     Some(with_scopes(stated, scopes.filter(|scopes| !scopes.is_null())))
 }
 
-/// The claims with their scopes as tokens have them. API Gateway writes a list as `[a b]`.
+/// Writes scopes as tokens do. API Gateway writes a list as `[a b]`.
 fn with_scopes(mut claims: Map<String, Value>, scopes: Option<Value>) -> Map<String, Value> {
     for name in ["scope", "scp"] {
         if let Some(Value::String(text)) = claims.get_mut(name)

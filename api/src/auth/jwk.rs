@@ -1,7 +1,7 @@
-//! The issuer's keys as they are published: JSON Web Keys (RFC 7517, 7518, 8037).
+//! Parses JSON Web Key Sets (RFC 7517, 7518, 8037) and verifies signatures with their keys. `keys` loads the sets, and
+//! `token` verifies with the keys.
 //!
-//! Signatures are verified by `ring`, which does the cryptography of our TLS as well. It has no operation for which the
-//! timing of a public key's use could matter: there is no private key here.
+//! `ring`, which our TLS uses too, does the cryptography. There are only public keys here, so timing reveals nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,46 +18,46 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::auth::refusal::Refusal;
+use crate::auth::refusal::AuthRefusal;
 
-/// More keys than any issuer publishes, and few enough to look through for every request.
+/// The most keys in a set: more than any issuer publishes, and few enough to search for every request.
 const MAX_KEYS: usize = 100;
 
-/// What a signature may be made with.
+/// The supported signature algorithms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Algorithm {
+pub(super) enum SignatureAlgorithm {
     Rs256,
     Es256,
     EdDsa,
 }
 
-impl Algorithm {
-    /// The algorithm of this name, in tokens and keys.
+impl SignatureAlgorithm {
+    /// The algorithm with this name in tokens and keys.
     pub(super) fn named(name: &str) -> Option<Self> {
         match name {
             "RS256" => Some(Self::Rs256),
             "ES256" => Some(Self::Es256),
-            // The second is what RFC 9864 calls the one kind of EdDSA that there is here.
+            // RFC 9864 names the one supported kind of EdDSA "Ed25519".
             "EdDSA" | "Ed25519" => Some(Self::EdDsa),
             _ => None,
         }
     }
 }
 
-/// A public key. Its kind decides how signatures are verified, whatever a token says.
-pub(super) struct Key {
+/// A public key. Its type alone decides how signatures are verified.
+pub(super) struct VerificationKey {
     id: Option<String>,
-    material: Material,
+    material: KeyMaterial,
 }
 
-enum Material {
+enum KeyMaterial {
     Rsa(RsaPublicKeyComponents<Vec<u8>>),
     /// The uncompressed point.
     P256(UnparsedPublicKey<Vec<u8>>),
     Ed25519(UnparsedPublicKey<Vec<u8>>),
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for VerificationKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key")
             .field("id", &self.id)
@@ -66,36 +66,36 @@ impl fmt::Debug for Key {
     }
 }
 
-impl Key {
-    fn algorithm(&self) -> Algorithm {
+impl VerificationKey {
+    fn algorithm(&self) -> SignatureAlgorithm {
         match self.material {
-            Material::Rsa(_) => Algorithm::Rs256,
-            Material::P256(_) => Algorithm::Es256,
-            Material::Ed25519(_) => Algorithm::EdDsa,
+            KeyMaterial::Rsa(_) => SignatureAlgorithm::Rs256,
+            KeyMaterial::P256(_) => SignatureAlgorithm::Es256,
+            KeyMaterial::Ed25519(_) => SignatureAlgorithm::EdDsa,
         }
     }
 
-    /// Whether it is the same key, whatever its id.
+    /// Whether both are the same key, possibly with different ids.
     fn is(&self, other: &Self) -> bool {
         match (&self.material, &other.material) {
-            (Material::Rsa(one), Material::Rsa(other)) => one.n == other.n && one.e == other.e,
-            (Material::P256(one), Material::P256(other))
-            | (Material::Ed25519(one), Material::Ed25519(other)) => one.as_ref() == other.as_ref(),
+            (KeyMaterial::Rsa(one), KeyMaterial::Rsa(other)) => one.n == other.n && one.e == other.e,
+            (KeyMaterial::P256(one), KeyMaterial::P256(other))
+            | (KeyMaterial::Ed25519(one), KeyMaterial::Ed25519(other)) => one.as_ref() == other.as_ref(),
             _ => false,
         }
     }
 
-    /// Fails unless `signature` is this key's, of `message`.
-    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+    /// Fails unless `signature` is a signature of `message` with this key.
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), AuthRefusal> {
         match &self.material {
-            Material::Rsa(key) => key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature),
-            Material::P256(key) | Material::Ed25519(key) => key.verify(message, signature),
+            KeyMaterial::Rsa(key) => key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature),
+            KeyMaterial::P256(key) | KeyMaterial::Ed25519(key) => key.verify(message, signature),
         }
-        .map_err(|_| Refusal::Signature)
+        .map_err(|_| AuthRefusal::Signature)
     }
 }
 
-/// The members of a key that matter here. Its use of the private ones is to find that they are there.
+/// The members of a key that are used. `d` is only read to detect private keys.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -113,31 +113,31 @@ struct Jwk {
 }
 
 impl Jwk {
-    fn key(self) -> anyhow::Result<Key> {
+    fn key(self) -> anyhow::Result<VerificationKey> {
         ensure!(self.d.is_none(), "it is a private key, which must never be published");
-        ensure!(self.use_.as_deref().is_none_or(|name| name == "sig"), "it is not for signatures");
+        ensure!(self.use_.as_deref().is_none_or(|name| name == "sig"), "its use is not sig");
         let verifies = |operations: &Vec<String>| operations.iter().any(|name| name == "verify");
-        ensure!(self.key_ops.as_ref().is_none_or(verifies), "it is not to verify with");
+        ensure!(self.key_ops.as_ref().is_none_or(verifies), "its key_ops do not contain verify");
         let material = match (self.kty.as_str(), self.crv.as_deref()) {
-            ("RSA", _) => Material::Rsa(rsa(&self.n, &self.e)?),
+            ("RSA", _) => KeyMaterial::Rsa(rsa(&self.n, &self.e)?),
             ("EC", Some("P-256")) => {
                 let point = [vec![4], octets(&self.x, "x", 32)?, octets(&self.y, "y", 32)?].concat();
-                Material::P256(UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point))
+                KeyMaterial::P256(UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point))
             }
             ("OKP", Some("Ed25519")) => {
-                Material::Ed25519(UnparsedPublicKey::new(&ED25519, octets(&self.x, "x", 32)?))
+                KeyMaterial::Ed25519(UnparsedPublicKey::new(&ED25519, octets(&self.x, "x", 32)?))
             }
-            (kty, crv) => bail!("keys of kty {kty:?} and crv {crv:?} are not used here"),
+            (kty, crv) => bail!("keys of kty {kty:?} and crv {crv:?} are not supported"),
         };
-        let key = Key { id: self.kid, material };
+        let key = VerificationKey { id: self.kid, material };
         if let Some(name) = &self.alg {
-            ensure!(Algorithm::named(name) == Some(key.algorithm()), "it is for alg {name:?}");
+            ensure!(SignatureAlgorithm::named(name) == Some(key.algorithm()), "it is for alg {name:?}");
         }
         Ok(key)
     }
 }
 
-/// Base64url, as RFC 7515 has it without padding, and as some issuers write it with.
+/// Base64url without padding, as in RFC 7515, or with it, as some issuers write it.
 const PADDED_OR_NOT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -150,13 +150,13 @@ fn decoded(member: &Option<String>, name: &str) -> anyhow::Result<Vec<u8>> {
 
 fn octets(member: &Option<String>, name: &str, count: usize) -> anyhow::Result<Vec<u8>> {
     let bytes = decoded(member, name)?;
-    ensure!(bytes.len() == count, "its {name} has not {count} bytes");
+    ensure!(bytes.len() == count, "its {name} must have {count} bytes");
     Ok(bytes)
 }
 
-/// An RSA key of 2048 to 8192 bits. Shorter ones can be broken; what is longer only takes time.
+/// An RSA key of 2048 to 8192 bits. Shorter ones can be broken; longer ones only cost time.
 fn rsa(n: &Option<String>, e: &Option<String>) -> anyhow::Result<RsaPublicKeyComponents<Vec<u8>>> {
-    // Some issuers write the sign's zero byte, which RFC 7518 forbids and which changes nothing.
+    // Some issuers write a leading zero byte, which RFC 7518 forbids and which changes nothing.
     let number = |mut bytes: Vec<u8>| {
         bytes.drain(..bytes.iter().take_while(|byte| **byte == 0).count());
         bytes
@@ -167,25 +167,28 @@ fn rsa(n: &Option<String>, e: &Option<String>) -> anyhow::Result<RsaPublicKeyCom
     Ok(RsaPublicKeyComponents { n, e })
 }
 
-/// The keys that the issuer has published.
+/// The usable keys of a published key set.
 #[derive(Debug)]
-pub(super) struct KeySet(Vec<Arc<Key>>);
+pub(super) struct KeySet(Vec<Arc<VerificationKey>>);
 
 impl KeySet {
-    /// Reads a JSON Web Key Set. A key that cannot be used here is left out (RFC 7517, section 5), which may leave none.
+    /// Parses a JSON Web Key Set. Keys that cannot be used here are ignored (RFC 7517, section 5), so the set may be empty.
     pub(super) fn parse(json: &[u8]) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
-        struct Document {
+        struct JwkSetDocument {
             keys: Vec<Value>,
         }
-        let document: Document = serde_json::from_slice(json).context("it is not a JSON Web Key Set")?;
+        let document: JwkSetDocument =
+            serde_json::from_slice(json).context("it is not a JSON Web Key Set")?;
         ensure!(document.keys.len() <= MAX_KEYS, "it has more than {MAX_KEYS} keys");
         let mut keys = Vec::new();
         for jwk in document.keys {
             let kid = jwk["kid"].as_str().map(str::to_owned);
             match serde_json::from_value(jwk).context("it is not a JSON Web Key").and_then(Jwk::key) {
                 Ok(key) => keys.push(Arc::new(key)),
-                Err(reason) => tracing::info!(kid, reason = format!("{reason:#}"), "a key is left out"),
+                Err(reason) => {
+                    tracing::info!(kid, reason = format!("{reason:#}"), "ignoring a key of the issuer");
+                }
             }
         }
         Ok(Self(keys))
@@ -195,17 +198,21 @@ impl KeySet {
         self.0.len()
     }
 
-    /// The key for a token whose header says this. The header's algorithm chooses nothing: it only has to be the key's.
-    pub(super) fn find(&self, algorithm: Algorithm, kid: Option<&str>) -> Result<Arc<Key>, Refusal> {
-        let is_named = |key: &&Arc<Key>| kid.is_none_or(|kid| key.id.as_deref() == Some(kid));
+    /// The key for a token with this header. The algorithm of the header chooses nothing; it only has to be the key's.
+    pub(super) fn find(
+        &self,
+        algorithm: SignatureAlgorithm,
+        kid: Option<&str>,
+    ) -> Result<Arc<VerificationKey>, AuthRefusal> {
+        let is_named = |key: &&Arc<VerificationKey>| kid.is_none_or(|kid| key.id.as_deref() == Some(kid));
         let named: Vec<_> = self.0.iter().filter(is_named).collect();
         let mut fitting = named.iter().filter(|key| key.algorithm() == algorithm);
         match fitting.next() {
-            // One key may be there twice, also under two ids.
+            // The same key may occur twice, also under two ids.
             Some(key) if fitting.all(|other| other.is(key)) => Ok(Arc::clone(key)),
-            Some(_) => Err(Refusal::AmbiguousKey),
-            None if kid.is_some() && !named.is_empty() => Err(Refusal::OtherAlgorithm),
-            None => Err(Refusal::UnknownKey),
+            Some(_) => Err(AuthRefusal::AmbiguousKey),
+            None if kid.is_some() && !named.is_empty() => Err(AuthRefusal::OtherAlgorithm),
+            None => Err(AuthRefusal::UnknownKey),
         }
     }
 }

@@ -1,9 +1,10 @@
-//! The issuer's keys, kept and kept up to date.
+//! Caches the issuer's keys and keeps them fresh. `token` finds keys here, and the readiness check asks whether there are
+//! any.
 //!
-//! Keys are loaded because a request needs them, never by a clock of their own, which in a Lambda function would stand
-//! still between requests. A request waits for a load only if there are no keys, if the keys are older than they may be,
-//! or if the issuer may have a new one; otherwise the load happens beside it. One load at a time, in a task of its own,
-//! for a client that hangs up must not be able to break it off.
+//! Loads are triggered by requests, not by a timer: in a Lambda function, timers stop between requests. A request waits
+//! for a load only if there are no keys, if the keys are too old, or if the issuer may have a new key; otherwise the load
+//! runs in the background. There is one load at a time, in its own task, so that a client that disconnects cannot cancel
+//! it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,30 +17,29 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::auth::jwk::{Algorithm, Key, KeySet};
-use crate::auth::refusal::Refusal;
-use crate::auth::source::{Endpoint, JwksUrl, Source, Stamp};
+use crate::auth::jwk::{KeySet, SignatureAlgorithm, VerificationKey};
+use crate::auth::refusal::AuthRefusal;
+use crate::auth::source::{FileStamp, JwksEndpoint, JwksUrl, KeySource};
 
-/// How often keys are loaded.
+/// How often keys are loaded, and how long they are used.
 #[derive(Debug, Clone, Copy)]
-pub struct Refresh {
-    /// How long keys are good for if their publisher does not say.
+pub struct KeyRefresh {
+    /// How long keys are fresh if the answer has no `Cache-Control`.
     pub default_age: Duration,
-    /// Keys are good for no less than this, whatever their publisher says,
+    /// The lower bound of the time that keys are fresh.
     pub min_age: Duration,
-    /// and for no more than this.
+    /// The upper bound of the time that keys are fresh.
     pub max_age: Duration,
-    /// How long after a token with an unknown key made us look the next one can do so.
+    /// The shortest time between two loads that tokens with an unknown key cause.
     pub unknown_key: Duration,
-    /// How long after a load that failed the next one is tried.
+    /// The pause after a failed load.
     pub retry: Duration,
-    /// How long keys are used after they were last found to be published, while nothing can be loaded. It limits every
-    /// age.
+    /// How long keys are used after the last successful load. It limits every age.
     pub max_stale: Duration,
 }
 
-impl Refresh {
-    /// For an address: in step with what its publisher says, and gently.
+impl KeyRefresh {
+    /// The intervals for a URL.
     pub const URL: Self = Self {
         default_age: Duration::from_secs(5 * 60),
         min_age: Duration::from_secs(60),
@@ -48,7 +48,7 @@ impl Refresh {
         retry: Duration::from_secs(5),
         max_stale: Duration::from_secs(60 * 60),
     };
-    /// For a file, where looking whether it was changed costs next to nothing.
+    /// The intervals for a file, where the check for a change is cheap.
     pub const FILE: Self = Self {
         default_age: Duration::from_secs(2),
         min_age: Duration::from_secs(2),
@@ -60,157 +60,161 @@ impl Refresh {
 
 /// The keys of one issuer.
 #[derive(Debug)]
-pub struct Keys {
-    source: Source,
-    refresh: Refresh,
-    held: RwLock<Option<Held>>,
-    /// Whoever holds it loads.
-    loads: Arc<Mutex<Loads>>,
+pub struct IssuerKeys {
+    source: KeySource,
+    refresh: KeyRefresh,
+    held: RwLock<Option<LoadedKeys>>,
+    /// Locked during a load.
+    loads: Arc<Mutex<LoadHistory>>,
     failing: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
-struct Held {
+struct LoadedKeys {
     set: Arc<KeySet>,
-    /// From here on it is time to load them again,
+    /// When a load in the background is due.
     due: Instant,
-    /// from here on requests wait for that,
+    /// When requests begin to wait for a load.
     stale: Instant,
-    /// and from here on they are not used any more.
+    /// When the keys are no longer used.
     expires: Instant,
 }
 
 #[derive(Debug, Default)]
-struct Loads {
+struct LoadHistory {
     /// When the last load ended.
     ended: Option<Instant>,
-    /// When a token with an unknown key last made us look.
+    /// When a token with an unknown key last caused a load.
     unknown_key: Option<Instant>,
-    /// The state of the file that was read last.
-    stamp: Option<Stamp>,
+    /// The stamp of the file whose keys are held.
+    stamp: Option<FileStamp>,
 }
 
 /// Why keys are loaded.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Why {
+enum LoadReason {
     Age,
     UnknownKey,
 }
 
-impl Keys {
-    /// Keys from a JWKS file, which is read again when it was changed.
-    pub fn of_file(path: &Path, refresh: Refresh) -> Arc<Self> {
-        Self::of(Source::File(path.to_owned()), refresh)
+impl IssuerKeys {
+    /// Keys from a JWKS file, which is read again when it changes.
+    pub fn of_file(path: &Path, refresh: KeyRefresh) -> Arc<Self> {
+        Self::of(KeySource::File(path.to_owned()), refresh)
     }
 
-    /// Keys from an address. Fails if this system says of no certificate that it is to be trusted.
-    pub fn of_url(url: JwksUrl, refresh: Refresh) -> anyhow::Result<Arc<Self>> {
-        Ok(Self::of(Source::Url(Box::new(Endpoint::new(url)?)), refresh))
+    /// Keys from a URL. Fails if the system's trusted certificates cannot be read.
+    pub fn of_url(url: JwksUrl, refresh: KeyRefresh) -> anyhow::Result<Arc<Self>> {
+        Ok(Self::of(KeySource::Url(Box::new(JwksEndpoint::new(url)?)), refresh))
     }
 
-    fn of(source: Source, refresh: Refresh) -> Arc<Self> {
+    fn of(source: KeySource, refresh: KeyRefresh) -> Arc<Self> {
         let (held, loads, failing) = Default::default();
         Arc::new(Self { source, refresh, held, loads, failing })
     }
 
-    /// Loads the keys for the first time. If that fails, it is tried again when a request needs them.
+    /// Loads the keys for the first time. If that fails, a later request that needs them tries again.
     pub async fn load(&self) -> anyhow::Result<()> {
         let mut loads = self.loads.lock().await;
-        self.load_with(&mut loads, Why::Age).await
+        self.load_with(&mut loads, LoadReason::Age).await
     }
 
-    /// The key for a token whose header says this.
+    /// The key for a token with this header. An unknown key triggers a load.
     pub(super) async fn find(
         self: &Arc<Self>,
-        algorithm: Algorithm,
+        algorithm: SignatureAlgorithm,
         kid: Option<&str>,
-    ) -> Result<Arc<Key>, Refusal> {
-        let set = self.current().await.ok_or(Refusal::NoKeys)?;
+    ) -> Result<Arc<VerificationKey>, AuthRefusal> {
+        let set = self.current().await.ok_or(AuthRefusal::NoKeys)?;
         match set.find(algorithm, kid) {
-            Err(Refusal::UnknownKey) => {
-                self.reload(Why::UnknownKey).await;
-                let held = self.held().ok_or(Refusal::NoKeys)?;
+            Err(AuthRefusal::UnknownKey) => {
+                self.reload(LoadReason::UnknownKey).await;
+                let held = self.held().ok_or(AuthRefusal::NoKeys)?;
                 held.set.find(algorithm, kid)
             }
             found => found,
         }
     }
 
-    /// The keys, after seeing to it that they are not too old.
+    /// The keys, reloaded first if they are too old.
     async fn current(self: &Arc<Self>) -> Option<Arc<KeySet>> {
         let now = Instant::now();
         match self.held() {
             Some(held) if now < held.due => Some(held.set),
-            // While loads fail, nobody waits for them: for as long as they are used, old keys are better than none.
+            // While loads fail, requests do not wait for them but use the old keys.
             Some(held) if now < held.stale || self.failing.load(Ordering::Relaxed) => {
                 if let Ok(loads) = self.loads.clone().try_lock_owned() {
-                    self.begin(loads, Why::Age);
+                    self.begin(loads, LoadReason::Age);
                 }
                 Some(held.set)
             }
             _ => {
-                self.reload(Why::Age).await;
+                self.reload(LoadReason::Age).await;
                 self.held().map(|held| held.set)
             }
         }
     }
 
     /// The keys, unless they have expired.
-    fn held(&self) -> Option<Held> {
+    fn held(&self) -> Option<LoadedKeys> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         held.as_ref().filter(|held| Instant::now() < held.expires).cloned()
     }
 
-    /// Loads the keys now, whether it is time or not.
+    /// Loads the keys now, even if they are fresh.
     pub async fn reload_now(&self) -> anyhow::Result<()> {
         let mut loads = self.loads.lock().await;
-        // A file is read even if it looks unchanged.
-        self.load_with(&mut loads, Why::UnknownKey).await
+        // With this reason, a file is read even if its stamp is unchanged.
+        self.load_with(&mut loads, LoadReason::UnknownKey).await
     }
 
-    /// Whether there are keys, after seeing to it that they are not too old: without, no token can be verified.
-    pub(crate) async fn are_there(self: &Arc<Self>) -> bool {
+    /// Whether there are keys, reloaded first if they are too old. Without keys, no token can be verified.
+    pub(crate) async fn are_available(self: &Arc<Self>) -> bool {
         let set = self.current().await;
-        // The first load happens before metrics are recorded.
+        // The first load happens before a metrics recorder is installed, so set the gauge again here.
         gauge!("orders_jwks_keys").set(set.as_ref().map_or(0, |set| set.len()) as f64);
         set.is_some()
     }
 
-    /// Loads the keys, unless that has just happened.
-    async fn reload(self: &Arc<Self>, why: Why) {
+    /// Waits for a load, unless one has just ended.
+    async fn reload(self: &Arc<Self>, why: LoadReason) {
         let asked = Instant::now();
         let loads = self.loads.clone().lock_owned().await;
-        // Another request's load that ended while this one waited has done what this one came for.
+        // If another request's load ended while this one waited for the lock, there is nothing left to do.
         if loads.ended.is_none_or(|ended| ended < asked)
             && let Some(load) = self.begin(loads, why)
         {
-            // It has no result; should it panic, the keys are as they were.
+            // The load has no result. If it panics, the keys are unchanged.
             let _ = load.await;
         }
     }
 
-    /// Begins a load, unless it is too early for one.
-    fn begin(self: &Arc<Self>, mut loads: OwnedMutexGuard<Loads>, why: Why) -> Option<JoinHandle<()>> {
+    /// Starts a load, unless it is too early for one.
+    fn begin(
+        self: &Arc<Self>,
+        mut loads: OwnedMutexGuard<LoadHistory>,
+        why: LoadReason,
+    ) -> Option<JoinHandle<()>> {
         let now = Instant::now();
         let (last, pause) = match why {
-            Why::Age if self.failing.load(Ordering::Relaxed) => (loads.ended, self.refresh.retry),
-            Why::Age => (None, Duration::ZERO),
-            Why::UnknownKey => (loads.unknown_key, self.refresh.unknown_key),
+            LoadReason::Age if self.failing.load(Ordering::Relaxed) => (loads.ended, self.refresh.retry),
+            LoadReason::Age => (None, Duration::ZERO),
+            LoadReason::UnknownKey => (loads.unknown_key, self.refresh.unknown_key),
         };
         if last.is_some_and(|last| now < last + pause) {
             return None;
         }
-        if why == Why::UnknownKey {
+        if why == LoadReason::UnknownKey {
             loads.unknown_key = Some(now);
         }
         let keys = Arc::clone(self);
         Some(tokio::spawn(async move {
-            // Told where it begins and where it ends; in between every load fails the same way.
+            // `load_with` logs the first failure and the recovery.
             let _ = keys.load_with(&mut loads, why).await;
         }))
     }
 
-    async fn load_with(&self, loads: &mut Loads, why: Why) -> anyhow::Result<()> {
+    async fn load_with(&self, loads: &mut LoadHistory, why: LoadReason) -> anyhow::Result<()> {
         let loaded = self.loaded(loads, why).await;
         loads.ended = Some(Instant::now());
         counter!("orders_jwks_loads_total", "result" => if loaded.is_ok() { "ok" } else { "failed" })
@@ -218,13 +222,13 @@ impl Keys {
         let failed_before = self.failing.swap(loaded.is_err(), Ordering::Relaxed);
         match &loaded {
             Err(error) if !failed_before => {
-                let going_on = if self.held().is_some() {
-                    format!("with the keys from before, for up to {} s", self.refresh.max_stale.as_secs())
+                let consequence = if self.held().is_some() {
+                    format!("using the old keys for up to {} s", self.refresh.max_stale.as_secs())
                 } else {
-                    "without keys".to_owned()
+                    "there are no keys, so no token is accepted".to_owned()
                 };
                 let error = format!("{error:#}");
-                tracing::warn!(error, "cannot load the keys of the issuer; going on {going_on}");
+                tracing::warn!(error, "cannot load the keys of the issuer; {consequence}");
             }
             Ok(()) if failed_before => tracing::info!("the keys of the issuer can be loaded again"),
             _ => {}
@@ -235,8 +239,8 @@ impl Keys {
         loaded
     }
 
-    /// Drops keys that were used for as long as they may be.
-    fn drop_expired(&self, loads: &mut Loads, error: &anyhow::Error) {
+    /// Drops keys that have expired.
+    fn drop_expired(&self, loads: &mut LoadHistory, error: &anyhow::Error) {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         if held.as_ref().is_some_and(|held| Instant::now() >= held.expires) {
             *held = None;
@@ -246,48 +250,50 @@ impl Keys {
             tracing::error!(
                 error,
                 seconds,
-                "the keys of the issuer could not be loaded for too long: no token is accepted until they can"
+                "the keys of the issuer have expired: no token is accepted until new ones can be loaded"
             );
         }
     }
 
-    async fn loaded(&self, loads: &mut Loads, why: Why) -> anyhow::Result<()> {
-        // Two changes may have the same stamp. A token with an unknown key is reason enough to look inside.
-        let unless = loads.stamp.filter(|_| why == Why::Age);
+    async fn loaded(&self, loads: &mut LoadHistory, why: LoadReason) -> anyhow::Result<()> {
+        // Two versions of a file may have the same stamp, so an unknown key makes us read the file in any case.
+        let unless = loads.stamp.filter(|_| why == LoadReason::Age);
         let (set, age) = match self.source.load(unless).await? {
             Some(published) => {
-                let set = KeySet::parse(&published.json).context("what is published as a key set")?;
+                let set = KeySet::parse(&published.json).context("invalid key set")?;
                 self.check_count(&set)?;
                 loads.stamp = published.stamp;
                 (Some(Arc::new(set)), published.max_age.unwrap_or(self.refresh.default_age))
             }
             None => (None, self.refresh.default_age),
         };
-        let Refresh { min_age, max_age, max_stale, .. } = self.refresh;
+        let KeyRefresh { min_age, max_age, max_stale, .. } = self.refresh;
         let age = age.clamp(min_age, max_age).min(max_stale);
         let now = Instant::now();
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        // A stamp is kept only of a file whose keys are held.
+        // If the file is unchanged, the keys that are held stay: there is a stamp only if there are keys.
         if let Some(set) = set.or_else(|| held.take().map(|held| held.set)) {
             gauge!("orders_jwks_keys").set(set.len() as f64);
-            *held =
-                Some(Held { set, due: now + age.mul_f64(0.8), stale: now + age, expires: now + max_stale });
+            *held = Some(LoadedKeys {
+                set,
+                due: now + age.mul_f64(0.8),
+                stale: now + age,
+                expires: now + max_stale,
+            });
         }
         Ok(())
     }
 
-    /// A set without a key that can be used takes all keys away, as the issuer says. But it is no set to begin with.
+    /// A set without usable keys replaces the current keys, because the issuer may have revoked them. The first set must
+    /// have a usable key.
     fn check_count(&self, set: &KeySet) -> anyhow::Result<()> {
         let before = self.held().map_or(0, |held| held.set.len());
         if set.len() == 0 && before > 0 {
             tracing::error!(
-                "the issuer publishes no key that can be used any more: no token is accepted until it does"
+                "the issuer no longer publishes a usable key: no token is accepted until it does"
             );
         }
-        ensure!(
-            set.len() > 0 || self.held().is_some(),
-            "it has no key that can be used for RS256, ES256 or EdDSA"
-        );
+        ensure!(set.len() > 0 || self.held().is_some(), "it has no usable key for RS256, ES256 or EdDSA");
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
-//! Who a request is from: told by a bearer token that is verified here, or by the claims of API Gateway's authorizer.
-//! Either becomes a [`Principal`], by the same code.
+//! Authenticates requests, by a bearer token that is verified here or by the claims of API Gateway's authorizer. Both
+//! become a [`Principal`]. `lib.rs` puts the middleware [`authenticate`] before every path that is not public.
 //!
-//! The middleware [`authenticate`] stands before every path that is not public. `token` takes a token apart and verifies
-//! it, `keys` has the issuer's keys (`jwk`) from a file or an address (`source`), `claims` judges what it says, `failures`
-//! limits what fails, `gateway` takes the claims that were verified before, and `refusal` says why a request is not let in.
+//! `token` parses and verifies tokens, `keys` keeps the issuer's keys (`jwk`), which `source` loads from a file or a URL,
+//! `claims` checks claims, `failures` limits failed attempts, `gateway` reads claims that API Gateway has verified, and
+//! `refusal` lists the reasons to refuse a request. Why we verify tokens ourselves: `docs/decisions/jwt-on-ring.md`.
 
 mod claims;
 mod failures;
@@ -24,31 +24,31 @@ use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
 
 pub use crate::auth::claims::TokenRules;
-pub use crate::auth::keys::{Keys, Refresh};
+pub use crate::auth::keys::{IssuerKeys, KeyRefresh};
 pub use crate::auth::principal::{Principal, Scope};
 pub use crate::auth::source::JwksUrl;
 pub use crate::auth::token::TokenVerifier;
-use crate::http::network;
+use crate::http::client_network;
 use crate::problem::Problem;
 
-/// How the service finds out who a request is from.
+/// How requests are authenticated.
 #[derive(Debug, Clone, Default)]
 pub enum Auth {
-    /// It does not: anyone may do anything.
+    /// Not at all: everyone may do everything.
     #[default]
     None,
-    /// By the bearer token, which is verified here.
+    /// By a bearer token, which is verified here.
     Tokens(Arc<TokenVerifier>),
-    /// By the claims that API Gateway's authorizer has verified and put into the event; never by a header. Only behind
-    /// [`lambda`](crate::lambda): elsewhere nobody states claims, and nobody is let in.
+    /// By the claims that API Gateway's authorizer has verified and put into the event, never by a header. Works only
+    /// behind [`lambda`](crate::lambda): elsewhere there are no claims, so every request is refused.
     #[cfg(feature = "lambda")]
     Gateway {
-        /// What the issuer writes before the names of our scopes, if anything: [`Principal::scope_prefix`].
+        /// The issuer's prefix of our scopes: [`Principal::scope_prefix`].
         scope_prefix: Option<Arc<str>>,
     },
 }
 
-/// Lets in who may come in, and leaves their [`Principal`] in the request's extensions.
+/// Refuses requests that cannot be authenticated, and puts the [`Principal`] of the others into their extensions.
 pub(crate) async fn authenticate(
     State((auth, clock)): State<(Auth, fn() -> Timestamp)>,
     mut request: Request,
@@ -62,7 +62,7 @@ pub(crate) async fn authenticate(
         Auth::Tokens(verifier) => match token::bearer(request.headers()).map(str::to_owned) {
             Ok(token) => {
                 let peer = request.extensions().get();
-                let address = peer.map(|ConnectInfo(peer)| network(peer));
+                let address = peer.map(|ConnectInfo(peer)| client_network(peer));
                 verifier.verify(&token, clock(), address).await
             }
             Err(refusal) => Err(refusal),
@@ -79,7 +79,7 @@ pub(crate) async fn authenticate(
     }
 }
 
-/// Whether a path is everybody's: health checks and descriptions. All others are not, also those that are yet to come.
+/// Whether a path needs no authentication: health checks and descriptions. New paths need it unless they are listed here.
 fn is_public(path: &str) -> bool {
     let exact = ["/", "/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/problems"];
     exact.contains(&path) || path.starts_with("/docs/") || path.starts_with("/problems/")

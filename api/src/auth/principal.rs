@@ -1,8 +1,7 @@
-//! Who asks, and what they may do.
+//! Who makes a request, and what they may do. Handlers take the [`Principal`] as an extractor.
 //!
-//! Whoever authenticates a request leaves a [`Principal`] in its extensions; handlers find it there and ask it. A
-//! request without one was let in without authentication, which the service's configuration decides: then anyone may
-//! do anything.
+//! The authentication middleware puts it into the request's extensions. A request without one comes from a service that
+//! is configured without authentication, where everyone may do everything.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,19 +12,19 @@ use domain::CustomerId;
 
 use crate::problem::Problem;
 
-/// What a principal may do.
+/// A permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Read orders, their history and receipts.
     Read,
     /// Create orders and propose events.
     Write,
-    /// Look after dead letters and the pipeline.
+    /// Manage dead letters and read the pipeline's counters.
     Operate,
 }
 
 impl Scope {
-    /// The name of the scope, as tokens have it after their issuer's prefix, if that writes one.
+    /// The name of the scope in tokens, without the issuer's prefix.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "orders.read",
@@ -35,34 +34,34 @@ impl Scope {
     }
 }
 
-/// Who asks.
+/// Who makes a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// Names who asks, uniquely: issuer and subject of a token. Keys of idempotency are per subject.
+    /// A unique name: the issuer and the subject of the token. Idempotency keys belong to a subject.
     pub subject: String,
-    /// The scopes that were granted, as the token names them; `None`: all there are.
+    /// The granted scopes, as the token names them. `None`: all scopes.
     pub scopes: Option<Vec<String>>,
-    /// What the token's issuer writes before the names of our scopes: `orders/` makes `orders/orders.read` of
-    /// `orders.read`. `None`: nothing.
+    /// The prefix that the token's issuer writes before our scopes: with `orders/`, the token contains
+    /// `orders/orders.read`. `None`: no prefix.
     pub scope_prefix: Option<Arc<str>>,
-    /// The one customer whose orders exist for this principal; `None`: everyone's do.
+    /// The only customer whose orders this principal can see. `None`: the orders of all customers.
     pub customer_id: Option<CustomerId>,
 }
 
 impl Principal {
-    /// Anyone, where requests are not authenticated.
+    /// The principal of all requests where requests are not authenticated.
     pub fn anyone() -> Self {
         Self { subject: String::new(), scopes: None, scope_prefix: None, customer_id: None }
     }
 
-    /// Whether the scope was granted.
+    /// Whether the principal has this scope.
     pub(crate) fn may(&self, scope: Scope) -> bool {
         let prefix = self.scope_prefix.as_deref().unwrap_or_default();
         let is_it = |granted: &String| granted.strip_prefix(prefix) == Some(scope.as_str());
         self.scopes.as_ref().is_none_or(|granted| granted.iter().any(is_it))
     }
 
-    /// Fails unless the scope was granted.
+    /// Fails unless the principal has this scope.
     pub(crate) fn require(&self, scope: Scope) -> Result<(), Problem> {
         if self.may(scope) {
             return Ok(());
@@ -71,12 +70,12 @@ impl Principal {
         Err(Problem::insufficient_scope(&format!("{prefix}{}", scope.as_str())))
     }
 
-    /// Whether the principal may look after the whole pipeline.
+    /// Whether the principal may operate the pipeline of all customers.
     pub(crate) fn operates(&self) -> bool {
         self.customer_id.is_none() && self.require(Scope::Operate).is_ok()
     }
 
-    /// Whether this customer's orders exist for the principal.
+    /// Whether the principal can see this customer's orders.
     pub(crate) fn sees(&self, customer_id: &CustomerId) -> bool {
         self.customer_id.as_ref().is_none_or(|own| own == customer_id)
     }

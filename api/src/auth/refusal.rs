@@ -1,18 +1,19 @@
-//! Why a request is not let in, in words that help a developer and tell an attacker nothing new.
+//! The reasons to refuse a request without valid credentials, in words that help a developer and reveal nothing new to an
+//! attacker. All files of this room return them.
 
 use crate::problem::Problem;
 
-/// Why a request is not let in. The texts go into a quoted string of `WWW-Authenticate` as they are, so they have
-/// neither quotes nor backslashes, and nothing in them comes from the request.
+/// Why a request is refused. The texts are put into a quoted string of `WWW-Authenticate` unchanged, so they contain
+/// neither quotes nor backslashes nor anything from the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum AuthRefusal {
     #[error("The request has no bearer token.")]
     NoCredentials,
     #[error("The service has no current keys of the issuer. Try again later.")]
     NoKeys,
     #[error(
-        "Too many requests with tokens that are not valid came from this address. Only tokens that were verified before \
-         are let in from it for now."
+        "Too many requests with invalid tokens came from this address. For now, only tokens that were verified before are \
+         accepted from it."
     )]
     TooManyFailures(u32),
     #[error("There is more than one Authorization header.")]
@@ -21,17 +22,17 @@ pub(crate) enum Refusal {
     TooLong,
     #[error("The token is not a signed JWT.")]
     Malformed,
-    #[error("The token is of another type than JWT or at+jwt.")]
+    #[error("The type of the token must be JWT or at+jwt.")]
     Type,
-    #[error("The header of the token has extensions that must be understood, and none is.")]
+    #[error("The header of the token has a crit member, and no critical extension is supported.")]
     Critical,
     #[error("The token must be signed with RS256, ES256 or EdDSA.")]
     Algorithm,
     #[error("The key that the token names is for another algorithm.")]
     OtherAlgorithm,
-    #[error("The issuer has no such key.")]
+    #[error("The issuer has no key for this token.")]
     UnknownKey,
-    #[error("More than one key fits the token; it must name one with kid.")]
+    #[error("More than one key fits the token, so it must name one with kid.")]
     AmbiguousKey,
     #[error("The signature of the token is wrong.")]
     Signature,
@@ -47,30 +48,30 @@ pub(crate) enum Refusal {
     NoExpiry,
     #[error("The token has expired.")]
     Expired,
-    #[error("The token has an nbf that is no time.")]
+    #[error("The nbf of the token is not a time.")]
     NotBefore,
     #[error("The token is not valid yet.")]
     Early,
     #[error("The token has no sub.")]
     NoSubject,
-    #[error("The scopes of the token are not a list of names.")]
+    #[error("The scopes of the token must be a list of names.")]
     Scopes,
-    #[error("The customer_id of the token is no id of a customer.")]
+    #[error("The customer_id of the token is not a valid customer id.")]
     Customer,
     #[cfg(feature = "lambda")]
-    #[error("The API has no authorizer that states claims.")]
+    #[error("The API has no authorizer that provides claims.")]
     NoClaims,
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        // Not louder: anybody can make this happen as often as they like.
-        tracing::debug!(%refusal, "not let in");
+impl From<AuthRefusal> for Problem {
+    fn from(refusal: AuthRefusal) -> Self {
+        // Debug only: any client can cause this as often as it likes.
+        tracing::debug!(%refusal, "request refused");
         let text = refusal.to_string();
         match refusal {
-            Refusal::NoKeys => Self::keys_missing(text),
-            Refusal::TooManyFailures(seconds) => Self::too_many_failures(text, seconds),
-            Refusal::NoCredentials => Self::unauthorized(text, "Bearer".to_owned()),
+            AuthRefusal::NoKeys => Self::keys_missing(text),
+            AuthRefusal::TooManyFailures(seconds) => Self::too_many_failures(text, seconds),
+            AuthRefusal::NoCredentials => Self::unauthorized(text, "Bearer".to_owned()),
             _ => {
                 let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{text}\"");
                 Self::unauthorized(text, challenge)

@@ -1,4 +1,4 @@
-//! Where a key set comes from: a file, or an address on the web.
+//! Loads a key set from a file or a URL. `keys` calls it.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,29 +13,29 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-/// More than any key set has.
+/// The largest key set.
 const MAX_BYTES: u64 = 256 * 1024;
-/// A fetch, from the connection to the last byte.
+/// The time limit of a fetch, from connecting to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a key set is published: at an `https` address, or at an `http` one on this machine.
+/// The URL of a key set: an `https` URL, or an `http` URL on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwksUrl(Uri);
 
 impl JwksUrl {
-    /// The address, or what is wrong with it.
+    /// Parses a URL. The error states the rule that it breaks.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let uri: Uri = text.parse().map_err(|_| "it is not a URL")?;
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or("it is not a URL with a host")?;
+        let uri: Uri = text.parse().map_err(|_| "it must be a URL")?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or("it must be a URL with a host")?;
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err("it must not have a name or a password");
+            return Err("it must not contain a user name or a password");
         }
         let literal = host.trim_matches(['[', ']']).parse::<IpAddr>();
         let is_here = host == "localhost" || literal.is_ok_and(|ip| ip.to_canonical().is_loopback());
         match uri.scheme_str() {
             Some("https") => Ok(Self(uri)),
             Some("http") if is_here => Ok(Self(uri)),
-            // Whoever can change the answer on its way could add a key of their own.
+            // Over plain http, an attacker on the network could add a key of their own.
             Some("http") => Err("it must be an https URL; http is for this machine only"),
             _ => Err("it must be an https URL"),
         }
@@ -43,34 +43,34 @@ impl JwksUrl {
 }
 
 impl JwksUrl {
-    /// The address as it may be logged: its query may have a secret in it.
+    /// The URL for logs, without its query, which may contain a secret.
     fn shown(&self) -> String {
         let text = self.0.to_string();
         text.split_once('?').map_or(text.clone(), |(address, _)| format!("{address}?…"))
     }
 }
 
-/// A key set as it was published.
-pub(super) struct Published {
+/// A key set as the issuer has published it.
+pub(super) struct KeyDocument {
     pub(super) json: Vec<u8>,
-    /// For how long its publisher says it can be kept.
+    /// How long the answer may be cached.
     pub(super) max_age: Option<Duration>,
-    /// Tells this state of a file from others.
-    pub(super) stamp: Option<Stamp>,
+    /// Changes when the file changes.
+    pub(super) stamp: Option<FileStamp>,
 }
 
-/// When a file was changed, and its length.
-pub(super) type Stamp = (SystemTime, u64);
+/// A file's modification time and length.
+pub(super) type FileStamp = (SystemTime, u64);
 
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum KeySource {
     File(PathBuf),
-    Url(Box<Endpoint>),
+    Url(Box<JwksEndpoint>),
 }
 
-impl Source {
-    /// The key set, or `None` if it is a file that still has this stamp.
-    pub(super) async fn load(&self, unless: Option<Stamp>) -> anyhow::Result<Option<Published>> {
+impl KeySource {
+    /// The key set, or `None` if it is a file whose stamp is still `unless`.
+    pub(super) async fn load(&self, unless: Option<FileStamp>) -> anyhow::Result<Option<KeyDocument>> {
         match self {
             Self::File(path) => {
                 let file = path.clone();
@@ -86,40 +86,39 @@ impl Source {
     }
 }
 
-fn read(path: &PathBuf, unless: Option<Stamp>) -> anyhow::Result<Option<Published>> {
+fn read(path: &PathBuf, unless: Option<FileStamp>) -> anyhow::Result<Option<KeyDocument>> {
     let metadata = std::fs::metadata(path)?;
     let stamp = (metadata.modified()?, metadata.len());
     if unless == Some(stamp) {
         return Ok(None);
     }
     ensure!(stamp.1 <= MAX_BYTES, "it has more than {MAX_BYTES} bytes");
-    Ok(Some(Published { json: std::fs::read(path)?, max_age: None, stamp: Some(stamp) }))
+    Ok(Some(KeyDocument { json: std::fs::read(path)?, max_age: None, stamp: Some(stamp) }))
 }
 
-/// A key set on the web, and a client for it. It follows no redirects: keys come from the configured address or not at
-/// all.
+/// A URL and an HTTP client for it. The client follows no redirects: keys come from the configured URL only.
 #[derive(Debug)]
-pub(super) struct Endpoint {
+pub(super) struct JwksEndpoint {
     url: JwksUrl,
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
 }
 
-impl Endpoint {
+impl JwksEndpoint {
     pub(super) fn new(url: JwksUrl) -> anyhow::Result<Self> {
-        // Named, for there may be another provider in the process one day; which certificates to trust is the
-        // system's business.
+        // The provider is explicit because the process may have another default one day. The trusted certificates are
+        // the system's.
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
             .context("cannot read the certificates that this system trusts")?
             .https_or_http()
             .enable_http1()
             .build();
-        // Fetches are minutes apart: by then a kept connection is as good as none.
+        // Fetches are minutes apart, so idle connections are not worth keeping.
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
         Ok(Self { url, client })
     }
 
-    async fn fetch(&self) -> anyhow::Result<Published> {
+    async fn fetch(&self) -> anyhow::Result<KeyDocument> {
         let request = Request::get(self.url.0.clone())
             .header(header::ACCEPT, "application/jwk-set+json, application/json")
             .header(header::USER_AGENT, concat!("orders/", env!("CARGO_PKG_VERSION")))
@@ -129,11 +128,11 @@ impl Endpoint {
         let limit = usize::try_from(MAX_BYTES)?;
         let body = Limited::new(body, limit).collect().await;
         let json = body.map_err(anyhow::Error::from_boxed)?.to_bytes().to_vec();
-        Ok(Published { json, max_age: max_age(&parts.headers), stamp: None })
+        Ok(KeyDocument { json, max_age: max_age(&parts.headers), stamp: None })
     }
 }
 
-/// For how long an answer may be kept, by its `Cache-Control`.
+/// How long an answer may be cached, by its `Cache-Control`.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     let directives = values.flat_map(|value| value.split(',')).map(|text| text.trim().to_ascii_lowercase());
@@ -141,7 +140,7 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
         "no-store" | "no-cache" => Some(0),
         _ => directive.strip_prefix("max-age=")?.trim_matches('"').parse().ok(),
     });
-    // The strictest counts.
+    // The strictest directive counts.
     seconds.min().map(Duration::from_secs)
 }
 
@@ -150,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_secret_free_and_safe_from_change() {
+    fn urls_are_https_or_local_and_contain_no_password() {
         for url in [
             "https://login.example/jwks?v=1",
             "http://127.0.0.1:9/jwks",

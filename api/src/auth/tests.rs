@@ -1,4 +1,4 @@
-//! What handlers get of a token, or of an authorizer's claims.
+//! Tests of the principal that handlers get from a token or from an authorizer's claims.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use tower::ServiceExt;
 use super::*;
 use crate::auth::principal::Principal;
 
-/// A router whose one handler tells who asks.
-fn telling(auth: Auth) -> Router {
+/// A router whose only handler returns the principal.
+fn echo_router(auth: Auth) -> Router {
     let clock: fn() -> Timestamp = || Timestamp::parse("2026-11-23T10:00:00Z").unwrap();
-    let tell = async |principal: Principal| format!("{principal:?}");
-    Router::new().fallback(tell).layer(middleware::from_fn_with_state((auth, clock), authenticate))
+    let handler = async |principal: Principal| format!("{principal:?}");
+    Router::new().fallback(handler).layer(middleware::from_fn_with_state((auth, clock), authenticate))
 }
 
-async fn told(response: Response) -> (StatusCode, String) {
+async fn status_and_text(response: Response) -> (StatusCode, String) {
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
     (parts.status, String::from_utf8(body.to_vec()).unwrap())
@@ -46,15 +46,17 @@ async fn a_token_becomes_a_principal() {
     std::fs::write(&file, jwks.to_string()).unwrap();
     let rules =
         TokenRules { issuer: "i".into(), audience: "a".into(), leeway: Duration::ZERO, scope_prefix: None };
-    let router =
-        telling(Auth::Tokens(Arc::new(TokenVerifier::new(Keys::of_file(&file, Refresh::FILE), rules))));
+    let router = echo_router(Auth::Tokens(Arc::new(TokenVerifier::new(
+        IssuerKeys::of_file(&file, KeyRefresh::FILE),
+        rules,
+    ))));
 
     for (claims, expected) in [
         (json!({}), principal("i|s", &[], None)),
         (json!({ "scope": " orders.read  other " }), principal("i|s", &["orders.read", "other"], None)),
         (json!({ "scp": ["orders.write"] }), principal("i|s", &["orders.write"], None)),
         (json!({ "scp": "a b", "customer_id": "c-7" }), principal("i|s", &["a", "b"], Some("c-7"))),
-        // Only one of them counts: a list of them is no more than its issuer's `scope` says.
+        // If there is a `scope`, `scp` is ignored.
         (json!({ "scope": "a", "scp": ["b"] }), principal("i|s", &["a"], None)),
     ] {
         let mut all = json!({ "iss": "i", "aud": "a", "sub": "s", "exp": 4_000_000_000_u64 });
@@ -64,14 +66,14 @@ async fn a_token_becomes_a_principal() {
         let signature = URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes()));
         let request = Request::get("/v1/who").header("authorization", format!("Bearer {signed}.{signature}"));
         let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-        assert_eq!(told(response).await, (StatusCode::OK, expected));
+        assert_eq!(status_and_text(response).await, (StatusCode::OK, expected));
     }
 }
 
 #[tokio::test]
 async fn without_authentication_anyone_may_do_anything() {
-    let response = telling(Auth::None).oneshot(Request::new(Body::empty())).await.unwrap();
-    assert_eq!(told(response).await, (StatusCode::OK, format!("{:?}", Principal::anyone())));
+    let response = echo_router(Auth::None).oneshot(Request::new(Body::empty())).await.unwrap();
+    assert_eq!(status_and_text(response).await, (StatusCode::OK, format!("{:?}", Principal::anyone())));
 }
 
 #[cfg(feature = "lambda")]
@@ -81,9 +83,9 @@ mod gateway {
     use super::*;
 
     /// The answer to an event of API Gateway.
-    async fn told_of(auth: Auth, event: &Value) -> (StatusCode, String) {
+    async fn answer_to(auth: Auth, event: &Value) -> (StatusCode, String) {
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
-        told(crate::lambda::service(telling(auth)).oneshot(request).await.unwrap()).await
+        status_and_text(crate::lambda::service(echo_router(auth)).oneshot(request).await.unwrap()).await
     }
 
     const GATEWAY: Auth = Auth::Gateway { scope_prefix: None };
@@ -125,7 +127,7 @@ mod gateway {
             ),
             // An HTTP API with payload format 1.0.
             (v1(), json!({ "claims": who, "scopes": ["orders.read"] }), ours(&["orders.read"], None)),
-            // Functions of one's own.
+            // Lambda authorizers.
             (
                 v2(),
                 json!({ "lambda": with(json!({ "scope": "orders.read", "customer_id": "c-7" })) }),
@@ -138,12 +140,12 @@ mod gateway {
             ),
         ] {
             event["requestContext"]["authorizer"] = authorizer;
-            assert_eq!(told_of(GATEWAY, &event).await, (StatusCode::OK, expected), "{event}");
+            assert_eq!(answer_to(GATEWAY, &event).await, (StatusCode::OK, expected), "{event}");
         }
     }
 
     #[tokio::test]
-    async fn what_the_claims_lack_is_named() {
+    async fn a_missing_claim_is_named() {
         for (claims, reason) in [
             (json!({ "sub": "shop", "scope": "orders.read" }), "The token has no iss, "),
             (json!({ "iss": "https://login.example" }), "The token has no sub."),
@@ -151,7 +153,7 @@ mod gateway {
             let mut event = v1();
             event["requestContext"]["authorizer"] = json!({ "claims": claims });
             let request = lambda_http::request::from_str(&event.to_string()).unwrap();
-            let response = crate::lambda::service(telling(GATEWAY)).oneshot(request).await.unwrap();
+            let response = crate::lambda::service(echo_router(GATEWAY)).oneshot(request).await.unwrap();
             let challenge = response.headers()["www-authenticate"].to_str().unwrap();
             assert!(
                 response.status() == StatusCode::UNAUTHORIZED && challenge.contains(reason),
@@ -161,18 +163,18 @@ mod gateway {
     }
 
     #[tokio::test]
-    async fn cognitos_scopes_keep_their_prefix_and_count_with_it() {
+    async fn cognito_scopes_match_with_their_prefix() {
         let mut event = v1();
         event["requestContext"]["authorizer"]["claims"]["scope"] = "orders/orders.read openid".into();
         let auth = Auth::Gateway { scope_prefix: Some("orders/".into()) };
-        let (status, told) = told_of(auth, &event).await;
+        let (status, text) = answer_to(auth, &event).await;
         let expected =
             ["scopes: Some([\"orders/orders.read\", \"openid\"])", "scope_prefix: Some(\"orders/\")"];
-        assert!(status == StatusCode::OK && expected.iter().all(|text| told.contains(text)), "{told}");
+        assert!(status == StatusCode::OK && expected.iter().all(|part| text.contains(part)), "{text}");
     }
 
     #[tokio::test]
-    async fn no_claims_are_no_credentials_whatever_the_headers_say() {
+    async fn requests_without_valid_claims_are_refused_whatever_their_headers() {
         for event in [v2(), v1()] {
             for authorizer in [
                 Value::Null,
@@ -187,19 +189,19 @@ mod gateway {
             ] {
                 let mut event = event.clone();
                 event["requestContext"]["authorizer"] = authorizer;
-                let (status, answer) = told_of(GATEWAY, &event).await;
+                let (status, answer) = answer_to(GATEWAY, &event).await;
                 assert_eq!(status, StatusCode::UNAUTHORIZED, "{answer} for {event}");
             }
         }
-        // Over TCP there is no context at all.
+        // Over TCP there is no context.
         let context = v2()["requestContext"].to_string();
         let request = Request::get("/v1/who").header("x-amzn-request-context", context);
-        let response = telling(GATEWAY).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = echo_router(GATEWAY).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     }
 
     #[tokio::test]
-    async fn claims_of_the_context_count_for_nothing_where_tokens_do() {
+    async fn claims_of_the_context_are_ignored_where_tokens_are_verified() {
         let folder = tempfile::TempDir::new().unwrap();
         let rules = TokenRules {
             issuer: "i".into(),
@@ -207,10 +209,10 @@ mod gateway {
             leeway: Duration::ZERO,
             scope_prefix: None,
         };
-        let keys = Keys::of_file(&folder.path().join("none"), Refresh::FILE);
+        let keys = IssuerKeys::of_file(&folder.path().join("none"), KeyRefresh::FILE);
         let auth = Auth::Tokens(Arc::new(TokenVerifier::new(keys, rules)));
         let mut event = v2();
         event["headers"].as_object_mut().unwrap().remove("authorization");
-        assert_eq!(told_of(auth, &event).await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(answer_to(auth, &event).await.0, StatusCode::UNAUTHORIZED);
     }
 }

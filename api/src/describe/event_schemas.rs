@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use utoipa::PartialSchema;
 
 use crate::describe::schemas;
-use crate::orders::{AmendedData, CreateOrder, Line, NoData, PaidData, ReasonData, RefundedData, ShippedData};
+use crate::orders::{
+    AmendedData, CreateOrder, NoData, OrderLineBody, PaidData, ReasonData, RefundedData, ShippedData,
+};
 
 const REQUIRED: [&str; 6] = ["event_id", "type", "schema_version", "timestamp", "correlation_id", "data"];
 
@@ -87,7 +89,7 @@ pub(crate) fn data(event_type: EventType) -> Value {
 
 /// The schema of a line in the data of events of this type.
 pub(crate) fn line(event_type: EventType) -> Value {
-    let mut line = loosened(to_json(&Line::schema()));
+    let mut line = loosened(to_json(&OrderLineBody::schema()));
     if event_type == EventType::Created {
         line["required"] = json!(["sku", "quantity"]);
         line["properties"]["unit_price"]["description"] =

@@ -6,7 +6,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::describe::schemas::{reference, schema};
-use crate::orders::{proposable, AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData};
+use crate::orders::{AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData, proposable};
 
 /// The body that proposes an event: one schema per type, told apart by `type`. It has no discriminator: clients that
 /// OpenAPI Generator makes for Rust would send `type` twice.

@@ -1,97 +1,98 @@
-//! What a request has begun to change, so that whoever answers for its handler (when it fails, panics or runs out of time)
-//! can say that the outcome is not known, and where to find it. `accept`, `batch` and `operator` begin attempts; the
-//! middleware in [`crate::http::correlation`] keeps the attempt of each request.
+//! Records what a request is about to change. Handlers that write register a [`ChangeAttempt`]; if such a handler fails,
+//! panics or runs out of time, the middleware in `correlation` answers that the outcome is unknown and where to look it up.
 
 use std::borrow::Cow;
 
 use domain::{EventId, OrderId, Receipt};
 
-use crate::http::links::Links;
+use crate::http::links::LinkBuilder;
 use crate::http::request_tag::RequestTag;
 use crate::problem::{Problem, ProblemLinks, Subject};
 
-/// What may have been changed.
+/// What a request may have changed.
 #[derive(Debug)]
-pub(crate) enum Attempt {
+pub(crate) enum ChangeAttempt {
     /// This event may have been accepted.
-    Event(InDoubt),
+    Event(UncertainEvent),
     /// Some orders of a batch may have been accepted.
     Batch,
     /// The dead letter with this id may have been changed.
-    Letter(String),
-    /// Some dead letters may have been sent back.
+    DeadLetter(String),
+    /// Some dead letters may have been sent back to the queue.
     Redrive,
 }
 
-impl Attempt {
-    /// The answer when the outcome is not known because of `cause`.
-    pub(crate) fn problem(self, links: &Links, cause: anyhow::Error) -> Problem {
+impl ChangeAttempt {
+    /// The answer if `cause` leaves the outcome unknown.
+    pub(crate) fn problem(self, links: &LinkBuilder, cause: anyhow::Error) -> Problem {
         match self {
             Self::Event(event) => event.problem(links, cause),
             Self::Batch => {
-                let detail = "Some orders of the batch may have been accepted. Under an Idempotency-Key, send the same \
-                    batch again: what was accepted is not accepted twice. Without a key, list the customers' orders \
-                    before you send any of it again.";
+                let detail = "Some orders of the batch may have been accepted. If you sent an Idempotency-Key, send the \
+                    same batch again under the same key: no order is accepted twice. Without a key, list the customers' \
+                    orders before you send any of them again.";
                 Problem::outcome_unknown(detail, Subject::default(), None, cause)
             }
-            Self::Letter(id) => {
+            Self::DeadLetter(id) => {
                 let detail = format!(
-                    "The dead letter {id} may have been changed. Read it (links.dead_letter) before you ask for the change again."
+                    "The dead letter {id} may have been changed. Read it (links.dead_letter) before you send the request \
+                     again."
                 );
-                let dead_letter = Some(links.letter(&id));
+                let dead_letter = Some(links.dead_letter(&id));
                 let links = ProblemLinks { dead_letter, ..ProblemLinks::default() };
                 Problem::outcome_unknown(detail, Subject { links, ..Subject::default() }, None, cause)
             }
             Self::Redrive => {
-                let detail = "Some dead letters may have been sent back. Send the same redrive again: it applies nothing twice.";
+                let detail = "Some dead letters may have been sent back to the queue. Send the same redrive again: no event \
+                    is applied twice.";
                 Problem::outcome_unknown(detail, Subject::default(), Some(1), cause)
             }
         }
     }
 }
 
-/// An event of which it is not known whether it was accepted.
+/// An event that may or may not have been accepted.
 #[derive(Debug)]
-pub(crate) struct InDoubt {
+pub(crate) struct UncertainEvent {
     order_id: OrderId,
     event_id: EventId,
-    /// There is one if the request has an idempotency key.
+    /// `None` if the request has no idempotency key.
     request: Option<RequestTag>,
 }
 
-impl InDoubt {
+impl UncertainEvent {
     pub(crate) fn of(receipt: &Receipt) -> Self {
         let request = receipt.request_hash.as_deref().and_then(RequestTag::of);
         Self { order_id: receipt.order_id.clone(), event_id: receipt.event_id, request }
     }
 
-    pub(crate) fn problem(self, links: &Links, cause: anyhow::Error) -> Problem {
+    pub(crate) fn problem(self, links: &LinkBuilder, cause: anyhow::Error) -> Problem {
         let Self { order_id, event_id, request } = self;
         let detail: Cow<'static, str> = match request {
             Some(_) => "The event may have been accepted. Send the same request again under the same Idempotency-Key: \
-                whatever became of this one, the event happens once."
+                the event is accepted only once."
                 .into(),
             None => unkeyed(event_id, links).into(),
         };
-        let receipt = Some(links.receipt_in_doubt(&order_id, event_id, request));
+        let receipt = Some(links.uncertain_receipt(&order_id, event_id, request));
         let found = ProblemLinks { receipt, order: Some(links.order(&order_id)), dead_letter: None };
         let subject = Subject { order_id: Some(order_id), event_id: Some(event_id), links: found };
-        // Whoever retries by the header alone, without a key, could order twice.
+        // Without a key there is no Retry-After: a client that retries because of it would order twice.
         Problem::outcome_unknown(detail, subject, request.map(|_| 1), cause)
     }
 }
 
-/// How to go on without a key.
-fn unkeyed(event_id: EventId, links: &Links) -> String {
-    let absent = if links.sees_waiting() {
-        "While it is 404, the event may still be being written; if it is 404 after a restart of the service, the event was \
-         not accepted."
+/// What a client without an idempotency key should do next.
+fn unkeyed(event_id: EventId, links: &LinkBuilder) -> String {
+    let absent = if links.sees_queued() {
+        "While the answer is 404, the event may still be in progress. If it is still 404 after a restart of the service, \
+         the event was not accepted."
     } else {
-        "While it is 404, the event has no outcome: it may still be on the queue."
+        "While the answer is 404, the event may still be on the queue."
     };
     format!(
         "The event {event_id} may have been accepted. Do not send the request again before you have read the event's \
-         receipt (links.receipt): if it is there, the event was accepted. {absent} A request with an Idempotency-Key can \
-         simply be sent again."
+         receipt (links.receipt): if it exists, the event was accepted. {absent} A request with an Idempotency-Key can \
+         always be sent again."
     )
 }

@@ -1,5 +1,5 @@
-//! The middleware around every request: it gives it a correlation id and its trace, holds it to its deadline, and writes
-//! out every error as a problem.
+//! The outermost middleware, which `lib.rs` puts around every route. It assigns the correlation id and the trace,
+//! enforces the deadline, and writes every error as a problem.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -21,10 +21,10 @@ use tower::Service;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::http::attempt::Attempt;
+use crate::http::attempt::ChangeAttempt;
 use crate::http::headers::{self, CORRELATION_ID};
-use crate::http::links::{BasePath, Links};
-use crate::http::metering::Answering;
+use crate::http::links::{BasePath, LinkBuilder};
+use crate::http::request_timer::RequestTimer;
 use crate::http::spans;
 use crate::http::trace::{self, TraceContext};
 use crate::problem::Problem;
@@ -32,61 +32,61 @@ use crate::problem::Problem;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// A request extension: when the request is to be answered at the latest. If it is not finished by then, it is dropped
-/// and answered with a 503. Without one there is no limit.
+/// A request extension: the time by which the request must be answered. A handler that has not finished by then is
+/// dropped, and the answer is a 503. Without this extension there is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
-/// What is kept of a request's time to answer it.
+/// How much of a request's time is reserved for writing the answer.
 const MARGIN: Duration = Duration::from_millis(500);
 
 impl Deadline {
-    /// Until when a handler may wait for something, so that there is time left to answer.
+    /// Until when a handler may wait, so that there is time left to answer.
     pub(crate) fn to_answer(self) -> Instant {
         self.0.checked_sub(MARGIN).unwrap_or(self.0)
     }
 }
 
 tokio::task_local! {
-    static CURRENT: Current;
+    static CURRENT: CurrentRequest;
 }
 
-/// What is known of the request that is being answered.
-struct Current {
+/// The request that this task is answering.
+struct CurrentRequest {
     id: CorrelationId,
-    /// What it has begun to change, if anything.
-    attempt: RefCell<Option<Attempt>>,
+    /// What the handler has begun to change, if anything.
+    attempt: RefCell<Option<ChangeAttempt>>,
 }
 
-impl Current {
+impl CurrentRequest {
     fn new(id: CorrelationId) -> Self {
         Self { id, attempt: RefCell::default() }
     }
 }
 
-/// Calls `with` with the correlation id of the request that is being answered here, if one is: for every line of the log
-/// that is written meanwhile. The id does not follow into spawned tasks.
+/// Calls `with` with the correlation id of the request that this task is answering, if there is one. The logger adds the
+/// id to every line this way. Spawned tasks do not inherit it.
 pub fn with_correlation_id<R>(with: impl FnOnce(&CorrelationId) -> R) -> Option<R> {
     CURRENT.try_with(|current| with(&current.id)).ok()
 }
 
-/// Notes what the request that is being answered is about to change. If its handler does not come to an answer from here
-/// on, the answer is that the outcome is not known.
-pub(crate) fn begin(attempt: Attempt) {
-    // Outside a request there is nobody to answer.
+/// Records what the current request is about to change. If its handler does not finish from here on, the answer is that
+/// the outcome is unknown.
+pub(crate) fn begin_change(attempt: ChangeAttempt) {
+    // Outside a request there is no answer to prepare.
     let _ = CURRENT.try_with(|current| current.attempt.replace(Some(attempt)));
 }
 
-/// Answers by `route`, or with the problem if the request is `refused` before, with the correlation id in the request's
-/// extensions and in the response's headers. `sees_waiting` is what the reader of orders says of itself.
+/// Answers with `refused` if there is such a problem, and otherwise by `route`. The correlation id is in the request's
+/// extensions and in the response's headers. `sees_queued` is that of the order reader.
 pub(crate) async fn correlate(
     new_id: fn() -> Uuid,
-    sees_waiting: bool,
+    sees_queued: bool,
     mut request: Request,
     mut route: Route,
     refused: Option<Box<Problem>>,
 ) -> Result<Response, Infallible> {
-    let answering = Answering::of(request.method(), request.extensions());
+    let answering = RequestTimer::of(request.method(), request.extensions());
     let id = given(request.headers()).unwrap_or_else(|| new_id().into());
     request.extensions_mut().insert(id.clone());
     let uri = request.uri().clone();
@@ -95,8 +95,8 @@ pub(crate) async fn correlate(
     let span = spans::of_request(&id);
     let trace = spans::join(&span, &request, TraceContext::of(request.headers()));
 
-    // Unwind safe, for what panicked is dropped and never polled again. Pinned here, so that what is around it moves no
-    // more than a pointer.
+    // Unwind safe: a future that panicked is dropped and never polled again. It is pinned here so that the futures around
+    // it hold only a pointer.
     let answer = async {
         match refused {
             Some(problem) => Ok(problem.into_response()),
@@ -104,19 +104,19 @@ pub(crate) async fn correlate(
         }
     };
     let answer = pin!(AssertUnwindSafe(answer).catch_unwind());
-    let mut answer = pin!(CURRENT.scope(Current::new(id.clone()), trace::within(trace, answer)));
+    let mut answer = pin!(CURRENT.scope(CurrentRequest::new(id.clone()), trace::within(trace, answer)));
     let mut response = match in_time(deadline, answer.as_mut().instrument(span.clone())).await {
         Some(Ok(Ok(response))) => response,
         unfinished => {
             let panic = unfinished.and_then(Result::err);
             let attempt = answer.take_value().and_then(|current| current.attempt.into_inner());
-            unanswered(panic, attempt, &Links::under(base.clone(), sees_waiting)).into_response()
+            unanswered(panic, attempt, &LinkBuilder::under(base.clone(), sees_queued)).into_response()
         }
     };
     if response.status().is_client_error() || response.status().is_server_error() {
         let _entered = span.enter();
         let path = format!("{}{}", base.as_str(), uri.path());
-        response = CURRENT.sync_scope(Current::new(id.clone()), || written(response, &id, &path));
+        response = CURRENT.sync_scope(CurrentRequest::new(id.clone()), || written(response, &id, &path));
     }
     let header = HeaderValue::from_str(id.as_str()).expect("a correlation id is visible ASCII");
     response.headers_mut().insert(CORRELATION_ID, header);
@@ -126,8 +126,12 @@ pub(crate) async fn correlate(
     Ok(response)
 }
 
-/// The problem of a request whose handler panicked or, if there is no panic, ran out of time.
-fn unanswered(panic: Option<Box<dyn Any + Send>>, attempt: Option<Attempt>, links: &Links) -> Problem {
+/// The problem for a request whose handler panicked or, if `panic` is `None`, ran out of time.
+fn unanswered(
+    panic: Option<Box<dyn Any + Send>>,
+    attempt: Option<ChangeAttempt>,
+    links: &LinkBuilder,
+) -> Problem {
     let cause = panic.map(|panic| anyhow::anyhow!("panic: {}", message(panic.as_ref())));
     match (attempt, cause) {
         (Some(attempt), cause) => {
@@ -139,14 +143,14 @@ fn unanswered(panic: Option<Box<dyn Any + Send>>, attempt: Option<Attempt>, link
     }
 }
 
-/// The client's id. An invalid one is as good as none: it is no reason to refuse an order.
+/// The client's id. An invalid one is ignored, because it is no reason to refuse an order.
 fn given(headers: &HeaderMap) -> Option<CorrelationId> {
     [CORRELATION_ID, REQUEST_ID]
         .iter()
         .find_map(|name| CorrelationId::parse(headers.get(name)?.to_str().ok()?).ok())
 }
 
-/// The error with its problem as the body, in place of whatever body it had.
+/// Replaces the body of an error response with its problem.
 fn written(response: Response, id: &CorrelationId, path: &str) -> Response {
     let (mut parts, _) = response.into_parts();
     let problem = parts.extensions.remove::<Problem>().unwrap_or_else(|| Problem::of_status(parts.status));
@@ -157,7 +161,8 @@ fn written(response: Response, id: &CorrelationId, path: &str) -> Response {
     Response::from_parts(parts, Body::from(problem.to_json(id.as_str(), path)))
 }
 
-/// The output of `future`, unless its time is up before. What is ready at once is in time, whatever the deadline.
+/// The output of `future`, or `None` if the deadline passes first. A future that is ready when it is first polled always
+/// counts, even after the deadline.
 async fn in_time<F: Future>(deadline: Option<Deadline>, future: F) -> Option<F::Output> {
     match deadline {
         Some(Deadline(at)) => timeout_at(at, future).await.ok(),

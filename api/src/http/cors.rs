@@ -1,4 +1,4 @@
-//! Which pages of other origins may use the API from a browser.
+//! CORS: which pages of other origins may call the API from a browser. `lib.rs` adds the layer around the router.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::http::headers::CORRELATION_ID;
-use crate::http::limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
+use crate::http::rate_limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
-/// How long a browser may remember what it was allowed.
+/// How long a browser may cache a preflight answer.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
-/// Origins whose pages may use the API. Written `*`, or with commas between them.
+/// The origins whose pages may call the API: `*`, or a comma-separated list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorsOrigins(Option<Vec<HeaderValue>>);
 
@@ -30,22 +30,22 @@ impl FromStr for CorsOrigins {
     }
 }
 
-/// An origin as browsers send it: scheme, host and port, and nothing behind it.
+/// An origin as browsers send it: scheme, host and port, without a path.
 fn origin_of(text: &str) -> Result<HeaderValue, String> {
-    let fault = || format!("{text:?} is not an origin, such as https://shop.example");
-    let uri: Uri = text.parse().map_err(|_| fault())?;
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(fault()) };
+    let error = || format!("{text:?} is not an origin, such as https://shop.example");
+    let uri: Uri = text.parse().map_err(|_| error())?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(error()) };
     let whole = format!("{scheme}://{authority}");
     let is_lowercase = !text.contains(|c: char| c.is_ascii_uppercase());
     if whole != text || authority.as_str().contains('@') || !is_lowercase {
-        return Err(fault());
+        return Err(error());
     }
-    HeaderValue::from_str(text).map_err(|_| fault())
+    HeaderValue::from_str(text).map_err(|_| error())
 }
 
 impl CorsOrigins {
-    /// Answers preflights, and lets the pages of these origins read answers. Without credentials: who asks is told by
-    /// a header, never by a cookie.
+    /// Answers preflights, and lets pages of these origins read answers. Credentials are not allowed: clients authenticate
+    /// with a header, never with a cookie.
     pub(crate) fn layer(&self) -> CorsLayer {
         let custom = HeaderName::from_static;
         let origins = match &self.0 {

@@ -1,4 +1,5 @@
-//! Headers that keep browsers and caches from doing what nobody meant.
+//! Response headers for browsers and caches, and the name of the correlation header. `correlation` adds them to every
+//! answer.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -9,15 +10,15 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const DENY: HeaderValue = HeaderValue::from_static("DENY");
-/// Everything from here, for all that pages need is. Swagger UI has pictures in its style sheet, and writes styles
-/// into the page.
+/// Our pages load everything from this service. Swagger UI embeds pictures in its style sheet and writes styles into the
+/// page, hence `data:` and `'unsafe-inline'`.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 
-/// Adds what every answer to a request of `path` has: its content is what it says it is, orders are not kept by
-/// caches unless the handler says how, and pages can be neither framed nor made to load anything from elsewhere.
+/// Adds the headers of every answer for `path`: content types are not sniffed, caches do not store orders unless the
+/// handler allows it, and pages cannot be framed or load anything from other sites.
 pub(crate) fn protect(path: &str, headers: &mut HeaderMap) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     if path.starts_with("/v1") {

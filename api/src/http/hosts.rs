@@ -1,8 +1,8 @@
-//! Which names the service answers to: every HTTP/1.1 request names exactly one host (RFC 9112, section 3.2), and a service
-//! that lets in everyone on its machine answers to that machine's own names only.
+//! Checks the `Host` of every request, for `lib.rs` and the admin server: an HTTP/1.1 request must name exactly one host
+//! (RFC 9112, section 3.2), and a service without authentication answers only to the names of its own machine.
 //!
-//! Without the latter, any page in a browser on that machine could use the service: by a name of its own that it has
-//! resolve to 127.0.0.1 (DNS rebinding), for which the browser knows no other origin.
+//! The second rule prevents DNS rebinding: a page in a browser on that machine could have its own name resolve to 127.0.0.1
+//! and then call the service from the same origin.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -19,17 +19,17 @@ use axum::response::IntoResponse;
 
 use crate::problem::{Kind, Problem};
 
-/// The names by which requests over TCP may call the service.
+/// The host names that requests over TCP may use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Hosts {
     /// Any name.
     #[default]
     Any,
-    /// The names of this machine (`localhost` and the addresses that lead back to it), and these besides.
+    /// The names of this machine (`localhost` and the loopback addresses), and these additional ones.
     Local(AllowedHosts),
 }
 
-/// Names of hosts, with any port. Written with commas between them.
+/// Host names, each with any port. Written as a comma-separated list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedHosts(Arc<[String]>);
 
@@ -39,7 +39,7 @@ impl FromStr for AllowedHosts {
     fn from_str(text: &str) -> Result<Self, String> {
         let host = |name: &str| {
             let name = name.trim();
-            // An address of IPv6 is in brackets, where there could be a port.
+            // In an authority, an IPv6 address is in brackets, so that a port can follow.
             let name = if name.parse::<Ipv6Addr>().is_ok() { format!("[{name}]") } else { name.to_owned() };
             let authority = name.parse::<Authority>().ok();
             let is_name = |authority: &Authority| {
@@ -54,14 +54,14 @@ impl FromStr for AllowedHosts {
     }
 }
 
-/// A name as it is compared.
+/// The form in which names are compared.
 fn normal(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
 impl Hosts {
-    /// Why the request must not be answered, if so. Only requests over TCP are checked: in front of others, another server
-    /// has parsed HTTP. Boxed, since nearly every request passes.
+    /// Why the request must be refused, if it must. Only requests over TCP are checked: behind Lambda, the gateway has
+    /// parsed the HTTP request. The problem is boxed because nearly every request passes.
     pub(crate) fn refuse<B>(&self, request: &Request<B>) -> Option<Box<Problem>> {
         request.extensions().get::<ConnectInfo<SocketAddr>>()?;
         let mut hosts = request.headers().get_all(HOST).iter();
@@ -76,14 +76,14 @@ impl Hosts {
             return None;
         }
         let named = match host {
-            // What has no authority, such as a URN, has an empty Host.
+            // A target without an authority, such as a URN, comes with an empty Host.
             Some(b"") | None => None,
             Some(host) => match Authority::try_from(host) {
                 Ok(authority) if !authority.as_str().contains('@') => Some(authority),
                 _ => return bad("The Host header is not a host, with or without a port."),
             },
         };
-        // A target with a host of its own counts instead of the header.
+        // A host in the request target takes precedence over the header.
         let authority = request.uri().authority().or(named.as_ref());
         match self {
             Self::Any => None,
@@ -94,7 +94,7 @@ impl Hosts {
 }
 
 impl Hosts {
-    /// Has the routes answer to these names only; with a status, and no more.
+    /// Restricts a router to these names. Other requests get the status of the problem, without its body.
     pub fn protect(self, router: Router) -> Router {
         router.layer(middleware::from_fn(move |request: Request<Body>, next: Next| {
             let refused = self.refuse(&request);
@@ -115,7 +115,7 @@ impl AllowedHosts {
     }
 }
 
-/// Whether the name leads to this machine, whoever resolves it.
+/// Whether the name always means this machine, without asking a resolver.
 fn is_local(host: &str) -> bool {
     if host == "localhost" {
         return true;
@@ -141,9 +141,9 @@ fn bad(detail: &'static str) -> Option<Box<Problem>> {
 fn foreign(authority: Option<&Authority>) -> Problem {
     let host = authority.map_or("no host", Authority::host);
     let detail = format!(
-        "The request is for {host:?}. This service lets in everyone on its machine, so it answers to that machine's own \
-         names only, such as localhost. If it is to be reached as {host:?}, whoever runs it can allow that with \
-         --allowed-hosts (ORDERS_ALLOWED_HOSTS)."
+        "The request is for {host:?}. This service accepts unauthenticated requests, so it only answers to the names of its \
+         own machine, such as localhost. To reach it as {host:?}, its operator can allow that name with --allowed-hosts \
+         (ORDERS_ALLOWED_HOSTS)."
     );
     Problem::new(Kind::ForeignHost, detail)
 }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_that_lead_here_are_local() {
+    fn only_names_of_this_machine_are_local() {
         let allowed: AllowedHosts = "orders.internal".parse().unwrap();
         for host in
             ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.8.9.1", "[::1]", "[::ffff:127.0.0.1]"]

@@ -1,4 +1,4 @@
-//! The links that clients follow, written for the request they answer.
+//! Writes the links in answers. Handlers get a [`LinkBuilder`] as an extractor.
 
 use std::convert::Infallible;
 
@@ -11,54 +11,53 @@ use uuid::fmt::Hyphenated;
 use crate::http::request_tag::RequestTag;
 use crate::state::Shared;
 
-/// The path of an order's events, below it.
+/// The path of an order's events, relative to the order.
 const EVENTS: &str = "/events";
 
-/// A request extension: the path that the whole API is under, as the client sees it, such as `/prod` for a stage of
-/// API Gateway. Whoever puts the router under a path takes it off the request's path and leaves it here, so that every
-/// link and `Location` carries it. Without one the API is at the root.
+/// A request extension: the path under which the client sees the API, such as `/prod` for a stage of API Gateway. Code
+/// that mounts the router under a path removes it from the request's path and inserts this extension, so that every link
+/// and `Location` contains it. Without it, the API is at the root.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BasePath(String);
 
 impl BasePath {
-    /// Reads `/one` or `/one/two`, of the characters a path needs no escapes for. Anything else is no base path: it
-    /// ends up in links, so it must not be able to lead to another host.
+    /// Parses `/one` or `/one/two`, of characters that need no escaping. Everything else is refused: the path becomes part
+    /// of links, so it must not be able to point to another host.
     pub fn parse(path: &str) -> Option<Self> {
         let plain = |c: u8| c.is_ascii_alphanumeric() || b"$-_.+!*'()~".contains(&c);
         let segment = |s: &str| !s.is_empty() && !matches!(s, "." | "..") && s.bytes().all(plain);
         path.strip_prefix('/')?.split('/').all(segment).then(|| Self(path.to_owned()))
     }
 
-    /// The path, without a slash at its end; empty for the root.
+    /// The path, without a trailing slash; empty for the root.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Writes links: what they depend on beside the order they lead to.
+/// Builds links for one request.
 #[derive(Debug, Clone)]
-pub(crate) struct Links {
+pub(crate) struct LinkBuilder {
     base: BasePath,
-    /// Whether receipts of waiting events are found without being told the type of the event.
-    sees_waiting: bool,
+    /// See [`OrderReader::sees_queued`](crate::ports::OrderReader::sees_queued).
+    sees_queued: bool,
 }
 
-impl Links {
-    /// Links of an API at the root that looks into its queue: for examples.
+impl LinkBuilder {
+    /// Builds the links in the examples of the descriptions.
     pub(crate) fn at_root() -> Self {
         Self::under(BasePath::default(), true)
     }
 
-    /// Links of an API under `base`.
-    pub(crate) fn under(base: BasePath, sees_waiting: bool) -> Self {
-        Self { base, sees_waiting }
+    pub(crate) fn under(base: BasePath, sees_queued: bool) -> Self {
+        Self { base, sees_queued }
     }
 
     pub(crate) fn order(&self, order_id: &OrderId) -> String {
         self.to_order(order_id, 0)
     }
 
-    /// The address of an order, with room for so much behind it: every answer has several of these.
+    /// The path of an order, with capacity for `more` bytes after it: every answer has several of these.
     fn to_order(&self, order_id: &OrderId, more: usize) -> String {
         const ORDERS: &str = "/v1/orders/";
         let (base, order_id) = (self.base.as_str(), order_id.as_str());
@@ -75,30 +74,30 @@ impl Links {
         link
     }
 
-    /// The `Link` (RFC 8288) to the page of orders with this query.
-    pub(crate) fn next_orders(&self, query: &str) -> String {
-        format!("<{}/v1/orders?{query}>; rel=\"next\"", self.base.as_str())
-    }
-
-    /// The `Link` to the page of events behind this cursor.
-    pub(crate) fn next_events(&self, order_id: &OrderId, limit: usize, cursor: &str) -> String {
-        format!("<{}?limit={limit}&cursor={cursor}>; rel=\"next\"", self.events(order_id))
-    }
-
-    pub(crate) fn letter(&self, id: &str) -> String {
+    pub(crate) fn dead_letter(&self, id: &str) -> String {
         format!("{}/v1/dead-letters/{id}", self.base.as_str())
     }
 
-    /// The `Link` to the page of dead letters with this query.
-    pub(crate) fn next_letters(&self, query: &str) -> String {
-        format!("<{}/v1/dead-letters?{query}>; rel=\"next\"", self.base.as_str())
+    /// The value of the `Link` header (RFC 8288) that leads to the next page of orders.
+    pub(crate) fn next_orders(&self, query: &str) -> String {
+        next_page(&format!("{}/v1/orders", self.base.as_str()), query)
     }
 
-    /// The address of the receipt. Where the queue cannot be looked into, it carries what the receipt of a waiting event
-    /// says beside the ids, and which request under its key it belongs to.
+    /// The value of the `Link` header that leads to the next page of an order's events.
+    pub(crate) fn next_events(&self, order_id: &OrderId, query: &str) -> String {
+        next_page(&self.events(order_id), query)
+    }
+
+    /// The value of the `Link` header that leads to the next page of dead letters.
+    pub(crate) fn next_dead_letters(&self, query: &str) -> String {
+        next_page(&format!("{}/v1/dead-letters", self.base.as_str()), query)
+    }
+
+    /// The link to a receipt. Where the queue cannot be searched, the link of an event without an outcome also contains
+    /// the event's type and, with an idempotency key, the request's tag: the receipt is made of them.
     pub(crate) fn receipt(&self, receipt: &Receipt) -> String {
         let path = self.to_receipt(&receipt.order_id, receipt.event_id);
-        if self.sees_waiting || receipt.outcome.is_some() {
+        if self.sees_queued || receipt.outcome.is_some() {
             return path;
         }
         let event_type = receipt.event_type;
@@ -108,8 +107,9 @@ impl Links {
         }
     }
 
-    /// The address of the receipt of an event that may not have been accepted: it promises nothing.
-    pub(crate) fn receipt_in_doubt(
+    /// The link to the receipt of an event that may not have been accepted. It has no type, so it does not claim that the
+    /// event was accepted.
+    pub(crate) fn uncertain_receipt(
         &self,
         order_id: &OrderId,
         event_id: EventId,
@@ -130,18 +130,22 @@ impl Links {
         path
     }
 
-    /// Whether receipts of waiting events are found by their ids alone.
-    pub(crate) fn sees_waiting(&self) -> bool {
-        self.sees_waiting
+    /// Whether the receipt of a queued event is found by its ids alone.
+    pub(crate) fn sees_queued(&self) -> bool {
+        self.sees_queued
     }
 }
 
-impl FromRequestParts<Shared> for Links {
+fn next_page(path: &str, query: &str) -> String {
+    format!("<{path}?{query}>; rel=\"next\"")
+}
+
+impl FromRequestParts<Shared> for LinkBuilder {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Infallible> {
         let base = parts.extensions.get::<BasePath>().cloned().unwrap_or_default();
-        Ok(Self { base, sees_waiting: state.reader.sees_waiting() })
+        Ok(Self { base, sees_queued: state.reader.sees_queued() })
     }
 }
 

@@ -1,28 +1,33 @@
-//! Everything about HTTP that is the same for every request: the server, the middleware, limits, traces and links.
+//! What every HTTP request shares, whatever it asks for: the server, the outermost middleware, limits, traces and links.
+//! `lib.rs` builds the router with it; handlers use [`LinkBuilder`], [`page_response`] and [`begin_change`].
 
 mod attempt;
-pub(crate) mod correlation;
+mod correlation;
 mod cors;
 mod headers;
 mod hosts;
-mod limit;
 mod links;
-pub(crate) mod metering;
 mod network;
+mod paging;
+mod rate_limit;
 mod request_tag;
+mod request_timer;
 mod serve;
 mod spans;
 pub mod trace;
 
-pub(crate) use self::attempt::{Attempt, InDoubt};
+pub(crate) use self::attempt::{ChangeAttempt, UncertainEvent};
 pub use self::correlation::{Deadline, with_correlation_id};
+pub(crate) use self::correlation::{begin_change, correlate};
 pub use self::cors::CorsOrigins;
 pub use self::hosts::{AllowedHosts, Hosts};
-pub use self::limit::RateLimit;
-pub(crate) use self::limit::{Housekeeping, Monotonic, rate_limited, seconds};
 pub use self::links::BasePath;
-pub(crate) use self::links::Links;
-pub(crate) use self::network::network;
+pub(crate) use self::links::LinkBuilder;
+pub(crate) use self::network::client_network;
+pub(crate) use self::paging::page_response;
+pub use self::rate_limit::RateLimit;
+pub(crate) use self::rate_limit::{EvictionSchedule, TimerClock, rate_limited, retry_after_seconds};
 pub(crate) use self::request_tag::RequestTag;
 pub(crate) use self::serve::BodyTimeout;
 pub use self::serve::{ServeOptions, serve};
+pub(crate) use self::spans::publish_span;

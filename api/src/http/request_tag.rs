@@ -1,4 +1,4 @@
-//! The beginning of a request's hash. Links to receipts carry it, so that whoever follows one is not shown the receipt of
+//! The first digits of a request's hash. Links to receipts contain it, so that a client is never shown the receipt of
 //! another request under the same idempotency key.
 
 use std::fmt;
@@ -11,12 +11,12 @@ const DIGITS: usize = 16;
 pub(crate) struct RequestTag(u64);
 
 impl RequestTag {
-    /// The tag of the request with this hash.
+    /// The tag of a request, from its whole hash.
     pub(crate) fn of(hash: &str) -> Option<Self> {
         Self::parse(hash.get(..DIGITS)?)
     }
 
-    /// Reads a tag as [`fmt::Display`] writes it.
+    /// Parses what [`fmt::Display`] writes.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         let valid = text.len() == DIGITS && text.bytes().all(is_digit);

@@ -1,6 +1,7 @@
-//! The span of a request, which is a part of its caller's trace, and that of the publishing of events within it. There is
-//! none but where spans are exported (feature `otlp`): a span costs half as much as reading the body does, and lines of
-//! the log have the correlation id anyway.
+//! The span of a request, and the span of publishing within it. `correlation` and `orders::publish` open them.
+//!
+//! Spans exist only with the feature `otlp`: a span costs half as much as reading the body, and log lines contain the
+//! correlation id without it.
 
 use axum::extract::Request;
 use domain::{CorrelationId, Envelope};
@@ -24,8 +25,8 @@ pub(crate) fn of_request(_: &CorrelationId) -> Span {
     Span::none()
 }
 
-/// Makes the span a part of the caller's trace, and gives the trace as whoever is called from within continues it. As
-/// it is, if nobody exports the span.
+/// Makes the span a part of the caller's trace, and returns the trace context to pass on: that of the span, or the
+/// caller's if the span is not exported.
 #[cfg(feature = "otlp")]
 pub(crate) fn join(span: &Span, request: &Request, trace: Option<TraceContext>) -> Option<TraceContext> {
     use axum::extract::MatchedPath;
@@ -49,7 +50,7 @@ pub(crate) fn join(_: &Span, _: &Request, trace: Option<TraceContext>) -> Option
     trace
 }
 
-/// Notes how the request was answered.
+/// Records the status of the answer.
 #[cfg(feature = "otlp")]
 pub(crate) fn answered(span: &Span, status: u16) {
     span.set_attribute("http.response.status_code", i64::from(status));
@@ -61,9 +62,9 @@ pub(crate) fn answered(span: &Span, status: u16) {
 #[cfg(not(feature = "otlp"))]
 pub(crate) fn answered(_: &Span, _: u16) {}
 
-/// Runs the publishing of events in a span of its own, which is what the events carry through the queue.
+/// Runs `publish` in a span of its own. The events carry the context of this span through the queue.
 #[cfg(feature = "otlp")]
-pub(crate) async fn publishing<F: Future>(events: &[Envelope], publish: F) -> F::Output {
+pub(crate) async fn publish_span<F: Future>(events: &[Envelope], publish: F) -> F::Output {
     use tracing::Instrument;
 
     let span = tracing::debug_span!(
@@ -78,7 +79,7 @@ pub(crate) async fn publishing<F: Future>(events: &[Envelope], publish: F) -> F:
 }
 
 #[cfg(not(feature = "otlp"))]
-pub(crate) async fn publishing<F: Future>(_: &[Envelope], publish: F) -> F::Output {
+pub(crate) async fn publish_span<F: Future>(_: &[Envelope], publish: F) -> F::Output {
     publish.await
 }
 
@@ -100,7 +101,7 @@ mod exported {
         get_text_map_propagator(|propagator| propagator.extract(&headers))
     }
 
-    /// The trace as it goes on from this span; as it is, if the span is not exported.
+    /// The context that continues the trace from this span, or `trace` if the span is not exported.
     pub(super) fn onward(span: &Span, trace: Option<TraceContext>) -> Option<TraceContext> {
         let context = span.context();
         if !context.span().span_context().is_valid() {

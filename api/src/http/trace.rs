@@ -1,9 +1,7 @@
-//! The trace that a request belongs to, for whoever sends something on because of it.
+//! The trace context of a request. The middleware sets it, and adapters that send messages read it with [`current`].
 //!
-//! It is implicit: the middleware sets it around the request, and [`current`] finds it from within. As a parameter it
-//! would go through every handler and port to the one adapter that uses it, and those who have no use for it would
-//! carry it all the same; tracing libraries keep theirs in the same way, for the same reason. Nothing that an order
-//! depends on may be passed like this.
+//! It is task-local, as tracing libraries do it: as a parameter it would pass through every handler and port to the one
+//! adapter that needs it. Nothing that an order depends on may be passed like this.
 
 use std::future::Future;
 
@@ -13,39 +11,39 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
-/// The longest `tracestate` and the longest X-Ray header that are passed on. Longer ones are dropped whole.
+/// The longest `tracestate` and the longest X-Ray header that are passed on, in bytes. Longer ones are dropped.
 const MAX_TRACESTATE: usize = 512;
 const MAX_XRAY: usize = 256;
-/// `version-traceid-parentid-flags`, as version 00 writes it and every later version begins.
+/// The length of `version-traceid-parentid-flags`: all of version 00, and the beginning of every later version.
 const PARENT_BYTES: usize = 55;
-/// The most that a later version may have, lest a client sends us what no queue message can hold.
+/// The longest `traceparent` of a later version, in bytes, so that it fits a queue message.
 const MAX_TRACEPARENT: usize = 256;
 
 tokio::task_local! {
     static CURRENT: Option<TraceContext>;
 }
 
-/// Where a request belongs in its caller's traces. Each member is the value of a header, checked, and passed on as it
-/// is; but where spans are exported, `traceparent` names the latest of ours.
+/// The place of a request in its caller's traces. Each member is the checked value of a header and is passed on unchanged,
+/// except that `traceparent` names our latest span where spans are exported.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TraceContext {
-    /// `traceparent` of W3C Trace Context.
+    /// The `traceparent` of W3C Trace Context.
     pub traceparent: Option<String>,
-    /// `tracestate` of W3C Trace Context; only beside a `traceparent`.
+    /// The `tracestate` of W3C Trace Context; only together with a `traceparent`.
     pub tracestate: Option<String>,
-    /// `X-Amzn-Trace-Id`, of AWS X-Ray.
+    /// The `X-Amzn-Trace-Id` of AWS X-Ray.
     pub xray: Option<String>,
 }
 
-/// The trace of the request that is being handled, if it told one.
+/// The trace context of the current request, if it has one.
 ///
-/// A publisher adapter asks within `publish`, before it hands the event to another task: the trace does not follow into
-/// spawned tasks.
+/// A publisher must call this within `publish`, before it passes the event to another task: spawned tasks do not inherit
+/// the context.
 pub fn current() -> Option<TraceContext> {
     CURRENT.try_with(Clone::clone).ok().flatten()
 }
 
-/// Runs `future` with `trace` as what [`current`] returns within it.
+/// Runs `future`, within which [`current`] returns `trace`.
 pub async fn within<F: Future>(trace: Option<TraceContext>, future: F) -> F::Output {
     match trace {
         Some(trace) => CURRENT.scope(Some(trace), future).await,
@@ -54,13 +52,13 @@ pub async fn within<F: Future>(trace: Option<TraceContext>, future: F) -> F::Out
 }
 
 impl TraceContext {
-    /// What of it is W3C Trace Context, as headers or attributes of a message.
+    /// The members of W3C Trace Context, as headers or message attributes.
     pub fn w3c(&self) -> impl Iterator<Item = (String, String)> {
         let named = [("traceparent", &self.traceparent), ("tracestate", &self.tracestate)];
         named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
     }
 
-    /// What of these headers is valid. The rest is ignored: a broken trace is no reason to refuse an order.
+    /// The valid trace headers. Invalid ones are ignored: a broken trace is no reason to refuse an order.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let traceparent = only(headers, &TRACEPARENT).filter(|value| is_traceparent(value));
         let tracestate = traceparent.and_then(|_| tracestate(headers));
@@ -72,7 +70,7 @@ impl TraceContext {
     }
 }
 
-/// The header's value, if it is there once.
+/// The header's value, if the header occurs exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
@@ -91,7 +89,7 @@ fn is_traceparent(value: &str) -> bool {
         text.len() == digits && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
     let id = |text: &str, digits: usize| hex(text, digits) && text.bytes().any(|b| b != b'0');
-    // Later versions may go on after the flags.
+    // Later versions may have more after the flags.
     let ends = rest.is_empty() || (version != "00" && rest.starts_with('-') && rest.bytes().all(visible));
     hex(version, 2)
         && version != "ff"
@@ -102,16 +100,16 @@ fn is_traceparent(value: &str) -> bool {
         && value.len() <= MAX_TRACEPARENT
 }
 
-/// The header's value, or its values as one list: it may be there more than once.
+/// The header's values as one list: it may occur more than once.
 fn tracestate(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all(TRACESTATE).iter().map(|value| value.to_str().ok());
     let joined = values.collect::<Option<Vec<_>>>()?.join(",");
-    // Spaces too: they may follow the commas.
+    // Spaces may follow the commas.
     let printable = !joined.is_empty() && joined.bytes().all(|b| visible(b) || b == b' ');
     (printable && joined.len() <= MAX_TRACESTATE).then_some(joined)
 }
 
-/// Whether it is `Root=1-{8 hex}-{24 hex}`, among whatever other fields.
+/// Whether one of the fields is `Root=1-{8 hex}-{24 hex}`.
 fn is_xray(value: &str) -> bool {
     let hex = |text: &str, digits: usize| text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit());
     let root = |field: &str| {
@@ -142,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_traceparent_is_taken_as_the_specification_has_it() {
+    fn a_traceparent_must_follow_the_specification() {
         let later = format!("cc{}", &PARENT[2..]);
         for yes in [PARENT, &PARENT.replace("-01", "-00"), &later, &format!("{later}-what-else")] {
             assert_eq!(of(&[("traceparent", yes)]).traceparent.as_deref(), Some(yes));
@@ -173,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tracestate_is_taken_beside_a_traceparent_only() {
+    fn a_tracestate_needs_a_traceparent() {
         let (full, long) = ("x".repeat(512), "x".repeat(513));
         for (state, expected) in [
             (&["a=1"][..], Some("a=1")),
@@ -196,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_x_ray_header_is_taken_if_it_has_a_root() {
+    fn an_x_ray_header_needs_a_root() {
         let bounded = format!("{AMAZON};Lineage={}", "x".repeat(256 - AMAZON.len() - 9));
         let other = format!("Self=1-67891234-12456789abcdef012345678;{AMAZON}");
         for yes in [AMAZON, &format!("{AMAZON};Parent=53995c3f42cd8ad8;Sampled=1"), &other, &bounded] {
@@ -220,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_trace_is_known_within_its_request_only() {
+    async fn a_trace_is_set_within_its_request_only() {
         let trace = of(&[("traceparent", PARENT), ("x-amzn-trace-id", AMAZON)]);
         assert_eq!(current(), None);
         assert_eq!(within(Some(trace.clone()), async { current() }).await, Some(trace));

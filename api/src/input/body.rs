@@ -1,11 +1,12 @@
-//! Reads a JSON body in one pass that finds every error at once.
+//! Parses a JSON body in one pass that finds all its errors. `json` calls it; the bodies in `orders` and `operator`
+//! implement [`FromJson`].
 //!
-//! `serde` stops at the first error. Here nothing that a body *says* stops the reading, only JSON that cannot be
-//! parsed: each member is read into a [`Field`], which holds either the domain's value or what is wrong with it. The
-//! rules of single values are the domain's own `parse` functions; those of a whole object are its DTO's `Validate`.
+//! `serde` stops at the first error. Here only invalid JSON stops the parsing: each member is read into a [`BodyField`],
+//! which holds either the domain's value or its errors. Single values are checked by the domain's `parse` functions, whole
+//! objects by the `Validate` of their DTO.
 //!
-//! What a body says can be anything, so what is kept of it is bounded: a list that is too long, or has a hundred errors, is
-//! skipped from there on, and [`Errors`] are counted beyond the first hundred.
+//! Memory is bounded whatever a body contains: the rest of a list that is too long or has a hundred errors is skipped, and
+//! errors beyond the first hundred are only counted.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,72 +18,72 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde::{Serialize, Serializer};
 use validator::{Validate, ValidateRequired};
 
-use crate::input::validation::{Errors, FaultCode, IS_REQUIRED};
+use crate::input::validation::{BodyErrors, IS_REQUIRED, ValidationCode};
 
-/// A value, or everything that is wrong with it.
-pub(crate) type Read<T> = Result<T, Box<Errors>>;
+/// A value, or all its errors.
+pub(crate) type Parsed<T> = Result<T, Box<BodyErrors>>;
 
-/// Something that can be read from a JSON value. What is not implemented is the wrong type.
-pub(crate) trait Content<'de>: Sized {
-    /// The JSON type, in words that follow "must be".
+/// A value that can be read from JSON. The methods that a type does not implement report the wrong JSON type.
+pub(crate) trait FromJson<'de>: Sized {
+    /// The expected JSON type, to follow "must be".
     const EXPECTED: &'static str;
 
-    fn from_text(_text: &str) -> Read<Self> {
+    fn from_text(_text: &str) -> Parsed<Self> {
         Err(wrong_type::<Self>())
     }
 
-    fn from_bool(_value: bool) -> Read<Self> {
+    fn from_bool(_value: bool) -> Parsed<Self> {
         Err(wrong_type::<Self>())
     }
 
-    fn from_integer(_number: i64) -> Read<Self> {
+    fn from_integer(_number: i64) -> Parsed<Self> {
         Err(wrong_type::<Self>())
     }
 
-    fn from_array<A: SeqAccess<'de>>(mut array: A) -> Result<Read<Self>, A::Error> {
+    fn from_array<A: SeqAccess<'de>>(mut array: A) -> Result<Parsed<Self>, A::Error> {
         while array.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Err(wrong_type::<Self>()))
     }
 
-    fn from_object<A: MapAccess<'de>>(mut object: A) -> Result<Read<Self>, A::Error> {
+    fn from_object<A: MapAccess<'de>>(mut object: A) -> Result<Parsed<Self>, A::Error> {
         while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Err(wrong_type::<Self>()))
     }
 }
 
-fn wrong_type<'de, T: Content<'de>>() -> Box<Errors> {
-    fault(FaultCode::Type, format!("must be {}", T::EXPECTED))
+fn wrong_type<'de, T: FromJson<'de>>() -> Box<BodyErrors> {
+    invalid(ValidationCode::Type, format!("must be {}", T::EXPECTED))
 }
 
-/// A single fault of a value itself.
-pub(crate) fn fault(code: FaultCode, detail: impl Into<Cow<'static, str>>) -> Box<Errors> {
-    Box::new(Errors::own(code, detail))
+/// One error of the value itself.
+pub(crate) fn invalid(code: ValidationCode, detail: impl Into<Cow<'static, str>>) -> Box<BodyErrors> {
+    Box::new(BodyErrors::own(code, detail))
 }
 
-/// Whether a list is as long as it must be.
-pub(crate) fn checked_length(length: usize, allowed: RangeInclusive<usize>, what: &str) -> Read<()> {
+/// Checks the length of a list.
+pub(crate) fn check_length(length: usize, allowed: RangeInclusive<usize>, what: &str) -> Parsed<()> {
     if allowed.contains(&length) {
         return Ok(());
     }
-    let (least, most) = allowed.into_inner();
-    Err(fault(FaultCode::Length, format!("must have {least}–{most} {what}")))
+    let (min, max) = allowed.into_inner();
+    Err(invalid(ValidationCode::Length, format!("must have {min}–{max} {what}")))
 }
 
-/// What the domain says of a value, with the kind of fault it is if it says no.
-pub(crate) fn checked<T>(code: FaultCode, parsed: Result<T, InvalidValue>) -> Read<T> {
-    parsed.map_err(|invalid| fault(code, invalid.rule))
+/// The result of the domain's `parse`, with the code to report if it failed.
+pub(crate) fn checked<T>(code: ValidationCode, parsed: Result<T, InvalidValue>) -> Parsed<T> {
+    parsed.map_err(|error| invalid(code, error.rule))
 }
 
-/// The elements of an array, up to `most` and for as long as `element` goes on; the others are skipped, and only counted.
-/// Gives the count of all.
-pub(crate) fn elements<'de, T: Content<'de>, A: SeqAccess<'de>>(
+/// Passes the elements of an array to `element`, up to `max` of them and until it breaks. The rest is skipped. Returns the
+/// number of all elements.
+pub(crate) fn read_elements<'de, T: FromJson<'de>, A: SeqAccess<'de>>(
     mut array: A,
-    most: usize,
-    mut element: impl FnMut(usize, Read<T>) -> ControlFlow<()>,
+    max: usize,
+    mut element: impl FnMut(usize, Parsed<T>) -> ControlFlow<()>,
 ) -> Result<usize, A::Error> {
     let mut count = 0;
-    while count < most {
-        let Some(field) = array.next_element::<Field<T>>()? else { return Ok(count) };
+    while count < max {
+        let Some(field) = array.next_element::<BodyField<T>>()? else { return Ok(count) };
         let next = element(count, field.required());
         count += 1;
         if next.is_break() {
@@ -95,17 +96,18 @@ pub(crate) fn elements<'de, T: Content<'de>, A: SeqAccess<'de>>(
     Ok(count)
 }
 
-/// One member of an object. `null` means the same as absent, but that it must be there only once.
+/// One member of an object. `null` means the same as absent, except that a second member of the same name is still a
+/// duplicate.
 #[derive(Debug, Default)]
-pub(crate) enum Field<T> {
+pub(crate) enum BodyField<T> {
     #[default]
     Absent,
     Null,
     Valid(T),
-    Wrong(Box<Errors>),
+    Wrong(Box<BodyErrors>),
 }
 
-impl<T> Field<T> {
+impl<T> BodyField<T> {
     pub(crate) fn as_valid(&self) -> Option<&T> {
         match self {
             Self::Valid(value) => Some(value),
@@ -120,46 +122,46 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value, where absence is a fault.
-    pub(crate) fn required(self) -> Read<T> {
+    /// The value, where absence is an error.
+    pub(crate) fn required(self) -> Parsed<T> {
         match self {
             Self::Valid(value) => Ok(value),
             Self::Wrong(errors) => Err(errors),
-            Self::Absent | Self::Null => Err(fault(FaultCode::Required, IS_REQUIRED)),
+            Self::Absent | Self::Null => Err(invalid(ValidationCode::Required, IS_REQUIRED)),
         }
     }
 }
 
-impl<T> ValidateRequired for Field<T> {
+impl<T> ValidateRequired for BodyField<T> {
     fn is_some(&self) -> bool {
         !matches!(self, Self::Absent | Self::Null)
     }
 }
 
-/// `validator` puts the value it refuses beside the fault. It refuses absence only, which is `null`.
-impl<T> Serialize for Field<T> {
+/// `validator` stores the refused value with its error. It only refuses absent values, so there is nothing to serialize.
+impl<T> Serialize for BodyField<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_unit()
     }
 }
 
-impl<'de, T: Content<'de>> Deserialize<'de> for Field<T> {
+impl<'de, T: FromJson<'de>> Deserialize<'de> for BodyField<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FieldVisitor(PhantomData))
+        deserializer.deserialize_any(BodyFieldVisitor(PhantomData))
     }
 }
 
-struct FieldVisitor<T>(PhantomData<T>);
+struct BodyFieldVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Content<'de>> Visitor<'de> for FieldVisitor<T> {
-    type Value = Field<T>;
+impl<'de, T: FromJson<'de>> Visitor<'de> for BodyFieldVisitor<T> {
+    type Value = BodyField<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(T::EXPECTED)
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Field::Null)
+        Ok(BodyField::Null)
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
@@ -179,75 +181,75 @@ impl<'de, T: Content<'de>> Visitor<'de> for FieldVisitor<T> {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        // JSON has one kind of number: `450.0` and `1e3` are integers, as JSON Schema sees it. What is too large for an
-        // `i64` ends up at its limit, which no integer of a body may be.
+        // JSON has one kind of number: `450.0` and `1e3` are integers, as in JSON Schema. A number too large for an `i64`
+        // becomes `i64::MAX`, which is outside of every allowed range.
         let integer = domain::value::whole(number);
         Ok(integer.map_or_else(|| Err(wrong_type::<T>()), T::from_integer).into())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, array: A) -> Result<Self::Value, A::Error> {
-        T::from_array(array).map(Field::from)
+        T::from_array(array).map(BodyField::from)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
-        T::from_object(object).map(Field::from)
+        T::from_object(object).map(BodyField::from)
     }
 }
 
-impl<T> From<Read<T>> for Field<T> {
-    fn from(read: Read<T>) -> Self {
+impl<T> From<Parsed<T>> for BodyField<T> {
+    fn from(read: Parsed<T>) -> Self {
         read.map_or_else(Self::Wrong, Self::Valid)
     }
 }
 
-/// The name of a member, borrowed from the body where it holds no escapes.
+/// The name of a member, borrowed from the body if it contains no escapes.
 #[derive(serde::Deserialize)]
-pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+pub(crate) struct MemberName<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
-/// A DTO that takes its members one by one; [`members!`](crate::input::body::members) implements it.
-pub(crate) trait Members<'de>: Default + Validate {
+/// A DTO that reads its members one by one. [`members!`](members) implements it.
+pub(crate) trait JsonMembers<'de>: Default + Validate {
     /// Reads the value of the member `name`.
-    fn take<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<Taken, A::Error>;
+    fn take<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<MemberResult, A::Error>;
 }
 
-/// What became of a member. If it is there again, or unknown, its value is still to be skipped.
-pub(crate) enum Taken {
+/// The result of reading a member. The value of a duplicate or unknown member has not been read yet.
+pub(crate) enum MemberResult {
     Read,
-    Wrong(Box<Errors>),
-    Again,
+    Wrong(Box<BodyErrors>),
+    Duplicate,
     Unknown,
 }
 
-/// A place in a DTO that a member is read into.
-pub(crate) trait Place<'de> {
-    fn take<A: MapAccess<'de>>(&mut self, object: &mut A) -> Result<Taken, A::Error>;
+/// A field of a DTO that a member is read into.
+pub(crate) trait MemberSlot<'de> {
+    fn take<A: MapAccess<'de>>(&mut self, object: &mut A) -> Result<MemberResult, A::Error>;
 }
 
-impl<'de, T: Content<'de>> Place<'de> for Field<T> {
-    fn take<A: MapAccess<'de>>(&mut self, object: &mut A) -> Result<Taken, A::Error> {
+impl<'de, T: FromJson<'de>> MemberSlot<'de> for BodyField<T> {
+    fn take<A: MapAccess<'de>>(&mut self, object: &mut A) -> Result<MemberResult, A::Error> {
         if !matches!(self, Self::Absent) {
-            return Ok(Taken::Again);
+            return Ok(MemberResult::Duplicate);
         }
         *self = object.next_value()?;
         Ok(match self {
-            Self::Wrong(errors) => Taken::Wrong(std::mem::take(errors)),
-            Self::Absent | Self::Null | Self::Valid(_) => Taken::Read,
+            Self::Wrong(errors) => MemberResult::Wrong(std::mem::take(errors)),
+            Self::Absent | Self::Null | Self::Valid(_) => MemberResult::Read,
         })
     }
 }
 
-/// Implements [`Members`]: which member is read into which field.
+/// Implements [`JsonMembers`] from a list of member names and fields.
 macro_rules! members {
     ($type:ty { $($name:literal => $field:ident),* $(,)? }) => {
-        impl<'de> $crate::input::Members<'de> for $type {
+        impl<'de> $crate::input::JsonMembers<'de> for $type {
             fn take<A: serde::de::MapAccess<'de>>(
                 &mut self,
                 name: &str,
                 _object: &mut A,
-            ) -> Result<$crate::input::Taken, A::Error> {
+            ) -> Result<$crate::input::MemberResult, A::Error> {
                 match name {
-                    $($name => $crate::input::Place::take(&mut self.$field, _object),)*
-                    _ => Ok($crate::input::Taken::Unknown),
+                    $($name => $crate::input::MemberSlot::take(&mut self.$field, _object),)*
+                    _ => Ok($crate::input::MemberResult::Unknown),
                 }
             }
         }
@@ -255,22 +257,22 @@ macro_rules! members {
 }
 pub(crate) use members;
 
-/// Reads the members of an object, and everything that is wrong with them: `validator` finds which are missing, and what
-/// is wrong with those that are there is known from reading them.
-pub(crate) fn members_of<'de, T: Members<'de>, A: MapAccess<'de>>(
+/// Reads the members of an object and all their errors. Errors of present members come from reading them; `validator`
+/// finds the missing ones.
+pub(crate) fn read_members<'de, T: JsonMembers<'de>, A: MapAccess<'de>>(
     mut object: A,
-) -> Result<(T, Errors), A::Error> {
+) -> Result<(T, BodyErrors), A::Error> {
     let mut members = T::default();
-    let mut errors = Errors::default();
-    while let Some(Name(name)) = object.next_key()? {
+    let mut errors = BodyErrors::default();
+    while let Some(MemberName(name)) = object.next_key()? {
         let (code, detail) = match members.take(&name, &mut object)? {
-            Taken::Read => continue,
-            Taken::Wrong(what) => {
+            MemberResult::Read => continue,
+            MemberResult::Wrong(what) => {
                 errors.extend_at(&name, *what);
                 continue;
             }
-            Taken::Again => (FaultCode::Duplicate, "must be there only once"),
-            Taken::Unknown => (FaultCode::Unknown, "is not known here"),
+            MemberResult::Duplicate => (ValidationCode::Duplicate, "must occur only once"),
+            MemberResult::Unknown => (ValidationCode::Unknown, "is unknown"),
         };
         object.next_value::<IgnoredAny>()?;
         errors.add(&name, code, detail);
@@ -281,12 +283,12 @@ pub(crate) fn members_of<'de, T: Members<'de>, A: MapAccess<'de>>(
     Ok((members, errors))
 }
 
-/// Reads an object: if nothing is wrong with its members, `value` makes the domain's value of them.
-pub(crate) fn object<'de, T: Members<'de>, V, A: MapAccess<'de>>(
+/// Reads an object. If its members have no errors, `value` makes the domain's value of them.
+pub(crate) fn read_object<'de, T: JsonMembers<'de>, V, A: MapAccess<'de>>(
     object: A,
     value: impl FnOnce(T) -> Option<V>,
-) -> Result<Read<V>, A::Error> {
-    let (members, errors) = members_of(object)?;
+) -> Result<Parsed<V>, A::Error> {
+    let (members, errors) = read_members(object)?;
     if !errors.is_empty() {
         return Ok(Err(Box::new(errors)));
     }

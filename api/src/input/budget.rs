@@ -1,13 +1,13 @@
-//! What the bodies of all requests may take together, in memory and in time: `json` asks here before it keeps a body, and
-//! before it looks into a large one.
+//! Limits the memory and the processor time that all request bodies use together. `json` reads and parses every body
+//! through it. Why we count bodies ourselves: `docs/decisions/body-budget-and-json.md`.
 //!
-//! Nearly all bodies are small, arrive with their headers, and are read where they are. A large one could be at the cost of
-//! everybody else:
+//! Nearly all bodies are small, arrive with their headers, and are parsed in place. Large bodies must not slow down other
+//! requests:
 //!
-//! - What is kept of all bodies is counted beyond the first [`SMALL`] bytes of each, and is [`BODIES`] bytes at most. Whoever
-//!   comes when that is used up waits for others to finish, and is refused after [`PATIENCE`].
-//! - More than [`SMALL`] bytes are parsed on a thread of their own, [`WORKERS`] bodies at a time, so that whoever shares the
-//!   connection's thread does not wait for it.
+//! - Of each body, the bytes beyond the first [`SMALL`] are counted. Together they are at most [`BODIES`]. When these are
+//!   used up, the next body waits for others to finish and is refused after [`MAX_WAIT`].
+//! - Bodies of more than [`SMALL`] bytes are parsed on a worker thread, at most [`WORKERS`] at a time, so that they do not
+//!   block other connections of the same thread.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -19,22 +19,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-/// The largest body that is not counted, and is parsed on the thread of its connection, in bytes. An order of a hundred lines
-/// fits. What it may cost is not told by its size: a line is three bytes if three members are missing in it.
+/// The largest body that is not counted and is parsed on the thread of its connection, in bytes. An order of a hundred
+/// lines fits. Size alone does not bound the cost of parsing: a line without its three members is three bytes long and has
+/// three errors.
 const SMALL: usize = 16 << 10;
-/// The bytes of all bodies beyond that.
+/// How many bytes all bodies may have together beyond that.
 const BODIES: usize = 64 << 20;
-/// What is counted as one.
+/// The bytes of one semaphore permit.
 const UNIT: usize = 4 << 10;
-/// How long a body may wait for others to finish.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Larger bodies that are parsed at the same time.
+/// How long a body may wait for memory.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+/// How many large bodies are parsed at the same time.
 const WORKERS: usize = 2;
 
-/// Never happens, for the semaphores are ours.
-const NEVER_CLOSED: &str = "nobody closes the semaphores of the budget";
+const NEVER_CLOSED: &str = "the semaphores of the budget are never closed";
 
-/// What the bodies of all requests may take together: 64 MiB of memory, and two threads for large ones.
+/// The shared budget of all request bodies: 64 MiB of memory, and two threads for large bodies.
 #[derive(Debug, Clone)]
 pub struct BodyBudget {
     memory: Arc<Semaphore>,
@@ -47,48 +47,54 @@ impl Default for BodyBudget {
     }
 }
 
-/// Memory that a body was granted. It is given back when this is dropped.
+/// The memory that a body uses. Dropping the grant returns it to the budget.
 #[derive(Debug, Default)]
-pub(crate) struct Grant {
+pub(crate) struct MemoryGrant {
     permit: Option<OwnedSemaphorePermit>,
-    /// How many bytes the body has.
+    /// The length of the body.
     pub(crate) bytes: usize,
 }
 
 /// Why a body was not read.
 #[derive(Debug)]
-pub(crate) enum Unread {
-    /// It has more bytes than it may.
+pub(crate) enum BodyReadError {
+    /// The body is larger than its limit.
     TooLarge,
-    /// Too many others are being handled.
+    /// Other bodies use the whole budget.
     Exhausted,
-    /// It broke off.
+    /// The body ended with an error.
     Broken(axum::Error),
 }
 
 impl BodyBudget {
-    /// Reads a body of at most `most` bytes.
-    pub(crate) async fn read(&self, mut body: Body, most: usize) -> Result<(Bytes, Grant), Unread> {
-        if body.size_hint().lower() > most as u64 {
-            return Err(Unread::TooLarge);
+    /// Reads a body of at most `max` bytes.
+    pub(crate) async fn read(
+        &self,
+        mut body: Body,
+        max: usize,
+    ) -> Result<(Bytes, MemoryGrant), BodyReadError> {
+        if body.size_hint().lower() > max as u64 {
+            return Err(BodyReadError::TooLarge);
         }
-        let Some(mut bytes) = data(&mut body).await? else { return Ok((Bytes::new(), Grant::default())) };
-        let mut grant = Grant::default();
+        let Some(mut bytes) = data(&mut body).await? else {
+            return Ok((Bytes::new(), MemoryGrant::default()));
+        };
+        let mut grant = MemoryGrant::default();
         self.grow(&mut grant, bytes.len()).await?;
         grant.bytes = bytes.len();
-        if body.is_end_stream() && bytes.len() <= most {
+        if body.is_end_stream() && bytes.len() <= max {
             return Ok((bytes, grant));
         }
-        // Into one buffer, and not a list of pieces: each piece would hold on to the buffer that it was received in.
+        // Copy into one buffer: a list of chunks would keep the receive buffer of every chunk alive.
         let mut whole = Vec::new();
         loop {
             let length = whole.len() + bytes.len();
-            if length > most {
-                return Err(Unread::TooLarge);
+            if length > max {
+                return Err(BodyReadError::TooLarge);
             }
             if length > whole.capacity() {
-                // Not as much as is announced, before it is there.
-                let capacity = (2 * whole.capacity()).max(length).min(most);
+                // Grow with what has arrived, not with what Content-Length announces.
+                let capacity = (2 * whole.capacity()).max(length).min(max);
                 self.grow(&mut grant, capacity).await?;
                 whole.reserve_exact(capacity - whole.len());
             }
@@ -101,16 +107,16 @@ impl BodyBudget {
         }
     }
 
-    /// Sees to it that a body of so many bytes is granted its memory.
-    async fn grow(&self, grant: &mut Grant, bytes: usize) -> Result<(), Unread> {
+    /// Extends a grant to `bytes` bytes.
+    async fn grow(&self, grant: &mut MemoryGrant, bytes: usize) -> Result<(), BodyReadError> {
         let units = bytes.saturating_sub(SMALL).div_ceil(UNIT);
         let more = units.saturating_sub(grant.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
         if more == 0 {
             return Ok(());
         }
-        let more = u32::try_from(more).map_err(|_| Unread::TooLarge)?;
-        let granted = timeout(PATIENCE, Arc::clone(&self.memory).acquire_many_owned(more)).await;
-        let granted = granted.map_err(|_| Unread::Exhausted)?.expect(NEVER_CLOSED);
+        let more = u32::try_from(more).map_err(|_| BodyReadError::TooLarge)?;
+        let granted = timeout(MAX_WAIT, Arc::clone(&self.memory).acquire_many_owned(more)).await;
+        let granted = granted.map_err(|_| BodyReadError::Exhausted)?.expect(NEVER_CLOSED);
         match &mut grant.permit {
             Some(held) => held.merge(granted),
             none => *none = Some(granted),
@@ -118,17 +124,17 @@ impl BodyBudget {
         Ok(())
     }
 
-    /// Does the work that a body makes: here if it is small, else on a thread for that.
+    /// Runs work on a body: in place if the body is small, otherwise on a worker thread.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
-        grant: &Grant,
+        grant: &MemoryGrant,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
         if grant.bytes <= SMALL {
             return work();
         }
         let worker = Arc::clone(&self.workers).acquire_owned().await.expect(NEVER_CLOSED);
-        // The worker is held by the work: it goes on if the request is given up.
+        // The work holds its permit, because it continues if the request is dropped.
         let done = spawn_blocking(move || {
             let _worker = worker;
             work()
@@ -138,7 +144,7 @@ impl BodyBudget {
 }
 
 /// The next bytes of a body; `None` at its end.
-async fn data(body: &mut Body) -> Result<Option<Bytes>, Unread> {
+async fn data(body: &mut Body) -> Result<Option<Bytes>, BodyReadError> {
     loop {
         match body.frame().await {
             Some(Ok(frame)) => {
@@ -146,7 +152,7 @@ async fn data(body: &mut Body) -> Result<Option<Bytes>, Unread> {
                     return Ok(Some(data));
                 }
             }
-            Some(Err(error)) => return Err(Unread::Broken(error)),
+            Some(Err(error)) => return Err(BodyReadError::Broken(error)),
             None => return Ok(None),
         }
     }
@@ -171,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn small_bodies_cost_nothing_and_large_ones_what_they_take() {
+    async fn only_large_bodies_are_counted() {
         let budget = BodyBudget::default();
         let (small, _grant) = budget.read(Body::from(vec![b' '; SMALL]), SMALL).await.unwrap();
         assert_eq!((small.len(), left(&budget)), (SMALL, BODIES));
@@ -184,34 +190,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_is_too_large_is_not_kept() {
+    async fn a_body_over_its_limit_is_refused() {
         let budget = BodyBudget::default();
         for body in [Body::from(vec![b' '; 101]), chunked(1, 101), chunked(101, 1)] {
-            assert!(matches!(budget.read(body, 100).await, Err(Unread::TooLarge)));
+            assert!(matches!(budget.read(body, 100).await, Err(BodyReadError::TooLarge)));
         }
         assert_eq!(budget.read(chunked(1, 100), 100).await.unwrap().0.len(), 100);
         assert_eq!(budget.read(Body::empty(), 100).await.unwrap().0.len(), 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bodies_together_keep_to_the_budget_and_small_ones_pass() {
+    async fn large_bodies_share_the_budget_and_small_ones_pass() {
         let budget = BodyBudget::default();
         let mut held = vec![];
         for _ in 0..BODIES / (4 << 20) {
             held.push(budget.read(chunked(64 << 10, 64), 4 << 20).await.unwrap());
         }
-        assert!(matches!(budget.read(chunked(64 << 10, 64), 4 << 20).await, Err(Unread::Exhausted)));
+        assert!(matches!(budget.read(chunked(64 << 10, 64), 4 << 20).await, Err(BodyReadError::Exhausted)));
         assert!(budget.read(chunked(1 << 10, 16), SMALL).await.is_ok());
         held.pop();
         assert!(budget.read(chunked(64 << 10, 64), 4 << 20).await.is_ok());
     }
 
     #[tokio::test]
-    async fn the_work_of_large_bodies_is_done_elsewhere() {
+    async fn large_bodies_are_parsed_on_another_thread() {
         let budget = BodyBudget::default();
         let here = thread::current().id();
         let thread_of = async |bytes| {
-            let grant = Grant { permit: None, bytes };
+            let grant = MemoryGrant { permit: None, bytes };
             budget.work(&grant, || thread::current().id()).await
         };
         assert_eq!(thread_of(SMALL).await, here);

@@ -1,4 +1,5 @@
-//! Conditional requests (RFC 9110, section 13): orders are told apart by their versions.
+//! Conditional requests (RFC 9110, section 13). The entity tag of an order is its version. `accept` reads `If-Match`, and
+//! `read` reads `If-None-Match`.
 
 use std::fmt;
 
@@ -13,11 +14,11 @@ use crate::describe::schemas::header_parameter;
 use crate::ports::OrderSnapshot;
 use crate::problem::{Kind, Problem};
 
-/// How entity tags are written in a header, as the description states it.
+/// The syntax of a list of entity tags, for the description.
 const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#;
 
-/// The entity tag of an order as it is now: its version, and the number of parked events if there are any, for both
-/// are in the representation.
+/// The entity tag of an order: its version, and the number of parked events if there are any, because the representation
+/// contains both.
 pub(crate) fn etag(snapshot: &OrderSnapshot) -> HeaderValue {
     let OrderSnapshot { order, parked } = snapshot;
     let tag = if *parked == 0 {
@@ -28,22 +29,22 @@ pub(crate) fn etag(snapshot: &OrderSnapshot) -> HeaderValue {
     HeaderValue::try_from(tag).expect("digits and quotes are visible ASCII")
 }
 
-/// `If-Match`: what a change insists on.
+/// `If-Match`: the condition of a change.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum IfMatch {
-    /// Nothing.
+    /// There is no condition.
     Absent,
-    /// That the order exists.
+    /// The order must exist.
     Any,
-    /// That it is at one of these versions. Of a tag that is none of ours there is no version.
+    /// The order must be at one of these versions. Tags that are not ours have no version and are left out.
     Versions {
         strong: Vec<u64>,
-        /// Those of weak tags, which match nothing: `If-Match` compares strongly.
+        /// The versions of weak tags. They match nothing, because `If-Match` compares strongly.
         weak: Vec<u64>,
     },
 }
 
-/// The hashes of requests, which are stored, are made of this: it must never change.
+/// Stored request hashes contain this text, so it must never change.
 impl fmt::Debug for IfMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -55,7 +56,7 @@ impl fmt::Debug for IfMatch {
 }
 
 impl IfMatch {
-    /// Holds the order against it: the version that the event has to insist on, if any.
+    /// Checks the condition. Returns the version that the event must expect, if any.
     pub(crate) fn check(&self, snapshot: Option<&OrderSnapshot>) -> Result<Option<u64>, Problem> {
         match (self, snapshot) {
             (Self::Absent, _) => Ok(None),
@@ -68,7 +69,7 @@ impl IfMatch {
                 let detail = if weak.contains(&version) {
                     format!(
                         "The order is at version {version}. If-Match names it with a weak entity tag, which never \
-                         matches there: send \"{version}\", without W/."
+                         matches. Send \"{version}\", without W/."
                     )
                 } else {
                     format!("The order is at version {version}, which If-Match does not name.")
@@ -76,7 +77,7 @@ impl IfMatch {
                 Err(Problem::of_order(Kind::PreconditionFailed, detail, &snapshot.order))
             }
             (_, None) => {
-                let detail = "If-Match insists on an order, and no event of this one is recorded.";
+                let detail = "If-Match requires that the order exists, and no event of it is recorded.";
                 Err(Problem::new(Kind::PreconditionFailed, detail))
             }
         }
@@ -89,11 +90,12 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let rule = "must be *, or entity tags such as \"3\"";
         match tags(&parts.headers, &header::IF_MATCH) {
-            Some(Tags::Absent) => Ok(Self::Absent),
-            Some(Tags::Any) => Ok(Self::Any),
-            Some(Tags::These(tags)) => {
+            Some(EntityTags::Absent) => Ok(Self::Absent),
+            Some(EntityTags::Any) => Ok(Self::Any),
+            Some(EntityTags::These(tags)) => {
                 let (weak, strong): (Vec<_>, Vec<_>) = tags.iter().partition(|tag| tag.weak);
-                let versions = |tags: Vec<&Tag>| tags.into_iter().filter_map(Tag::version).collect();
+                let versions =
+                    |tags: Vec<&EntityTag>| tags.into_iter().filter_map(EntityTag::version).collect();
                 Ok(Self::Versions { strong: versions(strong), weak: versions(weak) })
             }
             None => Err(Problem::invalid_header("If-Match", rule)),
@@ -101,18 +103,18 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
-/// `If-None-Match`: what a reader has already.
+/// `If-None-Match`: the representations that the client has already.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct IfNoneMatch(Tags);
+pub(crate) struct IfNoneMatch(EntityTags);
 
 impl IfNoneMatch {
-    /// Whether the reader has the representation with this tag.
+    /// Whether the client has the representation with this tag.
     pub(crate) fn has(&self, etag: &HeaderValue) -> bool {
         match &self.0 {
-            Tags::Absent => false,
-            Tags::Any => true,
-            // A weak comparison: a proxy may have weakened the tag.
-            Tags::These(tags) => tags.iter().any(|tag| tag.opaque.as_bytes() == etag.as_bytes()),
+            EntityTags::Absent => false,
+            EntityTags::Any => true,
+            // A weak comparison, because a proxy may have weakened the tag.
+            EntityTags::These(tags) => tags.iter().any(|tag| tag.opaque.as_bytes() == etag.as_bytes()),
         }
     }
 }
@@ -128,21 +130,21 @@ impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Tags {
+enum EntityTags {
     Absent,
     Any,
-    These(Vec<Tag>),
+    These(Vec<EntityTag>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Tag {
+struct EntityTag {
     weak: bool,
-    /// With its quotes.
+    /// Including its quotes.
     opaque: String,
 }
 
-impl Tag {
-    /// The version in a tag of ours.
+impl EntityTag {
+    /// The version, if the tag is ours.
     fn version(&self) -> Option<u64> {
         let inner = self.opaque.trim_matches('"');
         let version = inner.split_once('-').map_or(inner, |(version, _)| version);
@@ -151,42 +153,42 @@ impl Tag {
     }
 }
 
-/// The tags in a header; `None` if it is not written as it must be.
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Tags> {
+/// The tags in a header; `None` if its syntax is wrong.
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<EntityTags> {
     let mut tags = Vec::new();
     let mut present = false;
     for value in headers.get_all(name) {
         present = true;
         let mut rest = value.to_str().ok()?.trim();
         if rest == "*" {
-            return Some(Tags::Any);
+            return Some(EntityTags::Any);
         }
         while !rest.is_empty() {
             let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
             let end = quoted.strip_prefix('"')?.find('"')? + 2;
-            tags.push(Tag { weak, opaque: quoted[..end].to_owned() });
+            tags.push(EntityTag { weak, opaque: quoted[..end].to_owned() });
             rest = quoted[end..].trim_start();
             rest = if rest.is_empty() { rest } else { rest.strip_prefix(',')?.trim_start() };
         }
     }
     match (present, tags.is_empty()) {
-        (false, _) => Some(Tags::Absent),
+        (false, _) => Some(EntityTags::Absent),
         (true, true) => None,
-        (true, false) => Some(Tags::These(tags)),
+        (true, false) => Some(EntityTags::These(tags)),
     }
 }
 
 impl IntoParams for IfMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "Entity tags of the order (its versions, such as `\"3\"`), or `*`. The event is accepted, and recorded, only if \
-            the order is at that version.";
+        let description = "Entity tags of the order (its versions, such as `\"3\"`), or `*`. The event is accepted and recorded \
+            only if the order is at one of these versions.";
         vec![header_parameter("If-Match", description, json!({ "type": "string", "pattern": TAGS }))]
     }
 }
 
 impl IntoParams for IfNoneMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "Entity tags that the reader has already, or `*`.";
+        let description = "Entity tags of the representations that the client has already, or `*`.";
         vec![header_parameter("If-None-Match", description, json!({ "type": "string", "pattern": TAGS }))]
     }
 }
@@ -198,20 +200,20 @@ mod tests {
     fn versions(value: &'static str) -> Option<Vec<Option<u64>>> {
         let headers = HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(value))]);
         match tags(&headers, &header::IF_MATCH)? {
-            Tags::These(tags) => Some(tags.iter().map(Tag::version).collect()),
+            EntityTags::These(tags) => Some(tags.iter().map(EntityTag::version).collect()),
             _ => Some(vec![]),
         }
     }
 
     #[test]
-    fn hashes_of_requests_are_made_of_the_same_text_as_ever() {
+    fn the_text_in_request_hashes_never_changes() {
         let versions = IfMatch::Versions { strong: vec![3, 4], weak: vec![5] };
         let texts = [IfMatch::Absent, IfMatch::Any, versions].map(|if_match| format!("{if_match:?}"));
         assert_eq!(texts, ["Absent", "Any", "Versions([3, 4])"]);
     }
 
     #[test]
-    fn tags_are_read_as_the_rfc_writes_them() {
+    fn tags_follow_the_syntax_of_the_rfc() {
         assert_eq!(versions("\"3\""), Some(vec![Some(3)]));
         assert_eq!(
             versions("\"3\", \"4-1\" ,W/\"5\", \"x,y\", \"\""),

@@ -1,51 +1,62 @@
-//! Cursors: where a list goes on. Opaque to clients, and made of characters that need no escaping in a URL.
+//! Cursors: where the next page of a list begins. Opaque to clients, and made of characters that need no escaping in a
+//! URL. The handlers of lists write them, and the queries read them.
 //!
-//! A cursor belongs to one list, its scope, and carries a checksum over both. It is no secret and guards none: whoever
-//! forged one would see what they may see anyway. It is there so that a cursor that was cut off, changed or used for
-//! another list is an error, and not a page of something else.
+//! A cursor belongs to one list, its scope, and contains a checksum over both. The checksum is no protection against
+//! forgery, and none is needed: a forged cursor shows only what the client may see anyway. It makes sure that a cursor that
+//! was cut off, changed or used for another list is an error and not a page of something else.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::OrderId;
 use sha2::{Digest, Sha256};
 
-use crate::operations::LetterPosition;
-use crate::ports::ListPosition;
+use crate::operations::{LetterFilter, LetterPosition};
+use crate::ports::OrderPosition;
 
-/// Bytes of the checksum.
+/// The length of the checksum, in bytes.
 const CHECKSUM: usize = 8;
 
-/// The cursor for the events behind the one of this version.
+/// The cursor for the events after this version.
 pub(crate) fn after_version(version: u64, scope: &str) -> String {
     seal(&format!("v{version}"), scope)
 }
 
-/// Reads what [`after_version`] wrote.
-pub(crate) fn version(cursor: &str, scope: &str) -> Option<u64> {
+/// Reads a cursor of [`after_version`].
+pub(crate) fn read_version(cursor: &str, scope: &str) -> Option<u64> {
     digits(open(cursor, scope)?.strip_prefix('v')?)?.parse().ok()
 }
 
-/// The cursor for the orders behind this place in a customer's list.
-pub(crate) fn after_order(position: &ListPosition, scope: &str) -> String {
+/// The cursor for the orders after this position in a customer's list.
+pub(crate) fn after_order(position: &OrderPosition, scope: &str) -> String {
     seal(&format!("{}.{}", position.created_at_micros, position.order_id), scope)
 }
 
-/// Reads what [`after_order`] wrote.
-pub(crate) fn position(cursor: &str, scope: &str) -> Option<ListPosition> {
+/// Reads a cursor of [`after_order`].
+pub(crate) fn read_order(cursor: &str, scope: &str) -> Option<OrderPosition> {
     let place = open(cursor, scope)?;
     let (micros, order_id) = place.split_once('.')?;
     digits(micros.strip_prefix('-').unwrap_or(micros))?;
-    Some(ListPosition { created_at_micros: micros.parse().ok()?, order_id: OrderId::parse(order_id).ok()? })
+    Some(OrderPosition { created_at_micros: micros.parse().ok()?, order_id: OrderId::parse(order_id).ok()? })
 }
 
-/// The cursor for the letters behind this place in the dead letters.
-pub(crate) fn after_letter(position: &LetterPosition, scope: &str) -> String {
+/// The cursor for the dead letters after this position.
+pub(crate) fn after_dead_letter(position: &LetterPosition, scope: &str) -> String {
     seal(&format!("d{}", position.key), scope)
 }
 
-/// Reads what [`after_letter`] wrote.
-pub(crate) fn letter(cursor: &str, scope: &str) -> Option<LetterPosition> {
+/// Reads a cursor of [`after_dead_letter`].
+pub(crate) fn read_dead_letter(cursor: &str, scope: &str) -> Option<LetterPosition> {
     Some(LetterPosition { key: open(cursor, scope)?.strip_prefix('d')?.to_owned() })
+}
+
+/// A filter as a part of a scope. Cursors that clients hold depend on this text, so it must never change: it is written
+/// out here, so that it does not change with the name of the type.
+pub(crate) fn filter_text(filter: &LetterFilter) -> String {
+    let LetterFilter { state, reason, order_id, parked_from, parked_before } = filter;
+    format!(
+        "LetterFilter {{ state: {state:?}, reason: {reason:?}, order_id: {order_id:?}, parked_from: {parked_from:?}, \
+         parked_before: {parked_before:?} }}"
+    )
 }
 
 fn seal(place: &str, scope: &str) -> String {
@@ -65,33 +76,51 @@ fn checksum(place: &str, scope: &str) -> [u8; CHECKSUM] {
     *hash.finalize().first_chunk().expect("the hash is longer")
 }
 
-/// The text, if it is digits only: `parse` would take a sign too.
+/// The text, if it contains only digits: `parse` would accept a sign, too.
 fn digits(text: &str) -> Option<&str> {
     text.bytes().all(|b| b.is_ascii_digit()).then_some(text)
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::{LetterState, ParkReason, Timestamp};
+
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn cursors_are_read_as_they_were_written() {
         for n in [0, 1, u64::MAX] {
-            assert_eq!(version(&after_version(n, "a"), "a"), Some(n));
+            assert_eq!(read_version(&after_version(n, "a"), "a"), Some(n));
         }
         for created_at_micros in [i64::MIN, -1, 0, 1_795_431_600_000_000] {
             let order_id = OrderId::parse("a_b-C").unwrap();
-            let at = ListPosition { created_at_micros, order_id };
-            assert_eq!(position(&after_order(&at, "a"), "a"), Some(at));
+            let at = OrderPosition { created_at_micros, order_id };
+            assert_eq!(read_order(&after_order(&at, "a"), "a"), Some(at));
         }
     }
 
     #[test]
+    fn the_text_of_a_filter_never_changes() {
+        let filter = LetterFilter {
+            state: Some(LetterState::Parked),
+            reason: Some(ParkReason::Invalid),
+            order_id: Some(OrderId::parse("o-1").unwrap()),
+            parked_from: Some(Timestamp::parse("2026-11-23T10:00:00Z").unwrap()),
+            parked_before: None,
+        };
+        assert_eq!(
+            filter_text(&filter),
+            "LetterFilter { state: Some(Parked), reason: Some(Invalid), order_id: Some(OrderId(\"o-1\")), \
+             parked_from: Some(Timestamp(2026-11-23T10:00:00Z)), parked_before: None }"
+        );
+    }
+
+    #[test]
     fn a_cursor_of_another_list_is_refused() {
-        assert_eq!(version(&after_version(1, "a"), "b"), None);
-        let at = ListPosition { created_at_micros: 1, order_id: OrderId::parse("o").unwrap() };
-        assert_eq!(position(&after_order(&at, "a"), "b"), None);
-        assert_eq!(position(&after_version(1, "a"), "a"), None);
+        assert_eq!(read_version(&after_version(1, "a"), "b"), None);
+        let at = OrderPosition { created_at_micros: 1, order_id: OrderId::parse("o").unwrap() };
+        assert_eq!(read_order(&after_order(&at, "a"), "b"), None);
+        assert_eq!(read_order(&after_version(1, "a"), "a"), None);
     }
 
     #[test]
@@ -102,12 +131,12 @@ mod tests {
                 let mut changed: Vec<char> = cursor.chars().collect();
                 changed[place] = other;
                 let changed: String = changed.into_iter().collect();
-                assert!(changed == cursor || version(&changed, "a") != Some(17), "{changed}");
+                assert!(changed == cursor || read_version(&changed, "a") != Some(17), "{changed}");
             }
-            assert_eq!(version(&cursor[..place], "a"), None);
+            assert_eq!(read_version(&cursor[..place], "a"), None);
         }
         for cursor in ["", "v", "1", "v1", "dg"] {
-            assert_eq!(version(cursor, ""), None, "{cursor:?}");
+            assert_eq!(read_version(cursor, ""), None, "{cursor:?}");
         }
     }
 }

@@ -1,32 +1,32 @@
-//! The extractor of JSON bodies.
+//! The extractor of JSON bodies. Every handler with a body takes a [`JsonBody`].
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use domain::wording::json_error;
 
 use crate::http::BodyTimeout;
-use crate::input::body::{Content, Field};
-use crate::input::budget::{Grant, Unread};
+use crate::input::body::{BodyField, FromJson};
+use crate::input::budget::{BodyReadError, MemoryGrant};
 use crate::problem::{Kind, Problem};
 use crate::state::Shared;
 
-/// The largest body: 200 lines of the longest names fit it several times over, and a queue message holds it.
+/// The largest body, in bytes. It has room for several times 200 lines with the longest names, and fits a queue message.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
 
-/// A JSON body of at most `MAX` bytes, read and found to be without error; and the memory that it was granted, which
-/// whoever takes the value out keeps until it is done with it.
+/// A valid JSON body of at most `MAX` bytes, and the memory granted for it. The handler keeps the grant for as long as it
+/// uses the value.
 #[derive(Debug)]
-pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY>(pub(crate) T, pub(crate) Grant);
+pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY>(pub(crate) T, pub(crate) MemoryGrant);
 
 impl<T, const MAX: usize> FromRequest<Shared> for JsonBody<T, MAX>
 where
-    T: for<'de> Content<'de> + Send + 'static,
+    T: for<'de> FromJson<'de> + Send + 'static,
 {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &Shared) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
-            let detail = "Content-Type must be application/json, or end with +json.";
+            let detail = "Content-Type must be application/json or end with +json.";
             return Err(Problem::new(Kind::UnsupportedMediaType, detail));
         }
         if is_encoded(request.headers()) {
@@ -34,44 +34,46 @@ where
         }
         let budget = &state.body_budget;
         let (body, grant) = budget.read(request.into_body(), MAX).await.map_err(|unread| match unread {
-            Unread::TooLarge => too_large(MAX),
-            Unread::Exhausted => Problem::too_many_bodies(),
-            Unread::Broken(late) if BodyTimeout::caused(&late) => Problem::body_too_slow(),
-            Unread::Broken(_) => Problem::new(Kind::BadRequest, "The body could not be read to its end."),
+            BodyReadError::TooLarge => too_large(MAX),
+            BodyReadError::Exhausted => Problem::too_many_bodies(),
+            BodyReadError::Broken(late) if BodyTimeout::caused(&late) => Problem::body_too_slow(),
+            BodyReadError::Broken(_) => {
+                Problem::new(Kind::BadRequest, "The body could not be read to its end.")
+            }
         })?;
         let value = budget.work(&grant, move || read(&body)).await?;
         Ok(Self(value, grant))
     }
 }
 
-fn too_large(most: usize) -> Problem {
-    let detail = format!("The body must not exceed {most} bytes ({} KiB).", most / 1024);
+fn too_large(max: usize) -> Problem {
+    let detail = format!("The body must not exceed {max} bytes ({} KiB).", max / 1024);
     Problem::new(Kind::ContentTooLarge, detail)
 }
 
-/// Reads a body, or finds everything that is wrong with it.
-fn read<T: for<'de> Content<'de>>(body: &[u8]) -> Result<T, Problem> {
-    let field: Field<T> = serde_json::from_slice(body).map_err(|error| {
+/// Parses a body, or returns a problem with all its errors.
+fn read<T: for<'de> FromJson<'de>>(body: &[u8]) -> Result<T, Problem> {
+    let field: BodyField<T> = serde_json::from_slice(body).map_err(|error| {
         let what = byte_order_mark(body).map_or_else(|| json_error(&error), str::to_owned);
         Problem::new(Kind::InvalidJson, format!("The body is not valid JSON: {what}."))
     })?;
     field.required().map_err(|errors| Problem::of_body(*errors))
 }
 
-/// What is wrong with a body that begins with a byte order mark: some editors and tools write one, and nobody sees it.
+/// The error of a body that begins with a byte order mark. Some editors and tools write one, and it is invisible.
 fn byte_order_mark(body: &[u8]) -> Option<&'static str> {
     match body {
         [0xef, 0xbb, 0xbf, ..] => {
-            Some("it begins with a byte order mark (BOM), the bytes EF BB BF; send it without")
+            Some("it begins with a byte order mark (BOM), the bytes EF BB BF; send it without one")
         }
         [0xfe, 0xff, ..] | [0xff, 0xfe, ..] => {
-            Some("it begins with the byte order mark (BOM) of UTF-16 or UTF-32; send UTF-8, without one")
+            Some("it begins with the byte order mark (BOM) of UTF-16 or UTF-32; send UTF-8 without one")
         }
         _ => None,
     }
 }
 
-/// Whether the body is compressed, or encoded in another way: it is read as it is.
+/// Whether the body has a content coding, such as compression. None is supported.
 fn is_encoded(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(header::CONTENT_ENCODING).iter();
     codings.into_iter().any(|value| match value.to_str() {
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_told_by_its_content_type() {
+    fn json_content_types_are_recognised() {
         let is_json = |value: &'static str| {
             super::is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]))
         };

@@ -1,4 +1,5 @@
-//! Reading what a request says: its path, query, headers and body, and what is wrong with them.
+//! Reads what a request contains: path, query, headers and body, and collects all their validation errors. Handlers use
+//! the extractors of this room; `orders` and `operator` define their bodies with [`FromJson`] and [`members!`](members).
 
 mod body;
 mod budget;
@@ -11,15 +12,17 @@ mod queries;
 mod validation;
 
 pub(crate) use self::body::{
-    Content, Field, Members, Name, Place, Read, Taken, checked, checked_length, elements, fault, members,
-    members_of, object,
+    BodyField, FromJson, JsonMembers, MemberName, MemberResult, MemberSlot, Parsed, check_length, checked,
+    invalid, members, read_elements, read_members, read_object,
 };
 pub use self::budget::BodyBudget;
 pub(crate) use self::conditional::{IfMatch, IfNoneMatch, etag};
 pub(crate) use self::json::JsonBody;
-pub(crate) use self::params::{EventPath, LetterPath, OrderPath};
+pub(crate) use self::params::{DeadLetterPath, EventPath, OrderPath};
 pub(crate) use self::prefer::Prefer;
 pub(crate) use self::queries::{
-    HistoryQuery, LettersQuery, OrderQuery, OrdersQuery, ReadyFor, ReadyQuery, ReceiptQuery,
+    DeadLettersQuery, HistoryQuery, OrderQuery, OrdersQuery, ReadyFor, ReadyQuery, ReceiptQuery,
 };
-pub(crate) use self::validation::{Errors, Fault, FaultCode, IS_REQUIRED, MAX_FAULTS, at_member};
+pub(crate) use self::validation::{
+    BodyErrors, IS_REQUIRED, MAX_LISTED_ERRORS, ValidationCode, ValidationError, at_member,
+};

@@ -1,4 +1,4 @@
-//! Ids in the path.
+//! Extractors of the ids in a path. The handlers of one order, event or dead letter use them.
 
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
@@ -7,10 +7,10 @@ use axum::http::request::Parts;
 use domain::{EventId, InvalidValue, OrderId};
 use utoipa::IntoParams;
 
-use crate::input::validation::{Fault, FaultCode};
+use crate::input::validation::{ValidationCode, ValidationError};
 use crate::problem::Problem;
 
-/// The order in the path.
+/// The order id in the path.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path, names("order_id"))]
 pub(crate) struct OrderPath(
@@ -30,12 +30,12 @@ impl<S: Send + Sync> FromRequestParts<S> for OrderPath {
     }
 }
 
-/// The dead letter in the path.
+/// The id of a dead letter in the path.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path, names("id"))]
-pub(crate) struct LetterPath(#[param(pattern = "^[A-Za-z0-9_-]{1,100}$")] pub(crate) String);
+pub(crate) struct DeadLetterPath(#[param(pattern = "^[A-Za-z0-9_-]{1,100}$")] pub(crate) String);
 
-impl<S: Send + Sync> FromRequestParts<S> for LetterPath {
+impl<S: Send + Sync> FromRequestParts<S> for DeadLetterPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -50,7 +50,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LetterPath {
     }
 }
 
-/// The order and the event in the path.
+/// The ids of an order and an event in the path.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path, names("order_id", "event_id"))]
 pub(crate) struct EventPath(
@@ -76,14 +76,14 @@ impl<S: Send + Sync> FromRequestParts<S> for EventPath {
     }
 }
 
-pub(crate) fn malformed(name: &'static str, invalid: InvalidValue) -> Fault {
-    Fault::parameter(name, FaultCode::Format, invalid.rule)
+pub(crate) fn malformed(name: &'static str, invalid: InvalidValue) -> ValidationError {
+    ValidationError::parameter(name, ValidationCode::Format, invalid.rule)
 }
 
-/// The rule that a name or value breaks whose percent-encoding does not decode to UTF-8.
+/// The rule for names and values whose percent-encoding does not decode to UTF-8.
 pub(crate) const NOT_UTF8: &str = "must be UTF-8, percent-encoded";
 
-/// A path whose percent-encoding does not decode to UTF-8.
+/// The problem of a path whose percent-encoding does not decode to UTF-8.
 fn undecodable(rejection: &PathRejection) -> Problem {
     let of_event =
         |kind: &ErrorKind| matches!(kind, ErrorKind::InvalidUtf8InPathParam { key } if key == "event_id");
@@ -91,5 +91,5 @@ fn undecodable(rejection: &PathRejection) -> Problem {
         PathRejection::FailedToDeserializePathParams(error) if of_event(error.kind()) => "event_id",
         _ => "order_id",
     };
-    Problem::invalid_parameters(vec![Fault::parameter(name, FaultCode::Format, NOT_UTF8)])
+    Problem::invalid_parameters(vec![ValidationError::parameter(name, ValidationCode::Format, NOT_UTF8)])
 }

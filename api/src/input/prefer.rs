@@ -1,4 +1,5 @@
-//! `Prefer: wait` and `Prefer: respond-async` (RFC 7240). What is not understood is ignored, as it says.
+//! The headers `Prefer: wait` and `Prefer: respond-async` (RFC 7240), for handlers that can wait for an outcome. Unknown
+//! preferences are ignored, as the RFC requires.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,34 +18,33 @@ use crate::http::Deadline;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-/// The longest wait, in seconds: below the 30 s at which gateways and the server itself give a request up.
+/// The longest wait, in seconds: less than the 30 s after which gateways and the server give up a request.
 const MAX_WAIT: u64 = 25;
 
-/// How long the client is willing to wait for an outcome.
+/// How long the client wants to wait for an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Prefer {
-    /// In seconds.
-    wait: Option<u64>,
+    wait_seconds: Option<u64>,
     respond_async: bool,
     deadline: Option<Deadline>,
 }
 
 impl Prefer {
-    /// The same for a client that may not see the outcome: it is answered without waiting.
+    /// Removes the wait, for a client that may not see the outcome.
     pub(crate) fn without_wait(self) -> Self {
-        Self { wait: None, ..self }
+        Self { wait_seconds: None, ..self }
     }
 
-    /// Until when to wait for the outcome, if at all.
+    /// Until when to wait for the outcome. `None`: do not wait.
     pub(crate) fn until(&self) -> Option<Instant> {
-        let seconds = self.wait.filter(|seconds| *seconds > 0 && !self.respond_async)?;
+        let seconds = self.wait_seconds.filter(|seconds| *seconds > 0 && !self.respond_async)?;
         let until = Instant::now() + Duration::from_secs(seconds);
         Some(self.deadline.map_or(until, |deadline| deadline.to_answer().min(until)))
     }
 
-    /// Tells in the response which preference was applied.
-    pub(crate) fn applied(&self, mut response: Response) -> Response {
-        let applied = match (self.wait, self.respond_async) {
+    /// Adds the header that states which preference was applied.
+    pub(crate) fn add_applied(&self, mut response: Response) -> Response {
+        let applied = match (self.wait_seconds, self.respond_async) {
             (_, true) => "respond-async".to_owned(),
             (Some(seconds), false) => format!("wait={seconds}"),
             (None, false) => return response,
@@ -59,13 +59,13 @@ impl<S: Sync> FromRequestParts<S> for Prefer {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let (wait, respond_async) = parse(&parts.headers);
-        Ok(Self { wait, respond_async, deadline: parts.extensions.get().copied() })
+        let (wait_seconds, respond_async) = parse(&parts.headers);
+        Ok(Self { wait_seconds, respond_async, deadline: parts.extensions.get().copied() })
     }
 }
 
-/// The first `wait`, cut to the longest, if it is a number, and whether there is `respond-async`. Of a preference that
-/// is there twice only the first counts (RFC 7240, section 2).
+/// The seconds of the first `wait`, up to [`MAX_WAIT`], and whether there is a `respond-async`. If a preference occurs
+/// twice, only the first counts (RFC 7240, section 2).
 fn parse(headers: &HeaderMap) -> (Option<u64>, bool) {
     let (mut wait, mut respond_async) = (None, false);
     for value in headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok()) {
@@ -82,7 +82,7 @@ fn parse(headers: &HeaderMap) -> (Option<u64>, bool) {
     (wait.flatten(), respond_async)
 }
 
-/// The number in a value of `wait`, which may be quoted. However long it is, it is cut to the longest wait.
+/// The value of `wait`, which may be quoted, up to [`MAX_WAIT`]. The number may have any length.
 fn seconds(value: &str) -> Option<u64> {
     let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let digits = quoted.unwrap_or(value);
@@ -92,7 +92,8 @@ fn seconds(value: &str) -> Option<u64> {
     Some(digits.parse().unwrap_or(MAX_WAIT).min(MAX_WAIT))
 }
 
-/// The parts between separators that are not inside of a quoted string. One whose end is missing reaches to the end.
+/// The parts between separators that are outside of quoted strings. A quoted string without its end extends to the end of
+/// the text.
 fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -114,8 +115,9 @@ fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
 
 impl IntoParams for Prefer {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "`wait=N`: answer once the outcome is known, or after N seconds (at most 25). `respond-async`: answer at once, \
-            as without any preference. Anything else is ignored, and so is `wait` with a token that lacks the scope `orders.read`.";
+        let description = "`wait=N`: answer when the outcome is known, or after N seconds (at most 25). `respond-async`: answer \
+            immediately, as without a preference. Other preferences are ignored, and so is `wait` with a token that lacks \
+            the scope `orders.read`.";
         vec![header_parameter("Prefer", description, json!({ "type": "string" }))]
     }
 }

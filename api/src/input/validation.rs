@@ -1,7 +1,7 @@
-//! What is wrong with a request: every error, each with the place it is at.
+//! Validation errors: what is wrong with a request, and where. All of `input` creates them, and `problem` lists them.
 //!
-//! While a body is read, its errors gather in [`Errors`], whose JSON pointers grow on the way from the innermost value to the
-//! whole body. They are bounded: a body of four million errors costs no more memory than one of a hundred.
+//! While a body is read, its errors are collected in [`BodyErrors`]. Their JSON pointers grow from the innermost value to
+//! the whole body. The list is bounded: four million errors use no more memory than a hundred.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -9,48 +9,49 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use validator::{ValidationError, ValidationErrors, ValidationErrorsKind};
+use validator::ValidationErrorsKind;
 
-/// The most errors that one answer lists: a body can hold more of them than anyone would read.
-pub(crate) const MAX_FAULTS: usize = 100;
+/// The most errors that an answer lists. A body can have more than anyone would read.
+pub(crate) const MAX_LISTED_ERRORS: usize = 100;
 
-/// The longest name of a member or parameter that is repeated to the client, in characters; of a longer one, its start.
+/// How much of a member's or parameter's name an error repeats, in characters.
 const MAX_NAME: usize = 64;
 
-/// The key under which `validator` keeps what a rule for a whole struct finds. No member of a body gets there.
+/// The key under which `validator` stores errors of a whole struct. No member has this key in `validator`'s list.
 const WHOLE: &str = "__all__";
 
-/// The detail of an error about a missing member. `validator`'s own rule for that is the only one without a message.
+/// The detail of a missing member. `validator`'s `required` is the only rule without a message.
 pub(crate) const IS_REQUIRED: &str = "is required";
 
-/// The parameter of an error that is found by comparing members: which of them it is reported at.
+/// The parameter of a struct's error that names the member to report it at.
 const MEMBER: &str = "member";
 
-/// One fault of a request: in the body (`pointer`) or in the path or query (`parameter`).
+/// One validation error of a request: in the body (`pointer`), or in the path, the query or a header (`parameter`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Fault {
-    /// A JSON pointer (RFC 6901) to the fault in the body; empty for the body as a whole. A member's name of more than 64
-    /// characters is cut, and ends with an ellipsis.
+#[schema(as = Fault)]
+pub(crate) struct ValidationError {
+    /// A JSON pointer (RFC 6901) to the invalid value in the body; empty for the whole body. Member names are cut after 64
+    /// characters and then end with an ellipsis.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, example = "/items/3/quantity")]
     pub(crate) pointer: Option<String>,
-    /// The name of the parameter in the path or query.
+    /// The name of the parameter in the path or query, or of the header.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     pub(crate) parameter: Option<Cow<'static, str>>,
-    /// The kind of fault.
-    #[schema(value_type = FaultCode)]
+    /// The kind of error.
+    #[schema(value_type = ValidationCode)]
     pub(crate) code: Cow<'static, str>,
-    /// The fault in words, to follow the name of the place.
+    /// The error in words, to follow the name of the member or parameter.
     #[schema(value_type = String, example = "must be 1–1000000")]
     pub(crate) detail: Cow<'static, str>,
 }
 
-impl Fault {
-    /// A fault of a parameter in the path or query.
+impl ValidationError {
+    /// An error of a parameter in the path or query, or of a header.
     pub(crate) fn parameter(
         name: impl Into<Cow<'static, str>>,
-        code: FaultCode,
+        code: ValidationCode,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
         let (name, code) = (name.into(), code.as_str().into());
@@ -58,36 +59,37 @@ impl Fault {
         Self { pointer: None, parameter: Some(name), code, detail: detail.into() }
     }
 
-    fn at(pointer: String, code: FaultCode, detail: impl Into<Cow<'static, str>>) -> Self {
+    fn at(pointer: String, code: ValidationCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { pointer: Some(pointer), parameter: None, code: code.as_str().into(), detail: detail.into() }
     }
 }
 
-/// The kinds of fault.
+/// The kinds of validation errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum FaultCode {
-    /// It must be there.
+#[schema(as = FaultCode)]
+pub(crate) enum ValidationCode {
+    /// The value is missing.
     Required,
-    /// It is of the wrong JSON type.
+    /// The value has the wrong JSON type.
     Type,
-    /// Nothing of this name is known here.
+    /// The name is unknown.
     Unknown,
-    /// It is there more than once.
+    /// The name occurs more than once.
     Duplicate,
-    /// It is not written as it must be.
+    /// The value has the wrong format.
     Format,
-    /// It is not one of the possible values.
+    /// The value is not one of the possible values.
     Enum,
-    /// It is too small or too large.
+    /// The value is too small or too large.
     Range,
-    /// It has too few or too many elements, or they are too long.
+    /// The value has too few or too many elements, or they are too long.
     Length,
-    /// It does not equal the sum of the lines.
+    /// The value does not equal the sum of the lines.
     Sum,
 }
 
-impl FaultCode {
+impl ValidationCode {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Required => "required",
@@ -102,30 +104,33 @@ impl FaultCode {
         }
     }
 
-    /// This kind of fault, in the form that validators report.
-    pub(crate) fn error(self, detail: impl Into<Cow<'static, str>>) -> ValidationError {
-        ValidationError::new(self.as_str()).with_message(detail.into())
+    /// An error of this kind for `validator`.
+    pub(crate) fn error(self, detail: impl Into<Cow<'static, str>>) -> validator::ValidationError {
+        validator::ValidationError::new(self.as_str()).with_message(detail.into())
     }
 }
 
-/// An error that a struct's own rule reports at one of the members it compared.
-pub(crate) fn at_member(mut error: ValidationError, name: &'static str) -> ValidationError {
+/// Reports the error of a struct's own rule at one of its members.
+pub(crate) fn at_member(
+    mut error: validator::ValidationError,
+    name: &'static str,
+) -> validator::ValidationError {
     error.params.insert(MEMBER.into(), name.into());
     error
 }
 
-/// What is wrong with a value: the first [`MAX_FAULTS`] errors, with pointers that begin at that value, and how many more
-/// there are.
+/// The errors of a value: the first [`MAX_LISTED_ERRORS`], with pointers relative to that value, and the number of the
+/// others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Errors {
-    listed: Vec<Fault>,
+pub(crate) struct BodyErrors {
+    listed: Vec<ValidationError>,
     omitted: usize,
 }
 
-impl Errors {
-    /// One error, of the value itself.
-    pub(crate) fn own(code: FaultCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { listed: vec![Fault::at(String::new(), code, detail)], omitted: 0 }
+impl BodyErrors {
+    /// One error of the value itself.
+    pub(crate) fn own(code: ValidationCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { listed: vec![ValidationError::at(String::new(), code, detail)], omitted: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -133,48 +138,48 @@ impl Errors {
     }
 
     /// Adds an error of the member `name`.
-    pub(crate) fn add(&mut self, name: &str, code: FaultCode, detail: &'static str) {
+    pub(crate) fn add(&mut self, name: &str, code: ValidationCode, detail: &'static str) {
         if self.has_room() {
-            self.listed.push(Fault::at(child(name), code, detail));
+            self.listed.push(ValidationError::at(child(name), code, detail));
         }
     }
 
-    /// Whether to look for more: not when those that were found are more than anyone would read.
+    /// Whether to look for more errors: not when the list is full.
     pub(crate) fn next(&self) -> ControlFlow<()> {
-        if self.listed.len() < MAX_FAULTS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if self.listed.len() < MAX_LISTED_ERRORS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
-    /// Adds the errors of the value itself, in place of others if there is no room.
-    pub(crate) fn insist(&mut self, of_value: Self) {
-        let room = MAX_FAULTS.saturating_sub(of_value.listed.len());
+    /// Adds errors of the value itself. If the list is full, they replace others.
+    pub(crate) fn extend_replacing(&mut self, of_value: Self) {
+        let room = MAX_LISTED_ERRORS.saturating_sub(of_value.listed.len());
         self.omitted += self.listed.len().saturating_sub(room);
         self.listed.truncate(room);
         self.extend(of_value);
     }
 
-    /// Adds the errors of the value itself.
+    /// Adds errors of the value itself.
     pub(crate) fn extend(&mut self, of_value: Self) {
         self.take(of_value, |_| {});
     }
 
-    /// Adds the errors of the member, or the element, `name`.
+    /// Adds errors of the member or element `name`.
     pub(crate) fn extend_at(&mut self, name: &str, of_member: Self) {
         let prefix = child(name);
         self.take(of_member, |pointer| pointer.insert_str(0, &prefix));
     }
 
-    fn take(&mut self, other: Self, place: impl Fn(&mut String)) {
+    fn take(&mut self, other: Self, prefix: impl Fn(&mut String)) {
         self.omitted += other.omitted;
-        for mut fault in other.listed {
+        for mut error in other.listed {
             if self.has_room() {
-                fault.pointer.iter_mut().for_each(&place);
-                self.listed.push(fault);
+                error.pointer.iter_mut().for_each(&prefix);
+                self.listed.push(error);
             }
         }
     }
 
-    /// Adds what the rules of a struct found: they know its members by name.
-    pub(crate) fn extend_validated(&mut self, found: &ValidationErrors) {
+    /// Adds the errors that `validator` found in a struct.
+    pub(crate) fn extend_validated(&mut self, found: &validator::ValidationErrors) {
         let mut members: Vec<_> = found.0.iter().collect();
         members.sort_by_key(|(name, _)| *name);
         for (name, kind) in members {
@@ -185,36 +190,36 @@ impl Errors {
                 let detail = error.message.clone().unwrap_or(IS_REQUIRED.into());
                 if self.has_room() {
                     let (pointer, code) = (Some(pointer), error.code.clone());
-                    self.listed.push(Fault { pointer, parameter: None, code, detail });
+                    self.listed.push(ValidationError { pointer, parameter: None, code, detail });
                 }
             }
         }
     }
 
-    /// Whether one more is listed; if not, it is counted.
+    /// Whether there is room for one more error. If not, it is counted as omitted.
     fn has_room(&mut self) -> bool {
-        let room = self.listed.len() < MAX_FAULTS;
+        let room = self.listed.len() < MAX_LISTED_ERRORS;
         self.omitted += usize::from(!room);
         room
     }
 
-    /// The errors as clients get them, sorted by place, and how many are not listed.
-    pub(crate) fn into_list(mut self) -> (Vec<Fault>, usize) {
-        self.listed.sort_by(|a, b| by_place(a.pointer.as_deref(), b.pointer.as_deref()));
+    /// The errors for the client, sorted by pointer, and the number of those that are omitted.
+    pub(crate) fn into_list(mut self) -> (Vec<ValidationError>, usize) {
+        self.listed.sort_by(|a, b| by_pointer(a.pointer.as_deref(), b.pointer.as_deref()));
         (self.listed, self.omitted)
     }
 
-    /// Takes what others left to list, but for one error: the others are counted.
+    /// Cuts the list to what is `left` of a shared limit, but not below one error. The others are counted as omitted.
     pub(crate) fn cut(&mut self, left: &mut usize) {
-        let keep = (*left).clamp(1, MAX_FAULTS);
+        let keep = (*left).clamp(1, MAX_LISTED_ERRORS);
         self.omitted += self.listed.len().saturating_sub(keep);
         self.listed.truncate(keep);
         *left = left.saturating_sub(self.listed.len());
     }
 }
 
-/// Lines by number, so that line 2 comes before line 10; the rest by name.
-fn by_place(a: Option<&str>, b: Option<&str>) -> Ordering {
+/// Orders array elements by index, so that line 2 comes before line 10, and members by name.
+fn by_pointer(a: Option<&str>, b: Option<&str>) -> Ordering {
     fn segments(pointer: Option<&str>) -> impl Iterator<Item = (usize, &str)> {
         let segments = pointer.unwrap_or_default().split('/');
         segments.map(|segment| (segment.parse().unwrap_or(usize::MAX), segment))
@@ -222,19 +227,19 @@ fn by_place(a: Option<&str>, b: Option<&str>) -> Ordering {
     segments(a).cmp(segments(b))
 }
 
-/// The last part of a pointer to a member, escaped as RFC 6901 section 3 says.
+/// The last segment of a pointer to a member, escaped as in RFC 6901, section 3.
 fn child(name: &str) -> String {
     format!("/{}", shown(name).replace('~', "~0").replace('/', "~1"))
 }
 
-/// A name as clients get it back.
+/// A name as an error repeats it.
 pub(crate) fn shown(name: &str) -> String {
     let short = short(name);
     let ellipsis = if short.len() < name.len() { "…" } else { "" };
     format!("{short}{ellipsis}")
 }
 
-/// The start of a name that has [`MAX_NAME`] characters at most.
+/// The first [`MAX_NAME`] characters of a name.
 fn short(name: &str) -> &str {
     name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| &name[..end])
 }
@@ -243,41 +248,41 @@ fn short(name: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn pointers(errors: Errors) -> (Vec<String>, usize) {
-        let (faults, omitted) = errors.into_list();
-        (faults.into_iter().filter_map(|fault| fault.pointer).collect(), omitted)
+    fn pointers(errors: BodyErrors) -> (Vec<String>, usize) {
+        let (listed, omitted) = errors.into_list();
+        (listed.into_iter().filter_map(|error| error.pointer).collect(), omitted)
     }
 
     #[test]
-    fn lists_by_place_with_escaped_pointers() {
-        let mut items = Errors::default();
+    fn errors_are_sorted_by_pointer_and_names_are_escaped() {
+        let mut items = BodyErrors::default();
         for line in ["10", "2"] {
-            items.extend_at(line, Errors::own(FaultCode::Type, "x"));
+            items.extend_at(line, BodyErrors::own(ValidationCode::Type, "x"));
         }
-        let mut errors = Errors::default();
+        let mut errors = BodyErrors::default();
         errors.extend_at("items", items);
-        errors.add("a/b~c", FaultCode::Unknown, "x");
-        errors.add("__all__", FaultCode::Unknown, "x");
-        errors.extend(Errors::own(FaultCode::Length, "x"));
+        errors.add("a/b~c", ValidationCode::Unknown, "x");
+        errors.add("__all__", ValidationCode::Unknown, "x");
+        errors.extend(BodyErrors::own(ValidationCode::Length, "x"));
         let expected = ["", "/__all__", "/a~1b~0c", "/items/2", "/items/10"].map(str::to_owned).to_vec();
         assert_eq!(pointers(errors), (expected, 0));
     }
 
     #[test]
     fn the_list_is_bounded_and_the_rest_is_counted() {
-        let mut many = Errors::default();
-        (0..200).for_each(|i| many.add(&format!("m{i}"), FaultCode::Unknown, "x"));
-        let mut outer = Errors::own(FaultCode::Sum, "x");
+        let mut many = BodyErrors::default();
+        (0..200).for_each(|i| many.add(&format!("m{i}"), ValidationCode::Unknown, "x"));
+        let mut outer = BodyErrors::own(ValidationCode::Sum, "x");
         outer.extend_at("data", many);
         let (listed, omitted) = pointers(outer);
-        assert_eq!((listed.len(), omitted), (MAX_FAULTS, 101));
+        assert_eq!((listed.len(), omitted), (MAX_LISTED_ERRORS, 101));
     }
 
     #[test]
-    fn lists_that_share_a_bound_have_one_error_each_at_least() {
+    fn every_list_of_a_shared_limit_keeps_one_error() {
         let many = || {
-            let mut many = Errors::default();
-            (0..60).for_each(|i| many.add(&format!("m{i}"), FaultCode::Unknown, "x"));
+            let mut many = BodyErrors::default();
+            (0..60).for_each(|i| many.add(&format!("m{i}"), ValidationCode::Unknown, "x"));
             many
         };
         let (mut lists, mut left) = ([many(), many(), many(), many()], 130);
@@ -288,9 +293,9 @@ mod tests {
 
     #[test]
     fn long_names_are_cut() {
-        let mut errors = Errors::default();
-        errors.add(&"é".repeat(64), FaultCode::Unknown, "x");
-        errors.add(&"é".repeat(1 << 20), FaultCode::Unknown, "x");
+        let mut errors = BodyErrors::default();
+        errors.add(&"é".repeat(64), ValidationCode::Unknown, "x");
+        errors.add(&"é".repeat(1 << 20), ValidationCode::Unknown, "x");
         let expected = [format!("/{}", "é".repeat(64)), format!("/{}…", "é".repeat(64))].to_vec();
         assert_eq!(pointers(errors), (expected, 0));
     }

@@ -1,25 +1,25 @@
-//! Where a request of API Gateway belongs among the router's paths, and what base path its client sees.
+//! Splits the path of a request from API Gateway into the base path that the client sees and the router's own path. The
+//! parent calls [`routed_path`] for each request.
 //!
-//! What an event says of this depends on where it comes from. With the route `/v1/orders`, on stage `prod`:
+//! What an event contains depends on the kind of API. With the route `/v1/orders` on stage `prod`:
 //!
-//! | client asks for | event's path | context's path | router's path | base path |
+//! | client requests | event's path | context's path | router's path | base path |
 //! |---|---|---|---|---|
 //! | HTTP API, `$default` | `/v1/orders` | same | `/v1/orders` | |
 //! | HTTP API, `/prod/v1/orders` | `/prod/v1/orders` | same | `/v1/orders` | `/prod` |
-//! | HTTP API, custom domain, `/shop/v1/orders` | `/prod/v1/orders` | same | `/v1/orders` | not told |
+//! | HTTP API, custom domain, `/shop/v1/orders` | `/prod/v1/orders` | same | `/v1/orders` | unknown |
 //! | REST API, `/prod/v1/orders` | `/v1/orders` | `/prod/v1/orders` | `/v1/orders` | `/prod` |
 //! | REST API, custom domain, `/shop/v1/orders` | `/shop/v1/orders` | same | `/v1/orders` | `/shop` |
 //!
-//! Of a custom domain, payload format 2.0 tells the stage in place of the mapping's key. The links are then written as
-//! if there were no key: a mapping for an HTTP API must have none, or use payload format 1.0, which tells it.
+//! For a custom domain, payload format 2.0 contains the stage instead of the key of the API mapping. Links are then written
+//! without a base path. So the mapping of an HTTP API must have no key, or the API must use payload format 1.0.
 //!
-//! What the path begins with is told by the route that matched: it is what is there before the route's own path, with
-//! its parameters filled in. The `$default` route of an HTTP API has no path; there, and there only, a path that begins
-//! with the stage's name is taken to begin with the stage. (So if there is a `$default` route, name no stage after the
-//! first segment of one of our paths.)
+//! The prefix is whatever precedes the path of the matched route, with the route's parameters filled in. The `$default`
+//! route of an HTTP API has no path; only there, a path that begins with the stage's name is assumed to begin with the
+//! stage. (So with a `$default` route, do not name a stage like the first segment of one of our paths.)
 //!
-//! `lambda_http` writes the stage before every path that does not begin with it, even of custom domains, where no client
-//! has sent it. That is undone first, so its variable `AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH` makes no difference.
+//! `lambda_http` adds the stage to every path that does not begin with it, even for custom domains, where the client has not
+//! sent it. We undo this first, so its variable `AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH` makes no difference.
 
 use axum::http::Uri;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequestContext, ApiGatewayV2httpRequestContext};
@@ -29,26 +29,26 @@ use lambda_http::{Request, RequestExt};
 
 use crate::http::BasePath;
 
-/// The place of a request.
-pub(super) struct Place {
-    /// What the client sees before our paths.
+/// The two parts of a request's path.
+pub(super) struct RoutedPath {
+    /// The prefix that the client sees.
     pub(super) base: BasePath,
-    /// Our path, and the query.
+    /// The router's path, and the query.
     pub(super) uri: Uri,
 }
 
-/// Finds the place of `request`.
-pub(super) fn place(request: &Request) -> Place {
+/// Splits the path of `request`.
+pub(super) fn routed_path(request: &Request) -> RoutedPath {
     let raw = request.raw_http_path();
     let parameters = request.path_parameters_ref();
-    let (stage, Prefix { seen, sent }) = match request.request_context_ref() {
+    let (stage, PathPrefix { seen, sent }) = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => {
-            (context.stage.as_deref(), Prefix::of_v1(context, raw, parameters))
+            (context.stage.as_deref(), PathPrefix::of_v1(context, raw, parameters))
         }
         Some(RequestContext::ApiGatewayV2(context)) => {
-            (context.stage.as_deref(), Prefix::of_v2(context, raw, parameters))
+            (context.stage.as_deref(), PathPrefix::of_v2(context, raw, parameters))
         }
-        _ => (None, Prefix::default()),
+        _ => (None, PathPrefix::default()),
     };
     let path = request.uri().path();
     let path = stage.and_then(named).map_or(path, |stage| without_added_stage(path, &stage, raw));
@@ -58,21 +58,21 @@ pub(super) fn place(request: &Request) -> Place {
         Some(query) => format!("{path}?{query}").parse(),
         None => path.parse(),
     };
-    Place {
+    RoutedPath {
         base: seen.and_then(BasePath::parse).unwrap_or_default(),
-        // What a URI's path ends with, from a slash on, is a path too. Were it not, the request would find no route.
+        // A suffix of a path that begins with a slash is a valid path, so this fallback is never used.
         uri: uri.unwrap_or_else(|_| request.uri().clone()),
     }
 }
 
-/// What there is before our own path: as the client sees it, and as the event's path has it.
+/// The prefix of the router's path: as the client sees it, and as the event's path contains it.
 #[derive(Default)]
-struct Prefix<'a> {
+struct PathPrefix<'a> {
     seen: Option<&'a str>,
     sent: Option<&'a str>,
 }
 
-impl<'a> Prefix<'a> {
+impl<'a> PathPrefix<'a> {
     fn of_v1(
         context: &'a ApiGatewayProxyRequestContext,
         raw: &'a str,
@@ -97,12 +97,12 @@ impl<'a> Prefix<'a> {
         let stage = of_stage(raw, context.stage.as_deref());
         let sent = before_route(raw, route, parameters).or(stage);
         let own_domain = context.domain_prefix.is_some() && context.domain_prefix != context.apiid;
-        let untold = own_domain && sent == stage;
-        Self { seen: sent.filter(|_| !untold), sent }
+        let is_unknown = own_domain && sent == stage;
+        Self { seen: sent.filter(|_| !is_unknown), sent }
     }
 }
 
-/// What `path` has before the path of the route that matched, if the route has a path.
+/// The part of `path` before the path of the matched route, if the route has a path.
 fn before_route<'a>(path: &'a str, route: Option<&str>, parameters: Option<&QueryMap>) -> Option<&'a str> {
     let filled = |segment: &'_ str| match segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
         Some(name) => parameters?.first(name.trim_end_matches('+')).map(str::to_owned),
@@ -110,36 +110,36 @@ fn before_route<'a>(path: &'a str, route: Option<&str>, parameters: Option<&Quer
     };
     let route = route.filter(|route| route.starts_with('/'))?;
     let route = route.split('/').map(filled).collect::<Option<Vec<_>>>()?.join("/");
-    // Both may be encoded or not, depending on the kind of API. What is before the route needs no encoding, so its
-    // length is the same in both forms.
+    // Depending on the kind of API, either path may be percent-encoded. The prefix needs no encoding, so its length is the
+    // same in both forms.
     let (whole, end) = (decoded(path.trim_end_matches('/')), decoded(route.trim_end_matches('/')));
     let before = whole.strip_suffix(end.as_slice())?;
     path.get(..before.len()).filter(|found| found.as_bytes() == before)
 }
 
-/// The stage that `path` begins with, if it does.
+/// The stage as a prefix of `path`, if `path` begins with it.
 fn of_stage<'a>(path: &'a str, stage: Option<&str>) -> Option<&'a str> {
     let prefix = stage.and_then(named)?;
     strip(path, &prefix).map(|_| &path[..prefix.len()])
 }
 
-/// The path of a stage that has one.
+/// The path of a stage. `$default` has none.
 fn named(stage: &str) -> Option<String> {
     (stage != "$default").then(|| format!("/{stage}"))
 }
 
-/// `path` without the stage that `lambda_http` wrote before `raw`.
+/// `path` without the stage that `lambda_http` has added to `raw`.
 fn without_added_stage<'a>(path: &'a str, stage: &str, raw: &str) -> &'a str {
     let begins_with_it = strip(raw, stage).is_some_and(|rest| !rest.is_empty());
     if begins_with_it { path } else { strip(path, stage).unwrap_or(path) }
 }
 
-/// What follows `prefix` in `path`, if that is whole segments.
+/// The rest of `path` after `prefix`, if the prefix ends at a segment.
 fn strip<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The bytes that a path stands for: `%` and two hex digits are one. What is not valid stands for itself.
+/// Percent-decodes a path. Invalid escapes are left as they are.
 fn decoded(path: &str) -> Vec<u8> {
     let mut bytes = path.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_stage_goes_where_it_was_added_and_nowhere_else() {
+    fn only_a_stage_that_was_added_is_removed() {
         for (path, raw, expected) in [
             ("/prod/v1/orders", "/v1/orders", "/v1/orders"),
             ("/prod/v1/orders", "/prod/v1/orders", "/prod/v1/orders"),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_decoded_and_the_rest_is_left() {
+    fn only_valid_escapes_are_decoded() {
         for (path, expected) in
             [("/a%20b", "/a b"), ("%C3%bC", "ü"), ("%2", "%2"), ("%zz%", "%zz%"), ("", ""), ("%+1", "%+1")]
         {

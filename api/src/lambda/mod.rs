@@ -1,10 +1,10 @@
 //! Serves the router as a Lambda function, behind Amazon API Gateway (HTTP APIs with payload formats 2.0 and 1.0, and REST
-//! APIs), a function URL or an Application Load Balancer.
+//! APIs), a function URL or an Application Load Balancer. The command for Lambda calls [`serve`].
 //!
-//! [`answer`] tells requests from pings, and refuses every other event in words.
-//! `lambda_http` reads the events (it decodes base64 bodies) and writes the answers (text as text; the pictures of
-//! `/docs` in base64, which a REST API decodes only if `binaryMediaTypes` says so). Here the request finds its place
-//! among the router's paths, whatever stage or base path it came through, and gets its deadline.
+//! [`answer`] handles requests and pings, and refuses every other event with an explanation. `lambda_http` parses the events
+//! (it decodes base64 bodies) and writes the answers: text as text, and the pictures of `/docs` in base64, which a REST API
+//! decodes only if its `binaryMediaTypes` list them. This module removes the stage or base path from the request's path
+//! (`gateway`) and sets the deadline.
 
 mod event;
 mod gateway;
@@ -25,17 +25,17 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::http::Deadline;
-use crate::lambda::event::Event;
-use crate::lambda::gateway::Place;
+use crate::lambda::event::Invocation;
+use crate::lambda::gateway::RoutedPath;
 
-/// How long before the function's own deadline a request is given up: time enough to write the answer, and to have it
-/// delivered before the invocation is cut off.
+/// How long before the function's own deadline a request is given up, so that the answer can still be written and
+/// delivered.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// What is to be done after each request, before it is answered: then the environment may be frozen.
+/// Runs after each request and before its answer is returned, because the environment may be frozen after that.
 pub type AfterEach = fn() -> BoxFuture<'static, ()>;
 
-/// Whether an event, which is no request, only keeps the environment warm.
+/// Whether an event that is not a request is a ping, which only keeps the environment warm.
 pub type IsPing = fn(&str) -> bool;
 
 /// The answer to a ping.
@@ -48,14 +48,14 @@ pub struct Pong {
 /// The answer to an event.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer<T> {
-    /// To a request, as whatever it came through wants it.
+pub enum LambdaAnswer<T> {
+    /// The answer to a request, in the format of its event source.
     Http(T),
-    /// To a ping.
+    /// The answer to a ping.
     Pong(Pong),
 }
 
-/// Serves `router` to the Lambda runtime, until that ends the process.
+/// Serves `router` until the Lambda runtime ends the process.
 pub async fn serve(router: Router, is_ping: IsPing, after_each: AfterEach) -> anyhow::Result<()> {
     let serve = |event: LambdaEvent<Box<RawValue>>| {
         let router = router.clone();
@@ -71,44 +71,44 @@ pub async fn serve(router: Router, is_ping: IsPing, after_each: AfterEach) -> an
         .context("serving Lambda events")
 }
 
-/// What [`serve`] runs: answers requests with `router`, pings without, and nothing else.
+/// Answers one event: requests with `router`, and pings without it. Other events are errors. [`serve`] calls it.
 pub async fn answer(
     router: Router,
     event: LambdaEvent<Box<RawValue>>,
     is_ping: IsPing,
-) -> Result<Answer<impl Serialize>, Diagnostic> {
-    let refusal = |error: event::NoRequest| Diagnostic {
+) -> Result<LambdaAnswer<impl Serialize>, Diagnostic> {
+    let refusal = |error: event::UnsupportedEvent| Diagnostic {
         error_type: "orders::api".to_owned(),
         error_message: error.to_string(),
     };
-    match Event::read(event.payload.get(), is_ping).map_err(refusal)? {
-        Event::Request(request) => {
+    match Invocation::read(event.payload.get(), is_ping).map_err(refusal)? {
+        Invocation::Request(request) => {
             let event = LambdaEvent::new(*request, event.context);
             match Adapter::from(service(router)).oneshot(event).await {
-                Ok(response) => Ok(Answer::Http(response)),
+                Ok(response) => Ok(LambdaAnswer::Http(response)),
                 Err(never) => match never {},
             }
         }
-        Event::Ping => Ok(Answer::Pong(Pong { status_code: 200 })),
+        Invocation::Ping => Ok(LambdaAnswer::Pong(Pong { status_code: 200 })),
     }
 }
 
-/// Answers the requests that events bring with `router`.
+/// A service that answers parsed requests with `router`.
 pub fn service(
     router: Router,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {
     service_fn(move |request| router.clone().oneshot(routable(request)))
 }
 
-/// The request as the router takes it. What the event tells beside it stays in its extensions.
+/// The request as the router expects it. The other contents of the event stay in its extensions.
 fn routable(request: Request) -> axum::extract::Request {
-    let Place { base, uri } = gateway::place(&request);
+    let RoutedPath { base, uri } = gateway::routed_path(&request);
     let deadline =
         request.lambda_context_ref().map(|context| deadline(context.deadline(), SystemTime::now()));
     let mut request = request.map(|body| match body {
         Payload::Text(text) => Body::from(text),
         Payload::Binary(bytes) => Body::from(bytes),
-        // The one kind that is left: no body.
+        // The only other kind is an empty body.
         _ => Body::empty(),
     });
     *request.uri_mut() = uri;
@@ -119,7 +119,7 @@ fn routable(request: Request) -> axum::extract::Request {
     request
 }
 
-/// A moment by the wall clock, less the margin, by the clock that timers go by. A moment that has passed is now.
+/// Converts a wall-clock time, less the margin, to the clock of the timers. A time in the past becomes now.
 fn deadline(at: SystemTime, now: SystemTime) -> Deadline {
     let left = at.duration_since(now).unwrap_or_default();
     Deadline(Instant::now() + left.saturating_sub(MARGIN))

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::describe::{operator_schemas, schemas};
-use crate::http::Links;
+use crate::http::LinkBuilder;
 use crate::operations::Line;
 
 use super::plan::Fate;
@@ -93,7 +93,7 @@ pub(crate) struct LetterLinks {
 }
 
 impl<'a> LetterSummary<'a> {
-    pub(crate) fn of(letter: &'a DeadLetter, links: &Links) -> Self {
+    pub(crate) fn of(letter: &'a DeadLetter, links: &LinkBuilder) -> Self {
         let order = letter.order_id.as_ref().map(|order_id| links.order(order_id));
         Self {
             object: schemas::DEAD_LETTER,
@@ -115,7 +115,7 @@ impl<'a> LetterSummary<'a> {
             repaired: letter.original.is_some(),
             repairs: &letter.repairs,
             discarded: letter.discarded.as_ref(),
-            links: LetterLinks { own: links.letter(&letter.id), order },
+            links: LetterLinks { own: links.dead_letter(&letter.id), order },
         }
     }
 }
@@ -162,7 +162,7 @@ pub(crate) struct LetterBody<'a> {
 }
 
 impl<'a> LetterBody<'a> {
-    pub(crate) fn of(letter: &'a DeadLetter, line: &'a Line, fate: &Fate, links: &Links) -> Self {
+    pub(crate) fn of(letter: &'a DeadLetter, line: &'a Line, fate: &Fate, links: &LinkBuilder) -> Self {
         Self {
             summary: LetterSummary::of(letter, links),
             body: &letter.body,

@@ -5,8 +5,8 @@ use axum::response::Response;
 use domain::dead_letter::Discard;
 use domain::{Repair, identify};
 
-use crate::http::{correlation, Attempt, Links};
-use crate::input::{JsonBody, LetterPath};
+use crate::http::{ChangeAttempt, LinkBuilder, begin_change};
+use crate::input::{DeadLetterPath, JsonBody};
 use crate::operations::Change;
 use crate::problem::{Kind, Problem};
 use crate::state::{AppState, Shared};
@@ -29,7 +29,7 @@ const MAX_REPAIR: usize = 2 << 20;
     path = "/v1/dead-letters/{id}/repair",
     operation_id = "repairDeadLetter",
     tag = "operations",
-    params(LetterPath),
+    params(DeadLetterPath),
     request_body(content = RepairRequest, description = "What to send instead"),
     responses(
         (status = 200, description = "The letter as it is now", body = LetterBody<'static>),
@@ -46,8 +46,8 @@ const MAX_REPAIR: usize = 2 << 20;
 pub(crate) async fn repair_dead_letter(
     State(state): State<Shared>,
     operator: Operator,
-    links: Links,
-    LetterPath(id): LetterPath,
+    links: LinkBuilder,
+    DeadLetterPath(id): DeadLetterPath,
     JsonBody(NewBody(body), _grant): JsonBody<NewBody, MAX_REPAIR>,
 ) -> Result<Response, Problem> {
     let letters = &operator.operations.letters;
@@ -58,7 +58,7 @@ pub(crate) async fn repair_dead_letter(
         return Err(Problem::of_body(super::requests::another_order(order)));
     }
     let repair = Repair { at: (state.clock)(), by: operator.by() };
-    correlation::begin(Attempt::Letter(id.clone()));
+    begin_change(ChangeAttempt::DeadLetter(id.clone()));
     let change = letters.repair(&id, body, repair).await;
     changed(&state, &operator, &links, &id, change).await
 }
@@ -72,7 +72,7 @@ pub(crate) async fn repair_dead_letter(
     path = "/v1/dead-letters/{id}/discard",
     operation_id = "discardDeadLetter",
     tag = "operations",
-    params(LetterPath),
+    params(DeadLetterPath),
     request_body(content = DiscardRequest, description = "Why"),
     responses(
         (status = 200, description = "The letter as it is now", body = LetterBody<'static>),
@@ -89,12 +89,12 @@ pub(crate) async fn repair_dead_letter(
 pub(crate) async fn discard_dead_letter(
     State(state): State<Shared>,
     operator: Operator,
-    links: Links,
-    LetterPath(id): LetterPath,
+    links: LinkBuilder,
+    DeadLetterPath(id): DeadLetterPath,
     JsonBody(Why(reason), _): JsonBody<Why>,
 ) -> Result<Response, Problem> {
     let discard = Discard { reason: reason.as_str().to_owned(), at: (state.clock)(), by: operator.by() };
-    correlation::begin(Attempt::Letter(id.clone()));
+    begin_change(ChangeAttempt::DeadLetter(id.clone()));
     let change = operator.operations.letters.discard(&id, discard).await;
     changed(&state, &operator, &links, &id, change).await
 }
@@ -103,12 +103,12 @@ pub(crate) async fn discard_dead_letter(
 async fn changed(
     state: &AppState,
     operator: &Operator,
-    links: &Links,
+    links: &LinkBuilder,
     id: &str,
     change: anyhow::Result<Change>,
 ) -> Result<Response, Problem> {
-    let in_doubt = |cause| Attempt::Letter(id.to_owned()).problem(links, cause);
-    match change.map_err(in_doubt)? {
+    let uncertain = |cause| ChangeAttempt::DeadLetter(id.to_owned()).problem(links, cause);
+    match change.map_err(uncertain)? {
         Change::Made(letter) => {
             let (by, state_now) = (&operator.principal.subject, letter.state.as_str());
             tracing::info!(by, letter = id, state = state_now, "dead letter changed");

@@ -4,13 +4,12 @@ use std::slice;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use domain::{DeadLetter, EventId, LetterState, Outcome};
 use futures_util::future::try_join_all;
 
-use crate::http::Links;
-use crate::input::{cursor, LetterPath, LettersQuery};
+use crate::http::{LinkBuilder, page_response};
+use crate::input::{DeadLetterPath, DeadLettersQuery, cursor};
 use crate::operations::{Line, Operations};
 use crate::problem::{Kind, Problem};
 use crate::state::{AppState, Shared};
@@ -33,7 +32,7 @@ const LOOKED_UP: usize = 100;
     path = "/v1/dead-letters",
     operation_id = "listDeadLetters",
     tag = "operations",
-    params(LettersQuery),
+    params(DeadLettersQuery),
     responses(
         (status = 200, description = "A page of dead letters", body = LetterPage<'static>),
         (status = 400, description = "The query has errors; the first 100 are listed"),
@@ -43,20 +42,15 @@ const LOOKED_UP: usize = 100;
 )]
 pub(crate) async fn list_dead_letters(
     operator: Operator,
-    links: Links,
-    query: LettersQuery,
+    links: LinkBuilder,
+    query: DeadLettersQuery,
 ) -> Result<Response, Problem> {
-    let LettersQuery { filter, limit, after } = &query;
+    let DeadLettersQuery { filter, limit, after } = &query;
     let list = operator.operations.letters.letters(filter, after.as_ref(), *limit).await?;
-    let next_cursor = list.next.map(|position| cursor::after_letter(&position, &query.scope()));
-    let link = next_cursor.as_deref().map(|cursor| links.next_letters(&query.next(cursor)));
+    let next_cursor = list.next.map(|position| cursor::after_dead_letter(&position, &query.scope()));
+    let link = next_cursor.as_deref().map(|cursor| links.next_dead_letters(&query.next(cursor)));
     let items = list.letters.iter().map(|letter| LetterSummary::of(letter, &links)).collect();
-    let mut response = Json(LetterPage::of(items, next_cursor)).into_response();
-    if let Some(link) = link {
-        let link = HeaderValue::try_from(link).map_err(anyhow::Error::from)?;
-        response.headers_mut().insert(header::LINK, link);
-    }
-    Ok(response)
+    page_response(LetterPage::of(items, next_cursor), link)
 }
 
 /// Shows a dead letter
@@ -65,7 +59,7 @@ pub(crate) async fn list_dead_letters(
     path = "/v1/dead-letters/{id}",
     operation_id = "getDeadLetter",
     tag = "operations",
-    params(LetterPath),
+    params(DeadLetterPath),
     responses(
         (status = 200, description = "The letter, with its body, its place in line, and what a redrive would do",
             body = LetterBody<'static>),
@@ -77,8 +71,8 @@ pub(crate) async fn list_dead_letters(
 pub(crate) async fn get_dead_letter(
     State(state): State<Shared>,
     operator: Operator,
-    links: Links,
-    LetterPath(id): LetterPath,
+    links: LinkBuilder,
+    DeadLetterPath(id): DeadLetterPath,
 ) -> Result<Response, Problem> {
     let letter = operator.operations.letters.letter(&id).await?.ok_or_else(|| missing(&id))?;
     show(&state, &operator.operations, &letter, &links).await
@@ -89,7 +83,7 @@ pub(super) async fn show(
     state: &AppState,
     operations: &Operations,
     letter: &DeadLetter,
-    links: &Links,
+    links: &LinkBuilder,
 ) -> Result<Response, Problem> {
     let line = match &letter.order_id {
         Some(order_id) if letter.state != LetterState::Discarded => {

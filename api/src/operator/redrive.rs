@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::{DeadLetter, LetterState};
 
-use crate::http::{correlation, Attempt, Links};
-use crate::input::{cursor, JsonBody};
+use crate::http::{ChangeAttempt, LinkBuilder, begin_change};
+use crate::input::{JsonBody, cursor};
 use crate::operations::{LetterPosition, Operations, ReplayError};
 use crate::problem::Problem;
 use crate::state::Shared;
@@ -53,7 +53,7 @@ const PAGE: usize = 100;
 pub(crate) async fn redrive(
     State(state): State<Shared>,
     operator: Operator,
-    links: Links,
+    links: LinkBuilder,
     JsonBody(redrive, _): JsonBody<Redrive>,
 ) -> Result<Response, Problem> {
     let operations = &operator.operations;
@@ -64,16 +64,16 @@ pub(crate) async fn redrive(
         counts: BTreeMap::new(),
         remaining: next.is_some() || is_cut,
         lines_cut: is_cut,
-        next_cursor: next.map(|position| cursor::after_letter(&position, &redrive.selection.scope())),
+        next_cursor: next.map(|position| cursor::after_dead_letter(&position, &redrive.selection.scope())),
     };
     if !redrive.dry_run {
-        correlation::begin(Attempt::Redrive);
+        begin_change(ChangeAttempt::Redrive);
     }
     for line in lines {
         let known = known(&state, &line).await;
         let known = known.map_err(|cause| match redrive.dry_run {
             true => cause.into(),
-            false => Attempt::Redrive.problem(&links, cause),
+            false => ChangeAttempt::Redrive.problem(&links, cause),
         })?;
         let mut fates = fates(&line, &known, operations.default_currency, (state.clock)());
         if !redrive.dry_run {

@@ -5,10 +5,13 @@ use base64::prelude::BASE64_STANDARD;
 use domain::{LetterState, OrderId, ParkReason, Text, Timestamp};
 use serde::de::{MapAccess, SeqAccess};
 use utoipa::ToSchema;
-use validator::{Validate, ValidateRequired, ValidationError};
+use validator::{Validate, ValidateRequired};
 
 use crate::describe::operator_schemas;
-use crate::input::{checked, checked_length, cursor, elements, fault, members, object, at_member, Content, Errors, FaultCode, Field, Read};
+use crate::input::{
+    BodyErrors, BodyField, FromJson, Parsed, ValidationCode, at_member, check_length, checked, cursor,
+    invalid, members, read_elements, read_object,
+};
 use crate::operations::{LetterFilter, LetterPosition};
 
 /// The most letters that a request can name.
@@ -21,28 +24,28 @@ const MAX_IDS: usize = 100;
 pub(crate) struct RedriveRequest {
     /// Whether only to say what would happen.
     #[schema(value_type = Option<bool>)]
-    dry_run: Field<bool>,
+    dry_run: BodyField<bool>,
     /// These letters.
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100)]
-    ids: Field<Vec<String>>,
+    ids: BodyField<Vec<String>>,
     /// Those of this order.
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]{1,64}$")]
-    order_id: Field<OrderId>,
+    order_id: BodyField<OrderId>,
     /// Those put aside for this reason.
     #[schema(schema_with = operator_schemas::optional_park_reason, required = false)]
-    reason: Field<ParkReason>,
+    reason: BodyField<ParkReason>,
     /// Those put aside at this time (RFC 3339) or later.
     #[schema(value_type = Option<String>, format = "date-time")]
-    parked_from: Field<Timestamp>,
+    parked_from: BodyField<Timestamp>,
     /// Those put aside before this time (RFC 3339).
     #[schema(value_type = Option<String>, format = "date-time")]
-    parked_before: Field<Timestamp>,
+    parked_before: BodyField<Timestamp>,
     /// All of them.
     #[schema(value_type = Option<bool>)]
-    all: Field<bool>,
+    all: BodyField<bool>,
     /// The `next_cursor` of the request before, which was the same otherwise.
     #[schema(value_type = Option<String>)]
-    cursor: Field<String>,
+    cursor: BodyField<String>,
 }
 
 members!(RedriveRequest {
@@ -76,20 +79,20 @@ impl RedriveRequest {
             return None;
         }
         if let Some(text) = self.cursor.as_valid() {
-            selection.after = Some(cursor::letter(text, &selection.scope())?);
+            selection.after = Some(cursor::read_dead_letter(text, &selection.scope())?);
         }
         Some(selection)
     }
 }
 
-fn selects_something(request: &RedriveRequest) -> Result<(), ValidationError> {
+fn selects_something(request: &RedriveRequest) -> Result<(), validator::ValidationError> {
     if request.selection().is_some() {
         return Ok(());
     }
     Err(if request.cursor.as_valid().is_some() {
-        at_member(FaultCode::Format.error("must be the next_cursor of the same redrive"), "cursor")
+        at_member(ValidationCode::Format.error("must be the next_cursor of the same redrive"), "cursor")
     } else {
-        at_member(FaultCode::Required.error("must be true where nothing else selects letters"), "all")
+        at_member(ValidationCode::Required.error("must be true where nothing else selects letters"), "all")
     })
 }
 
@@ -111,15 +114,18 @@ pub(crate) struct Selection {
 impl Selection {
     /// The list that a cursor belongs to.
     pub(crate) fn scope(&self) -> String {
-        format!("redrive\n{:?}", self.filter)
+        match &self.filter {
+            Some(filter) => format!("redrive\nSome({})", cursor::filter_text(filter)),
+            None => "redrive\nNone".to_owned(),
+        }
     }
 }
 
-impl<'de> Content<'de> for Redrive {
+impl<'de> FromJson<'de> for Redrive {
     const EXPECTED: &'static str = "an object";
 
-    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
-        object(members, |request: RedriveRequest| {
+    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
+        read_object(members, |request: RedriveRequest| {
             let dry_run = request.dry_run.as_valid() == Some(&true);
             Some(Self { dry_run, selection: request.selection()? })
         })
@@ -133,21 +139,21 @@ impl<'de> Content<'de> for Redrive {
 pub(crate) struct RepairRequest {
     /// The body, as text.
     #[schema(value_type = Option<String>)]
-    body: Field<String>,
+    body: BodyField<String>,
     /// The body, as base64 (RFC 4648, section 4).
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9+/]*={0,2}$")]
-    body_base64: Field<Bytes>,
+    body_base64: BodyField<Bytes>,
 }
 
 members!(RepairRequest { "body" => body, "body_base64" => body_base64 });
 
-fn is_one_body(request: &RepairRequest) -> Result<(), ValidationError> {
+fn is_one_body(request: &RepairRequest) -> Result<(), validator::ValidationError> {
     match (request.body.is_some(), request.body_base64.is_some()) {
         (false, false) => {
-            Err(at_member(FaultCode::Required.error("is required, or body_base64 is"), "body"))
+            Err(at_member(ValidationCode::Required.error("is required, or body_base64 is"), "body"))
         }
         (true, true) => {
-            Err(at_member(FaultCode::Unknown.error("cannot be there beside body"), "body_base64"))
+            Err(at_member(ValidationCode::Unknown.error("cannot be there beside body"), "body_base64"))
         }
         _ => Ok(()),
     }
@@ -157,11 +163,11 @@ fn is_one_body(request: &RepairRequest) -> Result<(), ValidationError> {
 #[derive(Debug)]
 pub(crate) struct NewBody(pub(crate) Vec<u8>);
 
-impl<'de> Content<'de> for NewBody {
+impl<'de> FromJson<'de> for NewBody {
     const EXPECTED: &'static str = "an object";
 
-    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
-        object(members, |request: RepairRequest| {
+    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
+        read_object(members, |request: RepairRequest| {
             let coded = request.body_base64.into_valid().map(|bytes| bytes.0);
             Some(Self(coded.or(request.body.into_valid().map(String::into_bytes))?))
         })
@@ -171,12 +177,12 @@ impl<'de> Content<'de> for NewBody {
 #[derive(Debug)]
 pub(crate) struct Bytes(Vec<u8>);
 
-impl<'de> Content<'de> for Bytes {
+impl<'de> FromJson<'de> for Bytes {
     const EXPECTED: &'static str = "a string";
 
-    fn from_text(text: &str) -> Read<Self> {
+    fn from_text(text: &str) -> Parsed<Self> {
         let decoded = BASE64_STANDARD.decode(text).map(Self);
-        decoded.map_err(|_| fault(FaultCode::Format, "must be base64 (RFC 4648, section 4)"))
+        decoded.map_err(|_| invalid(ValidationCode::Format, "must be base64 (RFC 4648, section 4)"))
     }
 }
 
@@ -191,7 +197,7 @@ pub(crate) struct DiscardRequest {
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$",
         example = "The payment was made twice."
     )]
-    reason: Field<Text<500>>,
+    reason: BodyField<Text<500>>,
 }
 
 members!(DiscardRequest { "reason" => reason });
@@ -199,70 +205,70 @@ members!(DiscardRequest { "reason" => reason });
 #[derive(Debug)]
 pub(crate) struct Why(pub(crate) Text<500>);
 
-impl<'de> Content<'de> for Why {
+impl<'de> FromJson<'de> for Why {
     const EXPECTED: &'static str = "an object";
 
-    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
-        object(members, |request: DiscardRequest| request.reason.into_valid().map(Self))
+    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
+        read_object(members, |request: DiscardRequest| request.reason.into_valid().map(Self))
     }
 }
 
 /// The fault of a repair that is about another order.
-pub(crate) fn another_order(order_id: &OrderId) -> Errors {
+pub(crate) fn another_order(order_id: &OrderId) -> BodyErrors {
     let detail = format!("must be about order {order_id}, as the letter is");
-    let mut errors = Errors::default();
-    errors.extend_at("body", Errors::own(FaultCode::Format, detail));
+    let mut errors = BodyErrors::default();
+    errors.extend_at("body", BodyErrors::own(ValidationCode::Format, detail));
     errors
 }
 
-impl<'de> Content<'de> for bool {
+impl<'de> FromJson<'de> for bool {
     const EXPECTED: &'static str = "true or false";
 
-    fn from_bool(value: bool) -> Read<Self> {
+    fn from_bool(value: bool) -> Parsed<Self> {
         Ok(value)
     }
 }
 
-impl<'de> Content<'de> for Vec<String> {
+impl<'de> FromJson<'de> for Vec<String> {
     const EXPECTED: &'static str = "an array of strings";
 
-    fn from_array<A: SeqAccess<'de>>(array: A) -> Result<Read<Self>, A::Error> {
-        let (mut ids, mut errors) = (Vec::new(), Errors::default());
-        let count = elements(array, MAX_IDS, |at, id| {
+    fn from_array<A: SeqAccess<'de>>(array: A) -> Result<Parsed<Self>, A::Error> {
+        let (mut ids, mut errors) = (Vec::new(), BodyErrors::default());
+        let count = read_elements(array, MAX_IDS, |at, id| {
             match id {
                 Ok(id) => ids.push(id),
                 Err(of_id) => errors.extend_at(&at.to_string(), *of_id),
             }
             errors.next()
         })?;
-        if let Err(of_list) = checked_length(count, 1..=MAX_IDS, "ids") {
-            errors.insist(*of_list);
+        if let Err(of_list) = check_length(count, 1..=MAX_IDS, "ids") {
+            errors.extend_replacing(*of_list);
         }
         Ok(if errors.is_empty() { Ok(ids) } else { Err(Box::new(errors)) })
     }
 }
 
-impl<'de> Content<'de> for OrderId {
+impl<'de> FromJson<'de> for OrderId {
     const EXPECTED: &'static str = "a string";
 
-    fn from_text(text: &str) -> Read<Self> {
-        checked(FaultCode::Format, Self::parse(text))
+    fn from_text(text: &str) -> Parsed<Self> {
+        checked(ValidationCode::Format, Self::parse(text))
     }
 }
 
-impl<'de> Content<'de> for Timestamp {
+impl<'de> FromJson<'de> for Timestamp {
     const EXPECTED: &'static str = "a string";
 
-    fn from_text(text: &str) -> Read<Self> {
-        checked(FaultCode::Format, Self::parse_with_offset(text))
+    fn from_text(text: &str) -> Parsed<Self> {
+        checked(ValidationCode::Format, Self::parse_with_offset(text))
     }
 }
 
-impl<'de> Content<'de> for ParkReason {
+impl<'de> FromJson<'de> for ParkReason {
     const EXPECTED: &'static str = "a string";
 
-    fn from_text(text: &str) -> Read<Self> {
+    fn from_text(text: &str) -> Parsed<Self> {
         let known = || format!("must be one of {}", Self::ALL.map(Self::as_str).join(", "));
-        Self::from_name(text).ok_or_else(|| fault(FaultCode::Enum, known()))
+        Self::from_name(text).ok_or_else(|| invalid(ValidationCode::Enum, known()))
     }
 }

@@ -1,6 +1,7 @@
-//! The write side: `POST` makes an event of a body, publishes it and answers with a receipt.
+//! `POST /v1/orders` and `POST /v1/orders/{order_id}/events`: makes an event of a body, publishes it and answers with a
+//! receipt or the outcome. `batch` uses the parts for a single order.
 //!
-//! Whether the event is legal is not looked at here: what is accepted is a proposal, and the consumer decides.
+//! These handlers do not check whether an event is legal: an accepted event is a proposal, and the consumer decides.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -9,19 +10,20 @@ use domain::{Envelope, Event, OrderId, Receipt};
 
 use crate::auth::{Principal, Scope};
 use crate::describe::{OrderOrReceipt, ProposedEvent};
-use crate::http::{correlation, metering, Attempt, InDoubt};
+use crate::http::{ChangeAttempt, UncertainEvent, begin_change};
 use crate::input::{IfMatch, JsonBody, OrderPath, Prefer};
 use crate::orders::answer;
-use crate::orders::caller::{Accepted, Caller};
-use crate::orders::idempotency::{IdempotencyKey, Identity, Place};
-use crate::ports::{OrderSnapshot, Published};
+use crate::orders::idempotency::{CreationPlace, EventIdentity, IdempotencyKey};
+use crate::orders::publish::publish_events;
+use crate::orders::write_context::{AcceptedEvent, WriteContext};
+use crate::ports::{Acceptance, OrderSnapshot};
 use crate::problem::{Kind, Problem};
 use crate::state::{AppState, Shared};
 
 /// Creates an order
 ///
-/// Publishes `order_created`. The answer is a receipt: the order can be read once the event is recorded, which the
-/// receipt's own address tells.
+/// Publishes `order_created`. The answer is a receipt. The order can be read when the event is recorded; follow the
+/// receipt's `self` link to see that.
 #[utoipa::path(
     post,
     path = "/v1/orders",
@@ -29,10 +31,10 @@ use crate::state::{AppState, Shared};
     tag = "orders",
     params(IdempotencyKey, Prefer),
     request_body(
-        content = crate::orders::dto::CreateOrder,
+        content = crate::orders::order_body::CreateOrder,
         description = "The order; at most 256 KiB",
         examples(
-            ("minimal" = (summary = "What must be there", value = json!({
+            ("minimal" = (summary = "The required members", value = json!({
                 "customer_id": "customer-7", "currency": "EUR",
                 "items": [{ "sku": "MUG-BLUE", "quantity": 2, "unit_price": 1250 }],
             }))),
@@ -47,47 +49,47 @@ use crate::state::{AppState, Shared};
         ),
     ),
     responses(
-        (status = 201, description = "Recorded, within the time to wait", body = OrderOrReceipt),
+        (status = 201, description = "Recorded within the time to wait", body = OrderOrReceipt),
         (status = 202, description = "Accepted: the event is durable", body = OrderOrReceipt),
-        (status = 400, description = "The body is not valid JSON, or a header has a fault"),
+        (status = 400, description = "The body is not valid JSON, or a header is invalid"),
         (status = 403, description = "The token does not allow it"),
-        (status = 413, description = "The body is too large, or the event made of it is larger than the queue takes"),
-        (status = 415, description = "The body is not JSON by its content type, or has a content coding"),
-        (status = 422, description = "The body has errors, the first 100 of them listed; or the key was used for another request"),
-        (status = 503, description = "The queue is full or cannot be reached, or the request took too long. Unless the type \
-            is `outcome-unknown`, nothing was accepted; if it is, `links.receipt` leads to the receipt"),
+        (status = 413, description = "The body is too large, or the event made of it is too large for the queue"),
+        (status = 415, description = "The content type is not JSON, or the body has a content coding"),
+        (status = 422, description = "The body has errors, of which the first 100 are listed; or the key was used for another request"),
+        (status = 503, description = "The queue is full or cannot be reached, or the request took too long. Nothing was \
+            accepted, unless the type is `outcome-unknown`: then `links.receipt` leads to the receipt"),
     )
 )]
 pub(crate) async fn create_order(
     State(state): State<Shared>,
-    caller: Caller,
+    caller: WriteContext,
     JsonBody(created, grant): JsonBody<Created>,
 ) -> Result<Response, Problem> {
     let event = creation(&caller.principal, created)?;
-    let identity = caller.key.of_creation(&state, &caller.principal, &event, Place::Single);
-    let replayed = is_repetition(&state, &identity).await?;
-    let mut accepted = Accepted { receipt: receipt(&identity, &event), replayed };
+    let identity = caller.key.of_creation(&state, &caller.principal, &event, CreationPlace::Single);
+    let replayed = is_replay(&state, &identity).await?;
+    let mut accepted = AcceptedEvent { receipt: receipt(&identity, &event), replayed };
     if !replayed {
         let envelope = envelope(&state, &caller, identity, event, None);
         accepted.replayed = publish(&state, &caller, envelope, &accepted.receipt).await?;
     }
-    // Nothing of the body is left, and the answer may be waited for.
+    // Return the memory before waiting for the outcome: the body is not needed any more.
     drop(grant);
     answer::to_creation(&state, &caller, accepted).await
 }
 
-/// The creation of an order, if it is one that the principal may create.
+/// The event that creates the order, if the principal may create orders of this customer.
 pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event, Problem> {
     if principal.sees(&created.customer_id) {
         return Ok(Event::Created(created));
     }
-    Err(Problem::new(Kind::Forbidden, "The token is for another customer's orders."))
+    Err(Problem::new(Kind::Forbidden, "The token is limited to another customer."))
 }
 
 /// Proposes an event
 ///
-/// Publishes the event. Whether it is legal is decided when it is recorded; the receipt tells. An order's
-/// `allowed_events` are those that are legal now.
+/// Publishes the event. The service decides later whether it is legal and records or rejects it; the receipt shows the
+/// outcome. The `allowed_events` of an order are the events that are legal now.
 #[utoipa::path(
     post,
     path = "/v1/orders/{order_id}/events",
@@ -98,7 +100,7 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
         content = ProposedEvent,
         description = "The event; at most 256 KiB",
         examples(
-            // Pages show the first by name, so these are in the order of what happens to an order.
+            // Pages sort examples by name, so the names begin with numbers.
             ("1-confirmed" = (summary = "The order is confirmed", value = json!({ "type": "order_confirmed" }))),
             ("2-paid" = (summary = "It is paid", value = json!({
                 "type": "order_paid", "data": { "payment_id": "pay-81", "amount": 3300 },
@@ -112,40 +114,41 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
         ),
     ),
     responses(
-        (status = 200, description = "Recorded, within the time to wait", body = OrderOrReceipt),
+        (status = 200, description = "Recorded within the time to wait", body = OrderOrReceipt),
         (status = 202, description = "Accepted: the event is durable", body = OrderOrReceipt),
-        (status = 400, description = "The body is not valid JSON, the order id is not one, or a header has a fault"),
+        (status = 400, description = "The body is not valid JSON, or the order id or a header is invalid"),
         (status = 403, description = "The token does not allow it"),
-        (status = 404, description = "There is no such order: told within the time to wait, or if the token is for one \
-            customer's orders"),
-        (status = 409, description = "Not legal: told within the time to wait"),
-        (status = 412, description = "The order is not at the version that If-Match names"),
-        (status = 413, description = "The body is too large, or the event made of it is larger than the queue takes"),
-        (status = 415, description = "The body is not JSON by its content type, or has a content coding"),
-        (status = 422, description = "The body has errors, the first 100 of them listed; or the key was used for another request"),
-        (status = 503, description = "The queue is full or cannot be reached, or the request took too long. Unless the type \
-            is `outcome-unknown`, nothing was accepted; if it is, `links.receipt` leads to the receipt"),
+        (status = 404, description = "There is no such order: known within the time to wait, or the token is limited to \
+            one customer"),
+        (status = 409, description = "Not legal: known within the time to wait"),
+        (status = 412, description = "The order is not at a version that `If-Match` names"),
+        (status = 413, description = "The body is too large, or the event made of it is too large for the queue"),
+        (status = 415, description = "The content type is not JSON, or the body has a content coding"),
+        (status = 422, description = "The body has errors, of which the first 100 are listed; or the key was used for another request"),
+        (status = 503, description = "The queue is full or cannot be reached, or the request took too long. Nothing was \
+            accepted, unless the type is `outcome-unknown`: then `links.receipt` leads to the receipt"),
     )
 )]
 pub(crate) async fn propose_event(
     State(state): State<Shared>,
-    caller: Caller,
+    caller: WriteContext,
     if_match: IfMatch,
     OrderPath(order_id): OrderPath,
     JsonBody(event, grant): JsonBody<Event>,
 ) -> Result<Response, Problem> {
-    let snapshot = look(&state, &caller.principal, &order_id, &if_match).await?;
+    let snapshot = current_order(&state, &caller.principal, &order_id, &if_match).await?;
     let identity = caller.key.of_event(&state, &caller.principal, order_id, &event, &if_match);
-    let replayed = is_repetition(&state, &identity).await?;
-    let mut accepted = Accepted { receipt: receipt(&identity, &event), replayed };
+    let replayed = is_replay(&state, &identity).await?;
+    let mut accepted = AcceptedEvent { receipt: receipt(&identity, &event), replayed };
     if !replayed {
         let expected_version = if_match.check(snapshot.as_ref());
         let expected_version =
             expected_version.map_err(|problem| match caller.principal.may(Scope::Read) {
                 true => problem,
-                false => {
-                    Problem::new(Kind::PreconditionFailed, "The order is at no version that If-Match names.")
-                }
+                false => Problem::new(
+                    Kind::PreconditionFailed,
+                    "The order is not at a version that If-Match names.",
+                ),
             })?;
         let envelope = envelope(&state, &caller, identity, event, expected_version);
         accepted.replayed = publish(&state, &caller, envelope, &accepted.receipt).await?;
@@ -154,8 +157,8 @@ pub(crate) async fn propose_event(
     answer::to_event(&state, &caller, accepted).await
 }
 
-/// The order as it is, where that matters: to a condition, and to a principal for whom only some orders exist.
-async fn look(
+/// The current order, if it is needed: to check a condition, or for a principal that is limited to one customer.
+async fn current_order(
     state: &AppState,
     principal: &Principal,
     order_id: &OrderId,
@@ -172,7 +175,7 @@ async fn look(
     Ok(snapshot)
 }
 
-pub(crate) fn receipt(identity: &Identity, event: &Event) -> Receipt {
+pub(crate) fn receipt(identity: &EventIdentity, event: &Event) -> Receipt {
     Receipt {
         order_id: identity.order_id.clone(),
         event_id: identity.event_id,
@@ -183,8 +186,8 @@ pub(crate) fn receipt(identity: &Identity, event: &Event) -> Receipt {
     }
 }
 
-/// Whether this very request was accepted before. An error if another one was, under the same key.
-pub(crate) async fn is_repetition(state: &AppState, identity: &Identity) -> Result<bool, Problem> {
+/// Whether the same request was accepted before. It is an error if another request was accepted under the same key.
+pub(crate) async fn is_replay(state: &AppState, identity: &EventIdentity) -> Result<bool, Problem> {
     if identity.request_hash.is_none() {
         return Ok(false);
     }
@@ -195,15 +198,15 @@ pub(crate) async fn is_repetition(state: &AppState, identity: &Identity) -> Resu
     }
 }
 
-/// The event with its metadata, as it goes on the queue.
+/// The event with its metadata, as it is put on the queue.
 pub(crate) fn envelope(
     state: &AppState,
-    caller: &Caller,
-    identity: Identity,
+    caller: &WriteContext,
+    identity: EventIdentity,
     event: Event,
     expected_version: Option<u64>,
 ) -> Envelope {
-    let Identity { order_id, event_id, request_hash } = identity;
+    let EventIdentity { order_id, event_id, request_hash } = identity;
     let subject = &caller.principal.subject;
     Envelope {
         event_id,
@@ -217,30 +220,29 @@ pub(crate) fn envelope(
     }
 }
 
-/// Publishes the event that `receipt` is for. Returns whether this very request was accepted before.
+/// Publishes the event of `receipt`. Returns whether the same request was accepted before.
 async fn publish(
     state: &AppState,
-    caller: &Caller,
+    caller: &WriteContext,
     envelope: Envelope,
     receipt: &Receipt,
 ) -> Result<bool, Problem> {
-    correlation::begin(Attempt::Event(InDoubt::of(receipt)));
-    let in_doubt = |cause| InDoubt::of(receipt).problem(&caller.links, cause);
-    let published = metering::publish(state.publisher.as_ref(), std::slice::from_ref(&envelope)).await.pop();
+    begin_change(ChangeAttempt::Event(UncertainEvent::of(receipt)));
+    let uncertain = |cause| UncertainEvent::of(receipt).problem(&caller.links, cause);
+    let published = publish_events(state.publisher.as_ref(), std::slice::from_ref(&envelope)).await.pop();
     match published {
-        Some(Ok(Published::New)) => Ok(false),
-        Some(Ok(Published::Repeated)) => {
-            let repeated = was_repeated(state, receipt).await.map_err(in_doubt)?;
+        Some(Ok(Acceptance::New)) => Ok(false),
+        Some(Ok(Acceptance::Repeated)) => {
+            let repeated = is_concurrent_replay(state, receipt).await.map_err(uncertain)?;
             repeated.then_some(true).ok_or_else(Problem::key_reused)
         }
-        Some(Err(error)) => Err(Problem::unpublished(error, in_doubt)),
-        None => Err(in_doubt(anyhow::anyhow!("the publisher gave no result for an event"))),
+        Some(Err(error)) => Err(Problem::unpublished(error, uncertain)),
+        None => Err(uncertain(anyhow::anyhow!("the publisher returned no result for an event"))),
     }
 }
 
-/// Whether the request that was accepted under this event id, a moment ago by another of several concurrent requests, is
-/// the one that `receipt` is for.
-pub(crate) async fn was_repeated(state: &AppState, receipt: &Receipt) -> anyhow::Result<bool> {
+/// Whether the concurrent request that was accepted under the same event id asked for the same as the one of `receipt`.
+pub(crate) async fn is_concurrent_replay(state: &AppState, receipt: &Receipt) -> anyhow::Result<bool> {
     let known = state.reader.receipt(&receipt.order_id, receipt.event_id).await?;
     Ok(known.is_none_or(|known| known.request_hash == receipt.request_hash))
 }

@@ -1,4 +1,5 @@
-//! What a request that published is answered: the receipt, or the outcome if the client waits for it.
+//! Answers a request whose event was accepted: with the receipt, or with the outcome if the client waits for it. `accept`
+//! calls it.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -6,77 +7,78 @@ use axum::response::{IntoResponse, Response};
 use domain::{AsOf, Order, Outcome, Receipt, RejectReason};
 
 use crate::input::etag;
-use crate::orders::caller::{Accepted, Caller};
 use crate::orders::responses::{OrderBody, ReceiptBody};
+use crate::orders::write_context::{AcceptedEvent, WriteContext};
 use crate::ports::OrderSnapshot;
 use crate::problem::{Kind, Problem, REPLAYED};
 use crate::state::AppState;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Answers the request that created an order.
+/// Answers a request that created an order.
 pub(crate) async fn to_creation(
     state: &AppState,
-    caller: &Caller,
-    accepted: Accepted,
+    caller: &WriteContext,
+    accepted: AcceptedEvent,
 ) -> Result<Response, Problem> {
-    to(state, caller, accepted, StatusCode::CREATED).await
+    answer(state, caller, accepted, StatusCode::CREATED).await
 }
 
-/// Answers the request that proposed an event.
+/// Answers a request that proposed an event.
 pub(crate) async fn to_event(
     state: &AppState,
-    caller: &Caller,
-    accepted: Accepted,
+    caller: &WriteContext,
+    accepted: AcceptedEvent,
 ) -> Result<Response, Problem> {
-    to(state, caller, accepted, StatusCode::OK).await
+    answer(state, caller, accepted, StatusCode::OK).await
 }
 
-async fn to(
+/// `recorded` is the status if the event was recorded in time.
+async fn answer(
     state: &AppState,
-    caller: &Caller,
-    accepted: Accepted,
+    caller: &WriteContext,
+    accepted: AcceptedEvent,
     recorded: StatusCode,
 ) -> Result<Response, Problem> {
-    let Accepted { receipt, replayed } = accepted;
-    let settled = match settled(state, caller, &receipt).await {
-        Some(settled) if settled.request_hash != receipt.request_hash => return Err(Problem::key_reused()),
-        Some(settled) => {
-            let answer = with_outcome(state, caller, &settled, recorded).await;
+    let AcceptedEvent { receipt, replayed } = accepted;
+    let with_outcome = match wait_for_outcome(state, caller, &receipt).await {
+        Some(found) if found.request_hash != receipt.request_hash => return Err(Problem::key_reused()),
+        Some(found) => {
+            let answer = with_outcome(state, caller, &found, recorded).await;
             answer.map_err(|problem| if replayed { problem.of_replay() } else { problem })?
         }
         None => None,
     };
-    let response = match settled {
+    let response = match with_outcome {
         Some(response) => response,
         None => with_receipt(caller, &receipt)?,
     };
-    let mut response = caller.prefer.applied(response);
+    let mut response = caller.prefer.add_applied(response);
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
 }
 
-/// The receipt with its outcome, if the client waits and it comes in time. That it cannot be looked up is no reason to
-/// say that the event was not accepted.
-async fn settled(state: &AppState, caller: &Caller, receipt: &Receipt) -> Option<Receipt> {
+/// The receipt with its outcome, if the client waits and the outcome is known in time. If the receipt cannot be read, the
+/// answer is still that the event was accepted.
+async fn wait_for_outcome(state: &AppState, caller: &WriteContext, receipt: &Receipt) -> Option<Receipt> {
     let until = caller.prefer.until()?;
     match state.reader.settled(&receipt.order_id, receipt.event_id, until).await {
-        Ok(settled) => settled.filter(|settled| settled.outcome.is_some()),
+        Ok(receipt) => receipt.filter(|receipt| receipt.outcome.is_some()),
         Err(error) => {
             let correlation_id = caller.correlation_id.as_str();
-            tracing::error!(correlation_id, "cannot look up the outcome of an accepted event: {error:#}");
+            tracing::error!(correlation_id, "cannot read the outcome of an accepted event: {error:#}");
             None
         }
     }
 }
 
-/// The answer that the outcome calls for; the receipt for a parked event, whose outcome may still change. The event is
-/// accepted, so that its order cannot be read is no reason to answer otherwise.
+/// The answer with the outcome. It is the receipt for a parked event, whose outcome may still change, and for a recorded
+/// event whose order cannot be read: the event was accepted all the same.
 async fn with_outcome(
     state: &AppState,
-    caller: &Caller,
+    caller: &WriteContext,
     receipt: &Receipt,
     recorded: StatusCode,
 ) -> Result<Option<Response>, Problem> {
@@ -87,7 +89,7 @@ async fn with_outcome(
         }
         Some(Outcome::Parked { .. }) | None => return with_receipt(caller, receipt).map(Some),
     }
-    let Some(snapshot) = look(state, caller, receipt).await else {
+    let Some(snapshot) = current_order(state, caller, receipt).await else {
         return with_receipt(caller, receipt).map(Some);
     };
     let mut response = (recorded, Json(OrderBody::of(&snapshot, &caller.links))).into_response();
@@ -100,21 +102,26 @@ async fn with_outcome(
     Ok(Some(response))
 }
 
-/// The order as it is now, if it can be read.
-async fn look(state: &AppState, caller: &Caller, receipt: &Receipt) -> Option<OrderSnapshot> {
+/// The current order, if it can be read.
+async fn current_order(state: &AppState, caller: &WriteContext, receipt: &Receipt) -> Option<OrderSnapshot> {
     readable(caller, state.reader.order(&receipt.order_id).await)
 }
 
-/// The order as it was at this version, if it can be read.
-async fn look_back(state: &AppState, caller: &Caller, receipt: &Receipt, version: u64) -> Option<Order> {
-    let now = look(state, caller, receipt).await?.order;
+/// The order at this version, if it can be read.
+async fn order_at_version(
+    state: &AppState,
+    caller: &WriteContext,
+    receipt: &Receipt,
+    version: u64,
+) -> Option<Order> {
+    let now = current_order(state, caller, receipt).await?.order;
     if now.version == version {
         return Some(now);
     }
     readable(caller, state.reader.order_as_of(&receipt.order_id, AsOf::Version(version)).await)
 }
 
-fn readable<T>(caller: &Caller, order: anyhow::Result<Option<T>>) -> Option<T> {
+fn readable<T>(caller: &WriteContext, order: anyhow::Result<Option<T>>) -> Option<T> {
     order.unwrap_or_else(|error| {
         let correlation_id = caller.correlation_id.as_str();
         tracing::error!(correlation_id, "cannot read the order of an accepted event: {error:#}");
@@ -122,11 +129,11 @@ fn readable<T>(caller: &Caller, order: anyhow::Result<Option<T>>) -> Option<T> {
     })
 }
 
-/// The problem that a rejection is. Everything in it is of the moment of the decision, when the order was at `at_version`:
-/// the order may have moved on since, and the same request under its key is still answered the same.
+/// The problem for a rejection. It describes the order at `at_version`, when the event was decided: the order may have
+/// changed since, and a replay must get the same answer.
 async fn rejected(
     state: &AppState,
-    caller: &Caller,
+    caller: &WriteContext,
     receipt: &Receipt,
     reason: RejectReason,
     detail: &str,
@@ -139,7 +146,7 @@ async fn rejected(
         (RejectReason::VersionMismatch, _) => Kind::PreconditionFailed,
     };
     let order = match at_version {
-        Some(version @ 1..) => look_back(state, caller, receipt, version).await,
+        Some(version @ 1..) => order_at_version(state, caller, receipt, version).await,
         _ => None,
     };
     match order {
@@ -148,7 +155,7 @@ async fn rejected(
     }
 }
 
-fn with_receipt(caller: &Caller, receipt: &Receipt) -> Result<Response, Problem> {
+fn with_receipt(caller: &WriteContext, receipt: &Receipt) -> Result<Response, Problem> {
     let body = ReceiptBody::of(receipt, &caller.links);
     let location = HeaderValue::try_from(&body.links.own).map_err(anyhow::Error::from)?;
     let json = body.to_json().map_err(anyhow::Error::from)?;

@@ -1,16 +1,17 @@
-//! Idempotency keys: a request that is sent again under the same key happens once.
+//! Idempotency keys: a request that is sent again under the same key takes effect only once. `accept` and `batch` derive
+//! the ids of their events here.
 //!
-//! The ids of what a request causes are derived from who asks, the key and, for an event, the order. So repetitions
-//! converge by themselves, wherever and whenever they are handled; nothing is stored for it but a hash of the request,
-//! which tells a repetition from another request under the same key. A key is the client's own, and is used for one
-//! address: the same key for another order is another key. In a batch each place is a request of its own under the key.
+//! The ids are derived from the subject, the key and, for an event, the order. So replays get the same ids wherever they
+//! are handled. Only a hash of the request is stored, which distinguishes a replay from another request under the same key.
+//! A key belongs to its client and to one path: the same key for another order is another key. In a batch, each position is
+//! a separate request under the key.
 //!
-//! Earlier builds gave place `n` of a batch the ids of a single request with the key `{key} {n}`, so that the two met. The
-//! ids of single requests have not changed; but a batch that an earlier build accepted is not recognised when it is sent
-//! again: do not repeat a batch across that upgrade.
+//! Earlier builds gave position `n` of a batch the ids of a single request with the key `{key} {n}`, so that the two could
+//! collide. The ids of single requests have not changed, but a batch that an earlier build accepted is not recognised as a
+//! replay: do not repeat a batch across that upgrade.
 //!
 //! [The Idempotency-Key HTTP Header Field](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)
-//! has the key as a quoted string; bare keys, as many clients send them, are understood as well.
+//! defines the key as a quoted string. Bare keys, which many clients send, are accepted, too.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -35,45 +36,45 @@ const MAX_KEY: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IdempotencyKey(Option<String>);
 
-/// What a creation is a request of its own under the key of.
+/// Where the creation of an order is in its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// A request for one order.
+pub(crate) enum CreationPlace {
+    /// The request creates one order.
     Single,
-    /// A batch, in which it has this place.
+    /// The request is a batch, and the order has this position.
     InBatch(usize),
 }
 
-/// What a request with a key causes: always the same.
+/// The ids of an event and its order. With a key, every replay gets the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct EventIdentity {
     pub(crate) order_id: OrderId,
     pub(crate) event_id: EventId,
-    /// Of a request with a key: what the request asks for.
+    /// The hash of the request, if it has a key.
     pub(crate) request_hash: Option<String>,
 }
 
 impl IdempotencyKey {
-    /// The ids of the order to create and its first event. Without a key, they are new.
+    /// The ids of a new order and its first event. Without a key they are new.
     pub(crate) fn of_creation(
         &self,
         state: &AppState,
         principal: &Principal,
         event: &Event,
-        place: Place,
-    ) -> Identity {
+        place: CreationPlace,
+    ) -> EventIdentity {
         let Some(key) = &self.0 else {
             let (order_id, event_id) = ((state.new_id)().into(), (state.new_id)().into());
-            return Identity { order_id, event_id, request_hash: None };
+            return EventIdentity { order_id, event_id, request_hash: None };
         };
         let (order_id, event_id) = match place {
-            Place::Single => domain::ids::ids_for_key(&principal.subject, key),
-            Place::InBatch(place) => domain::ids::ids_for_item(&principal.subject, key, place),
+            CreationPlace::Single => domain::ids::ids_for_key(&principal.subject, key),
+            CreationPlace::InBatch(place) => domain::ids::ids_for_item(&principal.subject, key, place),
         };
-        Identity { order_id, event_id, request_hash: Some(hash(event, &IfMatch::Absent)) }
+        EventIdentity { order_id, event_id, request_hash: Some(hash(event, &IfMatch::Absent)) }
     }
 
-    /// The id of an event of the order. Without a key, it is new.
+    /// The id of an event of the order. Without a key it is new.
     pub(crate) fn of_event(
         &self,
         state: &AppState,
@@ -81,16 +82,16 @@ impl IdempotencyKey {
         order_id: OrderId,
         event: &Event,
         if_match: &IfMatch,
-    ) -> Identity {
+    ) -> EventIdentity {
         let Some(key) = &self.0 else {
-            return Identity { order_id, event_id: (state.new_id)().into(), request_hash: None };
+            return EventIdentity { order_id, event_id: (state.new_id)().into(), request_hash: None };
         };
         let event_id = domain::ids::event_id_for_key(&principal.subject, &order_id, key);
-        Identity { order_id, event_id, request_hash: Some(hash(event, if_match)) }
+        EventIdentity { order_id, event_id, request_hash: Some(hash(event, if_match)) }
     }
 }
 
-/// What the request asks for, whatever its spelling: the event as it was understood, and what it insists on.
+/// Hashes the parsed event and the condition, so that the formatting of the JSON does not matter.
 fn hash(event: &Event, if_match: &IfMatch) -> String {
     let mut hash = Sha256::new();
     hash.update(event.event_type().as_str());
@@ -105,7 +106,8 @@ impl FromRequestParts<Shared> for IdempotencyKey {
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
         match parse(&parts.headers) {
             Ok(None) if state.require_idempotency_key => {
-                let detail = "This needs the header Idempotency-Key, so that it can be sent again safely.";
+                let detail =
+                    "The header Idempotency-Key is required, so that the request can be sent again safely.";
                 Err(Problem::new(Kind::IdempotencyKeyRequired, detail))
             }
             Ok(key) => Ok(Self(key)),
@@ -114,17 +116,17 @@ impl FromRequestParts<Shared> for IdempotencyKey {
     }
 }
 
-/// The key in the headers, or the rule it breaks.
+/// The key in the headers, or the rule that it breaks.
 fn parse(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err("must be there only once");
+        return Err("must occur only once");
     }
     let key = value.to_str().ok().and_then(|text| quoted(text).or_else(|| bare(text)));
     match key {
         Some(key) if (1..=MAX_KEY).contains(&key.len()) => Ok(Some(key)),
-        _ => Err("must be a quoted string, or bare, of 1–255 visible ASCII characters"),
+        _ => Err("must be 1–255 visible ASCII characters, quoted or bare"),
     }
 }
 
@@ -151,9 +153,9 @@ fn bare(text: &str) -> Option<String> {
 
 impl IntoParams for IdempotencyKey {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "A key of the client's own, for instance a UUID, quoted or bare. The same request sent again under the same key \
-            happens once, and is answered with the same receipt. Another request under it is refused. A key is used for \
-            one address.";
+        let description = "A key that the client chooses, for instance a UUID, quoted or bare. A request that is sent again \
+            under the same key takes effect only once and gets the same receipt. Another request under the same key is \
+            refused. A key belongs to one path.";
         vec![header_parameter(
             "Idempotency-Key",
             description,
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_key() {
+    fn other_keys_are_refused() {
         let too_long = "k".repeat(MAX_KEY + 1);
         for value in ["", "\"\"", "\"a", "a\"", "\"a\"b\"", "\"a\\b\"", "\"a\"; p=1", "a b", "é", &too_long]
         {

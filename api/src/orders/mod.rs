@@ -1,29 +1,31 @@
-//! The endpoints of orders: they accept events, and show orders, their history and receipts.
+//! The endpoints under `/v1/orders`: they accept events, and show orders, their history and receipts. `lib.rs` adds the
+//! [`routes`]; `describe` uses the bodies.
 
 mod accept;
 mod answer;
 mod batch;
-mod caller;
-mod dto;
-mod event_dto;
+mod event_body;
 mod history;
 mod idempotency;
+mod order_body;
+mod publish;
 mod read;
 mod responses;
-mod visible;
+mod visibility;
+mod write_context;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use self::dto::{CreateOrder, Line};
-pub(crate) use self::event_dto::{
+pub(crate) use self::event_body::{
     AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData, proposable,
 };
+pub(crate) use self::order_body::{CreateOrder, OrderLineBody};
 pub(crate) use self::responses::{EventPage, HealthBody, OrderBody, OrderPage, ReadyBody, ReceiptBody};
-pub use self::visible::created_for;
+pub use self::visibility::created_for;
 use crate::state::Shared;
 
-/// The endpoints, with their description.
+/// The endpoints and their descriptions.
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(accept::create_order, read::list_orders))

@@ -1,4 +1,5 @@
-//! The read side: orders, as the [`crate::ports::OrderReader`] has them. Their past is in [`crate::orders::history`].
+//! `GET /v1/orders` and `GET /v1/orders/{order_id}`: orders from the [`OrderReader`](crate::ports::OrderReader). Their events
+//! and receipts are in `history`.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,8 +7,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::auth::{Principal, Scope};
-use crate::http::Links;
-use crate::input::{cursor, etag, IfNoneMatch, OrderPath, OrderQuery, OrdersQuery};
+use crate::http::{LinkBuilder, page_response};
+use crate::input::{IfNoneMatch, OrderPath, OrderQuery, OrdersQuery, cursor, etag};
 use crate::orders::responses::{OrderBody, OrderPage};
 use crate::ports::OrderSnapshot;
 use crate::problem::Problem;
@@ -15,7 +16,7 @@ use crate::state::Shared;
 
 /// Shows an order
 ///
-/// As it is now, or with `version` or `at` as it was.
+/// The current order or, with `version` or `at`, a past state of it.
 #[utoipa::path(
     get,
     path = "/v1/orders/{order_id}",
@@ -24,23 +25,23 @@ use crate::state::Shared;
     params(
         OrderPath,
         ("version" = Option<u64>, Query, description = "Shows the order as of this version", nullable = false, minimum = 1),
-        ("at" = Option<String>, Query, description = "Shows the order as of this time (RFC 3339): with what was recorded \
-            by then", nullable = false, format = "date-time"),
+        ("at" = Option<String>, Query, description = "Shows the order as of this time (RFC 3339), with the events \
+            recorded by then", nullable = false, format = "date-time"),
         IfNoneMatch,
     ),
     responses(
         (status = 200, description = "The order", body = OrderBody<'static>),
-        (status = 304, description = "The order is still as the tag in `If-None-Match` has it"),
-        (status = 400, description = "The order id is not one, or the query or a header has errors"),
+        (status = 304, description = "The order still has the tag in `If-None-Match`"),
+        (status = 400, description = "The order id is invalid, or the query or a header has errors"),
         (status = 403, description = "The token does not allow it"),
-        (status = 404, description = "No event of this order is recorded, or not yet; or the order was not at that version, or did not \
+        (status = 404, description = "No event of this order is recorded yet; or the order does not have that version, or did not \
             exist at that time (`version-not-found`)"),
     )
 )]
 pub(crate) async fn get_order(
     State(state): State<Shared>,
     principal: Principal,
-    links: Links,
+    links: LinkBuilder,
     if_none_match: IfNoneMatch,
     OrderPath(order_id): OrderPath,
     OrderQuery { as_of }: OrderQuery,
@@ -63,7 +64,7 @@ pub(crate) async fn get_order(
         return Err(now.map_or_else(unknown, |(now, asked)| Problem::unknown_version(&now.order, asked)));
     };
     let tag = etag(&snapshot);
-    // Clients may keep it, and have to ask before they use it again.
+    // Clients may store the order but must revalidate it before each use.
     let headers = HeaderMap::from_iter([
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
         (header::ETAG, tag.clone()),
@@ -76,24 +77,23 @@ pub(crate) async fn get_order(
 
 /// Lists a customer's orders, newest first
 ///
-/// A page may be short, or empty, and still have a next one, where many orders had to be looked at that the filter does
-/// not let through.
+/// A page can be short or even empty and still have a next page, if many orders were read that do not pass the filter.
 #[utoipa::path(
     get,
     path = "/v1/orders",
     operation_id = "listOrders",
     tag = "orders",
     params(
-        ("customer_id" = String, Query, description = "Whose orders", min_length = 1, max_length = 128),
-        ("status" = Option<String>, Query, description = "Only orders that stand here", nullable = false,
+        ("customer_id" = String, Query, description = "The customer", min_length = 1, max_length = 128),
+        ("status" = Option<String>, Query, description = "Only orders with this status", nullable = false,
             pattern = "^(pending|confirmed|paid|shipped|delivered|returned|cancelled|refunded)$"),
         ("created_from" = Option<String>, Query, description = "Only orders created at this time (RFC 3339) or later",
             nullable = false, format = "date-time"),
         ("created_before" = Option<String>, Query, description = "Only orders created before this time (RFC 3339)",
             nullable = false, format = "date-time"),
-        ("limit" = Option<u32>, Query, description = "The most orders on a page; 50 if absent", nullable = false,
+        ("limit" = Option<u32>, Query, description = "The most orders on a page; 50 by default", nullable = false,
             minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before, of the same list",
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous page of the same list",
             nullable = false),
     ),
     responses(
@@ -105,7 +105,7 @@ pub(crate) async fn get_order(
 pub(crate) async fn list_orders(
     State(state): State<Shared>,
     principal: Principal,
-    links: Links,
+    links: LinkBuilder,
     query: OrdersQuery,
 ) -> Result<Response, Problem> {
     principal.require(Scope::Read)?;
@@ -118,10 +118,5 @@ pub(crate) async fn list_orders(
     let next_cursor = list.next.map(|position| cursor::after_order(&position, &scope));
     let link = next_cursor.as_deref().map(|cursor| links.next_orders(&query.next(cursor)));
     let items = list.orders.iter().map(|order| OrderBody::of(order, &links)).collect();
-    let mut response = Json(OrderPage::of(items, next_cursor)).into_response();
-    if let Some(link) = link {
-        let link = HeaderValue::try_from(link).map_err(anyhow::Error::from)?;
-        response.headers_mut().insert(header::LINK, link);
-    }
-    Ok(response)
+    page_response(OrderPage::of(items, next_cursor), link)
 }

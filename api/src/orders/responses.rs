@@ -1,4 +1,4 @@
-//! The bodies that clients get.
+//! The bodies of successful answers about orders. The handlers of this room return them, and `describe` shows their schemas.
 
 use domain::event::{Paid, Shipped};
 use domain::{
@@ -10,48 +10,48 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::describe::schemas;
-use crate::http::Links;
+use crate::http::LinkBuilder;
 use crate::ports::OrderSnapshot;
 
-/// More than the bytes of a receipt that waits.
-const RECEIPT: usize = 512;
+/// The capacity for a receipt without an outcome, in bytes: more than any needs.
+const RECEIPT_CAPACITY: usize = 512;
 
-/// Where an accepted event stands.
+/// The state of an accepted event.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Receipt)]
 pub(crate) struct ReceiptBody<'a> {
     #[schema(schema_with = schemas::receipt_object)]
     object: &'static str,
-    /// The order the event is about.
+    /// The order that the event belongs to.
     #[schema(value_type = String)]
     order_id: &'a OrderId,
-    /// The event.
+    /// The id of the event.
     #[schema(value_type = String, format = "uuid")]
     event_id: EventId,
-    /// Its type.
+    /// The type of the event.
     #[serde(rename = "type")]
     #[schema(schema_with = schemas::event_type)]
     event_type: EventType,
-    /// `accepted`: durable, and what becomes of it is open. `recorded`: in the order's log. `rejected`: the rules said no.
+    /// `accepted`: durable, without an outcome yet. `recorded`: in the order's log. `rejected`: refused by the rules.
     /// `parked`: in the dead letters.
     #[schema(schema_with = schemas::receipt_state)]
     state: ReceiptState,
-    /// The order's version that it was recorded as.
+    /// The version of the order that the event was recorded as.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     version: Option<u64>,
-    /// Why it was not recorded: the code.
+    /// Why the event was not recorded, as a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     reason: Option<&'a str>,
-    /// Why it was not recorded, in a sentence.
+    /// Why the event was not recorded, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<&'a str>,
     pub(crate) links: ReceiptLinks,
 }
 
-/// Where to go from a receipt.
+/// The links of a receipt.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReceiptLinks {
     /// This receipt.
@@ -62,7 +62,7 @@ pub(crate) struct ReceiptLinks {
 }
 
 impl<'a> ReceiptBody<'a> {
-    pub(crate) fn of(receipt: &'a Receipt, links: &Links) -> Self {
+    pub(crate) fn of(receipt: &'a Receipt, links: &LinkBuilder) -> Self {
         let reason = receipt.reason();
         Self {
             object: schemas::RECEIPT,
@@ -79,10 +79,10 @@ impl<'a> ReceiptBody<'a> {
 }
 
 impl ReceiptBody<'_> {
-    /// The body as JSON. Every accepted event is answered with one, and what is in it as long as there is no outcome needs
-    /// no escapes; so those are put together by hand.
+    /// The body as JSON. Every accepted event is answered with a receipt without an outcome, whose members need no escaping.
+    /// So these are concatenated, which is faster than serde. See `docs/decisions/body-budget-and-json.md`.
     pub(crate) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        let mut json = Vec::with_capacity(RECEIPT);
+        let mut json = Vec::with_capacity(RECEIPT_CAPACITY);
         if self.state != ReceiptState::Accepted {
             serde_json::to_writer(&mut json, self)?;
             return Ok(json);
@@ -113,25 +113,25 @@ impl ReceiptBody<'_> {
 pub(crate) struct OrderBody<'a> {
     #[schema(schema_with = schemas::order_object)]
     object: &'static str,
-    /// Which order.
+    /// The id of the order.
     #[schema(value_type = String)]
     order_id: &'a OrderId,
-    /// Whose.
+    /// The customer who placed the order.
     #[schema(value_type = String)]
     customer_id: &'a CustomerId,
-    /// Where it stands.
+    /// The status of the order.
     #[schema(schema_with = schemas::status)]
     status: Status,
-    /// How many events are recorded.
+    /// The number of recorded events.
     #[schema(minimum = 1)]
     version: u64,
     /// The ISO 4217 code of the currency of every amount.
     #[schema(value_type = String, pattern = "^[A-Z]{3}$")]
     currency: Currency,
-    /// What is ordered.
+    /// The lines of the order.
     #[schema(schema_with = schemas::recorded_lines)]
     items: &'a LineItems,
-    /// What it costs, in the currency's minor unit.
+    /// The sum of the lines, in the currency's minor unit.
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     total: Amount,
     /// The client's own notes.
@@ -145,7 +145,7 @@ pub(crate) struct OrderBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::shipment, required = false)]
     shipment: Option<&'a Shipped>,
-    /// How many of its events are in the dead letters; 100 stands for 100 or more.
+    /// The number of the order's events in the dead letters; 100 means 100 or more.
     parked: u64,
     /// The events that are legal now.
     #[schema(schema_with = schemas::event_types)]
@@ -159,7 +159,7 @@ pub(crate) struct OrderBody<'a> {
     links: OrderLinks,
 }
 
-/// Where to go from an order.
+/// The links of an order.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OrderLinks {
     /// This order.
@@ -170,7 +170,7 @@ pub(crate) struct OrderLinks {
 }
 
 impl<'a> OrderBody<'a> {
-    pub(crate) fn of(snapshot: &'a OrderSnapshot, links: &Links) -> Self {
+    pub(crate) fn of(snapshot: &'a OrderSnapshot, links: &LinkBuilder) -> Self {
         let OrderSnapshot { order, parked } = snapshot;
         Self {
             object: schemas::ORDER,
@@ -199,7 +199,7 @@ pub(crate) struct OrderPage<'a> {
     #[schema(schema_with = schemas::list_object)]
     object: &'static str,
     items: Vec<OrderBody<'a>>,
-    /// Where the next page begins: give it as `cursor`. `null` on the last page.
+    /// The `cursor` of the next page. `null` on the last page.
     #[schema(required = true)]
     next_cursor: Option<String>,
 }
@@ -210,14 +210,14 @@ impl<'a> OrderPage<'a> {
     }
 }
 
-/// A page of an order's history, oldest first.
+/// A page of an order's log, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventPage {
     #[schema(schema_with = schemas::list_object)]
     object: &'static str,
     #[schema(schema_with = schemas::recorded_events)]
     items: Vec<RecordedEvent>,
-    /// Where the next page begins: give it as `cursor`. `null` on the last page.
+    /// The `cursor` of the next page. `null` on the last page.
     #[schema(required = true)]
     next_cursor: Option<String>,
 }
@@ -231,7 +231,7 @@ impl EventPage {
 /// What the service is ready for.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReadyBody {
-    /// Always `ok`: orders can be read, and what was accepted is processed. What is not ok is a problem.
+    /// Always `ok`: orders can be read, and accepted events are processed. Otherwise the answer is a problem.
     #[schema(value_type = String)]
     status: &'static str,
     /// `ok` if orders can be read.
@@ -240,14 +240,14 @@ pub(crate) struct ReadyBody {
     /// `ok` if new events are accepted; `refused` if not, for example while the disk is nearly full.
     #[schema(value_type = String)]
     writes: &'static str,
-    /// Why they are refused.
+    /// Why new events are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
 }
 
 impl ReadyBody {
-    /// Ready for reading, and for writing unless there is a reason why not.
+    /// Ready for reading, and for writing unless there is a reason to refuse it.
     pub(crate) fn of(refused: Option<String>) -> Self {
         let writes = if refused.is_some() { "refused" } else { "ok" };
         Self { status: "ok", reads: "ok", writes, detail: refused }
@@ -257,7 +257,7 @@ impl ReadyBody {
 /// The answer of the health check.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HealthBody {
-    /// Always `ok`: what is not ok is a problem.
+    /// Always `ok`: otherwise the answer is a problem.
     #[schema(value_type = String)]
     pub(crate) status: &'static str,
 }
@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_receipt_by_hand_is_the_one_that_serde_writes() {
+    fn a_concatenated_receipt_equals_the_one_of_serde() {
         let receipt = Receipt {
             order_id: OrderId::from(Uuid::from_u128(7)),
             event_id: EventId::from(Uuid::from_u128(8)),
@@ -276,7 +276,7 @@ mod tests {
             request_hash: None,
             message: None,
         };
-        let body = ReceiptBody::of(&receipt, &Links::at_root());
+        let body = ReceiptBody::of(&receipt, &LinkBuilder::at_root());
         assert_eq!(body.to_json().unwrap(), serde_json::to_vec(&body).unwrap());
     }
 }

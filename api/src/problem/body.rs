@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::describe::schemas::{self, schema};
-use crate::input::{Fault, FaultCode};
+use crate::input::{ValidationCode, ValidationError};
 use crate::problem::kinds::{About, Kind};
 
 /// An error, as problem details (RFC 9457).
@@ -33,7 +33,7 @@ pub(crate) struct ProblemBody<'a> {
     /// What is wrong with the request: every error, but no more than 100.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(max_items = 100)]
-    errors: &'a [Fault],
+    errors: &'a [ValidationError],
     /// How many more errors were found than `errors` lists; absent if it lists them all. There may be still more: beyond the
     /// first hundred not every part of a body is looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +94,7 @@ impl<'a> ProblemBody<'a> {
         detail: &'a str,
         instance: &'a str,
         correlation_id: &'a str,
-        errors: &'a [Fault],
+        errors: &'a [ValidationError],
     ) -> Self {
         let About { uri, title, status, .. } = kind;
         Self {
@@ -141,7 +141,7 @@ impl<'a> ProblemBody<'a> {
 pub(crate) fn example(kind: Kind) -> serde_json::Value {
     let about = kind.about();
     let order = "/v1/orders/019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
-    let of_member = |pointer: &str, code: FaultCode, detail: &'static str| Fault {
+    let of_member = |pointer: &str, code: ValidationCode, detail: &'static str| ValidationError {
         pointer: Some(pointer.to_owned()),
         parameter: None,
         code: code.as_str().into(),
@@ -149,12 +149,12 @@ pub(crate) fn example(kind: Kind) -> serde_json::Value {
     };
     let (detail, instance, errors) = match kind {
         Kind::InvalidRequest => {
-            let quantity = of_member("/items/3/quantity", FaultCode::Range, "must be 1–1000000");
-            let currency = of_member("/currency", FaultCode::Required, "is required");
+            let quantity = of_member("/items/3/quantity", ValidationCode::Range, "must be 1–1000000");
+            let currency = of_member("/currency", ValidationCode::Required, "is required");
             ("The body has 2 errors.", "/v1/orders", vec![currency, quantity])
         }
         Kind::InvalidParameter => {
-            let limit = Fault::parameter("limit", FaultCode::Range, "must be 1–200");
+            let limit = ValidationError::parameter("limit", ValidationCode::Range, "must be 1–200");
             ("The path or the query has errors.", "/v1/orders", vec![limit])
         }
         Kind::IllegalTransition => {

@@ -15,7 +15,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::{EventId, OrderId};
 
-use crate::input::{Errors, Fault, FaultCode, MAX_FAULTS};
+use crate::input::{BodyErrors, MAX_LISTED_ERRORS, ValidationCode, ValidationError};
 use crate::ports::PublishError;
 
 use order::Stands;
@@ -35,7 +35,7 @@ pub(crate) struct Problem(Arc<Parts>);
 struct Parts {
     kind: Kind,
     detail: Cow<'static, str>,
-    errors: Vec<Fault>,
+    errors: Vec<ValidationError>,
     /// How many more there are than `errors` lists.
     errors_omitted: usize,
     retry_after_seconds: Option<u32>,
@@ -83,7 +83,7 @@ impl Problem {
     }
 
     /// What is wrong with a body, or a part of it.
-    pub(crate) fn of_body(errors: Errors) -> Self {
+    pub(crate) fn of_body(errors: BodyErrors) -> Self {
         let (errors, errors_omitted) = errors.into_list();
         let detail = match (errors.len(), errors_omitted) {
             (1, 0) => "The body has 1 error.".to_owned(),
@@ -97,7 +97,7 @@ impl Problem {
 
     /// A header that cannot be read: the rule it breaks, to follow "must".
     pub(crate) fn invalid_header(name: &'static str, rule: &'static str) -> Self {
-        let errors = vec![Fault::parameter(name, FaultCode::Format, rule)];
+        let errors = vec![ValidationError::parameter(name, ValidationCode::Format, rule)];
         let detail = format!("The header {name} {rule}.");
         Self(Arc::new(Parts { errors, ..Self::of(Kind::InvalidHeader, detail) }))
     }
@@ -110,9 +110,9 @@ impl Problem {
     }
 
     /// Errors in the path or query.
-    pub(crate) fn invalid_parameters(mut errors: Vec<Fault>) -> Self {
-        let errors_omitted = errors.len().saturating_sub(MAX_FAULTS);
-        errors.truncate(MAX_FAULTS);
+    pub(crate) fn invalid_parameters(mut errors: Vec<ValidationError>) -> Self {
+        let errors_omitted = errors.len().saturating_sub(MAX_LISTED_ERRORS);
+        errors.truncate(MAX_LISTED_ERRORS);
         let detail = "The path or the query has errors.";
         Self(Arc::new(Parts { errors, errors_omitted, ..Self::of(Kind::InvalidParameter, detail) }))
     }
@@ -261,8 +261,8 @@ impl From<anyhow::Error> for Problem {
 }
 
 impl Problem {
-    /// The event was not published. `in_doubt` makes the answer if that is not certain.
-    pub(crate) fn unpublished(error: PublishError, in_doubt: impl FnOnce(anyhow::Error) -> Self) -> Self {
+    /// The event was not published. `uncertain` makes the answer if that is not certain.
+    pub(crate) fn unpublished(error: PublishError, uncertain: impl FnOnce(anyhow::Error) -> Self) -> Self {
         let (kind, detail, seconds) = match error {
             PublishError::TooLarge { bytes, limit } => {
                 let detail = format!(
@@ -270,7 +270,7 @@ impl Problem {
                 );
                 return Self::new(Kind::ContentTooLarge, detail);
             }
-            PublishError::Unknown(_) => return in_doubt(error.into()),
+            PublishError::Unknown(_) => return uncertain(error.into()),
             PublishError::Full(_) => (Kind::QueueFull, "The queue takes no more events for now.", 5),
             PublishError::NotAccepted(_) => (Kind::Unavailable, "The queue cannot be reached for now.", 1),
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::AppState;
-use api::auth::{Auth, Keys, Refresh, TokenRules, TokenVerifier};
+use api::auth::{Auth, IssuerKeys, KeyRefresh, TokenRules, TokenVerifier};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
@@ -19,11 +19,11 @@ use crate::fakes::{Answer, FakePorts, created};
 use crate::issuer::{AUDIENCE, ISSUER, IssuerKey, NOW, base64url, claims, key_set};
 
 /// A router that accepts tokens signed with these keys.
-pub(crate) fn router(keys: Arc<Keys>) -> Router {
+pub(crate) fn router(keys: Arc<IssuerKeys>) -> Router {
     router_over(Arc::new(FakePorts::default()), keys)
 }
 
-fn router_over(fake: Arc<FakePorts>, keys: Arc<Keys>) -> Router {
+fn router_over(fake: Arc<FakePorts>, keys: Arc<IssuerKeys>) -> Router {
     let rules = TokenRules {
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
@@ -68,7 +68,7 @@ pub(crate) fn is_refused(answer: &Answer, reason: &str) {
 pub(crate) async fn router_with(folder: &Path, pairs: &[&IssuerKey]) -> Router {
     let file = folder.join("jwks.json");
     std::fs::write(&file, key_set(pairs)).unwrap();
-    let keys = Keys::of_file(&file, Refresh::FILE);
+    let keys = IssuerKeys::of_file(&file, KeyRefresh::FILE);
     keys.load().await.unwrap();
     router(keys)
 }
@@ -281,7 +281,7 @@ async fn a_token_limited_to_a_customer_reads_and_changes_only_that_customers_ord
     let file = folder.path().join("jwks.json");
     let pair = IssuerKey::ed25519("d");
     std::fs::write(&file, key_set(&[&pair])).unwrap();
-    let keys = Keys::of_file(&file, Refresh::FILE);
+    let keys = IssuerKeys::of_file(&file, KeyRefresh::FILE);
     keys.load().await.unwrap();
     let fake = Arc::new(FakePorts { log: vec![created("o-1", "c-1")], ..FakePorts::default() });
     let router = router_over(fake.clone(), keys);

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use api::AppState;
 use api::ports::{
-    EventPublisher, Health, ListFilter, ListPosition, OrderList, OrderReader, OrderSnapshot, PublishError,
-    Published,
+    Acceptance, EventPublisher, Health, OrderFilter, OrderList, OrderPosition, OrderReader, OrderSnapshot,
+    PublishError,
 };
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
@@ -57,7 +57,7 @@ pub(crate) struct FakePorts {
     pub(crate) finds_receipts_from: usize,
     /// How many times a receipt was looked up.
     pub(crate) lookups: AtomicUsize,
-    pub(crate) sees_waiting: bool,
+    pub(crate) sees_queued: bool,
     pub(crate) broken: bool,
 }
 
@@ -71,7 +71,7 @@ impl Default for FakePorts {
             receipt: None,
             finds_receipts_from: 1,
             lookups: AtomicUsize::new(0),
-            sees_waiting: true,
+            sees_queued: true,
             broken: false,
         }
     }
@@ -100,7 +100,7 @@ impl FakePorts {
 
 #[async_trait]
 impl EventPublisher for FakePorts {
-    async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>> {
+    async fn publish(&self, events: &[Envelope]) -> Vec<Result<Acceptance, PublishError>> {
         *self.trace.lock().unwrap() = trace::current();
         if self.queue == QueueBehaviour::Hangs {
             std::future::pending::<()>().await;
@@ -108,9 +108,9 @@ impl EventPublisher for FakePorts {
         let result = |event: &Envelope| match self.queue {
             QueueBehaviour::Accepts | QueueBehaviour::Hangs => {
                 self.published.lock().unwrap().push(event.clone());
-                Ok(Published::New)
+                Ok(Acceptance::New)
             }
-            QueueBehaviour::Repeats => Ok(Published::Repeated),
+            QueueBehaviour::Repeats => Ok(Acceptance::Repeated),
             QueueBehaviour::LosesAnswer => {
                 Err(PublishError::Unknown(anyhow::anyhow!("secret: the answer was lost")))
             }
@@ -156,15 +156,15 @@ impl OrderReader for FakePorts {
         Ok(queued.and_then(|event| api::created_for(&event.encode())))
     }
 
-    fn sees_waiting(&self) -> bool {
-        self.sees_waiting
+    fn sees_queued(&self) -> bool {
+        self.sees_queued
     }
 
     async fn orders_of(
         &self,
         customer_id: &CustomerId,
-        filter: &ListFilter,
-        after: Option<&ListPosition>,
+        filter: &OrderFilter,
+        after: Option<&OrderPosition>,
         limit: usize,
     ) -> anyhow::Result<OrderList> {
         self.check()?;
@@ -184,7 +184,7 @@ impl OrderReader for FakePorts {
         let mut orders: Vec<_> = self.orders().into_iter().filter(wanted).take(limit + 1).collect();
         let more = orders.len() > limit;
         orders.truncate(limit);
-        let position = |snapshot: &OrderSnapshot| ListPosition {
+        let position = |snapshot: &OrderSnapshot| OrderPosition {
             created_at_micros: snapshot.order.created_at.micros(),
             order_id: snapshot.order.order_id.clone(),
         };

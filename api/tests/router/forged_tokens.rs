@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::AppState;
-use api::auth::{Auth, Keys, Refresh, TokenRules, TokenVerifier};
+use api::auth::{Auth, IssuerKeys, KeyRefresh, TokenRules, TokenVerifier};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -65,7 +65,7 @@ async fn requests_without_a_token_do_not_count_as_failures_and_the_limit_is_conf
     let folder = TempDir::new().unwrap();
     let pair = IssuerKey::ed25519("d");
     std::fs::write(folder.path().join("jwks.json"), key_set(&[&pair])).unwrap();
-    let keys = Keys::of_file(&folder.path().join("jwks.json"), Refresh::FILE);
+    let keys = IssuerKeys::of_file(&folder.path().join("jwks.json"), KeyRefresh::FILE);
     let rules = TokenRules {
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),

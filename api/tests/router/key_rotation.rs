@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use api::auth::{JwksUrl, Keys, Refresh};
+use api::auth::{IssuerKeys, JwksUrl, KeyRefresh};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
@@ -60,7 +60,7 @@ impl KeyServer {
 }
 
 /// Loads the keys for every request, because they are never fresh.
-const NEVER_FRESH: Refresh = Refresh {
+const NEVER_FRESH: KeyRefresh = KeyRefresh {
     default_age: Duration::ZERO,
     min_age: Duration::ZERO,
     max_age: Duration::ZERO,
@@ -80,7 +80,7 @@ async fn a_file_is_read_again_for_a_new_key() {
     let (old, new) = (IssuerKey::p256("old"), IssuerKey::ed25519("new"));
     let claims = claims(json!({}));
     write(&file, &[&old]);
-    let router = router(Keys::of_file(&file, Refresh::FILE));
+    let router = router(IssuerKeys::of_file(&file, KeyRefresh::FILE));
     is_let_in(&with_token(&router, &old.token(&claims)).await);
     write(&file, &[&new]);
     is_let_in(&with_token(&router, &new.token(&claims)).await);
@@ -94,7 +94,7 @@ async fn a_changed_file_is_read_even_if_every_token_has_a_known_key() {
     let (old, new) = (IssuerKey::p256("old"), IssuerKey::ed25519("new"));
     let claims = claims(json!({}));
     write(&file, &[&old]);
-    let router = router(Keys::of_file(&file, NEVER_FRESH));
+    let router = router(IssuerKeys::of_file(&file, NEVER_FRESH));
     is_let_in(&with_token(&router, &old.token(&claims)).await);
     write(&file, &[&new]);
     is_refused(&with_token(&router, &old.token(&claims)).await, "no such key");
@@ -124,7 +124,7 @@ async fn an_empty_key_set_removes_all_keys() {
     let pair = IssuerKey::p256("old");
     let token = pair.token(&claims(json!({})));
     write(&file, &[&pair]);
-    let router = router(Keys::of_file(&file, NEVER_FRESH));
+    let router = router(IssuerKeys::of_file(&file, NEVER_FRESH));
     is_let_in(&with_token(&router, &token).await);
     write(&file, &[]);
     is_refused_soon(&router, &token, "no such key").await;
@@ -139,8 +139,8 @@ async fn keys_are_read_again_on_request() {
     let pair = IssuerKey::p256("old");
     let token = pair.token(&claims(json!({})));
     write(&file, &[&pair]);
-    let patient = Refresh { default_age: Duration::from_secs(600), ..Refresh::FILE };
-    let keys = Keys::of_file(&file, patient);
+    let patient = KeyRefresh { default_age: Duration::from_secs(600), ..KeyRefresh::FILE };
+    let keys = IssuerKeys::of_file(&file, patient);
     let router = router(keys.clone());
     is_let_in(&with_token(&router, &token).await);
     write(&file, &[]);
@@ -156,7 +156,7 @@ async fn keys_that_can_no_longer_be_loaded_expire() {
     let pair = IssuerKey::p256("old");
     let token = pair.token(&claims(json!({})));
     write(&file, &[&pair]);
-    let keys = Keys::of_file(&file, Refresh::FILE);
+    let keys = IssuerKeys::of_file(&file, KeyRefresh::FILE);
     let router = router(keys);
     is_let_in(&with_token(&router, &token).await);
     assert_eq!(ask(&router, "/readyz", &[]).await.status, 200);
@@ -178,12 +178,12 @@ async fn keys_that_can_no_longer_be_loaded_expire() {
 async fn a_file_without_keys_is_an_error_at_the_start() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("jwks.json");
-    assert!(Keys::of_file(&file, Refresh::FILE).load().await.is_err());
+    assert!(IssuerKeys::of_file(&file, KeyRefresh::FILE).load().await.is_err());
     write(&file, &[]);
-    let error = Keys::of_file(&file, Refresh::FILE).load().await.unwrap_err();
-    assert!(format!("{error:#}").contains("no key that can be used"), "{error:#}");
+    let error = IssuerKeys::of_file(&file, KeyRefresh::FILE).load().await.unwrap_err();
+    assert!(format!("{error:#}").contains("no usable key"), "{error:#}");
     std::fs::write(&file, " ".repeat(256 * 1024 + 1)).unwrap();
-    let error = Keys::of_file(&file, Refresh::FILE).load().await.unwrap_err();
+    let error = IssuerKeys::of_file(&file, KeyRefresh::FILE).load().await.unwrap_err();
     assert!(format!("{error:#}").contains("more than 262144 bytes"), "{error:#}");
 }
 
@@ -191,7 +191,7 @@ async fn a_file_without_keys_is_an_error_at_the_start() {
 async fn a_new_key_at_a_url_is_fetched_once() {
     let (old, new) = (IssuerKey::p256("old"), IssuerKey::ed25519("new"));
     let server = KeyServer::start(&[&old]).await;
-    let keys = Keys::of_url(server.url.clone(), Refresh::URL).unwrap();
+    let keys = IssuerKeys::of_url(server.url.clone(), KeyRefresh::URL).unwrap();
     keys.load().await.unwrap();
     let router = router(keys);
     let claims = claims(json!({}));
@@ -218,7 +218,7 @@ async fn a_new_key_at_a_url_is_fetched_once() {
 #[tokio::test]
 async fn many_unknown_keys_cause_one_fetch() {
     let server = KeyServer::start(&[&IssuerKey::p256("old")]).await;
-    let router = router(Keys::of_url(server.url.clone(), Refresh::URL).unwrap());
+    let router = router(IssuerKeys::of_url(server.url.clone(), KeyRefresh::URL).unwrap());
     let claims = claims(json!({}));
     let strangers: Vec<_> =
         (0..100).map(|n| IssuerKey::ed25519(&format!("stranger {n}")).token(&claims)).collect();
@@ -235,7 +235,9 @@ async fn without_keys_requests_are_unavailable_and_not_unauthorized() {
     let server = KeyServer::start(&[&pair]).await;
     let token = pair.token(&claims(json!({})));
     server.answers(StatusCode::BAD_GATEWAY, "no-store", key_set(&[&pair]));
-    let keys = Keys::of_url(server.url.clone(), Refresh { retry: Duration::ZERO, ..Refresh::URL }).unwrap();
+    let keys =
+        IssuerKeys::of_url(server.url.clone(), KeyRefresh { retry: Duration::ZERO, ..KeyRefresh::URL })
+            .unwrap();
     assert!(keys.load().await.is_err());
     let router = router(keys);
     for (status, body) in [
@@ -259,7 +261,7 @@ async fn without_keys_concurrent_requests_cause_one_fetch() {
     let pair = IssuerKey::ed25519("d");
     let server = KeyServer::start(&[&pair]).await;
     server.answers(StatusCode::INTERNAL_SERVER_ERROR, "no-store", String::new());
-    let router = router(Keys::of_url(server.url.clone(), Refresh::URL).unwrap());
+    let router = router(IssuerKeys::of_url(server.url.clone(), KeyRefresh::URL).unwrap());
     let token = pair.token(&claims(json!({})));
     for answer in join_all((0..50).map(|_| with_token(&router, &token))).await {
         answer.is_problem(503, "/problems/unavailable");
@@ -272,7 +274,7 @@ async fn old_keys_are_used_until_new_ones_are_loaded() {
     let (old, new) = (IssuerKey::p256("old"), IssuerKey::ed25519("new"));
     let server = KeyServer::start(&[&old]).await;
     let claims = claims(json!({}));
-    let router = router(Keys::of_url(server.url.clone(), NEVER_FRESH).unwrap());
+    let router = router(IssuerKeys::of_url(server.url.clone(), NEVER_FRESH).unwrap());
     is_let_in(&with_token(&router, &old.token(&claims)).await);
     server.answers(StatusCode::SERVICE_UNAVAILABLE, "no-store", String::new());
     for _ in 0..3 {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use api::AppState;
-use api::operations::Operations;
 use api::auth::{Principal, Scope};
+use api::operations::Operations;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use domain::{Currency, CustomerId, DeadLetter, LetterState, OrderId};

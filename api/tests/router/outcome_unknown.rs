@@ -67,7 +67,7 @@ async fn an_event_that_may_have_been_accepted_is_never_reported_as_refused() {
 async fn if_the_queue_cannot_be_searched_a_404_proves_nothing() {
     let fake = Arc::new(FakePorts {
         queue: QueueBehaviour::LosesAnswer,
-        sees_waiting: false,
+        sees_queued: false,
         ..FakePorts::default()
     });
     let answer = send(&fake, post("/v1/orders/o-1/events", "", PAID)).await;
@@ -145,9 +145,9 @@ async fn all_but_the_first_of_concurrent_requests_under_one_key_are_replays_or_r
 #[tokio::test]
 async fn a_receipts_link_belongs_to_one_request_under_a_key() {
     let first = proposed(post("/v1/orders/o-1/events", "k", PAID)).await;
-    for sees_waiting in [true, false] {
+    for sees_queued in [true, false] {
         // The second request under the key was accepted too, because the first was not visible yet.
-        let blind = Arc::new(FakePorts { sees_waiting: false, ..FakePorts::default() });
+        let blind = Arc::new(FakePorts { sees_queued: false, ..FakePorts::default() });
         let second = send(&blind, post("/v1/orders/o-1/events", "k", &PAID.replace("300", "301"))).await;
         let link = second.header("location").to_owned();
         assert!(link.contains("?type=order_paid&request="), "{link}");
@@ -155,7 +155,7 @@ async fn a_receipts_link_belongs_to_one_request_under_a_key() {
         assert_eq!((waiting.status.as_u16(), waiting.json()["links"]["self"].as_str()), (200, Some(&*link)));
 
         let receipt = Some(first.clone());
-        let fake = Arc::new(FakePorts { receipt, sees_waiting, ..FakePorts::default() });
+        let fake = Arc::new(FakePorts { receipt, sees_queued, ..FakePorts::default() });
         get(&fake, &link).await.is_problem(422, "/problems/idempotency-key-reused");
         // The link of the first request returns its receipt.
         let own = format!("/v1/orders/o-1/events/{}", first.event_id);

@@ -234,11 +234,11 @@ async fn a_receipt_of_an_unrecorded_order_belongs_to_the_customer_of_the_event()
         (unknown(), &stranger, 404),
         (unknown(), &principal(&[Scope::Read], None), 200),
         // If the queue cannot be searched, the link alone is answered. It reveals nothing else.
-        (FakePorts { sees_waiting: false, ..FakePorts::default() }, &owner, 200),
-        (FakePorts { sees_waiting: false, ..unknown() }, &stranger, 404),
+        (FakePorts { sees_queued: false, ..FakePorts::default() }, &owner, 200),
+        (FakePorts { sees_queued: false, ..unknown() }, &stranger, 404),
     ] {
         let receipt =
-            if fake.sees_waiting { receipt.clone() } else { format!("{receipt}?type=order_created") };
+            if fake.sees_queued { receipt.clone() } else { format!("{receipt}?type=order_created") };
         let answer = ask(&Arc::new(fake), principal, &Method::GET, &receipt, "").await;
         assert_eq!(answer.status, status, "{principal:?} {answer:?}");
     }

@@ -87,7 +87,7 @@ async fn a_receipt_is_returned_in_every_state() {
 async fn the_type_in_a_receipts_link_is_used_only_if_the_event_is_unknown() {
     let recorded = Some(Some(Outcome::Recorded { version: 3 }));
     let (not_found, accepted) = ((404, "event-not-found", ""), (200, "accepted", "?type=order_paid"));
-    for (sees_waiting, known, query, expected) in [
+    for (sees_queued, known, query, expected) in [
         (true, None, "", not_found),
         (true, None, "?type=order_paid", not_found),
         (true, Some(None), "?type=order_paid", (200, "accepted", "")),
@@ -107,7 +107,7 @@ async fn the_type_in_a_receipts_link_is_used_only_if_the_event_is_unknown() {
             request_hash: None,
             message: None,
         });
-        let fake = Arc::new(FakePorts { sees_waiting, receipt, ..FakePorts::default() });
+        let fake = Arc::new(FakePorts { sees_queued, receipt, ..FakePorts::default() });
         let path = format!("/v1/orders/o-1/events/{EVENT_ID}");
         let answer = get(&fake, &format!("{path}{query}")).await;
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::auth::{Auth, Keys, Refresh, TokenRules, TokenVerifier};
+use api::auth::{Auth, IssuerKeys, KeyRefresh, TokenRules, TokenVerifier};
 use api::{AppState, ServeOptions};
 use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,7 +39,7 @@ fn limited() -> Router {
 
 /// A router that refuses every token.
 fn closed() -> Router {
-    let keys = Keys::of_file(std::path::Path::new("/nonexistent"), Refresh::FILE);
+    let keys = IssuerKeys::of_file(std::path::Path::new("/nonexistent"), KeyRefresh::FILE);
     let rules = TokenRules {
         issuer: "i".to_owned(),
         audience: "a".to_owned(),

@@ -86,7 +86,7 @@ async fn the_error_for_an_event_that_is_too_large_states_both_sizes() {
 
 #[tokio::test]
 async fn a_receipts_link_contains_the_type_if_the_queue_cannot_be_searched() {
-    let fake = Arc::new(FakePorts { sees_waiting: false, ..FakePorts::default() });
+    let fake = Arc::new(FakePorts { sees_queued: false, ..FakePorts::default() });
     let body = r#"{"type":"order_paid","data":{"payment_id":"p-1","amount":300}}"#;
     let answer = post(&fake, "/v1/orders/o-1/events", body).await;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, anyhow};
-use api::ports::{ListPosition, MAX_PARKED, OrderSnapshot};
+use api::ports::{MAX_PARKED, OrderPosition, OrderSnapshot};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Currency, EventId, EventType, Order, OrderId, Outcome, Receipt, RecordedEvent};
 use serde::{Deserialize, Serialize};
@@ -53,10 +53,10 @@ pub(super) fn listed_time(created_at_micros: i64) -> String {
 }
 
 /// The position that a sort key of [`listed_at`] encodes.
-pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<ListPosition> {
+pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<OrderPosition> {
     let (time, order_id) = listed_at.split_once('#').context("a list key without an order")?;
     let created_at_micros = i64::try_from(time.parse::<i128>()? + i128::from(i64::MIN))?;
-    Ok(ListPosition { created_at_micros, order_id: OrderId::parse(order_id)? })
+    Ok(OrderPosition { created_at_micros, order_id: OrderId::parse(order_id)? })
 }
 
 /// The attributes of an item to write.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use api::ports::{LOOKED_AT, ListFilter, ListPosition, OrderList, OrderSnapshot};
+use api::ports::{MAX_ORDERS_SCANNED, OrderFilter, OrderList, OrderPosition, OrderSnapshot};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use consumer::backoff::full_jitter;
 use domain::{CustomerId, Order, OrderId};
@@ -34,8 +34,8 @@ impl Table {
     pub(super) async fn list(
         &self,
         customer_id: &CustomerId,
-        filter: &ListFilter,
-        after: Option<&ListPosition>,
+        filter: &OrderFilter,
+        after: Option<&OrderPosition>,
         limit: usize,
     ) -> anyhow::Result<OrderList> {
         let first = filter.created_from.map_or_else(String::new, |from| listed_time(from.micros()));
@@ -57,7 +57,7 @@ impl Table {
                 latest = Some(place);
             }
             let Some(latest) = latest.filter(|_| places.len() > page.len()) else { return Ok(list) };
-            if list.orders.len() == limit || read >= LOOKED_AT {
+            if list.orders.len() == limit || read >= MAX_ORDERS_SCANNED {
                 list.next = Some(listed_position(latest)?);
                 return Ok(list);
             }

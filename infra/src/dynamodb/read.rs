@@ -1,7 +1,7 @@
 //! Reads orders, logs and receipts, strongly consistent, for the API and the consumer.
 
 use anyhow::Context;
-use api::ports::{Health, ListFilter, ListPosition, OrderList, OrderReader, OrderSnapshot};
+use api::ports::{Health, OrderFilter, OrderList, OrderPosition, OrderReader, OrderSnapshot};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use consumer::ports::{Loaded, Settled, Wanted};
@@ -112,7 +112,7 @@ impl Table {
 
 #[async_trait]
 impl OrderReader for Table {
-    fn sees_waiting(&self) -> bool {
+    fn sees_queued(&self) -> bool {
         false
     }
 
@@ -152,8 +152,8 @@ impl OrderReader for Table {
     async fn orders_of(
         &self,
         customer_id: &CustomerId,
-        filter: &ListFilter,
-        after: Option<&ListPosition>,
+        filter: &OrderFilter,
+        after: Option<&OrderPosition>,
         limit: usize,
     ) -> anyhow::Result<OrderList> {
         self.list(customer_id, filter, after, limit).await

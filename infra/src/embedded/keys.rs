@@ -26,7 +26,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use anyhow::Context;
-use api::ports::ListPosition;
+use api::ports::OrderPosition;
 use domain::{CustomerId, EventId, EventType, OrderId, Outcome, RecordedEvent, Timestamp};
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
@@ -206,11 +206,11 @@ fn sortable(micros: i64) -> [u8; 8] {
 }
 
 /// The place in the list that a customer key stands for.
-pub(super) fn customer_key_position(key: &[u8]) -> anyhow::Result<ListPosition> {
+pub(super) fn customer_key_position(key: &[u8]) -> anyhow::Result<OrderPosition> {
     let zero = key.iter().position(|byte| *byte == 0).context("a customer key without a separator")?;
     let (time, order_id) = key[zero + 1..].split_first_chunk().context("a customer key that is too short")?;
     let created_at_micros = (u64::from_be_bytes(*time) ^ (1 << 63)) as i64;
-    Ok(ListPosition { created_at_micros, order_id: OrderId::parse(std::str::from_utf8(order_id)?)? })
+    Ok(OrderPosition { created_at_micros, order_id: OrderId::parse(std::str::from_utf8(order_id)?)? })
 }
 
 pub(super) fn line_key(order_id: &OrderId, seq: u64) -> Vec<u8> {

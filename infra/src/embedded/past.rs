@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
-use api::ports::EVENTS_AT_ONCE;
+use api::ports::EVENTS_PER_READ;
 use domain::{AsOf, Order, OrderId, Past};
 use tokio::sync::Semaphore;
 
@@ -54,14 +54,14 @@ impl Embedded {
             let end = keys::log_key(order_id, u64::MAX);
             let fold = move |engine: &Self| {
                 let mut folded = 0;
-                for row in engine.view().range(&engine.0.keys.log, first..=end).take(EVENTS_AT_ONCE) {
+                for row in engine.view().range(&engine.0.keys.log, first..=end).take(EVENTS_PER_READ) {
                     past.apply(&engine.decode_entry(&row.value()?)?)?;
                     folded += 1;
                     if past.is_complete() {
                         break;
                     }
                 }
-                Ok((past, folded < EVENTS_AT_ONCE))
+                Ok((past, folded < EVENTS_PER_READ))
             };
             (past, is_last) = self.read(fold).await?;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use api::ports::{EventPublisher, PublishError, Published};
+use api::ports::{Acceptance, EventPublisher, PublishError};
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
 use consumer::at_once::Judged;
@@ -56,7 +56,7 @@ impl From<WriteError> for SendError {
 }
 
 /// How an event is published, as the caller gets it: it is put together here once, and passed on.
-type Taken = Result<Published, PublishError>;
+type Taken = Result<Acceptance, PublishError>;
 
 /// What is to be accepted, with what was found out before the writing thread sees it.
 enum Outgoing {
@@ -157,11 +157,11 @@ impl Embedded {
     fn stage_outgoing(&self, stage: &mut Stage, outgoing: Vec<Outgoing>) -> anyhow::Result<Vec<Taken>> {
         let accepted = outgoing.len() as u64;
         let at = now();
-        let mut taken: Vec<Taken> = outgoing.iter().map(|_| Ok(Published::New)).collect();
+        let mut taken: Vec<Taken> = outgoing.iter().map(|_| Ok(Acceptance::New)).collect();
         let (mut recording, mut queueing) = (Vec::new(), Vec::new());
         for (place, outgoing) in outgoing.into_iter().enumerate() {
             if self.is_handled(stage, &outgoing)? {
-                taken[place] = Ok(Published::Repeated);
+                taken[place] = Ok(Acceptance::Repeated);
                 continue;
             }
             let unsent = match outgoing {
@@ -228,7 +228,7 @@ impl Embedded {
         let mut index = self.0.queue.lock();
         for (place, Unseen { row, group, dedup, held }) in messages {
             if index.find(&group, dedup).is_some() {
-                taken[place] = Ok(Published::Repeated);
+                taken[place] = Ok(Acceptance::Repeated);
             } else {
                 let (group, seq) = index.reserve(&group, dedup, visible_at, Some(held));
                 stage.put(&self.0.keys.queue, seq.to_be_bytes(), row);

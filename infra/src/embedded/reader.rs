@@ -5,7 +5,7 @@
 //! the reading itself. Lists may be long, and are read on the blocking pool.
 
 use api::ports::{
-    Health, LOOKED_AT, ListFilter, ListPosition, MAX_PARKED, OrderList, OrderReader, OrderSnapshot,
+    Health, MAX_ORDERS_SCANNED, MAX_PARKED, OrderFilter, OrderList, OrderPosition, OrderReader, OrderSnapshot,
 };
 use async_trait::async_trait;
 use domain::{AsOf, CustomerId, EventId, EventType, Order, OrderId, Receipt, RecordedEvent};
@@ -60,8 +60,8 @@ impl Embedded {
     fn list(
         &self,
         customer_id: &CustomerId,
-        filter: &ListFilter,
-        after: Option<&ListPosition>,
+        filter: &OrderFilter,
+        after: Option<&OrderPosition>,
         limit: usize,
     ) -> anyhow::Result<OrderList> {
         let start = match filter.created_from {
@@ -82,7 +82,7 @@ impl Embedded {
         }
         let mut latest = None;
         for (looked_at, row) in view.range(&self.0.keys.customers, start..end).rev().enumerate() {
-            if list.orders.len() == limit || looked_at == LOOKED_AT {
+            if list.orders.len() == limit || looked_at == MAX_ORDERS_SCANNED {
                 list.next = latest;
                 break;
             }
@@ -149,8 +149,8 @@ impl OrderReader for Embedded {
     async fn orders_of(
         &self,
         customer_id: &CustomerId,
-        filter: &ListFilter,
-        after: Option<&ListPosition>,
+        filter: &OrderFilter,
+        after: Option<&OrderPosition>,
         limit: usize,
     ) -> anyhow::Result<OrderList> {
         let (customer_id, filter, after) = (customer_id.clone(), *filter, after.cloned());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use api::ports::{EventPublisher, PublishError, Published};
+use api::ports::{Acceptance, EventPublisher, PublishError};
 use async_trait::async_trait;
 use domain::Envelope;
 use tokio::task::AbortHandle;
@@ -77,7 +77,7 @@ async fn poll_depth(queue: impl QueueDepth, depth: Arc<AtomicU64>) {
 
 #[async_trait]
 impl<P: EventPublisher> EventPublisher for DepthLimitedPublisher<P> {
-    async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>> {
+    async fn publish(&self, events: &[Envelope]) -> Vec<Result<Acceptance, PublishError>> {
         let (depth, limit) = (self.depth.load(Relaxed), self.limit);
         if depth < limit {
             return self.publisher.publish(events).await;
@@ -98,8 +98,8 @@ mod tests {
 
     #[async_trait]
     impl EventPublisher for AcceptAll {
-        async fn publish(&self, events: &[Envelope]) -> Vec<Result<Published, PublishError>> {
-            events.iter().map(|_| Ok(Published::New)).collect()
+        async fn publish(&self, events: &[Envelope]) -> Vec<Result<Acceptance, PublishError>> {
+            events.iter().map(|_| Ok(Acceptance::New)).collect()
         }
     }
 
@@ -133,7 +133,7 @@ mod tests {
             for _ in 0..100 {
                 let results = limited.publish(&[event(), event()]).await;
                 assert_eq!(results.len(), 2);
-                let right = |result: &Result<Published, PublishError>| match result {
+                let right = |result: &Result<Acceptance, PublishError>| match result {
                     Ok(_) => takes,
                     Err(error) => !takes && matches!(error, PublishError::Full(_)),
                 };

@@ -38,7 +38,7 @@ struct OutgoingEntry {
     in_doubt: bool,
 }
 
-pub(super) type PublishResult = Result<ports::Published, PublishError>;
+pub(super) type PublishResult = Result<ports::Acceptance, PublishError>;
 
 #[async_trait]
 impl EventPublisher for Queue {
@@ -161,7 +161,7 @@ impl Queue {
                 match refusal {
                     // New or not: SQS accepts and drops a second message with its deduplication id.
                     _ if sent.contains(outgoing.entry.id()) => {
-                        done.push((outgoing, Ok(ports::Published::New)));
+                        done.push((outgoing, Ok(ports::Acceptance::New)));
                     }
                     Some(entry) if entry.sender_fault() || attempt == ATTEMPTS => {
                         let error = outgoing.failed(refused(entry));

@@ -152,7 +152,7 @@ async fn the_largest_message_of_sqs_is_parked_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_shows_how_many_of_its_events_are_parked() {
     use crate::support::events::{fold, recorded};
-    use api::ports::{ListFilter, OrderReader};
+    use api::ports::{OrderFilter, OrderReader};
     use consumer::ports::{Append, Counts};
 
     use crate::conformance::listing::eventually_lists;
@@ -171,7 +171,7 @@ async fn an_order_shows_how_many_of_its_events_are_parked() {
         let snapshot = backend.table.order(&id).await.unwrap().unwrap();
         eventually_lists(&backend, &customer, std::slice::from_ref(&id)).await;
         let listed =
-            backend.table.orders_of(&customer, &ListFilter::default(), None, 1).await.unwrap().orders;
+            backend.table.orders_of(&customer, &OrderFilter::default(), None, 1).await.unwrap().orders;
         assert_eq!(listed, std::slice::from_ref(&snapshot), "the list shows the same");
         snapshot.parked
     };

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use api::ports::{EventPublisher, PublishError, Published};
+use api::ports::{Acceptance, EventPublisher, PublishError};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -68,7 +68,7 @@ impl Reply {
 }
 
 /// Publishes an event through an SQS that answers the attempts in this way, and all further ones like the last.
-async fn published(replies: &'static [Reply]) -> Result<Published, PublishError> {
+async fn published(replies: &'static [Reply]) -> Result<Acceptance, PublishError> {
     let attempts = Arc::new(AtomicUsize::new(0));
     let answer = move |body: String| async move {
         let call: Value = serde_json::from_str(&body).unwrap();
@@ -81,7 +81,7 @@ async fn published(replies: &'static [Reply]) -> Result<Published, PublishError>
     publish_at(&endpoint).await
 }
 
-async fn publish_at(endpoint: &str) -> Result<Published, PublishError> {
+async fn publish_at(endpoint: &str) -> Result<Acceptance, PublishError> {
     let sdk = infra::aws::config_at(endpoint).await;
     let queue = infra::aws::queue(&sdk, &format!("{endpoint}/1/orders.fifo"));
     queue.publish(&[created(&new_order_id())]).await.remove(0)
@@ -92,7 +92,7 @@ async fn an_event_is_refused_only_where_no_attempt_can_have_arrived() {
     use Reply::{Accepts, BreaksOff, Fails, Refuses, RefusesEntries, Throttles};
     for replies in [&[Accepts][..], &[Fails, Accepts], &[BreaksOff, Accepts], &[Throttles, Accepts]] {
         let result = published(replies).await;
-        assert!(matches!(result, Ok(Published::New)), "{replies:?}: {result:?}");
+        assert!(matches!(result, Ok(Acceptance::New)), "{replies:?}: {result:?}");
     }
     for replies in [&[Refuses][..], &[Throttles], &[RefusesEntries], &[Throttles, RefusesEntries]] {
         let result = published(replies).await;

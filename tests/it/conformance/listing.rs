@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::ports::{ListFilter, OrderSnapshot};
+use api::ports::{OrderFilter, OrderSnapshot};
 use consumer::ports::{Append, Counts};
 use domain::{CustomerId, Envelope, OrderId, Status};
 
@@ -21,7 +21,7 @@ async fn record(backend: &dyn Backend, envelopes: &[Envelope]) {
 }
 
 /// Reads the whole list in pages of two.
-async fn list(backend: &dyn Backend, customer: &CustomerId, filter: &ListFilter) -> Vec<OrderSnapshot> {
+async fn list(backend: &dyn Backend, customer: &CustomerId, filter: &OrderFilter) -> Vec<OrderSnapshot> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = backend.reader().orders_of(customer, filter, after.as_ref(), 2).await.unwrap();
@@ -36,13 +36,13 @@ async fn list(backend: &dyn Backend, customer: &CustomerId, filter: &ListFilter)
 
 /// Waits until the customer's list is exactly `expected`.
 pub async fn eventually_lists(backend: &dyn Backend, customer: &CustomerId, expected: &[OrderId]) {
-    eventually_lists_filtered(backend, customer, &ListFilter::default(), expected).await;
+    eventually_lists_filtered(backend, customer, &OrderFilter::default(), expected).await;
 }
 
 async fn eventually_lists_filtered(
     backend: &dyn Backend,
     customer: &CustomerId,
-    filter: &ListFilter,
+    filter: &OrderFilter,
     expected: &[OrderId],
 ) {
     let patience = Duration::from_secs(20);
@@ -84,7 +84,7 @@ pub async fn a_list_shows_the_current_orders(backend: &dyn Backend) {
     record(backend, &[created_for(&id, "eve"), confirmed(&id)]).await;
     let eve = CustomerId::parse("eve").unwrap();
     eventually_lists(backend, &eve, std::slice::from_ref(&id)).await;
-    let listed = list(backend, &eve, &ListFilter::default()).await.remove(0);
+    let listed = list(backend, &eve, &OrderFilter::default()).await.remove(0);
     assert_eq!((listed.order.version, listed.order.status.as_str(), listed.parked), (2, "confirmed", 0));
 }
 
@@ -100,17 +100,17 @@ pub async fn a_list_shows_only_orders_that_pass_the_filter(backend: &dyn Backend
     eventually_lists(backend, &ann, &all).await;
 
     let only = |indexes: &[usize]| indexes.iter().map(|i| ids[*i].clone()).collect::<Vec<_>>();
-    let status = |status| ListFilter { status: Some(status), ..ListFilter::default() };
+    let status = |status| OrderFilter { status: Some(status), ..OrderFilter::default() };
     eventually_lists_filtered(backend, &ann, &status(Status::Confirmed), &only(&[6, 3, 0])).await;
     eventually_lists_filtered(backend, &ann, &status(Status::Paid), &[]).await;
-    let from = ListFilter { created_from: Some(at(4)), ..ListFilter::default() };
+    let from = OrderFilter { created_from: Some(at(4)), ..OrderFilter::default() };
     eventually_lists_filtered(backend, &ann, &from, &only(&[6, 5, 4])).await;
-    let before = ListFilter { created_before: Some(at(2)), ..ListFilter::default() };
+    let before = OrderFilter { created_before: Some(at(2)), ..OrderFilter::default() };
     eventually_lists_filtered(backend, &ann, &before, &only(&[1, 0])).await;
     let both =
-        ListFilter { created_from: Some(at(1)), created_before: Some(at(6)), status: Some(Status::Pending) };
+        OrderFilter { created_from: Some(at(1)), created_before: Some(at(6)), status: Some(Status::Pending) };
     eventually_lists_filtered(backend, &ann, &both, &only(&[5, 4, 2, 1])).await;
-    let never = ListFilter { created_from: Some(at(6)), created_before: Some(at(1)), status: None };
+    let never = OrderFilter { created_from: Some(at(6)), created_before: Some(at(1)), status: None };
     eventually_lists_filtered(backend, &ann, &never, &[]).await;
 }
 
@@ -121,7 +121,7 @@ pub async fn paging_continues_in_place_while_orders_are_added(backend: &dyn Back
     }
     let joe = CustomerId::parse("joe").unwrap();
     eventually_lists(backend, &joe, &ids.iter().rev().cloned().collect::<Vec<_>>()).await;
-    let everything = ListFilter::default();
+    let everything = OrderFilter::default();
     let first = backend.reader().orders_of(&joe, &everything, None, 3).await.unwrap();
     // Two newer orders, and one between those on the first page.
     for second in [11, 40, 50] {

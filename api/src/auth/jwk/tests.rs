@@ -23,19 +23,21 @@ fn set(keys: &[Value]) -> anyhow::Result<KeySet> {
 }
 
 #[test]
-fn the_signatures_of_the_rfcs_are_verified_and_no_other() {
+fn only_the_signatures_of_the_rfcs_are_valid() {
     let keys = set(&published()).unwrap();
-    for (token, algorithm) in
-        [(RS256, Algorithm::Rs256), (ES256, Algorithm::Es256), (EDDSA, Algorithm::EdDsa)]
-    {
+    for (token, algorithm) in [
+        (RS256, SignatureAlgorithm::Rs256),
+        (ES256, SignatureAlgorithm::Es256),
+        (EDDSA, SignatureAlgorithm::EdDsa),
+    ] {
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let mut signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
         let key = keys.find(algorithm, None).unwrap();
         key.verify(signed.as_bytes(), &signature).unwrap();
-        assert_eq!(key.verify(&signed.as_bytes()[1..], &signature), Err(Refusal::Signature));
+        assert_eq!(key.verify(&signed.as_bytes()[1..], &signature), Err(AuthRefusal::Signature));
         signature[20] ^= 1;
-        assert_eq!(key.verify(signed.as_bytes(), &signature), Err(Refusal::Signature));
-        assert_eq!(key.verify(signed.as_bytes(), &[]), Err(Refusal::Signature));
+        assert_eq!(key.verify(signed.as_bytes(), &signature), Err(AuthRefusal::Signature));
+        assert_eq!(key.verify(signed.as_bytes(), &[]), Err(AuthRefusal::Signature));
     }
 }
 
@@ -45,21 +47,21 @@ fn a_key_is_found_by_its_id_and_its_own_algorithm() {
     let keys = set(&[rsa, ec.clone(), ed]).unwrap();
     let outcome =
         |keys: &KeySet, algorithm, kid| keys.find(algorithm, kid).map(|key| key.id.clone().unwrap());
-    assert_eq!(outcome(&keys, Algorithm::Es256, Some("b")).as_deref(), Ok("b"));
-    assert_eq!(outcome(&keys, Algorithm::Es256, None).as_deref(), Ok("b"));
-    assert_eq!(outcome(&keys, Algorithm::Rs256, Some("b")), Err(Refusal::OtherAlgorithm));
-    assert_eq!(outcome(&keys, Algorithm::Rs256, Some("z")), Err(Refusal::UnknownKey));
-    // That of RFC 7517, A.1.
+    assert_eq!(outcome(&keys, SignatureAlgorithm::Es256, Some("b")).as_deref(), Ok("b"));
+    assert_eq!(outcome(&keys, SignatureAlgorithm::Es256, None).as_deref(), Ok("b"));
+    assert_eq!(outcome(&keys, SignatureAlgorithm::Rs256, Some("b")), Err(AuthRefusal::OtherAlgorithm));
+    assert_eq!(outcome(&keys, SignatureAlgorithm::Rs256, Some("z")), Err(AuthRefusal::UnknownKey));
+    // The EC key of RFC 7517, A.1.
     let second = json!({ "kty": "EC", "kid": "d", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
                          "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM" });
     let keys = set(&[ec, second]).unwrap();
-    assert_eq!(outcome(&keys, Algorithm::Es256, None), Err(Refusal::AmbiguousKey));
-    assert_eq!(outcome(&keys, Algorithm::Es256, Some("d")).as_deref(), Ok("d"));
-    assert_eq!(outcome(&keys, Algorithm::EdDsa, None), Err(Refusal::UnknownKey));
+    assert_eq!(outcome(&keys, SignatureAlgorithm::Es256, None), Err(AuthRefusal::AmbiguousKey));
+    assert_eq!(outcome(&keys, SignatureAlgorithm::Es256, Some("d")).as_deref(), Ok("d"));
+    assert_eq!(outcome(&keys, SignatureAlgorithm::EdDsa, None), Err(AuthRefusal::UnknownKey));
 }
 
 #[test]
-fn keys_that_must_not_be_used_are_left_out() {
+fn unusable_keys_are_ignored() {
     let [rsa, ec, ed] = published();
     let with = |key: &Value, member: &str, value: Value| {
         let mut key = key.clone();
@@ -107,7 +109,7 @@ fn keys_that_must_not_be_used_are_left_out() {
 }
 
 #[test]
-fn a_key_may_be_there_twice_and_padded() {
+fn a_key_may_occur_twice_and_be_padded() {
     let [rsa, ec, ed] = published();
     for key in [&rsa, &ec, &ed] {
         let mut again = key.clone();
@@ -124,5 +126,5 @@ fn a_key_may_be_there_twice_and_padded() {
     }
     let keys = set(&[padded, ec]).unwrap();
     assert_eq!(keys.len(), 2);
-    assert!(keys.find(Algorithm::Es256, None).is_ok(), "they are the same key");
+    assert!(keys.find(SignatureAlgorithm::Es256, None).is_ok(), "they are the same key");
 }

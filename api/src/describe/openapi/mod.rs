@@ -6,13 +6,13 @@ mod objects;
 mod operations;
 mod shared;
 
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::auth::Scope;
-use crate::input::{Fault, FaultCode};
-use crate::problem::{Kind, ProblemBody};
+use crate::input::{ValidationCode, ValidationError};
+use crate::problem::ProblemBody;
 
 pub(crate) use objects::OrderOrReceipt;
 
@@ -35,7 +35,7 @@ const BEARER: &str = "bearer";
         (name = "operations", description = "Dead letters and the pipeline, for operators"),
         (name = "health", description = "Health checks"),
     ),
-    components(schemas(ProblemBody<'static>, Fault, FaultCode))
+    components(schemas(ProblemBody<'static>, ValidationError, ValidationCode))
 )]
 struct Document;
 

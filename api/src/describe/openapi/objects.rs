@@ -9,7 +9,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::describe::event_schemas;
-use crate::describe::schemas::{metadata_entries, reference, schema, union, ORDER, RECEIPT};
+use crate::describe::schemas::{ORDER, RECEIPT, metadata_entries, schema, union};
 use crate::orders::{OrderBody, ReceiptBody};
 
 /// What a request that publishes is answered: the order if the event was recorded within the time to wait, or else the

@@ -7,7 +7,7 @@ mod operator;
 use domain::{Currency, Envelope, EventType, Order, Outcome, Receipt, RecordedEvent, RejectReason};
 use serde_json::{Value, json};
 
-use crate::http::Links;
+use crate::http::LinkBuilder;
 use crate::orders::{EventPage, HealthBody, OrderBody, OrderPage, ReadyBody, ReceiptBody};
 use crate::ports::OrderSnapshot;
 use crate::problem::{self, Kind};
@@ -64,14 +64,14 @@ fn to_json(body: impl serde::Serialize) -> Value {
 
 fn receipt(event_type: EventType, outcome: Option<Outcome>) -> Value {
     let receipt = Receipt::of(&envelope(&message(event_type)), outcome);
-    to_json(ReceiptBody::of(&receipt, &Links::at_root()))
+    to_json(ReceiptBody::of(&receipt, &LinkBuilder::at_root()))
 }
 
 /// Samples of the body whose schema has this name, each with a name and what it shows.
 pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
     let order = Order::fold(&log()).expect("the samples keep the domain's rules").expect("there are events");
     let snapshot = OrderSnapshot { order, parked: 0 };
-    let order = || OrderBody::of(&snapshot, &Links::at_root());
+    let order = || OrderBody::of(&snapshot, &LinkBuilder::at_root());
     match name {
         "Receipt" => receipts(),
         "Order" => vec![("paid", "An order that has been paid", to_json(order()))],

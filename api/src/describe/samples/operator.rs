@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{DeadLetter, EventType, Ledger, ParkReason, Prediction};
 use serde_json::{Value, json};
 
-use crate::http::Links;
+use crate::http::LinkBuilder;
 use crate::operations::{Line, Numbers};
 use crate::operator::{Fate, LetterBody, LetterPage, LetterSummary, PipelineBody, RedriveBody, Redriven};
 
@@ -52,7 +52,7 @@ pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Va
 
 /// Samples of the body whose schema has this name, each with a name and what it shows.
 pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
-    let (line, links) = (line(), Links::at_root());
+    let (line, links) = (line(), LinkBuilder::at_root());
     let behind = Fate::Predicted(Prediction::Behind);
     match name {
         "DeadLetterPage" => {

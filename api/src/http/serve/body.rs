@@ -1,4 +1,4 @@
-//! Request bodies that have to arrive in time.
+//! Request bodies with a time limit. `connection` wraps every body in a [`TimedBody`].
 
 use std::error::Error;
 use std::fmt;
@@ -12,15 +12,15 @@ use axum::body::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::leftover::Rest;
-use super::pace::Pace;
+use super::leftover::UnreadBody;
+use super::pace::ClientPace;
 
-/// The body did not arrive in time.
+/// The body did not arrive within [`ServeOptions::body_timeout`](super::ServeOptions::body_timeout).
 #[derive(Debug)]
 pub(crate) struct BodyTimeout;
 
 impl BodyTimeout {
-    /// Whether this is what the error comes from.
+    /// Whether `error` or one of its sources is this error.
     pub(crate) fn caused(error: &(dyn Error + 'static)) -> bool {
         std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<Self>())
     }
@@ -34,20 +34,20 @@ impl fmt::Display for BodyTimeout {
 
 impl Error for BodyTimeout {}
 
-/// A body that ends with [`BodyTimeout`] if it has not ended by itself before. What nobody reads of it is left to the
-/// connection, which drops it.
+/// A body that fails with [`BodyTimeout`] if it is incomplete when its time is up. When it is dropped before its end, it
+/// leaves the rest to the connection's [`drain`](super::drain).
 pub(super) struct TimedBody {
     incoming: Option<Incoming>,
     due: Instant,
-    /// Made when the body has to be waited for: most arrive with their headers.
+    /// Created on the first wait: most bodies arrive together with their headers.
     timer: Option<Pin<Box<Sleep>>>,
-    pace: Arc<Pace>,
-    was_asked_for: bool,
+    pace: Arc<ClientPace>,
+    was_polled: bool,
 }
 
 impl TimedBody {
-    pub(super) fn new(incoming: Incoming, due: Instant, pace: Arc<Pace>) -> Self {
-        Self { incoming: Some(incoming), due, timer: None, pace, was_asked_for: false }
+    pub(super) fn new(incoming: Incoming, due: Instant, pace: Arc<ClientPace>) -> Self {
+        Self { incoming: Some(incoming), due, timer: None, pace, was_polled: false }
     }
 }
 
@@ -55,7 +55,7 @@ impl Drop for TimedBody {
     fn drop(&mut self) {
         self.pace.awaits_body(false);
         if let Some(body) = self.incoming.take().filter(|body| !body.is_end_stream()) {
-            let rest = Rest { body, due: self.due, was_asked_for: self.was_asked_for };
+            let rest = UnreadBody { body, due: self.due, was_polled: self.was_polled };
             self.pace.leftover.leave(rest);
         }
     }
@@ -69,7 +69,7 @@ impl Body for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.was_asked_for = true;
+        self.was_polled = true;
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
             self.pace.awaits_body(false);

@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its last.
+//! Runs one connection, from accept to close. The accept loop in the parent starts [`run`] for each connection.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,29 +21,30 @@ use tower::Service;
 
 use super::ServeOptions;
 use super::body::TimedBody;
-use super::drain::{Drain, linger};
-use super::pace::{Answering, Pace, TooSlow, Watched};
-use super::slots::{Order, Slot};
+use super::drain::{BodyDrain, linger};
+use super::pace::{AnswerGuard, ClientPace, SlowClient};
+use super::slots::{ConnectionCommand, ConnectionSlot};
+use super::watched_stream::WatchedStream;
 use crate::http::correlation::Deadline;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
-/// The most bytes that are buffered each way. hyper allows no less than 8 KiB.
+/// The most bytes that are buffered in each direction. hyper requires at least 8 KiB.
 const MAX_BUFFER: usize = 64 << 10;
 
-/// Serves requests until the client closes the connection, is too slow, or the server orders it.
+/// Serves requests until the client closes the connection or is too slow, or the server sends a command to stop.
 pub(super) async fn run(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
     options: &ServeOptions,
-    slot: &Slot,
+    slot: &ConnectionSlot,
 ) {
-    // An answer is one small write: waiting to fill a packet would only delay it.
+    // An answer is one small write; waiting to fill a packet would only delay it.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let seat = &slot.seat;
-    let pace = &seat.pace;
+    let handle = &slot.handle;
+    let pace = &handle.pace;
     let service = service_fn(|request: Request<Incoming>| {
         let answering = pace.answering();
         let expects_continue = !request.body().is_end_stream() && request.headers().contains_key(EXPECT);
@@ -53,17 +54,17 @@ pub(super) async fn run(
             if pace.leftover.give_up_if_hopeless(expects_continue) {
                 response.headers_mut().insert(CONNECTION, CLOSE);
             }
-            Ok::<_, Infallible>(response.map(|body| Answer { body, _answering: answering }))
+            Ok::<_, Infallible>(response.map(|body| ResponseBody { body, _answering: answering }))
         }
     });
-    let stream = TokioIo::new(Watched { stream, pace: pace.clone() });
+    let stream = TokioIo::new(WatchedStream { stream, pace: pace.clone() });
     let mut http = http1::Builder::new();
     http.max_buf_size(MAX_BUFFER.max(options.max_head_bytes)).max_header_size(options.max_head_bytes);
-    // The pace has its own limit for headers, which takes no timer per request.
+    // `ClientPace` enforces the limit for headers without a timer for each request.
     http.header_read_timeout(None);
     let mut serving = http.serve_connection(stream, service);
-    let mut drain = Drain::new(pace.clone());
-    let mut too_slow = TooSlow::new(pace.clone());
+    let mut drain = BodyDrain::new(pace.clone());
+    let mut too_slow = SlowClient::new(pace.clone());
     let is_broken = loop {
         tokio::select! {
             biased;
@@ -78,11 +79,11 @@ pub(super) async fn run(
                 tracing::debug!(%peer, "closing a connection whose client is too slow");
                 return;
             }
-            order = seat.ordered() => match order {
-                Order::Stop => Pin::new(&mut serving).graceful_shutdown(),
-                Order::GiveWay if pace.is_idle() => Pin::new(&mut serving).graceful_shutdown(),
-                Order::GiveWay if pace.waits_since().is_some() => return,
-                Order::GiveWay => slot.stays(),
+            command = handle.command() => match command {
+                ConnectionCommand::Stop => Pin::new(&mut serving).graceful_shutdown(),
+                ConnectionCommand::GiveWay if pace.is_idle() => Pin::new(&mut serving).graceful_shutdown(),
+                ConnectionCommand::GiveWay if pace.waits_since().is_some() => return,
+                ConnectionCommand::GiveWay => slot.keep(),
             },
         }
     };
@@ -90,16 +91,16 @@ pub(super) async fn run(
         let stream = serving.into_parts().io.into_inner().stream;
         tokio::select! {
             () = Box::pin(linger(stream)) => {}
-            _ = seat.ordered() => {}
+            _ = handle.command() => {}
         }
     }
 }
 
-/// The request as the router takes it: who sent it, until when it is to be answered, and its body.
+/// The request as the router expects it: with its peer address, its deadline and a body with a time limit.
 fn arrived(
     request: Request<Incoming>,
     peer: SocketAddr,
-    pace: &Arc<Pace>,
+    pace: &Arc<ClientPace>,
     options: &ServeOptions,
 ) -> Request<Body> {
     let now = Instant::now();
@@ -112,13 +113,13 @@ fn arrived(
     request
 }
 
-/// The body of an answer: the request is answered when this is gone.
-struct Answer {
+/// The body of an answer. The request counts as answered when this is dropped.
+struct ResponseBody {
     body: Body,
-    _answering: Answering,
+    _answering: AnswerGuard,
 }
 
-impl HttpBody for Answer {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -1,9 +1,10 @@
-//! Requests that are answered before they are read, such as a body that is too large, or has no token.
+//! Reads and drops what is left of a body whose request was answered early, for example because the body is too large or
+//! the token is missing. `connection` polls [`BodyDrain`] and calls [`linger`].
 //!
-//! A client that is still sending when its connection is closed gets a reset, and never sees the answer. So what is left
-//! of the body is read and dropped beside the answer ([`Drain`]), after which the connection goes on. What is too much
-//! for that is answered with `Connection: close`, and the connection is closed in two steps ([`linger`]): first the
-//! writing side, and the rest when the client has seen it, or after a moment (RFC 9112, section 9.6).
+//! A client that is still sending when its connection is closed gets a reset and never sees the answer. So the rest of the
+//! body is dropped while the answer is sent, and the connection stays open. A rest that is too large is answered with
+//! `Connection: close`, and the connection is closed in two steps: first the writing side, and the reading side when the
+//! client has closed too, or after a timeout (RFC 9112, section 9.6).
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,27 +19,27 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::leftover::MAX_BYTES;
-use super::pace::Pace;
+use super::pace::ClientPace;
 
-/// The least time that the rest of a body is given: one that was too slow has none left.
-const LEAST: Duration = Duration::from_secs(1);
-/// How long a connection that is closed waits for its client to see it.
+/// The least time to drain a body: a body that was too slow has no time of its own left.
+const MIN_DRAIN_TIME: Duration = Duration::from_secs(1);
+/// How long a closing connection waits for its client to close too.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Reads and drops what bodies leave. Never completes; to be polled right after the connection, which it keeps going.
-pub(super) struct Drain {
-    pace: Arc<Pace>,
+/// Reads and drops the rests of bodies. It never completes. Poll it right after the connection, which hands it the rests.
+pub(super) struct BodyDrain {
+    pace: Arc<ClientPace>,
     rest: Option<(Incoming, Pin<Box<Sleep>>)>,
-    /// How much of it may still come.
+    /// How many more bytes may arrive.
     bytes: u64,
 }
 
-impl Drain {
-    pub(super) fn new(pace: Arc<Pace>) -> Self {
+impl BodyDrain {
+    pub(super) fn new(pace: Arc<ClientPace>) -> Self {
         Self { pace, rest: None, bytes: 0 }
     }
 
-    /// Reads until the body ends, or has to be waited for.
+    /// Reads until the body ends or is pending.
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some((body, timer)) = &mut self.rest else { return Poll::Ready(()) };
         loop {
@@ -60,32 +61,32 @@ impl Drain {
     }
 }
 
-impl Future for Drain {
+impl Future for BodyDrain {
     type Output = Infallible;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Infallible> {
         loop {
             if self.rest.is_none() {
                 let Some(rest) = self.pace.leftover.take() else { return Poll::Pending };
-                let until = rest.due.max(Instant::now() + LEAST);
+                let until = rest.due.max(Instant::now() + MIN_DRAIN_TIME);
                 self.rest = Some((rest.body, Box::pin(sleep_until(until))));
                 self.bytes = MAX_BYTES;
-                self.pace.drains();
+                self.pace.begin_drain();
             }
             if self.poll_rest(context).is_pending() {
                 return Poll::Pending;
             }
             self.rest = None;
-            self.pace.drained();
+            self.pace.end_drain();
         }
     }
 }
 
-/// Closes a connection whose client may still be sending, so that it gets what was written to it.
+/// Closes a connection whose client may still be sending, in such a way that the client receives the answer.
 pub(super) async fn linger(mut stream: TcpStream) {
-    // It may be closed already, one way or the other.
+    // An error means that the connection is closed already.
     let _ = stream.shutdown().await;
-    let until_seen = async {
+    let until_closed = async {
         let mut buffer = vec![0; 16 << 10];
         let mut left = MAX_BYTES;
         while let Ok(read @ 1..) = stream.read(&mut buffer).await {
@@ -95,6 +96,6 @@ pub(super) async fn linger(mut stream: TcpStream) {
             }
         }
     };
-    // What comes later is lost, and so may be the answer.
-    let _ = timeout(LINGER, until_seen).await;
+    // After that the client may get a reset, and may not see the answer.
+    let _ = timeout(LINGER, until_closed).await;
 }

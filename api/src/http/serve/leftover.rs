@@ -1,4 +1,4 @@
-//! What a request leaves of its body when it is answered before it has read all of it.
+//! The unread rest of a body whose request was answered early. `body` puts it here, and `drain` reads and drops it.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -6,68 +6,68 @@ use std::sync::{Mutex, PoisonError};
 use hyper::body::{Body, Incoming};
 use tokio::time::Instant;
 
-/// The most that is read and dropped of a body.
+/// The most bytes of a body that are read and dropped.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
 
-/// What is left of a body.
+/// The unread rest of a body.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(super) struct UnreadBody {
     pub(super) body: Incoming,
-    /// When all of it has to have arrived.
+    /// When the whole body must have arrived.
     pub(super) due: Instant,
-    /// Whether anyone has asked for it: only then does a client send it that expects `100 Continue`.
-    pub(super) was_asked_for: bool,
+    /// Whether a handler has polled the body. Before that, a client that expects `100 Continue` does not send it.
+    pub(super) was_polled: bool,
 }
 
-/// Where a body leaves what was not read of it.
+/// Holds the unread rest of a connection's latest body.
 #[derive(Debug, Default)]
-pub(super) struct Leftover {
-    rest: Mutex<Option<Rest>>,
-    /// Whether there is one, without the lock.
-    is_there: AtomicBool,
-    /// Whether the connection has to close with a body unread.
+pub(super) struct UnreadBodyCell {
+    rest: Mutex<Option<UnreadBody>>,
+    /// Whether `rest` is set, readable without the lock.
+    has_rest: AtomicBool,
+    /// Whether the connection must close although a body is unread.
     is_given_up: AtomicBool,
 }
 
-impl Leftover {
-    pub(super) fn leave(&self, rest: Rest) {
+impl UnreadBodyCell {
+    pub(super) fn leave(&self, rest: UnreadBody) {
         *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
-        self.is_there.store(true, Relaxed);
+        self.has_rest.store(true, Relaxed);
     }
 
-    pub(super) fn take(&self) -> Option<Rest> {
-        // Whoever leaves it runs in the task of the connection, and so does whoever takes it.
-        if !self.is_there.load(Relaxed) {
+    pub(super) fn take(&self) -> Option<UnreadBody> {
+        // Both sides run in the task of the connection, so relaxed ordering is enough.
+        if !self.has_rest.load(Relaxed) {
             return None;
         }
-        self.is_there.store(false, Relaxed);
+        self.has_rest.store(false, Relaxed);
         self.rest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Gives the rest up if it is too much to read, or if the client may never send it; whether it did.
+    /// Gives up a rest that is too large to read, or that the client may never send. Returns whether it did.
     pub(super) fn give_up_if_hopeless(&self, expects_continue: bool) -> bool {
-        if !self.is_there.load(Relaxed) {
+        if !self.has_rest.load(Relaxed) {
             return false;
         }
         let mut left = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_hopeless = |rest: &Rest| {
-            rest.body.size_hint().lower() > MAX_BYTES || (expects_continue && !rest.was_asked_for)
+        let is_hopeless = |rest: &UnreadBody| {
+            rest.body.size_hint().lower() > MAX_BYTES || (expects_continue && !rest.was_polled)
         };
         if !left.as_ref().is_some_and(is_hopeless) {
             return false;
         }
         *left = None;
-        self.is_there.store(false, Relaxed);
+        self.has_rest.store(false, Relaxed);
         self.give_up();
         true
     }
 
-    /// Whether the connection has to close with a body unread.
+    /// Whether the connection must close although a body is unread.
     pub(super) fn is_given_up(&self) -> bool {
         self.is_given_up.load(Relaxed)
     }
 
-    /// Notes that the connection has to close with a body unread.
+    /// Makes the connection close although a body is unread.
     pub(super) fn give_up(&self) {
         self.is_given_up.store(true, Relaxed);
     }

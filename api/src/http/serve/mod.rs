@@ -1,9 +1,9 @@
-//! Serves the router over TCP, and lets no client hold on to what others need.
+//! Serves the router over TCP, so that no client can starve the others. The command `serve` calls [`serve`].
 //!
-//! Every connection has one of the [`slots`], of which there are [`ServeOptions::max_connections`], one of the
-//! [`threads`], and its own limits of time: [`pace`] follows what the client does, [`connection`] closes it when it takes
-//! too long, [`body`] ends bodies that do not arrive, and [`drain`] reads what is left of those that were answered
-//! before. A request that was received in time has its [`Deadline`](crate::Deadline) to be answered.
+//! Every connection holds one of [`ServeOptions::max_connections`] [`slots`], runs on one of the [`threads`], and has
+//! time limits: [`pace`] tracks what the client does, [`connection`] closes the connection of a client that is too slow,
+//! [`body`] ends bodies that do not arrive in time, and [`drain`] reads the rest of bodies that were answered before they
+//! arrived. A request that arrived in time gets a [`Deadline`](crate::Deadline) for its answer.
 
 mod body;
 mod connection;
@@ -12,6 +12,7 @@ mod leftover;
 mod pace;
 mod slots;
 mod threads;
+mod watched_stream;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -27,40 +28,39 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 pub(crate) use self::body::BodyTimeout;
-use crate::http::network::network;
-use crate::http::serve::slots::{Slot, Slots};
-use crate::http::serve::threads::Threads;
+use crate::http::network::client_network;
+use crate::http::serve::slots::{ConnectionSlot, ConnectionSlots};
+use crate::http::serve::threads::ServingThreads;
 
-/// How long a connection may be silent before the system asks whether its client is still there.
-const PROBE_AFTER: Duration = Duration::from_secs(60);
-/// How long no connection is taken after taking one failed: long enough to not spin, short enough to not be missed.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long a connection may be silent before TCP probes whether the client still exists.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+/// The pause after a failed `accept`, so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What clients are granted. Times count from where they are said to, whatever happens in between.
+/// The limits of the server. Each time limit runs from its start to its end, whatever happens in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServeOptions {
-    /// Threads that serve connections and nothing else, each those that it is given; with 0 it is the runtime of the caller
-    /// that serves them.
+    /// The number of threads that only serve connections. With 0, the caller's runtime serves them.
     pub threads: usize,
-    /// Connections at the same time, at least 1. If all are in use, those give way that wait for their client, of the
-    /// address (of IPv6, the /64) that has the most of them; if there are none, new ones wait.
+    /// The most connections at the same time, at least 1. If all are in use, the server closes one whose client is idle or
+    /// slow, of the address (for IPv6, the /64) with the most connections. If there is none, new connections wait.
     pub max_connections: usize,
-    /// Connections of one address at the same time, once only an eighth of all is free. With `max_connections` or more,
-    /// an address may have all of them.
+    /// The most connections of one address while less than an eighth of all connections is free. With `max_connections` or
+    /// more, one address may use all.
     pub max_connections_per_address: usize,
-    /// Bytes of a request's line and headers; more are answered with `431`. A request has 100 headers at most.
+    /// The most bytes of a request's line and headers; more are answered with `431`. A request has at most 100 headers.
     pub max_head_bytes: usize,
     /// From a request's first byte, or from connecting, to the end of its headers.
     pub head_timeout: Duration,
-    /// From the end of a request's headers to the end of its body; longer is answered with `408`.
+    /// From the end of a request's headers to the end of its body; after that the answer is `408`.
     pub body_timeout: Duration,
-    /// From the end of a request's headers to its answer; longer is answered with `503`.
+    /// From the end of a request's headers to its answer; after that the answer is `503`.
     pub request_timeout: Duration,
-    /// From one request's answer to the next one's first byte.
+    /// From one answer to the first byte of the next request.
     pub idle_timeout: Duration,
-    /// How long a client may take none of its answer.
+    /// How long a client may read nothing of its answer.
     pub write_timeout: Duration,
-    /// How long requests that are under way at shutdown may take to finish.
+    /// How long requests in progress at shutdown may take to finish.
     pub grace: Duration,
 }
 
@@ -81,26 +81,26 @@ impl Default for ServeOptions {
     }
 }
 
-/// Serves `router` on `listener` until `shutdown` completes. No connection is taken from then on, idle ones are
-/// closed, and requests under way are finished, for which they have [`ServeOptions::grace`].
+/// Serves `router` on `listener` until `shutdown` completes. Then no more connections are accepted, idle ones are closed,
+/// and requests in progress have [`ServeOptions::grace`] to finish.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    // Connections inherit it. Without it nothing lasts for ever either: it only ends long answers to the dead sooner.
+    // Connections inherit this option. It ends long answers to vanished clients earlier; other limits end everything else.
     if let Err(error) =
-        SockRef::from(&listener).set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE_AFTER))
+        SockRef::from(&listener).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_AFTER))
     {
         tracing::debug!(%error, "cannot set SO_KEEPALIVE");
     }
-    let server = Server {
-        // Makes its routes ready now, which each request would do otherwise.
+    let server = HttpServer {
+        // Prepares the routes once; otherwise each request would do it.
         router: router.with_state(()),
         options,
-        slots: Slots::new(&options),
-        threads: Threads::start(options.threads)
+        slots: ConnectionSlots::new(&options),
+        threads: ServingThreads::start(options.threads)
             .context("cannot start the threads that serve connections")?,
     };
     let _stop = StopWhenDropped(Arc::clone(&server.slots));
@@ -110,44 +110,44 @@ pub async fn serve(
     }
     drop(listener);
     server.slots.stop();
-    // A connection gives its slot back when it has ended.
+    // A connection frees its slot when it ends.
     if timeout(options.grace, server.slots.all_free()).await.is_err() {
         let seconds = options.grace.as_secs();
-        tracing::warn!(seconds, "shutting down with requests still under way");
+        tracing::warn!(seconds, "shutting down with requests still in progress");
     }
     server.threads.stop().await;
     Ok(())
 }
 
-struct Server {
+struct HttpServer {
     router: Router,
     options: ServeOptions,
-    slots: Arc<Slots>,
-    threads: Threads,
+    slots: Arc<ConnectionSlots>,
+    threads: ServingThreads,
 }
 
-impl Server {
+impl HttpServer {
     async fn accept_all(&self, listener: &TcpListener) -> Infallible {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    if let Some(slot) = self.slots.take(network(&peer), &self.options).await {
+                    if let Some(slot) = self.slots.take(client_network(&peer), &self.options).await {
                         self.start(stream, peer, slot);
                     }
                 }
-                // That connection is gone, which says nothing about the next one.
+                // Only this connection failed; the next one may be fine.
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
-                    // Most likely too many files are open. It passes when some are closed.
-                    tracing::error!(%error, "cannot take a connection");
+                    // Most likely too many files are open, so close connections that can be closed.
+                    tracing::error!(%error, "cannot accept a connection");
                     self.slots.make_room();
-                    sleep(PAUSE).await;
+                    sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    fn start(&self, stream: TcpStream, peer: SocketAddr, slot: Slot) {
+    fn start(&self, stream: TcpStream, peer: SocketAddr, slot: ConnectionSlot) {
         let (router, options) = (self.router.clone(), self.options);
         self.threads.spawn(stream, peer, async move |stream| {
             connection::run(stream, peer, router, &options, &slot).await;
@@ -155,8 +155,8 @@ impl Server {
     }
 }
 
-/// Stops the connections of a server that is dropped before it has ended.
-struct StopWhenDropped(Arc<Slots>);
+/// Stops all connections if the future of [`serve`] is dropped before it completes.
+struct StopWhenDropped(Arc<ConnectionSlots>);
 
 impl Drop for StopWhenDropped {
     fn drop(&mut self) {

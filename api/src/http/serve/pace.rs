@@ -1,57 +1,53 @@
-//! What a client does with its connection, and until when it has to go on.
+//! Tracks what a client does with its connection, and by when it must do more. `connection`, `body` and `drain` report to
+//! the connection's [`ClientPace`]; `slots` and [`SlowClient`] query it.
 //!
-//! A [`Pace`] is only told and asked, and costs a request a few reads of the clock; the one timer of a connection is
-//! in [`TooSlow`]. Everything about a connection happens in one task, so that order is given; the atomics are there
-//! because a task may move to another thread.
+//! It costs a request a few reads of the clock. The only timer of a connection is in [`SlowClient`]. Everything about a
+//! connection happens in one task, so relaxed ordering is enough; there are atomics because a task may move to another
+//! thread.
 
 use std::future::Future;
-use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ServeOptions;
-use super::leftover::Leftover;
+use super::leftover::UnreadBodyCell;
 
-/// Not due at all.
 const NEVER: u64 = u64::MAX;
 
-/// What a connection waits for its client to do. Moments are in milliseconds since it was accepted.
+/// What the client of a connection must do, and when. Times are in milliseconds since the connection was accepted.
 #[derive(Debug)]
-pub(super) struct Pace {
-    /// What is left of a body that was answered before it was read.
-    pub(super) leftover: Leftover,
+pub(super) struct ClientPace {
+    pub(super) leftover: UnreadBodyCell,
     accepted_at: Instant,
     head: Duration,
     idle: Duration,
     write: Duration,
-    /// Between two requests, with no byte of the next one.
+    /// Whether the connection is between two requests and no byte of the next one has arrived.
     is_idle: AtomicBool,
-    /// When the next request has to have begun, or its headers have to have ended; never while one is answered.
+    /// By when the next request must begin, or its headers must end. `NEVER` while a request is being answered.
     request_due: AtomicU64,
-    /// Since when it waits for that, or for what is left of a body.
+    /// Since when the connection waits for the next request or for the rest of a body.
     request_since: AtomicU64,
     /// Since when a handler waits for the next part of a body.
     body_since: AtomicU64,
-    /// When the client has to have taken something; never unless there is something that it does not take.
-    taking_due: AtomicU64,
+    /// By when the client must read something. `NEVER` unless the client blocks a write.
+    write_due: AtomicU64,
     is_answering: AtomicBool,
-    /// Whether what is left of a body is being read.
+    /// Whether the rest of a body is being drained.
     is_draining: AtomicBool,
 }
 
-impl Pace {
-    /// Of a connection that was just accepted, which is not idle: whoever connects has something to ask.
+impl ClientPace {
+    /// The pace of a connection that was just accepted. It is not idle: its first request is expected now.
     pub(super) fn new(options: &ServeOptions) -> Arc<Self> {
         let never = || AtomicU64::new(NEVER);
         let pace = Self {
-            leftover: Leftover::default(),
+            leftover: UnreadBodyCell::default(),
             accepted_at: Instant::now(),
             head: options.head_timeout,
             idle: options.idle_timeout,
@@ -60,11 +56,11 @@ impl Pace {
             request_due: never(),
             request_since: never(),
             body_since: never(),
-            taking_due: never(),
+            write_due: never(),
             is_answering: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
         };
-        pace.request_within(pace.head);
+        pace.expect_request_within(pace.head);
         Arc::new(pace)
     }
 
@@ -72,8 +68,8 @@ impl Pace {
         duration_millis(self.accepted_at.elapsed().saturating_add(after))
     }
 
-    /// It is the client's turn, for no longer than this.
-    fn request_within(&self, limit: Duration) {
+    /// The client must send its next request, or the rest of its headers, within `limit`.
+    fn expect_request_within(&self, limit: Duration) {
         let now = self.millis(Duration::ZERO);
         self.request_since.store(now, Relaxed);
         self.request_due.store(now.saturating_add(duration_millis(limit)), Relaxed);
@@ -83,23 +79,24 @@ impl Pace {
         self.is_idle.load(Relaxed)
     }
 
-    /// Since when the connection waits for its client; `None` while the service works on a request of it.
+    /// Since when the connection waits for its client. `None` while the service works on a request.
     pub(super) fn waits_since(&self) -> Option<Instant> {
-        let taking = self.taking_due.load(Relaxed);
-        let taking = if taking == NEVER { NEVER } else { taking.saturating_sub(duration_millis(self.write)) };
-        let since = self.request_since.load(Relaxed).min(self.body_since.load(Relaxed)).min(taking);
+        let write_due = self.write_due.load(Relaxed);
+        let write_since =
+            if write_due == NEVER { NEVER } else { write_due.saturating_sub(duration_millis(self.write)) };
+        let since = self.request_since.load(Relaxed).min(self.body_since.load(Relaxed)).min(write_since);
         if since == NEVER { None } else { self.accepted_at.checked_add(Duration::from_millis(since)) }
     }
 
-    /// Bytes came in.
-    fn received(&self) {
+    /// The client sent bytes.
+    pub(super) fn received(&self) {
         if self.is_idle() {
             self.is_idle.store(false, Relaxed);
-            self.request_within(self.head);
+            self.expect_request_within(self.head);
         }
     }
 
-    /// A handler waits for more of a body, or does not any more.
+    /// A handler starts or stops waiting for more of a body.
     pub(super) fn awaits_body(&self, waits: bool) {
         let waited = self.body_since.load(Relaxed) != NEVER;
         if waits != waited {
@@ -108,60 +105,59 @@ impl Pace {
         }
     }
 
-    /// A request is being answered, until what this returns is dropped.
-    pub(super) fn answering(self: &Arc<Self>) -> Answering {
+    /// A request is being answered until the returned guard is dropped.
+    pub(super) fn answering(self: &Arc<Self>) -> AnswerGuard {
         self.is_answering.store(true, Relaxed);
-        self.works();
-        Answering(Arc::clone(self))
+        self.suspend_request_limit();
+        AnswerGuard(Arc::clone(self))
     }
 
-    /// It is not the client's turn, or its turn is limited elsewhere.
-    fn works(&self) {
+    /// No request is expected, or another limit applies.
+    fn suspend_request_limit(&self) {
         self.is_idle.store(false, Relaxed);
         self.request_due.store(NEVER, Relaxed);
         self.request_since.store(NEVER, Relaxed);
     }
 
-    /// It is the client's turn to send the next request.
-    fn rests(&self) {
+    /// The client may send its next request.
+    fn become_idle(&self) {
         self.is_idle.store(true, Relaxed);
-        self.request_within(self.idle);
+        self.expect_request_within(self.idle);
     }
 
     fn answered(&self) {
         self.is_answering.store(false, Relaxed);
         if !self.is_draining.load(Relaxed) {
-            self.rests();
+            self.become_idle();
         }
     }
 
-    /// What is left of a body is read and dropped from now on, within a limit of its own. The answer may still be on its
-    /// way.
-    pub(super) fn drains(&self) {
+    /// The rest of a body is being drained from now on, with a time limit of its own. The answer may still be in progress.
+    pub(super) fn begin_drain(&self) {
         self.is_draining.store(true, Relaxed);
-        self.works();
+        self.suspend_request_limit();
         self.request_since.store(self.millis(Duration::ZERO), Relaxed);
     }
 
-    /// Nothing is left of the body, or nobody reads it any more.
-    pub(super) fn drained(&self) {
+    /// Draining has ended, with or without the end of the body.
+    pub(super) fn end_drain(&self) {
         self.is_draining.store(false, Relaxed);
-        if self.is_answering.load(Relaxed) { self.works() } else { self.rests() }
+        if self.is_answering.load(Relaxed) { self.suspend_request_limit() } else { self.become_idle() }
     }
 
-    /// The client took bytes, or did not.
-    fn taking<T>(&self, written: &Poll<T>) {
-        let waits = self.taking_due.load(Relaxed) != NEVER;
+    /// A write was accepted by the client's socket or is blocked by it.
+    pub(super) fn wrote<T>(&self, written: &Poll<T>) {
+        let waits = self.write_due.load(Relaxed) != NEVER;
         if written.is_pending() != waits {
             let due = if waits { NEVER } else { self.millis(self.write) };
-            self.taking_due.store(due, Relaxed);
+            self.write_due.store(due, Relaxed);
         }
     }
 
-    /// When the client has to have done something, if it is the client's turn.
+    /// By when the client must act, if it must.
     fn due(&self) -> Option<Instant> {
-        let due = self.request_due.load(Relaxed).min(self.taking_due.load(Relaxed));
-        // None as well for moments past what a clock can tell.
+        let due = self.request_due.load(Relaxed).min(self.write_due.load(Relaxed));
+        // Also `None` for times beyond the range of the clock.
         if due == NEVER { None } else { self.accepted_at.checked_add(Duration::from_millis(due)) }
     }
 }
@@ -170,33 +166,33 @@ fn duration_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(NEVER)
 }
 
-/// A request that is being answered.
+/// Marks a request as being answered until it is dropped.
 #[derive(Debug)]
-pub(super) struct Answering(Arc<Pace>);
+pub(super) struct AnswerGuard(Arc<ClientPace>);
 
-impl Drop for Answering {
+impl Drop for AnswerGuard {
     fn drop(&mut self) {
         self.0.answered();
     }
 }
 
-/// Completes when the client is too slow. To be polled after everything that tells the pace.
+/// Completes when the client is too slow. Poll it after everything that reports to the pace.
 ///
-/// The timer is moved forward when a moment is due before it, and back only when it fires: a connection in steady use
-/// never touches it.
-pub(super) struct TooSlow {
-    pace: Arc<Pace>,
+/// The timer is moved to an earlier time immediately, and to a later time only when it fires. A connection in steady use
+/// so never resets it.
+pub(super) struct SlowClient {
+    pace: Arc<ClientPace>,
     timer: Pin<Box<Sleep>>,
 }
 
-impl TooSlow {
-    pub(super) fn new(pace: Arc<Pace>) -> Self {
+impl SlowClient {
+    pub(super) fn new(pace: Arc<ClientPace>) -> Self {
         let first = pace.due().unwrap_or_else(Instant::now);
         Self { pace, timer: Box::pin(sleep_until(first)) }
     }
 }
 
-impl Future for TooSlow {
+impl Future for SlowClient {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -216,61 +212,6 @@ impl Future for TooSlow {
     }
 }
 
-/// A stream that tells the pace.
-pub(super) struct Watched {
-    pub(super) stream: TcpStream,
-    pub(super) pace: Arc<Pace>,
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.pace.received();
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.pace.taking(&written);
-        written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.pace.taking(&written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::time::{advance, timeout};
@@ -279,18 +220,18 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn pace() -> Arc<Pace> {
+    fn pace() -> Arc<ClientPace> {
         let limits = ServeOptions {
             head_timeout: 10 * SECOND,
             idle_timeout: 75 * SECOND,
             write_timeout: 30 * SECOND,
             ..ServeOptions::default()
         };
-        Pace::new(&limits)
+        ClientPace::new(&limits)
     }
 
-    /// The seconds until it is too slow, of the next 1000.
-    async fn left(pace: &Arc<Pace>, too_slow: &mut TooSlow) -> Option<u64> {
+    /// The seconds until the client is too slow, if that happens within 1000 seconds.
+    async fn seconds_left(pace: &Arc<ClientPace>, too_slow: &mut SlowClient) -> Option<u64> {
         let before = Instant::now();
         let is_up = timeout(1000 * SECOND, &mut *too_slow).await.is_ok();
         assert_eq!(is_up, pace.due().is_some());
@@ -298,18 +239,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_goes_from_limit_to_limit() {
+    async fn each_phase_of_a_request_has_its_own_limit() {
         let pace = pace();
-        let mut too_slow = TooSlow::new(Arc::clone(&pace));
+        let mut too_slow = SlowClient::new(Arc::clone(&pace));
         advance(4 * SECOND).await;
         pace.received();
-        assert_eq!(left(&pace, &mut too_slow).await, Some(6), "since it was accepted");
+        assert_eq!(seconds_left(&pace, &mut too_slow).await, Some(6), "since it was accepted");
 
         let answering = pace.answering();
-        assert_eq!(left(&pace, &mut too_slow).await, None, "it is not the client's turn");
+        assert_eq!(seconds_left(&pace, &mut too_slow).await, None, "it is not the client's turn");
         drop(answering);
         assert!(pace.is_idle());
-        assert_eq!(left(&pace, &mut too_slow).await, Some(75));
+        assert_eq!(seconds_left(&pace, &mut too_slow).await, Some(75));
 
         drop(pace.answering());
         advance(70 * SECOND).await;
@@ -317,23 +258,23 @@ mod tests {
         assert!(!pace.is_idle());
         advance(9 * SECOND).await;
         pace.received();
-        assert_eq!(left(&pace, &mut too_slow).await, Some(1), "a trickle of bytes does not help");
+        assert_eq!(seconds_left(&pace, &mut too_slow).await, Some(1), "a trickle of bytes does not help");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_has_to_be_taken_bit_by_bit() {
+    async fn a_client_must_keep_reading_its_answer() {
         let pace = pace();
-        let mut too_slow = TooSlow::new(Arc::clone(&pace));
+        let mut too_slow = SlowClient::new(Arc::clone(&pace));
         let _answering = pace.answering();
         for _ in 0..3 {
-            pace.taking(&Poll::<()>::Pending);
+            pace.wrote(&Poll::<()>::Pending);
             advance(29 * SECOND).await;
-            pace.taking(&Poll::<()>::Pending);
-            pace.taking(&Poll::Ready(()));
+            pace.wrote(&Poll::<()>::Pending);
+            pace.wrote(&Poll::Ready(()));
         }
-        assert_eq!(left(&pace, &mut too_slow).await, None);
-        pace.taking(&Poll::<()>::Pending);
+        assert_eq!(seconds_left(&pace, &mut too_slow).await, None);
+        pace.wrote(&Poll::<()>::Pending);
         advance(10 * SECOND).await;
-        assert_eq!(left(&pace, &mut too_slow).await, Some(20));
+        assert_eq!(seconds_left(&pace, &mut too_slow).await, Some(20));
     }
 }

@@ -1,9 +1,10 @@
-//! The slots for connections, and which connection gives way when slots run out.
+//! The slots for connections, and which connection is closed when they run out.
 //!
-//! The accept loop [takes](Slots::take) a slot for each connection; the connection frees it by dropping its [`Slot`].
-//! While slots are free, anyone gets one, up to a reserve that an address with more than its share does not get. When
-//! none is left, a connection gives way that waits for its client (idle, or in the middle of a request or an answer), of
-//! the address that has the most of them; never one whose request the service is working on.
+//! The accept loop [takes](ConnectionSlots::take) a slot for each connection, and the connection frees it by dropping its
+//! [`ConnectionSlot`]. While slots are free, every address gets one, except that the last ones are reserved for addresses
+//! with less than their share. When none is free, a connection is closed that waits for its client (idle, or in the middle
+//! of a request or an answer), of the address with the most connections. A connection whose request the service is
+//! processing is never closed.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -17,200 +18,214 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::ServeOptions;
-use super::pace::Pace;
+use super::pace::ClientPace;
 
-/// How often to look for a connection that can give way while none can.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// How many connections of an address are looked at, oldest first, to find one that gives way; more only if none of
-/// them can.
-const LOOKED_AT: usize = 512;
-/// How often the log reports that slots run out, in seconds.
-const REPORT_EVERY: u64 = 10;
+/// How often to search for a connection to close while there is none.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// How many connections of an address are searched for one to close, oldest first. The others are searched only if none
+/// of these can be closed.
+const SEARCHED_FIRST: usize = 512;
+/// How often the log may report that slots run out, in seconds.
+const REPORT_INTERVAL: u64 = 10;
 
-/// What the server orders a connection to do.
+/// What the server wants a connection to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    /// Close, if it is the client's turn to do something.
+pub(super) enum ConnectionCommand {
+    /// Close, if the connection waits for its client.
     GiveWay = 1,
-    /// Finish the request under way, and take no other.
+    /// Finish the request in progress, and accept no other.
     Stop = 2,
 }
 
-/// A connection as the server sees it.
+/// The server's handle of a connection.
 #[derive(Debug)]
-pub(super) struct Seat {
-    pub(super) pace: Arc<Pace>,
-    order: AtomicU8,
-    ring: Notify,
+pub(super) struct ConnectionHandle {
+    pub(super) pace: Arc<ClientPace>,
+    /// The command that the connection has not executed yet; 0 if there is none.
+    command: AtomicU8,
+    notify: Notify,
 }
 
-impl Seat {
-    fn send(&self, order: Order) {
-        self.order.fetch_max(order as u8, Relaxed);
-        self.ring.notify_one();
+impl ConnectionHandle {
+    fn send(&self, command: ConnectionCommand) {
+        self.command.fetch_max(command as u8, Relaxed);
+        self.notify.notify_one();
     }
 
-    /// The next order.
-    pub(super) async fn ordered(&self) -> Order {
-        self.ring.notified().await;
-        let given = self.order.compare_exchange(Order::GiveWay as u8, 0, Relaxed, Relaxed);
-        if given.is_ok() { Order::GiveWay } else { Order::Stop }
+    /// Waits for the next command.
+    pub(super) async fn command(&self) -> ConnectionCommand {
+        self.notify.notified().await;
+        let taken = self.command.compare_exchange(ConnectionCommand::GiveWay as u8, 0, Relaxed, Relaxed);
+        if taken.is_ok() { ConnectionCommand::GiveWay } else { ConnectionCommand::Stop }
     }
 
-    /// Whether it was ordered to do something that it has not done yet.
-    fn is_ordered(&self) -> bool {
-        self.order.load(Relaxed) != 0
+    fn has_command(&self) -> bool {
+        self.command.load(Relaxed) != 0
     }
 }
 
-/// A connection's place among the others, which is free again when this is dropped.
+/// One connection's slot. Dropping it frees the slot.
 #[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) seat: Arc<Seat>,
-    slots: Arc<Slots>,
+pub(super) struct ConnectionSlot {
+    pub(super) handle: Arc<ConnectionHandle>,
+    slots: Arc<ConnectionSlots>,
     network: IpAddr,
     number: u64,
 }
 
-impl Slot {
-    /// It does not give way after all: its client has sent a request meanwhile.
-    pub(super) fn stays(&self) {
+impl ConnectionSlot {
+    /// Reports that the connection does not close after all: its client has sent a request in the meantime.
+    pub(super) fn keep(&self) {
         self.slots.changed.notify_one();
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut seated = self.slots.seated();
-        if let Some(seats) = seated.by_network.get_mut(&self.network)
-            && seats.remove(&self.number).is_some()
+        let mut table = self.slots.table();
+        if let Some(handles) = table.by_network.get_mut(&self.network)
+            && handles.remove(&self.number).is_some()
         {
-            if seats.is_empty() {
-                seated.by_network.remove(&self.network);
+            if handles.is_empty() {
+                table.by_network.remove(&self.network);
             }
-            seated.count -= 1;
+            table.count -= 1;
         }
-        drop(seated);
+        drop(table);
         self.slots.changed.notify_one();
     }
 }
 
 #[derive(Debug, Default)]
-struct Seated {
-    next: u64,
+struct ConnectionTable {
+    next_number: u64,
     count: usize,
-    /// The connections of each address, in the order in which they were accepted.
-    by_network: HashMap<IpAddr, BTreeMap<u64, Arc<Seat>>>,
+    /// The connections of each network, in the order in which they were accepted.
+    by_network: HashMap<IpAddr, ConnectionsOfNetwork>,
 }
 
-/// All slots.
+type ConnectionsOfNetwork = BTreeMap<u64, Arc<ConnectionHandle>>;
+
+/// The slots of a server.
 #[derive(Debug)]
-pub(super) struct Slots {
-    most: usize,
+pub(super) struct ConnectionSlots {
+    max: usize,
+    /// How many connections a network may have while only the reserve is free.
     share: usize,
-    /// So many of the last slots are for addresses that have less than their share.
+    /// How many of the last slots are reserved for networks with less than their share.
     reserve: usize,
-    seated: Mutex<Seated>,
-    /// Rings when a connection has ended, or does not give way after all.
+    table: Mutex<ConnectionTable>,
+    /// Notified when a connection has ended, or does not close after all.
     changed: Notify,
     started: Instant,
     report_at: AtomicU64,
 }
 
-/// What a newcomer gets.
-enum Found {
-    Slot(Slot),
+/// What a search for a slot comes to.
+enum SlotSearch {
+    Slot(ConnectionSlot),
+    /// There may be a slot soon.
     Wait,
-    Nothing,
+    Refused,
 }
 
-impl Slots {
+impl ConnectionSlots {
     pub(super) fn new(options: &ServeOptions) -> Arc<Self> {
-        let most = options.max_connections.max(1);
-        let share = options.max_connections_per_address.clamp(1, most);
+        let max = options.max_connections.max(1);
+        let share = options.max_connections_per_address.clamp(1, max);
         Arc::new(Self {
-            most,
+            max,
             share,
-            // Whose share is everything needs nothing in reserve for others.
-            reserve: if share < most { most / 8 } else { 0 },
-            seated: Mutex::default(),
+            // If one network may use all slots, there is nothing to reserve.
+            reserve: if share < max { max / 8 } else { 0 },
+            table: Mutex::default(),
             changed: Notify::new(),
             started: Instant::now(),
             report_at: AtomicU64::new(0),
         })
     }
 
-    fn seated(&self) -> MutexGuard<'_, Seated> {
-        self.seated.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, ConnectionTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A slot for a connection from there, as soon as there is one. `None` if the address has its share and none of its
-    /// connections can give way: then the others must not wait behind it.
-    pub(super) async fn take(self: &Arc<Self>, network: IpAddr, options: &ServeOptions) -> Option<Slot> {
+    /// Waits for a slot for a connection from `network`. Returns `None` if the network has its share and none of its
+    /// connections can be closed: then it must not block the connections of other networks.
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        network: IpAddr,
+        options: &ServeOptions,
+    ) -> Option<ConnectionSlot> {
         loop {
             match self.find(network, options) {
-                Found::Slot(slot) => return Some(slot),
-                Found::Nothing => return None,
-                // Either way there is a reason to look again.
-                Found::Wait => drop(timeout(LOOK_AGAIN, self.changed.notified()).await),
+                SlotSearch::Slot(slot) => return Some(slot),
+                SlotSearch::Refused => return None,
+                // After a notification and after the timeout alike, search again.
+                SlotSearch::Wait => drop(timeout(RETRY_INTERVAL, self.changed.notified()).await),
             }
         }
     }
 
-    fn find(self: &Arc<Self>, network: IpAddr, options: &ServeOptions) -> Found {
-        let mut seated = self.seated();
-        let held = seated.by_network.get(&network).map_or(0, BTreeMap::len);
-        let greedy = held >= self.share && self.share < self.most;
-        let reserve = if greedy { self.reserve } else { 0 };
-        if self.most - seated.count > reserve {
-            return Found::Slot(self.seat(&mut seated, network, options));
+    fn find(self: &Arc<Self>, network: IpAddr, options: &ServeOptions) -> SlotSearch {
+        let mut table = self.table();
+        let held = table.by_network.get(&network).map_or(0, BTreeMap::len);
+        let has_share = held >= self.share && self.share < self.max;
+        let reserve = if has_share { self.reserve } else { 0 };
+        if self.max - table.count > reserve {
+            return SlotSearch::Slot(self.add(&mut table, network, options));
         }
-        if greedy {
-            let own = seated.by_network.get(&network);
-            if !own.is_some_and(|seats| give_way(seats, false)) {
+        if has_share {
+            let own = table.by_network.get(&network);
+            if !own.is_some_and(|handles| close_one(handles, false)) {
                 counter!("orders_connections_closed_total", "reason" => "share").increment(1);
-                self.report("an address has its share of the connections, all in use: refusing more of them");
-                return Found::Nothing;
+                self.report("an address uses its whole share of the connections: refusing more from it");
+                return SlotSearch::Refused;
             }
-        } else if !seated.make_room(network, held) {
+        } else if !table.make_room(network, held) {
             self.report("all connections are in use, and none waits for its client: new ones have to wait");
         }
-        Found::Wait
+        SlotSearch::Wait
     }
 
-    fn seat(self: &Arc<Self>, seated: &mut Seated, network: IpAddr, options: &ServeOptions) -> Slot {
-        let seat = Seat { pace: Pace::new(options), order: AtomicU8::new(0), ring: Notify::new() };
-        let seat = Arc::new(seat);
-        let number = seated.next;
-        seated.next += 1;
-        seated.count += 1;
-        seated.by_network.entry(network).or_default().insert(number, Arc::clone(&seat));
-        Slot { seat, slots: Arc::clone(self), network, number }
+    fn add(
+        self: &Arc<Self>,
+        table: &mut ConnectionTable,
+        network: IpAddr,
+        options: &ServeOptions,
+    ) -> ConnectionSlot {
+        let (pace, command, notify) = (ClientPace::new(options), AtomicU8::new(0), Notify::new());
+        let handle = Arc::new(ConnectionHandle { pace, command, notify });
+        let number = table.next_number;
+        table.next_number += 1;
+        table.count += 1;
+        table.by_network.entry(network).or_default().insert(number, Arc::clone(&handle));
+        ConnectionSlot { handle, slots: Arc::clone(self), network, number }
     }
 
-    /// Has every idle connection close, and one more that waits for its client: others need the files that they are.
+    /// Closes every idle connection, and one more that waits for its client, to free file descriptors.
     pub(super) fn make_room(&self) {
-        let seated = self.seated();
-        for seat in seated.by_network.values().flat_map(BTreeMap::values) {
-            if seat.pace.is_idle() {
-                seat.send(Order::GiveWay);
+        let table = self.table();
+        for handle in table.by_network.values().flat_map(BTreeMap::values) {
+            if handle.pace.is_idle() {
+                handle.send(ConnectionCommand::GiveWay);
             }
         }
-        let most = seated.by_network.values().max_by_key(|seats| seats.len());
-        if let Some(seats) = most {
-            give_way(seats, false);
+        let largest = table.by_network.values().max_by_key(|handles| handles.len());
+        if let Some(handles) = largest {
+            close_one(handles, false);
         }
     }
 
-    /// Has every connection finish.
+    /// Stops every connection once its request in progress is answered.
     pub(super) fn stop(&self) {
-        let seated = self.seated();
-        seated.by_network.values().flat_map(BTreeMap::values).for_each(|seat| seat.send(Order::Stop));
+        let table = self.table();
+        let handles = table.by_network.values().flat_map(BTreeMap::values);
+        handles.for_each(|handle| handle.send(ConnectionCommand::Stop));
     }
 
-    /// Completes when there is no connection any more.
+    /// Completes when all connections have ended.
     pub(super) async fn all_free(&self) {
-        while self.seated().count > 0 {
+        while self.table().count > 0 {
             self.changed.notified().await;
         }
     }
@@ -218,40 +233,40 @@ impl Slots {
     fn report(&self, what: &'static str) {
         let now = self.started.elapsed().as_secs();
         let at = self.report_at.load(Relaxed);
-        if now >= at && self.report_at.compare_exchange(at, now + REPORT_EVERY, Relaxed, Relaxed).is_ok() {
-            tracing::warn!(connections = self.most, per_address = self.share, "{what}");
+        if now >= at && self.report_at.compare_exchange(at, now + REPORT_INTERVAL, Relaxed, Relaxed).is_ok() {
+            tracing::warn!(connections = self.max, per_address = self.share, "{what}");
         }
     }
 }
 
-impl Seated {
-    /// Has a connection give way to one of an address that holds so many; whether one can. An address with fewer gives
-    /// only idle ones.
+impl ConnectionTable {
+    /// Closes a connection to make room for `network`, which holds `held` connections. Returns whether there is one to
+    /// close. Of a network that holds fewer, only idle connections are closed.
     fn make_room(&self, network: IpAddr, held: usize) -> bool {
-        let rank = |(other, seats): &(&IpAddr, &BTreeMap<u64, Arc<Seat>>)| (seats.len(), **other == network);
+        let rank = |(other, handles): &(&IpAddr, &ConnectionsOfNetwork)| (handles.len(), **other == network);
         let Some(greatest) = self.by_network.iter().max_by_key(rank) else { return false };
-        if greatest.1.len() >= held && give_way(greatest.1, false) {
+        if greatest.1.len() >= held && close_one(greatest.1, false) {
             return true;
         }
         let mut others: Vec<_> = self.by_network.iter().collect();
         others.sort_by_key(|entry| Reverse(rank(entry)));
-        others.into_iter().any(|(_, seats)| give_way(seats, seats.len() < held))
+        others.into_iter().any(|(_, handles)| close_one(handles, handles.len() < held))
     }
 }
 
-/// Has the connection give way that is idle or, unless only those are to, waits longest for its client; whether there is
-/// one.
-fn give_way(seats: &BTreeMap<u64, Arc<Seat>>, only_idle: bool) -> bool {
-    let candidate = |seat: &Arc<Seat>| {
-        let since = seat.pace.waits_since().filter(|_| !seat.is_ordered())?;
-        let idle = seat.pace.is_idle();
-        (idle || !only_idle).then(|| ((!idle, since), Arc::clone(seat)))
+/// Closes the connection that has waited longest for its client, idle ones first. Returns whether there is one.
+fn close_one(handles: &ConnectionsOfNetwork, only_idle: bool) -> bool {
+    let candidate = |handle: &Arc<ConnectionHandle>| {
+        let since = handle.pace.waits_since().filter(|_| !handle.has_command())?;
+        let idle = handle.pace.is_idle();
+        (idle || !only_idle).then(|| ((!idle, since), Arc::clone(handle)))
     };
-    let first = seats.values().take(LOOKED_AT).filter_map(candidate).min_by_key(|(rank, _)| *rank);
+    let best = |(rank, _): &((bool, Instant), Arc<ConnectionHandle>)| *rank;
+    let first = handles.values().take(SEARCHED_FIRST).filter_map(candidate).min_by_key(best);
     let found =
-        first.or_else(|| seats.values().skip(LOOKED_AT).filter_map(candidate).min_by_key(|(rank, _)| *rank));
-    let Some((_, seat)) = found else { return false };
+        first.or_else(|| handles.values().skip(SEARCHED_FIRST).filter_map(candidate).min_by_key(best));
+    let Some((_, handle)) = found else { return false };
     counter!("orders_connections_closed_total", "reason" => "room").increment(1);
-    seat.send(Order::GiveWay);
+    handle.send(ConnectionCommand::GiveWay);
     true
 }

@@ -1,8 +1,8 @@
-//! The threads that serve connections, each with a runtime of its own. A connection stays with the thread it is given to, and
-//! whatever its requests wait for wakes that thread alone.
+//! The threads that serve connections, each with its own single-threaded runtime. The accept loop in the parent assigns
+//! each connection to one of them, and the connection stays there.
 //!
-//! A runtime that shares its work among threads wakes one of them to see whether there is something to take off another.
-//! Where requests wait for the disk and go on together, that is a thread woken for each handful of them.
+//! A work-stealing runtime wakes idle threads to look for work. Requests here wait for the same sync of the disk and
+//! continue together, so it would wake a thread for each few of them.
 
 use std::future::Future;
 use std::io;
@@ -14,22 +14,22 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, watch};
 
-pub(super) struct Threads {
-    all: Vec<Thread>,
-    /// Their runtimes run for as long as this is there.
+pub(super) struct ServingThreads {
+    all: Vec<ServingThread>,
+    /// The runtimes run until this is dropped.
     run: watch::Sender<()>,
-    /// Ends when the last of them has ended.
+    /// Closes when the last thread has ended.
     ended: mpsc::Receiver<()>,
 }
 
-struct Thread {
+struct ServingThread {
     runtime: Handle,
-    /// Each of its connections has a part in it.
+    /// Each connection of the thread holds a clone, so the reference count is the number of connections.
     connections: Arc<()>,
 }
 
-impl Threads {
-    /// Starts so many threads. With none, the runtime of the caller does their work.
+impl ServingThreads {
+    /// Starts `count` threads. With 0, the caller's runtime serves the connections.
     pub(super) fn start(count: usize) -> io::Result<Self> {
         let (run, running) = watch::channel(());
         let (alive, ended) = mpsc::channel(1);
@@ -38,19 +38,19 @@ impl Threads {
             let handle = runtime.handle().clone();
             let (mut running, alive) = (running.clone(), alive.clone());
             let serve = move || {
-                // An error is what ends it: nothing is ever sent.
+                // Nothing is ever sent; dropping the sender ends the wait with an error.
                 let _ = runtime.block_on(running.changed());
                 drop(runtime);
                 drop(alive);
             };
             thread::Builder::new().name("http".to_owned()).spawn(serve)?;
-            Ok(Thread { runtime: handle, connections: Arc::default() })
+            Ok(ServingThread { runtime: handle, connections: Arc::default() })
         };
         let all = (0..count).map(start).collect::<io::Result<_>>()?;
         Ok(Self { all, run, ended })
     }
 
-    /// Has a connection served by the thread that has the fewest.
+    /// Serves a connection on the thread with the fewest connections.
     pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
         &self,
         stream: TcpStream,
@@ -72,11 +72,11 @@ impl Threads {
         });
     }
 
-    /// Ends the threads. Connections that are left are cut off.
+    /// Ends the threads and with them all remaining connections.
     pub(super) async fn stop(self) {
         let Self { all, run, mut ended } = self;
         drop((all, run));
-        // Nothing is ever sent.
+        // Returns when every thread has dropped its sender.
         let _ = ended.recv().await;
     }
 }

@@ -62,7 +62,7 @@ async fn an_event_whose_sync_fails_is_in_doubt_and_what_comes_after_is_not_accep
     let folder = tempfile::TempDir::new().unwrap();
     let options = || Options { min_free_bytes: 0, ..Options::new(domain::Currency::parse("EUR").unwrap()) };
     let engine = Embedded::open(folder.path(), options()).unwrap();
-    assert!(matches!(engine.publish(&[event(1)]).await.as_slice(), [Ok(Published::New)]));
+    assert!(matches!(engine.publish(&[event(1)]).await.as_slice(), [Ok(Acceptance::New)]));
     let in_the_way = break_syncs(folder.path());
 
     let results = engine.publish(&[event(2), event(3)]).await;
@@ -102,8 +102,8 @@ async fn of_events_with_one_id_that_come_together_the_first_is_new() {
             publishing.spawn(async move { engine.publish(&event).await });
         }
         let results: Vec<_> = publishing.join_all().await.into_iter().flatten().collect();
-        let new = results.iter().filter(|result| matches!(result, Ok(Published::New))).count();
-        let repeated = results.iter().filter(|result| matches!(result, Ok(Published::Repeated))).count();
+        let new = results.iter().filter(|result| matches!(result, Ok(Acceptance::New))).count();
+        let repeated = results.iter().filter(|result| matches!(result, Ok(Acceptance::Repeated))).count();
         assert_eq!((new, repeated), (1, 19), "{results:?}");
         let accepted = engine.books().ledger;
         assert_eq!((accepted.accepted, accepted.duplicate), (20, 19));

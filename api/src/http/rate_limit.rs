@@ -1,7 +1,7 @@
-//! How many requests a client may make: so many a second, with bursts.
+//! The rate limit of `/v1`, which `lib.rs` adds to its routes: so many requests a second for each client, with bursts.
 //!
-//! A client is whoever authenticated, or else the network that it connects from. What is left is told in every answer,
-//! as in draft-ietf-httpapi-ratelimit-headers-10.
+//! A client is the authenticated subject, or else the network it connects from. Every answer states how much is left
+//! (draft-ietf-httpapi-ratelimit-headers-10).
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -22,28 +22,28 @@ use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
 use crate::auth::Principal;
-use crate::http::network::network;
+use crate::http::network::client_network;
 use crate::problem::Problem;
 
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// How often clients are forgotten that have their whole burst again, in seconds, at most.
-const FORGET_EVERY: u64 = 10;
+/// The shortest time between two evictions of clients whose bucket is full, in seconds.
+const MIN_EVICTION_INTERVAL: u64 = 10;
 
 const VISIBLE: &str = "names and numbers are visible ASCII";
 
-/// How many requests a client may make. Written `100` or `100/200`: requests per second, and burst.
+/// How many requests a client may make. Written as `100` or `100/200`: requests per second, and burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Requests per second in the long run.
+    /// The sustained number of requests per second.
     pub per_second: NonZeroU32,
-    /// Requests at once, after a rest.
+    /// How many requests a client may make at the same time, after a pause.
     pub burst: NonZeroU32,
 }
 
 impl RateLimit {
-    /// The seconds in which nothing becomes a whole burst.
+    /// How long it takes an empty bucket to become full again, in seconds.
     pub(crate) fn window(self) -> u64 {
         self.burst.get().div_ceil(self.per_second.get()).into()
     }
@@ -66,46 +66,47 @@ impl FromStr for RateLimit {
     }
 }
 
-/// Limits these routes. What authenticates must be added after, so that it runs before: it tells who asks.
-pub(crate) fn layer<S: Clone + Send + Sync + 'static>(
+/// Limits these routes. The authentication layer must be added later, so that it runs first and the principal is known
+/// here.
+pub(crate) fn rate_limited<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     limit: Option<RateLimit>,
 ) -> Router<S> {
     let Some(limit) = limit else { return routes };
-    let limiter = Arc::new(Limiter::new(limit));
+    let limiter = Arc::new(RequestLimiter::new(limit));
     routes.route_layer(middleware::from_fn(move |request: Request, next: Next| {
         let limiter = Arc::clone(&limiter);
         async move { limiter.limited(request, next).await }
     }))
 }
 
-/// Whose requests are counted together.
+/// The clients that have a bucket each.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Client {
-    /// Who authenticated.
+enum LimitedClient {
+    /// The subject that authenticated.
     Subject(String),
-    /// An IPv4 address, or the 64 bits of an IPv6 address that a network is given: one client has all of it.
+    /// The result of [`client_network`].
     Network(IpAddr),
-    /// Nobody knows.
+    /// Requests without a subject or an address share one bucket.
     Unknown,
 }
 
-impl Client {
+impl LimitedClient {
     fn of(extensions: &Extensions) -> Self {
         let principal = extensions.get().map(|principal: &Principal| principal.subject.as_str());
         match (principal, extensions.get()) {
             (Some(subject), _) if !subject.is_empty() => Self::Subject(subject.to_owned()),
-            (_, Some(ConnectInfo(peer))) => Self::Network(network(peer)),
+            (_, Some(ConnectInfo(peer))) => Self::Network(client_network(peer)),
             _ => Self::Unknown,
         }
     }
 }
 
-/// Counts by the clock that timers go by, which tests can stop.
+/// The clock that tokio's timers use. Tests can pause it.
 #[derive(Debug, Clone)]
-pub(crate) struct Monotonic(pub(crate) Instant);
+pub(crate) struct TimerClock(pub(crate) Instant);
 
-impl Clock for Monotonic {
+impl Clock for TimerClock {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
@@ -113,70 +114,71 @@ impl Clock for Monotonic {
     }
 }
 
-/// A wait in whole seconds, for `Retry-After`.
-pub(crate) fn seconds(wait: Duration) -> u32 {
+/// A wait in whole seconds, at least one, for `Retry-After`.
+pub(crate) fn retry_after_seconds(wait: Duration) -> u32 {
     u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
-/// When to drop what is kept of clients who have their whole burst again: nothing depends on it any more. So what is kept
-/// is bounded by the clients of the last window, or of 10 seconds.
+/// When to evict clients whose bucket is full, because such a bucket carries no information. The memory is so bounded by
+/// the clients of the last window, or of the last 10 seconds if that is longer.
 #[derive(Debug)]
-pub(crate) struct Housekeeping {
-    every: u64,
-    /// The next time, in seconds of the clock.
-    at: AtomicU64,
+pub(crate) struct EvictionSchedule {
+    interval: u64,
+    /// The time of the next eviction, in seconds of the clock.
+    next: AtomicU64,
 }
 
-impl Housekeeping {
-    pub(crate) fn every(window: u64) -> Self {
-        Self { every: window.max(FORGET_EVERY), at: AtomicU64::new(FORGET_EVERY) }
+impl EvictionSchedule {
+    pub(crate) fn for_window(window: u64) -> Self {
+        Self { interval: window.max(MIN_EVICTION_INTERVAL), next: AtomicU64::new(MIN_EVICTION_INTERVAL) }
     }
 
-    /// Whether it is time; for one of those who ask.
+    /// Whether an eviction is due. Only one of several concurrent callers gets `true`.
     pub(crate) fn is_due(&self, now: Duration) -> bool {
-        let (now, at) = (now.as_secs(), self.at.load(Relaxed));
-        now >= at && self.at.compare_exchange(at, now + self.every, Relaxed, Relaxed).is_ok()
+        let (now, next) = (now.as_secs(), self.next.load(Relaxed));
+        now >= next && self.next.compare_exchange(next, now + self.interval, Relaxed, Relaxed).is_ok()
     }
 }
 
-type Counts = RateLimiter<Client, HashMapStateStore<Client>, Monotonic, StateInformationMiddleware>;
+type ClientCounts =
+    RateLimiter<LimitedClient, HashMapStateStore<LimitedClient>, TimerClock, StateInformationMiddleware>;
 
-struct Limiter {
+struct RequestLimiter {
     limit: RateLimit,
     policy: HeaderValue,
-    clock: Monotonic,
-    counts: Counts,
-    housekeeping: Housekeeping,
+    clock: TimerClock,
+    counts: ClientCounts,
+    housekeeping: EvictionSchedule,
 }
 
-impl Limiter {
+impl RequestLimiter {
     fn new(limit: RateLimit) -> Self {
-        let clock = Monotonic(Instant::now());
+        let clock = TimerClock(Instant::now());
         let policy = format!("\"default\";q={};w={}", limit.burst, limit.window());
         Self {
             limit,
             policy: HeaderValue::try_from(policy).expect(VISIBLE),
             counts: RateLimiter::hashmap_with_clock(limit.quota(), clock.clone()).with_middleware(),
             clock,
-            housekeeping: Housekeeping::every(limit.window()),
+            housekeeping: EvictionSchedule::for_window(limit.window()),
         }
     }
 
     async fn limited(&self, request: Request, next: Next) -> Response {
-        self.forget();
-        let (mut response, left) = match self.counts.check_key(&Client::of(request.extensions())) {
+        self.evict_full_buckets();
+        let (mut response, left) = match self.counts.check_key(&LimitedClient::of(request.extensions())) {
             Ok(state) => (next.run(request).await, state.remaining_burst_capacity()),
             Err(not_until) => {
-                let seconds = seconds(not_until.wait_time_from(self.clock.now()));
+                let seconds = retry_after_seconds(not_until.wait_time_from(self.clock.now()));
                 (Problem::too_many_requests(seconds).into_response(), 0)
             }
         };
-        self.tell(response.headers_mut(), left);
+        self.add_headers(response.headers_mut(), left);
         response
     }
 
-    /// Tells the policy, how many requests are left, and the seconds until there is a whole burst again.
-    fn tell(&self, headers: &mut HeaderMap, left: u32) {
+    /// Adds the policy, how many requests are left, and the seconds until the bucket is full again.
+    fn add_headers(&self, headers: &mut HeaderMap, left: u32) {
         let RateLimit { per_second, burst } = self.limit;
         let seconds = burst.get().saturating_sub(left).div_ceil(per_second.get());
         let state = format!("\"default\";r={left};t={seconds}");
@@ -184,7 +186,7 @@ impl Limiter {
         headers.insert(RATE_LIMIT_POLICY, self.policy.clone());
     }
 
-    fn forget(&self) {
+    fn evict_full_buckets(&self) {
         if self.housekeeping.is_due(self.clock.now()) {
             self.counts.retain_recent();
             self.counts.shrink_to_fit();
@@ -209,15 +211,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn clients_who_rested_are_forgotten() {
-        let limiter = Limiter::new("1/2".parse().unwrap());
+    async fn clients_with_a_full_bucket_are_evicted() {
+        let limiter = RequestLimiter::new("1/2".parse().unwrap());
         for name in 0..1000 {
-            assert!(limiter.counts.check_key(&Client::Subject(format!("{name}"))).is_ok());
+            assert!(limiter.counts.check_key(&LimitedClient::Subject(format!("{name}"))).is_ok());
         }
-        limiter.forget();
+        limiter.evict_full_buckets();
         assert_eq!(limiter.counts.len(), 1000);
-        tokio::time::advance(Duration::from_secs(FORGET_EVERY)).await;
-        limiter.forget();
+        tokio::time::advance(Duration::from_secs(MIN_EVICTION_INTERVAL)).await;
+        limiter.evict_full_buckets();
         assert_eq!(limiter.counts.len(), 0);
     }
 }

@@ -1,29 +1,28 @@
-//! What a request that publishes has beside its body, and what comes of it.
+//! The context of a request that publishes events. `accept`, `batch` and `answer` share it.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use domain::{CorrelationId, Receipt};
 
 use crate::auth::{Principal, Scope};
-use crate::http::{Deadline, Links};
+use crate::http::{Deadline, LinkBuilder};
 use crate::input::Prefer;
 use crate::orders::idempotency::IdempotencyKey;
 use crate::problem::Problem;
 use crate::state::Shared;
 
-/// Who asks, and how they want it: what every request that publishes has beside its body.
+/// What a request that publishes contains besides its body.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct WriteContext {
     pub(crate) principal: Principal,
     pub(crate) key: IdempotencyKey,
     pub(crate) prefer: Prefer,
-    pub(crate) links: Links,
+    pub(crate) links: LinkBuilder,
     pub(crate) correlation_id: CorrelationId,
-    /// When the request is to be answered at the latest, if there is a limit.
     pub(crate) deadline: Option<Deadline>,
 }
 
-impl FromRequestParts<Shared> for Caller {
+impl FromRequestParts<Shared> for WriteContext {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
@@ -31,21 +30,22 @@ impl FromRequestParts<Shared> for Caller {
         principal.require(Scope::Write)?;
         let key = IdempotencyKey::from_request_parts(parts, state).await?;
         let Ok(prefer) = Prefer::from_request_parts(parts, state).await;
-        // An outcome, and the order, are for those to see who may read.
+        // Only principals that may read can see the outcome and the order.
         let prefer = if principal.may(Scope::Read) { prefer } else { prefer.without_wait() };
-        let Ok(links) = Links::from_request_parts(parts, state).await;
+        let Ok(links) = LinkBuilder::from_request_parts(parts, state).await;
         let correlation_id = parts.extensions.get().cloned();
-        let correlation_id = correlation_id.ok_or_else(|| anyhow::anyhow!("no correlation id was given"))?;
+        let correlation_id =
+            correlation_id.ok_or_else(|| anyhow::anyhow!("the request has no correlation id"))?;
         let deadline = parts.extensions.get().copied();
         Ok(Self { principal, key, prefer, links, correlation_id, deadline })
     }
 }
 
-/// What was accepted.
+/// An accepted event.
 #[derive(Debug)]
-pub(crate) struct Accepted {
-    /// As of then.
+pub(crate) struct AcceptedEvent {
+    /// The receipt as of the acceptance, without an outcome.
     pub(crate) receipt: Receipt,
-    /// Whether it was accepted before, under the same key.
+    /// Whether an earlier request under the same idempotency key was accepted.
     pub(crate) replayed: bool,
 }

@@ -1,4 +1,4 @@
-//! The body that proposes an event: `{type, data}`, where the type says which data belongs to it.
+//! The body that proposes an event: `{type, data}`, where the type determines the data. `accept` reads it.
 
 use domain::event::{Amended, Cancelled, Empty, Event, Paid, Refunded, Returned, Shipped};
 use domain::wording::value_error;
@@ -6,55 +6,58 @@ use domain::{Amount, EventType, LineItems, Text};
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use validator::{Validate, ValidateRequired, ValidationErrors};
+use validator::{Validate, ValidateRequired};
 
-use crate::input::{fault, members, members_of, object, Content, Errors, FaultCode, Field, Place, Read, Taken, IS_REQUIRED};
+use crate::input::{
+    BodyErrors, BodyField, FromJson, IS_REQUIRED, MemberResult, MemberSlot, Parsed, ValidationCode, invalid,
+    members, read_members, read_object,
+};
 
-/// The types that clients may propose: all but `order_created`, which `POST /v1/orders` makes.
+/// The types that clients may propose: all except `order_created`, which `POST /v1/orders` publishes.
 pub(crate) fn proposable() -> impl Iterator<Item = EventType> {
     EventType::ALL.into_iter().filter(|event_type| *event_type != EventType::Created)
 }
 
 #[derive(Debug, Default)]
-struct ProposedEvent<'de> {
-    event_type: Field<EventType>,
-    data: Data<'de>,
+struct ProposedEventBody<'de> {
+    event_type: BodyField<EventType>,
+    data: ProposedData<'de>,
 }
 
-/// By hand, for `validator` names faults after fields, and no field can be named `type`. Whether the data is right is
-/// known when it is read as the type's.
-impl Validate for ProposedEvent<'_> {
-    fn validate(&self) -> Result<(), ValidationErrors> {
+/// Written by hand, because `validator` names errors after fields, and no field can be named `type`. The data is checked
+/// later, when it is read according to the type.
+impl Validate for ProposedEventBody<'_> {
+    fn validate(&self) -> Result<(), validator::ValidationErrors> {
         if self.event_type.is_some() {
             return Ok(());
         }
-        let mut errors = ValidationErrors::new();
-        errors.add("type", FaultCode::Required.error(IS_REQUIRED));
+        let mut errors = validator::ValidationErrors::new();
+        errors.add("type", ValidationCode::Required.error(IS_REQUIRED));
         Err(errors)
     }
 }
 
-members!(ProposedEvent<'de> { "type" => event_type, "data" => data });
+members!(ProposedEventBody<'de> { "type" => event_type, "data" => data });
 
-/// The data as it came. It may precede the type that says how to read it.
+/// The unparsed data. It may come before the type that determines how to read it.
 #[derive(Debug, Default)]
-struct Data<'de>(Option<&'de RawValue>);
+struct ProposedData<'de>(Option<&'de RawValue>);
 
-impl<'de> Place<'de> for Data<'de> {
-    fn take<A: MapAccess<'de>>(&mut self, object: &mut A) -> Result<Taken, A::Error> {
+impl<'de> MemberSlot<'de> for ProposedData<'de> {
+    fn take<A: MapAccess<'de>>(&mut self, object: &mut A) -> Result<MemberResult, A::Error> {
         if self.0.is_some() {
-            return Ok(Taken::Again);
+            return Ok(MemberResult::Duplicate);
         }
         self.0 = Some(object.next_value()?);
-        Ok(Taken::Read)
+        Ok(MemberResult::Read)
     }
 }
 
-impl Data<'_> {
-    fn event(&self, event_type: EventType) -> Read<Event> {
+impl ProposedData<'_> {
+    fn event(&self, event_type: EventType) -> Parsed<Event> {
         match event_type {
-            // Not proposable, so no body has it as its type.
-            EventType::Created => Err(fault(FaultCode::Unknown, "is not known here")),
+            // No body has this type, because it is not proposable.
+            EventType::Created => Err(invalid(ValidationCode::Unknown, "is unknown")),
             EventType::Amended => self.read().map(Event::Amended),
             EventType::Confirmed => self.read_none().map(Event::Confirmed),
             EventType::Paid => self.read().map(Event::Paid),
@@ -66,42 +69,45 @@ impl Data<'_> {
         }
     }
 
-    fn field<T: for<'de> Content<'de>>(&self) -> Field<T> {
-        let Some(raw) = self.0 else { return Field::Absent };
-        // What skipping over the data did not notice, such as half of a surrogate pair in a string.
+    fn field<T: for<'de> FromJson<'de>>(&self) -> BodyField<T> {
+        let Some(raw) = self.0 else { return BodyField::Absent };
+        // Skipping the data does not find every syntax error, such as half of a surrogate pair in a string.
         serde_json::from_str(raw.get()).unwrap_or_else(|error| {
-            Field::Wrong(fault(FaultCode::Format, format!("must be JSON: {}", value_error(&error))))
+            BodyField::Wrong(invalid(
+                ValidationCode::Format,
+                format!("must be JSON: {}", value_error(&error)),
+            ))
         })
     }
 
-    fn read<T: for<'de> Content<'de>>(&self) -> Read<T> {
+    fn read<T: for<'de> FromJson<'de>>(&self) -> Parsed<T> {
         self.field().required()
     }
 
-    fn read_none(&self) -> Read<Empty> {
+    fn read_none(&self) -> Parsed<Empty> {
         match self.field() {
-            Field::Absent | Field::Null => Ok(Empty {}),
+            BodyField::Absent | BodyField::Null => Ok(Empty {}),
             given => given.required(),
         }
     }
 }
 
-impl Content<'_> for EventType {
+impl FromJson<'_> for EventType {
     const EXPECTED: &'static str = "a string";
 
-    fn from_text(text: &str) -> Read<Self> {
+    fn from_text(text: &str) -> Parsed<Self> {
         proposable().find(|event_type| event_type.as_str() == text).ok_or_else(|| {
             let types: Vec<_> = proposable().map(EventType::as_str).collect();
-            fault(FaultCode::Enum, format!("must be one of {}", types.join(", ")))
+            invalid(ValidationCode::Enum, format!("must be one of {}", types.join(", ")))
         })
     }
 }
 
-impl<'de> Content<'de> for Event {
+impl<'de> FromJson<'de> for Event {
     const EXPECTED: &'static str = "an object";
 
-    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
-        let (body, mut errors): (ProposedEvent<'de>, Errors) = members_of(members)?;
+    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
+        let (body, mut errors): (ProposedEventBody<'de>, BodyErrors) = read_members(members)?;
         match body.event_type.as_valid().map(|event_type| body.data.event(*event_type)) {
             Some(Ok(event)) if errors.is_empty() => return Ok(Ok(event)),
             Some(Err(of_data)) => errors.extend_at("data", *of_data),
@@ -115,10 +121,10 @@ impl<'de> Content<'de> for Event {
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AmendedData {
-    /// All lines, as they are from now on.
+    /// All lines of the order from now on.
     #[validate(required)]
-    #[schema(value_type = Vec<crate::orders::dto::Line>, min_items = 1, max_items = 200)]
-    items: Field<LineItems>,
+    #[schema(value_type = Vec<crate::orders::order_body::OrderLineBody>, min_items = 1, max_items = 200)]
+    items: BodyField<LineItems>,
 }
 
 /// Data of `order_paid`.
@@ -131,44 +137,44 @@ pub(crate) struct PaidData {
         value_type = String, min_length = 1, max_length = 128,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
-    payment_id: Field<Text<128>>,
-    /// What was paid, in the minor unit of the order's currency.
+    payment_id: BodyField<Text<128>>,
+    /// The paid amount, in the minor unit of the order's currency.
     #[validate(required)]
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
-    amount: Field<Amount>,
+    amount: BodyField<Amount>,
 }
 
 /// Data of `order_shipped`.
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShippedData {
-    /// Who carries it.
+    /// The carrier.
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
-    carrier: Field<Text<128>>,
+    carrier: BodyField<Text<128>>,
     /// The carrier's tracking number.
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
-    tracking_number: Field<Text<128>>,
+    tracking_number: BodyField<Text<128>>,
 }
 
 /// Data of `order_cancelled` and `order_returned`.
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReasonData {
-    /// Why.
+    /// The reason.
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 500,
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
     )]
-    reason: Field<Text<500>>,
+    reason: BodyField<Text<500>>,
 }
 
 /// Data of `order_refunded`.
@@ -181,20 +187,20 @@ pub(crate) struct RefundedData {
         value_type = String, min_length = 1, max_length = 128,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
-    refund_id: Field<Text<128>>,
-    /// What was paid back, in the minor unit of the order's currency.
+    refund_id: BodyField<Text<128>>,
+    /// The refunded amount, in the minor unit of the order's currency.
     #[validate(required)]
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
-    amount: Field<Amount>,
+    amount: BodyField<Amount>,
 }
 
-/// Data of `order_confirmed` and `order_delivered`: none. It may be left out.
+/// Data of `order_confirmed` and `order_delivered`: an empty object, which may be omitted.
 #[derive(Debug, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoData {}
 
 impl Validate for NoData {
-    fn validate(&self) -> Result<(), ValidationErrors> {
+    fn validate(&self) -> Result<(), validator::ValidationErrors> {
         Ok(())
     }
 }
@@ -206,14 +212,14 @@ members!(ReasonData { "reason" => reason });
 members!(RefundedData { "refund_id" => refund_id, "amount" => amount });
 members!(NoData {});
 
-/// Implements [`Content`] for the domain's data of an event, by way of its DTO.
+/// Implements [`FromJson`] for an event's data, through its DTO.
 macro_rules! data {
     ($($value:ident from $dto:ident { $($field:ident),* };)*) => {$(
-        impl<'de> Content<'de> for $value {
+        impl<'de> FromJson<'de> for $value {
             const EXPECTED: &'static str = "an object";
 
-            fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
-                object(members, |dto: $dto| Some(Self { $($field: Some(dto.$field.into_valid()?)),* }))
+            fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
+                read_object(members, |dto: $dto| Some(Self { $($field: Some(dto.$field.into_valid()?)),* }))
             }
         }
     )*};
@@ -227,18 +233,18 @@ data! {
     Refunded from RefundedData { refund_id, amount };
 }
 
-impl<'de> Content<'de> for Amended {
+impl<'de> FromJson<'de> for Amended {
     const EXPECTED: &'static str = "an object";
 
-    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
-        object(members, |dto: AmendedData| Some(Self { items: dto.items.into_valid()? }))
+    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
+        read_object(members, |dto: AmendedData| Some(Self { items: dto.items.into_valid()? }))
     }
 }
 
-impl<'de> Content<'de> for Empty {
+impl<'de> FromJson<'de> for Empty {
     const EXPECTED: &'static str = "an object without members";
 
-    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
-        object(members, |_: NoData| Some(Self {}))
+    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
+        read_object(members, |_: NoData| Some(Self {}))
     }
 }

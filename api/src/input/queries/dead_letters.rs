@@ -1,36 +1,34 @@
-//! The query of the dead letters.
+//! The query of the list of dead letters.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::{LetterState, OrderId, ParkReason, Timestamp};
+use domain::{LetterState, ParkReason, Timestamp};
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 
-use super::{MAX_LIMIT, Pairs};
+use super::pairs::{MAX_LIMIT, QueryPairs};
 use crate::describe::{operator_schemas, schemas};
 use crate::input::cursor;
-use crate::input::params::malformed;
-use crate::input::validation::FaultCode;
 use crate::operations::{LetterFilter, LetterPosition};
 use crate::problem::Problem;
 
-/// Which dead letters, and which page of them.
+/// A filter of dead letters, and a page.
 #[derive(Debug)]
-pub(crate) struct LettersQuery {
+pub(crate) struct DeadLettersQuery {
     pub(crate) filter: LetterFilter,
     pub(crate) limit: usize,
     pub(crate) after: Option<LetterPosition>,
 }
 
-impl LettersQuery {
+impl DeadLettersQuery {
     /// The list that a cursor belongs to.
     pub(crate) fn scope(&self) -> String {
         scope(&self.filter)
     }
 
-    /// The query of the page behind `cursor`.
+    /// The query of the next page.
     pub(crate) fn next(&self, cursor: &str) -> String {
         let LetterFilter { state, reason, order_id, parked_from, parked_before } = &self.filter;
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -51,14 +49,14 @@ impl LettersQuery {
 }
 
 fn scope(filter: &LetterFilter) -> String {
-    format!("dead letters\n{filter:?}")
+    format!("dead letters\n{}", cursor::filter_text(filter))
 }
 
-impl<S: Sync> FromRequestParts<S> for LettersQuery {
+impl<S: Sync> FromRequestParts<S> for DeadLettersQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let mut pairs = Pairs::of(&parts.uri)?;
+        let mut pairs = QueryPairs::of(&parts.uri)?;
         let states = LetterState::ALL.map(|state| (state.as_str(), state));
         let reasons = ParkReason::ALL.map(|reason| (reason.as_str(), reason));
         let filter = LetterFilter {
@@ -69,30 +67,13 @@ impl<S: Sync> FromRequestParts<S> for LettersQuery {
             parked_before: pairs.time("parked_before"),
         };
         let limit = pairs.limit();
-        let after = pairs.cursor(|text| cursor::letter(text, &scope(&filter)));
+        let after = pairs.cursor(|text| cursor::read_dead_letter(text, &scope(&filter)));
         pairs.finish(Self { filter, limit, after })
     }
 }
 
-impl Pairs {
-    fn one_of<T: Copy>(&mut self, name: &'static str, all: &[(&'static str, T)]) -> Option<T> {
-        let text = self.take(name)?;
-        let found = all.iter().find(|(known, _)| *known == text).map(|(_, value)| *value);
-        if found.is_none() {
-            let all: Vec<_> = all.iter().map(|(name, _)| *name).collect();
-            self.fault(name, FaultCode::Enum, format!("must be one of {}", all.join(", ")));
-        }
-        found
-    }
-
-    fn order_id(&mut self) -> Option<OrderId> {
-        let text = self.take("order_id")?;
-        OrderId::parse(&text).map_err(|invalid| self.faults.push(malformed("order_id", invalid))).ok()
-    }
-}
-
-/// By hand, because a derived parameter with a schema of its own loses its description.
-impl IntoParams for LettersQuery {
+/// Written by hand, because a derived parameter with its own schema loses its description.
+impl IntoParams for DeadLettersQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let time = || json!({ "type": "string", "format": "date-time" });
         let of = |(name, description, schema): (&str, &str, Value)| {
@@ -103,23 +84,27 @@ impl IntoParams for LettersQuery {
         [
             (
                 "state",
-                "Only letters that stand here; those that are not discarded if absent",
+                "Only dead letters in this state; without it, all that are not discarded",
                 json!({ "type": "string", "enum": LetterState::ALL }),
             ),
-            ("reason", "Only letters put aside for this reason", json!(operator_schemas::park_reason())),
+            ("reason", "Only dead letters parked for this reason", json!(operator_schemas::park_reason())),
             (
                 "order_id",
-                "Only letters of this order",
+                "Only dead letters of this order",
                 json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }),
             ),
-            ("parked_from", "Only letters put aside at this time (RFC 3339) or later", time()),
-            ("parked_before", "Only letters put aside before this time (RFC 3339)", time()),
+            ("parked_from", "Only dead letters parked at this time (RFC 3339) or later", time()),
+            ("parked_before", "Only dead letters parked before this time (RFC 3339)", time()),
             (
                 "limit",
-                "The most letters on a page; 50 if absent",
+                "The most dead letters on a page; 50 by default",
                 json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT }),
             ),
-            ("cursor", "The `next_cursor` of the page before, of the same list", json!({ "type": "string" })),
+            (
+                "cursor",
+                "The `next_cursor` of the previous page of the same list",
+                json!({ "type": "string" }),
+            ),
         ]
         .map(of)
         .into()

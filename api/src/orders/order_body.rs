@@ -1,4 +1,5 @@
-//! The body that creates an order: its members, the rule between them, and the domain's values made of it.
+//! The body that creates an order: its members, its rules, and how the domain's values are made of it. `accept` and
+//! `batch` read it.
 
 use std::collections::BTreeMap;
 
@@ -7,36 +8,39 @@ use domain::value::without_blanks;
 use domain::{Amount, Currency, CustomerId, LineItem, LineItems, Metadata, Quantity, Sku, Text};
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use utoipa::ToSchema;
-use validator::{Validate, ValidationError};
+use validator::Validate;
 
-use crate::input::{checked, elements, fault, members, object, at_member, Content, Errors, FaultCode, Field, Name, Read};
+use crate::input::{
+    BodyErrors, BodyField, FromJson, MemberName, Parsed, ValidationCode, at_member, checked, invalid,
+    members, read_elements, read_object,
+};
 
 /// An order to create.
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = total_is_the_sum, skip_on_field_errors = false))]
 pub(crate) struct CreateOrder {
-    /// Who orders.
+    /// The customer who places the order.
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 128,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$", example = "customer-7"
     )]
-    customer_id: Field<CustomerId>,
+    customer_id: BodyField<CustomerId>,
     /// The ISO 4217 code of the currency of every amount.
     #[validate(required)]
     #[schema(value_type = String, pattern = "^[A-Z]{3}$", example = "EUR")]
-    currency: Field<Currency>,
-    /// What is ordered. The sum of the lines must not exceed the largest amount.
+    currency: BodyField<Currency>,
+    /// The lines of the order. Their sum must not exceed the largest amount.
     #[validate(required)]
-    #[schema(value_type = Vec<Line>, min_items = 1, max_items = 200)]
-    items: Field<LineItems>,
-    /// If given, it must equal the sum of quantity × unit price.
+    #[schema(value_type = Vec<OrderLineBody>, min_items = 1, max_items = 200)]
+    items: BodyField<LineItems>,
+    /// If present, it must equal the sum of quantity × unit price.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
-    total: Field<Amount>,
+    total: BodyField<Amount>,
     /// Your own notes: at most 20 entries.
     #[schema(schema_with = crate::describe::schemas::metadata, required = false)]
-    metadata: Field<Metadata>,
+    metadata: BodyField<Metadata>,
 }
 
 members!(CreateOrder {
@@ -47,21 +51,21 @@ members!(CreateOrder {
     "metadata" => metadata,
 });
 
-fn total_is_the_sum(order: &CreateOrder) -> Result<(), ValidationError> {
+fn total_is_the_sum(order: &CreateOrder) -> Result<(), validator::ValidationError> {
     match (order.total.as_valid(), order.items.as_valid()) {
         (Some(total), Some(items)) if *total != items.total() => {
             let detail = format!("must equal the sum of the lines, {}", items.total().minor());
-            Err(at_member(FaultCode::Sum.error(detail), "total"))
+            Err(at_member(ValidationCode::Sum.error(detail), "total"))
         }
         _ => Ok(()),
     }
 }
 
-impl<'de> Content<'de> for Created {
+impl<'de> FromJson<'de> for Created {
     const EXPECTED: &'static str = "an object";
 
-    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
-        object(members, |order: CreateOrder| {
+    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
+        read_object(members, |order: CreateOrder| {
             let items = order.items.into_valid()?;
             Some(Self {
                 customer_id: order.customer_id.into_valid()?,
@@ -77,31 +81,32 @@ impl<'de> Content<'de> for Created {
 /// One line of an order.
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Line {
-    /// What is ordered.
+#[schema(as = Line)]
+pub(crate) struct OrderLineBody {
+    /// The stock keeping unit.
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 64,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$", example = "MUG-BLUE"
     )]
-    sku: Field<Sku>,
-    /// How many.
+    sku: BodyField<Sku>,
+    /// The number of pieces.
     #[validate(required)]
     #[schema(value_type = u32, minimum = 1, maximum = 1_000_000, example = 2)]
-    quantity: Field<Quantity>,
-    /// The price of one, in the currency's minor unit.
+    quantity: BodyField<Quantity>,
+    /// The price of one piece, in the currency's minor unit.
     #[validate(required)]
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 1250)]
-    unit_price: Field<Amount>,
+    unit_price: BodyField<Amount>,
 }
 
-members!(Line { "sku" => sku, "quantity" => quantity, "unit_price" => unit_price });
+members!(OrderLineBody { "sku" => sku, "quantity" => quantity, "unit_price" => unit_price });
 
-impl<'de> Content<'de> for LineItem {
+impl<'de> FromJson<'de> for LineItem {
     const EXPECTED: &'static str = "an object";
 
-    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Read<Self>, A::Error> {
-        object(members, |line: Line| {
+    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
+        read_object(members, |line: OrderLineBody| {
             Some(Self {
                 sku: line.sku.into_valid()?,
                 quantity: line.quantity.into_valid()?,
@@ -111,13 +116,13 @@ impl<'de> Content<'de> for LineItem {
     }
 }
 
-impl<'de> Content<'de> for LineItems {
+impl<'de> FromJson<'de> for LineItems {
     const EXPECTED: &'static str = "an array";
 
-    fn from_array<A: SeqAccess<'de>>(array: A) -> Result<Read<Self>, A::Error> {
+    fn from_array<A: SeqAccess<'de>>(array: A) -> Result<Parsed<Self>, A::Error> {
         let mut lines = Vec::new();
-        let mut errors = Errors::default();
-        let count = elements(array, Self::MAX, |at, line| {
+        let mut errors = BodyErrors::default();
+        let count = read_elements(array, Self::MAX, |at, line| {
             match line {
                 Ok(line) => lines.push(line),
                 Err(of_line) => errors.extend_at(&at.to_string(), *of_line),
@@ -125,45 +130,45 @@ impl<'de> Content<'de> for LineItems {
             errors.next()
         })?;
         if count > Self::MAX
-            && let Err(rule) = checked(FaultCode::Length, Self::parse(Vec::new()))
+            && let Err(rule) = checked(ValidationCode::Length, Self::parse(Vec::new()))
         {
-            // No lines break the same rule as too many, so the domain words it.
-            errors.insist(*rule);
+            // The rule is the same for no lines and for too many, so parsing no lines returns its text.
+            errors.extend_replacing(*rule);
         }
         if !errors.is_empty() {
             return Ok(Err(Box::new(errors)));
         }
-        Ok(Self::parse(lines).map_err(|invalid| {
-            // The domain speaks of the total when the lines add up to too much.
-            let code = if invalid.what == "items" { FaultCode::Length } else { FaultCode::Range };
-            fault(code, if invalid.what == "items" { invalid.rule } else { invalid.to_string() })
-        }))
+        if !(1..=Self::MAX).contains(&lines.len()) {
+            return Ok(checked(ValidationCode::Length, Self::parse(lines)));
+        }
+        // With a valid number of lines, only their sum can be wrong, which the error has to name.
+        Ok(Self::parse(lines).map_err(|error| invalid(ValidationCode::Range, error.to_string())))
     }
 }
 
-impl<'de> Content<'de> for Metadata {
+impl<'de> FromJson<'de> for Metadata {
     const EXPECTED: &'static str = "an object of strings";
 
-    fn from_object<A: MapAccess<'de>>(mut object: A) -> Result<Read<Self>, A::Error> {
+    fn from_object<A: MapAccess<'de>>(mut object: A) -> Result<Parsed<Self>, A::Error> {
         let mut entries = BTreeMap::new();
-        let mut errors = Errors::default();
+        let mut errors = BodyErrors::default();
         let mut count = 0;
-        while let Some(Name(key)) = object.next_key()? {
+        while let Some(MemberName(key)) = object.next_key()? {
             count += 1;
             if count > Self::MAX_ENTRIES {
                 object.next_value::<IgnoredAny>()?;
             } else if entries.contains_key(&*key) {
                 object.next_value::<IgnoredAny>()?;
-                errors.add(&key, FaultCode::Duplicate, "must be there only once");
+                errors.add(&key, ValidationCode::Duplicate, "must occur only once");
             } else {
-                match object.next_value::<Field<String>>()?.required() {
+                match object.next_value::<BodyField<String>>()?.required() {
                     Ok(value) => drop(entries.insert(key.into_owned(), value)),
                     Err(of_entry) => errors.extend_at(&key, *of_entry),
                 }
             }
         }
         let parsed = if count > Self::MAX_ENTRIES { Err(Self::limits()) } else { Self::parse(entries) };
-        match checked(FaultCode::Length, parsed) {
+        match checked(ValidationCode::Length, parsed) {
             Ok(metadata) if errors.is_empty() => return Ok(Ok(metadata)),
             Ok(_) => {}
             Err(limits) => errors.extend(*limits),
@@ -172,27 +177,27 @@ impl<'de> Content<'de> for Metadata {
     }
 }
 
-/// Implements [`Content`] for a value that the domain parses from a string or an integer.
+/// Implements [`FromJson`] for a value that the domain parses from a string or an integer.
 macro_rules! scalar {
     ($($type:ty: $from:ident($raw:ty), $expected:literal, $code:ident;)*) => {$(
-        impl<'de> Content<'de> for $type {
+        impl<'de> FromJson<'de> for $type {
             const EXPECTED: &'static str = $expected;
 
-            fn $from(raw: $raw) -> Read<Self> {
-                checked(FaultCode::$code, Self::parse(raw))
+            fn $from(raw: $raw) -> Parsed<Self> {
+                checked(ValidationCode::$code, Self::parse(raw))
             }
         }
     )*};
 }
 
-/// Implements [`Content`] for an id or a name, around which there must be no blanks.
+/// Implements [`FromJson`] for an id or a name without leading or trailing blanks.
 macro_rules! name {
     ($($type:ty),*) => {$(
-        impl<'de> Content<'de> for $type {
+        impl<'de> FromJson<'de> for $type {
             const EXPECTED: &'static str = "a string";
 
-            fn from_text(text: &str) -> Read<Self> {
-                checked(FaultCode::Format, without_blanks(text, Self::parse))
+            fn from_text(text: &str) -> Parsed<Self> {
+                checked(ValidationCode::Format, without_blanks(text, Self::parse))
             }
         }
     )*};
@@ -207,10 +212,10 @@ scalar! {
     Amount: from_integer(i64), "an integer in minor units", Range;
 }
 
-impl<'de> Content<'de> for String {
+impl<'de> FromJson<'de> for String {
     const EXPECTED: &'static str = "a string";
 
-    fn from_text(text: &str) -> Read<Self> {
+    fn from_text(text: &str) -> Parsed<Self> {
         Ok(text.to_owned())
     }
 }

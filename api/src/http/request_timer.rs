@@ -1,25 +1,20 @@
-//! What is counted of requests, through the [`metrics`] facade: nothing, unless whoever runs this has installed a
-//! recorder.
+//! Measures requests through the [`metrics`] facade. `correlation` starts and stops a timer for each request.
 
 use std::cell::RefCell;
 use std::time::Instant;
 
 use axum::extract::MatchedPath;
 use axum::http::{Extensions, Method, StatusCode};
-use domain::Envelope;
 use metrics::{Counter, Histogram, SharedString, counter, histogram};
 
-use crate::http::spans;
-use crate::ports::{EventPublisher, PublishError, Published};
-
 /// A request that is being answered.
-pub(crate) struct Answering {
+pub(crate) struct RequestTimer {
     route: Option<MatchedPath>,
     method: &'static str,
     started: Instant,
 }
 
-impl Answering {
+impl RequestTimer {
     pub(crate) fn of(method: &Method, extensions: &Extensions) -> Self {
         Self { route: extensions.get().cloned(), method: label(method), started: Instant::now() }
     }
@@ -41,9 +36,9 @@ impl Answering {
 }
 
 thread_local! {
-    /// The series that are registered so far: a few dozen, for routes, methods and statuses are few. To find one here costs
-    /// a fraction of building and hashing a metric's key. The recorder is installed before the first request, and never
-    /// replaced.
+    /// The series that are registered so far. There are a few dozen, because routes, methods and statuses are few. A search
+    /// here costs a fraction of building and hashing a metric's key. The recorder is installed before the first request
+    /// and never replaced.
     static SERIES: RefCell<Vec<RequestSeries>> = RefCell::default();
 }
 
@@ -72,7 +67,7 @@ impl RequestSeries {
     }
 }
 
-/// The method, or `other`: it is the client's to choose.
+/// The method, or `other`: clients can send any method.
 fn label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -85,36 +80,3 @@ fn label(method: &Method) -> &'static str {
         _ => "other",
     }
 }
-
-/// Publishes, and counts how that went and how long it took.
-pub(crate) async fn publish(
-    publisher: &dyn EventPublisher,
-    events: &[Envelope],
-) -> Vec<Result<Published, PublishError>> {
-    let started = Instant::now();
-    let results = spans::publishing(events, publisher.publish(events)).await;
-    histogram!("orders_publish_duration_seconds").record(started.elapsed());
-    if results.iter().all(Result::is_ok) {
-        // With a constant label: a label that varies is allocated and hashed each time.
-        counter!("orders_events_published_total", "result" => "accepted").increment(results.len() as u64);
-        return results;
-    }
-    for (label, is_it) in RESULTS {
-        let count = results.iter().filter(|result| is_it(result)).count();
-        if count > 0 {
-            counter!("orders_events_published_total", "result" => label).increment(count as u64);
-        }
-    }
-    results
-}
-
-type Is = fn(&Result<Published, PublishError>) -> bool;
-
-/// How publishing an event ends, as the label says it.
-const RESULTS: [(&str, Is); 5] = [
-    ("accepted", Result::is_ok),
-    ("full", |result| matches!(result, Err(PublishError::Full(_)))),
-    ("too_large", |result| matches!(result, Err(PublishError::TooLarge { .. }))),
-    ("unavailable", |result| matches!(result, Err(PublishError::NotAccepted(_)))),
-    ("unknown", |result| matches!(result, Err(PublishError::Unknown(_)))),
-];

@@ -1,5 +1,7 @@
-//! Which events exist for a principal that is limited to one customer: those of the customer's orders and, while no event
-//! of an order is recorded, the one that creates it for that customer. All other principals see every event.
+//! Decides which events a principal can see. `history` asks it before it shows a receipt.
+//!
+//! A principal that is limited to one customer sees the events of that customer's orders and, while no event of an order is
+//! recorded, the event that creates it for that customer. All other principals see every event.
 
 use domain::{CustomerId, EventId, OrderId};
 use serde::Deserialize;
@@ -7,10 +9,10 @@ use serde::Deserialize;
 use crate::auth::Principal;
 use crate::state::AppState;
 
-/// How many letters of an order's line are looked at for its creation.
-const LOOKED_AT: usize = 100;
+/// How many dead letters of an order are searched for its creation.
+const MAX_LETTERS: usize = 100;
 
-/// Whether the event exists for the principal; `None` if nothing says whom it belongs to.
+/// Whether the principal can see the event. `None` if the customer of the event is unknown.
 pub(crate) async fn is_visible(
     state: &AppState,
     principal: &Principal,
@@ -24,25 +26,25 @@ pub(crate) async fn is_visible(
         Some(snapshot) => Some(snapshot.order.customer_id),
         None => match state.reader.creates_for(order_id, event_id).await? {
             Some(customer) => Some(customer),
-            None => parked_for(state, order_id, event_id).await?,
+            None => customer_of_parked(state, order_id, event_id).await?,
         },
     };
     Ok(customer.map(|customer| principal.sees(&customer)))
 }
 
 /// The customer whose order the event would create, if it is in the dead letters.
-async fn parked_for(
+async fn customer_of_parked(
     state: &AppState,
     order_id: &OrderId,
     event_id: EventId,
 ) -> anyhow::Result<Option<CustomerId>> {
     let Some(operations) = &state.operations else { return Ok(None) };
-    // What creates an order is among the first of its line. If not, its receipt leads to it.
-    let parked = operations.letters.line(order_id, LOOKED_AT).await?.letters;
+    // The creation of an order is among the first of its parked sequence. If not, its receipt leads to it.
+    let parked = operations.letters.line(order_id, MAX_LETTERS).await?.letters;
     if let Some(letter) = parked.iter().find(|letter| letter.event_id == Some(event_id)) {
         return Ok(created_for(&letter.body.0));
     }
-    // One that was discarded is in no line any more.
+    // A discarded dead letter is not in the sequence any more.
     let receipt = state.reader.receipt(order_id, event_id).await?;
     let Some(message) = receipt.and_then(|receipt| receipt.message) else { return Ok(None) };
     let letter = operations.letters.letter(&message).await?;
@@ -50,19 +52,19 @@ async fn parked_for(
     Ok(letter.and_then(|letter| created_for(&letter.body.0)))
 }
 
-/// The customer whose order the message creates, if it is one that creates an order.
+/// The customer whose order the message creates, if it creates one.
 pub fn created_for(message: &[u8]) -> Option<CustomerId> {
     #[derive(Deserialize)]
-    struct Message<'a> {
+    struct QueuedMessage<'a> {
         #[serde(rename = "type", borrow)]
         event_type: std::borrow::Cow<'a, str>,
-        data: Data,
+        data: QueuedData,
     }
     #[derive(Deserialize)]
-    struct Data {
+    struct QueuedData {
         customer_id: String,
     }
-    let message: Message<'_> = serde_json::from_slice(message).ok()?;
+    let message: QueuedMessage<'_> = serde_json::from_slice(message).ok()?;
     let creates = message.event_type == domain::EventType::Created.as_str();
     CustomerId::parse(&message.data.customer_id).ok().filter(|_| creates)
 }

@@ -1,0 +1,19 @@
+//! The end of every list's answer: a page as JSON, and the `Link` header (RFC 8288) to the next one. The handlers of
+//! lists call it.
+
+use axum::Json;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::problem::Problem;
+
+/// Answers with a page. `next_link` is the value of its `Link` header, unless this is the last page.
+pub(crate) fn page_response(page: impl Serialize, next_link: Option<String>) -> Result<Response, Problem> {
+    let mut response = Json(page).into_response();
+    if let Some(link) = next_link {
+        let link = HeaderValue::try_from(link).map_err(anyhow::Error::from)?;
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}

@@ -1,0 +1,183 @@
+//! Reads the parameters of a query string one by one and collects their errors. All queries in the parent use it.
+
+use std::borrow::Cow;
+
+use axum::http::Uri;
+use domain::{CustomerId, EventType, InvalidValue, OrderId, Status, Timestamp};
+use percent_encoding::percent_decode_str;
+
+use super::ReadyFor;
+use crate::http::RequestTag;
+use crate::input::params::{NOT_UTF8, malformed};
+use crate::input::validation::{ValidationCode, ValidationError};
+use crate::problem::Problem;
+
+/// The length of a page by default.
+const DEFAULT_LIMIT: usize = 50;
+/// The longest page.
+pub(super) const MAX_LIMIT: usize = 200;
+
+/// Decodes a name or a value of a query, where `+` is a space. `None` if it is not UTF-8.
+fn decoded(text: &str) -> Option<String> {
+    let text = text.replace('+', " ");
+    percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
+}
+
+/// The pairs of a query that have not been taken yet, and the errors of those that have.
+pub(super) struct QueryPairs {
+    left: Vec<(String, String)>,
+    errors: Vec<ValidationError>,
+}
+
+impl QueryPairs {
+    pub(super) fn of(uri: &Uri) -> Result<Self, Problem> {
+        let (mut left, mut errors) = (Vec::new(), Vec::new());
+        for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (decoded(name), decoded(value)) {
+                (Some(name), Some(value)) => left.push((name, value)),
+                (decoded, _) => {
+                    let name = decoded.unwrap_or_else(|| name.to_owned());
+                    errors.push(ValidationError::parameter(name, ValidationCode::Format, NOT_UTF8));
+                }
+            }
+        }
+        // With a pair that cannot be decoded, nothing else is checked: a required parameter could wrongly seem missing.
+        if errors.is_empty() { Ok(Self { left, errors }) } else { Err(Problem::invalid_parameters(errors)) }
+    }
+
+    pub(super) fn take(&mut self, name: &'static str) -> Option<String> {
+        let at = self.left.iter().position(|(given, _)| given == name)?;
+        let (_, value) = self.left.remove(at);
+        let before = self.left.len();
+        self.left.retain(|(given, _)| given != name);
+        if self.left.len() < before {
+            self.add_error(name, ValidationCode::Duplicate, "must occur only once");
+        }
+        Some(value)
+    }
+
+    pub(super) fn add_error(
+        &mut self,
+        name: &'static str,
+        code: ValidationCode,
+        detail: impl Into<Cow<'static, str>>,
+    ) {
+        self.errors.push(ValidationError::parameter(name, code, detail));
+    }
+
+    pub(super) fn limit(&mut self) -> usize {
+        let Some(text) = self.take("limit") else { return DEFAULT_LIMIT };
+        match text.parse() {
+            Ok(limit @ 1..=MAX_LIMIT) if text.bytes().all(|b| b.is_ascii_digit()) => limit,
+            _ => {
+                self.add_error("limit", ValidationCode::Range, format!("must be 1–{MAX_LIMIT}"));
+                DEFAULT_LIMIT
+            }
+        }
+    }
+
+    pub(super) fn cursor<T>(&mut self, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.take("cursor")?;
+        let place = read(&text);
+        if place.is_none() {
+            self.add_error("cursor", ValidationCode::Format, "must be a next_cursor of this list");
+        }
+        place
+    }
+
+    pub(super) fn event_type(&mut self) -> Option<EventType> {
+        let event_type = EventType::from_name(&self.take("type")?);
+        if event_type.is_none() {
+            let types = EventType::ALL.map(EventType::as_str).join(", ");
+            self.add_error("type", ValidationCode::Enum, format!("must be one of {types}"));
+        }
+        event_type
+    }
+
+    pub(super) fn request(&mut self) -> Option<RequestTag> {
+        let text = self.take("request")?;
+        let request = RequestTag::parse(&text);
+        if request.is_none() {
+            self.add_error(
+                "request",
+                ValidationCode::Format,
+                "must be 16 hexadecimal digits, as in the link of a receipt",
+            );
+        }
+        request
+    }
+
+    pub(super) fn purpose(&mut self) -> ReadyFor {
+        match self.take("for").as_deref() {
+            None | Some("reads") => ReadyFor::Reads,
+            Some("writes") => ReadyFor::Writes,
+            Some(_) => {
+                self.add_error("for", ValidationCode::Enum, "must be one of reads, writes");
+                ReadyFor::Reads
+            }
+        }
+    }
+
+    pub(super) fn version(&mut self) -> Option<u64> {
+        let text = self.take("version")?;
+        let version =
+            text.parse().ok().filter(|version| *version > 0 && text.bytes().all(|b| b.is_ascii_digit()));
+        if version.is_none() {
+            self.add_error("version", ValidationCode::Range, "must be a whole number from 1");
+        }
+        version
+    }
+
+    pub(super) fn time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let text = self.take(name)?;
+        let time = Timestamp::parse_with_offset(&text).map_err(|invalid| match text.rsplit_once(' ') {
+            // `+` means a space in a query, so the offset has lost its sign.
+            Some((time, offset)) if Timestamp::parse_with_offset(&format!("{time}+{offset}")).is_ok() => {
+                InvalidValue::new("time", format!("has a bare + before its offset: write %2B{offset}"))
+            }
+            _ => invalid,
+        });
+        time.map_err(|invalid| self.errors.push(malformed(name, invalid))).ok()
+    }
+
+    pub(super) fn status(&mut self) -> Option<Status> {
+        let text = self.take("status")?;
+        let status = Status::from_name(&text);
+        if status.is_none() {
+            self.add_error("status", ValidationCode::Enum, "must be a status of an order");
+        }
+        status
+    }
+
+    pub(super) fn customer_id(&mut self) -> Option<CustomerId> {
+        let Some(text) = self.take("customer_id") else {
+            self.add_error("customer_id", ValidationCode::Required, "is required");
+            return None;
+        };
+        let customer_id = domain::value::without_blanks(&text, CustomerId::parse);
+        customer_id.map_err(|invalid| self.errors.push(malformed("customer_id", invalid))).ok()
+    }
+
+    pub(super) fn one_of<T: Copy>(&mut self, name: &'static str, all: &[(&'static str, T)]) -> Option<T> {
+        let text = self.take(name)?;
+        let found = all.iter().find(|(known, _)| *known == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let all: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+            self.add_error(name, ValidationCode::Enum, format!("must be one of {}", all.join(", ")));
+        }
+        found
+    }
+
+    pub(super) fn order_id(&mut self) -> Option<OrderId> {
+        let text = self.take("order_id")?;
+        OrderId::parse(&text).map_err(|invalid| self.errors.push(malformed("order_id", invalid))).ok()
+    }
+
+    /// Returns the query if it has no errors. Pairs that were not taken are unknown.
+    pub(super) fn finish<T>(mut self, query: T) -> Result<T, Problem> {
+        let unknown = |(name, _)| ValidationError::parameter(name, ValidationCode::Unknown, "is unknown");
+        self.errors.extend(self.left.into_iter().map(unknown));
+        if self.errors.is_empty() { Ok(query) } else { Err(Problem::invalid_parameters(self.errors)) }
+    }
+}
