@@ -1,5 +1,5 @@
-//! Both descriptions: `/openapi.json` with `/docs` to read it, and `/asyncapi.json` with `/docs/events`. And `/`, which
-//! leads to them.
+//! Serves both descriptions and their pages: `/openapi.json` with `/docs`, `/asyncapi.json` with `/docs/events`, and `/`,
+//! which links to them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::describe::asyncapi::{self, asyncapi};
 use crate::describe::html::{self, escape};
 use crate::http::BasePath;
 
-/// The description's address as `/docs/` refers to it: relative, so that it holds under any base path.
+/// The URL of the description, relative to `/docs/` so that it works under any base path.
 const FROM_UI: &str = "../openapi.json";
 
-/// Serves the description, and pages that show it.
+/// The routes of the descriptions and their pages.
 pub(crate) fn routes(api: OpenApi) -> Router {
     let document = Bytes::from(serde_json::to_vec(&api).expect("an OpenAPI document is plain JSON"));
     let api = Arc::new(api);
@@ -30,8 +30,8 @@ pub(crate) fn routes(api: OpenApi) -> Router {
         None => ([(header::CONTENT_TYPE, "application/json")], document).into_response(),
         Some(Extension(base)) => Json(under(&api, &base)).into_response(),
     };
-    // No validator: it would send the description to a site outside.
-    // The list of schemas is closed at first: it is as long as all operations.
+    // No validator, because it sends the description to another site.
+    // The list of schemas is collapsed, because it is as long as all operations together.
     let config = Config::new([FROM_UI]).validator_url("none").default_models_expand_depth(0);
     let style = Bytes::from(style(&config));
     let ui = SwaggerUi::new("/docs").config(config);
@@ -46,8 +46,8 @@ pub(crate) fn routes(api: OpenApi) -> Router {
         .route("/docs/events", get(async move || asyncapi::page(&page)))
 }
 
-/// The style sheet of the page. Of the answers that are errors it leaves the description: each operation has about ten,
-/// and all of their headers and examples made one operation as high as ten screens. What is too wide scrolls.
+/// The style sheet of the page. For errors it shows only the description: each operation has about ten, and with headers
+/// and examples one operation would be ten screens high. Parts that are too wide scroll.
 fn style(config: &Config<'static>) -> Vec<u8> {
     let own = utoipa_swagger_ui::serve("index.css", Arc::new(config.clone())).ok().flatten();
     let mut style = own.map(|file| file.bytes.into_owned()).unwrap_or_default();
@@ -69,7 +69,7 @@ const STYLE: &str = "
 }
 ";
 
-/// Where everything is: a page for people, and JSON for programs.
+/// Links to everything: as a page for browsers, and as JSON for programs.
 async fn root(base: Option<Extension<BasePath>>, headers: HeaderMap) -> Response {
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let base = base.map(|Extension(base)| base).unwrap_or_default();
@@ -79,18 +79,18 @@ async fn root(base: Option<Extension<BasePath>>, headers: HeaderMap) -> Response
     response
 }
 
-/// A name, a path, and what is there.
+/// A name, a path, and a description.
 type Place = (&'static str, String, &'static str);
 
-/// What is here; the paths go on behind the slash of a base path.
+/// The links of the root. Their paths are relative to the base path.
 const PLACES: [(&str, &str, &str); 7] = [
-    ("docs", "docs/", "The API, to read and to try"),
-    ("openapi", "openapi.json", "The API as an OpenAPI document, from which clients are generated"),
+    ("docs", "docs/", "The API reference, with requests to try"),
+    ("openapi", "openapi.json", "The API as an OpenAPI document, for generating clients"),
     ("events", "docs/events", "The messages on the queue"),
     ("asyncapi", "asyncapi.json", "The messages on the queue as an AsyncAPI document"),
-    ("problems", "problems", "The kinds of error"),
+    ("problems", "problems", "The types of error, and what to do about each"),
     ("alive", "healthz", "Whether the process runs"),
-    ("ready", "readyz", "Whether it can take requests"),
+    ("ready", "readyz", "Whether the service can handle requests"),
 ];
 
 fn root_page(places: &[Place]) -> Response {
@@ -115,14 +115,14 @@ fn root_links<const N: usize>(places: [Place; N]) -> Response {
     Json(json!({ "name": "orders", "version": env!("CARGO_PKG_VERSION"), "links": links })).into_response()
 }
 
-/// The description of the API under a base path: clients add the paths to the server's address.
+/// The description with the base path as its server URL.
 fn under(api: &OpenApi, base: &BasePath) -> OpenApi {
     let mut api = api.clone();
     api.servers = Some(vec![Server::new(base.as_str())]);
     api
 }
 
-/// The pages redirect to themselves, and know of no base path.
+/// Adds the base path to the redirects of Swagger UI, which does not support one.
 async fn redirect_under(base: Option<Extension<BasePath>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let (Some(Extension(base)), Some(location)) = (base, response.headers_mut().get_mut(header::LOCATION))

@@ -1,8 +1,8 @@
-//! JSON Schemas of events as they are recorded and as they travel: for both descriptions, OpenAPI and AsyncAPI.
+//! JSON Schemas of recorded events and of messages, for both descriptions.
 //!
-//! The limits of values are those of the bodies that clients send, whose schemas these are made of. What differs: data
-//! states its order, unknown members are tolerated, there may be blanks around ids, and what article producers do not tell
-//! may be absent.
+//! They are derived from the schemas of the bodies that clients send, so the limits are the same. The differences: data
+//! contains its order's id, unknown members are ignored, ids may have surrounding blanks, and members that version 0 does
+//! not have may be absent.
 
 use domain::EventType;
 use serde_json::{Value, json};
@@ -17,42 +17,42 @@ const REQUIRED: [&str; 6] = ["event_id", "type", "schema_version", "timestamp", 
 
 /// The schema of an order id.
 pub(crate) fn order_id() -> Value {
-    json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "description": "The order it is about." })
+    json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "description": "The order that the event belongs to." })
 }
 
-/// The schema of an envelope around any data. Members that are not named here are tolerated.
+/// The schema of an envelope with any data. Unknown members are allowed.
 pub(crate) fn envelope() -> Value {
     json!({
         "type": "object",
-        "description": "What every event has.",
+        "description": "The members that every event has.",
         "properties": {
             "event_id": {
                 "type": "string", "format": "uuid",
-                "description": "Names the event, forever. A second one of the same id changes nothing.",
+                "description": "The event's unique id. A second event with the same id has no effect.",
             },
-            "type": { "type": "string", "enum": EventType::ALL, "description": "What happened." },
+            "type": { "type": "string", "enum": EventType::ALL, "description": "The type of the event." },
             "schema_version": {
                 "type": "integer", "minimum": 1, "maximum": domain::envelope::SCHEMA_VERSION,
-                "description": "The version of this schema.",
+                "description": "The version of the event's data format.",
             },
             "timestamp": {
                 "type": "string", "format": "date-time",
-                "description": "When it happened, by its producer's clock (RFC 3339, UTC).",
+                "description": "When the event happened, by the producer's clock (RFC 3339, UTC).",
             },
             "correlation_id": {
                 "type": "string", "pattern": "^[!-~]{1,128}$",
-                "description": "The request that caused it.",
+                "description": "The correlation id of the request that caused the event.",
             },
             "expected_version": {
                 "type": "integer", "minimum": 0,
-                "description": "The version of the order that the producer saw and insists on.",
+                "description": "The event is recorded only if the order is at this version. 0 means that the order does not exist yet.",
             },
             "request_hash": {
                 "type": "string",
-                "description": "Tells a retry from another request under the same idempotency key.",
+                "description": "A hash that distinguishes a retry from a different request with the same idempotency key.",
             },
-            "actor": { "type": "string", "description": "Who asked." },
-            "data": { "type": "object", "description": "The order's id, and what belongs to the type." },
+            "actor": { "type": "string", "description": "The token subject of the client. Absent if the request was not authenticated." },
+            "data": { "type": "object", "description": "The order's id, and the members of the event's type." },
         },
         "required": REQUIRED,
     })
@@ -82,18 +82,22 @@ pub(crate) fn data(event_type: EventType) -> Value {
     if event_type == EventType::Created {
         data["properties"]["metadata"] = schemas::metadata_entries();
         data["properties"]["total"]["description"] =
-            "What it costs: the sum of the lines, or what an article producer stated.".into();
+            "The price of the order in the currency's minor unit: the sum of the line items, or the total that a v0 \
+             producer stated."
+                .into();
     }
     data
 }
 
-/// The schema of a line in the data of events of this type.
+/// The schema of a line item in the data of events of this type.
 pub(crate) fn line(event_type: EventType) -> Value {
     let mut line = loosened(to_json(&OrderLineBody::schema()));
     if event_type == EventType::Created {
         line["required"] = json!(["sku", "quantity"]);
         line["properties"]["unit_price"]["description"] =
-            "Absent only where the order came from a producer that states totals alone.".into();
+            "The price of one unit in the currency's minor unit. Absent only for orders of v0 producers, which state \
+             only a total."
+                .into();
     }
     line
 }
@@ -103,8 +107,8 @@ pub(crate) fn recorded_name(event_type: EventType) -> String {
     format!("recorded_{event_type}")
 }
 
-/// The schemas of recorded events, by name: for each type the event, its data, and the type itself. That one has a
-/// schema because the Go client of OpenAPI Generator tells events apart by the enums that have a name, and by no others.
+/// The named schemas of recorded events: for each type, the event, its data and its `type`. The type has a schema of its
+/// own, because the Go clients of OpenAPI Generator distinguish events only by named enums.
 pub(crate) fn recorded() -> Vec<(String, Value)> {
     let of_type = |event_type: EventType| {
         let name = recorded_name(event_type);
@@ -136,22 +140,22 @@ fn recorded_of(event_type: EventType) -> Value {
     members["data"] = reference(&format!("{}_data", recorded_name(event_type)));
     members["expected_version"]["format"] = "int64".into();
     members["version"] = json!({
-        "type": "integer", "format": "int64", "minimum": 1, "description": "Its place in the order's log.",
+        "type": "integer", "format": "int64", "minimum": 1, "description": "The order's version after this event: 1, 2, 3 …",
     });
     members["recorded_at"] = json!({
-        "type": "string", "format": "date-time", "description": "When it was recorded, by the consumer's clock.",
+        "type": "string", "format": "date-time", "description": "When the event was recorded, by the consumer's clock.",
     });
     members["repaired"] = reference("Repaired");
-    // Clients never see it: it would let anyone test guesses at what another client sent.
+    // Clients never see the hash, because it would let them test guesses about another client's request.
     members.as_object_mut().map(|members| members.remove("request_hash"));
     schema["required"] = ["version", "recorded_at"].iter().chain(&REQUIRED).copied().collect();
     schema
 }
 
-/// The schema of who repaired a dead letter.
+/// The schema of the list of repairs.
 pub(crate) fn repairs() -> Value {
     json!({
-        "type": "array", "maxItems": 20, "description": "Who repaired it, and when, in that order.",
+        "type": "array", "maxItems": 20, "description": "The repairs, oldest first: the first and the latest ones.",
         "items": reference("Repair"),
     })
 }
@@ -159,30 +163,30 @@ pub(crate) fn repairs() -> Value {
 fn repair() -> Value {
     json!({
         "type": "object",
-        "description": "Who replaced the body of a dead letter, and when.",
+        "description": "One repair: who replaced the body of the dead letter, and when.",
         "properties": {
-            "at": { "type": "string", "format": "date-time", "description": "When." },
-            "by": { "type": "string", "description": "Who, if requests are authenticated." },
+            "at": { "type": "string", "format": "date-time", "description": "When the body was replaced." },
+            "by": { "type": "string", "description": "The operator's token subject. Absent if the service does not authenticate requests." },
         },
         "required": ["at"],
     })
 }
 
-/// The schema of what a recorded event says of the repaired dead letter that it was.
+/// The schema of a recorded event's member `repaired`.
 fn repaired() -> Value {
     json!({
         "type": "object",
-        "description": "Only if it was a dead letter whose body was replaced: who did that, and what was sent first.",
+        "description": "Present only if the event was a dead letter whose body was repaired: the repairs, and the original body.",
         "properties": {
             "dead_letter": { "type": "string", "description": "The dead letter's id." },
             "repairs": repairs(),
             "original_sha256": {
                 "type": "string", "pattern": "^[0-9a-f]{64}$",
-                "description": "The SHA-256 of the body that was sent first.",
+                "description": "The SHA-256 hash of the original body.",
             },
             "original": {
                 "$ref": "#/components/schemas/AnyBody",
-                "description": "The body that was sent first: only for operators, and only up to 16 KiB.",
+                "description": "The original body. Only operators see it, and only if it has at most 16 KiB.",
             },
         },
         "required": ["dead_letter", "original_sha256"],
@@ -193,7 +197,8 @@ fn to_json(schema: &impl serde::Serialize) -> Value {
     serde_json::to_value(schema).expect("a schema is plain JSON")
 }
 
-/// The schema of a body without what holds for requests only: nothing unknown, and `null` for what is not there.
+/// The schema of a body without the rules that hold only for requests: no unknown members, `null` for absent members, and
+/// no surrounding blanks.
 fn loosened(mut schema: Value) -> Value {
     if let Some(schema) = schema.as_object_mut() {
         schema.remove("additionalProperties");
@@ -209,7 +214,7 @@ fn loosened(mut schema: Value) -> Value {
     schema
 }
 
-/// The pattern of a name around which there may be blanks, of one around which there must be none.
+/// Converts the pattern of a name without surrounding blanks to one that allows them.
 fn with_blanks(pattern: &str) -> Option<String> {
     let inner = pattern.strip_prefix(r"^[^\x00-\x1f\x7f-\x9f\s](")?;
     let any = inner.strip_suffix(r"*[^\x00-\x1f\x7f-\x9f\s])?$")?;

@@ -1,12 +1,12 @@
-//! Pages for people, written without anything from outside: no script, no font, no other site.
+//! Self-contained HTML pages: no script, no font, nothing from another site. `docs`, `asyncapi` and `problem` use them.
 
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 
-/// Such a page may load nothing and be framed nowhere, whatever gets into it.
+/// The pages load nothing and cannot be framed.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
-/// On a narrow screen the cells of a table stand one below the other, without its heads.
+/// On a narrow screen, table cells are stacked and the table head is hidden.
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;\
     color:#1b1f24;background:#fff}a{color:#0550ae}h1,h2,h3{line-height:1.25}table{border-collapse:collapse;\
     width:100%;margin:1rem 0}th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;\
@@ -16,7 +16,7 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;mar
     tr:has(th+th),td:empty{display:none}th,td{border:0;padding:.1rem 0}}@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}\
     a{color:#79c0ff}pre{background:#161b22}th,td,tr{border-color:#30363d}}";
 
-/// The page of this title; `body` is HTML.
+/// A page with this title. `body` is HTML.
 pub(crate) fn page(title: &str, body: &str) -> Response {
     let title = escape(title);
     let html = format!(
@@ -27,12 +27,12 @@ pub(crate) fn page(title: &str, body: &str) -> Response {
     ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(html)).into_response()
 }
 
-/// The text, as HTML that shows it.
+/// Escapes text for HTML.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// The text as HTML, with what stands between backticks as code, as in the documentation of the code.
+/// Escapes text for HTML and turns text between backticks into code.
 pub(crate) fn prose(text: &str) -> String {
     let parts = text.split('`').enumerate();
     parts
@@ -43,7 +43,7 @@ pub(crate) fn prose(text: &str) -> String {
         .collect()
 }
 
-/// A block of JSON.
+/// JSON as a preformatted block.
 pub(crate) fn json(value: &serde_json::Value) -> String {
     format!("<pre>{}</pre>", escape(&format!("{value:#}")))
 }

@@ -1,4 +1,4 @@
-//! Schemas of what operators send and get that cannot be derived.
+//! Schemas of the operator endpoints that cannot be derived. The bodies in `operator` refer to them.
 
 use domain::LetterState;
 use serde_json::json;
@@ -9,9 +9,9 @@ use crate::describe::event_schemas;
 use crate::describe::schemas::{optional, reference, schema};
 use crate::operator::Fate;
 
-/// Any bytes: as text, or as base64 where they are not text.
+/// A message body of any bytes: `body` if it is text, otherwise `body_base64`.
 #[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "it describes what the domain's body is written as")]
+#[expect(dead_code, reason = "it only describes how the domain serializes a body")]
 pub(crate) struct AnyBody {
     /// The body, if it is text.
     #[schema(nullable = false)]
@@ -24,7 +24,8 @@ pub(crate) struct AnyBody {
 pub(crate) fn letter_state() -> RefOr<Schema> {
     schema(json!({
         "type": "string", "enum": LetterState::ALL,
-        "description": "`parked`: put aside. `replaying`: on its way back. `discarded`: not to happen.",
+        "description": "`parked`: waits for an operator. `replaying`: sent back to the queue and not finished yet. \
+            `discarded`: an operator discarded it.",
     }))
 }
 
@@ -47,10 +48,11 @@ pub(crate) fn repairs() -> RefOr<Schema> {
 pub(crate) fn fates() -> RefOr<Schema> {
     schema(json!({
         "type": "string", "enum": Fate::ALL,
-        "description": "`would_record`: it is legal after those before it in line. `already_recorded`: its event is in \
-            the log. `illegal`: the rules say no. `unreadable`: it still cannot be read. `behind`: one before it in its \
-            order's line would not leave the dead letters. `replayed_too_often`: it was replayed 5 times in vain, and has \
-            to be repaired or discarded. `discarded`: it is not to happen. `not_predicted`: more letters stand before it \
-            in its order's line than are looked at. `sent`: it is on its way back. `gone`: it was dealt with meanwhile. `failed`: it could not be sent, and may be tried again.",
+        "description": "`would_record`: its event would be recorded. `already_recorded`: its event is in the log already. \
+            `illegal`: its event would be rejected. `unreadable`: it still cannot be read. `behind`: an earlier dead letter \
+            of its order would stay parked. `replayed_too_often`: it was sent back 5 times without success; repair or \
+            discard it. `discarded`: an operator discarded it. `not_predicted`: it is too far back in its order's parked \
+            sequence to predict. `sent`: it was sent back to the queue. `gone`: it is no longer a dead letter. `failed`: it \
+            could not be sent; try again.",
     }))
 }

@@ -1,4 +1,4 @@
-//! The schema of the body that proposes an event.
+//! The schema of the body that proposes an event. The OpenAPI description and `orders::accept` use it.
 
 use domain::EventType;
 use serde_json::json;
@@ -8,8 +8,8 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::describe::schemas::{reference, schema};
 use crate::orders::{AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData, proposable};
 
-/// The body that proposes an event: one schema per type, told apart by `type`. It has no discriminator: clients that
-/// OpenAPI Generator makes for Rust would send `type` twice.
+/// The body that proposes an event: one schema for each `type`. The union has no discriminator, because with one, the
+/// Rust clients of OpenAPI Generator send `type` twice.
 pub(crate) struct ProposedEvent;
 
 impl ToSchema for ProposedEvent {
@@ -32,7 +32,7 @@ impl ToSchema for ProposedEvent {
 impl PartialSchema for ProposedEvent {
     fn schema() -> RefOr<Schema> {
         schema(json!({
-            "description": "An event to record, if it is legal. `type` says which it is.",
+            "description": "An event to propose. `type` selects the schema of `data`.",
             "oneOf": proposable().map(|event_type| reference(event_type.as_str())).collect::<Vec<_>>(),
         }))
     }
@@ -55,7 +55,7 @@ fn proposed(event_type: EventType) -> RefOr<Schema> {
         "type": "object",
         "properties": {
             "type": { "type": "string", "enum": [event_type] },
-            // `null` means the same as absent, which data may be that has no members.
+            // Data without members may be absent or `null`.
             "data": if has_data { data } else { json!({ "oneOf": [data, { "type": "null" }] }) },
         },
         "required": required,

@@ -1,4 +1,5 @@
-//! Schemas that bodies, parameters and both descriptions share, and the helpers that write them.
+//! Schemas that bodies, parameters and both descriptions share, and helpers to write them. The bodies in `orders` and
+//! `operator` refer to them in their derived schemas.
 
 use domain::{EventType, Metadata};
 use serde_json::{Map, Value, json};
@@ -6,7 +7,7 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{Ref, RefOr, Required, Schema};
 
-/// What the `object` of each body is.
+/// The values of the member `object`.
 pub(crate) const ORDER: &str = "order";
 pub(crate) const RECEIPT: &str = "receipt";
 pub(crate) const DEAD_LETTER: &str = "dead_letter";
@@ -37,15 +38,15 @@ pub(crate) fn reference(name: &str) -> RefOr<Schema> {
     RefOr::Ref(Ref::from_schema_name(name))
 }
 
-/// The same for a member that may be `null`.
+/// A reference to the schema of this name, for a member that may be `null`.
 pub(crate) fn optional(name: &str) -> RefOr<Schema> {
     schema(json!({ "oneOf": [reference(name), { "type": "null" }] }))
 }
 
-/// One of several objects, told apart by the value that each has in the member `by`.
+/// A union of objects that differ in the value of the member `by`.
 ///
-/// The union states this member itself, as a plain string: the Rust client of OpenAPI Generator reads it as the tag of
-/// an enum, and takes a variant without it only if the union does not restrict its values.
+/// The union declares this member itself, as a plain string. The Rust clients of OpenAPI Generator use it as the tag of an
+/// enum, and they reject variants if the union restricts its values.
 pub(crate) fn union(description: &str, by: &str, variants: &[(&str, &str)]) -> RefOr<Schema> {
     let at = |name: &str| format!("#/components/schemas/{name}");
     let mapping: Map<_, _> =
@@ -56,12 +57,12 @@ pub(crate) fn union(description: &str, by: &str, variants: &[(&str, &str)]) -> R
         "discriminator": { "propertyName": by, "mapping": mapping },
     }));
     let RefOr::T(Schema::OneOf(mut union)) = schema else { return schema };
-    // The type for unions has no place for members.
+    // `OneOf` has no field for properties.
     union.extensions = Some(Extensions::from_iter([("properties", json!({ by: { "type": "string" } }))]));
     RefOr::T(Schema::OneOf(union))
 }
 
-/// A header that a request may have.
+/// An optional request header.
 pub(crate) fn header_parameter(name: &str, description: &str, schema: Value) -> Parameter {
     ParameterBuilder::new()
         .name(name)
@@ -72,7 +73,7 @@ pub(crate) fn header_parameter(name: &str, description: &str, schema: Value) -> 
         .build()
 }
 
-/// The beginning of a request's hash.
+/// The first 16 digits of a request's hash.
 pub(crate) fn request_tag() -> RefOr<Schema> {
     schema(json!({ "type": "string", "pattern": "^[0-9a-f]{16}$" }))
 }
@@ -92,8 +93,9 @@ pub(crate) fn event_types() -> RefOr<Schema> {
 pub(crate) fn receipt_state() -> RefOr<Schema> {
     schema(json!({
         "type": "string",
-        "description": "`accepted`: durable, and what becomes of it is open. `recorded`: in the order's log. \
-            `rejected`: the rules said no. `parked`: in the dead letters.",
+        "description": "`accepted`: the event is durable and has no outcome yet. `recorded`: it is in the order's log. \
+            `rejected`: the rules refused it, or an operator discarded it. `parked`: it could not be processed and is a \
+            dead letter.",
         "enum": ["accepted", "recorded", "rejected", "parked"],
     }))
 }
@@ -106,13 +108,13 @@ pub(crate) fn metadata() -> RefOr<Schema> {
     optional("Metadata")
 }
 
-/// The client's own notes, as they are sent and recorded.
+/// The schema of the client's own metadata.
 pub(crate) fn metadata_entries() -> Value {
     json!({
         "type": "object",
         "description": format!(
-            "Your own notes: keys of 1–{} and values of up to {} characters.",
-            Metadata::MAX_KEY, Metadata::MAX_VALUE,
+            "Your own key-value data: up to {} entries, with keys of 1–{} and values of up to {} characters.",
+            Metadata::MAX_ENTRIES, Metadata::MAX_KEY, Metadata::MAX_VALUE,
         ),
         "maxProperties": Metadata::MAX_ENTRIES,
         "propertyNames": {
@@ -125,7 +127,7 @@ pub(crate) fn metadata_entries() -> Value {
 
 pub(crate) fn recorded_lines() -> RefOr<Schema> {
     let line = reference("OrderLine");
-    schema(json!({ "type": "array", "description": "What is ordered.", "items": line }))
+    schema(json!({ "type": "array", "description": "The order's line items.", "items": line }))
 }
 
 pub(crate) fn payment() -> RefOr<Schema> {
@@ -140,7 +142,7 @@ pub(crate) fn recorded_events() -> RefOr<Schema> {
     schema(json!({ "type": "array", "items": reference("RecordedEvent") }))
 }
 
-/// A schema as it is written in the document: shorter than its builder, and what readers of the document know.
+/// Converts JSON to a schema. Literals are shorter than the builder, and read like the document.
 pub(crate) fn schema(json: Value) -> RefOr<Schema> {
     serde_json::from_value(json).expect("the literals of this module are schemas")
 }

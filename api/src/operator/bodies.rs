@@ -1,4 +1,4 @@
-//! The bodies that operators get.
+//! Response bodies of the operator endpoints.
 
 use std::collections::BTreeMap;
 
@@ -19,41 +19,41 @@ use super::plan::Fate;
 pub(crate) struct LetterSummary<'a> {
     #[schema(schema_with = schemas::dead_letter_object)]
     object: &'static str,
-    /// Names it, through all replays.
+    /// The dead letter's id. It does not change when the dead letter is replayed.
     id: &'a str,
-    /// Where it stands.
+    /// The state of the dead letter.
     #[schema(schema_with = operator_schemas::letter_state)]
     state: LetterState,
-    /// Why it was put aside: the code.
+    /// Why it was parked, as a code.
     #[schema(schema_with = operator_schemas::park_reason)]
     reason: &'static str,
-    /// Why it was put aside, in a sentence.
+    /// Why it was parked, in a sentence.
     detail: &'a str,
-    /// The order it is about, where that can be told.
+    /// The order of its event, if the message is readable enough to determine it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     order_id: Option<&'a OrderId>,
-    /// The event it was meant to be, where that can be told.
+    /// The id of its event, if the message is readable enough to determine it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, format = "uuid")]
     event_id: Option<domain::EventId>,
-    /// Its `type`, known or not.
+    /// The `type` in the message, which may be unknown to this service.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     event_type: Option<&'a str>,
-    /// The request that caused it.
+    /// The correlation id of the request that caused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     correlation_id: Option<&'a str>,
-    /// The queue it comes from.
+    /// The queue that it came from.
     origin: &'a str,
-    /// Its ordering group there.
+    /// Its message group on that queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     group: Option<&'a str>,
-    /// How often it was received before it was put aside; 0 if that is not known.
+    /// How often it was received before it was parked. 0 if unknown.
     receive_count: u32,
-    /// When it was sent.
+    /// When it was sent to the queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, format = "date-time")]
     sent_at: Option<Timestamp>,
@@ -61,32 +61,32 @@ pub(crate) struct LetterSummary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, format = "date-time")]
     first_received_at: Option<Timestamp>,
-    /// When it was put aside, the last time.
+    /// When it was parked the last time.
     #[schema(value_type = String, format = "date-time")]
     parked_at: Timestamp,
-    /// How often it was replayed since it was last repaired.
+    /// How often it was sent back to the queue since the last repair. At 5, it must be repaired or discarded.
     replays: u32,
-    /// Whether its body is not the one that was sent.
+    /// Whether its body was replaced.
     repaired: bool,
-    /// Who repaired it, and when: the first and the latest ones of at most 20.
+    /// Who repaired it, and when: up to 20 repairs, the first and the latest ones.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(schema_with = operator_schemas::repairs, required = false)]
     repairs: &'a [Repair],
-    /// Who decided that it is not to happen, when and why.
+    /// Who discarded it, when and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = operator_schemas::discard, required = false)]
     discarded: Option<&'a Discard>,
     links: LetterLinks,
 }
 
-/// Where to go from a dead letter.
+/// Links of a dead letter.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetterLinks)]
 pub(crate) struct LetterLinks {
-    /// This letter.
+    /// This dead letter.
     #[serde(rename = "self")]
     own: String,
-    /// The order it is about.
+    /// Its order.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     order: Option<String>,
@@ -127,7 +127,7 @@ pub(crate) struct LetterPage<'a> {
     #[schema(schema_with = schemas::list_object)]
     object: &'static str,
     items: Vec<LetterSummary<'a>>,
-    /// Where the next page begins: give it as `cursor`. `null` on the last page.
+    /// The cursor of the next page: send it as `cursor`. `null` on the last page.
     #[schema(required = true)]
     next_cursor: Option<String>,
 }
@@ -138,7 +138,7 @@ impl<'a> LetterPage<'a> {
     }
 }
 
-/// A dead letter with everything that is known of it. Its body is `body`, or `body_base64` if it is not text.
+/// A dead letter with its body, which is `body` if it is text and otherwise `body_base64`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetter)]
 pub(crate) struct LetterBody<'a> {
@@ -147,15 +147,15 @@ pub(crate) struct LetterBody<'a> {
     #[serde(flatten)]
     #[schema(inline, value_type = operator_schemas::AnyBody)]
     body: &'a Body,
-    /// What was sent, if the letter was repaired since.
+    /// The original body. Present only if the dead letter was repaired.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<operator_schemas::AnyBody>, nullable = false)]
     original: Option<&'a Body>,
-    /// What came with it: attributes of the message, as the queue names them.
+    /// The attributes of the message, as the queue names them.
     attributes: &'a BTreeMap<String, String>,
-    /// The first 100 letters that hold its order, in line, by their ids. Empty if it holds none.
+    /// The parked sequence of its order: the ids of the first 100 dead letters, in order. Empty if it has no order.
     line: Vec<&'a str>,
-    /// Whether more letters than these hold its order.
+    /// Whether the parked sequence is longer than `line`.
     line_cut: bool,
     /// What a redrive would do with it now.
     prediction: Predicted,
@@ -175,22 +175,17 @@ impl<'a> LetterBody<'a> {
     }
 }
 
-/// What a redrive would do, or has done, with a dead letter.
+/// What a redrive would do, or did, with a dead letter.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Prediction)]
 pub(crate) struct Predicted {
-    /// `would_record`: it is legal after those before it in line. `already_recorded`: its event is in the log.
-    /// `illegal`: the rules say no. `unreadable`: it still cannot be read. `behind`: one before it in its order's line
-    /// would not leave the dead letters. `replayed_too_often`: it was replayed 5 times, and has to be repaired or
-    /// discarded. `discarded`: nobody wants it to happen. `not_predicted`: more letters stand before it in its order's
-    /// line than are looked at. `sent`: it is on its way back. `gone`: it was dealt with meanwhile. `failed`: it could not be sent, and may be tried again.
     #[schema(schema_with = operator_schemas::fates)]
     pub(crate) result: &'static str,
-    /// Why, in a sentence.
+    /// The reason in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
-    /// The version that it would be recorded as, or was.
+    /// The version that its event would be, or was, recorded as.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     version: Option<u64>,
@@ -202,40 +197,41 @@ impl Predicted {
     }
 }
 
-/// What a redrive did, or would do.
+/// The result of a redrive, or its prediction.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RedriveResult)]
 pub(crate) struct RedriveBody {
-    /// Whether nothing was done.
+    /// Whether this is only a prediction: nothing was sent.
     pub(crate) dry_run: bool,
-    /// The letters of the lines that were looked at, in line: of a long line, the first.
+    /// The results for the dead letters of the selected sequences, in order.
     pub(crate) items: Vec<Redriven>,
-    /// How many there are of each result.
+    /// The number of dead letters with each result.
     pub(crate) counts: BTreeMap<&'static str, u64>,
-    /// Whether more letters are selected than one request looks at: go on with `next_cursor` as `cursor`, if it is there.
+    /// Whether more dead letters are selected than one request handles. Continue with `next_cursor` as `cursor`, if it is
+    /// not `null`.
     pub(crate) remaining: bool,
-    /// Whether a line is longer than one request looks at. Once the letters that were sent are handled, send the same
-    /// request again, without a cursor.
+    /// Whether a parked sequence is longer than one request handles. When the dead letters that were sent are processed,
+    /// send the same request again without a cursor.
     pub(crate) lines_cut: bool,
-    /// Where to go on; `null` if this was all.
+    /// Where the next request continues. `null` if there are no more sequences.
     #[schema(required = true)]
     pub(crate) next_cursor: Option<String>,
 }
 
-/// What became, or would become, of one letter.
+/// The result, or the prediction, for one dead letter.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Redriven {
-    /// The letter.
+    /// The id of the dead letter.
     pub(crate) id: String,
-    /// Its order.
+    /// The order of its event.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     pub(crate) order_id: Option<OrderId>,
-    /// The event in it.
+    /// The id of its event.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, format = "uuid")]
     pub(crate) event_id: Option<domain::EventId>,
-    /// Its `type`.
+    /// The `type` of its event.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) event_type: Option<String>,

@@ -1,4 +1,4 @@
-//! Changes of single letters: repair and discard.
+//! Endpoints that change one dead letter: repair and discard.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -16,31 +16,31 @@ use super::bodies::LetterBody;
 use super::letters::{missing, show};
 use super::requests::{DiscardRequest, NewBody, RepairRequest, Why};
 
-/// The largest body of a repair: a message may have 1 MiB, and twice as much as JSON.
+/// The largest body of a repair, in bytes: a message of 1 MiB can need twice as much as JSON.
 const MAX_REPAIR: usize = 2 << 20;
 
 /// Repairs a dead letter
 ///
-/// Replaces what a redrive sends. What was sent first is kept, and a letter that was replayed too often may be replayed
-/// again. The new body must be about the same order, if that is known. Who repaired it is kept with the letter, and with the
-/// event that it becomes, which has what was sent first as well.
+/// Replaces the body that a redrive sends, and returns the dead letter. The original body is kept, and `replays` is reset
+/// to 0. The new body must belong to the same order, if the order is known. The repair is recorded with the dead letter and
+/// with the event that it becomes.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/{id}/repair",
     operation_id = "repairDeadLetter",
     tag = "operations",
     params(DeadLetterPath),
-    request_body(content = RepairRequest, description = "What to send instead"),
+    request_body(content = RepairRequest, description = "The new body, as text or base64; at most 2 MiB"),
     responses(
-        (status = 200, description = "The letter as it is now", body = LetterBody<'static>),
-        (status = 400, description = "The id is not one, or the body is not JSON"),
-        (status = 403, description = "The token does not allow it"),
-        (status = 404, description = "There is no such letter, or not any more"),
-        (status = 409, description = "The letter is on its way back, or discarded"),
+        (status = 200, description = "The dead letter after the change", body = LetterBody<'static>),
+        (status = 400, description = "The id is not valid, or the body is not JSON"),
+        (status = 403, description = "The token does not allow this"),
+        (status = 404, description = "The dead letter does not exist, or no longer"),
+        (status = 409, description = "The dead letter was sent back to the queue, or discarded"),
         (status = 413, description = "The body is too large"),
-        (status = 415, description = "The body is not JSON by its content type, or has a content coding"),
-        (status = 422, description = "The body has errors; the first 100 are listed"),
-        (status = 503, description = "It is not known whether the letter was changed (`outcome-unknown`)"),
+        (status = 415, description = "The content type is not JSON, or the body is compressed"),
+        (status = 422, description = "The body has errors; up to 100 are listed"),
+        (status = 503, description = "It is unknown whether the dead letter was changed (`outcome-unknown`)"),
     )
 )]
 pub(crate) async fn repair_dead_letter(
@@ -65,25 +65,26 @@ pub(crate) async fn repair_dead_letter(
 
 /// Discards a dead letter
 ///
-/// Its event is not to happen: its receipt says that it was rejected, and why, and its order goes on without it. The
-/// letter is kept. Letters behind it stay where they are until they are redriven.
+/// Decides that the event will not be recorded, and returns the dead letter. The event's receipt becomes `rejected` with
+/// your reason. The dead letter is kept. Later dead letters of the order stay parked until you redrive them. Discarding
+/// cannot be undone.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/{id}/discard",
     operation_id = "discardDeadLetter",
     tag = "operations",
     params(DeadLetterPath),
-    request_body(content = DiscardRequest, description = "Why"),
+    request_body(content = DiscardRequest, description = "The reason"),
     responses(
-        (status = 200, description = "The letter as it is now", body = LetterBody<'static>),
-        (status = 400, description = "The id is not one, or the body is not JSON"),
-        (status = 403, description = "The token does not allow it"),
-        (status = 404, description = "There is no such letter, or not any more"),
-        (status = 409, description = "The letter is on its way back, or discarded already"),
+        (status = 200, description = "The dead letter after the change", body = LetterBody<'static>),
+        (status = 400, description = "The id is not valid, or the body is not JSON"),
+        (status = 403, description = "The token does not allow this"),
+        (status = 404, description = "The dead letter does not exist, or no longer"),
+        (status = 409, description = "The dead letter was sent back to the queue, or discarded already"),
         (status = 413, description = "The body is too large"),
-        (status = 415, description = "The body is not JSON by its content type, or has a content coding"),
-        (status = 422, description = "The body has errors; the first 100 are listed"),
-        (status = 503, description = "It is not known whether the letter was changed (`outcome-unknown`)"),
+        (status = 415, description = "The content type is not JSON, or the body is compressed"),
+        (status = 422, description = "The body has errors; up to 100 are listed"),
+        (status = 503, description = "It is unknown whether the dead letter was changed (`outcome-unknown`)"),
     )
 )]
 pub(crate) async fn discard_dead_letter(
@@ -99,7 +100,7 @@ pub(crate) async fn discard_dead_letter(
     changed(&state, &operator, &links, &id, change).await
 }
 
-/// The answer to a change. Where the store failed, the change may be made all the same.
+/// The answer to a change. If the store failed, the change may still have been made.
 async fn changed(
     state: &AppState,
     operator: &Operator,
@@ -117,7 +118,7 @@ async fn changed(
         Change::Missing => Err(missing(id)),
         Change::NotParked(now) => {
             let detail =
-                format!("The dead letter {id} is {}; only a parked one can be changed.", now.as_str());
+                format!("Dead letter {id} is {}. Only a parked dead letter can be changed.", now.as_str());
             Err(Problem::new(Kind::LetterNotParked, detail))
         }
     }

@@ -1,4 +1,4 @@
-//! Dead letters to look at.
+//! Endpoints that read dead letters: the list, and one dead letter with its prediction.
 
 use std::slice;
 
@@ -18,15 +18,16 @@ use super::Operator;
 use super::bodies::{LetterBody, LetterPage, LetterSummary};
 use super::plan::{Fate, Known, fates};
 
-/// How many letters of a line are shown with one of them.
-const LINE_SHOWN: usize = 100;
-/// How many outcomes are looked up at the same time.
-const LOOKED_UP: usize = 100;
+/// How many dead letters of a sequence are shown with one of them.
+const SEQUENCE_SHOWN: usize = 100;
+/// How many outcomes are looked up concurrently.
+const CONCURRENT_LOOKUPS: usize = 100;
 
 /// Lists dead letters, newest first
 ///
-/// Without `state`, those that wait for somebody: parked ones, and those on their way back. A page may be short, or
-/// empty, and still have a next one.
+/// Returns a page of dead letters without their bodies. Without `state`, these are the parked ones and those that were sent
+/// back to the queue, but not the discarded ones. A page may be short or empty and still have a next one; continue with
+/// `next_cursor` until it is `null`.
 #[utoipa::path(
     get,
     path = "/v1/dead-letters",
@@ -35,9 +36,9 @@ const LOOKED_UP: usize = 100;
     params(DeadLettersQuery),
     responses(
         (status = 200, description = "A page of dead letters", body = LetterPage<'static>),
-        (status = 400, description = "The query has errors; the first 100 are listed"),
-        (status = 403, description = "The token does not allow it"),
-        (status = 404, description = "This service is not told where dead letters are kept"),
+        (status = 400, description = "The query has errors; up to 100 are listed"),
+        (status = 403, description = "The token does not allow this"),
+        (status = 404, description = "The service has no access to the dead letters"),
     )
 )]
 pub(crate) async fn list_dead_letters(
@@ -61,11 +62,11 @@ pub(crate) async fn list_dead_letters(
     tag = "operations",
     params(DeadLetterPath),
     responses(
-        (status = 200, description = "The letter, with its body, its place in line, and what a redrive would do",
+        (status = 200, description = "The dead letter with its body, its parked sequence, and a prediction",
             body = LetterBody<'static>),
-        (status = 400, description = "The id is not one, or the query has errors"),
-        (status = 403, description = "The token does not allow it"),
-        (status = 404, description = "There is no such letter, or not any more"),
+        (status = 400, description = "The id is not valid, or the query has errors"),
+        (status = 403, description = "The token does not allow this"),
+        (status = 404, description = "The dead letter does not exist, or no longer"),
     )
 )]
 pub(crate) async fn get_dead_letter(
@@ -78,7 +79,7 @@ pub(crate) async fn get_dead_letter(
     show(&state, &operator.operations, &letter, &links).await
 }
 
-/// The letter with its place in line and its fate.
+/// The answer with one dead letter, its sequence and its prediction.
 pub(super) async fn show(
     state: &AppState,
     operations: &Operations,
@@ -87,11 +88,11 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let line = match &letter.order_id {
         Some(order_id) if letter.state != LetterState::Discarded => {
-            operations.letters.line(order_id, LINE_SHOWN).await?
+            operations.letters.line(order_id, SEQUENCE_SHOWN).await?
         }
         _ => Line::default(),
     };
-    // A letter without an order stands for itself.
+    // A dead letter without an order is a sequence of its own.
     let together = if line.letters.is_empty() { slice::from_ref(letter) } else { &line.letters };
     let known = known(state, together).await?;
     let fates = fates(together, &known, operations.default_currency, (state.clock)());
@@ -101,7 +102,7 @@ pub(super) async fn show(
     Ok(Json(LetterBody::of(letter, &line, fate, links)).into_response())
 }
 
-/// What is known of the order that these letters hold.
+/// Reads the order of a sequence, and the outcomes of the events in it.
 pub(super) async fn known(state: &AppState, line: &[DeadLetter]) -> anyhow::Result<Known> {
     let Some(order_id) = line.first().and_then(|letter| letter.order_id.as_ref()) else {
         return Ok(Known { order: None, outcomes: Vec::new() });
@@ -113,7 +114,7 @@ pub(super) async fn known(state: &AppState, line: &[DeadLetter]) -> anyhow::Resu
     };
     let event_ids: Vec<_> = line.iter().filter_map(|letter| letter.event_id).collect();
     let mut outcomes = Vec::new();
-    for some in event_ids.chunks(LOOKED_UP) {
+    for some in event_ids.chunks(CONCURRENT_LOOKUPS) {
         outcomes.extend(
             try_join_all(some.iter().map(|event_id| outcome(*event_id))).await?.into_iter().flatten(),
         );
@@ -122,5 +123,5 @@ pub(super) async fn known(state: &AppState, line: &[DeadLetter]) -> anyhow::Resu
 }
 
 pub(super) fn missing(id: &str) -> Problem {
-    Problem::new(Kind::LetterNotFound, format!("There is no dead letter {id}, or not any more."))
+    Problem::new(Kind::LetterNotFound, format!("Dead letter {id} does not exist, or no longer."))
 }

@@ -1,7 +1,7 @@
-//! What operators do over HTTP: look at dead letters, replay, repair and discard them, and read the pipeline's numbers.
+//! The operator endpoints: list, show, redrive, repair and discard dead letters, and read the pipeline's counters.
 //!
-//! All of it needs the scope `orders.operate`, and a principal that is not held to one customer. What happens to a letter
-//! is the business of the [`operations`](crate::operations) behind it; here it is decided which letters go where.
+//! All of them need the scope `orders.operate` and a token that is not limited to one customer. They decide which dead
+//! letters are sent or changed; the ports in [`operations`](crate::operations) do it.
 
 mod bodies;
 mod change;
@@ -35,14 +35,14 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(pipeline::get_pipeline))
 }
 
-/// Somebody who may look after the pipeline, and what it is looked after with.
+/// A principal that may operate the pipeline, and the ports for it.
 pub(crate) struct Operator {
     pub(crate) principal: Principal,
     pub(crate) operations: Operations,
 }
 
 impl Operator {
-    /// Who decides something here, for the record; nobody if requests are not authenticated.
+    /// The subject to record with a change. `None` if requests are not authenticated.
     pub(crate) fn by(&self) -> Option<String> {
         Some(self.principal.subject.clone()).filter(|subject| !subject.is_empty())
     }
@@ -55,10 +55,10 @@ impl FromRequestParts<Shared> for Operator {
         let Ok(principal) = Principal::from_request_parts(parts, state).await;
         principal.require(Scope::Operate)?;
         if principal.customer_id.is_some() {
-            let detail = "A token that is held to one customer cannot look after the whole pipeline.";
+            let detail = "The token is limited to one customer. Operator requests need a token without a customer_id.";
             return Err(Problem::new(Kind::Forbidden, detail));
         }
-        let missing = "This service is not told where dead letters are kept, so it cannot show them.";
+        let missing = "This service has no access to the dead letters. Its operator has to configure the dead-letter queue.";
         let operations = state.operations.clone().ok_or_else(|| Problem::new(Kind::NotFound, missing))?;
         Ok(Self { principal, operations })
     }

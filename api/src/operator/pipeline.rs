@@ -1,4 +1,4 @@
-//! The pipeline in numbers.
+//! The endpoint that returns the pipeline's counters.
 
 use axum::Json;
 use serde::Serialize;
@@ -9,42 +9,44 @@ use crate::problem::Problem;
 
 use super::Operator;
 
-/// The pipeline in numbers.
+/// The pipeline's counters.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Pipeline)]
 pub(crate) struct PipelineBody {
-    /// What became of everything that was accepted.
+    /// The ledger: what happened to all accepted events.
     ledger: LedgerBody,
-    /// What is on the queue.
+    /// The messages on the queue.
     queue: QueueBody,
-    /// Dead letters that wait for somebody: parked, or on their way back.
+    /// The number of dead letters that are parked or were sent back and are not finished yet.
     dead_letters: u64,
 }
 
-/// `accepted = recorded + rejected + duplicate + parked + in_flight`. A message counts once, where it is now.
+/// The conservation equation: `accepted = recorded + rejected + duplicate + parked + in_flight`. Each message counts once,
+/// by its current state.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Ledger)]
 pub(crate) struct LedgerBody {
-    /// Messages that the queue has taken.
+    /// Messages that the queue accepted.
     accepted: u64,
-    /// In an order's log.
+    /// Messages whose event was recorded.
     recorded: u64,
-    /// Refused by the rules, or discarded.
+    /// Messages whose event the rules rejected or an operator discarded.
     rejected: u64,
-    /// Of those rejected, how many were discarded by an operator.
+    /// The part of `rejected` that operators discarded.
     discarded: u64,
-    /// Of an event that had its outcome already.
+    /// Messages whose event had an outcome already.
     duplicate: u64,
-    /// In the dead letters, and not on their way back.
+    /// Messages that are parked as dead letters. Those that were sent back to the queue are not included.
     parked: u64,
-    /// On the queue.
+    /// Messages on the queue.
     in_flight: u64,
-    /// Whether the numbers add up. Only where `exact` is true does that prove that nothing is lost. Where it is false they may
-    /// not add up for a moment; if they do not for minutes, look into it.
+    /// Whether the equation holds. If `exact` is true, this proves that no message is lost. If `exact` is false, the equation
+    /// may fail for moments; investigate if it fails for minutes.
     balanced: bool,
-    /// Whether the counters are exact. On the embedded engine they are: they change in the same commit as what they count. On
-    /// SQS and DynamoDB they are approximate: a consumer that is killed leaves messages uncounted, an update whose answer is
-    /// lost counts twice, and SQS reports approximate depths. Such an error stays, and `balanced` may be true in spite of it.
+    /// Whether the counters are exact. They are on the embedded engine, where they change in the same commit as what they
+    /// count. On SQS and DynamoDB they are approximate: a killed consumer leaves messages uncounted, an update whose answer
+    /// is lost counts twice, and SQS reports approximate depths. Such an error is permanent, and `balanced` may be true
+    /// despite it.
     exact: bool,
 }
 
@@ -52,27 +54,27 @@ pub(crate) struct LedgerBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Queue)]
 pub(crate) struct QueueBody {
-    /// That can be received now.
+    /// Messages that can be received now.
     visible: u64,
-    /// That are being handled, or wait after a failure.
+    /// Messages that are being handled, or are in backoff after a failure.
     in_flight: u64,
-    /// That are not to be received yet.
+    /// Messages that cannot be received yet.
     delayed: u64,
-    /// How old the oldest is, in seconds; `null` if there is none, or if the queue does not tell.
+    /// The age of the oldest message in seconds. `null` if the queue is empty or does not report it.
     #[schema(required = true, minimum = 0)]
     oldest_seconds: Option<f64>,
 }
 
-/// Shows the pipeline in numbers
+/// Shows the pipeline's counters
 #[utoipa::path(
     get,
     path = "/v1/pipeline",
     operation_id = "getPipeline",
     tag = "operations",
     responses(
-        (status = 200, description = "The numbers, as of now", body = PipelineBody),
-        (status = 403, description = "The token does not allow it"),
-        (status = 404, description = "This service is not told where dead letters are kept"),
+        (status = 200, description = "The current counters", body = PipelineBody),
+        (status = 403, description = "The token does not allow this"),
+        (status = 404, description = "The service has no access to the dead letters"),
     )
 )]
 pub(crate) async fn get_pipeline(operator: Operator) -> Result<Json<PipelineBody>, Problem> {

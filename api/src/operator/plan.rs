@@ -1,27 +1,28 @@
-//! What a redrive does with the letters of one line: pure, so that a dry run and the real one cannot differ.
+//! Decides what a redrive does with the dead letters of one sequence. `letters` and `redrive` call it. The functions are
+//! pure, so that a dry run cannot differ from the redrive.
 
 use domain::{Currency, DeadLetter, EventId, LetterState, Order, Outcome, Prediction, Timestamp, predict};
 
-/// How often a letter is replayed until it is repaired. What fails as often as this fails the next time too, and whoever
-/// replays it in a loop would fill the queue with it.
+/// How often a dead letter is replayed before it must be repaired. One that failed this often fails again, and replaying it
+/// in a loop would fill the queue.
 pub(crate) const MAX_REPLAYS: u32 = 5;
 
-/// What becomes, or would become, of a letter.
+/// What a redrive does, or would do, with a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// As the rules say, if it were sent.
+    /// The effect that the rules predict if it is sent.
     Predicted(Prediction),
-    /// It was sent too often.
+    /// It was replayed this many times, and is not sent again.
     ReplayedTooOften(u32),
-    /// It is discarded, and stays so.
+    /// It was discarded, and is not sent.
     Discarded,
-    /// It stands too far back in its order's line to say.
+    /// It is too far back in its sequence to predict.
     NotPredicted,
-    /// It is on its way back.
+    /// It was sent back to the queue.
     Sent,
-    /// It is not there any more.
+    /// It is no longer a dead letter.
     Gone,
-    /// It could not be sent.
+    /// It could not be sent, for this reason.
     Failed(String),
 }
 
@@ -42,7 +43,7 @@ impl Fate {
         }
     }
 
-    /// Every result there is.
+    /// All values of [`Self::as_str`].
     pub(crate) const ALL: [&str; 11] = [
         "would_record",
         "already_recorded",
@@ -62,13 +63,13 @@ impl Fate {
             Self::Predicted(Prediction::Illegal(refusal)) => Some(refusal.detail.clone()),
             Self::Predicted(Prediction::Unreadable(error)) => Some(error.to_string()),
             Self::Predicted(Prediction::Behind) => {
-                Some("one before it in its order's line would not leave the dead letters".to_owned())
+                Some("an earlier dead letter of its order would stay parked".to_owned())
             }
             Self::ReplayedTooOften(replays) => {
-                Some(format!("it was replayed {replays} times in vain: repair or discard it"))
+                Some(format!("it was replayed {replays} times without success: repair or discard it"))
             }
             Self::NotPredicted => {
-                Some("more letters stand before it in its order's line than are looked at here".to_owned())
+                Some("it is too far back in its order's parked sequence to predict".to_owned())
             }
             Self::Failed(why) => Some(why.clone()),
             _ => None,
@@ -84,21 +85,22 @@ impl Fate {
         }
     }
 
-    /// Whether the letter is to be sent: the consumer decides on it, and its receipt tells.
+    /// Whether the dead letter is sent. The consumer then decides about its event, and its receipt shows the outcome.
     pub(crate) fn is_to_be_sent(&self) -> bool {
         use Prediction::{AlreadyRecorded, Illegal, WouldRecord};
         matches!(self, Self::Predicted(WouldRecord(_) | AlreadyRecorded(_) | Illegal(_)))
     }
 }
 
-/// What is known of an order whose line is looked at.
+/// The recorded facts that a prediction needs.
 pub(crate) struct Known {
     pub(crate) order: Option<Order>,
-    /// Of the events in its letters, as far as they have one.
+    /// The outcomes of the events in the dead letters, as far as they have one.
     pub(crate) outcomes: Vec<(EventId, Outcome)>,
 }
 
-/// The fate of each letter of a line, in line. What was sent too often stops the line like what cannot be read.
+/// The effect on each dead letter of a sequence, in order. One that was replayed too often blocks those after it, like one
+/// that cannot be read.
 pub(crate) fn fates(line: &[DeadLetter], known: &Known, currency: Currency, now: Timestamp) -> Vec<Fate> {
     let predictions = predict(known.order.as_ref(), &known.outcomes, line, currency, now);
     let mut stopped = false;

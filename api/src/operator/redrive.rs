@@ -1,4 +1,4 @@
-//! Sends dead letters back to the queue: whole lines of orders, in order.
+//! The redrive endpoint: sends dead letters back to the queue, each order's parked sequence as a whole and in order.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -19,35 +19,38 @@ use super::letters::known;
 use super::plan::{Fate, fates};
 use super::requests::{Redrive, Selection};
 
-/// The most lines that one request looks at.
-const MAX_LINES: usize = 100;
-/// The most letters that one request looks at, but for [`LEAST_OF_LINE`] of each line that its last page leads to.
+/// How many sequences one request handles.
+const MAX_SEQUENCES: usize = 100;
+/// How many dead letters one request handles. Sequences that its last page selects add up to [`MIN_OF_SEQUENCE`] each.
 const MAX_LETTERS: usize = 500;
-/// How many letters of a line are looked at in any case.
-const LEAST_OF_LINE: usize = 10;
-/// Letters that are looked for at one go.
+/// How many dead letters of a sequence are handled even if the limit is reached.
+const MIN_OF_SEQUENCE: usize = 10;
+/// How many dead letters one call to the store lists.
 const PAGE: usize = 100;
 
 /// Sends dead letters back to the queue
 ///
-/// Whatever is selected, the whole lines of the orders concerned go back, in order. With `dry_run` nothing is sent, and
-/// the answer says what would become of each letter. What cannot be read still, and what was replayed 5 times in vain, is
-/// not sent, nor what stands behind it. One request looks at about 500 letters: of a longer line, the first are sent. To send a redrive that broke off once more applies nothing twice.
+/// Redrives the selected dead letters. For each selected order, the whole parked sequence is sent, in order. Returns the
+/// result for each dead letter. With `dry_run`, nothing is sent, and the results are predictions; use it first.
+///
+/// A dead letter that still cannot be read, or that was replayed 5 times without success, is not sent, and neither are those
+/// after it in its sequence: repair or discard it. One request handles about 500 dead letters, and the first of a longer
+/// sequence. It is safe to repeat a redrive: no event is recorded twice.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/redrive",
     operation_id = "redriveDeadLetters",
     tag = "operations",
-    request_body(content = super::requests::RedriveRequest, description = "Which letters"),
+    request_body(content = super::requests::RedriveRequest, description = "The dead letters to redrive"),
     responses(
-        (status = 200, description = "What became of each letter, or would", body = RedriveBody),
+        (status = 200, description = "The result, or the prediction, for each dead letter", body = RedriveBody),
         (status = 400, description = "The body is not JSON"),
-        (status = 403, description = "The token does not allow it"),
-        (status = 404, description = "This service is not told where dead letters are kept"),
+        (status = 403, description = "The token does not allow this"),
+        (status = 404, description = "The service has no access to the dead letters"),
         (status = 413, description = "The body is too large"),
-        (status = 415, description = "The body is not JSON by its content type, or has a content coding"),
-        (status = 422, description = "The body has errors; the first 100 are listed"),
-        (status = 503, description = "It is not known which letters were sent (`outcome-unknown`)"),
+        (status = 415, description = "The content type is not JSON, or the body is compressed"),
+        (status = 422, description = "The body has errors; up to 100 are listed"),
+        (status = 503, description = "It is unknown which dead letters were sent (`outcome-unknown`)"),
     )
 )]
 pub(crate) async fn redrive(
@@ -91,7 +94,7 @@ pub(crate) async fn redrive(
     Ok(Json(body).into_response())
 }
 
-/// Sends what is to be sent of a line, and notes what came of it.
+/// Sends the dead letters of a sequence that are to be sent, and updates their effects.
 async fn send(operations: &Operations, line: &[DeadLetter], fates: &mut [Fate]) {
     let (places, letters): (Vec<usize>, Vec<DeadLetter>) = line
         .iter()
@@ -109,23 +112,23 @@ async fn send(operations: &Operations, line: &[DeadLetter], fates: &mut [Fate]) 
             Err(ReplayError::Gone) => Fate::Gone,
             Err(error @ ReplayError::Behind) => Fate::Failed(error.to_string()),
             Err(error @ ReplayError::Unavailable(_)) => Fate::Failed(format!(
-                "{error}; it may have been sent all the same: redrive it again, which applies nothing twice"
+                "{error}; it may have been sent nevertheless. Redrive it again: no event is recorded twice"
             )),
         };
     }
 }
 
-/// The lines that a selection leads to, each once.
+/// The sequences that a selection contains, each once.
 struct Lines<'a> {
     operations: &'a Operations,
-    /// Orders, and letters without one.
+    /// The sequences that were added: an order id, or `/` and the id of a dead letter without an order.
     seen: HashSet<String>,
     lines: Vec<Vec<DeadLetter>>,
-    /// Letters of all lines so far.
+    /// The number of dead letters in all sequences so far.
     letters: usize,
-    /// Whether a line is longer than what is looked at.
+    /// Whether a sequence is longer than one request handles.
     is_cut: bool,
-    /// Where there are more lines.
+    /// Where the next request continues.
     next: Option<LetterPosition>,
 }
 
@@ -148,8 +151,8 @@ impl<'a> Lines<'a> {
                 lines.add(letter).await?;
             }
             lines.next = list.next;
-            // A page is looked at as a whole, so that its end is where the next request goes on.
-            let is_full = lines.lines.len() >= MAX_LINES || lines.letters >= MAX_LETTERS;
+            // A page is always handled as a whole, because the next request continues at its end.
+            let is_full = lines.lines.len() >= MAX_SEQUENCES || lines.letters >= MAX_LETTERS;
             if lines.next.is_none() || is_full {
                 return Ok(lines);
             }
@@ -167,7 +170,7 @@ impl<'a> Lines<'a> {
         }
         match &letter.order_id {
             Some(order_id) => {
-                let limit = MAX_LETTERS.saturating_sub(self.letters).max(LEAST_OF_LINE);
+                let limit = MAX_LETTERS.saturating_sub(self.letters).max(MIN_OF_SEQUENCE);
                 let line = self.operations.letters.line(order_id, limit).await?;
                 self.is_cut |= line.is_longer;
                 self.push(line.letters);

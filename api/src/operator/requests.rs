@@ -1,4 +1,4 @@
-//! The bodies that operators send.
+//! Request bodies of the operator endpoints, and their validation.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -14,36 +14,36 @@ use crate::input::{
 };
 use crate::operations::{LetterFilter, LetterPosition};
 
-/// The most letters that a request can name.
+/// How many dead letters a request can name.
 const MAX_IDS: usize = 100;
 
-/// Which dead letters to send back. Filters go together; with none of them, and no `ids`, it must be `all`.
+/// Selects the dead letters to redrive: by `ids`, by filters that must all match, or `all`. One of them is required.
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = selects_something, skip_on_field_errors = false))]
 pub(crate) struct RedriveRequest {
-    /// Whether only to say what would happen.
+    /// If true, nothing is sent, and the answer predicts what a redrive would do.
     #[schema(value_type = Option<bool>)]
     dry_run: BodyField<bool>,
-    /// These letters.
+    /// The ids of dead letters. The whole sequence of each one's order is redriven.
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100)]
     ids: BodyField<Vec<String>>,
-    /// Those of this order.
+    /// Only dead letters of this order.
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]{1,64}$")]
     order_id: BodyField<OrderId>,
-    /// Those put aside for this reason.
+    /// Only dead letters that were parked for this reason.
     #[schema(schema_with = operator_schemas::optional_park_reason, required = false)]
     reason: BodyField<ParkReason>,
-    /// Those put aside at this time (RFC 3339) or later.
+    /// Only dead letters that were parked at this time (RFC 3339) or later.
     #[schema(value_type = Option<String>, format = "date-time")]
     parked_from: BodyField<Timestamp>,
-    /// Those put aside before this time (RFC 3339).
+    /// Only dead letters that were parked before this time (RFC 3339).
     #[schema(value_type = Option<String>, format = "date-time")]
     parked_before: BodyField<Timestamp>,
-    /// All of them.
+    /// If true, all dead letters.
     #[schema(value_type = Option<bool>)]
     all: BodyField<bool>,
-    /// The `next_cursor` of the request before, which was the same otherwise.
+    /// The `next_cursor` of the previous answer. The rest of the request must be the same.
     #[schema(value_type = Option<String>)]
     cursor: BodyField<String>,
 }
@@ -60,10 +60,10 @@ members!(RedriveRequest {
 });
 
 impl RedriveRequest {
-    /// What the body selects; `None` if that is nothing, or the cursor is not one of this selection.
+    /// The selection. `None` if nothing is selected, or if the cursor belongs to another selection.
     fn selection(&self) -> Option<Selection> {
         let filter = LetterFilter {
-            // What is on its way back need not be looked for: it comes with its line.
+            // Dead letters that were sent already are in the sequences of the parked ones.
             state: Some(LetterState::Parked),
             reason: self.reason.as_valid().copied(),
             order_id: self.order_id.as_valid().cloned(),
@@ -92,18 +92,18 @@ fn selects_something(request: &RedriveRequest) -> Result<(), validator::Validati
     Err(if request.cursor.as_valid().is_some() {
         at_member(ValidationCode::Format.error("must be the next_cursor of the same redrive"), "cursor")
     } else {
-        at_member(ValidationCode::Required.error("must be true where nothing else selects letters"), "all")
+        at_member(ValidationCode::Required.error("must be true if there are no ids and no filters"), "all")
     })
 }
 
-/// A redrive that was asked for.
+/// A validated redrive request.
 #[derive(Debug)]
 pub(crate) struct Redrive {
     pub(crate) dry_run: bool,
     pub(crate) selection: Selection,
 }
 
-/// Which letters.
+/// The dead letters that a redrive selects.
 #[derive(Debug)]
 pub(crate) struct Selection {
     pub(crate) ids: Vec<String>,
@@ -112,7 +112,7 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// The list that a cursor belongs to.
+    /// Identifies the list that a cursor belongs to.
     pub(crate) fn scope(&self) -> String {
         match &self.filter {
             Some(filter) => format!("redrive\nSome({})", cursor::filter_text(filter)),
@@ -132,15 +132,15 @@ impl<'de> FromJson<'de> for Redrive {
     }
 }
 
-/// A body to send instead: either as text or as base64.
+/// The new body of a dead letter: either `body` or `body_base64`.
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = is_one_body, skip_on_field_errors = false))]
 pub(crate) struct RepairRequest {
-    /// The body, as text.
+    /// The new body as text.
     #[schema(value_type = Option<String>)]
     body: BodyField<String>,
-    /// The body, as base64 (RFC 4648, section 4).
+    /// The new body as base64 (RFC 4648, section 4), if it is not text.
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9+/]*={0,2}$")]
     body_base64: BodyField<Bytes>,
 }
@@ -150,16 +150,16 @@ members!(RepairRequest { "body" => body, "body_base64" => body_base64 });
 fn is_one_body(request: &RepairRequest) -> Result<(), validator::ValidationError> {
     match (request.body.is_some(), request.body_base64.is_some()) {
         (false, false) => {
-            Err(at_member(ValidationCode::Required.error("is required, or body_base64 is"), "body"))
+            Err(at_member(ValidationCode::Required.error("is required, unless body_base64 is present"), "body"))
         }
         (true, true) => {
-            Err(at_member(ValidationCode::Unknown.error("cannot be there beside body"), "body_base64"))
+            Err(at_member(ValidationCode::Unknown.error("must be absent if body is present"), "body_base64"))
         }
         _ => Ok(()),
     }
 }
 
-/// What a letter is repaired to.
+/// The validated new body of a repair.
 #[derive(Debug)]
 pub(crate) struct NewBody(pub(crate) Vec<u8>);
 
@@ -186,11 +186,11 @@ impl<'de> FromJson<'de> for Bytes {
     }
 }
 
-/// Why a letter is discarded.
+/// The reason to discard a dead letter.
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DiscardRequest {
-    /// Why its event is not to happen. The event's receipt tells it.
+    /// Why the event will not be recorded. The event's receipt shows this text to the client.
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 500,
@@ -213,9 +213,9 @@ impl<'de> FromJson<'de> for Why {
     }
 }
 
-/// The fault of a repair that is about another order.
+/// The validation error of a repair whose body belongs to another order.
 pub(crate) fn another_order(order_id: &OrderId) -> BodyErrors {
-    let detail = format!("must be about order {order_id}, as the letter is");
+    let detail = format!("must belong to order {order_id}, like the dead letter");
     let mut errors = BodyErrors::default();
     errors.extend_at("body", BodyErrors::own(ValidationCode::Format, detail));
     errors

@@ -32,13 +32,13 @@ use crate::state::{AppState, Shared};
     params(IdempotencyKey, Prefer),
     request_body(
         content = crate::orders::order_body::CreateOrder,
-        description = "The order; at most 256 KiB",
+        description = "The order to create; at most 256 KiB",
         examples(
             ("minimal" = (summary = "The required members", value = json!({
                 "customer_id": "customer-7", "currency": "EUR",
                 "items": [{ "sku": "MUG-BLUE", "quantity": 2, "unit_price": 1250 }],
             }))),
-            ("full" = (summary = "With a total to check and metadata", value = json!({
+            ("full" = (summary = "With a total and metadata", value = json!({
                 "customer_id": "customer-7", "currency": "EUR", "total": 3300,
                 "items": [
                     { "sku": "MUG-BLUE", "quantity": 2, "unit_price": 1250 },
@@ -98,17 +98,17 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
     params(OrderPath, IdempotencyKey, IfMatch, Prefer),
     request_body(
         content = ProposedEvent,
-        description = "The event; at most 256 KiB",
+        description = "The event to propose; at most 256 KiB",
         examples(
             // Pages sort examples by name, so the names begin with numbers.
-            ("1-confirmed" = (summary = "The order is confirmed", value = json!({ "type": "order_confirmed" }))),
-            ("2-paid" = (summary = "It is paid", value = json!({
+            ("1-confirmed" = (summary = "Confirm the order", value = json!({ "type": "order_confirmed" }))),
+            ("2-paid" = (summary = "Record the payment", value = json!({
                 "type": "order_paid", "data": { "payment_id": "pay-81", "amount": 3300 },
             }))),
-            ("3-shipped" = (summary = "It is shipped", value = json!({
+            ("3-shipped" = (summary = "Record the shipment", value = json!({
                 "type": "order_shipped", "data": { "carrier": "DHL", "tracking_number": "00340434161094015902" },
             }))),
-            ("4-cancelled" = (summary = "It is cancelled", value = json!({
+            ("4-cancelled" = (summary = "Cancel the order", value = json!({
                 "type": "order_cancelled", "data": { "reason": "The customer changed their mind." },
             }))),
         ),

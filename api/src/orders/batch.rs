@@ -38,7 +38,7 @@ const MAX_BODY: usize = 4 << 20;
 /// The most errors that are listed for all orders together. Each invalid order has at least one, even beyond this.
 const MAX_ERRORS: usize = 1000;
 
-/// Orders to create.
+/// A batch of orders to create.
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateOrders {
@@ -134,7 +134,7 @@ enum BatchItemResult {
     operation_id = "createOrders",
     tag = "orders",
     params(IdempotencyKey),
-    request_body(content = CreateOrders, description = "The orders, up to 100; at most 4 MiB"),
+    request_body(content = CreateOrders, description = "Up to 100 orders; at most 4 MiB"),
     responses(
         (status = 200, description = "The result of each order; accepted orders are durable", body = BatchBody<'static>),
         (status = 400, description = "The body is not valid JSON, or a header is invalid"),

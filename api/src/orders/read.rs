@@ -24,7 +24,7 @@ use crate::state::Shared;
     tag = "orders",
     params(
         OrderPath,
-        ("version" = Option<u64>, Query, description = "Shows the order as of this version", nullable = false, minimum = 1),
+        ("version" = Option<u64>, Query, description = "Returns the order as of this version", nullable = false, minimum = 1),
         ("at" = Option<String>, Query, description = "Shows the order as of this time (RFC 3339), with the events \
             recorded by then", nullable = false, format = "date-time"),
         IfNoneMatch,
@@ -98,8 +98,8 @@ pub(crate) async fn get_order(
     ),
     responses(
         (status = 200, description = "A page of orders", body = OrderPage<'static>),
-        (status = 400, description = "The query has errors; the first 100 are listed"),
-        (status = 403, description = "The token does not allow it"),
+        (status = 400, description = "The query has errors; up to 100 are listed"),
+        (status = 403, description = "The token does not allow this"),
     )
 )]
 pub(crate) async fn list_orders(

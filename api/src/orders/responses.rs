@@ -134,14 +134,14 @@ pub(crate) struct OrderBody<'a> {
     /// The sum of the lines, in the currency's minor unit.
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     total: Amount,
-    /// The client's own notes.
+    /// The client's own key-value data.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     metadata: &'a Metadata,
-    /// The payment, once there is one.
+    /// The payment. Absent before the order is paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::payment, required = false)]
     payment: Option<&'a Paid>,
-    /// The shipment, once there is one.
+    /// The shipment. Absent before the order is shipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::shipment, required = false)]
     shipment: Option<&'a Shipped>,
@@ -150,10 +150,10 @@ pub(crate) struct OrderBody<'a> {
     /// The events that are legal now.
     #[schema(schema_with = schemas::event_types)]
     allowed_events: Vec<EventType>,
-    /// The time of the first event.
+    /// The timestamp of the first event.
     #[schema(value_type = String, format = "date-time")]
     created_at: Timestamp,
-    /// The time of the latest event.
+    /// The timestamp of the latest event.
     #[schema(value_type = String, format = "date-time")]
     updated_at: Timestamp,
     links: OrderLinks,
@@ -165,7 +165,7 @@ pub(crate) struct OrderLinks {
     /// This order.
     #[serde(rename = "self")]
     own: String,
-    /// Its history.
+    /// The order's log.
     events: String,
 }
 
@@ -237,7 +237,7 @@ pub(crate) struct ReadyBody {
     /// `ok` if orders can be read.
     #[schema(value_type = String)]
     reads: &'static str,
-    /// `ok` if new events are accepted; `refused` if not, for example while the disk is nearly full.
+    /// `ok` if new events are accepted, otherwise `refused`, for example while the disk is nearly full.
     #[schema(value_type = String)]
     writes: &'static str,
     /// Why new events are refused.

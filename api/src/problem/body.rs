@@ -1,4 +1,4 @@
-//! Problems as clients read them.
+//! The JSON body of problems, and an example of each kind for the descriptions.
 
 use domain::{EventId, EventType, OrderId, State, Status};
 use serde::Serialize;
@@ -14,49 +14,49 @@ use crate::problem::kinds::{About, Kind};
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemBody<'a> {
-    /// Names the kind of problem; a stable URI reference.
+    /// A stable URI reference that identifies the kind of problem.
     #[serde(rename = "type")]
     #[schema(schema_with = problem_type)]
     type_: &'a str,
-    /// The kind of problem in words, the same for every problem of its type.
+    /// The title of the kind, the same for every problem of this type.
     title: &'a str,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What happened this time.
+    /// What went wrong in this request.
     detail: &'a str,
     /// The path of the request.
     #[schema(format = "uri-reference")]
     instance: &'a str,
-    /// Finds the request in the logs.
+    /// Identifies the request in the service's logs.
     correlation_id: &'a str,
-    /// What is wrong with the request: every error, but no more than 100.
+    /// The validation errors of the request, up to 100.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(max_items = 100)]
     errors: &'a [ValidationError],
-    /// How many more errors were found than `errors` lists; absent if it lists them all. There may be still more: beyond the
-    /// first hundred not every part of a body is looked at.
+    /// The number of errors found that `errors` does not list. Absent if it lists them all. The body may have even more
+    /// errors, because validation may stop after the first 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 4_194_304, nullable = false)]
     errors_omitted: Option<usize>,
-    /// Where the order stands, if that is what is in the way: when the event was judged, which under an idempotency key may
-    /// be long ago (`Idempotent-Replayed: true`).
+    /// The order's status when the event was rejected. For a replay (`Idempotent-Replayed: true`), this is the status at
+    /// the time of the first request.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::status, required = false)]
     order_status: Option<Status>,
-    /// The version of the order at which it stood there.
+    /// The order's version when the event was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     order_version: Option<u64>,
-    /// The events that were legal for it there.
+    /// The events that were legal at that version.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::event_types, required = false)]
     allowed_events: Option<&'a [EventType]>,
-    /// The order that the event in question belongs to, if the outcome is not known.
+    /// The order of the event whose outcome is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     order_id: Option<&'a OrderId>,
-    /// The event in question, if the outcome is not known.
+    /// The event whose outcome is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "uuid", nullable = false)]
     event_id: Option<EventId>,
@@ -65,10 +65,10 @@ pub(crate) struct ProblemBody<'a> {
     links: Option<&'a ProblemLinks>,
 }
 
-/// Where to look when the outcome is not known.
+/// Where to check an unknown outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub(crate) struct ProblemLinks {
-    /// The event's receipt, which is there if the event was accepted.
+    /// The event's receipt, which exists if the event was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) receipt: Option<String>,
@@ -115,7 +115,7 @@ impl<'a> ProblemBody<'a> {
         }
     }
 
-    /// The same, with the event whose outcome is not known, and where to look.
+    /// Adds the event whose outcome is unknown, and the links to check it.
     pub(super) fn about_event(
         self,
         order_id: Option<&'a OrderId>,
@@ -125,19 +125,19 @@ impl<'a> ProblemBody<'a> {
         Self { order_id, event_id, links: Some(links).filter(|links| !links.is_empty()), ..self }
     }
 
-    /// The same, with how many errors are not listed.
+    /// Adds the number of errors that are not listed.
     pub(super) fn omitting(self, errors: usize) -> Self {
         Self { errors_omitted: Some(errors).filter(|errors| *errors > 0), ..self }
     }
 
-    /// The same, with where an order stands that is in the way, and what is legal for it.
+    /// Adds the status and the version of the order, and the events that are legal there.
     pub(super) fn about_order(self, status: Status, version: u64, allowed_events: &'a [EventType]) -> Self {
         let (order_status, order_version) = (Some(status), Some(version));
         Self { order_status, order_version, allowed_events: Some(allowed_events), ..self }
     }
 }
 
-/// A problem of this kind, as it could be: for the documentation.
+/// An example of this kind of problem, for the descriptions.
 pub(crate) fn example(kind: Kind) -> serde_json::Value {
     let about = kind.about();
     let order = "/v1/orders/019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";

@@ -1,21 +1,21 @@
-//! The kinds of problem: one table, from which the errors, their pages and the OpenAPI description are made.
+//! The table of problem kinds. Errors, their pages and the OpenAPI description read it.
 
 use axum::http::StatusCode;
 
-/// What is the same for every problem of a kind.
+/// What all problems of one kind have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct About {
-    /// The URI reference that names the kind, forever: clients compare it. It does not carry a base path.
+    /// The URI reference that identifies the kind, without a base path. Clients compare it, so it never changes.
     pub(crate) uri: &'static str,
     pub(crate) title: &'static str,
     pub(crate) status: StatusCode,
-    /// What has happened, when this kind is met.
+    /// What happened.
     pub(crate) meaning: &'static str,
-    /// What a client should do then.
+    /// What the client should do.
     pub(crate) advice: &'static str,
 }
 
-/// Where the pages of the kinds are.
+/// The path below which each kind has its page.
 pub(crate) const PREFIX: &str = "/problems/";
 
 macro_rules! kinds {
@@ -45,116 +45,115 @@ macro_rules! kinds {
 
 kinds! {
     BadRequest: BAD_REQUEST "bad-request", "Bad request",
-        "The request could not be read as HTTP: its body broke off.",
-        "Put the request right. If a connection broke, send it again.";
+        "The request is not valid HTTP: for example, its `Host` header is missing, or its body ended early.",
+        "Correct the request. If the connection broke, send it again.";
     InvalidJson: BAD_REQUEST "invalid-json", "The body is not valid JSON",
-        "The body could not be parsed as JSON. `detail` says at which line and column.",
-        "Put the body right; the same bytes will fail again.";
+        "The body could not be parsed as JSON. `detail` gives the line and column.",
+        "Correct the body. The same bytes fail again.";
     InvalidParameter: BAD_REQUEST "invalid-parameter", "Invalid path or query",
-        "Parameters in the path, the query or a header break their rules, are unknown, or are there twice. `errors` \
-         lists all of them by name.",
-        "Put every listed parameter right; the same request will fail again.";
+        "Parameters in the path or the query are invalid, unknown or repeated. `errors` lists each of them by name.",
+        "Correct every listed parameter. The same request fails again.";
     InvalidHeader: BAD_REQUEST "invalid-header", "Invalid header",
-        "A header that matters to the request cannot be read. `errors` names it and its rule.",
-        "Write the header as its rule says; the same request will fail again.";
+        "A header has an invalid value. `errors` names the header and the rule it breaks.",
+        "Correct the header. The same request fails again.";
     IdempotencyKeyRequired: BAD_REQUEST "idempotency-key-required", "An idempotency key is required",
-        "This service takes requests that change something only with the header `Idempotency-Key`.",
-        "Make a key of your own for each thing that is to happen once, such as a UUID, and send it along, with every \
-         repetition too.";
+        "This service accepts write requests only with an `Idempotency-Key` header.",
+        "Generate a unique key, such as a UUID, for each operation. Send the same key with every retry of it.";
     Unauthorized: UNAUTHORIZED "unauthorized", "Authentication is required",
-        "The request carries no credentials, or such that are not valid.",
-        "Send valid credentials, as `WWW-Authenticate` says.";
+        "The request has no bearer token, or the token is not valid. `detail` gives the reason.",
+        "Send a valid bearer token from the issuer that this service trusts.";
     Forbidden: FORBIDDEN "forbidden", "Not allowed",
-        "The credentials are valid, but do not allow this.",
-        "Ask for the permission, or use credentials that have it. Trying again changes nothing.";
+        "The credentials are valid but do not allow this request. `detail` gives the reason.",
+        "Use credentials that have the permission. Retrying does not help.";
     NotFound: NOT_FOUND "not-found", "Not found",
-        "There is nothing at this path.",
+        "Nothing exists at this path.",
         "Check the path against the OpenAPI document.";
     OrderNotFound: NOT_FOUND "order-not-found", "Order not found",
-        "No event of this order is recorded, or none that the request may see. An order that was just created appears \
-         when its first event is recorded.",
-        "If you hold a receipt, follow its `self` link: it tells whether the event waits, was recorded or was \
-         refused. Otherwise check the id.";
+        "No event of this order is recorded, or the token may not see the order. A new order can be read once its first \
+         event is recorded.",
+        "If you have a receipt, follow its `self` link: it shows whether the event is in flight, was recorded or was \
+         rejected. Otherwise, check the order id.";
     VersionNotFound: NOT_FOUND "version-not-found", "The order has no such version",
-        "The order exists, but has not come to the version that was asked for, or did not exist at the time that was.",
-        "`detail` names the latest version.";
+        "The order exists, but it has not reached the requested version, or it did not exist at the requested time.",
+        "Request the latest version, which `detail` names, or an earlier one.";
     EventNotFound: NOT_FOUND "event-not-found", "Event not found",
-        "No event of this id was accepted for this order.",
-        "Use the link of the receipt as it was given, with its query.";
+        "No event with this id was accepted for this order, or the token may not see it.",
+        "Follow the receipt's link unchanged, including its query.";
     MethodNotAllowed: METHOD_NOT_ALLOWED "method-not-allowed", "Method not allowed",
-        "The path exists, but does not take this method.",
-        "Use one of the methods that the `Allow` header lists.";
+        "The path exists but does not support this method.",
+        "Use one of the methods in the `Allow` header.";
     RequestTimeout: REQUEST_TIMEOUT "request-timeout", "The request took too long to arrive",
         "The body did not arrive in time. Nothing was accepted.",
-        "Send it again, over a connection that is fast enough.";
+        "Send the request again over a faster connection.";
     IllegalTransition: CONFLICT "illegal-transition", "The event is not legal now",
-        "The event was accepted, and rejected because the order does not stand where it would be legal. \
-         `order_status` and `order_version` are where it stood when the event was judged, and `allowed_events` what was \
-         legal there.",
-        "Propose an event that is legal, or none. The same event may become legal later: propose it again then, under a \
-         new idempotency key. Under the old one this answer is repeated, with `Idempotent-Replayed: true`.";
+        "The event was accepted and then rejected, because it is not legal in the order's status. `order_status`, \
+         `order_version` and `allowed_events` describe the order at the time of that decision.",
+        "Propose one of the `allowed_events`. To propose the same event later, when it may be legal, use a new \
+         idempotency key: with the old key this answer is repeated, with `Idempotent-Replayed: true`.";
     Discarded: CONFLICT "discarded", "The event was discarded",
-        "The event could not be processed, and an operator decided that it is not to happen. `detail` is their reason.",
-        "Ask whoever runs the service. If it is to happen after all, propose it again under a new idempotency key.";
+        "The event could not be processed, and an operator discarded it. `detail` is the operator's reason.",
+        "Contact the operator of the service. To propose the event again, use a new idempotency key.";
     LetterNotFound: NOT_FOUND "dead-letter-not-found", "Dead letter not found",
-        "There is no dead letter with this id. One whose event was recorded or rejected after a replay is none any more.",
-        "Look at the receipt of its event, or list the dead letters.";
+        "There is no dead letter with this id. A dead letter is removed when its event is recorded or rejected after a \
+         redrive.",
+        "Read the receipt of its event, or list the dead letters.";
     LetterNotParked: CONFLICT "dead-letter-not-parked", "The dead letter is not parked",
-        "The dead letter is on its way back, or was discarded; only a parked one can be changed. `detail` tells.",
-        "Look at it again: what is on its way back is recorded, rejected or parked soon.";
-    PreconditionFailed: PRECONDITION_FAILED "precondition-failed", "The order is not as expected",
-        "The order is not at the version that `If-Match` names, or was not any more when the event was decided on.",
-        "Read the order again, decide again, and send its new `ETag` as `If-Match`.";
+        "Only a parked dead letter can be changed. This one was sent back to the queue, or was discarded; `detail` gives \
+         its state.",
+        "Read the dead letter again later. One that was sent back to the queue is soon recorded, rejected or parked \
+         again.";
+    PreconditionFailed: PRECONDITION_FAILED "precondition-failed", "The order is at another version",
+        "The order is not at a version that `If-Match` names, or it changed before the event was recorded.",
+        "Read the order again. If the event is still right, send it with the new `ETag` as `If-Match`.";
     ForeignHost: MISDIRECTED_REQUEST "foreign-host", "The service does not answer to this host",
-        "The service lets in everyone on its machine, and the request is for another name than that machine's own. A page \
-         of another site could have made a browser send it.",
-        "Call the service by `localhost`, or by the address that it listens on. Whoever runs it can allow other names with \
-         `ORDERS_ALLOWED_HOSTS`, or let clients authenticate.";
+        "The service accepts unauthenticated requests, so it answers only to its own machine's names. Otherwise, a page of \
+         another site could make a browser send requests to it.",
+        "Use `localhost`, or the address that the service listens on. The operator can allow other names with \
+         `ORDERS_ALLOWED_HOSTS`, or require authentication.";
     ContentTooLarge: PAYLOAD_TOO_LARGE "content-too-large", "Content too large",
-        "The body, or the event made of it, is larger than the service or its queue takes. Nothing was accepted.",
-        "Send less: fewer lines, or less metadata. `detail` states the limit.";
+        "The body, or the event made from it, is larger than the service or its queue accepts. Nothing was accepted.",
+        "Send less, for example fewer line items or less metadata. `detail` states the limit.";
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE "unsupported-media-type", "Unsupported media type",
-        "The body is not JSON by its `Content-Type`, or it is compressed by its `Content-Encoding`.",
-        "Send `Content-Type: application/json`, and the body as it is: `Accept-Encoding` in the answer says the same.";
+        "The `Content-Type` is not `application/json`, or the `Content-Encoding` is not `identity`.",
+        "Send `Content-Type: application/json` and an uncompressed body.";
     InvalidRequest: UNPROCESSABLE_ENTITY "invalid-request", "Invalid request",
-        "The body is JSON, but breaks rules. `errors` lists every error with a JSON pointer to its place, up to 100; \
-         `errors_omitted` is the number of the others. Nothing was accepted.",
-        "Correct every listed error; the same body will fail again.";
+        "The body is valid JSON but breaks rules. `errors` lists up to 100 errors, each with a JSON pointer; \
+         `errors_omitted` counts the others. Nothing was accepted.",
+        "Correct every listed error. The same body fails again.";
     IdempotencyKeyReused: UNPROCESSABLE_ENTITY "idempotency-key-reused", "The idempotency key was used for another request",
-        "Another request was accepted under this key, at the same address. Nothing was accepted now.",
-        "Repeat a request exactly as it was, or use a new key.";
+        "A different request to the same URL was accepted with this key. This request was not accepted.",
+        "Repeat the first request exactly, or use a new key.";
     TooManyRequests: TOO_MANY_REQUESTS "too-many-requests", "Too many requests",
-        "The client has made more requests than it may; `RateLimit` and `RateLimit-Policy` say how many that are. Or too \
-         many requests with tokens that are not valid came from its address; then `detail` says so.",
+        "The client exceeded its limit of requests, which `RateLimit-Policy` states; or too many invalid tokens came from \
+         its address. `detail` says which.",
         "Send the same request again after the seconds in `Retry-After`.";
     Internal: INTERNAL_SERVER_ERROR "internal", "Internal error",
-        "Something went wrong inside the service, and it was logged.",
-        "Try again later. If it stays, report the `correlation_id`, which finds it in the logs.";
+        "The service failed unexpectedly. The failure is logged.",
+        "Try again later. If the problem persists, report the `correlation_id`, which identifies the request in the logs.";
     QueueFull: SERVICE_UNAVAILABLE "queue-full", "The queue is full",
-        "The queue takes no more events for now. Nothing was accepted.",
+        "The queue cannot accept more events at the moment. Nothing was accepted.",
         "Send the same request again after the seconds in `Retry-After`.";
     Overloaded: SERVICE_UNAVAILABLE "overloaded", "Too many large bodies",
-        "As many large bodies are being received and handled as the service has memory for. Nothing was accepted.",
-        "Send the same request again after the seconds in `Retry-After`. Smaller bodies are taken all the time.";
+        "The memory for large bodies is in use. Nothing was accepted.",
+        "Send the same request again after the seconds in `Retry-After`. Small bodies are accepted at any time.";
     Unavailable: SERVICE_UNAVAILABLE "unavailable", "Temporarily unavailable",
-        "The queue could not be reached, or the request ran out of time before it published anything. Nothing was \
-         accepted.",
+        "The queue or the token issuer's keys could not be reached, or the request timed out before anything was \
+         published. Nothing was accepted.",
         "Send the same request again after the seconds in `Retry-After`.";
-    OutcomeUnknown: SERVICE_UNAVAILABLE "outcome-unknown", "The outcome is not known",
-        "The event may have been accepted or not: it was on its way to the queue, or already written, when the answer of \
-         the queue was lost, the disk failed or the time ran out. `links.receipt` is the address that its receipt has if \
-         it was accepted. Of an operator's request, `detail` says what may have been changed.",
-        "With an `Idempotency-Key`, send the same request again under the same key after the seconds in `Retry-After`: the \
-         event happens once, whatever became of the first request. Without a key, do not send it again before you have \
-         read `links.receipt`: if the receipt is there, the event was accepted. While it is 404, the event may still be \
-         on its way: `detail` says when that is over.";
+    OutcomeUnknown: SERVICE_UNAVAILABLE "outcome-unknown", "The outcome is unknown",
+        "The event may or may not have been accepted: the queue's answer was lost, the disk failed, or the time ran out \
+         while the event was being written. If it was accepted, its receipt is at `links.receipt`. For an operator's \
+         request, `detail` states what may have been changed.",
+        "With an `Idempotency-Key`, send the same request with the same key again after the seconds in `Retry-After`; the \
+         event happens only once. Without a key, read `links.receipt` before you send the request again: if the receipt \
+         exists, the event was accepted. A 404 may be temporary; `detail` states how long.";
     NotReady: SERVICE_UNAVAILABLE "not-ready", "Not ready",
-        "The service runs, but cannot take requests now; `detail` says why.",
-        "Send requests elsewhere, or wait for `Retry-After` seconds.";
+        "The service is running but cannot handle requests now. `detail` gives the reason.",
+        "Send requests to another instance, or try again after the seconds in `Retry-After`.";
 }
 
 impl Kind {
-    /// The kind of an error that came about outside our handlers.
+    /// The kind of an error that arose outside our handlers, for example in the router.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::NotFound,
@@ -167,7 +166,7 @@ impl Kind {
         }
     }
 
-    /// The last part of the URI, which names the page.
+    /// The last segment of the URI, which is also the name of the page.
     pub(crate) fn name(self) -> &'static str {
         let uri = self.about().uri;
         uri.strip_prefix(PREFIX).unwrap_or(uri)

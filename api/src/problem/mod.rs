@@ -1,7 +1,7 @@
-//! Every error that clients see: problem details (RFC 9457).
+//! Every error that clients see, as problem details (RFC 9457). All rooms of this crate return a [`Problem`].
 //!
-//! A handler answers with a [`Problem`]; the middleware of [`crate::http::correlation`] writes it out, because only there
-//! the request's path and correlation id are at hand. It does so for axum's own errors too, so none is plain text.
+//! The middleware of [`crate::http::correlation`] writes the body of a [`Problem`], because it has the request's path and
+//! correlation id. It does so for axum's own errors too, so no error is plain text.
 
 mod body;
 mod kinds;
@@ -24,10 +24,10 @@ pub(crate) use body::{ProblemBody, ProblemLinks, example};
 pub(crate) use kinds::Kind;
 pub(crate) use pages::routes;
 
-/// Says that the request was accepted before, under the same key.
+/// The header of a replay: the request was accepted before, with the same key.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// An error, on its way to the client.
+/// An error for the client.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem(Arc<Parts>);
 
@@ -36,24 +36,24 @@ struct Parts {
     kind: Kind,
     detail: Cow<'static, str>,
     errors: Vec<ValidationError>,
-    /// How many more there are than `errors` lists.
+    /// The number of errors that `errors` does not list.
     errors_omitted: usize,
     retry_after_seconds: Option<u32>,
-    /// Where the order stands that is in the way.
+    /// The order whose status or version caused the problem.
     order: Option<Stands>,
-    /// Whether this is the outcome of an event that was accepted before, under the same key.
+    /// Whether this answer is a replay for the same idempotency key.
     replayed: bool,
-    /// What the outcome is not known of.
+    /// The event or the dead letter whose outcome is unknown.
     subject: Option<Subject>,
-    /// The `WWW-Authenticate` of the response: how to be let in (RFC 6750, section 3).
+    /// The `WWW-Authenticate` header of the response (RFC 6750, section 3).
     challenge: Option<String>,
-    /// The `Accept-Encoding` of the response: how a body may be encoded.
+    /// The `Accept-Encoding` header of the response.
     accept_encoding: Option<&'static str>,
-    /// What happened inside: for the log, never for the client.
+    /// The internal cause. It is logged and never sent to the client.
     cause: Option<anyhow::Error>,
 }
 
-/// What a problem is about, and where to look at it.
+/// What an unknown outcome concerns, and the links to check it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Subject {
     pub(crate) order_id: Option<OrderId>,
@@ -82,30 +82,30 @@ impl Problem {
         Self(Arc::new(Self::of(kind, detail)))
     }
 
-    /// What is wrong with a body, or a part of it.
+    /// The validation errors of a body, or of one item of a batch.
     pub(crate) fn of_body(errors: BodyErrors) -> Self {
         let (errors, errors_omitted) = errors.into_list();
         let detail = match (errors.len(), errors_omitted) {
             (1, 0) => "The body has 1 error.".to_owned(),
             (listed, 0) => format!("The body has {listed} errors."),
             (listed, more) => {
-                format!("The body has {listed} errors that are listed, and at least {more} more.")
+                format!("The body has at least {} errors; {listed} are listed.", listed + more)
             }
         };
         Self(Arc::new(Parts { errors, errors_omitted, ..Self::of(Kind::InvalidRequest, detail) }))
     }
 
-    /// A header that cannot be read: the rule it breaks, to follow "must".
+    /// A header with an invalid value. `rule` begins with "must".
     pub(crate) fn invalid_header(name: &'static str, rule: &'static str) -> Self {
         let errors = vec![ValidationError::parameter(name, ValidationCode::Format, rule)];
         let detail = format!("The header {name} {rule}.");
         Self(Arc::new(Parts { errors, ..Self::of(Kind::InvalidHeader, detail) }))
     }
 
-    /// The idempotency key was used before, for something else.
+    /// The idempotency key was used before, for a different request.
     pub(crate) fn key_reused() -> Self {
         let detail =
-            "Another request was accepted under this key. Send the same request again, or use a new key.";
+            "A different request was accepted with this key. Repeat that request exactly, or use a new key.";
         Self::new(Kind::IdempotencyKeyReused, detail)
     }
 
@@ -117,30 +117,30 @@ impl Problem {
         Self(Arc::new(Parts { errors, errors_omitted, ..Self::of(Kind::InvalidParameter, detail) }))
     }
 
-    /// The service is not ready for work.
+    /// The service cannot handle requests now.
     pub(crate) fn not_ready(why: String) -> Self {
         Self(Arc::new(Parts { retry_after_seconds: Some(5), ..Self::of(Kind::NotReady, why) }))
     }
 
-    /// The request is not let in.
+    /// The credentials are missing or not valid.
     pub(crate) fn unauthorized(detail: String, challenge: String) -> Self {
         let challenge = Some(challenge);
         Self(Arc::new(Parts { challenge, ..Self::of(Kind::Unauthorized, detail) }))
     }
 
-    /// The principal may not do this.
+    /// The token does not grant this scope.
     pub(crate) fn insufficient_scope(scope: &str) -> Self {
         let challenge = Some(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""));
         let detail = format!("This needs the scope {scope}.");
         Self(Arc::new(Parts { challenge, ..Self::of(Kind::Forbidden, detail) }))
     }
 
-    /// Nobody can be let in for now.
+    /// No token can be verified, because the issuer's keys are missing.
     pub(crate) fn keys_missing(detail: String) -> Self {
         Self(Arc::new(Parts { retry_after_seconds: Some(5), ..Self::of(Kind::Unavailable, detail) }))
     }
 
-    /// What the request was to change may have been changed or not.
+    /// The request may or may not have changed something.
     pub(crate) fn outcome_unknown(
         detail: impl Into<Cow<'static, str>>,
         subject: Subject,
@@ -152,55 +152,54 @@ impl Problem {
         Self(Arc::new(Parts { subject, retry_after_seconds, cause, ..parts }))
     }
 
-    /// The request took longer than whoever runs the service allows, and had changed nothing by then.
+    /// The request reached its deadline before it changed anything.
     pub(crate) fn out_of_time() -> Self {
-        let detail = "The request could not be finished in time. Nothing was accepted; try again later.";
+        let detail = "The request did not finish in time. Nothing was accepted. Try again later.";
         let cause = Some(anyhow::anyhow!("the deadline has passed"));
         let retry_after_seconds = Some(1);
         Self(Arc::new(Parts { cause, retry_after_seconds, ..Self::of(Kind::Unavailable, detail) }))
     }
 
-    /// The body did not arrive in time; what had arrived was not looked at.
+    /// The body did not arrive in time. The part that arrived is ignored.
     pub(crate) fn body_too_slow() -> Self {
-        Self::new(Kind::RequestTimeout, "The body did not arrive in time. Nothing was accepted; try again.")
+        Self::new(Kind::RequestTimeout, "The body did not arrive in time. Nothing was accepted. Try again.")
     }
 
-    /// The body has a content coding.
+    /// The body is compressed.
     pub(crate) fn encoded_body() -> Self {
         let detail =
-            "Content-Encoding must be absent, or identity: bodies are taken as they are, uncompressed.";
+            "Content-Encoding must be absent or identity. Compressed bodies are not accepted.";
         let accept_encoding = Some("identity");
         Self(Arc::new(Parts { accept_encoding, ..Self::of(Kind::UnsupportedMediaType, detail) }))
     }
 
-    /// As many large bodies are being handled as there is memory for.
+    /// The memory for large bodies is in use.
     pub(crate) fn too_many_bodies() -> Self {
-        let detail =
-            "As many large bodies are being handled as there is memory for. Nothing was accepted; try again.";
+        let detail = "The memory for large bodies is in use. Nothing was accepted. Try again.";
         Self(Arc::new(Parts { retry_after_seconds: Some(1), ..Self::of(Kind::Overloaded, detail) }))
     }
 
-    /// The client has made as many requests as it may for now.
+    /// The client exceeded its limit of requests.
     pub(crate) fn too_many_requests(seconds: u32) -> Self {
-        let detail = "These are more requests than you may make; RateLimit-Policy tells how many that is.";
+        let detail = "You exceeded the limit of requests that RateLimit-Policy states. Try again after Retry-After seconds.";
         let retry_after_seconds = Some(seconds);
         Self(Arc::new(Parts { retry_after_seconds, ..Self::of(Kind::TooManyRequests, detail) }))
     }
 
-    /// Too many tokens that are not valid came from the client's address.
+    /// Too many invalid tokens came from the client's address.
     pub(crate) fn too_many_failures(detail: String, seconds: u32) -> Self {
         let retry_after_seconds = Some(seconds);
         Self(Arc::new(Parts { retry_after_seconds, ..Self::of(Kind::TooManyRequests, detail) }))
     }
 
-    /// The problem of an error that came about outside our handlers.
+    /// The problem for an error that arose outside our handlers, for example in the router.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let kind = Kind::of_status(status);
         let detail = match kind {
-            Kind::NotFound => "There is nothing at this path.",
-            Kind::MethodNotAllowed => "This path does not take this method; Allow lists those it takes.",
+            Kind::NotFound => "Nothing exists at this path.",
+            Kind::MethodNotAllowed => "This path does not support this method. See the Allow header for those it does.",
             Kind::Internal => INTERNAL_DETAIL,
-            _ => status.canonical_reason().unwrap_or("The request could not be understood."),
+            _ => status.canonical_reason().unwrap_or("The request is not valid."),
         };
         Self::new(kind, detail)
     }
@@ -213,7 +212,7 @@ impl Problem {
         self.0.kind.about().status
     }
 
-    /// Logs what happened inside, if anything did.
+    /// Logs the internal cause, if there is one.
     pub(crate) fn log(&self, correlation_id: &str, instance: &str) {
         if let Some(cause) = &self.0.cause {
             let problem = self.0.kind.about().uri;
@@ -227,7 +226,7 @@ impl Problem {
         }
     }
 
-    /// The body, with what the middleware knows of the request.
+    /// The body. The middleware supplies the correlation id and the path.
     pub(crate) fn to_json(&self, correlation_id: &str, instance: &str) -> Vec<u8> {
         let body = self.body(correlation_id, instance);
         serde_json::to_vec(&body).expect("plain strings and numbers always serialize")
@@ -252,7 +251,7 @@ impl Problem {
     }
 }
 
-const INTERNAL_DETAIL: &str = "Something went wrong inside. The correlation id finds it in the logs.";
+const INTERNAL_DETAIL: &str = "The service failed unexpectedly. Report the correlation id to its operator.";
 
 impl From<anyhow::Error> for Problem {
     fn from(cause: anyhow::Error) -> Self {
@@ -266,15 +265,15 @@ impl Problem {
         let (kind, detail, seconds) = match error {
             PublishError::TooLarge { bytes, limit } => {
                 let detail = format!(
-                    "The event has {bytes} bytes, and the queue takes {limit} at most. Nothing was accepted."
+                    "The event has {bytes} bytes; the queue accepts at most {limit}. Nothing was accepted."
                 );
                 return Self::new(Kind::ContentTooLarge, detail);
             }
             PublishError::Unknown(_) => return uncertain(error.into()),
-            PublishError::Full(_) => (Kind::QueueFull, "The queue takes no more events for now.", 5),
-            PublishError::NotAccepted(_) => (Kind::Unavailable, "The queue cannot be reached for now.", 1),
+            PublishError::Full(_) => (Kind::QueueFull, "The queue cannot accept more events at the moment.", 5),
+            PublishError::NotAccepted(_) => (Kind::Unavailable, "The queue cannot be reached at the moment.", 1),
         };
-        let detail = format!("{detail} Nothing was accepted; try again later.");
+        let detail = format!("{detail} Nothing was accepted. Try again later.");
         Self(Arc::new(Parts {
             retry_after_seconds: Some(seconds),
             cause: Some(error.into()),
@@ -290,7 +289,7 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         if matches!(self.0.kind, Kind::RequestTimeout | Kind::Overloaded) {
-            // The rest of the request may come yet, and must not be taken for the next one.
+            // The rest of the body may still arrive. It must not be parsed as the next request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(codings) = self.0.accept_encoding {
@@ -300,7 +299,7 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
         }
         if let Some(challenge) = &self.0.challenge {
-            let challenge = HeaderValue::from_str(challenge).expect("our own words, in visible ASCII");
+            let challenge = HeaderValue::from_str(challenge).expect("challenges are visible ASCII");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response.extensions_mut().insert(self);

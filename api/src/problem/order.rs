@@ -1,4 +1,4 @@
-//! Problems with an order: it stands in the way, or is not there, or was not then.
+//! Problems that concern an order: its status or version, or that it does not exist.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use domain::{AsOf, EventType, Order, OrderId, Status};
 
 use super::{Kind, Parts, Problem};
 
-/// Where an order stands at a version, and what is legal then.
+/// The status of an order at a version, and the events that are legal there.
 #[derive(Debug)]
 pub(super) struct Stands {
     pub(super) status: Status,
@@ -16,27 +16,27 @@ pub(super) struct Stands {
 }
 
 impl Problem {
-    /// An order stands in the way.
+    /// The order's status or version does not allow the request.
     pub(crate) fn of_order(kind: Kind, detail: impl Into<Cow<'static, str>>, order: &Order) -> Self {
         let allowed_events = order.state().allowed_events().collect();
         let stands = Stands { status: order.status, version: order.version, allowed_events };
         Self(Arc::new(Parts { order: Some(stands), ..Self::of(kind, detail) }))
     }
 
-    /// The same, as the answer to a request that was sent again under its key.
+    /// Marks the problem as a replay for the same idempotency key.
     pub(crate) fn of_replay(mut self) -> Self {
         if let Some(parts) = Arc::get_mut(&mut self.0) {
             parts.replayed = true;
             let detail = parts.detail.trim_end_matches('.');
             parts.detail = format!(
-                "{detail}. This was decided for the first request under this key; to propose the event again, use a new key."
+                "{detail}. This is the answer to the first request with this key. To propose the event again, use a new key."
             )
             .into();
         }
         self
     }
 
-    /// The order was not at this version, or did not exist at this time.
+    /// The order has not reached this version, or did not exist at this time.
     pub(crate) fn unknown_version(order: &Order, asked: AsOf) -> Self {
         let Order { order_id, version, .. } = order;
         let detail = match asked {
@@ -50,10 +50,10 @@ impl Problem {
         Self::new(Kind::VersionNotFound, detail)
     }
 
-    /// The order is not there, or not yet.
+    /// No event of the order is recorded.
     pub(crate) fn unknown_order(order_id: &OrderId) -> Self {
         let detail =
-            format!("No event of order {order_id} is recorded. If one was accepted, its receipt tells more.");
+            format!("No event of order {order_id} is recorded. If one was accepted, read its receipt.");
         Self::new(Kind::OrderNotFound, detail)
     }
 }

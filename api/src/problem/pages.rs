@@ -1,7 +1,7 @@
-//! `/problems` and a page below it for each kind: what the `type` of a problem leads to.
+//! `/problems` with a page for each kind of problem. The `type` of a problem is the path of its page.
 //!
-//! A `type` has no base path, so that it is the same wherever the API is; under one, the page is at the base path
-//! followed by the `type`. The links between the pages are relative, and hold everywhere.
+//! A `type` never has a base path, so that it is the same in every deployment. Under a base path, the page is at the base
+//! path followed by the `type`. Links between the pages are relative, so they work under any base path.
 
 use axum::Router;
 use axum::extract::Path;
@@ -25,8 +25,8 @@ fn index() -> Response {
         "Problems",
         &format!(
             "<p>Every error of this API is a problem (RFC 9457), of content type \
-             <code>application/problem+json</code>. Its <code>type</code> names one of these kinds. More kinds may \
-             come: treat one that you do not know by its status.</p>\n\
+             <code>application/problem+json</code>. Its <code>type</code> is one of the following. New types may be \
+             added: handle an unknown type by its status.</p>\n\
              <table><tr><th>type</th><th>status</th><th>title</th></tr>\n{rows}</table>\n\
              <p><a href=\"docs/\">The API</a></p>"
         ),
@@ -45,7 +45,7 @@ fn row(kind: Kind) -> String {
 }
 
 async fn show(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
-    // What does not decode names no kind either.
+    // A name that is not UTF-8 is no kind either.
     let named = |name: &str| Kind::ALL.iter().copied().find(|kind| kind.name() == name);
     let kind = name.ok().and_then(|Path(name)| named(&name));
     kind.map(page).ok_or_else(|| Problem::of_status(StatusCode::NOT_FOUND))

@@ -1,9 +1,10 @@
-//! The AsyncAPI description of the queue: its messages, and those of the dead-letter queue.
+//! The AsyncAPI description: the messages on the queue and on the dead-letter queue. `docs` serves it, and the command
+//! `orders asyncapi` prints it.
 //!
-//! It is made of the types that the rest of the program uses: there is a message for each [`EventType`], with the schema
-//! that the OpenAPI description has too, and an example that the domain itself has written.
+//! There is a message for each [`EventType`], with the same data schema as in the OpenAPI description and an example that
+//! the domain encodes.
 
-mod article;
+mod v0_messages;
 mod page;
 
 use domain::{EventType, ParkReason};
@@ -12,16 +13,16 @@ use serde_json::{Map, Value, json};
 pub(crate) use self::page::page;
 use crate::describe::{event_schemas, samples};
 
-const DESCRIPTION: &str = "What travels on the queue of the order service, for those who publish to it or look into its \
-    dead letters. The queue is SQS, FIFO (recommended) or standard. Its message group is the order, so the events of \
-    an order are handled in order; its deduplication id is the event id. An event is a proposal: whether it is legal \
-    is decided when it is taken off the queue. Amounts are integers in the currency's minor unit. Members that are \
-    not described are tolerated, and ignored.";
+const DESCRIPTION: &str = "The messages on the queue of the order service, for producers that publish to it and for \
+    readers of its dead letters. The queue is an SQS queue, FIFO (recommended) or standard. The message group is the \
+    order id, so the events of an order are handled in order; the deduplication id is the event id. An event on the queue \
+    is a proposal: the rules decide whether it is legal when it is consumed. Amounts are integers in the currency's minor \
+    unit. Members that are not described are ignored.";
 
 /// The AsyncAPI description of the queue's messages.
 pub fn asyncapi() -> Value {
     let events = || EventType::ALL.into_iter().map(EventType::as_str);
-    let foreign = article::NAMES;
+    let foreign = v0_messages::NAMES;
     let all = || events().chain(foreign);
     json!({
         "asyncapi": "3.0.0",
@@ -35,11 +36,11 @@ pub fn asyncapi() -> Value {
         "channels": { "orders": orders(all()), "dead_letters": dead_letters() },
         "operations": {
             "publishEvent": operation("send", "orders", events(),
-                "The API publishes the events that clients proposed, before it answers 202."),
+                "The API publishes the events that clients propose, before it returns 202."),
             "recordEvent": operation("receive", "orders", all(),
-                "The consumer records an event if it is legal, and takes it off the queue."),
+                "The consumer records the event if it is legal, and removes it from the queue."),
             "parkMessage": operation("send", "dead_letters", ["dead_letter"].into_iter(),
-                "The consumer puts aside what it cannot process. Nothing is dropped."),
+                "The consumer parks messages that it cannot process. No message is dropped."),
         },
         "components": { "messages": messages(), "schemas": schemas(), "messageTraits": traits() },
     })
@@ -64,7 +65,7 @@ fn orders<'a>(names: impl Iterator<Item = &'a str>) -> Value {
     json!({
         "address": null,
         "title": "The queue of orders",
-        "description": "The queue at `QUEUE_URL`. What it delivers more than once is recorded once, by its event id.",
+        "description": "The queue at `QUEUE_URL`. An event that is delivered more than once is recorded once, by its event id.",
         "messages": references(names),
         "x-sqs": {
             "message-group-id": "$message.payload#/data/order_id",
@@ -77,10 +78,10 @@ fn dead_letters() -> Value {
     json!({
         "address": null,
         "title": "The dead letters",
-        "description": "The queue at `DLQ_URL`: messages that cannot be processed, as they came, with the reason.",
+        "description": "The queue at `DLQ_URL`: messages that cannot be processed, unchanged, with the reason.",
         "messages": references(["dead_letter"].into_iter()),
         "x-sqs": {
-            "message-group-id": "that of the message; its id where it had none",
+            "message-group-id": "the group of the original message, or its message id if it had no group",
             "message-deduplication-id": "$message.header#/message_id",
         },
     })
@@ -95,7 +96,7 @@ fn references<'a>(names: impl Iterator<Item = &'a str>) -> Value {
 fn messages() -> Value {
     let event = |event_type: EventType| (event_type.to_string(), message(event_type));
     let mut messages: Map<_, _> = EventType::ALL.into_iter().map(event).collect();
-    messages.extend(article::messages());
+    messages.extend(v0_messages::messages());
     messages.insert("dead_letter".to_owned(), dead_letter());
     Value::Object(messages)
 }
@@ -126,15 +127,15 @@ fn what_happened(event_type: EventType) -> &'static str {
     }
 }
 
-/// What goes with every event as message attributes.
+/// The message attributes of every event.
 fn traits() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
     json!({ "traced": {
         "correlationId": { "location": "$message.payload#/correlation_id" },
         "headers": { "type": "object", "title": "trace_headers", "properties": {
-            "correlation_id": text("The request that caused the event; the same as in the envelope."),
+            "correlation_id": text("The correlation id of the request that caused the event; the same as in the envelope."),
             "traceparent": text("The trace of that request (W3C Trace Context)."),
-            "tracestate": text("What belongs to the trace besides."),
+            "tracestate": text("Vendor-specific data of the trace (W3C Trace Context)."),
         } },
     } })
 }
@@ -146,24 +147,24 @@ fn dead_letter() -> Value {
         "properties": {
             "reason": {
                 "type": "string", "enum": ParkReason::ALL.map(ParkReason::as_str),
-                "description": "Why it could not be processed.",
+                "description": "Why the message could not be processed.",
             },
-            "detail": text("The reason in a sentence, of at most 1000 characters."),
-            "origin_queue": text("The URL of the queue that it was on."),
-            "message_id": text("Its id on that queue."),
+            "detail": text("The reason in a sentence of at most 1000 characters."),
+            "origin_queue": text("The URL of the queue that the message came from."),
+            "message_id": text("The message's id on that queue."),
             "receive_count": {
-                "type": "string", "pattern": "^[0-9]+$", "description": "How often it was received there.",
+                "type": "string", "pattern": "^[0-9]+$", "description": "How often the message was received there.",
             },
         },
-        "description": "Message attributes. Of a message that is as large as the queue takes, some are left out.",
+        "description": "Message attributes. Some are omitted if the message would exceed the queue's size limit.",
     });
     name_parts("dead_letter_headers", &mut headers);
     json!({
         "name": "dead_letter",
         "title": "dead_letter",
-        "summary": "A message that could not be processed, byte for byte as it came, if it is text.",
+        "summary": "A message that could not be processed. A text body is kept byte for byte.",
         "headers": headers,
-        "payload": { "title": "dead_letter_payload", "description": "Anything: it may not even be JSON." },
+        "payload": { "title": "dead_letter_payload", "description": "The original body. It can be anything, not only JSON." },
         "examples": [{
             "name": "invalid",
             "headers": {
@@ -187,12 +188,12 @@ fn schemas() -> Value {
     };
     let mut schemas: Map<_, _> = EventType::ALL.into_iter().map(of_event).collect();
     schemas.insert("Envelope".to_owned(), event_schemas::envelope());
-    schemas.extend(article::schemas());
+    schemas.extend(v0_messages::schemas());
     schemas.iter_mut().for_each(|(name, schema)| name_parts(name, schema));
     Value::Object(schemas)
 }
 
-/// Gives a title to a schema, and to each part of it that generators make a class of: without one they number them.
+/// Gives a title to a schema and to each part for which generators create a class. They number classes without a title.
 fn name_parts(title: &str, schema: &mut Value) {
     let Some(keywords) = schema.as_object_mut() else { return };
     if ["properties", "enum", "allOf"].iter().any(|keyword| keywords.contains_key(*keyword)) {

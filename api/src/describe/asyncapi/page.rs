@@ -1,4 +1,4 @@
-//! The AsyncAPI description as a page.
+//! `/docs/events`: the AsyncAPI description as an HTML page.
 
 use std::fmt::Write;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::describe::html::{self, escape, prose};
 
-/// Renders the description. The page is `/docs/events`; its links are relative, so they hold under any base path.
+/// Renders the description. Links are relative to `/docs/events`, so they work under any base path.
 pub(crate) fn page(document: &Value) -> Response {
     let mut body = format!(
-        "<p>{}</p>\n<p>Version {}. As data: <a href=\"../asyncapi.json\">asyncapi.json</a>. The HTTP API: \
+        "<p>{}</p>\n<p>Version {}. AsyncAPI document: <a href=\"../asyncapi.json\">asyncapi.json</a>. HTTP API: \
          <a href=\"./\">docs</a>. <a href=\"../problems\">All problems</a>.</p>\n",
         prose(text(&document["info"]["description"])),
         escape(text(&document["info"]["version"])),
@@ -61,7 +61,7 @@ fn message_section(document: &Value, id: &str, message: &Value) -> String {
     section
 }
 
-/// A row for each member, and for those of the objects and lists below it.
+/// Adds a row for each member of the schema, including those of nested objects and lists.
 fn fields(document: &Value, schema: &Value, above: &str, rows: &mut String) {
     let schema = resolved(document, schema);
     let parts: Vec<_> = schema["allOf"]
@@ -72,7 +72,7 @@ fn fields(document: &Value, schema: &Value, above: &str, rows: &mut String) {
         lists.flatten().any(|required| required == name)
     };
     let mut seen: Vec<&str> = vec![];
-    // The last part to describe a member says most of it, but the first decides its place.
+    // The last part has the most specific schema of a member; the first part determines its position.
     for name in parts.iter().flat_map(|part| members(&part["properties"])).map(|(name, _)| name.as_str()) {
         if seen.contains(&name) {
             continue;
@@ -111,7 +111,7 @@ fn limits(member: &Value) -> String {
     names.iter().filter_map(limit).collect()
 }
 
-/// What a reference leads to, or the value itself if it is none.
+/// The target of a reference, or the value itself.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let target = value["$ref"].as_str().and_then(|reference| document.pointer(reference.strip_prefix('#')?));
     match target {

@@ -1,5 +1,4 @@
-//! What the description says of answers beside their schemas: examples, the errors there can be, and the links to
-//! follow from them.
+//! Adds examples, possible problems, links and common request headers to the operations. [`super::complete`] calls it.
 
 use serde_json::{Value, json};
 use utoipa::openapi::example::{Example, ExampleBuilder};
@@ -13,53 +12,60 @@ use crate::describe::{samples, schemas};
 use crate::orders::{CreateOrder, OrderBody, ReceiptBody};
 use crate::problem::{self, Kind};
 
-/// What most operations say for themselves; the others are easily told.
+/// Descriptions of operations whose handler has only a summary.
 const DESCRIPTIONS: [(&str, &str); 8] = [
     (
         "getOrder",
-        "The order as of its latest recorded event. Events that still wait on the queue are not in it yet.",
+        "Returns the order as of its latest recorded event. Events in flight are not included yet.",
     ),
-    ("listOrders", "A page of the orders of one customer. Go on with `next_cursor` until it is `null`."),
-    ("listEvents", "A page of the order's log: every event that was recorded, and nothing else."),
+    ("listOrders", "Returns a page of one customer's orders. Continue with `next_cursor` until it is `null`."),
+    (
+        "listEvents",
+        "Returns a page of the order's log: all recorded events with their versions. Rejected events are not in it. \
+         Continue with `next_cursor` until it is `null`.",
+    ),
     (
         "getReceipt",
-        "Whether the event waits on the queue, was recorded, was rejected or is in the dead letters, and why.",
+        "Returns whether the event is in flight, was recorded, was rejected or is a dead letter, and why. Use it to \
+         follow up a `202`. With `Prefer: wait=N`, the request waits up to N seconds for the outcome.",
     ),
     (
         "isAlive",
-        "Answers as long as the process runs. It looks at nothing else, so it is no reason to send requests.",
+        "Returns `200` as long as the process runs. It checks nothing else; use `/readyz` to decide whether to send \
+         requests.",
     ),
     (
         "getDeadLetter",
-        "Everything that is known of it: its bytes, why it is there, what stands in line with it, and what a redrive would \
-         do.",
+        "Returns the dead letter with its body, the reason, its order's parked sequence, and what a redrive would do \
+         with it.",
     ),
     (
         "getPipeline",
-        "What became of everything that was accepted, what is on the queue, and how many dead letters wait.",
+        "Returns the ledger of all accepted events, the messages on the queue, and the number of dead letters. Use it to \
+         monitor the service and to verify that no event is lost.",
     ),
     (
         "isReady",
-        "Looks at the queue, the store and the keys of tokens. 200 means that requests belong here: orders can be read. Whether \
-         new events are accepted is in the body, and with `for=writes` in the status.",
+        "Checks the queue, the store and the token issuer's keys. `200` means that orders can be read. `writes` in the \
+         body shows whether new events are accepted; with `for=writes`, the status depends on that too.",
     ),
 ];
 
-/// What every request can carry. Nothing is refused for the sake of these, so they have no rules here.
+/// Headers that every request may have. Invalid values are ignored, so their schemas have no rules.
 const REQUEST_HEADERS: [(&str, &str); 3] = [
     (
         "X-Correlation-Id",
-        "Names the request in logs, events and the answer: 1–128 visible ASCII characters. `X-Request-Id` serves as \
-         well. Without a valid one, one is made.",
+        "Identifies the request in logs, events and the response: 1–128 visible ASCII characters. `X-Request-Id` is \
+         accepted too. If neither is valid, the service generates one.",
     ),
     (
         "traceparent",
-        "The trace that the request is part of (W3C Trace Context); it goes along with the event.",
+        "The trace that the request belongs to (W3C Trace Context). It is sent along with the event.",
     ),
-    ("tracestate", "What belongs to the trace besides."),
+    ("tracestate", "Vendor-specific data of the trace (W3C Trace Context)."),
 ];
 
-/// What operations refer to.
+/// Adds the shared examples and parameters that operations refer to.
 pub(super) fn components(components: &mut Components) {
     let example = |kind: Kind| {
         let example = ExampleBuilder::new().summary(kind.about().title).value(Some(problem::example(kind)));
@@ -69,7 +75,7 @@ pub(super) fn components(components: &mut Components) {
     components.parameters.extend(REQUEST_HEADERS.map(request_header));
 }
 
-/// Adds to an operation what its answers lack.
+/// Adds descriptions, examples, problems and links to an operation.
 pub(super) fn complete(operation: &mut Operation) {
     let id = operation.operation_id.clone().unwrap_or_default();
     if operation.description.as_deref().unwrap_or_default().is_empty() {
@@ -109,7 +115,7 @@ pub(super) fn complete(operation: &mut Operation) {
     }
 }
 
-/// A customer in a query is written as in a body, so it has the same schema.
+/// Gives the query parameter `customer_id` the schema that it has in a body.
 fn state_rules(parameter: &mut RefOr<Parameter>) {
     match parameter {
         RefOr::T(parameter) if parameter.name == "customer_id" => {
@@ -130,14 +136,14 @@ fn request_header((name, description): (&str, &str)) -> (String, RefOr<Parameter
     (name.to_owned(), RefOr::T(parameter.build()))
 }
 
-/// The name of the schema that this content refers to.
+/// The name of the schema to which this content refers.
 fn schema_name(content: &RefOr<Content>) -> Option<String> {
     let RefOr::T(content) = content else { return None };
     let Some(RefOr::Ref(reference)) = &content.schema else { return None };
     reference.ref_location.strip_prefix("#/components/schemas/").map(str::to_owned)
 }
 
-/// What a response of this status shows, of what its schema allows.
+/// The schema whose examples a response of this status shows: one variant of a union.
 fn shown(schema: String, status: &str) -> String {
     match (schema.as_str(), status) {
         (OrderOrReceipt::NAME, "202") => ReceiptBody::name().into_owned(),
@@ -150,7 +156,7 @@ type Named<T> = (String, RefOr<T>);
 
 fn of_schema(name: &str, status: &str) -> Vec<Named<Example>> {
     let samples = samples::of_schema(name).into_iter();
-    // A 202 tells that the outcome is open.
+    // A 202 has no outcome yet.
     let possible = samples.filter(|(_, _, value)| status != "202" || value["state"] == "accepted");
     possible.map(named_example).collect()
 }
@@ -160,7 +166,7 @@ fn named_example((name, summary, value): (&str, &str, Value)) -> Named<Example> 
     (name.to_owned(), example.into())
 }
 
-/// What the problems of an operation depend on.
+/// The properties of an operation that decide which problems it can return.
 #[derive(Clone, Copy)]
 pub(super) struct Facts {
     pub(super) has_body: bool,
@@ -182,7 +188,7 @@ impl Facts {
     }
 }
 
-/// The problems of a status that an operation can end in.
+/// References to examples of the problems that an operation can return with this status.
 fn problems(status: &str, operation: &str, facts: Facts) -> Vec<Named<Example>> {
     let of_letter = matches!(operation, "getDeadLetter" | "repairDeadLetter" | "discardDeadLetter");
     let of_status = Kind::ALL.iter().copied().filter(|kind| kind.about().status.as_str() == status);
@@ -197,7 +203,7 @@ fn problems(status: &str, operation: &str, facts: Facts) -> Vec<Named<Example>> 
         Kind::VersionNotFound => operation == "getOrder",
         Kind::LetterNotFound | Kind::LetterNotParked => of_letter,
         Kind::Discarded => operation == "proposeEvent",
-        // What is described is there, but for operators only where dead letters are kept.
+        // Described paths exist, except those for operators if the service has no access to dead letters.
         Kind::NotFound => facts.for_operators,
         _ => true,
     });
@@ -205,10 +211,10 @@ fn problems(status: &str, operation: &str, facts: Facts) -> Vec<Named<Example>> 
     met.map(|kind| (kind.name().to_owned(), RefOr::Ref(refer(kind)))).collect()
 }
 
-/// A link: its name, the operation it leads to, and where that one's parameters are.
+/// A link: its name, the target operation, and the expressions for its parameters.
 type Lead = (&'static str, &'static str, Vec<(&'static str, &'static str)>);
 
-/// Adds the operations that an answer leads to. Tools that test the API follow them too.
+/// Adds links to the operations that can follow. Schemathesis follows them too.
 fn link(response: &mut Response, schema: &str, operation: &str) {
     let order = ("order_id", "$response.body#/order_id");
     let event = ("event_id", "$response.body#/event_id");

@@ -1,5 +1,5 @@
-//! The OpenAPI description. Paths, parameters and bodies come from the handlers that are registered; here is what all
-//! of them share, and the schemas that cannot be derived.
+//! The OpenAPI description. `lib.rs` starts with [`document`], adds the handlers' own descriptions, and ends with
+//! [`complete`], which adds what all operations share.
 
 mod answers;
 mod objects;
@@ -22,12 +22,18 @@ const BEARER: &str = "bearer";
 #[openapi(
     info(
         title = "Orders",
-        description = "An event-sourced order service. `POST` answers `202` with a receipt as soon as the event is \
-            durable; the receipt tells whether it was recorded or rejected. Amounts are integers in the \
-            currency's minor unit; `450.0` and `4.5e2` are integers, too. Every response carries \
-            `X-Correlation-Id`; every error is a problem (RFC 9457) that lists its errors, up to 100; [each kind of problem](../problems) has a page. The messages on the queue are \
-            described [beside this](../docs/events). Where the service is configured to require it, requests need a \
-            bearer token; with a `customer_id` in it, the orders of other customers do not exist."
+        description = "An event-sourced order service.\n\n\
+            **Writing.** A `POST` proposes an event. It returns `202` with a receipt as soon as the event is durable. The \
+            event is then recorded or rejected by the rules; the receipt shows which. With `Prefer: wait=5`, the request \
+            waits up to 5 seconds for that outcome and returns the order. With an `Idempotency-Key`, a request can be \
+            retried safely.\n\n\
+            **Amounts** are integers in the currency's minor unit: `450` is €4.50. `450.0` and `4.5e2` are accepted as \
+            integers.\n\n\
+            **Errors.** Every error is a problem (RFC 9457). Each [type of problem](../problems) has a page that explains \
+            it. Every response has an `X-Correlation-Id`, which identifies the request in the logs.\n\n\
+            **Authentication.** If the service requires it, send a bearer token. A token with a `customer_id` sees only \
+            that customer's orders.\n\n\
+            The messages on the queue are described [separately](../docs/events)."
     ),
     servers((url = "/", description = "The service that serves this document")),
     tags(
@@ -43,16 +49,15 @@ struct Document;
 pub(crate) fn document() -> OpenApi {
     let mut document = Document::openapi();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
-        "An access token of the issuer that the service is configured with, signed with RS256, ES256 or EdDSA. Needed \
-         where the service is configured to require it.",
+        "A JWT access token from the issuer that the service trusts, signed with RS256, ES256 or EdDSA. Required only \
+         if the service is configured for authentication.",
     ));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
     document
 }
 
-/// Adds what every operation has: the headers, and the problems any request can meet. And the schemas that no handler
-/// names.
+/// Adds what all operations share, such as headers and problems, and the schemas that no handler refers to.
 pub(crate) fn complete(api: &mut OpenApi) {
     let components = api.components.get_or_insert_default();
     components.schemas.extend(objects::named());
@@ -61,7 +66,7 @@ pub(crate) fn complete(api: &mut OpenApi) {
         let limited = path.starts_with("/v1");
         for (operation, scope) in [(&mut item.get, Scope::Read), (&mut item.post, Scope::Write)] {
             let Some(operation) = operation else { continue };
-            // Whoever keeps the service running needs no token.
+            // Health checks need no token.
             operation.security = Some(vec![]);
             if limited {
                 let for_operators = operation.tags.iter().flatten().any(|tag| tag == "operations");

@@ -1,7 +1,7 @@
-//! Schemas with a name of their own, so that generated clients have a class for each; and what tells them apart.
+//! Named schemas that are not derived from a body. Generated clients have a class for each.
 //!
-//! An order and a receipt carry a constant `object`, for one request can be answered with either. Generators differ in
-//! what they make of a union, and [`union`](crate::describe::schemas::union) is what all of them read; `.ci/clients` holds them to it.
+//! A request can return an order or a receipt, so both have a constant member `object`. Generators treat unions
+//! differently; [`union`](crate::describe::schemas::union) writes a form that all of them support, as `.ci/clients` tests.
 
 use domain::{EventType, ParkReason, State};
 use serde_json::json;
@@ -12,8 +12,8 @@ use crate::describe::event_schemas;
 use crate::describe::schemas::{ORDER, RECEIPT, metadata_entries, schema, union};
 use crate::orders::{OrderBody, ReceiptBody};
 
-/// What a request that publishes is answered: the order if the event was recorded within the time to wait, or else the
-/// receipt. Every success refers to it, for generated clients read all of them as the first.
+/// The answer to a write: the order if the event was recorded within the time to wait, otherwise the receipt. Every
+/// success status refers to this schema, because generated clients parse all of them with the first one's.
 pub(crate) struct OrderOrReceipt;
 
 impl OrderOrReceipt {
@@ -31,20 +31,20 @@ impl ToSchema for OrderOrReceipt {
 
 impl PartialSchema for OrderOrReceipt {
     fn schema() -> RefOr<Schema> {
-        let description = "The order if the event was recorded within the time to wait, or else the receipt. `object` \
-            says which.";
+        let description = "The order, if the event was recorded within the time to wait; otherwise the receipt. \
+            `object` is `order` or `receipt`.";
         union(description, "object", &[(ORDER, &OrderBody::name()), (RECEIPT, &ReceiptBody::name())])
     }
 }
 
-/// The schemas that several members refer to, or that would have no name otherwise.
+/// Schemas that several members refer to, or that would otherwise have no name.
 pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
     let mut statuses: Vec<_> = State::ALL.into_iter().filter_map(State::status).collect();
     statuses.dedup();
     let parts = [
         (
             "OrderStatus",
-            json!({ "type": "string", "description": "Where an order stands.", "enum": statuses }),
+            json!({ "type": "string", "description": "The status of an order.", "enum": statuses }),
         ),
         (
             "OrderPayment",
@@ -72,11 +72,11 @@ pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
             "Discard",
             json!({
                 "type": "object",
-                "description": "Who decided that it is not to happen, when and why.",
+                "description": "Who discarded the dead letter, when and why.",
                 "properties": {
                     "reason": { "type": "string" },
                     "at": { "type": "string", "format": "date-time" },
-                    "by": { "type": "string", "description": "Who, if requests are authenticated." },
+                    "by": { "type": "string", "description": "The operator's token subject. Absent if the service does not authenticate requests." },
                 },
                 "required": ["reason", "at"],
             }),
@@ -85,9 +85,10 @@ pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
             "ParkReason",
             json!({
                 "type": "string", "enum": ParkReason::ALL,
-                "description": "Why a message became a dead letter. `malformed`: not JSON, or no envelope. `unknown_type`, \
-                    `unknown_schema`: newer than this service. `invalid`: its data breaks a rule. `tries_exhausted`: it \
-                    failed as often as it was tried. `behind_parked`: an earlier event of its order is a dead letter.",
+                "description": "Why a message became a dead letter. `malformed`: it is not JSON, or not an envelope. \
+                    `unknown_type`, `unknown_schema`: it is newer than this service. `invalid`: its data breaks a rule. \
+                    `tries_exhausted`: every attempt to process it failed. `behind_parked`: an earlier event of its order \
+                    is a dead letter.",
             }),
         ),
     ];
@@ -100,5 +101,5 @@ fn recorded_event() -> RefOr<Schema> {
     let names = EventType::ALL.map(event_schemas::recorded_name);
     let variants: Vec<_> =
         EventType::ALL.iter().zip(&names).map(|(kind, name)| (kind.as_str(), name.as_str())).collect();
-    union("An event of the order's log.", "type", &variants)
+    union("A recorded event of the order's log.", "type", &variants)
 }

@@ -1,4 +1,4 @@
-//! What the description says of every operation: who may use it, and what headers and problems its answers have.
+//! Adds what all operations share: security, response headers, and common problems. [`super::complete`] calls it.
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -12,14 +12,15 @@ use crate::auth::Scope;
 use crate::describe::schemas::schema;
 use crate::problem::ProblemBody;
 
-/// Adds what comes of authentication. It is optional in the description, for it depends on the configuration.
+/// Adds the security requirement and its problems. Authentication is optional in the description, because it depends on
+/// the configuration.
 pub(super) fn secure(operation: &mut Operation, scope: Scope) {
     let bearer = SecurityRequirement::new(BEARER, [scope.as_str()]);
     operation.security = Some(vec![bearer, SecurityRequirement::default()]);
     for (status, description) in [
         (
             StatusCode::UNAUTHORIZED,
-            "A bearer token is required, and there is none or it is not valid".to_owned(),
+            "A bearer token is required, and it is missing or not valid".to_owned(),
         ),
         (StatusCode::FORBIDDEN, format!("The token does not grant the scope `{}`", scope.as_str())),
     ] {
@@ -28,27 +29,27 @@ pub(super) fn secure(operation: &mut Operation, scope: Scope) {
     }
 }
 
-const ETAG: (&str, &str) = ("ETag", "The version of the order, for `If-Match` and `If-None-Match`");
-const APPLIED: (&str, &str) = ("Preference-Applied", "The preference that was applied, if one was");
+const ETAG: (&str, &str) = ("ETag", "The order's version, for `If-Match` and `If-None-Match`");
+const APPLIED: (&str, &str) = ("Preference-Applied", "The applied preference, if there is one");
 const REPLAYED: (&str, &str) =
-    ("Idempotent-Replayed", "`true` if the same request was accepted before, under the same key");
+    ("Idempotent-Replayed", "`true` if the same request was accepted before with the same key");
 
-/// Adds what the answers of an operation have: the headers, and the problems that any request can meet.
+/// Adds the response headers of an operation, and the problems that any request can return.
 pub(super) fn complete(operation: &mut Operation, limited: bool) {
     let id = operation.operation_id.clone().unwrap_or_default();
     let changes = id == "proposeEvent";
     let mut problems = vec![
-        (StatusCode::BAD_REQUEST, "The request has no Host header, several, or one that cannot be read"),
-        (StatusCode::MISDIRECTED_REQUEST, "The service does not answer to the request's host"),
-        (StatusCode::METHOD_NOT_ALLOWED, "This path does not take this method"),
-        (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong inside"),
-        (StatusCode::SERVICE_UNAVAILABLE, "The request could not be finished in time"),
+        (StatusCode::BAD_REQUEST, "The `Host` header is missing, repeated or not valid"),
+        (StatusCode::MISDIRECTED_REQUEST, "The service does not answer to the host in the request"),
+        (StatusCode::METHOD_NOT_ALLOWED, "The path does not support this method"),
+        (StatusCode::INTERNAL_SERVER_ERROR, "The service failed unexpectedly"),
+        (StatusCode::SERVICE_UNAVAILABLE, "The request did not finish in time"),
     ];
     if operation.request_body.is_some() {
         problems.push((StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time"));
     }
     if limited {
-        problems.push((StatusCode::TOO_MANY_REQUESTS, "These are more requests than the client may make"));
+        problems.push((StatusCode::TOO_MANY_REQUESTS, "The client exceeded its limit of requests"));
     }
     let responses = &mut operation.responses.responses;
     for (status, description) in problems {
@@ -58,26 +59,26 @@ pub(super) fn complete(operation: &mut Operation, limited: bool) {
         let RefOr::T(response) = response else { continue };
         let mut headers = match status.as_str() {
             "200" if changes => {
-                vec![ETAG, ("Content-Location", "The address of the order"), APPLIED, REPLAYED]
+                vec![ETAG, ("Content-Location", "The URL of the order"), APPLIED, REPLAYED]
             }
-            "201" => vec![("Location", "The address of the order"), ETAG, APPLIED, REPLAYED],
-            "202" => vec![("Location", "The address of the receipt"), APPLIED, REPLAYED],
+            "201" => vec![("Location", "The URL of the order"), ETAG, APPLIED, REPLAYED],
+            "202" => vec![("Location", "The URL of the receipt"), APPLIED, REPLAYED],
             "200" | "304" if id == "getOrder" => vec![ETAG, ("Cache-Control", "`private, no-cache`")],
             "200" if id.starts_with("list") => {
-                vec![("Link", "The next page, as `rel=\"next\"`, if there is one")]
+                vec![("Link", "The URL of the next page (`rel=\"next\"`), if there is one")]
             }
             "200" if id == "getReceipt" => vec![APPLIED],
             "401" | "403" => {
-                vec![("WWW-Authenticate", "What is wrong with the token, or missing in it (RFC 6750)")]
+                vec![("WWW-Authenticate", "What is wrong with the token (RFC 6750)")]
             }
             "415" => {
                 vec![(
                     "Accept-Encoding",
-                    "`identity`, where the body has a content coding: it must have none",
+                    "`identity` if the body was compressed: bodies must not be compressed",
                 )]
             }
-            "405" => vec![("Allow", "The methods that this path takes")],
-            "429" | "503" => vec![("Retry-After", "Seconds after which to try again")],
+            "405" => vec![("Allow", "The methods that the path supports")],
+            "429" | "503" => vec![("Retry-After", "The seconds to wait before trying again")],
             _ => vec![],
         };
         headers.push(CORRELATION);
@@ -95,23 +96,23 @@ pub(super) fn complete(operation: &mut Operation, limited: bool) {
     responses.insert("431".to_owned(), head_too_large());
 }
 
-/// Of every response.
+/// The header that every response has.
 const CORRELATION: (&str, &str) =
-    ("X-Correlation-Id", "The request's id: the client's own if it gave one, or made here");
+    ("X-Correlation-Id", "The request's correlation id: the client's, or a generated one");
 
-/// Of the responses that are counted, where requests are limited at all.
+/// The headers of responses that count towards the request limit.
 const RATE_LIMITS: [(&str, &str); 2] = [
     (
         "RateLimit",
-        "Where requests are limited: how many are left (r), and the seconds until all are there again (t)",
+        "If requests are limited: the remaining requests (`r`), and the seconds until the limit is fully restored (`t`)",
     ),
-    ("RateLimit-Policy", "Where requests are limited: how many there may be (q) in how many seconds (w)"),
+    ("RateLimit-Policy", "If requests are limited: the allowed requests (`q`) in a window of seconds (`w`)"),
 ];
 
-/// The one answer that is made before there is a request: it has no correlation id and no problem.
+/// The only response without a correlation id and a problem, because it is sent before the request is parsed.
 fn head_too_large() -> RefOr<Response> {
     Response::new(
-        "The request's line and headers are too large; the answer is empty, and the connection closed",
+        "The request line and headers are too large. The response has no body, and the connection is closed",
     )
     .into()
 }

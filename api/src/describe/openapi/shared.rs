@@ -1,5 +1,5 @@
-//! What several operations have in common: it moves to the components, and the operations refer to it. Otherwise the
-//! document has the same errors, with the same headers and examples, for each operation again.
+//! Moves headers, parameters and problems that several operations share to the components. [`super::complete`] calls it
+//! last. Without it, the document would repeat the same problems for each operation.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use utoipa::openapi::{OpenApi, Ref, RefOr, Response};
 use super::answers::Facts;
 use crate::problem::Kind;
 
-/// Moves to the components every header, parameter and problem that is there more than once.
+/// Moves every header, parameter and problem that occurs more than once to the components.
 pub(super) fn share(api: &mut OpenApi) {
     let headers = operations(api).flat_map(|(_, operation)| operation.responses.responses.values_mut());
     let headers = headers.filter_map(|response| match response {
@@ -46,8 +46,8 @@ fn operations(api: &mut OpenApi) -> impl Iterator<Item = (&str, &mut Operation)>
     })
 }
 
-/// Replaces what is at several of the places by a reference, and returns the components that are referred to. What is
-/// shared is what `split` makes of it; the other part is the description of the reference.
+/// Replaces parts that occur at several places by references, and returns the new components. `split` returns the part to
+/// share, and the description of the reference to it.
 fn moved<T: Serialize>(
     kind: &str,
     places: Vec<(String, &mut RefOr<T>)>,
@@ -68,7 +68,7 @@ fn moved<T: Serialize>(
         if uses.get(&key).is_none_or(|uses| *uses < 2) {
             continue;
         }
-        // Of two parts with one name, the one that comes first has it, and the other stays where it is.
+        // If two different parts have the same name, the first becomes the component, and the other stays in place.
         let (known, _) = components.entry(name.clone()).or_insert_with(|| (key.clone(), part));
         if *known == key {
             let mut reference = Ref::new(format!("#/components/{kind}/{name}"));
@@ -86,21 +86,21 @@ fn parameter_name(parameter: &RefOr<Parameter>) -> String {
     }
 }
 
-/// What the errors of an operation depend on, beside their status.
+/// The properties of an operation that distinguish its problems from those of other operations with the same status.
 #[derive(Clone, Copy)]
 struct Variant {
     facts: Facts,
-    /// Whether its requests are counted.
+    /// Whether its requests count towards the request limit.
     limited: bool,
 }
 
 impl Variant {
-    /// The name of a problem: that of its kind, if it can be of one kind only, or else that of its status.
+    /// The name of a problem response: its kind's if only one kind is possible, otherwise its status's.
     fn name(self, status: &str, response: &RefOr<Response>) -> String {
         let code: StatusCode = status.parse().unwrap_or_default();
         let mut name = match kinds(response).as_slice() {
             [kind] => pascal_case(kind, '-'),
-            // What is missing first of all.
+            // The first kind is the most specific thing that can be missing.
             [kind, ..] if code == StatusCode::NOT_FOUND => pascal_case(kind, '-'),
             _ => pascal_case(code.canonical_reason().unwrap_or_default(), ' '),
         };
@@ -116,7 +116,7 @@ impl Variant {
     }
 }
 
-/// The kinds of problem that a response shows, by name.
+/// The names of the problem kinds among a response's examples.
 fn kinds(response: &RefOr<Response>) -> Vec<&str> {
     let RefOr::T(response) = response else { return vec![] };
     let examples = response.content.values().filter_map(|content| match content {
@@ -131,7 +131,7 @@ fn pascal_case(text: &str, separator: char) -> String {
     text.split(separator).filter(|word| !word.is_empty()).map(capitalized).collect()
 }
 
-/// The response with a description that holds for every operation, and the one that it had.
+/// The response with a description that holds for every operation, and its own description.
 fn generalized(response: &Response) -> (Response, String) {
     let mut shared = response.clone();
     let whole = RefOr::T(response.clone());

@@ -1,6 +1,6 @@
-//! One sample of each event, and what the API answers of an order made of them: for the examples in the descriptions.
+//! Examples for both descriptions: a message of each event type, and the bodies for an order with these events.
 //!
-//! They are read and written by the code that reads and writes events and bodies, so they are what it would write.
+//! The code that encodes events and bodies writes the examples too, so they are always right.
 
 mod operator;
 
@@ -14,7 +14,7 @@ use crate::problem::{self, Kind};
 
 const ORDER: &str = "019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
 
-/// A message of this type, as it is on the queue.
+/// A queue message of this type.
 pub(crate) fn message(event_type: EventType) -> Value {
     let line = |sku: &str, quantity: u32, unit_price: u32| json!({ "sku": sku, "quantity": quantity, "unit_price": unit_price });
     let mut data = match event_type {
@@ -45,10 +45,10 @@ pub(crate) fn message(event_type: EventType) -> Value {
 
 fn envelope(message: &Value) -> Envelope {
     let euro = Currency::parse("EUR").expect("the euro is a currency");
-    Envelope::decode(message.to_string().as_bytes(), euro).expect("the samples keep the domain's rules")
+    Envelope::decode(message.to_string().as_bytes(), euro).expect("the samples follow the domain's rules")
 }
 
-/// The log of an order that has been paid.
+/// The log of a paid order.
 fn log() -> Vec<RecordedEvent> {
     let types = [EventType::Created, EventType::Confirmed, EventType::Paid];
     let entry = |(version, event_type)| {
@@ -67,14 +67,14 @@ fn receipt(event_type: EventType, outcome: Option<Outcome>) -> Value {
     to_json(ReceiptBody::of(&receipt, &LinkBuilder::at_root()))
 }
 
-/// Samples of the body whose schema has this name, each with a name and what it shows.
+/// Examples of the body with this schema: name, summary and value.
 pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
-    let order = Order::fold(&log()).expect("the samples keep the domain's rules").expect("there are events");
+    let order = Order::fold(&log()).expect("the samples follow the domain's rules").expect("there are events");
     let snapshot = OrderSnapshot { order, parked: 0 };
     let order = || OrderBody::of(&snapshot, &LinkBuilder::at_root());
     match name {
         "Receipt" => receipts(),
-        "Order" => vec![("paid", "An order that has been paid", to_json(order()))],
+        "Order" => vec![("paid", "A paid order", to_json(order()))],
         "OrderPage" => {
             let page = OrderPage::of(vec![order()], None);
             vec![("last", "The last page", to_json(page))]
@@ -89,21 +89,21 @@ pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
                 { "status": 202, "receipt": receipt(EventType::Created, None) },
                 { "status": 422, "problem": refused },
             ]);
-            vec![("mixed", "One was accepted, one has faults", json!({ "items": items }))]
+            vec![("mixed", "One order accepted, one with errors", json!({ "items": items }))]
         }
         "ReadyBody" => {
             let why = "the disk has 112 MiB left, and 256 MiB are kept in reserve".to_owned();
             vec![
-                ("ready", "For everything", to_json(ReadyBody::of(None))),
-                ("reads", "For reading only", to_json(ReadyBody::of(Some(why)))),
+                ("ready", "Ready for reads and writes", to_json(ReadyBody::of(None))),
+                ("reads", "Ready for reads only", to_json(ReadyBody::of(Some(why)))),
             ]
         }
-        "HealthBody" => vec![("ok", "All is well", to_json(HealthBody { status: "ok" }))],
+        "HealthBody" => vec![("ok", "Alive", to_json(HealthBody { status: "ok" }))],
         name => operator::of_schema(name),
     }
 }
 
-/// Samples of what the operation of this id takes, each with a name and what it shows.
+/// Examples of the request body of this operation: name, summary and value.
 pub(crate) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Value)> {
     match operation {
         "createOrders" => {
@@ -119,16 +119,16 @@ pub(crate) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Va
 fn receipts() -> Vec<(&'static str, &'static str, Value)> {
     let rejected = Outcome::Rejected {
         reason: RejectReason::IllegalTransition,
-        detail: "order_shipped is illegal for an order that is pending".to_owned(),
+        detail: "order_shipped is not legal while the order is pending".to_owned(),
         at_version: Some(1),
     };
     vec![
-        ("accepted", "On the queue", receipt(EventType::Created, None)),
+        ("accepted", "In flight", receipt(EventType::Created, None)),
         (
             "recorded",
-            "In the order's log",
+            "Recorded as version 1",
             receipt(EventType::Created, Some(Outcome::Recorded { version: 1 })),
         ),
-        ("rejected", "Refused by the rules", receipt(EventType::Shipped, Some(rejected))),
+        ("rejected", "Rejected by the rules", receipt(EventType::Shipped, Some(rejected))),
     ]
 }

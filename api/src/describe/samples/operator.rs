@@ -1,4 +1,4 @@
-//! What the API answers operators of a payment that was cut off on its way, and a shipment that waits behind it.
+//! Examples of the operator endpoints: a payment whose message was truncated, and a shipment that is parked after it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::operator::{Fate, LetterBody, LetterPage, LetterSummary, PipelineBody,
 
 use super::{envelope, message, to_json};
 
-/// The payment and the shipment, as they stand in line.
+/// The parked sequence: the payment, then the shipment.
 fn line() -> [DeadLetter; 2] {
     let paid = message(EventType::Paid).to_string();
     let cut = paid.as_bytes()[..paid.len() - 2].to_vec();
@@ -28,21 +28,21 @@ fn line() -> [DeadLetter; 2] {
     ]
 }
 
-/// Samples of what the operation of this id takes, each with a name and what it shows.
+/// Examples of the request body of this operation: name, summary and value.
 pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Value)> {
     match operation {
         "redriveDeadLetters" => vec![
-            ("dry", "What would become of all", json!({ "all": true, "dry_run": true })),
-            ("order", "Those of one order", json!({ "order_id": super::ORDER })),
+            ("dry", "Predict a redrive of all dead letters", json!({ "all": true, "dry_run": true })),
+            ("order", "Redrive the dead letters of one order", json!({ "order_id": super::ORDER })),
         ],
         "repairDeadLetter" => {
             let whole = message(EventType::Paid).to_string();
-            vec![("whole", "A payment that was cut off, whole again", json!({ "body": whole }))]
+            vec![("whole", "The complete payment instead of a truncated one", json!({ "body": whole }))]
         }
         "discardDeadLetter" => {
             vec![(
                 "twice",
-                "With the reason that the receipt shows",
+                "Discard with a reason, which the receipt shows",
                 json!({ "reason": "The payment was made twice." }),
             )]
         }
@@ -50,7 +50,7 @@ pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Va
     }
 }
 
-/// Samples of the body whose schema has this name, each with a name and what it shows.
+/// Examples of the body with this schema: name, summary and value.
 pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
     let (line, links) = (line(), LinkBuilder::at_root());
     let behind = Fate::Predicted(Prediction::Behind);
@@ -63,7 +63,7 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
             let shipment = line[1].clone();
             let line = Line { letters: line.into(), is_longer: false };
             let letter = LetterBody::of(&shipment, &line, &behind, &links);
-            vec![("behind", "A shipment that waits for its payment", to_json(letter))]
+            vec![("behind", "A shipment that is parked after its payment", to_json(letter))]
         }
         "RedriveResult" => {
             let fates = [1, 2].map(|after| Fate::Predicted(Prediction::WouldRecord(after + 2)));
@@ -77,7 +77,7 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
                 lines_cut: false,
                 next_cursor: None,
             };
-            vec![("dry", "What would become of a repaired payment, and of what waits for it", to_json(body))]
+            vec![("dry", "A dry run after the payment was repaired", to_json(body))]
         }
         "Pipeline" => {
             let ledger = Ledger { accepted: 5, recorded: 2, parked: 2, ..Ledger::default() };
@@ -93,7 +93,7 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
             };
             vec![(
                 "waiting",
-                "One is on the queue, and two wait for an operator",
+                "One event in flight, and two dead letters",
                 to_json(PipelineBody::of(&numbers)),
             )]
         }

@@ -1,17 +1,17 @@
-//! Messages of producers that predate the envelope: without `schema_version`, and read all the same
-//! ([`domain::article`]).
+//! The messages of schema version 0, which have no `schema_version`. The domain upcasts them. The names of messages and
+//! schemas begin with `article_`, because clients use them.
 
 use domain::{Amount, LineItems, Quantity, State};
 use serde_json::{Value, json};
 
 use crate::describe::event_schemas;
 
-/// The messages, as they are called here.
+/// The names of the messages.
 pub(super) const NAMES: [&str; 2] = ["article_order_created", "article_order_updated"];
 
-/// What they have in common, around this data.
+/// The schema of a message with this data.
 fn around(event_type: &str, data: &Value) -> Value {
-    let time = json!({ "type": "string", "description": "RFC 3339; without an offset it is UTC." });
+    let time = json!({ "type": "string", "description": "RFC 3339. Without an offset, the time is UTC." });
     let mut data = data.clone();
     data["properties"]["timestamp"] = time.clone();
     json!({
@@ -21,7 +21,7 @@ fn around(event_type: &str, data: &Value) -> Value {
             "timestamp": time,
             "event_id": {
                 "type": "string", "format": "uuid",
-                "description": "If absent, made of order, type and timestamp, so that a retry has the same.",
+                "description": "If absent, the id is derived from the order, the type and the timestamp, so that a retry has the same id.",
             },
             "correlation_id": { "type": "string", "pattern": "^[!-~]{1,128}$" },
             "data": data,
@@ -53,12 +53,12 @@ fn created() -> Value {
     }
     let line = json!({
         "type": "object",
-        "description": "Named by the first of these that is there; the quantity is 1 if absent.",
+        "description": "The first of `sku`, `product_id`, `item_id`, `id` and `name` that is present becomes the `sku`. If the quantity is absent, it is 1.",
         "properties": line,
         "anyOf": names.map(|name| json!({ "required": [name] })),
     });
     let mut total = amount();
-    total["description"] = "May be absent if every line has a price.".into();
+    total["description"] = "May be absent if every line item has a price.".into();
     json!({
         "type": "object",
         "properties": {
@@ -68,7 +68,7 @@ fn created() -> Value {
             "total": total,
             "currency": {
                 "type": "string", "pattern": "^[A-Z]{3}$",
-                "description": "ISO 4217; if absent, the service's default currency.",
+                "description": "ISO 4217 code. If absent, the service's default currency applies.",
             },
         },
         "required": ["order_id", "customer_id", "items"],
@@ -76,7 +76,7 @@ fn created() -> Value {
 }
 
 fn updated() -> Value {
-    // No event leads back to the first status.
+    // No event leads to the first status.
     let mut statuses: Vec<_> = State::ALL.into_iter().filter_map(State::status).collect();
     statuses.dedup();
     let statuses: Vec<_> = statuses.into_iter().filter(|status| *status != domain::Status::Pending).collect();
@@ -120,13 +120,13 @@ pub(super) fn messages() -> [(String, Value); 2] {
         common(
             NAMES[0],
             "order_created",
-            "A customer ordered, as producers without a schema version tell it.",
+            "A customer placed an order, in schema version 0.",
             json!({ "order_id": "order-1001", "customer_id": "customer-1", "items": ["mug", "tea"], "total": 1749 }),
         ),
         common(
             NAMES[1],
             "order_updated",
-            "An order has a new status, as producers without a schema version tell it.",
+            "The status of an order changed, in schema version 0.",
             json!({ "order_id": "order-1001", "status": "confirmed" }),
         ),
     ]
