@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::operations::{Numbers, Pipeline};
+use api::operations::{Pipeline, PipelineCounters};
 use api::{AllowedHosts, Hosts, ServeOptions};
 use axum::Router;
 use axum::extract::State;
@@ -91,7 +91,7 @@ struct Scraped {
 
 async fn scrape(State(scraped): State<Scraped>) -> impl IntoResponse {
     if let Some(pipeline) = &scraped.pipeline {
-        let numbers = pipeline.numbers().await;
+        let numbers = pipeline.counters().await;
         if let Err(error) = &numbers {
             tracing::warn!("no numbers of the pipeline for the metrics: {error:#}");
         }
@@ -101,7 +101,7 @@ async fn scrape(State(scraped): State<Scraped>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], scraped.metrics.render())
 }
 
-type Level = (&'static str, &'static str, &'static str, fn(&Numbers) -> u64);
+type Level = (&'static str, &'static str, &'static str, fn(&PipelineCounters) -> u64);
 
 const QUEUE: &str = "orders_queue_messages";
 const LEDGER: &str = "orders_ledger_events";
@@ -122,8 +122,9 @@ const LEVELS: [Level; 8] = [
 ];
 
 /// Shows the numbers; without them rather none than those that were right a while ago.
-fn show(numbers: Option<Numbers>) {
-    let told = |level: fn(&Numbers) -> u64| numbers.map_or(f64::NAN, |numbers| level(&numbers) as f64);
+fn show(numbers: Option<PipelineCounters>) {
+    let told =
+        |level: fn(&PipelineCounters) -> u64| numbers.map_or(f64::NAN, |numbers| level(&numbers) as f64);
     for (name, label, value, level) in LEVELS {
         gauge!(name, label => value).set(told(level));
     }

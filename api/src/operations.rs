@@ -24,16 +24,16 @@ pub trait DeadLetterStore: Send + Sync {
     /// Up to `limit` letters that pass the filter, newest first, from behind `after` on.
     async fn letters(
         &self,
-        filter: &LetterFilter,
-        after: Option<&LetterPosition>,
+        filter: &DeadLetterFilter,
+        after: Option<&DeadLetterPosition>,
         limit: usize,
-    ) -> anyhow::Result<LetterList>;
+    ) -> anyhow::Result<DeadLetterList>;
 
     /// The letter with this id.
     async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>>;
 
     /// The first letters of an order that hold it, in line, up to `limit`: parked ones, and those on their way back.
-    async fn line(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<Line>;
+    async fn sequence(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<ParkedSequence>;
 
     /// Puts letters back on the queue, in the order given, and marks them as replaying. What is on its way back already
     /// is sent once more, for a replay may have been interrupted; that applies nothing twice, for its event has an id. If
@@ -42,16 +42,16 @@ pub trait DeadLetterStore: Send + Sync {
 
     /// Replaces the body that is replayed; what was sent first is kept, and who replaced it. The event that the letter
     /// becomes says so.
-    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<Change>;
+    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<DeadLetterChange>;
 
     /// Decides that a letter's event is not to happen: it leaves its order's line, and its receipt tells that it is
     /// rejected, and why. The letter is kept.
-    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<Change>;
+    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<DeadLetterChange>;
 }
 
 /// What a change of a letter came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum DeadLetterChange {
     /// It is made; this is the letter now.
     Made(Box<DeadLetter>),
     /// There is no such letter, or not any more.
@@ -76,7 +76,7 @@ pub enum ReplayError {
 
 /// Which letters are listed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LetterFilter {
+pub struct DeadLetterFilter {
     /// Those that stand here; by default those that are not discarded.
     pub state: Option<LetterState>,
     /// Those put aside for this reason.
@@ -89,7 +89,7 @@ pub struct LetterFilter {
     pub parked_before: Option<Timestamp>,
 }
 
-impl LetterFilter {
+impl DeadLetterFilter {
     /// Whether the filter lets the letter through.
     pub fn passes(&self, letter: &DeadLetter) -> bool {
         let state = match self.state {
@@ -106,16 +106,16 @@ impl LetterFilter {
 
 /// A part of a list of letters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LetterList {
+pub struct DeadLetterList {
     /// The letters; fewer than asked for, or none, where many had to be looked at that do not pass.
     pub letters: Vec<DeadLetter>,
     /// Where the list goes on, if it does.
-    pub next: Option<LetterPosition>,
+    pub next: Option<DeadLetterPosition>,
 }
 
 /// The beginning of an order's line of letters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Line {
+pub struct ParkedSequence {
     /// The letters, in line.
     pub letters: Vec<DeadLetter>,
     /// Whether more letters than these hold the order.
@@ -124,7 +124,7 @@ pub struct Line {
 
 /// A place in a list of letters: right behind this letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LetterPosition {
+pub struct DeadLetterPosition {
     /// What the list is ordered by: of a letter that was put aside earlier, it is smaller.
     pub key: String,
 }
@@ -133,12 +133,12 @@ pub struct LetterPosition {
 #[async_trait]
 pub trait Pipeline: Send + Sync {
     /// The numbers, as of now.
-    async fn numbers(&self) -> anyhow::Result<Numbers>;
+    async fn counters(&self) -> anyhow::Result<PipelineCounters>;
 }
 
 /// The numbers of the pipeline. On SQS all of them are approximate: `exact` is false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Numbers {
+pub struct PipelineCounters {
     /// What became of everything that was accepted.
     pub ledger: Ledger,
     /// Messages on the queue that can be received now.
@@ -156,7 +156,7 @@ pub struct Numbers {
     pub exact: bool,
 }
 
-impl Numbers {
+impl PipelineCounters {
     /// Messages on the queue.
     pub fn queued(&self) -> u64 {
         self.visible + self.in_flight + self.delayed

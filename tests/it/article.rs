@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::operations::{DeadLetterStore, LetterFilter};
+use api::operations::{DeadLetterFilter, DeadLetterStore};
 use api::ports::{OrderFilter, OrderReader};
 use consumer::poll::{self, PollOptions};
 use consumer::ports::Inbox;
@@ -117,7 +117,7 @@ async fn what_cannot_be_read_is_parked_and_holds_nobody_up() {
     polling.await.unwrap();
 
     assert_eq!(order(&engine, "A-1").await.unwrap().status.as_str(), "pending");
-    let dead = engine.letters(&LetterFilter::default(), None, 100).await.unwrap().letters;
+    let dead = engine.letters(&DeadLetterFilter::default(), None, 100).await.unwrap().letters;
     let mut found: Vec<_> =
         dead.iter().map(|letter| (letter.reason.as_str(), letter.body.0.clone())).collect();
     found.sort();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::operations::{DeadLetterStore, LetterFilter, Pipeline};
+use api::operations::{DeadLetterFilter, DeadLetterStore, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use consumer::ports::{Inbox, Message};
 use consumer::{Consumer, Handled, Outcome};
@@ -132,9 +132,9 @@ impl Service {
             let receipt = self.engine.receipt(&event.order_id, event.event_id).await.unwrap().unwrap();
             end.push(format!("{} {:?}", event.event_id, receipt.outcome.unwrap()));
         }
-        let letters = self.engine.letters(&LetterFilter::default(), None, 100).await.unwrap().letters;
+        let letters = self.engine.letters(&DeadLetterFilter::default(), None, 100).await.unwrap().letters;
         end.extend(letters.iter().map(|letter| format!("{:?} {:?}", letter.order_id, letter.reason)));
-        let numbers = self.engine.numbers().await.unwrap();
+        let numbers = self.engine.counters().await.unwrap();
         assert!(numbers.balanced(), "{numbers:?}");
         end.push(format!("{:?}", numbers.ledger));
         end
@@ -217,7 +217,7 @@ async fn what_nothing_waits_before_needs_no_consumer() {
     service.publish(&[paid(&order_id)]).await;
     assert_eq!((version(&service, &order_id).await, service.engine.queue_depth()), (Some(3), 0));
     let ledger = domain::Ledger { accepted: 3, recorded: 3, ..domain::Ledger::default() };
-    assert_eq!(service.engine.numbers().await.unwrap().ledger, ledger);
+    assert_eq!(service.engine.counters().await.unwrap().ledger, ledger);
 
     let service = service.restart();
     assert_eq!(version(&service, &order_id).await, Some(3), "it was in the commit that accepted it");
@@ -235,7 +235,7 @@ async fn an_event_waits_behind_those_of_its_order_but_not_behind_others() {
     assert_eq!(service.engine.queue_depth(), 3);
     service.consume(0).await;
     service.drain().await;
-    let ledger = service.engine.numbers().await.unwrap().ledger;
+    let ledger = service.engine.counters().await.unwrap().ledger;
     assert_eq!(
         (ledger.accepted, ledger.recorded, ledger.rejected),
         (6, 4, 2),
@@ -250,7 +250,7 @@ async fn events_of_one_order_that_arrive_at_the_same_time_are_each_handled_once(
     let publishing = amendments.iter().map(|event| service.publish(std::slice::from_ref(event)));
     futures_util::future::join_all(publishing).await;
     service.drain().await;
-    let numbers = service.engine.numbers().await.unwrap();
+    let numbers = service.engine.counters().await.unwrap();
     assert_eq!((numbers.ledger.accepted, numbers.ledger.recorded, numbers.balanced()), (65, 65, true));
     assert_eq!(version(&service, &order_id).await, Some(65));
 }

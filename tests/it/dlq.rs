@@ -160,7 +160,7 @@ async fn what_is_discarded_is_rejected_and_what_is_behind_it_goes_on() {
     let ids = ids(&service);
     dlq(&service, &["discard", &ids[0], "--reason", "paid twice", "--yes"], true);
     let again = dlq(&service, &["discard", &ids[0], "--reason", "once more", "--yes"], false);
-    assert!(again.contains("is discarded; only a parked one can be changed"), "{again}");
+    assert!(again.contains("is discarded. Only a parked dead letter can be changed"), "{again}");
     let shown = dlq(&service, &["show", &ids[0]], true);
     assert!(shown.contains("paid twice"), "{shown}");
     // Without its payment the order cannot be shipped, and the receipt says so.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use api::operations::{DeadLetterStore, LetterFilter, Pipeline};
+use api::operations::{DeadLetterFilter, DeadLetterStore, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -120,7 +120,7 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_pu
     let delays = inbox.delays.lock().unwrap().clone();
     assert_eq!(delays.keys().collect::<Vec<_>>(), [flaky.as_str()], "no other group waits");
 
-    let letters = engine.letters(&LetterFilter::default(), None, 10).await.unwrap().letters;
+    let letters = engine.letters(&DeadLetterFilter::default(), None, 10).await.unwrap().letters;
     let mut told: Vec<_> =
         letters.iter().map(|it| (it.reason, it.order_id.as_ref().map(|id| id.as_str()))).collect();
     told.sort_by_key(|(reason, _)| reason.as_str());
@@ -130,7 +130,7 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_pu
         assert_eq!((letter.receive_count, letter.origin.as_str()), (1, "embedded"));
     }
 
-    let numbers = engine.numbers().await.unwrap();
+    let numbers = engine.counters().await.unwrap();
     let ledger = domain::Ledger { accepted: 7, recorded: 5, parked: 2, ..domain::Ledger::default() };
     assert_eq!((numbers.ledger, numbers.queued(), numbers.balanced()), (ledger, 0, true));
     one_alert(&pager.came.lock().unwrap());
@@ -183,24 +183,24 @@ async fn what_fails_every_time_is_put_aside_with_its_last_error_and_its_order_wa
         polling.await.unwrap();
     };
     drain(consumer(usize::MAX)).await;
-    let line = engine.line(&id, 1000).await.unwrap().letters;
+    let line = engine.sequence(&id, 1000).await.unwrap().letters;
     let reasons: Vec<_> = line.iter().map(|letter| letter.reason).collect();
     assert_eq!(reasons, [ParkReason::TriesExhausted, ParkReason::BehindParked, ParkReason::BehindParked]);
     assert!(line[0].detail.contains("throttled") && line[0].receive_count == 3, "{:?}", line[0]);
-    let numbers = engine.numbers().await.unwrap();
+    let numbers = engine.counters().await.unwrap();
     assert_eq!((numbers.ledger.parked, numbers.dead_letters, numbers.balanced()), (3, 3, true));
 
     // The store is well again, and the whole line goes through.
     for result in engine.replay(&line).await {
         result.unwrap();
     }
-    let replaying = engine.numbers().await.unwrap();
+    let replaying = engine.counters().await.unwrap();
     assert_eq!((replaying.ledger.parked, replaying.queued(), replaying.balanced()), (0, 3, true));
     drain(consumer(0)).await;
     assert_eq!(engine.order(&id).await.unwrap().unwrap().order.version, 3);
-    assert_eq!(engine.letters(&LetterFilter::default(), None, 10).await.unwrap().letters, []);
+    assert_eq!(engine.letters(&DeadLetterFilter::default(), None, 10).await.unwrap().letters, []);
     let ledger = domain::Ledger { accepted: 3, recorded: 3, ..domain::Ledger::default() };
-    assert_eq!(engine.numbers().await.unwrap().ledger, ledger);
+    assert_eq!(engine.counters().await.unwrap().ledger, ledger);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,7 +223,7 @@ async fn nobody_being_told_survives_a_restart() {
         consumer.handle(vec![message]).await;
     }
     let engine = open(&folder);
-    let letter = engine.letters(&LetterFilter::default(), None, 10).await.unwrap().letters.remove(0);
+    let letter = engine.letters(&DeadLetterFilter::default(), None, 10).await.unwrap().letters.remove(0);
     assert_eq!(letter.body.0, [0xff, 0x00], "any bytes");
     let pager = Arc::<Pager>::default();
     let webhook = Arc::new(Webhook::new(&serve(pager.clone()).await, None).unwrap());

@@ -73,17 +73,17 @@ const STYLE: &str = "
 async fn root(base: Option<Extension<BasePath>>, headers: HeaderMap) -> Response {
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let base = base.map(|Extension(base)| base).unwrap_or_default();
-    let places = PLACES.map(|(name, path, what)| (name, format!("{}/{path}", base.as_str()), what));
-    let mut response = if accepts.contains("text/html") { root_page(&places) } else { root_links(places) };
+    let links = ROOT_LINKS.map(|(name, path, what)| (name, format!("{}/{path}", base.as_str()), what));
+    let mut response = if accepts.contains("text/html") { root_page(&links) } else { root_links(links) };
     response.headers_mut().insert(header::VARY, HeaderValue::from_name(header::ACCEPT));
     response
 }
 
 /// A name, a path, and a description.
-type Place = (&'static str, String, &'static str);
+type RootLink = (&'static str, String, &'static str);
 
 /// The links of the root. Their paths are relative to the base path.
-const PLACES: [(&str, &str, &str); 7] = [
+const ROOT_LINKS: [(&str, &str, &str); 7] = [
     ("docs", "docs/", "The API reference, with requests to try"),
     ("openapi", "openapi.json", "The API as an OpenAPI document, for generating clients"),
     ("events", "docs/events", "The messages on the queue"),
@@ -93,15 +93,15 @@ const PLACES: [(&str, &str, &str); 7] = [
     ("ready", "readyz", "Whether the service can handle requests"),
 ];
 
-fn root_page(places: &[Place]) -> Response {
-    let row = |(_, path, what): &Place| {
+fn root_page(links: &[RootLink]) -> Response {
+    let row = |(_, path, what): &RootLink| {
         format!(
             "<tr><td><a href=\"{0}\"><code>{0}</code></a></td><td>{1}</td></tr>\n",
             escape(path),
             escape(what)
         )
     };
-    let rows: String = places.iter().map(row).collect();
+    let rows: String = links.iter().map(row).collect();
     let body = format!(
         "<p>An event-sourced order service, version {}. Orders are under <code>/v1/orders</code>.</p>\n\
          <table>\n{rows}</table>",
@@ -110,8 +110,8 @@ fn root_page(places: &[Place]) -> Response {
     html::page("Orders", &body)
 }
 
-fn root_links<const N: usize>(places: [Place; N]) -> Response {
-    let links: BTreeMap<_, _> = places.into_iter().map(|(name, path, _)| (name, path)).collect();
+fn root_links<const N: usize>(links: [RootLink; N]) -> Response {
+    let links: BTreeMap<_, _> = links.into_iter().map(|(name, path, _)| (name, path)).collect();
     Json(json!({ "name": "orders", "version": env!("CARGO_PKG_VERSION"), "links": links })).into_response()
 }
 

@@ -7,7 +7,7 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::describe::event_schemas;
 use crate::describe::schemas::{optional, reference, schema};
-use crate::operator::Fate;
+use crate::operator::RedriveEffect;
 
 /// A message body of any bytes: `body` if it is text, otherwise `body_base64`.
 #[derive(Debug, ToSchema)]
@@ -45,9 +45,9 @@ pub(crate) fn repairs() -> RefOr<Schema> {
     schema(event_schemas::repairs())
 }
 
-pub(crate) fn fates() -> RefOr<Schema> {
+pub(crate) fn redrive_effects() -> RefOr<Schema> {
     schema(json!({
-        "type": "string", "enum": Fate::ALL,
+        "type": "string", "enum": RedriveEffect::ALL,
         "description": "`would_record`: its event would be recorded. `already_recorded`: its event is in the log already. \
             `illegal`: its event would be rejected. `unreadable`: it still cannot be read. `behind`: an earlier dead letter \
             of its order would stay parked. `replayed_too_often`: it was sent back 5 times without success; repair or \

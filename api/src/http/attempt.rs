@@ -7,7 +7,7 @@ use domain::{EventId, OrderId, Receipt};
 
 use crate::http::links::LinkBuilder;
 use crate::http::request_tag::RequestTag;
-use crate::problem::{Problem, ProblemLinks, Subject};
+use crate::problem::{Problem, ProblemLinks, ProblemSubject};
 
 /// What a request may have changed.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl ChangeAttempt {
                 let detail = "Some orders of the batch may have been accepted. If you sent an Idempotency-Key, send the \
                     same batch again under the same key: no order is accepted twice. Without a key, list the customers' \
                     orders before you send any of them again.";
-                Problem::outcome_unknown(detail, Subject::default(), None, cause)
+                Problem::outcome_unknown(detail, ProblemSubject::default(), None, cause)
             }
             Self::DeadLetter(id) => {
                 let detail = format!(
@@ -40,12 +40,17 @@ impl ChangeAttempt {
                 );
                 let dead_letter = Some(links.dead_letter(&id));
                 let links = ProblemLinks { dead_letter, ..ProblemLinks::default() };
-                Problem::outcome_unknown(detail, Subject { links, ..Subject::default() }, None, cause)
+                Problem::outcome_unknown(
+                    detail,
+                    ProblemSubject { links, ..ProblemSubject::default() },
+                    None,
+                    cause,
+                )
             }
             Self::Redrive => {
                 let detail = "Some dead letters may have been sent back to the queue. Send the same redrive again: no event \
                     is applied twice.";
-                Problem::outcome_unknown(detail, Subject::default(), Some(1), cause)
+                Problem::outcome_unknown(detail, ProblemSubject::default(), Some(1), cause)
             }
         }
     }
@@ -76,7 +81,7 @@ impl UncertainEvent {
         };
         let receipt = Some(links.uncertain_receipt(&order_id, event_id, request));
         let found = ProblemLinks { receipt, order: Some(links.order(&order_id)), dead_letter: None };
-        let subject = Subject { order_id: Some(order_id), event_id: Some(event_id), links: found };
+        let subject = ProblemSubject { order_id: Some(order_id), event_id: Some(event_id), links: found };
         // Without a key there is no Retry-After: a client that retries because of it would order twice.
         Problem::outcome_unknown(detail, subject, request.map(|_| 1), cause)
     }

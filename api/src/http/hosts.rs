@@ -17,7 +17,7 @@ use axum::http::{HeaderValue, Request, Version};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 
-use crate::problem::{Kind, Problem};
+use crate::problem::{Problem, ProblemKind};
 
 /// The host names that requests over TCP may use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -135,7 +135,7 @@ fn is_plainly_local(host: &[u8]) -> bool {
 }
 
 fn bad(detail: &'static str) -> Option<Box<Problem>> {
-    Some(Box::new(Problem::new(Kind::BadRequest, detail)))
+    Some(Box::new(Problem::new(ProblemKind::BadRequest, detail)))
 }
 
 fn foreign(authority: Option<&Authority>) -> Problem {
@@ -145,7 +145,7 @@ fn foreign(authority: Option<&Authority>) -> Problem {
          own machine, such as localhost. To reach it as {host:?}, its operator can allow that name with --allowed-hosts \
          (ORDERS_ALLOWED_HOSTS)."
     );
-    Problem::new(Kind::ForeignHost, detail)
+    Problem::new(ProblemKind::ForeignHost, detail)
 }
 
 #[cfg(test)]

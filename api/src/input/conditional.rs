@@ -12,7 +12,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::describe::schemas::header_parameter;
 use crate::ports::OrderSnapshot;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Problem, ProblemKind};
 
 /// The syntax of a list of entity tags, for the description.
 const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#;
@@ -74,11 +74,11 @@ impl IfMatch {
                 } else {
                     format!("The order is at version {version}, which If-Match does not name.")
                 };
-                Err(Problem::of_order(Kind::PreconditionFailed, detail, &snapshot.order))
+                Err(Problem::of_order(ProblemKind::PreconditionFailed, detail, &snapshot.order))
             }
             (_, None) => {
                 let detail = "If-Match requires that the order exists, and no event of it is recorded.";
-                Err(Problem::new(Kind::PreconditionFailed, detail))
+                Err(Problem::new(ProblemKind::PreconditionFailed, detail))
             }
         }
     }

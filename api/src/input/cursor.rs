@@ -10,7 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::OrderId;
 use sha2::{Digest, Sha256};
 
-use crate::operations::{LetterFilter, LetterPosition};
+use crate::operations::{DeadLetterFilter, DeadLetterPosition};
 use crate::ports::OrderPosition;
 
 /// The length of the checksum, in bytes.
@@ -40,19 +40,19 @@ pub(crate) fn read_order(cursor: &str, scope: &str) -> Option<OrderPosition> {
 }
 
 /// The cursor for the dead letters after this position.
-pub(crate) fn after_dead_letter(position: &LetterPosition, scope: &str) -> String {
+pub(crate) fn after_dead_letter(position: &DeadLetterPosition, scope: &str) -> String {
     seal(&format!("d{}", position.key), scope)
 }
 
 /// Reads a cursor of [`after_dead_letter`].
-pub(crate) fn read_dead_letter(cursor: &str, scope: &str) -> Option<LetterPosition> {
-    Some(LetterPosition { key: open(cursor, scope)?.strip_prefix('d')?.to_owned() })
+pub(crate) fn read_dead_letter(cursor: &str, scope: &str) -> Option<DeadLetterPosition> {
+    Some(DeadLetterPosition { key: open(cursor, scope)?.strip_prefix('d')?.to_owned() })
 }
 
 /// A filter as a part of a scope. Cursors that clients hold depend on this text, so it must never change: it is written
 /// out here, so that it does not change with the name of the type.
-pub(crate) fn filter_text(filter: &LetterFilter) -> String {
-    let LetterFilter { state, reason, order_id, parked_from, parked_before } = filter;
+pub(crate) fn filter_text(filter: &DeadLetterFilter) -> String {
+    let DeadLetterFilter { state, reason, order_id, parked_from, parked_before } = filter;
     format!(
         "LetterFilter {{ state: {state:?}, reason: {reason:?}, order_id: {order_id:?}, parked_from: {parked_from:?}, \
          parked_before: {parked_before:?} }}"
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_text_of_a_filter_never_changes() {
-        let filter = LetterFilter {
+        let filter = DeadLetterFilter {
             state: Some(LetterState::Parked),
             reason: Some(ParkReason::Invalid),
             order_id: Some(OrderId::parse("o-1").unwrap()),

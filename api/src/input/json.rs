@@ -7,7 +7,7 @@ use domain::wording::json_error;
 use crate::http::BodyTimeout;
 use crate::input::body::{BodyField, FromJson};
 use crate::input::budget::{BodyReadError, MemoryGrant};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Problem, ProblemKind};
 use crate::state::Shared;
 
 /// The largest body, in bytes. It has room for several times 200 lines with the longest names, and fits a queue message.
@@ -27,7 +27,7 @@ where
     async fn from_request(request: Request, state: &Shared) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             let detail = "Content-Type must be application/json or end with +json.";
-            return Err(Problem::new(Kind::UnsupportedMediaType, detail));
+            return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
         }
         if is_encoded(request.headers()) {
             return Err(Problem::encoded_body());
@@ -38,7 +38,7 @@ where
             BodyReadError::Exhausted => Problem::too_many_bodies(),
             BodyReadError::Broken(late) if BodyTimeout::caused(&late) => Problem::body_too_slow(),
             BodyReadError::Broken(_) => {
-                Problem::new(Kind::BadRequest, "The body could not be read to its end.")
+                Problem::new(ProblemKind::BadRequest, "The body could not be read to its end.")
             }
         })?;
         let value = budget.work(&grant, move || read(&body)).await?;
@@ -48,14 +48,14 @@ where
 
 fn too_large(max: usize) -> Problem {
     let detail = format!("The body must not exceed {max} bytes ({} KiB).", max / 1024);
-    Problem::new(Kind::ContentTooLarge, detail)
+    Problem::new(ProblemKind::ContentTooLarge, detail)
 }
 
 /// Parses a body, or returns a problem with all its errors.
 fn read<T: for<'de> FromJson<'de>>(body: &[u8]) -> Result<T, Problem> {
     let field: BodyField<T> = serde_json::from_slice(body).map_err(|error| {
         let what = byte_order_mark(body).map_or_else(|| json_error(&error), str::to_owned);
-        Problem::new(Kind::InvalidJson, format!("The body is not valid JSON: {what}."))
+        Problem::new(ProblemKind::InvalidJson, format!("The body is not valid JSON: {what}."))
     })?;
     field.required().map_err(|errors| Problem::of_body(*errors))
 }

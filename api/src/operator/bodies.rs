@@ -9,14 +9,14 @@ use utoipa::ToSchema;
 
 use crate::describe::{operator_schemas, schemas};
 use crate::http::LinkBuilder;
-use crate::operations::Line;
+use crate::operations::ParkedSequence;
 
-use super::plan::Fate;
+use super::plan::RedriveEffect;
 
 /// A dead letter, without its body.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetterSummary)]
-pub(crate) struct LetterSummary<'a> {
+pub(crate) struct DeadLetterSummary<'a> {
     #[schema(schema_with = schemas::dead_letter_object)]
     object: &'static str,
     /// The dead letter's id. It does not change when the dead letter is replayed.
@@ -76,13 +76,13 @@ pub(crate) struct LetterSummary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = operator_schemas::discard, required = false)]
     discarded: Option<&'a Discard>,
-    links: LetterLinks,
+    links: DeadLetterLinks,
 }
 
 /// Links of a dead letter.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetterLinks)]
-pub(crate) struct LetterLinks {
+pub(crate) struct DeadLetterLinks {
     /// This dead letter.
     #[serde(rename = "self")]
     own: String,
@@ -92,7 +92,7 @@ pub(crate) struct LetterLinks {
     order: Option<String>,
 }
 
-impl<'a> LetterSummary<'a> {
+impl<'a> DeadLetterSummary<'a> {
     pub(crate) fn of(letter: &'a DeadLetter, links: &LinkBuilder) -> Self {
         let order = letter.order_id.as_ref().map(|order_id| links.order(order_id));
         Self {
@@ -115,7 +115,7 @@ impl<'a> LetterSummary<'a> {
             repaired: letter.original.is_some(),
             repairs: &letter.repairs,
             discarded: letter.discarded.as_ref(),
-            links: LetterLinks { own: links.dead_letter(&letter.id), order },
+            links: DeadLetterLinks { own: links.dead_letter(&letter.id), order },
         }
     }
 }
@@ -123,17 +123,17 @@ impl<'a> LetterSummary<'a> {
 /// A page of dead letters, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetterPage)]
-pub(crate) struct LetterPage<'a> {
+pub(crate) struct DeadLetterPage<'a> {
     #[schema(schema_with = schemas::list_object)]
     object: &'static str,
-    items: Vec<LetterSummary<'a>>,
+    items: Vec<DeadLetterSummary<'a>>,
     /// The cursor of the next page: send it as `cursor`. `null` on the last page.
     #[schema(required = true)]
     next_cursor: Option<String>,
 }
 
-impl<'a> LetterPage<'a> {
-    pub(crate) fn of(items: Vec<LetterSummary<'a>>, next_cursor: Option<String>) -> Self {
+impl<'a> DeadLetterPage<'a> {
+    pub(crate) fn of(items: Vec<DeadLetterSummary<'a>>, next_cursor: Option<String>) -> Self {
         Self { object: schemas::LIST, items, next_cursor }
     }
 }
@@ -141,9 +141,9 @@ impl<'a> LetterPage<'a> {
 /// A dead letter with its body, which is `body` if it is text and otherwise `body_base64`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetter)]
-pub(crate) struct LetterBody<'a> {
+pub(crate) struct DeadLetterBody<'a> {
     #[serde(flatten)]
-    summary: LetterSummary<'a>,
+    summary: DeadLetterSummary<'a>,
     #[serde(flatten)]
     #[schema(inline, value_type = operator_schemas::AnyBody)]
     body: &'a Body,
@@ -158,19 +158,24 @@ pub(crate) struct LetterBody<'a> {
     /// Whether the parked sequence is longer than `line`.
     line_cut: bool,
     /// What a redrive would do with it now.
-    prediction: Predicted,
+    prediction: RedriveEffectBody,
 }
 
-impl<'a> LetterBody<'a> {
-    pub(crate) fn of(letter: &'a DeadLetter, line: &'a Line, fate: &Fate, links: &LinkBuilder) -> Self {
+impl<'a> DeadLetterBody<'a> {
+    pub(crate) fn of(
+        letter: &'a DeadLetter,
+        line: &'a ParkedSequence,
+        effect: &RedriveEffect,
+        links: &LinkBuilder,
+    ) -> Self {
         Self {
-            summary: LetterSummary::of(letter, links),
+            summary: DeadLetterSummary::of(letter, links),
             body: &letter.body,
             original: letter.original.as_ref(),
             attributes: &letter.attributes,
             line: line.letters.iter().map(|letter| letter.id.as_str()).collect(),
             line_cut: line.is_longer,
-            prediction: Predicted::of(fate),
+            prediction: RedriveEffectBody::of(effect),
         }
     }
 }
@@ -178,8 +183,8 @@ impl<'a> LetterBody<'a> {
 /// What a redrive would do, or did, with a dead letter.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Prediction)]
-pub(crate) struct Predicted {
-    #[schema(schema_with = operator_schemas::fates)]
+pub(crate) struct RedriveEffectBody {
+    #[schema(schema_with = operator_schemas::redrive_effects)]
     pub(crate) result: &'static str,
     /// The reason in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,9 +196,9 @@ pub(crate) struct Predicted {
     version: Option<u64>,
 }
 
-impl Predicted {
-    pub(crate) fn of(fate: &Fate) -> Self {
-        Self { result: fate.as_str(), detail: fate.detail(), version: fate.version() }
+impl RedriveEffectBody {
+    pub(crate) fn of(effect: &RedriveEffect) -> Self {
+        Self { result: effect.as_str(), detail: effect.detail(), version: effect.version() }
     }
 }
 
@@ -204,7 +209,7 @@ pub(crate) struct RedriveBody {
     /// Whether this is only a prediction: nothing was sent.
     pub(crate) dry_run: bool,
     /// The results for the dead letters of the selected sequences, in order.
-    pub(crate) items: Vec<Redriven>,
+    pub(crate) items: Vec<RedriveItem>,
     /// The number of dead letters with each result.
     pub(crate) counts: BTreeMap<&'static str, u64>,
     /// Whether more dead letters are selected than one request handles. Continue with `next_cursor` as `cursor`, if it is
@@ -220,7 +225,8 @@ pub(crate) struct RedriveBody {
 
 /// The result, or the prediction, for one dead letter.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Redriven {
+#[schema(as = Redriven)]
+pub(crate) struct RedriveItem {
     /// The id of the dead letter.
     pub(crate) id: String,
     /// The order of its event.
@@ -237,17 +243,17 @@ pub(crate) struct Redriven {
     pub(crate) event_type: Option<String>,
     #[serde(flatten)]
     #[schema(inline)]
-    pub(crate) predicted: Predicted,
+    pub(crate) predicted: RedriveEffectBody,
 }
 
-impl Redriven {
-    pub(crate) fn of(letter: &DeadLetter, fate: &Fate) -> Self {
+impl RedriveItem {
+    pub(crate) fn of(letter: &DeadLetter, effect: &RedriveEffect) -> Self {
         Self {
             id: letter.id.clone(),
             order_id: letter.order_id.clone(),
             event_id: letter.event_id,
             event_type: letter.event_type.clone(),
-            predicted: Predicted::of(fate),
+            predicted: RedriveEffectBody::of(effect),
         }
     }
 }

@@ -7,14 +7,14 @@ use domain::{Repair, identify};
 
 use crate::http::{ChangeAttempt, LinkBuilder, begin_change};
 use crate::input::{DeadLetterPath, JsonBody};
-use crate::operations::Change;
-use crate::problem::{Kind, Problem};
+use crate::operations::DeadLetterChange;
+use crate::problem::{Problem, ProblemKind};
 use crate::state::{AppState, Shared};
 
 use super::Operator;
-use super::bodies::LetterBody;
+use super::bodies::DeadLetterBody;
 use super::letters::{missing, show};
-use super::requests::{DiscardRequest, NewBody, RepairRequest, Why};
+use super::requests::{DiscardReason, DiscardRequest, RepairRequest, RepairedBody};
 
 /// The largest body of a repair, in bytes: a message of 1 MiB can need twice as much as JSON.
 const MAX_REPAIR: usize = 2 << 20;
@@ -32,7 +32,7 @@ const MAX_REPAIR: usize = 2 << 20;
     params(DeadLetterPath),
     request_body(content = RepairRequest, description = "The new body, as text or base64; at most 2 MiB"),
     responses(
-        (status = 200, description = "The dead letter after the change", body = LetterBody<'static>),
+        (status = 200, description = "The dead letter after the change", body = DeadLetterBody<'static>),
         (status = 400, description = "The id is not valid, or the body is not JSON"),
         (status = 403, description = "The token does not allow this"),
         (status = 404, description = "The dead letter does not exist, or no longer"),
@@ -48,7 +48,7 @@ pub(crate) async fn repair_dead_letter(
     operator: Operator,
     links: LinkBuilder,
     DeadLetterPath(id): DeadLetterPath,
-    JsonBody(NewBody(body), _grant): JsonBody<NewBody, MAX_REPAIR>,
+    JsonBody(RepairedBody(body), _grant): JsonBody<RepairedBody, MAX_REPAIR>,
 ) -> Result<Response, Problem> {
     let letters = &operator.operations.letters;
     let known = letters.letter(&id).await?.ok_or_else(|| missing(&id))?;
@@ -76,7 +76,7 @@ pub(crate) async fn repair_dead_letter(
     params(DeadLetterPath),
     request_body(content = DiscardRequest, description = "The reason"),
     responses(
-        (status = 200, description = "The dead letter after the change", body = LetterBody<'static>),
+        (status = 200, description = "The dead letter after the change", body = DeadLetterBody<'static>),
         (status = 400, description = "The id is not valid, or the body is not JSON"),
         (status = 403, description = "The token does not allow this"),
         (status = 404, description = "The dead letter does not exist, or no longer"),
@@ -92,7 +92,7 @@ pub(crate) async fn discard_dead_letter(
     operator: Operator,
     links: LinkBuilder,
     DeadLetterPath(id): DeadLetterPath,
-    JsonBody(Why(reason), _): JsonBody<Why>,
+    JsonBody(DiscardReason(reason), _): JsonBody<DiscardReason>,
 ) -> Result<Response, Problem> {
     let discard = Discard { reason: reason.as_str().to_owned(), at: (state.clock)(), by: operator.by() };
     begin_change(ChangeAttempt::DeadLetter(id.clone()));
@@ -106,20 +106,20 @@ async fn changed(
     operator: &Operator,
     links: &LinkBuilder,
     id: &str,
-    change: anyhow::Result<Change>,
+    change: anyhow::Result<DeadLetterChange>,
 ) -> Result<Response, Problem> {
     let uncertain = |cause| ChangeAttempt::DeadLetter(id.to_owned()).problem(links, cause);
     match change.map_err(uncertain)? {
-        Change::Made(letter) => {
+        DeadLetterChange::Made(letter) => {
             let (by, state_now) = (&operator.principal.subject, letter.state.as_str());
             tracing::info!(by, letter = id, state = state_now, "dead letter changed");
             show(state, &operator.operations, &letter, links).await
         }
-        Change::Missing => Err(missing(id)),
-        Change::NotParked(now) => {
+        DeadLetterChange::Missing => Err(missing(id)),
+        DeadLetterChange::NotParked(now) => {
             let detail =
                 format!("Dead letter {id} is {}. Only a parked dead letter can be changed.", now.as_str());
-            Err(Problem::new(Kind::LetterNotParked, detail))
+            Err(Problem::new(ProblemKind::DeadLetterNotParked, detail))
         }
     }
 }

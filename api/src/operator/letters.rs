@@ -10,13 +10,13 @@ use futures_util::future::try_join_all;
 
 use crate::http::{LinkBuilder, page_response};
 use crate::input::{DeadLetterPath, DeadLettersQuery, cursor};
-use crate::operations::{Line, Operations};
-use crate::problem::{Kind, Problem};
+use crate::operations::{Operations, ParkedSequence};
+use crate::problem::{Problem, ProblemKind};
 use crate::state::{AppState, Shared};
 
 use super::Operator;
-use super::bodies::{LetterBody, LetterPage, LetterSummary};
-use super::plan::{Fate, Known, fates};
+use super::bodies::{DeadLetterBody, DeadLetterPage, DeadLetterSummary};
+use super::plan::{RedriveEffect, SequenceContext, redrive_effects};
 
 /// How many dead letters of a sequence are shown with one of them.
 const SEQUENCE_SHOWN: usize = 100;
@@ -35,7 +35,7 @@ const CONCURRENT_LOOKUPS: usize = 100;
     tag = "operations",
     params(DeadLettersQuery),
     responses(
-        (status = 200, description = "A page of dead letters", body = LetterPage<'static>),
+        (status = 200, description = "A page of dead letters", body = DeadLetterPage<'static>),
         (status = 400, description = "The query has errors; up to 100 are listed"),
         (status = 403, description = "The token does not allow this"),
         (status = 404, description = "The service has no access to the dead letters"),
@@ -50,8 +50,8 @@ pub(crate) async fn list_dead_letters(
     let list = operator.operations.letters.letters(filter, after.as_ref(), *limit).await?;
     let next_cursor = list.next.map(|position| cursor::after_dead_letter(&position, &query.scope()));
     let link = next_cursor.as_deref().map(|cursor| links.next_dead_letters(&query.next(cursor)));
-    let items = list.letters.iter().map(|letter| LetterSummary::of(letter, &links)).collect();
-    page_response(LetterPage::of(items, next_cursor), link)
+    let items = list.letters.iter().map(|letter| DeadLetterSummary::of(letter, &links)).collect();
+    page_response(DeadLetterPage::of(items, next_cursor), link)
 }
 
 /// Shows a dead letter
@@ -63,7 +63,7 @@ pub(crate) async fn list_dead_letters(
     params(DeadLetterPath),
     responses(
         (status = 200, description = "The dead letter with its body, its parked sequence, and a prediction",
-            body = LetterBody<'static>),
+            body = DeadLetterBody<'static>),
         (status = 400, description = "The id is not valid, or the query has errors"),
         (status = 403, description = "The token does not allow this"),
         (status = 404, description = "The dead letter does not exist, or no longer"),
@@ -86,42 +86,45 @@ pub(super) async fn show(
     letter: &DeadLetter,
     links: &LinkBuilder,
 ) -> Result<Response, Problem> {
-    let line = match &letter.order_id {
+    let sequence = match &letter.order_id {
         Some(order_id) if letter.state != LetterState::Discarded => {
-            operations.letters.line(order_id, SEQUENCE_SHOWN).await?
+            operations.letters.sequence(order_id, SEQUENCE_SHOWN).await?
         }
-        _ => Line::default(),
+        _ => ParkedSequence::default(),
     };
     // A dead letter without an order is a sequence of its own.
-    let together = if line.letters.is_empty() { slice::from_ref(letter) } else { &line.letters };
-    let known = known(state, together).await?;
-    let fates = fates(together, &known, operations.default_currency, (state.clock)());
+    let together = if sequence.letters.is_empty() { slice::from_ref(letter) } else { &sequence.letters };
+    let context = sequence_context(state, together).await?;
+    let effects = redrive_effects(together, &context, operations.default_currency, (state.clock)());
     let place = together.iter().position(|other| other.id == letter.id);
-    let otherwise = if line.is_longer { &Fate::NotPredicted } else { &Fate::Gone };
-    let fate = place.and_then(|place| fates.get(place)).unwrap_or(otherwise);
-    Ok(Json(LetterBody::of(letter, &line, fate, links)).into_response())
+    let otherwise = if sequence.is_longer { &RedriveEffect::NotPredicted } else { &RedriveEffect::Gone };
+    let effect = place.and_then(|place| effects.get(place)).unwrap_or(otherwise);
+    Ok(Json(DeadLetterBody::of(letter, &sequence, effect, links)).into_response())
 }
 
 /// Reads the order of a sequence, and the outcomes of the events in it.
-pub(super) async fn known(state: &AppState, line: &[DeadLetter]) -> anyhow::Result<Known> {
-    let Some(order_id) = line.first().and_then(|letter| letter.order_id.as_ref()) else {
-        return Ok(Known { order: None, outcomes: Vec::new() });
+pub(super) async fn sequence_context(
+    state: &AppState,
+    sequence: &[DeadLetter],
+) -> anyhow::Result<SequenceContext> {
+    let Some(order_id) = sequence.first().and_then(|letter| letter.order_id.as_ref()) else {
+        return Ok(SequenceContext { order: None, outcomes: Vec::new() });
     };
     let order = state.reader.order(order_id).await?.map(|snapshot| snapshot.order);
     let outcome = async |event_id: EventId| -> anyhow::Result<Option<(EventId, Outcome)>> {
         let receipt = state.reader.receipt(order_id, event_id).await?;
         Ok(receipt.and_then(|receipt| receipt.outcome).map(|outcome| (event_id, outcome)))
     };
-    let event_ids: Vec<_> = line.iter().filter_map(|letter| letter.event_id).collect();
+    let event_ids: Vec<_> = sequence.iter().filter_map(|letter| letter.event_id).collect();
     let mut outcomes = Vec::new();
     for some in event_ids.chunks(CONCURRENT_LOOKUPS) {
         outcomes.extend(
             try_join_all(some.iter().map(|event_id| outcome(*event_id))).await?.into_iter().flatten(),
         );
     }
-    Ok(Known { order, outcomes })
+    Ok(SequenceContext { order, outcomes })
 }
 
 pub(super) fn missing(id: &str) -> Problem {
-    Problem::new(Kind::LetterNotFound, format!("Dead letter {id} does not exist, or no longer."))
+    Problem::new(ProblemKind::DeadLetterNotFound, format!("Dead letter {id} does not exist, or no longer."))
 }

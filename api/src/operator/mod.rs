@@ -16,12 +16,12 @@ use axum::http::request::Parts;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use self::bodies::{LetterBody, LetterPage, LetterSummary, RedriveBody, Redriven};
+pub(crate) use self::bodies::{DeadLetterBody, DeadLetterPage, DeadLetterSummary, RedriveBody, RedriveItem};
 pub(crate) use self::pipeline::PipelineBody;
-pub(crate) use self::plan::Fate;
+pub(crate) use self::plan::RedriveEffect;
 use crate::auth::{Principal, Scope};
 use crate::operations::Operations;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Problem, ProblemKind};
 use crate::state::Shared;
 
 /// The endpoints, with their description.
@@ -55,11 +55,13 @@ impl FromRequestParts<Shared> for Operator {
         let Ok(principal) = Principal::from_request_parts(parts, state).await;
         principal.require(Scope::Operate)?;
         if principal.customer_id.is_some() {
-            let detail = "The token is limited to one customer. Operator requests need a token without a customer_id.";
-            return Err(Problem::new(Kind::Forbidden, detail));
+            let detail =
+                "The token is limited to one customer. Operator requests need a token without a customer_id.";
+            return Err(Problem::new(ProblemKind::Forbidden, detail));
         }
         let missing = "This service has no access to the dead letters. Its operator has to configure the dead-letter queue.";
-        let operations = state.operations.clone().ok_or_else(|| Problem::new(Kind::NotFound, missing))?;
+        let operations =
+            state.operations.clone().ok_or_else(|| Problem::new(ProblemKind::NotFound, missing))?;
         Ok(Self { principal, operations })
     }
 }

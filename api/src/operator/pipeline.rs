@@ -4,7 +4,7 @@ use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::operations::Numbers;
+use crate::operations::PipelineCounters;
 use crate::problem::Problem;
 
 use super::Operator;
@@ -78,11 +78,11 @@ pub(crate) struct QueueBody {
     )
 )]
 pub(crate) async fn get_pipeline(operator: Operator) -> Result<Json<PipelineBody>, Problem> {
-    Ok(Json(PipelineBody::of(&operator.operations.pipeline.numbers().await?)))
+    Ok(Json(PipelineBody::of(&operator.operations.pipeline.counters().await?)))
 }
 
 impl PipelineBody {
-    pub(crate) fn of(numbers: &Numbers) -> Self {
+    pub(crate) fn of(numbers: &PipelineCounters) -> Self {
         let ledger = &numbers.ledger;
         Self {
             ledger: LedgerBody {

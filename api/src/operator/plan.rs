@@ -9,7 +9,7 @@ pub(crate) const MAX_REPLAYS: u32 = 5;
 
 /// What a redrive does, or would do, with a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum RedriveEffect {
     /// The effect that the rules predict if it is sent.
     Predicted(Prediction),
     /// It was replayed this many times, and is not sent again.
@@ -26,7 +26,7 @@ pub(crate) enum Fate {
     Failed(String),
 }
 
-impl Fate {
+impl RedriveEffect {
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Predicted(Prediction::WouldRecord(_)) => "would_record",
@@ -93,7 +93,7 @@ impl Fate {
 }
 
 /// The recorded facts that a prediction needs.
-pub(crate) struct Known {
+pub(crate) struct SequenceContext {
     pub(crate) order: Option<Order>,
     /// The outcomes of the events in the dead letters, as far as they have one.
     pub(crate) outcomes: Vec<(EventId, Outcome)>,
@@ -101,20 +101,25 @@ pub(crate) struct Known {
 
 /// The effect on each dead letter of a sequence, in order. One that was replayed too often blocks those after it, like one
 /// that cannot be read.
-pub(crate) fn fates(line: &[DeadLetter], known: &Known, currency: Currency, now: Timestamp) -> Vec<Fate> {
-    let predictions = predict(known.order.as_ref(), &known.outcomes, line, currency, now);
+pub(crate) fn redrive_effects(
+    sequence: &[DeadLetter],
+    context: &SequenceContext,
+    currency: Currency,
+    now: Timestamp,
+) -> Vec<RedriveEffect> {
+    let predictions = predict(context.order.as_ref(), &context.outcomes, sequence, currency, now);
     let mut stopped = false;
-    let fate = |(letter, prediction): (&DeadLetter, Prediction)| {
+    let effect = |(letter, prediction): (&DeadLetter, Prediction)| {
         let worn_out = letter.replays >= MAX_REPLAYS && letter.state == LetterState::Parked;
-        let fate = match prediction {
-            _ if letter.state == LetterState::Discarded => Fate::Discarded,
-            _ if stopped => Fate::Predicted(Prediction::Behind),
-            prediction @ Prediction::Unreadable(_) => Fate::Predicted(prediction),
-            _ if worn_out => Fate::ReplayedTooOften(letter.replays),
-            prediction => Fate::Predicted(prediction),
+        let effect = match prediction {
+            _ if letter.state == LetterState::Discarded => RedriveEffect::Discarded,
+            _ if stopped => RedriveEffect::Predicted(Prediction::Behind),
+            prediction @ Prediction::Unreadable(_) => RedriveEffect::Predicted(prediction),
+            _ if worn_out => RedriveEffect::ReplayedTooOften(letter.replays),
+            prediction => RedriveEffect::Predicted(prediction),
         };
-        stopped |= !fate.is_to_be_sent() && fate != Fate::Discarded;
-        fate
+        stopped |= !effect.is_to_be_sent() && effect != RedriveEffect::Discarded;
+        effect
     };
-    line.iter().zip(predictions).map(fate).collect()
+    sequence.iter().zip(predictions).map(effect).collect()
 }

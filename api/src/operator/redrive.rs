@@ -9,15 +9,15 @@ use domain::{DeadLetter, LetterState};
 
 use crate::http::{ChangeAttempt, LinkBuilder, begin_change};
 use crate::input::{JsonBody, cursor};
-use crate::operations::{LetterPosition, Operations, ReplayError};
+use crate::operations::{DeadLetterPosition, Operations, ReplayError};
 use crate::problem::Problem;
 use crate::state::Shared;
 
 use super::Operator;
-use super::bodies::{RedriveBody, Redriven};
-use super::letters::known;
-use super::plan::{Fate, fates};
-use super::requests::{Redrive, Selection};
+use super::bodies::{RedriveBody, RedriveItem};
+use super::letters::sequence_context;
+use super::plan::{RedriveEffect, redrive_effects};
+use super::requests::{RedriveCommand, RedriveSelection};
 
 /// How many sequences one request handles.
 const MAX_SEQUENCES: usize = 100;
@@ -57,10 +57,11 @@ pub(crate) async fn redrive(
     State(state): State<Shared>,
     operator: Operator,
     links: LinkBuilder,
-    JsonBody(redrive, _): JsonBody<Redrive>,
+    JsonBody(redrive, _): JsonBody<RedriveCommand>,
 ) -> Result<Response, Problem> {
     let operations = &operator.operations;
-    let Lines { lines, next, is_cut, .. } = Lines::of(operations, &redrive.selection).await?;
+    let SelectedSequences { sequences, next, is_cut, .. } =
+        SelectedSequences::of(operations, &redrive.selection).await?;
     let mut body = RedriveBody {
         dry_run: redrive.dry_run,
         items: Vec::new(),
@@ -72,19 +73,19 @@ pub(crate) async fn redrive(
     if !redrive.dry_run {
         begin_change(ChangeAttempt::Redrive);
     }
-    for line in lines {
-        let known = known(&state, &line).await;
-        let known = known.map_err(|cause| match redrive.dry_run {
+    for sequence in sequences {
+        let context = sequence_context(&state, &sequence).await;
+        let context = context.map_err(|cause| match redrive.dry_run {
             true => cause.into(),
             false => ChangeAttempt::Redrive.problem(&links, cause),
         })?;
-        let mut fates = fates(&line, &known, operations.default_currency, (state.clock)());
+        let mut effects = redrive_effects(&sequence, &context, operations.default_currency, (state.clock)());
         if !redrive.dry_run {
-            send(operations, &line, &mut fates).await;
+            send(operations, &sequence, &mut effects).await;
         }
-        for (letter, fate) in line.iter().zip(&fates) {
-            *body.counts.entry(fate.as_str()).or_default() += 1;
-            body.items.push(Redriven::of(letter, fate));
+        for (letter, effect) in sequence.iter().zip(&effects) {
+            *body.counts.entry(effect.as_str()).or_default() += 1;
+            body.items.push(RedriveItem::of(letter, effect));
         }
     }
     if !redrive.dry_run {
@@ -95,11 +96,11 @@ pub(crate) async fn redrive(
 }
 
 /// Sends the dead letters of a sequence that are to be sent, and updates their effects.
-async fn send(operations: &Operations, line: &[DeadLetter], fates: &mut [Fate]) {
-    let (places, letters): (Vec<usize>, Vec<DeadLetter>) = line
+async fn send(operations: &Operations, sequence: &[DeadLetter], effects: &mut [RedriveEffect]) {
+    let (places, letters): (Vec<usize>, Vec<DeadLetter>) = sequence
         .iter()
         .enumerate()
-        .filter(|(place, _)| fates[*place].is_to_be_sent())
+        .filter(|(place, _)| effects[*place].is_to_be_sent())
         .map(|(place, letter)| (place, letter.clone()))
         .unzip();
     if letters.is_empty() {
@@ -107,11 +108,11 @@ async fn send(operations: &Operations, line: &[DeadLetter], fates: &mut [Fate]) 
     }
     let results = operations.letters.replay(&letters).await;
     for (place, result) in places.into_iter().zip(results) {
-        fates[place] = match result {
-            Ok(()) => Fate::Sent,
-            Err(ReplayError::Gone) => Fate::Gone,
-            Err(error @ ReplayError::Behind) => Fate::Failed(error.to_string()),
-            Err(error @ ReplayError::Unavailable(_)) => Fate::Failed(format!(
+        effects[place] = match result {
+            Ok(()) => RedriveEffect::Sent,
+            Err(ReplayError::Gone) => RedriveEffect::Gone,
+            Err(error @ ReplayError::Behind) => RedriveEffect::Failed(error.to_string()),
+            Err(error @ ReplayError::Unavailable(_)) => RedriveEffect::Failed(format!(
                 "{error}; it may have been sent nevertheless. Redrive it again: no event is recorded twice"
             )),
         };
@@ -119,42 +120,42 @@ async fn send(operations: &Operations, line: &[DeadLetter], fates: &mut [Fate]) 
 }
 
 /// The sequences that a selection contains, each once.
-struct Lines<'a> {
+struct SelectedSequences<'a> {
     operations: &'a Operations,
     /// The sequences that were added: an order id, or `/` and the id of a dead letter without an order.
     seen: HashSet<String>,
-    lines: Vec<Vec<DeadLetter>>,
+    sequences: Vec<Vec<DeadLetter>>,
     /// The number of dead letters in all sequences so far.
     letters: usize,
     /// Whether a sequence is longer than one request handles.
     is_cut: bool,
     /// Where the next request continues.
-    next: Option<LetterPosition>,
+    next: Option<DeadLetterPosition>,
 }
 
-impl<'a> Lines<'a> {
-    async fn of(operations: &'a Operations, selection: &Selection) -> anyhow::Result<Self> {
+impl<'a> SelectedSequences<'a> {
+    async fn of(operations: &'a Operations, selection: &RedriveSelection) -> anyhow::Result<Self> {
         let (seen, next) = (HashSet::new(), selection.after.clone());
-        let mut lines = Self { operations, seen, lines: Vec::new(), letters: 0, is_cut: false, next };
+        let mut sequences = Self { operations, seen, sequences: Vec::new(), letters: 0, is_cut: false, next };
         for id in &selection.ids {
             if let Some(letter) = operations.letters.letter(id).await? {
-                lines.add(letter).await?;
+                sequences.add(letter).await?;
             }
         }
         let Some(filter) = &selection.filter else {
-            lines.next = None;
-            return Ok(lines);
+            sequences.next = None;
+            return Ok(sequences);
         };
         loop {
-            let list = operations.letters.letters(filter, lines.next.as_ref(), PAGE).await?;
+            let list = operations.letters.letters(filter, sequences.next.as_ref(), PAGE).await?;
             for letter in list.letters {
-                lines.add(letter).await?;
+                sequences.add(letter).await?;
             }
-            lines.next = list.next;
+            sequences.next = list.next;
             // A page is always handled as a whole, because the next request continues at its end.
-            let is_full = lines.lines.len() >= MAX_SEQUENCES || lines.letters >= MAX_LETTERS;
-            if lines.next.is_none() || is_full {
-                return Ok(lines);
+            let is_full = sequences.sequences.len() >= MAX_SEQUENCES || sequences.letters >= MAX_LETTERS;
+            if sequences.next.is_none() || is_full {
+                return Ok(sequences);
             }
         }
     }
@@ -171,17 +172,17 @@ impl<'a> Lines<'a> {
         match &letter.order_id {
             Some(order_id) => {
                 let limit = MAX_LETTERS.saturating_sub(self.letters).max(MIN_OF_SEQUENCE);
-                let line = self.operations.letters.line(order_id, limit).await?;
-                self.is_cut |= line.is_longer;
-                self.push(line.letters);
+                let sequence = self.operations.letters.sequence(order_id, limit).await?;
+                self.is_cut |= sequence.is_longer;
+                self.push(sequence.letters);
             }
             None => self.push(vec![letter]),
         }
         Ok(())
     }
 
-    fn push(&mut self, line: Vec<DeadLetter>) {
-        self.letters += line.len();
-        self.lines.extend(Some(line).filter(|line| !line.is_empty()));
+    fn push(&mut self, sequence: Vec<DeadLetter>) {
+        self.letters += sequence.len();
+        self.sequences.extend(Some(sequence).filter(|sequence| !sequence.is_empty()));
     }
 }

@@ -12,7 +12,7 @@ use crate::input::{
     BodyErrors, BodyField, FromJson, Parsed, ValidationCode, at_member, check_length, checked, cursor,
     invalid, members, read_elements, read_object,
 };
-use crate::operations::{LetterFilter, LetterPosition};
+use crate::operations::{DeadLetterFilter, DeadLetterPosition};
 
 /// How many dead letters a request can name.
 const MAX_IDS: usize = 100;
@@ -61,8 +61,8 @@ members!(RedriveRequest {
 
 impl RedriveRequest {
     /// The selection. `None` if nothing is selected, or if the cursor belongs to another selection.
-    fn selection(&self) -> Option<Selection> {
-        let filter = LetterFilter {
+    fn selection(&self) -> Option<RedriveSelection> {
+        let filter = DeadLetterFilter {
             // Dead letters that were sent already are in the sequences of the parked ones.
             state: Some(LetterState::Parked),
             reason: self.reason.as_valid().copied(),
@@ -70,11 +70,11 @@ impl RedriveRequest {
             parked_from: self.parked_from.as_valid().copied(),
             parked_before: self.parked_before.as_valid().copied(),
         };
-        let filtered = filter != LetterFilter { state: filter.state, ..LetterFilter::default() };
+        let filtered = filter != DeadLetterFilter { state: filter.state, ..DeadLetterFilter::default() };
         let all = self.all.as_valid() == Some(&true);
         let ids = self.ids.as_valid().cloned().unwrap_or_default();
         let filter = (filtered || all).then_some(filter);
-        let mut selection = Selection { ids, filter, after: None };
+        let mut selection = RedriveSelection { ids, filter, after: None };
         if selection.ids.is_empty() && selection.filter.is_none() {
             return None;
         }
@@ -98,20 +98,20 @@ fn selects_something(request: &RedriveRequest) -> Result<(), validator::Validati
 
 /// A validated redrive request.
 #[derive(Debug)]
-pub(crate) struct Redrive {
+pub(crate) struct RedriveCommand {
     pub(crate) dry_run: bool,
-    pub(crate) selection: Selection,
+    pub(crate) selection: RedriveSelection,
 }
 
 /// The dead letters that a redrive selects.
 #[derive(Debug)]
-pub(crate) struct Selection {
+pub(crate) struct RedriveSelection {
     pub(crate) ids: Vec<String>,
-    pub(crate) filter: Option<LetterFilter>,
-    pub(crate) after: Option<LetterPosition>,
+    pub(crate) filter: Option<DeadLetterFilter>,
+    pub(crate) after: Option<DeadLetterPosition>,
 }
 
-impl Selection {
+impl RedriveSelection {
     /// Identifies the list that a cursor belongs to.
     pub(crate) fn scope(&self) -> String {
         match &self.filter {
@@ -121,7 +121,7 @@ impl Selection {
     }
 }
 
-impl<'de> FromJson<'de> for Redrive {
+impl<'de> FromJson<'de> for RedriveCommand {
     const EXPECTED: &'static str = "an object";
 
     fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
@@ -142,16 +142,17 @@ pub(crate) struct RepairRequest {
     body: BodyField<String>,
     /// The new body as base64 (RFC 4648, section 4), if it is not text.
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9+/]*={0,2}$")]
-    body_base64: BodyField<Bytes>,
+    body_base64: BodyField<Base64Body>,
 }
 
 members!(RepairRequest { "body" => body, "body_base64" => body_base64 });
 
 fn is_one_body(request: &RepairRequest) -> Result<(), validator::ValidationError> {
     match (request.body.is_some(), request.body_base64.is_some()) {
-        (false, false) => {
-            Err(at_member(ValidationCode::Required.error("is required, unless body_base64 is present"), "body"))
-        }
+        (false, false) => Err(at_member(
+            ValidationCode::Required.error("is required, unless body_base64 is present"),
+            "body",
+        )),
         (true, true) => {
             Err(at_member(ValidationCode::Unknown.error("must be absent if body is present"), "body_base64"))
         }
@@ -161,9 +162,9 @@ fn is_one_body(request: &RepairRequest) -> Result<(), validator::ValidationError
 
 /// The validated new body of a repair.
 #[derive(Debug)]
-pub(crate) struct NewBody(pub(crate) Vec<u8>);
+pub(crate) struct RepairedBody(pub(crate) Vec<u8>);
 
-impl<'de> FromJson<'de> for NewBody {
+impl<'de> FromJson<'de> for RepairedBody {
     const EXPECTED: &'static str = "an object";
 
     fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
@@ -175,9 +176,9 @@ impl<'de> FromJson<'de> for NewBody {
 }
 
 #[derive(Debug)]
-pub(crate) struct Bytes(Vec<u8>);
+pub(crate) struct Base64Body(Vec<u8>);
 
-impl<'de> FromJson<'de> for Bytes {
+impl<'de> FromJson<'de> for Base64Body {
     const EXPECTED: &'static str = "a string";
 
     fn from_text(text: &str) -> Parsed<Self> {
@@ -203,9 +204,9 @@ pub(crate) struct DiscardRequest {
 members!(DiscardRequest { "reason" => reason });
 
 #[derive(Debug)]
-pub(crate) struct Why(pub(crate) Text<500>);
+pub(crate) struct DiscardReason(pub(crate) Text<500>);
 
-impl<'de> FromJson<'de> for Why {
+impl<'de> FromJson<'de> for DiscardReason {
     const EXPECTED: &'static str = "an object";
 
     fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {

@@ -17,7 +17,7 @@ use crate::orders::idempotency::{CreationPlace, EventIdentity, IdempotencyKey};
 use crate::orders::publish::publish_events;
 use crate::orders::write_context::{AcceptedEvent, WriteContext};
 use crate::ports::{Acceptance, OrderSnapshot};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Problem, ProblemKind};
 use crate::state::{AppState, Shared};
 
 /// Creates an order
@@ -83,7 +83,7 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
     if principal.sees(&created.customer_id) {
         return Ok(Event::Created(created));
     }
-    Err(Problem::new(Kind::Forbidden, "The token is limited to another customer."))
+    Err(Problem::new(ProblemKind::Forbidden, "The token is limited to another customer."))
 }
 
 /// Proposes an event
@@ -146,7 +146,7 @@ pub(crate) async fn propose_event(
             expected_version.map_err(|problem| match caller.principal.may(Scope::Read) {
                 true => problem,
                 false => Problem::new(
-                    Kind::PreconditionFailed,
+                    ProblemKind::PreconditionFailed,
                     "The order is not at a version that If-Match names.",
                 ),
             })?;

@@ -10,7 +10,7 @@ use crate::input::etag;
 use crate::orders::responses::{OrderBody, ReceiptBody};
 use crate::orders::write_context::{AcceptedEvent, WriteContext};
 use crate::ports::OrderSnapshot;
-use crate::problem::{Kind, Problem, REPLAYED};
+use crate::problem::{Problem, ProblemKind, REPLAYED};
 use crate::state::AppState;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -140,10 +140,10 @@ async fn rejected(
     at_version: Option<u64>,
 ) -> Problem {
     let kind = match (reason, at_version) {
-        (RejectReason::Discarded, _) => Kind::Discarded,
-        (_, Some(0)) => Kind::OrderNotFound,
-        (RejectReason::IllegalTransition, _) => Kind::IllegalTransition,
-        (RejectReason::VersionMismatch, _) => Kind::PreconditionFailed,
+        (RejectReason::Discarded, _) => ProblemKind::Discarded,
+        (_, Some(0)) => ProblemKind::OrderNotFound,
+        (RejectReason::IllegalTransition, _) => ProblemKind::IllegalTransition,
+        (RejectReason::VersionMismatch, _) => ProblemKind::PreconditionFailed,
     };
     let order = match at_version {
         Some(version @ 1..) => order_at_version(state, caller, receipt, version).await,

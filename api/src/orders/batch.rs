@@ -28,7 +28,7 @@ use crate::orders::publish::publish_events;
 use crate::orders::responses::ReceiptBody;
 use crate::orders::write_context::WriteContext;
 use crate::ports::{Acceptance, PublishError};
-use crate::problem::{Kind, Problem, ProblemBody, REPLAYED};
+use crate::problem::{Problem, ProblemBody, ProblemKind, REPLAYED};
 use crate::state::{AppState, Shared};
 
 /// The most orders in a batch.
@@ -190,13 +190,13 @@ fn problem_of_all(done: &[BatchItemResult]) -> Option<Problem> {
     let mut problems = Vec::with_capacity(done.len());
     for done in done {
         match done {
-            BatchItemResult::Refused(problem) if problem.kind() != Kind::OutcomeUnknown => {
+            BatchItemResult::Refused(problem) if problem.kind() != ProblemKind::OutcomeUnknown => {
                 problems.push(problem);
             }
             _ => return None,
         }
     }
-    let all_reused = problems.iter().all(|problem| problem.kind() == Kind::IdempotencyKeyReused);
+    let all_reused = problems.iter().all(|problem| problem.kind() == ProblemKind::IdempotencyKeyReused);
     let unavailable = |problem: &&&Problem| problem.status() == StatusCode::SERVICE_UNAVAILABLE;
     let problem = if all_reused { problems.last() } else { problems.iter().rfind(unavailable) };
     problem.map(|problem| Problem::clone(problem))

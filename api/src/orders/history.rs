@@ -11,7 +11,7 @@ use crate::http::{LinkBuilder, RequestTag, page_response};
 use crate::input::{EventPath, HistoryQuery, OrderPath, Prefer, ReceiptQuery, cursor};
 use crate::orders::responses::{EventPage, ReceiptBody};
 use crate::orders::visibility;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Problem, ProblemKind};
 use crate::state::Shared;
 
 /// Lists an order's recorded events, oldest first
@@ -105,7 +105,7 @@ pub(crate) async fn get_receipt(
                  cannot be searched."
             )
         };
-        Problem::new(Kind::EventNotFound, detail)
+        Problem::new(ProblemKind::EventNotFound, detail)
     };
     let is_visible = async || visibility::is_visible(&state, &principal, &order_id, event_id).await;
     if is_visible().await? == Some(false) {

@@ -25,7 +25,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use crate::auth::Principal;
 use crate::describe::schemas::header_parameter;
 use crate::input::IfMatch;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Problem, ProblemKind};
 use crate::state::{AppState, Shared};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -108,7 +108,7 @@ impl FromRequestParts<Shared> for IdempotencyKey {
             Ok(None) if state.require_idempotency_key => {
                 let detail =
                     "The header Idempotency-Key is required, so that the request can be sent again safely.";
-                Err(Problem::new(Kind::IdempotencyKeyRequired, detail))
+                Err(Problem::new(ProblemKind::IdempotencyKeyRequired, detail))
             }
             Ok(key) => Ok(Self(key)),
             Err(rule) => Err(Problem::invalid_header("Idempotency-Key", rule)),

@@ -40,7 +40,7 @@ async fn customer_of_parked(
 ) -> anyhow::Result<Option<CustomerId>> {
     let Some(operations) = &state.operations else { return Ok(None) };
     // The creation of an order is among the first of its parked sequence. If not, its receipt leads to it.
-    let parked = operations.letters.line(order_id, MAX_LETTERS).await?.letters;
+    let parked = operations.letters.sequence(order_id, MAX_LETTERS).await?.letters;
     if let Some(letter) = parked.iter().find(|letter| letter.event_id == Some(event_id)) {
         return Ok(created_for(&letter.body.0));
     }

@@ -8,7 +8,7 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::describe::schemas::{self, schema};
 use crate::input::{ValidationCode, ValidationError};
-use crate::problem::kinds::{About, Kind};
+use crate::problem::kinds::{ProblemDefinition, ProblemKind};
 
 /// An error, as problem details (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
@@ -90,13 +90,13 @@ impl ProblemLinks {
 
 impl<'a> ProblemBody<'a> {
     pub(super) fn of(
-        kind: About,
+        kind: ProblemDefinition,
         detail: &'a str,
         instance: &'a str,
         correlation_id: &'a str,
         errors: &'a [ValidationError],
     ) -> Self {
-        let About { uri, title, status, .. } = kind;
+        let ProblemDefinition { uri, title, status, .. } = kind;
         Self {
             type_: uri,
             title,
@@ -138,8 +138,8 @@ impl<'a> ProblemBody<'a> {
 }
 
 /// An example of this kind of problem, for the descriptions.
-pub(crate) fn example(kind: Kind) -> serde_json::Value {
-    let about = kind.about();
+pub(crate) fn example(kind: ProblemKind) -> serde_json::Value {
+    let definition = kind.definition();
     let order = "/v1/orders/019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
     let of_member = |pointer: &str, code: ValidationCode, detail: &'static str| ValidationError {
         pointer: Some(pointer.to_owned()),
@@ -148,28 +148,30 @@ pub(crate) fn example(kind: Kind) -> serde_json::Value {
         detail: detail.into(),
     };
     let (detail, instance, errors) = match kind {
-        Kind::InvalidRequest => {
+        ProblemKind::InvalidRequest => {
             let quantity = of_member("/items/3/quantity", ValidationCode::Range, "must be 1–1000000");
             let currency = of_member("/currency", ValidationCode::Required, "is required");
             ("The body has 2 errors.", "/v1/orders", vec![currency, quantity])
         }
-        Kind::InvalidParameter => {
+        ProblemKind::InvalidParameter => {
             let limit = ValidationError::parameter("limit", ValidationCode::Range, "must be 1–200");
             ("The path or the query has errors.", "/v1/orders", vec![limit])
         }
-        Kind::IllegalTransition => {
+        ProblemKind::IllegalTransition => {
             let detail = "order_shipped is not legal while the order is pending; \
                 legal now: order_amended, order_confirmed, order_cancelled";
             (detail, "/v1/orders/019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f/events", vec![])
         }
-        Kind::NotReady => (about.meaning, "/readyz", vec![]),
-        _ => (about.meaning, order, vec![]),
+        ProblemKind::NotReady => (definition.meaning, "/readyz", vec![]),
+        _ => (definition.meaning, order, vec![]),
     };
     let pending = State::Is(Status::Pending);
     let legal: Vec<_> = pending.allowed_events().collect();
-    let body = ProblemBody::of(about, detail, instance, "f47ac10b-58cc-4372-a567-0e02b2c3d479", &errors);
+    let body = ProblemBody::of(definition, detail, instance, "f47ac10b-58cc-4372-a567-0e02b2c3d479", &errors);
     let body = match kind {
-        Kind::IllegalTransition | Kind::PreconditionFailed => body.about_order(Status::Pending, 1, &legal),
+        ProblemKind::IllegalTransition | ProblemKind::PreconditionFailed => {
+            body.about_order(Status::Pending, 1, &legal)
+        }
         _ => body,
     };
     serde_json::to_value(body).expect("plain strings and numbers always serialize")
@@ -177,11 +179,11 @@ pub(crate) fn example(kind: Kind) -> serde_json::Value {
 
 /// Not an enum: a client must be able to meet a kind that is newer than itself.
 fn problem_type() -> RefOr<Schema> {
-    let kind = |kind: &Kind| {
-        let about = kind.about();
-        format!("- `{}` ({}): {}", about.uri, about.status.as_u16(), about.meaning)
+    let kind = |kind: &ProblemKind| {
+        let definition = kind.definition();
+        format!("- `{}` ({}): {}", definition.uri, definition.status.as_u16(), definition.meaning)
     };
-    let kinds: Vec<_> = Kind::ALL.iter().map(kind).collect();
+    let kinds: Vec<_> = ProblemKind::ALL.iter().map(kind).collect();
     schema(json!({
         "type": "string",
         "format": "uri-reference",
@@ -190,6 +192,6 @@ fn problem_type() -> RefOr<Schema> {
              on what it means and what to do. More kinds may come.\n\n{}",
             kinds.join("\n"),
         ),
-        "examples": [Kind::InvalidRequest.about().uri],
+        "examples": [ProblemKind::InvalidRequest.definition().uri],
     }))
 }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 
 /// What all problems of one kind have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct About {
+pub(crate) struct ProblemDefinition {
     /// The URI reference that identifies the kind, without a base path. Clients compare it, so it never changes.
     pub(crate) uri: &'static str,
     pub(crate) title: &'static str,
@@ -22,15 +22,15 @@ macro_rules! kinds {
     ($($kind:ident: $status:ident $name:literal, $title:literal, $meaning:literal, $advice:literal;)*) => {
         /// The kinds of problem.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum Kind { $($kind),* }
+        pub(crate) enum ProblemKind { $($kind),* }
 
-        impl Kind {
+        impl ProblemKind {
             /// Every kind, by status.
             pub(crate) const ALL: &[Self] = &[$(Self::$kind),*];
 
-            pub(crate) const fn about(self) -> About {
+            pub(crate) const fn definition(self) -> ProblemDefinition {
                 match self {
-                    $(Self::$kind => About {
+                    $(Self::$kind => ProblemDefinition {
                         uri: concat!("/problems/", $name),
                         title: $title,
                         status: StatusCode::$status,
@@ -93,11 +93,11 @@ kinds! {
     Discarded: CONFLICT "discarded", "The event was discarded",
         "The event could not be processed, and an operator discarded it. `detail` is the operator's reason.",
         "Contact the operator of the service. To propose the event again, use a new idempotency key.";
-    LetterNotFound: NOT_FOUND "dead-letter-not-found", "Dead letter not found",
+    DeadLetterNotFound: NOT_FOUND "dead-letter-not-found", "Dead letter not found",
         "There is no dead letter with this id. A dead letter is removed when its event is recorded or rejected after a \
          redrive.",
         "Read the receipt of its event, or list the dead letters.";
-    LetterNotParked: CONFLICT "dead-letter-not-parked", "The dead letter is not parked",
+    DeadLetterNotParked: CONFLICT "dead-letter-not-parked", "The dead letter is not parked",
         "Only a parked dead letter can be changed. This one was sent back to the queue, or was discarded; `detail` gives \
          its state.",
         "Read the dead letter again later. One that was sent back to the queue is soon recorded, rejected or parked \
@@ -152,7 +152,7 @@ kinds! {
         "Send requests to another instance, or try again after the seconds in `Retry-After`.";
 }
 
-impl Kind {
+impl ProblemKind {
     /// The kind of an error that arose outside our handlers, for example in the router.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {
@@ -168,7 +168,7 @@ impl Kind {
 
     /// The last segment of the URI, which is also the name of the page.
     pub(crate) fn name(self) -> &'static str {
-        let uri = self.about().uri;
+        let uri = self.definition().uri;
         uri.strip_prefix(PREFIX).unwrap_or(uri)
     }
 }

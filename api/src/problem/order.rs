@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use domain::{AsOf, EventType, Order, OrderId, Status};
 
-use super::{Kind, Parts, Problem};
+use super::{Problem, ProblemKind, ProblemParts};
 
 /// The status of an order at a version, and the events that are legal there.
 #[derive(Debug)]
-pub(super) struct Stands {
+pub(super) struct OrderAtRejection {
     pub(super) status: Status,
     pub(super) version: u64,
     pub(super) allowed_events: Vec<EventType>,
@@ -17,10 +17,11 @@ pub(super) struct Stands {
 
 impl Problem {
     /// The order's status or version does not allow the request.
-    pub(crate) fn of_order(kind: Kind, detail: impl Into<Cow<'static, str>>, order: &Order) -> Self {
+    pub(crate) fn of_order(kind: ProblemKind, detail: impl Into<Cow<'static, str>>, order: &Order) -> Self {
         let allowed_events = order.state().allowed_events().collect();
-        let stands = Stands { status: order.status, version: order.version, allowed_events };
-        Self(Arc::new(Parts { order: Some(stands), ..Self::of(kind, detail) }))
+        let order_at_rejection =
+            OrderAtRejection { status: order.status, version: order.version, allowed_events };
+        Self(Arc::new(ProblemParts { order: Some(order_at_rejection), ..Self::of(kind, detail) }))
     }
 
     /// Marks the problem as a replay for the same idempotency key.
@@ -47,13 +48,13 @@ impl Problem {
                 "No event of order {order_id} was recorded by {time}; its latest version is {version}."
             ),
         };
-        Self::new(Kind::VersionNotFound, detail)
+        Self::new(ProblemKind::VersionNotFound, detail)
     }
 
     /// No event of the order is recorded.
     pub(crate) fn unknown_order(order_id: &OrderId) -> Self {
         let detail =
             format!("No event of order {order_id} is recorded. If one was accepted, read its receipt.");
-        Self::new(Kind::OrderNotFound, detail)
+        Self::new(ProblemKind::OrderNotFound, detail)
     }
 }

@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::get;
 
 use crate::describe::html::{self, escape, prose};
-use crate::problem::kinds::Kind;
+use crate::problem::kinds::ProblemKind;
 use crate::problem::{self, Problem};
 
 /// Serves the index and the pages.
@@ -20,7 +20,7 @@ pub(crate) fn routes() -> Router {
 }
 
 fn index() -> Response {
-    let rows: String = Kind::ALL.iter().map(|kind| row(*kind)).collect();
+    let rows: String = ProblemKind::ALL.iter().map(|kind| row(*kind)).collect();
     html::page(
         "Problems",
         &format!(
@@ -33,36 +33,36 @@ fn index() -> Response {
     )
 }
 
-fn row(kind: Kind) -> String {
-    let about = kind.about();
+fn row(kind: ProblemKind) -> String {
+    let definition = kind.definition();
     format!(
         "<tr><td><a href=\"problems/{}\"><code>{}</code></a></td><td>{}</td><td>{}</td></tr>\n",
         kind.name(),
-        about.uri,
-        about.status.as_u16(),
-        escape(about.title)
+        definition.uri,
+        definition.status.as_u16(),
+        escape(definition.title)
     )
 }
 
 async fn show(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
     // A name that is not UTF-8 is no kind either.
-    let named = |name: &str| Kind::ALL.iter().copied().find(|kind| kind.name() == name);
+    let named = |name: &str| ProblemKind::ALL.iter().copied().find(|kind| kind.name() == name);
     let kind = name.ok().and_then(|Path(name)| named(&name));
     kind.map(page).ok_or_else(|| Problem::of_status(StatusCode::NOT_FOUND))
 }
 
-fn page(kind: Kind) -> Response {
-    let about = kind.about();
+fn page(kind: ProblemKind) -> Response {
+    let definition = kind.definition();
     html::page(
-        about.title,
+        definition.title,
         &format!(
             "<table><tr><th>type</th><td><code>{}</code></td></tr><tr><th>status</th><td>{}</td></tr></table>\n\
              <h2>What it means</h2>\n<p>{}</p>\n<h2>What to do</h2>\n<p>{}</p>\n<h2>Example</h2>\n{}\n\
              <p><a href=\"../problems\">All problems</a> · <a href=\"../docs/\">The API</a></p>",
-            about.uri,
-            about.status,
-            prose(about.meaning),
-            prose(about.advice),
+            definition.uri,
+            definition.status,
+            prose(definition.meaning),
+            prose(definition.advice),
             html::json(&problem::example(kind))
         ),
     )

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 
 use api::operations::{
-    Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, Line, Numbers, Pipeline, ReplayError,
+    DeadLetterChange, DeadLetterFilter, DeadLetterList, DeadLetterPosition, DeadLetterStore, ParkedSequence,
+    Pipeline, PipelineCounters, ReplayError,
 };
 use async_trait::async_trait;
 use domain::dead_letter::Discard;
@@ -39,14 +40,16 @@ impl FakeDeadLetters {
         Self { all: Mutex::new(all), ..Self::default() }
     }
 
-    fn change(&self, id: &str, change: impl FnOnce(&mut DeadLetter)) -> Change {
+    fn change(&self, id: &str, change: impl FnOnce(&mut DeadLetter)) -> DeadLetterChange {
         let mut all = self.all.lock().unwrap();
-        let Some(letter) = all.iter_mut().find(|letter| letter.id == id) else { return Change::Missing };
+        let Some(letter) = all.iter_mut().find(|letter| letter.id == id) else {
+            return DeadLetterChange::Missing;
+        };
         if letter.state != LetterState::Parked {
-            return Change::NotParked(letter.state);
+            return DeadLetterChange::NotParked(letter.state);
         }
         change(letter);
-        Change::Made(Box::new(letter.clone()))
+        DeadLetterChange::Made(Box::new(letter.clone()))
     }
 }
 
@@ -54,30 +57,30 @@ impl FakeDeadLetters {
 impl DeadLetterStore for FakeDeadLetters {
     async fn letters(
         &self,
-        filter: &LetterFilter,
-        after: Option<&LetterPosition>,
+        filter: &DeadLetterFilter,
+        after: Option<&DeadLetterPosition>,
         limit: usize,
-    ) -> anyhow::Result<LetterList> {
+    ) -> anyhow::Result<DeadLetterList> {
         let key = |letter: &DeadLetter| format!("{:020}{}", letter.parked_at.micros(), letter.id);
         let mut letters = self.all.lock().unwrap().clone();
         letters.retain(|letter| filter.passes(letter) && after.is_none_or(|after| key(letter) < after.key));
         letters.sort_by_key(|letter| std::cmp::Reverse(key(letter)));
         let more = letters.len() > limit;
         letters.truncate(limit);
-        let next = letters.last().filter(|_| more).map(|letter| LetterPosition { key: key(letter) });
-        Ok(LetterList { letters, next })
+        let next = letters.last().filter(|_| more).map(|letter| DeadLetterPosition { key: key(letter) });
+        Ok(DeadLetterList { letters, next })
     }
 
     async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>> {
         Ok(self.all.lock().unwrap().iter().find(|letter| letter.id == id).cloned())
     }
 
-    async fn line(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<Line> {
+    async fn sequence(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<ParkedSequence> {
         let mut line = self.all.lock().unwrap().clone();
         line.retain(|it| it.order_id.as_ref() == Some(order_id) && it.state != LetterState::Discarded);
         let is_longer = line.len() > limit;
         line.truncate(limit);
-        Ok(Line { letters: line, is_longer })
+        Ok(ParkedSequence { letters: line, is_longer })
     }
 
     async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>> {
@@ -96,11 +99,11 @@ impl DeadLetterStore for FakeDeadLetters {
         letters.iter().map(send).collect()
     }
 
-    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<Change> {
+    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<DeadLetterChange> {
         Ok(self.change(id, |letter| letter.repair(body, by)))
     }
 
-    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<Change> {
+    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<DeadLetterChange> {
         Ok(self.change(id, |letter| {
             letter.state = LetterState::Discarded;
             letter.discarded = Some(discard);
@@ -110,9 +113,17 @@ impl DeadLetterStore for FakeDeadLetters {
 
 #[async_trait]
 impl Pipeline for FakeDeadLetters {
-    async fn numbers(&self) -> anyhow::Result<Numbers> {
+    async fn counters(&self) -> anyhow::Result<PipelineCounters> {
         let ledger = Ledger { accepted: 20, recorded: 9, rejected: 3, discarded: 1, duplicate: 2, parked: 4 };
         let oldest = Some(std::time::Duration::from_millis(1500));
-        Ok(Numbers { ledger, visible: 1, in_flight: 1, delayed: 0, oldest, dead_letters: 5, exact: false })
+        Ok(PipelineCounters {
+            ledger,
+            visible: 1,
+            in_flight: 1,
+            delayed: 0,
+            oldest,
+            dead_letters: 5,
+            exact: false,
+        })
     }
 }

@@ -28,7 +28,7 @@ async fn a_dead_letter_is_shown_with_the_beginning_of_its_sequence() {
     assert_eq!((&shown["line"][99], &shown["prediction"]["result"]), (&json!("o-1-099"), &json!("illegal")));
     let behind = get(&letters, "/v1/dead-letters/o-1-100").await.json();
     assert_eq!(behind["prediction"]["result"], "not_predicted");
-    assert!(behind["prediction"]["detail"].as_str().unwrap().contains("more letters stand before it"));
+    assert!(behind["prediction"]["detail"].as_str().unwrap().contains("too far back"));
 
     letters.all.lock().unwrap().pop();
     let whole = get(&letters, "/v1/dead-letters/o-1-000").await.json();

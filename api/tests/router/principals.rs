@@ -79,7 +79,7 @@ async fn a_configured_scope_prefix_is_required() {
         }
         answer.is_problem(403, "/problems/forbidden");
         // The error names the scope with its prefix.
-        assert_eq!(answer.json()["detail"], "This needs the scope orders/orders.read.");
+        assert_eq!(answer.json()["detail"], "The token does not grant the scope orders/orders.read.");
         let challenge = "Bearer error=\"insufficient_scope\", scope=\"orders/orders.read\"";
         assert_eq!(answer.header("www-authenticate"), challenge);
     }

@@ -80,7 +80,7 @@ async fn each_failure_of_the_queue_has_its_problem() {
 #[tokio::test]
 async fn the_error_for_an_event_that_is_too_large_states_both_sizes() {
     let fake = Arc::new(FakePorts { queue: QueueBehaviour::TooSmall, ..FakePorts::default() });
-    let expected = "The event has 1048577 bytes, and the queue takes 1048576 at most. Nothing was accepted.";
+    let expected = "The event has 1048577 bytes; the queue accepts at most 1048576. Nothing was accepted.";
     assert_eq!(post(&fake, "/v1/orders", ORDER).await.json()["detail"], expected);
 }
 

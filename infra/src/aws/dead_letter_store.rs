@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use api::operations::{Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, Line, ReplayError};
+use api::operations::{
+    DeadLetterChange, DeadLetterFilter, DeadLetterList, DeadLetterPosition, DeadLetterStore, ParkedSequence,
+    ReplayError,
+};
 use async_trait::async_trait;
 use consumer::ports::OrderLog;
 use domain::dead_letter::Discard;
@@ -45,11 +48,11 @@ impl AwsDeadLetterStore {
     }
 
     /// The dead letter if it is parked, or else the result of trying to change it.
-    async fn parked(&self, id: &str) -> anyhow::Result<Result<Box<IndexedDeadLetter>, Change>> {
+    async fn parked(&self, id: &str) -> anyhow::Result<Result<Box<IndexedDeadLetter>, DeadLetterChange>> {
         Ok(match self.table.look_up_dead_letter(id).await? {
             IndexLookup::Found(indexed) if indexed.letter.state == LetterState::Parked => Ok(indexed),
-            IndexLookup::Found(indexed) => Err(Change::NotParked(indexed.letter.state)),
-            IndexLookup::Absent | IndexLookup::Released => Err(Change::Missing),
+            IndexLookup::Found(indexed) => Err(DeadLetterChange::NotParked(indexed.letter.state)),
+            IndexLookup::Absent | IndexLookup::Released => Err(DeadLetterChange::Missing),
         })
     }
 
@@ -84,12 +87,12 @@ impl AwsDeadLetterStore {
 impl DeadLetterStore for AwsDeadLetterStore {
     async fn letters(
         &self,
-        filter: &LetterFilter,
-        after: Option<&LetterPosition>,
+        filter: &DeadLetterFilter,
+        after: Option<&DeadLetterPosition>,
         limit: usize,
-    ) -> anyhow::Result<LetterList> {
+    ) -> anyhow::Result<DeadLetterList> {
         let listed = self.table.list_dead_letters(filter, after, limit).await?;
-        Ok(LetterList { letters: self.all_with_bodies(listed.letters).await?, next: listed.next })
+        Ok(DeadLetterList { letters: self.all_with_bodies(listed.letters).await?, next: listed.next })
     }
 
     async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>> {
@@ -99,11 +102,11 @@ impl DeadLetterStore for AwsDeadLetterStore {
         }
     }
 
-    async fn line(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<Line> {
+    async fn sequence(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<ParkedSequence> {
         let ids = self.table.parked_sequence(order_id).await?;
         let first = &ids[..ids.len().min(limit)];
         let letters = self.all_with_bodies(self.table.look_up_dead_letters(first).await?).await?;
-        Ok(Line { letters, is_longer: ids.len() > limit })
+        Ok(ParkedSequence { letters, is_longer: ids.len() > limit })
     }
 
     async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>> {
@@ -124,7 +127,7 @@ impl DeadLetterStore for AwsDeadLetterStore {
         results
     }
 
-    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<Change> {
+    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<DeadLetterChange> {
         loop {
             let indexed = match self.parked(id).await? {
                 Ok(indexed) => indexed,
@@ -148,11 +151,11 @@ impl DeadLetterStore for AwsDeadLetterStore {
                 let receipt = Receipt::of(&event, Some(outcome));
                 self.settle(Receipt { message: Some(id.to_owned()), ..receipt }).await?;
             }
-            return Ok(Change::Made(Box::new(letter)));
+            return Ok(DeadLetterChange::Made(Box::new(letter)));
         }
     }
 
-    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<Change> {
+    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<DeadLetterChange> {
         loop {
             let indexed = match self.parked(id).await? {
                 Ok(indexed) => indexed,
@@ -167,7 +170,7 @@ impl DeadLetterStore for AwsDeadLetterStore {
             let next = indexed.with(&letter, indexed.repaired.clone());
             if self.table.discard_dead_letter(&next, receipt.as_ref()).await? {
                 self.finish_discard(id).await?;
-                return Ok(Change::Made(Box::new(letter)));
+                return Ok(DeadLetterChange::Made(Box::new(letter)));
             }
         }
     }

@@ -36,7 +36,7 @@ pub struct SqsPipeline {
 
 #[async_trait]
 impl Pipeline for SqsPipeline {
-    async fn numbers(&self) -> anyhow::Result<api::operations::Numbers> {
+    async fn counters(&self) -> anyhow::Result<api::operations::PipelineCounters> {
         let unarchived = async {
             let Some(queue) = &self.dead_letters else { return Ok(0) };
             queue.message_counts().await.map(MessageCounts::total)
@@ -52,7 +52,7 @@ impl Pipeline for SqsPipeline {
         ledger.parked += unarchived;
         let settled = ledger.settled();
         ledger.accepted = settled + totals.received.saturating_sub(settled).max(messages.total());
-        Ok(api::operations::Numbers {
+        Ok(api::operations::PipelineCounters {
             ledger,
             visible: messages.visible,
             in_flight: messages.in_flight,

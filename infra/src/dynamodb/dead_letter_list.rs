@@ -1,6 +1,6 @@
 //! Lists dead letters, newest first, and counts them, for the operators' store.
 
-use api::operations::{LetterFilter, LetterPosition};
+use api::operations::{DeadLetterFilter, DeadLetterPosition};
 use aws_sdk_dynamodb::types::Select;
 use domain::LetterState;
 
@@ -20,15 +20,15 @@ const COUNTED_PAGES: usize = 50;
 #[derive(Debug, Default)]
 pub(crate) struct DeadLetterPage {
     pub(crate) letters: Vec<IndexedDeadLetter>,
-    pub(crate) next: Option<LetterPosition>,
+    pub(crate) next: Option<DeadLetterPosition>,
 }
 
 impl Table {
     /// Up to `limit` dead letters that pass the filter, newest first, starting after `after`.
     pub(crate) async fn list_dead_letters(
         &self,
-        filter: &LetterFilter,
-        after: Option<&LetterPosition>,
+        filter: &DeadLetterFilter,
+        after: Option<&DeadLetterPosition>,
         limit: usize,
     ) -> anyhow::Result<DeadLetterPage> {
         let first = filter.parked_from.map_or_else(|| "0".to_owned(), |from| listed_time(from.micros()));
@@ -57,7 +57,7 @@ impl Table {
             read += page.len();
             let Some(latest) = page.last().filter(|_| places.len() > page.len()) else { break };
             if listed.letters.len() == limit || read >= MAX_READ {
-                listed.next = Some(LetterPosition { key: latest.clone() });
+                listed.next = Some(DeadLetterPosition { key: latest.clone() });
                 break;
             }
             last = latest.clone();
@@ -92,7 +92,7 @@ impl Table {
 /// A page of the given dead letters, which are those of one order.
 fn page_of(
     mut letters: Vec<IndexedDeadLetter>,
-    filter: &LetterFilter,
+    filter: &DeadLetterFilter,
     last: &str,
     limit: usize,
 ) -> DeadLetterPage {
@@ -100,6 +100,7 @@ fn page_of(
     letters.sort_by_key(|indexed| std::cmp::Reverse(indexed.listed_at()));
     let has_next = letters.len() > limit;
     letters.truncate(limit);
-    let next = letters.last().filter(|_| has_next).map(|latest| LetterPosition { key: latest.listed_at() });
+    let next =
+        letters.last().filter(|_| has_next).map(|latest| DeadLetterPosition { key: latest.listed_at() });
     DeadLetterPage { letters, next }
 }

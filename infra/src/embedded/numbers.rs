@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use api::operations::{Numbers, Pipeline};
+use api::operations::{Pipeline, PipelineCounters};
 use async_trait::async_trait;
 
 use super::Embedded;
@@ -12,7 +12,7 @@ use crate::now;
 
 #[async_trait]
 impl Pipeline for Embedded {
-    async fn numbers(&self) -> anyhow::Result<Numbers> {
+    async fn counters(&self) -> anyhow::Result<PipelineCounters> {
         // The ledger and the depth are of one commit. How the depth divides is as of a moment later, for that takes a look
         // at every message.
         let Totals { books, queued: depth } = self.view().totals;
@@ -20,7 +20,7 @@ impl Pipeline for Embedded {
             let standing = engine.0.queue.lock().standing(Instant::now());
             let in_flight = standing.in_flight.min(depth);
             let delayed = standing.delayed.min(depth - in_flight);
-            Ok(Numbers {
+            Ok(PipelineCounters {
                 ledger: books.ledger,
                 visible: depth - in_flight - delayed,
                 in_flight,

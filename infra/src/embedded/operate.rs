@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
-use api::operations::{Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, Line, ReplayError};
+use api::operations::{
+    DeadLetterChange, DeadLetterFilter, DeadLetterList, DeadLetterPosition, DeadLetterStore, ParkedSequence,
+    ReplayError,
+};
 use async_trait::async_trait;
 use consumer::ports::{DEAD_LETTER, REPAIRED, REPLAYS};
 use domain::dead_letter::Discard;
@@ -90,21 +93,21 @@ impl Embedded {
 
     fn list_letters(
         &self,
-        filter: &LetterFilter,
-        after: Option<&LetterPosition>,
+        filter: &DeadLetterFilter,
+        after: Option<&DeadLetterPosition>,
         limit: usize,
-    ) -> anyhow::Result<LetterList> {
+    ) -> anyhow::Result<DeadLetterList> {
         let end =
             after.map(|after| after.key.parse::<u64>().context("a place in the dead letters")).transpose()?;
         let end = end.unwrap_or(u64::MAX);
         let in_line = filter.order_id.as_ref().filter(|_| filter.state != Some(LetterState::Discarded));
         let view = self.view();
-        let mut list = LetterList::default();
+        let mut list = DeadLetterList::default();
         let mut looked_at = 0;
         let mut latest = None;
         let mut look = |seq: u64| -> anyhow::Result<bool> {
             if list.letters.len() == limit || looked_at == LOOKED_AT {
-                list.next = latest.map(|seq: u64| LetterPosition { key: format!("{seq:020}") });
+                list.next = latest.map(|seq: u64| DeadLetterPosition { key: format!("{seq:020}") });
                 return Ok(false);
             }
             looked_at += 1;
@@ -136,10 +139,10 @@ impl Embedded {
 impl DeadLetterStore for Embedded {
     async fn letters(
         &self,
-        filter: &LetterFilter,
-        after: Option<&LetterPosition>,
+        filter: &DeadLetterFilter,
+        after: Option<&DeadLetterPosition>,
         limit: usize,
-    ) -> anyhow::Result<LetterList> {
+    ) -> anyhow::Result<DeadLetterList> {
         let (filter, after) = (filter.clone(), after.cloned());
         self.read(move |engine| engine.list_letters(&filter, after.as_ref(), limit)).await
     }
@@ -150,14 +153,14 @@ impl DeadLetterStore for Embedded {
             .await
     }
 
-    async fn line(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<Line> {
+    async fn sequence(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<ParkedSequence> {
         let order_id = order_id.clone();
         let line = move |engine: &Self| {
             // One more tells whether the line is longer.
             let mut letters = engine.first_in_line(&*engine.view(), &order_id, limit + 1)?;
             let is_longer = letters.len() > limit;
             letters.truncate(limit);
-            Ok(Line { letters, is_longer })
+            Ok(ParkedSequence { letters, is_longer })
         };
         self.read(line).await
     }
@@ -189,27 +192,31 @@ impl DeadLetterStore for Embedded {
         }
     }
 
-    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<Change> {
+    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<DeadLetterChange> {
         let id = id.to_owned();
         let repair = move |engine: &Self, stage: &mut Stage| {
-            let Some((seq, mut letter)) = engine.find_letter(&id)? else { return Ok(Change::Missing) };
+            let Some((seq, mut letter)) = engine.find_letter(&id)? else {
+                return Ok(DeadLetterChange::Missing);
+            };
             if letter.state != LetterState::Parked {
-                return Ok(Change::NotParked(letter.state));
+                return Ok(DeadLetterChange::NotParked(letter.state));
             }
             letter.repair(body, by);
             let rows = engine.letter_rows(&letter)?;
             engine.stage_letter(stage, seq, &letter, rows);
-            Ok(Change::Made(Box::new(letter)))
+            Ok(DeadLetterChange::Made(Box::new(letter)))
         };
         self.change_letters(Durability::Synced, repair).await
     }
 
-    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<Change> {
+    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<DeadLetterChange> {
         let id = id.to_owned();
         let discard = move |engine: &Self, stage: &mut Stage| {
-            let Some((seq, mut letter)) = engine.find_letter(&id)? else { return Ok(Change::Missing) };
+            let Some((seq, mut letter)) = engine.find_letter(&id)? else {
+                return Ok(DeadLetterChange::Missing);
+            };
             if letter.state != LetterState::Parked {
-                return Ok(Change::NotParked(letter.state));
+                return Ok(DeadLetterChange::NotParked(letter.state));
             }
             let receipt = letter.discard(discard).map(|receipt| receipt_row(&receipt)).transpose()?;
             let row = serde_json::to_vec(&letter)?;
@@ -222,7 +229,7 @@ impl DeadLetterStore for Embedded {
             let ledger = &mut stage.books.ledger;
             (ledger.parked, ledger.rejected) = (ledger.parked - 1, ledger.rejected + 1);
             ledger.discarded += 1;
-            Ok(Change::Made(Box::new(letter)))
+            Ok(DeadLetterChange::Made(Box::new(letter)))
         };
         let change = self.change_letters(Durability::Synced, discard).await?;
         self.0.waiters.wake_all();

@@ -55,7 +55,7 @@ impl Setting {
 
     async fn recorded(&self) -> u64 {
         let (queue, table) = (self.backend.queue.as_ref().clone(), self.table.clone());
-        let counters = SqsPipeline { queue, dead_letters: None, table }.numbers().await.unwrap();
+        let counters = SqsPipeline { queue, dead_letters: None, table }.counters().await.unwrap();
         assert_eq!(counters.ledger.accepted, counters.ledger.recorded, "received and recorded");
         counters.ledger.recorded
     }

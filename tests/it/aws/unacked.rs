@@ -47,7 +47,7 @@ async fn a_message_that_was_not_deleted_is_delivered_again_and_counts_once() {
     stop.send_replace(true);
     polling.await.unwrap();
 
-    let counters = backend.pipeline().numbers().await.unwrap();
+    let counters = backend.pipeline().counters().await.unwrap();
     let expected = domain::Ledger { accepted: 4, recorded: 3, rejected: 1, ..domain::Ledger::default() };
     assert_eq!((counters.ledger, counters.balanced(), counters.exact), (expected, true, false));
 }

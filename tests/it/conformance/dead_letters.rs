@@ -1,6 +1,6 @@
 //! The cases for dead letters: list, repair, redrive and discard, as operators do.
 
-use api::operations::{Change, LetterFilter, ReplayError};
+use api::operations::{DeadLetterChange, DeadLetterFilter, ReplayError};
 use consumer::ports::{End, Parking};
 use domain::dead_letter::Discard;
 use domain::{DeadLetter, Envelope, LetterState, OrderId, ParkReason, Repair, Timestamp};
@@ -28,7 +28,7 @@ async fn park(backend: &dyn Backend, group: &OrderId, reason: ParkReason, body: 
 }
 
 /// The ids of all dead letters that pass the filter, read page by page.
-async fn listed(backend: &dyn Backend, filter: &LetterFilter, limit: usize) -> Vec<String> {
+async fn listed(backend: &dyn Backend, filter: &DeadLetterFilter, limit: usize) -> Vec<String> {
     let (mut ids, mut after) = (Vec::new(), None);
     loop {
         let list = backend.letters().letters(filter, after.as_ref(), limit).await.unwrap();
@@ -46,7 +46,7 @@ fn ids_of(letters: &[DeadLetter]) -> Vec<String> {
 }
 
 async fn sequence(backend: &dyn Backend, order_id: &OrderId) -> Vec<String> {
-    ids_of(&backend.letters().line(order_id, 1000).await.unwrap().letters)
+    ids_of(&backend.letters().sequence(order_id, 1000).await.unwrap().letters)
 }
 
 async fn letter(backend: &dyn Backend, id: &str) -> DeadLetter {
@@ -57,7 +57,7 @@ fn repair() -> Repair {
     Repair { at: Timestamp::parse("2026-11-28T13:00:00Z").unwrap(), by: Some("ada".to_owned()) }
 }
 
-async fn discard(backend: &dyn Backend, id: &str) -> Change {
+async fn discard(backend: &dyn Backend, id: &str) -> DeadLetterChange {
     let discard = Discard { reason: "paid twice".to_owned(), at: infra::now(), by: None };
     backend.letters().discard(id, discard).await.unwrap()
 }
@@ -69,17 +69,17 @@ pub async fn dead_letters_are_listed_newest_first(backend: &dyn Backend) {
     let third = park(backend, &a, ParkReason::BehindParked, &confirmed(&a).encode()).await;
     let noise = park(backend, &b, ParkReason::Malformed, b"noise").await;
     for limit in [1, 3, 10] {
-        let all = listed(backend, &LetterFilter::default(), limit).await;
+        let all = listed(backend, &DeadLetterFilter::default(), limit).await;
         assert_eq!(all, [&*noise, &third, &second, &first], "{limit} at a time");
     }
-    let of_order = LetterFilter { order_id: Some(a.clone()), ..LetterFilter::default() };
+    let of_order = DeadLetterFilter { order_id: Some(a.clone()), ..DeadLetterFilter::default() };
     assert_eq!(listed(backend, &of_order, 1).await, [&*third, &first]);
-    let of_reason = LetterFilter { reason: Some(ParkReason::Malformed), ..LetterFilter::default() };
+    let of_reason = DeadLetterFilter { reason: Some(ParkReason::Malformed), ..DeadLetterFilter::default() };
     assert_eq!(listed(backend, &of_reason, 1).await, [&*noise, &first]);
     let at = letter(backend, &third).await.parked_at;
-    let before = LetterFilter { parked_before: Some(at), ..LetterFilter::default() };
+    let before = DeadLetterFilter { parked_before: Some(at), ..DeadLetterFilter::default() };
     assert_eq!(listed(backend, &before, 10).await, [&*second, &first]);
-    let from = LetterFilter { parked_from: Some(at), ..LetterFilter::default() };
+    let from = DeadLetterFilter { parked_from: Some(at), ..DeadLetterFilter::default() };
     assert_eq!(listed(backend, &from, 10).await, [&*noise, &third]);
 }
 
@@ -103,7 +103,8 @@ pub async fn a_repaired_dead_letter_is_redriven_with_the_repaired_body(backend: 
     let cut = &whole[..whole.len() - 4];
     let id = park(backend, &order_id, ParkReason::Malformed, cut).await;
     for _ in 0..2 {
-        let Change::Made(repaired) = backend.letters().repair(&id, whole.clone(), repair()).await.unwrap()
+        let DeadLetterChange::Made(repaired) =
+            backend.letters().repair(&id, whole.clone(), repair()).await.unwrap()
         else {
             panic!("the dead letter is not parked")
         };
@@ -119,7 +120,7 @@ pub async fn a_repaired_dead_letter_is_redriven_with_the_repaired_body(backend: 
     let repaired = message.repaired().unwrap();
     assert_eq!((repaired.dead_letter.as_str(), repaired.repairs), (&*id, vec![repair()]));
     assert_eq!((repaired.original.unwrap().0, repaired.original_sha256.len()), (cut.to_vec(), 64));
-    let replaying = Change::NotParked(LetterState::Replaying);
+    let replaying = DeadLetterChange::NotParked(LetterState::Replaying);
     assert_eq!(backend.letters().repair(&id, b"other".to_vec(), repair()).await.unwrap(), replaying);
     assert_eq!(discard(backend, &id).await, replaying);
     assert_eq!(
@@ -132,7 +133,7 @@ pub async fn a_repaired_dead_letter_is_redriven_with_the_repaired_body(backend: 
     ack(backend, &[message]).await;
     assert_eq!(backend.letters().letter(&id).await.unwrap(), None);
     assert!(sequence(backend, &order_id).await.is_empty());
-    assert!(listed(backend, &LetterFilter::default(), 10).await.is_empty());
+    assert!(listed(backend, &DeadLetterFilter::default(), 10).await.is_empty());
 }
 
 pub async fn the_parked_sequence_of_an_order_is_redriven_in_order(backend: &dyn Backend) {
@@ -143,7 +144,7 @@ pub async fn the_parked_sequence_of_an_order_is_redriven_in_order(backend: &dyn 
         ids.push(park(backend, &order_id, ParkReason::BehindParked, body).await);
     }
     assert_eq!(sequence(backend, &order_id).await, ids);
-    let letters = backend.letters().line(&order_id, 1000).await.unwrap().letters;
+    let letters = backend.letters().sequence(&order_id, 1000).await.unwrap().letters;
     for result in backend.letters().replay(&letters).await {
         result.unwrap();
     }
@@ -179,11 +180,11 @@ pub async fn a_discarded_dead_letter_is_kept_and_its_receipt_has_the_reason(back
     let payment = paid(&order_id);
     let id = park(backend, &order_id, ParkReason::TriesExhausted, &payment.encode()).await;
     let next = park(backend, &order_id, ParkReason::BehindParked, &confirmed(&order_id).encode()).await;
-    assert!(matches!(discard(backend, &id).await, Change::Made(_)));
+    assert!(matches!(discard(backend, &id).await, DeadLetterChange::Made(_)));
 
     assert_eq!(sequence(backend, &order_id).await, [&*next], "the next one is the first of the sequence now");
-    assert_eq!(listed(backend, &LetterFilter::default(), 10).await, [next]);
-    let discarded = LetterFilter { state: Some(LetterState::Discarded), ..LetterFilter::default() };
+    assert_eq!(listed(backend, &DeadLetterFilter::default(), 10).await, [next]);
+    let discarded = DeadLetterFilter { state: Some(LetterState::Discarded), ..DeadLetterFilter::default() };
     assert_eq!(listed(backend, &discarded, 10).await, [&*id]);
     let kept = letter(backend, &id).await;
     assert_eq!(
@@ -193,7 +194,7 @@ pub async fn a_discarded_dead_letter_is_kept_and_its_receipt_has_the_reason(back
     let receipt = backend.reader().receipt(&order_id, payment.event_id).await.unwrap().unwrap();
     assert_eq!(receipt.reason(), Some(("discarded", "paid twice")));
 
-    assert_eq!(discard(backend, &id).await, Change::NotParked(LetterState::Discarded));
+    assert_eq!(discard(backend, &id).await, DeadLetterChange::NotParked(LetterState::Discarded));
     let replayed = backend.letters().replay(&[kept]).await.remove(0);
     assert!(matches!(replayed, Err(ReplayError::Gone)), "{replayed:?}");
 }
@@ -208,14 +209,15 @@ pub async fn concurrent_changes_are_made_once_or_not_at_all(backend: &dyn Backen
         let replay = async || store.replay(&letters).await.remove(0);
         let (one, other, first, second) =
             tokio::join!(discard(backend, &id), discard(backend, &id), replay(), replay());
-        let discarded = [&one, &other].into_iter().filter(|change| matches!(change, Change::Made(_))).count();
+        let discarded =
+            [&one, &other].into_iter().filter(|change| matches!(change, DeadLetterChange::Made(_))).count();
         let receipt = backend.reader().receipt(&order_id, payment.event_id).await.unwrap().unwrap();
         if discarded > 0 {
             assert_eq!(discarded, 1, "{one:?}, {other:?}");
             assert!(matches!((&first, &second), (Err(ReplayError::Gone), Err(ReplayError::Gone))));
             assert_eq!(receipt.reason(), Some(("discarded", "paid twice")));
         } else {
-            let replaying = Change::NotParked(LetterState::Replaying);
+            let replaying = DeadLetterChange::NotParked(LetterState::Replaying);
             assert_eq!([&one, &other], [&replaying; 2]);
             assert!(first.is_ok() && second.is_ok(), "{first:?}, {second:?}");
             assert_eq!(receipt.reason().unwrap().0, "tries_exhausted");
@@ -224,7 +226,7 @@ pub async fn concurrent_changes_are_made_once_or_not_at_all(backend: &dyn Backen
             ack(backend, &[message]).await;
         }
         assert!(sequence(backend, &order_id).await.is_empty());
-        let counters = backend.pipeline().numbers().await.unwrap();
+        let counters = backend.pipeline().counters().await.unwrap();
         assert_eq!((counters.dead_letters, counters.ledger.parked, counters.queued()), (0, 0, 0));
     }
 }
@@ -233,9 +235,9 @@ pub async fn an_unknown_dead_letter_is_missing(backend: &dyn Backend) {
     let (letters, order_id) = (backend.letters(), new_order_id());
     assert_eq!(letters.letter("nobody").await.unwrap(), None);
     assert!(sequence(backend, &order_id).await.is_empty());
-    assert!(listed(backend, &LetterFilter::default(), 10).await.is_empty());
-    assert_eq!(letters.repair("nobody", b"{}".to_vec(), repair()).await.unwrap(), Change::Missing);
-    assert_eq!(discard(backend, "nobody").await, Change::Missing);
+    assert!(listed(backend, &DeadLetterFilter::default(), 10).await.is_empty());
+    assert_eq!(letters.repair("nobody", b"{}".to_vec(), repair()).await.unwrap(), DeadLetterChange::Missing);
+    assert_eq!(discard(backend, "nobody").await, DeadLetterChange::Missing);
     let letter =
         DeadLetter::new("nobody", b"{}".to_vec(), ParkReason::Malformed, String::new(), infra::now());
     let replayed = letters.replay(&[letter]).await.remove(0);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::operations::{DeadLetterStore, LetterFilter, Pipeline};
+use api::operations::{DeadLetterFilter, DeadLetterStore, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
 use consumer::ports::{DeadLetters, Inbox, OrderLog};
@@ -71,7 +71,7 @@ impl Backend for EmbeddedBackend {
     }
 
     async fn dead(&self) -> Vec<(String, Option<ParkReason>)> {
-        let letters = self.engine.letters(&LetterFilter::default(), None, 100).await.unwrap().letters;
+        let letters = self.engine.letters(&DeadLetterFilter::default(), None, 100).await.unwrap().letters;
         letters.into_iter().map(|dead| (String::from_utf8(dead.body.0).unwrap(), Some(dead.reason))).collect()
     }
 

@@ -4,8 +4,8 @@
 //! There is a message for each [`EventType`], with the same data schema as in the OpenAPI description and an example that
 //! the domain encodes.
 
-mod v0_messages;
 mod page;
+mod v0_messages;
 
 use domain::{EventType, ParkReason};
 use serde_json::{Map, Value, json};

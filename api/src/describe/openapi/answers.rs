@@ -10,15 +10,15 @@ use utoipa::{PartialSchema, ToSchema};
 use super::objects::OrderOrReceipt;
 use crate::describe::{samples, schemas};
 use crate::orders::{CreateOrder, OrderBody, ReceiptBody};
-use crate::problem::{self, Kind};
+use crate::problem::{self, ProblemKind};
 
 /// Descriptions of operations whose handler has only a summary.
 const DESCRIPTIONS: [(&str, &str); 8] = [
+    ("getOrder", "Returns the order as of its latest recorded event. Events in flight are not included yet."),
     (
-        "getOrder",
-        "Returns the order as of its latest recorded event. Events in flight are not included yet.",
+        "listOrders",
+        "Returns a page of one customer's orders. Continue with `next_cursor` until it is `null`.",
     ),
-    ("listOrders", "Returns a page of one customer's orders. Continue with `next_cursor` until it is `null`."),
     (
         "listEvents",
         "Returns a page of the order's log: all recorded events with their versions. Rejected events are not in it. \
@@ -67,11 +67,12 @@ const REQUEST_HEADERS: [(&str, &str); 3] = [
 
 /// Adds the shared examples and parameters that operations refer to.
 pub(super) fn components(components: &mut Components) {
-    let example = |kind: Kind| {
-        let example = ExampleBuilder::new().summary(kind.about().title).value(Some(problem::example(kind)));
+    let example = |kind: ProblemKind| {
+        let example =
+            ExampleBuilder::new().summary(kind.definition().title).value(Some(problem::example(kind)));
         (kind.name().to_owned(), example.into())
     };
-    components.examples.extend(Kind::ALL.iter().copied().map(example));
+    components.examples.extend(ProblemKind::ALL.iter().copied().map(example));
     components.parameters.extend(REQUEST_HEADERS.map(request_header));
 }
 
@@ -93,7 +94,7 @@ pub(super) fn complete(operation: &mut Operation) {
             content.examples.extend(samples::of_request(&id).into_iter().map(named_example));
         }
     }
-    let facts = Facts::of(operation);
+    let traits = OperationTraits::of(operation);
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         let schema = response.content.get("application/json").and_then(schema_name);
@@ -104,7 +105,7 @@ pub(super) fn complete(operation: &mut Operation) {
                 continue;
             }
             let examples = match media_type.as_str() {
-                "application/problem+json" => problems(status, &id, facts),
+                "application/problem+json" => problems(status, &id, traits),
                 _ => schema.as_deref().map(|name| of_schema(name, status)).unwrap_or_default(),
             };
             content.examples.extend(examples);
@@ -152,29 +153,29 @@ fn shown(schema: String, status: &str) -> String {
     }
 }
 
-type Named<T> = (String, RefOr<T>);
+type NamedComponent<T> = (String, RefOr<T>);
 
-fn of_schema(name: &str, status: &str) -> Vec<Named<Example>> {
+fn of_schema(name: &str, status: &str) -> Vec<NamedComponent<Example>> {
     let samples = samples::of_schema(name).into_iter();
     // A 202 has no outcome yet.
     let possible = samples.filter(|(_, _, value)| status != "202" || value["state"] == "accepted");
     possible.map(named_example).collect()
 }
 
-fn named_example((name, summary, value): (&str, &str, Value)) -> Named<Example> {
+fn named_example((name, summary, value): (&str, &str, Value)) -> NamedComponent<Example> {
     let example = ExampleBuilder::new().summary(summary).value(Some(value));
     (name.to_owned(), example.into())
 }
 
 /// The properties of an operation that decide which problems it can return.
 #[derive(Clone, Copy)]
-pub(super) struct Facts {
+pub(super) struct OperationTraits {
     pub(super) has_body: bool,
     pub(super) takes_key: bool,
     for_operators: bool,
 }
 
-impl Facts {
+impl OperationTraits {
     pub(super) fn of(operation: &Operation) -> Self {
         let is_key = |parameter: &RefOr<Parameter>| match parameter {
             RefOr::T(parameter) => parameter.name == "Idempotency-Key",
@@ -189,36 +190,40 @@ impl Facts {
 }
 
 /// References to examples of the problems that an operation can return with this status.
-fn problems(status: &str, operation: &str, facts: Facts) -> Vec<Named<Example>> {
+fn problems(status: &str, operation: &str, traits: OperationTraits) -> Vec<NamedComponent<Example>> {
     let of_letter = matches!(operation, "getDeadLetter" | "repairDeadLetter" | "discardDeadLetter");
-    let of_status = Kind::ALL.iter().copied().filter(|kind| kind.about().status.as_str() == status);
+    let of_status =
+        ProblemKind::ALL.iter().copied().filter(|kind| kind.definition().status.as_str() == status);
     let met = of_status.filter(|kind| match kind {
-        Kind::InvalidJson | Kind::InvalidRequest | Kind::QueueFull | Kind::OutcomeUnknown => facts.has_body,
-        Kind::IdempotencyKeyRequired => facts.takes_key,
-        Kind::IdempotencyKeyReused => facts.takes_key || operation == "getReceipt",
-        Kind::IllegalTransition => !facts.for_operators,
-        Kind::NotReady => operation == "isReady",
-        Kind::OrderNotFound => operation != "getReceipt" && !facts.for_operators,
-        Kind::EventNotFound => operation == "getReceipt",
-        Kind::VersionNotFound => operation == "getOrder",
-        Kind::LetterNotFound | Kind::LetterNotParked => of_letter,
-        Kind::Discarded => operation == "proposeEvent",
+        ProblemKind::InvalidJson
+        | ProblemKind::InvalidRequest
+        | ProblemKind::QueueFull
+        | ProblemKind::OutcomeUnknown => traits.has_body,
+        ProblemKind::IdempotencyKeyRequired => traits.takes_key,
+        ProblemKind::IdempotencyKeyReused => traits.takes_key || operation == "getReceipt",
+        ProblemKind::IllegalTransition => !traits.for_operators,
+        ProblemKind::NotReady => operation == "isReady",
+        ProblemKind::OrderNotFound => operation != "getReceipt" && !traits.for_operators,
+        ProblemKind::EventNotFound => operation == "getReceipt",
+        ProblemKind::VersionNotFound => operation == "getOrder",
+        ProblemKind::DeadLetterNotFound | ProblemKind::DeadLetterNotParked => of_letter,
+        ProblemKind::Discarded => operation == "proposeEvent",
         // Described paths exist, except those for operators if the service has no access to dead letters.
-        Kind::NotFound => facts.for_operators,
+        ProblemKind::NotFound => traits.for_operators,
         _ => true,
     });
-    let refer = |kind: Kind| Ref::new(format!("#/components/examples/{}", kind.name()));
+    let refer = |kind: ProblemKind| Ref::new(format!("#/components/examples/{}", kind.name()));
     met.map(|kind| (kind.name().to_owned(), RefOr::Ref(refer(kind)))).collect()
 }
 
 /// A link: its name, the target operation, and the expressions for its parameters.
-type Lead = (&'static str, &'static str, Vec<(&'static str, &'static str)>);
+type AnswerLink = (&'static str, &'static str, Vec<(&'static str, &'static str)>);
 
 /// Adds links to the operations that can follow. Schemathesis follows them too.
 fn link(response: &mut Response, schema: &str, operation: &str) {
     let order = ("order_id", "$response.body#/order_id");
     let event = ("event_id", "$response.body#/event_id");
-    let links: Vec<Lead> = match schema {
+    let links: Vec<AnswerLink> = match schema {
         "Receipt" => vec![
             ("receipt", "getReceipt", vec![order, event]),
             ("order", "getOrder", vec![order]),

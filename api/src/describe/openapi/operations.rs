@@ -18,10 +18,7 @@ pub(super) fn secure(operation: &mut Operation, scope: Scope) {
     let bearer = SecurityRequirement::new(BEARER, [scope.as_str()]);
     operation.security = Some(vec![bearer, SecurityRequirement::default()]);
     for (status, description) in [
-        (
-            StatusCode::UNAUTHORIZED,
-            "A bearer token is required, and it is missing or not valid".to_owned(),
-        ),
+        (StatusCode::UNAUTHORIZED, "A bearer token is required, and it is missing or not valid".to_owned()),
         (StatusCode::FORBIDDEN, format!("The token does not grant the scope `{}`", scope.as_str())),
     ] {
         let responses = &mut operation.responses.responses;

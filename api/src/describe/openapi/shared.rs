@@ -8,8 +8,8 @@ use serde::Serialize;
 use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Response};
 
-use super::answers::Facts;
-use crate::problem::Kind;
+use super::answers::OperationTraits;
+use crate::problem::ProblemKind;
 
 /// Moves every header, parameter and problem that occurs more than once to the components.
 pub(super) fn share(api: &mut OpenApi) {
@@ -27,7 +27,8 @@ pub(super) fn share(api: &mut OpenApi) {
         moved("parameters", parameters.collect(), |parameter| (parameter.clone(), String::new()));
 
     let problems = operations(api).flat_map(|(path, operation)| {
-        let variant = Variant { facts: Facts::of(operation), limited: path.starts_with("/v1") };
+        let variant =
+            ProblemVariant { traits: OperationTraits::of(operation), limited: path.starts_with("/v1") };
         let responses = operation.responses.responses.iter_mut();
         let problems = responses.filter(|(status, _)| status.starts_with(['4', '5']));
         problems.map(move |(status, response)| (variant.name(status, response), response))
@@ -88,13 +89,13 @@ fn parameter_name(parameter: &RefOr<Parameter>) -> String {
 
 /// The properties of an operation that distinguish its problems from those of other operations with the same status.
 #[derive(Clone, Copy)]
-struct Variant {
-    facts: Facts,
+struct ProblemVariant {
+    traits: OperationTraits,
     /// Whether its requests count towards the request limit.
     limited: bool,
 }
 
-impl Variant {
+impl ProblemVariant {
     /// The name of a problem response: its kind's if only one kind is possible, otherwise its status's.
     fn name(self, status: &str, response: &RefOr<Response>) -> String {
         let code: StatusCode = status.parse().unwrap_or_default();
@@ -105,8 +106,8 @@ impl Variant {
             _ => pascal_case(code.canonical_reason().unwrap_or_default(), ' '),
         };
         name += match code {
-            StatusCode::BAD_REQUEST if self.facts.takes_key => "WithKey",
-            StatusCode::BAD_REQUEST | StatusCode::SERVICE_UNAVAILABLE if self.facts.has_body => "WithBody",
+            StatusCode::BAD_REQUEST if self.traits.takes_key => "WithKey",
+            StatusCode::BAD_REQUEST | StatusCode::SERVICE_UNAVAILABLE if self.traits.has_body => "WithBody",
             _ => "",
         };
         if !self.limited && code != StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
@@ -135,7 +136,9 @@ fn pascal_case(text: &str, separator: char) -> String {
 fn generalized(response: &Response) -> (Response, String) {
     let mut shared = response.clone();
     let whole = RefOr::T(response.clone());
-    let title = |name: &str| Kind::ALL.iter().find(|kind| kind.name() == name).map(|kind| kind.about().title);
+    let title = |name: &str| {
+        ProblemKind::ALL.iter().find(|kind| kind.name() == name).map(|kind| kind.definition().title)
+    };
     let titles: Vec<_> = kinds(&whole).into_iter().filter_map(title).collect();
     if !titles.is_empty() {
         shared.description = titles.join(", or: ");

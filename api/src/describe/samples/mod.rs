@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::http::LinkBuilder;
 use crate::orders::{EventPage, HealthBody, OrderBody, OrderPage, ReadyBody, ReceiptBody};
 use crate::ports::OrderSnapshot;
-use crate::problem::{self, Kind};
+use crate::problem::{self, ProblemKind};
 
 const ORDER: &str = "019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
 
@@ -69,7 +69,8 @@ fn receipt(event_type: EventType, outcome: Option<Outcome>) -> Value {
 
 /// Examples of the body with this schema: name, summary and value.
 pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
-    let order = Order::fold(&log()).expect("the samples follow the domain's rules").expect("there are events");
+    let order =
+        Order::fold(&log()).expect("the samples follow the domain's rules").expect("there are events");
     let snapshot = OrderSnapshot { order, parked: 0 };
     let order = || OrderBody::of(&snapshot, &LinkBuilder::at_root());
     match name {
@@ -84,7 +85,7 @@ pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
             vec![("last", "The last page", to_json(page))]
         }
         "BatchBody" => {
-            let refused = problem::example(Kind::InvalidRequest);
+            let refused = problem::example(ProblemKind::InvalidRequest);
             let items = json!([
                 { "status": 202, "receipt": receipt(EventType::Created, None) },
                 { "status": 422, "problem": refused },

@@ -7,8 +7,10 @@ use domain::{DeadLetter, EventType, Ledger, ParkReason, Prediction};
 use serde_json::{Value, json};
 
 use crate::http::LinkBuilder;
-use crate::operations::{Line, Numbers};
-use crate::operator::{Fate, LetterBody, LetterPage, LetterSummary, PipelineBody, RedriveBody, Redriven};
+use crate::operations::{ParkedSequence, PipelineCounters};
+use crate::operator::{
+    DeadLetterBody, DeadLetterPage, DeadLetterSummary, PipelineBody, RedriveBody, RedriveEffect, RedriveItem,
+};
 
 use super::{envelope, message, to_json};
 
@@ -53,21 +55,22 @@ pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Va
 /// Examples of the body with this schema: name, summary and value.
 pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
     let (line, links) = (line(), LinkBuilder::at_root());
-    let behind = Fate::Predicted(Prediction::Behind);
+    let behind = RedriveEffect::Predicted(Prediction::Behind);
     match name {
         "DeadLetterPage" => {
-            let items = line.iter().rev().map(|letter| LetterSummary::of(letter, &links)).collect();
-            vec![("last", "The last page", to_json(LetterPage::of(items, None)))]
+            let items = line.iter().rev().map(|letter| DeadLetterSummary::of(letter, &links)).collect();
+            vec![("last", "The last page", to_json(DeadLetterPage::of(items, None)))]
         }
         "DeadLetter" => {
             let shipment = line[1].clone();
-            let line = Line { letters: line.into(), is_longer: false };
-            let letter = LetterBody::of(&shipment, &line, &behind, &links);
+            let line = ParkedSequence { letters: line.into(), is_longer: false };
+            let letter = DeadLetterBody::of(&shipment, &line, &behind, &links);
             vec![("behind", "A shipment that is parked after its payment", to_json(letter))]
         }
         "RedriveResult" => {
-            let fates = [1, 2].map(|after| Fate::Predicted(Prediction::WouldRecord(after + 2)));
-            let items = line.iter().zip(&fates).map(|(letter, fate)| Redriven::of(letter, fate)).collect();
+            let effects = [1, 2].map(|after| RedriveEffect::Predicted(Prediction::WouldRecord(after + 2)));
+            let items =
+                line.iter().zip(&effects).map(|(letter, effect)| RedriveItem::of(letter, effect)).collect();
             let counts = BTreeMap::from([("would_record", 2)]);
             let body = RedriveBody {
                 dry_run: true,
@@ -82,7 +85,7 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
         "Pipeline" => {
             let ledger = Ledger { accepted: 5, recorded: 2, parked: 2, ..Ledger::default() };
             let oldest = Some(Duration::from_millis(40));
-            let numbers = Numbers {
+            let numbers = PipelineCounters {
                 ledger,
                 visible: 1,
                 in_flight: 0,

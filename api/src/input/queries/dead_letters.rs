@@ -11,15 +11,15 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use super::pairs::{MAX_LIMIT, QueryPairs};
 use crate::describe::{operator_schemas, schemas};
 use crate::input::cursor;
-use crate::operations::{LetterFilter, LetterPosition};
+use crate::operations::{DeadLetterFilter, DeadLetterPosition};
 use crate::problem::Problem;
 
 /// A filter of dead letters, and a page.
 #[derive(Debug)]
 pub(crate) struct DeadLettersQuery {
-    pub(crate) filter: LetterFilter,
+    pub(crate) filter: DeadLetterFilter,
     pub(crate) limit: usize,
-    pub(crate) after: Option<LetterPosition>,
+    pub(crate) after: Option<DeadLetterPosition>,
 }
 
 impl DeadLettersQuery {
@@ -30,7 +30,7 @@ impl DeadLettersQuery {
 
     /// The query of the next page.
     pub(crate) fn next(&self, cursor: &str) -> String {
-        let LetterFilter { state, reason, order_id, parked_from, parked_before } = &self.filter;
+        let DeadLetterFilter { state, reason, order_id, parked_from, parked_before } = &self.filter;
         let mut query = form_urlencoded::Serializer::new(String::new());
         let time = |time: &Option<Timestamp>| time.map(|time| time.to_string());
         for (name, value) in [
@@ -48,7 +48,7 @@ impl DeadLettersQuery {
     }
 }
 
-fn scope(filter: &LetterFilter) -> String {
+fn scope(filter: &DeadLetterFilter) -> String {
     format!("dead letters\n{}", cursor::filter_text(filter))
 }
 
@@ -59,7 +59,7 @@ impl<S: Sync> FromRequestParts<S> for DeadLettersQuery {
         let mut pairs = QueryPairs::of(&parts.uri)?;
         let states = LetterState::ALL.map(|state| (state.as_str(), state));
         let reasons = ParkReason::ALL.map(|reason| (reason.as_str(), reason));
-        let filter = LetterFilter {
+        let filter = DeadLetterFilter {
             state: pairs.one_of("state", &states),
             reason: pairs.one_of("reason", &reasons),
             order_id: pairs.order_id(),

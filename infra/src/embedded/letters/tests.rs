@@ -1,6 +1,6 @@
 //! Lines of many letters: only as much of them is read as is needed.
 
-use api::operations::{DeadLetterStore, LetterFilter};
+use api::operations::{DeadLetterFilter, DeadLetterStore};
 use api::ports::{EventPublisher, MAX_PARKED, OrderReader};
 use consumer::ports::{OrderLog, Wanted};
 use domain::{Currency, Envelope, EventId, Timestamp};
@@ -49,7 +49,7 @@ async fn a_long_line_is_read_only_as_far_as_it_is_needed() {
     let ids_of = |letters: &[DeadLetter]| letters.iter().map(|letter| letter.id.clone()).collect::<Vec<_>>();
     assert_eq!(engine.order(&order_id).await.unwrap().unwrap().parked, MAX_PARKED as u64);
     for limit in [1, LETTERS - 1, LETTERS, LETTERS + 1] {
-        let line = DeadLetterStore::line(&engine, &order_id, limit).await.unwrap();
+        let line = DeadLetterStore::sequence(&engine, &order_id, limit).await.unwrap();
         assert_eq!(ids_of(&line.letters), ids[..limit.min(LETTERS)]);
         assert_eq!(line.is_longer, limit < LETTERS);
     }
@@ -59,7 +59,7 @@ async fn a_long_line_is_read_only_as_far_as_it_is_needed() {
     assert_eq!(loaded.parked, ids[..4], "one more than events that may take one out of the line");
 
     // The list goes from the end of the line to its beginning.
-    let filter = LetterFilter { order_id: Some(order_id), ..LetterFilter::default() };
+    let filter = DeadLetterFilter { order_id: Some(order_id), ..DeadLetterFilter::default() };
     let (mut listed, mut after) = (Vec::new(), None);
     loop {
         let list = engine.letters(&filter, after.as_ref(), 50).await.unwrap();

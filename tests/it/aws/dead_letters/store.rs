@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::operations::{Change, DeadLetterStore, LetterFilter};
+use api::operations::{DeadLetterChange, DeadLetterFilter, DeadLetterStore};
 use api::ports::OrderReader;
 use consumer::ports::{Alerts, Archive as _, End, Inbox, Parking};
 use domain::dead_letter::Discard;
@@ -29,7 +29,7 @@ async fn a_discarded_event_is_rejected_with_the_given_reason_and_binary_bodies_a
         archive.keep(&letter).await.unwrap();
         archive.keep(&bytes).await.unwrap();
     }
-    let all = store.letters(&LetterFilter::default(), None, 10).await.unwrap().letters;
+    let all = store.letters(&DeadLetterFilter::default(), None, 10).await.unwrap().letters;
     assert_eq!(all.len(), 2, "each once");
     assert_eq!(store.letter("m-2").await.unwrap().unwrap().body.0, [0xff, 0x00, b'"']);
 
@@ -41,7 +41,7 @@ async fn a_discarded_event_is_rejected_with_the_given_reason_and_binary_bodies_a
     assert_eq!(store.letter("m-1").await.unwrap().unwrap().discarded, Some(discard));
     // Its message is delivered again, and it stays discarded.
     archive.keep(&letter).await.unwrap();
-    assert!(store.line(&id, 1000).await.unwrap().letters.is_empty());
+    assert!(store.sequence(&id, 1000).await.unwrap().letters.is_empty());
     let _: &dyn Alerts = &aws::topic(&aws::config_at(&Emulator::shared().endpoint).await, &deployment.topic);
 }
 
@@ -89,7 +89,10 @@ async fn repeating_a_discard_finishes_one_that_crashed() {
                       "ExpressionAttributeValues": line });
     Emulator::shared().dynamodb("UpdateItem", &cut).await;
     assert_ne!(stored_sequence(&deployment.backend, &id).await, Value::Null);
-    assert_eq!(store.discard("m-4", discard).await.unwrap(), Change::NotParked(LetterState::Discarded));
+    assert_eq!(
+        store.discard("m-4", discard).await.unwrap(),
+        DeadLetterChange::NotParked(LetterState::Discarded)
+    );
     assert_eq!(stored_sequence(&deployment.backend, &id).await, Value::Null);
 }
 
@@ -112,8 +115,8 @@ async fn repeating_a_repair_finishes_one_that_crashed() {
     let key = json!({ "pk": { "S": format!("ORDER#{id}") }, "sk": { "S": "METADATA" } });
     let cut = json!({ "TableName": deployment.backend.table_name, "Key": key, "UpdateExpression": "REMOVE parked" });
     Emulator::shared().dynamodb("UpdateItem", &cut).await;
-    assert!(store.line(&id, 1000).await.unwrap().letters.is_empty());
+    assert!(store.sequence(&id, 1000).await.unwrap().letters.is_empty());
     store.repair("m-3", body, by()).await.unwrap();
-    let line = store.line(&id, 1000).await.unwrap().letters;
+    let line = store.sequence(&id, 1000).await.unwrap().letters;
     assert_eq!(line.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), ["m-3"]);
 }
