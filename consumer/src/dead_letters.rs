@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::alert::Alert;
-use crate::batch::{Handled, Handler, Outcome};
+use crate::execute::{Handled, Handler, Outcome};
 use crate::ports::{Alerts, Archive, Clock, DEAD_LETTER, Message, REPAIRED, REPLAYS};
 
 /// Names of the attributes that tell of a letter's past. Who parks a message writes them, and here they are read.

@@ -16,7 +16,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use crate::batch::{self, Handled, Outcome};
+use crate::execute::{self, Handled, Outcome};
 use crate::metering;
 use crate::poll::retries;
 use crate::ports::Inbox;
@@ -36,7 +36,7 @@ pub type AfterEach = fn() -> BoxFuture<'static, ()>;
 
 /// Serves invocations, one at a time, for as long as the environment lives.
 pub async fn run(
-    work: Arc<dyn batch::Handler>,
+    work: Arc<dyn execute::Handler>,
     inbox: Arc<dyn Inbox>,
     is_ping: IsPing,
     after_each: AfterEach,
@@ -57,14 +57,14 @@ fn diagnostic(error: &anyhow::Error) -> Diagnostic {
 /// Handles invocations. Built once for an environment, so that connections outlive invocations.
 #[derive(Clone)]
 pub struct Handler {
-    work: Arc<dyn batch::Handler>,
+    work: Arc<dyn execute::Handler>,
     /// Only to set when a message comes back; the event source mapping receives and deletes.
     inbox: Arc<dyn Inbox>,
 }
 
 impl Handler {
     /// A handler of batches of the queue behind `inbox`.
-    pub fn new(work: Arc<dyn batch::Handler>, inbox: Arc<dyn Inbox>) -> Self {
+    pub fn new(work: Arc<dyn execute::Handler>, inbox: Arc<dyn Inbox>) -> Self {
         Self { work, inbox }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use domain::{ParkReason, Timestamp};
 use metrics::{Histogram, counter, histogram};
 
-use crate::batch::{Handled, Outcome};
+use crate::execute::{Handled, Outcome};
 use crate::dead_letters::attributes;
 use crate::ports::Message;
 

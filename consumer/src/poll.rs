@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::backoff;
-use crate::batch::{Handled, Handler, Outcome};
+use crate::execute::{Handled, Handler, Outcome};
 use crate::metering;
 use crate::ports::{Inbox, Message};
 

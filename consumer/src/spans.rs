@@ -4,7 +4,7 @@
 use domain::Envelope;
 use tracing::Span;
 
-use crate::batch::Outcome;
+use crate::execute::Outcome;
 use crate::ports::Message;
 
 #[cfg(not(feature = "otlp"))]

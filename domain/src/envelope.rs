@@ -5,7 +5,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::article;
+use crate::upcast_v0;
 use crate::event::{Event, EventType};
 use crate::ids::{self, CorrelationId, EventId, OrderId};
 use crate::json;
@@ -122,7 +122,7 @@ impl Envelope {
             .or(about.timestamp)
             .ok_or_else(|| DecodeError::Malformed("`timestamp` is required".to_owned()))?;
         let event = match wire.schema_version {
-            None => article::upcast(&wire.event_type, wire.data, default_currency)?,
+            None => upcast_v0::upcast(&wire.event_type, wire.data, default_currency)?,
             Some(SCHEMA_VERSION) => current(&wire.event_type, wire.data)?,
             Some(newer) => return Err(DecodeError::UnknownSchema(newer)),
         };

@@ -11,7 +11,7 @@ use crate::value::{InvalidValue, Metadata, Text};
 /// One fact about one order, with the data that belongs to it.
 ///
 /// Fields that are `Option` are stated by our own clients always; they are absent only where an article producer's
-/// `order_updated` told a status and nothing else ([`crate::article`]).
+/// `order_updated` told a status and nothing else ([`crate::upcast_v0`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Event {

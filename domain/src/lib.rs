@@ -7,7 +7,7 @@
 //! 2. [`lifecycle`]: the one table that says when each may happen, and what *early* and *never* mean.
 //! 3. [`mod@judge`]: an event, judged against the order it is about.
 //! 4. [`order`]: the order that readers see, folded from its events; [`past`] folds it as it was.
-//! 5. [`envelope`]: an event as it travels and as it is logged, with [`article`] producers' messages upcast.
+//! 5. [`envelope`]: an event as it travels and as it is logged, with [`upcast_v0`] producers' messages upcast.
 //! 6. [`outcome`]: what became of an event, which is what a receipt tells.
 //! 7. [`dead_letter`]: a message that could not be processed, as it is kept; [`mod@identify`] finds out whose it is, and
 //!    [`mod@predict`] says what would become of it if it were replayed.
@@ -15,7 +15,7 @@
 //!
 //! [`value`], [`money`] and [`ids`] are value types: parsed once, valid ever after. [`wording`] says what is wrong with JSON.
 
-pub mod article;
+pub mod upcast_v0;
 pub mod dead_letter;
 pub mod envelope;
 pub mod event;

@@ -2,15 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot build its input has failed")]
 
-mod article;
-mod article_refusals;
+mod upcast_v0;
+mod upcast_v0_refusals;
 mod decode;
 mod envelope;
 mod fold;
 mod given;
 mod golden;
 mod ids;
-mod letters;
+mod dead_letters;
 mod lifecycle;
 mod money;
 mod outcome;

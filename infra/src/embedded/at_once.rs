@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use consumer::at_once::Judged;
+use consumer::inline::Judged;
 use consumer::ports::{Loaded, Message, Wanted};
 use domain::{Envelope, Event};
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 use api::ports::{Acceptance, EventPublisher, PublishError};
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
-use consumer::at_once::Judged;
+use consumer::inline::Judged;
 use consumer::ports::Message;
 use domain::{Envelope, Timestamp};
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! Judging an event that nothing waits before, where it is published.
 //!
 //! It would go on the queue, come off it, be judged and recorded. Where queue and log are one store, all of that can be one
-//! commit, and what would come and go within it need not be written. What is decided here is what [`crate::batch`] would
+//! commit, and what would come and go within it need not be written. What is decided here is what [`crate::execute`] would
 //! decide, by the same rules; where that is anything but to record the event, it goes the long way.
 
 use std::time::Instant;
@@ -9,9 +9,9 @@ use std::time::Instant;
 use domain::{Envelope, RecordedEvent, Timestamp};
 use tracing::Span;
 
-use crate::event::{Decision, Known, decide};
+use crate::decide::{Decision, Known, decide};
 use crate::ports::{Append, Counts, Loaded, Message};
-use crate::{Outcome, finish, metering, spans};
+use crate::{Outcome, metering, settle, spans};
 
 /// Stands where the message is told that brought an event, if none did. So whatever message brings it once more is known to
 /// be another one.
@@ -66,7 +66,7 @@ impl Judged {
         let outcome = Outcome::Recorded(event.version);
         spans::ended(&self.span, &outcome);
         let _entered = self.span.enter();
-        finish::log_recorded(&event.envelope, event.version);
+        settle::log_recorded(&event.envelope, event.version);
         metering::at_once(&outcome, self.since.elapsed());
     }
 }

@@ -2,8 +2,8 @@
 
 use domain::{Envelope, ParkReason, Receipt};
 
-use crate::batch::{Consumer, Group, Handled, Outcome};
-use crate::group::{Item, Step};
+use crate::execute::{Consumer, Group, Handled, Outcome};
+use crate::plan::{Item, Step};
 use crate::ports::{AppendError, Appended, End, Parking};
 use crate::spans;
 

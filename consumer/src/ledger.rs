@@ -2,7 +2,7 @@
 
 use std::iter::Sum;
 
-use crate::batch::{Consumer, Handled, Outcome};
+use crate::execute::{Consumer, Handled, Outcome};
 use crate::ports::{Counts, Message};
 
 impl Counts {

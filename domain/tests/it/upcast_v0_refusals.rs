@@ -2,7 +2,7 @@
 
 use domain::{Envelope, ParkReason};
 
-use crate::article::sent;
+use crate::upcast_v0::sent;
 use crate::given::eur;
 
 fn refusal(message: &str) -> (ParkReason, String) {

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::backoff;
-use crate::group::{Item, KnownOrders, Plan, plan};
+use crate::plan::{Item, KnownOrders, Plan, plan};
 use crate::ports::{
     Append, AppendError, Appended, Clock, DeadLetters, End, Loaded, Message, OrderLog, Tally, Wanted,
 };

@@ -11,7 +11,7 @@ use domain::{
 use foldhash::fast::RandomState;
 use tracing::Span;
 
-use crate::event::{Decision, Known, decide};
+use crate::decide::{Decision, Known, decide};
 use crate::ports::{Append, Counts, Loaded, Message, Settled};
 use crate::spans;
 
