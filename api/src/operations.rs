@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::dead_letter::Discard;
-use domain::{Currency, DeadLetter, Ledger, LetterState, OrderId, ParkReason, Repair, Timestamp};
+use domain::{Currency, DeadLetter, DeadLetterState, Ledger, OrderId, ParkReason, Repair, Timestamp};
 
 /// The ports that operators' requests need.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ pub enum DeadLetterChange {
     /// There is no such letter, or not any more.
     Missing,
     /// It is not parked, and only what is parked can be changed.
-    NotParked(LetterState),
+    NotParked(DeadLetterState),
 }
 
 /// Why a letter was not put back on the queue.
@@ -78,7 +78,7 @@ pub enum ReplayError {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeadLetterFilter {
     /// Those that stand here; by default those that are not discarded.
-    pub state: Option<LetterState>,
+    pub state: Option<DeadLetterState>,
     /// Those put aside for this reason.
     pub reason: Option<ParkReason>,
     /// Those of this order.
@@ -94,7 +94,7 @@ impl DeadLetterFilter {
     pub fn passes(&self, letter: &DeadLetter) -> bool {
         let state = match self.state {
             Some(state) => state == letter.state,
-            None => letter.state != LetterState::Discarded,
+            None => letter.state != DeadLetterState::Discarded,
         };
         state
             && self.reason.is_none_or(|reason| reason == letter.reason)

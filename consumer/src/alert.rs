@@ -1,4 +1,5 @@
-//! What is told of dead letters: one alert for a batch, with counts, reasons, and how to look closer.
+//! The alert about new dead letters: one for a batch, with counts, reasons and the commands to inspect them. The
+//! [`crate::DeadLetterRole`] and the embedded engine raise it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
@@ -6,76 +7,78 @@ use std::fmt::Write;
 use domain::{DeadLetter, OrderId};
 use serde::Serialize;
 
-/// How many letters an alert names.
-const NAMED: usize = 5;
-/// How many queues it names; there are two at most, unless an archive was brought in.
-const ORIGINS: usize = 10;
+/// How many dead letters an alert lists.
+const LISTED: usize = 5;
+/// How many queues an alert lists. There are at most two, unless an archive was imported.
+const MAX_ORIGINS: usize = 10;
 
-/// An alert. As JSON it is for machines; [`Alert::subject`] and [`Alert::text`] are for whoever is woken up.
+/// An alert. Its JSON is for programs; [`Alert::subject`] and [`Alert::text`] are for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Alert {
     /// Always `dead_letters`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// How many messages were put aside.
+    /// How many messages were parked.
     pub count: usize,
-    /// How many for each reason.
+    /// How many were parked for each reason.
     pub reasons: BTreeMap<&'static str, usize>,
-    /// The queues that they come from.
+    /// The queues that the messages come from.
     pub origins: Vec<String>,
-    /// How many orders are held by them.
+    /// How many orders have new parked events.
     pub orders: usize,
-    /// The first of them.
-    pub first: Vec<Named>,
-    /// The orders that are held by them.
+    /// The first dead letters.
+    pub first: Vec<ListedDeadLetter>,
+    /// The distinct orders counted in `orders`.
     #[serde(skip)]
-    held: HashSet<OrderId>,
+    order_ids: HashSet<OrderId>,
 }
 
-/// A dead letter, as an alert names it.
+/// A dead letter, as an alert lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Named {
+pub struct ListedDeadLetter {
     /// Its id.
     pub id: String,
-    /// Why it was put aside.
+    /// Why it was parked.
     pub reason: &'static str,
-    /// What was wrong.
+    /// What is wrong with it.
     pub detail: String,
-    /// Its order, where that can be told.
+    /// Its order, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
 }
 
 impl Default for Alert {
     fn default() -> Self {
-        let (reasons, origins, first, held) = Default::default();
-        Self { kind: "dead_letters", count: 0, reasons, origins, orders: 0, first, held }
+        let (reasons, origins, first, order_ids) = Default::default();
+        Self { kind: "dead_letters", count: 0, reasons, origins, orders: 0, first, order_ids }
     }
 }
 
 impl Alert {
-    /// The alert for these letters; `None` if there are none.
+    /// The alert about these dead letters; `None` if there are none.
     pub fn of<'a>(letters: impl IntoIterator<Item = &'a DeadLetter>) -> Option<Self> {
         let mut alert = Self::default();
         letters.into_iter().for_each(|letter| alert.add(letter));
         (alert.count > 0).then_some(alert)
     }
 
-    /// Adds a letter, of which little is kept: there may be very many.
+    /// Adds a dead letter. The alert keeps only a few fields, because there may be very many dead letters.
     pub fn add(&mut self, letter: &DeadLetter) {
         self.count += 1;
         *self.reasons.entry(letter.reason.as_str()).or_default() += 1;
-        if !letter.origin.is_empty() && !self.origins.contains(&letter.origin) && self.origins.len() < ORIGINS
+        if !letter.origin.is_empty()
+            && !self.origins.contains(&letter.origin)
+            && self.origins.len() < MAX_ORIGINS
         {
             self.origins.push(letter.origin.clone());
         }
         if let Some(order_id) = &letter.order_id
-            && self.held.insert(order_id.clone())
+            && self.order_ids.insert(order_id.clone())
         {
             self.orders += 1;
         }
-        if self.first.len() < NAMED {
-            self.first.push(Named {
+        if self.first.len() < LISTED {
+            self.first.push(ListedDeadLetter {
                 id: letter.id.clone(),
                 reason: letter.reason.as_str(),
                 detail: letter.detail.clone(),
@@ -84,42 +87,41 @@ impl Alert {
         }
     }
 
-    /// A line, at most 100 ASCII characters: SNS takes no more
+    /// One line of at most 100 ASCII characters, the limit of SNS
     /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
     pub fn subject(&self) -> String {
         let reasons: Vec<_> =
             self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-        let mut subject = format!("orders: {} dead: {}", letters(self.count), reasons.join(", "));
+        let mut subject = format!("orders: {} dead: {}", messages(self.count), reasons.join(", "));
         subject.truncate(100);
         subject
     }
 
-    /// The whole story, in lines.
+    /// The full text.
     pub fn text(&self) -> String {
-        let mut text =
-            format!("{} put aside. Orders that wait for them: {}.\n\n", letters(self.count), self.orders);
+        let mut text = format!("{} parked. Orders affected: {}.\n\n", messages(self.count), self.orders);
         // Writing to a string does not fail.
         for (reason, count) in &self.reasons {
             let _ = writeln!(text, "  {count} × {reason}");
         }
-        for named in &self.first {
-            let order = named.order_id.as_deref().unwrap_or("unknown");
-            let _ = write!(text, "\n{} (order {order})\n  {}: {}\n", named.id, named.reason, named.detail);
+        for letter in &self.first {
+            let order = letter.order_id.as_deref().unwrap_or("unknown");
+            let _ = write!(text, "\n{} (order {order})\n  {}: {}\n", letter.id, letter.reason, letter.detail);
         }
         if self.count > self.first.len() {
             let _ = write!(text, "\n… and {} more\n", self.count - self.first.len());
         }
         for origin in &self.origins {
-            let _ = write!(text, "\nThey come from {origin}.");
+            let _ = write!(text, "\nOrigin: {origin}");
         }
         text.push_str(
-            "\n\nNothing is lost: they are kept until they are replayed or discarded. To look closer:\n\n  \
+            "\n\nNothing is lost: dead letters are kept until they are redriven or discarded. To inspect them:\n\n  \
              orders dlq list\n  orders dlq show ID\n  orders dlq redrive --all --dry-run\n",
         );
         text
     }
 }
 
-fn letters(count: usize) -> String {
+fn messages(count: usize) -> String {
     format!("{count} message{}", if count == 1 { "" } else { "s" })
 }

@@ -1,7 +1,8 @@
-//! The role that looks after the queue of dead letters: archives each, and raises one alert for a batch.
+//! Handles batches from the dead-letter queue: archives each dead letter, and raises one alert for a batch. The poll loop or the
+//! Lambda handler calls it.
 //!
-//! A letter is acked only when it is in the archive and the alert is out. Until then it stays on its queue, and when it
-//! comes again the archive keeps it once all the same. So an alert may come twice, and never not at all.
+//! A dead letter is acknowledged only after it is archived and the alert is raised. Until then it stays on its queue; archiving
+//! it again changes nothing. So alerts are delivered at least once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,108 +13,115 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::alert::Alert;
-use crate::execute::{Handled, Handler, Outcome};
+use crate::disposition::Disposition;
+use crate::handler::{BatchHandler, HandledMessage};
 use crate::ports::{Alerts, Archive, Clock, DEAD_LETTER, Message, REPAIRED, REPLAYS};
 
-/// Names of the attributes that tell of a letter's past. Who parks a message writes them, and here they are read.
+/// The names of the message attributes that describe a dead letter. The adapter that parks a message writes them.
 pub mod attributes {
-    /// Why, as [`domain::ParkReason::as_str`] writes it.
+    /// Why it was parked, as [`domain::ParkReason::as_str`] writes it.
     pub const REASON: &str = "reason";
-    /// What was wrong and where.
+    /// What is wrong and where.
     pub const DETAIL: &str = "detail";
-    /// The queue that the message was on.
+    /// The queue that it was on.
     pub const ORIGIN: &str = "origin_queue";
-    /// The id that it had there.
+    /// Its id on that queue.
     pub const MESSAGE_ID: &str = "message_id";
-    /// How often it was received there.
+    /// How often it was received from that queue.
     pub const RECEIVE_COUNT: &str = "receive_count";
-    /// When it was sent there, RFC 3339.
+    /// When it was sent to that queue (RFC 3339).
     pub const SENT_AT: &str = "sent_at";
-    /// When it was first received there, RFC 3339.
+    /// When it was first received from that queue (RFC 3339).
     pub const FIRST_RECEIVED_AT: &str = "first_received_at";
-    /// When it was parked, RFC 3339.
+    /// When it was parked (RFC 3339).
     pub const PARKED_AT: &str = "parked_at";
 }
 
 /// Handles batches of dead letters.
 #[derive(Clone)]
 pub struct DeadLetterRole {
-    /// Where they are kept.
+    /// Where dead letters are kept.
     pub archive: Arc<dyn Archive>,
-    /// Who is told.
+    /// Where alerts are raised.
     pub alerts: Arc<dyn Alerts>,
-    /// The time, for letters that do not tell theirs.
+    /// Supplies the time for dead letters that do not state when they were parked.
     pub clock: Clock,
-    /// The queue that letters come from which do not say so: SQS moved them by itself.
+    /// The origin of dead letters that do not state theirs: SQS moved them to the dead-letter queue.
     pub origin: String,
 }
 
 impl DeadLetterRole {
-    /// Archives one after the other, as they came: the order of letters is that of their order's events. What fails
-    /// stops its group.
-    async fn archive(&self, messages: Vec<Message>) -> Vec<Handled> {
-        let mut stopped: Vec<String> = Vec::new();
+    /// Archives messages one by one, so that a parked sequence keeps the order of its events. A failure holds back the rest of
+    /// its group.
+    async fn archive(&self, messages: Vec<Message>) -> Vec<HandledMessage> {
+        let mut stopped_groups: Vec<String> = Vec::new();
         let (mut handled, mut kept) = (Vec::with_capacity(messages.len()), Vec::new());
         for message in messages {
-            let waits = message.group.as_ref().is_some_and(|group| stopped.contains(group));
-            let outcome = if waits {
-                Outcome::Retry("an earlier letter of its group has to be archived first".to_owned())
+            let is_held_back = message.group.as_ref().is_some_and(|group| stopped_groups.contains(group));
+            let disposition = if is_held_back {
+                Disposition::Retry("an earlier dead letter of its group has to be archived first".to_owned())
             } else {
-                let letter = letter_of(&message, &self.origin, (self.clock)());
+                let letter = dead_letter_of(&message, &self.origin, (self.clock)());
                 match self.archive.keep(&letter).await {
                     Ok(()) => {
-                        tell(&letter);
+                        log_archived(&letter);
                         kept.push(letter);
-                        Outcome::Archived
+                        Disposition::Archived
                     }
                     Err(error) => {
                         tracing::error!(letter = letter.id, "cannot archive a dead letter: {error:#}");
-                        stopped.extend(message.group.clone());
-                        Outcome::Retry(format!("{error:#}"))
+                        stopped_groups.extend(message.group.clone());
+                        Disposition::Retry(format!("{error:#}"))
                     }
                 }
             };
-            handled.push(Handled { message, outcome });
+            handled.push(HandledMessage { message, disposition });
         }
         if let Some(alert) = Alert::of(&kept)
             && let Err(error) = self.alerts.raise(&alert).await
         {
-            tracing::error!(count = alert.count, "cannot raise an alert, and the letters stay: {error:#}");
-            let why = format!("the alert is not out: {error:#}");
-            let archived = handled.iter_mut().filter(|handled| handled.outcome == Outcome::Archived);
-            archived.for_each(|handled| handled.outcome = Outcome::Retry(why.clone()));
+            tracing::error!(
+                count = alert.count,
+                "cannot raise an alert; the dead letters stay on their queue: {error:#}"
+            );
+            let why = format!("the alert was not raised: {error:#}");
+            let archived = handled.iter_mut().filter(|handled| handled.disposition == Disposition::Archived);
+            archived.for_each(|handled| handled.disposition = Disposition::Retry(why.clone()));
         }
         handled
     }
 }
 
 #[async_trait]
-impl Handler for DeadLetterRole {
-    async fn handle(&self, messages: Vec<Message>) -> Vec<Handled> {
+impl BatchHandler for DeadLetterRole {
+    async fn handle(&self, messages: Vec<Message>) -> Vec<HandledMessage> {
         self.archive(messages).await
     }
 
-    async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<Handled> {
+    async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<HandledMessage> {
         let all = messages.clone();
         timeout_at(deadline, self.archive(messages)).await.unwrap_or_else(|_| {
-            tracing::warn!("out of time: the letters stay on their queue");
-            let late = |message| Handled { message, outcome: Outcome::Retry("out of time".to_owned()) };
-            all.into_iter().map(late).collect()
+            tracing::warn!("out of time: the dead letters stay on their queue");
+            let retry = |message| HandledMessage {
+                message,
+                disposition: Disposition::Retry("out of time".to_owned()),
+            };
+            all.into_iter().map(retry).collect()
         })
     }
 
-    async fn count(&self, _: &[Handled]) {}
+    async fn count(&self, _: &[HandledMessage]) {}
 }
 
-fn tell(letter: &DeadLetter) {
+fn log_archived(letter: &DeadLetter) {
     let (id, reason, detail) = (&letter.id, letter.reason.as_str(), &letter.detail);
     let order_id = letter.order_id.as_ref().map_or("", |id| id.as_str());
     tracing::warn!(letter = id, order_id, reason, detail, "archived");
 }
 
-/// The letter in a message from the queue of dead letters, whatever is missing from it. Without a reason it was SQS that
-/// moved it, after as many tries as the queue allows; then it still has its own id.
-pub fn letter_of(message: &Message, origin: &str, now: Timestamp) -> DeadLetter {
+/// Reads a dead letter from a message of the dead-letter queue. Every attribute may be missing: a message without a reason was
+/// moved by SQS itself, after the maximum number of receives, and then keeps its own id.
+pub fn dead_letter_of(message: &Message, origin: &str, now: Timestamp) -> DeadLetter {
     let mut attributes = message.attributes.clone();
     let mut take = |name: &str| attributes.remove(name);
     let reason = take(attributes::REASON).and_then(|reason| ParkReason::from_name(&reason));
@@ -124,13 +132,13 @@ pub fn letter_of(message: &Message, origin: &str, now: Timestamp) -> DeadLetter 
         [attributes::SENT_AT, attributes::FIRST_RECEIVED_AT, attributes::PARKED_AT]
             .map(|name| take(name).and_then(|time| Timestamp::parse(&time).ok()));
     let (replayed, replays) = (take(DEAD_LETTER), take(REPLAYS));
-    // The letter itself has it.
+    // The dead letter itself keeps its repairs, so the attribute is dropped.
     take(REPAIRED);
     let id = replayed.or(message_id).unwrap_or_else(|| message.id.clone());
-    let moved = || "received as often as the queue allows, without success; the logs of that time tell more";
+    let moved = || "received as often as the queue allows, and failed each time; the logs of that time contain the errors";
     let parked_at = parked_at.or(message.sent_at).unwrap_or(now);
     let mut letter = DeadLetter::new(
-        name_of(&id, message),
+        safe_id(&id, message),
         message.body.clone(),
         reason.unwrap_or(ParkReason::TriesExhausted),
         detail.unwrap_or_else(|| moved().to_owned()),
@@ -146,9 +154,9 @@ pub fn letter_of(message: &Message, origin: &str, now: Timestamp) -> DeadLetter 
     letter
 }
 
-/// The name as it is, if it can be a part of a key and of a URL; or else one made of it, the same each time. A message
-/// without a name gets one of its bytes: so it is still kept once.
-fn name_of(id: &str, message: &Message) -> String {
+/// The id itself if it can be part of a key and a URL, or else an id derived from it. A message without an id gets one
+/// derived from its bytes, so that archiving it again still changes nothing.
+fn safe_id(id: &str, message: &Message) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     match id {
         "" => Uuid::new_v5(&Uuid::NAMESPACE_OID, &message.body).to_string(),

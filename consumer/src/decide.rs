@@ -1,98 +1,122 @@
-//! The decision on one event, given what is known of its order.
+//! Decides what to do with one event, given the state of its order. Plain functions: `plan` calls them for what the queue
+//! delivers, and [`crate::inline`] for an event that is being accepted.
 
 use domain::judge::Refusal;
-use domain::{Envelope, Event, Order, Outcome, ParkReason, RecordedEvent, Timestamp, Verdict, judge};
+use domain::order::FoldError;
+use domain::{
+    Envelope, Event, EventId, Order, Outcome, ParkReason, RecordedEvent, Timestamp, Verdict, judge,
+};
 
-use crate::ports::{Message, Settled};
+use crate::ports::{EventOutcome, LoadedOrder, Message};
 
-/// What is to be done with one event.
+/// What the consumer does with one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// Append it; this is the order afterwards.
-    Record(Box<(RecordedEvent, Order)>),
-    /// Store that the rules said no.
-    Reject(Refusal),
-    /// Nothing: an earlier delivery of this very message came to this outcome.
-    Again(Outcome),
-    /// Nothing: another message of the same event came to this outcome.
-    Duplicate(Outcome),
-    /// Put it aside.
+pub enum Plan {
+    /// Append it to its order's log.
+    Record {
+        /// As this version.
+        version: u64,
+    },
+    /// Store this outcome: the rules refuse the event.
+    Reject(Outcome),
+    /// Write nothing: an earlier delivery of the same message led to this outcome.
+    AlreadyHandled(Outcome),
+    /// Write nothing: another message brought the same event before.
+    Duplicate,
+    /// Move its message to the dead letters.
     Park(ParkReason, String),
-    /// Not now: leave it on the queue, to be received again.
+    /// Leave its message on the queue, to be received again.
     Retry(String),
 }
 
-/// What is known of an order when an event of it is decided on.
+/// The order of an event, as far as the decision depends on it.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct OrderContext<'a> {
     /// The order; `None` if its log is empty.
     pub order: Option<&'a Order>,
-    /// Its first dead letters, in line.
+    /// The ids at the head of its parked sequence.
     pub parked: &'a [String],
-    /// The event's own outcome, if it was handled before.
-    pub settled: Option<&'a Settled>,
+    /// The outcome of the event itself, if it was handled before.
+    pub earlier: Option<&'a EventOutcome>,
 }
 
-impl Known<'_> {
-    /// Whether a dead letter of the order comes before this message. A replay is before those behind it in the line; what
-    /// comes from its producer is behind all of them.
-    fn is_behind(&self, message: &Message) -> bool {
-        let place = self.parked.iter().position(|id| id == message.letter_id());
+impl<'a> OrderContext<'a> {
+    /// The context of this event of a loaded order.
+    pub fn of(loaded: &'a LoadedOrder, event_id: EventId) -> Self {
+        let earlier = loaded.outcomes.iter().find(|outcome| outcome.event_id == event_id);
+        Self { order: loaded.order.as_ref(), parked: &loaded.parked, earlier }
+    }
+
+    /// Whether a dead letter of the order has to be processed before this message. A replay follows only those that precede it
+    /// in the parked sequence; a message from a producer follows all of them.
+    fn follows_parked(&self, message: &Message) -> bool {
+        let place = self.parked.iter().position(|id| id == message.dead_letter_id());
         place.unwrap_or(self.parked.len()) > 0
     }
 }
 
-/// Decides on `envelope`, which came in `message` and is recorded as of `now` if it is.
+/// Decides on `envelope`, which `message` carries.
 ///
-/// Where the queue keeps order, an event waits among the dead letters for those before it, whether it would be legal now
-/// or not: what comes before it may change that. Only the creation of an order comes behind nothing. Where the queue
-/// keeps no order, what is legal is recorded; what is early waits on the queue for its predecessors, or with them among
-/// the dead letters.
-pub fn decide(known: Known<'_>, message: &Message, envelope: &Envelope, now: Timestamp) -> Decision {
-    let ordered = message.group.is_some();
+/// On an ordered queue, an event that follows a parked event of its order is parked too, even if it is legal now: the
+/// parked event may change that once it is redriven. Only an `order_created` follows nothing. On a queue without order, a
+/// legal event is recorded, and an early one is retried until its predecessors are recorded, or parked if they are parked.
+pub fn decide(context: OrderContext<'_>, message: &Message, envelope: &Envelope) -> Plan {
+    let is_ordered = message.group.is_some();
     let is_replay = message.replayed().is_some();
-    if let Some(Settled { outcome, message: of, .. }) = known.settled {
-        let same = of.as_deref() == Some(message.letter_id());
+    if let Some(EventOutcome { outcome, message: handled_message, .. }) = context.earlier {
+        let is_same_message = handled_message.as_deref() == Some(message.dead_letter_id());
         match outcome {
-            Outcome::Recorded { .. } | Outcome::Rejected { .. } if same => {
-                return Decision::Again(outcome.clone());
+            Outcome::Recorded { .. } | Outcome::Rejected { .. } if is_same_message => {
+                return Plan::AlreadyHandled(outcome.clone());
             }
-            // It is among the dead letters, and only its removal from the queue did not work out.
-            Outcome::Parked { reason, detail } if same && !is_replay => {
-                return Decision::Park(*reason, detail.clone());
+            // It is a dead letter already, but could not be removed from the queue.
+            Outcome::Parked { reason, detail } if is_same_message && !is_replay => {
+                return Plan::Park(*reason, detail.clone());
             }
             Outcome::Parked { .. } if is_replay => {}
-            _ => return Decision::Duplicate(outcome.clone()),
+            _ => return Plan::Duplicate,
         }
     }
-    let behind = known.is_behind(message);
-    match judge(known.order, envelope) {
-        Verdict::Never(refusal) => Decision::Reject(refusal),
-        Verdict::Legal if behind && ordered && !matches!(envelope.event, Event::Created(_)) => wait_in_line(),
-        Verdict::Legal => record(known.order, message, envelope, now),
-        Verdict::Early(refusal) if !ordered && is_replay => Decision::Retry(refusal.detail),
-        Verdict::Early(_) if behind => wait_in_line(),
-        Verdict::Early(refusal) if ordered => Decision::Reject(refusal),
-        Verdict::Early(refusal) => Decision::Retry(refusal.detail),
+    let follows_parked = context.follows_parked(message);
+    match judge(context.order, envelope) {
+        Verdict::Never(refusal) => reject(context.order, refusal),
+        Verdict::Legal if follows_parked && is_ordered && !matches!(envelope.event, Event::Created(_)) => {
+            park_after_parked()
+        }
+        Verdict::Legal => Plan::Record { version: version_of(context.order) + 1 },
+        Verdict::Early(refusal) if !is_ordered && is_replay => Plan::Retry(refusal.detail),
+        Verdict::Early(_) if follows_parked => park_after_parked(),
+        Verdict::Early(refusal) if is_ordered => reject(context.order, refusal),
+        Verdict::Early(refusal) => Plan::Retry(refusal.detail),
     }
 }
 
-fn wait_in_line() -> Decision {
-    Decision::Park(
-        ParkReason::BehindParked,
-        "an earlier event of its order is in the dead letters".to_owned(),
-    )
+fn version_of(order: Option<&Order>) -> u64 {
+    order.map_or(0, |order| order.version)
 }
 
-fn record(order: Option<&Order>, message: &Message, envelope: &Envelope, now: Timestamp) -> Decision {
-    let version = order.map_or(1, |order| order.version + 1);
-    let repaired = message.repaired();
-    // A clock that was set back, or that of another machine, does not put an event before the one it follows.
+fn reject(order: Option<&Order>, refusal: Refusal) -> Plan {
+    let Refusal { reason, detail } = refusal;
+    Plan::Reject(Outcome::Rejected { reason, detail, at_version: Some(version_of(order)) })
+}
+
+fn park_after_parked() -> Plan {
+    Plan::Park(ParkReason::BehindParked, "an earlier event of its order is in the dead letters".to_owned())
+}
+
+/// The log entry for an event that [`Plan::Record`] is for, recorded at `now`, and the order after it.
+///
+/// An error means that the event contradicts itself, because the rules and the fold read the same table.
+pub fn log_entry(
+    order: Option<&Order>,
+    message: &Message,
+    envelope: &Envelope,
+    now: Timestamp,
+) -> Result<(RecordedEvent, Order), FoldError> {
+    // Recording times never decrease along a log, even if a clock was set back or machines disagree.
     let recorded_at = order.and_then(|order| order.recorded_at).map_or(now, |latest| latest.max(now));
+    let (version, repaired) = (version_of(order) + 1, message.repaired());
     let event = RecordedEvent { version, recorded_at, repaired, envelope: envelope.clone() };
-    match Order::apply(order.cloned(), &event) {
-        Ok(after) => Decision::Record(Box::new((event, after))),
-        // The rules and the fold read the same table, so only an event that is not what it says can come here.
-        Err(error) => Decision::Park(ParkReason::Invalid, error.to_string()),
-    }
+    let order = Order::apply(order.cloned(), &event)?;
+    Ok((event, order))
 }

@@ -1,29 +1,31 @@
-//! One batch of messages, from their bodies to what became of each: the I/O around the plans of [`crate::group`].
+//! Handles batches of messages: groups them, loads their orders, plans, appends, and has the rest settled. The poll loop and
+//! the Lambda handler call it through [`BatchHandler`].
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Currency, Event, OrderId, ParkReason, RejectReason};
-use foldhash::fast::RandomState;
+use domain::{Currency, Event, OrderId};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
-use crate::backoff;
-use crate::plan::{Item, KnownOrders, Plan, plan};
-use crate::ports::{
-    Append, AppendError, Appended, Clock, DeadLetters, End, Loaded, Message, OrderLog, Tally, Wanted,
-};
+use crate::backoff::full_jitter;
+use crate::disposition::Disposition;
+use crate::group::{DecodedMessage, MessageGroup, group_messages};
+use crate::handler::{BatchHandler, HandledMessage};
+use crate::ledger;
+use crate::plan::{LoadedOrders, plan_group};
+use crate::ports::{Append, Clock, DeadLetters, LedgerStore, LoadRequest, LoadedOrder, Message, OrderLog};
+use crate::settle::{ExecutedGroup, Settler};
 
-/// How often a group is planned again because another writer took its versions, before it is left for a retry.
+/// How often a group is planned again because another writer took its versions, before it is retried later.
 const ROUNDS: u32 = 4;
-/// The longest pause before a group is planned again, so that two consumers do not get into each other's way for ever.
+/// The longest pause before a group is planned again. It keeps two consumers from conflicting with each other for ever.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How many groups [`Consumer::handle_until`] has in hand at the same time. A batch of a queue without order can have
-/// thousands, and each has connections to the store.
-const GROUPS_AT_ONCE: usize = 100;
+/// How many groups [`Consumer::handle_until`] handles concurrently. A batch of a queue without order can contain thousands
+/// of groups, and each needs connections to the store.
+const CONCURRENT_GROUPS: usize = 100;
 
 /// Handles batches of messages.
 #[derive(Clone)]
@@ -32,268 +34,164 @@ pub struct Consumer {
     pub log: Arc<dyn OrderLog>,
     /// Where messages go that cannot be processed.
     pub dead_letters: Arc<dyn DeadLetters>,
-    /// The time that events are recorded as of.
+    /// Supplies the time at which events are recorded.
     pub clock: Clock,
-    /// The currency of article orders, which state none.
+    /// The currency of orders in schema version 0, which does not state one.
     pub default_currency: Currency,
-    /// How often the queue delivers a message before it moves it to the dead letters by itself, if it does. What fails
-    /// the last time is put aside here, so that its order's line and the reason are known at once.
+    /// How often the queue delivers a message before it moves it to the dead letters itself, if it does. The consumer parks a
+    /// message that fails on its last delivery, so that the parked sequence and the reason are complete.
     pub max_receives: Option<u32>,
-    /// Where the ends of messages are counted, if the inbox does not do that.
-    pub tally: Option<Arc<dyn Tally>>,
-}
-
-/// A message, and what became of it.
-#[derive(Debug)]
-pub struct Handled {
-    /// The message.
-    pub message: Message,
-    /// What became of it.
-    pub outcome: Outcome,
-}
-
-/// What became of a message. But for a parked one, it is still on the queue: [`Outcome::Retry`] says what it needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Its event is in the log, as this version. To be acked.
-    Recorded(u64),
-    /// Its event broke this rule. To be acked.
-    Rejected(RejectReason, String),
-    /// Its event was handled before. To be acked.
-    Duplicate,
-    /// It is in the dead letters for this reason, and off the queue.
-    Parked(ParkReason, String),
-    /// It came by the queue of dead letters, and is in the archive. To be acked.
-    Archived,
-    /// It has to be received again, for this reason.
-    Retry(String),
-}
-
-impl Outcome {
-    /// The end that the message came to and is to be acked with, if it did.
-    pub fn end(&self) -> Option<End> {
-        match self {
-            Self::Recorded(_) => Some(End::Recorded),
-            Self::Rejected(..) => Some(End::Rejected),
-            Self::Duplicate => Some(End::Duplicate),
-            Self::Archived => Some(End::Archived),
-            Self::Parked(..) | Self::Retry(_) => None,
-        }
-    }
-
-    /// What it is called in metrics and traces.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Recorded(_) => "recorded",
-            Self::Rejected(..) => "rejected",
-            Self::Duplicate => "duplicate",
-            Self::Parked(..) => "parked",
-            Self::Archived => "archived",
-            Self::Retry(_) => "retried",
-        }
-    }
-}
-
-/// Handles batches, for whoever received them: the poll loop, or the event source mapping of a function.
-#[async_trait]
-pub trait Handler: Send + Sync {
-    /// Handles a batch to its end.
-    async fn handle(&self, messages: Vec<Message>) -> Vec<Handled>;
-
-    /// Handles a batch, and tells at the deadline what became of each message, in the order given.
-    async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<Handled>;
-
-    /// Counts what became of a batch, once its messages are acked. What could not be acked is to be retried by then.
-    async fn count(&self, handled: &[Handled]);
+    /// Counts messages, if the inbox does not count what it acknowledges.
+    pub ledger: Option<Arc<dyn LedgerStore>>,
 }
 
 #[async_trait]
-impl Handler for Consumer {
-    async fn handle(&self, messages: Vec<Message>) -> Vec<Handled> {
+impl BatchHandler for Consumer {
+    async fn handle(&self, messages: Vec<Message>) -> Vec<HandledMessage> {
         Self::handle(self, messages).await
     }
 
-    async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<Handled> {
+    async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<HandledMessage> {
         Self::handle_until(self, messages, deadline).await
     }
 
-    async fn count(&self, handled: &[Handled]) {
-        Self::count(self, handled).await;
-    }
-}
-
-/// The messages of one ordering group, on their way through a batch.
-pub(crate) struct Group {
-    pub(crate) items: Vec<Item>,
-    /// Where in the batch each item came.
-    places: Vec<usize>,
-    pub(crate) plan: Plan,
-    /// The result of each append of the plan.
-    pub(crate) appended: Vec<Result<Appended, AppendError>>,
-}
-
-/// What makes messages of a batch one group.
-#[derive(PartialEq, Eq, Hash)]
-enum Key {
-    Group(String),
-    Order(OrderId),
-    Message(String),
-}
-
-impl Group {
-    fn new() -> Self {
-        Self { items: Vec::new(), places: Vec::new(), plan: Plan::default(), appended: Vec::new() }
-    }
-
-    fn has_conflict(&self) -> bool {
-        self.appended.iter().any(|result| matches!(result, Err(AppendError::Conflict { .. })))
+    async fn count(&self, handled: &[HandledMessage]) {
+        if let Some(store) = &self.ledger {
+            ledger::count(store.as_ref(), handled).await;
+        }
     }
 }
 
 impl Consumer {
-    /// Handles `messages`, group by group, each group in the order given. A failure touches no other group.
+    /// Handles `messages`, group by group, each group in the order given. A failure affects no other group.
     ///
-    /// Each step is one call to the store for all groups, and the slowest decides when all are done.
-    pub async fn handle(&self, messages: Vec<Message>) -> Vec<Handled> {
-        self.handle_groups(self.groups(messages)).await
+    /// Each step is one call to the store for all groups, so the slowest group determines when all are done.
+    pub async fn handle(&self, messages: Vec<Message>) -> Vec<HandledMessage> {
+        self.handle_groups(group_messages(messages, self.default_currency)).await
     }
 
-    /// Handles `messages` like [`Consumer::handle`], but each group by itself, and tells at the `deadline` what became
-    /// of each, in the order given: a group that is not done by then has to be retried as a whole. When the deadline
-    /// has passed nothing is started any more.
+    /// Handles `messages` like [`Consumer::handle`], but each group independently, and returns the disposition of each message
+    /// at the `deadline`, in the order given. A group that is not done by then is retried as a whole, and no group is started
+    /// after the deadline.
     ///
-    /// A group is dropped wherever it is. That loses nothing: its messages are still on the queue (or parked, and then
-    /// they are parked twice at worst). What was written counts, and the next delivery finds it: an appended event is
-    /// a duplicate then, and a projection that was not written yet is healed.
-    pub async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<Handled> {
-        let groups = self.groups(messages.clone());
-        let outcomes: Vec<OnceLock<Outcome>> = messages.iter().map(|_| OnceLock::new()).collect();
-        let open = &outcomes;
-        let work = stream::iter(groups).for_each_concurrent(GROUPS_AT_ONCE, |group| async move {
+    /// The deadline can interrupt a group anywhere. That loses nothing: its messages are still on the queue, or parked, and
+    /// then at worst parked twice. The next delivery finds what was written: an appended event is a duplicate, and a missing
+    /// projection is written.
+    pub async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<HandledMessage> {
+        let groups = group_messages(messages.clone(), self.default_currency);
+        let dispositions: Vec<OnceLock<Disposition>> = messages.iter().map(|_| OnceLock::new()).collect();
+        let dispositions_ref = &dispositions;
+        let work = stream::iter(groups).for_each_concurrent(CONCURRENT_GROUPS, |group| async move {
             if Instant::now() >= deadline {
                 return;
             }
             let places = group.places.clone();
             for (place, handled) in places.into_iter().zip(self.handle_groups(vec![group]).await) {
-                // Nobody else sets it: every place is in one group.
-                let _ = open[place].set(handled.outcome);
+                // Each place belongs to exactly one group, so it is set once.
+                let _ = dispositions_ref[place].set(handled.disposition);
             }
         });
-        // Whether it came in time is told by the outcomes.
+        // A timeout shows as dispositions that are not set.
         let _ = timeout_at(deadline, work).await;
-        messages.into_iter().zip(outcomes).map(|(message, outcome)| in_time(message, outcome)).collect()
+        let all = messages.into_iter().zip(dispositions);
+        all.map(|(message, disposition)| at_deadline(message, disposition)).collect()
     }
 
-    /// Takes groups all the way.
-    async fn handle_groups(&self, mut open: Vec<Group>) -> Vec<Handled> {
-        let mut done: Vec<Group> = Vec::new();
+    /// Handles groups to the end.
+    async fn handle_groups(&self, mut open: Vec<MessageGroup>) -> Vec<HandledMessage> {
+        let mut executed: Vec<ExecutedGroup> = Vec::new();
         for round in 1..=ROUNDS {
             if round > 2 {
-                // Twice in a row: not an order that was there already, but another consumer at work on it.
-                tokio::time::sleep(backoff::full_jitter(1, CONFLICT_PAUSE, CONFLICT_PAUSE)).await;
+                // The second round has loaded every order, so another consumer must be writing to this one now.
+                tokio::time::sleep(full_jitter(1, CONFLICT_PAUSE, CONFLICT_PAUSE)).await;
             }
-            self.record(&mut open, round == 1).await;
-            let (conflicts, recorded): (Vec<_>, Vec<_>) = open.into_iter().partition(Group::has_conflict);
-            done.extend(recorded);
-            open = conflicts;
-            if open.is_empty() {
+            let (conflicts, done): (Vec<_>, Vec<_>) =
+                self.execute(open, round == 1).await.into_iter().partition(ExecutedGroup::has_conflict);
+            executed.extend(done);
+            if conflicts.is_empty() || round == ROUNDS {
+                executed.extend(conflicts);
                 break;
             }
+            open = conflicts.into_iter().map(|conflict| conflict.group).collect();
         }
-        done.extend(open);
-        self.finish(done).await
+        let (log, dead_letters) = (self.log.as_ref(), self.dead_letters.as_ref());
+        Settler { log, dead_letters, max_receives: self.max_receives }.settle(executed).await
     }
 
-    /// Reads the messages and groups them by the queue's group, or else by order: without either, each is its own.
-    fn groups(&self, messages: Vec<Message>) -> Vec<Group> {
-        let mut groups: Vec<Group> = Vec::new();
-        let mut places: HashMap<Key, usize, RandomState> = HashMap::default();
-        for (number, message) in messages.into_iter().enumerate() {
-            let item = Item::read(message, self.default_currency);
-            let key = match (&item.message.group, &item.order_id) {
-                (Some(group), _) => Key::Group(group.clone()),
-                (None, Some(order_id)) => Key::Order(order_id.clone()),
-                (None, None) => Key::Message(item.message.id.clone()),
-            };
-            let place = *places.entry(key).or_insert(groups.len());
-            if place == groups.len() {
-                groups.push(Group::new());
-            }
-            groups[place].items.push(item);
-            groups[place].places.push(number);
-        }
-        groups
-    }
-
-    /// Loads, plans and appends.
-    async fn record(&self, groups: &mut [Group], first_round: bool) {
-        let known = self.load(groups, first_round).await;
+    /// Loads the orders of all groups, plans each group, and appends.
+    async fn execute(&self, groups: Vec<MessageGroup>, is_first_round: bool) -> Vec<ExecutedGroup> {
+        let orders = self.load(&groups, is_first_round).await;
         let now = (self.clock)();
         let mut appends: Vec<Append> = Vec::new();
-        let mut counts = Vec::with_capacity(groups.len());
-        for (group, mut orders) in groups.iter_mut().zip(known) {
-            group.plan = plan(&group.items, &mut orders, now);
-            counts.push(group.plan.appends.len());
-            appends.append(&mut group.plan.appends);
+        let mut planned = Vec::with_capacity(groups.len());
+        for (group, mut orders) in groups.into_iter().zip(orders) {
+            let plan = plan_group(&group.messages, &mut orders, now);
+            let order_ids: Vec<OrderId> =
+                plan.appends.iter().map(|append| append.order.order_id.clone()).collect();
+            appends.extend(plan.appends);
+            planned.push((group, plan.plans, order_ids));
         }
         let results = if appends.is_empty() { Vec::new() } else { self.log.append(&appends).await };
         let mut results = results.into_iter();
-        for (group, count) in groups.iter_mut().zip(counts) {
-            group.appended = results.by_ref().take(count).collect();
-        }
+        let executed = planned.into_iter().map(|(group, plans, order_ids)| {
+            let appended = order_ids.into_iter().zip(results.by_ref()).collect();
+            ExecutedGroup { group, plans, appended }
+        });
+        executed.collect()
     }
 
-    /// What is known of each group's orders.
-    async fn load(&self, groups: &[Group], first_round: bool) -> Vec<KnownOrders> {
-        let mut known: Vec<KnownOrders> = Vec::with_capacity(groups.len());
-        let mut wanted: Vec<Wanted> = Vec::new();
-        let mut places: Vec<usize> = Vec::new();
-        for (place, group) in groups.iter().enumerate() {
-            let (assumed, to_load) = first_look(&group.items, first_round);
-            known.push(assumed);
-            places.extend(to_load.iter().map(|_| place));
-            wanted.extend(to_load);
+    /// Loads the orders of each group.
+    async fn load(&self, groups: &[MessageGroup], is_first_round: bool) -> Vec<LoadedOrders> {
+        let mut orders: Vec<LoadedOrders> = Vec::with_capacity(groups.len());
+        let mut requests: Vec<LoadRequest> = Vec::new();
+        let mut group_of_request: Vec<usize> = Vec::new();
+        for (number, group) in groups.iter().enumerate() {
+            let (assumed, to_load) = orders_to_load(&group.messages, is_first_round);
+            orders.push(assumed);
+            group_of_request.extend(to_load.iter().map(|_| number));
+            requests.extend(to_load);
         }
-        let loaded = if wanted.is_empty() { Vec::new() } else { self.log.load(&wanted).await };
-        for ((place, wanted), loaded) in places.into_iter().zip(wanted).zip(loaded) {
-            known[place].insert(wanted.order_id, loaded.map_err(|error| format!("{error:#}")));
+        let loaded = if requests.is_empty() { Vec::new() } else { self.log.load(&requests).await };
+        for ((number, request), loaded) in group_of_request.into_iter().zip(requests).zip(loaded) {
+            orders[number].insert(request.order_id, loaded.map_err(|error| format!("{error:#}")));
         }
-        known
+        orders
     }
 }
 
-/// A message with its outcome; without one, its group was not done at the deadline.
-fn in_time(message: Message, outcome: OnceLock<Outcome>) -> Handled {
-    let outcome = outcome.into_inner().unwrap_or_else(|| {
+/// A message with its disposition. A message whose group was not done at the deadline is retried.
+fn at_deadline(message: Message, disposition: OnceLock<Disposition>) -> HandledMessage {
+    let disposition = disposition.into_inner().unwrap_or_else(|| {
         let why = "out of time: its group was not done at the deadline";
         let (message_id, receives) = (message.id.as_str(), message.receive_count);
         tracing::warn!(message_id, receives, why, "to be retried");
-        Outcome::Retry(why.to_owned())
+        Disposition::Retry(why.to_owned())
     });
-    Handled { message, outcome }
+    HandledMessage { message, disposition }
 }
 
-/// Which orders of a group need no loading, and which do. In the first round an order whose first event here creates
-/// it, received for the first time, is taken not to exist. If it does, the append says so, and the next round loads.
-fn first_look(items: &[Item], first_round: bool) -> (KnownOrders, Vec<Wanted>) {
-    let mut assumed = KnownOrders::default();
-    let mut wanted: Vec<Wanted> = Vec::new();
-    for item in items {
-        let Ok(envelope) = &item.event else { continue };
+/// The orders of a group that are assumed not to exist, and the orders to load. The first round assumes that an order does
+/// not exist if its first event in the group creates it and is received for the first time. If the order exists after all,
+/// the append conflicts, and the next round loads it.
+fn orders_to_load(messages: &[DecodedMessage], is_first_round: bool) -> (LoadedOrders, Vec<LoadRequest>) {
+    let mut assumed = LoadedOrders::default();
+    let mut requests: Vec<LoadRequest> = Vec::new();
+    for decoded in messages {
+        let Ok(envelope) = &decoded.event else { continue };
         let order_id = &envelope.order_id;
         if assumed.contains_key(order_id) {
             continue;
         }
-        if let Some(wanted) = wanted.iter_mut().find(|wanted| wanted.order_id == *order_id) {
-            wanted.event_ids.push(envelope.event_id);
-        } else if first_round
+        if let Some(request) = requests.iter_mut().find(|request| request.order_id == *order_id) {
+            request.event_ids.push(envelope.event_id);
+        } else if is_first_round
             && matches!(envelope.event, Event::Created(_))
-            && item.message.receive_count == 1
+            && decoded.message.receive_count == 1
         {
-            assumed.insert(order_id.clone(), Ok(Loaded::default()));
+            assumed.insert(order_id.clone(), Ok(LoadedOrder::default()));
         } else {
-            wanted.push(Wanted { order_id: order_id.clone(), event_ids: vec![envelope.event_id] });
+            requests.push(LoadRequest { order_id: order_id.clone(), event_ids: vec![envelope.event_id] });
         }
     }
-    (assumed, wanted)
+    (assumed, requests)
 }

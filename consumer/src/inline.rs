@@ -1,43 +1,48 @@
-//! Judging an event that nothing waits before, where it is published.
+//! Decides on an event while it is being accepted, for an inline commit. The embedded engine calls it.
 //!
-//! It would go on the queue, come off it, be judged and recorded. Where queue and log are one store, all of that can be one
-//! commit, and what would come and go within it need not be written. What is decided here is what [`crate::execute`] would
-//! decide, by the same rules; where that is anything but to record the event, it goes the long way.
+//! Where queue and log share one store, an event of an order that has nothing queued can be recorded in the commit that
+//! accepts it. The decision is the consumer's own, [`decide`]. An event that is not to be recorded is queued instead, and the
+//! consumer handles it.
 
 use std::time::Instant;
 
 use domain::{Envelope, RecordedEvent, Timestamp};
 use tracing::Span;
 
-use crate::decide::{Decision, Known, decide};
-use crate::ports::{Append, Counts, Loaded, Message};
-use crate::{Outcome, metering, settle, spans};
+use crate::decide::{OrderContext, Plan, decide, log_entry};
+use crate::disposition::Disposition;
+use crate::ports::{Append, LedgerCounts, LoadedOrder, Message};
+use crate::{metering, settle, spans};
 
-/// Stands where the message is told that brought an event, if none did. So whatever message brings it once more is known to
-/// be another one.
+/// Stored as the message that brought the event, because no message did. Any message that brings the event again is
+/// therefore another one, and a duplicate.
 const NO_MESSAGE: &str = "-";
 
-/// An event that the rules allow, as its order was when it was judged.
+/// An event that can be recorded by the commit that accepts it.
 #[derive(Debug)]
-pub struct Judged {
-    /// How it is to be recorded, unless its order has changed since, or something waits before it.
+pub struct InlineAppend {
+    /// Valid as long as the order does not change and nothing of it is queued or parked.
     append: Append,
     span: Span,
     since: Instant,
 }
 
-impl Judged {
-    /// Decides on the event, as recorded at `now`. `message` would bring it, as far as that is known, by a queue that keeps
-    /// order. `None` if it is not to be recorded, or not now.
-    pub fn of(loaded: &Loaded, message: &Message, envelope: &Envelope, now: Timestamp) -> Option<Self> {
+impl InlineAppend {
+    /// Decides on the event, to be recorded at `now`. `message` is the message of an ordered queue that would carry it, as far
+    /// as its fields are known. `None` if the event is not to be recorded now.
+    pub fn decide(
+        loaded: &LoadedOrder,
+        message: &Message,
+        envelope: &Envelope,
+        now: Timestamp,
+    ) -> Option<Self> {
         let since = Instant::now();
-        let settled = loaded.outcomes.iter().find(|settled| settled.event_id == envelope.event_id);
-        let known = Known { order: loaded.order.as_ref(), parked: &loaded.parked, settled };
-        let Decision::Record(recorded) = decide(known, message, envelope, now) else { return None };
-        let (event, order) = *recorded;
+        let context = OrderContext::of(loaded, envelope.event_id);
+        let Plan::Record { .. } = decide(context, message, envelope) else { return None };
+        let (event, order) = log_entry(context.order, message, envelope, now).ok()?;
         let span = spans::of_event(message, Some(envelope));
         let messages = vec![NO_MESSAGE.to_owned()];
-        let append = Append { events: vec![event], messages, order, counts: Counts::default() };
+        let append = Append { events: vec![event], messages, order, counts: LedgerCounts::default() };
         Some(Self { append, span, since })
     }
 
@@ -55,18 +60,18 @@ impl Judged {
         &self.append.events[0]
     }
 
-    /// The event as it came, if it goes the long way after all.
+    /// The event, to be queued after all.
     pub fn into_envelope(mut self) -> Envelope {
         self.append.events.remove(0).envelope
     }
 
-    /// To be called when it is recorded: tells it in log, metrics and trace, as is done of what the queue brought.
-    pub fn recorded(&self) {
+    /// Reports to log, metrics and trace that the event is recorded, as is done for events from the queue.
+    pub fn report_recorded(&self) {
         let event = self.event();
-        let outcome = Outcome::Recorded(event.version);
-        spans::ended(&self.span, &outcome);
+        let disposition = Disposition::Recorded(event.version);
+        spans::end(&self.span, &disposition);
         let _entered = self.span.enter();
         settle::log_recorded(&event.envelope, event.version);
-        metering::at_once(&outcome, self.since.elapsed());
+        metering::count_inline(&disposition, self.since.elapsed());
     }
 }

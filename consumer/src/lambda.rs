@@ -1,11 +1,12 @@
-//! Behind an SQS event source mapping, as a Lambda function: an invocation brings one batch.
+//! The consumer as a Lambda function behind an SQS event source mapping: each invocation delivers one batch. The Lambda command
+//! runs it.
 //!
-//! The mapping owns the messages: it deletes those that the answer does not name. So the answer names exactly the
-//! messages that have to be received again, and not the parked ones, which are in the dead letters. That holds only
-//! while the mapping has `ReportBatchItemFailures` on; without it, it ignores the answer and deletes them all.
+//! The mapping owns the messages: it deletes those that the answer does not list. So the answer lists exactly the messages
+//! that have to be received again; parked messages are not listed, because they are dead letters. This requires
+//! `ReportBatchItemFailures` on the mapping. Without it, the mapping ignores the answer and deletes all messages.
 //!
-//! The mapping deletes after the answer, and never reports whether it did. So a function counts a batch before it can know:
-//! if the mapping then fails to delete a message, its outcome counts again with the next delivery.
+//! The mapping deletes after the answer, and does not report whether it succeeded. So the function counts a batch before it
+//! can know: if the mapping fails to delete a message, the next delivery counts it again.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,32 +17,33 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use crate::execute::{self, Handled, Outcome};
+use crate::disposition::Disposition;
+use crate::handler::{BatchHandler, HandledMessage};
 use crate::metering;
 use crate::poll::retries;
 use crate::ports::Inbox;
 
 mod event;
 
-pub use event::Batch;
+pub use event::SqsBatch;
 
-/// The most that is kept of an invocation's time to change visibility timeouts and to answer.
+/// The most time of an invocation that is reserved for changing visibility timeouts and for the answer.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// Whether an event, which is no batch, only keeps the environment warm.
+/// Whether an event that is not a batch is a ping, which keeps the environment warm.
 pub type IsPing = fn(&str) -> bool;
 
-/// What is to be done after each invocation, before it is answered: then the environment may be frozen.
+/// Runs at the end of each invocation, before the answer. After the answer, Lambda may freeze the environment.
 pub type AfterEach = fn() -> BoxFuture<'static, ()>;
 
 /// Serves invocations, one at a time, for as long as the environment lives.
 pub async fn run(
-    work: Arc<dyn execute::Handler>,
+    work: Arc<dyn BatchHandler>,
     inbox: Arc<dyn Inbox>,
     is_ping: IsPing,
     after_each: AfterEach,
 ) -> anyhow::Result<()> {
-    let handler = &Handler::new(work, inbox);
+    let handler = &InvocationHandler::new(work, inbox);
     let serve = |event: LambdaEvent<Box<RawValue>>| async move {
         let answer = handler.answer(event, is_ping).await;
         after_each().await;
@@ -54,58 +56,59 @@ fn diagnostic(error: &anyhow::Error) -> Diagnostic {
     Diagnostic { error_type: "orders::consumer".to_owned(), error_message: format!("{error:#}") }
 }
 
-/// Handles invocations. Built once for an environment, so that connections outlive invocations.
+/// Handles invocations. An environment creates one, so that connections outlive invocations.
 #[derive(Clone)]
-pub struct Handler {
-    work: Arc<dyn execute::Handler>,
-    /// Only to set when a message comes back; the event source mapping receives and deletes.
+pub struct InvocationHandler {
+    work: Arc<dyn BatchHandler>,
+    /// Only used to delay retries; the event source mapping receives and deletes.
     inbox: Arc<dyn Inbox>,
 }
 
-impl Handler {
-    /// A handler of batches of the queue behind `inbox`.
-    pub fn new(work: Arc<dyn execute::Handler>, inbox: Arc<dyn Inbox>) -> Self {
+impl InvocationHandler {
+    /// A handler for batches of the queue behind `inbox`.
+    pub fn new(work: Arc<dyn BatchHandler>, inbox: Arc<dyn Inbox>) -> Self {
         Self { work, inbox }
     }
 
-    /// Handles the batch that the event is. A ping is answered like a batch without messages; every other event is an
-    /// error.
+    /// Handles an event that is a batch. A ping is answered like an empty batch. Any other event is an error.
     pub async fn answer(
         &self,
         event: LambdaEvent<Box<RawValue>>,
         is_ping: IsPing,
     ) -> anyhow::Result<SqsBatchResponse> {
-        match Batch::read(event.payload.get()) {
+        match SqsBatch::read(event.payload.get()) {
             Ok(batch) => self.handle(LambdaEvent::new(batch, event.context)).await,
             Err(_) if is_ping(event.payload.get()) => Ok(SqsBatchResponse::default()),
             Err(error) => Err(error),
         }
     }
 
-    /// Handles the batch, in the time that its context leaves, and answers with the messages to be received again.
+    /// Handles the batch within the time left in its context, and returns the messages to be received again.
     ///
-    /// An error says that they are all to be received again, for one of those that have to be cannot be named.
-    pub async fn handle(&self, event: LambdaEvent<Batch>) -> anyhow::Result<SqsBatchResponse> {
+    /// An error means that all of them have to be received again, because one of those to be retried has no id.
+    pub async fn handle(&self, event: LambdaEvent<SqsBatch>) -> anyhow::Result<SqsBatchResponse> {
         let limits = Limits::of(event.context.deadline());
         let messages = event.payload.into_messages();
-        let batch = metering::Batch::received(&messages);
+        let batch = metering::BatchMetrics::received(&messages);
         let mut handled = self.work.handle_until(messages, limits.work).await;
-        self.put_off(&handled, limits.answer).await;
+        self.delay_retries(&handled, limits.answer).await;
         let answer = answer(&handled);
         if let Err(error) = &answer {
-            // They all come back, so none of them counts yet.
-            handled.iter_mut().for_each(|handled| handled.outcome = Outcome::Retry(format!("{error:#}")));
+            // All messages are delivered again, so none of them counts yet.
+            handled
+                .iter_mut()
+                .for_each(|handled| handled.disposition = Disposition::Retry(format!("{error:#}")));
         }
         batch.handled(&handled);
         if timeout_at(limits.answer, self.work.count(&handled)).await.is_err() {
-            tracing::warn!("no time left to count a batch");
+            tracing::warn!("no time left to count a batch in the ledger");
         }
         answer
     }
 
-    /// Sets when the messages to be retried come back. Where that fails, or takes too long, they come back at the
-    /// queue's visibility timeout.
-    async fn put_off(&self, handled: &[Handled], until: Instant) {
+    /// Sets the delay of the messages to be retried. If that fails or takes too long, they become visible at the queue's
+    /// visibility timeout.
+    async fn delay_retries(&self, handled: &[HandledMessage], until: Instant) {
         let again = retries(handled);
         if again.is_empty() {
             return;
@@ -113,25 +116,25 @@ impl Handler {
         match timeout_at(until, self.inbox.retry(&again)).await {
             Ok(results) => {
                 for error in results.into_iter().filter_map(Result::err) {
-                    tracing::warn!("cannot set when a message comes back: {error:#}");
+                    tracing::warn!("cannot set the delay of a retry: {error:#}");
                 }
             }
-            Err(_) => tracing::warn!("no time left to set when {} messages come back", again.len()),
+            Err(_) => tracing::warn!("no time left to set the delay of {} retries", again.len()),
         }
     }
 }
 
-/// By when an invocation has to be done with what.
+/// The deadlines within an invocation.
 struct Limits {
-    /// With the messages.
+    /// For handling the messages.
     work: Instant,
-    /// With everything but the answer.
+    /// For everything but the answer.
     answer: Instant,
 }
 
 impl Limits {
-    /// Keeps up to [`MARGIN`] of the time until `deadline`, at which Lambda kills the environment and the whole batch
-    /// comes back; but no more than a fifth of it, so that a short timeout is still spent on the messages.
+    /// Reserves up to [`MARGIN`] before `deadline`, at which Lambda kills the environment and the whole batch is delivered
+    /// again. It reserves at most a fifth of the time, so that most of a short timeout goes to the messages.
     fn of(deadline: SystemTime) -> Self {
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let margin = MARGIN.min(left / 5);
@@ -140,12 +143,12 @@ impl Limits {
     }
 }
 
-/// Names the messages to be retried. An answer that named one by an empty id would fail the whole batch as well, but
-/// without a word in the logs; so it is an error.
-fn answer(handled: &[Handled]) -> anyhow::Result<SqsBatchResponse> {
+/// Lists the messages to be retried. A message without an id is an error: an empty id in the answer would fail the whole
+/// batch too, but nothing would be logged.
+fn answer(handled: &[HandledMessage]) -> anyhow::Result<SqsBatchResponse> {
     let mut answer = SqsBatchResponse::default();
-    for Handled { message, outcome } in handled {
-        if let Outcome::Retry(why) = outcome {
+    for HandledMessage { message, disposition } in handled {
+        if let Disposition::Retry(why) = disposition {
             anyhow::ensure!(
                 !message.id.is_empty(),
                 "the whole batch has to be retried, because a message without an id has to be: {why}"

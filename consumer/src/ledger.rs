@@ -1,48 +1,47 @@
-//! What messages are counted as in the ledger.
+//! Counts handled messages for the ledger. `plan` counts what an append will record, and the consumer counts each batch at
+//! its end.
 
 use std::iter::Sum;
 
-use crate::execute::{Consumer, Handled, Outcome};
-use crate::ports::{Counts, Message};
+use crate::disposition::Disposition;
+use crate::handler::HandledMessage;
+use crate::ports::{LedgerCounts, LedgerStore, Message};
 
-impl Counts {
-    /// Adds a message that came to this outcome.
-    pub(crate) fn add(&mut self, message: &Message, outcome: &Outcome) {
+impl LedgerCounts {
+    /// Adds a message with this disposition.
+    pub(crate) fn add(&mut self, message: &Message, disposition: &Disposition) {
         let is_replay = message.replayed().is_some();
         self.received += u64::from(!is_replay && message.receive_count == 1);
-        match outcome {
-            Outcome::Parked(..) => self.parked += 1,
-            Outcome::Recorded(_) if !is_replay => self.recorded += 1,
-            Outcome::Rejected(..) if !is_replay => self.rejected += 1,
-            Outcome::Duplicate if !is_replay => self.duplicate += 1,
+        match disposition {
+            Disposition::Parked(..) => self.parked += 1,
+            Disposition::Recorded(_) if !is_replay => self.recorded += 1,
+            Disposition::Rejected(..) if !is_replay => self.rejected += 1,
+            Disposition::Duplicate if !is_replay => self.duplicate += 1,
             _ => {}
         }
     }
 }
 
-impl Sum for Counts {
+impl Sum for LedgerCounts {
     fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
-        counts.fold(Self::default(), |sum, of| Self {
-            received: sum.received + of.received,
-            recorded: sum.recorded + of.recorded,
-            rejected: sum.rejected + of.rejected,
-            duplicate: sum.duplicate + of.duplicate,
-            parked: sum.parked + of.parked,
+        counts.fold(Self::default(), |sum, counts| Self {
+            received: sum.received + counts.received,
+            recorded: sum.recorded + counts.recorded,
+            rejected: sum.rejected + counts.rejected,
+            duplicate: sum.duplicate + counts.duplicate,
+            parked: sum.parked + counts.parked,
         })
     }
 }
 
-impl Consumer {
-    /// Counts what became of a batch of messages. That this fails is no reason to handle them again.
-    pub(crate) async fn count(&self, handled: &[Handled]) {
-        let Some(tally) = &self.tally else { return };
-        let mut counts = Counts::default();
-        for Handled { message, outcome } in handled {
-            counts.add(message, outcome);
-        }
-        // Even if that is nothing: something else may have been counted ahead.
-        if let Err(error) = tally.add(counts).await {
-            tracing::warn!(?counts, "the ledger lacks a batch: {error:#}");
-        }
+/// Counts a batch of handled messages. A failure is logged only, because handling the batch again would not help.
+pub(crate) async fn count(store: &dyn LedgerStore, handled: &[HandledMessage]) {
+    let mut counts = LedgerCounts::default();
+    for HandledMessage { message, disposition } in handled {
+        counts.add(message, disposition);
+    }
+    // Even zero counts are reported: the store may have to correct an optimistic count.
+    if let Err(error) = store.add(counts).await {
+        tracing::warn!(?counts, "cannot count a batch in the ledger: {error:#}");
     }
 }

@@ -1,5 +1,5 @@
-//! What is counted of the messages that are handled, through the [`metrics`] facade: nothing, unless whoever runs this
-//! has installed a recorder.
+//! Metrics of handled messages, through the [`metrics`] facade. The poll loop and the Lambda handler record each batch here,
+//! and `inline` each event. Nothing is recorded unless the program installs a recorder.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -7,17 +7,18 @@ use std::time::{Duration, Instant, SystemTime};
 use domain::{ParkReason, Timestamp};
 use metrics::{Histogram, counter, histogram};
 
-use crate::execute::{Handled, Outcome};
 use crate::dead_letters::attributes;
+use crate::disposition::Disposition;
+use crate::handler::HandledMessage;
 use crate::ports::Message;
 
-/// A batch that is being handled.
-pub(crate) struct Batch {
+/// Measures one batch, from receipt to the end.
+pub(crate) struct BatchMetrics {
     started: Instant,
 }
 
-impl Batch {
-    /// Counts what came.
+impl BatchMetrics {
+    /// Records the messages of a batch that was just received.
     pub(crate) fn received(messages: &[Message]) -> Self {
         histogram!("orders_batch_size").record(messages.len() as f64);
         let again = messages.iter().filter(|message| message.receive_count > 1).count();
@@ -30,40 +31,40 @@ impl Batch {
         Self { started: Instant::now() }
     }
 
-    /// Counts what became of it.
-    pub(crate) fn handled(self, handled: &[Handled]) {
+    /// Records the dispositions of the batch.
+    pub(crate) fn handled(self, handled: &[HandledMessage]) {
         histogram!("orders_processing_duration_seconds").record(self.started.elapsed());
         let latency = end_to_end();
         let (now, mut statuses) = (now(), BTreeMap::<_, u64>::new());
-        for Handled { message, outcome } in handled {
-            *statuses.entry(outcome.name()).or_default() += 1;
-            match outcome {
-                // A replay was accepted long before it was sent again.
-                Outcome::Recorded(_) if message.replayed().is_none() => {
+        for HandledMessage { message, disposition } in handled {
+            *statuses.entry(disposition.as_str()).or_default() += 1;
+            match disposition {
+                // The latency of a replay would count the time among the dead letters.
+                Disposition::Recorded(_) if message.replayed().is_none() => {
                     since(message, now).into_iter().for_each(|seconds| latency.record(seconds));
                 }
-                Outcome::Parked(reason, _) => parked(*reason),
-                // Its queue has moved it by itself, and nobody has counted that yet.
-                Outcome::Archived if !message.attributes.contains_key(attributes::REASON) => {
+                Disposition::Parked(reason, _) => count_parked(*reason),
+                // The queue itself moved it to the dead letters, so no consumer has counted it as parked.
+                Disposition::Archived if !message.attributes.contains_key(attributes::REASON) => {
                     *statuses.entry("parked").or_default() += 1;
-                    parked(ParkReason::TriesExhausted);
+                    count_parked(ParkReason::TriesExhausted);
                 }
                 _ => {}
             }
         }
         for (status, count) in statuses {
-            processed(status, count);
+            count_processed(status, count);
         }
     }
 }
 
-/// Counts an event that came to its outcome in the commit that accepted it, and was never received.
-pub(crate) fn at_once(outcome: &Outcome, latency: Duration) {
-    processed(outcome.name(), 1);
+/// Counts an event that was recorded by an inline commit, and never received from the queue.
+pub(crate) fn count_inline(disposition: &Disposition, latency: Duration) {
+    count_processed(disposition.as_str(), 1);
     end_to_end().record(latency);
 }
 
-fn processed(status: &'static str, count: u64) {
+fn count_processed(status: &'static str, count: u64) {
     counter!("orders_messages_processed_total", "status" => status).increment(count);
 }
 
@@ -71,7 +72,7 @@ fn end_to_end() -> Histogram {
     histogram!("orders_end_to_end_seconds")
 }
 
-fn parked(reason: ParkReason) {
+fn count_parked(reason: ParkReason) {
     counter!("orders_dead_letters_parked_total", "reason" => reason.as_str()).increment(1);
 }
 
@@ -79,7 +80,7 @@ fn now() -> Timestamp {
     Timestamp::new(SystemTime::now().into())
 }
 
-/// Seconds since the message was sent, if that is known; 0 if the queue's clock is ahead of this one.
+/// Seconds since the message was sent, if the queue reports that; 0 if the queue's clock is later than ours.
 fn since(message: &Message, now: Timestamp) -> Option<f64> {
     let micros = now.micros() - message.sent_at?.micros();
     Some(Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64())

@@ -1,171 +1,220 @@
-//! The end of a batch: what was not appended is settled or parked, and what became of each message is told.
+//! Settles what the appends left open: stores rejections, releases replays from the dead letters, parks, and gives each
+//! message its disposition. `execute` calls it at the end of a batch.
 
-use domain::{Envelope, ParkReason, Receipt};
+use domain::{Envelope, OrderId, ParkReason, Receipt};
 
-use crate::execute::{Consumer, Group, Handled, Outcome};
-use crate::plan::{Item, Step};
-use crate::ports::{AppendError, Appended, End, Parking};
+use crate::decide::Plan;
+use crate::disposition::Disposition;
+use crate::group::{DecodedMessage, MessageGroup};
+use crate::handler::HandledMessage;
+use crate::ports::{AppendError, Appended, DeadLetters, Message, OrderLog, ParkRequest};
 use crate::spans;
 
-/// A message whose outcome may still be open.
-struct Ending {
-    item: Item,
-    step: Step,
-    /// Which of the batch's groups it belongs to.
-    group: usize,
-    outcome: Option<Outcome>,
+/// The target of the log lines about handled messages. `docs/observability.md` names it for switching them off.
+const LOG_TARGET: &str = "consumer::finish";
+
+/// A group whose plan was executed.
+pub(crate) struct ExecutedGroup {
+    pub(crate) group: MessageGroup,
+    /// The plan of each message.
+    pub(crate) plans: Vec<Plan>,
+    /// The result of each append, by order.
+    pub(crate) appended: Vec<(OrderId, Result<Appended, AppendError>)>,
 }
 
-impl Consumer {
-    /// Settles and parks what is to be, and tells what became of each message.
-    pub(crate) async fn finish(&self, groups: Vec<Group>) -> Vec<Handled> {
-        let mut endings = Vec::new();
-        for (number, group) in groups.into_iter().enumerate() {
-            let failed = group.appended.iter().find_map(|result| result.as_ref().err()).map(explain);
-            for (item, step) in group.items.into_iter().zip(group.plan.steps) {
-                let outcome = match (&step, &failed) {
-                    // It was judged after events that are not there now. Where there is order, it is held back anyway.
-                    (Step::Settle(_), Some(why)) if item.message.group.is_none() => {
-                        Some(Outcome::Retry(why.clone()))
-                    }
-                    _ => after_append(&step, &group.appended),
-                };
-                endings.push(Ending { item, step, group: number, outcome });
-            }
-        }
-        hold_back(&mut endings);
-        self.settle(&mut endings).await;
-        hold_back(&mut endings);
-        self.release(&mut endings).await;
-        hold_back(&mut endings);
-        self.give_up(&mut endings);
-        while self.park_next(&mut endings).await {
-            hold_back(&mut endings);
-        }
-        endings.into_iter().map(handled).collect()
+impl ExecutedGroup {
+    pub(crate) fn has_conflict(&self) -> bool {
+        self.appended.iter().any(|(_, result)| matches!(result, Err(AppendError::Conflict { .. })))
     }
 
-    async fn settle(&self, endings: &mut [Ending]) {
-        let mut settling: Vec<&mut Ending> =
-            endings.iter_mut().filter(|e| e.outcome.is_none() && matches!(e.step, Step::Settle(_))).collect();
-        let receipt = |ending: &&mut Ending| match &ending.step {
-            Step::Settle(receipt) => Some(receipt.clone()),
-            _ => None,
-        };
-        let receipts: Vec<Receipt> = settling.iter().filter_map(receipt).collect();
+    /// The messages, each with its disposition as far as the appends determine it.
+    fn into_pending(self, number: usize) -> impl Iterator<Item = PendingMessage> {
+        let Self { group, plans, appended } = self;
+        let failure = appended.iter().find_map(|(_, result)| result.as_ref().err()).map(explain);
+        group.messages.into_iter().zip(plans).map(move |(decoded, plan)| {
+            let disposition = match (&plan, &failure) {
+                // It was judged after events that were not appended. In an ordered group it is held back anyway.
+                (Plan::Reject(_), Some(why)) if decoded.message.group.is_none() => {
+                    Some(Disposition::Retry(why.clone()))
+                }
+                _ => after_append(&plan, decoded.order_id.as_ref(), &appended),
+            };
+            PendingMessage { decoded, plan, group: number, disposition }
+        })
+    }
+}
+
+/// A message whose disposition may still be open.
+struct PendingMessage {
+    decoded: DecodedMessage,
+    plan: Plan,
+    /// The number of its group in the batch.
+    group: usize,
+    disposition: Option<Disposition>,
+}
+
+impl PendingMessage {
+    fn is_ordered(&self) -> bool {
+        self.decoded.message.group.is_some()
+    }
+
+    fn is_to_be_parked(&self) -> bool {
+        self.disposition.is_none() && matches!(self.plan, Plan::Park(..))
+    }
+
+    /// The receipt to store for a rejected event.
+    fn rejection(&self) -> Option<Receipt> {
+        let (Plan::Reject(outcome), Ok(envelope)) = (&self.plan, &self.decoded.event) else { return None };
+        let message = Some(self.decoded.message.dead_letter_id().to_owned());
+        Some(Receipt { message, ..Receipt::of(envelope, Some(outcome.clone())) })
+    }
+
+    fn park_request(&self) -> Option<ParkRequest<'_>> {
+        let Plan::Park(reason, detail) = &self.plan else { return None };
+        Some(ParkRequest {
+            message: &self.decoded.message,
+            reason: *reason,
+            detail: detail.clone(),
+            event: self.decoded.event.as_ref().ok(),
+            order_id: self.decoded.order_id.clone(),
+        })
+    }
+}
+
+/// Settles the groups of a batch.
+pub(crate) struct Settler<'a> {
+    pub(crate) log: &'a dyn OrderLog,
+    pub(crate) dead_letters: &'a dyn DeadLetters,
+    /// See [`crate::Consumer::max_receives`].
+    pub(crate) max_receives: Option<u32>,
+}
+
+impl Settler<'_> {
+    /// Stores rejections, releases, parks, and returns each message with its disposition.
+    pub(crate) async fn settle(&self, groups: Vec<ExecutedGroup>) -> Vec<HandledMessage> {
+        let groups = groups.into_iter().enumerate();
+        let mut pending: Vec<_> = groups.flat_map(|(number, group)| group.into_pending(number)).collect();
+        hold_back(&mut pending);
+        self.store_rejections(&mut pending).await;
+        hold_back(&mut pending);
+        self.release_replays(&mut pending).await;
+        hold_back(&mut pending);
+        self.park_last_retries(&mut pending);
+        while self.park_next(&mut pending).await {
+            hold_back(&mut pending);
+        }
+        pending.into_iter().map(report).collect()
+    }
+
+    async fn store_rejections(&self, pending: &mut [PendingMessage]) {
+        let open = pending.iter_mut().filter(|message| message.disposition.is_none());
+        let (mut rejected, receipts): (Vec<_>, Vec<_>) = open
+            .filter_map(|message| {
+                let receipt = message.rejection()?;
+                Some((message, receipt))
+            })
+            .unzip();
         if receipts.is_empty() {
             return;
         }
         let results = self.log.settle(&receipts).await;
-        for ((ending, receipt), result) in settling.iter_mut().zip(receipts).zip(results) {
-            ending.outcome = Some(match (result, receipt.outcome) {
-                (Ok(()), Some(outcome)) => outcome_of(&outcome),
-                (Ok(()), None) => Outcome::Retry("the outcome to settle was none".to_owned()),
-                (Err(error), _) => Outcome::Retry(format!("{error:#}")),
+        for ((message, receipt), result) in rejected.iter_mut().zip(receipts).zip(results) {
+            message.disposition = Some(match (result, receipt.outcome) {
+                (Ok(()), Some(outcome)) => outcome.into(),
+                (Ok(()), None) => Disposition::Retry("its rejection has no outcome".to_owned()),
+                (Err(error), _) => Disposition::Retry(format!("{error:#}")),
             });
         }
     }
 
-    /// Takes replays that came to an end out of the dead letters. What cannot be is handled once more, to the same end.
-    async fn release(&self, endings: &mut [Ending]) {
-        let replays = endings.iter_mut().filter(|ending| ending.item.message.replayed().is_some());
-        let mut done: Vec<(&mut Ending, End)> = replays
-            .filter_map(|ending| {
-                let end = ending.outcome.as_ref()?.end()?;
-                Some((ending, end))
+    /// Releases replays that are done from the dead letters. If that fails, the replay is handled again, with the same outcome.
+    async fn release_replays(&self, pending: &mut [PendingMessage]) {
+        let replays = pending.iter_mut().filter(|message| message.decoded.message.replayed().is_some());
+        let mut done: Vec<&mut PendingMessage> = replays
+            .filter(|message| message.disposition.as_ref().is_some_and(Disposition::is_acknowledged))
+            .collect();
+        let letters: Vec<_> = done
+            .iter()
+            .filter_map(|message| {
+                Some((message.decoded.message.dead_letter_id(), message.disposition.as_ref()?))
             })
             .collect();
-        if done.is_empty() {
+        if letters.is_empty() {
             return;
         }
-        let letters: Vec<_> =
-            done.iter().map(|(ending, end)| (ending.item.message.letter_id(), *end)).collect();
         let results = self.dead_letters.release(&letters).await;
-        for ((ending, _), result) in done.iter_mut().zip(results) {
+        for (message, result) in done.iter_mut().zip(results) {
             if let Err(error) = result {
-                ending.outcome = Some(Outcome::Retry(format!("{error:#}")));
+                message.disposition = Some(Disposition::Retry(format!("{error:#}")));
             }
         }
     }
 
-    /// Puts aside what would be received again more often than the queue does it.
-    fn give_up(&self, endings: &mut [Ending]) {
-        let Some(most) = self.max_receives else { return };
-        let mut given_up = None;
-        for ending in endings {
-            let receives = ending.item.message.receive_count;
-            let Some(Outcome::Retry(why)) = ending.outcome.as_ref().filter(|_| receives >= most) else {
+    /// Plans to park the messages that would be retried, but are not delivered again.
+    fn park_last_retries(&self, pending: &mut [PendingMessage]) {
+        let Some(max_receives) = self.max_receives else { return };
+        let mut group_with_failure = None;
+        for message in pending {
+            let receives = message.decoded.message.receive_count;
+            let is_last = receives >= max_receives;
+            let Some(Disposition::Retry(why)) = message.disposition.as_ref().filter(|_| is_last) else {
                 continue;
             };
-            let ordered = ending.item.message.group.is_some();
-            let reason = match given_up == Some(ending.group) && ordered {
-                true => ParkReason::BehindParked,
-                false => ParkReason::TriesExhausted,
-            };
-            ending.step = Step::Park(reason, format!("received {receives} times; at last: {why}"));
-            ending.outcome = None;
-            given_up = Some(ending.group);
+            let follows_failure = group_with_failure == Some(message.group) && message.is_ordered();
+            let reason = if follows_failure { ParkReason::BehindParked } else { ParkReason::TriesExhausted };
+            message.plan = Plan::Park(reason, format!("received {receives} times; the last error: {why}"));
+            message.disposition = None;
+            group_with_failure = Some(message.group);
         }
     }
 
-    /// Parks the first message of each group that is to be parked, so that they stand in line as they came: if one
-    /// cannot be parked, nothing behind it is. True if there may be more.
-    async fn park_next(&self, endings: &mut [Ending]) -> bool {
-        let mut latest = None;
-        let mut first_of_group = |ending: &&mut Ending| {
-            let ordered = ending.item.message.group.is_some();
-            !ordered || latest.replace(ending.group) != Some(ending.group)
+    /// Parks the first message of each group that has to be parked. Parking one at a time keeps the parked sequence in order:
+    /// if one cannot be parked, the later ones are not parked either. Returns whether there may be more.
+    async fn park_next(&self, pending: &mut [PendingMessage]) -> bool {
+        let mut latest_group = None;
+        let mut is_first_of_group = |message: &&mut PendingMessage| {
+            !message.is_ordered() || latest_group.replace(message.group) != Some(message.group)
         };
-        let parking = endings.iter_mut().filter(|e| e.outcome.is_none() && matches!(e.step, Step::Park(..)));
-        let mut parking: Vec<&mut Ending> = parking.filter(|ending| first_of_group(ending)).collect();
+        let mut parking: Vec<&mut PendingMessage> = pending
+            .iter_mut()
+            .filter(|message| message.is_to_be_parked())
+            .filter(|message| is_first_of_group(message))
+            .collect();
         if parking.is_empty() {
             return false;
         }
-        let letters: Vec<_> = parking.iter().filter_map(|ending| letter(ending)).collect();
-        let results = self.dead_letters.park(&letters).await;
-        let reasons: Vec<_> = letters.into_iter().map(|letter| (letter.reason, letter.detail)).collect();
-        for ((ending, (reason, detail)), result) in parking.iter_mut().zip(reasons).zip(results) {
-            ending.outcome = Some(match result {
-                Ok(()) => Outcome::Parked(reason, detail),
-                Err(error) => Outcome::Retry(format!("{error:#}")),
+        let requests: Vec<_> = parking.iter().filter_map(|message| message.park_request()).collect();
+        let results = self.dead_letters.park(&requests).await;
+        let reasons: Vec<_> = requests.into_iter().map(|request| (request.reason, request.detail)).collect();
+        for ((message, (reason, detail)), result) in parking.iter_mut().zip(reasons).zip(results) {
+            message.disposition = Some(match result {
+                Ok(()) => Disposition::Parked(reason, detail),
+                Err(error) => Disposition::Retry(format!("{error:#}")),
             });
         }
         true
     }
 }
 
-/// What an ending that is to be parked is parked as.
-fn letter(ending: &Ending) -> Option<Parking<'_>> {
-    let Step::Park(reason, detail) = &ending.step else { return None };
-    Some(Parking {
-        message: &ending.item.message,
-        reason: *reason,
-        detail: detail.clone(),
-        event: ending.item.event.as_ref().ok(),
-        order_id: ending.item.order_id.clone(),
-    })
-}
-
-fn outcome_of(outcome: &domain::Outcome) -> Outcome {
-    match outcome.clone() {
-        domain::Outcome::Recorded { version } => Outcome::Recorded(version),
-        domain::Outcome::Rejected { reason, detail, .. } => Outcome::Rejected(reason, detail),
-        domain::Outcome::Parked { reason, detail } => Outcome::Parked(reason, detail),
-    }
-}
-
-/// What the appends say of a message; nothing where it waits for something else.
-fn after_append(step: &Step, appended: &[Result<Appended, AppendError>]) -> Option<Outcome> {
-    match step {
-        Step::Append { index, version } => Some(match appended.get(*index) {
-            Some(Ok(Appended::New | Appended::Already)) => Outcome::Recorded(*version),
-            Some(Err(error)) => Outcome::Retry(explain(error)),
-            None => Outcome::Retry("the store did not answer for it".to_owned()),
-        }),
-        Step::Again(outcome) => Some(outcome_of(outcome)),
-        Step::Duplicate(_) => Some(Outcome::Duplicate),
-        Step::Retry(why) => Some(Outcome::Retry(why.clone())),
-        Step::Settle(_) | Step::Park(..) => None,
+/// The disposition of a message after the appends; `None` if something else has to be done for it first.
+fn after_append(
+    plan: &Plan,
+    order_id: Option<&OrderId>,
+    appended: &[(OrderId, Result<Appended, AppendError>)],
+) -> Option<Disposition> {
+    match plan {
+        Plan::Record { version } => {
+            let result = appended.iter().find(|(appended_id, _)| Some(appended_id) == order_id);
+            Some(match result {
+                Some((_, Ok(Appended::New | Appended::Already))) => Disposition::Recorded(*version),
+                Some((_, Err(error))) => Disposition::Retry(explain(error)),
+                None => Disposition::Retry("the store returned no result for it".to_owned()),
+            })
+        }
+        Plan::AlreadyHandled(outcome) => Some(outcome.clone().into()),
+        Plan::Duplicate => Some(Disposition::Duplicate),
+        Plan::Retry(why) => Some(Disposition::Retry(why.clone())),
+        Plan::Reject(_) | Plan::Park(..) => None,
     }
 }
 
@@ -176,19 +225,19 @@ fn explain(error: &AppendError) -> String {
     }
 }
 
-/// In an ordered group, what comes behind a message that has to be retried is retried too; but for what is in the
-/// dead letters already, which is not on the queue any more.
-fn hold_back(endings: &mut [Ending]) {
-    let mut stopped = None;
-    for ending in endings {
-        if stopped == Some(ending.group)
-            && !matches!(ending.outcome, Some(Outcome::Parked(..) | Outcome::Retry(_)))
+/// In an ordered group, retries every message that follows a message to be retried. A message that is parked already is not
+/// on the queue any more and stays parked.
+fn hold_back(pending: &mut [PendingMessage]) {
+    let mut stopped_group = None;
+    for message in pending {
+        if stopped_group == Some(message.group)
+            && !matches!(message.disposition, Some(Disposition::Parked(..) | Disposition::Retry(_)))
         {
             let why = "an earlier event of its group has to be retried first".to_owned();
-            ending.outcome = Some(Outcome::Retry(why));
+            message.disposition = Some(Disposition::Retry(why));
         }
-        if ending.item.message.group.is_some() && matches!(ending.outcome, Some(Outcome::Retry(_))) {
-            stopped = Some(ending.group);
+        if message.is_ordered() && matches!(message.disposition, Some(Disposition::Retry(_))) {
+            stopped_group = Some(message.group);
         }
     }
 }
@@ -196,39 +245,46 @@ fn hold_back(endings: &mut [Ending]) {
 pub(crate) fn log_recorded(envelope: &Envelope, version: u64) {
     let (order_id, event_id) = (envelope.order_id.as_str(), envelope.event_id);
     let (kind, correlation_id) = (envelope.event.event_type(), envelope.correlation_id.as_str());
-    tracing::info!(order_id, %event_id, correlation_id, %kind, version, "recorded");
+    tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, version, "recorded");
 }
 
-/// Tells the outcome, and logs it: one line for each event handled.
-fn handled(ending: Ending) -> Handled {
-    let outcome = ending.outcome.unwrap_or_else(|| Outcome::Retry("it was left open".to_owned()));
-    let message = ending.item.message;
-    spans::ended(&ending.item.span, &outcome);
-    let _entered = ending.item.span.enter();
-    let id = message.id.as_str();
-    match &ending.item.event {
-        Ok(envelope) => {
-            let (order_id, event_id) = (envelope.order_id.as_str(), envelope.event_id);
-            let (kind, correlation_id) = (envelope.event.event_type(), envelope.correlation_id.as_str());
-            match &outcome {
-                Outcome::Recorded(version) => log_recorded(envelope, *version),
-                Outcome::Rejected(reason, detail) => {
-                    let reason = reason.as_str();
-                    tracing::info!(order_id, %event_id, correlation_id, %kind, reason, detail, "rejected");
-                }
-                Outcome::Duplicate => tracing::info!(order_id, %event_id, correlation_id, %kind, "duplicate"),
-                Outcome::Parked(reason, detail) => {
-                    let reason = reason.as_str();
-                    tracing::error!(order_id, %event_id, correlation_id, %kind, reason, detail, "parked");
-                }
-                Outcome::Retry(why) => {
-                    let receives = message.receive_count;
-                    tracing::warn!(order_id, %event_id, correlation_id, %kind, receives, why, "to be retried");
-                }
-                Outcome::Archived => {}
-            }
+/// Reports the disposition to trace and log: one line for each message.
+fn report(pending: PendingMessage) -> HandledMessage {
+    let disposition =
+        pending.disposition.unwrap_or_else(|| Disposition::Retry("it was not settled".to_owned()));
+    let DecodedMessage { message, event, span, .. } = pending.decoded;
+    spans::end(&span, &disposition);
+    let _entered = span.enter();
+    match &event {
+        Ok(envelope) => log_disposition(envelope, &message, &disposition),
+        Err(_) => {
+            let id = message.id.as_str();
+            tracing::error!(target: LOG_TARGET, message_id = id, outcome = ?disposition, "a message does not contain an event");
         }
-        Err(_) => tracing::error!(message_id = id, ?outcome, "a message that is no event"),
     }
-    Handled { message, outcome }
+    HandledMessage { message, disposition }
+}
+
+fn log_disposition(envelope: &Envelope, message: &Message, disposition: &Disposition) {
+    let (order_id, event_id) = (envelope.order_id.as_str(), envelope.event_id);
+    let (kind, correlation_id) = (envelope.event.event_type(), envelope.correlation_id.as_str());
+    match disposition {
+        Disposition::Recorded(version) => log_recorded(envelope, *version),
+        Disposition::Rejected(reason, detail) => {
+            let reason = reason.as_str();
+            tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, reason, detail, "rejected");
+        }
+        Disposition::Duplicate => {
+            tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, "duplicate");
+        }
+        Disposition::Parked(reason, detail) => {
+            let reason = reason.as_str();
+            tracing::error!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, reason, detail, "parked");
+        }
+        Disposition::Retry(why) => {
+            let receives = message.receive_count;
+            tracing::warn!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, receives, why, "to be retried");
+        }
+        Disposition::Archived => {}
+    }
 }

@@ -1,10 +1,10 @@
-//! The span of an event that is handled, in the trace of the request that it was accepted by. There is none but where
-//! spans are exported (feature `otlp`): each line of the log about an event has its correlation id anyway.
+//! The span of a handled event, in the trace of the request that proposed it. `group` and `inline` open it, `settle` ends it.
+//! Without the feature `otlp` there are no spans; log lines carry the correlation id either way.
 
 use domain::Envelope;
 use tracing::Span;
 
-use crate::execute::Outcome;
+use crate::disposition::Disposition;
 use crate::ports::Message;
 
 #[cfg(not(feature = "otlp"))]
@@ -13,10 +13,10 @@ pub(crate) fn of_event(_: &Message, _: Option<&Envelope>) -> Span {
 }
 
 #[cfg(not(feature = "otlp"))]
-pub(crate) fn ended(_: &Span, _: &Outcome) {}
+pub(crate) fn end(_: &Span, _: &Disposition) {}
 
 #[cfg(feature = "otlp")]
-pub(crate) use exported::{ended, of_event};
+pub(crate) use exported::{end, of_event};
 
 #[cfg(feature = "otlp")]
 mod exported {
@@ -27,10 +27,10 @@ mod exported {
     use tracing::field::Empty;
     use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-    use super::{Envelope, Message, Outcome, Span};
+    use super::{Disposition, Envelope, Message, Span};
     use crate::ports::TRACE_HEADER;
 
-    /// The span begins now, and ends when it is dropped.
+    /// Opens the span. It ends when it is dropped.
     pub(crate) fn of_event(message: &Message, event: Option<&Envelope>) -> Span {
         // https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
         let span = tracing::debug_span!(
@@ -50,12 +50,12 @@ mod exported {
         }
         let mut headers: HashMap<_, _> = message.attributes.clone().into_iter().collect();
         if !headers.contains_key("traceparent")
-            && let Some(traceparent) = headers.get(TRACE_HEADER).and_then(|header| of_xray(header))
+            && let Some(traceparent) = headers.get(TRACE_HEADER).and_then(|header| traceparent_of(header))
         {
             headers.insert("traceparent".to_owned(), traceparent);
         }
         let producer = get_text_map_propagator(|propagator| propagator.extract(&headers));
-        // It fails where nobody exports the span.
+        // This fails where no exporter is installed.
         let _ = span.set_parent(producer);
         if let Some(envelope) = event {
             span.record("otel.name", format!("process {}", envelope.event.event_type()));
@@ -66,27 +66,27 @@ mod exported {
         span
     }
 
-    /// Notes what became of the event.
-    pub(crate) fn ended(span: &Span, outcome: &Outcome) {
-        span.set_attribute("orders.outcome", outcome.name());
-        match outcome {
-            Outcome::Recorded(version) => {
+    /// Sets the disposition on the span.
+    pub(crate) fn end(span: &Span, disposition: &Disposition) {
+        span.set_attribute("orders.outcome", disposition.as_str());
+        match disposition {
+            Disposition::Recorded(version) => {
                 span.set_attribute("orders.version", i64::try_from(*version).unwrap_or(i64::MAX));
             }
-            Outcome::Rejected(reason, _) => span.set_attribute("orders.reason", reason.as_str()),
-            Outcome::Parked(reason, detail) => {
+            Disposition::Rejected(reason, _) => span.set_attribute("orders.reason", reason.as_str()),
+            Disposition::Parked(reason, detail) => {
                 span.set_attribute("orders.reason", reason.as_str());
                 span.set_status(Status::error(detail.clone()));
             }
-            Outcome::Retry(why) => span.set_status(Status::error(why.clone())),
-            Outcome::Duplicate | Outcome::Archived => {}
+            Disposition::Retry(why) => span.set_status(Status::error(why.clone())),
+            Disposition::Duplicate | Disposition::Archived => {}
         }
     }
 
-    /// X-Ray's header as W3C Trace Context writes it: the same ids, in other words
+    /// The `traceparent` of W3C Trace Context with the ids of an X-Ray header
     /// ([X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader)).
-    /// `None` if it names no segment to go on from.
-    fn of_xray(header: &str) -> Option<String> {
+    /// `None` if the header does not name a parent segment.
+    fn traceparent_of(header: &str) -> Option<String> {
         let field = |name: &str| header.split(';').find_map(|field| field.strip_prefix(name));
         let (time, unique) = field("Root=1-")?.split_once('-')?;
         let flags = if field("Sampled=") == Some("0") { "00" } else { "01" };
@@ -95,17 +95,17 @@ mod exported {
 
     #[cfg(test)]
     mod tests {
-        use super::of_xray;
+        use super::traceparent_of;
 
         #[test]
-        fn an_x_ray_header_is_a_trace_context() {
+        fn an_x_ray_header_is_read_as_a_trace_context() {
             let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
             let w3c = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
-            assert_eq!(of_xray(header).as_deref(), Some(w3c));
+            assert_eq!(traceparent_of(header).as_deref(), Some(w3c));
             let unsampled = header.replace("Sampled=1", "Sampled=0");
-            assert_eq!(of_xray(&unsampled), Some(w3c.replace("-01", "-00")));
-            assert_eq!(of_xray("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"), None);
-            assert_eq!(of_xray("Parent=53995c3f42cd8ad8"), None);
+            assert_eq!(traceparent_of(&unsampled), Some(w3c.replace("-01", "-00")));
+            assert_eq!(traceparent_of("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"), None);
+            assert_eq!(traceparent_of("Parent=53995c3f42cd8ad8"), None);
         }
     }
 }

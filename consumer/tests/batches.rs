@@ -1,4 +1,4 @@
-//! Batches, given what the log holds and how it fails: what becomes of each message.
+//! Batches of messages: the disposition of each, given the state of the log and its failures.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -8,32 +8,32 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use consumer::ports::{DEAD_LETTER, End, Message, REPLAYS};
-use consumer::{Consumer, Handled, Outcome};
+use consumer::ports::{DEAD_LETTER, Message, REPLAYS};
+use consumer::{Consumer, Disposition, HandledMessage};
 use domain::{OrderId, ParkReason, Timestamp};
 use support::{Fake, consumer, message, messages, word};
 use tokio::time::Instant;
 
-/// Handles the messages, and tells in a word what became of each.
-async fn outcomes(fake: &Arc<Fake>, messages: Vec<Message>) -> BTreeMap<String, &'static str> {
+/// Handles the messages, and returns the disposition of each in one word.
+async fn dispositions(fake: &Arc<Fake>, messages: Vec<Message>) -> BTreeMap<String, &'static str> {
     let handled = consumer(fake).handle(messages).await;
-    handled.into_iter().map(|handled| (handled.message.id, word(&handled.outcome))).collect()
+    handled.into_iter().map(|handled| (handled.message.id, word(&handled.disposition))).collect()
 }
 
-/// The messages as they come from a queue without order.
+/// The messages as a queue without order delivers them.
 fn without_order(what: &[&str]) -> Vec<Message> {
     messages(what).into_iter().map(|message| Message { group: None, ..message }).collect()
 }
 
 fn expected(pairs: &[(&str, &'static str)]) -> BTreeMap<String, &'static str> {
-    pairs.iter().map(|(id, outcome)| ((*id).to_owned(), *outcome)).collect()
+    pairs.iter().map(|(id, disposition)| ((*id).to_owned(), *disposition)).collect()
 }
 
 #[tokio::test]
-async fn a_batch_takes_orders_through_several_events_at_once_without_loading_new_ones() {
+async fn a_batch_records_several_events_of_an_order_and_does_not_load_new_orders() {
     let fake = Arc::new(Fake::default());
     let sent = ["created@a", "created@b", "confirmed@a", "delivered@a", "paid@a"];
-    let found = outcomes(&fake, messages(&sent)).await;
+    let found = dispositions(&fake, messages(&sent)).await;
     let wanted = [
         ("created@a", "recorded"),
         ("created@b", "recorded"),
@@ -43,15 +43,15 @@ async fn a_batch_takes_orders_through_several_events_at_once_without_loading_new
     ];
     assert_eq!(found, expected(&wanted));
     assert_eq!((fake.version("a"), fake.version("b")), (3, 1));
-    assert_eq!(*fake.loads.lock().unwrap(), 0, "an order that is created here needs no loading");
+    assert_eq!(*fake.loads.lock().unwrap(), 0, "an order created in the batch is not loaded");
     assert_eq!(fake.settled.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_clock_that_was_set_back_puts_no_event_before_the_one_it_follows() {
+async fn recording_times_do_not_decrease_if_the_clock_is_set_back() {
     let fake = Arc::new(Fake::default());
     let recorded_at = |fake: &Fake| fake.orders.lock().unwrap().values().next().unwrap().0.recorded_at;
-    outcomes(&fake, messages(&["created@a"])).await;
+    dispositions(&fake, messages(&["created@a"])).await;
     assert_eq!(recorded_at(&fake), Some(support::now()));
     let earlier: fn() -> Timestamp = || Timestamp::parse("2026-11-21T10:00:00Z").unwrap();
     let late = Consumer { clock: earlier, ..consumer(&fake) };
@@ -63,7 +63,7 @@ async fn a_clock_that_was_set_back_puts_no_event_before_the_one_it_follows() {
 async fn a_failing_order_holds_back_its_group_and_no_other() {
     let fake = Arc::new(Fake { failing: HashSet::from(["a"]), ..Fake::default() });
     let sent = ["created@a", "created@b", "confirmed@a", "refunded@a", "confirmed@b"];
-    let found = outcomes(&fake, messages(&sent)).await;
+    let found = dispositions(&fake, messages(&sent)).await;
     let wanted = [
         ("created@a", "retry"),
         ("confirmed@a", "retry"),
@@ -72,29 +72,29 @@ async fn a_failing_order_holds_back_its_group_and_no_other() {
         ("confirmed@b", "recorded"),
     ];
     assert_eq!(found, expected(&wanted));
-    assert!(fake.settled.lock().unwrap().is_empty(), "what comes behind a failure is not decided");
+    assert!(fake.settled.lock().unwrap().is_empty(), "nothing after a failure is decided");
 }
 
 #[tokio::test]
-async fn an_order_that_exists_already_is_loaded_after_the_conflict() {
+async fn an_order_assumed_to_be_new_is_loaded_after_a_conflict() {
     let fake = Arc::new(Fake::default());
-    outcomes(&fake, messages(&["created@a", "confirmed@a"])).await;
+    dispositions(&fake, messages(&["created@a", "confirmed@a"])).await;
     // The creation again: the same message, its event in another message, and another event.
     let mut again = messages(&["created@a", "created@a", "x@a"]);
     again[1].id = "copy".to_owned();
     again[1].body = again[0].body.clone();
     again[2] = Message { id: "other".to_owned(), ..message(7, "created@a") };
     let wanted = [("created@a", "recorded"), ("copy", "duplicate"), ("other", "illegal")];
-    assert_eq!(outcomes(&fake, again).await, expected(&wanted));
+    assert_eq!(dispositions(&fake, again).await, expected(&wanted));
     assert_eq!(fake.version("a"), 2);
 }
 
 #[tokio::test]
-async fn behind_an_unreadable_message_its_order_is_parked_in_line_and_no_other() {
+async fn an_unreadable_message_parks_later_events_of_its_order_in_order_and_no_other() {
     let fake = Arc::new(Fake::default());
     let sent = ["created@a", "teleported@a", "confirmed@a", "created@b", "paid@a", "confirmed@b"];
     let in_one_group = |message| Message { group: Some("customer".to_owned()), ..message };
-    let found = outcomes(&fake, messages(&sent).into_iter().map(in_one_group).collect()).await;
+    let found = dispositions(&fake, messages(&sent).into_iter().map(in_one_group).collect()).await;
     let wanted = [
         ("created@a", "recorded"),
         ("teleported@a", "parked"),
@@ -111,19 +111,19 @@ async fn behind_an_unreadable_message_its_order_is_parked_in_line_and_no_other()
         ("confirmed@a", ParkReason::BehindParked),
         ("paid@a", ParkReason::BehindParked),
     ];
-    assert_eq!(dead, wanted, "in line as they came");
+    assert_eq!(dead, wanted, "in the order of the batch");
 
-    // What comes later stands behind them, unless it can never become legal.
-    let found = outcomes(&fake, vec![message(10, "shipped@a"), message(11, "created@a")]).await;
+    // Later events are parked after them, unless they can never become legal.
+    let found = dispositions(&fake, vec![message(10, "shipped@a"), message(11, "created@a")]).await;
     assert_eq!((found["shipped@a"], found["created@a"]), ("parked", "illegal"));
 }
 
 #[tokio::test]
-async fn an_unreadable_message_without_an_order_holds_nobody_up() {
+async fn an_unreadable_message_without_an_order_holds_back_no_order() {
     let fake = Arc::new(Fake::default());
     let mut sent = messages(&["created@a", "noise@a", "confirmed@a"]);
     sent[1].body = b"{ not an event".to_vec();
-    let found = outcomes(&fake, sent).await;
+    let found = dispositions(&fake, sent).await;
     let wanted = [("created@a", "recorded"), ("noise@a", "parked"), ("confirmed@a", "recorded")];
     assert_eq!(found, expected(&wanted));
 }
@@ -135,73 +135,77 @@ fn replay(message: Message) -> Message {
 }
 
 #[tokio::test]
-async fn replays_are_recorded_in_line_and_released_and_what_is_new_goes_on_behind_them() {
+async fn replays_are_recorded_in_order_and_released_and_new_events_follow_them() {
     let fake = Arc::new(Fake::default());
     let mut sent = messages(&["created@a", "confirmed@a", "paid@a", "shipped@a", "delivered@a"]);
     let broken = std::mem::replace(&mut sent[2].body, br#"{"data":{"order_id":"a"}}"#.to_vec());
-    outcomes(&fake, sent[..4].to_vec()).await;
+    dispositions(&fake, sent[..4].to_vec()).await;
     assert_eq!(fake.recorded("a"), ["created", "confirmed"]);
 
     sent[2].body = broken;
     let again = [replay(sent[2].clone()), replay(sent[3].clone()), sent[4].clone()];
-    let found = outcomes(&fake, again.to_vec()).await;
-    assert!(found.values().all(|outcome| *outcome == "recorded"), "{found:?}");
+    let found = dispositions(&fake, again.to_vec()).await;
+    assert!(found.values().all(|disposition| *disposition == "recorded"), "{found:?}");
     assert_eq!(fake.recorded("a"), ["created", "confirmed", "paid", "shipped", "delivered"]);
     let released = fake.released.lock().unwrap().clone();
-    assert_eq!(released, ["paid@a", "shipped@a"].map(|id| (id.to_owned(), End::Recorded)));
+    assert_eq!(
+        released,
+        [("paid@a", 3), ("shipped@a", 4)]
+            .map(|(id, version)| (id.to_owned(), Disposition::Recorded(version)))
+    );
 
-    // A second copy of a replay, as an interrupted redrive leaves it, changes nothing.
-    let found = outcomes(&fake, again[..2].to_vec()).await;
-    assert!(found.values().all(|outcome| *outcome == "recorded"), "{found:?}");
+    // An interrupted redrive may send a replay twice. The second copy changes nothing.
+    let found = dispositions(&fake, again[..2].to_vec()).await;
+    assert!(found.values().all(|disposition| *disposition == "recorded"), "{found:?}");
     assert_eq!(fake.version("a"), 5);
 }
 
 #[tokio::test]
-async fn a_replay_that_fails_again_keeps_its_place_and_those_behind_it_theirs() {
+async fn a_replay_that_fails_again_keeps_its_place_and_so_do_the_ones_after_it() {
     let fake = Arc::new(Fake::default());
     let sent = messages(&["created@a", "teleported@a", "confirmed@a", "paid@a"]);
-    outcomes(&fake, sent.clone()).await;
-    let found = outcomes(&fake, sent[1..].iter().cloned().map(replay).collect()).await;
-    assert!(found.values().all(|outcome| *outcome == "parked"), "{found:?}");
-    let line = fake.lines.lock().unwrap().values().next().cloned().unwrap();
-    assert_eq!(line, ["teleported@a", "confirmed@a", "paid@a"]);
+    dispositions(&fake, sent.clone()).await;
+    let found = dispositions(&fake, sent[1..].iter().cloned().map(replay).collect()).await;
+    assert!(found.values().all(|disposition| *disposition == "parked"), "{found:?}");
+    let sequence = fake.sequences.lock().unwrap().values().next().cloned().unwrap();
+    assert_eq!(sequence, ["teleported@a", "confirmed@a", "paid@a"]);
     assert!(fake.released.lock().unwrap().is_empty());
 
-    // A replay that overtakes its line is put back.
-    let found = outcomes(&fake, vec![replay(sent[2].clone())]).await;
+    // A replay that overtakes its predecessors is parked again.
+    let found = dispositions(&fake, vec![replay(sent[2].clone())]).await;
     assert_eq!(found["replay of confirmed@a"], "parked");
     assert_eq!(fake.recorded("a"), ["created"]);
 }
 
 #[tokio::test]
-async fn a_replay_that_cannot_be_released_is_not_done() {
+async fn a_replay_that_cannot_be_released_is_retried() {
     let mut fake = Arc::new(Fake::default());
     let mut sent = messages(&["created@a", "confirmed@a", "paid@a"]);
     let confirmed = std::mem::replace(&mut sent[1].body, br#"{"data":{"order_id":"a"}}"#.to_vec());
-    outcomes(&fake, sent.clone()).await;
+    dispositions(&fake, sent.clone()).await;
     sent[1].body = confirmed;
     let again: Vec<_> = sent[1..].iter().cloned().map(replay).collect();
     Arc::get_mut(&mut fake).unwrap().dead_letters_fail = true;
-    let found = outcomes(&fake, again.clone()).await;
-    assert!(found.values().all(|outcome| *outcome == "retry"), "{found:?}");
+    let found = dispositions(&fake, again.clone()).await;
+    assert!(found.values().all(|disposition| *disposition == "retry"), "{found:?}");
 
     Arc::get_mut(&mut fake).unwrap().dead_letters_fail = false;
-    let found = outcomes(&fake, again).await;
-    assert!(found.values().all(|outcome| *outcome == "recorded"), "{found:?}");
+    let found = dispositions(&fake, again).await;
+    assert!(found.values().all(|disposition| *disposition == "recorded"), "{found:?}");
     assert_eq!(fake.recorded("a"), ["created", "confirmed", "paid"]);
     assert_eq!(fake.released.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn what_fails_the_last_time_is_parked_with_the_reason_and_its_group_behind_it() {
+async fn a_message_that_fails_on_its_last_delivery_is_parked_with_the_reason_and_its_group_after_it() {
     let fake = Arc::new(Fake { failing: HashSet::from(["a"]), ..Fake::default() });
     let consumer = Consumer { max_receives: Some(3), ..consumer(&fake) };
     let with_count = |count: u32| {
         let count = move |message| Message { receive_count: count, ..message };
         messages(&["confirmed@a", "paid@a", "created@b"]).into_iter().map(count).collect::<Vec<_>>()
     };
-    let words = |handled: Vec<Handled>| {
-        handled.into_iter().map(|it| (it.message.id, word(&it.outcome))).collect::<BTreeMap<_, _>>()
+    let words = |handled: Vec<HandledMessage>| {
+        handled.into_iter().map(|it| (it.message.id, word(&it.disposition))).collect::<BTreeMap<_, _>>()
     };
     let found = words(consumer.handle(with_count(2)).await);
     assert_eq!((found["confirmed@a"], found["paid@a"]), ("retry", "retry"));
@@ -214,31 +218,31 @@ async fn what_fails_the_last_time_is_parked_with_the_reason_and_its_group_behind
 }
 
 #[tokio::test]
-async fn what_cannot_be_parked_stays_and_holds_back_its_group() {
+async fn a_message_that_cannot_be_parked_is_retried_and_holds_back_its_group() {
     let fake = Arc::new(Fake { dead_letters_fail: true, ..Fake::default() });
     let sent = ["created@a", "teleported@a", "confirmed@a", "created@b"];
-    let found = outcomes(&fake, messages(&sent)).await;
+    let found = dispositions(&fake, messages(&sent)).await;
     assert_eq!((found["teleported@a"], found["confirmed@a"]), ("retry", "retry"));
     assert_eq!((found["created@a"], found["created@b"]), ("recorded", "recorded"));
 }
 
 #[tokio::test]
-async fn an_early_event_is_rejected_in_order_retried_without_and_parked_behind_parked_ones() {
+async fn an_early_event_is_rejected_if_ordered_retried_if_not_and_parked_after_a_parked_event() {
     let ordered = Arc::new(Fake::default());
-    assert_eq!(outcomes(&ordered, messages(&["paid@a"])).await["paid@a"], "illegal");
+    assert_eq!(dispositions(&ordered, messages(&["paid@a"])).await["paid@a"], "illegal");
 
     let unordered = Arc::new(Fake::default());
-    let found = outcomes(&unordered, without_order(&["shipped@a", "created@a", "confirmed@a"])).await;
+    let found = dispositions(&unordered, without_order(&["shipped@a", "created@a", "confirmed@a"])).await;
     let wanted = [("shipped@a", "retry"), ("created@a", "recorded"), ("confirmed@a", "recorded")];
-    assert_eq!(found, expected(&wanted), "a queue without order fails message by message");
+    assert_eq!(found, expected(&wanted), "on a queue without order only the early message is retried");
 
-    let line = (OrderId::parse("a").unwrap(), vec!["letter".to_owned()]);
-    let parked = Arc::new(Fake { lines: Mutex::new([line].into()), ..Fake::default() });
-    assert_eq!(outcomes(&parked, messages(&["paid@a"])).await["paid@a"], "parked");
+    let sequence = (OrderId::parse("a").unwrap(), vec!["letter".to_owned()]);
+    let parked = Arc::new(Fake { sequences: Mutex::new([sequence].into()), ..Fake::default() });
+    assert_eq!(dispositions(&parked, messages(&["paid@a"])).await["paid@a"], "parked");
     assert_eq!(parked.dead.lock().unwrap()[0].1, ParkReason::BehindParked);
 }
 
-/// All orders that `words` can be in.
+/// All permutations of `words`.
 fn permutations<'a>(words: &[&'a str]) -> Vec<Vec<&'a str>> {
     if words.is_empty() {
         return vec![Vec::new()];
@@ -251,58 +255,58 @@ fn permutations<'a>(words: &[&'a str]) -> Vec<Vec<&'a str>> {
 }
 
 #[tokio::test]
-async fn without_order_a_batch_that_has_all_of_an_order_needs_no_second_delivery() {
+async fn a_batch_with_all_events_of_an_order_needs_no_second_delivery_whatever_their_order() {
     let life = ["created@a", "confirmed@a", "paid@a", "shipped@a"];
     let all = permutations(&life);
     assert_eq!(all.len(), 24);
     let version = |id: &str| 1 + life.iter().position(|event| *event == id).unwrap() as u64;
     for sent in all {
         let fake = Arc::new(Fake::default());
-        for Handled { message, outcome } in consumer(&fake).handle(without_order(&sent)).await {
-            assert_eq!(outcome, Outcome::Recorded(version(&message.id)), "{} of {sent:?}", message.id);
+        for HandledMessage { message, disposition } in consumer(&fake).handle(without_order(&sent)).await {
+            assert_eq!(disposition, Disposition::Recorded(version(&message.id)), "{} of {sent:?}", message.id);
         }
         assert_eq!(fake.recorded("a"), life.map(|event| event.replace("@a", "")), "{sent:?}");
     }
 }
 
 #[tokio::test]
-async fn what_was_early_is_decided_after_the_rest_of_its_batch() {
-    // The cancellation and the payment are both early; the first of them leaves no place for the second.
+async fn an_early_event_is_decided_again_after_the_rest_of_its_batch() {
+    // The cancellation and the payment are both early. Once the first is recorded, the second is illegal.
     let fake = Arc::new(Fake::default());
     let sent = ["cancelled@a", "created@b", "paid@a", "created@a", "confirmed@a", "confirmed@c"];
-    let found = outcomes(&fake, without_order(&sent)).await;
+    let found = dispositions(&fake, without_order(&sent)).await;
     assert_eq!((found["confirmed@c"], found["created@b"]), ("retry", "recorded"));
     assert_eq!(fake.recorded("a"), ["created", "confirmed", "cancelled"]);
     assert_eq!(found["paid@a"], "illegal");
 
-    // In order, what is early is rejected there and then.
+    // On an ordered queue, an early event is rejected immediately.
     let ordered = Arc::new(Fake::default());
-    let found = outcomes(&ordered, messages(&["confirmed@a", "created@a"])).await;
+    let found = dispositions(&ordered, messages(&["confirmed@a", "created@a"])).await;
     assert_eq!(found, expected(&[("confirmed@a", "illegal"), ("created@a", "recorded")]));
 }
 
 #[tokio::test]
-async fn orders_that_share_a_group_get_each_their_own_events() {
+async fn orders_that_share_a_group_get_only_their_own_events() {
     let fake = Arc::new(Fake::default());
     let sent = messages(&["paid@a", "created@b", "created@a", "confirmed@b"]);
     let in_one_group = |message| Message { group: Some("customer".to_owned()), ..message };
-    let found = outcomes(&fake, sent.into_iter().map(in_one_group).collect()).await;
+    let found = dispositions(&fake, sent.into_iter().map(in_one_group).collect()).await;
     assert_eq!((found["paid@a"], found["created@a"]), ("illegal", "recorded"));
     assert_eq!(fake.recorded("a"), ["created"]);
     assert_eq!(fake.recorded("b"), ["created", "confirmed"]);
 }
 
-/// The ids with the outcomes, in the order that they came back in.
-fn in_order(handled: &[Handled]) -> Vec<(&str, &'static str)> {
-    handled.iter().map(|handled| (handled.message.id.as_str(), word(&handled.outcome))).collect()
+/// The ids with the dispositions, in the order of the result.
+fn in_order(handled: &[HandledMessage]) -> Vec<(&str, &'static str)> {
+    handled.iter().map(|handled| (handled.message.id.as_str(), word(&handled.disposition))).collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_deadline_groups_that_are_done_have_their_outcome_and_the_others_are_retried() {
+async fn at_the_deadline_finished_groups_have_their_disposition_and_the_others_are_retried() {
     let fake = Arc::new(Fake { hanging: HashSet::from(["a"]), ..Fake::default() });
     let started = Instant::now();
     let sent = ["created@b", "created@a", "teleported@c", "confirmed@a", "confirmed@b", "paid@c"];
-    // Spawned, for callers that are tasks of a runtime with many threads.
+    // Spawned, because callers are tasks of a multi-threaded runtime.
     let consumer = consumer(&fake);
     let handling =
         async move { consumer.handle_until(messages(&sent), started + Duration::from_secs(5)).await };
@@ -314,7 +318,7 @@ async fn at_the_deadline_groups_that_are_done_have_their_outcome_and_the_others_
 }
 
 #[tokio::test(start_paused = true)]
-async fn before_the_deadline_nothing_is_waited_for_and_after_it_nothing_is_started() {
+async fn a_batch_does_not_wait_for_the_deadline_and_starts_nothing_after_it() {
     let sent: Vec<String> = (0..300).map(|order| format!("created@{order}")).collect();
     let sent: Vec<&str> = sent.iter().map(String::as_str).collect();
     let fake = Arc::new(Fake::default());
@@ -330,7 +334,7 @@ async fn before_the_deadline_nothing_is_waited_for_and_after_it_nothing_is_start
 }
 
 #[test]
-fn retries_wait_longer_each_time_up_to_a_cap() {
+fn the_backoff_grows_up_to_a_cap() {
     for receives in [1, 2, 3, 4, 5, 50, u32::MAX] {
         let most = 30u64.saturating_mul(1 << receives.saturating_sub(1).min(8)).min(300);
         for _ in 0..100 {

@@ -1,4 +1,4 @@
-//! Invocations by an event source mapping: what is answered for which event, and what became of its messages.
+//! Invocations by an event source mapping: the answer to each event, and the dispositions of its messages.
 
 #![cfg(feature = "lambda")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use consumer::Consumer;
-use consumer::lambda::{Batch, Handler};
+use consumer::lambda::{InvocationHandler, SqsBatch};
 use domain::ParkReason;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use support::{Counted, Fake, FakeInbox, consumer};
+use support::{CountingStore, Fake, FakeInbox, consumer};
 use tokio::time::Instant;
 
 const FIFO: &str = include_str!("fixtures/fifo.json");
@@ -24,23 +24,23 @@ const MALFORMED: &str = include_str!("fixtures/malformed.json");
 const NAMELESS: &str = include_str!("fixtures/nameless.json");
 const SURROGATE: &str = include_str!("fixtures/surrogate.json");
 
-/// The event, read as the runtime reads it, of an invocation that has ten seconds.
-fn event(json: &str) -> LambdaEvent<Batch> {
+/// The event of an invocation that has ten seconds, read as the runtime reads it.
+fn event(json: &str) -> LambdaEvent<SqsBatch> {
     let reader = &mut serde_json::Deserializer::from_slice(json.as_bytes());
     let payload: Box<RawValue> = serde_path_to_error::deserialize(reader).unwrap();
     let mut context = Context::default();
     let deadline = SystemTime::now() + Duration::from_secs(10);
     context.deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
-    LambdaEvent::new(Batch::read(payload.get()).unwrap(), context)
+    LambdaEvent::new(SqsBatch::read(payload.get()).unwrap(), context)
 }
 
-/// What is answered for an event, as JSON.
+/// The answer to an event, as JSON.
 async fn answer(fake: &Arc<Fake>, inbox: &Arc<FakeInbox>, json: &str) -> anyhow::Result<Value> {
-    let answer = Handler::new(Arc::new(consumer(fake)), inbox.clone()).handle(event(json)).await?;
+    let answer = InvocationHandler::new(Arc::new(consumer(fake)), inbox.clone()).handle(event(json)).await?;
     Ok(serde_json::to_value(answer).unwrap())
 }
 
-/// The answer that names the messages in these places of a fixture.
+/// The answer that lists the messages at these places of a fixture.
 fn failures(json: &str, places: &[usize]) -> Value {
     let event: Value = serde_json::from_str(json).unwrap();
     let named: Vec<_> = places
@@ -59,7 +59,7 @@ fn hanging(order: &'static str) -> Arc<Fake> {
 }
 
 #[tokio::test]
-async fn what_was_handled_is_not_named() {
+async fn handled_messages_are_not_listed() {
     let (fake, inbox) = (Arc::new(Fake::default()), Arc::default());
     assert_eq!(answer(&fake, &inbox, FIFO).await.unwrap(), json!({ "batchItemFailures": [] }));
     assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
@@ -67,7 +67,7 @@ async fn what_was_handled_is_not_named() {
     assert_eq!(fake.recorded("o-3"), ["created"]);
     assert_eq!(fake.settled.lock().unwrap().len(), 1, "the refund is rejected");
 
-    // The same again is all duplicates.
+    // The second delivery is all duplicates.
     assert_eq!(answer(&fake, &inbox, FIFO).await.unwrap(), json!({ "batchItemFailures": [] }));
     assert_eq!(fake.version("o-2"), 3);
     assert!(inbox.retried.lock().unwrap().is_empty());
@@ -77,13 +77,13 @@ async fn what_was_handled_is_not_named() {
 }
 
 #[tokio::test]
-async fn a_transient_failure_returns_its_message_and_those_behind_it_in_its_group() {
+async fn a_transient_failure_retries_its_message_and_the_rest_of_its_group() {
     let (fake, inbox) = (failing("o-2"), Arc::<FakeInbox>::default());
     assert_eq!(answer(&fake, &inbox, FIFO).await.unwrap(), failures(FIFO, &[1, 3, 6]));
     assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
     assert_eq!(fake.recorded("o-3"), ["created"]);
 
-    // Received nine times, nine times, and once: they come back together, when the first does.
+    // Received nine times, nine times, and once: all get the delay of the first.
     let retried = inbox.retried.lock().unwrap();
     let handles: Vec<&str> = retried.iter().map(|(handle, _)| handle.as_str()).collect();
     assert_eq!(handles, ["AQEB-handle-2", "AQEB-handle-4", "AQEB-handle-7"]);
@@ -91,7 +91,7 @@ async fn a_transient_failure_returns_its_message_and_those_behind_it_in_its_grou
 }
 
 #[tokio::test]
-async fn delays_are_spread_over_what_the_receive_count_allows() {
+async fn delays_are_spread_over_the_whole_range_of_their_receive_count() {
     let (fake, inbox) = (failing("o-2"), Arc::<FakeInbox>::default());
     let first_time = FIFO.replace("\"ApproximateReceiveCount\": \"9\"", "\"ApproximateReceiveCount\": \"1\"");
     assert_ne!(first_time, FIFO);
@@ -102,7 +102,7 @@ async fn delays_are_spread_over_what_the_receive_count_allows() {
     }
     let retried = inbox.retried.lock().unwrap();
     let longest = |handle: &str| retried.iter().filter(|(it, _)| it == handle).map(|(_, delay)| *delay).max();
-    // A hundred draws that all miss the upper half are no accident.
+    // A hundred random delays cannot all miss the upper half by chance.
     for (handle, most) in [("AQEB-handle-2", 300), ("first-handle-2", 30)] {
         let longest = longest(handle).unwrap();
         assert!(
@@ -113,14 +113,14 @@ async fn delays_are_spread_over_what_the_receive_count_allows() {
 }
 
 #[tokio::test]
-async fn a_visibility_timeout_that_cannot_be_changed_changes_no_answer() {
+async fn a_visibility_timeout_that_cannot_be_set_does_not_change_the_answer() {
     let inbox = Arc::new(FakeInbox { fails: true, ..FakeInbox::default() });
     assert_eq!(answer(&failing("o-2"), &inbox, FIFO).await.unwrap(), failures(FIFO, &[1, 3, 6]));
 }
 
 #[tokio::test]
-async fn a_standard_queue_keeps_no_order_whatever_groups_it_names() {
-    // In order, the confirmation and the payment would have been rejected.
+async fn a_standard_queue_has_no_order_even_if_its_messages_have_groups() {
+    // On an ordered queue, the confirmation and the payment would be rejected.
     let (fake, inbox) = (Arc::new(Fake::default()), Arc::<FakeInbox>::default());
     assert_eq!(answer(&fake, &inbox, STANDARD).await.unwrap(), failures(STANDARD, &[1]));
     assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
@@ -130,12 +130,12 @@ async fn a_standard_queue_keeps_no_order_whatever_groups_it_names() {
 }
 
 #[tokio::test]
-async fn an_unreadable_body_is_parked_and_its_order_behind_it() {
+async fn an_unreadable_body_is_parked_and_its_order_after_it() {
     let (fake, inbox) = (Arc::new(Fake::default()), Arc::default());
     assert_eq!(answer(&fake, &inbox, MALFORMED).await.unwrap(), json!({ "batchItemFailures": [] }));
     assert_eq!(fake.recorded("o-1"), ["created"]);
     let mut dead = fake.dead.lock().unwrap().clone();
-    // Groups are not parked in any order.
+    // Groups are parked in no particular order.
     dead.sort_by(|one, other| one.0.cmp(&other.0));
     let event: Value = serde_json::from_str(MALFORMED).unwrap();
     let wanted = [
@@ -153,56 +153,52 @@ async fn an_unreadable_body_is_parked_and_its_order_behind_it() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_parked_is_named_with_those_behind_it() {
+async fn a_message_that_cannot_be_parked_is_listed_with_the_rest_of_its_group() {
     let (mut fake, inbox) = (Arc::new(Fake { dead_letters_fail: true, ..Fake::default() }), Arc::default());
     assert_eq!(answer(&fake, &inbox, MALFORMED).await.unwrap(), failures(MALFORMED, &[1, 2, 3, 4]));
 
     assert_eq!(fake.recorded("o-1"), ["created"]);
     Arc::get_mut(&mut fake).unwrap().dead_letters_fail = false;
     assert_eq!(answer(&fake, &inbox, MALFORMED).await.unwrap(), json!({ "batchItemFailures": [] }));
-    assert_eq!(fake.lines.lock().unwrap().values().map(Vec::len).sum::<usize>(), 2, "in line");
+    assert_eq!(fake.sequences.lock().unwrap().values().map(Vec::len).sum::<usize>(), 2, "in sequence");
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_text_is_parked_and_spoils_no_other() {
+async fn a_body_that_is_not_text_is_parked_and_affects_no_other() {
     let whole = serde_json::from_str::<Value>(SURROGATE);
-    assert!(whole.is_err(), "with bodies as strings, nobody could read the event");
+    assert!(whole.is_err(), "with bodies as strings, the event could not be read");
 
     let (fake, inbox) = (Arc::new(Fake::default()), Arc::default());
     assert_eq!(answer(&fake, &inbox, SURROGATE).await.unwrap(), json!({ "batchItemFailures": [] }));
     assert_eq!(fake.recorded("o-1"), ["created"]);
-    assert_eq!(fake.recorded("o-4"), ["created"], "a pair of surrogates is a character");
+    assert_eq!(fake.recorded("o-4"), ["created"], "a pair of surrogates is one character");
     let mut dead = fake.dead.lock().unwrap().clone();
     dead.sort_by(|one, other| one.0.cmp(&other.0));
     let [(_, reason, broken), (_, escaped_reason, escaped)] = dead.as_slice() else {
         panic!("two, not {dead:?}")
     };
     assert_eq!((*reason, *escaped_reason), (ParkReason::Malformed, ParkReason::Invalid));
-    assert!(String::from_utf8_lossy(broken).contains(r#""note":"cut off: "#), "the rest can be read");
+    assert!(String::from_utf8_lossy(broken).contains(r#""note":"cut off: "#), "the rest is readable");
     assert!(String::from_utf8_lossy(escaped).contains(r#""note":"cut off: \ud83c""#), "as it was sent");
 }
 
 #[tokio::test]
-async fn a_message_that_cannot_be_named_fails_the_invocation_only_if_it_has_to_be_retried() {
+async fn a_message_without_an_id_fails_the_invocation_only_if_it_has_to_be_retried() {
     let (fake, inbox) = (Arc::new(Fake::default()), Arc::default());
     assert_eq!(answer(&fake, &inbox, NAMELESS).await.unwrap(), json!({ "batchItemFailures": [] }));
-    assert_eq!(
-        *fake.loads.lock().unwrap(),
-        2,
-        "nothing is assumed without a receive count, or with a strange one"
-    );
+    assert_eq!(*fake.loads.lock().unwrap(), 2, "without a valid receive count no order is assumed to be new");
 
-    // One without an id, and one whose id is null.
+    // One message has no id, and the other has the id null.
     for order in ["o-1", "o-3"] {
         let error = answer(&failing(order), &inbox, NAMELESS).await.unwrap_err().to_string();
         assert!(error.contains("without an id") && error.contains("no connection"), "{error}");
     }
-    // The others can be named.
+    // The others have ids.
     assert_eq!(answer(&failing("o-2"), &inbox, NAMELESS).await.unwrap(), failures(NAMELESS, &[1]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_that_hangs_is_returned_in_time_and_the_others_are_recorded() {
+async fn a_group_that_hangs_is_retried_in_time_and_the_others_are_recorded() {
     let (fake, inbox) = (hanging("o-2"), Arc::<FakeInbox>::default());
     let started = Instant::now();
     assert_eq!(answer(&fake, &inbox, FIFO).await.unwrap(), failures(FIFO, &[1, 3, 6]));
@@ -214,7 +210,7 @@ async fn a_group_that_hangs_is_returned_in_time_and_the_others_are_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_inbox_that_hangs_takes_no_more_than_its_share_of_the_margin() {
+async fn an_inbox_that_hangs_uses_only_its_share_of_the_margin() {
     let (fake, inbox) = (hanging("o-2"), Arc::new(FakeInbox { hangs: true, ..FakeInbox::default() }));
     let started = Instant::now();
     assert_eq!(answer(&fake, &inbox, FIFO).await.unwrap(), failures(FIFO, &[1, 3, 6]));
@@ -223,18 +219,19 @@ async fn an_inbox_that_hangs_takes_no_more_than_its_share_of_the_margin() {
 }
 
 #[tokio::test]
-async fn an_invocation_that_has_no_time_left_starts_nothing() {
+async fn an_invocation_without_time_left_starts_nothing() {
     let (fake, inbox) = (Arc::new(Fake::default()), Arc::<FakeInbox>::default());
     let mut event = event(FIFO);
     event.context.deadline = 1;
-    let answer = Handler::new(Arc::new(consumer(&fake)), inbox.clone()).handle(event).await.unwrap();
+    let answer =
+        InvocationHandler::new(Arc::new(consumer(&fake)), inbox.clone()).handle(event).await.unwrap();
     assert_eq!(serde_json::to_value(answer).unwrap(), failures(FIFO, &[0, 1, 2, 3, 4, 5, 6]));
     assert!(fake.orders.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_ping_is_an_empty_batch_and_an_event_of_another_kind_an_error() {
-    let handler = Handler::new(Arc::new(consumer(&Arc::default())), Arc::<FakeInbox>::default());
+async fn a_ping_is_answered_like_an_empty_batch_and_any_other_event_is_an_error() {
+    let handler = InvocationHandler::new(Arc::new(consumer(&Arc::default())), Arc::<FakeInbox>::default());
     let answer = async |event: &str| {
         let payload = RawValue::from_string(event.to_owned()).unwrap();
         let answer =
@@ -250,11 +247,11 @@ async fn a_ping_is_an_empty_batch_and_an_event_of_another_kind_an_error() {
 }
 
 #[tokio::test]
-async fn a_batch_that_comes_back_as_a_whole_counts_when_it_is_done() {
-    let (failing, counted) = (failing("o-1"), Arc::<Counted>::default());
+async fn a_batch_that_is_retried_as_a_whole_is_counted_once_it_is_done() {
+    let (failing, counted) = (failing("o-1"), Arc::<CountingStore>::default());
     for (fake, is_answered) in [(&failing, false), (&Arc::default(), true)] {
-        let consumer = Consumer { tally: Some(counted.clone()), ..consumer(fake) };
-        let handler = Handler::new(Arc::new(consumer), Arc::<FakeInbox>::default());
+        let consumer = Consumer { ledger: Some(counted.clone()), ..consumer(fake) };
+        let handler = InvocationHandler::new(Arc::new(consumer), Arc::<FakeInbox>::default());
         assert_eq!(handler.handle(event(NAMELESS)).await.is_ok(), is_answered);
         let recorded = counted.0.lock().unwrap().recorded;
         assert_eq!(recorded > 0, is_answered, "{recorded} recorded");

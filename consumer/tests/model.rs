@@ -1,4 +1,4 @@
-//! Random batches, held to a model: what becomes of each message, and what is in the logs in the end.
+//! Random batches, compared with a model: the disposition of each message, and the logs at the end.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -8,19 +8,19 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use consumer::ports::Message;
-use consumer::{Handled, Outcome};
+use consumer::{Disposition, HandledMessage};
 use proptest::prelude::*;
 use support::{Fake, consumer, message, word};
 
 const LIFE: [&str; 5] = ["created", "confirmed", "paid", "shipped", "delivered"];
 const ORDERS: [&str; 3] = ["a", "b", "c"];
 
-/// What a message is, besides whose.
+/// What a message contains, apart from its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// The event of this place in an order's life.
+    /// The event at this place of [`LIFE`].
     Event(usize),
-    /// Not readable, but its order can be told.
+    /// Not readable, but with a known order.
     Poison,
     /// Not readable at all.
     Noise,
@@ -30,7 +30,7 @@ enum What {
 struct Sent {
     order: usize,
     what: What,
-    /// In a group with other orders, as the article's producers send.
+    /// In a group with other orders, as v0 producers send them.
     shared: bool,
 }
 
@@ -47,7 +47,7 @@ fn sent() -> impl Strategy<Value = Sent> {
     })
 }
 
-/// Orders that live in the order of their lives come further than random events would bring them.
+/// Mixes random events with events in the order of [`LIFE`], which reach later states than random events would.
 fn batch() -> impl Strategy<Value = Vec<Sent>> {
     let lives = prop::collection::vec((0..ORDERS.len(), 0..=LIFE.len()), 0..3).prop_map(|lives| {
         let life = |(order, length): (usize, usize)| {
@@ -56,7 +56,7 @@ fn batch() -> impl Strategy<Value = Vec<Sent>> {
         lives.into_iter().flat_map(life).collect::<Vec<_>>()
     });
     (lives, prop::collection::vec(sent(), 0..12)).prop_map(|(lives, others)| {
-        // One of each in turn, so that neither comes in a block.
+        // Interleaves both, so that neither comes in one block.
         let (mut lives, mut others) = (lives.into_iter(), others.into_iter());
         let mut all = Vec::new();
         loop {
@@ -87,10 +87,10 @@ fn messages(sent: &[Sent], ordered: bool) -> Vec<Message> {
     sent.iter().enumerate().map(one).collect()
 }
 
-/// The model: one message after the other, group by group.
+/// The model handles one message after the other.
 struct Model<'a> {
     recorded: [usize; ORDERS.len()],
-    lines: [usize; ORDERS.len()],
+    parked: [usize; ORDERS.len()],
     failing: &'a HashSet<&'static str>,
     dead_letters_fail: bool,
     stopped: HashSet<&'static str>,
@@ -106,7 +106,7 @@ impl Model<'_> {
         let word = match sent.what {
             What::Event(_) if self.failing.contains(ORDERS[order]) => "retry",
             What::Event(place) if place < self.recorded[order] => "illegal",
-            What::Event(place) if self.lines[order] > 0 && place > 0 => "parked",
+            What::Event(place) if self.parked[order] > 0 && place > 0 => "parked",
             What::Event(place) if place == self.recorded[order] => "recorded",
             What::Event(_) => "illegal",
             What::Poison | What::Noise => "parked",
@@ -117,7 +117,7 @@ impl Model<'_> {
                 self.stopped.insert(group);
                 return "retry";
             }
-            "parked" => self.lines[order] += usize::from(sent.what != What::Noise),
+            "parked" => self.parked[order] += usize::from(sent.what != What::Noise),
             "retry" => {
                 self.stopped.insert(group);
             }
@@ -127,17 +127,17 @@ impl Model<'_> {
     }
 }
 
-fn run(fake: &Arc<Fake>, messages: Vec<Message>) -> Vec<Handled> {
+fn run(fake: &Arc<Fake>, messages: Vec<Message>) -> Vec<HandledMessage> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(consumer(fake).handle(messages))
 }
 
-fn by_number(handled: &[Handled]) -> BTreeMap<usize, &'static str> {
-    handled.iter().map(|it| (it.message.id.parse().unwrap(), word(&it.outcome))).collect()
+fn by_number(handled: &[HandledMessage]) -> BTreeMap<usize, &'static str> {
+    handled.iter().map(|it| (it.message.id.parse().unwrap(), word(&it.disposition))).collect()
 }
 
-/// Orders that live in two groups at once have no order among their events.
+/// Whether no order is in two groups, which would leave its events without an order.
 fn groups_are_apart(sent: &[Sent]) -> bool {
     let of = |shared: bool| sent.iter().filter(move |it| it.shared == shared).map(|it| it.order);
     let shared: HashSet<_> = of(true).collect();
@@ -148,7 +148,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_batch_of_an_ordered_queue_comes_to_what_the_model_says(
+    fn a_batch_of_an_ordered_queue_gets_the_dispositions_of_the_model(
         sent in batch().prop_filter("an order is in one group", |sent| groups_are_apart(sent)),
         failing in prop::collection::hash_set(prop::sample::select(ORDERS.to_vec()), 0..=2),
         dead_letters_fail in prop::bool::weighted(0.2),
@@ -156,36 +156,36 @@ proptest! {
         let fake = Arc::new(Fake { failing: failing.clone(), dead_letters_fail, ..Fake::default() });
         let handled = run(&fake, messages(&sent, true));
         let start = || Model {
-            recorded: [0; 3], lines: [0; 3], failing: &failing, dead_letters_fail, stopped: HashSet::new(),
+            recorded: [0; 3], parked: [0; 3], failing: &failing, dead_letters_fail, stopped: HashSet::new(),
         };
         let mut model = start();
         let expected: BTreeMap<_, _> = sent.iter().map(|sent| model.step(*sent)).enumerate().collect();
         prop_assert_eq!(by_number(&handled), expected);
 
-        // What has to be received again is, without the failures; and in the end it is as if there had been none.
+        // The retries are delivered again, without failures. The result is as if there had been none.
         let mut fake = fake;
         let healthy = Arc::get_mut(&mut fake).unwrap();
         (healthy.failing, healthy.dead_letters_fail) = (HashSet::new(), false);
         let mut again: Vec<_> = handled
             .into_iter()
-            .filter(|it| matches!(it.outcome, Outcome::Retry(_)))
+            .filter(|it| matches!(it.disposition, Disposition::Retry(_)))
             .map(|it| Message { receive_count: 2, ..it.message })
             .collect();
         again.sort_by_key(|message| message.id.parse::<usize>().unwrap());
         let second = run(&fake, again);
-        prop_assert!(second.iter().all(|it| !matches!(it.outcome, Outcome::Retry(_))));
+        prop_assert!(second.iter().all(|it| !matches!(it.disposition, Disposition::Retry(_))));
         let nothing = HashSet::new();
         let mut model = Model { failing: &nothing, dead_letters_fail: false, ..start() };
         sent.iter().for_each(|sent| { model.step(*sent); });
         for (order, count) in ORDERS.iter().zip(model.recorded) {
             prop_assert_eq!(fake.recorded(order), LIFE[..count].to_vec());
         }
-        let lines = fake.lines.lock().unwrap().values().map(Vec::len).sum::<usize>();
-        prop_assert_eq!(lines, model.lines.iter().sum::<usize>());
+        let parked = fake.sequences.lock().unwrap().values().map(Vec::len).sum::<usize>();
+        prop_assert_eq!(parked, model.parked.iter().sum::<usize>());
     }
 
     #[test]
-    fn on_a_queue_without_order_a_failure_is_its_own_orders_only(
+    fn on_a_queue_without_order_a_failure_affects_only_its_own_order(
         sent in batch(),
         failing in prop::sample::select(ORDERS.to_vec()),
     ) {
@@ -197,7 +197,7 @@ proptest! {
         let found = by_number(&run(&one_fails, messages(&sent, false)));
         for (number, sent) in sent.iter().enumerate() {
             match sent.what {
-                // Nothing is decided on what could not be written; but what waits for poison waits with it.
+                // Its events cannot be written, but those that follow a parked message are parked.
                 What::Event(_) if ORDERS[sent.order] == failing => {
                     prop_assert!(["retry", "parked"].contains(&found[&number]), "{}", found[&number]);
                 }

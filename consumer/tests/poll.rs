@@ -1,4 +1,4 @@
-//! The poll loop: what counts of a batch that the queue does not let go.
+//! The poll loop: how a batch is counted if the queue fails to delete it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use consumer::Consumer;
+use consumer::Disposition;
 use consumer::poll::{self, PollOptions};
-use consumer::ports::{Counts, End, Inbox, Message};
-use support::{Counted, Fake, consumer, messages};
+use consumer::ports::{Inbox, LedgerCounts, Message};
+use support::{CountingStore, Fake, consumer, messages};
 use tokio::sync::watch;
 
-/// A queue that cannot delete its messages the first times. It delivers what it has until it is empty.
-struct Sticky {
+/// A queue that refuses to delete messages the first times. It delivers its messages until it is empty.
+struct StickyQueue {
     messages: Mutex<Vec<Message>>,
     refusals: Mutex<usize>,
     /// Becomes true when the queue is empty.
@@ -24,7 +25,7 @@ struct Sticky {
 }
 
 #[async_trait]
-impl Inbox for Sticky {
+impl Inbox for StickyQueue {
     async fn receive(&self, _: usize, _: Duration) -> anyhow::Result<Vec<Message>> {
         let batch = {
             let mut messages = self.messages.lock().unwrap();
@@ -34,7 +35,7 @@ impl Inbox for Sticky {
         if batch.is_empty() { pending().await } else { Ok(batch) }
     }
 
-    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
+    async fn ack(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>> {
         let mut refusals = self.refusals.lock().unwrap();
         if *refusals > 0 {
             *refusals -= 1;
@@ -54,15 +55,15 @@ impl Inbox for Sticky {
 }
 
 #[tokio::test]
-async fn what_cannot_be_acked_counts_when_it_is() {
+async fn a_message_that_cannot_be_acknowledged_is_counted_once_it_is() {
     let mut sent = messages(&["created@a", "shipped@a", "created@b", "confirmed@b"]);
     // The same event in another message.
     sent.push(Message { id: "again".to_owned(), ..sent[3].clone() });
     sent.iter_mut().for_each(|message| message.receive_count = 0);
     let (empty, mut emptied) = watch::channel(false);
-    let inbox = Arc::new(Sticky { messages: Mutex::new(sent), refusals: Mutex::new(2), empty });
-    let (fake, counted) = (Arc::<Fake>::default(), Arc::<Counted>::default());
-    let consumer = Consumer { tally: Some(counted.clone()), ..consumer(&fake) };
+    let inbox = Arc::new(StickyQueue { messages: Mutex::new(sent), refusals: Mutex::new(2), empty });
+    let (fake, counted) = (Arc::<Fake>::default(), Arc::<CountingStore>::default());
+    let consumer = Consumer { ledger: Some(counted.clone()), ..consumer(&fake) };
     let (stop, stopped) = watch::channel(false);
     let options = PollOptions { concurrency: 1, batch_size: 10, wait: Duration::ZERO };
     let polling = tokio::spawn(poll::run(inbox, Arc::new(consumer), options, stopped));
@@ -70,6 +71,6 @@ async fn what_cannot_be_acked_counts_when_it_is() {
     stop.send_replace(true);
     polling.await.unwrap();
 
-    let expected = Counts { received: 5, recorded: 3, rejected: 1, duplicate: 1, parked: 0 };
-    assert_eq!(*counted.0.lock().unwrap(), expected, "each once, though each was received three times");
+    let expected = LedgerCounts { received: 5, recorded: 3, rejected: 1, duplicate: 1, parked: 0 };
+    assert_eq!(*counted.0.lock().unwrap(), expected, "each is counted once, but was received three times");
 }

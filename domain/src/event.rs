@@ -1,6 +1,7 @@
-//! The nine things that can happen to an order.
-
-use std::fmt;
+//! The data of each kind of event, as the table in [`crate::event_kinds`] refers to it.
+//!
+//! Clients of the API always state the optional fields. They are absent only in events from v0 producers, whose
+//! `order_updated` may contain a status and nothing else ([`crate::upcast_v0`]).
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -8,49 +9,22 @@ use crate::ids::CustomerId;
 use crate::money::{Amount, Currency, LineItems};
 use crate::value::{InvalidValue, Metadata, Text};
 
-/// One fact about one order, with the data that belongs to it.
-///
-/// Fields that are `Option` are stated by our own clients always; they are absent only where an article producer's
-/// `order_updated` told a status and nothing else ([`crate::upcast_v0`]).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Event {
-    /// A customer ordered.
-    Created(Created),
-    /// The lines were replaced, before confirmation.
-    Amended(Amended),
-    /// The merchant took the order on.
-    Confirmed(Empty),
-    /// The customer paid.
-    Paid(Paid),
-    /// The goods left.
-    Shipped(Shipped),
-    /// The goods arrived.
-    Delivered(Empty),
-    /// The order was called off.
-    Cancelled(Cancelled),
-    /// The goods came back.
-    Returned(Returned),
-    /// The customer got money back.
-    Refunded(Refunded),
-}
-
-/// Data of an event that has none: an empty object.
+/// Data of an event without data: an empty object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
 
 /// Data of `order_created`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Created {
-    /// Who ordered.
+    /// The customer who placed the order.
     pub customer_id: CustomerId,
-    /// The currency of every amount of the order.
+    /// The currency of all amounts of the order.
     pub currency: Currency,
-    /// What was ordered.
+    /// The ordered lines.
     pub items: LineItems,
-    /// What it costs: the sum of the lines, or what an article producer stated.
+    /// The price of the order: the sum of its lines, or the total that a v0 producer stated.
     pub total: Amount,
-    /// The client's own notes.
+    /// Notes of the client.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
 }
@@ -58,7 +32,7 @@ pub struct Created {
 /// Data of `order_amended`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amended {
-    /// All lines, as they are from now on. Each states its price, for they add up to the order's new total.
+    /// All lines of the order from now on. Each must state its price, because they add up to the new total.
     #[serde(deserialize_with = "priced")]
     pub items: LineItems,
 }
@@ -74,10 +48,10 @@ fn priced<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LineItems, D::Er
 /// Data of `order_paid`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paid {
-    /// The payment's id at the payment provider.
+    /// The id of the payment at the payment provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<Text<128>>,
-    /// What was paid. It is recorded as told; settling it against the total is the payment system's business.
+    /// The amount paid, recorded as stated. Comparing it with the total is up to the payment system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Amount>,
 }
@@ -85,7 +59,7 @@ pub struct Paid {
 /// Data of `order_shipped`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shipped {
-    /// Who carries it.
+    /// The carrier's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier: Option<Text<128>>,
     /// The carrier's tracking number.
@@ -96,7 +70,7 @@ pub struct Shipped {
 /// Data of `order_cancelled`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancelled {
-    /// Why.
+    /// The reason, in free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<500>>,
 }
@@ -104,7 +78,7 @@ pub struct Cancelled {
 /// Data of `order_returned`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Returned {
-    /// Why.
+    /// The reason, in free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<500>>,
 }
@@ -112,100 +86,10 @@ pub struct Returned {
 /// Data of `order_refunded`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refunded {
-    /// The refund's id at the payment provider.
+    /// The id of the refund at the payment provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund_id: Option<Text<128>>,
-    /// What was paid back.
+    /// The amount refunded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Amount>,
-}
-
-impl Event {
-    /// The event's type.
-    pub fn event_type(&self) -> EventType {
-        match self {
-            Self::Created(_) => EventType::Created,
-            Self::Amended(_) => EventType::Amended,
-            Self::Confirmed(_) => EventType::Confirmed,
-            Self::Paid(_) => EventType::Paid,
-            Self::Shipped(_) => EventType::Shipped,
-            Self::Delivered(_) => EventType::Delivered,
-            Self::Cancelled(_) => EventType::Cancelled,
-            Self::Returned(_) => EventType::Returned,
-            Self::Refunded(_) => EventType::Refunded,
-        }
-    }
-}
-
-/// The type of an event, as written in `type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum EventType {
-    /// `order_created`
-    #[serde(rename = "order_created")]
-    Created,
-    /// `order_amended`
-    #[serde(rename = "order_amended")]
-    Amended,
-    /// `order_confirmed`
-    #[serde(rename = "order_confirmed")]
-    Confirmed,
-    /// `order_paid`
-    #[serde(rename = "order_paid")]
-    Paid,
-    /// `order_shipped`
-    #[serde(rename = "order_shipped")]
-    Shipped,
-    /// `order_delivered`
-    #[serde(rename = "order_delivered")]
-    Delivered,
-    /// `order_cancelled`
-    #[serde(rename = "order_cancelled")]
-    Cancelled,
-    /// `order_returned`
-    #[serde(rename = "order_returned")]
-    Returned,
-    /// `order_refunded`
-    #[serde(rename = "order_refunded")]
-    Refunded,
-}
-
-impl EventType {
-    /// Every type, in the order an order usually meets them.
-    pub const ALL: [Self; 9] = [
-        Self::Created,
-        Self::Amended,
-        Self::Confirmed,
-        Self::Paid,
-        Self::Shipped,
-        Self::Delivered,
-        Self::Cancelled,
-        Self::Returned,
-        Self::Refunded,
-    ];
-
-    /// The type as written in `type`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "order_created",
-            Self::Amended => "order_amended",
-            Self::Confirmed => "order_confirmed",
-            Self::Paid => "order_paid",
-            Self::Shipped => "order_shipped",
-            Self::Delivered => "order_delivered",
-            Self::Cancelled => "order_cancelled",
-            Self::Returned => "order_returned",
-            Self::Refunded => "order_refunded",
-        }
-    }
-
-    /// The type written as `name`, if there is one.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|candidate| candidate.as_str() == name)
-    }
-}
-
-impl fmt::Display for EventType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }

@@ -1,42 +1,42 @@
-//! Whose message is this? Answered for messages that cannot be read as events, too, so that what is put aside can be
-//! found by its order, and the order be held.
+//! Finds the ids in a message, even if it cannot be decoded as an event. Dead letters need them: an operator finds a dead letter
+//! by its order, and later events of the order are parked after it.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::envelope::is_array;
+use crate::decode::is_array;
 use crate::ids::{CorrelationId, EventId, OrderId};
 
-/// What can be told of a message, whether it is an event or not.
+/// The ids found in a message, which may not be an event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Identity {
-    /// The order it is about.
+pub struct MessageIdentity {
+    /// The order of the event.
     pub order_id: Option<OrderId>,
-    /// The event it was meant to be.
+    /// The event.
     pub event_id: Option<EventId>,
-    /// Its `type`, known or not, if that is short enough to be one.
+    /// The `type`, whether known or not, unless it is too long for one.
     pub event_type: Option<String>,
-    /// The request that caused it.
+    /// The request that caused the event.
     pub correlation_id: Option<CorrelationId>,
     /// The hash of that request, if it had an idempotency key.
     pub request_hash: Option<String>,
 }
 
-/// The longest text that is taken for the name of a type.
+/// The longest text that counts as a type, in characters.
 const MAX_TYPE: usize = 64;
 
-/// Looks for ids in a message. One that is JSON is looked at where an envelope has them. In one that is not, such as an
-/// envelope that was cut off, each counts if it is named just once: two different orders would be a guess.
-pub fn identify(message: &[u8]) -> Identity {
+/// Finds the ids in a message. In JSON, they are where an envelope has them. In other text, such as a truncated envelope, an id
+/// counts only if it is the only value of its name, because choosing between two orders would be a guess.
+pub fn identify(message: &[u8]) -> MessageIdentity {
     if is_array(message) {
-        return Identity::default();
+        return MessageIdentity::default();
     }
-    // Nothing is kept of what is not looked for: a message can hold anything.
-    let Ok(found) = serde_json::from_slice::<Members<'_>>(message) else { return scan(message) };
+    // The message can contain anything, so only the members of interest are read.
+    let Ok(found) = serde_json::from_slice::<IdentityMembers<'_>>(message) else { return scan(message) };
     let data = found.data.map(RawValue::get).filter(|data| !is_array(data.as_bytes()));
-    let data = data.and_then(|data| serde_json::from_str::<Data<'_>>(data).ok());
+    let data = data.and_then(|data| serde_json::from_str::<IdentityData<'_>>(data).ok());
     let texts = [
         ("order_id", data.and_then(|data| data.order_id)),
         ("event_id", found.event_id),
@@ -46,12 +46,12 @@ pub fn identify(message: &[u8]) -> Identity {
     ];
     let texts = texts
         .map(|(name, raw)| (name, raw.and_then(|raw| serde_json::from_str::<Cow<'_, str>>(raw.get()).ok())));
-    Identity::of(|member| texts.iter().find(|(name, _)| *name == member)?.1.as_deref())
+    MessageIdentity::of(|member| texts.iter().find(|(name, _)| *name == member)?.1.as_deref())
 }
 
-/// What is looked for in an envelope.
+/// The members of an envelope that identify the event.
 #[derive(Deserialize)]
-struct Members<'a> {
+struct IdentityMembers<'a> {
     #[serde(borrow)]
     data: Option<&'a RawValue>,
     event_id: Option<&'a RawValue>,
@@ -61,15 +61,15 @@ struct Members<'a> {
     request_hash: Option<&'a RawValue>,
 }
 
-/// What is looked for in its data.
+/// The members of its data that do.
 #[derive(Deserialize)]
-struct Data<'a> {
+struct IdentityData<'a> {
     #[serde(borrow)]
     order_id: Option<&'a RawValue>,
 }
 
-impl Identity {
-    /// What `text` has for each member of an envelope.
+impl MessageIdentity {
+    /// Parses the ids that `text` returns by the name of their member.
     fn of<'a>(text: impl Fn(&str) -> Option<&'a str>) -> Self {
         Self {
             order_id: text("order_id").and_then(|id| OrderId::parse(id).ok()),
@@ -81,13 +81,12 @@ impl Identity {
     }
 }
 
-fn scan(message: &[u8]) -> Identity {
+fn scan(message: &[u8]) -> MessageIdentity {
     let text = String::from_utf8_lossy(message);
-    Identity::of(|member| only_string(&text, member))
+    MessageIdentity::of(|member| only_string(&text, member))
 }
 
-/// The one string that is the value of `"name"` in text that looks like JSON. Escapes are not looked into: no id needs
-/// any.
+/// The only string value of `"name"` in text that resembles JSON. Escapes are not decoded, because no id needs any.
 fn only_string<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut found = None;
     for (at, quoted) in text.match_indices(&format!("\"{name}\"")) {

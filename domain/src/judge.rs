@@ -1,34 +1,35 @@
-//! The decision: may this event be recorded for this order, now?
+//! Judges whether an event may be recorded for its order now. The consumer calls it, and so does the prediction of a redrive.
 
 use crate::envelope::Envelope;
-use crate::event::EventType;
-use crate::lifecycle::{Legality, State};
+use crate::event_kinds::EventType;
+use crate::lifecycle::{self, State};
 use crate::order::Order;
-use crate::outcome::RejectReason;
+use crate::reasons::RejectReason;
 
-/// What the rules say of an event.
+/// Whether an event may be recorded for its order now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Record it.
+    /// It may be recorded.
     Legal,
-    /// Not legal now, but it could become so: on a queue without order its predecessors may be still to come.
+    /// Not now, but a later event could make it legal: a queue without order may deliver it before its predecessors.
     Early(Refusal),
-    /// Not now and at no later time.
+    /// Neither now nor later.
     Never(Refusal),
 }
 
-/// Which rule says no, and the rule in a sentence.
+/// The rule that refuses an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The rule's code.
+    /// The code of the rule.
     pub reason: RejectReason,
-    /// The rule, and what it met, in a sentence.
+    /// The rule and the violation, in one sentence.
     pub detail: String,
 }
 
-/// Judges `envelope` against the order it is about (`None`: the order does not exist).
+/// Judges `envelope` against its order, which is `None` if it does not exist.
 ///
-/// An expected version that has passed can never come true again; one that is still to come makes the event early.
+/// Versions only grow: an event that expects an earlier version is never legal again, and one that expects a later version is
+/// early.
 pub fn judge(order: Option<&Order>, envelope: &Envelope) -> Verdict {
     let event = envelope.event.event_type();
     let state = order.map_or(State::None, Order::state);
@@ -40,10 +41,17 @@ pub fn judge(order: Option<&Order>, envelope: &Envelope) -> Verdict {
         let refusal = Refusal { reason: RejectReason::VersionMismatch, detail };
         return if expected > version { Verdict::Early(refusal) } else { Verdict::Never(refusal) };
     }
-    match state.legality(event) {
-        Legality::Legal(_) => Verdict::Legal,
-        Legality::Early => Verdict::Early(illegal(event, state)),
-        Legality::Never => Verdict::Never(illegal(event, state)),
+    judge_transition(state, event)
+}
+
+/// Judges an event of this type by the state of its order alone.
+pub fn judge_transition(state: State, event: EventType) -> Verdict {
+    if lifecycle::next(state, event).is_some() {
+        Verdict::Legal
+    } else if state.can_ever_allow(event) {
+        Verdict::Early(illegal(event, state))
+    } else {
+        Verdict::Never(illegal(event, state))
     }
 }
 

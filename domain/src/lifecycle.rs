@@ -1,31 +1,31 @@
-//! The state machine of an order, as one table: the code, the API's answers, the documentation and the diagram are
-//! all read off [`TRANSITIONS`].
+//! The state machine of an order, as one table: the rules, the API's answers, the documents and the diagram are all derived
+//! from [`TRANSITIONS`].
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::EventType;
+use crate::event_kinds::EventType;
 
-/// Where an order stands, as readers see it.
+/// The status of an order, as readers see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Created, and still open to change.
+    /// Created; it can still be amended.
     Pending,
-    /// Taken on by the merchant.
+    /// Confirmed by the merchant.
     Confirmed,
     /// Paid by the customer.
     Paid,
-    /// On its way.
+    /// Shipped, not delivered yet.
     Shipped,
-    /// Arrived.
+    /// Delivered to the customer.
     Delivered,
-    /// Came back.
+    /// Returned by the customer.
     Returned,
-    /// Called off.
+    /// Cancelled.
     Cancelled,
-    /// Paid back.
+    /// Refunded to the customer.
     Refunded,
 }
 
@@ -42,7 +42,7 @@ impl Status {
         Self::Refunded,
     ];
 
-    /// The status that readers see as `name`.
+    /// The inverse of [`Status::as_str`].
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
@@ -62,14 +62,14 @@ impl Status {
     }
 }
 
-/// Where an order stands, as the rules see it: a status, with what the rules must remember besides.
+/// The state of an order, as the rules see it: its status, and whether a cancelled order was paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// No event is recorded yet: the order does not exist.
+    /// The order does not exist: no event is recorded.
     None,
     /// An order in this status. `Cancelled` here means cancelled before any payment.
     Is(Status),
-    /// Cancelled after payment, so that a refund can follow.
+    /// Cancelled after payment: it can be refunded.
     CancelledPaid,
 }
 
@@ -88,7 +88,7 @@ impl State {
         Self::Is(Status::Refunded),
     ];
 
-    /// The status readers see; nothing while the order does not exist.
+    /// The status that readers see; `None` if the order does not exist.
     pub fn status(self) -> Option<Status> {
         match self {
             Self::None => None,
@@ -97,22 +97,17 @@ impl State {
         }
     }
 
-    /// The events that are legal now, in the table's order.
+    /// The events that are legal in this state, in the order of the table.
     pub fn allowed_events(self) -> impl Iterator<Item = EventType> {
         TRANSITIONS.iter().filter(move |(from, ..)| *from == self).map(|(_, event, _)| *event)
     }
 
-    /// Judges an event of type `event` in this state.
-    pub fn legality(self, event: EventType) -> Legality {
-        if let Some(next) = next(self, event) {
-            return Legality::Legal(next);
-        }
-        let could_come =
-            State::ALL.into_iter().any(|later| next(later, event).is_some() && self.reaches(later));
-        if could_come { Legality::Early } else { Legality::Never }
+    /// Whether `event` is legal in this state, or in a state that can follow it.
+    pub(crate) fn can_ever_allow(self, event: EventType) -> bool {
+        State::ALL.into_iter().any(|state| next(state, event).is_some() && self.reaches(state))
     }
 
-    /// Whether some sequence of events leads from here to `target`.
+    /// Whether some sequence of events leads from this state to `target`.
     fn reaches(self, target: Self) -> bool {
         let mut seen = vec![self];
         let mut i = 0;
@@ -138,18 +133,7 @@ impl fmt::Display for State {
     }
 }
 
-/// Whether an event may happen in a state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Legality {
-    /// Yes; it leads to this state.
-    Legal(State),
-    /// Not now, but it could become legal: an unordered queue may have delivered it before its predecessors.
-    Early,
-    /// Not now and at no later time.
-    Never,
-}
-
-/// The table: in this state, this event leads to that state. What is not here is illegal.
+/// The table: in this state, this event leads to that state. Any other transition is illegal.
 pub const TRANSITIONS: &[(State, EventType, State)] = {
     use EventType as E;
     use State::{CancelledPaid, Is, None};
@@ -170,12 +154,12 @@ pub const TRANSITIONS: &[(State, EventType, State)] = {
     ]
 };
 
-/// Where `event` leads from `from`, if the table has it.
+/// The state after `event` in state `from`; `None` if that is illegal.
 pub fn next(from: State, event: EventType) -> Option<State> {
     TRANSITIONS.iter().find(|(f, e, _)| *f == from && *e == event).map(|(_, _, to)| *to)
 }
 
-/// The table as a Mermaid state diagram, as `docs/api.md` shows it.
+/// The table as a Mermaid state diagram. `docs/api.md` contains it.
 pub fn diagram() -> String {
     let name = |state: State| match state {
         State::None => "[*]",

@@ -1,17 +1,18 @@
-//! Money as integers in a currency's minor unit (cents, pence, yen), and the order lines that add up to it.
+//! Money as integers in the minor unit of a currency (cents, pence, yen), and the order lines that add up to it. Used by all
+//! crates.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::value::{InvalidValue, check_name, integer, string_value};
 
-/// An amount in the minor unit of its order's currency, 0 to 2^53 - 1: the largest integer that every JSON reader
-/// keeps exact (RFC 8259 section 6).
+/// An amount in the minor unit of its order's currency, from 0 to 2^53 - 1, the largest integer that every JSON reader keeps
+/// exact (RFC 8259 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Amount(i64);
 
 impl Amount {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(0);
     /// The largest amount.
     pub const MAX: i64 = (1 << 53) - 1;
@@ -29,14 +30,14 @@ impl Amount {
         self.0
     }
 
-    /// The sum, or an error beyond [`Amount::MAX`].
+    /// The sum; an error if it exceeds [`Amount::MAX`].
     pub fn plus(self, other: Self) -> Result<Self, InvalidValue> {
         self.0
             .checked_add(other.0)
             .map_or_else(|| Err(overflow()), |sum| Self::parse(sum).map_err(|_| overflow()))
     }
 
-    /// The product, or an error beyond [`Amount::MAX`].
+    /// The product; an error if it exceeds [`Amount::MAX`].
     pub fn times(self, quantity: Quantity) -> Result<Self, InvalidValue> {
         let product = self.0.checked_mul(i64::from(quantity.get())).ok_or_else(overflow)?;
         Self::parse(product).map_err(|_| overflow())
@@ -73,7 +74,7 @@ impl Currency {
 
 string_value!(Currency);
 
-/// How many of one thing: 1 to 1,000,000.
+/// The quantity of a line: 1 to 1,000,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Quantity(u32);
@@ -102,12 +103,12 @@ impl<'de> Deserialize<'de> for Quantity {
     }
 }
 
-/// A stock keeping unit: what the merchant calls the thing sold. 1–64 characters without control characters.
+/// A stock keeping unit, the merchant's id of a product: 1–64 characters without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sku(Box<str>);
 
 impl Sku {
-    /// Parses a SKU; an error names the rule.
+    /// Parses a SKU. An error contains the rule.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         check_name("sku", text, 64)?;
         Ok(Self(text.into()))
@@ -124,16 +125,16 @@ string_value!(Sku);
 /// One line of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineItem {
-    /// What is ordered.
+    /// The product.
     pub sku: Sku,
-    /// How many.
+    /// The number of units.
     pub quantity: Quantity,
-    /// The price of one, in minor units. Absent only where an article producer stated no price, just a total.
+    /// The price of one unit, in minor units. Absent only if a v0 producer stated a total without prices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<Amount>,
 }
 
-/// The lines of an order: 1 to 200, with a total that was computed and fits an [`Amount`].
+/// The lines of an order: 1 to 200, whose computed total fits an [`Amount`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineItems {
     lines: Vec<LineItem>,
@@ -141,10 +142,10 @@ pub struct LineItems {
 }
 
 impl LineItems {
-    /// The most lines of one order.
+    /// The maximum number of lines in an order.
     pub const MAX: usize = 200;
 
-    /// Checks the number of lines and adds them up; an overflow is an error, never a wrapped total.
+    /// Checks the number of lines and computes their total. An overflow is an error.
     pub fn parse(lines: Vec<LineItem>) -> Result<Self, InvalidValue> {
         if lines.is_empty() || lines.len() > Self::MAX {
             return Err(InvalidValue::new("items", format!("must have 1–{} lines", Self::MAX)));
@@ -160,7 +161,7 @@ impl LineItems {
         self.total
     }
 
-    /// Whether every line states a price, so that [`LineItems::total`] says what the order costs.
+    /// Whether every line has a price, so that [`LineItems::total`] is the price of the order.
     pub fn is_priced(&self) -> bool {
         self.lines.iter().all(|line| line.unit_price.is_some())
     }

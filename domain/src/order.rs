@@ -1,33 +1,34 @@
-//! The order that readers see, folded from its recorded events.
+//! The order that readers see: the fold of its recorded events. The consumer projects it, and the API shows it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::envelope::RecordedEvent;
-use crate::event::{Created, Event, EventType, Paid, Shipped};
+use crate::event::{Created, Paid, Shipped};
+use crate::event_kinds::{Event, EventType};
 use crate::ids::{CustomerId, OrderId};
-use crate::json;
+use crate::json::JsonWriter;
 use crate::lifecycle::{self, State, Status};
 use crate::money::{Amount, Currency, LineItems};
+use crate::recorded::RecordedEvent;
 use crate::value::{Metadata, Timestamp};
 
-/// An order as of its latest recorded event: what is projected for readers.
+/// An order after its latest recorded event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
-    /// Whose.
+    /// The customer who placed the order.
     pub customer_id: CustomerId,
-    /// Where it stands.
+    /// The status that readers see.
     pub status: Status,
-    /// How many events are recorded; 1 after `order_created`.
+    /// The number of recorded events; 1 after `order_created`.
     pub version: u64,
-    /// The currency of every amount.
+    /// The currency of all amounts.
     pub currency: Currency,
-    /// What is ordered.
+    /// The ordered lines.
     pub items: LineItems,
-    /// What it costs.
+    /// The price of the order.
     pub total: Amount,
-    /// The client's own notes.
+    /// Notes of the client.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
     /// The payment, once there is one.
@@ -36,43 +37,44 @@ pub struct Order {
     /// The shipment, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipment: Option<Shipped>,
-    /// The time of the first event.
+    /// The timestamp of the first event.
     pub created_at: Timestamp,
-    /// The time of the latest event.
+    /// The timestamp of the latest event.
     pub updated_at: Timestamp,
-    /// When the latest event was recorded; `None` in what earlier builds projected. The next one is not recorded before.
+    /// When the latest event was recorded; no later event has an earlier time. `None` in projections of older versions of this
+    /// program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<Timestamp>,
 }
 
-/// Why a log cannot be folded. A log that this service wrote always can: this is corruption, or a bug.
+/// Why a log cannot be folded. This service only writes logs that can be folded, so this is corruption or a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("event {event_type} at version {version} does not fit: {why}")]
 pub struct FoldError {
     /// The version of the event that does not fit.
     pub version: u64,
-    /// Its type.
+    /// The type of the event.
     pub event_type: EventType,
-    /// What is wrong with it.
+    /// Why it does not fit.
     pub why: String,
 }
 
 impl Order {
-    /// The order after `event`, given the order before it: `None` before the first.
-    pub fn apply(before: Option<Self>, event: &RecordedEvent) -> Result<Self, FoldError> {
+    /// The order after `event`. `previous` is the order up to then; `None` for the first event.
+    pub fn apply(previous: Option<Self>, event: &RecordedEvent) -> Result<Self, FoldError> {
         let event_type = event.envelope.event.event_type();
         let fail = |why: String| FoldError { version: event.version, event_type, why };
 
-        let expected = before.as_ref().map_or(1, |order| order.version.saturating_add(1));
+        let expected = previous.as_ref().map_or(1, |order| order.version.saturating_add(1));
         if event.version != expected {
             return Err(fail(format!("version {expected} was expected")));
         }
-        let state = before.as_ref().map_or(State::None, Order::state);
+        let state = previous.as_ref().map_or(State::None, Order::state);
         let status = lifecycle::next(state, event_type)
             .and_then(State::status)
             .ok_or_else(|| fail(format!("the order is {state}")))?;
 
-        match (before, &event.envelope.event) {
+        match (previous, &event.envelope.event) {
             (None, Event::Created(created)) => Ok(Self::created(event, created, status)),
             (Some(order), _) if order.order_id != event.envelope.order_id => {
                 Err(fail(format!("it is about order {}", event.envelope.order_id)))
@@ -82,17 +84,19 @@ impl Order {
         }
     }
 
-    /// The order after all of `events`, or `None` if there are none.
+    /// The order after all `events`; `None` if there are none.
     pub fn fold<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> Result<Option<Self>, FoldError> {
-        events.into_iter().try_fold(None, |before, event| Self::apply(before, event).map(Some))
+        events.into_iter().try_fold(None, |order, event| Self::apply(order, event).map(Some))
     }
 
     /// The order as JSON.
     pub fn encode(&self) -> Vec<u8> {
-        json::of_order(self)
+        let mut json = JsonWriter::new();
+        self.write(&mut json);
+        json.into_bytes()
     }
 
-    /// Where the order stands, as the rules see it.
+    /// The state that the rules depend on.
     pub fn state(&self) -> State {
         match self.status {
             Status::Cancelled if self.payment.is_some() => State::CancelledPaid,
@@ -127,7 +131,7 @@ impl Order {
             }
             Event::Paid(paid) => self.payment = Some(paid.clone()),
             Event::Shipped(shipped) => self.shipment = Some(shipped.clone()),
-            // These change the status and nothing else; a second creation is not in the table.
+            // These change only the status. The table has no second creation.
             Event::Created(_)
             | Event::Confirmed(_)
             | Event::Delivered(_)
@@ -140,5 +144,35 @@ impl Order {
         self.updated_at = recorded.envelope.timestamp;
         self.recorded_at = Some(recorded.recorded_at);
         self
+    }
+
+    fn write(&self, json: &mut JsonWriter) {
+        json.raw(r#"{"order_id":"#);
+        json.plain(self.order_id.as_str());
+        json.raw(r#","customer_id":"#);
+        json.text(self.customer_id.as_str());
+        json.raw(r#","status":"#);
+        json.plain(self.status.as_str());
+        json.raw(r#","version":"#);
+        json.value(&self.version);
+        json.raw(r#","currency":"#);
+        json.plain(self.currency.as_str());
+        json.raw(r#","items":"#);
+        json.lines(self.items.lines());
+        json.raw(r#","total":"#);
+        json.value(&self.total);
+        let metadata = Some(&self.metadata).filter(|metadata| !metadata.is_empty());
+        json.optional(r#","metadata":"#, metadata);
+        json.optional(r#","payment":"#, self.payment.as_ref());
+        json.optional(r#","shipment":"#, self.shipment.as_ref());
+        json.raw(r#","created_at":"#);
+        json.time(self.created_at);
+        json.raw(r#","updated_at":"#);
+        json.time(self.updated_at);
+        if let Some(recorded_at) = self.recorded_at {
+            json.raw(r#","recorded_at":"#);
+            json.time(recorded_at);
+        }
+        json.raw("}");
     }
 }

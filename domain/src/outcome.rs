@@ -1,143 +1,74 @@
-//! What became of an accepted event, and the receipt that tells it.
+//! What happened to an accepted event, and the receipt that shows it. The consumer stores outcomes; the API shows receipts.
 
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::Envelope;
-use crate::event::EventType;
+use crate::event_kinds::EventType;
 use crate::ids::{EventId, OrderId};
+use crate::reasons::{ParkReason, RejectReason};
 
-/// The final outcome of an accepted event.
+/// What happened to an accepted event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Outcome {
     /// It is in the order's log.
     Recorded {
-        /// As this version.
+        /// Its version in the log.
         version: u64,
     },
-    /// The rules said no.
+    /// The rules refused it, or an operator discarded it.
     Rejected {
-        /// Which rule.
+        /// The code of the rule.
         reason: RejectReason,
-        /// In a sentence.
+        /// The rule in one sentence.
         detail: String,
-        /// The version of the order that it was judged against; 0 if there was no order. `None` if that is not known: an
-        /// operator discarded it, or it was stored before this was.
+        /// The version of the order when the event was judged; 0 if there was no order. `None` for a discarded event, and
+        /// in outcomes that older versions of this program stored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at_version: Option<u64>,
     },
-    /// It could not be processed and is kept in the dead letters.
+    /// It could not be processed and is kept as a dead letter.
     Parked {
-        /// Why.
+        /// The code of the reason.
         reason: ParkReason,
-        /// In a sentence.
+        /// What is wrong, in one sentence.
         detail: String,
     },
 }
 
-/// Which rule rejected an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RejectReason {
-    /// The state machine has no such transition.
-    IllegalTransition,
-    /// The order is not at the version the event expects.
-    VersionMismatch,
-    /// It was in the dead letters, and an operator decided that it is not to happen; the detail is their reason.
-    Discarded,
-}
-
-impl RejectReason {
-    /// The reason as receipts write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::IllegalTransition => "illegal_transition",
-            Self::VersionMismatch => "version_mismatch",
-            Self::Discarded => "discarded",
-        }
-    }
-}
-
-/// Why a message was put aside into the dead letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ParkReason {
-    /// It is not JSON, or not an envelope.
-    Malformed,
-    /// Its `type` is not one we know.
-    UnknownType,
-    /// Its `schema_version` is newer than this program.
-    UnknownSchema,
-    /// Its data breaks a rule of its type.
-    Invalid,
-    /// It was received as often as the queue allows, and failed every time.
-    TriesExhausted,
-    /// An earlier event of its order is in the dead letters.
-    BehindParked,
-}
-
-impl ParkReason {
-    /// Every reason.
-    pub const ALL: [Self; 6] = [
-        Self::Malformed,
-        Self::UnknownType,
-        Self::UnknownSchema,
-        Self::Invalid,
-        Self::TriesExhausted,
-        Self::BehindParked,
-    ];
-
-    /// The reason that [`ParkReason::as_str`] writes like this.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
-    }
-
-    /// The reason as receipts and dead letters write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed",
-            Self::UnknownType => "unknown_type",
-            Self::UnknownSchema => "unknown_schema",
-            Self::Invalid => "invalid",
-            Self::TriesExhausted => "tries_exhausted",
-            Self::BehindParked => "behind_parked",
-        }
-    }
-}
-
-/// Where an accepted event stands.
+/// The `state` of a receipt: its [`Outcome`] without details, or `accepted` while it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptState {
-    /// Durably on the queue.
+    /// The event is stored durably and in flight.
     Accepted,
-    /// In the order's log.
+    /// The event is in the order's log.
     Recorded,
-    /// The rules said no.
+    /// The rules refused the event, or an operator discarded it.
     Rejected,
-    /// In the dead letters.
+    /// The event is a dead letter.
     Parked,
 }
 
-/// What a client holds for an accepted event.
+/// What a client can ask about an accepted event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// The order the event is about.
+    /// The order of the event.
     pub order_id: OrderId,
     /// The event.
     pub event_id: EventId,
-    /// Its type.
+    /// The type of the event.
     pub event_type: EventType,
-    /// Its outcome; `None` while it waits on the queue.
+    /// What happened to the event; `None` while it is in flight.
     pub outcome: Option<Outcome>,
-    /// The hash of the request that proposed it, if that had an idempotency key. Not for clients.
+    /// The hash of the request that proposed the event, if it had an idempotency key. Not shown to clients.
     pub request_hash: Option<String>,
-    /// The message that brought the event to its outcome, if that is known. Not for clients.
+    /// The message that carried the event to its outcome, if known. Not shown to clients.
     pub message: Option<String>,
 }
 
 impl Receipt {
-    /// The receipt of an event that came to `outcome`; `None` while it waits.
+    /// The receipt of an event with this outcome; `None` while it is in flight.
     pub fn of(envelope: &Envelope, outcome: Option<Outcome>) -> Self {
         Self {
             order_id: envelope.order_id.clone(),
@@ -149,7 +80,7 @@ impl Receipt {
         }
     }
 
-    /// Where the event stands.
+    /// The state to show.
     pub fn state(&self) -> ReceiptState {
         match &self.outcome {
             None => ReceiptState::Accepted,
@@ -159,7 +90,7 @@ impl Receipt {
         }
     }
 
-    /// The version it was recorded as.
+    /// The version of the event in the log, if it is recorded.
     pub fn version(&self) -> Option<u64> {
         match &self.outcome {
             Some(Outcome::Recorded { version }) => Some(*version),
@@ -167,7 +98,7 @@ impl Receipt {
         }
     }
 
-    /// Why it was not recorded: the code and the sentence.
+    /// Why the event was not recorded: the code and the sentence.
     pub fn reason(&self) -> Option<(&'static str, &str)> {
         match &self.outcome {
             Some(Outcome::Rejected { reason, detail, .. }) => Some((reason.as_str(), detail)),

@@ -1,45 +1,45 @@
-//! An order as it was: its log, folded up to a version or a time.
+//! An order as it was: its log, folded up to a version or a time. The readers behind the API call it.
 
-use crate::envelope::RecordedEvent;
 use crate::order::{FoldError, Order};
+use crate::recorded::RecordedEvent;
 use crate::value::Timestamp;
 
-/// A moment of an order's past.
+/// A moment in the past of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsOf {
-    /// Right after the event with this version.
+    /// Right after the event of this version.
     Version(u64),
-    /// With what was recorded by this time: as of the last version that was recorded then or earlier.
+    /// After the last version that was recorded at this time or earlier.
     ///
-    /// Where a clock was set back, a version may have been recorded earlier than the one before it. Whoever sees the
-    /// later version sees all before it, so the log is always folded to its end.
+    /// If a clock was set back, a version may have an earlier time than its predecessor. A version implies all its
+    /// predecessors, so the log is always folded to the end.
     Time(Timestamp),
 }
 
-/// Folds a log up to a moment, event by event, so that it need not be in memory as a whole.
+/// Folds a log up to a moment, event by event, so that the whole log need not be in memory.
 #[derive(Debug)]
 pub struct Past {
     as_of: AsOf,
     /// The order after all events so far.
     folded: Option<Order>,
-    /// The order as of the moment, if the latest event is not part of it.
+    /// The order at the moment, if the latest event came after it.
     reached: Option<Order>,
-    /// Whether the latest event is part of it.
+    /// Whether the latest event came before the moment.
     is_part: bool,
 }
 
 impl Past {
-    /// Nothing is folded yet.
+    /// Starts with an empty log.
     pub fn new(as_of: AsOf) -> Self {
         Self { as_of, folded: None, reached: None, is_part: false }
     }
 
-    /// The version of the latest event that was folded: the next one to fold is the one after it. 0 if there is none.
+    /// The version of the latest folded event; 0 if there is none.
     pub fn version(&self) -> u64 {
         self.folded.as_ref().map_or(0, |order| order.version)
     }
 
-    /// Whether no later event can matter.
+    /// Whether later events cannot change the result.
     pub fn is_complete(&self) -> bool {
         matches!(self.as_of, AsOf::Version(version) if self.version() >= version)
     }
@@ -58,8 +58,7 @@ impl Past {
         Ok(())
     }
 
-    /// The order as it was, given its whole log or all of it that matters. `None` if it did not exist then, or has not come
-    /// that far.
+    /// The order as it was, once its log is folded. `None` if the order did not exist then, or has no such version.
     pub fn order(self) -> Option<Order> {
         let order = if self.is_part { self.folded } else { self.reached };
         order.filter(|order| match self.as_of {

@@ -1,31 +1,34 @@
-//! What would become of an order's dead letters if they were replayed now, in order.
+//! Predicts the result of redriving a parked sequence. The API shows it, and a dry run of a redrive returns it.
 
 use crate::dead_letter::DeadLetter;
-use crate::envelope::{DecodeError, Envelope, RecordedEvent};
+use crate::decode::DecodeError;
+use crate::envelope::Envelope;
 use crate::ids::EventId;
 use crate::judge::{Refusal, Verdict, judge};
 use crate::money::Currency;
 use crate::order::Order;
-use crate::outcome::{Outcome, RejectReason};
+use crate::outcome::Outcome;
+use crate::reasons::RejectReason;
+use crate::recorded::RecordedEvent;
 use crate::value::Timestamp;
 
-/// What would become of a dead letter.
+/// What redriving a dead letter would lead to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prediction {
-    /// It would be recorded as this version.
+    /// Its event would be recorded, as this version.
     WouldRecord(u64),
-    /// Its event is in the log already, as this version.
+    /// Its event is recorded already, as this version.
     AlreadyRecorded(u64),
-    /// The rules say no, now and after those before it.
+    /// The rules would refuse its event, after the events of the preceding dead letters.
     Illegal(Refusal),
-    /// It still cannot be read.
+    /// It still cannot be decoded, and would be parked again.
     Unreadable(DecodeError),
-    /// An earlier one of its order would not leave the dead letters, so this one would be parked behind it again.
-    Behind,
+    /// It would be parked again, because it follows one that would be parked again.
+    FollowsParked,
 }
 
-/// Predicts for `letters`, all of one order (or one that belongs to none), in the order in which they would be replayed.
-/// `outcomes` are those of their events that are final.
+/// Predicts the result of redriving `letters`: a parked sequence in order, or one dead letter without an order. `outcomes` are
+/// the final outcomes of their events, where they have one.
 pub fn predict(
     order: Option<&Order>,
     outcomes: &[(EventId, Outcome)],
@@ -34,21 +37,21 @@ pub fn predict(
     now: Timestamp,
 ) -> Vec<Prediction> {
     let mut order = order.cloned();
-    let mut blocked = false;
+    let mut is_blocked = false;
     let mut predictions = Vec::with_capacity(letters.len());
     for letter in letters {
         let prediction = match Envelope::decode(&letter.body.0, default_currency) {
-            _ if blocked => Prediction::Behind,
+            _ if is_blocked => Prediction::FollowsParked,
             Err(error) => Prediction::Unreadable(error),
-            Ok(envelope) => one(&mut order, outcomes, envelope, now),
+            Ok(envelope) => predict_event(&mut order, outcomes, envelope, now),
         };
-        blocked |= matches!(prediction, Prediction::Unreadable(_));
+        is_blocked |= matches!(prediction, Prediction::Unreadable(_));
         predictions.push(prediction);
     }
     predictions
 }
 
-fn one(
+fn predict_event(
     order: &mut Option<Order>,
     outcomes: &[(EventId, Outcome)],
     envelope: Envelope,

@@ -1,42 +1,40 @@
-//! Who repaired a dead letter, and what it was before. [`DeadLetter`] keeps the first while it is one, and the event that a
-//! repaired letter became keeps both for good.
-//!
-//! [`DeadLetter`]: crate::DeadLetter
+//! The repairs of a dead letter. The dead letter keeps them, and so does the event that it becomes, together with the original
+//! body.
 
 use serde::{Deserialize, Serialize};
 
-use crate::dead_letter::Body;
+use crate::body::Body;
 use crate::value::Timestamp;
 
-/// The most repairs that a letter lists: the first one and the latest ones.
+/// The most repairs that a dead letter lists: the first one and the latest ones.
 pub(crate) const MAX_REPAIRS: usize = 20;
 
-/// Who replaced the body of a dead letter, and when.
+/// One repair: somebody replaced the body of a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repair {
-    /// When.
+    /// When the body was replaced.
     pub at: Timestamp,
-    /// Who, if requests are authenticated.
+    /// Who replaced it, if requests are authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
-/// That a recorded event was a dead letter whose body was replaced.
+/// The repairs of the dead letter that became a recorded event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repaired {
-    /// The dead letter's id.
+    /// The id of the dead letter.
     pub dead_letter: String,
-    /// Who replaced its body, and when, in that order. Empty if an older version of this program did.
+    /// Its repairs, oldest first. Empty if an older version of this program repaired it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<Repair>,
-    /// The SHA-256 of the body that was sent first, in hexadecimal digits.
+    /// The SHA-256 of the original body, in hexadecimal digits.
     pub original_sha256: String,
-    /// The body that was sent first, unless it is too long to go along.
+    /// The original body, unless it is too long for a message attribute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<Body>,
 }
 
-/// From its JSON, as a replayed message has it in an attribute.
+/// Reads the JSON in an attribute of a replayed message.
 impl std::str::FromStr for Repaired {
     type Err = serde_json::Error;
 

@@ -1,35 +1,42 @@
-//! Messages as the producers of the seed article write them, upcast to our events.
+//! Upcasts events in schema version 0 to the current version. The envelope calls it for messages without `schema_version`.
 //!
-//! Such a message has `type`, `data`, `timestamp` and `correlation_id`, and no `schema_version`:
+//! Schema version 0 comes from an article about order processing with SQS and Lambda, so its producers may already exist. A
+//! message has `type`, `data`, `timestamp` and `correlation_id`:
 //!
-//! - `order_created {order_id, customer_id, items, total}`: no currency (a configured default), and items whose shape
-//!   the article leaves open. A line may be a plain SKU or an object; see [`upcast`] for the names understood.
+//! - `order_created {order_id, customer_id, items, total}`: without currency, so a configured default applies. The article
+//!   does not define the shape of an item: it may be a SKU or an object; see [`upcast_v0`] for the names it may have.
 //! - `order_updated {order_id, status}`: becomes the event that leads to that status.
 //!
-//! Amounts are integers in the minor unit, as everywhere. A decimal is refused, which puts the message into the dead
-//! letters: guessing whether `100` beside `99.99` meant one unit or a hundred would be a silent error with money.
+//! Amounts are integers in the minor unit, as everywhere. A decimal amount is refused, and its message parked: next to
+//! `99.99`, nobody can know whether `100` means one unit or a hundred.
 
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::envelope::{DecodeError, current};
-use crate::event::{Cancelled, Created, Empty, Event, Paid, Refunded, Returned, Shipped};
+use crate::decode::DecodeError;
+use crate::event::{Cancelled, Created, Empty, Paid, Refunded, Returned, Shipped};
+use crate::event_kinds::Event;
 use crate::ids::CustomerId;
 use crate::money::{Amount, Currency, LineItem, LineItems, Quantity, Sku};
 use crate::value::{InvalidValue, Metadata, Text};
 use crate::wording::{shown, value_error};
 
-/// The event in a message without `schema_version`.
+/// Upcasts the event in a message without `schema_version`. A type that schema version 0 does not define is decoded as in the
+/// current version.
 ///
-/// Lines are understood under these names: `sku`, `product_id`, `item_id`, `id` or `name`; `quantity` or `qty`
-/// (default 1); `unit_price` or `price` (may be absent). `total` is taken as stated, for it may include what lines do
-/// not show, and computed only where it is absent and every line has a price.
-pub fn upcast(event_type: &str, data: &RawValue, default_currency: Currency) -> Result<Event, DecodeError> {
+/// The members of a line may have these names: `sku`, `product_id`, `item_id`, `id` or `name`; `quantity` or `qty` (default
+/// 1); `unit_price` or `price` (optional). A stated `total` is taken as it is, because it may include what the lines do not
+/// show, such as shipping. If it is absent, it is computed, which requires a price on every line.
+pub(crate) fn upcast_v0(
+    event_type: &str,
+    data: &RawValue,
+    default_currency: Currency,
+) -> Result<Event, DecodeError> {
     match event_type {
         "order_created" => created(&parse(data)?, default_currency).map(Event::Created),
         "order_updated" => updated(&parse(data)?),
-        _ => current(event_type, data),
+        _ => Event::decode(event_type, data),
     }
 }
 
@@ -108,7 +115,7 @@ fn updated(data: &Value) -> Result<Event, DecodeError> {
     })
 }
 
-/// The first of these fields that is there and not null.
+/// The first of these members that is present and not null.
 fn present<'a>(data: &'a Value, names: &[&str]) -> Option<&'a Value> {
     names.iter().filter_map(|name| data.get(name)).find(|value| !value.is_null())
 }

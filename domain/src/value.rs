@@ -1,4 +1,4 @@
-//! Small value types: each is parsed once and cannot hold an invalid value afterwards.
+//! Small value types. Each is parsed once and cannot hold an invalid value afterwards. Used by all crates.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,24 +6,24 @@ use std::fmt;
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Why a value was refused: what it was meant to be, and the rule it breaks.
+/// Why a value was refused: the kind of value, and the rule that it breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {rule}")]
 pub struct InvalidValue {
-    /// The kind of value, as users call it: `order id`, `quantity`, …
+    /// The kind of value, in words for users: `order id`, `quantity`, …
     pub what: &'static str,
-    /// The rule, phrased to follow the kind: `must be 1–64 characters of [A-Za-z0-9_-]`.
+    /// The rule, as it follows the kind in a sentence: `must be 1–64 characters of [A-Za-z0-9_-]`.
     pub rule: String,
 }
 
 impl InvalidValue {
-    /// A refusal of a `what` by a `rule`.
+    /// The error for a value that breaks this rule.
     pub fn new(what: &'static str, rule: impl Into<String>) -> Self {
         Self { what, rule: rule.into() }
     }
 }
 
-/// Checks free text: 1 to `max` characters, not all blank, no control characters but tab and newline.
+/// Checks free text: 1 to `max` characters, not all blank, and no control characters except tab and newline.
 pub(crate) fn check_text(what: &'static str, text: &str, max: usize) -> Result<(), InvalidValue> {
     let control = |c: char| c.is_control() && c != '\n' && c != '\t';
     if text.trim().is_empty() || text.chars().count() > max || text.chars().any(control) {
@@ -35,13 +35,13 @@ pub(crate) fn check_text(what: &'static str, text: &str, max: usize) -> Result<(
     Ok(())
 }
 
-/// Checks a name, which is text on one line: no tab and no newline either.
+/// Checks a name, which is text without tab and newline.
 pub(crate) fn check_name(what: &'static str, text: &str, max: usize) -> Result<(), InvalidValue> {
     check_text(what, if text.contains(['\n', '\t']) { "" } else { text }, max)
 }
 
-/// Parses an id or a name around which there are no blanks: whoever sends some has left them there by mistake, and will not
-/// find again what is named so. The values themselves may have them, for logs may hold such already.
+/// Parses an id or a name from a client, and refuses blanks around it: they are a mistake, and the client would not find the
+/// order again under the name without them. The types themselves allow them, because logs may already contain such values.
 pub fn without_blanks<T>(
     text: &str,
     parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
@@ -53,7 +53,7 @@ pub fn without_blanks<T>(
     Ok(value)
 }
 
-/// Implements the string conversions and serde of a newtype over a string from its `parse`.
+/// Implements the string conversions and serde of a newtype over a string with `parse`.
 macro_rules! string_value {
     ($type:ident) => {
         impl std::fmt::Display for $type {
@@ -82,8 +82,8 @@ macro_rules! string_value {
 }
 pub(crate) use string_value;
 
-/// Reads an integer, however it is written: JSON has one kind of number, so `450.0` and `1e3` are integers, too. One that
-/// does not fit becomes the smallest or the largest that does, which no value of ours may be.
+/// Reads an integer. JSON has only one kind of number, so `450.0` and `1e3` are integers too. A number that does not fit becomes
+/// the smallest or largest `i64`, which no value type accepts.
 pub(crate) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     struct Integer;
 
@@ -110,17 +110,17 @@ pub(crate) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64,
     deserializer.deserialize_i64(Integer)
 }
 
-/// The integer that this number is, if it is one; the smallest or the largest that there is, if it is beyond that.
+/// The number as an integer, if it has no fraction; the smallest or largest `i64` if it is beyond that.
 pub fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0).then_some(number as i64)
 }
 
-/// Free text of 1 to `MAX` characters without control characters (tab and newline are fine).
+/// Free text of 1 to `MAX` characters, without control characters except tab and newline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text<const MAX: usize>(String);
 
 impl<const MAX: usize> Text<MAX> {
-    /// Parses a text; an error names the rule.
+    /// Parses a text. An error contains the rule.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         check_text("text", text, MAX)?;
         Ok(Self(text.to_owned()))
@@ -146,24 +146,23 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
 
 /// A point in time, UTC, to the microsecond.
 ///
-/// Written as RFC 3339 with `Z`. Read as RFC 3339 with any offset, whose colon may be missing, as in `+0000`; from producers
-/// also without an offset, which means UTC: Python's `datetime.utcnow().isoformat()`, which the article's producer sends,
-/// writes none.
+/// Written as RFC 3339 with `Z`. Read as RFC 3339 with any offset; its colon is optional, as in `+0000`. A time without offset
+/// means UTC: v0 producers send the result of Python's `datetime.utcnow().isoformat()`, which has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// The time of `at`, cut to the microsecond.
+    /// The time `at`, truncated to the microsecond.
     pub fn new(at: DateTime<Utc>) -> Self {
         Self(DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at))
     }
 
-    /// Parses an RFC 3339 time; one without an offset is UTC.
+    /// Parses an RFC 3339 time. Without an offset it is UTC.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         Self::zoned(text).or_else(|| Self::zoned(&format!("{text}Z"))).ok_or_else(Self::refusal)
     }
 
-    /// Parses an RFC 3339 time that has an offset: where whoever wrote it can be asked what they meant.
+    /// Parses an RFC 3339 time that must have an offset. The API uses it: a client can correct an ambiguous time.
     pub fn parse_with_offset(text: &str) -> Result<Self, InvalidValue> {
         Self::zoned(text).ok_or_else(|| match Self::zoned(&format!("{text}Z")) {
             Some(_) => InvalidValue::new("timestamp", "must have an offset: Z, or one such as +00:00"),
@@ -173,13 +172,13 @@ impl Timestamp {
 
     fn zoned(text: &str) -> Option<Self> {
         let parsed = DateTime::parse_from_rfc3339(text).or_else(|error| {
-            // RFC 3339 has a colon in the offset, and ISO 8601 can do without.
+            // RFC 3339 requires a colon in the offset; ISO 8601 does not.
             let (time, offset) = text.split_at_checked(text.len().saturating_sub(4)).ok_or(error)?;
             let is_offset = time.ends_with(['+', '-']) && offset.bytes().all(|b| b.is_ascii_digit());
             let (hours, minutes) = offset.split_at_checked(2).filter(|_| is_offset).ok_or(error)?;
             DateTime::parse_from_rfc3339(&format!("{time}{hours}:{minutes}"))
         });
-        // Checked in UTC, where an offset or a leap second may have led out of the years RFC 3339 can write.
+        // In UTC, an offset or a leap second may lead outside the years that RFC 3339 can express.
         let at = Self::new(parsed.ok()?.to_utc());
         (0..10_000).contains(&at.0.year()).then_some(at)
     }
@@ -188,12 +187,12 @@ impl Timestamp {
         InvalidValue::new("timestamp", "must be an RFC 3339 time, such as 2026-11-23T10:00:00Z")
     }
 
-    /// The time this many milliseconds after 1970-01-01T00:00:00Z, if RFC 3339 can write it.
+    /// The time this many milliseconds after 1970-01-01T00:00:00Z, if RFC 3339 can express it.
     pub fn from_millis(millis: i64) -> Option<Self> {
         Self::from_micros(millis.checked_mul(1000)?)
     }
 
-    /// The time this many microseconds after 1970-01-01T00:00:00Z, if RFC 3339 can write it.
+    /// The time this many microseconds after 1970-01-01T00:00:00Z, if RFC 3339 can express it.
     pub fn from_micros(micros: i64) -> Option<Self> {
         let at = DateTime::from_timestamp_micros(micros)?;
         (0..10_000).contains(&at.year()).then_some(Self(at))
@@ -204,12 +203,12 @@ impl Timestamp {
         self.0.timestamp_micros()
     }
 
-    /// Appends the time as it is written: RFC 3339 with `Z`, to the second, millisecond or microsecond, as it needs.
+    /// Appends the time in RFC 3339 with `Z`, with as many decimals as it needs: none, three or six.
     pub(crate) fn write_to(self, out: &mut Vec<u8>) {
         let (date, second) = (self.0.date_naive(), self.0.num_seconds_from_midnight());
         let (year, micros) = (date.year(), self.0.timestamp_subsec_micros());
         if !(0..10_000).contains(&year) {
-            // Not a time that RFC 3339 can write, and not one of ours.
+            // RFC 3339 cannot express it, so no parser here returned it.
             return out.extend_from_slice(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true).as_bytes());
         }
         let mut text = *b"0000-00-00T00:00:00.000000Z";
@@ -229,13 +228,13 @@ impl Timestamp {
         out.extend_from_slice(&text[..=end]);
     }
 
-    /// The time as chrono knows it.
+    /// The time as a `chrono` type.
     pub fn to_utc(self) -> DateTime<Utc> {
         self.0
     }
 }
 
-/// Writes the last digits of a number.
+/// Writes the last digits of a number, as many as fit `text`.
 fn digits(text: &mut [u8], mut number: u32) {
     for digit in text.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
@@ -263,20 +262,20 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A client's own notes on an order: at most 20 entries, keys of 1–40 and values of 0–500 characters.
+/// A client's notes on an order: at most 20 entries, with keys of 1–40 and values of 0–500 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Metadata(BTreeMap<String, String>);
 
 impl Metadata {
-    /// The most entries an order can carry.
+    /// The maximum number of entries.
     pub const MAX_ENTRIES: usize = 20;
-    /// The longest key, in characters.
+    /// The maximum length of a key, in characters.
     pub const MAX_KEY: usize = 40;
-    /// The longest value, in characters.
+    /// The maximum length of a value, in characters.
     pub const MAX_VALUE: usize = 500;
 
-    /// Checks the limits of every entry.
+    /// Checks the number of entries and their lengths.
     pub fn parse(entries: BTreeMap<String, String>) -> Result<Self, InvalidValue> {
         let within = |(key, value): (&String, &String)| {
             check_text("key", key, Self::MAX_KEY).is_ok() && value.chars().count() <= Self::MAX_VALUE
@@ -287,14 +286,14 @@ impl Metadata {
         Ok(Self(entries))
     }
 
-    /// The refusal of entries that are too many or too long.
+    /// The error for too many entries, or too long ones.
     pub fn limits() -> InvalidValue {
         let (n, k, v) = (Self::MAX_ENTRIES, Self::MAX_KEY, Self::MAX_VALUE);
         let rule = format!("must have at most {n} entries, keys of 1–{k} and values of up to {v} characters");
         InvalidValue::new("metadata", rule)
     }
 
-    /// Whether there is no entry.
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

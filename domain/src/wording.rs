@@ -1,25 +1,25 @@
-//! Says in plain words what is wrong with JSON. `serde` names Rust's types, and repeats whole values, however long they are;
-//! people who send and repair messages know neither the types nor where a text of a megabyte ends.
+//! Describes in plain words what is wrong with JSON. The errors of `serde` contain Rust's types and whole values of any length,
+//! which do not help people who send or repair messages. The decoder and the API use it.
 
 use std::borrow::Cow;
 
-/// The longest text of somebody else's that is repeated in an error, in characters; of a longer one, its start.
+/// The longest foreign text that an error repeats, in characters. A longer one is truncated.
 const MAX_SHOWN: usize = 64;
 
-/// What is wrong with JSON, and at which line and column.
+/// Describes what is wrong, with line and column.
 pub fn json_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let (what, place) = parts(error, &text);
     format!("{}{place}", plain(what))
 }
 
-/// What is wrong with a value whose place is known without line and column.
+/// Describes what is wrong, without line and column, for a caller that reports the path.
 pub fn value_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     plain(parts(error, &text).0).into_owned()
 }
 
-/// A text as an error repeats it.
+/// Truncates a text for an error.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
@@ -27,7 +27,7 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The sentence, and the place behind it if there is one.
+/// Splits an error into the sentence and the place at its end, if there is one.
 fn parts<'a>(error: &serde_json::Error, text: &'a str) -> (&'a str, &'a str) {
     let place = if error.line() > 0 { text.rfind(" at line ") } else { None };
     text.split_at(place.unwrap_or(text.len()))
@@ -59,12 +59,12 @@ fn plain(what: &str) -> Cow<'_, str> {
     syntax(what).unwrap_or_else(|| shown_rule(what))
 }
 
-/// What `serde_json` says where it could say it in the reader's words.
+/// Rewords the errors of `serde_json` about syntax.
 fn syntax(what: &str) -> Option<Cow<'_, str>> {
     Some(match what {
         "expected value" | "expected ident" => "there is no JSON value".into(),
         "expected `\"`" | "key must be a string" => "the name of a member must be in double quotes".into(),
-        "trailing characters" => "there is more behind the end of the JSON value".into(),
+        "trailing characters" => "there is more text after the end of the JSON value".into(),
         "recursion limit exceeded" => "it is nested too deeply".into(),
         "number out of range" => "a number is too large".into(),
         "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
@@ -76,7 +76,7 @@ fn syntax(what: &str) -> Option<Cow<'_, str>> {
     })
 }
 
-/// A rule in our own words, which no value makes long; or something unforeseen, which one might.
+/// Repeats any other error: one of our rules, which is short, or an unforeseen one, which is truncated.
 fn shown_rule(what: &str) -> Cow<'_, str> {
     match what.char_indices().nth(4 * MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &what[..end]).into(),
@@ -84,7 +84,7 @@ fn shown_rule(what: &str) -> Cow<'_, str> {
     }
 }
 
-/// What was there instead: short values as they are, of others what they are.
+/// Describes the value found instead: short values themselves, other values by their type.
 fn found_type(found: &str) -> Cow<'_, str> {
     let value = || found.split('`').nth(1).unwrap_or(found);
     match found.split([' ', ',']).next().unwrap_or_default() {
@@ -124,7 +124,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only its errors are looked at")]
+    #[expect(dead_code, reason = "only the errors matter")]
     struct Probe {
         number: u32,
         texts: Option<Vec<String>>,
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_names_a_type_of_rust_or_repeats_a_long_value() {
+    fn no_error_contains_a_rust_type_or_a_long_value() {
         let long = "x".repeat(1 << 20);
         for (json, expected) in [
             (r#"{"number":9.5}"#, "must be an integer from 0 to 4294967295, not 9.5 at line 1 column 13"),
@@ -167,7 +167,7 @@ mod tests {
             (r#"{"number":1,"texts":["#, "it ends in the middle of an array"),
             (r#"{"number":nope}"#, "there is no JSON value"),
             ("{number:1}", "the name of a member must be in double quotes"),
-            (r#"{"number":1} x"#, "there is more behind the end of the JSON value at line 1 column 14"),
+            (r#"{"number":1} x"#, "there is more text after the end of the JSON value at line 1 column 14"),
         ] {
             let error = error::<Probe>(json);
             assert!(error.contains(expected) && error.len() < 300, "{error}");

@@ -97,7 +97,7 @@ mod rules {
 
 mod engine {
     use api::ports::EventPublisher;
-    use consumer::ports::{Append, Counts, OrderLog};
+    use consumer::ports::{Append, LedgerCounts, OrderLog};
     use divan::Bencher;
     use divan::counter::ItemsCount;
     use fjall::{Database, KeyspaceCreateOptions, PersistMode};
@@ -141,7 +141,12 @@ mod engine {
         let append = |_| {
             let event = recorded(1, decoded());
             let order = Order::fold([&event]).unwrap().unwrap();
-            Append { events: vec![event], messages: vec!["1".to_owned()], order, counts: Counts::default() }
+            Append {
+                events: vec![event],
+                messages: vec!["1".to_owned()],
+                order,
+                counts: LedgerCounts::default(),
+            }
         };
         bencher
             .counter(ItemsCount::new(BATCH))

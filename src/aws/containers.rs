@@ -94,7 +94,7 @@ pub(crate) async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyho
         clock: infra::now,
         default_currency: common.default_currency,
         max_receives,
-        tally: Some(Arc::new(table)),
+        ledger: Some(Arc::new(table)),
     };
     let (stop, stopped) = watch::channel(false);
     let options = PollOptions { concurrency: settings.concurrency, batch_size: 10, wait: WAIT };

@@ -89,7 +89,7 @@ async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyhow::Result<(
         clock: infra::now,
         default_currency: common.default_currency,
         max_receives,
-        tally: Some(Arc::new(table)),
+        ledger: Some(Arc::new(table)),
     };
     consumer::lambda::run(Arc::new(consumer), queue, is_ping, after_each).await
 }

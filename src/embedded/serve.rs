@@ -45,7 +45,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         clock: infra::now,
         default_currency: args.data.default_currency,
         max_receives: Some(args.max_receives),
-        tally: None,
+        ledger: None,
     };
     let mut polling = poll_apart(recorder.clone(), consumer, stopped.clone())?;
     let alerting = tokio::spawn(alerts::run(engine.clone(), alarm, stopped.clone()));

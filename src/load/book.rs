@@ -3,7 +3,8 @@
 //! An order has at most one write on its way: it is not idle until the answer is there. So the order in which its events
 //! were accepted is known, and with it, by the rules of `domain`, the outcome of each.
 
-use domain::lifecycle::{self, Legality, State, Status};
+use domain::judge::{Verdict, judge_transition};
+use domain::lifecycle::{self, State, Status};
 use domain::{EventId, EventType, OrderId};
 use fastrand::Rng;
 
@@ -65,10 +66,10 @@ impl KnownOrder {
 
     /// An event that the rules forbid now; on a queue without order one that they forbid for ever.
     fn illegal_event(&self, unordered: bool, rng: &mut Rng) -> Option<EventType> {
-        let forbidden = |event: &EventType| match self.state.legality(*event) {
-            Legality::Legal(_) => false,
-            Legality::Early => !unordered,
-            Legality::Never => true,
+        let forbidden = |event: &EventType| match judge_transition(self.state, *event) {
+            Verdict::Legal => false,
+            Verdict::Early(_) => !unordered,
+            Verdict::Never(_) => true,
         };
         let proposable = EventType::ALL.into_iter().filter(|event| *event != EventType::Created);
         rng.choice(proposable.filter(forbidden).collect::<Vec<_>>())
@@ -239,10 +240,10 @@ mod tests {
             for number in 2..200 {
                 if let Some(planned) = book.plan_illegal(unordered, &mut rng) {
                     let state = book.orders[planned.place].state;
-                    match state.legality(planned.event_type) {
-                        Legality::Legal(_) => panic!("{planned:?} in {state}"),
-                        Legality::Early => assert!(!unordered),
-                        Legality::Never => {}
+                    match judge_transition(state, planned.event_type) {
+                        Verdict::Legal => panic!("{planned:?} in {state}"),
+                        Verdict::Early(_) => assert!(!unordered),
+                        Verdict::Never(_) => {}
                     }
                     book.accepted_event(
                         planned.place,

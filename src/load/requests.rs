@@ -59,15 +59,17 @@ impl Requests {
     pub(super) fn event(&self, event_type: EventType, number: u32, creation: u32) -> String {
         let amount = BASKETS[creation as usize % BASKETS.len()].1;
         let data = match event_type {
-            EventType::Created | EventType::Confirmed | EventType::Delivered => String::new(),
             EventType::Amended => format!(r#","data":{{"items":{AMENDED}}}"#),
             EventType::Paid => format!(r#","data":{{"payment_id":"pay-{number}","amount":{amount}}}"#),
             EventType::Shipped => {
                 format!(r#","data":{{"carrier":"DHL","tracking_number":"JD{number:014}"}}"#)
             }
-            EventType::Cancelled => r#","data":{"reason":"The customer changed their mind."}"#.to_owned(),
-            EventType::Returned => r#","data":{"reason":"It does not fit."}"#.to_owned(),
             EventType::Refunded => format!(r#","data":{{"refund_id":"ref-{number}","amount":{amount}}}"#),
+            // Of the other types, every event may have the same data.
+            _ => match event_type.example_data() {
+                "{}" => String::new(),
+                example => format!(r#","data":{example}"#),
+            },
         };
         format!(r#"{{"type":"{event_type}"{data}}}"#)
     }

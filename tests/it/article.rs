@@ -7,7 +7,7 @@ use api::operations::{DeadLetterFilter, DeadLetterStore};
 use api::ports::{OrderFilter, OrderReader};
 use consumer::poll::{self, PollOptions};
 use consumer::ports::Inbox;
-use consumer::{Consumer, Outcome};
+use consumer::{Consumer, Disposition};
 use domain::{CustomerId, Order, OrderId};
 use infra::embedded::{Embedded, NewMessage, Options};
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ fn open(folder: &TempDir) -> (Arc<Embedded>, Consumer) {
         clock: infra::now,
         default_currency: eur(),
         max_receives: None,
-        tally: None,
+        ledger: None,
     };
     (engine, consumer)
 }
@@ -68,10 +68,10 @@ async fn an_article_producers_orders_are_recorded_and_projected() {
     let received = engine.receive(10, Duration::from_secs(5)).await.unwrap();
     assert_eq!(received.len(), 6);
     let handled = consumer.handle(received).await;
-    let outcomes: Vec<_> = handled.iter().map(|handled| &handled.outcome).collect();
-    let recorded: Vec<_> = (1..=5).map(Outcome::Recorded).collect();
+    let outcomes: Vec<_> = handled.iter().map(|handled| &handled.disposition).collect();
+    let recorded: Vec<_> = (1..=5).map(Disposition::Recorded).collect();
     assert_eq!(outcomes[..5], recorded.iter().collect::<Vec<_>>()[..]);
-    assert_eq!(*outcomes[5], Outcome::Duplicate);
+    assert_eq!(*outcomes[5], Disposition::Duplicate);
 
     let order = order(&engine, "A-1001").await.unwrap();
     assert_eq!((order.status.as_str(), order.version, order.total.minor()), ("delivered", 5, 4250));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use api::operations::{DeadLetterFilter, DeadLetterStore, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use consumer::ports::{Inbox, Message};
-use consumer::{Consumer, Handled, Outcome};
+use consumer::{Consumer, Disposition, HandledMessage};
 use domain::{Envelope, OrderId};
 use infra::embedded::{Embedded, NewMessage, Options};
 use proptest::prelude::*;
@@ -89,13 +89,15 @@ impl Service {
             clock: infra::now,
             default_currency: eur(),
             max_receives: None,
-            tally: None,
+            ledger: None,
         };
         let handled = consumer.handle(std::mem::take(&mut self.held)).await;
-        let unexpected = |it: &Handled| matches!(it.outcome, Outcome::Archived | Outcome::Retry(_));
+        let unexpected =
+            |it: &HandledMessage| matches!(it.disposition, Disposition::Archived | Disposition::Retry(_));
         assert!(!handled.iter().any(unexpected), "{handled:?}");
-        let ended: Vec<_> = handled.iter().filter_map(|it| Some((&it.message, it.outcome.end()?))).collect();
-        self.engine.ack(&ended).await.into_iter().for_each(|acked| acked.unwrap());
+        let done = handled.iter().filter(|it| it.disposition.is_acknowledged());
+        let done: Vec<_> = done.map(|it| (&it.message, &it.disposition)).collect();
+        self.engine.ack(&done).await.into_iter().for_each(|acked| acked.unwrap());
     }
 
     async fn consume(&mut self, most: usize) {

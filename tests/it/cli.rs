@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use consumer::ports::{Append, Appended, Counts, OrderLog};
+use consumer::ports::{Append, Appended, LedgerCounts, OrderLog};
 use domain::OrderId;
 use infra::embedded::{Embedded, Options};
 use reqwest::Method;
@@ -116,7 +116,7 @@ async fn an_append_that_comes_again_late_does_not_take_the_projection_back() {
         for (from, to, expected) in [(0, 2, Appended::New), (2, 3, Appended::New), (0, 2, Appended::Already)]
         {
             let (events, order) = (log[from..to].to_vec(), fold(&log[..to]));
-            let append = Append { events, messages: Vec::new(), order, counts: Counts::default() };
+            let append = Append { events, messages: Vec::new(), order, counts: LedgerCounts::default() };
             assert_eq!(engine.append(&[append]).await.remove(0).unwrap(), expected);
         }
     }

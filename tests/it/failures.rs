@@ -97,7 +97,7 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_pu
         clock: infra::now,
         default_currency: eur(),
         max_receives: Some(5),
-        tally: None,
+        ledger: None,
     };
     let inbox = Hasty::new(engine.clone());
     let pager = Arc::new(Pager { refuse: AtomicUsize::new(1), ..Pager::default() });
@@ -171,7 +171,7 @@ async fn what_fails_every_time_is_put_aside_with_its_last_error_and_its_order_wa
         clock: infra::now,
         default_currency: eur(),
         max_receives: Some(3),
-        tally: None,
+        ledger: None,
     };
     let drain = async |consumer: Consumer| {
         let inbox = Hasty::new(engine.clone());
@@ -218,7 +218,7 @@ async fn nobody_being_told_survives_a_restart() {
             clock: infra::now,
             default_currency: eur(),
             max_receives: None,
-            tally: None,
+            ledger: None,
         };
         consumer.handle(vec![message]).await;
     }

@@ -32,7 +32,7 @@ pub(crate) fn envelope() -> Value {
             },
             "type": { "type": "string", "enum": EventType::ALL, "description": "The type of the event." },
             "schema_version": {
-                "type": "integer", "minimum": 1, "maximum": domain::envelope::SCHEMA_VERSION,
+                "type": "integer", "minimum": 1, "maximum": domain::SCHEMA_VERSION,
                 "description": "The version of the event's data format.",
             },
             "timestamp": {
@@ -60,18 +60,18 @@ pub(crate) fn envelope() -> Value {
 
 /// The schema of the data of events of this type.
 pub(crate) fn data(event_type: EventType) -> Value {
-    let (body, required): (_, &[&str]) = match event_type {
-        EventType::Created => (CreateOrder::schema(), &["customer_id", "currency", "items", "total"]),
-        EventType::Amended => (AmendedData::schema(), &["items"]),
-        EventType::Paid => (PaidData::schema(), &[]),
-        EventType::Shipped => (ShippedData::schema(), &[]),
-        EventType::Cancelled | EventType::Returned => (ReasonData::schema(), &[]),
-        EventType::Refunded => (RefundedData::schema(), &[]),
-        EventType::Confirmed | EventType::Delivered => (NoData::schema(), &[]),
+    let body = match event_type {
+        EventType::Created => CreateOrder::schema(),
+        EventType::Amended => AmendedData::schema(),
+        EventType::Paid => PaidData::schema(),
+        EventType::Shipped => ShippedData::schema(),
+        EventType::Cancelled | EventType::Returned => ReasonData::schema(),
+        EventType::Refunded => RefundedData::schema(),
+        EventType::Confirmed | EventType::Delivered => NoData::schema(),
     };
     let mut data = loosened(to_json(&body));
     data["description"] = format!("Data of `{event_type}`.").into();
-    data["required"] = ["order_id"].iter().chain(required).copied().collect();
+    data["required"] = ["order_id"].iter().chain(event_type.required_data()).copied().collect();
     if !data["properties"].is_object() {
         data["properties"] = json!({});
     }

@@ -1,6 +1,6 @@
 //! Schemas of the operator endpoints that cannot be derived. The bodies in `operator` refer to them.
 
-use domain::LetterState;
+use domain::DeadLetterState;
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
@@ -23,7 +23,7 @@ pub(crate) struct AnyBody {
 
 pub(crate) fn letter_state() -> RefOr<Schema> {
     schema(json!({
-        "type": "string", "enum": LetterState::ALL,
+        "type": "string", "enum": DeadLetterState::ALL,
         "description": "`parked`: waits for an operator. `replaying`: sent back to the queue and not finished yet. \
             `discarded`: an operator discarded it.",
     }))

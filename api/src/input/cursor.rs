@@ -83,7 +83,7 @@ fn digits(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use domain::{LetterState, ParkReason, Timestamp};
+    use domain::{DeadLetterState, ParkReason, Timestamp};
 
     use super::*;
 
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn the_text_of_a_filter_never_changes() {
         let filter = DeadLetterFilter {
-            state: Some(LetterState::Parked),
+            state: Some(DeadLetterState::Parked),
             reason: Some(ParkReason::Invalid),
             order_id: Some(OrderId::parse("o-1").unwrap()),
             parked_from: Some(Timestamp::parse("2026-11-23T10:00:00Z").unwrap()),

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::dead_letter::{Body, Discard};
-use domain::{DeadLetter, LetterState, OrderId, Repair, Timestamp};
+use domain::Body;
+use domain::dead_letter::Discard;
+use domain::{DeadLetter, DeadLetterState, OrderId, Repair, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,7 +24,7 @@ pub(crate) struct DeadLetterSummary<'a> {
     id: &'a str,
     /// The state of the dead letter.
     #[schema(schema_with = operator_schemas::letter_state)]
-    state: LetterState,
+    state: DeadLetterState,
     /// Why it was parked, as a code.
     #[schema(schema_with = operator_schemas::park_reason)]
     reason: &'static str,

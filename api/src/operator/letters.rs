@@ -5,7 +5,7 @@ use std::slice;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::{DeadLetter, EventId, LetterState, Outcome};
+use domain::{DeadLetter, DeadLetterState, EventId, Outcome};
 use futures_util::future::try_join_all;
 
 use crate::http::{LinkBuilder, page_response};
@@ -87,7 +87,7 @@ pub(super) async fn show(
     links: &LinkBuilder,
 ) -> Result<Response, Problem> {
     let sequence = match &letter.order_id {
-        Some(order_id) if letter.state != LetterState::Discarded => {
+        Some(order_id) if letter.state != DeadLetterState::Discarded => {
             operations.letters.sequence(order_id, SEQUENCE_SHOWN).await?
         }
         _ => ParkedSequence::default(),

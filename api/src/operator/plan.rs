@@ -1,7 +1,9 @@
 //! Decides what a redrive does with the dead letters of one sequence. `letters` and `redrive` call it. The functions are
 //! pure, so that a dry run cannot differ from the redrive.
 
-use domain::{Currency, DeadLetter, EventId, LetterState, Order, Outcome, Prediction, Timestamp, predict};
+use domain::{
+    Currency, DeadLetter, DeadLetterState, EventId, Order, Outcome, Prediction, Timestamp, predict,
+};
 
 /// How often a dead letter is replayed before it must be repaired. One that failed this often fails again, and replaying it
 /// in a loop would fill the queue.
@@ -33,7 +35,7 @@ impl RedriveEffect {
             Self::Predicted(Prediction::AlreadyRecorded(_)) => "already_recorded",
             Self::Predicted(Prediction::Illegal(_)) => "illegal",
             Self::Predicted(Prediction::Unreadable(_)) => "unreadable",
-            Self::Predicted(Prediction::Behind) => "behind",
+            Self::Predicted(Prediction::FollowsParked) => "behind",
             Self::ReplayedTooOften(_) => "replayed_too_often",
             Self::Discarded => "discarded",
             Self::NotPredicted => "not_predicted",
@@ -62,7 +64,7 @@ impl RedriveEffect {
         match self {
             Self::Predicted(Prediction::Illegal(refusal)) => Some(refusal.detail.clone()),
             Self::Predicted(Prediction::Unreadable(error)) => Some(error.to_string()),
-            Self::Predicted(Prediction::Behind) => {
+            Self::Predicted(Prediction::FollowsParked) => {
                 Some("an earlier dead letter of its order would stay parked".to_owned())
             }
             Self::ReplayedTooOften(replays) => {
@@ -110,10 +112,10 @@ pub(crate) fn redrive_effects(
     let predictions = predict(context.order.as_ref(), &context.outcomes, sequence, currency, now);
     let mut stopped = false;
     let effect = |(letter, prediction): (&DeadLetter, Prediction)| {
-        let worn_out = letter.replays >= MAX_REPLAYS && letter.state == LetterState::Parked;
+        let worn_out = letter.replays >= MAX_REPLAYS && letter.state == DeadLetterState::Parked;
         let effect = match prediction {
-            _ if letter.state == LetterState::Discarded => RedriveEffect::Discarded,
-            _ if stopped => RedriveEffect::Predicted(Prediction::Behind),
+            _ if letter.state == DeadLetterState::Discarded => RedriveEffect::Discarded,
+            _ if stopped => RedriveEffect::Predicted(Prediction::FollowsParked),
             prediction @ Prediction::Unreadable(_) => RedriveEffect::Predicted(prediction),
             _ if worn_out => RedriveEffect::ReplayedTooOften(letter.replays),
             prediction => RedriveEffect::Predicted(prediction),

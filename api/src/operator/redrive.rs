@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::{DeadLetter, LetterState};
+use domain::{DeadLetter, DeadLetterState};
 
 use crate::http::{ChangeAttempt, LinkBuilder, begin_change};
 use crate::input::{JsonBody, cursor};
@@ -161,7 +161,7 @@ impl<'a> SelectedSequences<'a> {
     }
 
     async fn add(&mut self, letter: DeadLetter) -> anyhow::Result<()> {
-        if letter.state == LetterState::Discarded {
+        if letter.state == DeadLetterState::Discarded {
             self.push(vec![letter]);
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use domain::{LetterState, OrderId, ParkReason, Text, Timestamp};
+use domain::{DeadLetterState, OrderId, ParkReason, Text, Timestamp};
 use serde::de::{MapAccess, SeqAccess};
 use utoipa::ToSchema;
 use validator::{Validate, ValidateRequired};
@@ -64,7 +64,7 @@ impl RedriveRequest {
     fn selection(&self) -> Option<RedriveSelection> {
         let filter = DeadLetterFilter {
             // Dead letters that were sent already are in the sequences of the parked ones.
-            state: Some(LetterState::Parked),
+            state: Some(DeadLetterState::Parked),
             reason: self.reason.as_valid().copied(),
             order_id: self.order_id.as_valid().cloned(),
             parked_from: self.parked_from.as_valid().copied(),

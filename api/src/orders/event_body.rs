@@ -1,8 +1,8 @@
 //! The body that proposes an event: `{type, data}`, where the type determines the data. `accept` reads it.
 
-use domain::event::{Amended, Cancelled, Empty, Event, Paid, Refunded, Returned, Shipped};
+use domain::event::{Amended, Cancelled, Empty, Paid, Refunded, Returned, Shipped};
 use domain::wording::value_error;
-use domain::{Amount, EventType, LineItems, Text};
+use domain::{Amount, Event, EventType, LineItems, Text};
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;

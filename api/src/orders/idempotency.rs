@@ -68,8 +68,10 @@ impl IdempotencyKey {
             return EventIdentity { order_id, event_id, request_hash: None };
         };
         let (order_id, event_id) = match place {
-            CreationPlace::Single => domain::ids::ids_for_key(&principal.subject, key),
-            CreationPlace::InBatch(place) => domain::ids::ids_for_item(&principal.subject, key, place),
+            CreationPlace::Single => domain::derived_ids::ids_for_key(&principal.subject, key),
+            CreationPlace::InBatch(place) => {
+                domain::derived_ids::ids_for_item(&principal.subject, key, place)
+            }
         };
         EventIdentity { order_id, event_id, request_hash: Some(hash(event, &IfMatch::Absent)) }
     }
@@ -86,7 +88,7 @@ impl IdempotencyKey {
         let Some(key) = &self.0 else {
             return EventIdentity { order_id, event_id: (state.new_id)().into(), request_hash: None };
         };
-        let event_id = domain::ids::event_id_for_key(&principal.subject, &order_id, key);
+        let event_id = domain::derived_ids::event_id_for_key(&principal.subject, &order_id, key);
         EventIdentity { order_id, event_id, request_hash: Some(hash(event, if_match)) }
     }
 }

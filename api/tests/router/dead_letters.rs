@@ -9,7 +9,7 @@ use api::operations::{
 };
 use async_trait::async_trait;
 use domain::dead_letter::Discard;
-use domain::{DeadLetter, Ledger, LetterState, OrderId, ParkReason, Repair, Timestamp};
+use domain::{DeadLetter, Ledger, DeadLetterState, OrderId, ParkReason, Repair, Timestamp};
 
 /// Dead letters in the order in which they were parked.
 #[derive(Default)]
@@ -45,7 +45,7 @@ impl FakeDeadLetters {
         let Some(letter) = all.iter_mut().find(|letter| letter.id == id) else {
             return DeadLetterChange::Missing;
         };
-        if letter.state != LetterState::Parked {
+        if letter.state != DeadLetterState::Parked {
             return DeadLetterChange::NotParked(letter.state);
         }
         change(letter);
@@ -77,7 +77,7 @@ impl DeadLetterStore for FakeDeadLetters {
 
     async fn sequence(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<ParkedSequence> {
         let mut line = self.all.lock().unwrap().clone();
-        line.retain(|it| it.order_id.as_ref() == Some(order_id) && it.state != LetterState::Discarded);
+        line.retain(|it| it.order_id.as_ref() == Some(order_id) && it.state != DeadLetterState::Discarded);
         let is_longer = line.len() > limit;
         line.truncate(limit);
         Ok(ParkedSequence { letters: line, is_longer })
@@ -105,7 +105,7 @@ impl DeadLetterStore for FakeDeadLetters {
 
     async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<DeadLetterChange> {
         Ok(self.change(id, |letter| {
-            letter.state = LetterState::Discarded;
+            letter.state = DeadLetterState::Discarded;
             letter.discarded = Some(discard);
         }))
     }

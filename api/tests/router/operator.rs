@@ -7,7 +7,7 @@ use api::auth::{Principal, Scope};
 use api::operations::Operations;
 use axum::body::Body;
 use axum::http::{Method, Request};
-use domain::{Currency, CustomerId, DeadLetter, LetterState, OrderId};
+use domain::{Currency, CustomerId, DeadLetter, DeadLetterState, OrderId};
 use serde_json::{Value, json};
 
 use crate::dead_letters::{FakeDeadLetters, event, letter};
@@ -102,7 +102,7 @@ async fn operator_endpoints_need_the_operate_scope_and_no_customer_limit() {
 #[tokio::test]
 async fn dead_letters_are_listed_newest_first_with_filters_and_pages() {
     let letters = sequence();
-    letters.all.lock().unwrap()[1].state = LetterState::Discarded;
+    letters.all.lock().unwrap()[1].state = DeadLetterState::Discarded;
     assert_eq!(ids(&get(&letters, "/v1/dead-letters").await), ["d", "c", "a"]);
     assert_eq!(ids(&get(&letters, "/v1/dead-letters?state=discarded").await), ["b"]);
     assert_eq!(ids(&get(&letters, "/v1/dead-letters?order_id=o-1").await), ["c", "a"]);
@@ -265,7 +265,7 @@ async fn invalid_requests_are_refused_with_every_validation_error() {
         let matching = expected.iter().all(|error| found.iter().any(|it| it == error));
         assert!(answer.status == 422 && matching, "{path} {body}: {found:?}");
     }
-    assert!(letters.all.lock().unwrap().iter().all(|letter| letter.state == LetterState::Parked));
+    assert!(letters.all.lock().unwrap().iter().all(|letter| letter.state == DeadLetterState::Parked));
 }
 
 #[tokio::test]

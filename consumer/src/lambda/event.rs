@@ -1,9 +1,9 @@
-//! The event of an invocation, and the messages in it.
+//! Reads the event of an invocation and the messages in it. The parent module calls it.
 //!
-//! `aws_lambda_events` has a type for it whose bodies are strings. JSON can hold what no string can, a lone surrogate
-//! (`\ud800`), and one such body would make the whole event unreadable, time and again. SQS refuses to take such a
-//! message, but other senders of events need not. So bodies are read as the bytes they stand for, which are not UTF-8
-//! then, and are parked as malformed with everything that was in them. What nobody here needs is not looked at.
+//! `aws_lambda_events` has a type for the event, with bodies that are strings. But JSON can contain a lone surrogate
+//! (`\ud800`), which no string can hold, and one such body would make the whole event unreadable on every delivery. SQS does
+//! not accept such a message, but other senders of events may. So a body is read as bytes. If they are not UTF-8, the message
+//! is parked as malformed, with all its bytes. Fields that are not needed are ignored.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,23 +15,23 @@ use serde::de::{self, Deserializer, Visitor};
 
 use crate::ports::{Message, TRACE_HEADER};
 
-/// The receive count of a message that does not tell it: not the first time. A creation that is received for the
-/// first time is appended without looking whether its order exists; of this one it is not known.
-const NOT_THE_FIRST: u32 = 2;
+/// The receive count of a message that does not state one. It must not be 1: the consumer assumes that an order does not exist
+/// if its creation is received for the first time.
+const UNKNOWN_RECEIVE_COUNT: u32 = 2;
 
 /// The messages of one invocation, as the event source mapping sends them.
 #[derive(Debug, Deserialize)]
-pub struct Batch {
+pub struct SqsBatch {
     #[serde(rename = "Records")]
-    records: Vec<Record>,
+    records: Vec<SqsRecord>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Record {
+struct SqsRecord {
     message_id: Option<String>,
     receipt_handle: Option<String>,
-    body: Option<Body>,
+    body: Option<RawBody>,
     attributes: Option<Attributes>,
     #[serde(default)]
     message_attributes: Option<BTreeMap<String, Option<MessageAttribute>>>,
@@ -56,27 +56,28 @@ struct MessageAttribute {
     string_value: Option<String>,
 }
 
-/// The bytes that a JSON string stands for, whether they are text or not.
+/// The bytes of a JSON string, which need not be UTF-8.
 #[derive(Debug)]
-struct Body(Vec<u8>);
+struct RawBody(Vec<u8>);
 
-impl Batch {
-    /// Reads the event of an invocation. The runtime could do it as well, but keeps account of where in it it is, which
-    /// takes more than the reading.
+impl SqsBatch {
+    /// Reads the event of an invocation. The runtime could do it too, but it tracks the path of each value, which takes longer
+    /// than the reading itself.
     pub fn read(event: &str) -> anyhow::Result<Self> {
-        serde_json::from_str(event)
-            .context("this function takes batches of messages from an SQS event source mapping, and this event is none")
+        serde_json::from_str(event).context(
+            "this function only handles batches from an SQS event source mapping, and this event is not one",
+        )
     }
 
-    /// The messages, in the order of the queue. One without an id has an empty one, and one without a body is empty.
+    /// The messages, in the order of the queue. A missing id or body becomes an empty one.
     pub fn into_messages(self) -> Vec<Message> {
-        self.records.into_iter().map(Record::into_message).collect()
+        self.records.into_iter().map(SqsRecord::into_message).collect()
     }
 }
 
-impl Record {
+impl SqsRecord {
     fn into_message(self) -> Message {
-        // A queue without order may have groups as well, for fairness among them.
+        // A standard queue may have groups too, for fairness. They do not imply an order.
         let ordered = self.source.is_some_and(|arn| arn.ends_with(".fifo"));
         let attributes = self.attributes.unwrap_or_default();
         let texts = self.message_attributes.unwrap_or_default().into_iter();
@@ -88,7 +89,7 @@ impl Record {
             id: self.message_id.unwrap_or_default(),
             handle: self.receipt_handle.unwrap_or_default(),
             group: attributes.message_group_id.filter(|_| ordered),
-            receive_count: receive_count.unwrap_or(NOT_THE_FIRST),
+            receive_count: receive_count.unwrap_or(UNKNOWN_RECEIVE_COUNT),
             sent_at: time(attributes.sent_timestamp),
             first_received_at: time(attributes.approximate_first_receive_timestamp),
             attributes: texts,
@@ -98,26 +99,26 @@ impl Record {
     }
 }
 
-/// A time as SQS tells it: milliseconds since 1970.
+/// Reads a time in milliseconds since 1970, as SQS writes it.
 fn time(millis: Option<String>) -> Option<Timestamp> {
     Timestamp::from_millis(millis?.parse().ok()?)
 }
 
-impl<'de> Deserialize<'de> for Body {
+impl<'de> Deserialize<'de> for RawBody {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Bytes;
         impl Visitor<'_> for Bytes {
-            type Value = Body;
+            type Value = RawBody;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
 
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Body, E> {
-                Ok(Body(bytes.to_vec()))
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<RawBody, E> {
+                Ok(RawBody(bytes.to_vec()))
             }
         }
-        // As bytes, serde_json reads a lone surrogate as the three bytes that UTF-8 would have for it (WTF-8).
+        // Asked for bytes, serde_json reads a lone surrogate as the three bytes of its WTF-8 encoding.
         deserializer.deserialize_bytes(Bytes)
     }
 }

@@ -1,6 +1,6 @@
-//! What the tests of batches share: a log, dead letters and an inbox in memory, and messages for them.
+//! Shared by the tests of batches: a log, dead letters and an inbox in memory, and messages.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses only a part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::{BTreeMap, HashSet};
@@ -10,24 +10,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use consumer::ports::{
-    Append, AppendError, Appended, Counts, DeadLetters, End, Inbox, Loaded, Message, OrderLog, Parking,
-    Settled, Tally, Wanted,
+    Append, AppendError, Appended, DeadLetters, EventOutcome, Inbox, LedgerCounts, LedgerStore, LoadRequest,
+    LoadedOrder, Message, OrderLog, ParkRequest,
 };
-use consumer::{Consumer, Outcome};
+use consumer::{Consumer, Disposition};
 use domain::{Currency, Order, OrderId, ParkReason, Receipt, RecordedEvent, RejectReason, Timestamp};
 
-pub type Outcomes = Vec<Settled>;
-
-/// A log in memory that fails, or never answers, for the orders it is told to; and dead letters.
+/// A log and dead letters in memory. The log fails, or hangs, for chosen orders.
 #[derive(Default)]
 pub struct Fake {
-    pub orders: Mutex<BTreeMap<OrderId, (Order, Outcomes)>>,
-    /// What was appended, in order: order ids, versions and kinds.
+    pub orders: Mutex<BTreeMap<OrderId, (Order, Vec<EventOutcome>)>>,
+    /// The appended events: order ids, versions and kinds.
     pub log: Mutex<Vec<(OrderId, u64, String)>>,
-    /// The lines of orders: the ids of their dead letters.
-    pub lines: Mutex<BTreeMap<OrderId, Vec<String>>>,
-    /// Dead letters that were released, and the ends they came to.
-    pub released: Mutex<Vec<(String, End)>>,
+    /// The parked sequence of each order, as ids of dead letters.
+    pub sequences: Mutex<BTreeMap<OrderId, Vec<String>>>,
+    /// Released dead letters, with their dispositions.
+    pub released: Mutex<Vec<(String, Disposition)>>,
     pub failing: HashSet<&'static str>,
     pub hanging: HashSet<&'static str>,
     pub loads: Mutex<usize>,
@@ -42,14 +40,14 @@ impl Fake {
         self.failing.contains(order_id.as_str())
     }
 
-    /// Never comes back if one of the orders hangs.
-    async fn answer(&self, mut orders: impl Iterator<Item = &OrderId> + Send) {
+    /// Never returns if one of the orders hangs.
+    async fn hang_if_chosen(&self, mut orders: impl Iterator<Item = &OrderId> + Send) {
         if orders.any(|order_id| self.hanging.contains(order_id.as_str())) {
             pending::<()>().await;
         }
     }
 
-    /// The kinds of an order's events, whose versions have to be consecutive.
+    /// The kinds of an order's events. Asserts that their versions are consecutive.
     pub fn recorded(&self, order_id: &str) -> Vec<String> {
         let log = self.log.lock().unwrap();
         let of_order: Vec<_> = log.iter().filter(|(id, ..)| id.as_str() == order_id).collect();
@@ -73,28 +71,31 @@ fn entry_of(event: &RecordedEvent) -> (OrderId, u64, String) {
 
 #[async_trait]
 impl OrderLog for Fake {
-    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
-        self.answer(wanted.iter().map(|wanted| &wanted.order_id)).await;
+    async fn load(&self, wanted: &[LoadRequest]) -> Vec<anyhow::Result<LoadedOrder>> {
+        self.hang_if_chosen(wanted.iter().map(|wanted| &wanted.order_id)).await;
         *self.loads.lock().unwrap() += wanted.len();
         let orders = self.orders.lock().unwrap();
-        let load = |wanted: &Wanted| {
+        let load = |wanted: &LoadRequest| {
             anyhow::ensure!(!self.fails(&wanted.order_id), "no connection");
             let known = orders.get(&wanted.order_id);
             let mut outcomes = known.map(|(_, outcomes)| outcomes.clone()).unwrap_or_default();
             outcomes.extend(Self::settled_of(&self.settled.lock().unwrap(), &wanted.order_id));
             let order = known.map(|(order, _)| order.clone());
-            let parked = self.lines.lock().unwrap().get(&wanted.order_id).cloned().unwrap_or_default();
-            Ok(Loaded { order, parked, outcomes })
+            let parked = self.sequences.lock().unwrap().get(&wanted.order_id).cloned().unwrap_or_default();
+            Ok(LoadedOrder { order, parked, outcomes })
         };
         wanted.iter().map(load).collect()
     }
 
     async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
-        self.answer(appends.iter().map(|append| &append.order.order_id)).await;
+        self.hang_if_chosen(appends.iter().map(|append| &append.order.order_id)).await;
         let mut orders = self.orders.lock().unwrap();
         let append = |append: &Append| {
             let order_id = append.order.order_id.clone();
-            assert!(append.events.iter().all(|event| event.envelope.order_id == order_id), "one order's");
+            assert!(
+                append.events.iter().all(|event| event.envelope.order_id == order_id),
+                "an append is for one order"
+            );
             if self.fails(&order_id) {
                 return Err(AppendError::Unavailable(anyhow::anyhow!("no connection")));
             }
@@ -104,7 +105,7 @@ impl OrderLog for Fake {
                 return Err(AppendError::Conflict { order_id, version });
             }
             let mut outcomes = entry.map(|(_, outcomes)| outcomes.clone()).unwrap_or_default();
-            let recorded = |(event, message): (&RecordedEvent, &String)| Settled {
+            let recorded = |(event, message): (&RecordedEvent, &String)| EventOutcome {
                 event_id: event.envelope.event_id,
                 outcome: domain::Outcome::Recorded { version: event.version },
                 message: Some(message.clone()),
@@ -124,29 +125,32 @@ impl OrderLog for Fake {
 }
 
 impl Fake {
-    /// The outcomes of an order's events that were settled.
-    fn settled_of<'a>(receipts: &'a [Receipt], order_id: &'a OrderId) -> impl Iterator<Item = Settled> + 'a {
+    /// The stored outcomes of an order's events.
+    fn settled_of<'a>(
+        receipts: &'a [Receipt],
+        order_id: &'a OrderId,
+    ) -> impl Iterator<Item = EventOutcome> + 'a {
         let of_order = receipts.iter().filter(move |receipt| receipt.order_id == *order_id);
         of_order.filter_map(|receipt| {
             let (event_id, message) = (receipt.event_id, receipt.message.clone());
-            Some(Settled { event_id, outcome: receipt.outcome.clone()?, message })
+            Some(EventOutcome { event_id, outcome: receipt.outcome.clone()?, message })
         })
     }
 }
 
 #[async_trait]
 impl DeadLetters for Fake {
-    async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
-        let park = |parking: &Parking<'_>| {
+    async fn park(&self, messages: &[ParkRequest<'_>]) -> Vec<anyhow::Result<()>> {
+        let park = |parking: &ParkRequest<'_>| {
             anyhow::ensure!(!self.dead_letters_fail, "no connection");
             let Message { id, body, .. } = parking.message;
             self.dead.lock().unwrap().push((id.clone(), parking.reason, body.clone()));
             if let Some(order_id) = &parking.order_id {
-                let mut lines = self.lines.lock().unwrap();
-                let line = lines.entry(order_id.clone()).or_default();
-                let letter = parking.message.letter_id().to_owned();
-                if !line.contains(&letter) {
-                    line.push(letter);
+                let mut sequences = self.sequences.lock().unwrap();
+                let sequence = sequences.entry(order_id.clone()).or_default();
+                let letter = parking.message.dead_letter_id().to_owned();
+                if !sequence.contains(&letter) {
+                    sequence.push(letter);
                 }
             }
             Ok(())
@@ -154,18 +158,22 @@ impl DeadLetters for Fake {
         messages.iter().map(park).collect()
     }
 
-    async fn release(&self, letters: &[(&str, End)]) -> Vec<anyhow::Result<()>> {
-        let release = |(id, end): &(&str, End)| {
+    async fn release(&self, letters: &[(&str, &Disposition)]) -> Vec<anyhow::Result<()>> {
+        let release = |(id, disposition): &(&str, &Disposition)| {
             anyhow::ensure!(!self.dead_letters_fail, "no connection");
-            self.lines.lock().unwrap().values_mut().for_each(|line| line.retain(|letter| letter != id));
-            self.released.lock().unwrap().push(((*id).to_owned(), *end));
+            self.sequences
+                .lock()
+                .unwrap()
+                .values_mut()
+                .for_each(|sequence| sequence.retain(|letter| letter != id));
+            self.released.lock().unwrap().push(((*id).to_owned(), (*disposition).clone()));
             Ok(())
         };
         letters.iter().map(release).collect()
     }
 }
 
-/// An inbox that remembers what was to come back when, and cannot do anything else.
+/// An inbox that only supports retries, and remembers them.
 #[derive(Default)]
 pub struct FakeInbox {
     pub fails: bool,
@@ -177,11 +185,11 @@ pub struct FakeInbox {
 #[async_trait]
 impl Inbox for FakeInbox {
     async fn receive(&self, _: usize, _: Duration) -> anyhow::Result<Vec<Message>> {
-        anyhow::bail!("receiving is not this inbox's business")
+        anyhow::bail!("this inbox cannot receive")
     }
 
-    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
-        messages.iter().map(|_| Err(anyhow::anyhow!("nor is deleting"))).collect()
+    async fn ack(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>> {
+        messages.iter().map(|_| Err(anyhow::anyhow!("this inbox cannot delete"))).collect()
     }
 
     async fn retry(&self, messages: &[(&Message, Duration)]) -> Vec<anyhow::Result<()>> {
@@ -198,13 +206,13 @@ impl Inbox for FakeInbox {
     }
 }
 
-/// Adds up what it is to count.
+/// Adds up all counts.
 #[derive(Default)]
-pub struct Counted(pub Mutex<Counts>);
+pub struct CountingStore(pub Mutex<LedgerCounts>);
 
 #[async_trait]
-impl Tally for Counted {
-    async fn add(&self, counts: Counts) -> anyhow::Result<()> {
+impl LedgerStore for CountingStore {
+    async fn add(&self, counts: LedgerCounts) -> anyhow::Result<()> {
         let mut sum = self.0.lock().unwrap();
         *sum = [*sum, counts].into_iter().sum();
         Ok(())
@@ -218,7 +226,7 @@ pub fn consumer(fake: &Arc<Fake>) -> Consumer {
         clock: now,
         default_currency: Currency::parse("EUR").unwrap(),
         max_receives: None,
-        tally: None,
+        ledger: None,
     }
 }
 
@@ -251,16 +259,16 @@ pub fn messages(what: &[&str]) -> Vec<Message> {
     what.iter().enumerate().map(|(id, what)| message(id, what)).collect()
 }
 
-/// An outcome in a word.
-pub fn word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Recorded(_) => "recorded",
-        Outcome::Rejected(RejectReason::IllegalTransition, _) => "illegal",
-        Outcome::Rejected(RejectReason::VersionMismatch, _) => "version",
-        Outcome::Rejected(RejectReason::Discarded, _) => "discarded",
-        Outcome::Archived => "archived",
-        Outcome::Duplicate => "duplicate",
-        Outcome::Parked(..) => "parked",
-        Outcome::Retry(_) => "retry",
+/// A disposition in one word.
+pub fn word(disposition: &Disposition) -> &'static str {
+    match disposition {
+        Disposition::Recorded(_) => "recorded",
+        Disposition::Rejected(RejectReason::IllegalTransition, _) => "illegal",
+        Disposition::Rejected(RejectReason::VersionMismatch, _) => "version",
+        Disposition::Rejected(RejectReason::Discarded, _) => "discarded",
+        Disposition::Archived => "archived",
+        Disposition::Duplicate => "duplicate",
+        Disposition::Parked(..) => "parked",
+        Disposition::Retry(_) => "retry",
     }
 }

@@ -1,7 +1,7 @@
-//! Dead letters: as they were ever written, as they are repaired, and those that are not to happen.
+//! Dead letters: their JSON in every version of this program, repairs and discards.
 
 use domain::dead_letter::Discard;
-use domain::{Body, DeadLetter, LetterState, ParkReason, Repair, Timestamp};
+use domain::{Body, DeadLetter, DeadLetterState, ParkReason, Repair, Timestamp};
 
 use serde_json::{Value, json};
 
@@ -32,14 +32,19 @@ fn repair(by: Option<&str>) -> Repair {
 }
 
 #[test]
-fn letters_of_every_age_are_read_and_written_as_they_were() {
+fn dead_letters_of_every_version_are_read_and_written_unchanged() {
     let corpus = include_str!("../../../tests/fixtures/golden/letters.jsonl");
     let written: Vec<Value> = corpus.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let read: Vec<DeadLetter> = corpus.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let states = [LetterState::Parked, LetterState::Discarded, LetterState::Parked, LetterState::Parked];
+    let states = [
+        DeadLetterState::Parked,
+        DeadLetterState::Discarded,
+        DeadLetterState::Parked,
+        DeadLetterState::Parked,
+    ];
     assert_eq!(read.iter().map(|letter| letter.state).collect::<Vec<_>>(), states);
     for (mut line, letter) in written.into_iter().zip(&read) {
-        // What could be left out once is written today.
+        // Older versions omitted these members; the current one writes them.
         for (member, absent) in [
             ("state", json!("parked")),
             ("origin", json!("")),
@@ -50,12 +55,12 @@ fn letters_of_every_age_are_read_and_written_as_they_were() {
         }
         assert_eq!(serde_json::to_value(letter).unwrap(), line);
     }
-    assert_eq!(read[0].repairs, [], "nobody knows any more who did");
+    assert_eq!(read[0].repairs, [], "the version that repaired it did not write repairs");
     assert_eq!(read[3].repairs[1].by.as_deref(), Some("https://issuer|ada"));
 }
 
 #[test]
-fn every_repair_is_listed_with_the_first_body() {
+fn every_repair_is_listed_and_the_original_body_is_kept() {
     let mut letter = letter("first");
     letter.repair(b"second".to_vec(), repair(Some("ada")));
     letter.repair(b"second".to_vec(), repair(Some("nobody: it changes nothing")));
@@ -65,7 +70,7 @@ fn every_repair_is_listed_with_the_first_body() {
 }
 
 #[test]
-fn of_many_repairs_the_first_and_the_latest_are_listed() {
+fn the_first_and_the_latest_of_many_repairs_are_listed() {
     let mut letter = letter("first");
     for number in 0..30 {
         letter.repair(format!("{number}").into_bytes(), repair(Some(&number.to_string())));
@@ -75,17 +80,17 @@ fn of_many_repairs_the_first_and_the_latest_are_listed() {
 }
 
 #[test]
-fn whoever_holds_the_receipt_of_what_is_discarded_is_told_why() {
+fn the_receipt_of_a_discarded_event_contains_the_reason() {
     let mut letter = letter(&confirmation(ID, Some("5a")));
     let receipt = letter.discard(discard()).unwrap();
-    assert_eq!((letter.state, letter.discarded), (LetterState::Discarded, Some(discard())));
+    assert_eq!((letter.state, letter.discarded), (DeadLetterState::Discarded, Some(discard())));
     assert_eq!((receipt.order_id.as_str(), receipt.event_id.to_string().as_str()), ("o", ID));
     assert_eq!(receipt.reason(), Some(("discarded", "not wanted")));
     assert_eq!((receipt.request_hash.as_deref(), receipt.message.as_deref()), (Some("5a"), Some("m")));
 }
 
 #[test]
-fn the_request_is_known_through_a_repair_unless_that_made_another_event_of_it() {
+fn a_repair_keeps_the_request_hash_unless_it_changes_the_event_id() {
     let sent = confirmation(ID, Some("5a"));
     for (repaired, hash) in [
         (confirmation(ID, None), Some("5a")),
@@ -95,7 +100,7 @@ fn the_request_is_known_through_a_repair_unless_that_made_another_event_of_it() 
         letter.repair(repaired.into_bytes(), repair(None));
         assert_eq!(letter.discard(discard()).unwrap().request_hash.as_deref(), hash);
     }
-    // It was cut off on its way.
+    // A truncated body.
     assert_eq!(
         letter(&sent[..sent.len() - 2]).discard(discard()).unwrap().request_hash.as_deref(),
         Some("5a")
@@ -103,7 +108,7 @@ fn the_request_is_known_through_a_repair_unless_that_made_another_event_of_it() 
 }
 
 #[test]
-fn what_nobody_can_hold_a_receipt_of_has_none() {
+fn a_discarded_letter_without_a_known_event_has_no_receipt() {
     let known = confirmation(ID, None);
     for unknown in [
         "noise",
@@ -113,6 +118,6 @@ fn what_nobody_can_hold_a_receipt_of_has_none() {
     ] {
         let mut letter = letter(unknown);
         assert_eq!(letter.discard(discard()), None, "{unknown}");
-        assert_eq!(letter.state, LetterState::Discarded);
+        assert_eq!(letter.state, DeadLetterState::Discarded);
     }
 }

@@ -1,7 +1,7 @@
-//! Messages that are no events: which error, where it points, and what can still be said of them.
+//! Messages that cannot be decoded: the error, its place, and the ids that can still be found.
 
 use domain::{DecodeError, Envelope, Event, EventType, ParkReason, RecordedEvent};
-use domain::{Identity, identify};
+use domain::{MessageIdentity, identify};
 use serde_json::{Value, json};
 
 use crate::given::{envelope, eur, event, recorded};
@@ -21,7 +21,7 @@ fn refused_with(event_type: EventType, pointer: &str, value: Value) -> DecodeErr
     refused(json.to_string().as_bytes())
 }
 
-/// The error for a message of `event_type` from which the field `name` in `parent` was taken.
+/// The error for a message of `event_type` from which the field `name` in `parent` was removed.
 fn refused_without(event_type: EventType, parent: &str, name: &str) -> DecodeError {
     let mut json = message(event_type);
     json.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).unwrap();
@@ -29,7 +29,7 @@ fn refused_without(event_type: EventType, parent: &str, name: &str) -> DecodeErr
 }
 
 #[test]
-fn what_is_not_an_envelope_is_malformed() {
+fn a_message_that_is_not_an_envelope_is_malformed() {
     let messages: &[&[u8]] = &[
         b"",
         b" ",
@@ -56,7 +56,7 @@ fn what_is_not_an_envelope_is_malformed() {
 }
 
 #[test]
-fn malformed_envelopes_name_the_field_or_the_place() {
+fn the_error_for_a_malformed_envelope_contains_the_field_or_the_place() {
     let cases = [
         (refused(b"{\"type\": \"order_paid\"}"), "`data` is required at line 1 column 22"),
         (refused(b"{\"data\": {}}"), "`type` is required at line 1 column 12"),
@@ -89,7 +89,7 @@ fn malformed_envelopes_name_the_field_or_the_place() {
 }
 
 #[test]
-fn an_unknown_type_is_named() {
+fn the_error_for_an_unknown_type_contains_the_type() {
     for name in ["order_exploded", "", "ORDER_PAID", "order_updated"] {
         let error = refused_with(EventType::Paid, "/type", json!(name));
         assert_eq!(error, DecodeError::UnknownType(name.to_owned()));
@@ -99,7 +99,7 @@ fn an_unknown_type_is_named() {
 }
 
 #[test]
-fn an_unknown_schema_version_is_named_whatever_its_type_and_data() {
+fn the_error_for_an_unknown_schema_version_contains_it_whatever_the_type_and_data() {
     for version in [0, 2, u32::MAX] {
         let mut json = message(EventType::Paid);
         json["schema_version"] = json!(version);
@@ -116,7 +116,7 @@ fn an_unknown_schema_version_is_named_whatever_its_type_and_data() {
 }
 
 #[test]
-fn invalid_data_names_the_path_and_the_rule() {
+fn the_error_for_invalid_data_contains_the_path_and_the_rule() {
     use EventType as E;
     let text = "x".repeat(501);
     let cases = [
@@ -166,7 +166,7 @@ fn invalid_data_names_the_path_and_the_rule() {
 }
 
 #[test]
-fn missing_data_is_named() {
+fn the_error_for_missing_data_contains_the_field() {
     let cases = [
         (refused_without(EventType::Created, "/data", "order_id"), "data: `order_id` is required"),
         (refused_without(EventType::Created, "/data", "customer_id"), "data: `customer_id` is required"),
@@ -183,7 +183,7 @@ fn missing_data_is_named() {
 }
 
 #[test]
-fn data_that_is_no_object_is_invalid() {
+fn data_that_is_not_an_object_is_invalid() {
     for data in [json!(null), json!(1), json!("order-1"), json!([]), json!(["order-1", null])] {
         let error = refused_with(EventType::Paid, "/data", data.clone());
         assert_eq!(error.reason(), ParkReason::Invalid, "{data}");
@@ -214,7 +214,7 @@ fn a_log_entry_needs_its_version_and_time_of_recording() {
 }
 
 #[test]
-fn broken_messages_are_identified_as_far_as_they_can_be() {
+fn ids_are_found_in_broken_messages_if_they_are_unambiguous() {
     let id = "67b14061-d374-596c-8bae-eab8d8c762d6";
     let both =
         format!(r#"{{"event_id": "{id}", "type": 9, "data": {{"order_id": "order-1", "total": "x"}}}}"#);
@@ -238,7 +238,7 @@ fn broken_messages_are_identified_as_far_as_they_can_be() {
             Some("order-1"),
             None,
         ),
-        // Cut off, and still it names one order; or two, and then who knows.
+        // Truncated messages: the first two name one order, the third names two.
         (r#"{"data": {"order_id": "order-1"}"#, Some("order-1"), None),
         (r#"{"data": {"order_id" : "order-1", "note": "order_id"#, Some("order-1"), None),
         (r#"{"data": {"order_id": "order-1", "of": {"order_id": "order-2"}"#, None, None),
@@ -246,11 +246,11 @@ fn broken_messages_are_identified_as_far_as_they_can_be() {
         ("", None, None),
     ];
     for (message, order_id, event_id) in cases {
-        let told = identify(message.as_bytes());
-        assert_eq!(told.order_id.as_ref().map(|id| id.as_str()), order_id, "{message}");
-        assert_eq!(told.event_id.map(|id| id.to_string()).as_deref(), event_id, "{message}");
+        let identity = identify(message.as_bytes());
+        assert_eq!(identity.order_id.as_ref().map(|id| id.as_str()), order_id, "{message}");
+        assert_eq!(identity.event_id.map(|id| id.to_string()).as_deref(), event_id, "{message}");
     }
-    assert_eq!(identify(b"\xff"), Identity::default());
+    assert_eq!(identify(b"\xff"), MessageIdentity::default());
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn an_integer_may_be_written_with_a_fraction_or_an_exponent() {
 }
 
 #[test]
-fn what_a_message_holds_makes_no_error_long() {
+fn a_long_value_does_not_make_a_long_error() {
     let long = "x".repeat(1 << 20);
     let error = refused_with(EventType::Paid, "/type", json!(long)).to_string();
     assert!(error.len() < 200, "{}", error.len());

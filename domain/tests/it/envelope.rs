@@ -1,4 +1,4 @@
-//! The envelope's JSON: what we write, what we read, and what newer producers may add.
+//! The JSON of an envelope: what we write, what we read, and what newer producers may add.
 
 use domain::{Envelope, EventType, RecordedEvent};
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ fn message(event_type: EventType) -> Value {
 }
 
 #[test]
-fn every_event_type_has_this_json_in_both_directions() {
+fn every_event_type_is_written_as_this_json_and_read_from_it() {
     for event_type in EventType::ALL {
         let envelope = envelope(event(event_type));
         assert_eq!(value(&envelope.encode()), message(event_type), "{event_type}");
@@ -52,7 +52,7 @@ fn every_event_type_has_this_json_in_both_directions() {
 }
 
 #[test]
-fn optional_fields_are_written_only_when_there() {
+fn optional_fields_are_written_only_if_present() {
     let mut json = message(EventType::Confirmed);
     json["expected_version"] = json!(4);
     json["request_hash"] = json!("c0ffee");
@@ -74,7 +74,7 @@ fn null_is_the_same_as_absent_in_the_envelope() {
 }
 
 #[test]
-fn data_of_payments_shipments_and_reasons_may_be_bare() {
+fn data_without_required_members_may_be_empty() {
     for event_type in EventType::ALL {
         if matches!(event_type, EventType::Created | EventType::Amended) {
             continue;
@@ -86,7 +86,7 @@ fn data_of_payments_shipments_and_reasons_may_be_bare() {
 }
 
 #[test]
-fn unknown_fields_are_tolerated_at_every_level() {
+fn unknown_fields_are_ignored_at_every_level() {
     for event_type in EventType::ALL {
         let mut newer = message(event_type);
         newer["trace"] = json!({"sampled": true, "parents": [1, null, "x"]});

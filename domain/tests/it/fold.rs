@@ -1,4 +1,4 @@
-//! The order that readers see: what each event changes, and logs that do not fold.
+//! The order that readers see: what each event changes, and logs that cannot be folded.
 
 use domain::event::{Amended, Paid, Shipped};
 use domain::{Event, EventType, LineItems, Order, OrderId, State, Verdict, judge};
@@ -51,7 +51,7 @@ fn the_last_amendment_wins() {
 }
 
 #[test]
-fn payment_and_shipment_are_kept_to_the_end() {
+fn payment_and_shipment_are_kept_through_all_later_events() {
     let order = order_after_types("created confirmed paid shipped delivered returned refunded").unwrap();
     assert_eq!(order.payment, Some(Paid { payment_id: text("pay-1"), amount: Some(amount(2999)) }));
     assert_eq!(order.shipment, Some(Shipped { carrier: text("Post"), tracking_number: text("track-1") }));
@@ -73,7 +73,7 @@ fn an_order_cancelled_before_payment_cannot_be_refunded() {
 }
 
 #[test]
-fn an_order_cancelled_after_payment_can_be_refunded_even_if_the_payment_told_nothing() {
+fn an_order_cancelled_after_payment_can_be_refunded_even_if_the_payment_has_no_data() {
     let bare = Event::Paid(Paid { payment_id: None, amount: None });
     for paid in [event(EventType::Paid), bare] {
         let history =
@@ -83,7 +83,7 @@ fn an_order_cancelled_after_payment_can_be_refunded_even_if_the_payment_told_not
         assert_eq!(judge(Some(&order), &envelope(event(EventType::Refunded))), Verdict::Legal);
 
         let read_back: Order = serde_json::from_slice(&serde_json::to_vec(&order).unwrap()).unwrap();
-        assert_eq!(read_back.state(), State::CancelledPaid, "the projection remembers the payment");
+        assert_eq!(read_back.state(), State::CancelledPaid, "the projection contains the payment");
     }
 }
 

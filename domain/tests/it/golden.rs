@@ -1,4 +1,4 @@
-//! The golden corpus: every shape of event ever written still reads, and folds to the pinned order.
+//! The golden corpus: every shape of event ever written can still be read, and folds to the pinned order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,8 +18,8 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// The article's messages, recorded in the order they came in.
-fn article() -> Vec<RecordedEvent> {
+/// The messages in schema version 0, recorded in the order of the file.
+fn v0() -> Vec<RecordedEvent> {
     let mut versions = BTreeMap::<OrderId, u64>::new();
     let decode = |line: &str| {
         let envelope =
@@ -46,7 +46,7 @@ fn folded(events: &[RecordedEvent]) -> BTreeMap<String, Value> {
         let order = Order::apply(orders.remove(id), event).unwrap_or_else(|error| panic!("{id}: {error}"));
         orders.insert(id.clone(), order);
     }
-    // The pinned orders are from before it was known of an order when its latest event was recorded.
+    // The pinned orders were written before orders had `recorded_at`.
     let latest: BTreeMap<_, _> =
         events.iter().map(|event| (&event.envelope.order_id, event.recorded_at)).collect();
     let pinned = |(id, order): (OrderId, Order)| {
@@ -65,17 +65,17 @@ fn expected(file: &str) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn the_articles_messages_fold_to_the_pinned_orders() {
-    assert_eq!(folded(&article()), expected("article-v0.jsonl"));
+fn messages_in_version_0_fold_to_the_pinned_orders() {
+    assert_eq!(folded(&v0()), expected("article-v0.jsonl"));
 }
 
 #[test]
-fn the_log_of_version_1_folds_to_the_pinned_orders() {
+fn the_log_in_version_1_folds_to_the_pinned_orders() {
     assert_eq!(folded(&v1()), expected("v1.jsonl"));
 }
 
 #[test]
-fn the_pinned_orders_read_back_as_orders() {
+fn the_pinned_orders_can_be_read_as_orders() {
     for (id, order) in expected("article-v0.jsonl").into_iter().chain(expected("v1.jsonl")) {
         let read_back: Order = serde_json::from_value(order.clone()).unwrap();
         assert_eq!(serde_json::to_value(read_back).unwrap(), order, "{id}");
@@ -83,23 +83,22 @@ fn the_pinned_orders_read_back_as_orders() {
 }
 
 #[test]
-fn the_articles_messages_get_the_pinned_event_ids() {
-    let ids: Vec<_> =
-        article().iter().map(|event| Value::from(event.envelope.event_id.to_string())).collect();
+fn messages_in_version_0_get_the_pinned_event_ids() {
+    let ids: Vec<_> = v0().iter().map(|event| Value::from(event.envelope.event_id.to_string())).collect();
     assert_eq!(Value::from(ids), json(&read("expected.json"))["article_event_ids"]);
 }
 
 #[test]
-fn the_log_of_version_1_is_written_as_it_was_read() {
+fn the_log_in_version_1_is_written_as_it_was_read() {
     for (line, event) in read("v1.jsonl").lines().zip(v1()) {
         assert_eq!(json(std::str::from_utf8(&event.encode()).unwrap()), json(line));
     }
 }
 
 #[test]
-fn the_articles_messages_fold_to_the_same_orders_after_a_turn_through_our_schema() {
+fn messages_in_version_0_fold_to_the_same_orders_after_encoding_in_version_1() {
     let logged: Vec<_> =
-        article().iter().map(|event| RecordedEvent::decode(&event.encode(), eur()).unwrap()).collect();
+        v0().iter().map(|event| RecordedEvent::decode(&event.encode(), eur()).unwrap()).collect();
     assert_eq!(folded(&logged), expected("article-v0.jsonl"));
 }
 
@@ -149,8 +148,8 @@ fn the_corpus_has_every_event_type_and_every_optional_field_present_and_absent()
         events.iter().map(|event| event.envelope.event.event_type().as_str()).collect()
     };
     assert_eq!(types(&v1()).len(), 9);
-    assert_eq!(types(&article()).len(), 8, "all but order_amended, which the article does not know");
+    assert_eq!(types(&v0()).len(), 8, "all but order_amended, which version 0 does not have");
     let unpriced =
         |event: &RecordedEvent| matches!(&event.envelope.event, Event::Created(c) if !c.items.is_priced());
-    assert!(v1().iter().any(unpriced) && article().iter().any(unpriced));
+    assert!(v1().iter().any(unpriced) && v0().iter().any(unpriced));
 }

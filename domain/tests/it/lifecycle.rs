@@ -1,11 +1,12 @@
-//! The state machine: every state × every event type, judged on a real order, against a table written by hand.
+//! The state machine: every state and every event type, judged on a real order, compared with a table written by hand.
 
-use domain::lifecycle::{self, Legality};
+use domain::judge::judge_transition;
+use domain::lifecycle;
 use domain::{Event, EventType, Order, RejectReason, State, Verdict, judge};
 
 use crate::given::{envelope, event, event_type, order_after_types, recorded};
 
-/// Rows: where the order stands. Columns: the event that comes. Cells: the state it leads to, or why it does not.
+/// Rows: the state of the order. Columns: the event. Cells: the next state, or why there is none.
 const MATRIX: &str = "
     state           created  amended  confirmed  paid   shipped  delivered  cancelled       returned  refunded
     none            pending  early    early      early  early    early      early           early     early
@@ -20,7 +21,7 @@ const MATRIX: &str = "
     refunded        never    never    never      never  never    never      never           never     never
 ";
 
-/// Every way to get an order into a state.
+/// Histories that lead to each state.
 const HISTORIES: &[(&str, &str)] = &[
     ("none", ""),
     ("pending", "created"),
@@ -39,7 +40,7 @@ const HISTORIES: &[(&str, &str)] = &[
     ("refunded", "created confirmed paid shipped delivered returned refunded"),
 ];
 
-/// What is legal in each state, in the order that representations list it.
+/// The legal events of each state, in the order of the table.
 const ALLOWED: &[(&str, &str)] = &[
     ("none", "created"),
     ("pending", "amended confirmed cancelled"),
@@ -90,7 +91,7 @@ fn the_matrix_is_complete() {
 }
 
 #[test]
-fn every_event_in_every_state_is_judged_as_the_matrix_says() {
+fn every_event_in_every_state_is_judged_as_in_the_matrix() {
     for (state, history) in HISTORIES {
         let given = order_after_types(history);
         assert_eq!(name(state_of(given.as_ref())), *state, "after {history}");
@@ -120,15 +121,15 @@ fn apply(before: Option<Order>, event: Event) -> Result<&'static str, String> {
 }
 
 #[test]
-fn the_state_alone_says_the_same_as_the_order() {
+fn the_state_alone_is_judged_like_the_order() {
     for (state, event_type, cell) in cells() {
         let state = State::ALL.into_iter().find(|candidate| name(*candidate) == state).unwrap();
-        let said = match state.legality(event_type) {
-            Legality::Legal(next) => name(next),
-            Legality::Early => "early",
-            Legality::Never => "never",
+        let found = match judge_transition(state, event_type) {
+            Verdict::Legal => name(lifecycle::next(state, event_type).unwrap()),
+            Verdict::Early(_) => "early",
+            Verdict::Never(_) => "never",
         };
-        assert_eq!(said, cell, "{state} × {event_type}");
+        assert_eq!(found, cell, "{state} × {event_type}");
     }
 }
 
@@ -143,7 +144,7 @@ fn allowed_events_are_those_of_the_table_in_its_order() {
 }
 
 #[test]
-fn readers_see_one_cancelled_status_whether_paid_or_not() {
+fn readers_see_the_same_cancelled_status_whether_paid_or_not() {
     let statuses: Vec<_> =
         State::ALL.into_iter().map(|state| state.status().map_or("", domain::Status::as_str)).collect();
     assert_eq!(
@@ -164,7 +165,7 @@ fn readers_see_one_cancelled_status_whether_paid_or_not() {
 }
 
 #[test]
-fn a_refusal_says_the_event_the_state_and_what_is_legal() {
+fn a_refusal_contains_the_event_the_state_and_the_legal_events() {
     let cases = [
         ("", "paid", "order_paid is not legal while the order is not yet created; legal now: order_created"),
         (

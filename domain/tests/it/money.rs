@@ -1,4 +1,4 @@
-//! Amounts, quantities and the lines that add up: their limits, and that no overflow passes unseen.
+//! Amounts, quantities and the totals of lines: their limits, and that every overflow is an error.
 
 use domain::{Amount, LineItem, LineItems, Quantity};
 
@@ -50,7 +50,7 @@ fn an_integer_may_have_a_fraction_of_zero_or_an_exponent() {
 }
 
 #[test]
-fn sums_and_products_end_at_the_largest_amount() {
+fn sums_and_products_beyond_the_largest_amount_are_refused() {
     let quantity = |n| Quantity::parse(n).unwrap();
     assert_eq!(amount(MAX - 1).plus(amount(1)), Ok(amount(MAX)));
     assert_eq!(amount(MAX).plus(amount(1)).unwrap_err().to_string(), TOO_MUCH);
@@ -72,7 +72,7 @@ fn lines_are_1_to_200_and_add_up() {
 }
 
 #[test]
-fn a_total_beyond_the_largest_amount_is_refused_whether_by_line_or_by_sum() {
+fn a_total_beyond_the_largest_amount_is_refused_in_one_line_or_several() {
     let one_line = vec![line("yacht", 1_000_000, Some(MAX))];
     let by_sum = vec![line("yacht", 1, Some(MAX)), line("mug", 1, Some(1))];
     for lines in [one_line, by_sum] {
@@ -83,7 +83,7 @@ fn a_total_beyond_the_largest_amount_is_refused_whether_by_line_or_by_sum() {
 }
 
 #[test]
-fn lines_without_a_price_count_nothing_and_say_so() {
+fn lines_without_a_price_add_nothing_to_the_total_and_are_not_priced() {
     let items = LineItems::parse(vec![line("mug", 2, Some(1250)), line("tea", 1, None)]).unwrap();
     assert_eq!((items.total(), items.is_priced()), (amount(2500), false));
     assert!(self::items().is_priced());

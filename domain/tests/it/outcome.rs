@@ -1,4 +1,4 @@
-//! What became of an event, as receipts tell it.
+//! Outcomes, and the receipts that show them.
 
 use domain::{EventId, EventType, OrderId, Outcome, ParkReason, Receipt, ReceiptState, RejectReason};
 use serde_json::{Value, json, to_value};
@@ -28,7 +28,7 @@ fn parked() -> Outcome {
 }
 
 #[test]
-fn a_receipt_tells_state_version_and_reason() {
+fn a_receipt_contains_state_version_and_reason() {
     let cases = [
         (None, ReceiptState::Accepted, None, None),
         (Some(Outcome::Recorded { version: 3 }), ReceiptState::Recorded, Some(3), None),
@@ -49,7 +49,7 @@ fn outcomes_are_stored_as_this_json() {
             rejected(),
             json!({"state": "rejected", "reason": "illegal_transition", "detail": "no", "at_version": 4}),
         ),
-        // As it was stored before the version was.
+        // As older versions of this program stored it.
         (
             Outcome::Rejected {
                 reason: RejectReason::VersionMismatch,
@@ -67,7 +67,7 @@ fn outcomes_are_stored_as_this_json() {
 }
 
 #[test]
-fn reasons_and_states_are_written_alike_in_json_and_text() {
+fn reasons_and_states_are_the_same_in_json_and_text() {
     for reason in [RejectReason::IllegalTransition, RejectReason::VersionMismatch] {
         assert_eq!(to_value(reason).unwrap(), Value::from(reason.as_str()));
     }

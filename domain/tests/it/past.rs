@@ -32,18 +32,18 @@ fn at(log: &[RecordedEvent], second: u32) -> Option<u64> {
 }
 
 #[test]
-fn a_version_is_the_order_right_after_it() {
+fn a_version_gives_the_order_right_after_it() {
     let log = recorded_at([1, 2, 3, 4]);
     for version in 1..=4 {
         let order = past(&log, AsOf::Version(version));
         assert_eq!(order, Order::fold(&log[..version as usize]).unwrap());
     }
-    assert_eq!(past(&log, AsOf::Version(5)), None, "it has not come that far");
+    assert_eq!(past(&log, AsOf::Version(5)), None, "there is no such version yet");
     assert_eq!(past(&[], AsOf::Version(1)), None);
 }
 
 #[test]
-fn folding_can_stop_where_nothing_later_matters() {
+fn folding_can_stop_once_later_events_cannot_change_the_result() {
     let log = recorded_at([1, 2, 3]);
     let mut past = Past::new(AsOf::Version(2));
     let folded = log.iter().take_while(|event| {
@@ -58,7 +58,7 @@ fn folding_can_stop_where_nothing_later_matters() {
 }
 
 #[test]
-fn a_time_is_the_order_with_what_was_recorded_by_then() {
+fn a_time_gives_the_order_with_the_events_recorded_by_then() {
     let log = recorded_at([10, 20, 20, 30]);
     let expected =
         [(9, None), (10, Some(1)), (19, Some(1)), (20, Some(3)), (29, Some(3)), (30, Some(4)), (59, Some(4))];
@@ -68,8 +68,8 @@ fn a_time_is_the_order_with_what_was_recorded_by_then() {
 }
 
 #[test]
-fn a_version_that_a_clock_ahead_recorded_does_not_hide_those_after_it() {
-    // Version 2 was recorded while the clock was 30 seconds ahead.
+fn a_version_recorded_by_a_fast_clock_does_not_hide_later_versions() {
+    // Version 2 was recorded by a clock that was 30 seconds fast.
     let log = recorded_at([10, 50, 21, 22, 60 - 1]);
     let expected =
         [(9, None), (10, Some(1)), (20, Some(1)), (21, Some(3)), (22, Some(4)), (50, Some(4)), (59, Some(5))];

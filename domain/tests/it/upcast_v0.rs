@@ -1,7 +1,7 @@
-//! The messages of the seed article's Python producer, exactly as `json.dumps` writes them, work unchanged.
+//! Messages in schema version 0, exactly as a Python producer writes them with `json.dumps`, are upcast.
 
+use domain::derived_ids::derive_event_id;
 use domain::event::{Cancelled, Created, Empty, Paid, Refunded, Returned, Shipped};
-use domain::ids::derive_event_id;
 use domain::{Currency, CustomerId, Envelope, Event, EventType, LineItem, LineItems, Metadata, OrderId};
 
 use crate::given::{amount, eur, line, text, time};
@@ -9,7 +9,7 @@ use crate::given::{amount, eur, line, text, time};
 const SENT: &str = "2026-11-23T10:00:00.123456";
 const CORRELATION: &str = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
 
-/// What `send_order_event(data, event_type)` sends: `datetime.utcnow().isoformat()` has no offset.
+/// A message as a v0 producer sends it. Its time is from `datetime.utcnow().isoformat()`, which has no offset.
 pub(crate) fn sent(event_type: &str, data: &str) -> String {
     format!(
         r#"{{"type": "{event_type}", "data": {data}, "timestamp": "{SENT}", "correlation_id": "{CORRELATION}"}}"#
@@ -23,7 +23,7 @@ fn decode(message: &str) -> Envelope {
 fn created(data: &str) -> Created {
     match decode(&sent("order_created", data)).event {
         Event::Created(created) => created,
-        other => panic!("{other:?} is no creation"),
+        other => panic!("{other:?} is not a creation"),
     }
 }
 
@@ -52,11 +52,15 @@ fn an_order_created_message_becomes_a_created_event() {
         }),
     };
     assert_eq!(decode(message), expected);
-    assert_eq!(Envelope::decode(&expected.encode(), eur()), Ok(expected), "and stays so in our own schema");
+    assert_eq!(
+        Envelope::decode(&expected.encode(), eur()),
+        Ok(expected),
+        "and is the same after encoding in the current version"
+    );
 }
 
 #[test]
-fn lines_are_understood_in_several_shapes() {
+fn lines_may_have_several_shapes() {
     let cases: [(&str, LineItem); 15] = [
         (r#""mug""#, line("mug", 1, None)),
         (r#"{"sku": "mug"}"#, line("mug", 1, None)),
@@ -85,7 +89,7 @@ fn lines_are_understood_in_several_shapes() {
 }
 
 #[test]
-fn a_stated_total_is_taken_and_a_missing_one_computed() {
+fn a_stated_total_is_kept_and_a_missing_one_is_computed() {
     let priced = r#"{"sku": "mug", "quantity": 2, "price": 1250}"#;
     let total = |fields: &str| {
         created(&format!(r#"{{"order_id": "o", "customer_id": "c", "items": [{priced}]{fields}}}"#)).total
@@ -96,7 +100,7 @@ fn a_stated_total_is_taken_and_a_missing_one_computed() {
 }
 
 #[test]
-fn currency_and_metadata_are_taken_if_a_producer_has_begun_to_state_them() {
+fn currency_and_metadata_are_kept_if_a_producer_states_them() {
     let data = concat!(
         r#"{"order_id": "o", "customer_id": "c", "items": ["mug"], "total": 1, "#,
         r#""currency": "JPY", "metadata": {"gift": "yes"}}"#,
@@ -107,7 +111,7 @@ fn currency_and_metadata_are_taken_if_a_producer_has_begun_to_state_them() {
 }
 
 #[test]
-fn the_default_currency_is_the_callers() {
+fn the_caller_sets_the_default_currency() {
     let message =
         sent("order_created", r#"{"order_id": "o", "customer_id": "c", "items": ["mug"], "total": 1}"#);
     let envelope = Envelope::decode(message.as_bytes(), Currency::parse("USD").unwrap()).unwrap();
@@ -144,7 +148,7 @@ fn an_order_updated_message_becomes_the_event_that_leads_to_its_status() {
 }
 
 #[test]
-fn an_order_updated_message_may_bring_the_events_data() {
+fn an_order_updated_message_may_contain_the_data_of_its_event() {
     let with = |fields: &str| format!(r#"{{"order_id": "order-1", "status": {fields}}}"#);
     let cases = [
         (
@@ -168,7 +172,7 @@ fn an_order_updated_message_may_bring_the_events_data() {
 }
 
 #[test]
-fn an_article_producer_may_send_our_event_types_too() {
+fn a_v0_producer_may_send_current_event_types_too() {
     let data = r#"{"order_id": "order-1", "items": [{"sku": "mug", "quantity": 1, "unit_price": 5}]}"#;
     assert_eq!(decode(&sent("order_amended", data)).event.event_type(), EventType::Amended);
     assert_eq!(
@@ -178,7 +182,7 @@ fn an_article_producer_may_send_our_event_types_too() {
 }
 
 #[test]
-fn the_datas_timestamp_is_used_only_where_the_envelope_has_none() {
+fn the_timestamp_in_the_data_is_used_only_if_the_envelope_has_none() {
     let data = r#"{"order_id": "o", "status": "paid", "timestamp": "2026-01-01T00:00:00"}"#;
     assert_eq!(decode(&sent("order_updated", data)).timestamp, time(SENT));
 
@@ -187,7 +191,7 @@ fn the_datas_timestamp_is_used_only_where_the_envelope_has_none() {
 }
 
 #[test]
-fn without_a_correlation_id_the_event_id_correlates() {
+fn without_a_correlation_id_the_event_id_takes_its_place() {
     let envelope = decode(&format!(
         r#"{{"type": "order_updated", "data": {{"order_id": "o", "status": "paid"}}, "timestamp": "{SENT}"}}"#
     ));

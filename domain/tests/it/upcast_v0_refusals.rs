@@ -1,9 +1,9 @@
-//! Article messages that are refused, each naming the field: nothing is guessed and nothing swallowed.
+//! Messages in schema version 0 that are refused: nothing is guessed, and each error contains the field.
 
 use domain::{Envelope, ParkReason};
 
-use crate::upcast_v0::sent;
 use crate::given::eur;
+use crate::upcast_v0::sent;
 
 fn refusal(message: &str) -> (ParkReason, String) {
     let error = Envelope::decode(message.as_bytes(), eur()).expect_err(message);
@@ -18,7 +18,7 @@ fn check(event_type: &str, cases: &[(&str, &str)]) {
 }
 
 #[test]
-fn decimals_are_refused_not_guessed() {
+fn decimal_amounts_are_refused() {
     check(
         "order_created",
         &[
@@ -67,7 +67,7 @@ fn amounts_out_of_range_are_refused() {
 }
 
 #[test]
-fn lines_that_cannot_be_understood_are_refused() {
+fn lines_of_unknown_shape_are_refused() {
     let data =
         |items: &str| format!(r#"{{"order_id": "o", "customer_id": "c", "items": {items}, "total": 1}}"#);
     let cases = [
@@ -88,7 +88,7 @@ fn lines_that_cannot_be_understood_are_refused() {
 }
 
 #[test]
-fn other_fields_are_refused_by_name() {
+fn errors_in_other_fields_contain_their_name() {
     check(
         "order_created",
         &[
@@ -120,7 +120,7 @@ fn other_fields_are_refused_by_name() {
 }
 
 #[test]
-fn a_status_that_no_event_leads_to_is_refused() {
+fn a_status_without_an_event_is_refused() {
     check(
         "order_updated",
         &[

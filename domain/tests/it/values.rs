@@ -1,4 +1,4 @@
-//! Texts, times and metadata: what is accepted, what is refused, and in which words.
+//! Ids, texts, times and metadata: accepted values, refused values, and the errors.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use domain::{
     CorrelationId, Currency, CustomerId, EventId, InvalidValue, Metadata, OrderId, Sku, Text, Timestamp,
 };
 
-/// Checks that each text is accepted and printed as it was, or refused with `message`.
+/// Checks that each text is accepted and printed unchanged, or refused with `message`.
 fn check<T: ToString>(
     parse: impl Fn(&str) -> Result<T, InvalidValue>,
     accepted: &[&str],
@@ -161,7 +161,7 @@ fn times_are_read_with_any_offset_or_none_and_written_in_utc() {
 }
 
 #[test]
-fn what_is_not_a_time_is_refused() {
+fn text_that_is_not_a_time_is_refused() {
     check(
         Timestamp::parse,
         &[],
@@ -207,7 +207,7 @@ fn a_time_of_a_client_must_have_an_offset() {
 }
 
 #[test]
-fn times_order_and_count_microseconds() {
+fn times_are_ordered_and_have_microseconds() {
     let time = |text| Timestamp::parse(text).unwrap();
     assert!(time("2026-11-23T10:00:00+01:00") < time("2026-11-23T10:00:00Z"));
     assert_eq!(time("1970-01-01T00:00:01.000002Z").micros(), 1_000_002);

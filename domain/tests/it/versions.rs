@@ -1,4 +1,4 @@
-//! The version that an event expects of its order: equal, passed, or still to come.
+//! The version that an event expects of its order: the current one, an earlier one, or a later one.
 
 use domain::{Envelope, EventType, RejectReason, Verdict, judge};
 
@@ -8,7 +8,7 @@ fn expecting(version: u64, event_type: EventType) -> Envelope {
     Envelope { expected_version: Some(version), ..envelope(event(event_type)) }
 }
 
-/// The verdict in a word, with the reason's code.
+/// The verdict in one word, with the reason code.
 fn verdict(history: &str, expected_version: u64, short: &str) -> String {
     let order = order_after_types(history);
     match judge(order.as_ref(), &expecting(expected_version, event_type(short))) {
@@ -39,13 +39,13 @@ fn an_expected_version_is_checked_before_the_state() {
         ("created confirmed paid", u64::MAX, "shipped", "early version_mismatch"),
     ];
     for (history, expected_version, short, expected) in cases {
-        let said = verdict(history, expected_version, short);
-        assert_eq!(said, expected, "{short} expecting version {expected_version} after [{history}]");
+        let found = verdict(history, expected_version, short);
+        assert_eq!(found, expected, "{short} expecting version {expected_version} after [{history}]");
     }
 }
 
 #[test]
-fn without_an_expected_version_any_version_will_do() {
+fn an_event_without_an_expected_version_is_legal_at_any_version() {
     for history in ["created", "created amended", "created amended amended"] {
         let order = order_after_types(history);
         assert_eq!(
@@ -57,10 +57,10 @@ fn without_an_expected_version_any_version_will_do() {
 }
 
 #[test]
-fn a_mismatch_names_both_versions() {
+fn the_error_for_a_mismatch_contains_both_versions() {
     let order = order_after_types("created amended");
     let Verdict::Never(refusal) = judge(order.as_ref(), &expecting(1, EventType::Confirmed)) else {
-        panic!("a version that has passed can never come true")
+        panic!("an earlier version can never be current again")
     };
     assert_eq!(refusal.reason, RejectReason::VersionMismatch);
     assert_eq!(refusal.detail, "the event expects version 1 of the order, which is at version 2");

@@ -1,8 +1,9 @@
 //! Archives dead letters: the consumer of the dead-letter queue calls it.
 
 use async_trait::async_trait;
-use consumer::ports::{End, OrderLog, Settled, Wanted};
-use domain::{Currency, DeadLetter, Envelope, LetterState, Outcome, Receipt};
+use consumer::Disposition;
+use consumer::ports::{EventOutcome, LoadRequest, OrderLog};
+use domain::{Currency, DeadLetter, DeadLetterState, Envelope, Outcome, Receipt};
 
 use crate::dynamodb::Table;
 use crate::dynamodb::dead_letter_index::{IndexLookup, IndexedDeadLetter};
@@ -34,13 +35,13 @@ impl consumer::ports::Archive for S3Archive {
                 IndexLookup::Absent => IndexedDeadLetter::new(letter, self.bucket.keep(letter).await?),
                 // The message was delivered again after everything was done.
                 IndexLookup::Released => return self.unblock_order(letter).await,
-                IndexLookup::Found(indexed) if indexed.letter.state == LetterState::Discarded => {
+                IndexLookup::Found(indexed) if indexed.letter.state == DeadLetterState::Discarded => {
                     return self.unblock_order(letter).await;
                 }
                 IndexLookup::Found(indexed) => *indexed,
             };
             if let Some(end) = self.disposition_of(event.as_ref(), letter).await? {
-                if self.release(&next, end).await? {
+                if self.release(&next, &end).await? {
                     return self.unblock_order(letter).await;
                 }
                 continue;
@@ -57,24 +58,23 @@ impl S3Archive {
         &self,
         event: Option<&Envelope>,
         letter: &DeadLetter,
-    ) -> anyhow::Result<Option<End>> {
+    ) -> anyhow::Result<Option<Disposition>> {
         let Some(event) = event else { return Ok(None) };
-        let wanted = Wanted { order_id: event.order_id.clone(), event_ids: vec![event.event_id] };
+        let wanted = LoadRequest { order_id: event.order_id.clone(), event_ids: vec![event.event_id] };
         let loaded: Vec<_> = self.table.load(&[wanted]).await.into_iter().collect::<anyhow::Result<_>>()?;
-        let end = |Settled { outcome, message, .. }: &Settled| {
-            let end = match outcome {
-                Outcome::Recorded { .. } => End::Recorded,
-                Outcome::Rejected { .. } => End::Rejected,
-                Outcome::Parked { .. } => return None,
-            };
+        let end = |EventOutcome { outcome, message, .. }: &EventOutcome| {
             let by_another_message = message.as_deref().is_some_and(|message| message != letter.id);
-            Some(if by_another_message { End::Duplicate } else { end })
+            match outcome {
+                Outcome::Parked { .. } => None,
+                _ if by_another_message => Some(Disposition::Duplicate),
+                Outcome::Recorded { .. } | Outcome::Rejected { .. } => Some(outcome.clone().into()),
+            }
         };
         Ok(loaded.iter().flat_map(|loaded| &loaded.outcomes).find_map(end))
     }
 
     /// Releases a dead letter whose event has an outcome. `false` if the index has changed since it was read.
-    async fn release(&self, next: &IndexedDeadLetter, end: End) -> anyhow::Result<bool> {
+    async fn release(&self, next: &IndexedDeadLetter, end: &Disposition) -> anyhow::Result<bool> {
         if next.is_new() {
             // It has not been counted yet.
             return self
@@ -92,10 +92,10 @@ impl S3Archive {
         letter: &DeadLetter,
     ) -> anyhow::Result<Option<IndexedDeadLetter>> {
         let returned_from_redrive =
-            next.letter.state == LetterState::Replaying && letter.replays >= next.letter.replays;
+            next.letter.state == DeadLetterState::Replaying && letter.replays >= next.letter.replays;
         if returned_from_redrive {
             let indexed = &mut next.letter;
-            indexed.state = LetterState::Parked;
+            indexed.state = DeadLetterState::Parked;
             indexed.reason = letter.reason;
             (indexed.receive_count, indexed.parked_at) = (letter.receive_count, letter.parked_at);
             indexed.detail = IndexedDeadLetter::new(letter, String::new()).letter.detail;

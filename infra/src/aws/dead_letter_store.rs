@@ -9,7 +9,7 @@ use api::operations::{
 use async_trait::async_trait;
 use consumer::ports::OrderLog;
 use domain::dead_letter::Discard;
-use domain::{Currency, DeadLetter, Envelope, LetterState, OrderId, Outcome, Receipt, Repair};
+use domain::{Currency, DeadLetter, DeadLetterState, Envelope, OrderId, Outcome, Receipt, Repair};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::dynamodb::Table;
@@ -50,7 +50,7 @@ impl AwsDeadLetterStore {
     /// The dead letter if it is parked, or else the result of trying to change it.
     async fn parked(&self, id: &str) -> anyhow::Result<Result<Box<IndexedDeadLetter>, DeadLetterChange>> {
         Ok(match self.table.look_up_dead_letter(id).await? {
-            IndexLookup::Found(indexed) if indexed.letter.state == LetterState::Parked => Ok(indexed),
+            IndexLookup::Found(indexed) if indexed.letter.state == DeadLetterState::Parked => Ok(indexed),
             IndexLookup::Found(indexed) => Err(DeadLetterChange::NotParked(indexed.letter.state)),
             IndexLookup::Absent | IndexLookup::Released => Err(DeadLetterChange::Missing),
         })
@@ -66,10 +66,10 @@ impl AwsDeadLetterStore {
                 return Err(ReplayError::Gone);
             };
             match indexed.letter.state {
-                LetterState::Discarded => return Err(ReplayError::Gone),
-                LetterState::Replaying => break indexed,
-                LetterState::Parked => {
-                    indexed.letter.state = LetterState::Replaying;
+                DeadLetterState::Discarded => return Err(ReplayError::Gone),
+                DeadLetterState::Replaying => break indexed,
+                DeadLetterState::Parked => {
+                    indexed.letter.state = DeadLetterState::Replaying;
                     (indexed.letter.replays, indexed.sends) = (indexed.letter.replays + 1, indexed.sends + 1);
                 }
             }
@@ -179,7 +179,7 @@ impl DeadLetterStore for AwsDeadLetterStore {
 impl AwsDeadLetterStore {
     async fn finish_discard(&self, id: &str) -> anyhow::Result<()> {
         match self.table.look_up_dead_letter(id).await? {
-            IndexLookup::Found(indexed) if indexed.letter.state == LetterState::Discarded => {
+            IndexLookup::Found(indexed) if indexed.letter.state == DeadLetterState::Discarded => {
                 match &indexed.letter.order_id {
                     Some(order_id) => self.table.remove_from_sequence(order_id, id).await,
                     None => Ok(()),

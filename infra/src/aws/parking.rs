@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use consumer::ports::{DeadLetters, End, Inbox, OrderLog, Parking};
+use consumer::Disposition;
+use consumer::ports::{DeadLetters, Inbox, OrderLog, ParkRequest};
 
 use crate::dynamodb::Table;
 use crate::sqs::Queue;
@@ -24,7 +25,7 @@ pub struct SqsDeadLetters {
 
 #[async_trait]
 impl DeadLetters for SqsDeadLetters {
-    async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
+    async fn park(&self, messages: &[ParkRequest<'_>]) -> Vec<anyhow::Result<()>> {
         let mut results = self.queue.send_dead_letters(&self.origin, messages).await;
         for (result, parking) in results.iter_mut().zip(messages) {
             if result.is_ok() {
@@ -33,7 +34,8 @@ impl DeadLetters for SqsDeadLetters {
         }
         let Some(inbox) = &self.inbox else { return results };
         let parked: Vec<usize> = (0..results.len()).filter(|place| results[*place].is_ok()).collect();
-        let acks: Vec<_> = parked.iter().map(|place| (messages[*place].message, End::Archived)).collect();
+        let acks: Vec<_> =
+            parked.iter().map(|place| (messages[*place].message, &Disposition::Archived)).collect();
         for (place, acked) in parked.iter().zip(inbox.ack(&acks).await) {
             // If this fails, the message is delivered and parked again, with the same id.
             results[*place] =
@@ -42,17 +44,17 @@ impl DeadLetters for SqsDeadLetters {
         results
     }
 
-    async fn release(&self, letters: &[(&str, End)]) -> Vec<anyhow::Result<()>> {
-        let releases = letters.iter().map(|(id, end)| self.table.release(id, *end));
+    async fn release(&self, letters: &[(&str, &Disposition)]) -> Vec<anyhow::Result<()>> {
+        let releases = letters.iter().map(|(id, end)| self.table.release(id, end));
         futures_util::future::join_all(releases).await
     }
 }
 
 impl SqsDeadLetters {
     /// Adds the message to its order's parked sequence and stores the event's receipt, as far as the message names them.
-    async fn mark(&self, parking: &Parking<'_>) -> anyhow::Result<()> {
+    async fn mark(&self, parking: &ParkRequest<'_>) -> anyhow::Result<()> {
         if let Some(order_id) = &parking.order_id {
-            self.table.add_to_sequence(order_id, parking.message.letter_id()).await?;
+            self.table.add_to_sequence(order_id, parking.message.dead_letter_id()).await?;
         }
         let Some(receipt) = parking.receipt() else { return Ok(()) };
         self.table.settle(&[receipt]).await.into_iter().collect()

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest, ReturnValuesOnConditionCheckFailure};
-use consumer::ports::{Append, AppendError, Appended, Counts, Loaded, OrderLog, Wanted};
+use consumer::ports::{Append, AppendError, Appended, LedgerCounts, LoadRequest, LoadedOrder, OrderLog};
 use domain::{Order, Receipt, RecordedEvent};
 
 use crate::sdk::explain;
@@ -16,7 +16,7 @@ use super::write_batcher::{insert, statement};
 
 #[async_trait]
 impl OrderLog for Table {
-    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
+    async fn load(&self, wanted: &[LoadRequest]) -> Vec<anyhow::Result<LoadedOrder>> {
         self.each(wanted, |wanted| self.load_one(wanted)).await
     }
 
@@ -33,7 +33,7 @@ impl Table {
     async fn append_one(&self, append: &Append) -> Result<Appended, AppendError> {
         // The counts travel with the last write: the projection, or the only event.
         let projected = crate::is_projected(&append.order);
-        let counts = if projected { Counts::default() } else { append.counts };
+        let counts = if projected { LedgerCounts::default() } else { append.counts };
         let mut appended = Appended::Already;
         for (place, event) in append.events.iter().enumerate() {
             let message = append.messages.get(place).map(String::as_str);
@@ -52,7 +52,7 @@ impl Table {
         &self,
         event: &RecordedEvent,
         message: Option<&str>,
-        counts: Counts,
+        counts: LedgerCounts,
     ) -> Result<Appended, AppendError> {
         let insert = event_item(event, message).and_then(|item| insert(&self.name, item));
         let insert = insert.map_err(AppendError::Unavailable)?;
@@ -100,7 +100,7 @@ impl Table {
     /// Appends without projecting, as a crash between the two would. For the conformance suite.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: &RecordedEvent) -> Result<Appended, AppendError> {
-        self.put_event(event, None, Counts::default()).await
+        self.put_event(event, None, LedgerCounts::default()).await
     }
 
     /// The write of the projection in the common case: an order with at most one recorded event has none yet, any other

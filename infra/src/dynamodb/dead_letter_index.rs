@@ -13,8 +13,8 @@ use std::collections::HashMap;
 use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
-use consumer::ports::End;
-use domain::{Body, DeadLetter, LetterState, Receipt, Timestamp};
+use consumer::Disposition;
+use domain::{Body, DeadLetter, DeadLetterState, Receipt, Timestamp};
 
 use crate::now;
 
@@ -84,7 +84,7 @@ impl IndexedDeadLetter {
 
     fn item(&self, revision: u64) -> anyhow::Result<TableItem> {
         let number = |number: u64| AttributeValue::N(number.to_string());
-        let partition = if self.letter.state == LetterState::Discarded { DISCARDED } else { OPEN };
+        let partition = if self.letter.state == DeadLetterState::Discarded { DISCARDED } else { OPEN };
         let mut item = key(&self.letter.id);
         item.extend([
             ("state".to_owned(), text(self.letter.state.as_str())),
@@ -188,10 +188,12 @@ impl Table {
 
     /// Releases a dead letter with this disposition: removes it from its order's parked sequence and from the index. One
     /// that is not in the index, or was discarded, is left alone.
-    pub(crate) async fn release(&self, id: &str, end: End) -> anyhow::Result<()> {
+    pub(crate) async fn release(&self, id: &str, end: &Disposition) -> anyhow::Result<()> {
         loop {
             let IndexLookup::Found(read) = self.look_up_dead_letter(id).await? else { return Ok(()) };
-            if read.letter.state == LetterState::Discarded || self.release_if_unchanged(&read, end).await? {
+            if read.letter.state == DeadLetterState::Discarded
+                || self.release_if_unchanged(&read, end).await?
+            {
                 return Ok(());
             }
         }
@@ -201,13 +203,13 @@ impl Table {
     pub(crate) async fn release_if_unchanged(
         &self,
         read: &IndexedDeadLetter,
-        end: End,
+        end: &Disposition,
     ) -> anyhow::Result<bool> {
         // The sequence first: after a crash in between, the dead letter can still be released.
         if let Some(order_id) = &read.letter.order_id {
             self.remove_from_sequence(order_id, &read.letter.id).await?;
         }
-        let deltas = LedgerDeltas::ended(end, read.letter.state == LetterState::Parked);
+        let deltas = LedgerDeltas::ended(end, read.letter.state == DeadLetterState::Parked);
         self.release_dead_letter(&read.letter.id, Some(read), now(), deltas).await
     }
 

@@ -2,7 +2,7 @@
 
 use api::operations::{DeadLetterFilter, DeadLetterPosition};
 use aws_sdk_dynamodb::types::Select;
-use domain::LetterState;
+use domain::DeadLetterState;
 
 use crate::sdk::explain;
 
@@ -37,12 +37,12 @@ impl Table {
             last = last.min(listed_time(before.micros()));
         }
         if let Some(order_id) =
-            filter.order_id.as_ref().filter(|_| filter.state != Some(LetterState::Discarded))
+            filter.order_id.as_ref().filter(|_| filter.state != Some(DeadLetterState::Discarded))
         {
             let sequence = self.parked_sequence(order_id).await?;
             return Ok(page_of(self.look_up_dead_letters(&sequence).await?, filter, &last, limit));
         }
-        let list = if filter.state == Some(LetterState::Discarded) { DISCARDED } else { OPEN };
+        let list = if filter.state == Some(DeadLetterState::Discarded) { DISCARDED } else { OPEN };
         let (mut listed, mut read) = (DeadLetterPage::default(), 0);
         while first < last {
             // One more than `limit` shows whether there is another page. A query includes both bounds, so the place

@@ -9,8 +9,9 @@ use anyhow::{Context, bail};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest, CancellationReason, TransactWriteItem};
+use consumer::Disposition;
 use consumer::backoff::full_jitter;
-use consumer::ports::{Counts, End, Tally};
+use consumer::ports::{LedgerCounts, LedgerStore};
 use domain::Ledger;
 
 use crate::sdk::explain;
@@ -39,8 +40,8 @@ pub(crate) struct LedgerDeltas {
 
 impl LedgerDeltas {
     /// The change by a batch's counts, without parked messages: those count in the dead-letter index, exactly once.
-    pub(super) fn of(counts: Counts) -> Self {
-        let Counts { received, recorded, rejected, duplicate, parked: _ } = counts;
+    pub(super) fn of(counts: LedgerCounts) -> Self {
+        let LedgerCounts { received, recorded, rejected, duplicate, parked: _ } = counts;
         let [received, recorded, rejected, duplicate] =
             [received, recorded, rejected, duplicate].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         Self { received, recorded, rejected, duplicate, ..Self::default() }
@@ -52,13 +53,13 @@ impl LedgerDeltas {
     }
 
     /// The change by a message with this disposition, which was parked before or not.
-    pub(crate) fn ended(end: End, was_parked: bool) -> Self {
+    pub(crate) fn ended(disposition: &Disposition, was_parked: bool) -> Self {
         let parked = Self::parked(if was_parked { -1 } else { 0 });
-        match end {
-            End::Recorded => Self { recorded: 1, ..parked },
-            End::Rejected => Self { rejected: 1, ..parked },
-            End::Duplicate => Self { duplicate: 1, ..parked },
-            End::Archived => parked,
+        match disposition {
+            Disposition::Recorded(_) => Self { recorded: 1, ..parked },
+            Disposition::Rejected(..) => Self { rejected: 1, ..parked },
+            Disposition::Duplicate => Self { duplicate: 1, ..parked },
+            Disposition::Archived | Disposition::Parked(..) | Disposition::Retry(_) => parked,
         }
     }
 
@@ -119,7 +120,7 @@ fn any_shard() -> String {
 }
 
 /// A statement that adds to the received and recorded counters of an item that has both.
-pub(super) fn addition(table: &str, counts: Counts) -> anyhow::Result<BatchStatementRequest> {
+pub(super) fn addition(table: &str, counts: LedgerCounts) -> anyhow::Result<BatchStatementRequest> {
     let update = format!(
         "UPDATE \"{table}\" SET \"received\" = \"received\" + ? SET \"recorded\" = \"recorded\" + ? \
          WHERE \"pk\" = ? AND \"sk\" = ?"
@@ -134,11 +135,11 @@ pub(super) fn dead_letters_key() -> TableItem {
 }
 
 #[async_trait]
-impl Tally for Table {
-    async fn add(&self, counts: Counts) -> anyhow::Result<()> {
+impl LedgerStore for Table {
+    async fn add(&self, counts: LedgerCounts) -> anyhow::Result<()> {
         let counted = match &self.optimistic_count {
             Some(count) => count.take().await,
-            None => Counts::default(),
+            None => LedgerCounts::default(),
         };
         let deltas = LedgerDeltas::of(counts) - LedgerDeltas::of(counted);
         let Some((expression, values)) = deltas.expression() else { return Ok(()) };

@@ -1,9 +1,9 @@
-//! Counts a batch in the ledger before it is finished, with a write that is made anyway. [`write_batcher`](super::write_batcher)
+//! LedgerCounts a batch in the ledger before it is finished, with a write that is made anyway. [`write_batcher`](super::write_batcher)
 //! sends the counts, [`ledger`](super::ledger) corrects them.
 //!
 //! The counts of a batch are final only when the batch is finished, and would then need a call of their own. But nearly
 //! always they are as expected. So the expected counts travel with the last write of each order, and [`OptimisticCount`]
-//! keeps their sum until the batch is finished. [`Tally::add`](consumer::ports::Tally::add) then writes the difference,
+//! keeps their sum until the batch is finished. [`LedgerStore::add`](consumer::ports::LedgerStore::add) then writes the difference,
 //! which mostly is nothing.
 //!
 //! A function that is killed after it has counted and before it has answered receives the batch again and counts it twice.
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use aws_sdk_dynamodb::types::BatchStatementRequest;
-use consumer::ports::Counts;
+use consumer::ports::LedgerCounts;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::Instrument;
 
@@ -26,11 +26,11 @@ use super::ledger::addition;
 
 /// The counts of unfinished batches that are in the ledger already. Locked while a call that adds to them is pending.
 #[derive(Debug, Clone, Default)]
-pub(super) struct OptimisticCount(Arc<Mutex<Counts>>);
+pub(super) struct OptimisticCount(Arc<Mutex<LedgerCounts>>);
 
 impl OptimisticCount {
     /// Resets the counts and returns them, after pending calls have ended.
-    pub(super) async fn take(&self) -> Counts {
+    pub(super) async fn take(&self) -> LedgerCounts {
         std::mem::take(&mut *self.0.lock().await)
     }
 }
@@ -43,9 +43,12 @@ impl Table {
     }
 
     /// The lock, if there is something to count and no other call is counting.
-    pub(super) fn lock_optimistic_count(&self, counts: Counts) -> Option<OwnedMutexGuard<Counts>> {
+    pub(super) fn lock_optimistic_count(
+        &self,
+        counts: LedgerCounts,
+    ) -> Option<OwnedMutexGuard<LedgerCounts>> {
         let OptimisticCount(count) =
-            self.optimistic_count.as_ref().filter(|_| counts != Counts::default())?;
+            self.optimistic_count.as_ref().filter(|_| counts != LedgerCounts::default())?;
         Arc::clone(count).try_lock_owned().ok()
     }
 
@@ -55,14 +58,14 @@ impl Table {
     pub(super) async fn execute_counting(
         &self,
         mut statements: Vec<BatchStatementRequest>,
-        counts: Counts,
-        mut count: OwnedMutexGuard<Counts>,
+        counts: LedgerCounts,
+        mut count: OwnedMutexGuard<LedgerCounts>,
     ) -> anyhow::Result<Vec<bool>> {
         let (table, last) = (self.clone(), statements.len());
         statements.push(addition(&self.name, counts)?);
         let work = async move {
             let made = table.execute(statements).await?;
-            // The statement fails while the counters do not exist; `Tally::add` creates them after the batch.
+            // The statement fails while the counters do not exist; `LedgerStore::add` creates them after the batch.
             if made.get(last) == Some(&true) {
                 *count = [*count, counts].into_iter().sum();
             }

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, bail};
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{LetterState, OrderId};
+use domain::{DeadLetterState, OrderId};
 
 use crate::sdk::explain;
 
@@ -49,7 +49,7 @@ impl Table {
         // that runs at the same time is repeated by the archiver, which receives a copy of the message.
         match self.look_up_dead_letter(letter).await? {
             IndexLookup::Absent => Ok(()),
-            IndexLookup::Found(indexed) if indexed.letter.state != LetterState::Discarded => Ok(()),
+            IndexLookup::Found(indexed) if indexed.letter.state != DeadLetterState::Discarded => Ok(()),
             IndexLookup::Found(_) | IndexLookup::Released => {
                 self.remove_from_sequence(order_id, letter).await
             }

@@ -4,7 +4,7 @@ use anyhow::Context;
 use api::ports::{Health, OrderFilter, OrderList, OrderPosition, OrderReader, OrderSnapshot};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use consumer::ports::{Loaded, Settled, Wanted};
+use consumer::ports::{EventOutcome, LoadRequest, LoadedOrder};
 use domain::{CustomerId, EventId, Order, OrderId, Outcome, Receipt, RecordedEvent};
 
 use crate::sdk::explain;
@@ -43,7 +43,7 @@ impl Table {
     }
 
     /// Everything the consumer needs of an order, in one paged query.
-    pub(super) async fn load_one(&self, wanted: &Wanted) -> anyhow::Result<Loaded> {
+    pub(super) async fn load_one(&self, wanted: &LoadRequest) -> anyhow::Result<LoadedOrder> {
         let query = self.query(&wanted.order_id).key_condition_expression("pk = :pk");
         let (mut events, mut projection, mut outcomes) = (Vec::new(), Projection::default(), Vec::new());
         for item in self.items(query, usize::MAX).await? {
@@ -52,22 +52,23 @@ impl Table {
                     // The log takes precedence over a stored outcome.
                     if wanted.event_ids.contains(&event_id) {
                         let outcome = Outcome::Recorded { version };
-                        outcomes.push(Settled { event_id, outcome, message: message(&item) });
+                        outcomes.push(EventOutcome { event_id, outcome, message: message(&item) });
                     }
                     events.push((version, item));
                 }
                 StoredItem::Projection(found) => projection = found,
                 StoredItem::Outcome(stored) => {
-                    let known = outcomes.iter().any(|settled: &Settled| settled.event_id == stored.event_id);
+                    let known =
+                        outcomes.iter().any(|settled: &EventOutcome| settled.event_id == stored.event_id);
                     if wanted.event_ids.contains(&stored.event_id) && !known {
                         let StoredOutcome { event_id, outcome, message, .. } = stored;
-                        outcomes.push(Settled { event_id, outcome, message });
+                        outcomes.push(EventOutcome { event_id, outcome, message });
                     }
                 }
             }
         }
         let order = self.healed(projection.order, events)?;
-        Ok(Loaded { order, parked: projection.parked, outcomes })
+        Ok(LoadedOrder { order, parked: projection.parked, outcomes })
     }
 
     /// The order with the events folded in that its projection lacks.
@@ -103,7 +104,7 @@ impl Table {
         projection.order = if events.first().is_none_or(|(oldest, _)| *oldest <= version + 1) {
             self.healed(projection.order, events)?
         } else {
-            let whole = Wanted { order_id: order_id.clone(), event_ids: Vec::new() };
+            let whole = LoadRequest { order_id: order_id.clone(), event_ids: Vec::new() };
             self.load_one(&whole).await?.order
         };
         Ok(projection.into_snapshot())

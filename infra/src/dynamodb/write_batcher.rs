@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum, BatchStatementRequest,
 };
-use consumer::ports::Counts;
+use consumer::ports::LedgerCounts;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
@@ -31,7 +31,7 @@ pub(super) struct WriteBatcher(Mutex<Vec<PendingWrite>>);
 struct PendingWrite {
     statement: BatchStatementRequest,
     /// The ledger counts of this write.
-    counts: Counts,
+    counts: LedgerCounts,
     /// Receives whether the write was made, or the error of the whole call.
     made: oneshot::Sender<Result<bool, String>>,
 }
@@ -56,7 +56,7 @@ impl Table {
     pub(super) async fn write_batched(
         &self,
         statement: BatchStatementRequest,
-        counts: Counts,
+        counts: LedgerCounts,
     ) -> anyhow::Result<bool> {
         let (made, mut answer) = oneshot::channel();
         self.write_batcher.push(PendingWrite { statement, counts, made });

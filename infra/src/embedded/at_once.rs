@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use consumer::inline::Judged;
-use consumer::ports::{Loaded, Message, Wanted};
+use consumer::inline::InlineAppend;
+use consumer::ports::{LoadRequest, LoadedOrder, Message};
 use domain::{Envelope, Event};
 
 use super::Embedded;
@@ -20,7 +20,7 @@ use crate::now;
 
 /// An event to be recorded in the commit that accepts it.
 pub(super) struct AtOnce {
-    judged: Judged,
+    judged: InlineAppend,
     rows: Rows,
     /// What comes with it, should it go the long way.
     attributes: BTreeMap<String, String>,
@@ -51,13 +51,13 @@ impl Embedded {
         }
         let loaded = match envelope.event {
             // Should the order be there all the same, its first version is taken.
-            Event::Created(_) => Loaded::default(),
+            Event::Created(_) => LoadedOrder::default(),
             _ => {
                 let event_ids = vec![envelope.event_id];
-                self.load_one(&Wanted { order_id: order_id.clone(), event_ids })?
+                self.load_one(&LoadRequest { order_id: order_id.clone(), event_ids })?
             }
         };
-        let Some(judged) = Judged::of(&loaded, message, envelope, now()) else { return Ok(None) };
+        let Some(judged) = InlineAppend::decide(&loaded, message, envelope, now()) else { return Ok(None) };
         let rows = Rows::of(judged.append())?;
         Ok(Some(AtOnce { judged, rows, attributes: message.attributes.clone() }))
     }
@@ -89,7 +89,7 @@ impl Embedded {
     }
 
     /// Stages what claimed its version.
-    pub(super) fn stage_at_once(&self, stage: &mut Stage, event: AtOnce) -> Judged {
+    pub(super) fn stage_at_once(&self, stage: &mut Stage, event: AtOnce) -> InlineAppend {
         let AtOnce { judged, rows, .. } = event;
         let entries = rows.entries.into_iter().map(|entry| (entry.key, entry.row));
         self.stage_rows(stage, &rows.order_id, entries, rows.following);

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use domain::{DeadLetter, LetterState, Repair, identify};
+use domain::{DeadLetter, DeadLetterState, Repair, identify};
 
 use super::Embedded;
 use super::letters::LetterRows;
@@ -115,7 +115,7 @@ impl Embedded {
 
     fn fate_of(&self, Incoming { letter, names_itself, .. }: Incoming) -> anyhow::Result<Fate> {
         let Some((seq, mut known)) = self.find_letter(&letter.id)? else {
-            let letter = DeadLetter { state: LetterState::Parked, discarded: None, ..letter };
+            let letter = DeadLetter { state: DeadLetterState::Parked, discarded: None, ..letter };
             let rows = self.letter_rows(&letter)?;
             return Ok(Fate::Add(Box::new(letter), rows));
         };
@@ -150,7 +150,7 @@ fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Opti
              name, or repair that letter with `orders dlq repair {id} --body FILE`"
         ));
     }
-    if known.state != LetterState::Parked {
+    if known.state != DeadLetterState::Parked {
         return Some(format!(
             "the dead letter {id} is {}, and only a parked one can be repaired",
             known.state.as_str()

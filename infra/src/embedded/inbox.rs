@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use async_trait::async_trait;
-use consumer::ports::{End, Inbox, Message};
+use consumer::Disposition;
+use consumer::ports::{Inbox, Message};
 use domain::{Receipt, Timestamp};
 use tokio::time::{sleep_until, timeout_at};
 
@@ -147,10 +148,10 @@ impl Inbox for Embedded {
         }
     }
 
-    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
+    async fn ack(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>> {
         let current = self.current(messages.iter().map(|(message, _)| *message));
         let ends = messages.iter().zip(&current).filter(|(_, current)| current.is_ok());
-        let ends: Vec<End> = ends.map(|((_, end), _)| *end).collect();
+        let ends: Vec<Disposition> = ends.map(|((_, end), _)| (*end).clone()).collect();
         let acked: Vec<_> = current.iter().flatten().cloned().collect();
         let engine = Arc::downgrade(&self.0);
         let job = move |stage: &mut Stage| {
@@ -159,11 +160,11 @@ impl Inbox for Embedded {
             for end in ends {
                 let ledger = &mut stage.books.ledger;
                 match end {
-                    End::Recorded => ledger.recorded += 1,
-                    End::Rejected => ledger.rejected += 1,
-                    End::Duplicate => ledger.duplicate += 1,
+                    Disposition::Recorded(_) => ledger.recorded += 1,
+                    Disposition::Rejected(..) => ledger.rejected += 1,
+                    Disposition::Duplicate => ledger.duplicate += 1,
                     // There is no queue of dead letters here.
-                    End::Archived => {}
+                    Disposition::Archived | Disposition::Parked(..) | Disposition::Retry(_) => {}
                 }
             }
             let engine = Arc::downgrade(&engine.0);

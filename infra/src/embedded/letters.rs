@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use async_trait::async_trait;
-use consumer::ports::{DEAD_LETTER, DeadLetters, End, Parking, REPAIRED, REPLAYS};
-use domain::{DeadLetter, Envelope, LetterState, OrderId, Outcome, ParkReason, Receipt};
+use consumer::Disposition;
+use consumer::ports::{DEAD_LETTER, DeadLetters, ParkRequest, REPAIRED, REPLAYS};
+use domain::{DeadLetter, DeadLetterState, Envelope, OrderId, Outcome, ParkReason, Receipt};
 
 use super::Embedded;
 use super::inbox::{each, receipt_row};
@@ -110,7 +111,7 @@ impl Embedded {
         if let Some(id) = header.attributes.get(DEAD_LETTER)
             && let Some((seq, known)) = self.find_letter(id)?
         {
-            let (state, receive_count, parked_at) = (LetterState::Parked, burial.receive_count, now());
+            let (state, receive_count, parked_at) = (DeadLetterState::Parked, burial.receive_count, now());
             return Ok((seq, DeadLetter { state, reason, detail, receive_count, parked_at, ..known }));
         }
         let mut letter = DeadLetter::new(self.message_id(burial.seq), body, reason, detail, now());
@@ -234,7 +235,7 @@ impl Embedded {
 
 #[async_trait]
 impl DeadLetters for Embedded {
-    async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
+    async fn park(&self, messages: &[ParkRequest<'_>]) -> Vec<anyhow::Result<()>> {
         let current = self.current(messages.iter().map(|parking| parking.message));
         let burials = messages.iter().zip(&current).filter_map(|(parking, current)| {
             let (group, seq) = current.as_ref().ok()?;
@@ -250,12 +251,12 @@ impl DeadLetters for Embedded {
         each(current, &written)
     }
 
-    async fn release(&self, letters: &[(&str, End)]) -> Vec<anyhow::Result<()>> {
+    async fn release(&self, letters: &[(&str, &Disposition)]) -> Vec<anyhow::Result<()>> {
         let ids: Vec<String> = letters.iter().map(|(id, _)| (*id).to_owned()).collect();
         let release = move |engine: &Self, stage: &mut Stage| {
             let found = ids.iter().map(|id| engine.find_letter(id)).collect::<anyhow::Result<Vec<_>>>()?;
             let found = found.into_iter().flatten();
-            for (seq, letter) in found.filter(|(_, letter)| letter.state != LetterState::Discarded) {
+            for (seq, letter) in found.filter(|(_, letter)| letter.state != DeadLetterState::Discarded) {
                 let key = seq.to_be_bytes().to_vec();
                 engine.stage_out_of_line(stage, seq, &letter);
                 stage.remove(&engine.0.keys.letter_ids, letter.id.into_bytes());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use consumer::ports::{Append, AppendError, Appended, Loaded, OrderLog, Settled, Wanted};
+use consumer::ports::{Append, AppendError, Appended, EventOutcome, LoadRequest, LoadedOrder, OrderLog};
 use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent};
 
 use super::Embedded;
@@ -77,17 +77,21 @@ impl Embedded {
         self.receipt_in(&self.latest(), order_id, event_id)
     }
 
-    pub(super) fn load_one(&self, wanted: &Wanted) -> anyhow::Result<Loaded> {
+    pub(super) fn load_one(&self, wanted: &LoadRequest) -> anyhow::Result<LoadedOrder> {
         // Outcomes first: what is recorded after this look is in the order too.
         let mut outcomes = Vec::new();
         for event_id in &wanted.event_ids {
             if let Some(receipt) = self.stored_receipt(&wanted.order_id, *event_id)? {
                 let (event_id, message) = (*event_id, receipt.message);
-                outcomes.push(Settled { event_id, outcome: receipt.outcome, message });
+                outcomes.push(EventOutcome { event_id, outcome: receipt.outcome, message });
             }
         }
         let order = self.order_in(&self.latest(), &wanted.order_id)?;
-        Ok(Loaded { order, parked: self.line_ids(&wanted.order_id, wanted.event_ids.len() + 1)?, outcomes })
+        Ok(LoadedOrder {
+            order,
+            parked: self.line_ids(&wanted.order_id, wanted.event_ids.len() + 1)?,
+            outcomes,
+        })
     }
 
     /// Runs on the writing thread, where the log does not change between the look and the commit.
@@ -237,7 +241,7 @@ impl Rows {
 
 #[async_trait]
 impl OrderLog for Embedded {
-    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
+    async fn load(&self, wanted: &[LoadRequest]) -> Vec<anyhow::Result<LoadedOrder>> {
         // Here and now: the consumer has a thread of its own, and orders in work are in memory.
         wanted.iter().map(|wanted| self.load_one(wanted)).collect()
     }

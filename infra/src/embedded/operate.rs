@@ -12,7 +12,7 @@ use api::operations::{
 use async_trait::async_trait;
 use consumer::ports::{DEAD_LETTER, REPAIRED, REPLAYS};
 use domain::dead_letter::Discard;
-use domain::{DeadLetter, LetterState, OrderId, Repair};
+use domain::{DeadLetter, DeadLetterState, OrderId, Repair};
 use uuid::Uuid;
 
 use super::Embedded;
@@ -43,12 +43,14 @@ impl Embedded {
         let group = group.or(letter.group.clone()).unwrap_or_else(|| letter.id.clone());
         let dedup = |replays: u32| Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{id}.{replays}").as_bytes());
         let replays = match letter.state {
-            LetterState::Discarded => return Ok(None),
-            LetterState::Parked => letter.replays + 1,
-            LetterState::Replaying if self.0.queue.lock().find(&group, dedup(letter.replays)).is_some() => {
+            DeadLetterState::Discarded => return Ok(None),
+            DeadLetterState::Parked => letter.replays + 1,
+            DeadLetterState::Replaying
+                if self.0.queue.lock().find(&group, dedup(letter.replays)).is_some() =>
+            {
                 return Ok(Some(Replay::Underway));
             }
-            LetterState::Replaying => letter.replays,
+            DeadLetterState::Replaying => letter.replays,
         };
         let repaired = repaired(&letter).map(|repaired| serde_json::to_string(&repaired)).transpose()?;
         let attributes = [(DEAD_LETTER, letter.id.clone()), (REPLAYS, replays.to_string())];
@@ -62,8 +64,9 @@ impl Embedded {
             attributes: attributes.map(|(name, value)| (name.to_owned(), value)).collect(),
         };
         let message = StoredMessage::encode(&header, &letter.body.0)?;
-        let was_parked = letter.state == LetterState::Parked;
-        let letter = serde_json::to_vec(&DeadLetter { state: LetterState::Replaying, replays, ..letter })?;
+        let was_parked = letter.state == DeadLetterState::Parked;
+        let letter =
+            serde_json::to_vec(&DeadLetter { state: DeadLetterState::Replaying, replays, ..letter })?;
         Ok(Some(Replay::Due { seq, was_parked, letter, header: Box::new(header), message }))
     }
 
@@ -100,7 +103,7 @@ impl Embedded {
         let end =
             after.map(|after| after.key.parse::<u64>().context("a place in the dead letters")).transpose()?;
         let end = end.unwrap_or(u64::MAX);
-        let in_line = filter.order_id.as_ref().filter(|_| filter.state != Some(LetterState::Discarded));
+        let in_line = filter.order_id.as_ref().filter(|_| filter.state != Some(DeadLetterState::Discarded));
         let view = self.view();
         let mut list = DeadLetterList::default();
         let mut looked_at = 0;
@@ -198,7 +201,7 @@ impl DeadLetterStore for Embedded {
             let Some((seq, mut letter)) = engine.find_letter(&id)? else {
                 return Ok(DeadLetterChange::Missing);
             };
-            if letter.state != LetterState::Parked {
+            if letter.state != DeadLetterState::Parked {
                 return Ok(DeadLetterChange::NotParked(letter.state));
             }
             letter.repair(body, by);
@@ -215,7 +218,7 @@ impl DeadLetterStore for Embedded {
             let Some((seq, mut letter)) = engine.find_letter(&id)? else {
                 return Ok(DeadLetterChange::Missing);
             };
-            if letter.state != LetterState::Parked {
+            if letter.state != DeadLetterState::Parked {
                 return Ok(DeadLetterChange::NotParked(letter.state));
             }
             let receipt = letter.discard(discard).map(|receipt| receipt_row(&receipt)).transpose()?;

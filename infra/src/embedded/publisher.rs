@@ -8,7 +8,7 @@ use anyhow::Context;
 use api::ports::{Acceptance, EventPublisher, PublishError};
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
-use consumer::inline::Judged;
+use consumer::inline::InlineAppend;
 use consumer::ports::Message;
 use domain::{Envelope, Timestamp};
 use uuid::Uuid;
@@ -177,7 +177,7 @@ impl Embedded {
             queueing.push((place, self.unseen(unsent, at)?));
         }
         // From here on nothing fails, so that the index and the stage agree.
-        let recorded: Vec<Judged> =
+        let recorded: Vec<InlineAppend> =
             recording.into_iter().map(|event| self.stage_at_once(stage, event)).collect();
         let reserved = self.stage_messages(stage, queueing, &mut taken);
         let ledger = &mut stage.books.ledger;
@@ -193,7 +193,7 @@ impl Embedded {
         });
         if !recorded.is_empty() {
             // Nobody waits for their lines of the log.
-            stage.at_last(move || recorded.iter().for_each(Judged::recorded));
+            stage.at_last(move || recorded.iter().for_each(InlineAppend::report_recorded));
         }
         Ok(taken)
     }

@@ -8,7 +8,8 @@ use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
 };
-use consumer::ports::{End, Inbox, Message, TRACE_HEADER};
+use consumer::Disposition;
+use consumer::ports::{Inbox, Message, TRACE_HEADER};
 use domain::Timestamp;
 use futures_util::future::join_all;
 
@@ -49,7 +50,7 @@ impl Inbox for Queue {
         Ok(answer.messages.unwrap_or_default().into_iter().map(|message| self.message(message)).collect())
     }
 
-    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
+    async fn ack(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>> {
         let calls = messages.chunks(MAX_BATCH).map(|chunk| async move {
             let mut call = self.client.delete_message_batch().queue_url(&self.url);
             for (place, (message, _)) in chunk.iter().enumerate() {

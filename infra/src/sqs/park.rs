@@ -5,7 +5,7 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeNameForSends, MessageSystemAttributeValue, SendMessageBatchRequestEntry,
 };
 use consumer::dead_letters::attributes as names;
-use consumer::ports::{DEAD_LETTER, Parking, REPAIRED, REPLAYS, TRACE_HEADER};
+use consumer::ports::{DEAD_LETTER, ParkRequest, REPAIRED, REPLAYS, TRACE_HEADER};
 use domain::Timestamp;
 use futures_util::future::join_all;
 
@@ -26,7 +26,11 @@ impl Queue {
     ///
     /// The attributes are those that [`names`] lists, then the message's own. Attributes that do not fit are left out, the
     /// least important first; the body is never cut.
-    pub async fn send_dead_letters(&self, origin: &str, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
+    pub async fn send_dead_letters(
+        &self,
+        origin: &str,
+        messages: &[ParkRequest<'_>],
+    ) -> Vec<anyhow::Result<()>> {
         // One call each, as one message may be as large as a whole batch. Dead letters are rare.
         let calls = messages.iter().map(|parking| async move {
             let sent = async {
@@ -44,7 +48,7 @@ impl Queue {
     fn dead_letter_entry(
         &self,
         origin: &str,
-        parking: &Parking<'_>,
+        parking: &ParkRequest<'_>,
     ) -> anyhow::Result<SendMessageBatchRequestEntry> {
         let message = parking.message;
         // A body from SQS passes unchanged.
@@ -75,7 +79,7 @@ impl Queue {
 }
 
 /// The attributes, the most important first.
-fn attributes_of(origin: &str, parking: &Parking<'_>) -> Vec<(String, String)> {
+fn attributes_of(origin: &str, parking: &ParkRequest<'_>) -> Vec<(String, String)> {
     let message = parking.message;
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
     let detail: String = parking.detail.chars().take(MAX_DETAIL).map(printable).collect();
@@ -85,7 +89,7 @@ fn attributes_of(origin: &str, parking: &Parking<'_>) -> Vec<(String, String)> {
     ];
     let of_letter = [
         (names::REASON, parking.reason.as_str().to_owned()),
-        (names::MESSAGE_ID, message.letter_id().to_owned()),
+        (names::MESSAGE_ID, message.dead_letter_id().to_owned()),
         (names::ORIGIN, origin.to_owned()),
         (names::RECEIVE_COUNT, message.receive_count.to_string()),
         (names::SENT_AT, time(message.sent_at)),

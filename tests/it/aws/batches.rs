@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use api::ports::{EventPublisher, PublishError};
 use axum::extract::State;
 use axum::{Json, Router};
-use consumer::ports::{End, Inbox, Parking};
+use consumer::Disposition;
+use consumer::ports::{Inbox, ParkRequest};
 use domain::{Envelope, ParkReason};
 use infra::sqs::Queue;
 use serde_json::{Value, json};
@@ -125,7 +126,7 @@ async fn batches_stay_within_the_size_limit_of_sqs() {
     while received.len() < events.len() {
         for message in backend.queue.receive(10, PATIENCE).await.unwrap() {
             received.push(Envelope::decode(&message.body, crate::support::events::eur()).unwrap());
-            backend.queue.ack(&[(&message, End::Recorded)]).await.remove(0).unwrap();
+            backend.queue.ack(&[(&message, &Disposition::Recorded(1))]).await.remove(0).unwrap();
         }
     }
     assert!(events.iter().all(|event| received.contains(event)));
@@ -137,7 +138,7 @@ async fn the_largest_message_of_sqs_is_parked_whole() {
     let body = "x".repeat(1 << 20);
     backend.send("group", "1", &body).await;
     let message = backend.queue.receive(1, PATIENCE).await.unwrap().remove(0);
-    let parking = Parking {
+    let parking = ParkRequest {
         message: &message,
         reason: ParkReason::Malformed,
         detail: "too much".to_owned(),
@@ -153,7 +154,7 @@ async fn the_largest_message_of_sqs_is_parked_whole() {
 async fn an_order_shows_how_many_of_its_events_are_parked() {
     use crate::support::events::{fold, recorded};
     use api::ports::{OrderFilter, OrderReader};
-    use consumer::ports::{Append, Counts};
+    use consumer::ports::{Append, LedgerCounts};
 
     use crate::conformance::listing::eventually_lists;
 
@@ -164,7 +165,7 @@ async fn an_order_shows_how_many_of_its_events_are_parked() {
         events: log[from..to].to_vec(),
         messages: Vec::new(),
         order: fold(&log[..to]),
-        counts: Counts::default(),
+        counts: LedgerCounts::default(),
     };
     let customer = fold(&log).customer_id;
     let parked = async || {
@@ -180,7 +181,7 @@ async fn an_order_shows_how_many_of_its_events_are_parked() {
     let confirmation = &log[1].envelope;
     backend.send("group", "1", &String::from_utf8(confirmation.encode()).unwrap()).await;
     let message = backend.queue.receive(1, PATIENCE).await.unwrap().remove(0);
-    let parking = Parking {
+    let parking = ParkRequest {
         message: &message,
         reason: ParkReason::BehindParked,
         detail: "later".to_owned(),

@@ -1,8 +1,8 @@
 //! The calls that an order costs, counted at the HTTP layer.
 
 use api::ports::{EventPublisher, OrderReader};
-use consumer::ports::{Append, Appended, Counts, End, Inbox, OrderLog, Parking, Wanted};
-use consumer::{Consumer, Outcome};
+use consumer::ports::{Append, Appended, Inbox, LedgerCounts, LoadRequest, OrderLog, ParkRequest};
+use consumer::{Consumer, Disposition};
 use domain::{ParkReason, RecordedEvent};
 use infra::aws::{self, SqsDeadLetters};
 
@@ -31,15 +31,15 @@ async fn an_order_is_created_by_one_write_and_changed_by_two() {
         clock: infra::now,
         default_currency: eur(),
         max_receives: None,
-        tally: None,
+        ledger: None,
     };
     let order = new_order_id();
     for (event, projections) in [(created(&order), 0), (confirmed(&order), 1)] {
         queue.publish(&[event]).await.remove(0).unwrap();
         let messages = queue.receive(10, std::time::Duration::from_secs(5)).await.unwrap();
         let handled = consumer.handle(messages).await;
-        assert!(matches!(handled[0].outcome, Outcome::Recorded(_)), "{handled:?}");
-        queue.ack(&[(&handled[0].message, End::Recorded)]).await.remove(0).unwrap();
+        assert!(matches!(handled[0].disposition, Disposition::Recorded(_)), "{handled:?}");
+        queue.ack(&[(&handled[0].message, &Disposition::Recorded(1))]).await.remove(0).unwrap();
 
         let counts = proxy.take();
         let expected = [
@@ -70,7 +70,7 @@ async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
         events: log[version - 1..version].to_vec(),
         messages: Vec::new(),
         order: fold(&log[..version]),
-        counts: Counts::default(),
+        counts: LedgerCounts::default(),
     };
     // Order 5 has another first event already, and order 3 has a dead letter.
     let taken = recorded(1, &[created(&orders[5]), confirmed(&orders[5])]);
@@ -78,7 +78,7 @@ async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
     let parked = &logs[3][1].envelope;
     backend.send(orders[3].as_str(), "parked", &String::from_utf8(parked.encode()).unwrap()).await;
     let message = backend.queue.receive(1, PATIENCE).await.unwrap().remove(0);
-    let parking = Parking {
+    let parking = ParkRequest {
         message: &message,
         reason: ParkReason::TriesExhausted,
         detail: String::new(),
@@ -108,7 +108,7 @@ async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
     for (i, (id, log)) in orders.iter().zip(&logs).enumerate() {
         let expected = if i == 5 { &taken } else { log };
         assert_eq!(&backend.history(id).await, expected, "{i}");
-        let wanted = Wanted { order_id: id.clone(), event_ids: Vec::new() };
+        let wanted = LoadRequest { order_id: id.clone(), event_ids: Vec::new() };
         let sequence = table.load(&[wanted]).await.remove(0).unwrap().parked;
         assert_eq!(sequence.len(), usize::from(i == 3), "{i}: it stays in the sequence until it is released");
     }

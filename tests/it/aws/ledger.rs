@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use api::operations::Pipeline;
-use consumer::ports::{Append, Counts, OrderLog, Tally};
+use consumer::ports::{Append, LedgerCounts, LedgerStore, OrderLog};
 use domain::Envelope;
 use infra::aws::{self, SqsPipeline};
 use infra::dynamodb::Table;
@@ -17,7 +17,7 @@ use crate::support::emulator::Emulator;
 use crate::support::events::{confirmed, created, eur, fold, new_order_id, recorded};
 
 const BATCHES: u64 = 40;
-const ONE: Counts = Counts { received: 1, recorded: 1, rejected: 0, duplicate: 0, parked: 0 };
+const ONE: LedgerCounts = LedgerCounts { received: 1, recorded: 1, rejected: 0, duplicate: 0, parked: 0 };
 
 struct Setting {
     backend: AwsBackend,
@@ -35,11 +35,11 @@ impl Setting {
     }
 
     /// Appends the creation of an order with these counts.
-    async fn append(&self, counts: Counts) {
+    async fn append(&self, counts: LedgerCounts) {
         self.append_all(&[created(&new_order_id())], counts).await;
     }
 
-    async fn append_all(&self, events: &[Envelope], counts: Counts) {
+    async fn append_all(&self, events: &[Envelope], counts: LedgerCounts) {
         let events = recorded(1, events);
         let append = Append { order: fold(&events), messages: Vec::new(), events, counts };
         self.table.append(&[append]).await.remove(0).unwrap();
@@ -80,7 +80,7 @@ async fn a_projected_order_counts_with_its_projection() {
     let setting = Setting::new().await;
     setting.batches().await;
     setting.proxy.take();
-    let (id, two) = (new_order_id(), Counts { received: 2, recorded: 2, ..ONE });
+    let (id, two) = (new_order_id(), LedgerCounts { received: 2, recorded: 2, ..ONE });
     setting.append_all(&[created(&id), confirmed(&id)], two).await;
     setting.table.add(two).await.unwrap();
     let calls = setting.proxy.take();
@@ -96,10 +96,10 @@ async fn an_optimistic_count_that_was_wrong_is_corrected() {
     setting.batches().await;
     setting.append(ONE).await;
     // Its group was not finished at the deadline.
-    setting.table.add(Counts { recorded: 0, ..ONE }).await.unwrap();
+    setting.table.add(LedgerCounts { recorded: 0, ..ONE }).await.unwrap();
     // It is delivered again.
-    setting.append(Counts { received: 0, ..ONE }).await;
-    setting.table.add(Counts { received: 0, ..ONE }).await.unwrap();
+    setting.append(LedgerCounts { received: 0, ..ONE }).await;
+    setting.table.add(LedgerCounts { received: 0, ..ONE }).await.unwrap();
     assert_eq!(setting.recorded().await, BATCHES + 1);
 }
 
@@ -111,14 +111,14 @@ async fn counts_stay_exact_when_the_caller_is_dropped() {
         // Each is polled once more than the one before, up to four times; some finish.
         let counts = match polled(1 + batch % 4, setting.append(ONE)).await {
             Some(()) => ONE,
-            None => Counts { recorded: 0, ..ONE },
+            None => LedgerCounts { recorded: 0, ..ONE },
         };
         setting.table.add(counts).await.unwrap();
         if counts == ONE {
             finished += 1;
         } else {
             // The next delivery finds the event recorded.
-            setting.table.add(Counts { received: 0, ..ONE }).await.unwrap();
+            setting.table.add(LedgerCounts { received: 0, ..ONE }).await.unwrap();
         }
     }
     assert!((1..BATCHES).contains(&finished), "{finished}");

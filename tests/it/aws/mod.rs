@@ -15,7 +15,7 @@ mod unacked;
 use std::process::Command;
 use std::time::Duration;
 
-use consumer::ports::{OrderLog, Wanted};
+use consumer::ports::{LoadRequest, OrderLog};
 use domain::{OrderId, RecordedEvent};
 
 use crate::conformance::aws::AwsBackend;
@@ -65,7 +65,7 @@ impl AwsBackend {
     pub async fn history(&self, order_id: &OrderId) -> Vec<RecordedEvent> {
         use api::ports::OrderReader;
         let history = self.table.events(order_id, 0, 1000).await.unwrap();
-        let wanted = Wanted { order_id: order_id.clone(), event_ids: Vec::new() };
+        let wanted = LoadRequest { order_id: order_id.clone(), event_ids: Vec::new() };
         let loaded = self.table.load(&[wanted]).await.remove(0).unwrap();
         let projected = self.table.order(order_id).await.unwrap().map(|snapshot| snapshot.order);
         assert_eq!(projected, domain::Order::fold(&history).unwrap());

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::{Json, Router};
 use consumer::Consumer;
 use consumer::poll::{self, PollOptions};
-use consumer::ports::{DeadLetters, Inbox, Parking};
+use consumer::ports::{DeadLetters, Inbox, ParkRequest};
 use domain::ParkReason;
 use infra::aws::{self, SqsDeadLetters};
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ async fn a_message_that_was_not_deleted_is_delivered_again_and_counts_once() {
         clock: infra::now,
         default_currency: eur(),
         max_receives: None,
-        tally: Some(backend.table.clone()),
+        ledger: Some(backend.table.clone()),
     };
     let (stop, stopped) = watch::channel(false);
     let options = PollOptions { concurrency: 1, batch_size: 10, wait: Duration::from_secs(1) };
@@ -86,7 +86,8 @@ async fn a_dead_letter_that_is_still_on_its_queue_is_not_parked_yet() {
     };
     let detail = "for this test".to_owned();
     let order_id = Some(order_id);
-    let parking = Parking { message: &message, reason: ParkReason::Invalid, detail, event: None, order_id };
+    let parking =
+        ParkRequest { message: &message, reason: ParkReason::Invalid, detail, event: None, order_id };
     let error = dead_letters.park(&[parking]).await.remove(0).unwrap_err();
     assert!(format!("{error:#}").contains("could not be deleted from its queue"), "{error:#}");
 }

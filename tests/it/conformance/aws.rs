@@ -5,8 +5,9 @@ use std::sync::Arc;
 use api::operations::{DeadLetterStore, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
-use consumer::dead_letters::letter_of;
-use consumer::ports::{Archive as _, DeadLetters, End, Inbox, OrderLog};
+use consumer::Disposition;
+use consumer::dead_letters::dead_letter_of;
+use consumer::ports::{Archive as _, DeadLetters, Inbox, OrderLog};
 use domain::{ParkReason, RecordedEvent};
 use infra::aws::{self, AwsDeadLetterStore, S3Archive, SqsDeadLetters, SqsPipeline};
 use infra::dynamodb::Table;
@@ -126,8 +127,8 @@ impl Backend for AwsBackend {
     async fn archive(&self) {
         let (archive, queue) = (self.archiving(), &self.dead_letters.queue);
         for message in &queue.receive(10, MOMENT).await.unwrap() {
-            archive.keep(&letter_of(message, &self.queues.url, infra::now())).await.unwrap();
-            queue.ack(&[(message, End::Archived)]).await.remove(0).unwrap();
+            archive.keep(&dead_letter_of(message, &self.queues.url, infra::now())).await.unwrap();
+            queue.ack(&[(message, &Disposition::Archived)]).await.remove(0).unwrap();
         }
     }
 

@@ -1,9 +1,10 @@
 //! The cases for dead letters: list, repair, redrive and discard, as operators do.
 
 use api::operations::{DeadLetterChange, DeadLetterFilter, ReplayError};
-use consumer::ports::{End, Parking};
+use consumer::Disposition;
+use consumer::ports::ParkRequest;
 use domain::dead_letter::Discard;
-use domain::{DeadLetter, Envelope, LetterState, OrderId, ParkReason, Repair, Timestamp};
+use domain::{DeadLetter, DeadLetterState, Envelope, OrderId, ParkReason, RejectReason, Repair, Timestamp};
 use uuid::Uuid;
 
 use super::{Backend, QueueOptions, ack, receive_one};
@@ -21,10 +22,10 @@ async fn park(backend: &dyn Backend, group: &OrderId, reason: ParkReason, body: 
     let (event, order_id) =
         (Envelope::decode(&message.body, eur()).ok(), domain::identify(&message.body).order_id);
     let detail = "for this test".to_owned();
-    let parking = Parking { message: &message, reason, detail, event: event.as_ref(), order_id };
+    let parking = ParkRequest { message: &message, reason, detail, event: event.as_ref(), order_id };
     backend.dead_letters().park(&[parking]).await.remove(0).unwrap();
     backend.archive().await;
-    message.letter_id().to_owned()
+    message.dead_letter_id().to_owned()
 }
 
 /// The ids of all dead letters that pass the filter, read page by page.
@@ -55,6 +56,10 @@ async fn letter(backend: &dyn Backend, id: &str) -> DeadLetter {
 
 fn repair() -> Repair {
     Repair { at: Timestamp::parse("2026-11-28T13:00:00Z").unwrap(), by: Some("ada".to_owned()) }
+}
+
+fn rejected() -> Disposition {
+    Disposition::Rejected(RejectReason::IllegalTransition, "not legal".to_owned())
 }
 
 async fn discard(backend: &dyn Backend, id: &str) -> DeadLetterChange {
@@ -88,7 +93,7 @@ pub async fn a_dead_letter_has_the_details_of_its_message(backend: &dyn Backend)
     let payment = paid(&order_id);
     let id = park(backend, &order_id, ParkReason::TriesExhausted, &payment.encode()).await;
     let letter = letter(backend, &id).await;
-    assert_eq!((letter.state, letter.reason), (LetterState::Parked, ParkReason::TriesExhausted));
+    assert_eq!((letter.state, letter.reason), (DeadLetterState::Parked, ParkReason::TriesExhausted));
     assert_eq!((letter.detail.as_str(), letter.body.0), ("for this test", payment.encode()));
     assert_eq!((letter.order_id, letter.event_id), (Some(order_id.clone()), Some(payment.event_id)));
     assert_eq!((letter.group.as_deref(), letter.receive_count), (Some(order_id.as_str()), 1));
@@ -115,12 +120,12 @@ pub async fn a_repaired_dead_letter_is_redriven_with_the_repaired_body(backend: 
 
     backend.letters().replay(&[letter(backend, &id).await]).await.remove(0).unwrap();
     let message = receive_one(backend).await;
-    assert_eq!((message.letter_id(), message.replays(), &message.body), (&*id, 1, &whole));
+    assert_eq!((message.dead_letter_id(), message.replays(), &message.body), (&*id, 1, &whole));
     assert_eq!(message.group.as_deref(), Some(order_id.as_str()));
     let repaired = message.repaired().unwrap();
     assert_eq!((repaired.dead_letter.as_str(), repaired.repairs), (&*id, vec![repair()]));
     assert_eq!((repaired.original.unwrap().0, repaired.original_sha256.len()), (cut.to_vec(), 64));
-    let replaying = DeadLetterChange::NotParked(LetterState::Replaying);
+    let replaying = DeadLetterChange::NotParked(DeadLetterState::Replaying);
     assert_eq!(backend.letters().repair(&id, b"other".to_vec(), repair()).await.unwrap(), replaying);
     assert_eq!(discard(backend, &id).await, replaying);
     assert_eq!(
@@ -129,7 +134,7 @@ pub async fn a_repaired_dead_letter_is_redriven_with_the_repaired_body(backend: 
         "it stays in its sequence until its outcome is known"
     );
 
-    backend.dead_letters().release(&[(&id, End::Recorded)]).await.remove(0).unwrap();
+    backend.dead_letters().release(&[(&id, &Disposition::Recorded(1))]).await.remove(0).unwrap();
     ack(backend, &[message]).await;
     assert_eq!(backend.letters().letter(&id).await.unwrap(), None);
     assert!(sequence(backend, &order_id).await.is_empty());
@@ -151,7 +156,7 @@ pub async fn the_parked_sequence_of_an_order_is_redriven_in_order(backend: &dyn 
     for body in &bodies {
         let message = receive_one(backend).await;
         assert_eq!(&message.body, body);
-        backend.dead_letters().release(&[(message.letter_id(), End::Rejected)]).await.remove(0).unwrap();
+        backend.dead_letters().release(&[(message.dead_letter_id(), &rejected())]).await.remove(0).unwrap();
         ack(backend, &[message]).await;
     }
     assert!(sequence(backend, &order_id).await.is_empty());
@@ -166,12 +171,17 @@ pub async fn a_dead_letter_parked_again_after_a_redrive_keeps_its_id_and_place(b
     let message = receive_one(backend).await;
     let event = Envelope::decode(&message.body, eur()).unwrap();
     let (reason, detail) = (ParkReason::Invalid, "once more".to_owned());
-    let parking =
-        Parking { message: &message, reason, detail, event: Some(&event), order_id: Some(order_id.clone()) };
+    let parking = ParkRequest {
+        message: &message,
+        reason,
+        detail,
+        event: Some(&event),
+        order_id: Some(order_id.clone()),
+    };
     backend.dead_letters().park(&[parking]).await.remove(0).unwrap();
     backend.archive().await;
     let again = letter(backend, &first).await;
-    assert_eq!((again.state, again.reason, again.replays), (LetterState::Parked, ParkReason::Invalid, 1));
+    assert_eq!((again.state, again.reason, again.replays), (DeadLetterState::Parked, ParkReason::Invalid, 1));
     assert_eq!(sequence(backend, &order_id).await, [first, second]);
 }
 
@@ -184,17 +194,18 @@ pub async fn a_discarded_dead_letter_is_kept_and_its_receipt_has_the_reason(back
 
     assert_eq!(sequence(backend, &order_id).await, [&*next], "the next one is the first of the sequence now");
     assert_eq!(listed(backend, &DeadLetterFilter::default(), 10).await, [next]);
-    let discarded = DeadLetterFilter { state: Some(LetterState::Discarded), ..DeadLetterFilter::default() };
+    let discarded =
+        DeadLetterFilter { state: Some(DeadLetterState::Discarded), ..DeadLetterFilter::default() };
     assert_eq!(listed(backend, &discarded, 10).await, [&*id]);
     let kept = letter(backend, &id).await;
     assert_eq!(
         (kept.state, kept.discarded.as_ref().unwrap().reason.as_str()),
-        (LetterState::Discarded, "paid twice")
+        (DeadLetterState::Discarded, "paid twice")
     );
     let receipt = backend.reader().receipt(&order_id, payment.event_id).await.unwrap().unwrap();
     assert_eq!(receipt.reason(), Some(("discarded", "paid twice")));
 
-    assert_eq!(discard(backend, &id).await, DeadLetterChange::NotParked(LetterState::Discarded));
+    assert_eq!(discard(backend, &id).await, DeadLetterChange::NotParked(DeadLetterState::Discarded));
     let replayed = backend.letters().replay(&[kept]).await.remove(0);
     assert!(matches!(replayed, Err(ReplayError::Gone)), "{replayed:?}");
 }
@@ -217,12 +228,12 @@ pub async fn concurrent_changes_are_made_once_or_not_at_all(backend: &dyn Backen
             assert!(matches!((&first, &second), (Err(ReplayError::Gone), Err(ReplayError::Gone))));
             assert_eq!(receipt.reason(), Some(("discarded", "paid twice")));
         } else {
-            let replaying = DeadLetterChange::NotParked(LetterState::Replaying);
+            let replaying = DeadLetterChange::NotParked(DeadLetterState::Replaying);
             assert_eq!([&one, &other], [&replaying; 2]);
             assert!(first.is_ok() && second.is_ok(), "{first:?}, {second:?}");
             assert_eq!(receipt.reason().unwrap().0, "tries_exhausted");
             let message = receive_one(backend).await;
-            backend.dead_letters().release(&[(&id, End::Rejected)]).await.remove(0).unwrap();
+            backend.dead_letters().release(&[(&id, &rejected())]).await.remove(0).unwrap();
             ack(backend, &[message]).await;
         }
         assert!(sequence(backend, &order_id).await.is_empty());

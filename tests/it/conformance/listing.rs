@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::ports::{OrderFilter, OrderSnapshot};
-use consumer::ports::{Append, Counts};
+use consumer::ports::{Append, LedgerCounts};
 use domain::{CustomerId, Envelope, OrderId, Status};
 
 use super::{Backend, QueueOptions};
@@ -16,7 +16,8 @@ pub fn options(_case: &str) -> QueueOptions {
 
 async fn record(backend: &dyn Backend, envelopes: &[Envelope]) {
     let events = recorded(1, envelopes);
-    let append = Append { order: fold(&events), messages: Vec::new(), events, counts: Counts::default() };
+    let append =
+        Append { order: fold(&events), messages: Vec::new(), events, counts: LedgerCounts::default() };
     backend.log().append(&[append]).await.remove(0).unwrap();
 }
 

@@ -1,6 +1,6 @@
 //! The cases for the log: conditional appends, duplicates, conflicts, healing, outcomes and paging.
 
-use consumer::ports::{Append, AppendError, Appended, Counts, Loaded, Settled, Wanted};
+use consumer::ports::{Append, AppendError, Appended, EventOutcome, LedgerCounts, LoadRequest, LoadedOrder};
 use domain::{Envelope, EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, RejectReason};
 use uuid::Uuid;
 
@@ -12,8 +12,8 @@ pub fn options(_case: &str) -> QueueOptions {
     QueueOptions::default()
 }
 
-async fn load(backend: &dyn Backend, order_id: &OrderId, event_ids: &[EventId]) -> Loaded {
-    let wanted = Wanted { order_id: order_id.clone(), event_ids: event_ids.to_vec() };
+async fn load(backend: &dyn Backend, order_id: &OrderId, event_ids: &[EventId]) -> LoadedOrder {
+    let wanted = LoadRequest { order_id: order_id.clone(), event_ids: event_ids.to_vec() };
     backend.log().load(&[wanted]).await.remove(0).unwrap()
 }
 
@@ -23,8 +23,8 @@ async fn append(backend: &dyn Backend, log: &[RecordedEvent], last: usize) -> Re
 }
 
 /// An outcome without a message id.
-fn settled(event: &Envelope, outcome: Outcome) -> Settled {
-    Settled { event_id: event.event_id, outcome, message: None }
+fn settled(event: &Envelope, outcome: Outcome) -> EventOutcome {
+    EventOutcome { event_id: event.event_id, outcome, message: None }
 }
 
 fn append_of(log: &[RecordedEvent], last: usize) -> Append {
@@ -32,7 +32,7 @@ fn append_of(log: &[RecordedEvent], last: usize) -> Append {
         events: log[log.len() - last..].to_vec(),
         messages: Vec::new(),
         order: fold(log),
-        counts: Counts::default(),
+        counts: LedgerCounts::default(),
     }
 }
 
@@ -43,7 +43,7 @@ async fn read(backend: &dyn Backend, order_id: &OrderId) -> Option<Order> {
 pub async fn an_unknown_order_is_empty(backend: &dyn Backend) {
     let order_id = new_order_id();
     let event_id = EventId::from(Uuid::now_v7());
-    assert_eq!(load(backend, &order_id, &[event_id]).await, Loaded::default());
+    assert_eq!(load(backend, &order_id, &[event_id]).await, LoadedOrder::default());
     assert_eq!(read(backend, &order_id).await, None);
     assert_eq!(backend.reader().events(&order_id, 0, 10).await.unwrap(), []);
     assert_eq!(backend.reader().receipt(&order_id, event_id).await.unwrap(), None);
@@ -101,7 +101,7 @@ pub async fn appends_of_a_batch_are_independent(backend: &dyn Backend) {
         assert_eq!(result.is_err(), i == 5, "{i}: {result:?}");
     }
     let wanted: Vec<_> =
-        ids.iter().map(|id| Wanted { order_id: id.clone(), event_ids: Vec::new() }).collect();
+        ids.iter().map(|id| LoadRequest { order_id: id.clone(), event_ids: Vec::new() }).collect();
     let loaded = backend.log().load(&wanted).await;
     for (i, (loaded, log)) in loaded.into_iter().zip(&logs).enumerate() {
         let expected = if i == 5 { &taken } else { log };

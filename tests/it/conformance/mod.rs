@@ -18,7 +18,8 @@ use std::time::Duration;
 use api::operations::{DeadLetterStore, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
-use consumer::ports::{DeadLetters, End, Inbox, Message, OrderLog};
+use consumer::Disposition;
+use consumer::ports::{DeadLetters, Inbox, Message, OrderLog};
 use domain::{Envelope, ParkReason, RecordedEvent};
 
 pub use crate::support::QueueOptions;
@@ -145,7 +146,7 @@ async fn receive_one(backend: &dyn Backend) -> Message {
 
 async fn ack(backend: &dyn Backend, messages: &[Message]) {
     for chunk in messages.chunks(10) {
-        let chunk: Vec<_> = chunk.iter().map(|message| (message, End::Recorded)).collect();
+        let chunk: Vec<_> = chunk.iter().map(|message| (message, &Disposition::Recorded(1))).collect();
         for result in backend.inbox().ack(&chunk).await {
             result.unwrap();
         }

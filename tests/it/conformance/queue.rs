@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use consumer::ports::Parking;
+use consumer::ports::ParkRequest;
 use domain::{EventId, ParkReason};
 
 use super::{Backend, MOMENT, QueueOptions, WAIT, ack, event_of, publish, receive, receive_one, retry};
@@ -122,7 +122,7 @@ pub async fn a_parked_message_becomes_a_dead_letter(backend: &dyn Backend) {
     let message = receive_one(backend).await;
     let detail = "the message is not an event".to_owned();
     let parking =
-        Parking { message: &message, reason: ParkReason::Malformed, detail, event: None, order_id: None };
+        ParkRequest { message: &message, reason: ParkReason::Malformed, detail, event: None, order_id: None };
     for result in backend.dead_letters().park(&[parking]).await {
         result.unwrap();
     }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use consumer::ports::{Append, AppendError, Appended, End, Inbox, Loaded, Message, OrderLog, Wanted};
+use consumer::Disposition;
+use consumer::ports::{Append, AppendError, Appended, Inbox, LoadRequest, LoadedOrder, Message, OrderLog};
 use domain::{OrderId, Receipt};
 
 /// A log whose appends fail for one order, so many times.
@@ -30,7 +31,7 @@ impl Flaky {
 
 #[async_trait]
 impl OrderLog for Flaky {
-    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
+    async fn load(&self, wanted: &[LoadRequest]) -> Vec<anyhow::Result<LoadedOrder>> {
         self.log.load(wanted).await
     }
 
@@ -69,7 +70,7 @@ impl Inbox for Hasty {
         self.inbox.receive(max, wait).await
     }
 
-    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
+    async fn ack(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>> {
         self.inbox.ack(messages).await
     }
 
@@ -101,7 +102,7 @@ impl Inbox for Sticky {
         self.inbox.receive(max, wait).await
     }
 
-    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
+    async fn ack(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>> {
         let less = |left: usize| left.checked_sub(1);
         if self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
             return messages.iter().map(|_| Err(anyhow::anyhow!("the queue is throttled"))).collect();

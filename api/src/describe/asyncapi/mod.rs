@@ -105,26 +105,12 @@ fn message(event_type: EventType) -> Value {
     json!({
         "name": event_type,
         "title": event_type,
-        "summary": what_happened(event_type),
+        "summary": event_type.summary(),
         "contentType": "application/json",
         "payload": { "$ref": format!("#/components/schemas/{event_type}") },
         "traits": [{ "$ref": "#/components/messageTraits/traced" }],
         "examples": [{ "name": event_type, "payload": samples::message(event_type) }],
     })
-}
-
-fn what_happened(event_type: EventType) -> &'static str {
-    match event_type {
-        EventType::Created => "A customer ordered.",
-        EventType::Amended => "The lines were replaced, before confirmation.",
-        EventType::Confirmed => "The merchant took the order on.",
-        EventType::Paid => "The customer paid.",
-        EventType::Shipped => "The goods left.",
-        EventType::Delivered => "The goods arrived.",
-        EventType::Cancelled => "The order was called off.",
-        EventType::Returned => "The goods came back.",
-        EventType::Refunded => "The customer got money back.",
-    }
 }
 
 /// The message attributes of every event.

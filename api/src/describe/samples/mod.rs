@@ -16,20 +16,8 @@ const ORDER: &str = "019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
 
 /// A queue message of this type.
 pub(crate) fn message(event_type: EventType) -> Value {
-    let line = |sku: &str, quantity: u32, unit_price: u32| json!({ "sku": sku, "quantity": quantity, "unit_price": unit_price });
-    let mut data = match event_type {
-        EventType::Created => json!({
-            "customer_id": "customer-7", "currency": "EUR", "total": 3300, "metadata": { "channel": "web" },
-            "items": [line("MUG-BLUE", 2, 1250), line("TEA-ASSAM-250G", 1, 800)],
-        }),
-        EventType::Amended => json!({ "items": [line("MUG-BLUE", 3, 1250)] }),
-        EventType::Confirmed | EventType::Delivered => json!({}),
-        EventType::Paid => json!({ "payment_id": "pay-81", "amount": 3300 }),
-        EventType::Shipped => json!({ "carrier": "DHL", "tracking_number": "00340434161094015902" }),
-        EventType::Cancelled => json!({ "reason": "The customer changed their mind." }),
-        EventType::Returned => json!({ "reason": "One mug arrived broken." }),
-        EventType::Refunded => json!({ "refund_id": "refund-12", "amount": 3300 }),
-    };
+    let example = event_type.example_data();
+    let mut data: Value = serde_json::from_str(example).expect("the examples are JSON");
     data["order_id"] = ORDER.into();
     let place = EventType::ALL.iter().position(|other| *other == event_type).unwrap_or_default();
     let message = json!({

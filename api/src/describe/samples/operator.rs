@@ -55,7 +55,7 @@ pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Va
 /// Examples of the body with this schema: name, summary and value.
 pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
     let (line, links) = (line(), LinkBuilder::at_root());
-    let behind = RedriveEffect::Predicted(Prediction::Behind);
+    let behind = RedriveEffect::Predicted(Prediction::FollowsParked);
     match name {
         "DeadLetterPage" => {
             let items = line.iter().rev().map(|letter| DeadLetterSummary::of(letter, &links)).collect();

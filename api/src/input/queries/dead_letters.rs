@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::{LetterState, ParkReason, Timestamp};
+use domain::{DeadLetterState, ParkReason, Timestamp};
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
@@ -57,7 +57,7 @@ impl<S: Sync> FromRequestParts<S> for DeadLettersQuery {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut pairs = QueryPairs::of(&parts.uri)?;
-        let states = LetterState::ALL.map(|state| (state.as_str(), state));
+        let states = DeadLetterState::ALL.map(|state| (state.as_str(), state));
         let reasons = ParkReason::ALL.map(|reason| (reason.as_str(), reason));
         let filter = DeadLetterFilter {
             state: pairs.one_of("state", &states),
@@ -85,7 +85,7 @@ impl IntoParams for DeadLettersQuery {
             (
                 "state",
                 "Only dead letters in this state; without it, all that are not discarded",
-                json!({ "type": "string", "enum": LetterState::ALL }),
+                json!({ "type": "string", "enum": DeadLetterState::ALL }),
             ),
             ("reason", "Only dead letters parked for this reason", json!(operator_schemas::park_reason())),
             (

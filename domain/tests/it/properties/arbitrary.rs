@@ -33,7 +33,7 @@ fn event_id() -> impl Strategy<Value = EventId> {
     any::<u128>().prop_map(|bits| EventId::from(Uuid::from_u128(bits)))
 }
 
-/// Letters that JSON escapes, that are wide, that combine, or that look like nothing.
+/// Characters that JSON escapes, wide ones, combining ones and invisible ones.
 const LETTERS: &str =
     "aZ09 -_.,:;#'\"\\/{}[]<>%$éß→\u{a0}\u{301}\u{200b}\u{2028}\u{202e}\u{feff}語🫖👩\u{200d}🚀";
 
@@ -52,7 +52,7 @@ fn amount() -> impl Strategy<Value = Amount> {
     prop_oneof![Just(0), Just(Amount::MAX), 0..=Amount::MAX].prop_map(|minor| Amount::parse(minor).unwrap())
 }
 
-/// Lines that add up: 200 × 10^4 × 10^9 stays below the largest amount.
+/// Lines without overflow: 200 × 10^4 × 10^9 is less than the largest amount.
 fn items(priced: bool) -> impl Strategy<Value = LineItems> {
     let sku = words(64).prop_map(|text| Sku::parse(&text).unwrap());
     let quantity = (1..=10_000_i64).prop_map(|n| Quantity::parse(n).unwrap());
@@ -82,7 +82,7 @@ fn created() -> impl Strategy<Value = Created> {
     )
 }
 
-/// An event of any type, each as likely as the others.
+/// An event of any type, with equal probability.
 pub(crate) fn event() -> impl Strategy<Value = Event> {
     Union::new(EventType::ALL.map(event_of))
 }

@@ -1,4 +1,4 @@
-//! Decoding: what was encoded comes back, what newer producers add is tolerated, and no input makes it panic.
+//! Decoding: it inverts encoding, ignores what newer producers add, and never panics.
 
 use domain::identify;
 use domain::{Envelope, Order, RecordedEvent};
@@ -82,7 +82,7 @@ fn mutate(message: &mut Value, at: Index, change: Change) {
     }
 }
 
-/// Decodes `message` in every way there is. What decodes must survive encoding; what does not must say why.
+/// Decodes `message` in every way. A decoded value must survive encoding, and an error must have a text and a reason.
 fn decode_all(message: &[u8]) {
     match Envelope::decode(message, eur()) {
         Ok(envelope) => assert_eq!(Envelope::decode(&envelope.encode(), eur()), Ok(envelope)),
@@ -103,16 +103,16 @@ proptest! {
     }
 
     #[test]
-    fn an_envelope_comes_back_as_it_was(envelope in arbitrary::envelope()) {
+    fn an_envelope_is_decoded_as_it_was_encoded(envelope in arbitrary::envelope()) {
         let bytes = envelope.encode();
-        let told = identify(&bytes);
-        prop_assert_eq!((told.order_id, told.event_id), (Some(envelope.order_id.clone()), Some(envelope.event_id)));
-        prop_assert_eq!(told.event_type.as_deref(), Some(envelope.event.event_type().as_str()));
+        let identity = identify(&bytes);
+        prop_assert_eq!((identity.order_id, identity.event_id), (Some(envelope.order_id.clone()), Some(envelope.event_id)));
+        prop_assert_eq!(identity.event_type.as_deref(), Some(envelope.event.event_type().as_str()));
         prop_assert_eq!(Envelope::decode(&bytes, eur()), Ok(envelope));
     }
 
     #[test]
-    fn a_log_entry_comes_back_as_it_was(entry in arbitrary::recorded()) {
+    fn a_log_entry_is_decoded_as_it_was_encoded(entry in arbitrary::recorded()) {
         prop_assert_eq!(RecordedEvent::decode(&entry.encode(), eur()), Ok(entry));
     }
 
@@ -142,11 +142,11 @@ proptest! {
     #[test]
     fn no_change_of_a_message_makes_decoding_panic(
         entry in arbitrary::recorded(),
-        article in any::<bool>(),
+        is_v0 in any::<bool>(),
         changes in vec(change(), 1..4),
     ) {
         let mut json: Value = serde_json::from_slice(&entry.encode()).unwrap();
-        if article {
+        if is_v0 {
             json.as_object_mut().unwrap().remove("schema_version");
         }
         for (at, change) in changes {

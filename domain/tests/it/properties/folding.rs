@@ -1,6 +1,7 @@
-//! Folding and judging: deterministic, never a panic, and in agreement with each other.
+//! Folding and judging: they are deterministic, never panic, and agree with each other.
 
-use domain::lifecycle::{self, Legality};
+use domain::judge::judge_transition;
+use domain::lifecycle;
 use domain::{Envelope, Event, EventType, Order, RejectReason, State, Verdict, judge};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,7 +10,7 @@ use proptest::sample::Index;
 use super::arbitrary;
 use crate::given::{log, recorded};
 
-/// A legal history of up to 8 events: each choice picks one of the types that are legal by then.
+/// A legal history of up to 8 events. Each choice picks one of the types that are legal at that point.
 fn history() -> impl Strategy<Value = Vec<Event>> {
     let types = |choices: Vec<Index>| {
         let mut state = State::None;
@@ -36,11 +37,11 @@ proptest! {
 
         let json = serde_json::to_vec(&order).unwrap();
         prop_assert_eq!(&serde_json::from_slice::<Option<Order>>(&json).unwrap(), &order);
-        prop_assert_eq!(order.map_or(b"null".to_vec(), |order| order.encode()), json, "both ways of writing it");
+        prop_assert_eq!(order.map_or(b"null".to_vec(), |order| order.encode()), json, "both encoders agree");
     }
 
     #[test]
-    fn a_projection_read_back_folds_on_like_the_whole_log(events in history(), cut in any::<Index>()) {
+    fn a_stored_projection_folds_on_like_the_whole_log(events in history(), cut in any::<Index>()) {
         let log = log(events);
         let (head, tail) = log.split_at(cut.index(log.len() + 1));
         let stored = serde_json::to_vec(&Order::fold(head).unwrap()).unwrap();
@@ -108,15 +109,15 @@ proptest! {
     }
 
     #[test]
-    fn what_is_never_legal_stays_illegal(events in history(), later in history()) {
+    fn an_event_judged_never_stays_illegal(events in history(), later in history()) {
         let types: Vec<_> = events.iter().map(Event::event_type).collect();
         let mut state = State::None;
         let mut refused_forever: Vec<EventType> = Vec::new();
         for event in types.iter().copied().chain(later.iter().map(Event::event_type)) {
             let Some(next) = lifecycle::next(state, event) else { continue };
-            prop_assert!(!refused_forever.contains(&event), "{event} was never to be legal again");
+            prop_assert!(!refused_forever.contains(&event), "{event} was judged never, and became legal");
             state = next;
-            let never = |e: &EventType| state.legality(*e) == Legality::Never;
+            let never = |e: &EventType| matches!(judge_transition(state, *e), Verdict::Never(_));
             refused_forever.extend(EventType::ALL.into_iter().filter(never));
         }
     }

@@ -1,4 +1,4 @@
-//! What holds for every input, tried on many random ones.
+//! Properties that hold for every input, tested with many random ones.
 
 mod arbitrary;
 mod decoding;

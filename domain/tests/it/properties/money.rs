@@ -1,10 +1,10 @@
-//! Totals, against the same sum in wider arithmetic.
+//! Totals, compared with the same sum in wider arithmetic.
 
 use domain::{Amount, LineItem, LineItems, Quantity, Sku};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Prices over the whole range, and small ones often enough that sums near the limit come out on both sides.
+/// Prices of the whole range, with enough small ones that sums fall on both sides of the limit.
 fn price() -> impl Strategy<Value = Option<i64>> + Clone {
     let price = prop_oneof![
         0..=Amount::MAX,
@@ -34,7 +34,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn lines_parse_exactly_if_their_number_and_true_total_fit(lines in lines()) {
+    fn lines_are_accepted_exactly_if_their_number_and_true_total_fit(lines in lines()) {
         let total: i128 = lines.iter().map(|(n, price)| i128::from(*n) * i128::from(price.unwrap_or(0))).sum();
         let fits = (1..=LineItems::MAX).contains(&lines.len()) && total <= i128::from(Amount::MAX);
 
@@ -46,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn sums_and_products_are_true_or_refused(a in 0..=Amount::MAX, b in 0..=Amount::MAX, n in 1..=1_000_000_i64) {
+    fn sums_and_products_are_exact_or_refused(a in 0..=Amount::MAX, b in 0..=Amount::MAX, n in 1..=1_000_000_i64) {
         let amount = |minor| Amount::parse(minor).unwrap();
         let check = |result: Option<Amount>, truth: i128| {
             let expected = (truth <= i128::from(Amount::MAX)).then_some(truth);

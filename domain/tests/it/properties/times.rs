@@ -1,4 +1,4 @@
-//! Times: printed and read back, with any offset or none.
+//! Times: printing and reading, with any offset or none.
 
 use chrono::{FixedOffset, SecondsFormat};
 use domain::Timestamp;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::arbitrary;
 
-/// Digits in the right places, but not always a date, an hour or an offset.
+/// Digits in the places of a time, which need not be valid.
 const LOOKS_LIKE_A_TIME: &str = concat!(
     "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]",
     "(\\.[0-9]{1,9})?(Z|[+-][01][0-9]:[0-5][0-9])?",
@@ -14,7 +14,7 @@ const LOOKS_LIKE_A_TIME: &str = concat!(
 
 proptest! {
     #[test]
-    fn a_printed_time_reads_back_as_the_same(time in arbitrary::timestamp()) {
+    fn a_printed_time_is_read_as_the_same_time(time in arbitrary::timestamp()) {
         let printed = time.to_string();
         prop_assert!(printed.ends_with('Z'));
         prop_assert_eq!(Timestamp::parse(&printed), Ok(time));
@@ -30,14 +30,14 @@ proptest! {
     fn a_time_is_the_same_at_every_offset(time in arbitrary::timestamp(), minutes in -23 * 60..=23 * 60) {
         let local = time.to_utc().with_timezone(&FixedOffset::east_opt(minutes * 60).unwrap());
         let printed = local.to_rfc3339_opts(SecondsFormat::Micros, false);
-        // At the edges of the years 0 to 9999 the local year has five digits or a sign, which RFC 3339 has not.
+        // At the edges of the years 0 to 9999 the local year has five digits or a sign, which RFC 3339 does not allow.
         if printed.as_bytes()[4] == b'-' && !printed.starts_with('-') {
             prop_assert_eq!(Timestamp::parse(&printed), Ok(time));
         }
     }
 
     #[test]
-    fn what_reads_as_a_time_prints_and_reads_back(text in LOOKS_LIKE_A_TIME) {
+    fn a_time_that_can_be_read_can_be_printed_and_read_again(text in LOOKS_LIKE_A_TIME) {
         if let Ok(time) = Timestamp::parse(&text) {
             prop_assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
         }

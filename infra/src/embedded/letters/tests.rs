@@ -2,7 +2,7 @@
 
 use api::operations::{DeadLetterFilter, DeadLetterStore};
 use api::ports::{EventPublisher, MAX_PARKED, OrderReader};
-use consumer::ports::{OrderLog, Wanted};
+use consumer::ports::{LoadRequest, OrderLog};
 use domain::{Currency, Envelope, EventId, Timestamp};
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ async fn a_long_line_is_read_only_as_far_as_it_is_needed() {
         assert_eq!(line.is_longer, limit < LETTERS);
     }
     let event_ids = vec![EventId::from(Uuid::nil()); 3];
-    let wanted = Wanted { order_id: order_id.clone(), event_ids };
+    let wanted = LoadRequest { order_id: order_id.clone(), event_ids };
     let loaded = engine.load(&[wanted]).await.remove(0).unwrap();
     assert_eq!(loaded.parked, ids[..4], "one more than events that may take one out of the line");
 

@@ -93,7 +93,7 @@ async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue
         clock: infra::now,
         default_currency: eur(),
         max_receives: Some(5),
-        tally: Some(backend.table.clone()),
+        ledger: Some(backend.table.clone()),
     };
     let (stop, stopped) = watch::channel(false);
     let options = PollOptions { concurrency: 1, batch_size: 10, wait: Duration::from_secs(1) };

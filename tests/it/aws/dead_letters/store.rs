@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use api::operations::{DeadLetterChange, DeadLetterFilter, DeadLetterStore};
 use api::ports::OrderReader;
-use consumer::ports::{Alerts, Archive as _, End, Inbox, Parking};
+use consumer::Disposition;
+use consumer::ports::{Alerts, Archive as _, Inbox, ParkRequest};
 use domain::dead_letter::Discard;
-use domain::{DeadLetter, LetterState, OrderId, ParkReason, Repair};
+use domain::{DeadLetter, DeadLetterState, OrderId, ParkReason, RejectReason, Repair};
 use infra::aws;
 use serde_json::{Value, json};
 
@@ -59,12 +60,13 @@ async fn a_released_dead_letter_does_not_block_its_order_again() {
     backend.send(id.as_str(), "1", "noise").await;
     let message = backend.queue.receive(1, Duration::from_secs(20)).await.unwrap().remove(0);
     let (reason, detail) = (ParkReason::Malformed, "noise".to_owned());
-    let parking = Parking { message: &message, reason, detail, event: None, order_id: Some(id.clone()) };
+    let parking = ParkRequest { message: &message, reason, detail, event: None, order_id: Some(id.clone()) };
     let park = async || backend.dead_letters().park(std::slice::from_ref(&parking)).await.remove(0);
     park().await.unwrap();
     assert_eq!(stored_sequence(&backend, &id).await, json!([{ "S": message.id }]));
     backend.archive().await;
-    backend.dead_letters().release(&[(&message.id, End::Rejected)]).await.remove(0).unwrap();
+    let rejected = Disposition::Rejected(RejectReason::IllegalTransition, "not legal".to_owned());
+    backend.dead_letters().release(&[(&message.id, &rejected)]).await.remove(0).unwrap();
 
     // Another consumer still holds the delivery and parks it again. The message is gone from the queue by now.
     assert!(park().await.unwrap_err().to_string().contains("could not be deleted from its queue"));
@@ -91,7 +93,7 @@ async fn repeating_a_discard_finishes_one_that_crashed() {
     assert_ne!(stored_sequence(&deployment.backend, &id).await, Value::Null);
     assert_eq!(
         store.discard("m-4", discard).await.unwrap(),
-        DeadLetterChange::NotParked(LetterState::Discarded)
+        DeadLetterChange::NotParked(DeadLetterState::Discarded)
     );
     assert_eq!(stored_sequence(&deployment.backend, &id).await, Value::Null);
 }

@@ -1,7 +1,7 @@
-//! Derived ids: the same on every backend and forever. The literals here must never change; they were computed
-//! with another UUIDv5 implementation.
+//! Derived ids are the same on every backend and for ever. The literals here must never change; they were computed with
+//! another UUIDv5 implementation.
 
-use domain::ids::{derive_event_id, event_id_for_key, ids_for_item, ids_for_key};
+use domain::derived_ids::{derive_event_id, event_id_for_key, ids_for_item, ids_for_key};
 use domain::{CorrelationId, EventId, EventType, OrderId};
 use uuid::Uuid;
 
@@ -78,7 +78,7 @@ fn ids_for_the_orders_of_a_batch_are_pinned() {
 }
 
 #[test]
-fn a_place_in_a_batch_is_no_single_request() {
+fn the_ids_of_a_batch_differ_from_those_of_single_requests() {
     let item = ids_for_item("alice", "k", 0);
     for key in ["k 0", "k", "k0", "0"] {
         let single = ids_for_key("alice", key);
@@ -89,7 +89,7 @@ fn a_place_in_a_batch_is_no_single_request() {
 }
 
 #[test]
-fn ids_for_keys_do_not_run_into_each_other() {
+fn different_principals_and_keys_give_different_ids() {
     let parts =
         [("ab", "c"), ("a", "bc"), ("abc", ""), ("", "abc"), ("a1:b", "c"), ("a", "1:bc"), ("1:a", "bc")];
     let mut ids: Vec<Uuid> = parts
@@ -114,7 +114,7 @@ fn a_uuid_becomes_an_id_in_its_hyphenated_lower_case_form() {
 }
 
 #[test]
-fn a_key_gives_each_orders_event_an_id_of_its_own() {
+fn the_same_key_gives_different_event_ids_for_different_orders() {
     let (a, b) = (OrderId::parse("a").unwrap(), OrderId::parse("b").unwrap());
     let id = event_id_for_key("alice", &a, "key");
     assert_eq!(event_id_for_key("alice", &a, "key"), id);

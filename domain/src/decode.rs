@@ -1,0 +1,66 @@
+//! Why a message is not an event that we can process, and how its data is read. The envelope, the table of event kinds and
+//! the upcasting module use it.
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::reasons::ParkReason;
+use crate::wording;
+
+/// The schema version that this program writes. It reads this one, and version 0.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Why a message is not an event that we can process. `Display` describes what is wrong and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Not JSON, or not an envelope.
+    #[error("the message is not an event envelope: {0}")]
+    Malformed(String),
+    /// The `type` is unknown.
+    #[error("unknown event type {:?}", wording::shown(.0))]
+    UnknownType(String),
+    /// The `schema_version` is unknown.
+    #[error("unknown schema version {0}: this program reads up to {SCHEMA_VERSION}")]
+    UnknownSchema(u32),
+    /// The data breaks a rule of its type.
+    #[error("invalid {at}: {why}")]
+    Invalid {
+        /// A path into the message, such as `data.items[0].quantity`.
+        at: String,
+        /// The rule.
+        why: String,
+    },
+}
+
+impl DecodeError {
+    /// The reason code of the dead letter.
+    pub fn reason(&self) -> ParkReason {
+        match self {
+            Self::Malformed(_) => ParkReason::Malformed,
+            Self::UnknownType(_) => ParkReason::UnknownType,
+            Self::UnknownSchema(_) => ParkReason::UnknownSchema,
+            Self::Invalid { .. } => ParkReason::Invalid,
+        }
+    }
+
+    pub(crate) fn invalid(at: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        Self::Invalid { at: at.into(), why: format!("{why}") }
+    }
+}
+
+/// Whether this JSON is an array. Serde would read a struct from it too, by the position of its fields.
+pub(crate) fn is_array(json: &[u8]) -> bool {
+    json.trim_ascii_start().first() == Some(&b'[')
+}
+
+/// Reads `data` as a `T`. If that fails, reads it again with the slower reader that tracks where the error is.
+pub(crate) fn typed<T: DeserializeOwned>(data: &RawValue) -> Result<T, DecodeError> {
+    serde_json::from_str(data.get()).or_else(|_| {
+        let mut reader = serde_json::Deserializer::from_str(data.get());
+        serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            let path = error.path().to_string();
+            let at = if path == "." { "data".to_owned() } else { format!("data.{}", wording::shown(&path)) };
+            DecodeError::invalid(at, wording::value_error(error.inner()))
+        })
+    })
+}

@@ -1,0 +1,73 @@
+//! Why an event was not recorded: the codes in outcomes, receipts and dead letters.
+
+use serde::{Deserialize, Serialize};
+
+/// Which rule rejected an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectReason {
+    /// The state machine has no such transition.
+    IllegalTransition,
+    /// The order is not at the version that the event expects.
+    VersionMismatch,
+    /// An operator discarded its dead letter; the detail is their reason.
+    Discarded,
+}
+
+impl RejectReason {
+    /// The reason as receipts write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::IllegalTransition => "illegal_transition",
+            Self::VersionMismatch => "version_mismatch",
+            Self::Discarded => "discarded",
+        }
+    }
+}
+
+/// Why a message was parked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParkReason {
+    /// It is not JSON, or not an envelope.
+    Malformed,
+    /// Its `type` is unknown.
+    UnknownType,
+    /// Its `schema_version` is newer than this program.
+    UnknownSchema,
+    /// Its data breaks a rule of its type.
+    Invalid,
+    /// It was received as often as the queue allows, and failed each time.
+    TriesExhausted,
+    /// It follows a parked event of its order.
+    BehindParked,
+}
+
+impl ParkReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::Malformed,
+        Self::UnknownType,
+        Self::UnknownSchema,
+        Self::Invalid,
+        Self::TriesExhausted,
+        Self::BehindParked,
+    ];
+
+    /// The inverse of [`ParkReason::as_str`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
+    /// The reason as receipts and dead letters write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnknownType => "unknown_type",
+            Self::UnknownSchema => "unknown_schema",
+            Self::Invalid => "invalid",
+            Self::TriesExhausted => "tries_exhausted",
+            Self::BehindParked => "behind_parked",
+        }
+    }
+}
