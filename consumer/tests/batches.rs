@@ -263,7 +263,12 @@ async fn a_batch_with_all_events_of_an_order_needs_no_second_delivery_whatever_t
     for sent in all {
         let fake = Arc::new(Fake::default());
         for HandledMessage { message, disposition } in consumer(&fake).handle(without_order(&sent)).await {
-            assert_eq!(disposition, Disposition::Recorded(version(&message.id)), "{} of {sent:?}", message.id);
+            assert_eq!(
+                disposition,
+                Disposition::Recorded(version(&message.id)),
+                "{} of {sent:?}",
+                message.id
+            );
         }
         assert_eq!(fake.recorded("a"), life.map(|event| event.replace("@a", "")), "{sent:?}");
     }

@@ -9,7 +9,7 @@ use api::operations::{
 };
 use async_trait::async_trait;
 use domain::dead_letter::Discard;
-use domain::{DeadLetter, Ledger, DeadLetterState, OrderId, ParkReason, Repair, Timestamp};
+use domain::{DeadLetter, DeadLetterState, Ledger, OrderId, ParkReason, Repair, Timestamp};
 
 /// Dead letters in the order in which they were parked.
 #[derive(Default)]
