@@ -5,13 +5,10 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail, ensure};
-use axum::body::Bytes;
-use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use reqwest::Client;
+
+use crate::http_client;
 
 /// The largest key set.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -100,35 +97,30 @@ fn read(path: &PathBuf, unless: Option<FileStamp>) -> anyhow::Result<Option<KeyD
 #[derive(Debug)]
 pub(super) struct JwksEndpoint {
     url: JwksUrl,
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client,
 }
 
 impl JwksEndpoint {
     pub(super) fn new(url: JwksUrl) -> anyhow::Result<Self> {
-        // The provider is explicit because the process may have another default one day. The trusted certificates are
-        // the system's.
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-            .context("cannot read the certificates that this system trusts")?
-            .https_or_http()
-            .enable_http1()
-            .build();
         // Fetches are minutes apart, so idle connections are not worth keeping.
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
-        Ok(Self { url, client })
+        let client = http_client::builder()?.pool_max_idle_per_host(0).build();
+        Ok(Self { url, client: client.context("cannot set up the HTTP client for the key set")? })
     }
 
     async fn fetch(&self) -> anyhow::Result<KeyDocument> {
-        let request = Request::get(self.url.0.clone())
-            .header(header::ACCEPT, "application/jwk-set+json, application/json")
-            .header(header::USER_AGENT, concat!("orders/", env!("CARGO_PKG_VERSION")))
-            .body(Empty::new())?;
-        let (parts, body) = self.client.request(request).await?.into_parts();
-        ensure!(parts.status == StatusCode::OK, "the answer has the status {}", parts.status);
-        let limit = usize::try_from(MAX_BYTES)?;
-        let body = Limited::new(body, limit).collect().await;
-        let json = body.map_err(anyhow::Error::from_boxed)?.to_bytes().to_vec();
-        Ok(KeyDocument { json, max_age: max_age(&parts.headers), stamp: None })
+        let request = self.client.get(self.url.0.to_string());
+        let request = request.header(header::ACCEPT, "application/jwk-set+json, application/json");
+        // The URL in reqwest's errors would reveal the query.
+        let mut answer = request.send().await.map_err(reqwest::Error::without_url)?;
+        ensure!(answer.status() == StatusCode::OK, "the answer has the status {}", answer.status());
+        let max_age = max_age(answer.headers());
+        let mut json = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(reqwest::Error::without_url)? {
+            let length = (json.len() + chunk.len()) as u64;
+            ensure!(length <= MAX_BYTES, "the answer has more than {MAX_BYTES} bytes");
+            json.extend_from_slice(&chunk);
+        }
+        Ok(KeyDocument { json, max_age, stamp: None })
     }
 }
 
