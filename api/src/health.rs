@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Auth;
 use crate::input::{ReadyFor, ReadyQuery};
-use crate::orders::{HealthBody, ReadyBody};
 use crate::problem::Problem;
 use crate::state::Shared;
 
@@ -56,4 +57,38 @@ async fn readyz(
         Err(why) if purpose == ReadyFor::Writes => Err(Problem::not_ready(why)),
         accepts => Ok(Json(ReadyBody::of(accepts.err()))),
     }
+}
+
+/// What the service is ready for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReadyBody {
+    /// Always `ok`: orders can be read, and accepted events are processed. Otherwise the answer is a problem.
+    #[schema(value_type = String)]
+    status: &'static str,
+    /// `ok` if orders can be read.
+    #[schema(value_type = String)]
+    reads: &'static str,
+    /// `ok` if new events are accepted, otherwise `refused`, for example while the disk is nearly full.
+    #[schema(value_type = String)]
+    writes: &'static str,
+    /// Why new events are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<String>,
+}
+
+impl ReadyBody {
+    /// Ready for reading, and for writing unless there is a reason to refuse it.
+    pub(crate) fn of(refused: Option<String>) -> Self {
+        let writes = if refused.is_some() { "refused" } else { "ok" };
+        Self { status: "ok", reads: "ok", writes, detail: refused }
+    }
+}
+
+/// The answer of the health check.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthBody {
+    /// Always `ok`: otherwise the answer is a problem.
+    #[schema(value_type = String)]
+    pub(crate) status: &'static str,
 }

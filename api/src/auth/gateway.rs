@@ -22,8 +22,8 @@ pub(super) fn principal(request: &Request, scope_prefix: Option<Arc<str>>) -> Re
 ///
 /// | authorizer | where its claims are |
 /// |---|---|
-/// | JWT, of an HTTP API, payload format 2.0 | `authorizer.jwt.claims`, besides `authorizer.jwt.scopes` |
-/// | JWT, of an HTTP API, payload format 1.0 | `authorizer.claims`, besides `authorizer.scopes` |
+/// | JWT, of an HTTP API, payload format 2.0 | `authorizer.jwt.claims` and `authorizer.jwt.scopes` |
+/// | JWT, of an HTTP API, payload format 1.0 | `authorizer.claims` and `authorizer.scopes` |
 /// | Cognito, of a REST API | `authorizer.claims` |
 /// | a Lambda function | `authorizer` itself; in payload format 2.0 `authorizer.lambda` |
 fn claims(context: &RequestContext) -> Option<Map<String, Value>> {

@@ -24,7 +24,7 @@ pub(crate) enum AuthRefusal {
     Malformed,
     #[error("The type of the token must be JWT or at+jwt.")]
     Type,
-    #[error("The header of the token has a crit member, and no critical extension is supported.")]
+    #[error("The header of the token requires extensions (crit), and none is supported.")]
     Critical,
     #[error("The token must be signed with RS256, ES256 or EdDSA.")]
     Algorithm,

@@ -21,7 +21,7 @@ pub(crate) use self::event_body::{
     AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData, proposable,
 };
 pub(crate) use self::order_body::{CreateOrder, OrderLineBody};
-pub(crate) use self::responses::{EventPage, HealthBody, OrderBody, OrderPage, ReadyBody, ReceiptBody};
+pub(crate) use self::responses::{EventPage, OrderBody, OrderPage, ReceiptBody};
 pub use self::visibility::created_for;
 use crate::state::Shared;
 

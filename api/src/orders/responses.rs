@@ -228,40 +228,6 @@ impl EventPage {
     }
 }
 
-/// What the service is ready for.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ReadyBody {
-    /// Always `ok`: orders can be read, and accepted events are processed. Otherwise the answer is a problem.
-    #[schema(value_type = String)]
-    status: &'static str,
-    /// `ok` if orders can be read.
-    #[schema(value_type = String)]
-    reads: &'static str,
-    /// `ok` if new events are accepted, otherwise `refused`, for example while the disk is nearly full.
-    #[schema(value_type = String)]
-    writes: &'static str,
-    /// Why new events are refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    detail: Option<String>,
-}
-
-impl ReadyBody {
-    /// Ready for reading, and for writing unless there is a reason to refuse it.
-    pub(crate) fn of(refused: Option<String>) -> Self {
-        let writes = if refused.is_some() { "refused" } else { "ok" };
-        Self { status: "ok", reads: "ok", writes, detail: refused }
-    }
-}
-
-/// The answer of the health check.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct HealthBody {
-    /// Always `ok`: otherwise the answer is a problem.
-    #[schema(value_type = String)]
-    pub(crate) status: &'static str,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

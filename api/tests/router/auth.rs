@@ -182,7 +182,7 @@ async fn a_kid_must_be_known_and_may_be_absent_only_if_one_key_fits() {
     let (one, two) = (IssuerKey::p256("1"), IssuerKey::p256("2"));
     let router = router_with(folder.path(), &[&one, &two]).await;
     let claims = claims(json!({}));
-    is_refused(&with_token(&router, &IssuerKey::p256("3").token(&claims)).await, "no such key");
+    is_refused(&with_token(&router, &IssuerKey::p256("3").token(&claims)).await, "no key for this token");
     is_refused(
         &with_token(&router, &one.token_with(&json!({ "alg": "ES256" }), &claims)).await,
         "More than one key",

@@ -84,7 +84,7 @@ async fn a_file_is_read_again_for_a_new_key() {
     is_let_in(&with_token(&router, &old.token(&claims)).await);
     write(&file, &[&new]);
     is_let_in(&with_token(&router, &new.token(&claims)).await);
-    is_refused(&with_token(&router, &old.token(&claims)).await, "no such key");
+    is_refused(&with_token(&router, &old.token(&claims)).await, "no key for this token");
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_changed_file_is_read_even_if_every_token_has_a_known_key() {
     let router = router(IssuerKeys::of_file(&file, NEVER_FRESH));
     is_let_in(&with_token(&router, &old.token(&claims)).await);
     write(&file, &[&new]);
-    is_refused(&with_token(&router, &old.token(&claims)).await, "no such key");
+    is_refused(&with_token(&router, &old.token(&claims)).await, "no key for this token");
 
     // A file that cannot be read keeps the old keys.
     std::fs::write(&file, "{").unwrap();
@@ -127,7 +127,7 @@ async fn an_empty_key_set_removes_all_keys() {
     let router = router(IssuerKeys::of_file(&file, NEVER_FRESH));
     is_let_in(&with_token(&router, &token).await);
     write(&file, &[]);
-    is_refused_soon(&router, &token, "no such key").await;
+    is_refused_soon(&router, &token, "no key for this token").await;
     write(&file, &[&pair]);
     is_let_in(&with_token(&router, &token).await);
 }
@@ -146,7 +146,7 @@ async fn keys_are_read_again_on_request() {
     write(&file, &[]);
     is_let_in(&with_token(&router, &token).await);
     keys.reload_now().await.unwrap();
-    is_refused(&with_token(&router, &token).await, "no such key");
+    is_refused(&with_token(&router, &token).await, "no key for this token");
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,7 +210,7 @@ async fn a_new_key_at_a_url_is_fetched_once() {
     let strangers: Vec<_> =
         (0..50).map(|n| IssuerKey::ed25519(&format!("stranger {n}")).token(&claims)).collect();
     for answer in join_all(strangers.iter().map(|token| with_token(&router, token))).await {
-        is_refused(&answer, "no such key");
+        is_refused(&answer, "no key for this token");
     }
     assert_eq!(server.fetches(), 2);
 }
@@ -223,7 +223,7 @@ async fn many_unknown_keys_cause_one_fetch() {
     let strangers: Vec<_> =
         (0..100).map(|n| IssuerKey::ed25519(&format!("stranger {n}")).token(&claims)).collect();
     for answer in join_all(strangers.iter().map(|token| with_token(&router, token))).await {
-        is_refused(&answer, "no such key");
+        is_refused(&answer, "no key for this token");
     }
     // The first fetch loads the keys; the second looks for the unknown ones.
     assert_eq!(server.fetches(), 2);
@@ -283,5 +283,5 @@ async fn old_keys_are_used_until_new_ones_are_loaded() {
     server.publishes(&[&new]);
     // After a failed load, a token with an unknown key waits for the next load. One with a known key does not.
     is_let_in(&with_token(&router, &new.token(&claims)).await);
-    is_refused(&with_token(&router, &old.token(&claims)).await, "no such key");
+    is_refused(&with_token(&router, &old.token(&claims)).await, "no key for this token");
 }

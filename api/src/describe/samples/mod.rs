@@ -7,8 +7,9 @@ mod operator;
 use domain::{Currency, Envelope, EventType, Order, Outcome, Receipt, RecordedEvent, RejectReason};
 use serde_json::{Value, json};
 
+use crate::health::{HealthBody, ReadyBody};
 use crate::http::LinkBuilder;
-use crate::orders::{EventPage, HealthBody, OrderBody, OrderPage, ReadyBody, ReceiptBody};
+use crate::orders::{EventPage, OrderBody, OrderPage, ReceiptBody};
 use crate::ports::OrderSnapshot;
 use crate::problem::{self, ProblemKind};
 
