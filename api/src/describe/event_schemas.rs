@@ -4,9 +4,12 @@
 //! contains its order's id, unknown members are ignored, ids may have surrounding blanks, and members that version 0 does
 //! not have may be absent.
 
+use std::borrow::Cow;
+
 use domain::EventType;
 use serde_json::{Value, json};
-use utoipa::PartialSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::describe::schemas;
 use crate::orders::{
@@ -58,17 +61,22 @@ pub(crate) fn envelope() -> Value {
     })
 }
 
+/// The body with which clients send the data of events of this type: the name of its schema, and the schema.
+pub(super) fn data_body(event_type: EventType) -> (Cow<'static, str>, RefOr<Schema>) {
+    match event_type {
+        EventType::Created => (CreateOrder::name(), CreateOrder::schema()),
+        EventType::Amended => (AmendedData::name(), AmendedData::schema()),
+        EventType::Paid => (PaidData::name(), PaidData::schema()),
+        EventType::Shipped => (ShippedData::name(), ShippedData::schema()),
+        EventType::Cancelled | EventType::Returned => (ReasonData::name(), ReasonData::schema()),
+        EventType::Refunded => (RefundedData::name(), RefundedData::schema()),
+        EventType::Confirmed | EventType::Delivered => (NoData::name(), NoData::schema()),
+    }
+}
+
 /// The schema of the data of events of this type.
 pub(crate) fn data(event_type: EventType) -> Value {
-    let body = match event_type {
-        EventType::Created => CreateOrder::schema(),
-        EventType::Amended => AmendedData::schema(),
-        EventType::Paid => PaidData::schema(),
-        EventType::Shipped => ShippedData::schema(),
-        EventType::Cancelled | EventType::Returned => ReasonData::schema(),
-        EventType::Refunded => RefundedData::schema(),
-        EventType::Confirmed | EventType::Delivered => NoData::schema(),
-    };
+    let (_, body) = data_body(event_type);
     let mut data = loosened(to_json(&body));
     data["description"] = format!("Data of `{event_type}`.").into();
     data["required"] = ["order_id"].iter().chain(event_type.required_data()).copied().collect();

@@ -5,6 +5,7 @@ use serde_json::json;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::describe::event_schemas;
 use crate::describe::schemas::{reference, schema};
 use crate::orders::{AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData, proposable};
 
@@ -40,14 +41,7 @@ impl PartialSchema for ProposedEvent {
 
 /// The schema of the body that proposes an event of this type.
 fn proposed(event_type: EventType) -> RefOr<Schema> {
-    let data = match event_type {
-        EventType::Amended => AmendedData::name(),
-        EventType::Paid => PaidData::name(),
-        EventType::Shipped => ShippedData::name(),
-        EventType::Cancelled | EventType::Returned => ReasonData::name(),
-        EventType::Refunded => RefundedData::name(),
-        EventType::Created | EventType::Confirmed | EventType::Delivered => NoData::name(),
-    };
+    let (data, _) = event_schemas::data_body(event_type);
     let has_data = data != NoData::name();
     let required = if has_data { json!(["type", "data"]) } else { json!(["type"]) };
     let data = json!({ "$ref": format!("#/components/schemas/{data}") });
