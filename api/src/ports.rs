@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    AsOf, CustomerId, Envelope, EventId, Order, OrderId, Past, Receipt, RecordedEvent, Status, Timestamp,
+    AsOf, CustomerId, Envelope, EventId, Order, OrderId, OrderStatus, Past, Receipt, RecordedEvent, Timestamp,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -139,7 +139,7 @@ pub trait OrderReader: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OrderFilter {
     /// Only orders with this status.
-    pub status: Option<Status>,
+    pub status: Option<OrderStatus>,
     /// Only orders created at this time or later.
     pub created_from: Option<Timestamp>,
     /// Only orders created before this time.

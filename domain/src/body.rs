@@ -6,9 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Bytes of any kind. In JSON they are the member `body` if they are UTF-8, or else the member `body_base64`.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Body(pub Vec<u8>);
+pub struct MessageBody(pub Vec<u8>);
 
-impl std::fmt::Debug for Body {
+impl std::fmt::Debug for MessageBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}", String::from_utf8_lossy(&self.0))
     }
@@ -22,7 +22,7 @@ struct BodyMembers<'a> {
     body_base64: Option<String>,
 }
 
-impl Serialize for Body {
+impl Serialize for MessageBody {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let wire = match std::str::from_utf8(&self.0) {
             Ok(text) => BodyMembers { body: Some(text.into()), body_base64: None },
@@ -32,7 +32,7 @@ impl Serialize for Body {
     }
 }
 
-impl<'de> Deserialize<'de> for Body {
+impl<'de> Deserialize<'de> for MessageBody {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match BodyMembers::deserialize(deserializer)? {
             BodyMembers { body: Some(text), body_base64: None } => Ok(Self(text.into_owned().into_bytes())),

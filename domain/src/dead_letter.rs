@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::body::Body;
+use crate::body::MessageBody;
 use crate::event_kinds::EventType;
 use crate::identify::{MessageIdentity, identify};
 use crate::ids::{CorrelationId, EventId, OrderId};
@@ -63,10 +63,10 @@ pub struct DeadLetter {
     pub attributes: BTreeMap<String, String>,
     /// The body to redrive: the repaired one, or else the original.
     #[serde(flatten)]
-    pub body: Body,
+    pub body: MessageBody,
     /// The original body, if it was repaired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub original: Option<Body>,
+    pub original: Option<MessageBody>,
     /// Its repairs, oldest first. Older versions of this program did not write them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<Repair>,
@@ -141,7 +141,7 @@ impl DeadLetter {
             parked_at: at,
             replays: 0,
             attributes: BTreeMap::new(),
-            body: Body(body),
+            body: MessageBody(body),
             original: None,
             repairs: Vec::new(),
             discarded: None,
@@ -155,7 +155,7 @@ impl DeadLetter {
             return;
         }
         let MessageIdentity { order_id, event_id, event_type, correlation_id, .. } = identify(&body);
-        let old = std::mem::replace(&mut self.body, Body(body));
+        let old = std::mem::replace(&mut self.body, MessageBody(body));
         self.original.get_or_insert(old);
         if self.repairs.len() >= MAX_REPAIRS {
             self.repairs.remove(1);

@@ -2,7 +2,7 @@
 
 use crate::envelope::Envelope;
 use crate::event_kinds::EventType;
-use crate::lifecycle::{self, State};
+use crate::lifecycle::{self, OrderState};
 use crate::order::Order;
 use crate::reasons::RejectReason;
 
@@ -32,7 +32,7 @@ pub struct Refusal {
 /// early.
 pub fn judge(order: Option<&Order>, envelope: &Envelope) -> Verdict {
     let event = envelope.event.event_type();
-    let state = order.map_or(State::None, Order::state);
+    let state = order.map_or(OrderState::None, Order::state);
     let version = order.map_or(0, |order| order.version);
 
     if let Some(expected) = envelope.expected_version.filter(|expected| *expected != version) {
@@ -45,7 +45,7 @@ pub fn judge(order: Option<&Order>, envelope: &Envelope) -> Verdict {
 }
 
 /// Judges an event of this type by the state of its order alone.
-pub fn judge_transition(state: State, event: EventType) -> Verdict {
+pub fn judge_transition(state: OrderState, event: EventType) -> Verdict {
     if lifecycle::next(state, event).is_some() {
         Verdict::Legal
     } else if state.can_ever_allow(event) {
@@ -55,7 +55,7 @@ pub fn judge_transition(state: State, event: EventType) -> Verdict {
     }
 }
 
-fn illegal(event: EventType, state: State) -> Refusal {
+fn illegal(event: EventType, state: OrderState) -> Refusal {
     let allowed: Vec<_> = state.allowed_events().map(EventType::as_str).collect();
     let allowed = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
     let detail = format!("{event} is not legal while the order is {state}; legal now: {allowed}");

@@ -44,7 +44,7 @@ mod upcast_v0;
 pub mod value;
 pub mod wording;
 
-pub use body::Body;
+pub use body::MessageBody;
 pub use dead_letter::{DeadLetter, DeadLetterState};
 pub use decode::{DecodeError, SCHEMA_VERSION};
 pub use envelope::Envelope;
@@ -53,7 +53,7 @@ pub use identify::{MessageIdentity, identify};
 pub use ids::{CorrelationId, CustomerId, EventId, OrderId};
 pub use judge::{Verdict, judge};
 pub use ledger::Ledger;
-pub use lifecycle::{State, Status};
+pub use lifecycle::{OrderState, OrderStatus};
 pub use money::{Amount, Currency, LineItem, LineItems, Quantity, Sku};
 pub use order::Order;
 pub use outcome::{Outcome, Receipt, ReceiptState};

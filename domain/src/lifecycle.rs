@@ -10,7 +10,7 @@ use crate::event_kinds::EventType;
 /// The status of an order, as readers see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum OrderStatus {
     /// Created; it can still be amended.
     Pending,
     /// Confirmed by the merchant.
@@ -29,7 +29,7 @@ pub enum Status {
     Refunded,
 }
 
-impl Status {
+impl OrderStatus {
     /// Every status.
     pub const ALL: [Self; 8] = [
         Self::Pending,
@@ -42,7 +42,7 @@ impl Status {
         Self::Refunded,
     ];
 
-    /// The inverse of [`Status::as_str`].
+    /// The inverse of [`OrderStatus::as_str`].
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
@@ -64,36 +64,36 @@ impl Status {
 
 /// The state of an order, as the rules see it: its status, and whether a cancelled order was paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
+pub enum OrderState {
     /// The order does not exist: no event is recorded.
     None,
     /// An order in this status. `Cancelled` here means cancelled before any payment.
-    Is(Status),
+    Is(OrderStatus),
     /// Cancelled after payment: it can be refunded.
     CancelledPaid,
 }
 
-impl State {
+impl OrderState {
     /// Every state.
     pub const ALL: [Self; 10] = [
         Self::None,
-        Self::Is(Status::Pending),
-        Self::Is(Status::Confirmed),
-        Self::Is(Status::Paid),
-        Self::Is(Status::Shipped),
-        Self::Is(Status::Delivered),
-        Self::Is(Status::Returned),
-        Self::Is(Status::Cancelled),
+        Self::Is(OrderStatus::Pending),
+        Self::Is(OrderStatus::Confirmed),
+        Self::Is(OrderStatus::Paid),
+        Self::Is(OrderStatus::Shipped),
+        Self::Is(OrderStatus::Delivered),
+        Self::Is(OrderStatus::Returned),
+        Self::Is(OrderStatus::Cancelled),
         Self::CancelledPaid,
-        Self::Is(Status::Refunded),
+        Self::Is(OrderStatus::Refunded),
     ];
 
     /// The status that readers see; `None` if the order does not exist.
-    pub fn status(self) -> Option<Status> {
+    pub fn status(self) -> Option<OrderStatus> {
         match self {
             Self::None => None,
             Self::Is(status) => Some(status),
-            Self::CancelledPaid => Some(Status::Cancelled),
+            Self::CancelledPaid => Some(OrderStatus::Cancelled),
         }
     }
 
@@ -104,7 +104,7 @@ impl State {
 
     /// Whether `event` is legal in this state, or in a state that can follow it.
     pub(crate) fn can_ever_allow(self, event: EventType) -> bool {
-        State::ALL.into_iter().any(|state| next(state, event).is_some() && self.reaches(state))
+        OrderState::ALL.into_iter().any(|state| next(state, event).is_some() && self.reaches(state))
     }
 
     /// Whether some sequence of events leads from this state to `target`.
@@ -123,7 +123,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for OrderState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "not yet created",
@@ -134,10 +134,10 @@ impl fmt::Display for State {
 }
 
 /// The table: in this state, this event leads to that state. Any other transition is illegal.
-pub const TRANSITIONS: &[(State, EventType, State)] = {
+pub const TRANSITIONS: &[(OrderState, EventType, OrderState)] = {
     use EventType as E;
-    use State::{CancelledPaid, Is, None};
-    use Status as S;
+    use OrderState::{CancelledPaid, Is, None};
+    use OrderStatus as S;
     &[
         (None, E::Created, Is(S::Pending)),
         (Is(S::Pending), E::Amended, Is(S::Pending)),
@@ -155,16 +155,16 @@ pub const TRANSITIONS: &[(State, EventType, State)] = {
 };
 
 /// The state after `event` in state `from`; `None` if that is illegal.
-pub fn next(from: State, event: EventType) -> Option<State> {
+pub fn next(from: OrderState, event: EventType) -> Option<OrderState> {
     TRANSITIONS.iter().find(|(f, e, _)| *f == from && *e == event).map(|(_, _, to)| *to)
 }
 
 /// The table as a Mermaid state diagram. `docs/api.md` contains it.
 pub fn diagram() -> String {
-    let name = |state: State| match state {
-        State::None => "[*]",
-        State::CancelledPaid => "cancelled_after_payment",
-        State::Is(status) => status.as_str(),
+    let name = |state: OrderState| match state {
+        OrderState::None => "[*]",
+        OrderState::CancelledPaid => "cancelled_after_payment",
+        OrderState::Is(status) => status.as_str(),
     };
     let mut lines = vec!["stateDiagram-v2".to_owned()];
     lines.extend(

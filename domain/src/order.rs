@@ -6,7 +6,7 @@ use crate::event::{Created, Paid, Shipped};
 use crate::event_kinds::{Event, EventType};
 use crate::ids::{CustomerId, OrderId};
 use crate::json::JsonWriter;
-use crate::lifecycle::{self, State, Status};
+use crate::lifecycle::{self, OrderState, OrderStatus};
 use crate::money::{Amount, Currency, LineItems};
 use crate::recorded::RecordedEvent;
 use crate::value::{Metadata, Timestamp};
@@ -19,7 +19,7 @@ pub struct Order {
     /// The customer who placed the order.
     pub customer_id: CustomerId,
     /// The status that readers see.
-    pub status: Status,
+    pub status: OrderStatus,
     /// The number of recorded events; 1 after `order_created`.
     pub version: u64,
     /// The currency of all amounts.
@@ -69,9 +69,9 @@ impl Order {
         if event.version != expected {
             return Err(fail(format!("version {expected} was expected")));
         }
-        let state = previous.as_ref().map_or(State::None, Order::state);
+        let state = previous.as_ref().map_or(OrderState::None, Order::state);
         let status = lifecycle::next(state, event_type)
-            .and_then(State::status)
+            .and_then(OrderState::status)
             .ok_or_else(|| fail(format!("the order is {state}")))?;
 
         match (previous, &event.envelope.event) {
@@ -97,14 +97,14 @@ impl Order {
     }
 
     /// The state that the rules depend on.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> OrderState {
         match self.status {
-            Status::Cancelled if self.payment.is_some() => State::CancelledPaid,
-            status => State::Is(status),
+            OrderStatus::Cancelled if self.payment.is_some() => OrderState::CancelledPaid,
+            status => OrderState::Is(status),
         }
     }
 
-    fn created(event: &RecordedEvent, created: &Created, status: Status) -> Self {
+    fn created(event: &RecordedEvent, created: &Created, status: OrderStatus) -> Self {
         let at = event.envelope.timestamp;
         Self {
             order_id: event.envelope.order_id.clone(),
@@ -123,7 +123,7 @@ impl Order {
         }
     }
 
-    fn advanced(mut self, recorded: &RecordedEvent, event: &Event, status: Status) -> Self {
+    fn advanced(mut self, recorded: &RecordedEvent, event: &Event, status: OrderStatus) -> Self {
         match event {
             Event::Amended(amended) => {
                 self.total = amended.items.total();

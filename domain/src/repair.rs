@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::body::Body;
+use crate::body::MessageBody;
 use crate::value::Timestamp;
 
 /// The most repairs that a dead letter lists: the first one and the latest ones.
@@ -31,7 +31,7 @@ pub struct Repaired {
     pub original_sha256: String,
     /// The original body, unless it is too long for a message attribute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub original: Option<Body>,
+    pub original: Option<MessageBody>,
 }
 
 /// Reads the JSON in an attribute of a replayed message.

@@ -1,7 +1,7 @@
 //! The repair record that travels with a redriven dead letter, so that the recorded event shows who repaired it. Both
 //! backends send it.
 
-use domain::{Body, DeadLetter, Repaired};
+use domain::{DeadLetter, MessageBody, Repaired};
 use sha2::{Digest, Sha256};
 
 /// The longest original body that is kept in the event, in bytes. Of a longer one, only the hash is.
@@ -17,7 +17,7 @@ pub(crate) fn repaired(letter: &DeadLetter) -> Option<Repaired> {
         dead_letter: letter.id.clone(),
         repairs: letter.repairs.clone(),
         original_sha256: hex(&Sha256::digest(&original.0)),
-        original: fits.then(|| Body(original.0.clone())),
+        original: fits.then(|| MessageBody(original.0.clone())),
     })
 }
 
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn the_record_has_the_original_body_unless_it_is_too_long() {
         let found = repaired(&letter(b"abc".to_vec(), b"{}".to_vec())).unwrap();
-        assert_eq!((found.dead_letter.as_str(), found.original), ("m", Some(Body(b"abc".to_vec()))));
+        assert_eq!((found.dead_letter.as_str(), found.original), ("m", Some(MessageBody(b"abc".to_vec()))));
         assert_eq!(found.repairs[0].by.as_deref(), Some("ada"));
         assert_eq!(found.original_sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         for (original, body) in [(MAX_ORIGINAL + 1, 2), (MAX_ORIGINAL, MAX_BOTH)] {

@@ -73,7 +73,7 @@ fn of_article(name: &str, json: &Value) -> DeadLetter {
 
 #[cfg(test)]
 mod tests {
-    use domain::Body;
+    use domain::MessageBody;
     use serde_json::json;
 
     use super::*;
@@ -103,10 +103,10 @@ mod tests {
             ("m-1", "A-1", 4)
         );
         assert_eq!(read.origin, "arn:aws:sqs:eu-central-1:1:orders");
-        assert_eq!(read.body, Body(article["message"].to_string().into_bytes()));
+        assert_eq!(read.body, MessageBody(article["message"].to_string().into_bytes()));
 
         let bare = letter("m-2", b"{ noise".to_vec()).unwrap();
-        assert_eq!((bare.reason, bare.body), (ParkReason::Malformed, Body(b"{ noise".to_vec())));
+        assert_eq!((bare.reason, bare.body), (ParkReason::Malformed, MessageBody(b"{ noise".to_vec())));
         assert!(letter("m 3", b"noise".to_vec()).unwrap_err().to_string().contains("m 3"));
         let broken = br#"{"id":"a","parked_at":"yesterday","body":"x"}"#.to_vec();
         assert!(format!("{:#}", letter("a", broken).unwrap_err()).contains("RFC 3339"));

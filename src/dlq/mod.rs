@@ -159,7 +159,7 @@ async fn repair(client: &Client, id: &str, body: &PathBuf) -> anyhow::Result<()>
     } else {
         std::fs::read(body).with_context(|| format!("reading {}", body.display()))?
     };
-    let body = serde_json::to_value(domain::Body(bytes))?;
+    let body = serde_json::to_value(domain::MessageBody(bytes))?;
     let letter: api::Letter = client.post(&format!("/v1/dead-letters/{}/repair", segment(id)), &body).await?;
     say(&format!("{} is repaired; a redrive would: {}", letter.summary.id, letter.prediction.told()))
 }

@@ -4,7 +4,7 @@
 //! were accepted is known, and with it, by the rules of `domain`, the outcome of each.
 
 use domain::judge::{Verdict, judge_transition};
-use domain::lifecycle::{self, State, Status};
+use domain::lifecycle::{self, OrderState, OrderStatus};
 use domain::{EventId, EventType, OrderId};
 use fastrand::Rng;
 
@@ -42,7 +42,7 @@ pub(super) struct KnownOrder {
     pub(super) events: Vec<Accepted>,
     /// Whether a request about it was never answered, so that there may be an event that nobody here knows of.
     pub(super) is_uncertain: bool,
-    state: State,
+    state: OrderState,
 }
 
 impl KnownOrder {
@@ -51,16 +51,16 @@ impl KnownOrder {
     fn next_step(&self) -> Option<EventType> {
         let comes_back = self.creation % 20 == 7;
         match self.state {
-            State::Is(Status::Pending) if self.creation % 10 == 3 && self.events.len() == 1 => {
+            OrderState::Is(OrderStatus::Pending) if self.creation % 10 == 3 && self.events.len() == 1 => {
                 Some(EventType::Amended)
             }
-            State::Is(Status::Pending) => Some(EventType::Confirmed),
-            State::Is(Status::Confirmed) => Some(EventType::Paid),
-            State::Is(Status::Paid) => Some(EventType::Shipped),
-            State::Is(Status::Shipped) => Some(EventType::Delivered),
-            State::Is(Status::Delivered) if comes_back => Some(EventType::Returned),
-            State::Is(Status::Returned) | State::CancelledPaid => Some(EventType::Refunded),
-            State::None | State::Is(_) => None,
+            OrderState::Is(OrderStatus::Pending) => Some(EventType::Confirmed),
+            OrderState::Is(OrderStatus::Confirmed) => Some(EventType::Paid),
+            OrderState::Is(OrderStatus::Paid) => Some(EventType::Shipped),
+            OrderState::Is(OrderStatus::Shipped) => Some(EventType::Delivered),
+            OrderState::Is(OrderStatus::Delivered) if comes_back => Some(EventType::Returned),
+            OrderState::Is(OrderStatus::Returned) | OrderState::CancelledPaid => Some(EventType::Refunded),
+            OrderState::None | OrderState::Is(_) => None,
         }
     }
 
@@ -167,7 +167,7 @@ impl Book {
     /// Notes that an order was created.
     pub(super) fn created(&mut self, id: OrderId, accepted: Accepted) {
         self.accepted += 1;
-        let (creation, state) = (accepted.number, State::Is(Status::Pending));
+        let (creation, state) = (accepted.number, OrderState::Is(OrderStatus::Pending));
         self.orders.push(KnownOrder { id, creation, events: vec![accepted], is_uncertain: false, state });
         self.release(self.orders.len() - 1);
     }
@@ -257,7 +257,7 @@ mod tests {
                     book.accepted_event(step.place, accepted(number, step.event_type, step.expected));
                 }
             }
-            assert_eq!(book.orders[0].state, State::Is(Status::Delivered));
+            assert_eq!(book.orders[0].state, OrderState::Is(OrderStatus::Delivered));
         }
     }
 }

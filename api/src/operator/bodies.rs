@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::Body;
+use domain::MessageBody;
 use domain::dead_letter::Discard;
 use domain::{DeadLetter, DeadLetterState, OrderId, Repair, Timestamp};
 use serde::Serialize;
@@ -147,11 +147,11 @@ pub(crate) struct DeadLetterBody<'a> {
     summary: DeadLetterSummary<'a>,
     #[serde(flatten)]
     #[schema(inline, value_type = operator_schemas::AnyBody)]
-    body: &'a Body,
+    body: &'a MessageBody,
     /// The original body. Present only if the dead letter was repaired.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<operator_schemas::AnyBody>, nullable = false)]
-    original: Option<&'a Body>,
+    original: Option<&'a MessageBody>,
     /// The attributes of the message, as the queue names them.
     attributes: &'a BTreeMap<String, String>,
     /// The parked sequence of its order: the ids of the first 100 dead letters, in order. Empty if it has no order.

@@ -2,8 +2,8 @@
 
 use domain::event::{Paid, Shipped};
 use domain::{
-    Amount, Currency, CustomerId, EventId, EventType, LineItems, Metadata, OrderId, Receipt, ReceiptState,
-    RecordedEvent, Status, Timestamp,
+    Amount, Currency, CustomerId, EventId, EventType, LineItems, Metadata, OrderId, OrderStatus, Receipt,
+    ReceiptState, RecordedEvent, Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -121,7 +121,7 @@ pub(crate) struct OrderBody<'a> {
     customer_id: &'a CustomerId,
     /// The status of the order.
     #[schema(schema_with = schemas::status)]
-    status: Status,
+    status: OrderStatus,
     /// The number of recorded events.
     #[schema(minimum = 1)]
     version: u64,

@@ -1,6 +1,6 @@
 //! The JSON body of problems, and an example of each kind for the descriptions.
 
-use domain::{EventId, EventType, OrderId, State, Status};
+use domain::{EventId, EventType, OrderId, OrderState, OrderStatus};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -43,7 +43,7 @@ pub(crate) struct ProblemBody<'a> {
     /// the time of the first request.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::status, required = false)]
-    order_status: Option<Status>,
+    order_status: Option<OrderStatus>,
     /// The order's version when the event was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -131,7 +131,12 @@ impl<'a> ProblemBody<'a> {
     }
 
     /// Adds the status and the version of the order, and the events that are legal there.
-    pub(super) fn about_order(self, status: Status, version: u64, allowed_events: &'a [EventType]) -> Self {
+    pub(super) fn about_order(
+        self,
+        status: OrderStatus,
+        version: u64,
+        allowed_events: &'a [EventType],
+    ) -> Self {
         let (order_status, order_version) = (Some(status), Some(version));
         Self { order_status, order_version, allowed_events: Some(allowed_events), ..self }
     }
@@ -165,12 +170,12 @@ pub(crate) fn example(kind: ProblemKind) -> serde_json::Value {
         ProblemKind::NotReady => (definition.meaning, "/readyz", vec![]),
         _ => (definition.meaning, order, vec![]),
     };
-    let pending = State::Is(Status::Pending);
+    let pending = OrderState::Is(OrderStatus::Pending);
     let legal: Vec<_> = pending.allowed_events().collect();
     let body = ProblemBody::of(definition, detail, instance, "f47ac10b-58cc-4372-a567-0e02b2c3d479", &errors);
     let body = match kind {
         ProblemKind::IllegalTransition | ProblemKind::PreconditionFailed => {
-            body.about_order(Status::Pending, 1, &legal)
+            body.about_order(OrderStatus::Pending, 1, &legal)
         }
         _ => body,
     };

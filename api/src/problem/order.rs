@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use domain::{AsOf, EventType, Order, OrderId, Status};
+use domain::{AsOf, EventType, Order, OrderId, OrderStatus};
 
 use super::{Problem, ProblemKind, ProblemParts};
 
 /// The status of an order at a version, and the events that are legal there.
 #[derive(Debug)]
 pub(super) struct OrderAtRejection {
-    pub(super) status: Status,
+    pub(super) status: OrderStatus,
     pub(super) version: u64,
     pub(super) allowed_events: Vec<EventType>,
 }

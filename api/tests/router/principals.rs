@@ -153,7 +153,7 @@ async fn only_operators_see_the_original_of_a_repaired_event() {
         dead_letter: "m".to_owned(),
         repairs: Vec::new(),
         original_sha256: "00".repeat(32),
-        original: Some(domain::Body(b"noise".to_vec())),
+        original: Some(domain::MessageBody(b"noise".to_vec())),
     }));
     let fake = Arc::new(FakePorts { log, ..FakePorts::default() });
     for (scopes, customer, original) in [

@@ -1,7 +1,7 @@
 //! Dead letters: their JSON in every version of this program, repairs and discards.
 
 use domain::dead_letter::Discard;
-use domain::{Body, DeadLetter, DeadLetterState, ParkReason, Repair, Timestamp};
+use domain::{DeadLetter, DeadLetterState, MessageBody, ParkReason, Repair, Timestamp};
 
 use serde_json::{Value, json};
 
@@ -66,7 +66,10 @@ fn every_repair_is_listed_and_the_original_body_is_kept() {
     letter.repair(b"second".to_vec(), repair(Some("nobody: it changes nothing")));
     letter.repair(b"third".to_vec(), repair(None));
     assert_eq!(letter.repairs, [repair(Some("ada")), repair(None)]);
-    assert_eq!((letter.body, letter.original), (Body(b"third".to_vec()), Some(Body(b"first".to_vec()))));
+    assert_eq!(
+        (letter.body, letter.original),
+        (MessageBody(b"third".to_vec()), Some(MessageBody(b"first".to_vec())))
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The order that readers see: what each event changes, and logs that cannot be folded.
 
 use domain::event::{Amended, Paid, Shipped};
-use domain::{Event, EventType, LineItems, Order, OrderId, State, Verdict, judge};
+use domain::{Event, EventType, LineItems, Order, OrderId, OrderState, Verdict, judge};
 
 use crate::given::{
     amount, envelope, event, items, line, log, order_after, order_after_types, recorded, text, time,
@@ -64,7 +64,7 @@ fn payment_and_shipment_are_kept_through_all_later_events() {
 fn an_order_cancelled_before_payment_cannot_be_refunded() {
     for history in ["created cancelled", "created confirmed cancelled"] {
         let order = order_after_types(history).unwrap();
-        assert_eq!(order.state(), State::Is(domain::Status::Cancelled));
+        assert_eq!(order.state(), OrderState::Is(domain::OrderStatus::Cancelled));
         assert!(
             matches!(judge(Some(&order), &envelope(event(EventType::Refunded))), Verdict::Never(_)),
             "{history}"
@@ -79,11 +79,11 @@ fn an_order_cancelled_after_payment_can_be_refunded_even_if_the_payment_has_no_d
         let history =
             [event(EventType::Created), event(EventType::Confirmed), paid, event(EventType::Cancelled)];
         let order = order_after(history).unwrap();
-        assert_eq!(order.state(), State::CancelledPaid);
+        assert_eq!(order.state(), OrderState::CancelledPaid);
         assert_eq!(judge(Some(&order), &envelope(event(EventType::Refunded))), Verdict::Legal);
 
         let read_back: Order = serde_json::from_slice(&serde_json::to_vec(&order).unwrap()).unwrap();
-        assert_eq!(read_back.state(), State::CancelledPaid, "the projection contains the payment");
+        assert_eq!(read_back.state(), OrderState::CancelledPaid, "the projection contains the payment");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use domain::judge::judge_transition;
 use domain::lifecycle;
-use domain::{Event, EventType, Order, RejectReason, State, Verdict, judge};
+use domain::{Event, EventType, Order, OrderState, RejectReason, Verdict, judge};
 
 use crate::given::{envelope, event, event_type, order_after_types, recorded};
 
@@ -54,16 +54,16 @@ const ALLOWED: &[(&str, &str)] = &[
     ("refunded", ""),
 ];
 
-fn name(state: State) -> &'static str {
+fn name(state: OrderState) -> &'static str {
     match state {
-        State::None => "none",
-        State::CancelledPaid => "cancelled_paid",
-        State::Is(status) => status.as_str(),
+        OrderState::None => "none",
+        OrderState::CancelledPaid => "cancelled_paid",
+        OrderState::Is(status) => status.as_str(),
     }
 }
 
-fn state_of(order: Option<&Order>) -> State {
-    order.map_or(State::None, Order::state)
+fn state_of(order: Option<&Order>) -> OrderState {
+    order.map_or(OrderState::None, Order::state)
 }
 
 /// The matrix's cells as (state, event type, cell).
@@ -81,7 +81,7 @@ fn cells() -> Vec<(&'static str, EventType, &'static str)> {
 fn the_matrix_is_complete() {
     let cells = cells();
     assert_eq!(cells.len(), 10 * 9);
-    for state in State::ALL {
+    for state in OrderState::ALL {
         for event_type in EventType::ALL {
             let hits = cells.iter().filter(|(s, e, _)| *s == name(state) && *e == event_type).count();
             assert_eq!(hits, 1, "{state} × {event_type}");
@@ -123,7 +123,7 @@ fn apply(before: Option<Order>, event: Event) -> Result<&'static str, String> {
 #[test]
 fn the_state_alone_is_judged_like_the_order() {
     for (state, event_type, cell) in cells() {
-        let state = State::ALL.into_iter().find(|candidate| name(*candidate) == state).unwrap();
+        let state = OrderState::ALL.into_iter().find(|candidate| name(*candidate) == state).unwrap();
         let found = match judge_transition(state, event_type) {
             Verdict::Legal => name(lifecycle::next(state, event_type).unwrap()),
             Verdict::Early(_) => "early",
@@ -135,9 +135,9 @@ fn the_state_alone_is_judged_like_the_order() {
 
 #[test]
 fn allowed_events_are_those_of_the_table_in_its_order() {
-    assert_eq!(ALLOWED.len(), State::ALL.len());
+    assert_eq!(ALLOWED.len(), OrderState::ALL.len());
     for (state, allowed) in ALLOWED {
-        let state = State::ALL.into_iter().find(|candidate| name(*candidate) == *state).unwrap();
+        let state = OrderState::ALL.into_iter().find(|candidate| name(*candidate) == *state).unwrap();
         let expected: Vec<_> = allowed.split_whitespace().map(event_type).collect();
         assert_eq!(state.allowed_events().collect::<Vec<_>>(), expected, "{state}");
     }
@@ -145,8 +145,10 @@ fn allowed_events_are_those_of_the_table_in_its_order() {
 
 #[test]
 fn readers_see_the_same_cancelled_status_whether_paid_or_not() {
-    let statuses: Vec<_> =
-        State::ALL.into_iter().map(|state| state.status().map_or("", domain::Status::as_str)).collect();
+    let statuses: Vec<_> = OrderState::ALL
+        .into_iter()
+        .map(|state| state.status().map_or("", domain::OrderStatus::as_str))
+        .collect();
     assert_eq!(
         statuses,
         [

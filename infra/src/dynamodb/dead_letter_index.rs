@@ -14,7 +14,7 @@ use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use consumer::Disposition;
-use domain::{Body, DeadLetter, DeadLetterState, Receipt, Timestamp};
+use domain::{DeadLetter, DeadLetterState, MessageBody, Receipt, Timestamp};
 
 use crate::now;
 
@@ -59,7 +59,7 @@ pub(crate) enum IndexLookup {
 impl IndexedDeadLetter {
     /// A dead letter that is not in the index yet.
     pub(crate) fn new(letter: &DeadLetter, archived: String) -> Self {
-        let (body, attributes) = (Body::default(), Default::default());
+        let (body, attributes) = (MessageBody::default(), Default::default());
         let cut = |text: &str| text.chars().take(MAX_TEXT).collect::<String>();
         let (detail, origin) = (cut(&letter.detail), cut(&letter.origin));
         let letter = DeadLetter { body, attributes, detail, origin, original: None, ..letter.clone() };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::ports::{OrderFilter, OrderSnapshot};
 use consumer::ports::{Append, LedgerCounts};
-use domain::{CustomerId, Envelope, OrderId, Status};
+use domain::{CustomerId, Envelope, OrderId, OrderStatus};
 
 use super::{Backend, QueueOptions};
 use crate::support::events::{at, confirmed, created_for, fold, new_order_id, recorded};
@@ -102,14 +102,17 @@ pub async fn a_list_shows_only_orders_that_pass_the_filter(backend: &dyn Backend
 
     let only = |indexes: &[usize]| indexes.iter().map(|i| ids[*i].clone()).collect::<Vec<_>>();
     let status = |status| OrderFilter { status: Some(status), ..OrderFilter::default() };
-    eventually_lists_filtered(backend, &ann, &status(Status::Confirmed), &only(&[6, 3, 0])).await;
-    eventually_lists_filtered(backend, &ann, &status(Status::Paid), &[]).await;
+    eventually_lists_filtered(backend, &ann, &status(OrderStatus::Confirmed), &only(&[6, 3, 0])).await;
+    eventually_lists_filtered(backend, &ann, &status(OrderStatus::Paid), &[]).await;
     let from = OrderFilter { created_from: Some(at(4)), ..OrderFilter::default() };
     eventually_lists_filtered(backend, &ann, &from, &only(&[6, 5, 4])).await;
     let before = OrderFilter { created_before: Some(at(2)), ..OrderFilter::default() };
     eventually_lists_filtered(backend, &ann, &before, &only(&[1, 0])).await;
-    let both =
-        OrderFilter { created_from: Some(at(1)), created_before: Some(at(6)), status: Some(Status::Pending) };
+    let both = OrderFilter {
+        created_from: Some(at(1)),
+        created_before: Some(at(6)),
+        status: Some(OrderStatus::Pending),
+    };
     eventually_lists_filtered(backend, &ann, &both, &only(&[5, 4, 2, 1])).await;
     let never = OrderFilter { created_from: Some(at(6)), created_before: Some(at(1)), status: None };
     eventually_lists_filtered(backend, &ann, &never, &[]).await;

@@ -1,7 +1,7 @@
 //! The messages of schema version 0, which have no `schema_version`. The domain upcasts them. The names of messages and
 //! schemas begin with `article_`, because clients use them.
 
-use domain::{Amount, LineItems, Quantity, State};
+use domain::{Amount, LineItems, OrderState, Quantity};
 use serde_json::{Value, json};
 
 use crate::describe::event_schemas;
@@ -77,9 +77,10 @@ fn created() -> Value {
 
 fn updated() -> Value {
     // No event leads to the first status.
-    let mut statuses: Vec<_> = State::ALL.into_iter().filter_map(State::status).collect();
+    let mut statuses: Vec<_> = OrderState::ALL.into_iter().filter_map(OrderState::status).collect();
     statuses.dedup();
-    let statuses: Vec<_> = statuses.into_iter().filter(|status| *status != domain::Status::Pending).collect();
+    let statuses: Vec<_> =
+        statuses.into_iter().filter(|status| *status != domain::OrderStatus::Pending).collect();
     json!({
         "type": "object",
         "properties": {

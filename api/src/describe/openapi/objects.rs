@@ -3,7 +3,7 @@
 //! A request can return an order or a receipt, so both have a constant member `object`. Generators treat unions
 //! differently; [`union`](crate::describe::schemas::union) writes a form that all of them support, as `.ci/clients` tests.
 
-use domain::{EventType, ParkReason, State};
+use domain::{EventType, OrderState, ParkReason};
 use serde_json::json;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -39,7 +39,7 @@ impl PartialSchema for OrderOrReceipt {
 
 /// Schemas that several members refer to, or that would otherwise have no name.
 pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
-    let mut statuses: Vec<_> = State::ALL.into_iter().filter_map(State::status).collect();
+    let mut statuses: Vec<_> = OrderState::ALL.into_iter().filter_map(OrderState::status).collect();
     statuses.dedup();
     let parts = [
         (

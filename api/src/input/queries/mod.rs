@@ -10,7 +10,7 @@ use self::pairs::QueryPairs;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::{AsOf, CustomerId, EventType, Status, Timestamp};
+use domain::{AsOf, CustomerId, EventType, OrderStatus, Timestamp};
 use serde_json::json;
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
@@ -151,7 +151,7 @@ impl OrdersQuery {
     /// The list that a cursor belongs to.
     pub(crate) fn scope(customer_id: &CustomerId, filter: &OrderFilter) -> String {
         let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
-        let status = filter.status.map_or("", Status::as_str);
+        let status = filter.status.map_or("", OrderStatus::as_str);
         let (from, before) = (time(filter.created_from), time(filter.created_before));
         format!("{customer_id}\n{status}\n{from}\n{before}")
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::http::Uri;
-use domain::{CustomerId, EventType, InvalidValue, OrderId, Status, Timestamp};
+use domain::{CustomerId, EventType, InvalidValue, OrderId, OrderStatus, Timestamp};
 use percent_encoding::percent_decode_str;
 
 use super::ReadyFor;
@@ -141,9 +141,9 @@ impl QueryPairs {
         time.map_err(|invalid| self.errors.push(malformed(name, invalid))).ok()
     }
 
-    pub(super) fn status(&mut self) -> Option<Status> {
+    pub(super) fn status(&mut self) -> Option<OrderStatus> {
         let text = self.take("status")?;
-        let status = Status::from_name(&text);
+        let status = OrderStatus::from_name(&text);
         if status.is_none() {
             self.add_error("status", ValidationCode::Enum, "must be a status of an order");
         }

@@ -2,8 +2,8 @@
 
 use domain::event::{Amended, Cancelled, Created, Empty, Paid, Refunded, Returned, Shipped};
 use domain::{
-    Amount, Body, CorrelationId, Currency, CustomerId, Envelope, Event, EventId, EventType, LineItem,
-    LineItems, Metadata, OrderId, Quantity, RecordedEvent, Repair, Repaired, Sku, Text, Timestamp,
+    Amount, CorrelationId, Currency, CustomerId, Envelope, Event, EventId, EventType, LineItem, LineItems,
+    MessageBody, Metadata, OrderId, Quantity, RecordedEvent, Repair, Repaired, Sku, Text, Timestamp,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -140,7 +140,7 @@ pub(crate) fn recorded() -> impl Strategy<Value = RecordedEvent> {
 fn repaired() -> impl Strategy<Value = Repaired> {
     let repair = (timestamp(), option::of(words(40))).prop_map(|(at, by)| Repair { at, by });
     let repairs = vec(repair, 0..3);
-    let original = option::of(vec(any::<u8>(), 0..20).prop_map(Body));
+    let original = option::of(vec(any::<u8>(), 0..20).prop_map(MessageBody));
     ("[0-9A-Za-z_-]{1,100}", repairs, "[0-9a-f]{64}", original).prop_map(
         |(dead_letter, repairs, original_sha256, original)| Repaired {
             dead_letter,

@@ -2,7 +2,7 @@
 
 use domain::judge::judge_transition;
 use domain::lifecycle;
-use domain::{Envelope, Event, EventType, Order, RejectReason, State, Verdict, judge};
+use domain::{Envelope, Event, EventType, Order, OrderState, RejectReason, Verdict, judge};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -13,7 +13,7 @@ use crate::given::{log, recorded};
 /// A legal history of up to 8 events. Each choice picks one of the types that are legal at that point.
 fn history() -> impl Strategy<Value = Vec<Event>> {
     let types = |choices: Vec<Index>| {
-        let mut state = State::None;
+        let mut state = OrderState::None;
         let mut types = Vec::new();
         for choice in choices {
             let allowed: Vec<_> = state.allowed_events().collect();
@@ -83,7 +83,7 @@ proptest! {
         let entry = recorded(version + 1, next);
 
         let legal = judge(order.as_ref(), &entry.envelope) == Verdict::Legal;
-        let state = order.as_ref().map_or(State::None, Order::state);
+        let state = order.as_ref().map_or(OrderState::None, Order::state);
         prop_assert_eq!(legal, state.allowed_events().any(|allowed| allowed == entry.envelope.event.event_type()));
         prop_assert_eq!(legal, Order::apply(order, &entry).is_ok());
     }
@@ -111,7 +111,7 @@ proptest! {
     #[test]
     fn an_event_judged_never_stays_illegal(events in history(), later in history()) {
         let types: Vec<_> = events.iter().map(Event::event_type).collect();
-        let mut state = State::None;
+        let mut state = OrderState::None;
         let mut refused_forever: Vec<EventType> = Vec::new();
         for event in types.iter().copied().chain(later.iter().map(Event::event_type)) {
             let Some(next) = lifecycle::next(state, event) else { continue };
