@@ -5,8 +5,6 @@
 #![allow(unreachable_pub, reason = "a test binary has no users")]
 
 mod archives;
-mod article;
-mod at_once;
 mod auth;
 #[cfg(feature = "aws")]
 mod aws;
@@ -24,6 +22,7 @@ mod emulator;
 mod failures;
 mod folder;
 mod hostile;
+mod inline_commit;
 mod keys;
 mod limits;
 #[cfg(feature = "load")]
@@ -39,4 +38,5 @@ mod terraform;
 #[cfg(feature = "otlp")]
 mod traces;
 mod upgrade;
+mod v0_producer;
 mod variables;

@@ -10,12 +10,12 @@ use consumer::ports::{Inbox, Message};
 use domain::{Receipt, Timestamp};
 use tokio::time::{sleep_until, timeout_at};
 
-use super::Embedded;
-use super::keys::{self, StoredMessage, StoredReceipt};
-use super::letters::Burial;
-use super::queue::{Delivery, Held, Uncounted};
-use super::stage::Stage;
-use super::writer::Durability;
+use crate::embedded::Embedded;
+use crate::embedded::dead_letters::Burial;
+use crate::embedded::queue::index::{Delivery, Held, Uncounted};
+use crate::embedded::store::keys::{self, StoredMessage, StoredReceipt};
+use crate::embedded::store::stage::Stage;
+use crate::embedded::store::writer::Durability;
 use crate::now;
 
 impl Embedded {
@@ -84,7 +84,7 @@ impl Embedded {
         }
     }
 
-    pub(super) fn stage_removal(&self, stage: &mut Stage, group: &str, seq: u64) {
+    pub(crate) fn stage_removal(&self, stage: &mut Stage, group: &str, seq: u64) {
         let keys = &self.0.keys;
         stage.remove(&keys.queue, seq.to_be_bytes());
         stage.queued -= 1;
@@ -96,7 +96,7 @@ impl Embedded {
     }
 
     /// Takes messages out of the index, which may make the next of their groups visible.
-    pub(super) fn forget(&self, messages: &[(String, u64)]) {
+    pub(crate) fn forget(&self, messages: &[(String, u64)]) {
         let mut index = self.0.queue.lock();
         messages.iter().for_each(|(group, seq)| index.remove(group, *seq));
         drop(index);
@@ -104,7 +104,7 @@ impl Embedded {
     }
 
     /// The group and number of each message of which this delivery is the latest.
-    pub(super) fn current<'a>(
+    pub(crate) fn current<'a>(
         &self,
         messages: impl Iterator<Item = &'a Message>,
     ) -> Vec<anyhow::Result<(String, u64)>> {
@@ -206,7 +206,7 @@ fn parse_handle(message: &Message) -> anyhow::Result<(&str, u64, u64)> {
 }
 
 /// The result of each message: its own error, or else that of the write they share.
-pub(super) fn each<T>(
+pub(crate) fn each<T>(
     current: Vec<anyhow::Result<T>>,
     written: &anyhow::Result<()>,
 ) -> Vec<anyhow::Result<()>> {
@@ -219,7 +219,7 @@ pub(super) fn each<T>(
 }
 
 /// The row of a receipt that has an outcome.
-pub(super) fn receipt_row(receipt: &Receipt) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn receipt_row(receipt: &Receipt) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
     let outcome = receipt.outcome.clone().context("a receipt without an outcome is not stored")?;
     let request_hash = receipt.request_hash.clone();
     let message = receipt.message.clone();

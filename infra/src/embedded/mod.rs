@@ -26,36 +26,14 @@
 //!
 //! [`folder`] guards the folder itself, and [`maintenance`] exports and rebuilds.
 
-pub mod alerts;
-mod at_once;
-mod chain;
-mod continuity;
-mod database;
-mod extent;
-mod folder;
-mod import;
+mod dead_letters;
 mod inbox;
-mod keys;
-mod layout;
-mod letters;
 mod log;
 pub mod maintenance;
-mod numbers;
-mod open_error;
-mod opening;
-mod operate;
-mod pace;
-mod past;
-mod publisher;
+mod publish;
 mod queue;
 mod reader;
-pub mod recover;
-mod retired;
-mod stage;
-mod sync;
-mod view;
-mod waiters;
-mod writer;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,19 +42,21 @@ use std::time::Duration;
 use domain::Currency;
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 
-pub use import::{Imported, Incoming};
-pub use open_error::OpenError;
-pub use publisher::{NewMessage, SendError};
+pub use dead_letters::alerts;
+pub use dead_letters::import::{Imported, Incoming};
+pub use publish::{NewMessage, SendError};
+pub use store::open_error::OpenError;
+pub use store::recover;
 
-use folder::DataFolder;
-use keys::Keyspaces;
-use opening::Opened;
-use past::Turns;
-use queue::QueueIndex;
-use sync::Disk;
-use view::{Latest, Synced, View};
-use waiters::Waiters;
-use writer::{Books, SharedTotals, Writer};
+use log::waiters::Waiters;
+use queue::index::QueueIndex;
+use reader::past::Turns;
+use store::folder::DataFolder;
+use store::keys::Keyspaces;
+use store::opening::{self, Opened};
+use store::sync::Disk;
+use store::views::{Latest, Synced, View};
+use store::writer::{Books, SharedTotals, Writer};
 
 /// How an embedded engine behaves.
 #[derive(Debug, Clone)]

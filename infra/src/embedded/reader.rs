@@ -4,6 +4,8 @@
 //! filter that is: they are read where they are asked for. To hand that to another thread takes several times as long as
 //! the reading itself. Lists may be long, and are read on the blocking pool.
 
+pub(crate) mod past;
+
 use api::ports::{
     Health, MAX_ORDERS_SCANNED, MAX_PARKED, OrderFilter, OrderList, OrderPosition, OrderReader, OrderSnapshot,
 };
@@ -12,9 +14,9 @@ use domain::{AsOf, CustomerId, EventId, EventType, Order, OrderId, Receipt, Reco
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::Embedded;
-use super::keys;
-use super::view::{Rows, View};
+use crate::embedded::Embedded;
+use crate::embedded::store::keys;
+use crate::embedded::store::views::{Rows, View};
 
 /// What a receipt tells of an event that waits.
 #[derive(Deserialize)]

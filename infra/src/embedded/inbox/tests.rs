@@ -9,8 +9,8 @@ use consumer::ports::{Inbox, Message};
 use domain::{Currency, Envelope};
 use tempfile::TempDir;
 
-use super::super::queue::MOST_HELD;
 use super::super::{Embedded, NewMessage, Options};
+use crate::embedded::queue::index::MOST_HELD;
 
 fn open(folder: &TempDir) -> Embedded {
     let options = Options { min_free_bytes: 0, max_receives: 3, ..Options::new(eur()) };

@@ -1,0 +1,169 @@
+//! What this engine has promised: how far the journals are on the disk. It is kept in a file of its own, `EXTENT`, so that
+//! damage to a journal cannot take the promise along with what was promised.
+//!
+//! ```text
+//! byte 0     one extent   8 bytes "ORDEXT1\n", numbers of 8 bytes, XXH3 of all before it; little-endian
+//! byte 4096  another one  the newer of the two that are whole counts
+//! ```
+//!
+//! After each sync of the journal, once its callers are notified, the older of the two is overwritten. Each is within one sector, so a power cut leaves it
+//! as it was or as it is. The file itself is synced once a second and at the end: after a power cut it may lag behind by
+//! that much, and it is never ahead.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::chain::{KEPT, LastWrites};
+
+const MAGIC: &[u8; 8] = b"ORDEXT1\n";
+const SLOT: u64 = 4096;
+/// Of an extent: the magic, five numbers, the latest writes, and the checksum.
+const BYTES: usize = 8 * (1 + 5 + KEPT.len() + 1);
+
+/// How far everything is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Extent {
+    /// The number of the latest commit.
+    pub(crate) commit: u64,
+    /// The journal it is in.
+    pub(crate) journal: u64,
+    /// When it was synced, in microseconds since 1970.
+    pub(crate) at: i64,
+    /// Of the ledger after it.
+    pub(crate) accepted: u64,
+    pub(crate) recorded: u64,
+    /// The latest writes, this commit included.
+    pub(crate) last: LastWrites,
+}
+
+impl Extent {
+    fn encode(&self) -> Vec<u8> {
+        let numbers = [self.commit, self.journal, self.at as u64, self.accepted, self.recorded];
+        let numbers = numbers.into_iter().chain(self.last.0);
+        let mut bytes: Vec<u8> = MAGIC.iter().copied().chain(numbers.flat_map(u64::to_le_bytes)).collect();
+        bytes.extend(xxh3_64(&bytes).to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8; BYTES]) -> Option<Self> {
+        let (numbers, checksum) = bytes.split_last_chunk()?;
+        if xxh3_64(numbers) != u64::from_le_bytes(*checksum) {
+            return None;
+        }
+        let (magic, numbers) = numbers.split_first_chunk()?;
+        let (chunks, []) = numbers.as_chunks() else { return None };
+        let mut numbers = chunks.iter().map(|number| u64::from_le_bytes(*number));
+        let mut next = || numbers.next();
+        let extent = Self {
+            commit: next()?,
+            journal: next()?,
+            at: next()? as i64,
+            accepted: next()?,
+            recorded: next()?,
+            last: LastWrites(numbers.collect::<Vec<_>>().try_into().ok()?),
+        };
+        (magic == MAGIC).then_some(extent)
+    }
+}
+
+/// The file, open for writing.
+#[derive(Debug)]
+pub(crate) struct ExtentFile {
+    file: File,
+    /// Which of the two is overwritten next.
+    next: u64,
+    is_dirty: bool,
+}
+
+impl ExtentFile {
+    pub(crate) const NAME: &str = "EXTENT";
+
+    /// Makes the file anew, with `extent` in it, durably but for its name.
+    pub(crate) fn create(folder: &Path, extent: &Extent) -> io::Result<Self> {
+        let file = File::create(folder.join(Self::NAME))?;
+        file.set_len(2 * SLOT)?;
+        file.write_all_at(&extent.encode(), 0)?;
+        file.sync_all()?;
+        Ok(Self { file, next: 1, is_dirty: false })
+    }
+
+    /// Opens the file to go on after `read` has found `extent`.
+    pub(crate) fn open(folder: &Path, extent: &Extent) -> io::Result<Self> {
+        let file = File::options().read(true).write(true).open(folder.join(Self::NAME))?;
+        let newest = slot(&file, 0)?.is_some_and(|first| first == *extent);
+        Ok(Self { file, next: u64::from(newest), is_dirty: false })
+    }
+
+    /// The newest extent in the file; `None` if neither is whole.
+    pub(crate) fn read(folder: &Path) -> io::Result<Option<Extent>> {
+        let file = File::open(folder.join(Self::NAME))?;
+        let extents = [slot(&file, 0)?, slot(&file, 1)?];
+        Ok(extents.into_iter().flatten().max_by_key(|extent| extent.commit))
+    }
+
+    /// Records that everything up to `extent` is on the disk.
+    pub(crate) fn write(&mut self, extent: &Extent) -> io::Result<()> {
+        self.file.write_all_at(&extent.encode(), self.next * SLOT)?;
+        (self.next, self.is_dirty) = (1 - self.next, true);
+        Ok(())
+    }
+
+    /// Whether `sync` has something to do.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.is_dirty
+    }
+
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.is_dirty = false;
+        self.file.sync_data()
+    }
+}
+
+fn slot(file: &File, number: u64) -> io::Result<Option<Extent>> {
+    let mut bytes = [0; BYTES];
+    match file.read_exact_at(&mut bytes, number * SLOT) {
+        Ok(()) => Ok(Extent::decode(&bytes)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extent(commit: u64) -> Extent {
+        let last = LastWrites(std::array::from_fn(|keyspace| commit * 10 + keyspace as u64));
+        Extent { commit, journal: 7, at: -1, accepted: commit * 2, recorded: commit, last }
+    }
+
+    #[test]
+    fn the_newest_whole_extent_counts_whichever_of_the_two_is_damaged() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join(ExtentFile::NAME);
+        let read = || ExtentFile::read(folder.path()).unwrap();
+        let mut file = ExtentFile::create(folder.path(), &extent(1)).unwrap();
+        assert_eq!(read(), Some(extent(1)));
+        for commit in 2..5 {
+            file.write(&extent(commit)).unwrap();
+            assert_eq!(read(), Some(extent(commit)));
+        }
+        // Opened again, the older one is overwritten, not the newer one.
+        let mut file = ExtentFile::open(folder.path(), &extent(4)).unwrap();
+        file.write(&extent(5)).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        for (position, left) in [(0, 5), (BYTES - 1, 5), (4096, 4), (4096 + 20, 4)] {
+            let mut bad = good.clone();
+            bad[position] ^= 1;
+            std::fs::write(&path, &bad).unwrap();
+            let left = [4, 5].contains(&left).then(|| extent(left));
+            assert!(read() == left || read() == Some(extent(9 - left.unwrap().commit)), "{position}");
+        }
+        std::fs::write(&path, [0; 100]).unwrap();
+        assert_eq!(read(), None);
+    }
+}

@@ -1,0 +1,198 @@
+//! Reads a journal. In fjall's disk format 3 a batch is a start (tag 1, item count u32, sequence number u64), items
+//! (tag 2, value type u8, compression u8, keyspace u64, key length u16, value length u32, stored length u32, key, stored
+//! value) or clears (tag 4, keyspace u64), and an end (tag 3, XXH3 of the items u64, `FJL` 3), all little-endian. Journals
+//! are allocated in advance, so zeros follow the last batch until the store is opened again.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+const START: u8 = 1;
+const ITEM: u8 = 2;
+const END: u8 = 3;
+const CLEAR: u8 = 4;
+const TRAILER: &[u8] = b"FJL\x03";
+const START_BYTES: usize = 13;
+
+/// Reads a journal without the zeros that follow its last batch. A new journal is nearly all zeros, and never takes its
+/// allocated size in memory.
+pub(in crate::embedded) fn read(journal: &Path) -> io::Result<Vec<u8>> {
+    const CHUNK_BYTES: usize = 256 << 10;
+    let mut file = File::open(journal)?;
+    let (mut content, mut chunk, mut zeros) = (Vec::new(), vec![0; CHUNK_BYTES], 0);
+    loop {
+        let length = file.read(&mut chunk)?;
+        if length == 0 {
+            return Ok(content);
+        }
+        match chunk[..length].iter().rposition(|byte| *byte != 0) {
+            Some(last) => {
+                content.resize(content.len() + zeros, 0);
+                content.extend_from_slice(&chunk[..=last]);
+                zeros = length - last - 1;
+            }
+            None => zeros += length,
+        }
+    }
+}
+
+/// An atomic batch, whole and with the right checksum.
+#[derive(Debug, Clone)]
+pub(crate) struct Batch<'a> {
+    /// Where it is in the journal.
+    pub(crate) range: Range<usize>,
+    /// fjall's sequence number.
+    pub(crate) seqno: u64,
+    items: &'a [u8],
+}
+
+/// A value that the batch writes, or a removal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Item<'a> {
+    pub(crate) keyspace: u64,
+    pub(crate) key: &'a [u8],
+    /// `None` for a removal, and for a value that is stored compressed and could not be expanded.
+    pub(crate) value: Option<Value<'a>>,
+}
+
+/// A value as the journal stores it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Value<'a> {
+    stored: &'a [u8],
+    /// Bytes when expanded; `None` if it is not compressed.
+    expanded: Option<usize>,
+}
+
+impl Value<'_> {
+    /// The value; `None` if it cannot be expanded.
+    pub(crate) fn read(&self) -> Option<Vec<u8>> {
+        match self.expanded {
+            None => Some(self.stored.to_vec()),
+            Some(length) => lz4_flex::decompress(self.stored, length).ok(),
+        }
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// What the batch writes, in order.
+    pub(crate) fn items(&self) -> impl Iterator<Item = Item<'a>> + use<'a> {
+        let mut rest = Bytes(self.items);
+        std::iter::from_fn(move || rest.item().flatten())
+    }
+
+    /// The batch that starts at `at`, if a whole one does.
+    fn at(journal: &'a [u8], at: usize) -> Option<Self> {
+        let mut rest = Bytes(journal.get(at..)?);
+        let [START, count @ ..] = rest.take::<5>()? else { return None };
+        let count = u32::from_le_bytes(count);
+        let seqno = u64::from_le_bytes(rest.take()?);
+        let from = at + START_BYTES;
+        for _ in 0..count {
+            rest.item()?;
+        }
+        let to = journal.len() - rest.0.len();
+        let [END, checksum @ ..] = rest.take::<9>()? else { return None };
+        let items = &journal[from..to];
+        let is_whole = rest.take::<4>()? == TRAILER && u64::from_le_bytes(checksum) == xxh3_64(items);
+        is_whole.then(|| Self { range: at..journal.len() - rest.0.len(), seqno, items })
+    }
+}
+
+/// The batches from the start of a journal to the first place that holds none.
+pub(crate) struct Batches<'a> {
+    journal: &'a [u8],
+    /// Behind the last batch.
+    pub(crate) end: usize,
+    latest: Option<u64>,
+}
+
+impl<'a> Batches<'a> {
+    pub(crate) fn of(journal: &'a [u8]) -> Self {
+        Self { journal, end: 0, latest: None }
+    }
+
+    /// Whole batches behind the end: what fjall would cut off. Found by their trailers, wherever they start.
+    pub(crate) fn behind(&self) -> Vec<Batch<'a>> {
+        let (mut found, mut at) = (Vec::new(), self.end);
+        while let Some(start) = next_start(self.journal, at) {
+            match Batch::at(self.journal, start) {
+                Some(batch) => {
+                    at = batch.range.end;
+                    found.push(batch);
+                }
+                None => at = start + 1,
+            }
+        }
+        found
+    }
+
+    /// Whether nothing but zeros follows the end.
+    pub(crate) fn ends_clean(&self) -> bool {
+        self.journal[self.end..].iter().all(|byte| *byte == 0)
+    }
+}
+
+/// The next place at which a batch of fewer than 2^24 items could start: most of what is there is zeros and text.
+fn next_start(journal: &[u8], at: usize) -> Option<usize> {
+    let rest = journal.get(at..)?;
+    let starts = rest.windows(START_BYTES + 1);
+    let found = starts
+        .enumerate()
+        .find(|(_, bytes)| bytes[0] == START && bytes[4] == 0 && matches!(bytes[START_BYTES], ITEM | CLEAR));
+    found.map(|(offset, _)| at + offset)
+}
+
+impl<'a> Iterator for Batches<'a> {
+    type Item = Batch<'a>;
+
+    fn next(&mut self) -> Option<Batch<'a>> {
+        // Sequence numbers only grow; fjall's checksum does not cover them.
+        let batch = Batch::at(self.journal, self.end)
+            .filter(|batch| self.latest.is_none_or(|latest| latest < batch.seqno))?;
+        (self.end, self.latest) = (batch.range.end, Some(batch.seqno));
+        Some(batch)
+    }
+}
+
+/// What is left to read.
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+
+    fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    /// The next item; `Some(None)` for one that clears a keyspace, which this engine never does.
+    fn item(&mut self) -> Option<Option<Item<'a>>> {
+        match self.take::<1>()? {
+            [ITEM] => {
+                let [value_type, compression] = self.take()?;
+                let keyspace = u64::from_le_bytes(self.take()?);
+                let key = usize::from(u16::from_le_bytes(self.take()?));
+                let length = u32::from_le_bytes(self.take()?) as usize;
+                let stored = u32::from_le_bytes(self.take()?) as usize;
+                let key = self.slice(key)?;
+                let stored = self.slice(stored)?;
+                if value_type > 4 || compression > 1 {
+                    return None;
+                }
+                let expanded = (compression == 1).then_some(length);
+                let value = (value_type == 0).then_some(Value { stored, expanded });
+                Some(Some(Item { keyspace, key, value }))
+            }
+            [CLEAR] => self.take::<8>().map(|_| None),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Why a data folder cannot be used.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::continuity::Flaw;
+use super::folder::FORMAT;
+
+/// Why a data folder cannot be used. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the data folder {} is in use by another process: stop that one, or choose another folder", .0.display())]
+    InUse(PathBuf),
+    /// It holds something else.
+    #[error(
+        "{} is not an orders data folder: it is not empty and has no valid FORMAT file. Choose another folder; \
+         nothing was changed in this one", .0.display()
+    )]
+    Foreign(PathBuf),
+    /// There is something else at its path.
+    #[error(
+        "the data folder {} is {what}, not a folder. Choose a path that is a folder, or that nothing is at yet",
+        path.display()
+    )]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
+    /// It is of another version of this program.
+    #[error(
+        "the data folder {} is of another version of this program (it says {found:?}, and this version reads \
+         {FORMAT:?} and older). Use that version for it; nothing was changed in it", path.display()
+    )]
+    OtherFormat {
+        /// The folder.
+        path: PathBuf,
+        /// What its FORMAT file says.
+        found: String,
+    },
+    /// What is in it contradicts itself.
+    #[error(
+        "the data folder {} is damaged: {what}. Nothing was changed in it. Restore it from a backup, or see what can be \
+         saved with: orders recover --dry-run --data {}", path.display(), path.display()
+    )]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+        /// What was found, and where.
+        what: String,
+    },
+    /// The file system said no: permissions, a read-only or full disk.
+    #[error("the data folder {} cannot be used: {}", path.display(), explain(error))]
+    Io {
+        /// The folder or the file in it.
+        path: PathBuf,
+        /// What the file system said. Not called `source`: then it would be printed twice, here and as the cause.
+        error: io::Error,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn io(path: &Path, error: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error }
+    }
+
+    pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), what: what.into() }
+    }
+
+    /// What [`continuity`](super::continuity) found in the folder at `path`.
+    pub(crate) fn of_flaw(path: &Path, flaw: Flaw) -> Self {
+        let name = |file: &Path| file.strip_prefix(path).unwrap_or(file).display().to_string();
+        match flaw {
+            Flaw::Io(file, error) => Self::Io { path: file, error },
+            Flaw::Cut(cut) => Self::damaged(path, cut.describe(&name(&cut.path))),
+            Flaw::Missing(file, what) | Flaw::Beyond(file, what) => {
+                Self::damaged(path, format!("{}: {what}", name(&file)))
+            }
+        }
+    }
+}
+
+fn explain(error: &io::Error) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => ": this user may not write there",
+        io::ErrorKind::NotADirectory => ": something on its path is a file, not a folder",
+        io::ErrorKind::ReadOnlyFilesystem => ": its file system is mounted read-only",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": free some space and start again",
+        _ => "",
+    };
+    format!("{error}{hint}")
+}
