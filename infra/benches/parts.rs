@@ -110,8 +110,8 @@ mod engine {
     /// As many as are in hand at the same time when 64 clients are busy.
     const BATCH: usize = 64;
 
-    fn open(folder: &TempDir, at_once: bool) -> Embedded {
-        let options = Options { min_free_bytes: 0, at_once, ..Options::new(currency()) };
+    fn open(folder: &TempDir, inline: bool) -> Embedded {
+        let options = Options { min_free_bytes: 0, inline, ..Options::new(currency()) };
         Embedded::open(folder.path(), options).unwrap()
     }
 
@@ -121,13 +121,13 @@ mod engine {
     }
 
     #[divan::bench(name = "publish and record 64 creations at once, on the disk")]
-    fn at_once(bencher: Bencher<'_, '_>) {
+    fn inline(bencher: Bencher<'_, '_>) {
         publishing(bencher, true);
     }
 
-    fn publishing(bencher: Bencher<'_, '_>, at_once: bool) {
+    fn publishing(bencher: Bencher<'_, '_>, inline: bool) {
         let (folder, runtime) = (TempDir::new().unwrap(), Runtime::new().unwrap());
-        let engine = open(&folder, at_once);
+        let engine = open(&folder, inline);
         bencher
             .counter(ItemsCount::new(BATCH))
             .with_inputs(|| (0..BATCH).map(|_| decoded()).collect::<Vec<_>>())

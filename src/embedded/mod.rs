@@ -130,7 +130,7 @@ impl ServeArgs {
             visibility_timeout: Duration::from_secs(self.visibility_timeout),
             max_receives: self.max_receives,
             min_free_bytes: self.min_free_disk.saturating_mul(1 << 20),
-            at_once: !self.always_queue,
+            inline: !self.always_queue,
             max_queue_depth: if self.max_queue_depth == 0 { usize::MAX } else { self.max_queue_depth },
             ..self.data.options()
         }

@@ -56,20 +56,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// A service, as far as it matters here.
 struct Service {
     engine: Arc<Embedded>,
-    at_once: bool,
+    inline: bool,
     held: Vec<Message>,
     folder: TempDir,
 }
 
-fn open(folder: &TempDir, at_once: bool) -> Arc<Embedded> {
-    let options = Options { min_free_bytes: 0, at_once, max_receives: 1000, ..Options::new(eur()) };
+fn open(folder: &TempDir, inline: bool) -> Arc<Embedded> {
+    let options = Options { min_free_bytes: 0, inline, max_receives: 1000, ..Options::new(eur()) };
     Arc::new(Embedded::open(&folder.path().join("data"), options).unwrap())
 }
 
 impl Service {
-    fn start(at_once: bool) -> Self {
+    fn start(inline: bool) -> Self {
         let folder = TempDir::new().unwrap();
-        Self { engine: open(&folder, at_once), at_once, held: Vec::new(), folder }
+        Self { engine: open(&folder, inline), inline, held: Vec::new(), folder }
     }
 
     async fn publish(&self, events: &[Envelope]) {
@@ -115,9 +115,9 @@ impl Service {
     }
 
     fn restart(self) -> Self {
-        let Self { engine, at_once, folder, .. } = self;
+        let Self { engine, inline, folder, .. } = self;
         drop(engine);
-        Self { engine: open(&folder, at_once), at_once, held: Vec::new(), folder }
+        Self { engine: open(&folder, inline), inline, held: Vec::new(), folder }
     }
 
     /// What it came to, as far as it is the same in every run: the log and the order, the outcomes, letters, the ledger.
@@ -161,13 +161,13 @@ fn events(kinds: &[(usize, Kind)], latest: &mut BTreeMap<usize, Envelope>) -> Ve
 }
 
 async fn run(steps: &[Step]) -> (Vec<String>, Vec<String>) {
-    let (mut at_once, mut queued) = (Service::start(true), Service::start(false));
+    let (mut inline, mut queued) = (Service::start(true), Service::start(false));
     let (mut latest, mut all) = (BTreeMap::new(), Vec::new());
     for (number, step) in steps.iter().enumerate() {
         match step {
             Step::Publish(kinds) => {
                 let events = events(kinds, &mut latest);
-                at_once.publish(&events).await;
+                inline.publish(&events).await;
                 queued.publish(&events).await;
                 all.extend(events);
             }
@@ -177,17 +177,17 @@ async fn run(steps: &[Step]) -> (Vec<String>, Vec<String>) {
                     deduplication_id: number.to_string(),
                     body: format!(r#"{{"order_id":"{}"}}"#, ORDERS[*order]).into_bytes(),
                 };
-                at_once.send(message.clone()).await;
+                inline.send(message.clone()).await;
                 queued.send(message).await;
             }
-            Step::Consume(most) => at_once.consume(*most).await,
-            Step::Restart => at_once = at_once.restart(),
+            Step::Consume(most) => inline.consume(*most).await,
+            Step::Restart => inline = inline.restart(),
         }
     }
-    at_once.consume(0).await;
-    at_once.drain().await;
+    inline.consume(0).await;
+    inline.drain().await;
     queued.drain().await;
-    (at_once.end(&all).await, queued.end(&all).await)
+    (inline.end(&all).await, queued.end(&all).await)
 }
 
 proptest! {
@@ -196,8 +196,8 @@ proptest! {
     #[test]
     fn events_come_to_what_the_queue_would_bring_them_to(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (at_once, queued) = runtime.block_on(run(&steps));
-        prop_assert_eq!(at_once, queued);
+        let (inline, queued) = runtime.block_on(run(&steps));
+        prop_assert_eq!(inline, queued);
     }
 }
 

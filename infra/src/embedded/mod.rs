@@ -3,7 +3,7 @@
 //! The path of one event: [`publisher`] hands it to the [`writer`], the one thread that writes, which commits what
 //! many requests want in one batch, at its [`pace`], for which [`sync`] has one fsync; only then is it visible in the
 //! [`queue`], the in-memory order of what is stored. [`inbox`] takes it from there, and [`log`] appends it. An event that
-//! nothing waits before need not go that way: it is appended [`at_once`], in the commit that accepts it. [`reader`] answers
+//! nothing waits before need not go that way: it is appended [`inline`], in the commit that accepts it. [`reader`] answers
 //! queries. Journals that are full are [`retired`].
 //!
 //! What a crash leaves behind:
@@ -74,7 +74,7 @@ pub struct Options {
     pub min_free_bytes: u64,
     /// Whether an event that nothing waits before is recorded in the commit that accepts it. Otherwise, and whatever else
     /// comes, goes by way of the queue, for a consumer.
-    pub at_once: bool,
+    pub inline: bool,
     /// Messages on the queue at which no new event is accepted: it bounds the memory that the queue's index takes.
     pub max_queue_depth: usize,
 }
@@ -88,7 +88,7 @@ impl Options {
             max_receives: 5,
             delay: Duration::ZERO,
             min_free_bytes: 256 << 20,
-            at_once: false,
+            inline: false,
             max_queue_depth: 2_000_000,
         }
     }

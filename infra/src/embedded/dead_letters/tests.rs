@@ -24,7 +24,7 @@ fn event(number: usize, kind: &str, data: &str) -> Vec<u8> {
 async fn held() -> (tempfile::TempDir, Embedded, OrderId, Vec<String>) {
     let folder = tempfile::TempDir::new().unwrap();
     let currency = Currency::parse("EUR").unwrap();
-    let options = Options { at_once: true, min_free_bytes: 0, ..Options::new(currency) };
+    let options = Options { inline: true, min_free_bytes: 0, ..Options::new(currency) };
     let engine = Embedded::open(folder.path(), options).unwrap();
     let created =
         r#","customer_id":"c","total":2,"currency":"EUR","items":[{"sku":"s","quantity":1,"unit_price":2}]"#;

@@ -10,7 +10,7 @@ use super::*;
 async fn filled() -> (tempfile::TempDir, Embedded) {
     let folder = tempfile::TempDir::new().unwrap();
     let currency = Currency::parse("EUR").unwrap();
-    let options = Options { at_once: true, min_free_bytes: 0, ..Options::new(currency) };
+    let options = Options { inline: true, min_free_bytes: 0, ..Options::new(currency) };
     let engine = Embedded::open(folder.path(), options).unwrap();
     for (number, order_id) in ["a", "b", "c"].iter().enumerate() {
         let event = format!(

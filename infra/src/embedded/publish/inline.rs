@@ -19,14 +19,14 @@ use crate::embedded::store::stage::Stage;
 use crate::now;
 
 /// An event to be recorded in the commit that accepts it.
-pub(crate) struct AtOnce {
+pub(crate) struct InlineCommit {
     judged: Judged,
     rows: Rows,
     /// What comes with it, should it go the long way.
     attributes: BTreeMap<String, String>,
 }
 
-impl AtOnce {
+impl InlineCommit {
     pub(crate) fn envelope(&self) -> &Envelope {
         self.judged.envelope()
     }
@@ -39,14 +39,14 @@ impl AtOnce {
 
 impl Embedded {
     /// Judges an event that `message` would bring. `None` if it has to go by way of the queue.
-    pub(crate) fn judge_at_once(
+    pub(crate) fn judge_inline(
         &self,
         message: &Message,
         envelope: &Envelope,
-    ) -> anyhow::Result<Option<AtOnce>> {
+    ) -> anyhow::Result<Option<InlineCommit>> {
         let options = &self.0.options;
         let order_id = &envelope.order_id;
-        if !options.at_once || !options.delay.is_zero() || self.0.queue.lock().has_group(order_id.as_str()) {
+        if !options.inline || !options.delay.is_zero() || self.0.queue.lock().has_group(order_id.as_str()) {
             return Ok(None);
         }
         let loaded = match envelope.event {
@@ -59,12 +59,12 @@ impl Embedded {
         };
         let Some(judged) = Judged::of(&loaded, message, envelope, now()) else { return Ok(None) };
         let rows = Rows::of(judged.append())?;
-        Ok(Some(AtOnce { judged, rows, attributes: message.attributes.clone() }))
+        Ok(Some(InlineCommit { judged, rows, attributes: message.attributes.clone() }))
     }
 
     /// Whether what was judged still holds for this commit, which then records it: nothing else may take its version.
     /// Runs on the writing thread.
-    pub(crate) fn claim_version(&self, stage: &mut Stage, event: &AtOnce) -> anyhow::Result<bool> {
+    pub(crate) fn claim_version(&self, stage: &mut Stage, event: &InlineCommit) -> anyhow::Result<bool> {
         let order_id = &event.rows.order_id;
         // What is received is on the queue until its append is committed, and what is put aside until its letter is.
         if self.0.queue.lock().has_group(order_id.as_str()) {
@@ -89,8 +89,8 @@ impl Embedded {
     }
 
     /// Stages what claimed its version.
-    pub(crate) fn stage_at_once(&self, stage: &mut Stage, event: AtOnce) -> Judged {
-        let AtOnce { judged, rows, .. } = event;
+    pub(crate) fn stage_inline(&self, stage: &mut Stage, event: InlineCommit) -> Judged {
+        let InlineCommit { judged, rows, .. } = event;
         let entries = rows.entries.into_iter().map(|entry| (entry.key, entry.row));
         self.stage_rows(stage, &rows.order_id, entries, rows.following);
         judged
@@ -109,7 +109,7 @@ mod tests {
     async fn readers_see_the_store_as_it_is_on_the_disk() {
         let folder = tempfile::TempDir::new().unwrap();
         let currency = Currency::parse("EUR").unwrap();
-        let options = Options { at_once: true, min_free_bytes: 0, ..Options::new(currency) };
+        let options = Options { inline: true, min_free_bytes: 0, ..Options::new(currency) };
         let engine = Embedded::open(folder.path(), options).unwrap();
         let event = r#"{"type":"order_created","event_id":"0195f5a2-0000-7000-8000-000000000001","schema_version":1,
             "timestamp":"2026-11-23T10:00:00Z","correlation_id":"r","request_hash":"00",

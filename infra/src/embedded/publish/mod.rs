@@ -10,13 +10,13 @@ use anyhow::Context;
 use api::ports::{Acceptance, EventPublisher, PublishError};
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
-use consumer::inline::InlineAppend;
+use consumer::at_once::Judged;
 use consumer::ports::Message;
 use domain::{Envelope, Timestamp};
 use uuid::Uuid;
 
 use crate::embedded::Embedded;
-use crate::embedded::publish::inline::AtOnce;
+use crate::embedded::publish::inline::InlineCommit;
 use crate::embedded::queue::index::{Group, Held};
 use crate::embedded::store::keys::{self, MessageHeader, StoredMessage};
 use crate::embedded::store::stage::Stage;
@@ -63,7 +63,7 @@ type Taken = Result<Acceptance, PublishError>;
 /// What is to be accepted, with what was found out before the writing thread sees it.
 enum Outgoing {
     /// To be recorded at once, if it still can be.
-    Judged(Box<AtOnce>),
+    Judged(Box<InlineCommit>),
     /// To be put on the queue.
     Queued(Unsent),
 }
@@ -179,8 +179,8 @@ impl Embedded {
             queueing.push((place, self.unseen(unsent, at)?));
         }
         // From here on nothing fails, so that the index and the stage agree.
-        let recorded: Vec<InlineAppend> =
-            recording.into_iter().map(|event| self.stage_at_once(stage, event)).collect();
+        let recorded: Vec<Judged> =
+            recording.into_iter().map(|event| self.stage_inline(stage, event)).collect();
         let reserved = self.stage_messages(stage, queueing, &mut taken);
         let ledger = &mut stage.books.ledger;
         ledger.accepted += accepted;
@@ -195,7 +195,7 @@ impl Embedded {
         });
         if !recorded.is_empty() {
             // Nobody waits for their lines of the log.
-            stage.at_last(move || recorded.iter().for_each(InlineAppend::report_recorded));
+            stage.at_last(move || recorded.iter().for_each(Judged::recorded));
         }
         Ok(taken)
     }
@@ -276,7 +276,7 @@ impl Embedded {
         let outgoing = |(number, event): (usize, &Envelope)| {
             // An event comes behind those that are published before it, even if they go the long way.
             let is_first = events[..number].iter().all(|earlier| earlier.order_id != event.order_id);
-            let judged = if is_first { self.judge_at_once(&message, event)? } else { None };
+            let judged = if is_first { self.judge_inline(&message, event)? } else { None };
             Ok(match judged {
                 Some(event) => Outgoing::Judged(Box::new(event)),
                 None => Outgoing::Queued(Unsent::of(event.clone(), message.attributes.clone())),

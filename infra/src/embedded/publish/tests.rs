@@ -87,10 +87,10 @@ async fn an_event_whose_sync_fails_is_in_doubt_and_what_comes_after_is_not_accep
 
 #[tokio::test]
 async fn of_events_with_one_id_that_come_together_the_first_is_new() {
-    for at_once in [false, true] {
+    for inline in [false, true] {
         let folder = tempfile::TempDir::new().unwrap();
         let eur = domain::Currency::parse("EUR").unwrap();
-        let options = Options { min_free_bytes: 0, at_once, ..Options::new(eur) };
+        let options = Options { min_free_bytes: 0, inline, ..Options::new(eur) };
         let engine = Embedded::open(folder.path(), options).unwrap();
         let text = r#"{"type":"order_created","event_id":"0195f5a2-0000-7000-8000-000000000001","schema_version":1,
             "timestamp":"2026-11-23T10:00:00Z","correlation_id":"r","request_hash":"00","data":{"order_id":"o",

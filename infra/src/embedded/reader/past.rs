@@ -91,7 +91,7 @@ mod tests {
     async fn long_reads_wait_for_their_turn_and_nothing_else_waits_with_them() {
         let folder = tempfile::TempDir::new().unwrap();
         let currency = Currency::parse("EUR").unwrap();
-        let options = Options { at_once: true, min_free_bytes: 0, ..Options::new(currency) };
+        let options = Options { inline: true, min_free_bytes: 0, ..Options::new(currency) };
         let engine = Embedded::open(folder.path(), options).unwrap();
         let event = r#"{"type":"order_created","event_id":"0195f5a2-0000-7000-8000-000000000001","schema_version":1,
             "timestamp":"2026-11-23T10:00:00Z","correlation_id":"r","data":{"order_id":"o","customer_id":"c","total":2,
