@@ -1,5 +1,5 @@
-//! The parts by themselves: the domain, a step at a time, and the embedded engine beside raw fjall batches of as many bytes
-//! in the same run. Run it with `cargo bench -p infra --features embedded --bench parts`, a part of it with `-- rules` or
+//! Benchmarks of single parts: the steps of the domain, and the embedded engine in comparison to raw fjall batches of the
+//! same size. Run them with `cargo bench -p infra --features embedded --bench parts`, or a part with `-- rules` or
 //! `-- engine`.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to report")]
@@ -42,7 +42,7 @@ fn recorded(version: u64, envelope: Envelope) -> RecordedEvent {
     RecordedEvent { version, recorded_at: at(), repaired: None, envelope }
 }
 
-/// A life from created to delivered.
+/// The events of an order from created to delivered.
 fn life() -> Vec<RecordedEvent> {
     let created = decoded();
     let id: OrderId = created.order_id.clone();
@@ -107,7 +107,7 @@ mod engine {
 
     use super::*;
 
-    /// As many as are in hand at the same time when 64 clients are busy.
+    /// As many events as 64 busy clients keep in flight.
     const BATCH: usize = 64;
 
     fn open(folder: &TempDir, inline: bool) -> Embedded {
@@ -115,12 +115,12 @@ mod engine {
         Embedded::open(folder.path(), options).unwrap()
     }
 
-    #[divan::bench(name = "publish 64 creations, on the disk")]
+    #[divan::bench(name = "publish 64 creations, synced")]
     fn publish(bencher: Bencher<'_, '_>) {
         publishing(bencher, false);
     }
 
-    #[divan::bench(name = "publish and record 64 creations at once, on the disk")]
+    #[divan::bench(name = "publish and record 64 creations inline, synced")]
     fn inline(bencher: Bencher<'_, '_>) {
         publishing(bencher, true);
     }
@@ -154,7 +154,7 @@ mod engine {
             .bench_local_values(|appends| runtime.block_on(engine.append(&appends)));
     }
 
-    /// What the engine is built on can do no better than this.
+    /// The lower bound: fjall without the engine.
     #[divan::bench(name = "fjall: 64 rows of as many bytes", args = [PersistMode::Buffer, PersistMode::SyncData])]
     fn raw(bencher: Bencher<'_, '_>, durability: PersistMode) {
         let folder = TempDir::new().unwrap();

@@ -1,11 +1,10 @@
-//! Who is told of dead letters: the log, and a webhook if there is one.
+//! Raises alerts of dead letters: in the log, and by a webhook if one is configured. `serve` hands it to the engine.
 
 use async_trait::async_trait;
 use consumer::alert::Alert;
 use consumer::ports::Alerts;
 use infra::webhook::Webhook;
 
-/// Tells the log of every alert, and the webhook.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     pub(crate) webhook: Option<Webhook>,

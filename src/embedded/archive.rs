@@ -4,7 +4,7 @@ use std::io::{BufWriter, ErrorKind, stdout};
 
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
-use infra::embedded::maintenance::{self, Findings};
+use infra::embedded::maintenance::{self, RebuildFindings};
 use infra::embedded::{Embedded, Options};
 
 use super::{DataArgs, RebuildArgs};
@@ -15,7 +15,7 @@ pub(crate) async fn open(data: &DataArgs, options: Options) -> anyhow::Result<Em
     Ok(tokio::task::spawn_blocking(move || Embedded::open(&path, options)).await??)
 }
 
-/// As [`open`], but a folder that is not there is an error, not a new folder.
+/// Like [`open`], but a missing folder is an error.
 async fn open_existing(data: &DataArgs) -> anyhow::Result<Embedded> {
     require_existing(data)?;
     open(data, data.options()).await
@@ -43,7 +43,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-/// Folds every log again, and puts right (or with `--check` only tells) what differs.
+/// Folds every log again and corrects what differs. With `--check` it only reports the differences.
 pub(crate) async fn rebuild(args: &RebuildArgs) -> anyhow::Result<()> {
     if args.check {
         verify_tables(&args.data).await?;
@@ -56,13 +56,13 @@ pub(crate) async fn rebuild(args: &RebuildArgs) -> anyhow::Result<()> {
 
     let (orders, events) = (found.orders, found.events);
     crate::print(&format!("{events} events of {orders} orders read"))?;
-    report("cannot be folded, and left as they are", &found.broken)?;
-    report(if args.check { "differ from the log" } else { "put right" }, &found.differences)?;
+    report("cannot be folded, and are left as they are", &found.broken)?;
+    report(if args.check { "differ from the log" } else { "corrected" }, &found.differences)?;
     if found.orphans.count > 0 {
-        report("without a log, left as they are (--remove-orphans removes them)", &found.orphans)?;
+        report("have no log, and are left as they are (--remove-orphans removes them)", &found.orphans)?;
     }
     if found.broken.count + found.orphans.count > 0 || (args.check && found.differences.count > 0) {
-        bail!("what is projected does not follow from the log");
+        bail!("the projections do not agree with the log");
     }
     Ok(())
 }
@@ -80,7 +80,7 @@ async fn verify_tables(data: &DataArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn report(what: &str, findings: &Findings) -> anyhow::Result<()> {
+fn report(what: &str, findings: &RebuildFindings) -> anyhow::Result<()> {
     crate::print(&format!("{} {what}", findings.count))?;
     findings.examples.iter().try_for_each(|example| crate::print(&format!("  {example}")))?;
     let more = findings.count - findings.examples.len() as u64;

@@ -1,4 +1,4 @@
-//! The commands on a data folder, and their flags.
+//! The commands that work on a data folder, and their flags. `main` calls them.
 
 mod alarm;
 mod archive;
@@ -39,10 +39,11 @@ pub(crate) struct DataArgs {
 pub(crate) struct RebuildArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// Only compare, change nothing; fails if anything differs. Also verifies the checksum of every table.
+    /// Only compare, and change nothing. Fails if anything differs. Also verifies the checksum of every table.
     #[arg(long)]
     pub(crate) check: bool,
-    /// Remove what is projected of orders that have no log. It may be the last trace of them: keep a copy.
+    /// Remove projections and list entries of orders that have no log. They may be the last trace of the orders: keep a
+    /// copy.
     #[arg(long, conflicts_with = "check")]
     pub(crate) remove_orphans: bool,
 }
@@ -57,14 +58,14 @@ impl RebuildArgs {
 pub(crate) struct RecoverArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// Only report what would be lost, change nothing.
+    /// Only report what would be lost, and change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Where to listen: an address or a name, and a port.
+    /// The address or host name to listen on, and the port.
     #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = crate::listen::address)]
     pub(crate) listen: SocketAddr,
     #[command(flatten)]
@@ -75,31 +76,31 @@ pub(crate) struct ServeArgs {
     pub(crate) http: HttpArgs,
     #[command(flatten)]
     pub(crate) metrics: MetricsArgs,
-    /// Seconds until a message that was received and not finished is received again.
+    /// Seconds until a message that was received but not finished is received again.
     #[arg(long, env = "ORDERS_VISIBILITY_TIMEOUT", default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) visibility_timeout: u64,
-    /// How often a message is tried before it goes to the dead letters.
+    /// How often a message is received before it is parked with the dead letters.
     #[arg(long, env = "ORDERS_MAX_RECEIVES", default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_receives: u32,
-    /// Free disk space, in MiB, below which no new order is accepted; what is accepted is still processed.
+    /// With less free disk space than this, in MiB, no new event is accepted. Accepted events are still processed.
     #[arg(long, env = "ORDERS_MIN_FREE_DISK", default_value_t = 256, value_name = "MIB")]
     pub(crate) min_free_disk: u64,
-    /// Has every event wait its turn on the queue, also where nothing waits before it; otherwise such an event is recorded in
-    /// the commit that accepts it.
+    /// Put every event on the queue. By default, an event is recorded by the commit that accepts it if nothing of its order
+    /// is queued.
     #[arg(long, env = "ORDERS_ALWAYS_QUEUE")]
     pub(crate) always_queue: bool,
-    /// Waiting events at which no new one is accepted, which bounds the memory that the queue takes; 0: any number.
+    /// With this many messages on the queue, no new event is accepted; 0 for no limit. This bounds the memory of the queue.
     #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value_t = 2_000_000, value_name = "COUNT")]
     pub(crate) max_queue_depth: usize,
-    /// Where to post alerts of dead letters, beside the log. If the URL has a secret in it, give it by the variable: other
-    /// users of this machine can see flags. Logs show its host only.
+    /// A URL to post alerts of dead letters to, in addition to the log. If the URL contains a secret, use the variable:
+    /// other users of this machine can see flags. Logs show only its host.
     #[arg(long, env = "ORDERS_ALERT_WEBHOOK", value_name = "URL", hide_env_values = true)]
     alert_webhook: Option<String>,
-    /// The secret to sign them with, as Standard Webhooks says: `whsec_` and 24 to 64 bytes in base64. Other users of this
+    /// The secret that signs alerts as Standard Webhooks defines: `whsec_` and 24 to 64 bytes in base64. Other users of this
     /// machine can see flags: use the variable, or a file.
     #[arg(long, env = "ORDERS_ALERT_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
     alert_webhook_secret: Option<String>,
-    /// A file with that secret, which other users of this machine need not be able to read.
+    /// A file with the secret that signs alerts. Make it readable for the service only.
     #[arg(long, env = "ORDERS_ALERT_WEBHOOK_SECRET_FILE", value_name = "FILE")]
     alert_webhook_secret_file: Option<PathBuf>,
 }
@@ -111,7 +112,7 @@ impl DataArgs {
 }
 
 impl ServeArgs {
-    /// Who is told of dead letters.
+    /// Where alerts of dead letters go.
     pub(crate) fn alerts(&self) -> anyhow::Result<Alarm> {
         let set = |value: &'_ Option<String>| value.clone().filter(|value| !value.is_empty());
         let webhook = set(&self.alert_webhook);

@@ -1,4 +1,4 @@
-//! `orders recover`: gives up what cannot be read of a damaged data folder, and reports what that is.
+//! `orders recover`: gives up what cannot be read in a damaged data folder, and reports what that is.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,16 +6,16 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use infra::embedded::recover::{Fate, LostEvent, Recovery};
+use infra::embedded::recover::{LostEvent, LostEventState, Recovery};
 use serde_json::json;
 
 use super::archive::{rebuild, require_existing};
 use super::{RebuildArgs, RecoverArgs};
 
-/// The orders that are printed; the report has all of them.
-const SHOWN: usize = 20;
+/// The most orders that are printed. The report contains all of them.
+const MAX_ORDERS_SHOWN: usize = 20;
 
-/// Recovers the folder, or with `--dry-run` only reports what that would take.
+/// Recovers the folder. With `--dry-run` it only reports what that would take.
 pub(crate) async fn recover(args: &RecoverArgs) -> anyhow::Result<()> {
     require_existing(&args.data)?;
     let (path, dry_run) = (args.data.data.clone(), args.dry_run);
@@ -44,7 +44,7 @@ fn print(recovery: &Recovery, dry_run: bool) -> anyhow::Result<()> {
     if recovery.unreadable_commits > 0 {
         let commits = recovery.unreadable_commits;
         crate::print(&format!(
-            "{commits} commits cannot be read at all: which orders they touched is not known"
+            "{commits} commits cannot be read at all: it is not known which orders they belong to"
         ))?;
     }
     let orders = by_order(&recovery.events);
@@ -52,12 +52,12 @@ fn print(recovery: &Recovery, dry_run: bool) -> anyhow::Result<()> {
         let (events, verb) =
             (recovery.events.len(), if dry_run { "would be cut off" } else { "were cut off" });
         crate::print(&format!("{events} readable events of {} orders {verb}:", orders.len()))?;
-        for (order_id, events) in orders.iter().take(SHOWN) {
+        for (order_id, events) in orders.iter().take(MAX_ORDERS_SHOWN) {
             let events: Vec<_> = events.iter().map(|event| describe(event)).collect();
             crate::print(&format!("  order {order_id}: {}", events.join(", ")))?;
         }
-        if orders.len() > SHOWN {
-            crate::print(&format!("  … and {} more orders", orders.len() - SHOWN))?;
+        if orders.len() > MAX_ORDERS_SHOWN {
+            crate::print(&format!("  … and {} more orders", orders.len() - MAX_ORDERS_SHOWN))?;
         }
     }
     if let Some((before, after)) = recovery.accepted {
@@ -71,12 +71,12 @@ fn print(recovery: &Recovery, dry_run: bool) -> anyhow::Result<()> {
 
 fn describe(event: &LostEvent) -> String {
     let version = event.version.map(|version| format!(" (version {version})")).unwrap_or_default();
-    let fate = match event.fate {
-        Fate::Recorded => ", still recorded",
-        Fate::Lost => ", lost",
-        Fate::Unknown => "",
+    let state = match event.fate {
+        LostEventState::Recorded => ", still recorded",
+        LostEventState::Lost => ", lost",
+        LostEventState::Unknown => "",
     };
-    format!("{}{version}{fate}", event.event_type)
+    format!("{}{version}{state}", event.event_type)
 }
 
 fn by_order(events: &[LostEvent]) -> BTreeMap<&str, Vec<&LostEvent>> {
@@ -110,7 +110,7 @@ fn write_report(folder: &Path, recovery: &Recovery) -> anyhow::Result<()> {
     });
     fs::write(folder.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
     let mut lost = Vec::new();
-    for event in recovery.events.iter().filter(|event| event.fate == Fate::Lost) {
+    for event in recovery.events.iter().filter(|event| event.fate == LostEventState::Lost) {
         serde_json::to_writer(&mut lost, &event.envelope)?;
         writeln!(lost)?;
     }

@@ -21,11 +21,11 @@ use crate::auth::Origin;
 use crate::http::HttpSettings;
 use crate::signals::Hangups;
 
-/// While one batch is written the next one is received and judged. Large batches are cheap ones, but requests wait for the
-/// writing thread while one is appended.
+/// Two batches at a time: while one is written, the next one is received and judged. Larger batches cost less for each
+/// event, but requests wait for the writing thread while one is appended.
 const POLL: PollOptions = PollOptions { concurrency: 2, batch_size: 256, wait: Duration::from_secs(20) };
 
-/// Runs until SIGTERM or Ctrl-C, then finishes what is in hand; fails if the data folder can no longer be written.
+/// Runs until SIGTERM or Ctrl-C, then finishes the work in progress. Fails if the data folder can no longer be written.
 pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let hangups = Hangups::listen()?;
     let (http, metrics) = listening(args)?;
@@ -60,7 +60,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     announce(listener.local_addr()?, args, &engine);
     let mut api_stopped = stopped;
     let until_stopped = async move {
-        // A sender that is gone means the same.
+        // If the sender is gone, the service is stopping too.
         let _ = api_stopped.wait_for(|stop| *stop).await;
     };
     let serving = tokio::spawn(api::serve(listener, router, http.serve_options(), until_stopped));
@@ -69,40 +69,40 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         asked = hangups.until_stopped(access.keys()) => { asked?; None }
         reason = failed.wait_for(Option::is_some) => Some(match reason.as_deref() {
             Ok(Some(reason)) => format!("the data folder {} can no longer be written: {reason}", args.data.data.display()),
-            // It panicked, and told of that.
-            _ => "the thread that writes has ended".to_owned(),
+            // It panicked; the panic was reported.
+            _ => "the writing thread has ended".to_owned(),
         }),
         _ = &mut polling => Some("the consumer has ended".to_owned()),
     };
-    tracing::info!("stopping: finishing what is in hand");
+    tracing::info!("stopping: finishing the work in progress");
     stop.send_replace(true);
     serving.await??;
     if !polling.is_terminated() {
-        polling.await.context("the consumer broke")?;
+        polling.await.context("the consumer has panicked")?;
     }
     alerting.await?;
     let waiting = engine.queue_depth();
     drop(engine);
     if let Some(reason) = failure {
-        bail!("{reason}. Every accepted event is safe in the data folder; put this right and start again");
+        bail!("{reason}. Every accepted event is safe in the data folder; fix the cause and start again");
     }
-    tracing::info!(waiting, "stopped; waiting events are handled after the next start");
+    tracing::info!(waiting, "stopped; queued events are handled after the next start");
     Ok(())
 }
 
-/// How clients are met, and where metrics are served.
+/// The settings for clients, and the address of the metrics.
 fn listening(args: &ServeArgs) -> anyhow::Result<(HttpSettings, Option<SocketAddr>)> {
     match (args.http.read(), args.metrics.read()) {
         (Ok(http), Ok(metrics)) => Ok((http, metrics)),
         (http, metrics) => {
             let faults = http.err().into_iter().flatten().chain(metrics.err()).collect::<Vec<_>>();
-            bail!("the configuration is not right:\n  {}", faults.join("\n  "));
+            bail!("the configuration is invalid:\n  {}", faults.join("\n  "));
         }
     }
 }
 
-/// Polls on a thread of its own: there the consumer waits for nobody, reads where it stands, and does not take turns with
-/// the requests that its events come from. Completes when it has stopped.
+/// Polls on a thread of its own, so that the consumer may block and does not compete with requests for the threads that
+/// serve them. Completes when it has stopped.
 fn poll_apart(
     engine: Arc<Embedded>,
     consumer: Consumer,
@@ -112,14 +112,14 @@ fn poll_apart(
     let (ended, end) = oneshot::channel();
     let work = move || {
         runtime.block_on(poll::run(engine, Arc::new(consumer), POLL, stopped));
-        // Whoever does not wait for it any more need not know.
+        // The receiver is gone if the service is no longer waiting for this.
         let _ = ended.send(());
     };
     thread::Builder::new().name("consumer".to_owned()).spawn(work).context("cannot start the consumer")?;
     Ok(end)
 }
 
-/// Says where everything is; on a first start also what to try.
+/// Logs the addresses; on a first start also a request to try.
 fn announce(address: SocketAddr, args: &ServeArgs, engine: &Embedded) {
     let data = args.data.data.display();
     tracing::info!(listen = %address, data = %data, waiting = engine.queue_depth(), "serving");

@@ -81,7 +81,7 @@ async fn rebuild_puts_right_what_does_not_follow_from_the_log() {
     }
     let rebuild = run(&["rebuild"], &data);
     assert!(rebuild.status.success());
-    assert!(stdout(&rebuild).contains("3 put right"), "{}", stdout(&rebuild));
+    assert!(stdout(&rebuild).contains("3 corrected"), "{}", stdout(&rebuild));
     let check = run(&["rebuild", "--check"], &data);
     assert!(check.status.success(), "{}", stdout(&check));
     assert!(stdout(&check).contains("0 differ from the log"), "{}", stdout(&check));

@@ -1,5 +1,5 @@
-//! Data folders whose files were damaged while nobody used them: each is refused and left as it is, or everything in it
-//! is still there. None is ever opened with less than was acknowledged.
+//! Data folders whose files were damaged while no process used them. Each is refused and left as it is, or still contains
+//! everything. None is ever opened with less than was acknowledged.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -11,16 +11,16 @@ use tempfile::TempDir;
 
 use crate::support::service::{Service, order, run};
 
-/// Orders in the folder that is damaged, each acknowledged.
+/// Acknowledged orders in the folder that is damaged.
 const ORDERS: usize = 10_000;
 const TRIES: u64 = 200;
-const SECTOR: u64 = 512;
+const SECTOR_BYTES: u64 = 512;
 
-/// A generator of numbers that are the same in every run.
-struct Numbers(u64);
+/// A random number generator with the same sequence in every run.
+struct SeededNumbers(u64);
 
-impl Numbers {
-    /// The next one below `end`.
+impl SeededNumbers {
+    /// The next number below `end`.
     fn below(&mut self, end: u64) -> u64 {
         // SplitMix64 (Steele, Lea and Flood, 2014).
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -31,7 +31,7 @@ impl Numbers {
     }
 }
 
-/// Fills the folder with acknowledged orders, some `together` in a request, and stops the service. Returns their ids.
+/// Fills the folder with acknowledged orders, `together` in one request, and stops the service. Returns their ids.
 async fn fill(data: &Path, orders: usize, together: usize) -> BTreeSet<String> {
     let mut service = Service::start(data, &["--log-level", "warn,orders=info"]);
     let mut ids = BTreeSet::new();
@@ -59,7 +59,7 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Copies a folder with all that is in it.
+/// Copies a folder with its content.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -72,7 +72,7 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The ids of the orders that the folder holds; `None` if it is refused.
+/// The ids of the orders in the folder; `None` if it is refused.
 fn orders_in(data: &Path) -> Option<BTreeSet<String>> {
     let output = run(&["export"], data);
     if !output.status.success() {
@@ -85,8 +85,8 @@ fn orders_in(data: &Path) -> Option<BTreeSet<String>> {
     Some(events.map(|event| event["data"]["order_id"].as_str().unwrap().to_owned()).collect())
 }
 
-/// What was done to a file. Where it has more zeros than anything else, it is where something is.
-fn damage(path: &Path, numbers: &mut Numbers) -> String {
+/// Damages a file within its used part, which ends with the last byte that is not zero. Returns what was done.
+fn damage(path: &Path, numbers: &mut SeededNumbers) -> String {
     let file = File::options().read(true).write(true).open(path).unwrap();
     let length = file.metadata().unwrap().len();
     let used = fs::read(path).unwrap().iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
@@ -95,8 +95,8 @@ fn damage(path: &Path, numbers: &mut Numbers) -> String {
         file.set_len(at).unwrap();
         return format!("cut from {length} to {at}");
     }
-    let at = numbers.below(used.div_ceil(SECTOR).max(1)) * SECTOR;
-    let zeros = vec![0; SECTOR.min(length.saturating_sub(at)) as usize];
+    let at = numbers.below(used.div_ceil(SECTOR_BYTES).max(1)) * SECTOR_BYTES;
+    let zeros = vec![0; SECTOR_BYTES.min(length.saturating_sub(at)) as usize];
     file.write_all_at(&zeros, at).unwrap();
     format!("sector at {at} of {length} zeroed")
 }
@@ -106,14 +106,14 @@ async fn a_zeroed_sector_or_a_cut_file_is_refused_or_harmless() {
     let folder = TempDir::new().unwrap();
     let (good, bad) = (folder.path().join("good"), folder.path().join("bad"));
     let expected = fill(&good, ORDERS, 100).await;
-    // So that the journal is no longer than what is in it.
+    // This also shortens the journal to its used part.
     assert_eq!(orders_in(&good).as_ref(), Some(&expected));
     let files = files(&good);
     let mut refused = 0;
     for seed in 0..TRIES {
-        let mut numbers = Numbers(seed);
+        let mut numbers = SeededNumbers(seed);
         copy(&good, &bad);
-        // Every other try goes to a journal, which holds nearly all of it.
+        // Every other try damages a journal: the journals contain nearly everything.
         let journals: Vec<_> = files.iter().filter(|path| path.extension() == Some("jnl".as_ref())).collect();
         let path = match seed % 2 {
             0 => journals[numbers.below(journals.len() as u64) as usize],
@@ -132,7 +132,7 @@ async fn a_zeroed_sector_or_a_cut_file_is_refused_or_harmless() {
         }
         fs::remove_dir_all(&bad).unwrap();
     }
-    assert!(refused > TRIES / 2, "only {refused} of {TRIES} were refused: the tries did no damage");
+    assert!(refused > TRIES / 2, "only {refused} of {TRIES} were refused: most tries did no damage");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,7 +174,7 @@ async fn missing_stale_and_swapped_files_are_refused_or_harmless() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_damaged_journal_costs_is_reported_before_it_is_given_up() {
+async fn recovery_reports_the_lost_events_of_a_damaged_journal_before_it_cuts_them_off() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     let expected = fill(&data, 200, 5).await;
@@ -203,15 +203,15 @@ async fn what_a_damaged_journal_costs_is_reported_before_it_is_given_up() {
     assert!(recovered.status.success(), "{text}{}", String::from_utf8_lossy(&recovered.stderr));
     let kept = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
     let kept = kept.into_iter().find(|path| path.to_string_lossy().contains("recovered-")).unwrap();
-    assert!(fs::read(kept.join("0.jnl")).unwrap() == before, "what was cut is kept");
+    assert!(fs::read(kept.join("0.jnl")).unwrap() == before, "a copy of what was cut is kept");
     let report: Value = serde_json::from_slice(&fs::read(kept.join("report.json")).unwrap()).unwrap();
-    let left = orders_in(&data).expect("it can be opened");
+    let left = orders_in(&data).expect("the folder can be opened");
     let lost: BTreeSet<_> = expected.difference(&left).cloned().collect();
     assert!(!lost.is_empty() && left.len() > 20, "{} lost, {} left", lost.len(), left.len());
     let reported = report["orders"].as_array().unwrap().iter();
     let reported: BTreeSet<_> =
         reported.map(|order| order["order_id"].as_str().unwrap().to_owned()).collect();
-    // A sector is in one commit or two, and what was in them cannot be read; everything else is named.
+    // The sector belongs to one commit or two, whose content cannot be read. The report names all other lost events.
     let unreadable = report["unreadable_commits"].as_u64().unwrap();
     assert!((1..=2).contains(&unreadable), "{report}");
     let unnamed = lost.difference(&reported).count() as u64;
@@ -221,7 +221,7 @@ async fn what_a_damaged_journal_costs_is_reported_before_it_is_given_up() {
 
     let check = run(&["rebuild", "--check"], &data);
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
-    // And it goes on as a folder like any other.
+    // The folder can be used like any other.
     let mut more = fill(&data, 20, 5).await;
     more.extend(left);
     assert_eq!(orders_in(&data), Some(more));

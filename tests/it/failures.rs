@@ -1,11 +1,11 @@
-//! Nothing is lost when things fail: poison, transient failures and alerts, on the embedded engine. The same on SQS and
-//! DynamoDB is in `aws`.
+//! Poison messages, transient failures and alerts on the embedded engine: nothing is lost. `aws` has the same tests on SQS
+//! and DynamoDB.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use api::operations::{DeadLetterFilter, DeadLetterStore, Pipeline};
+use api::operations::{DeadLetterStore, LetterFilter, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -26,23 +26,24 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::support::events::{confirmed, created, eur, new_order_id, paid};
+use crate::support::eventually::{check, eventually};
 use crate::support::flaky::{Flaky, Hasty};
 use crate::support::service::PATIENCE;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// Takes alerts, after it has refused some.
+/// A webhook that receives alerts. It refuses the first ones.
 #[derive(Default)]
 struct Pager {
-    refuse: AtomicUsize,
-    /// The headers and bodies of what came, refused or not.
-    came: Mutex<Vec<(HeaderMap, Vec<u8>)>>,
+    refusals_left: AtomicUsize,
+    /// The headers and bodies of all requests, refused or not.
+    requests: Mutex<Vec<(HeaderMap, Vec<u8>)>>,
 }
 
 async fn page(State(pager): State<Arc<Pager>>, headers: HeaderMap, body: body::Bytes) -> StatusCode {
-    pager.came.lock().unwrap().push((headers, body.to_vec()));
+    pager.requests.lock().unwrap().push((headers, body.to_vec()));
     let less = |left: usize| left.checked_sub(1);
-    match pager.refuse.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
+    match pager.refusals_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
         Ok(_) => StatusCode::INTERNAL_SERVER_ERROR,
         Err(_) => StatusCode::NO_CONTENT,
     }
@@ -62,16 +63,24 @@ fn open(folder: &TempDir) -> Arc<Embedded> {
     Arc::new(Embedded::open(&folder.path().join("data"), options).unwrap())
 }
 
-async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let start = Instant::now();
-    while !condition().await {
-        assert!(start.elapsed() < PATIENCE, "{what}");
-        tokio::task::yield_now().await;
-    }
+async fn until_drained(engine: &Embedded) {
+    let drained = async || {
+        let depth = engine.queue_depth();
+        check(depth == 0, depth)
+    };
+    eventually("the queue is empty", drained).await;
+}
+
+async fn until_requests(pager: &Pager, count: usize) {
+    let received = async || {
+        let requests = pager.requests.lock().unwrap().len();
+        check(requests >= count, requests)
+    };
+    eventually("the alerts are raised", received).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_put_aside_with_one_alert() {
+async fn healthy_orders_continue_a_failing_group_keeps_its_order_and_poison_is_parked_with_one_alert() {
     let folder = TempDir::new().unwrap();
     let engine = open(&folder);
     let (healthy, flaky) = (new_order_id(), new_order_id());
@@ -89,7 +98,7 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_pu
         it.unwrap();
     });
 
-    // The second step of the group fails twice.
+    // The second append to this order's log fails twice.
     let log = Flaky::new(engine.clone(), &flaky, 2);
     let consumer = Consumer {
         log,
@@ -97,17 +106,17 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_pu
         clock: infra::now,
         default_currency: eur(),
         max_receives: Some(5),
-        ledger: None,
+        tally: None,
     };
     let inbox = Hasty::new(engine.clone());
-    let pager = Arc::new(Pager { refuse: AtomicUsize::new(1), ..Pager::default() });
+    let pager = Arc::new(Pager { refusals_left: AtomicUsize::new(1), ..Pager::default() });
     let webhook = Arc::new(Webhook::new(&serve(pager.clone()).await, Some(SECRET)).unwrap());
     let (stop, stopped) = watch::channel(false);
     let options = PollOptions { concurrency: 1, batch_size: 10, wait: Duration::from_secs(20) };
     let polling = tokio::spawn(poll::run(inbox.clone(), Arc::new(consumer), options, stopped.clone()));
     let alerting = tokio::spawn(alerts::run(Embedded::clone(&engine), webhook, stopped));
-    until("the queue is not drained", async || engine.queue_depth() == 0).await;
-    until("nobody was told", async || pager.came.lock().unwrap().len() == 2).await;
+    until_drained(&engine).await;
+    until_requests(&pager, 2).await;
     stop.send_replace(true);
     polling.await.unwrap();
     alerting.await.unwrap();
@@ -118,28 +127,28 @@ async fn healthy_orders_go_on_the_failing_group_keeps_its_order_and_poison_is_pu
     let kinds: Vec<_> = kinds.iter().map(|it| it.envelope.event.event_type().as_str()).collect();
     assert_eq!(kinds, ["order_created", "order_confirmed", "order_paid"]);
     let delays = inbox.delays.lock().unwrap().clone();
-    assert_eq!(delays.keys().collect::<Vec<_>>(), [flaky.as_str()], "no other group waits");
+    assert_eq!(delays.keys().collect::<Vec<_>>(), [flaky.as_str()], "no other group is retried");
 
-    let letters = engine.letters(&DeadLetterFilter::default(), None, 10).await.unwrap().letters;
-    let mut told: Vec<_> =
+    let letters = engine.letters(&LetterFilter::default(), None, 10).await.unwrap().letters;
+    let mut reasons: Vec<_> =
         letters.iter().map(|it| (it.reason, it.order_id.as_ref().map(|id| id.as_str()))).collect();
-    told.sort_by_key(|(reason, _)| reason.as_str());
-    assert_eq!(told, [(ParkReason::Malformed, None), (ParkReason::UnknownType, Some("o-9"))]);
+    reasons.sort_by_key(|(reason, _)| reason.as_str());
+    assert_eq!(reasons, [(ParkReason::Malformed, None), (ParkReason::UnknownType, Some("o-9"))]);
     for letter in &letters {
         assert!(!letter.detail.is_empty() && letter.first_received_at.is_some(), "{letter:?}");
         assert_eq!((letter.receive_count, letter.origin.as_str()), (1, "embedded"));
     }
 
-    let numbers = engine.counters().await.unwrap();
+    let numbers = engine.numbers().await.unwrap();
     let ledger = domain::Ledger { accepted: 7, recorded: 5, parked: 2, ..domain::Ledger::default() };
     assert_eq!((numbers.ledger, numbers.queued(), numbers.balanced()), (ledger, 0, true));
-    one_alert(&pager.came.lock().unwrap());
+    assert_one_alert(&pager.requests.lock().unwrap());
 }
 
-/// The alert came twice, because it was refused once: the same one, signed.
-fn one_alert(came: &[(HeaderMap, Vec<u8>)]) {
-    assert_eq!(came[0].0["webhook-id"], came[1].0["webhook-id"]);
-    for (headers, body) in came {
+/// The alert was sent twice because it was refused once. Both requests are the same alert, signed.
+fn assert_one_alert(requests: &[(HeaderMap, Vec<u8>)]) {
+    assert_eq!(requests[0].0["webhook-id"], requests[1].0["webhook-id"]);
+    for (headers, body) in requests {
         let text = |name: &str| headers[name].to_str().unwrap();
         let key = BASE64_STANDARD.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
         let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
@@ -158,7 +167,7 @@ fn one_alert(came: &[(HeaderMap, Vec<u8>)]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_fails_every_time_is_put_aside_with_its_last_error_and_its_order_waits_for_it() {
+async fn a_message_that_always_fails_is_parked_with_its_last_error_and_the_rest_of_its_order_follows() {
     let folder = TempDir::new().unwrap();
     let engine = open(&folder);
     let id = new_order_id();
@@ -171,40 +180,40 @@ async fn what_fails_every_time_is_put_aside_with_its_last_error_and_its_order_wa
         clock: infra::now,
         default_currency: eur(),
         max_receives: Some(3),
-        ledger: None,
+        tally: None,
     };
     let drain = async |consumer: Consumer| {
         let inbox = Hasty::new(engine.clone());
         let (stop, stopped) = watch::channel(false);
         let options = PollOptions { concurrency: 1, batch_size: 10, wait: Duration::from_secs(20) };
         let polling = tokio::spawn(poll::run(inbox, Arc::new(consumer), options, stopped));
-        until("the queue is not drained", async || engine.queue_depth() == 0).await;
+        until_drained(&engine).await;
         stop.send_replace(true);
         polling.await.unwrap();
     };
     drain(consumer(usize::MAX)).await;
-    let line = engine.sequence(&id, 1000).await.unwrap().letters;
-    let reasons: Vec<_> = line.iter().map(|letter| letter.reason).collect();
+    let sequence = engine.line(&id, 1000).await.unwrap().letters;
+    let reasons: Vec<_> = sequence.iter().map(|letter| letter.reason).collect();
     assert_eq!(reasons, [ParkReason::TriesExhausted, ParkReason::BehindParked, ParkReason::BehindParked]);
-    assert!(line[0].detail.contains("throttled") && line[0].receive_count == 3, "{:?}", line[0]);
-    let numbers = engine.counters().await.unwrap();
+    assert!(sequence[0].detail.contains("throttled") && sequence[0].receive_count == 3, "{:?}", sequence[0]);
+    let numbers = engine.numbers().await.unwrap();
     assert_eq!((numbers.ledger.parked, numbers.dead_letters, numbers.balanced()), (3, 3, true));
 
-    // The store is well again, and the whole line goes through.
-    for result in engine.replay(&line).await {
+    // The store works again, and the redrive of the whole sequence succeeds.
+    for result in engine.replay(&sequence).await {
         result.unwrap();
     }
-    let replaying = engine.counters().await.unwrap();
+    let replaying = engine.numbers().await.unwrap();
     assert_eq!((replaying.ledger.parked, replaying.queued(), replaying.balanced()), (0, 3, true));
     drain(consumer(0)).await;
     assert_eq!(engine.order(&id).await.unwrap().unwrap().order.version, 3);
-    assert_eq!(engine.letters(&DeadLetterFilter::default(), None, 10).await.unwrap().letters, []);
+    assert_eq!(engine.letters(&LetterFilter::default(), None, 10).await.unwrap().letters, []);
     let ledger = domain::Ledger { accepted: 3, recorded: 3, ..domain::Ledger::default() };
-    assert_eq!(engine.counters().await.unwrap().ledger, ledger);
+    assert_eq!(engine.numbers().await.unwrap().ledger, ledger);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_being_told_survives_a_restart() {
+async fn an_alert_that_was_not_raised_is_raised_after_a_restart() {
     let folder = TempDir::new().unwrap();
     {
         let engine = open(&folder);
@@ -218,21 +227,21 @@ async fn nobody_being_told_survives_a_restart() {
             clock: infra::now,
             default_currency: eur(),
             max_receives: None,
-            ledger: None,
+            tally: None,
         };
         consumer.handle(vec![message]).await;
     }
     let engine = open(&folder);
-    let letter = engine.letters(&DeadLetterFilter::default(), None, 10).await.unwrap().letters.remove(0);
+    let letter = engine.letters(&LetterFilter::default(), None, 10).await.unwrap().letters.remove(0);
     assert_eq!(letter.body.0, [0xff, 0x00], "any bytes");
     let pager = Arc::<Pager>::default();
     let webhook = Arc::new(Webhook::new(&serve(pager.clone()).await, None).unwrap());
     let (stop, stopped) = watch::channel(false);
     let alerting = tokio::spawn(alerts::run(Embedded::clone(&engine), webhook, stopped));
-    until("nobody was told", async || !pager.came.lock().unwrap().is_empty()).await;
+    until_requests(&pager, 1).await;
     stop.send_replace(true);
     alerting.await.unwrap();
-    let (headers, body) = pager.came.lock().unwrap().remove(0);
+    let (headers, body) = pager.requests.lock().unwrap().remove(0);
     assert!(!headers.contains_key("webhook-signature"));
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["data"]["first"][0]["id"], letter.id.as_str());
 }

@@ -1,4 +1,4 @@
-//! Data folders that cannot be used: each is a clear error, and nothing in them is changed.
+//! Data folders that cannot be used. Each results in a clear error, and nothing in it is changed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,16 +6,15 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Instant;
 
 use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::service::{PATIENCE, Service, order, orders, run};
+use crate::support::eventually::eventually_blocking;
+use crate::support::service::{Service, order, orders, run};
 
-/// Every file below `folder`, with what is in it.
+/// Every file below `folder`, with its content.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -39,18 +38,12 @@ async fn filled(data: &Path) {
     assert!(service.terminate().success());
 }
 
-/// Serving from `data` must fail with one line that has all of `expected` in it, and leave the folder as it was.
+/// Asserts that serving from `data` fails with one line that contains all of `expected`, and leaves the folder as it was.
 fn assert_refused(data: &Path, expected: &[&str]) {
     let before = contents(data);
     let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--data"]);
     let mut child = command.arg(data).stderr(Stdio::piped()).spawn().unwrap();
-    let start = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if start.elapsed() > PATIENCE {
-            child.kill().unwrap();
-        }
-        thread::yield_now();
-    }
+    eventually_blocking("the service refuses to start", || child.try_wait().unwrap().ok_or(()));
     let output = child.wait_with_output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
@@ -72,7 +65,7 @@ fn a_foreign_folder_is_left_alone() {
 }
 
 #[test]
-fn a_path_that_is_no_folder_is_named_for_what_it_is() {
+fn the_error_for_a_path_that_is_no_folder_names_what_it_is() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "text").unwrap();
@@ -120,11 +113,11 @@ async fn a_second_process_is_refused() {
         assert!(error.contains("in use by another process"), "{error}");
     }
     let receipt = service.accept("/v1/orders", &order("c-1")).await;
-    assert_eq!(service.outcome(&receipt).await["state"], "recorded", "the first one works on");
+    assert_eq!(service.outcome(&receipt).await["state"], "recorded", "the first process continues");
 }
 
-/// The journal of a filled data folder, which holds everything of a small one: where it is, its bytes, and where the
-/// last one of them is that is not zero.
+/// The journal of a filled data folder: its path, its bytes, and the index of the last byte that is not zero. In a small
+/// folder it contains everything.
 async fn filled_journal(data: &Path) -> (PathBuf, Vec<u8>, usize) {
     filled(data).await;
     let mut files = contents(&data.join("store")).into_iter();
@@ -139,7 +132,7 @@ async fn a_damaged_journal_is_refused_wherever_the_damage_is() {
     let data = folder.path().join("data");
     let (journal, good, end) = filled_journal(&data).await;
 
-    // Structure, keys, values, checksums: a step that is coprime to everything meets all of them.
+    // A step that is a prime number meets all of structure, keys, values and checksums.
     for position in (100..end / 2).step_by(307) {
         let mut bad = good.clone();
         bad[position] ^= 0x55;
@@ -156,9 +149,9 @@ async fn a_torn_end_of_the_journal_is_no_damage() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     let (journal, good, end) = filled_journal(&data).await;
-    // As a crash in the middle of a write leaves it: half a batch at the end, then nothing, or then zeros.
+    // A crash in the middle of a write leaves half a batch at the end, followed by nothing or by zeros.
     let half_a_batch = good[..40].to_vec();
-    // Or all of a batch, but for a hole in the last value before its end (13 bytes).
+    // Or it leaves a whole batch with a hole in the last value before its end (13 bytes).
     let trailer = good.windows(4).position(|bytes| bytes == b"FJL\x03").unwrap();
     let mut batch_with_a_hole = good[..trailer + 4].to_vec();
     batch_with_a_hole[trailer - 10] = 0;
@@ -189,8 +182,8 @@ async fn a_store_with_missing_parts_is_refused() {
     }
 }
 
-/// The binary where any user may run it, and a command to run it as one without rights if the tests run as root,
-/// who may write anywhere.
+/// A command that runs a copy of the binary, which any user may run. If the tests run as root, who may write anywhere, it
+/// runs as a user without rights.
 fn as_ordinary_user(folder: &Path) -> Command {
     let binary = folder.join("orders");
     fs::copy(env!("CARGO_BIN_EXE_orders"), &binary).unwrap();
@@ -217,11 +210,11 @@ fn a_read_only_folder_is_explained() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_nearly_full_disk_takes_no_new_orders_but_finishes_what_it_has() {
+async fn with_a_nearly_full_disk_no_new_orders_are_accepted_and_reads_go_on() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     filled(&data).await;
-    // As much reserve as no disk has.
+    // A reserve larger than any disk.
     let service = Service::start(&data, &["--min-free-disk", "9999999999"]);
     let response = service.send(Method::POST, "/v1/orders", Some(&order("c-1"))).await.unwrap();
     assert_eq!(response.status(), 503);
@@ -235,7 +228,7 @@ async fn a_nearly_full_disk_takes_no_new_orders_but_finishes_what_it_has() {
     assert_eq!(status, 503);
     assert!(problem["detail"].as_str().unwrap().contains("MiB left"), "{problem}");
     let (status, list) = service.get("/v1/orders?customer_id=c-1").await;
-    assert_eq!((status.as_u16(), list["items"].as_array().unwrap().len()), (200, 20), "reading goes on");
+    assert_eq!((status.as_u16(), list["items"].as_array().unwrap().len()), (200, 20), "reads go on");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,8 +236,8 @@ async fn a_full_disk_stops_the_service_and_loses_nothing() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     filled(&data).await;
-    // A limit on the size of files stands in for a full disk: the write fails in the same place, with an error of
-    // the operating system. It is in units of 1 KiB.
+    // A limit on file sizes replaces a full disk: the write fails at the same place, with an error of the operating system.
+    // The limit is in KiB.
     let script = "trap '' XFSZ; ulimit -f 3072; exec \"$0\" \"$@\"";
     let binary = orders(&[]).get_program().to_owned();
     let mut command = Command::new("bash");
@@ -271,7 +264,7 @@ async fn a_full_disk_stops_the_service_and_loses_nothing() {
     if let Some((status, text)) = &refused {
         assert_eq!(*status, 503, "{text}");
         let problem: serde_json::Value = serde_json::from_str(text).unwrap();
-        assert_eq!(problem["type"], "/problems/outcome-unknown", "it was being written: {problem}");
+        assert_eq!(problem["type"], "/problems/outcome-unknown", "the event was being written: {problem}");
     }
     assert_eq!(service.wait().code(), Some(1));
     let log = service.rest_of_log();
@@ -283,7 +276,7 @@ async fn a_full_disk_stops_the_service_and_loses_nothing() {
         assert_eq!(service.outcome(receipt).await["state"], "recorded");
     }
     if let Some((_, text)) = refused {
-        // Whichever it was, the address that the problem names is where to find out.
+        // Recorded or not, the receipt that the problem links to shows it.
         let problem: serde_json::Value = serde_json::from_str(&text).unwrap();
         let receipt = problem["links"]["receipt"].as_str().unwrap();
         assert!([200, 404].contains(&service.get(receipt).await.0.as_u16()));

@@ -1,5 +1,5 @@
-//! Bodies that are meant to hurt: of every kind, at the largest size that is allowed, four at a time, while somebody else
-//! goes on. `scripts/hostile-bodies.py` measures how fast that is.
+//! Hostile request bodies of every kind, at the largest allowed size, four at a time, while another client goes on.
+//! `scripts/hostile-bodies.py` measures the speed.
 
 use std::fs;
 use std::path::Path;
@@ -19,16 +19,21 @@ const ORDERS: (&str, usize) = ("/v1/orders", 256 << 10);
 const EVENTS: (&str, usize) = ("/v1/orders/o-1/events", 256 << 10);
 const REDRIVE: (&str, usize) = ("/v1/dead-letters/redrive", 256 << 10);
 const REPAIR: usize = 2 << 20;
-/// What the service may have taken at most, in KiB: the 512 MiB of a small container.
-const LIMIT: u64 = 512 << 10;
+/// The most memory that the service may take: the 512 MiB of a small container.
+const MAX_PEAK_KIB: u64 = 512 << 10;
 
-struct Hostile {
+struct HostileBody {
     path: String,
     body: String,
 }
 
-/// A body of nearly `size` bytes: what it begins with, as many elements as fit, and what it ends with.
-fn filled((path, size): (&str, usize), head: &str, tail: &str, element: impl Fn(usize) -> String) -> Hostile {
+/// A body of nearly `size` bytes: `head`, as many elements as fit, and `tail`.
+fn filled(
+    (path, size): (&str, usize),
+    head: &str,
+    tail: &str,
+    element: impl Fn(usize) -> String,
+) -> HostileBody {
     let mut body = head.to_owned();
     for number in 0.. {
         let element = element(number);
@@ -40,13 +45,13 @@ fn filled((path, size): (&str, usize), head: &str, tail: &str, element: impl Fn(
         }
         body.push_str(&element);
     }
-    Hostile { path: path.to_owned(), body: body + tail }
+    HostileBody { path: path.to_owned(), body: body + tail }
 }
 
 /// A body of `size` bytes in which `middle` is repeated.
-fn stretched((path, size): (&str, usize), head: &str, middle: &str, tail: &str) -> Hostile {
+fn stretched((path, size): (&str, usize), head: &str, middle: &str, tail: &str) -> HostileBody {
     let count = (size - head.len() - tail.len()) / middle.len();
-    Hostile { path: path.to_owned(), body: format!("{head}{}{tail}", middle.repeat(count)) }
+    HostileBody { path: path.to_owned(), body: format!("{head}{}{tail}", middle.repeat(count)) }
 }
 
 fn same(element: &str) -> impl Fn(usize) -> String {
@@ -57,8 +62,8 @@ fn member(value: &str) -> impl Fn(usize) -> String {
     move |number| format!(r#""m{number}":{value}"#)
 }
 
-/// What can be wrong with an order, or only large, where an order begins and ends as it does.
-fn of_order(place: (&str, usize), head: &str, tail: &str) -> Vec<Hostile> {
+/// Orders that are invalid or only large, between `head` and `tail`.
+fn of_order(place: (&str, usize), head: &str, tail: &str) -> Vec<HostileBody> {
     let start = format!("{head}{{");
     let end = format!("}}{tail}");
     let within = |member: &str, close: &str| (format!("{start}{member}"), format!("{close}{end}"));
@@ -88,7 +93,7 @@ fn of_order(place: (&str, usize), head: &str, tail: &str) -> Vec<Hostile> {
     ]
 }
 
-fn of_batches() -> Vec<Hostile> {
+fn of_batches() -> Vec<HostileBody> {
     let (head, tail) = (r#"{"orders":["#, "]}");
     let lines = vec![r#"{"sku":"tea","quantity":2,"unit_price":450}"#; 200].join(",");
     let order = format!(r#"{{"customer_id":"c","currency":"EUR","items":[{lines}]}}"#);
@@ -106,7 +111,7 @@ fn of_batches() -> Vec<Hostile> {
     bodies
 }
 
-fn of_others(letter: &str) -> Vec<Hostile> {
+fn of_others(letter: &str) -> Vec<HostileBody> {
     let repair = format!("/v1/dead-letters/{letter}/repair");
     let discard = format!("/v1/dead-letters/{letter}/discard");
     let (repair, discard) = ((repair.as_str(), REPAIR), (discard.as_str(), 256 << 10));
@@ -129,16 +134,16 @@ fn of_others(letter: &str) -> Vec<Hostile> {
     ]
 }
 
-/// The most memory that the process had so far, in KiB.
-fn peak(service: &Service) -> u64 {
+/// The peak memory of the process so far, in KiB.
+fn peak_kib(service: &Service) -> u64 {
     let status =
         fs::read_to_string(Path::new("/proc").join(service.id().to_string()).join("status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Sends the body four times at the same time. Gives how many requests of somebody else were answered meanwhile.
-async fn four_at_a_time(service: &Service, hostile: &Hostile) -> usize {
+/// Sends the body four times concurrently. Returns how many requests of another client were answered meanwhile.
+async fn four_at_a_time(service: &Service, hostile: &HostileBody) -> usize {
     let client = Client::new();
     let mut sent = JoinSet::new();
     for _ in 0..4 {
@@ -165,7 +170,7 @@ async fn four_at_a_time(service: &Service, hostile: &Hostile) -> usize {
     others
 }
 
-fn shown(hostile: &Hostile) -> String {
+fn shown(hostile: &HostileBody) -> String {
     format!("{} {}…", hostile.path, hostile.body.chars().take(80).collect::<String>())
 }
 
@@ -182,10 +187,10 @@ async fn no_body_takes_more_than_a_small_container_has() {
     bodies.extend(of_order(ORDERS, "", ""));
     bodies.extend(of_others(letter));
     for hostile in bodies {
-        let before = peak(&service);
+        let before = peak_kib(&service);
         let others = four_at_a_time(&service, &hostile).await;
-        let after = peak(&service);
+        let after = peak_kib(&service);
         println!("{before:>7} → {after:>7} KiB, {others:>4} other requests: {}", shown(&hostile));
-        assert!(after < LIMIT, "{after} KiB after {}", shown(&hostile));
+        assert!(after < MAX_PEAK_KIB, "{after} KiB after {}", shown(&hostile));
     }
 }

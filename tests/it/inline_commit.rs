@@ -1,14 +1,14 @@
-//! An event that nothing waits before is recorded in the commit that accepts it. What becomes of events is the same as if
-//! all of them had gone by way of the queue.
+//! The inline commit: an event is recorded by the commit that accepts it if nothing of its order is queued. The result is
+//! the same as if every event had been queued.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::operations::{DeadLetterFilter, DeadLetterStore, Pipeline};
+use api::operations::{DeadLetterStore, LetterFilter, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use consumer::ports::{Inbox, Message};
-use consumer::{Consumer, Disposition, HandledMessage};
+use consumer::{Consumer, Handled, Outcome};
 use domain::{Envelope, OrderId};
 use infra::embedded::{Embedded, NewMessage, Options};
 use proptest::prelude::*;
@@ -21,13 +21,13 @@ const ORDERS: [&str; 3] = ["o-1", "o-2", "o-3"];
 /// What happens to the service.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Events arrive together: each of this order, of this kind.
+    /// Events are published in one call: the order and the kind of each.
     Publish(Vec<(usize, Kind)>),
-    /// A message arrives that nobody can read, in an order's group.
+    /// An unreadable message arrives in the group of an order.
     Poison(usize),
-    /// The consumer finishes what it holds, and takes this many more without finishing them.
+    /// The consumer finishes the messages that it holds, and receives up to this many more.
     Consume(usize),
-    /// The process is gone, and starts again.
+    /// The process ends and starts again.
     Restart,
 }
 
@@ -37,12 +37,12 @@ enum Kind {
     Amended,
     Confirmed,
     Paid,
-    /// The latest event of the order comes once more.
-    Again,
+    /// The latest event of the order, published again.
+    Repeated,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let kinds = [Kind::Created, Kind::Created, Kind::Amended, Kind::Confirmed, Kind::Paid, Kind::Again];
+    let kinds = [Kind::Created, Kind::Created, Kind::Amended, Kind::Confirmed, Kind::Paid, Kind::Repeated];
     let event = (0..ORDERS.len(), prop::sample::select(kinds.to_vec()));
     let step = prop_oneof![
         8 => prop::collection::vec(event, 1..4).prop_map(Step::Publish),
@@ -53,7 +53,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..25)
 }
 
-/// A service, as far as it matters here.
+/// A service without HTTP: the engine and a consumer.
 struct Service {
     engine: Arc<Embedded>,
     inline: bool,
@@ -89,15 +89,13 @@ impl Service {
             clock: infra::now,
             default_currency: eur(),
             max_receives: None,
-            ledger: None,
+            tally: None,
         };
         let handled = consumer.handle(std::mem::take(&mut self.held)).await;
-        let unexpected =
-            |it: &HandledMessage| matches!(it.disposition, Disposition::Archived | Disposition::Retry(_));
+        let unexpected = |it: &Handled| matches!(it.outcome, Outcome::Archived | Outcome::Retry(_));
         assert!(!handled.iter().any(unexpected), "{handled:?}");
-        let done = handled.iter().filter(|it| it.disposition.is_acknowledged());
-        let done: Vec<_> = done.map(|it| (&it.message, &it.disposition)).collect();
-        self.engine.ack(&done).await.into_iter().for_each(|acked| acked.unwrap());
+        let ended: Vec<_> = handled.iter().filter_map(|it| Some((&it.message, it.outcome.end()?))).collect();
+        self.engine.ack(&ended).await.into_iter().for_each(|acked| acked.unwrap());
     }
 
     async fn consume(&mut self, most: usize) {
@@ -107,7 +105,7 @@ impl Service {
         }
     }
 
-    /// Everything that waits comes to its end.
+    /// Handles everything that is queued.
     async fn drain(&mut self) {
         while self.engine.queue_depth() > 0 {
             self.consume(10).await;
@@ -120,30 +118,30 @@ impl Service {
         Self { engine: open(&folder, inline), inline, held: Vec::new(), folder }
     }
 
-    /// What it came to, as far as it is the same in every run: the log and the order, the outcomes, letters, the ledger.
-    async fn end(&self, events: &[Envelope]) -> Vec<String> {
-        let mut end = Vec::new();
+    /// The final state, without what differs between runs: logs and orders, outcomes, dead letters, the ledger.
+    async fn final_state(&self, events: &[Envelope]) -> Vec<String> {
+        let mut state = Vec::new();
         for order_id in ORDERS {
             let order_id = OrderId::parse(order_id).unwrap();
             let log = self.engine.events(&order_id, 0, 100).await.unwrap();
-            end.extend(log.iter().map(|it| format!("{order_id} {} {}", it.version, it.envelope.event_id)));
+            state.extend(log.iter().map(|it| format!("{order_id} {} {}", it.version, it.envelope.event_id)));
             let order = self.engine.order(&order_id).await.unwrap();
-            end.extend(order.map(|it| format!("{:?} {} {}", it.order.status, it.order.version, it.parked)));
+            state.extend(order.map(|it| format!("{:?} {} {}", it.order.status, it.order.version, it.parked)));
         }
         for event in events {
             let receipt = self.engine.receipt(&event.order_id, event.event_id).await.unwrap().unwrap();
-            end.push(format!("{} {:?}", event.event_id, receipt.outcome.unwrap()));
+            state.push(format!("{} {:?}", event.event_id, receipt.outcome.unwrap()));
         }
-        let letters = self.engine.letters(&DeadLetterFilter::default(), None, 100).await.unwrap().letters;
-        end.extend(letters.iter().map(|letter| format!("{:?} {:?}", letter.order_id, letter.reason)));
-        let numbers = self.engine.counters().await.unwrap();
+        let letters = self.engine.letters(&LetterFilter::default(), None, 100).await.unwrap().letters;
+        state.extend(letters.iter().map(|letter| format!("{:?} {:?}", letter.order_id, letter.reason)));
+        let numbers = self.engine.numbers().await.unwrap();
         assert!(numbers.balanced(), "{numbers:?}");
-        end.push(format!("{:?}", numbers.ledger));
-        end
+        state.push(format!("{:?}", numbers.ledger));
+        state
     }
 }
 
-/// The events of a step, of which the latest of each order is remembered.
+/// The events of a step. `latest` keeps the latest event of each order.
 fn events(kinds: &[(usize, Kind)], latest: &mut BTreeMap<usize, Envelope>) -> Vec<Envelope> {
     let event = |(order, kind): &(usize, Kind)| {
         let order_id = OrderId::parse(ORDERS[*order]).unwrap();
@@ -152,7 +150,7 @@ fn events(kinds: &[(usize, Kind)], latest: &mut BTreeMap<usize, Envelope>) -> Ve
             Kind::Amended => amended(&order_id, 1),
             Kind::Confirmed => confirmed(&order_id),
             Kind::Paid => paid(&order_id),
-            Kind::Again => latest.get(order)?.clone(),
+            Kind::Repeated => latest.get(order)?.clone(),
         };
         latest.insert(*order, event.clone());
         Some(event)
@@ -187,21 +185,21 @@ async fn run(steps: &[Step]) -> (Vec<String>, Vec<String>) {
     inline.consume(0).await;
     inline.drain().await;
     queued.drain().await;
-    (inline.end(&all).await, queued.end(&all).await)
+    (inline.final_state(&all).await, queued.final_state(&all).await)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn events_come_to_what_the_queue_would_bring_them_to(steps in steps()) {
+    fn the_inline_commit_has_the_same_result_as_the_queue(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (inline, queued) = runtime.block_on(run(&steps));
         prop_assert_eq!(inline, queued);
     }
 }
 
-/// The service, and an order that is created, if anything can be.
+/// A service that commits inline, with an order.
 async fn with_order() -> (Service, OrderId) {
     let (service, order_id) = (Service::start(true), OrderId::parse(ORDERS[0]).unwrap());
     service.publish(&[created(&order_id)]).await;
@@ -213,23 +211,27 @@ async fn version(service: &Service, order_id: &OrderId) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nothing_waits_before_needs_no_consumer() {
+async fn an_event_of_an_order_with_nothing_queued_needs_no_consumer() {
     let (service, order_id) = with_order().await;
     service.publish(&[confirmed(&order_id)]).await;
     service.publish(&[paid(&order_id)]).await;
     assert_eq!((version(&service, &order_id).await, service.engine.queue_depth()), (Some(3), 0));
     let ledger = domain::Ledger { accepted: 3, recorded: 3, ..domain::Ledger::default() };
-    assert_eq!(service.engine.counters().await.unwrap().ledger, ledger);
+    assert_eq!(service.engine.numbers().await.unwrap().ledger, ledger);
 
     let service = service.restart();
-    assert_eq!(version(&service, &order_id).await, Some(3), "it was in the commit that accepted it");
+    assert_eq!(
+        version(&service, &order_id).await,
+        Some(3),
+        "the commits that accepted the events have recorded them"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_waits_behind_those_of_its_order_but_not_behind_others() {
+async fn an_event_is_queued_after_queued_events_of_its_order_but_not_of_others() {
     let (mut service, order_id) = with_order().await;
     let other = OrderId::parse(ORDERS[1]).unwrap();
-    // Too early, so it is for the consumer to say so; and what comes behind it would make it legal.
+    // Paid is too early, so it is queued for the consumer to decide. The confirmation after it follows on the queue.
     service.publish(&[paid(&order_id), confirmed(&order_id), created(&other)]).await;
     service.consume(1).await;
     service.publish(&[amended(&order_id, 1), amended(&other, 1)]).await;
@@ -237,22 +239,22 @@ async fn an_event_waits_behind_those_of_its_order_but_not_behind_others() {
     assert_eq!(service.engine.queue_depth(), 3);
     service.consume(0).await;
     service.drain().await;
-    let ledger = service.engine.counters().await.unwrap().ledger;
+    let ledger = service.engine.numbers().await.unwrap().ledger;
     assert_eq!(
         (ledger.accepted, ledger.recorded, ledger.rejected),
         (6, 4, 2),
-        "paid and amended came too early and too late"
+        "paid was too early, and amended was too late"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_of_one_order_that_arrive_at_the_same_time_are_each_handled_once() {
+async fn concurrent_events_of_one_order_are_each_handled_once() {
     let (mut service, order_id) = with_order().await;
     let amendments: Vec<_> = (0..64).map(|_| amended(&order_id, 1)).collect();
     let publishing = amendments.iter().map(|event| service.publish(std::slice::from_ref(event)));
     futures_util::future::join_all(publishing).await;
     service.drain().await;
-    let numbers = service.engine.counters().await.unwrap();
+    let numbers = service.engine.numbers().await.unwrap();
     assert_eq!((numbers.ledger.accepted, numbers.ledger.recorded, numbers.balanced()), (65, 65, true));
     assert_eq!(version(&service, &order_id).await, Some(65));
 }

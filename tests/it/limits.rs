@@ -1,4 +1,4 @@
-//! What clients are granted, by flags and variables.
+//! Limits for clients, set by flags and variables.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -30,7 +30,7 @@ async fn limits_are_configured_by_flags() {
 }
 
 #[test]
-fn everything_that_is_wrong_with_them_is_told_at_once() {
+fn all_invalid_limits_are_reported_together() {
     let folder = TempDir::new().unwrap();
     let mut command = orders(&["serve", "--max-connections", "0", "--rate-limit", "fast"]);
     command.env("ORDERS_MAX_CONNECTIONS_PER_ADDRESS", "none");
@@ -58,19 +58,19 @@ fn connect(service: &Service) -> TcpStream {
 async fn one_address_cannot_keep_others_out() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--max-connections", "16"]);
-    // They say nothing, and would be closed after 10 s.
+    // These connections send nothing, and would be closed after 10 s.
     let silent: Vec<_> = (0..100).map(|_| connect(&service)).collect();
     let bystander = Client::builder().local_address("127.0.0.2".parse::<std::net::IpAddr>().unwrap());
-    // Well below that, for no slot becomes free by itself.
+    // Well below that, so that no slot becomes free by itself.
     let bystander = bystander.timeout(Duration::from_secs(8)).build().unwrap();
     let answer = bystander.get(format!("{}/v1/orders?customer_id=c-1", service.url)).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     drop(silent);
 }
 
-/// As Python's `http.client` does it: all of the body first, and only then the answer.
+/// Sends like Python's `http.client`: the whole body first, then it reads the answer.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_to_a_body_that_is_too_large_arrives() {
+async fn a_client_that_sends_a_too_large_body_gets_the_answer() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &[]);
     let body = vec![b' '; 5 << 20];
@@ -86,7 +86,7 @@ async fn an_answer_to_a_body_that_is_too_large_arrives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_authentication_only_local_names_are_answered() {
+async fn without_authentication_only_requests_to_local_names_are_served() {
     let folder = TempDir::new().unwrap();
     let flags = ["--metrics-listen", "127.0.0.1:0", "--allowed-hosts", "orders.internal"];
     let service = Service::start(&folder.path().join("data"), &flags);

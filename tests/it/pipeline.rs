@@ -1,4 +1,4 @@
-//! One order from POST to status, through the real binary.
+//! Orders from the first request to the final status, through the real binary.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,14 @@ async fn event(api: &Api, order_id: &str, kind: &str, data: Value) -> Value {
     api.outcome(&receipt).await
 }
 
-/// Takes a new order from created to delivered, with one illegal event on the way, and gives its id.
+/// Takes a new order from created to delivered, with one illegal event on the way. Returns its id.
 pub async fn from_created_to_delivered(api: &Api, customer: &str) -> String {
     let order_id = created_and_shipped_too_early(api, customer).await;
     from_pending_to_delivered(api, customer, &order_id).await;
     order_id
 }
 
-/// Creates an order, whose shipment is rejected, and gives its id.
+/// Creates an order and has a shipment rejected. Returns its id.
 pub async fn created_and_shipped_too_early(api: &Api, customer: &str) -> String {
     let receipt = api.accept("/v1/orders", &order(customer)).await;
     let order_id = receipt["order_id"].as_str().unwrap();
@@ -39,7 +39,7 @@ fn shipment() -> Value {
     json!({ "carrier": "DHL", "tracking_number": "JD01" })
 }
 
-/// Takes this order on to delivered.
+/// Takes a pending order to delivered.
 pub async fn from_pending_to_delivered(api: &Api, customer: &str, order_id: &str) {
     let steps = [
         ("order_confirmed", json!({})),
@@ -102,7 +102,7 @@ async fn each_event_is_logged_with_its_ids_and_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stopping_service_answers_what_it_has_accepted_and_starts_again_where_it_was() {
+async fn a_stopped_service_has_kept_what_it_accepted_when_it_starts_again() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     let mut service = Service::start(&data, &[]);
@@ -123,7 +123,7 @@ async fn a_stopping_service_answers_what_it_has_accepted_and_starts_again_where_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_service_documents_itself_offline() {
+async fn the_service_serves_its_documentation_without_other_sites() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &[]);
     let (status, spec) = service.get("/openapi.json").await;
@@ -131,5 +131,8 @@ async fn the_service_documents_itself_offline() {
     let page = service.send(Method::GET, "/docs/", None).await.unwrap();
     assert_eq!(page.status(), StatusCode::OK);
     let html = page.text().await.unwrap();
-    assert!(html.contains("swagger") && !html.contains("https://"), "assets come from here: {html}");
+    assert!(
+        html.contains("swagger") && !html.contains("https://"),
+        "the page loads assets from elsewhere: {html}"
+    );
 }

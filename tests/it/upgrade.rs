@@ -1,4 +1,4 @@
-//! Data folders of earlier formats: each is opened with everything in it, and is of this format from then on.
+//! Data folders of earlier formats. Each is opened with everything in it, and has the current format from then on.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -16,13 +16,13 @@ fn golden(format: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden/folders").join(format);
     copy(&golden, folder.path());
-    // As whoever copied the folder would have it, and as the service had it: locked by nobody.
+    // The service left a LOCK that is not locked, and a copy of the folder contains it.
     File::create(folder.path().join("LOCK")).unwrap();
     folder
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_of_format_3_is_upgraded_with_all_that_is_in_it() {
+async fn a_folder_of_format_3_is_upgraded_with_everything_in_it() {
     let folder = golden("format-3");
     let data = folder.path();
     fs::set_permissions(data.join("store"), fs::Permissions::from_mode(0o755)).unwrap();
@@ -45,7 +45,7 @@ async fn a_folder_of_format_3_is_upgraded_with_all_that_is_in_it() {
     let text = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(check.status.success() && text.starts_with("6 events of 4 orders"), "{text}");
 
-    // From here on it is known what was promised, also of what was there before.
+    // From now on the extent is on record, for older events too.
     let journal = File::options().write(true).open(data.join("store/0.jnl")).unwrap();
     journal.set_len(200).unwrap();
     let refused = run(&["export"], data);
@@ -54,11 +54,11 @@ async fn a_folder_of_format_3_is_upgraded_with_all_that_is_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_that_is_interrupted_goes_on_with_the_next_start() {
+async fn an_interrupted_upgrade_continues_with_the_next_start() {
     let folder = golden("format-3");
     let data = folder.path();
     assert!(run(&["export"], data).status.success());
-    // As if the power had gone before FORMAT was written anew: EXTENT and the numbered commit are there.
+    // As if the power had failed before FORMAT was replaced: EXTENT and the numbered commit exist already.
     fs::write(data.join("FORMAT"), "orders data folder, format 3\n").unwrap();
     for _ in 0..2 {
         let export = run(&["export"], data);
@@ -68,7 +68,7 @@ async fn an_upgrade_that_is_interrupted_goes_on_with_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_folder_is_for_its_own_user_only() {
+async fn a_new_folder_is_readable_for_its_own_user_only() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("above").join("data");
     let mut service = Service::start(&data, &[]);

@@ -1,4 +1,4 @@
-//! Messages of the seed article's producer, put on the queue as they are, through the real engine and consumer.
+//! Messages of schema version 0, queued as their producer sends them, through the real engine and consumer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::events::eur;
-use crate::support::service::PATIENCE;
+use crate::support::eventually::{check, eventually};
 
-/// A message as `send_order_event` of the article sends it: group by customer, no event id, a time without offset.
+/// A message as a v0 producer sends it: the group is the customer, there is no event id, and the time has no offset.
 fn message(kind: &str, order_data: &Value, second: u32) -> NewMessage {
     let body = json!({
         "type": kind,
@@ -51,7 +51,7 @@ async fn order(engine: &Embedded, id: &str) -> Option<Order> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_article_producers_orders_are_recorded_and_projected() {
+async fn the_orders_of_a_v0_producer_are_recorded_and_projected() {
     let folder = TempDir::new().unwrap();
     let (engine, consumer) = open(&folder);
     let created = json!({ "order_id": "A-1001", "customer_id": "cust_7", "total": 4250,
@@ -61,7 +61,7 @@ async fn an_article_producers_orders_are_recorded_and_projected() {
         let update = json!({ "order_id": "A-1001", "status": status });
         messages.push(NewMessage { group: "cust_7".to_owned(), ..message("order_updated", &update, second) });
     }
-    // The producer tries again, later than any deduplication window: the derived event id tells.
+    // The producer sends a message again after the deduplication window. The derived event id identifies it.
     messages.push(NewMessage { deduplication_id: "again".to_owned(), ..messages[0].clone() });
     engine.send(messages).await.unwrap();
 
@@ -76,7 +76,7 @@ async fn an_article_producers_orders_are_recorded_and_projected() {
     let order = order(&engine, "A-1001").await.unwrap();
     assert_eq!((order.status.as_str(), order.version, order.total.minor()), ("delivered", 5, 4250));
     assert_eq!(order.currency, eur(), "the configured default");
-    assert_eq!(order.created_at.to_string(), "2026-11-23T10:00:00.123456Z", "no offset means UTC");
+    assert_eq!(order.created_at.to_string(), "2026-11-23T10:00:00.123456Z", "a time without offset is UTC");
     let listed = engine
         .orders_of(&CustomerId::parse("cust_7").unwrap(), &OrderFilter::default(), None, 10)
         .await
@@ -85,7 +85,7 @@ async fn an_article_producers_orders_are_recorded_and_projected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_read_is_parked_and_holds_nobody_up() {
+async fn unreadable_messages_are_parked_and_hold_up_no_other_order() {
     let folder = TempDir::new().unwrap();
     let (engine, consumer) = open(&folder);
     let good = json!({ "order_id": "A-1", "customer_id": "c", "total": 100, "items": ["x"] });
@@ -108,11 +108,11 @@ async fn what_cannot_be_read_is_parked_and_holds_nobody_up() {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let options = PollOptions { concurrency: 2, batch_size: 10, wait: Duration::from_secs(20) };
     let polling = tokio::spawn(poll::run(engine.clone(), Arc::new(consumer), options, stopped));
-    let start = std::time::Instant::now();
-    while engine.queue_depth() > 0 {
-        assert!(start.elapsed() < PATIENCE);
-        tokio::task::yield_now().await;
-    }
+    let drained = async || {
+        let depth = engine.queue_depth();
+        check(depth == 0, depth)
+    };
+    eventually("the queue is empty", drained).await;
     stop.send_replace(true);
     polling.await.unwrap();
 

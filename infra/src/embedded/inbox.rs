@@ -1,141 +1,56 @@
-//! Takes messages off the queue.
+//! Delivers messages to the consumer, and takes them off the queue when it is done.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
-use async_trait::async_trait;
-use consumer::Disposition;
-use consumer::ports::{Inbox, Message};
-use domain::{Receipt, Timestamp};
+use anyhow::Context;
+use consumer::ports::{End, Message};
+use domain::Timestamp;
 use tokio::time::{sleep_until, timeout_at};
 
-use crate::embedded::Embedded;
-use crate::embedded::dead_letters::Burial;
-use crate::embedded::queue::index::{Delivery, Held, Uncounted};
-use crate::embedded::store::keys::{self, StoredMessage, StoredReceipt};
-use crate::embedded::store::stage::Stage;
-use crate::embedded::store::writer::Durability;
+use super::dead_letters::{DeadLetters, MessageToPark};
+use super::queue::index::{Delivery, HeldMessage};
+use super::queue::{Queue, parse_handle, result_of_each, stale};
+use super::store::Store;
+use super::store::records::StoredMessage;
+use super::store::stage::Stage;
+use super::store::writer::Durability;
 use crate::now;
 
-impl Embedded {
-    /// Stores the receive counts, then gives the messages: from memory, or else from the store.
-    async fn deliver(&self, deliveries: Vec<Delivery>) -> anyhow::Result<Vec<Message>> {
-        let Some(number) = deliveries.first().map(|delivery| delivery.lease) else { return Ok(Vec::new()) };
-        let named = |delivery: &Delivery| (Arc::clone(&delivery.group), delivery.seq, delivery.receives);
-        let taken: Vec<_> = deliveries.iter().map(named).collect();
-        let (keys, queue) = (self.0.keys.clone(), Arc::clone(&self.0.queue));
-        let job = move |stage: &mut Stage| {
-            let counting = queue.lock().count(number, &taken, now());
-            if let Some(together) = counting.together {
-                stage.put(&keys.first_receives, number.to_be_bytes(), together.encode());
-            }
-            for (seq, receives) in counting.alone {
-                stage.put(&keys.receives, seq.to_be_bytes(), receives.encode());
-            }
-            for delivery in counting.spent {
-                stage.remove(&keys.first_receives, delivery.to_be_bytes());
-            }
-            Ok(counting.firsts)
-        };
-        let firsts = self.0.writer.write(Durability::Written, job).await?;
+#[cfg(test)]
+mod tests;
 
-        let all_held = deliveries.iter().all(|delivery| delivery.held.is_some());
-        let messages = move |engine: &Self| {
-            let received = deliveries.into_iter().zip(firsts);
-            let readable = received.filter_map(|(delivery, first)| {
-                let seq = delivery.seq;
-                // It comes again, and holds its group until somebody looks; no other waits for it.
-                let unreadable = |error| tracing::error!(seq, "cannot read a message: {error:#}");
-                engine.message(delivery, first).map_err(unreadable).ok()
-            });
-            Ok(readable.collect())
-        };
-        if all_held { messages(self) } else { self.read(messages).await }
-    }
-
-    fn message(&self, delivery: Delivery, first: Timestamp) -> anyhow::Result<Message> {
-        let message = Message {
-            id: self.message_id(delivery.seq),
-            handle: format!("{}.{}", delivery.seq, delivery.lease),
-            group: Some(delivery.group.to_string()),
-            receive_count: delivery.receives,
-            first_received_at: Some(first),
-            ..Message::default()
-        };
-        if let Some(held) = delivery.held {
-            let Held { event, body, enqueued_at, attributes } = *held;
-            return Ok(Message { sent_at: Some(enqueued_at), event, attributes, body, ..message });
-        }
-        let row = self.0.keys.queue.get(delivery.seq.to_be_bytes())?;
-        let row = row.context("a message in the index is not in the store")?;
-        let StoredMessage { header, body } = StoredMessage::decode(&row)?;
-        Ok(Message { sent_at: header.enqueued_at(), attributes: header.attributes, body, ..message })
-    }
-
-    /// Moves what was received as often as allowed to the dead letters, each by itself: one that cannot be moved stays in
-    /// flight, as if it had been received, and holds up no other.
-    async fn bury_exhausted(&self, exhausted: &[Delivery]) {
-        for delivery in exhausted {
-            if let Err(error) = self.bury(vec![Burial::of_exhausted(delivery)]).await {
-                let seq = delivery.seq;
-                tracing::error!(seq, "cannot move a message to the dead letters: {error:#}");
-            }
-        }
-    }
-
-    pub(crate) fn stage_removal(&self, stage: &mut Stage, group: &str, seq: u64) {
-        let keys = &self.0.keys;
-        stage.remove(&keys.queue, seq.to_be_bytes());
-        stage.queued -= 1;
-        match self.0.queue.lock().uncount(group, seq) {
-            Uncounted::Nothing => {}
-            Uncounted::Alone => stage.remove(&keys.receives, seq.to_be_bytes()),
-            Uncounted::Last(delivery) => stage.remove(&keys.first_receives, delivery.to_be_bytes()),
-        }
-    }
-
-    /// Takes messages out of the index, which may make the next of their groups visible.
-    pub(crate) fn forget(&self, messages: &[(String, u64)]) {
-        let mut index = self.0.queue.lock();
-        messages.iter().for_each(|(group, seq)| index.remove(group, *seq));
-        drop(index);
-        self.0.queue.bell.notify_one();
-    }
-
-    /// The group and number of each message of which this delivery is the latest.
-    pub(crate) fn current<'a>(
-        &self,
-        messages: impl Iterator<Item = &'a Message>,
-    ) -> Vec<anyhow::Result<(String, u64)>> {
-        let index = self.0.queue.lock();
-        let current = |message: &Message| {
-            let (group, seq, lease) = parse_handle(message)?;
-            let is_current = index.is_current(group, seq, lease);
-            if is_current { Ok((group.to_owned(), seq)) } else { Err(stale(message)) }
-        };
-        messages.map(current).collect()
-    }
+pub(crate) struct Inbox {
+    store: Arc<Store>,
+    queue: Arc<Queue>,
+    dead_letters: Arc<DeadLetters>,
 }
 
-#[async_trait]
-impl Inbox for Embedded {
-    async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Message>> {
+impl Inbox {
+    pub(crate) fn new(queue: &Arc<Queue>, dead_letters: &Arc<DeadLetters>) -> Self {
+        Self {
+            store: Arc::clone(&queue.store),
+            queue: Arc::clone(queue),
+            dead_letters: Arc::clone(dead_letters),
+        }
+    }
+
+    pub(crate) async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Message>> {
         let deadline = Instant::now() + wait;
         loop {
-            let gathers_until = self.0.queue.lock().gathers_until();
-            if let Some(until) = gathers_until {
+            let gather_until = self.queue.lock().gather_until();
+            if let Some(until) = gather_until {
                 sleep_until(until.min(deadline).into()).await;
             }
-            let rung = self.0.queue.bell.notified();
+            let notified = self.queue.arrivals.notified();
             let at = Instant::now();
-            let taken = self.0.queue.lock().take(max, at);
+            let taken = self.queue.lock().take(max, at);
             let done = !taken.deliveries.is_empty() || at >= deadline;
             if taken.more || (done && taken.next_wake.is_some()) {
-                // This receiver leaves: another one takes the rest, and minds the next wake.
-                self.0.queue.bell.notify_one();
+                // This receiver returns. Another one takes the rest, and waits for the next wake.
+                self.queue.arrivals.notify_one();
             }
-            self.bury_exhausted(&taken.exhausted).await;
+            self.park_exhausted(&taken.exhausted).await;
             if !taken.deliveries.is_empty() {
                 return self.deliver(taken.deliveries).await;
             }
@@ -143,89 +58,115 @@ impl Inbox for Embedded {
                 return Ok(Vec::new());
             }
             let wake = taken.next_wake.map_or(deadline, |wake| wake.min(deadline));
-            // Either way there is a reason to look again.
-            let _ = timeout_at(wake.into(), rung).await;
+            // Notified or timed out: look again.
+            let _ = timeout_at(wake.into(), notified).await;
         }
     }
 
-    async fn ack(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>> {
-        let current = self.current(messages.iter().map(|(message, _)| *message));
-        let ends = messages.iter().zip(&current).filter(|(_, current)| current.is_ok());
-        let ends: Vec<Disposition> = ends.map(|((_, end), _)| (*end).clone()).collect();
-        let acked: Vec<_> = current.iter().flatten().cloned().collect();
-        let engine = Arc::downgrade(&self.0);
-        let job = move |stage: &mut Stage| {
-            let engine = Self(engine.upgrade().context("the engine is closing")?);
-            acked.iter().for_each(|(group, seq)| engine.stage_removal(stage, group, *seq));
-            for end in ends {
-                let ledger = &mut stage.books.ledger;
-                match end {
-                    Disposition::Recorded(_) => ledger.recorded += 1,
-                    Disposition::Rejected(..) => ledger.rejected += 1,
-                    Disposition::Duplicate => ledger.duplicate += 1,
-                    // There is no queue of dead letters here.
-                    Disposition::Archived | Disposition::Parked(..) | Disposition::Retry(_) => {}
-                }
+    /// Parks messages that were received as often as allowed, each in a commit of its own. One that cannot be parked stays
+    /// in flight, as if it had been received, and holds up no other.
+    async fn park_exhausted(&self, exhausted: &[Delivery]) {
+        for delivery in exhausted {
+            let message = MessageToPark::exhausted(delivery);
+            if let Err(error) = self.dead_letters.park_messages(vec![message]).await {
+                let seq = delivery.seq;
+                tracing::error!(seq, "cannot move a message to the dead letters: {error:#}");
             }
-            let engine = Arc::downgrade(&engine.0);
-            // Until then its outcome is not shown, and the event is still waiting to whoever looks.
-            stage.after_sync(move || {
-                if let Some(engine) = engine.upgrade().map(Self) {
-                    engine.forget(&acked);
-                }
-            });
-            Ok(())
-        };
-        let written = self.0.writer.write(Durability::Synced, job).await;
-        each(current, &written)
+        }
     }
 
-    async fn retry(&self, messages: &[(&Message, Duration)]) -> Vec<anyhow::Result<()>> {
+    /// Stores the receive counts, then returns the messages.
+    async fn deliver(&self, deliveries: Vec<Delivery>) -> anyhow::Result<Vec<Message>> {
+        let Some(number) = deliveries.first().map(|delivery| delivery.lease) else { return Ok(Vec::new()) };
+        let named = |delivery: &Delivery| (Arc::clone(&delivery.group), delivery.seq, delivery.receives);
+        let taken: Vec<_> = deliveries.iter().map(named).collect();
+        let queue = Arc::clone(&self.queue);
+        let job = move |stage: &mut Stage| {
+            let keys = &queue.store.keys;
+            let writes = queue.lock().count_receives(number, &taken, now());
+            if let Some(shared) = writes.shared {
+                stage.put(&keys.first_receives, number.to_be_bytes(), shared.encode());
+            }
+            for (seq, receives) in writes.own {
+                stage.put(&keys.receives, seq.to_be_bytes(), receives.encode());
+            }
+            for delivery in writes.obsolete {
+                stage.remove(&keys.first_receives, delivery.to_be_bytes());
+            }
+            Ok(writes.firsts)
+        };
+        let firsts = self.store.writer.write(Durability::Written, job).await?;
+
+        let all_held = deliveries.iter().all(|delivery| delivery.held.is_some());
+        let store = Arc::clone(&self.store);
+        let messages = move || {
+            let received = deliveries.into_iter().zip(firsts);
+            let readable = received.filter_map(|(delivery, first)| {
+                let seq = delivery.seq;
+                // It becomes visible again, and holds back its group until an operator acts; other groups go on.
+                let unreadable = |error| tracing::error!(seq, "cannot read a message: {error:#}");
+                message(&store, delivery, first).map_err(unreadable).ok()
+            });
+            Ok(readable.collect())
+        };
+        if all_held { messages() } else { self.store.read_turns.read(messages).await }
+    }
+
+    pub(crate) async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
+        let current = self.queue.current(messages.iter().map(|(message, _)| *message));
+        let ends = messages.iter().zip(&current).filter(|(_, current)| current.is_ok());
+        let ends: Vec<End> = ends.map(|((_, end), _)| *end).collect();
+        let acked: Vec<_> = current.iter().flatten().cloned().collect();
+        let queue = Arc::clone(&self.queue);
+        let job = move |stage: &mut Stage| {
+            acked.iter().for_each(|(group, seq)| queue.stage_removal(stage, group, *seq));
+            for end in ends {
+                let ledger = &mut stage.counters.ledger;
+                match end {
+                    End::Recorded => ledger.recorded += 1,
+                    End::Rejected => ledger.rejected += 1,
+                    End::Duplicate => ledger.duplicate += 1,
+                    // Only a queue of dead letters has these, and there is none here.
+                    End::Archived => {}
+                }
+            }
+            // Until the sync, queries show no outcome: the event has to look queued as long.
+            stage.after_sync(move || queue.remove(&acked));
+            Ok(())
+        };
+        let written = self.store.writer.write(Durability::Synced, job).await;
+        result_of_each(current, &written)
+    }
+
+    pub(crate) fn retry(&self, messages: &[(&Message, Duration)]) -> Vec<anyhow::Result<()>> {
         let at = Instant::now();
         let release = |(message, delay): &(&Message, Duration)| {
             let (group, seq, lease) = parse_handle(message)?;
-            let released = self.0.queue.lock().release(group, seq, lease, at + *delay);
+            let released = self.queue.lock().release(group, seq, lease, at + *delay);
             if released { Ok(()) } else { Err(stale(message)) }
         };
         let results = messages.iter().map(release).collect();
-        self.0.queue.bell.notify_one();
+        self.queue.arrivals.notify_one();
         results
     }
 }
 
-fn stale(message: &Message) -> anyhow::Error {
-    anyhow!("message {} was handled meanwhile, or received again: this delivery is stale", message.id)
-}
-
-fn parse_handle(message: &Message) -> anyhow::Result<(&str, u64, u64)> {
-    let parts = || {
-        let (seq, lease) = message.handle.split_once('.')?;
-        Some((message.group.as_deref()?, seq.parse().ok()?, lease.parse().ok()?))
+/// The delivered message: from memory if it is held, else from the store.
+fn message(store: &Store, delivery: Delivery, first: Timestamp) -> anyhow::Result<Message> {
+    let message = Message {
+        id: store.message_id(delivery.seq),
+        handle: format!("{}.{}", delivery.seq, delivery.lease),
+        group: Some(delivery.group.to_string()),
+        receive_count: delivery.receives,
+        first_received_at: Some(first),
+        ..Message::default()
     };
-    parts().with_context(|| format!("{:?} is not a handle of this queue", message.handle))
+    if let Some(held) = delivery.held {
+        let HeldMessage { event, body, enqueued_at, attributes } = *held;
+        return Ok(Message { sent_at: Some(enqueued_at), event, attributes, body, ..message });
+    }
+    let row = store.keys.queue.get(delivery.seq.to_be_bytes())?;
+    let row = row.context("a message of the index is missing in the store")?;
+    let StoredMessage { header, body } = StoredMessage::decode(&row)?;
+    Ok(Message { sent_at: header.enqueued_at(), attributes: header.attributes, body, ..message })
 }
-
-/// The result of each message: its own error, or else that of the write they share.
-pub(crate) fn each<T>(
-    current: Vec<anyhow::Result<T>>,
-    written: &anyhow::Result<()>,
-) -> Vec<anyhow::Result<()>> {
-    let result = |current: anyhow::Result<T>| match (current, written) {
-        (Ok(_), Ok(())) => Ok(()),
-        (Ok(_), Err(error)) => Err(anyhow!("{error:#}")),
-        (Err(error), _) => Err(error),
-    };
-    current.into_iter().map(result).collect()
-}
-
-/// The row of a receipt that has an outcome.
-pub(crate) fn receipt_row(receipt: &Receipt) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
-    let outcome = receipt.outcome.clone().context("a receipt without an outcome is not stored")?;
-    let request_hash = receipt.request_hash.clone();
-    let message = receipt.message.clone();
-    let row = StoredReceipt { event_type: receipt.event_type, outcome, request_hash, message };
-    Ok((keys::receipt_key(&receipt.order_id, receipt.event_id), serde_json::to_vec(&row)?))
-}
-
-#[cfg(test)]
-mod tests;

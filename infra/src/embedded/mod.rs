@@ -1,46 +1,56 @@
-//! Queue and store in one data folder: durable, crash-safe, one process.
+//! Queue and store in one data folder: durable, crash-safe, for one process.
 //!
-//! The path of one event: [`publisher`] hands it to the [`writer`], the one thread that writes, which commits what
-//! many requests want in one batch, at its [`pace`], for which [`sync`] has one fsync; only then is it visible in the
-//! [`queue`], the in-memory order of what is stored. [`inbox`] takes it from there, and [`log`] appends it. An event that
-//! nothing waits before need not go that way: it is appended [`inline`], in the commit that accepts it. [`reader`] answers
-//! queries. Journals that are full are [`retired`].
+//! [`Embedded`] puts the rooms of the engine together and implements the ports with them ([`ports`]). Each room owns its
+//! state and calls only rooms above it in this table:
 //!
-//! What a crash leaves behind:
+//! | room | owns |
+//! |---|---|
+//! | [`store`] | the data folder, fjall's database, the threads that write and sync |
+//! | [`queue`] | the order of the queued messages, in memory |
+//! | [`log`] | the order log, with the requests that wait for outcomes |
+//! | [`dead_letters`] | the parked sequences, and pending alerts |
+//! | [`reader`] | the queries |
+//! | [`inbox`] | the deliveries to the consumer |
+//! | [`publish`] | what is accepted: inline or queued |
+//! | [`maintenance`] | work on a folder that no service is using |
 //!
-//! - What is accepted, on the queue or inline, is synced before that is acknowledged, and so are appends and acks before
-//!   their effects are shown: readers see a [`view`] of what is on the disk. Receive counts are not synced; they go to the
-//!   same journal, in order, so a power cut can only cut off a suffix of it. An ack never survives without the append
-//!   before it, and an event whose append was cut off is still on the queue and is recorded again, the same way.
-//! - How far the journal is on the disk is kept in a file of its own, the [`extent`], and commits are numbered in a
-//!   [`chain`]. Before fjall opens the store, [`continuity`] compares the two with what is there: what was acknowledged and
-//!   is missing is an error, and the folder is left as it is.
-//! - `kill -9` loses nothing at all that was written, for the operating system holds it.
-//! - A write that fails (disk full, broken disk) stops the engine for good ([`Embedded::failed`]): nothing that
-//!   follows could be trusted. The process ends; the next start recovers from the journal. What a sync failed to write was
-//!   not acknowledged, but the system may show it to that start as written: the start writes it once more.
+//! An event takes one of two ways. [`publish`] judges it, and if nothing of its order is queued, the commit that accepts it
+//! also records it. Otherwise that commit puts it on the [`queue`]. The [`inbox`] delivers it to the consumer, which appends
+//! it to the [`log`] and acknowledges it. On both ways [`store`] commits the work of many callers in one batch with one
+//! sync, and the caller gets its answer after the sync.
 //!
-//! What cannot be processed goes to [`letters`], and from there, by way of [`operate`], back to the queue; those of
-//! elsewhere come by [`import`]. [`numbers`] counts what became of everything, and [`alerts`] notifies whoever looks after
-//! it. [`recover`] makes a folder usable again that was refused.
+//! What a crash leaves:
 //!
-//! [`folder`] guards the folder itself, and [`maintenance`] exports and rebuilds.
+//! - Accepts, appends and acks are synced before they are answered or shown: readers see a view of what is on the disk. Receive
+//!   counts are not synced. They go to the same journal, in order, so a power cut can only cut off its end. An ack never
+//!   survives without the append before it. An event whose append was cut off is still queued, and is recorded again with the
+//!   same result.
+//! - The file `EXTENT` records how far the journal is on the disk, and commits are numbered. Before fjall opens the store, both
+//!   are compared with the journal. If something acknowledged is missing, the start fails and changes nothing.
+//! - `kill -9` loses nothing that was written, because the operating system has it.
+//! - A write that fails (disk full, broken disk) stops the engine for good ([`Embedded::failed`]), because nothing after it could
+//!   be trusted. The process ends, and the next start recovers from the journal. What a sync failed to write was not
+//!   acknowledged, but the operating system may present it to that start as written. So the start writes it again.
 
 mod dead_letters;
 mod inbox;
 mod log;
 pub mod maintenance;
+mod ports;
 mod publish;
 mod queue;
 mod reader;
 mod store;
+#[cfg(test)]
+mod testing;
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Currency;
-use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
+use domain::{Currency, RecordedEvent};
+use tokio::sync::watch;
 
 pub use dead_letters::alerts;
 pub use dead_letters::import::{Imported, Incoming};
@@ -48,39 +58,42 @@ pub use publish::{NewMessage, SendError};
 pub use store::open_error::OpenError;
 pub use store::recover;
 
-use log::waiters::Waiters;
+use dead_letters::DeadLetters;
+use inbox::Inbox;
+use log::Log;
+use maintenance::{RebuildOptions, RebuildReport};
+use publish::Publisher;
+use queue::Queue;
 use queue::index::QueueIndex;
-use reader::past::Turns;
+use reader::Reader;
+use store::Store;
 use store::folder::DataFolder;
-use store::keys::Keyspaces;
-use store::opening::{self, Opened};
-use store::sync::Disk;
-use store::views::{Latest, Synced, View};
-use store::writer::{Books, SharedTotals, Writer};
+use store::opening::{OpenedStore, Opening};
+use store::writer::WriterThreads;
 
 /// How an embedded engine behaves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// The currency of article orders, which state none.
+    /// The currency of orders whose producer states none (schema version 0).
     pub default_currency: Currency,
     /// How long a received message stays in flight before it becomes visible again.
     pub visibility_timeout: Duration,
-    /// How often a message is received before it goes to the dead letters.
+    /// How often a message is received before it is parked.
     pub max_receives: u32,
-    /// How long a new message waits before it becomes visible.
+    /// How long a new message stays invisible.
     pub delay: Duration,
-    /// Free bytes on the data folder's disk below which no new event is accepted. What is accepted already is still
-    /// processed: that is what the reserve is for.
+    /// With fewer free bytes on the disk than this, no new event is accepted. Accepted events are still processed: the
+    /// reserve is for them.
     pub min_free_bytes: u64,
-    /// Whether an event that nothing waits before is recorded in the commit that accepts it. Otherwise, and whatever else
-    /// comes, goes by way of the queue, for a consumer.
+    /// Whether an event is recorded in the commit that accepts it if nothing of its order is queued. Otherwise every event
+    /// is queued.
     pub inline: bool,
-    /// Messages on the queue at which no new event is accepted: it bounds the memory that the queue's index takes.
+    /// With this many messages on the queue, no new event is accepted. This bounds the memory of the queue's index.
     pub max_queue_depth: usize,
 }
 
 impl Options {
-    /// The defaults, with the currency for article orders.
+    /// The defaults.
     pub fn new(default_currency: Currency) -> Self {
         Self {
             default_currency,
@@ -94,111 +107,124 @@ impl Options {
     }
 }
 
-/// The engine. Cheap to clone; the folder is released when the last clone is dropped.
+/// The engine. Cheap to clone. When the last clone is dropped, the engine finishes its writes and releases the folder.
 #[derive(Clone)]
-pub struct Embedded(Arc<Inner>);
+pub struct Embedded(Arc<Rooms>);
 
-struct Inner {
-    // Dropped first: it finishes what was handed to it, and joins its thread.
-    writer: Writer,
-    keys: Keyspaces,
-    queue: Arc<SharedQueue>,
-    totals: SharedTotals,
-    /// What readers see.
-    synced: Arc<Synced>,
-    /// Whose turn it is to change dead letters.
-    letters: Arc<AsyncMutex<()>>,
-    turns: Turns,
-    /// Rings when a letter is put aside of which nobody was told.
-    alarm: Arc<Notify>,
-    waiters: Waiters,
-    options: Options,
-    /// What tells this folder from others.
-    name: Arc<str>,
-    path: PathBuf,
+struct Rooms {
+    log: Arc<Log>,
+    queue: Arc<Queue>,
+    dead_letters: Arc<DeadLetters>,
+    reader: Arc<Reader>,
+    inbox: Inbox,
+    publisher: Arc<Publisher>,
+    store: Arc<Store>,
+    // Dropped after the rooms: it waits for the threads, which end when the rooms are gone.
+    _threads: WriterThreads,
     // Dropped last: it holds the folder's lock.
-    _folder: DataFolder,
-}
-
-/// The queue's in-memory order, and the bell that wakes waiting receivers.
-struct SharedQueue {
-    index: Mutex<QueueIndex>,
-    bell: Notify,
-}
-
-impl SharedQueue {
-    fn lock(&self) -> MutexGuard<'_, QueueIndex> {
-        // A panic while the lock is held is a bug; going on with a torn index would make it lose messages.
-        self.index.lock().expect("the queue index is intact")
-    }
+    folder: DataFolder,
 }
 
 impl Embedded {
-    /// Opens the data folder at `path`, creating it if it does not exist or is empty.
+    /// Opens the data folder at `path`. Creates it if it does not exist or is empty.
     ///
-    /// This reads the whole queue and blocks meanwhile: seconds for a million waiting messages.
+    /// This blocks while it reads the whole queue: seconds for a million messages.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let folder = DataFolder::claim(path)?;
-        let Opened { keys, index, totals, chain, name, extent } = opening::open(&folder, path, &options)?;
-        let synced = Arc::new(Synced::new(View::new(keys.db.snapshot(), totals)));
-        let queue = Arc::new(SharedQueue { index: Mutex::new(index), bell: Notify::new() });
-        let totals = Arc::new(Mutex::new(totals));
-        let disk = Disk::new(&folder.store(), extent, Arc::clone(&synced));
-        let writer = disk.and_then(|disk| Writer::start(keys.clone(), Arc::clone(&totals), chain, disk));
-        let writer = writer.map_err(|source| OpenError::io(path, source))?;
-        Ok(Self(Arc::new(Inner {
-            writer,
-            keys,
+        let mut opening = Opening::begin(path)?;
+        let mut index = QueueIndex::new(options.visibility_timeout, options.max_receives);
+        let restored = queue::restore(&opening.keys, &mut opening.stage, &mut index);
+        restored.map_err(|error| opening.damaged(&error))?;
+        let OpenedStore { store, threads, folder } = opening.finish(index.depth() as u64)?;
+        let store = Arc::new(store);
+        let log = Arc::new(Log::new(&store, options.default_currency));
+        let queue = Arc::new(Queue::new(&store, index, &options));
+        let dead_letters = Arc::new(DeadLetters::new(&log, &queue));
+        let reader = Reader::new(&log, &queue, &dead_letters);
+        // A delayed event is queued, even if nothing else of its order is.
+        let commits_inline = options.inline && options.delay.is_zero();
+        let publisher = Publisher::new(&log, &queue, &dead_letters, commits_inline);
+        let inbox = Inbox::new(&queue, &dead_letters);
+        Ok(Self(Arc::new(Rooms {
+            log,
             queue,
-            totals,
-            synced,
-            letters: Arc::default(),
-            turns: Turns::default(),
-            alarm: Arc::default(),
-            waiters: Waiters::default(),
-            options,
-            name,
-            path: path.to_owned(),
-            _folder: folder,
+            dead_letters,
+            reader: Arc::new(reader),
+            inbox,
+            publisher: Arc::new(publisher),
+            store,
+            _threads: threads,
+            folder,
         })))
     }
 
     /// Whether the data folder was empty before.
     pub fn is_new(&self) -> bool {
-        self.0._folder.is_new()
+        self.0.folder.is_new()
     }
 
-    /// Messages on the queue: visible, delayed and in flight.
+    /// The number of messages on the queue: visible, delayed and in flight.
     pub fn queue_depth(&self) -> usize {
-        self.0.queue.lock().depth()
+        self.0.queue.depth()
     }
 
-    /// Dead letters that are parked, or on their way back.
+    /// The number of dead letters that are parked or being redriven.
     pub fn dead_letter_count(&self) -> u64 {
-        self.books().letters
+        self.0.store.counters().letters
     }
 
-    /// The id of a message. It is no other folder's, whose dead letters may be brought here.
-    fn message_id(&self, seq: u64) -> String {
-        format!("{seq}-{}", self.0.name)
-    }
-
-    fn books(&self) -> Books {
-        self.0.totals.lock().unwrap_or_else(PoisonError::into_inner).books
-    }
-
-    /// Everything that is committed, synced or not: for the writer and for whoever judges events for it.
-    fn latest(&self) -> Latest {
-        Latest { letters: self.books().letters }
-    }
-
-    /// What is on the disk: for whoever answers a query.
-    fn view(&self) -> Arc<View> {
-        self.0.synced.view()
-    }
-
-    /// Becomes `Some` with the reason once a write has failed; nothing can be written any more then.
+    /// Becomes `Some` with the reason once a write has failed. Nothing can be written any more then.
     pub fn failed(&self) -> watch::Receiver<Option<Arc<str>>> {
-        self.0.writer.failed()
+        self.0.store.writer.failed()
+    }
+
+    /// Puts messages of any content on the queue, all of them or none.
+    pub async fn send(&self, messages: Vec<NewMessage>) -> Result<(), SendError> {
+        self.0.publisher.send(messages).await
+    }
+
+    /// Imports dead letters in the order in which they were parked. One that exists here is repaired if it is parked and is
+    /// the same dead letter. `progress` gets the number of dead letters processed so far.
+    pub async fn import(
+        &self,
+        letters: Vec<Incoming>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> anyhow::Result<Imported> {
+        self.0.dead_letters.import(letters, progress).await
+    }
+
+    /// About how many events the log holds, for progress.
+    pub fn approximate_events(&self) -> u64 {
+        self.0.store.keys.log.approximate_len() as u64
+    }
+
+    /// Writes every recorded event as a line of JSON, order by order, and the events of each in order. Returns their number.
+    pub fn export(&self, out: &mut dyn Write) -> anyhow::Result<u64> {
+        maintenance::export(&self.0.log, out)
+    }
+
+    /// Folds every log again and compares the derived writes and the ledger with the result. Corrects what differs, unless
+    /// the options say to check only. `progress` gets the number of events read so far.
+    pub async fn rebuild(
+        &self,
+        options: RebuildOptions,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> anyhow::Result<RebuildReport> {
+        maintenance::rebuild(&self.0.log, options, progress).await
+    }
+
+    /// Puts an event into the log and nowhere else, as a crash between append and projection would leave it on a backend
+    /// that writes the two separately. For the conformance suite.
+    #[doc(hidden)]
+    pub async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
+        self.0.log.append_without_projecting(event).await
+    }
+
+    #[cfg(test)]
+    fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    fn dead_letters(&self) -> Arc<DeadLetters> {
+        Arc::clone(&self.0.dead_letters)
     }
 }

@@ -1,13 +1,13 @@
-//! What the service answered, read from what it wrote to its sockets: so each answer has its place between the calls.
+//! The answers of the service, read from what it wrote to its sockets. So each answer has its place among the system calls.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// Something that a client was told and may rely on from then on.
+/// Something that an answer contains, and that a client may rely on from then on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fact {
-    /// An event is accepted, with what became of it if that is known.
+    /// An event is accepted. It has this state, and this version if it is recorded.
     Event { order: String, event: String, state: String, version: Option<u64> },
     /// An order has this version, or a later one.
     Order { order: String, version: u64 },
@@ -15,7 +15,7 @@ pub(super) enum Fact {
     Ledger { accepted: u64, recorded: u64 },
 }
 
-/// The answers that are under way, by socket.
+/// The bytes of incomplete answers, by socket.
 #[derive(Default)]
 pub(super) struct Answers {
     sockets: HashMap<i64, Vec<u8>>,
@@ -26,12 +26,12 @@ impl Answers {
         self.sockets.remove(&socket);
     }
 
-    /// Takes what was written to a socket, and gives the facts in the answers that are complete with it.
+    /// Adds what was written to a socket. Returns the facts in the answers that are complete now.
     pub(super) fn sent(&mut self, socket: i64, bytes: &[u8]) -> Vec<Fact> {
         let buffer = self.sockets.entry(socket).or_default();
         buffer.extend_from_slice(bytes);
         let mut facts = Vec::new();
-        while let Some((status, body)) = complete(buffer) {
+        while let Some((status, body)) = take_complete(buffer) {
             if (200..300).contains(&status) {
                 let body: Value = serde_json::from_slice(&body).unwrap_or_default();
                 collect(&body, &mut facts);
@@ -41,14 +41,14 @@ impl Answers {
     }
 }
 
-/// Takes the first answer out of the buffer, if it is there as a whole.
-fn complete(buffer: &mut Vec<u8>) -> Option<(u16, Vec<u8>)> {
+/// Takes the first answer out of the buffer, if it is complete.
+fn take_complete(buffer: &mut Vec<u8>) -> Option<(u16, Vec<u8>)> {
     let end = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
     let head =
         std::str::from_utf8(&buffer[..end]).expect("the head of an answer is text").to_ascii_lowercase();
     let status =
         head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("an answer has a status");
-    assert!(!head.contains("transfer-encoding"), "this does not read chunks: {head}");
+    assert!(!head.contains("transfer-encoding"), "chunked answers are not supported: {head}");
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     let length = length.map_or(0, |length| length.trim().parse().expect("a length is a number"));
     if buffer.len() < end + length {
@@ -58,7 +58,7 @@ fn complete(buffer: &mut Vec<u8>) -> Option<(u16, Vec<u8>)> {
     Some((status, body))
 }
 
-/// The facts in any body: receipts, orders, events and the ledger look the same wherever they are.
+/// Collects the facts in a body. Receipts, orders, events and the ledger have the same members in every answer.
 pub(super) fn collect(value: &Value, facts: &mut Vec<Fact>) {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     match value {
@@ -68,7 +68,7 @@ pub(super) fn collect(value: &Value, facts: &mut Vec<Fact>) {
             let version = value["version"].as_u64();
             match (order, text(&value["event_id"]), version) {
                 (Some(order), Some(event), _) => {
-                    // An event of a log has no state: it is recorded.
+                    // An event in a log has no state member: it is recorded.
                     let state = text(&value["state"]).unwrap_or_else(|| "recorded".to_owned());
                     facts.push(Fact::Event { order, event, state, version });
                 }
@@ -86,7 +86,7 @@ pub(super) fn collect(value: &Value, facts: &mut Vec<Fact>) {
 }
 
 #[test]
-fn answers_are_read_in_pieces_and_one_after_the_other() {
+fn answers_are_read_from_partial_writes() {
     let mut answers = Answers::default();
     let accepted = br#"{"order_id":"o","event_id":"e","state":"accepted"}"#;
     let head = format!("HTTP/1.1 202 Accepted\r\ncontent-length: {}\r\n\r\n", accepted.len());

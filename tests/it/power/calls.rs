@@ -1,35 +1,34 @@
-//! Reads what strace writes: a line for each system call, or two where calls of several threads overlap.
+//! Parses the output of strace: a line for each system call, or two if calls of several threads overlap.
 
 use std::collections::HashMap;
 
-/// What a call is said to have returned in which its thread was killed.
-pub(super) const UNKNOWN: i64 = i64::MIN;
+/// The result of a call during which its thread was killed.
+pub(super) const UNKNOWN_RESULT: i64 = i64::MIN;
 
 /// A system call.
 #[derive(Debug, Clone)]
 pub(super) struct Call<'a> {
     pub(super) name: &'a str,
-    /// As strace prints them.
+    /// The arguments as strace prints them.
     pub(super) arguments: Vec<&'a str>,
     pub(super) returned: i64,
-    /// Whether the kernel never saw it: strace made the result up.
-    pub(super) made_up: bool,
-    /// The lines at which it began and ended. What a thread does after this call comes on later lines.
+    /// Whether strace injected the result, and the kernel did not see the call.
+    pub(super) is_injected: bool,
+    /// The lines at which the call began and ended. Later calls of the same thread are on later lines.
     pub(super) begin: usize,
     pub(super) end: usize,
 }
 
-/// A call of which the beginning is known.
-struct Begun<'a> {
+/// A call that has not ended yet.
+struct UnfinishedCall<'a> {
     name: &'a str,
     arguments: &'a str,
     line: usize,
 }
 
-/// The calls, in the order in which they ended; those last that did not, for their threads were killed. Lines count from
-/// `first_line`.
+/// The calls, in the order in which they ended. Calls whose threads were killed come last. Lines count from `first_line`.
 pub(super) fn calls(trace: &str, first_line: usize) -> Vec<Call<'_>> {
-    let mut begun: HashMap<&str, Begun<'_>> = HashMap::new();
+    let mut begun: HashMap<&str, UnfinishedCall<'_>> = HashMap::new();
     let mut ended = Vec::new();
     for (line, text) in trace.lines().enumerate() {
         let line = first_line + line;
@@ -39,7 +38,7 @@ pub(super) fn calls(trace: &str, first_line: usize) -> Vec<Call<'_>> {
             continue;
         }
         if let Some(resumed) = text.strip_prefix("<... ") {
-            let Some(Begun { name, arguments, line: begin }) = begun.remove(thread) else {
+            let Some(UnfinishedCall { name, arguments, line: begin }) = begun.remove(thread) else {
                 panic!("line {line} resumes nothing: {text}");
             };
             let (_, rest) = resumed.split_once(" resumed>").expect("what is resumed is named");
@@ -52,7 +51,7 @@ pub(super) fn calls(trace: &str, first_line: usize) -> Vec<Call<'_>> {
         let (name, rest) = text.split_once('(').unwrap_or_else(|| panic!("line {line} is no call: {text}"));
         if let Some(arguments) = rest.strip_suffix("<unfinished ...>") {
             let arguments = arguments.trim_end_matches([',', ' ']);
-            begun.insert(thread, Begun { name, arguments, line });
+            begun.insert(thread, UnfinishedCall { name, arguments, line });
         } else {
             let (arguments, result) = split_result(rest, line);
             ended.push(call(name, split_arguments(arguments), result, (line, line)));
@@ -69,22 +68,22 @@ fn call<'a>(name: &'a str, arguments: Vec<&'a str>, result: &str, lines: (usize,
     let number = result.split([' ', '<']).next().unwrap_or_default();
     let returned = match number.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).expect("a result is a number").cast_signed(),
-        None if number == "?" => UNKNOWN,
+        None if number == "?" => UNKNOWN_RESULT,
         None => number.parse().unwrap_or_else(|_| panic!("line {}: {result}", lines.1)),
     };
-    let made_up = result.ends_with("(INJECTED)");
-    Call { name, arguments, returned, made_up, begin: lines.0, end: lines.1 }
+    let is_injected = result.ends_with("(INJECTED)");
+    Call { name, arguments, returned, is_injected, begin: lines.0, end: lines.1 }
 }
 
-/// What is in the parentheses, and what was returned. Inside of strings nothing looks like the end of a call, for a
-/// parenthesis can be in them, but no result: a string ends with its quote.
+/// Splits into the arguments and the result. A string cannot look like the end of a call: it ends with its quote, and so
+/// cannot contain the last ` = `.
 fn split_result(text: &str, line: usize) -> (&str, &str) {
     let at = text.rfind(" = ").unwrap_or_else(|| panic!("line {line} has no result"));
     let arguments = text[..at].trim_end().strip_suffix(')');
     (arguments.unwrap_or_else(|| panic!("line {line} has no end of arguments")), &text[at + 3..])
 }
 
-/// Splits at the commas that are in no string and no bracket.
+/// Splits at the commas that are outside of strings and brackets.
 pub(super) fn split_arguments(text: &str) -> Vec<&str> {
     let (mut parts, mut depth, mut start) = (Vec::new(), 0_usize, 0);
     let bytes = text.as_bytes();
@@ -108,11 +107,11 @@ pub(super) fn split_arguments(text: &str) -> Vec<&str> {
     parts
 }
 
-/// Where the string that begins at `start` has its closing quote.
+/// The index of the closing quote of the string that begins at `start`.
 fn end_of_string(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     loop {
-        // strace escapes every quote that is in a string.
+        // strace escapes the quotes in a string.
         at += bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')).expect("a string ends");
         if bytes[at] == b'"' {
             return at;
@@ -124,7 +123,7 @@ fn end_of_string(bytes: &[u8], start: usize) -> usize {
 /// The bytes of a string as strace prints it.
 pub(super) fn unquote(argument: &str) -> Vec<u8> {
     let text = argument.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    // Three dots behind the quote would mean that it was cut off.
+    // Three dots after the quote mean that strace has cut the string off.
     let mut rest = text.unwrap_or_else(|| panic!("not a whole string: {argument:.80}")).as_bytes();
     let mut bytes = Vec::with_capacity(rest.len());
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
@@ -151,21 +150,21 @@ fn octal(digits: &[u8]) -> u8 {
     digits.iter().fold(0, |number, digit| number * 8 + (digit - b'0'))
 }
 
-/// The number of a descriptor, which strace prints with what it is: `5</data/file>`.
-pub(super) fn number(argument: &str) -> i64 {
+/// The number of a descriptor. strace prints it with what it refers to: `5</data/file>`.
+pub(super) fn descriptor_number(argument: &str) -> i64 {
     let number = argument.split('<').next().unwrap_or_default();
     number.parse().unwrap_or(-1)
 }
 
-/// What a descriptor is, as strace prints it.
-pub(super) fn described(argument: &str) -> &str {
+/// What a descriptor refers to, as strace prints it.
+pub(super) fn descriptor_target(argument: &str) -> &str {
     argument.split_once('<').and_then(|(_, rest)| rest.strip_suffix('>')).unwrap_or_default()
 }
 
-/// The call as if it had been carried out, if it is one that changes a file or a folder.
-pub(super) fn as_if_done<'a>(call: &Call<'a>) -> Option<Call<'a>> {
+/// The call with the result of success, if it changes a file or a folder.
+pub(super) fn as_successful<'a>(call: &Call<'a>) -> Option<Call<'a>> {
     let returned = match call.name {
-        "write" | "pwrite64" if !described(call.arguments[0]).starts_with("socket:") => {
+        "write" | "pwrite64" if !descriptor_target(call.arguments[0]).starts_with("socket:") => {
             call.arguments[2].parse().unwrap()
         }
         "open" | "openat" | "creat" => i64::MAX,
@@ -178,7 +177,7 @@ pub(super) fn as_if_done<'a>(call: &Call<'a>) -> Option<Call<'a>> {
 
 /// The bytes that a call wrote.
 pub(super) fn sent_bytes(call: &Call<'_>) -> Vec<u8> {
-    assert!(call.name != "sendmsg", "answers are not sent like this");
+    assert!(call.name != "sendmsg", "answers sent with sendmsg are not supported");
     let mut bytes = match call.name {
         "writev" | "pwritev" | "pwritev2" => {
             let list = call.arguments[1].trim_start_matches('[').trim_end_matches(']');
@@ -196,7 +195,7 @@ pub(super) fn sent_bytes(call: &Call<'_>) -> Vec<u8> {
 }
 
 #[test]
-fn calls_that_overlap_are_put_together() {
+fn the_two_lines_of_overlapping_calls_are_joined() {
     let trace = r#"7 write(5</d/a "b">, "x) = 3\"\0\12\\", 6 <unfinished ...>
 8 openat(AT_FDCWD</d>, "f", O_RDWR|O_CREAT, 0666) = 9</d/f>
 8 fdatasync(9</d/f>) = 0 (INJECTED)
@@ -206,7 +205,8 @@ fn calls_that_overlap_are_put_together() {
 7 +++ killed by SIGKILL +++
 "#;
     let calls = calls(trace, 10);
-    let seen: Vec<_> = calls.iter().map(|it| (it.name, it.returned, it.made_up, it.begin, it.end)).collect();
+    let seen: Vec<_> =
+        calls.iter().map(|it| (it.name, it.returned, it.is_injected, it.begin, it.end)).collect();
     assert_eq!(
         seen,
         [
@@ -214,7 +214,7 @@ fn calls_that_overlap_are_put_together() {
             ("fdatasync", 0, true, 12, 12),
             ("write", 6, false, 10, 13),
             ("fsync", -1, true, 14, 14),
-            ("write", UNKNOWN, false, 15, 17)
+            ("write", UNKNOWN_RESULT, false, 15, 17)
         ]
     );
     assert_eq!(calls[2].arguments, [r#"5</d/a "b">"#, r#""x) = 3\"\0\12\\""#, "6"]);

@@ -9,11 +9,11 @@ use super::disk::Node;
 pub(super) struct OpenFile {
     pub(super) node: Node,
     pub(super) offset: u64,
-    /// Whether every write goes to the end.
+    /// Whether it was opened with `O_APPEND`.
     pub(super) appends: bool,
 }
 
-/// The open files that are in the recorded folder, by descriptor.
+/// The open files in the recorded folder, by descriptor.
 #[derive(Default)]
 pub(super) struct Descriptors {
     files: Vec<OpenFile>,

@@ -1,4 +1,4 @@
-//! What is on a disk: folders, and files in pages.
+//! A disk in memory: folders, and files in pages. A recording applies changes to it, and a power cut leaves one.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -6,25 +6,26 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes that a disk writes whole or not at all, as far as software hopes: the unit of the page cache.
-pub(super) const PAGE: u64 = 4096;
-/// What a disk really writes whole.
-pub(super) const SECTOR: u64 = 512;
+/// The unit of the page cache, which much software hopes to be written whole or not at all.
+pub(super) const PAGE_BYTES: u64 = 4096;
+/// The unit that a disk does write whole.
+pub(super) const SECTOR_BYTES: u64 = 512;
 
-/// A file or a folder, by its number; 0 is the folder that everything is in.
+/// The number of a file or folder. 0 is the root folder.
 pub(super) type Node = usize;
 pub(super) const ROOT: Node = 0;
 
-/// What is in a file. Pages that were never written are zeros.
+/// The content of a file. Pages that were never written are zeros.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FileImage {
     pub(super) length: u64,
-    pages: BTreeMap<u64, Arc<[u8; PAGE as usize]>>,
+    pages: BTreeMap<u64, Arc<[u8; PAGE_BYTES as usize]>>,
 }
 
 impl PartialEq for FileImage {
     fn eq(&self, other: &Self) -> bool {
-        let not_zero = |(_, page): &(&u64, &Arc<[u8; PAGE as usize]>)| page.iter().any(|byte| *byte != 0);
+        let not_zero =
+            |(_, page): &(&u64, &Arc<[u8; PAGE_BYTES as usize]>)| page.iter().any(|byte| *byte != 0);
         self.length == other.length
             && self.pages.iter().filter(not_zero).eq(other.pages.iter().filter(not_zero))
     }
@@ -37,20 +38,23 @@ impl FileImage {
         image
     }
 
-    /// Writes these bytes, behind the end if need be.
+    /// Writes these bytes, beyond the end if necessary.
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         self.patch(offset, bytes);
         self.length = self.length.max(offset + bytes.len() as u64);
     }
 
-    /// The same, but the length stays: what is behind it shows when the file grows.
+    /// Like [`FileImage::write`], but keeps the length. Bytes beyond it appear when the file grows.
     pub(super) fn patch(&mut self, mut offset: u64, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let start = (offset % PAGE) as usize;
-            let (part, rest) = bytes.split_at(bytes.len().min(PAGE as usize - start));
-            // Long runs of zeros are holes; that changes nothing of what is read.
-            if self.pages.contains_key(&(offset / PAGE)) || part.iter().any(|byte| *byte != 0) {
-                let page = self.pages.entry(offset / PAGE).or_insert_with(|| Arc::new([0; PAGE as usize]));
+            let start = (offset % PAGE_BYTES) as usize;
+            let (part, rest) = bytes.split_at(bytes.len().min(PAGE_BYTES as usize - start));
+            // Pages of zeros stay holes; they read the same.
+            if self.pages.contains_key(&(offset / PAGE_BYTES)) || part.iter().any(|byte| *byte != 0) {
+                let page = self
+                    .pages
+                    .entry(offset / PAGE_BYTES)
+                    .or_insert_with(|| Arc::new([0; PAGE_BYTES as usize]));
                 Arc::make_mut(page)[start..start + part.len()].copy_from_slice(part);
             }
             offset += part.len() as u64;
@@ -60,9 +64,9 @@ impl FileImage {
 
     pub(super) fn resize(&mut self, length: u64) {
         if length < self.length {
-            self.pages.split_off(&length.div_ceil(PAGE));
-            if let Some(page) = self.pages.get_mut(&(length / PAGE)) {
-                Arc::make_mut(page)[(length % PAGE) as usize..].fill(0);
+            self.pages.split_off(&length.div_ceil(PAGE_BYTES));
+            if let Some(page) = self.pages.get_mut(&(length / PAGE_BYTES)) {
+                Arc::make_mut(page)[(length % PAGE_BYTES) as usize..].fill(0);
             }
         }
         self.length = length;
@@ -70,10 +74,10 @@ impl FileImage {
 
     fn write_to(&self, path: &Path) {
         let file = File::create_new(path).unwrap();
-        // Pages that follow each other are written together.
+        // Adjacent pages are written together.
         let (mut start, mut run) = (0, Vec::new());
         for (number, page) in &self.pages {
-            let offset = number * PAGE;
+            let offset = number * PAGE_BYTES;
             if offset >= self.length {
                 break;
             }
@@ -90,12 +94,12 @@ impl FileImage {
 
 /// A file or a folder.
 #[derive(Debug, Clone)]
-pub(super) enum Content {
+pub(super) enum NodeContent {
     Folder(BTreeMap<String, Node>),
     File(FileImage),
 }
 
-impl Content {
+impl NodeContent {
     pub(super) fn folder(&mut self) -> &mut BTreeMap<String, Node> {
         match self {
             Self::Folder(entries) => entries,
@@ -111,16 +115,16 @@ impl Content {
     }
 }
 
-/// What was done, from one line of the recording to another.
+/// A change of the disk, from one line of the recording to another.
 #[derive(Debug)]
 pub(super) struct Operation {
     pub(super) begin: usize,
     pub(super) end: usize,
-    pub(super) what: What,
+    pub(super) change: Change,
 }
 
 #[derive(Debug)]
-pub(super) enum What {
+pub(super) enum Change {
     Write {
         file: Node,
         offset: u64,
@@ -131,7 +135,7 @@ pub(super) enum What {
         file: Node,
         length: u64,
     },
-    /// Names of one folder that lead somewhere else, or nowhere, from then on: all of them or none.
+    /// Names of one folder that refer to another node, or are removed: all of them or none.
     Link {
         folder: Node,
         entries: Vec<(String, Option<Node>)>,
@@ -140,22 +144,22 @@ pub(super) enum What {
         node: Node,
         data_only: bool,
     },
-    /// A sync failed: the system may have dropped what it was to write, and no later sync writes that.
-    Failed {
+    /// A sync that failed. The operating system may have dropped the writes it covers, and no later sync writes them.
+    FailedSync {
         node: Node,
     },
 }
 
-/// A folder with everything below it.
+/// A root folder with everything below it.
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
-    pub(super) nodes: Vec<Content>,
+    pub(super) nodes: Vec<NodeContent>,
 }
 
 impl Disk {
     /// Reads everything below `folder`.
     pub(super) fn read(folder: &Path) -> Self {
-        let mut disk = Self { nodes: vec![Content::Folder(BTreeMap::new())] };
+        let mut disk = Self { nodes: vec![NodeContent::Folder(BTreeMap::new())] };
         disk.read_into(ROOT, folder);
         disk
     }
@@ -165,9 +169,9 @@ impl Disk {
             let entry = entry.unwrap();
             let is_folder = entry.file_type().unwrap().is_dir();
             let content = if is_folder {
-                Content::Folder(BTreeMap::new())
+                NodeContent::Folder(BTreeMap::new())
             } else {
-                Content::File(FileImage::of(&fs::read(entry.path()).unwrap()))
+                NodeContent::File(FileImage::of(&fs::read(entry.path()).unwrap()))
             };
             let child = self.add(content);
             self.nodes[node].folder().insert(entry.file_name().into_string().unwrap(), child);
@@ -177,7 +181,7 @@ impl Disk {
         }
     }
 
-    pub(super) fn add(&mut self, content: Content) -> Node {
+    pub(super) fn add(&mut self, content: NodeContent) -> Node {
         self.nodes.push(content);
         self.nodes.len() - 1
     }
@@ -189,11 +193,11 @@ impl Disk {
 
     fn write_node(&self, node: Node, path: &Path) {
         match &self.nodes[node] {
-            Content::File(file) => file.write_to(path),
-            Content::Folder(entries) => {
+            NodeContent::File(file) => file.write_to(path),
+            NodeContent::Folder(entries) => {
                 for (name, child) in entries {
                     let path = path.join(name);
-                    if matches!(self.nodes[*child], Content::Folder(_)) {
+                    if matches!(self.nodes[*child], NodeContent::Folder(_)) {
                         fs::create_dir(&path).unwrap();
                     }
                     self.write_node(*child, &path);
@@ -202,7 +206,7 @@ impl Disk {
         }
     }
 
-    /// Everything by its path; folders have no image.
+    /// Every path with its file image, or `None` for a folder.
     pub(super) fn paths(&self) -> BTreeMap<String, Option<&FileImage>> {
         let mut paths = BTreeMap::new();
         self.collect(ROOT, "", &mut paths);
@@ -211,8 +215,8 @@ impl Disk {
 
     fn collect<'a>(&'a self, node: Node, path: &str, paths: &mut BTreeMap<String, Option<&'a FileImage>>) {
         let image = match &self.nodes[node] {
-            Content::File(image) => Some(image),
-            Content::Folder(entries) => {
+            NodeContent::File(image) => Some(image),
+            NodeContent::Folder(entries) => {
                 for (name, child) in entries {
                     self.collect(*child, &format!("{path}/{name}"), paths);
                 }
@@ -222,7 +226,7 @@ impl Disk {
         paths.insert(path.to_owned(), image);
     }
 
-    /// What there is, for messages.
+    /// A list of all files, for messages.
     pub(super) fn listing(&self) -> String {
         let line = |(path, image): (String, Option<&FileImage>)| match image {
             Some(image) => format!("  {path}: {} bytes, {} pages\n", image.length, image.pages.len()),
@@ -231,12 +235,12 @@ impl Disk {
         self.paths().into_iter().map(line).collect()
     }
 
-    /// Does what an operation does that is carried out as a whole.
-    pub(super) fn apply(&mut self, what: &What) {
-        match what {
-            What::Write { file, offset, bytes, .. } => self.nodes[*file].file().write(*offset, bytes),
-            What::Resize { file, length } => self.nodes[*file].file().resize(*length),
-            What::Link { folder, entries } => {
+    /// Applies a whole change.
+    pub(super) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Write { file, offset, bytes, .. } => self.nodes[*file].file().write(*offset, bytes),
+            Change::Resize { file, length } => self.nodes[*file].file().resize(*length),
+            Change::Link { folder, entries } => {
                 for (name, node) in entries {
                     let folder = self.nodes[*folder].folder();
                     match node {
@@ -245,7 +249,7 @@ impl Disk {
                     };
                 }
             }
-            What::Sync { .. } | What::Failed { .. } => {}
+            Change::Sync { .. } | Change::FailedSync { .. } => {}
         }
     }
 }

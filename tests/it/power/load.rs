@@ -1,4 +1,4 @@
-//! What clients do while a run is recorded.
+//! Clients that write and read while a run is recorded.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 use super::answers::{Fact, collect};
 use crate::support::service::{Api, PATIENCE, order};
 
-/// How many clients write, and how many orders each of them makes.
+/// Clients that write.
 const WRITERS: usize = 3;
-/// How many read meanwhile.
+/// Clients that read meanwhile.
 const READERS: usize = 2;
 
-/// Clients that make orders and go on with them, legally and illegally, one by one and in batches, and others that look
-/// at everything as often as they can.
+/// Writers place orders and propose legal and illegal events for them, one by one and in batches. Readers read everything as
+/// often as they can.
 pub(super) async fn drive(api: &Api, orders_each: usize) {
     let receipts = Mutex::new(Vec::new());
     let writing = AtomicUsize::new(WRITERS);
@@ -41,7 +41,7 @@ pub(super) async fn drive(api: &Api, orders_each: usize) {
     tokio::join!(writers, read(0), read(1));
 }
 
-/// The customer whose orders everybody looks at.
+/// The customer of all orders.
 const CUSTOMER: &str = "power";
 
 async fn write(api: &Api, orders: usize, receipts: &Mutex<Vec<Value>>) {
@@ -60,7 +60,7 @@ async fn write(api: &Api, orders: usize, receipts: &Mutex<Vec<Value>>) {
         let path = format!("/v1/orders/{}/events", created["order_id"].as_str().unwrap());
         post(&path, &json!({ "type": "order_confirmed" })).await;
         if number % 4 == 1 {
-            // Illegal by then: it is accepted, and rejected.
+            // Illegal at this point: it is accepted, and then rejected.
             post(&path, &json!({ "type": "order_delivered" })).await;
         }
         if number % 3 == 2 {
@@ -70,7 +70,7 @@ async fn write(api: &Api, orders: usize, receipts: &Mutex<Vec<Value>>) {
     }
 }
 
-/// One look at something; what is answered is in the recording.
+/// Reads something. The answer is in the recording.
 async fn look(api: &Api, receipts: &Mutex<Vec<Value>>, round: usize) {
     let latest = {
         let receipts = receipts.lock().unwrap();
@@ -85,12 +85,12 @@ async fn look(api: &Api, receipts: &Mutex<Vec<Value>>, round: usize) {
         _ => Some("/v1/pipeline".to_owned()),
     };
     if let Some(path) = path {
-        // Whatever the answer is: an order that is accepted need not be there yet.
+        // Any answer is fine: an accepted order need not be recorded yet.
         api.get(&path).await;
     }
 }
 
-/// Makes large orders until the first journal in `data` has this many bytes. Gives some of the receipts, as facts.
+/// Places large orders until the first journal in `data` has this many bytes. Returns some of the receipts as facts.
 pub(super) async fn fill(api: &Api, data: &Path, bytes: u64) -> Vec<Fact> {
     let mut rng = Rng::with_seed(1);
     let mut facts = Vec::new();
@@ -106,14 +106,14 @@ pub(super) async fn fill(api: &Api, data: &Path, bytes: u64) -> Vec<Fact> {
     facts
 }
 
-/// Makes large orders, and looks at them, until `done` and a bit longer.
+/// Places large orders and reads them, until `done` returns true and a few more times.
 pub(super) async fn fill_and_look(api: &Api, done: impl Fn() -> bool) {
     let mut rng = Rng::with_seed(2);
     let start = Instant::now();
-    let mut more = 10;
-    while more > 0 {
-        more -= usize::from(done());
-        assert!(start.elapsed() < PATIENCE, "it does not come to this");
+    let mut rounds_left = 10;
+    while rounds_left > 0 {
+        rounds_left -= usize::from(done());
+        assert!(start.elapsed() < PATIENCE, "the load does not reach the state it is for");
         let receipt = api.accept("/v1/orders", &large(&mut rng)).await;
         let look = async |path: &str| drop(api.get(path).await);
         let order = receipt["links"]["order"].as_str().unwrap();
@@ -127,7 +127,7 @@ pub(super) async fn fill_and_look(api: &Api, done: impl Fn() -> bool) {
     }
 }
 
-/// An order that takes tens of kilobytes, hard to compress.
+/// An order of tens of kilobytes that is hard to compress.
 pub(super) fn large(rng: &mut Rng) -> Value {
     let mut text = |length: usize| (0..length).map(|_| rng.alphanumeric()).collect::<String>();
     let items: Vec<_> =

@@ -1,39 +1,39 @@
-//! No power cut, at any point of a run, loses what was answered; and where syncs do nothing, some do.
+//! Power cuts at any point of a run lose nothing that was answered. If syncs do nothing, they do: so the tests can fail.
 
 use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::cut::{Cut, MODELS, Model, cut};
+use super::cut::{MODELS, Model, PowerCut, disk_after};
 use super::load::{drive, fill, fill_and_look};
-use super::plan::Plan;
+use super::plan::CutPlan;
 use super::recording::Recording;
 use super::strace::Traced;
-use super::survivors::{Look, folder};
+use super::survivors::{Examination, folder};
 use crate::support::service::Service;
 
-/// So that there is time, on any disk, to be shown what is not synced yet.
+/// Slows down each sync, so that on any disk readers have time to see what is not synced yet.
 const SLOW_DISK: &str = "fdatasync:delay_enter=5000";
-/// A disk that forgets.
+/// Makes syncs do nothing.
 const NO_SYNC: &str = "fsync,fdatasync:retval=0";
 
-pub(super) const PLAN: Plan<'_> =
-    Plan { models: &MODELS, states: 250, look: Look::Log, close_look: Look::Everything };
+pub(super) const PLAN: CutPlan<'_> =
+    CutPlan { models: &MODELS, states: 250, examination: Examination::Log, closer: Examination::Everything };
 
 /// How a recorded run ends.
-pub(super) enum End {
+pub(super) enum RunEnd {
     CleanStop,
     Killed,
-    /// By itself.
+    /// The process exits with an error.
     Failure,
 }
 
-/// Adds one run of the service on the folder `data` of the recorded one.
+/// Adds one run of the service on the folder `data` to the recording.
 pub(super) async fn add_run(
     recording: &mut Recording,
     arguments: &[&str],
     injections: &[&str],
-    end: End,
+    end: RunEnd,
     load: impl AsyncFnOnce(&Service),
 ) {
     let log = TempDir::new().unwrap();
@@ -41,9 +41,9 @@ pub(super) async fn add_run(
     let mut run = Traced::start(&data, &log.path().join("trace"), arguments, injections);
     load(&run.service).await;
     match end {
-        End::CleanStop => assert!(run.service.terminate().success()),
-        End::Killed => run.service.kill(),
-        End::Failure => assert_eq!(run.service.wait().code(), Some(1)),
+        RunEnd::CleanStop => assert!(run.service.terminate().success()),
+        RunEnd::Killed => run.service.kill(),
+        RunEnd::Failure => assert_eq!(run.service.wait().code(), Some(1)),
     }
     recording.add(&run.calls());
 }
@@ -52,9 +52,9 @@ pub(super) async fn add_run(
 async fn two_runs(root: &Path, arguments: &[&str], injections: &[&str]) -> Recording {
     let mut recording = Recording::new(root);
     let load = async |service: &Service| drive(service, 12).await;
-    add_run(&mut recording, arguments, injections, End::CleanStop, load).await;
+    add_run(&mut recording, arguments, injections, RunEnd::CleanStop, load).await;
     let load = async |service: &Service| drive(service, 3).await;
-    add_run(&mut recording, arguments, injections, End::Killed, load).await;
+    add_run(&mut recording, arguments, injections, RunEnd::Killed, load).await;
     recording
 }
 
@@ -65,28 +65,29 @@ async fn no_power_cut_loses_what_was_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_power_cut_loses_what_was_answered_where_everything_goes_by_the_queue() {
+async fn no_power_cut_loses_what_was_answered_if_every_event_is_queued() {
     let root = folder();
     let recording = two_runs(root.path(), &["--always-queue"], &[SLOW_DISK]).await;
-    Plan { states: 120, ..PLAN }.nothing_is_lost(recording).await;
+    CutPlan { states: 120, ..PLAN }.nothing_is_lost(recording).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_power_cut_loses_what_was_answered_while_journals_are_rotated_and_tables_written() {
+async fn no_power_cut_during_journal_rotation_and_table_writes_loses_what_was_answered() {
     let root = folder();
     let data = root.path().join("data");
-    // A journal is rotated when it has 64 MB; that much need not be recorded.
+    // A journal is rotated at 64 MB. Most of that need not be recorded.
     let mut service = Service::start(&data, &[]);
     let early = fill(&service, &data, 61 << 20).await;
     assert!(service.terminate().success());
     let mut recording = Recording::new(root.path());
-    recording.know(&early);
+    recording.add_earlier_facts(&early);
     let load = async |service: &Service| fill_and_look(service, || data.join("store/1.jnl").exists()).await;
-    add_run(&mut recording, &[], &[SLOW_DISK], End::Killed, load).await;
-    // With the second start, the full journal goes to tables, and is removed.
+    add_run(&mut recording, &[], &[SLOW_DISK], RunEnd::Killed, load).await;
+    // After the second start, the content of the full journal goes to tables, and the journal is removed.
     let load = async |service: &Service| fill_and_look(service, || !data.join("store/0.jnl").exists()).await;
-    add_run(&mut recording, &[], &[SLOW_DISK], End::Killed, load).await;
-    let plan = Plan { states: 60, look: Look::Service, close_look: Look::Service, ..PLAN };
+    add_run(&mut recording, &[], &[SLOW_DISK], RunEnd::Killed, load).await;
+    let plan =
+        CutPlan { states: 60, examination: Examination::Service, closer: Examination::Service, ..PLAN };
     plan.nothing_is_lost(recording).await;
 }
 
@@ -95,27 +96,27 @@ async fn no_second_power_cut_loses_what_was_answered_before_the_first() {
     let root = folder();
     let first = two_runs(root.path(), &[], &[SLOW_DISK]).await;
     for seed in 0..3 {
-        let torn = Cut { line: first.lines - 40 * (1 + seed as usize), model: Model::Torn, seed };
+        let torn = PowerCut { line: first.lines - 40 * (1 + seed as usize), model: Model::Torn, seed };
         let root = folder();
-        cut(&first, torn).write_to(root.path());
+        disk_after(&first, torn).write_to(root.path());
         let mut recording = Recording::new(root.path());
-        recording.know(&first.facts_before(torn.line));
+        recording.add_earlier_facts(&first.facts_before(torn.line));
         let load = async |service: &Service| drive(service, 2).await;
-        add_run(&mut recording, &[], &[SLOW_DISK], End::Killed, load).await;
-        Plan { states: 20, ..PLAN }.nothing_is_lost(recording).await;
+        add_run(&mut recording, &[], &[SLOW_DISK], RunEnd::Killed, load).await;
+        CutPlan { states: 20, ..PLAN }.nothing_is_lost(recording).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_syncs_do_nothing_power_cuts_lose_what_was_acknowledged() {
+async fn if_syncs_do_nothing_power_cuts_lose_acknowledged_events() {
     let root = folder();
     let recording = two_runs(root.path(), &[], &[NO_SYNC]).await;
-    Plan { models: &MODELS, states: 50, ..PLAN }.something_is_lost(recording).await;
+    CutPlan { models: &MODELS, states: 50, ..PLAN }.something_is_lost(recording).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_syncs_of_folders_do_nothing_power_cuts_lose_what_was_acknowledged() {
+async fn if_syncs_of_folders_do_nothing_power_cuts_lose_acknowledged_events() {
     let root = folder();
     let recording = two_runs(root.path(), &[], &[]).await.without_syncs_of_folders();
-    Plan { models: &[Model::Strict], states: 10, ..PLAN }.something_is_lost(recording).await;
+    CutPlan { models: &[Model::Strict], states: 10, ..PLAN }.something_is_lost(recording).await;
 }

@@ -1,57 +1,59 @@
-//! Where the power fails, and how the states are opened.
+//! Chooses the power cuts of a recorded run, and opens what they leave.
 
 use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
 
-use super::cut::{Cut, Model, cut};
-use super::disk::What;
+use super::cut::{Model, PowerCut, disk_after};
+use super::disk::Change;
 use super::recording::Recording;
-use super::survivors::{Kind, Look, Loss, Told, examine};
+use super::survivors::{Examination, KnownToClients, Loss, LossKind, examine};
 
-/// How many states are opened at the same time.
+/// States that are examined concurrently.
 const OPENERS: usize = 2;
 
-/// So many power cuts of a recorded run, in these models in turn.
-pub(super) struct Plan<'a> {
+/// How many power cuts, and how the states are examined.
+pub(super) struct CutPlan<'a> {
+    /// Used in turn.
     pub(super) models: &'a [Model],
     pub(super) states: usize,
-    /// How most states are looked at; every fifth is looked at closely.
-    pub(super) look: Look,
-    pub(super) close_look: Look,
+    pub(super) examination: Examination,
+    /// For every fifth state.
+    pub(super) closer: Examination,
 }
 
-impl Plan<'_> {
-    /// Cuts at syncs, at answers and at changes of folders; a quarter of them before the first answer, if there is
-    /// anything to cut.
-    fn cuts(&self, recording: &Recording) -> Vec<Cut> {
+impl CutPlan<'_> {
+    /// Chooses cuts at syncs, at answers and at changes of folders. A quarter of them are before the first answer, if
+    /// possible.
+    fn cuts(&self, recording: &Recording) -> Vec<PowerCut> {
         let lines = lines(recording);
         let served = recording.facts.iter().map(|(line, _)| *line).find(|line| *line > 0).unwrap_or_default();
         let (starting, serving): (Vec<usize>, Vec<usize>) =
             lines.into_iter().partition(|line| *line <= served);
-        let mut rng = Rng::with_seed(number("ORDERS_POWER_SEED", 1) as u64);
+        let mut rng = Rng::with_seed(number_from_environment("ORDERS_POWER_SEED", 1) as u64);
         let some = |number| {
             let early = number % 4 == 0 && !starting.is_empty();
             let lines = if early { &starting } else { &serving };
             let model = self.models[number % self.models.len()];
-            Cut { line: lines[rng.usize(..lines.len())], model, seed: rng.u64(..) }
+            PowerCut { line: lines[rng.usize(..lines.len())], model, seed: rng.u64(..) }
         };
-        (0..number("ORDERS_POWER_STATES", self.states)).map(some).collect()
+        (0..number_from_environment("ORDERS_POWER_STATES", self.states)).map(some).collect()
     }
 
-    /// Opens what the cuts leave; gives those that lose something.
-    pub(super) async fn losses(&self, recording: &Arc<Recording>) -> Vec<(Cut, Loss)> {
+    /// Opens what the cuts leave. Returns the cuts that lose something.
+    pub(super) async fn losses(&self, recording: &Arc<Recording>) -> Vec<(PowerCut, Loss)> {
         let queue = Arc::new(Mutex::new(self.cuts(recording).into_iter().enumerate()));
-        let (look, close_look) = (self.look, self.close_look);
+        let (examination, closer) = (self.examination, self.closer);
         let openers = (0..OPENERS).map(|_| {
             let (recording, queue) = (Arc::clone(recording), Arc::clone(&queue));
             tokio::spawn(async move {
                 let mut losses = Vec::new();
                 loop {
                     let Some((number, at)) = queue.lock().unwrap().next() else { return losses };
-                    let told = Told::before(&recording, at.line);
-                    let disk = cut(&recording, at);
-                    let result = examine(&disk, &told, if number % 5 == 0 { close_look } else { look }).await;
+                    let known = KnownToClients::before(&recording, at.line);
+                    let disk = disk_after(&recording, at);
+                    let examination = if number % 5 == 0 { closer } else { examination };
+                    let result = examine(&disk, &known, examination).await;
                     losses.extend(result.err().map(|loss| {
                         (at, Loss { what: format!("{}\n{}", loss.what, disk.listing()), ..loss })
                     }));
@@ -65,12 +67,12 @@ impl Plan<'_> {
         all
     }
 
-    /// No cut may lose anything.
+    /// Asserts that no cut loses anything.
     pub(super) async fn nothing_is_lost(&self, recording: Recording) {
         let losses = self.losses(&Arc::new(recording)).await;
         let shown = losses
             .iter()
-            .take(number("ORDERS_POWER_SHOWN", 5))
+            .take(number_from_environment("ORDERS_POWER_SHOWN", 5))
             .map(|(cut, Loss { kind, what })| format!("\n{kind:?} by {cut:?}: {what}"));
         assert!(
             losses.is_empty(),
@@ -80,22 +82,22 @@ impl Plan<'_> {
         );
     }
 
-    /// Some cut must lose an event that was acknowledged, in a folder that opens.
+    /// Asserts that a cut loses an acknowledged event, in a folder that opens.
     pub(super) async fn something_is_lost(&self, recording: Recording) {
         let losses = self.losses(&Arc::new(recording)).await;
         let kinds: Vec<_> = losses.iter().map(|(_, loss)| loss.kind).collect();
-        assert!(kinds.contains(&Kind::Acknowledged), "nothing acknowledged is lost: {kinds:?}");
+        assert!(kinds.contains(&LossKind::Acknowledged), "nothing acknowledged is lost: {kinds:?}");
     }
 }
 
 fn lines(recording: &Recording) -> Vec<usize> {
     let mut lines: Vec<usize> = recording.facts.iter().map(|(line, _)| line + 1).collect();
     for operation in &recording.operations {
-        match operation.what {
-            // The most is lost just before a sync ends.
-            What::Sync { .. } => lines.extend([operation.end, operation.end + 1]),
-            What::Link { .. } | What::Resize { .. } => lines.push(operation.end + 1),
-            What::Write { .. } | What::Failed { .. } => {}
+        match operation.change {
+            // A cut just before the end of a sync can lose the most.
+            Change::Sync { .. } => lines.extend([operation.end, operation.end + 1]),
+            Change::Link { .. } | Change::Resize { .. } => lines.push(operation.end + 1),
+            Change::Write { .. } | Change::FailedSync { .. } => {}
         }
     }
     lines.push(recording.lines);
@@ -103,9 +105,10 @@ fn lines(recording: &Recording) -> Vec<usize> {
     lines
 }
 
-/// A number from the environment, to run more states, or others.
-pub(super) fn number(variable: &str, default: usize) -> usize {
+/// A number from the environment, for more or other states.
+pub(super) fn number_from_environment(variable: &str, default: usize) -> usize {
     let value = std::env::var(variable).ok();
-    value
-        .map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{variable} is no number: {value}")))
+    value.map_or(default, |value| {
+        value.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {value}"))
+    })
 }

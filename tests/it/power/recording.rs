@@ -3,24 +3,26 @@
 use std::path::{Path, PathBuf};
 
 use super::answers::{Answers, Fact};
-use super::calls::{Call, UNKNOWN, as_if_done, calls, described, number, sent_bytes, unquote};
+use super::calls::{
+    Call, UNKNOWN_RESULT, as_successful, calls, descriptor_number, descriptor_target, sent_bytes, unquote,
+};
 use super::descriptors::{Descriptors, OpenFile};
-use super::disk::{Content, Disk, FileImage, Node, Operation, ROOT, What};
+use super::disk::{Change, Disk, FileImage, Node, NodeContent, Operation, ROOT};
 
-/// Everything that a service did in a folder, in several processes one after the other.
+/// Everything that a service did in a folder, in one process after the other.
 pub(super) struct Recording {
     pub(super) root: PathBuf,
-    /// What there was before.
+    /// The folder before the first run.
     pub(super) before: Disk,
-    /// What there is now.
+    /// The folder after the latest run.
     pub(super) now: Disk,
     pub(super) operations: Vec<Operation>,
-    /// At which line what was answered.
+    /// The facts in answers, with their lines.
     pub(super) facts: Vec<(usize, Fact)>,
     pub(super) lines: usize,
 }
 
-/// What is known of one process.
+/// The open files and the incomplete answers of one process.
 #[derive(Default)]
 struct Process {
     descriptors: Descriptors,
@@ -28,7 +30,7 @@ struct Process {
 }
 
 impl Recording {
-    /// A recording of what happens below `root`, where nothing unsynced is yet.
+    /// Begins a recording of what happens below `root`. Everything there counts as synced.
     pub(super) fn new(root: &Path) -> Self {
         let root = root.canonicalize().unwrap();
         let mut now = Disk::read(&root);
@@ -37,22 +39,22 @@ impl Recording {
         Self { root, before, now, operations: Vec::new(), facts: Vec::new(), lines: 1 }
     }
 
-    /// Adds what a process did that has ended. The folder must be what it did: nothing may be missing in the recording.
+    /// Adds the run of a process that has ended. Asserts that the recording results in the real folder.
     pub(super) fn add(&mut self, trace: &str) {
         let mut process = Process::default();
-        let (unknown, known): (Vec<_>, Vec<_>) =
-            calls(trace, self.lines).into_iter().partition(|call| call.returned == UNKNOWN);
-        known.iter().for_each(|call| self.apply(call, &mut process));
+        let (killed, ended): (Vec<_>, Vec<_>) =
+            calls(trace, self.lines).into_iter().partition(|call| call.returned == UNKNOWN_RESULT);
+        ended.iter().for_each(|call| self.apply(call, &mut process));
         self.lines += trace.lines().count() + 1;
         if self.difference().is_some() {
-            // What a thread was doing when it was killed may be done.
-            unknown.iter().filter_map(as_if_done).for_each(|call| self.apply(&call, &mut process));
+            // The call of a killed thread may have succeeded.
+            killed.iter().filter_map(as_successful).for_each(|call| self.apply(&call, &mut process));
         }
         let difference = self.difference();
         assert!(difference.is_none(), "the recording differs from the folder in {difference:?}");
     }
 
-    /// The first file that is not as it should be by the recording.
+    /// The first file that differs between the recording and the folder.
     fn difference(&self) -> Option<String> {
         let real = Disk::read(&self.root);
         let (expected, real) = (self.now.paths(), real.paths());
@@ -60,8 +62,8 @@ impl Recording {
         paths.find(|path| expected.get(*path) != real.get(*path)).cloned()
     }
 
-    /// Adds what was known before the recording began.
-    pub(super) fn know(&mut self, facts: &[Fact]) {
+    /// Adds facts from before the recording.
+    pub(super) fn add_earlier_facts(&mut self, facts: &[Fact]) {
         self.facts.extend(facts.iter().map(|fact| (0, fact.clone())));
     }
 
@@ -69,11 +71,11 @@ impl Recording {
         self.facts.iter().filter(|(at, _)| *at < line).map(|(_, fact)| fact.clone()).collect()
     }
 
-    /// The same run, as if no folder had been synced.
+    /// The same run without its syncs of folders.
     pub(super) fn without_syncs_of_folders(mut self) -> Self {
         let nodes = &self.now.nodes;
-        self.operations.retain(|operation| match operation.what {
-            What::Sync { node, .. } => matches!(nodes[node], Content::File(_)),
+        self.operations.retain(|operation| match operation.change {
+            Change::Sync { node, .. } => matches!(nodes[node], NodeContent::File(_)),
             _ => true,
         });
         self
@@ -83,26 +85,26 @@ impl Recording {
         let arguments = &call.arguments[..];
         let first = arguments.first().copied().unwrap_or_default();
         if call.returned < 0 {
-            // What failed changed nothing, but for a sync.
+            // A failed call changed nothing, unless it is a sync.
             if matches!(call.name, "fsync" | "fdatasync")
-                && let Some(node) = process.descriptors.get(number(first)).map(|file| file.node)
+                && let Some(node) = process.descriptors.get(descriptor_number(first)).map(|file| file.node)
             {
-                self.note(call, What::Failed { node });
+                self.note(call, Change::FailedSync { node });
             }
             return;
         }
         match call.name {
             "open" | "openat" | "creat" => self.open(call, process),
             "close" => {
-                process.descriptors.close(number(first));
-                process.answers.close(number(first));
+                process.descriptors.close(descriptor_number(first));
+                process.answers.close(descriptor_number(first));
             }
-            "dup" | "dup2" | "dup3" => process.descriptors.duplicate(number(first), call.returned),
+            "dup" | "dup2" | "dup3" => process.descriptors.duplicate(descriptor_number(first), call.returned),
             "fcntl" if arguments[1].starts_with("F_DUPFD") => {
-                process.descriptors.duplicate(number(first), call.returned);
+                process.descriptors.duplicate(descriptor_number(first), call.returned);
             }
             "lseek" => {
-                if let Some(file) = process.descriptors.get(number(first)) {
+                if let Some(file) = process.descriptors.get(descriptor_number(first)) {
                     file.offset = call.returned.unsigned_abs();
                 }
             }
@@ -110,13 +112,13 @@ impl Recording {
                 self.written(call, process);
             }
             "ftruncate" | "fallocate" | "fsync" | "fdatasync" => {
-                if let Some(file) = process.descriptors.get(number(first)).map(|file| file.node) {
+                if let Some(file) = process.descriptors.get(descriptor_number(first)).map(|file| file.node) {
                     self.file_call(call, file);
                 }
             }
-            "sync" | "syncfs" if !call.made_up => {
+            "sync" | "syncfs" if !call.is_injected => {
                 for node in 0..self.now.nodes.len() {
-                    self.note(call, What::Sync { node, data_only: false });
+                    self.note(call, Change::Sync { node, data_only: false });
                 }
             }
             "mkdir" | "mkdirat" | "unlink" | "unlinkat" | "rmdir" | "rename" | "renameat" | "renameat2"
@@ -139,24 +141,24 @@ impl Recording {
         let node = if name.is_empty() { Some(folder) } else { self.entry(folder, &name) };
         let node = node.unwrap_or_else(|| {
             assert!(flags.contains("O_CREAT"), "a file is opened that the recording does not know: {call:?}");
-            let node = self.now.add(Content::File(FileImage::default()));
-            self.before.add(Content::File(FileImage::default()));
-            self.note(call, What::Link { folder, entries: vec![(name, Some(node))] });
+            let node = self.now.add(NodeContent::File(FileImage::default()));
+            self.before.add(NodeContent::File(FileImage::default()));
+            self.note(call, Change::Link { folder, entries: vec![(name, Some(node))] });
             node
         });
         if flags.contains("O_TRUNC") && self.now.nodes[node].file().length > 0 {
-            self.note(call, What::Resize { file: node, length: 0 });
+            self.note(call, Change::Resize { file: node, length: 0 });
         }
         let file = OpenFile { node, offset: 0, appends: flags.contains("O_APPEND") };
         process.descriptors.open(call.returned, file);
     }
 
     fn written(&mut self, call: &Call<'_>, process: &mut Process) {
-        let target = number(call.arguments[0]);
+        let target = descriptor_number(call.arguments[0]);
         let at_offset = call.name.starts_with("pwrite");
         let count = call.returned.unsigned_abs();
         let Some(file) = process.descriptors.get(target) else {
-            let to_socket = described(call.arguments[0]).starts_with("socket:");
+            let to_socket = descriptor_target(call.arguments[0]).starts_with("socket:");
             if to_socket {
                 let facts = process.answers.sent(target, &sent_bytes(call));
                 self.facts.extend(facts.into_iter().map(|fact| (call.begin, fact)));
@@ -174,24 +176,24 @@ impl Recording {
             file.offset = offset + count;
         }
         let grows = offset + count > length;
-        self.note(call, What::Write { file: file.node, offset, bytes, grows });
+        self.note(call, Change::Write { file: file.node, offset, bytes, grows });
     }
 
     fn file_call(&mut self, call: &Call<'_>, file: Node) {
         match call.name {
-            "fsync" | "fdatasync" if call.made_up => {}
+            "fsync" | "fdatasync" if call.is_injected => {}
             "fsync" | "fdatasync" => {
-                self.note(call, What::Sync { node: file, data_only: call.name == "fdatasync" });
+                self.note(call, Change::Sync { node: file, data_only: call.name == "fdatasync" });
             }
             "ftruncate" => {
                 let length = call.arguments[1].parse().unwrap();
-                self.note(call, What::Resize { file, length });
+                self.note(call, Change::Resize { file, length });
             }
             _ => {
                 assert_eq!(call.arguments[1], "0", "the model does not know {call:?}");
                 let end = call.arguments[2..4].iter().map(|it| it.parse::<u64>().unwrap()).sum();
                 if end > self.now.nodes[file].file().length {
-                    self.note(call, What::Resize { file, length: end });
+                    self.note(call, Change::Resize { file, length: end });
                 }
             }
         }
@@ -201,13 +203,14 @@ impl Recording {
         let Some((folder, name, at)) = self.path(call, 0) else { return };
         let entries = match call.name {
             "mkdir" | "mkdirat" => {
-                let node = self.now.add(Content::Folder(Default::default()));
-                self.before.add(Content::Folder(Default::default()));
+                let node = self.now.add(NodeContent::Folder(Default::default()));
+                self.before.add(NodeContent::Folder(Default::default()));
                 vec![(name, Some(node))]
             }
             "unlink" | "unlinkat" | "rmdir" => vec![(name, None)],
             _ => {
-                let (other, new_name, _) = self.path(call, at + 1).expect("it stays in the recorded folder");
+                let (other, new_name, _) =
+                    self.path(call, at + 1).expect("a file is not moved out of the recorded folder");
                 assert_eq!(folder, other, "the model does not know moves between folders: {call:?}");
                 let node = self.entry(folder, &name);
                 assert!(node.is_some(), "{call:?}");
@@ -215,24 +218,24 @@ impl Recording {
                 gone.into_iter().chain([(new_name, node)]).collect()
             }
         };
-        self.note(call, What::Link { folder, entries });
+        self.note(call, Change::Link { folder, entries });
     }
 
-    fn note(&mut self, call: &Call<'_>, what: What) {
-        self.now.apply(&what);
-        self.operations.push(Operation { begin: call.begin, end: call.end, what });
+    fn note(&mut self, call: &Call<'_>, change: Change) {
+        self.now.apply(&change);
+        self.operations.push(Operation { begin: call.begin, end: call.end, change });
     }
 
     fn entry(&mut self, folder: Node, name: &str) -> Option<Node> {
         self.now.nodes[folder].folder().get(name).copied()
     }
 
-    /// The folder and the name of the first path from argument `from` on, if it is in the recorded folder, and which
-    /// argument it is. The root itself has no name.
+    /// The first path from argument `from` on, if it is in the recorded folder: its folder, its name, and the index of the
+    /// argument. The root itself has an empty name.
     fn path(&mut self, call: &Call<'_>, from: usize) -> Option<(Node, String, usize)> {
         let at = (from..call.arguments.len()).find(|at| call.arguments[*at].starts_with('"'))?;
         let path = String::from_utf8(unquote(call.arguments[at])).ok()?;
-        let base = at.checked_sub(1).map_or("/", |base| described(call.arguments[base]));
+        let base = at.checked_sub(1).map_or("/", |base| descriptor_target(call.arguments[base]));
         let path = Path::new(base).join(path);
         let path = path.strip_prefix(&self.root).ok()?;
         let mut names = path.iter().map(|name| name.to_str().expect("names are text").to_owned());

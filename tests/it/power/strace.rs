@@ -1,26 +1,25 @@
-//! Runs the service under strace, which records its system calls, and injects faults into them.
+//! Runs the service under strace, which records its system calls and injects faults into them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Instant;
 
-use crate::support::service::{PATIENCE, Service, orders};
+use crate::support::eventually::eventually_blocking;
+use crate::support::service::{Service, orders};
 
-/// Everything that changes files or folders, or makes a change durable, and everything that sends an answer.
-const CALLS: &str = "open,openat,creat,close,dup,dup2,dup3,fcntl,lseek,write,pwrite64,writev,pwritev,pwritev2,ftruncate,\
+/// The calls that change files or folders, sync them, or send answers.
+const RECORDED_CALLS: &str = "open,openat,creat,close,dup,dup2,dup3,fcntl,lseek,write,pwrite64,writev,pwritev,pwritev2,ftruncate,\
                      truncate,fallocate,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mkdir,\
                      mkdirat,rmdir,fsync,fdatasync,sync_file_range,sync,syncfs,copy_file_range,sendfile,splice,mmap,\
                      io_uring_setup,sendto,sendmsg";
 
-/// A command that runs `program` under strace, which writes to `log`. The process started is the program itself: strace
-/// runs beside it.
+/// A command that runs `program` under strace, which writes to `log`. The command's process is the program itself; strace is
+/// a process of its own.
 pub(super) fn traced(program: &Command, log: &Path, injections: &[&str]) -> Command {
-    require();
+    require_strace();
     let mut command = Command::new("strace");
     command.args(["-D", "-f", "-y", "--seccomp-bpf", "-s", "16777216", "-o"]).arg(log);
-    command.arg(format!("--trace={CALLS}"));
+    command.arg(format!("--trace={RECORDED_CALLS}"));
     command.args(injections.iter().map(|injection| format!("--inject={injection}")));
     command.arg(program.get_program()).args(program.get_args()).stdin(Stdio::null());
     for (name, value) in program.get_envs() {
@@ -32,7 +31,7 @@ pub(super) fn traced(program: &Command, log: &Path, injections: &[&str]) -> Comm
     command
 }
 
-fn require() {
+fn require_strace() {
     let found = Command::new("strace").arg("--version").output();
     assert!(
         found.is_ok_and(|output| output.status.success()),
@@ -47,30 +46,26 @@ pub(super) struct Traced {
 }
 
 impl Traced {
-    /// Starts the service on `data`, with these arguments besides, and these faults injected.
+    /// Starts the service on `data` with additional arguments and injected faults.
     pub(super) fn start(data: &Path, log: &Path, arguments: &[&str], injections: &[&str]) -> Self {
         let mut program = orders(&["serve", "--listen", "127.0.0.1:0", "--log-level", "warn,orders=info"]);
         program.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(data).args(arguments);
         Self { service: Service::spawn(traced(&program, log, injections)), log: log.to_owned() }
     }
 
-    /// The recorded calls, once the service has ended and strace has written all of them.
+    /// The recorded calls of a service that has ended. Waits until strace has written all of them.
     pub(super) fn calls(&self) -> String {
-        let start = Instant::now();
         let process = self.service.id().to_string();
-        // `7 +++ exited with 0 +++`, with the numbers in a column.
+        // `7 +++ exited with 0 +++`, with the process numbers in a column.
         let is_last = |line: &str| {
             let mut words = line.split_whitespace();
             words.next() == Some(&*process) && words.next() == Some("+++")
         };
-        loop {
+        eventually_blocking("strace has written all calls", || {
             let text = String::from_utf8(fs::read(&self.log).unwrap()).unwrap();
-            let tail = text.trim_end().rsplit('\n').take(20).collect::<Vec<_>>();
-            if tail.iter().any(|line| is_last(line)) {
-                return text;
-            }
-            assert!(start.elapsed() < PATIENCE, "strace does not finish: {tail:?}");
-            thread::yield_now();
-        }
+            let tail = text.trim_end().rsplit('\n').take(20);
+            let tail: Vec<_> = tail.map(str::to_owned).collect();
+            if tail.iter().any(|line| is_last(line)) { Ok(text) } else { Err(tail) }
+        })
     }
 }

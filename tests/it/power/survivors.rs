@@ -1,8 +1,8 @@
-//! Opens what a power cut left, and compares it with what was answered before.
+//! Opens what a power cut left, and compares it with the answers before the cut.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -12,56 +12,56 @@ use super::disk::Disk;
 use super::recording::Recording;
 use crate::support::service::{PATIENCE, Service, run};
 
-/// What was known of an event.
+/// What clients know about an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Known {
-    /// Whether a client holds a receipt for it, rather than only saw it.
+struct KnownEvent {
+    /// Whether a client got a receipt when it sent the event. Otherwise clients have only read it.
     acknowledged: bool,
     state: String,
     version: Option<u64>,
 }
 
-/// Everything that clients were told before the power failed.
+/// Everything that clients know from answers before the power cut.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct KnownToClients {
     /// By order and event.
-    events: BTreeMap<(String, String), Known>,
+    events: BTreeMap<(String, String), KnownEvent>,
     orders: BTreeMap<String, u64>,
     accepted: u64,
     recorded: u64,
 }
 
-impl Told {
+impl KnownToClients {
     pub(super) fn before(recording: &Recording, line: usize) -> Self {
-        let mut told = Self::default();
+        let mut clients = Self::default();
         for (_, fact) in recording.facts.iter().filter(|(at, _)| *at < line) {
             match fact.clone() {
                 Fact::Event { order, event, state, version } => {
-                    let known = told.events.entry((order, event)).or_default();
+                    let known = clients.events.entry((order, event)).or_default();
                     known.acknowledged |= state == "accepted";
                     if known.state.is_empty() || known.state == "accepted" {
                         (known.state, known.version) = (state, version);
                     }
                 }
                 Fact::Order { order, version } => {
-                    let known = told.orders.entry(order).or_default();
+                    let known = clients.orders.entry(order).or_default();
                     *known = version.max(*known);
                 }
                 Fact::Ledger { accepted, recorded } => {
-                    told.accepted = told.accepted.max(accepted);
-                    told.recorded = told.recorded.max(recorded);
+                    clients.accepted = clients.accepted.max(accepted);
+                    clients.recorded = clients.recorded.max(recorded);
                 }
             }
         }
-        told
+        clients
     }
 
-    pub(super) fn is_nothing(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty() && self.orders.is_empty() && self.accepted == 0
     }
 
-    /// The first thing that the export lacks. What was only accepted may be on the queue still, or be rejected.
-    fn lacking(&self, export: &str) -> Option<String> {
+    /// The first thing that is missing in the export. An event that was only accepted may still be queued, or be rejected.
+    fn first_missing(&self, export: &str) -> Option<String> {
         let mut logged: BTreeMap<(String, String), u64> = BTreeMap::new();
         let mut versions: BTreeMap<String, u64> = BTreeMap::new();
         for line in export.lines() {
@@ -72,128 +72,134 @@ impl Told {
             *latest = version.max(*latest);
             logged.insert((order, text(&event["event_id"])), version);
         }
-        // What was not recorded is in no log.
+        // Only these can be in a log.
         for (id, known) in
             self.events.iter().filter(|(_, known)| ["accepted", "recorded"].contains(&&*known.state))
         {
             match (logged.get(id), known.version) {
                 (None, _) => {
-                    return Some(format!("event {id:?}, of which was said {known:?}, is not in the log"));
+                    return Some(format!("event {id:?}, which was answered as {known:?}, is not in the log"));
                 }
-                (Some(version), Some(said)) if *version != said => {
-                    return Some(format!("event {id:?} is version {version}; it was said to be {said}"));
+                (Some(version), Some(answered)) if *version != answered => {
+                    return Some(format!("event {id:?} is version {version}; it was answered as {answered}"));
                 }
                 _ => {}
             }
         }
         let mut orders = self.orders.iter();
         let behind = orders.find(|(order, version)| versions.get(*order) < Some(*version))?;
-        Some(format!("order {behind:?} has in the log {:?}", versions.get(behind.0)))
+        Some(format!("order {behind:?} has this version in the log: {:?}", versions.get(behind.0)))
     }
 }
 
-/// How to look.
+/// How a state is examined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
-    /// Reads the log, and starts the service only for what is not in it.
+pub(super) enum Examination {
+    /// Exports the log, and starts the service only if something is missing there.
     Log,
-    /// Starts the service, as users would.
+    /// Starts the service.
     Service,
-    /// Starts the service, and checks afterwards that all its parts agree.
+    /// Starts the service, and runs `rebuild --check` afterwards.
     Everything,
 }
 
-/// What a power cut has done.
+/// What kind of loss a power cut caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum LossKind {
     /// The folder does not open.
     Refused,
-    /// A client has a receipt for an event that is gone.
+    /// An acknowledged event is gone.
     Acknowledged,
-    /// A client saw something that is gone.
+    /// Something that a client read is gone.
     Shown,
-    /// It contradicts itself.
+    /// The folder is inconsistent.
     Inconsistent,
 }
 
-/// What is lost.
 #[derive(Debug)]
 pub(super) struct Loss {
-    pub(super) kind: Kind,
+    pub(super) kind: LossKind,
     pub(super) what: String,
 }
 
-fn lost<T>(kind: Kind, what: impl Into<String>) -> Result<T, Loss> {
+fn lost<T>(kind: LossKind, what: impl Into<String>) -> Result<T, Loss> {
     Err(Loss { kind, what: what.into() })
 }
 
 /// Opens what a power cut left in the folder `data` of `disk`.
-pub(super) async fn examine(disk: &Disk, told: &Told, look: Look) -> Result<(), Loss> {
+pub(super) async fn examine(
+    disk: &Disk,
+    clients: &KnownToClients,
+    examination: Examination,
+) -> Result<(), Loss> {
     let folder = folder();
     disk.write_to(folder.path());
     let data = folder.path().join("data");
-    if look == Look::Log && data.exists() && !told.is_nothing() {
+    if examination == Examination::Log && data.exists() && !clients.is_empty() {
         let output = run(&["export"], &data);
         if !output.status.success() {
-            return lost(Kind::Refused, String::from_utf8_lossy(&output.stderr));
+            return lost(LossKind::Refused, String::from_utf8_lossy(&output.stderr));
         }
-        if told.lacking(&String::from_utf8(output.stdout).unwrap()).is_none() {
+        if clients.first_missing(&String::from_utf8(output.stdout).unwrap()).is_none() {
             return Ok(());
         }
     }
-    serve(&data, told).await?;
-    if look != Look::Everything {
+    serve(&data, clients).await?;
+    if examination != Examination::Everything {
         return Ok(());
     }
     let output = run(&["rebuild", "--check"], &data);
     let text =
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    if output.status.success() { Ok(()) } else { lost(Kind::Inconsistent, text) }
+    if output.status.success() { Ok(()) } else { lost(LossKind::Inconsistent, text) }
 }
 
-/// Where states are written: in memory, if there is such a place.
+/// A folder for states: in memory if possible.
 pub(super) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
     made.unwrap()
 }
 
-/// Starts the service, waits until it has handled what is queued, and asks it for everything that was told.
-async fn serve(data: &Path, told: &Told) -> Result<(), Loss> {
-    let mut service = Service::try_start(data, &[]).or_else(|log| lost(Kind::Refused, log))?;
+/// Starts the service, waits until nothing is queued, and asks it for everything that clients know.
+async fn serve(data: &Path, clients: &KnownToClients) -> Result<(), Loss> {
+    let mut service = Service::try_start(data, &[]).or_else(|log| lost(LossKind::Refused, log))?;
     let ledger = settled(&service).await?;
-    for ((order, event), known) in &told.events {
+    for ((order, event), known) in &clients.events {
         let (status, receipt) = service.get(&format!("/v1/orders/{order}/events/{event}")).await;
         let same = known.state == "accepted"
             || (receipt["state"] == known.state.as_str() && receipt["version"].as_u64() == known.version);
         if status != 200 || !same {
-            let kind = if known.acknowledged { Kind::Acknowledged } else { Kind::Shown };
+            let kind = if known.acknowledged { LossKind::Acknowledged } else { LossKind::Shown };
             return lost(
                 kind,
                 format!("event {event} of order {order} was {known:?}, and is {status} {receipt}"),
             );
         }
     }
-    for (order, version) in &told.orders {
+    for (order, version) in &clients.orders {
         let (status, found) = service.get(&format!("/v1/orders/{order}")).await;
         if status != 200 || found["version"].as_u64() < Some(*version) {
             return lost(
-                Kind::Shown,
+                LossKind::Shown,
                 format!("order {order} had version {version}, and is {status} {found}"),
             );
         }
     }
     let count = |name: &str| ledger[name].as_u64().unwrap();
-    if ledger["balanced"] != true || count("accepted") < told.accepted || count("recorded") < told.recorded {
-        let (accepted, recorded) = (told.accepted, told.recorded);
+    if ledger["balanced"] != true
+        || count("accepted") < clients.accepted
+        || count("recorded") < clients.recorded
+    {
+        let (accepted, recorded) = (clients.accepted, clients.recorded);
         let was = format!("the ledger was shown with {accepted} accepted and {recorded} recorded");
-        return lost(Kind::Shown, format!("{was}: {ledger}"));
+        return lost(LossKind::Shown, format!("{was}: {ledger}"));
     }
     service.kill();
     Ok(())
 }
 
-/// The ledger, once nothing is in flight.
+/// Waits until nothing is in flight. Returns the ledger.
 async fn settled(service: &Service) -> Result<Value, Loss> {
     let start = Instant::now();
     loop {
@@ -202,8 +208,8 @@ async fn settled(service: &Service) -> Result<Value, Loss> {
             return Ok(ledger);
         }
         if start.elapsed() > PATIENCE {
-            return lost(Kind::Inconsistent, format!("it never gets through its queue: {ledger}"));
+            return lost(LossKind::Inconsistent, format!("the queue does not become empty: {ledger}"));
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

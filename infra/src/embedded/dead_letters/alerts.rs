@@ -1,5 +1,5 @@
-//! Tells of dead letters. Those of which nobody was told are remembered on disk, so neither a crash nor a sink that fails
-//! makes an alert disappear.
+//! Reports dead letters to whoever looks after the service. An alert is pending on disk until it was raised, so neither a
+//! crash nor a failing sink loses it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,34 +11,36 @@ use fjall::{UserKey, UserValue};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::DeadLetters;
 use crate::embedded::Embedded;
 use crate::embedded::store::keys;
 use crate::embedded::store::stage::Stage;
 use crate::embedded::store::writer::Durability;
 
-/// How long the first letter waits for company, so that a flood of them is one alert.
-const LINGER: Duration = Duration::from_secs(1);
-/// The most letters of an alert: what is kept of each is a few bytes.
-const MOST: usize = 1_000_000;
+/// How long the first dead letter waits for others, so that a flood of them raises one alert.
+const GATHER_TIME: Duration = Duration::from_secs(1);
+/// One alert covers this many dead letters at most. Each takes a few bytes of memory.
+const MAX_LETTERS_PER_ALERT: usize = 1_000_000;
 /// The longest pause before an alert is tried again.
-const MAX_PAUSE: Duration = Duration::from_secs(300);
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(300);
 
-/// Raises alerts until `stop` becomes true. One that cannot be raised is tried again, with what has come since.
+/// Raises alerts until `stop` becomes true. An alert that cannot be raised is tried again, with the dead letters since.
 pub async fn run(engine: Embedded, alerts: Arc<dyn Alerts>, mut stop: watch::Receiver<bool>) {
+    let letters = engine.dead_letters();
     let work = async {
         let mut failures = 0;
         loop {
-            let rung = engine.0.alarm.notified();
-            let pause = match raise(&engine, alerts.as_ref()).await {
+            let notified = letters.alarm.notified();
+            let pause = match letters.raise(alerts.as_ref()).await {
                 Ok(0) => {
                     failures = 0;
-                    rung.await;
-                    LINGER
+                    notified.await;
+                    GATHER_TIME
                 }
                 Ok(_) => continue,
                 Err(error) => {
                     failures += 1;
-                    let pause = exponential(failures + 1, LINGER, MAX_PAUSE);
+                    let pause = exponential(failures + 1, GATHER_TIME, MAX_RETRY_PAUSE);
                     tracing::error!("cannot raise an alert, trying again in {pause:?}: {error:#}");
                     pause
                 }
@@ -52,38 +54,40 @@ pub async fn run(engine: Embedded, alerts: Arc<dyn Alerts>, mut stop: watch::Rec
     }
 }
 
-/// Raises one alert for all letters of which nobody was told, and tells how many they were.
-async fn raise(engine: &Embedded, alerts: &dyn Alerts) -> anyhow::Result<usize> {
-    let (pending, alert) = engine.read(Embedded::untold).await?;
-    if let Some(alert) = alert {
-        alerts.raise(&alert).await?;
-    }
-    let count = pending.len();
-    if count > 0 {
-        let told = move |engine: &Embedded, stage: &mut Stage| {
-            let alerts = &engine.0.keys.alerts;
-            // One that was put aside once more meanwhile is still to be told of.
-            let rows = pending.iter().map(|(key, _)| alerts.get(key)).collect::<Result<Vec<_>, _>>()?;
-            let rows = rows.into_iter().zip(pending).filter(|(row, (_, since))| row.as_ref() == Some(since));
-            rows.for_each(|(_, (key, _))| stage.remove(alerts, key));
-            Ok(())
-        };
-        engine.change_letters(Durability::Written, told).await?;
-    }
-    Ok(count)
-}
+/// The key and the value of each row of `alerts`.
+type PendingAlerts = Vec<(UserKey, UserValue)>;
 
-/// Of a letter of which nobody was told: the key of its row, and what that holds.
-type Untold = (UserKey, UserValue);
+impl DeadLetters {
+    /// Raises one alert for all dead letters whose alert is pending. Returns how many there were.
+    async fn raise(self: &Arc<Self>, alerts: &dyn Alerts) -> anyhow::Result<usize> {
+        let letters = Arc::clone(self);
+        let (pending, alert) = self.store.read_turns.read(move || letters.pending_alerts()).await?;
+        if let Some(alert) = alert {
+            alerts.raise(&alert).await?;
+        }
+        let count = pending.len();
+        if count > 0 {
+            let raised = move |letters: &Arc<Self>, stage: &mut Stage| {
+                let alerts = &letters.store.keys.alerts;
+                // The alert of a dead letter that was parked again since has another value, and stays pending.
+                let rows = pending.iter().map(|(key, _)| alerts.get(key)).collect::<Result<Vec<_>, _>>()?;
+                let rows =
+                    rows.into_iter().zip(pending).filter(|(row, (_, since))| row.as_ref() == Some(since));
+                rows.for_each(|(_, (key, _))| stage.remove(alerts, key));
+                Ok(())
+            };
+            self.change(Durability::Written, raised).await?;
+        }
+        Ok(count)
+    }
 
-impl Embedded {
-    /// The letters of which nobody was told, and the alert for those of them that are still there.
-    fn untold(&self) -> anyhow::Result<(Vec<Untold>, Option<Alert>)> {
+    /// The pending alerts, and one alert for those whose dead letter still exists.
+    fn pending_alerts(&self) -> anyhow::Result<(PendingAlerts, Option<Alert>)> {
         let mut alert = Alert::default();
         let mut pending = Vec::new();
-        for row in self.0.keys.alerts.iter().take(MOST) {
+        for row in self.store.keys.alerts.iter().take(MAX_LETTERS_PER_ALERT) {
             let (key, since) = row.into_inner()?;
-            if let Some(letter) = self.letter_at(&self.latest(), keys::seq_of(&key)?)? {
+            if let Some(letter) = self.at(&self.store.latest(), keys::seq_of(&key)?)? {
                 alert.add(&letter);
             }
             pending.push((key, since));

@@ -1,59 +1,60 @@
-//! Takes in dead letters of another archive. Nothing that is here is replaced by what only happens to have the same name:
-//! whatever cannot be taken in without that is a conflict, which is reported, and the rest goes on.
+//! Imports dead letters of another archive. Dead letters that only happen to have the same id are never mixed up: what
+//! cannot be imported for that reason is reported as a conflict, and the rest is imported. `orders dlq import` calls it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
-use domain::{DeadLetter, DeadLetterState, Repair, identify};
+use domain::{DeadLetter, LetterState, Repair, identify};
 
-use crate::embedded::Embedded;
-use crate::embedded::dead_letters::LetterRows;
+use super::{DeadLetters, EncodedDeadLetter};
 use crate::embedded::store::stage::Stage;
 use crate::embedded::store::writer::Durability;
 use crate::now;
 
-/// The most letters in one commit, and the most bytes of their bodies.
-const CHUNK: (usize, usize) = (500, 8 << 20);
-/// Who repairs a letter by an import, for the record: nobody has to say who they are to write to a data folder.
-const BY: &str = "orders dlq import";
+/// One commit imports this many dead letters at most, with about this many bytes of bodies.
+const MAX_LETTERS_OF_COMMIT: usize = 500;
+const MAX_BODY_BYTES_OF_COMMIT: usize = 8 << 20;
+/// Who made a repair by import: a command on a data folder has no authenticated user.
+const REPAIRED_BY: &str = "orders dlq import";
 
-/// A letter to take in.
+/// A dead letter to import.
 #[derive(Debug, Clone)]
 pub struct Incoming {
-    /// The letter.
+    /// The dead letter.
     pub letter: DeadLetter,
-    /// Where it was read, for reports.
+    /// The place it was read from, for reports.
     pub from: String,
-    /// Whether what was read says that it is a dead letter, and which one. Otherwise only a file's name does.
+    /// Whether its id is part of what was read. Otherwise the id was made from a file name.
     pub names_itself: bool,
 }
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Imported {
-    /// Letters that were not there.
+    /// Dead letters that were added.
     pub added: u64,
-    /// Letters that were there with another body, which is the one that is replayed now.
+    /// Existing dead letters that got the imported body.
     pub repaired: u64,
-    /// Letters that were there.
+    /// Existing dead letters that have the imported body already.
     pub unchanged: u64,
-    /// What was left out, where it was read and why.
+    /// What was left out: where it was read, and why.
     pub conflicts: Vec<String>,
 }
 
-/// What is to be done with one letter.
-enum Fate {
-    Add(Box<DeadLetter>, LetterRows),
-    Repair(u64, Box<DeadLetter>, LetterRows),
+/// What to do with one incoming dead letter.
+enum ImportAction {
+    Add(Box<DeadLetter>, EncodedDeadLetter),
+    Repair(u64, Box<DeadLetter>, EncodedDeadLetter),
     Keep,
     Refuse(String),
 }
 
-impl Embedded {
-    /// Takes in letters in the order in which they were put aside. One that is here already is repaired: it gets the body
-    /// that is brought, if it is parked and is the same letter. `progress` is given the number of letters dealt with.
-    pub async fn import(
-        &self,
+impl DeadLetters {
+    /// Imports dead letters in the order in which they were parked. One that exists here is repaired if it is parked and is
+    /// the same dead letter. `progress` gets the number of dead letters processed so far.
+    pub(crate) async fn import(
+        self: &Arc<Self>,
         letters: Vec<Incoming>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> anyhow::Result<Imported> {
@@ -63,94 +64,96 @@ impl Embedded {
         letters.sort_by_cached_key(key);
         let mut done = imported.unchanged + imported.conflicts.len() as u64;
         while !letters.is_empty() {
-            let rest = letters.split_off(chunk_of(&letters));
+            let rest = letters.split_off(size_of_commit(&letters));
             let chunk = std::mem::replace(&mut letters, rest);
             done += chunk.len() as u64;
-            let import = move |engine: &Self, stage: &mut Stage| engine.stage_import(stage, chunk);
-            let of_chunk = self.change_letters(Durability::Synced, import).await?;
+            let import = move |letters: &Arc<Self>, stage: &mut Stage| letters.stage_import(stage, chunk);
+            let of_chunk = self.change(Durability::Synced, import).await?;
             imported.added += of_chunk.added;
             imported.repaired += of_chunk.repaired;
             imported.unchanged += of_chunk.unchanged;
             imported.conflicts.extend(of_chunk.conflicts);
             progress(done);
         }
-        self.0.alarm.notify_one();
+        self.alarm.notify_one();
         Ok(imported)
     }
 
     fn stage_import(&self, stage: &mut Stage, letters: Vec<Incoming>) -> anyhow::Result<Imported> {
-        let mut fates = Vec::with_capacity(letters.len());
+        let mut actions = Vec::with_capacity(letters.len());
         for incoming in letters {
             let from = incoming.from.clone();
-            fates.push((self.fate_of(incoming)?, from));
+            actions.push((self.action_for(incoming)?, from));
         }
         let mut imported = Imported::default();
-        for (fate, from) in fates {
-            match fate {
-                Fate::Add(letter, rows) => {
-                    self.stage_added(stage, &letter, rows);
+        for (action, from) in actions {
+            match action {
+                ImportAction::Add(letter, encoded) => {
+                    self.stage_added(stage, &letter, encoded);
                     imported.added += 1;
                 }
-                Fate::Repair(seq, letter, rows) => {
-                    self.stage_letter(stage, seq, &letter, rows);
+                ImportAction::Repair(seq, letter, encoded) => {
+                    self.stage(stage, seq, &letter, encoded);
                     imported.repaired += 1;
                 }
-                Fate::Keep => imported.unchanged += 1,
-                Fate::Refuse(why) => imported.conflicts.push(format!("{from}: {why}")),
+                ImportAction::Keep => imported.unchanged += 1,
+                ImportAction::Refuse(why) => imported.conflicts.push(format!("{from}: {why}")),
             }
         }
         Ok(imported)
     }
 
-    /// A letter of elsewhere counts here as a message that was accepted and parked.
-    fn stage_added(&self, stage: &mut Stage, letter: &DeadLetter, rows: LetterRows) {
-        let seq = self.new_seq();
-        self.stage_letter(stage, seq, letter, rows);
-        let since = letter.parked_at.micros().to_be_bytes();
-        stage.put(&self.0.keys.alerts, seq.to_be_bytes(), since);
-        stage.next_seq = Some(self.0.queue.lock().next_seq());
-        stage.books.ledger.accepted += 1;
-        stage.books.ledger.parked += 1;
+    /// The ledger counts an imported dead letter as a message that was accepted and parked here.
+    fn stage_added(&self, stage: &mut Stage, letter: &DeadLetter, encoded: EncodedDeadLetter) {
+        let (seq, next_seq) = {
+            let mut index = self.queue.lock();
+            (index.take_seq(), index.next_seq())
+        };
+        self.stage(stage, seq, letter, encoded);
+        self.stage_alert(stage, seq, letter);
+        stage.next_seq = Some(next_seq);
+        stage.counters.ledger.accepted += 1;
+        stage.counters.ledger.parked += 1;
     }
 
-    fn fate_of(&self, Incoming { letter, names_itself, .. }: Incoming) -> anyhow::Result<Fate> {
-        let Some((seq, mut known)) = self.find_letter(&letter.id)? else {
-            let letter = DeadLetter { state: DeadLetterState::Parked, discarded: None, ..letter };
-            let rows = self.letter_rows(&letter)?;
-            return Ok(Fate::Add(Box::new(letter), rows));
+    fn action_for(&self, Incoming { letter, names_itself, .. }: Incoming) -> anyhow::Result<ImportAction> {
+        let Some((seq, mut known)) = self.find(&letter.id)? else {
+            let letter = DeadLetter { state: LetterState::Parked, discarded: None, ..letter };
+            let encoded = self.encode(&letter)?;
+            return Ok(ImportAction::Add(Box::new(letter), encoded));
         };
         if known.body == letter.body {
-            return Ok(Fate::Keep);
+            return Ok(ImportAction::Keep);
         }
         if let Some(why) = conflict(&known, &letter, names_itself) {
-            return Ok(Fate::Refuse(why));
+            return Ok(ImportAction::Refuse(why));
         }
-        known.repair(letter.body.0, Repair { at: now(), by: Some(BY.to_owned()) });
-        let rows = self.letter_rows(&known)?;
-        Ok(Fate::Repair(seq, Box::new(known), rows))
+        known.repair(letter.body.0, Repair { at: now(), by: Some(REPAIRED_BY.to_owned()) });
+        let encoded = self.encode(&known)?;
+        Ok(ImportAction::Repair(seq, Box::new(known), encoded))
     }
 }
 
-/// How many of the letters go into one commit; at least one.
-fn chunk_of(letters: &[Incoming]) -> usize {
+/// How many of the dead letters go into the next commit; at least one.
+fn size_of_commit(letters: &[Incoming]) -> usize {
     let mut bytes = 0;
     let fits = |incoming: &&Incoming| {
         bytes += incoming.letter.body.0.len();
-        bytes <= CHUNK.1
+        bytes <= MAX_BODY_BYTES_OF_COMMIT
     };
-    letters.iter().take(CHUNK.0).take_while(fits).count().max(1)
+    letters.iter().take(MAX_LETTERS_OF_COMMIT).take_while(fits).count().max(1)
 }
 
-/// Why a letter must not replace the body of the one that has its id here, if it must not.
+/// Why the letter must not replace the body of the known one with its id, if so.
 fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Option<String> {
     let id = &known.id;
     if !names_itself {
         return Some(format!(
-            "the id {id} is taken by another dead letter, and this file does not say which one it is; give it another \
-             name, or repair that letter with `orders dlq repair {id} --body FILE`"
+            "the id {id} is taken by another dead letter, and this file does not contain an id; give the file another name, or \
+             repair the dead letter with `orders dlq repair {id} --body FILE`"
         ));
     }
-    if known.state != DeadLetterState::Parked {
+    if known.state != LetterState::Parked {
         return Some(format!(
             "the dead letter {id} is {}, and only a parked one can be repaired",
             known.state.as_str()
@@ -160,22 +163,20 @@ fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Opti
     if let (Some(ours), Some(theirs)) = (&known.order_id, &order)
         && ours != theirs
     {
-        return Some(format!(
-            "the dead letter {id} is about order {ours}, and this one about order {theirs}"
-        ));
+        return Some(format!("the dead letter {id} belongs to order {ours}, and this one to order {theirs}"));
     }
     if let (Some(ours), Some(theirs)) = (known.sent_at, letter.sent_at)
         && ours != theirs
     {
         return Some(format!(
-            "the dead letter {id} was sent at {ours}, and this one at {theirs}: it is another one"
+            "the dead letter {id} was sent at {ours}, and this one at {theirs}: they are not the same"
         ));
     }
     None
 }
 
-/// One letter for each id; those that name themselves come first. Of two that are the same letter, one of them repaired,
-/// that one is taken.
+/// One dead letter for each id. One that contains its id takes precedence. Of a dead letter and its repaired version, the
+/// repaired one is kept.
 fn distinct(mut letters: Vec<Incoming>, imported: &mut Imported) -> Vec<Incoming> {
     letters.sort_by(|one, other| (!one.names_itself, &one.from).cmp(&(!other.names_itself, &other.from)));
     let mut places: HashMap<String, usize> = HashMap::new();
@@ -195,7 +196,7 @@ fn distinct(mut letters: Vec<Incoming>, imported: &mut Imported) -> Vec<Incoming
                     *first = letter;
                 } else {
                     imported.conflicts.push(format!(
-                        "{}: the id {} is taken by {}, which has another content; give this file another name",
+                        "{}: the id {} is taken by {}, which has another body; give this file another name",
                         letter.from, letter.letter.id, first.from
                     ));
                 }
@@ -205,7 +206,7 @@ fn distinct(mut letters: Vec<Incoming>, imported: &mut Imported) -> Vec<Incoming
     taken
 }
 
-/// Whether the one is the other after a repair.
+/// Whether `one` is `other` after a repair.
 fn is_repair_of(one: &Incoming, other: &Incoming) -> bool {
     let original = one.letter.original.as_ref();
     one.names_itself && other.names_itself && original == Some(&other.letter.body)

@@ -1,4 +1,4 @@
-//! Who waits for the outcome of which event.
+//! Requests that wait for the outcome of an event. The reader registers them; whatever gives events an outcome wakes them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,63 +7,64 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use domain::EventId;
 use tokio::sync::Notify;
 
-/// The bells of the events that somebody waits for.
 #[derive(Debug, Default)]
-pub(crate) struct Waiters {
-    bells: Mutex<HashMap<EventId, Arc<Notify>>>,
-    /// How many wait, so that nobody takes the lock where nobody does.
+pub(crate) struct OutcomeWaiters {
+    /// One for each event that at least one request waits for.
+    signals: Mutex<HashMap<EventId, Arc<Notify>>>,
+    /// The number of waiting requests. While it is 0, nothing needs to take the lock.
     count: AtomicUsize,
 }
 
-/// Somebody who waits. Dropped when they do not any more.
-pub(crate) struct Waiter<'a> {
-    waiters: &'a Waiters,
+/// A request that waits. It is unregistered when this is dropped.
+pub(crate) struct OutcomeWaiter<'a> {
+    waiters: &'a OutcomeWaiters,
     event_id: EventId,
-    bell: Arc<Notify>,
+    signal: Arc<Notify>,
 }
 
-impl Waiters {
-    /// From here on, [`Waiter::bell`] rings for the event.
-    pub(crate) fn join(&self, event_id: EventId) -> Waiter<'_> {
+impl OutcomeWaiters {
+    /// From now on, [`OutcomeWaiter::signal`] is notified when the event may have an outcome.
+    pub(crate) fn join(&self, event_id: EventId) -> OutcomeWaiter<'_> {
         self.count.fetch_add(1, Ordering::SeqCst);
-        let bell = Arc::clone(self.lock().entry(event_id).or_default());
-        Waiter { waiters: self, event_id, bell }
+        let signal = Arc::clone(self.lock().entry(event_id).or_default());
+        OutcomeWaiter { waiters: self, event_id, signal }
     }
 
-    /// Tells those who wait that these events have outcomes, which can be read by now.
+    /// Wakes the requests that wait for these events. Their outcomes must be readable by now.
     pub(crate) fn wake(&self, events: impl IntoIterator<Item = EventId>) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
         }
-        let bells = self.lock();
-        events.into_iter().filter_map(|event_id| bells.get(&event_id)).for_each(|bell| bell.notify_waiters());
+        let signals = self.lock();
+        let signals_of_events = events.into_iter().filter_map(|event_id| signals.get(&event_id));
+        signals_of_events.for_each(|signal| signal.notify_waiters());
     }
 
-    /// Tells everybody who waits to look again: messages were parked, which is rare, and not all of them are events.
+    /// Wakes every request that waits. For parked messages: they are rare, and not all of them contain an event.
     pub(crate) fn wake_all(&self) {
         if self.count.load(Ordering::SeqCst) > 0 {
-            self.lock().values().for_each(|bell| bell.notify_waiters());
+            self.lock().values().for_each(|signal| signal.notify_waiters());
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<EventId, Arc<Notify>>> {
         // Nothing that is done under the lock panics.
-        self.bells.lock().expect("the bells are intact")
+        self.signals.lock().expect("the signals are intact")
     }
 }
 
-impl Waiter<'_> {
-    pub(crate) fn bell(&self) -> &Notify {
-        &self.bell
+impl OutcomeWaiter<'_> {
+    pub(crate) fn signal(&self) -> &Notify {
+        &self.signal
     }
 }
 
-impl Drop for Waiter<'_> {
+impl Drop for OutcomeWaiter<'_> {
     fn drop(&mut self) {
-        let mut bells = self.waiters.lock();
-        // The map's own and ours: nobody else waits for it.
-        if Arc::strong_count(&self.bell) == 2 {
-            bells.remove(&self.event_id);
+        let mut signals = self.waiters.lock();
+        // The map's own reference and this one: no other request waits for the event.
+        if Arc::strong_count(&self.signal) == 2 {
+            signals.remove(&self.event_id);
         }
         self.waiters.count.fetch_sub(1, Ordering::SeqCst);
     }

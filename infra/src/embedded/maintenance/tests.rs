@@ -1,50 +1,42 @@
-//! Rebuilds of stores that do not agree with their logs.
+//! Rebuilds of stores whose derived writes differ from the log.
 
 use api::ports::EventPublisher;
-use domain::{Currency, Envelope};
+use domain::OrderId;
+use tempfile::TempDir;
 
-use super::super::Options;
 use super::*;
+use crate::embedded::Embedded;
+use crate::embedded::testing::{created, open_inline};
 
 /// An engine with the orders a, b and c.
-async fn filled() -> (tempfile::TempDir, Embedded) {
-    let folder = tempfile::TempDir::new().unwrap();
-    let currency = Currency::parse("EUR").unwrap();
-    let options = Options { inline: true, min_free_bytes: 0, ..Options::new(currency) };
-    let engine = Embedded::open(folder.path(), options).unwrap();
-    for (number, order_id) in ["a", "b", "c"].iter().enumerate() {
-        let event = format!(
-            r#"{{"type":"order_created","event_id":"0195f5a2-0000-7000-8000-00000000000{number}",
-                "schema_version":1,"timestamp":"2026-11-23T10:00:00Z","correlation_id":"r",
-                "data":{{"order_id":"{order_id}","customer_id":"c","total":2,"currency":"EUR",
-                "items":[{{"sku":"s","quantity":1,"unit_price":2}}]}}}}"#
-        );
-        let event = Envelope::decode(event.as_bytes(), currency).unwrap();
-        assert!(engine.publish(&[event]).await[0].is_ok());
+async fn three_orders() -> (TempDir, Embedded) {
+    let (folder, engine) = open_inline();
+    for order_id in ["a", "b", "c"] {
+        assert!(engine.publish(&[created(order_id)]).await[0].is_ok());
     }
     (folder, engine)
 }
 
 #[tokio::test]
-async fn an_entry_that_cannot_be_read_is_reported_and_the_other_orders_are_put_right() {
-    let (_folder, engine) = filled().await;
-    let keys = &engine.0.keys;
+async fn an_unreadable_entry_is_reported_and_the_other_orders_are_corrected() {
+    let (_folder, engine) = three_orders().await;
+    let keys = &engine.store().keys;
     keys.log.insert(keys::log_key(&OrderId::parse("b").unwrap(), 1), b"noise").unwrap();
     keys.customers.clear().unwrap();
 
     let rebuilt = engine.rebuild(RebuildOptions::default(), &|_| ()).await.unwrap();
     assert_eq!((rebuilt.orders, rebuilt.events, rebuilt.differences.count), (3, 3, 2));
     assert_eq!(rebuilt.broken.count, 1);
-    assert!(rebuilt.broken.examples[0].starts_with("order b: an entry of the log: "), "{rebuilt:?}");
+    assert!(rebuilt.broken.examples[0].starts_with("order b: a log entry: "), "{rebuilt:?}");
     assert_eq!(keys.customers.iter().count(), 2);
     let error = engine.export(&mut Vec::new()).unwrap_err();
     assert!(format!("{error:#}").starts_with("order b: "), "{error:#}");
 }
 
 #[tokio::test]
-async fn what_has_no_log_is_listed_and_stays_unless_it_is_asked_to_go() {
-    let (_folder, engine) = filled().await;
-    let keys = &engine.0.keys;
+async fn an_order_without_a_log_stays_listed_unless_orphans_are_removed() {
+    let (_folder, engine) = three_orders().await;
+    let keys = &engine.store().keys;
     keys.log.remove(keys::log_key(&OrderId::parse("b").unwrap(), 1)).unwrap();
     for _ in 0..2 {
         let rebuilt = engine.rebuild(RebuildOptions::default(), &|_| ()).await.unwrap();

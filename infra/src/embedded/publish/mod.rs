@@ -1,49 +1,51 @@
-//! Puts messages on the queue, durably.
+//! Accepts events and messages, durably. An event is recorded by the commit that accepts it ([`inline`]) or put on the
+//! queue. The API publishes here, and tests and tools send raw messages.
 
 mod inline;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
-use anyhow::Context;
-use api::ports::{Acceptance, EventPublisher, PublishError};
+use api::ports::{Acceptance, PublishError};
 use api::trace::{self, TraceContext};
-use async_trait::async_trait;
 use consumer::at_once::Judged;
 use consumer::ports::Message;
-use domain::{Envelope, Timestamp};
+use domain::Envelope;
 use uuid::Uuid;
 
-use crate::embedded::Embedded;
-use crate::embedded::publish::inline::InlineCommit;
-use crate::embedded::queue::index::{Group, Held};
-use crate::embedded::store::keys::{self, MessageHeader, StoredMessage};
-use crate::embedded::store::stage::Stage;
-use crate::embedded::store::writer::{Durability, WriteError};
+use super::dead_letters::DeadLetters;
+use super::log::Log;
+use super::queue::Queue;
+use super::queue::new_messages::UnqueuedMessage;
+use super::store::stage::Stage;
+use super::store::writer::{Durability, WriteError};
+use super::store::{Store, keys};
 use crate::now;
+use inline::InlineCommit;
 
-/// A message as its producer sends it, to any queue.
+/// A message to send, with any content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
-    /// Messages of a group are received in order.
+    /// Messages of one group are received in order.
     pub group: String,
-    /// While a message with this id waits in its group, another one is accepted and dropped.
+    /// While the group holds a message with this id, another one with it is accepted and dropped.
     pub deduplication_id: String,
-    /// Any bytes; the consumer expects an envelope.
+    /// Any bytes. The consumer expects an envelope.
     pub body: Vec<u8>,
 }
 
-/// Why messages are not known to be taken. It is the same for all of them.
+/// Why messages were not accepted, or may not have been. All messages of one call share it.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// There is no room for more: none was taken.
+    /// The queue or the disk is full. No message was accepted.
     #[error("{0}")]
     Full(String),
-    /// The store failed before anything was written: none was taken.
+    /// The store failed before anything was written. No message was accepted.
     #[error("{0:#}")]
     NotTaken(anyhow::Error),
-    /// The store failed while they were written: the next start may find them or not.
+    /// The store failed while it wrote the messages. The next start may find them or not.
     #[error("{0:#}")]
     Unknown(anyhow::Error),
 }
@@ -57,245 +59,48 @@ impl From<WriteError> for SendError {
     }
 }
 
-/// How an event is published, as the caller gets it: it is put together here once, and passed on.
-type Taken = Result<Acceptance, PublishError>;
+type PublishResult = Result<Acceptance, PublishError>;
 
-/// What is to be accepted, with what was found out before the writing thread sees it.
-enum Outgoing {
-    /// To be recorded at once, if it still can be.
-    Judged(Box<InlineCommit>),
-    /// To be put on the queue.
-    Queued(Unsent),
+/// A message to accept, as it was prepared before the writing thread gets it.
+enum OutgoingMessage {
+    /// An event to record in this commit, if that is still possible.
+    Inline(Box<InlineCommit>),
+    Queued(UnqueuedMessage),
 }
 
-/// A message on its way to the queue.
-pub(crate) struct Unsent {
-    group: String,
-    dedup: Uuid,
-    /// The event that is in it, if that is known.
-    event: Option<Box<Envelope>>,
-    body: Vec<u8>,
-    /// What is to come with it.
-    attributes: BTreeMap<String, String>,
+pub(crate) struct Publisher {
+    store: Arc<Store>,
+    log: Arc<Log>,
+    queue: Arc<Queue>,
+    dead_letters: Arc<DeadLetters>,
+    /// Whether events may be committed inline.
+    commits_inline: bool,
 }
 
-/// A message whose row is made, and what is kept of it in memory.
-struct Unseen {
-    row: Vec<u8>,
-    group: String,
-    dedup: Uuid,
-    held: Box<Held>,
-}
-
-impl Unsent {
-    pub(crate) fn of(envelope: Envelope, attributes: BTreeMap<String, String>) -> Self {
+impl Publisher {
+    pub(crate) fn new(
+        log: &Arc<Log>,
+        queue: &Arc<Queue>,
+        dead_letters: &Arc<DeadLetters>,
+        commits_inline: bool,
+    ) -> Self {
         Self {
-            group: envelope.order_id.as_str().to_owned(),
-            dedup: envelope.event_id.as_uuid(),
-            body: envelope.encode(),
-            event: Some(Box::new(envelope)),
-            attributes,
-        }
-    }
-}
-
-impl Embedded {
-    /// Sends messages of any content, all or none.
-    pub async fn send(&self, messages: Vec<NewMessage>) -> Result<(), SendError> {
-        let outgoing = messages.into_iter().map(|message| {
-            let id = &message.deduplication_id;
-            let dedup =
-                Uuid::try_parse(id).unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
-            let attributes = BTreeMap::new();
-            Outgoing::Queued(Unsent {
-                group: message.group,
-                dedup,
-                event: None,
-                body: message.body,
-                attributes,
-            })
-        });
-        self.accept(outgoing.collect()).await.map(drop)
-    }
-
-    /// Takes all of them or none, and reports how each was taken.
-    async fn accept(&self, outgoing: Vec<Outgoing>) -> Result<Vec<Taken>, SendError> {
-        if let Some(why) = self.full_queue() {
-            return Err(SendError::Full(why));
-        }
-        let engine = Arc::downgrade(&self.0);
-        let job = move |stage: &mut Stage| {
-            let engine = Self(engine.upgrade().context("the engine is closing")?);
-            if let Some(why) = stage.full_disk(|| engine.full_disk()) {
-                return Ok(Err(SendError::Full(why)));
-            }
-            engine.stage_outgoing(stage, outgoing).map(Ok)
-        };
-        self.0.writer.try_write(Durability::Synced, job).await?
-    }
-
-    /// Why no new message can be taken, if so.
-    pub(crate) fn no_room(&self) -> Option<String> {
-        self.full_queue().or_else(|| self.full_disk())
-    }
-
-    fn full_queue(&self) -> Option<String> {
-        let (depth, most) = (self.queue_depth(), self.0.options.max_queue_depth);
-        (depth >= most).then(|| format!("{depth} messages wait, which is the most allowed"))
-    }
-
-    fn full_disk(&self) -> Option<String> {
-        let least = self.0.options.min_free_bytes;
-        match rustix::fs::statvfs(&self.0.path) {
-            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < least => {
-                let free = (disk.f_bavail * disk.f_frsize) >> 20;
-                Some(format!("the disk has {free} MiB left, and {} MiB are kept in reserve", least >> 20))
-            }
-            // Not knowing is no reason to refuse: a disk that is really full fails the write.
-            _ => None,
+            store: Arc::clone(&log.store),
+            log: Arc::clone(log),
+            queue: Arc::clone(queue),
+            dead_letters: Arc::clone(dead_letters),
+            commits_inline,
         }
     }
 
-    fn stage_outgoing(&self, stage: &mut Stage, outgoing: Vec<Outgoing>) -> anyhow::Result<Vec<Taken>> {
-        let accepted = outgoing.len() as u64;
-        let at = now();
-        let mut taken: Vec<Taken> = outgoing.iter().map(|_| Ok(Acceptance::New)).collect();
-        let (mut recording, mut queueing) = (Vec::new(), Vec::new());
-        for (place, outgoing) in outgoing.into_iter().enumerate() {
-            if self.is_handled(stage, &outgoing)? {
-                taken[place] = Ok(Acceptance::Repeated);
-                continue;
-            }
-            let unsent = match outgoing {
-                Outgoing::Queued(unsent) => unsent,
-                Outgoing::Judged(event) => {
-                    if self.claim_version(stage, &event)? {
-                        recording.push(*event);
-                        continue;
-                    }
-                    event.into_unsent()
-                }
-            };
-            queueing.push((place, self.unseen(unsent, at)?));
-        }
-        // From here on nothing fails, so that the index and the stage agree.
-        let recorded: Vec<Judged> =
-            recording.into_iter().map(|event| self.stage_inline(stage, event)).collect();
-        let reserved = self.stage_messages(stage, queueing, &mut taken);
-        let ledger = &mut stage.books.ledger;
-        ledger.accepted += accepted;
-        ledger.recorded += recorded.len() as u64;
-        ledger.duplicate += accepted - recorded.len() as u64 - reserved.len() as u64;
-        let event_ids: Vec<_> = recorded.iter().map(|judged| judged.envelope().event_id).collect();
-        let engine = Arc::downgrade(&self.0);
-        stage.after_sync(move || {
-            let Some(engine) = engine.upgrade().map(Self) else { return };
-            engine.0.waiters.wake(event_ids.iter().copied());
-            engine.show(&reserved);
-        });
-        if !recorded.is_empty() {
-            // Nobody waits for their lines of the log.
-            stage.at_last(move || recorded.iter().for_each(Judged::recorded));
-        }
-        Ok(taken)
-    }
-
-    fn unseen(&self, unsent: Unsent, at: Timestamp) -> anyhow::Result<Unseen> {
-        let header = MessageHeader {
-            group: unsent.group,
-            dedup: unsent.dedup,
-            enqueued_at: at.micros(),
-            visible_at: at.micros() + self.0.options.delay.as_micros() as i64,
-            attributes: unsent.attributes,
-        };
-        let row = StoredMessage::encode(&header, &unsent.body)?;
-        let MessageHeader { group, dedup, attributes, .. } = header;
-        let held = Held { event: unsent.event, body: unsent.body, enqueued_at: at, attributes };
-        Ok(Unseen { row, group, dedup, held: Box::new(held) })
-    }
-
-    /// Puts messages on the queue, each with its place among those `taken`, but for those that wait there already. They
-    /// are not visible yet.
-    fn stage_messages(
-        &self,
-        stage: &mut Stage,
-        messages: Vec<(usize, Unseen)>,
-        taken: &mut [Taken],
-    ) -> Vec<(Group, u64)> {
-        let mut reserved = Vec::with_capacity(messages.len());
-        if messages.is_empty() {
-            return reserved;
-        }
-        let visible_at = Instant::now() + self.0.options.delay;
-        let mut index = self.0.queue.lock();
-        for (place, Unseen { row, group, dedup, held }) in messages {
-            if index.find(&group, dedup).is_some() {
-                taken[place] = Ok(Acceptance::Repeated);
-            } else {
-                let (group, seq) = index.reserve(&group, dedup, visible_at, Some(held));
-                stage.put(&self.0.keys.queue, seq.to_be_bytes(), row);
-                stage.queued += 1;
-                reserved.push((group, seq));
-            }
-        }
-        stage.next_seq = Some(index.next_seq());
-        reserved
-    }
-
-    /// Makes messages visible.
-    fn show(&self, reserved: &[(Group, u64)]) {
-        if reserved.is_empty() {
-            return;
-        }
-        let mut index = self.0.queue.lock();
-        reserved.iter().for_each(|(group, seq)| index.commit(group, *seq));
-        drop(index);
-        self.0.queue.bell.notify_one();
-    }
-
-    /// Whether the event has an outcome already, if only by an earlier job of this commit, so that it need not be handled
-    /// again.
-    fn is_handled(&self, stage: &Stage, outgoing: &Outgoing) -> anyhow::Result<bool> {
-        let event = match outgoing {
-            Outgoing::Judged(event) => Some(event.envelope()),
-            Outgoing::Queued(unsent) => unsent.event.as_deref(),
-        };
-        // Without a key every request has an id of its own, which nothing can have come of. Should somebody send one
-        // twice all the same, the consumer finds out.
-        let Some(event) = event.filter(|event| event.request_hash.is_some()) else {
-            return Ok(false);
-        };
-        Ok(stage.has_staged(&keys::receipt_key(&event.order_id, event.event_id))
-            || self.stored_receipt(&event.order_id, event.event_id)?.is_some())
-    }
-
-    /// What is to be accepted of these events.
-    fn outgoing(&self, events: &[Envelope]) -> anyhow::Result<Vec<Outgoing>> {
-        let attributes: BTreeMap<_, _> = trace::current().iter().flat_map(TraceContext::w3c).collect();
-        let message = Message { group: Some(String::new()), attributes, ..Message::default() };
-        let outgoing = |(number, event): (usize, &Envelope)| {
-            // An event comes behind those that are published before it, even if they go the long way.
-            let is_first = events[..number].iter().all(|earlier| earlier.order_id != event.order_id);
-            let judged = if is_first { self.judge_inline(&message, event)? } else { None };
-            Ok(match judged {
-                Some(event) => Outgoing::Judged(Box::new(event)),
-                None => Outgoing::Queued(Unsent::of(event.clone(), message.attributes.clone())),
-            })
-        };
-        events.iter().enumerate().map(outgoing).collect()
-    }
-}
-
-#[async_trait]
-impl EventPublisher for Embedded {
-    async fn publish(&self, events: &[Envelope]) -> Vec<Taken> {
-        // One batch: either all of it becomes durable or nothing does.
-        let accepted = match self.outgoing(events) {
+    /// Accepts events, all of them or none.
+    pub(crate) async fn publish(self: &Arc<Self>, events: &[Envelope]) -> Vec<PublishResult> {
+        let accepted = match self.prepare(events) {
             Ok(outgoing) => self.accept(outgoing).await,
             Err(error) => Err(SendError::NotTaken(error)),
         };
         let error = match accepted {
-            Ok(taken) => return taken,
+            Ok(results) => return results,
             Err(error) => error,
         };
         let of_each = |_| match &error {
@@ -305,7 +110,115 @@ impl EventPublisher for Embedded {
         };
         events.iter().map(of_each).collect()
     }
-}
 
-#[cfg(test)]
-mod tests;
+    /// Puts messages of any content on the queue, all of them or none.
+    pub(crate) async fn send(self: &Arc<Self>, messages: Vec<NewMessage>) -> Result<(), SendError> {
+        let outgoing = messages.into_iter().map(|message| {
+            let id = &message.deduplication_id;
+            let hashed = || Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes());
+            let dedup = Uuid::try_parse(id).unwrap_or_else(|_| hashed());
+            let (group, body, attributes) = (message.group, message.body, BTreeMap::new());
+            OutgoingMessage::Queued(UnqueuedMessage { group, dedup, event: None, body, attributes })
+        });
+        self.accept(outgoing.collect()).await.map(drop)
+    }
+
+    /// Judges the events that may be committed inline.
+    fn prepare(&self, events: &[Envelope]) -> anyhow::Result<Vec<OutgoingMessage>> {
+        let attributes: BTreeMap<_, _> = trace::current().iter().flat_map(TraceContext::w3c).collect();
+        let message = Message { group: Some(String::new()), attributes, ..Message::default() };
+        let prepare = |(number, event): (usize, &Envelope)| {
+            // A later event of the same order follows the earlier one, which may turn out to be queued.
+            let is_first = events[..number].iter().all(|earlier| earlier.order_id != event.order_id);
+            let judged = if is_first { self.judge_inline(&message, event)? } else { None };
+            Ok(match judged {
+                Some(commit) => OutgoingMessage::Inline(Box::new(commit)),
+                None => {
+                    OutgoingMessage::Queued(UnqueuedMessage::of(event.clone(), message.attributes.clone()))
+                }
+            })
+        };
+        events.iter().enumerate().map(prepare).collect()
+    }
+
+    /// Commits all messages or none. Returns the result of each.
+    async fn accept(
+        self: &Arc<Self>,
+        outgoing: Vec<OutgoingMessage>,
+    ) -> Result<Vec<PublishResult>, SendError> {
+        if let Some(why) = self.queue.full_queue() {
+            return Err(SendError::Full(why));
+        }
+        let publisher = Arc::clone(self);
+        let job = move |stage: &mut Stage| {
+            if let Some(why) = stage.full_disk(|| publisher.queue.full_disk()) {
+                return Ok(Err(SendError::Full(why)));
+            }
+            publisher.stage_outgoing(stage, outgoing).map(Ok)
+        };
+        self.store.writer.try_write(Durability::Synced, job).await?
+    }
+
+    fn stage_outgoing(
+        self: &Arc<Self>,
+        stage: &mut Stage,
+        outgoing: Vec<OutgoingMessage>,
+    ) -> anyhow::Result<Vec<PublishResult>> {
+        let accepted = outgoing.len() as u64;
+        let at = now();
+        let mut results: Vec<PublishResult> = outgoing.iter().map(|_| Ok(Acceptance::New)).collect();
+        let (mut recording, mut queueing) = (Vec::new(), Vec::new());
+        for (place, outgoing) in outgoing.into_iter().enumerate() {
+            if self.has_outcome(stage, &outgoing)? {
+                results[place] = Ok(Acceptance::Repeated);
+                continue;
+            }
+            let message = match outgoing {
+                OutgoingMessage::Queued(message) => message,
+                OutgoingMessage::Inline(commit) => {
+                    if self.claim_version(stage, &commit)? {
+                        recording.push(*commit);
+                        continue;
+                    }
+                    commit.into_message()
+                }
+            };
+            queueing.push((place, self.queue.encode(message, at)?));
+        }
+        // From here on nothing fails: index and stage have to agree.
+        let recorded: Vec<Judged> =
+            recording.into_iter().map(|commit| self.stage_inline(stage, commit)).collect();
+        let is_queued = |place: usize| results[place] = Ok(Acceptance::Repeated);
+        let reserved = self.queue.stage_messages(stage, queueing, is_queued);
+        let ledger = &mut stage.counters.ledger;
+        ledger.accepted += accepted;
+        ledger.recorded += recorded.len() as u64;
+        ledger.duplicate += accepted - recorded.len() as u64 - reserved.len() as u64;
+        let event_ids: Vec<_> = recorded.iter().map(|judged| judged.envelope().event_id).collect();
+        let publisher = Arc::clone(self);
+        stage.after_sync(move || {
+            publisher.log.waiters.wake(event_ids.iter().copied());
+            publisher.queue.show(&reserved);
+        });
+        if !recorded.is_empty() {
+            // Logs, metrics and traces: no caller waits for them.
+            stage.after_replies(move || recorded.iter().for_each(Judged::recorded));
+        }
+        Ok(results)
+    }
+
+    /// Whether the event has an outcome already, or gets one by an earlier job of this commit.
+    fn has_outcome(&self, stage: &Stage, outgoing: &OutgoingMessage) -> anyhow::Result<bool> {
+        let event = match outgoing {
+            OutgoingMessage::Inline(commit) => Some(commit.envelope()),
+            OutgoingMessage::Queued(message) => message.event.as_deref(),
+        };
+        // Without an idempotency key, every request gets a new event id, which cannot have an outcome. If a client sends the
+        // same id twice all the same, the consumer detects the duplicate.
+        let Some(event) = event.filter(|event| event.request_hash.is_some()) else {
+            return Ok(false);
+        };
+        Ok(stage.is_claimed(&keys::receipt_key(&event.order_id, event.event_id))
+            || self.log.latest_receipt(&event.order_id, event.event_id)?.is_some())
+    }
+}

@@ -1,27 +1,23 @@
+//! Which events are accepted, what is reported when the store fails, and what readers see meanwhile.
+
 use std::path::{Path, PathBuf};
 
-use api::ports::OrderReader;
+use api::ports::{EventPublisher, OrderReader};
+use tempfile::TempDir;
 
-use super::super::Options;
 use super::*;
+use crate::embedded::store::views::View;
+use crate::embedded::testing::{confirmed, created, open_inline, options};
+use crate::embedded::{Embedded, Options};
 
 fn event(number: u128) -> Envelope {
-    let id = Uuid::from_u128(number);
-    let text = format!(
-        r#"{{"type":"order_confirmed","event_id":"{id}","schema_version":1,"timestamp":"2026-11-23T10:00:00Z",
-            "correlation_id":"r","data":{{"order_id":"o"}}}}"#
-    );
-    Envelope::decode(text.as_bytes(), domain::Currency::parse("EUR").unwrap()).unwrap()
+    confirmed("o", number)
 }
 
 #[tokio::test]
 async fn events_are_refused_while_the_queue_is_too_deep() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let options = |max_queue_depth| Options {
-        max_queue_depth,
-        min_free_bytes: 0,
-        ..Options::new(domain::Currency::parse("EUR").unwrap())
-    };
+    let folder = TempDir::new().unwrap();
+    let options = |max_queue_depth| Options { max_queue_depth, ..options() };
     let engine = Embedded::open(folder.path(), options(2)).unwrap();
     for number in 1..=2 {
         assert!(engine.publish(&[event(number)]).await[0].is_ok());
@@ -34,11 +30,11 @@ async fn events_are_refused_while_the_queue_is_too_deep() {
 
     drop(engine);
     let engine = Embedded::open(folder.path(), options(usize::MAX)).unwrap();
-    assert!(engine.publish(&[event(3)]).await[0].is_ok(), "without a bound it takes more");
+    assert!(engine.publish(&[event(3)]).await[0].is_ok(), "without a bound it accepts more");
 }
 
-/// Makes every sync of the store below `folder` fail from now on: where the next journal would be, there is a folder. Returns
-/// that.
+/// Makes every sync of the store below `folder` fail from now on: a folder takes the place of the next journal. Returns its
+/// path.
 fn break_syncs(folder: &Path) -> PathBuf {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -58,9 +54,8 @@ fn break_syncs(folder: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn an_event_whose_sync_fails_is_in_doubt_and_what_comes_after_is_not_accepted() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let options = || Options { min_free_bytes: 0, ..Options::new(domain::Currency::parse("EUR").unwrap()) };
+async fn the_outcome_of_an_event_is_unknown_if_its_sync_fails_and_later_events_are_not_accepted() {
+    let folder = TempDir::new().unwrap();
     let engine = Embedded::open(folder.path(), options()).unwrap();
     assert!(matches!(engine.publish(&[event(1)]).await.as_slice(), [Ok(Acceptance::New)]));
     let in_the_way = break_syncs(folder.path());
@@ -81,21 +76,16 @@ async fn an_event_whose_sync_fails_is_in_doubt_and_what_comes_after_is_not_accep
         let Envelope { order_id, event_id, .. } = event(number);
         found.push(engine.receipt(&order_id, event_id).await.unwrap().is_some());
     }
-    // Here the system did write what it could not be made to sync.
+    // The sync failed, but the operating system still had what was written.
     assert_eq!(found, [true, true, true, false]);
 }
 
 #[tokio::test]
-async fn of_events_with_one_id_that_come_together_the_first_is_new() {
+async fn of_equal_events_that_are_published_together_one_is_new() {
     for inline in [false, true] {
-        let folder = tempfile::TempDir::new().unwrap();
-        let eur = domain::Currency::parse("EUR").unwrap();
-        let options = Options { min_free_bytes: 0, inline, ..Options::new(eur) };
-        let engine = Embedded::open(folder.path(), options).unwrap();
-        let text = r#"{"type":"order_created","event_id":"0195f5a2-0000-7000-8000-000000000001","schema_version":1,
-            "timestamp":"2026-11-23T10:00:00Z","correlation_id":"r","request_hash":"00","data":{"order_id":"o",
-            "customer_id":"c","total":2,"currency":"EUR","items":[{"sku":"s","quantity":1,"unit_price":2}]}}"#;
-        let event = [Envelope::decode(text.as_bytes(), eur).unwrap()];
+        let folder = TempDir::new().unwrap();
+        let engine = Embedded::open(folder.path(), Options { inline, ..options() }).unwrap();
+        let event = [Envelope { request_hash: Some("00".to_owned()), ..created("o") }];
         let mut publishing = tokio::task::JoinSet::new();
         for _ in 0..20 {
             let (engine, event) = (engine.clone(), event.clone());
@@ -105,7 +95,30 @@ async fn of_events_with_one_id_that_come_together_the_first_is_new() {
         let new = results.iter().filter(|result| matches!(result, Ok(Acceptance::New))).count();
         let repeated = results.iter().filter(|result| matches!(result, Ok(Acceptance::Repeated))).count();
         assert_eq!((new, repeated), (1, 19), "{results:?}");
-        let accepted = engine.books().ledger;
-        assert_eq!((accepted.accepted, accepted.duplicate), (20, 19));
+        let ledger = engine.store().counters().ledger;
+        assert_eq!((ledger.accepted, ledger.duplicate), (20, 19));
     }
+}
+
+#[tokio::test]
+async fn queries_see_the_store_as_of_the_latest_sync() {
+    let (_folder, engine) = open_inline();
+    let event = Envelope { request_hash: Some("00".to_owned()), ..created("o") };
+    let before = engine.store().view();
+    assert!(engine.publish(std::slice::from_ref(&event)).await[0].is_ok());
+    assert!(engine.receipt(&event.order_id, event.event_id).await.unwrap().is_some());
+    // A view from before the sync stays as it was.
+    let log = &engine.0.log;
+    assert!(log.order_in(&*before, &event.order_id).unwrap().is_none());
+    assert!(log.receipt_in(&*before, &event.order_id, event.event_id).unwrap().is_none());
+    let after = engine.store().view();
+    let accepted = |view: &View| view.totals.counters.ledger.accepted;
+    assert_eq!((accepted(&before), accepted(&after)), (0, 1));
+
+    assert!(
+        engine.publish(std::slice::from_ref(&event)).await[0].is_ok(),
+        "the same request is accepted again"
+    );
+    let ledger = engine.store().counters().ledger;
+    assert_eq!((ledger.recorded, ledger.duplicate), (1, 1));
 }

@@ -1,46 +1,45 @@
-//! Numbers the commits, so that the next start finds out whether one of them is missing. Each commit has a row in the
-//! keyspace `meta` with its number, and with the sequence number of the latest write before it to each of [`KEPT`]. The
-//! numbers have no gaps: a journal that begins with commit 70 proves that 69 others were made, and its first row says up
-//! to which sequence number tables must hold what those wrote.
+//! Numbers the commits, so that a start notices if one is missing. The writer adds a [`Link`] to each commit, and the
+//! [continuity](super::continuity) check reads the links.
+//!
+//! A link contains the number of its commit, and the sequence number of the latest write before it to each keyspace of
+//! [`KEPT`]. The numbers have no gaps. So a journal that begins with commit 70 proves that there were 69 others, and its
+//! first link states up to which sequence number the tables must hold their writes.
 
 use anyhow::Context;
 
-use super::keys;
+use super::keyspaces;
 
-/// The numbers of the keyspaces that are never removed from, so that their tables always hold their latest write. What
-/// comes and goes (the queue, dead letters) is checked against the ledger instead, and what follows from the log can be
-/// rebuilt.
-pub(crate) const KEPT: [u64; 3] = [keys::LOG, keys::RECEIPTS, keys::META];
+/// The keyspaces from which nothing is ever removed, so that their tables always hold their latest write. The queue and the
+/// dead letters are checked against the ledger instead, and derived writes can be rebuilt.
+pub(crate) const KEPT: [u64; 3] = [keyspaces::LOG, keyspaces::RECEIPTS, keyspaces::META];
 
-/// Of each of [`KEPT`], the sequence number of the latest write to it; 0 if there was none.
+/// The sequence number of the latest write to each keyspace of [`KEPT`]; 0 if there was none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct LastWrites(pub(crate) [u64; KEPT.len()]);
 
-/// Those of [`KEPT`] that a commit writes to.
+/// The keyspaces of [`KEPT`] that a commit writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Touched([bool; KEPT.len()]);
+pub(crate) struct TouchedKeyspaces([bool; KEPT.len()]);
 
-impl Touched {
-    /// Notes a write to the keyspace of this number.
+impl TouchedKeyspaces {
     pub(crate) fn add(&mut self, keyspace: u64) {
         let known = KEPT.iter().position(|kept| *kept == keyspace);
         known.into_iter().for_each(|at| self.0[at] = true);
     }
 }
 
-/// A commit's row.
+/// The row of `meta` that links a commit to the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Link {
-    /// The number of the commit, from 1.
+    /// The number of the commit, counted from 1.
     pub(crate) commit: u64,
-    /// What this commit writes to.
-    touched: Touched,
+    touched: TouchedKeyspaces,
     /// The latest writes before it.
     pub(crate) before: LastWrites,
 }
 
 impl Link {
-    /// Of the row in `meta`.
+    /// The key in `meta`.
     pub(crate) const KEY: &[u8] = b"chain";
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -56,13 +55,13 @@ impl Link {
             let commit = numbers.next()?;
             let before = LastWrites(numbers.collect::<Vec<_>>().try_into().ok()?);
             let touched: [u8; KEPT.len()] = touched.try_into().ok()?;
-            Some(Self { commit, touched: Touched(touched.map(|touched| touched != 0)), before })
+            Some(Self { commit, touched: TouchedKeyspaces(touched.map(|touched| touched != 0)), before })
         };
-        parts().context("a row of the chain of commits that is none")
+        parts().context("the row of the commit chain is malformed")
     }
 }
 
-/// The latest commit, and what the next one needs of it.
+/// The latest commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Chain {
     pub(crate) commit: u64,
@@ -70,7 +69,7 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// After the commit of this row, which fjall gave this sequence number.
+    /// The chain after the commit of this link, to which fjall gave this sequence number.
     pub(crate) fn after(link: &Link, seqno: u64) -> Self {
         let mut last = link.before;
         let touched = last.0.iter_mut().zip(link.touched.0).filter(|(_, touched)| *touched);
@@ -78,8 +77,8 @@ impl Chain {
         Self { commit: link.commit, last }
     }
 
-    /// The row of the next commit.
-    pub(crate) fn next(&self, touched: Touched) -> Link {
+    /// The link of the next commit.
+    pub(crate) fn next(&self, touched: TouchedKeyspaces) -> Link {
         Link { commit: self.commit + 1, touched, before: self.last }
     }
 }
@@ -89,10 +88,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_knows_the_latest_writes_before_it() {
-        let (mut first, mut second) = (Touched::default(), Touched::default());
-        [keys::LOG, keys::META].into_iter().for_each(|keyspace| first.add(keyspace));
-        [keys::RECEIPTS, keys::META, 99].into_iter().for_each(|keyspace| second.add(keyspace));
+    fn a_link_contains_the_latest_writes_before_it() {
+        let (mut first, mut second) = (TouchedKeyspaces::default(), TouchedKeyspaces::default());
+        [keyspaces::LOG, keyspaces::META].into_iter().for_each(|keyspace| first.add(keyspace));
+        [keyspaces::RECEIPTS, keyspaces::META, 99].into_iter().for_each(|keyspace| second.add(keyspace));
         let chain = Chain::after(&Chain::default().next(first), 40);
         assert_eq!((chain.commit, chain.last), (1, LastWrites([40, 0, 40])));
         let link = chain.next(second);

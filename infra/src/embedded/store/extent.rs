@@ -1,46 +1,55 @@
-//! What this engine has promised: how far the journals are on the disk. It is kept in a file of its own, `EXTENT`, so that
-//! damage to a journal cannot take the promise along with what was promised.
+//! The file `EXTENT`: how far the journals are on the disk. The syncing thread writes it after each sync, and the next start
+//! compares the journals with it. It is a file of its own, so that damage to a journal cannot hide what was promised.
 //!
 //! ```text
-//! byte 0     one extent   8 bytes "ORDEXT1\n", numbers of 8 bytes, XXH3 of all before it; little-endian
-//! byte 4096  another one  the newer of the two that are whole counts
+//! byte 0     first slot   8 bytes "ORDEXT1\n", numbers of 8 bytes, XXH3 of the bytes before it; little-endian
+//! byte 4096  second slot  the same; the newer one of the whole slots counts
 //! ```
 //!
-//! After each sync of the journal, once its callers are notified, the older of the two is overwritten. Each is within one sector, so a power cut leaves it
-//! as it was or as it is. The file itself is synced once a second and at the end: after a power cut it may lag behind by
-//! that much, and it is never ahead.
+//! After each sync of the journal, once its callers have their results, the older slot is overwritten. A slot is within one
+//! sector, so a power cut leaves either its old or its new content. The file itself is synced once a second and at the end.
+//! After a power cut it may lag by that much; it is never ahead of the journals.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use domain::Ledger;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::chain::{KEPT, LastWrites};
+use super::chain::{Chain, KEPT, LastWrites};
+use crate::now;
 
 const MAGIC: &[u8; 8] = b"ORDEXT1\n";
-const SLOT: u64 = 4096;
-/// Of an extent: the magic, five numbers, the latest writes, and the checksum.
-const BYTES: usize = 8 * (1 + 5 + KEPT.len() + 1);
+const SLOT_BYTES: u64 = 4096;
+/// The magic, five numbers, the latest writes, and the checksum.
+const EXTENT_BYTES: usize = 8 * (1 + 5 + KEPT.len() + 1);
 
-/// How far everything is on the disk.
+/// Everything up to this commit is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Extent {
     /// The number of the latest commit.
     pub(crate) commit: u64,
-    /// The journal it is in.
+    /// The number of the journal that contains the commit.
     pub(crate) journal: u64,
-    /// When it was synced, in microseconds since 1970.
+    /// The time of its sync, in microseconds since 1970.
     pub(crate) at: i64,
-    /// Of the ledger after it.
+    /// The accepted events by the ledger, as of this commit.
     pub(crate) accepted: u64,
+    /// The recorded events by the ledger, as of this commit.
     pub(crate) recorded: u64,
     /// The latest writes, this commit included.
     pub(crate) last: LastWrites,
 }
 
 impl Extent {
+    /// Everything up to the latest commit of `chain` is on the disk, as of now.
+    pub(crate) fn now(chain: &Chain, journal: u64, ledger: &Ledger) -> Self {
+        let Ledger { accepted, recorded, .. } = *ledger;
+        Self { commit: chain.commit, journal, at: now().micros(), accepted, recorded, last: chain.last }
+    }
+
     fn encode(&self) -> Vec<u8> {
         let numbers = [self.commit, self.journal, self.at as u64, self.accepted, self.recorded];
         let numbers = numbers.into_iter().chain(self.last.0);
@@ -49,7 +58,7 @@ impl Extent {
         bytes
     }
 
-    fn decode(bytes: &[u8; BYTES]) -> Option<Self> {
+    fn decode(bytes: &[u8; EXTENT_BYTES]) -> Option<Self> {
         let (numbers, checksum) = bytes.split_last_chunk()?;
         if xxh3_64(numbers) != u64::from_le_bytes(*checksum) {
             return None;
@@ -70,11 +79,11 @@ impl Extent {
     }
 }
 
-/// The file, open for writing.
+/// The file `EXTENT`, open for writing.
 #[derive(Debug)]
 pub(crate) struct ExtentFile {
     file: File,
-    /// Which of the two is overwritten next.
+    /// The slot that is overwritten next.
     next: u64,
     is_dirty: bool,
 }
@@ -82,23 +91,23 @@ pub(crate) struct ExtentFile {
 impl ExtentFile {
     pub(crate) const NAME: &str = "EXTENT";
 
-    /// Makes the file anew, with `extent` in it, durably but for its name.
+    /// Creates the file, or replaces its content, and syncs it. The caller syncs the folder.
     pub(crate) fn create(folder: &Path, extent: &Extent) -> io::Result<Self> {
         let file = File::create(folder.join(Self::NAME))?;
-        file.set_len(2 * SLOT)?;
+        file.set_len(2 * SLOT_BYTES)?;
         file.write_all_at(&extent.encode(), 0)?;
         file.sync_all()?;
         Ok(Self { file, next: 1, is_dirty: false })
     }
 
-    /// Opens the file to go on after `read` has found `extent`.
+    /// Opens the file, in which [`ExtentFile::read`] has found `extent`.
     pub(crate) fn open(folder: &Path, extent: &Extent) -> io::Result<Self> {
         let file = File::options().read(true).write(true).open(folder.join(Self::NAME))?;
         let newest = slot(&file, 0)?.is_some_and(|first| first == *extent);
         Ok(Self { file, next: u64::from(newest), is_dirty: false })
     }
 
-    /// The newest extent in the file; `None` if neither is whole.
+    /// The newest extent in the file; `None` if no slot is whole.
     pub(crate) fn read(folder: &Path) -> io::Result<Option<Extent>> {
         let file = File::open(folder.join(Self::NAME))?;
         let extents = [slot(&file, 0)?, slot(&file, 1)?];
@@ -107,12 +116,12 @@ impl ExtentFile {
 
     /// Records that everything up to `extent` is on the disk.
     pub(crate) fn write(&mut self, extent: &Extent) -> io::Result<()> {
-        self.file.write_all_at(&extent.encode(), self.next * SLOT)?;
+        self.file.write_all_at(&extent.encode(), self.next * SLOT_BYTES)?;
         (self.next, self.is_dirty) = (1 - self.next, true);
         Ok(())
     }
 
-    /// Whether `sync` has something to do.
+    /// Whether the file has changed since its last sync.
     pub(crate) fn is_dirty(&self) -> bool {
         self.is_dirty
     }
@@ -124,8 +133,8 @@ impl ExtentFile {
 }
 
 fn slot(file: &File, number: u64) -> io::Result<Option<Extent>> {
-    let mut bytes = [0; BYTES];
-    match file.read_exact_at(&mut bytes, number * SLOT) {
+    let mut bytes = [0; EXTENT_BYTES];
+    match file.read_exact_at(&mut bytes, number * SLOT_BYTES) {
         Ok(()) => Ok(Extent::decode(&bytes)),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         Err(error) => Err(error),
@@ -142,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_whole_extent_counts_whichever_of_the_two_is_damaged() {
+    fn the_newest_whole_slot_counts_whichever_slot_is_damaged() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join(ExtentFile::NAME);
         let read = || ExtentFile::read(folder.path()).unwrap();
@@ -152,11 +161,11 @@ mod tests {
             file.write(&extent(commit)).unwrap();
             assert_eq!(read(), Some(extent(commit)));
         }
-        // Opened again, the older one is overwritten, not the newer one.
+        // After opening again, the older slot is overwritten.
         let mut file = ExtentFile::open(folder.path(), &extent(4)).unwrap();
         file.write(&extent(5)).unwrap();
         let good = std::fs::read(&path).unwrap();
-        for (position, left) in [(0, 5), (BYTES - 1, 5), (4096, 4), (4096 + 20, 4)] {
+        for (position, left) in [(0, 5), (EXTENT_BYTES - 1, 5), (4096, 4), (4096 + 20, 4)] {
             let mut bad = good.clone();
             bad[position] ^= 1;
             std::fs::write(&path, &bad).unwrap();

@@ -1,16 +1,17 @@
-//! The data folder: whose it is, who uses it, which format it has. Every doubt is an error that changes nothing in it.
+//! The data folder: its format, its lock, and the files beside the database. Opening and recovery claim it. In doubt it
+//! returns an error and changes nothing.
 //!
 //! ```text
 //! orders-data/
 //!   LOCK        locked by the process that uses the folder
-//!   store.new/  a store in the making, of a first start that was interrupted
+//!   store.new/  an incomplete database; left by a first start that was interrupted
 //!   store/      the fjall database
-//!   EXTENT      how far the journals of the store are on the disk
-//!   FORMAT      "orders data folder, format 4"; written when all of that is complete
-//!   FORMAT.new  the same, of an upgrade that was interrupted
+//!   EXTENT      how far the journals are on the disk
+//!   FORMAT      "orders data folder, format 4"; written when everything else is complete
+//!   FORMAT.new  the next FORMAT; left by an upgrade that was interrupted
 //! ```
 //!
-//! Format 3 had no `EXTENT`, and its commits no numbers. Such a folder is upgraded when it is opened.
+//! Format 3 had no `EXTENT` and no commit numbers. Such a folder is upgraded when it is opened.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
@@ -21,19 +22,19 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
-use super::continuity::{self, Flaw, Tail};
+use super::continuity::{self, Flaw, JournalTail};
 use super::database;
 use super::extent::{Extent, ExtentFile};
-use super::keys::Keyspaces;
+use super::keyspaces::Keyspaces;
 use super::open_error::OpenError;
 
 pub(crate) const FORMAT: &str = "orders data folder, format 4\n";
 const FORMAT_3: &str = "orders data folder, format 3\n";
 
-/// What is in the folder so far.
+/// How complete the folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Content {
-    /// Nothing, or what a first start left that was interrupted.
+enum FolderState {
+    /// Empty, or left by a first start that was interrupted.
     Unfinished,
     /// A store of format 3.
     Format3,
@@ -41,17 +42,17 @@ enum Content {
     Complete,
 }
 
-/// A data folder that this process holds.
+/// A data folder that this process has locked.
 pub(crate) struct DataFolder {
     path: PathBuf,
-    content: Content,
+    state: FolderState,
     // The lock is released when the file is closed.
     _lock: File,
 }
 
 impl DataFolder {
-    /// Takes hold of the folder: creates it if need be, and locks it against other processes. What this process creates
-    /// from then on, anywhere, is for its own user only.
+    /// Creates the folder if it does not exist, and locks it against other processes. From then on, whatever this process
+    /// creates anywhere is readable for its own user only.
     pub(crate) fn claim(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::io(path, source);
         if let Some(what) = not_a_folder(path) {
@@ -59,15 +60,15 @@ impl DataFolder {
         }
         umask(Mode::from_raw_mode(0o077));
         create_durably(path).map_err(io_error)?;
-        let content = content(path)?;
+        let state = state_of(path)?;
         let lock_path = path.join("LOCK");
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
         let lock = opened.map_err(|source| OpenError::io(&lock_path, source))?;
         match lock.try_lock() {
             Ok(()) => {
-                let folder = Self { path: path.to_owned(), content, _lock: lock };
+                let folder = Self { path: path.to_owned(), state, _lock: lock };
                 if folder.is_new() {
-                    // A store without a LOCK beside it would be taken for somebody else's.
+                    // A store without a LOCK would be taken for a foreign folder.
                     folder.sync().map_err(io_error)?;
                 }
                 Ok(folder)
@@ -78,16 +79,16 @@ impl DataFolder {
     }
 
     pub(crate) fn is_new(&self) -> bool {
-        self.content == Content::Unfinished
+        self.state == FolderState::Unfinished
     }
 
-    /// Where the database is.
+    /// The path of the database.
     pub(crate) fn store(&self) -> PathBuf {
         self.path.join("store")
     }
 
-    /// Opens the database in it, after making sure that doing so cannot lose anything, and returns it with what was
-    /// promised of it, if that is on record. [`DataFolder::complete`] has to follow.
+    /// Opens the database, after a check that opening it cannot lose anything. Returns what was promised to be in it, if
+    /// that is on record. [`DataFolder::complete`] has to follow.
     pub(crate) fn open_store(&self) -> Result<(Keyspaces, Option<Extent>), OpenError> {
         let store = self.store();
         let io_error = |source| OpenError::io(&self.path, source);
@@ -96,31 +97,31 @@ impl DataFolder {
         }
         let (extent, tails) = self.check()?;
         for tail in &tails {
-            settle(tail).map_err(|source| OpenError::io(&tail.path, source))?;
+            fix_tail(tail).map_err(|source| OpenError::io(&tail.path, source))?;
         }
         let is_private = fs::metadata(&store).map_err(io_error)?.permissions().mode() & 0o077 == 0;
         if !is_private {
             fs::set_permissions(&store, Permissions::from_mode(0o700)).map_err(io_error)?;
         }
-        if self.content == Content::Format3 {
+        if self.state == FolderState::Format3 {
             database::sync_tree(&store).map_err(io_error)?;
         }
         Ok((database::open(&self.path, &store)?, extent))
     }
 
-    /// Whether everything is there that was promised to be; returns what was promised, if that is on record, and the
-    /// ends of its journals.
-    fn check(&self) -> Result<(Option<Extent>, Vec<Tail>), OpenError> {
+    /// Checks that everything that was promised is there. Returns what was promised, if that is on record, and the ends of
+    /// the journals.
+    fn check(&self) -> Result<(Option<Extent>, Vec<JournalTail>), OpenError> {
         let extent = self.extent()?;
         if !self.store().join("version").is_file() {
             return Err(OpenError::damaged(&self.path, "store/version is missing"));
         }
-        let promised = extent.as_ref().filter(|_| self.content != Content::Format3);
+        let promised = extent.as_ref().filter(|_| self.state != FolderState::Format3);
         let tails = continuity::check(&self.store(), promised).map_err(|flaw| self.explain(flaw))?;
         Ok((extent, tails))
     }
 
-    /// What is wrong with the store, if anything is, and what was promised of it, if that can still be read.
+    /// What is wrong with the store, if anything is, and what was promised to be in it, if that can be read.
     pub(crate) fn flaw(&self) -> Result<(Option<Flaw>, Option<Extent>), OpenError> {
         let extent = match ExtentFile::read(&self.path) {
             Ok(extent) => extent,
@@ -139,18 +140,18 @@ impl DataFolder {
             |what: &str| Err(OpenError::damaged(&self.path, format!("{} {what}", ExtentFile::NAME)));
         match ExtentFile::read(&self.path) {
             Ok(Some(extent)) => Ok(Some(extent)),
-            // Without a complete folder, it was cut short before anything was promised.
-            _ if self.content != Content::Complete => Ok(None),
-            Ok(None) => damaged("holds no readable record of what was on the disk"),
+            // The folder is not complete: nothing was promised yet.
+            _ if self.state != FolderState::Complete => Ok(None),
+            Ok(None) => damaged("contains no readable extent"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => damaged("is missing"),
             Err(error) => Err(OpenError::io(&self.path.join(ExtentFile::NAME), error)),
         }
     }
 
-    /// Records what is on the disk by now, and that the folder is of this format.
+    /// Records the extent, and that the folder is complete and of this format.
     pub(crate) fn complete(&self, extent: &Extent) -> io::Result<ExtentFile> {
         let file = match ExtentFile::read(&self.path).ok().flatten() {
-            Some(known) if self.content == Content::Complete => {
+            Some(known) if self.state == FolderState::Complete => {
                 let mut file = ExtentFile::open(&self.path, &known)?;
                 file.write(extent)?;
                 file.sync()?;
@@ -169,12 +170,12 @@ impl DataFolder {
         Ok(file)
     }
 
-    /// The folder's own entries have to survive a power cut as well.
+    /// Makes the folder's own entries survive a power cut.
     fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
 
-    /// Makes an empty store, which appears whole or not at all.
+    /// Creates an empty store. It appears whole or not at all.
     fn create_store(&self, store: &Path) -> Result<(), OpenError> {
         let io_error = |source| OpenError::io(&self.path, source);
         let unfinished = self.path.join("store.new");
@@ -188,7 +189,7 @@ impl DataFolder {
     }
 }
 
-/// What is at the path instead of a folder, if anything is.
+/// What is at the path instead of a folder, if so.
 fn not_a_folder(path: &Path) -> Option<&'static str> {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => None,
@@ -199,13 +200,14 @@ fn not_a_folder(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// Makes the end of a journal certain, before anything that follows it is promised.
+/// Makes the end of a journal certain before anything after it is promised.
 ///
-/// What a power cut left behind the last whole commit is cut off. fjall does so where an entry cannot be read; but where a
-/// commit has all its entries and one of them has a hole, it refuses the store. And the commits that nobody was promised are
-/// written once more, in place: where their sync has failed, the system takes them for written, and a plain sync would not
-/// write them.
-fn settle(tail: &Tail) -> io::Result<()> {
+/// What a power cut left after the last whole commit is cut off. fjall cuts it off too if an entry cannot be read. But if a
+/// commit has all its entries and one of them has a hole, fjall refuses the store.
+///
+/// The commits that were not promised are written again, in place. Their sync may have failed; the operating system treats
+/// them as written then, and another sync would not write them.
+fn fix_tail(tail: &JournalTail) -> io::Result<()> {
     if tail.commits.is_empty() && !tail.is_torn {
         return Ok(());
     }
@@ -219,9 +221,8 @@ fn settle(tail: &Tail) -> io::Result<()> {
     journal.sync_all()
 }
 
-/// Creates the folder, with those above it that are missing, so that a power cut does not take it away with all that is in
-/// it: each is an entry of the one above. As long as the folder has no `FORMAT`, an earlier start may have been killed before
-/// it synced those above.
+/// Creates the folder and its missing parents so that they survive a power cut: each is an entry of its parent, which has to
+/// be synced. A folder without `FORMAT` may have been created by a start that was killed before that.
 fn create_durably(path: &Path) -> io::Result<()> {
     if path.join("FORMAT").exists() {
         return Ok(());
@@ -234,13 +235,13 @@ fn create_durably(path: &Path) -> io::Result<()> {
         if missing.contains(&folder) {
             synced?;
         }
-        // One that this user may not read was made, and synced, by somebody else.
+        // A parent that existed before may not be readable for this user. Whoever created it has synced it.
     }
     Ok(())
 }
 
-/// What is in the folder; an error if it holds anything else but a data folder of ours.
-fn content(path: &Path) -> Result<Content, OpenError> {
+/// How complete the folder is; an error if it contains something else.
+fn state_of(path: &Path) -> Result<FolderState, OpenError> {
     let io_error = |source| OpenError::io(path, source);
     let format = path.join("FORMAT");
     let mut text = Vec::new();
@@ -250,28 +251,28 @@ fn content(path: &Path) -> Result<Content, OpenError> {
         read.map_err(|source| OpenError::io(&format, source))?;
     }
     if text == FORMAT.as_bytes() {
-        return Ok(Content::Complete);
+        return Ok(FolderState::Complete);
     }
     if text == FORMAT_3.as_bytes() {
-        return Ok(Content::Format3);
+        return Ok(FolderState::Format3);
     }
     if text.starts_with(b"orders data folder, format ") && text.ends_with(b"\n") {
         let found = String::from_utf8_lossy(&text).into_owned();
         return Err(OpenError::OtherFormat { path: path.to_owned(), found });
     }
     let entries = fs::read_dir(path).map_err(io_error)?.collect::<Result<Vec<_>, _>>().map_err(io_error)?;
-    // The root of a fresh ext4 file system has this folder, which is the system's.
+    // The root of a fresh ext4 file system contains this folder.
     let entries: Vec<_> = entries.into_iter().filter(|entry| entry.file_name() != "lost+found").collect();
     let has_lock = entries.iter().any(|entry| entry.file_name() == "LOCK");
     let ours = ["LOCK", "store.new", "store", "EXTENT", "FORMAT", "FORMAT.new"].map(OsStr::new);
     let ours = entries.iter().all(|entry| ours.contains(&entry.file_name().as_os_str()));
-    // It is synced before FORMAT is made, so one that cannot be read is of a first start that was interrupted.
+    // EXTENT is synced before FORMAT is written. So if it cannot be read, a first start was interrupted.
     let has_extent = ExtentFile::read(path).is_ok_and(|extent| extent.is_some());
-    // A FORMAT that was cut short is the last step of a first start; any other text is somebody else's.
+    // A first start that is interrupted in its last step leaves a FORMAT that is cut short. Any other text is foreign.
     let cut_short = [FORMAT, FORMAT_3].iter().any(|format| format.as_bytes().starts_with(&text));
     if entries.is_empty() || (has_lock && ours && cut_short) {
-        // With an EXTENT only the name of the format is missing, and everything else is to be there.
-        return Ok(if has_extent { Content::Complete } else { Content::Unfinished });
+        // With an EXTENT, everything but FORMAT must be there.
+        return Ok(if has_extent { FolderState::Complete } else { FolderState::Unfinished });
     }
     Err(OpenError::Foreign(path.to_owned()))
 }

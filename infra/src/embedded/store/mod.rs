@@ -1,19 +1,77 @@
-//! The store on the disk: the data folder, fjall's database in it, and the threads that write and sync. All that depends on
-//! fjall's layout is here; only [`layout`] reads fjall's private file formats. Every other room of the engine calls this one.
+//! The store on disk: the data folder, fjall's database in it, and the threads that write and sync. Every other room of the
+//! engine holds the [`Store`]; nothing outside of this room depends on fjall's layout, and only [`layout`] reads its private
+//! file formats.
+//!
+//! - Opening: [`folder`] claims the data folder. [`continuity`] compares its journals with the [`extent`] and the commit
+//!   [`chain`] before [`database`] lets fjall open them. [`opening`] makes the first commit. [`recover`] makes a folder usable
+//!   again that was refused.
+//! - Writing: [`writer`] queues jobs, each fills a [`stage`], [`commit`] writes it, [`sync`] syncs its [`journal_file`]. [`pace`] joins jobs under
+//!   load, and [`reclaim`] frees full journals.
+//! - Reading: [`views`], at the pace of [`read_turns`]. [`keyspaces`] lists what is stored.
 
 pub(crate) mod chain;
+pub(crate) mod commit;
 pub(crate) mod continuity;
+pub(crate) mod counters;
 pub(crate) mod database;
 pub(crate) mod extent;
 pub(crate) mod folder;
+pub(crate) mod journal_file;
 pub(crate) mod keys;
+pub(crate) mod keyspaces;
 pub(crate) mod layout;
 pub(crate) mod open_error;
 pub(crate) mod opening;
 pub(crate) mod pace;
+pub(crate) mod read_turns;
 pub(crate) mod reclaim;
+pub(crate) mod records;
 pub mod recover;
 pub(crate) mod stage;
 pub(crate) mod sync;
 pub(crate) mod views;
 pub(crate) mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use counters::{Counters, LatestTotals};
+use keyspaces::Keyspaces;
+use read_turns::ReadTurns;
+use views::{LatestCommit, SyncedView, View};
+use writer::WriterHandle;
+
+/// An open store. The rooms of the engine share it.
+pub(crate) struct Store {
+    // Dropped before the writer's handle: with the last handle the threads end, and the folder is released.
+    pub(crate) keys: Keyspaces,
+    totals: LatestTotals,
+    synced: Arc<SyncedView>,
+    pub(crate) read_turns: ReadTurns,
+    folder_name: Arc<str>,
+    pub(crate) path: PathBuf,
+    pub(crate) writer: WriterHandle,
+}
+
+impl Store {
+    /// The counters as of the latest commit, synced or not.
+    pub(crate) fn counters(&self) -> Counters {
+        self.totals.get().counters
+    }
+
+    /// The latest commit, synced or not: for the writing thread, and for decisions that it checks again.
+    pub(crate) fn latest(&self) -> LatestCommit {
+        LatestCommit { dead_letters: self.counters().letters }
+    }
+
+    /// The latest synced commit: for queries.
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.synced.view()
+    }
+
+    /// The id of the message with this sequence number. It contains the folder's name: dead letters of other folders can be
+    /// imported, and their ids must differ.
+    pub(crate) fn message_id(&self, seq: u64) -> String {
+        format!("{seq}-{}", self.folder_name)
+    }
+}

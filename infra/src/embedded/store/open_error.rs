@@ -1,4 +1,4 @@
-//! Why a data folder cannot be used.
+//! Why a data folder cannot be used. Opening, recovery and verification return it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use super::continuity::Flaw;
 use super::folder::FORMAT;
 
-/// Why a data folder cannot be used. Nothing in it was changed.
+/// Why a data folder cannot be used. Nothing in the folder was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
     #[error("the data folder {} is in use by another process: stop that one, or choose another folder", .0.display())]
     InUse(PathBuf),
-    /// It holds something else.
+    /// The folder contains something else.
     #[error(
         "{} is not an orders data folder: it is not empty and has no valid FORMAT file. Choose another folder; \
          nothing was changed in this one", .0.display()
     )]
     Foreign(PathBuf),
-    /// There is something else at its path.
+    /// The path is not a folder.
     #[error(
-        "the data folder {} is {what}, not a folder. Choose a path that is a folder, or that nothing is at yet",
+        "the data folder {} is {what}, not a folder. Choose a folder, or a path that does not exist yet",
         path.display()
     )]
     NotAFolder {
@@ -29,21 +29,21 @@ pub enum OpenError {
         /// What is there.
         what: &'static str,
     },
-    /// It is of another version of this program.
+    /// Another version of the program has written the folder.
     #[error(
-        "the data folder {} is of another version of this program (it says {found:?}, and this version reads \
+        "the data folder {} is of another version of this program (its FORMAT is {found:?}; this version reads \
          {FORMAT:?} and older). Use that version for it; nothing was changed in it", path.display()
     )]
     OtherFormat {
         /// The folder.
         path: PathBuf,
-        /// What its FORMAT file says.
+        /// The content of its FORMAT file.
         found: String,
     },
-    /// What is in it contradicts itself.
+    /// The content of the folder is damaged or incomplete.
     #[error(
-        "the data folder {} is damaged: {what}. Nothing was changed in it. Restore it from a backup, or see what can be \
-         saved with: orders recover --dry-run --data {}", path.display(), path.display()
+        "the data folder {} is damaged: {what}. Nothing was changed in it. Restore it from a backup, or find out what \
+         can be saved: orders recover --dry-run --data {}", path.display(), path.display()
     )]
     Damaged {
         /// The folder.
@@ -51,12 +51,12 @@ pub enum OpenError {
         /// What was found, and where.
         what: String,
     },
-    /// The file system said no: permissions, a read-only or full disk.
+    /// The file system returned an error: permissions, a read-only or full disk.
     #[error("the data folder {} cannot be used: {}", path.display(), explain(error))]
     Io {
         /// The folder or the file in it.
         path: PathBuf,
-        /// What the file system said. Not called `source`: then it would be printed twice, here and as the cause.
+        /// The error. Not called `source`, so that it is not printed again as the cause.
         error: io::Error,
     },
 }
@@ -70,13 +70,13 @@ impl OpenError {
         Self::Damaged { path: path.to_owned(), what: what.into() }
     }
 
-    /// What [`continuity`](super::continuity) found in the folder at `path`.
+    /// The error for a flaw that [`continuity`](super::continuity) found in the folder at `path`.
     pub(crate) fn of_flaw(path: &Path, flaw: Flaw) -> Self {
         let name = |file: &Path| file.strip_prefix(path).unwrap_or(file).display().to_string();
         match flaw {
             Flaw::Io(file, error) => Self::Io { path: file, error },
             Flaw::Cut(cut) => Self::damaged(path, cut.describe(&name(&cut.path))),
-            Flaw::Missing(file, what) | Flaw::Beyond(file, what) => {
+            Flaw::Missing(file, what) | Flaw::Irreparable(file, what) => {
                 Self::damaged(path, format!("{}: {what}", name(&file)))
             }
         }

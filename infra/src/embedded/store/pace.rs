@@ -1,46 +1,46 @@
-//! How the writer paces itself. A commit, its sync and the threads that it wakes cost the same for one job as for many, so
-//! once jobs come by the dozen, it lets a while pass from one commit to the next. A few are committed at once: as long as
-//! there is time to spare, nobody is to wait.
+//! When the writer makes the next commit. A commit, its sync and the threads that it wakes cost about the same for one job
+//! as for many. So under load the writer pauses between commits to gather jobs. A few jobs are committed right away.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// The most jobs of a commit that the next one does not wait after.
-const FEW: usize = 12;
-/// The time from one commit to the next, unless enough jobs wait before.
-const PACE: Duration = Duration::from_millis(1);
-const ENOUGH: usize = 20;
+/// A commit with at most this many jobs is followed by the next one without a pause.
+const MAX_JOBS_WITHOUT_PAUSE: usize = 12;
+/// The time from one commit to the next, unless enough jobs are queued earlier.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(1);
+/// This many queued jobs end the pause.
+const ENOUGH_JOBS: usize = 20;
 
-/// What the writer and those who hand it jobs know of each other.
+/// Shared by the writer, which pauses, and by the callers that queue jobs.
 #[derive(Default)]
-pub(crate) struct Pace {
-    resting: AtomicBool,
+pub(crate) struct CommitPace {
+    is_pausing: AtomicBool,
 }
 
-impl Pace {
-    /// To be called by the writer, when one job waits already: if the `latest` commit had more than a few `jobs`, rests until
-    /// so long after it, or until enough jobs wait.
-    pub(crate) fn rest(&self, jobs: usize, latest: Instant, waiting: impl Fn() -> usize) {
-        if jobs <= FEW {
+impl CommitPace {
+    /// Pauses the writer if the commit at `latest` had many `jobs`: until the interval has passed, or until enough jobs are
+    /// `queued`.
+    pub(crate) fn pause(&self, jobs: usize, latest: Instant, queued: impl Fn() -> usize) {
+        if jobs <= MAX_JOBS_WITHOUT_PAUSE {
             return;
         }
-        let until = latest + PACE;
+        let until = latest + COMMIT_INTERVAL;
         loop {
-            self.resting.store(true, Relaxed);
+            self.is_pausing.store(true, Relaxed);
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || waiting() >= ENOUGH {
+            if left.is_zero() || queued() >= ENOUGH_JOBS {
                 break;
             }
             thread::park_timeout(left);
         }
-        self.resting.store(false, Relaxed);
+        self.is_pausing.store(false, Relaxed);
     }
 
-    /// To be called when a job was handed in, with how many wait now: ends the rest if that is enough. Should the two miss
-    /// each other, the rest is as long as it is at the longest.
-    pub(crate) fn handed_in(&self, waiting: usize, writer: &Thread) {
-        if waiting >= ENOUGH && self.resting.swap(false, Relaxed) {
+    /// Ends the pause of the `writer` if enough jobs are `queued`. Callers call it after they have queued a job. If it
+    /// misses the beginning of a pause, the pause only lasts for its whole interval.
+    pub(crate) fn job_queued(&self, queued: usize, writer: &Thread) {
+        if queued >= ENOUGH_JOBS && self.is_pausing.swap(false, Relaxed) {
             writer.unpark();
         }
     }
@@ -52,29 +52,38 @@ mod tests {
 
     use super::*;
 
+    const HOUR: Duration = Duration::from_secs(3600);
+
     #[test]
-    fn enough_jobs_end_the_rest() {
-        let (pace, waiting) = (Pace::default(), AtomicUsize::new(1));
-        // A rest that nothing but jobs can end in the time of this test.
-        let latest = Instant::now() + Duration::from_secs(3600);
+    fn enough_jobs_end_the_pause() {
+        let (pace, queued) = (CommitPace::default(), AtomicUsize::new(1));
+        // Only jobs can end this pause within the test.
+        let latest = Instant::now() + HOUR;
         thread::scope(|scope| {
-            let writer = scope.spawn(|| pace.rest(FEW + 1, latest, || waiting.load(Relaxed)));
+            let pause = || pace.pause(MAX_JOBS_WITHOUT_PAUSE + 1, latest, || queued.load(Relaxed));
+            let writer = scope.spawn(pause);
+            let deadline = Instant::now() + Duration::from_secs(60);
             while !writer.is_finished() {
-                pace.handed_in(waiting.fetch_add(1, Relaxed), writer.thread());
-                thread::yield_now();
+                pace.job_queued(queued.fetch_add(1, Relaxed), writer.thread());
+                assert!(
+                    Instant::now() < deadline,
+                    "{} queued jobs do not end the pause",
+                    queued.load(Relaxed)
+                );
+                thread::sleep(Duration::from_millis(1));
             }
-            assert!(waiting.load(Relaxed) >= ENOUGH);
+            assert!(queued.load(Relaxed) >= ENOUGH_JOBS);
         });
     }
 
     #[test]
-    fn nothing_is_waited_for_that_is_over() {
-        Pace::default().rest(FEW + 1, Instant::now() - PACE, || 1);
+    fn a_pause_whose_time_has_passed_does_not_begin() {
+        CommitPace::default().pause(MAX_JOBS_WITHOUT_PAUSE + 1, Instant::now() - COMMIT_INTERVAL, || 1);
     }
 
     #[test]
-    fn nobody_waits_after_a_few() {
-        // It would take an hour.
-        Pace::default().rest(FEW, Instant::now() + Duration::from_secs(3600), || 1);
+    fn a_commit_of_few_jobs_is_followed_by_no_pause() {
+        // A pause would last an hour.
+        CommitPace::default().pause(MAX_JOBS_WITHOUT_PAUSE, Instant::now() + HOUR, || 1);
     }
 }

@@ -1,6 +1,8 @@
-//! Journals that are full. fjall removes one when everything in it is in tables, and to free tens of MiB at once, in the
-//! many pieces that they were written in, keeps the disk busy for a tenth of a second each: as long as that, orders
-//! would wait for their sync. So the files are held open, which puts off the freeing, and are shortened bit by bit.
+//! Journal reclaim: frees the space of full journals bit by bit. The syncing thread hands them over.
+//!
+//! fjall removes a journal when its content is in tables. To free tens of MiB in one go, in the many pieces in which they
+//! were written, keeps the disk busy for a tenth of a second, and orders would wait for their sync as long. This thread
+//! holds the files open, so that removing them frees nothing yet, and then shortens them step by step.
 
 use std::fs::File;
 use std::io;
@@ -9,14 +11,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-/// How much is freed at once, and how often.
-const STEP: u64 = 1 << 20;
-const PAUSE: Duration = Duration::from_millis(20);
-/// How often to look whether one was removed.
-const LOOK: Duration = Duration::from_secs(1);
+/// How much one step frees, and the pause between two steps.
+const STEP_BYTES: u64 = 1 << 20;
+const STEP_PAUSE: Duration = Duration::from_millis(20);
+/// How often to look for removed journals.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Starts the thread that frees the files handed to it, opened for writing, once they are removed. When the sender is gone
-/// it ends, and leaves the rest to the system.
+/// Starts the thread. It frees the files that it gets, which must be open for writing, once they are removed. It ends when
+/// the sender is gone, and the operating system frees the rest.
 pub(crate) fn start() -> io::Result<Sender<File>> {
     let (sender, handed) = mpsc::channel();
     thread::Builder::new().name("reclaim".to_owned()).spawn(move || run(&handed))?;
@@ -25,14 +27,14 @@ pub(crate) fn start() -> io::Result<Sender<File>> {
 
 fn run(handed: &Receiver<File>) {
     let mut files: Vec<File> = Vec::new();
-    let mut wait = LOOK;
+    let mut wait = LOOK_INTERVAL;
     loop {
         match handed.recv_timeout(wait) {
             Ok(file) => files.push(file),
             Err(RecvTimeoutError::Timeout) => {
                 let removed = files.iter().position(is_removed);
-                wait = if removed.is_some() { PAUSE } else { LOOK };
-                // One that cannot be shortened is freed by closing it.
+                wait = if removed.is_some() { STEP_PAUSE } else { LOOK_INTERVAL };
+                // A file that cannot be shortened is closed, which frees it.
                 if let Some(at) = removed
                     && !shorten(&files[at]).unwrap_or(false)
                 {
@@ -44,14 +46,14 @@ fn run(handed: &Receiver<File>) {
     }
 }
 
-/// Whether the file has no name any more, so that nobody can come to read it.
+/// Whether the file has no name any more, so that nobody can open it.
 fn is_removed(file: &File) -> bool {
     file.metadata().is_ok_and(|file| file.nlink() == 0)
 }
 
-/// Whether there is more to free.
+/// Frees one step. Returns whether there is more to free.
 fn shorten(file: &File) -> io::Result<bool> {
-    let length = file.metadata()?.len().saturating_sub(STEP);
+    let length = file.metadata()?.len().saturating_sub(STEP_BYTES);
     file.set_len(length)?;
     Ok(length > 0)
 }
@@ -64,13 +66,13 @@ mod tests {
     fn a_file_is_shortened_once_it_is_removed_and_not_before() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("1.jnl");
-        std::fs::write(&path, vec![1; 2 * STEP as usize + 1]).unwrap();
+        std::fs::write(&path, vec![1; 2 * STEP_BYTES as usize + 1]).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
         assert!(!is_removed(&file));
         std::fs::remove_file(&path).unwrap();
         assert!(is_removed(&file));
         let lengths: Vec<_> =
             (0..3).map(|_| (shorten(&file).unwrap(), file.metadata().unwrap().len())).collect();
-        assert_eq!(lengths, [(true, STEP + 1), (true, 1), (false, 0)]);
+        assert_eq!(lengths, [(true, STEP_BYTES + 1), (true, 1), (false, 0)]);
     }
 }

@@ -1,4 +1,5 @@
-//! What the jobs of one commit want written, before it is.
+//! The writes of one commit while it is prepared. The writer makes a [`Stage`] for each commit, and the jobs of the commit
+//! fill it, one after the other.
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
@@ -6,92 +7,95 @@ use std::collections::HashSet;
 use fjall::{Database, OwnedWriteBatch, PersistMode, UserKey, UserValue};
 use foldhash::fast::RandomState;
 
-use super::chain::Touched;
-use super::keys::Numbered;
-use super::sync::Waiting;
-use super::writer::{Books, Completion, Failure, Totals};
+use super::chain::TouchedKeyspaces;
+use super::counters::{Counters, Totals};
+use super::keyspaces::NumberedKeyspace;
+use super::sync::{AwaitingSync, Completion, Failure};
 
-/// What the jobs of one commit want written.
 pub(crate) struct Stage {
-    /// The books after the commit.
-    pub(crate) books: Books,
-    /// Why this is not committed, if a write has failed before: then no job stages anything.
+    /// The counters after the commit.
+    pub(crate) counters: Counters,
+    /// Why the store cannot be written any more, if so. No job stages anything then.
     pub(crate) failure: Failure,
     /// Messages on the queue after the commit.
     pub(crate) queued: u64,
-    /// The number of the next message, if messages got numbers.
+    /// The sequence number of the next message, if the commit assigns any.
     pub(crate) next_seq: Option<u64>,
     batch: OwnedWriteBatch,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
-    /// Who is to be told how it went, and what is to be done then.
-    pub(crate) waiting: Waiting,
-    staged: HashSet<Vec<u8>, RandomState>,
-    pub(crate) touched: Touched,
+    /// The replies and effects that wait for the sync of this commit.
+    pub(crate) awaiting_sync: AwaitingSync,
+    claimed_keys: HashSet<Vec<u8>, RandomState>,
+    pub(crate) touched: TouchedKeyspaces,
     bytes: usize,
-    /// Whether the disk is full, once somebody has looked.
+    /// Why the disk has no room, once a job of this commit has looked.
     full_disk: OnceCell<Option<String>>,
 }
 
 impl Stage {
     pub(crate) fn new(db: &Database, before: Totals) -> Self {
         Self {
-            books: before.books,
+            counters: before.counters,
             failure: None,
             queued: before.queued,
             next_seq: None,
             batch: db.batch().durability(Some(PersistMode::Buffer)),
             after_commit: Vec::new(),
-            waiting: Waiting::default(),
-            staged: HashSet::default(),
-            touched: Touched::default(),
+            awaiting_sync: AwaitingSync::default(),
+            claimed_keys: HashSet::default(),
+            touched: TouchedKeyspaces::default(),
             bytes: 0,
             full_disk: OnceCell::new(),
         }
     }
 
-    /// Writes a value.
-    pub(crate) fn put(&mut self, keyspace: &Numbered, key: impl Into<UserKey>, value: impl Into<UserValue>) {
+    pub(crate) fn put(
+        &mut self,
+        keyspace: &NumberedKeyspace,
+        key: impl Into<UserKey>,
+        value: impl Into<UserValue>,
+    ) {
         let (key, value) = (key.into(), value.into());
         self.bytes += key.len() + value.len();
         self.touched.add(keyspace.number);
         self.batch.insert(keyspace, key, value);
     }
 
-    /// Why the disk has no room, if so; `look` finds it out, once for all jobs of this commit.
-    pub(crate) fn full_disk(&self, look: impl FnOnce() -> Option<String>) -> Option<String> {
-        self.full_disk.get_or_init(look).clone()
-    }
-
-    /// Removes a value.
-    pub(crate) fn remove(&mut self, keyspace: &Numbered, key: impl Into<UserKey>) {
+    pub(crate) fn remove(&mut self, keyspace: &NumberedKeyspace, key: impl Into<UserKey>) {
         let key = key.into();
         self.bytes += key.len();
         self.touched.add(keyspace.number);
         self.batch.remove(keyspace, key);
     }
 
-    /// Runs once the commit has succeeded, before anybody is told of it, even if nobody waits any more.
+    /// Why the disk has no room, if so. `look` runs once for all jobs of the commit.
+    pub(crate) fn full_disk(&self, look: impl FnOnce() -> Option<String>) -> Option<String> {
+        self.full_disk.get_or_init(look).clone()
+    }
+
+    /// Runs `effect` once the commit has succeeded, before any caller gets its result. It runs even if the caller has
+    /// stopped waiting.
     pub(crate) fn after_commit(&mut self, effect: impl FnOnce() + Send + 'static) {
         self.after_commit.push(Box::new(effect));
     }
 
-    /// Runs once the commit is on the disk, before anybody is told that it is, even if nobody waits any more. For jobs
-    /// that are [`Durability::Synced`](super::writer::Durability).
+    /// Runs `effect` once the commit is synced, before any caller gets its result. It runs even if the caller has stopped
+    /// waiting. For jobs that are [`Durability::Synced`](super::writer::Durability).
     pub(crate) fn after_sync(&mut self, effect: impl FnOnce() + Send + 'static) {
-        self.waiting.effects.push(if_synced(effect));
+        self.awaiting_sync.effects.push(if_synced(effect));
     }
 
-    /// The same, once everybody is told: for what nobody is to wait for.
-    pub(crate) fn at_last(&mut self, effect: impl FnOnce() + Send + 'static) {
-        self.waiting.at_last.push(if_synced(effect));
+    /// Like [`Stage::after_sync`], but after the callers have their results; for work that no caller waits for.
+    pub(crate) fn after_replies(&mut self, effect: impl FnOnce() + Send + 'static) {
+        self.awaiting_sync.effects_after_replies.push(if_synced(effect));
     }
 
-    /// About how much is to be written.
+    /// About how many bytes the commit writes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Writes all of it, or nothing; then says so by `committed`, before anything else that waits for it.
+    /// Writes everything or nothing. `committed` runs before the other effects.
     pub(crate) fn commit(self, committed: impl FnOnce()) -> fjall::Result<()> {
         self.batch.commit()?;
         committed();
@@ -99,14 +103,14 @@ impl Stage {
         Ok(())
     }
 
-    /// Notes that this commit takes `key`, for later jobs of the same commit.
+    /// Reserves `key` for the job that calls this: later jobs of the same commit see it in [`Stage::is_claimed`].
     pub(crate) fn claim(&mut self, key: Vec<u8>) {
-        self.staged.insert(key);
+        self.claimed_keys.insert(key);
     }
 
     /// Whether an earlier job of this commit has claimed `key`.
-    pub(crate) fn has_staged(&self, key: &[u8]) -> bool {
-        self.staged.contains(key)
+    pub(crate) fn is_claimed(&self, key: &[u8]) -> bool {
+        self.claimed_keys.contains(key)
     }
 }
 

@@ -1,15 +1,12 @@
-//! The one thread that waits for the disk. The writer hands it what it has committed and goes on with the next commit
-//! while the disk is at work; everything that was handed over by the time one sync begins is told when it ends. Those who wait
-//! are woken by the runtimes that they wait on: from outside, each of them would take a system call.
+//! The one thread that waits for the disk. The writer hands it each commit and continues with the next one. One sync covers
+//! every commit that was handed over before it began. After the sync this thread shows readers the latest commit and
+//! completes the jobs. It wakes the callers on their own runtimes: to wake each of them from outside takes a system call.
 //!
-//! fjall's own sync holds the lock that every commit takes, so the journal is synced past it, by a handle of our own: to
-//! the system a sync is of the file, whoever asks for it.
+//! fjall's own sync holds the lock that every commit takes. So the journal is synced by a file handle of our own, without
+//! fjall: the operating system syncs the file, whichever handle asks for it.
 
-use std::fs::File;
 use std::io;
-use std::mem::replace;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -20,67 +17,69 @@ use tokio::sync::watch;
 
 use super::chain::Chain;
 use super::extent::{Extent, ExtentFile};
-use super::layout;
-use super::reclaim;
-use super::views::{Synced, View};
-use super::writer::{Completion, Failure};
+use super::journal_file::JournalFile;
+use super::views::{SyncedView, View};
 
-/// How often the extent is synced, at most: after a power cut it may lag behind by that much.
-const EXTENT_SYNC: Duration = Duration::from_secs(1);
+/// The extent is synced at most this often. After a power cut it may lag by that much.
+const EXTENT_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is synced, and who sees what is.
+/// What the thread syncs, and where it shows the result.
 pub(crate) struct Disk {
-    journal: Journal,
+    journal: JournalFile,
     extent: ExtentFile,
-    synced: Arc<Synced>,
+    /// The extent as of the latest sync, if it is not in the file yet.
+    unrecorded: Option<Extent>,
+    synced: Arc<SyncedView>,
 }
 
 impl Disk {
-    /// Of the store at `path`.
-    pub(crate) fn new(path: &Path, extent: ExtentFile, synced: Arc<Synced>) -> io::Result<Self> {
-        Ok(Self { journal: Journal::newest(path)?, extent, synced })
+    pub(crate) fn new(path: &Path, extent: ExtentFile, synced: Arc<SyncedView>) -> io::Result<Self> {
+        Ok(Self { journal: JournalFile::newest(path)?, extent, unrecorded: None, synced })
     }
 
-    /// Syncs the journal, records how far it is on the disk then, and shows that to readers.
+    /// Syncs the journal and shows readers the commit.
     fn sync(&mut self, commit: Option<(Chain, View)>) -> io::Result<()> {
         self.journal.sync()?;
         let Some((chain, view)) = commit else { return Ok(()) };
-        let ledger = &view.totals.books.ledger;
-        self.extent.write(&Extent {
-            commit: chain.commit,
-            journal: self.journal.number,
-            at: crate::now().micros(),
-            accepted: ledger.accepted,
-            recorded: ledger.recorded,
-            last: chain.last,
-        })?;
-        self.synced.show(view);
+        let ledger = &view.totals.counters.ledger;
+        self.unrecorded = Some(Extent::now(&chain, self.journal.number, ledger));
+        self.synced.replace(view);
         Ok(())
+    }
+
+    /// Writes the extent to its file, if it has changed. No caller waits for it: until then the file lags by one sync.
+    fn record_extent(&mut self) -> io::Result<()> {
+        self.unrecorded.take().map_or(Ok(()), |extent| self.extent.write(&extent))
     }
 }
 
-/// What waits for the disk with one commit, or with several.
+/// Why the store cannot be written any more; `None` while it can.
+pub(crate) type Failure = Option<Arc<str>>;
+/// Runs once a commit is as durable as asked for, or cannot become so.
+pub(crate) type Completion = Box<dyn FnOnce(&Failure) + Send>;
+
+/// What waits for the sync of one commit, or of several.
 #[derive(Default)]
-pub(crate) struct Waiting {
-    /// The commit, or the latest of several; `None` if it could not be made.
+pub(crate) struct AwaitingSync {
+    /// The commit, or the latest of several; `None` if it failed.
     pub(crate) commit: Option<(Chain, View)>,
-    /// Done before anybody is told.
+    /// They run before the replies.
     pub(crate) effects: Vec<Completion>,
-    /// Those who are told, each with the runtime that it waits on, if there is one.
+    /// The results for the callers, each with the caller's runtime, if it has one.
     pub(crate) replies: Vec<(Option<Handle>, Completion)>,
-    /// Done when everybody is told, or is about to be.
-    pub(crate) at_last: Vec<Completion>,
+    /// They run once the replies are sent, or are on their way.
+    pub(crate) effects_after_replies: Vec<Completion>,
 }
 
-impl Waiting {
+impl AwaitingSync {
     fn add(&mut self, other: Self) {
         self.commit = other.commit.or(self.commit.take());
         self.effects.extend(other.effects);
         self.replies.extend(other.replies);
-        self.at_last.extend(other.at_last);
+        self.effects_after_replies.extend(other.effects_after_replies);
     }
 
-    pub(crate) fn tell(self, failure: &Failure) {
+    pub(crate) fn complete(self, failure: &Failure) {
         self.effects.into_iter().for_each(|effect| effect(failure));
         let mut runtimes: Vec<(Handle, Vec<Completion>)> = Vec::new();
         for (runtime, reply) in self.replies {
@@ -95,26 +94,31 @@ impl Waiting {
         }
         for (runtime, replies) in runtimes {
             let failure = failure.clone();
-            // On a runtime that has ended, nobody waits any more.
+            // On a runtime that has ended, nothing waits any more.
             runtime.spawn(async move { replies.into_iter().for_each(|reply| reply(&failure)) });
         }
-        self.at_last.into_iter().for_each(|effect| effect(failure));
+        self.effects_after_replies.into_iter().for_each(|effect| effect(failure));
     }
 }
 
-/// Starts the thread. It ends when the sender is gone and everything handed over is told. A sync that fails is told by
-/// `failed`, and nothing is synced any more.
+/// Starts the thread. It ends when the sender is gone and everything that was handed over is completed. `failed` gets the
+/// error of a sync that fails, and nothing is synced any more.
 pub(crate) fn start(
     mut disk: Disk,
     failed: watch::Sender<Failure>,
-) -> io::Result<(Sender<Waiting>, JoinHandle<()>)> {
+) -> io::Result<(Sender<AwaitingSync>, JoinHandle<()>)> {
     let (sender, waiting) = mpsc::channel();
     let syncing = move || {
         let mut extent_synced = Instant::now();
-        run(&waiting, &failed, |step| match step {
-            Step::Commit(commit) => disk.sync(commit),
-            Step::Rest if !disk.extent.is_dirty() || extent_synced.elapsed() < EXTENT_SYNC => Ok(()),
-            Step::Rest | Step::End => {
+        run(&waiting, &failed, |task| match task {
+            DiskTask::Commit(commit) => disk.sync(commit),
+            DiskTask::Extent | DiskTask::LastExtent => {
+                disk.record_extent()?;
+                let is_due =
+                    matches!(task, DiskTask::LastExtent) || extent_synced.elapsed() >= EXTENT_SYNC_INTERVAL;
+                if !is_due || !disk.extent.is_dirty() {
+                    return Ok(());
+                }
                 extent_synced = Instant::now();
                 disk.extent.sync()
             }
@@ -123,98 +127,41 @@ pub(crate) fn start(
     Ok((sender, thread::Builder::new().name("sync".to_owned()).spawn(syncing)?))
 }
 
-/// What the disk is to do.
-enum Step {
-    /// To sync what was committed, up to this commit.
+/// What the disk has to do.
+enum DiskTask {
+    /// Sync everything up to this commit.
     Commit(Option<(Chain, View)>),
-    /// What nobody waits for.
-    Rest,
-    /// The same, for the last time.
-    End,
+    /// Write the extent, and sync it if that is due. No caller waits for it.
+    Extent,
+    /// Write and sync the extent for the last time.
+    LastExtent,
 }
 
 fn run(
-    waiting: &Receiver<Waiting>,
+    waiting: &Receiver<AwaitingSync>,
     failed: &watch::Sender<Failure>,
-    mut disk: impl FnMut(Step) -> io::Result<()>,
+    mut disk: impl FnMut(DiskTask) -> io::Result<()>,
 ) {
-    let mut step = |step| {
+    let mut perform = |task| {
         if failed.borrow().is_none()
-            && let Err(error) = disk(step)
+            && let Err(error) = disk(task)
         {
             failed.send_replace(Some(error.to_string().into()));
         }
     };
     loop {
-        match waiting.recv_timeout(EXTENT_SYNC) {
+        match waiting.recv_timeout(EXTENT_SYNC_INTERVAL) {
             Ok(mut group) => {
                 waiting.try_iter().for_each(|more| group.add(more));
-                step(Step::Commit(group.commit.take()));
+                perform(DiskTask::Commit(group.commit.take()));
                 let failure = failed.borrow().clone();
-                group.tell(&failure);
+                group.complete(&failure);
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return step(Step::End),
+            Err(RecvTimeoutError::Disconnected) => return perform(DiskTask::LastExtent),
         }
-        step(Step::Rest);
+        perform(DiskTask::Extent);
     }
-}
-
-/// The journal that fjall writes to. There may be older ones, with lower numbers, which are on the disk whole: fjall
-/// syncs a journal before it begins the next one.
-struct Journal {
-    store: PathBuf,
-    number: u64,
-    file: File,
-    /// Takes those that are full.
-    full_journals: Sender<File>,
-}
-
-impl Journal {
-    fn newest(store: &Path) -> io::Result<Self> {
-        let number = newest(store)?;
-        let (file, full_journals) = (open(store, number)?, reclaim::start()?);
-        Ok(Self { store: store.to_owned(), number, file, full_journals })
-    }
-
-    /// Everything that was written to any journal before this call is on the disk after it.
-    fn sync(&mut self) -> io::Result<()> {
-        self.follow()?;
-        self.file.sync_data()
-    }
-
-    /// Moves on to the newest journal. Their numbers have no gaps, and the oldest are removed first: so if this one is
-    /// still there, and the next one was not, this is the newest.
-    fn follow(&mut self) -> io::Result<()> {
-        loop {
-            match open(&self.store, self.number + 1) {
-                Ok(file) => self.turn_to(self.number + 1, file),
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Err(_) if self.file.metadata()?.nlink() > 0 => return Ok(()),
-                Err(_) => {
-                    let number = newest(&self.store)?;
-                    self.turn_to(number, open(&self.store, number)?);
-                }
-            }
-        }
-    }
-
-    fn turn_to(&mut self, number: u64, file: File) {
-        self.number = number;
-        // Without its thread, which only a bug can end, it is closed.
-        let _ = self.full_journals.send(replace(&mut self.file, file));
-    }
-}
-
-/// The number of the newest journal.
-pub(crate) fn newest(store: &Path) -> io::Result<u64> {
-    let journals = layout::journals(store).map_err(|fault| io::Error::other(format!("{fault:?}")))?;
-    journals.last().map(|(number, _)| *number).ok_or_else(|| io::Error::other("the store has no journal"))
-}
-
-/// Opens a journal so that it can be synced, and shortened when it is removed.
-fn open(store: &Path, number: u64) -> io::Result<File> {
-    File::options().write(true).open(layout::journal_path(store, number))
 }
 
 #[cfg(test)]
@@ -222,58 +169,61 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+    use tokio::sync::Notify;
+    use tokio::time::timeout;
+
     use super::*;
 
-    fn waiting_for<const N: usize>(replies: [Completion; N]) -> Waiting {
-        Waiting { replies: replies.map(|reply| (None, reply)).into(), ..Waiting::default() }
+    fn awaiting<const N: usize>(replies: [Completion; N]) -> AwaitingSync {
+        AwaitingSync { replies: replies.map(|reply| (None, reply)).into(), ..AwaitingSync::default() }
     }
 
     #[test]
-    fn nobody_is_told_before_the_sync_that_covers_them() {
-        let (sender, waiting) = mpsc::channel::<Waiting>();
+    fn no_job_is_completed_before_the_sync_that_covers_it() {
+        let (sender, waiting) = mpsc::channel::<AwaitingSync>();
         let (failed, _) = watch::channel(None);
-        let (synced, told) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-        let tell = |told: &Arc<AtomicUsize>| -> Completion {
-            let told = Arc::clone(told);
+        let (synced, completed) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        let complete = |completed: &Arc<AtomicUsize>| -> Completion {
+            let completed = Arc::clone(completed);
             Box::new(move |failure| {
                 assert!(failure.is_none());
-                told.fetch_add(1, SeqCst);
+                completed.fetch_add(1, SeqCst);
             })
         };
-        sender.send(waiting_for([tell(&told), tell(&told)])).unwrap();
-        sender.send(waiting_for([tell(&told)])).unwrap();
+        sender.send(awaiting([complete(&completed), complete(&completed)])).unwrap();
+        sender.send(awaiting([complete(&completed)])).unwrap();
         let mut late = Some(sender);
-        run(&waiting, &failed, |step| {
-            let Step::Commit(_) = step else { return Ok(()) };
+        run(&waiting, &failed, |task| {
+            let DiskTask::Commit(_) = task else { return Ok(()) };
             let round = synced.fetch_add(1, SeqCst);
-            assert_eq!(told.load(SeqCst), round * 3, "told before the sync ended");
+            assert_eq!(completed.load(SeqCst), round * 3, "completed before the sync ended");
             if let Some(sender) = late.take() {
-                // Committed while the disk is at work: the next sync is theirs.
-                sender.send(waiting_for([tell(&told)])).unwrap();
+                // Committed during the sync: the next sync covers it.
+                sender.send(awaiting([complete(&completed)])).unwrap();
             }
             Ok(())
         });
-        assert_eq!((synced.load(SeqCst), told.load(SeqCst)), (2, 4));
+        assert_eq!((synced.load(SeqCst), completed.load(SeqCst)), (2, 4));
     }
 
     #[test]
     fn a_sync_that_failed_is_the_last_one() {
-        let (sender, waiting) = mpsc::channel::<Waiting>();
+        let (sender, waiting) = mpsc::channel::<AwaitingSync>();
         let (failed, failure) = watch::channel(None);
         let (syncs, failures) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-        let tell = || -> Completion {
+        let complete = || -> Completion {
             let failures = Arc::clone(&failures);
             Box::new(move |failure| {
                 failures.fetch_add(usize::from(failure.is_some()), SeqCst);
             })
         };
-        sender.send(waiting_for([tell()])).unwrap();
-        let mut late = Some((sender, tell()));
-        run(&waiting, &failed, |step| {
-            let Step::Commit(_) = step else { return Ok(()) };
+        sender.send(awaiting([complete()])).unwrap();
+        let mut late = Some((sender, complete()));
+        run(&waiting, &failed, |task| {
+            let DiskTask::Commit(_) = task else { return Ok(()) };
             syncs.fetch_add(1, SeqCst);
-            if let Some((sender, tell)) = late.take() {
-                sender.send(waiting_for([tell])).unwrap();
+            if let Some((sender, complete)) = late.take() {
+                sender.send(awaiting([complete])).unwrap();
             }
             Err(io::Error::other("the disk is gone"))
         });
@@ -282,47 +232,34 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_on_a_runtime_is_told_there_after_what_comes_first() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    fn jobs_are_completed_on_the_runtimes_of_their_callers_after_the_effects() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let (sender, order) = mpsc::channel();
         let note = |what: &'static str| -> Completion {
             let sender = sender.clone();
             Box::new(move |_| sender.send((what, thread::current().id())).unwrap())
         };
-        let waiting = Waiting {
+        let completed = Arc::new(Notify::new());
+        let (complete, notify) = (note("with runtime"), Arc::clone(&completed));
+        let on_runtime: Completion = Box::new(move |failure| {
+            complete(failure);
+            notify.notify_one();
+        });
+        let waiting = AwaitingSync {
             commit: None,
             effects: vec![note("effect")],
-            replies: vec![(Some(runtime.handle().clone()), note("on it")), (None, note("on none"))],
-            at_last: vec![note("at last")],
+            replies: vec![(Some(runtime.handle().clone()), on_runtime), (None, note("without"))],
+            effects_after_replies: vec![note("after replies")],
         };
-        let telling = thread::spawn(move || waiting.tell(&None));
-        let there = telling.thread().id();
-        telling.join().unwrap();
+        let completing = thread::spawn(move || waiting.complete(&None));
+        let there = completing.thread().id();
+        completing.join().unwrap();
         assert_eq!(
             order.try_iter().collect::<Vec<_>>(),
-            [("effect", there), ("on none", there), ("at last", there)]
+            [("effect", there), ("without", there), ("after replies", there)]
         );
-        runtime.block_on(tokio::task::yield_now());
-        assert_eq!(order.try_recv(), Ok(("on it", thread::current().id())));
-    }
-
-    #[test]
-    fn the_newest_journal_is_synced_also_when_those_between_are_gone() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let (make, remove) = (
-            |number| File::create(layout::journal_path(folder.path(), number)).unwrap(),
-            |number| std::fs::remove_file(layout::journal_path(folder.path(), number)).unwrap(),
-        );
-        make(3);
-        let mut journal = Journal::newest(folder.path()).unwrap();
-        make(4);
-        journal.sync().unwrap();
-        assert_eq!(journal.number, 4);
-        for number in 5..9 {
-            make(number);
-        }
-        (3..7).for_each(remove);
-        journal.sync().unwrap();
-        assert_eq!(journal.number, 8);
+        let until_completed = async { timeout(Duration::from_secs(60), completed.notified()).await };
+        runtime.block_on(until_completed).expect("the job is completed on the runtime");
+        assert_eq!(order.try_recv(), Ok(("with runtime", thread::current().id())));
     }
 }

@@ -1,19 +1,20 @@
-//! What readers see: the store as of the latest commit that is on the disk. A commit can be read before it is synced, and
-//! a power cut could take away again what somebody was shown, so whoever answers a query reads a [`View`]. The writer, and
-//! whoever judges events for it, reads the [`Latest`].
+//! The two states of the store that can be read. Queries read a [`View`], which is synced; the writing thread and everything
+//! that judges events for it read the [`LatestCommit`].
+//!
+//! A commit can be read before it is synced. A power cut could take it away again, so no client must see it until then.
 
 use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use fjall::{Iter, Keyspace, Readable as _, Snapshot, UserValue};
 
-use super::keys::Numbered;
-use super::writer::Totals;
+use super::counters::Totals;
+use super::keyspaces::NumberedKeyspace;
 
 /// The store as of one commit.
 pub(crate) struct View {
     snapshot: Snapshot,
-    /// Its numbers, as of the same commit.
+    /// The totals as of the same commit.
     pub(crate) totals: Totals,
 }
 
@@ -23,10 +24,10 @@ impl View {
     }
 }
 
-/// Holds the view that readers see. The thread that syncs replaces it.
-pub(crate) struct Synced(Mutex<Arc<View>>);
+/// The view of the latest synced commit. The syncing thread replaces it.
+pub(crate) struct SyncedView(Mutex<Arc<View>>);
 
-impl Synced {
+impl SyncedView {
     pub(crate) fn new(view: View) -> Self {
         Self(Mutex::new(Arc::new(view)))
     }
@@ -35,9 +36,10 @@ impl Synced {
         Arc::clone(&self.lock())
     }
 
-    /// Shows readers what is on the disk now.
-    pub(crate) fn show(&self, view: View) {
+    /// Shows readers a later commit, which is synced by now.
+    pub(crate) fn replace(&self, view: View) {
         let before = std::mem::replace(&mut *self.lock(), Arc::new(view));
+        // Outside of the lock: closing a snapshot takes a while.
         drop(before);
     }
 
@@ -47,44 +49,44 @@ impl Synced {
     }
 }
 
-/// The store with everything that is committed, synced or not.
-pub(crate) struct Latest {
-    /// Dead letters that are parked or on their way back.
-    pub(crate) letters: u64,
+/// The store as of the latest commit, synced or not.
+pub(crate) struct LatestCommit {
+    /// Dead letters that are parked or being redriven.
+    pub(crate) dead_letters: u64,
 }
 
-/// A state of the store that can be read.
-pub(crate) trait Rows {
-    fn get(&self, keyspace: &Numbered, key: impl AsRef<[u8]>) -> fjall::Result<Option<UserValue>>;
-    fn range(&self, keyspace: &Numbered, range: impl RangeBounds<Vec<u8>>) -> Iter;
-    /// Dead letters that are parked or on their way back.
-    fn letters(&self) -> u64;
+/// Reads one state of the store.
+pub(crate) trait ReadStore {
+    fn get(&self, keyspace: &NumberedKeyspace, key: impl AsRef<[u8]>) -> fjall::Result<Option<UserValue>>;
+    fn range(&self, keyspace: &NumberedKeyspace, range: impl RangeBounds<Vec<u8>>) -> Iter;
+    /// The number of dead letters that are parked or being redriven.
+    fn dead_letters(&self) -> u64;
 }
 
-impl Rows for View {
-    fn get(&self, keyspace: &Numbered, key: impl AsRef<[u8]>) -> fjall::Result<Option<UserValue>> {
+impl ReadStore for View {
+    fn get(&self, keyspace: &NumberedKeyspace, key: impl AsRef<[u8]>) -> fjall::Result<Option<UserValue>> {
         self.snapshot.get(keyspace, key)
     }
 
-    fn range(&self, keyspace: &Numbered, range: impl RangeBounds<Vec<u8>>) -> Iter {
+    fn range(&self, keyspace: &NumberedKeyspace, range: impl RangeBounds<Vec<u8>>) -> Iter {
         self.snapshot.range(keyspace, range)
     }
 
-    fn letters(&self) -> u64 {
-        self.totals.books.letters
+    fn dead_letters(&self) -> u64 {
+        self.totals.counters.letters
     }
 }
 
-impl Rows for Latest {
-    fn get(&self, keyspace: &Numbered, key: impl AsRef<[u8]>) -> fjall::Result<Option<UserValue>> {
+impl ReadStore for LatestCommit {
+    fn get(&self, keyspace: &NumberedKeyspace, key: impl AsRef<[u8]>) -> fjall::Result<Option<UserValue>> {
         Keyspace::get(keyspace, key)
     }
 
-    fn range(&self, keyspace: &Numbered, range: impl RangeBounds<Vec<u8>>) -> Iter {
+    fn range(&self, keyspace: &NumberedKeyspace, range: impl RangeBounds<Vec<u8>>) -> Iter {
         Keyspace::range(keyspace, range)
     }
 
-    fn letters(&self) -> u64 {
-        self.letters
+    fn dead_letters(&self) -> u64 {
+        self.dead_letters
     }
 }

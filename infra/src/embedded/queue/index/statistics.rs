@@ -1,32 +1,31 @@
-//! How the queue stands, for those who look after it.
+//! Counts the messages of the queue by state. The pipeline counters call it.
 
 use std::time::{Duration, Instant};
 
 use super::QueueIndex;
 
-/// How the messages of the queue stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Standing {
-    /// Delivered, and not visible yet.
+pub(crate) struct QueueStatistics {
+    /// Messages that were delivered and are not visible yet.
     pub(crate) in_flight: u64,
-    /// Never delivered, and not visible yet.
+    /// Messages that were never delivered and are not visible yet.
     pub(crate) delayed: u64,
-    /// The number of the oldest message, and since when it is visible, by a clock that nobody sets.
+    /// The sequence number of the oldest message, and how long it has been visible by the monotonic clock.
     pub(crate) oldest: Option<(u64, Duration)>,
 }
 
 impl QueueIndex {
-    /// A look at every message.
-    pub(crate) fn standing(&self, now: Instant) -> Standing {
-        let mut standing = Standing::default();
-        for entry in self.groups.values().flat_map(|group| &group.entries) {
-            let waits = entry.visible_at > now;
-            standing.in_flight += u64::from(waits && entry.lease > 0);
-            standing.delayed += u64::from(waits && entry.lease == 0);
-            if standing.oldest.is_none_or(|(oldest, _)| entry.seq < oldest) {
-                standing.oldest = Some((entry.seq, now.saturating_duration_since(entry.visible_at)));
+    /// Looks at every message.
+    pub(crate) fn statistics(&self, now: Instant) -> QueueStatistics {
+        let mut statistics = QueueStatistics::default();
+        for entry in self.groups.values().flat_map(|group| &group.messages) {
+            let is_invisible = entry.visible_at > now;
+            statistics.in_flight += u64::from(is_invisible && entry.lease > 0);
+            statistics.delayed += u64::from(is_invisible && entry.lease == 0);
+            if statistics.oldest.is_none_or(|(oldest, _)| entry.seq < oldest) {
+                statistics.oldest = Some((entry.seq, now.saturating_duration_since(entry.visible_at)));
             }
         }
-        standing
+        statistics
     }
 }

@@ -1,17 +1,17 @@
-//! The queue's order, message by message.
+//! Which messages the index delivers, and when.
 
 use domain::Timestamp;
 
 use super::*;
 
-const TIMEOUT: Duration = Duration::from_secs(30);
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A queue with these messages, `group.dedup` each, received in this order by `take`.
+/// A queue with these messages, each given by its group and deduplication id.
 fn queue(messages: &[(&str, u128)], now: Instant) -> QueueIndex {
-    let mut index = QueueIndex::new(TIMEOUT, 2);
+    let mut index = QueueIndex::new(VISIBILITY_TIMEOUT, 2);
     for (group, dedup) in messages {
         let (group, seq) = index.reserve(group, Uuid::from_u128(*dedup), now, None);
-        index.commit(&group, seq);
+        index.make_durable(&group, seq);
     }
     index
 }
@@ -27,38 +27,39 @@ fn seqs(deliveries: &[Delivery]) -> Vec<u64> {
 #[test]
 fn a_message_is_not_received_before_it_is_durable() {
     let now = Instant::now();
-    let mut index = QueueIndex::new(TIMEOUT, 2);
+    let mut index = QueueIndex::new(VISIBILITY_TIMEOUT, 2);
     let (group, seq) = index.reserve("a", Uuid::from_u128(1), now, None);
     assert!(take(&mut index, 10, now).is_empty());
-    assert_eq!(index.find("a", Uuid::from_u128(1)), Some(seq), "but it is known already");
-    index.commit(&group, seq);
+    assert_eq!(index.find("a", Uuid::from_u128(1)), Some(seq), "but it is found already");
+    index.make_durable(&group, seq);
     assert_eq!(seqs(&take(&mut index, 10, now)), [seq]);
 }
 
 #[test]
-fn how_long_the_oldest_message_waits_needs_no_clock_that_somebody_sets() {
+fn the_age_of_the_oldest_message_follows_the_monotonic_clock() {
     let now = Instant::now();
     let mut index = queue(&[("a", 1), ("b", 2)], now);
     let later = now + Duration::from_secs(90);
-    assert_eq!(index.standing(later).oldest, Some((1, Duration::from_secs(90))));
+    assert_eq!(index.statistics(later).oldest, Some((1, Duration::from_secs(90))));
     let taken = take(&mut index, 1, later);
     index.remove("a", taken[0].seq);
-    assert_eq!(index.standing(later).oldest, Some((2, Duration::from_secs(90))));
+    assert_eq!(index.statistics(later).oldest, Some((2, Duration::from_secs(90))));
 }
 
 #[test]
-fn more_is_gathered_once_many_come() {
+fn receivers_wait_for_more_after_a_large_batch() {
     let now = Instant::now();
-    let names: Vec<_> = (0..2 * wakes::FEW + 1).map(|number| number.to_string()).collect();
+    let names: Vec<_> =
+        (0..2 * wakes::MAX_BATCH_WITHOUT_GATHERING + 1).map(|number| number.to_string()).collect();
     let messages: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
     let mut index = queue(&messages, now);
-    take(&mut index, wakes::FEW, now);
-    assert_eq!(index.gathers_until(), None, "there are more");
+    take(&mut index, wakes::MAX_BATCH_WITHOUT_GATHERING, now);
+    assert_eq!(index.gather_until(), None, "more messages are visible");
     take(&mut index, 100, now);
-    assert!(index.gathers_until().is_some_and(|until| until > now));
-    let mut index = queue(&messages[..wakes::FEW], now);
+    assert!(index.gather_until().is_some_and(|until| until > now));
+    let mut index = queue(&messages[..wakes::MAX_BATCH_WITHOUT_GATHERING], now);
     take(&mut index, 100, now);
-    assert_eq!(index.gathers_until(), None, "they were few");
+    assert_eq!(index.gather_until(), None, "the batch was small");
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn an_old_delivery_cannot_act_on_a_newer_one() {
     let now = Instant::now();
     let mut index = queue(&[("a", 1)], now);
     let old = take(&mut index, 1, now).remove(0);
-    let later = now + TIMEOUT;
+    let later = now + VISIBILITY_TIMEOUT;
     let new = take(&mut index, 1, later).remove(0);
     assert!(!index.is_current("a", old.seq, old.lease));
     assert!(!index.release("a", old.seq, old.lease, later));
@@ -75,7 +76,7 @@ fn an_old_delivery_cannot_act_on_a_newer_one() {
 }
 
 #[test]
-fn a_group_goes_on_when_all_that_was_in_flight_is_done() {
+fn a_group_continues_once_nothing_of_it_is_in_flight() {
     let now = Instant::now();
     let mut index = queue(&[("a", 1), ("a", 2), ("a", 3), ("b", 4)], now);
     let first = take(&mut index, 2, now);
@@ -88,7 +89,7 @@ fn a_group_goes_on_when_all_that_was_in_flight_is_done() {
 }
 
 #[test]
-fn a_released_message_holds_back_its_followers_until_its_time() {
+fn a_released_message_holds_back_the_rest_of_its_group_until_it_is_visible() {
     let now = Instant::now();
     let mut index = queue(&[("a", 1), ("a", 2)], now);
     let first = take(&mut index, 1, now).remove(0);
@@ -101,15 +102,15 @@ fn a_released_message_holds_back_its_followers_until_its_time() {
 }
 
 #[test]
-fn a_message_received_too_often_is_told_apart_and_the_next_one_goes_on() {
+fn a_message_received_too_often_is_returned_as_exhausted_and_the_next_one_is_delivered() {
     let mut now = Instant::now();
     let mut index = queue(&[("a", 1)], now);
     for _ in 0..2 {
         assert_eq!(take(&mut index, 10, now).len(), 1);
-        now += TIMEOUT;
+        now += VISIBILITY_TIMEOUT;
     }
     let (group, seq) = index.reserve("a", Uuid::from_u128(2), now, None);
-    index.commit(&group, seq);
+    index.make_durable(&group, seq);
     let taken = index.take(10, now);
     let exhausted: Vec<_> =
         taken.exhausted.iter().map(|delivery| (delivery.seq, delivery.receives)).collect();
@@ -118,25 +119,25 @@ fn a_message_received_too_often_is_told_apart_and_the_next_one_goes_on() {
 }
 
 #[test]
-fn numbers_are_never_given_out_twice() {
+fn sequence_numbers_are_never_assigned_twice() {
     let now = Instant::now();
-    let mut index = QueueIndex::new(TIMEOUT, 2);
-    let once = Receives { count: 1, first: Timestamp::parse("2026-11-23T10:00:00Z").unwrap() };
+    let mut index = QueueIndex::new(VISIBILITY_TIMEOUT, 2);
+    let once = ReceiveCount { count: 1, first: Timestamp::parse("2026-11-23T10:00:00Z").unwrap() };
     index.restore(7, "a", Uuid::from_u128(1), now, Some(once));
     index.advance_to(20);
     assert_eq!(index.reserve("a", Uuid::from_u128(2), now, None).1, 20);
     assert_eq!(index.depth(), 2);
     let first = take(&mut index, 1, now).remove(0);
-    assert_eq!((first.seq, first.receives), (7, 2), "what was counted before a restart counts");
+    assert_eq!((first.seq, first.receives), (7, 2), "receives before a restart count");
 }
 
 #[test]
 fn a_busy_queue_does_not_pile_up_wakes() {
     let now = Instant::now();
-    let mut index = QueueIndex::new(TIMEOUT, 2);
+    let mut index = QueueIndex::new(VISIBILITY_TIMEOUT, 2);
     for n in 0..20_000u128 {
         let (group, seq) = index.reserve(&n.to_string(), Uuid::from_u128(n), now, None);
-        index.commit(&group, seq);
+        index.make_durable(&group, seq);
         assert_eq!(take(&mut index, 10, now).len(), 1);
         index.remove(&group, seq);
     }

@@ -1,45 +1,46 @@
-//! When groups are looked at again.
+//! Schedules the groups of the queue: when one is looked at again, and how long receivers wait for more messages.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Group, GroupQueue, QueueIndex, Taken};
+use super::{GroupName, GroupQueue, QueueIndex, TakenMessages};
 
-/// The most messages of a batch that the next one does not wait after.
-pub(crate) const FEW: usize = 16;
-/// For how long messages are gathered after more were taken: a batch costs three commits, however large it is.
-const GATHER: Duration = Duration::from_millis(2);
+/// After a batch of at most this many messages, receivers do not wait for more.
+pub(crate) const MAX_BATCH_WITHOUT_GATHERING: usize = 16;
+/// How long receivers wait after a larger batch. A batch costs three commits, however large it is.
+const GATHER_TIME: Duration = Duration::from_millis(2);
 
 impl QueueIndex {
-    /// Until when it is better to take no messages, if so.
-    pub(crate) fn gathers_until(&self) -> Option<Instant> {
-        self.gathers_until
+    /// Until when receivers should wait for more messages.
+    pub(crate) fn gather_until(&self) -> Option<Instant> {
+        self.gather_until
     }
 
-    /// Notes what was taken, and that there is time until more is.
-    pub(crate) fn gather(&mut self, taken: &Taken, now: Instant) {
-        self.gathers_until = (taken.deliveries.len() > FEW && !taken.more).then(|| now + GATHER);
+    /// Decides whether receivers wait for more messages after this batch.
+    pub(crate) fn plan_gathering(&mut self, taken: &TakenMessages, now: Instant) {
+        self.gather_until =
+            (taken.deliveries.len() > MAX_BATCH_WITHOUT_GATHERING && !taken.more).then(|| now + GATHER_TIME);
     }
 
-    /// Sees to it that the group is looked at when its next message becomes available.
-    pub(crate) fn schedule(&mut self, group: &Group) {
+    /// Schedules a look at the group for when its next message becomes available.
+    pub(crate) fn schedule(&mut self, group: &GroupName) {
         let Some(queue) = self.groups.get_mut(group) else { return };
         if !queue.ready
             && let Some(at) = queue.available_at()
         {
             self.wakes.push(Reverse((at, Arc::clone(group))));
         }
-        // Wakes of groups that are done stay behind; do away with them before they outnumber the others.
+        // Wakes of finished groups stay in the heap. Remove them before they outnumber the others.
         if self.wakes.len() > 1024 + 2 * self.groups.len() {
-            let current = |(group, queue): (&Group, &GroupQueue)| {
+            let current = |(group, queue): (&GroupName, &GroupQueue)| {
                 queue.available_at().filter(|_| !queue.ready).map(|at| Reverse((at, Arc::clone(group))))
             };
             self.wakes = self.groups.iter().filter_map(current).collect();
         }
     }
 
-    /// Makes the groups ready whose time has come.
+    /// Moves the groups whose time has come to `ready`.
     pub(crate) fn wake(&mut self, now: Instant) {
         while self.wakes.peek().is_some_and(|Reverse((at, _))| *at <= now) {
             let Some(Reverse((_, group))) = self.wakes.pop() else { return };

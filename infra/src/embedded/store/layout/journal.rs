@@ -1,7 +1,9 @@
-//! Reads a journal. In fjall's disk format 3 a batch is a start (tag 1, item count u32, sequence number u64), items
-//! (tag 2, value type u8, compression u8, keyspace u64, key length u16, value length u32, stored length u32, key, stored
-//! value) or clears (tag 4, keyspace u64), and an end (tag 3, XXH3 of the items u64, `FJL` 3), all little-endian. Journals
-//! are allocated in advance, so zeros follow the last batch until the store is opened again.
+//! Reads journals. The continuity check and recovery call it.
+//!
+//! In fjall's disk format 3, a batch consists of a start (tag 1, item count u32, sequence number u64), items (tag 2, value
+//! type u8, compression u8, keyspace u64, key length u16, value length u32, stored length u32, key, stored value) or clears
+//! (tag 4, keyspace u64), and an end (tag 3, XXH3 of the items u64, `FJL` 3). All numbers are little-endian. Journals are
+//! allocated in advance, so zeros follow the last batch until the store is opened again.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,9 +19,9 @@ const CLEAR: u8 = 4;
 const TRAILER: &[u8] = b"FJL\x03";
 const START_BYTES: usize = 13;
 
-/// Reads a journal without the zeros that follow its last batch. A new journal is nearly all zeros, and never takes its
-/// allocated size in memory.
-pub(in crate::embedded) fn read(journal: &Path) -> io::Result<Vec<u8>> {
+/// Reads a journal without the zeros after its last batch. A new journal is nearly all zeros, and never takes its allocated
+/// size in memory.
+pub(crate) fn read(journal: &Path) -> io::Result<Vec<u8>> {
     const CHUNK_BYTES: usize = 256 << 10;
     let mut file = File::open(journal)?;
     let (mut content, mut chunk, mut zeros) = (Vec::new(), vec![0; CHUNK_BYTES], 0);
@@ -39,53 +41,53 @@ pub(in crate::embedded) fn read(journal: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// An atomic batch, whole and with the right checksum.
+/// An atomic batch that is whole and has the right checksum.
 #[derive(Debug, Clone)]
-pub(crate) struct Batch<'a> {
-    /// Where it is in the journal.
+pub(crate) struct JournalBatch<'a> {
+    /// Its place in the journal.
     pub(crate) range: Range<usize>,
-    /// fjall's sequence number.
+    /// Its sequence number.
     pub(crate) seqno: u64,
     items: &'a [u8],
 }
 
-/// A value that the batch writes, or a removal.
+/// A value that a batch writes, or a removal.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Item<'a> {
+pub(crate) struct JournalItem<'a> {
     pub(crate) keyspace: u64,
     pub(crate) key: &'a [u8],
-    /// `None` for a removal, and for a value that is stored compressed and could not be expanded.
-    pub(crate) value: Option<Value<'a>>,
+    /// `None` for a removal.
+    pub(crate) value: Option<JournalValue<'a>>,
 }
 
 /// A value as the journal stores it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Value<'a> {
+pub(crate) struct JournalValue<'a> {
     stored: &'a [u8],
-    /// Bytes when expanded; `None` if it is not compressed.
-    expanded: Option<usize>,
+    /// The length of the value before compression; `None` if it is not compressed.
+    uncompressed_bytes: Option<usize>,
 }
 
-impl Value<'_> {
-    /// The value; `None` if it cannot be expanded.
+impl JournalValue<'_> {
+    /// The value; `None` if it cannot be decompressed.
     pub(crate) fn read(&self) -> Option<Vec<u8>> {
-        match self.expanded {
+        match self.uncompressed_bytes {
             None => Some(self.stored.to_vec()),
             Some(length) => lz4_flex::decompress(self.stored, length).ok(),
         }
     }
 }
 
-impl<'a> Batch<'a> {
-    /// What the batch writes, in order.
-    pub(crate) fn items(&self) -> impl Iterator<Item = Item<'a>> + use<'a> {
-        let mut rest = Bytes(self.items);
+impl<'a> JournalBatch<'a> {
+    /// The items, in order.
+    pub(crate) fn items(&self) -> impl Iterator<Item = JournalItem<'a>> + use<'a> {
+        let mut rest = JournalBytes(self.items);
         std::iter::from_fn(move || rest.item().flatten())
     }
 
-    /// The batch that starts at `at`, if a whole one does.
+    /// The batch that starts at `at`; `None` if there is no whole batch.
     fn at(journal: &'a [u8], at: usize) -> Option<Self> {
-        let mut rest = Bytes(journal.get(at..)?);
+        let mut rest = JournalBytes(journal.get(at..)?);
         let [START, count @ ..] = rest.take::<5>()? else { return None };
         let count = u32::from_le_bytes(count);
         let seqno = u64::from_le_bytes(rest.take()?);
@@ -101,24 +103,24 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The batches from the start of a journal to the first place that holds none.
-pub(crate) struct Batches<'a> {
+/// The batches from the start of a journal to the first place that is not a batch.
+pub(crate) struct JournalBatches<'a> {
     journal: &'a [u8],
-    /// Behind the last batch.
+    /// The end of the last batch.
     pub(crate) end: usize,
     latest: Option<u64>,
 }
 
-impl<'a> Batches<'a> {
+impl<'a> JournalBatches<'a> {
     pub(crate) fn of(journal: &'a [u8]) -> Self {
         Self { journal, end: 0, latest: None }
     }
 
-    /// Whole batches behind the end: what fjall would cut off. Found by their trailers, wherever they start.
-    pub(crate) fn behind(&self) -> Vec<Batch<'a>> {
+    /// The whole batches after the end, wherever they start. fjall would cut them off.
+    pub(crate) fn after_end(&self) -> Vec<JournalBatch<'a>> {
         let (mut found, mut at) = (Vec::new(), self.end);
         while let Some(start) = next_start(self.journal, at) {
-            match Batch::at(self.journal, start) {
+            match JournalBatch::at(self.journal, start) {
                 Some(batch) => {
                     at = batch.range.end;
                     found.push(batch);
@@ -129,13 +131,13 @@ impl<'a> Batches<'a> {
         found
     }
 
-    /// Whether nothing but zeros follows the end.
+    /// Whether only zeros follow the end.
     pub(crate) fn ends_clean(&self) -> bool {
         self.journal[self.end..].iter().all(|byte| *byte == 0)
     }
 }
 
-/// The next place at which a batch of fewer than 2^24 items could start: most of what is there is zeros and text.
+/// The next place at which a batch of fewer than 2^24 items could start. This skips zeros and text quickly.
 fn next_start(journal: &[u8], at: usize) -> Option<usize> {
     let rest = journal.get(at..)?;
     let starts = rest.windows(START_BYTES + 1);
@@ -145,22 +147,22 @@ fn next_start(journal: &[u8], at: usize) -> Option<usize> {
     found.map(|(offset, _)| at + offset)
 }
 
-impl<'a> Iterator for Batches<'a> {
-    type Item = Batch<'a>;
+impl<'a> Iterator for JournalBatches<'a> {
+    type Item = JournalBatch<'a>;
 
-    fn next(&mut self) -> Option<Batch<'a>> {
-        // Sequence numbers only grow; fjall's checksum does not cover them.
-        let batch = Batch::at(self.journal, self.end)
+    fn next(&mut self) -> Option<JournalBatch<'a>> {
+        // Sequence numbers only grow. This matters because fjall's checksum does not cover them.
+        let batch = JournalBatch::at(self.journal, self.end)
             .filter(|batch| self.latest.is_none_or(|latest| latest < batch.seqno))?;
         (self.end, self.latest) = (batch.range.end, Some(batch.seqno));
         Some(batch)
     }
 }
 
-/// What is left to read.
-struct Bytes<'a>(&'a [u8]);
+/// The bytes that are left to read.
+struct JournalBytes<'a>(&'a [u8]);
 
-impl<'a> Bytes<'a> {
+impl<'a> JournalBytes<'a> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (bytes, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -173,8 +175,8 @@ impl<'a> Bytes<'a> {
         Some(bytes)
     }
 
-    /// The next item; `Some(None)` for one that clears a keyspace, which this engine never does.
-    fn item(&mut self) -> Option<Option<Item<'a>>> {
+    /// The next item; `Some(None)` for the clearing of a keyspace, which this engine never does.
+    fn item(&mut self) -> Option<Option<JournalItem<'a>>> {
         match self.take::<1>()? {
             [ITEM] => {
                 let [value_type, compression] = self.take()?;
@@ -187,9 +189,9 @@ impl<'a> Bytes<'a> {
                 if value_type > 4 || compression > 1 {
                     return None;
                 }
-                let expanded = (compression == 1).then_some(length);
-                let value = (value_type == 0).then_some(Value { stored, expanded });
-                Some(Some(Item { keyspace, key, value }))
+                let uncompressed_bytes = (compression == 1).then_some(length);
+                let value = (value_type == 0).then_some(JournalValue { stored, uncompressed_bytes });
+                Some(Some(JournalItem { keyspace, key, value }))
             }
             [CLEAR] => self.take::<8>().map(|_| None),
             _ => None,

@@ -1,5 +1,7 @@
-//! Reads which tables a keyspace consists of. `current` names a version and its XXH3-128; `v<version>` lists the tables by
-//! level, each with its XXH3-128; a table says in its `meta` section up to which sequence number it holds everything.
+//! Reads the list of tables of a keyspace. The continuity check and `orders rebuild --check` call it.
+//!
+//! `current` contains a version and its XXH3-128. `v<version>` lists the tables by level, each with its XXH3-128. The `meta`
+//! section of a table contains its highest sequence number.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
@@ -7,74 +9,74 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
-use super::Fault;
+use super::LayoutError;
 
-/// The tables of a keyspace.
+/// The list of a keyspace's tables.
 #[derive(Debug, Default)]
-pub(crate) struct Manifest {
-    pub(crate) tables: Vec<Table>,
+pub(crate) struct TableManifest {
+    pub(crate) tables: Vec<TableFile>,
 }
 
-/// A table, which is written once and never changed.
+/// A table. It is written once and never changed.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct TableFile {
     pub(crate) path: PathBuf,
     pub(crate) bytes: u64,
-    /// The highest sequence number in it.
-    highest: u64,
+    highest_seqno: u64,
     checksum: u128,
 }
 
-impl Manifest {
-    /// The sequence number up to which everything is in tables; `None` if nothing is.
-    pub(crate) fn highest(&self) -> Option<u64> {
-        self.tables.iter().map(|table| table.highest).max()
+impl TableManifest {
+    /// The highest sequence number in the tables; `None` if there are no tables.
+    pub(crate) fn highest_seqno(&self) -> Option<u64> {
+        self.tables.iter().map(|table| table.highest_seqno).max()
     }
 
-    /// Reads the manifest of the keyspace in `folder`.
-    pub(crate) fn read(folder: &Path) -> Result<Self, Fault> {
+    /// Reads the list of the keyspace in `folder`.
+    pub(crate) fn read(folder: &Path) -> Result<Self, LayoutError> {
         let current = folder.join("current");
-        let bytes = fs::read(&current).map_err(Fault::io(&current))?;
+        let bytes = fs::read(&current).map_err(LayoutError::io(&current))?;
         let (version, checksum) =
-            parse_current(&bytes).ok_or_else(|| Fault::damaged(&current, "it names no version"))?;
+            parse_current(&bytes).ok_or_else(|| LayoutError::damaged(&current, "it contains no version"))?;
         let version = folder.join(format!("v{version}"));
-        let bytes = fs::read(&version).map_err(Fault::io(&version))?;
+        let bytes = fs::read(&version).map_err(LayoutError::io(&version))?;
         if xxh3_128(&bytes) != checksum {
-            return Err(Fault::damaged(&version, "its checksum is not the one that `current` states"));
+            return Err(LayoutError::damaged(&version, "its checksum differs from the one in `current`"));
         }
         let listed = parse_version(&bytes);
-        let listed = listed.ok_or_else(|| Fault::damaged(&version, "it is no list of tables"))?;
+        let listed = listed.ok_or_else(|| LayoutError::damaged(&version, "it is not a list of tables"))?;
         let tables = listed.into_iter().map(|(id, checksum, offset)| {
-            Table::read(folder.join("tables").join(id.to_string()), checksum, offset)
+            TableFile::read(folder.join("tables").join(id.to_string()), checksum, offset)
         });
         Ok(Self { tables: tables.collect::<Result<_, _>>()? })
     }
 }
 
-impl Table {
-    fn read(path: PathBuf, checksum: u128, offset: u64) -> Result<Self, Fault> {
-        let mut file = File::open(&path).map_err(Fault::io(&path))?;
-        let bytes = file.metadata().map_err(Fault::io(&path))?.len();
-        let highest = highest_seqno(&mut file);
-        let highest = highest.ok_or_else(|| Fault::damaged(&path, "it is no table"))?;
-        Ok(Self { path, bytes, highest: highest + offset, checksum })
+impl TableFile {
+    fn read(path: PathBuf, checksum: u128, offset: u64) -> Result<Self, LayoutError> {
+        let mut file = File::open(&path).map_err(LayoutError::io(&path))?;
+        let bytes = file.metadata().map_err(LayoutError::io(&path))?.len();
+        let highest = read_highest_seqno(&mut file);
+        let highest = highest.ok_or_else(|| LayoutError::damaged(&path, "it is not a table"))?;
+        Ok(Self { path, bytes, highest_seqno: highest + offset, checksum })
     }
 
-    /// Reads all of it and compares it with its checksum.
-    pub(crate) fn verify(&self) -> Result<(), Fault> {
+    /// Reads the table and compares it with its checksum.
+    pub(crate) fn verify(&self) -> Result<(), LayoutError> {
         let mut hasher = Xxh3Default::new();
-        let read = File::open(&self.path).and_then(|mut file| io::copy(&mut file, &mut Hash(&mut hasher)));
-        read.map_err(Fault::io(&self.path))?;
+        let read =
+            File::open(&self.path).and_then(|mut file| io::copy(&mut file, &mut HashWriter(&mut hasher)));
+        read.map_err(LayoutError::io(&self.path))?;
         if hasher.digest128() == self.checksum {
             return Ok(());
         }
-        Err(Fault::damaged(&self.path, "its checksum is not the one that the list of tables states"))
+        Err(LayoutError::damaged(&self.path, "its checksum differs from the one in the list of tables"))
     }
 }
 
-struct Hash<'a>(&'a mut Xxh3Default);
+struct HashWriter<'a>(&'a mut Xxh3Default);
 
-impl io::Write for Hash<'_> {
+impl io::Write for HashWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())
@@ -85,14 +87,14 @@ impl io::Write for Hash<'_> {
     }
 }
 
-/// The version's number, and its checksum.
+/// The version number, and the checksum of its list.
 fn parse_current(bytes: &[u8]) -> Option<(u64, u128)> {
     let (version, rest) = bytes.split_first_chunk()?;
     let (checksum, rest) = rest.split_first_chunk()?;
     (rest == [0]).then(|| (u64::from_le_bytes(*version), u128::from_le_bytes(*checksum)))
 }
 
-/// Of each table its number, its checksum, and what is added to its sequence numbers.
+/// The number of each table, its checksum, and the offset of its sequence numbers.
 fn parse_version(bytes: &[u8]) -> Option<Vec<(u64, u128, u64)>> {
     let sections = sfa::Reader::from_reader(&mut Cursor::new(bytes)).ok()?;
     let section = sections.toc().section(b"tables")?;
@@ -112,8 +114,8 @@ fn parse_version(bytes: &[u8]) -> Option<Vec<(u64, u128, u64)>> {
     Some(tables)
 }
 
-/// From the properties of a table: names and values, each with its length before it.
-fn highest_seqno(file: &mut File) -> Option<u64> {
+/// Reads the properties of a table: names and values, each after its length.
+fn read_highest_seqno(file: &mut File) -> Option<u64> {
     const NAME: &[u8] = b"seqno#max";
     let sections = sfa::Reader::from_reader(file).ok()?;
     let section = sections.toc().section(b"meta")?;
@@ -126,7 +128,7 @@ fn highest_seqno(file: &mut File) -> Option<u64> {
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (bytes, behind) = rest.split_first_chunk()?;
-    *rest = behind;
+    let (bytes, after) = rest.split_first_chunk()?;
+    *rest = after;
     Some(*bytes)
 }

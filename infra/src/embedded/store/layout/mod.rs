@@ -1,6 +1,6 @@
-//! What this engine knows of fjall's private file layout, and nothing else does: [`journal`] reads its journals,
-//! [`manifest`] the lists of its tables. Both only read. fjall is pinned to one exact version in `Cargo.toml`; whoever
-//! raises it reads this folder first, and the tests below fail when the layout has changed.
+//! The only code that depends on fjall's private file formats: [`journal`] reads its journals, [`manifest`] the lists of its
+//! tables. Nothing here writes. `Cargo.toml` pins fjall to one exact version, and the tests fail if another version changes
+//! a format.
 
 pub(crate) mod journal;
 pub(crate) mod manifest;
@@ -10,16 +10,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What was found where something else belongs.
+/// Why a file of fjall cannot be read.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum LayoutError {
     /// The file system failed.
     Io(PathBuf, io::Error),
-    /// The file holds something else.
+    /// The file is missing, or its content is not what it should be.
     Damaged(PathBuf, String),
 }
 
-impl Fault {
+impl LayoutError {
     fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         |source| match source.kind() {
             io::ErrorKind::NotFound => Self::Damaged(path.to_owned(), "it is missing".to_owned()),
@@ -32,29 +32,29 @@ impl Fault {
     }
 }
 
-/// The journals of the store, oldest first, each with its number.
-pub(crate) fn journals(store: &Path) -> Result<Vec<(u64, PathBuf)>, Fault> {
-    let entries = fs::read_dir(store).map_err(Fault::io(store))?;
+/// The journals of the store with their numbers, oldest first.
+pub(crate) fn journals(store: &Path) -> Result<Vec<(u64, PathBuf)>, LayoutError> {
+    let entries = fs::read_dir(store).map_err(LayoutError::io(store))?;
     let mut journals = Vec::new();
     for entry in entries {
-        let path = entry.map_err(Fault::io(store))?.path();
+        let path = entry.map_err(LayoutError::io(store))?.path();
         if path.extension() != Some(OsStr::new("jnl")) {
             continue;
         }
         let number = path.file_stem().and_then(OsStr::to_str).and_then(|stem| stem.parse().ok());
-        let number = number.ok_or_else(|| Fault::damaged(&path, "the name of a journal is a number"))?;
+        let number =
+            number.ok_or_else(|| LayoutError::damaged(&path, "the name of a journal must be a number"))?;
         journals.push((number, path));
     }
     journals.sort_unstable();
     Ok(journals)
 }
 
-/// Where the journal of this number is.
 pub(crate) fn journal_path(store: &Path, number: u64) -> PathBuf {
     store.join(format!("{number}.jnl"))
 }
 
-/// The folder of a keyspace's tables.
+/// The folder with the tables of a keyspace.
 pub(crate) fn keyspace_path(store: &Path, keyspace: u64) -> PathBuf {
     store.join("keyspaces").join(keyspace.to_string())
 }

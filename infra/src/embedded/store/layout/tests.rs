@@ -1,9 +1,9 @@
-//! fjall writes what this folder reads. These fail when its layout has changed.
+//! Reads files that fjall has written. These tests fail if fjall changes a format.
 
 use fjall::{AbstractTree, Database, KeyspaceCreateOptions, PersistMode};
 
-use super::journal::{self, Batches};
-use super::manifest::Manifest;
+use super::journal::{self, JournalBatches};
+use super::manifest::TableManifest;
 use super::*;
 
 fn database(folder: &Path) -> (Database, fjall::Keyspace, fjall::Keyspace) {
@@ -14,7 +14,7 @@ fn database(folder: &Path) -> (Database, fjall::Keyspace, fjall::Keyspace) {
 }
 
 #[test]
-fn journals_are_read_as_fjall_writes_them() {
+fn journals_that_fjall_wrote_can_be_read() {
     let folder = tempfile::TempDir::new().unwrap();
     let (db, one, two) = database(folder.path());
     let long = "long enough to be compressed ".repeat(400);
@@ -30,9 +30,9 @@ fn journals_are_read_as_fjall_writes_them() {
     let journals = journals(folder.path()).unwrap();
     assert_eq!(journals, [(0, journal_path(folder.path(), 0))]);
     let mut bytes = fs::read(&journals[0].1).unwrap();
-    let mut batches = Batches::of(&bytes);
+    let mut batches = JournalBatches::of(&bytes);
     let read: Vec<_> = batches.by_ref().collect();
-    assert!(batches.ends_clean() && batches.behind().is_empty());
+    assert!(batches.ends_clean() && batches.after_end().is_empty());
     assert_eq!(read.len(), 2);
     assert!(read[0].seqno < read[1].seqno && read[1].seqno == two.tree.get_highest_seqno().unwrap());
     let items =
@@ -46,36 +46,36 @@ fn journals_are_read_as_fjall_writes_them() {
         ]
     );
 
-    // Any changed byte of the first batch ends the journal there, and the second is still found behind it.
+    // Any changed byte of the first batch ends the journal there. The second batch is still found after the end.
     let (first, second) = (read[0].range.clone(), read[1].range.clone());
     for position in first.clone().step_by(11) {
         bytes[position] ^= 0x40;
-        let mut batches = Batches::of(&bytes);
+        let mut batches = JournalBatches::of(&bytes);
         let found: Vec<_> = batches.by_ref().map(|batch| batch.range).collect();
-        // Its sequence number is not covered by the checksum; that of the second has to be higher.
+        // The checksum does not cover the sequence number; it only has to be lower than that of the second batch.
         assert!(found.is_empty() || found[0] == first, "{position}: {found:?}");
         if found.is_empty() {
             assert_eq!(batches.end, 0);
-            assert!(batches.behind().iter().any(|batch| batch.range == second), "{position}");
+            assert!(batches.after_end().iter().any(|batch| batch.range == second), "{position}");
         }
         bytes[position] ^= 0x40;
     }
 }
 
 #[test]
-fn manifests_are_read_as_fjall_writes_them() {
+fn table_lists_that_fjall_wrote_can_be_read() {
     let folder = tempfile::TempDir::new().unwrap();
     let (_db, one, two) = database(folder.path());
-    let manifest = |number| Manifest::read(&keyspace_path(folder.path(), number));
-    assert_eq!(manifest(1).unwrap().highest(), None);
+    let manifest = |number| TableManifest::read(&keyspace_path(folder.path(), number));
+    assert_eq!(manifest(1).unwrap().highest_seqno(), None);
     for round in 0..3u32 {
         (0..100u32).for_each(|n| one.insert(n.to_be_bytes(), round.to_be_bytes()).unwrap());
         one.rotate_memtable_and_wait().unwrap();
     }
     let read = manifest(1).unwrap();
-    assert_eq!(read.highest(), one.tree.get_highest_persisted_seqno());
-    assert!(read.highest().is_some() && !read.tables.is_empty());
-    assert_eq!(manifest(2).unwrap().highest(), two.tree.get_highest_persisted_seqno());
+    assert_eq!(read.highest_seqno(), one.tree.get_highest_persisted_seqno());
+    assert!(read.highest_seqno().is_some() && !read.tables.is_empty());
+    assert_eq!(manifest(2).unwrap().highest_seqno(), two.tree.get_highest_persisted_seqno());
     read.tables.iter().for_each(|table| table.verify().unwrap());
 
     let table = &read.tables[0].path;
@@ -83,22 +83,22 @@ fn manifests_are_read_as_fjall_writes_them() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(table, &bytes).unwrap();
-    assert!(matches!(read.tables[0].verify(), Err(Fault::Damaged(path, _)) if path == *table));
+    assert!(matches!(read.tables[0].verify(), Err(LayoutError::Damaged(path, _)) if path == *table));
     fs::remove_file(table).unwrap();
-    assert!(matches!(manifest(1), Err(Fault::Damaged(path, _)) if path == *table));
+    assert!(matches!(manifest(1), Err(LayoutError::Damaged(path, _)) if path == *table));
 
     let current = keyspace_path(folder.path(), 2).join("current");
     let mut bytes = fs::read(&current).unwrap();
     bytes[10] ^= 1;
     fs::write(&current, &bytes).unwrap();
-    assert!(matches!(manifest(2), Err(Fault::Damaged(..))));
+    assert!(matches!(manifest(2), Err(LayoutError::Damaged(..))));
 }
 
 #[test]
 fn a_journal_is_read_up_to_its_last_byte_that_is_not_zero() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("0.jnl");
-    // Zeros between, longer than one read, are content: a power cut can leave such a hole.
+    // Zeros in between, longer than one read, are content: a power cut can leave such a hole.
     for content in [&[][..], &[1], &[&[0; 300_000][..], &[7; 300_000], &[0; 700_000], &[9]].concat()] {
         let mut file = content.to_vec();
         file.resize(content.len() + 1_000_000, 0);

@@ -1,81 +1,83 @@
-//! The events in what is cut off, as far as they can still be read.
+//! Finds the events of commits that recovery cuts off, as far as they can still be read.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use domain::{Currency, Envelope, EventId, EventType, OrderId};
 use serde::Serialize;
 
-use crate::embedded::store::continuity::Cut;
-use crate::embedded::store::keys::{self, Keyspaces, StoredMessage};
-use crate::embedded::store::layout::journal::{Batch, Batches};
-use crate::embedded::store::layout::{Fault, journals};
+use crate::embedded::store::continuity::JournalCut;
+use crate::embedded::store::keys;
+use crate::embedded::store::keyspaces::{self, Keyspaces};
+use crate::embedded::store::layout::journal::{self, JournalBatch, JournalBatches};
+use crate::embedded::store::layout::{LayoutError, journals};
+use crate::embedded::store::records::{self, StoredMessage};
 
-/// An event that was accepted, in a commit that is cut off.
+/// An accepted event in a commit that is cut off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LostEvent {
-    /// The order it is about.
+    /// The order that the event belongs to.
     pub order_id: OrderId,
-    /// Its id.
+    /// The id of the event.
     pub event_id: EventId,
-    /// What happened.
+    /// The type of the event.
     #[serde(rename = "type")]
     pub event_type: EventType,
-    /// Its version in the order's log, if it was recorded; `None` if it was on the queue.
+    /// Its version in the order log; `None` if it was only queued.
     pub version: Option<u64>,
-    /// What became of it.
-    pub fate: Fate,
-    /// All of it, so that it can be sent again.
+    /// Whether the event is lost.
+    pub fate: LostEventState,
+    /// The whole event, so that it can be sent again.
     pub envelope: serde_json::Value,
 }
 
-/// What became of an event whose commit is cut off.
+/// Whether an event is lost whose commit is cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
-    /// It is in the order's log: a table holds it.
+pub enum LostEventState {
+    /// No: a table holds its log entry.
     Recorded,
-    /// It is neither in the log nor on the queue.
+    /// Yes: it is not in the log.
     Lost,
-    /// It was not looked for.
+    /// Unknown: a dry run does not look for it.
     Unknown,
 }
 
-/// The events behind a cut.
+/// The events after a cut.
 #[derive(Debug, Default)]
-pub(crate) struct Lost {
+pub(crate) struct LostEvents {
     events: Vec<LostEvent>,
-    /// Where each is among them.
+    /// The index of each event.
     places: HashMap<EventId, usize>,
 }
 
-impl Lost {
-    /// Reads them from the journals.
-    pub(crate) fn behind(cut: &Cut, store: &Path) -> io::Result<Self> {
+impl LostEvents {
+    /// Reads the events from the journals.
+    pub(crate) fn after(cut: &JournalCut, store: &Path) -> io::Result<Self> {
         let journals = journals(store).map_err(|fault| match fault {
-            Fault::Io(_, error) => error,
-            Fault::Damaged(path, what) => io::Error::other(format!("{}: {what}", path.display())),
+            LayoutError::Io(_, error) => error,
+            LayoutError::Damaged(path, what) => io::Error::other(format!("{}: {what}", path.display())),
         })?;
         let mut lost = Self::default();
         for (_, path) in journals.into_iter().filter(|(number, _)| *number >= cut.journal) {
-            let bytes = fs::read(&path)?;
-            let mut batches = Batches::of(&bytes);
+            let bytes = journal::read(&path)?;
+            let mut batches = JournalBatches::of(&bytes);
             let whole: Vec<_> = batches.by_ref().collect();
-            let is_cut = |batch: &&Batch<'_>| path != cut.path || batch.range.start as u64 >= cut.offset;
-            let behind = batches.behind();
-            whole.iter().filter(is_cut).chain(&behind).for_each(|batch| lost.add(batch));
+            let is_cut =
+                |batch: &&JournalBatch<'_>| path != cut.path || batch.range.start as u64 >= cut.offset;
+            let after_end = batches.after_end();
+            whole.iter().filter(is_cut).chain(&after_end).for_each(|batch| lost.add(batch));
         }
         Ok(lost)
     }
 
-    fn add(&mut self, batch: &Batch<'_>) {
+    fn add(&mut self, batch: &JournalBatch<'_>) {
         for item in batch.items() {
             let Some(value) = item.value.and_then(|value| value.read()) else { continue };
             match item.keyspace {
-                keys::LOG => self.add_event(keys::split_entry(&value).0),
-                keys::QUEUE => {
+                keyspaces::LOG => self.add_event(records::split_log_entry(&value).0),
+                keyspaces::QUEUE => {
                     let message = StoredMessage::decode(&value).ok();
                     message.into_iter().for_each(|message| self.add_event(&message.body));
                 }
@@ -84,9 +86,9 @@ impl Lost {
         }
     }
 
-    /// An event from its JSON; bytes that are none were no event before either.
+    /// Adds an event. Bytes that are not an event are skipped: they were none before the damage either.
     fn add_event(&mut self, json: &[u8]) {
-        // The currency only fills in where a producer of long ago stated none.
+        // The currency is only used for schema version 0, which states none.
         let Ok(currency) = Currency::parse("USD") else { return };
         let Ok(envelope) = Envelope::decode(json, currency) else { return };
         let Ok(value) = serde_json::from_slice::<serde_json::Value>(json) else { return };
@@ -103,32 +105,32 @@ impl Lost {
             event_id,
             event_type: envelope.event.event_type(),
             version,
-            fate: Fate::Unknown,
+            fate: LostEventState::Unknown,
             envelope: value,
         });
     }
 
-    /// The events, each with what became of it.
+    /// The events, each with its state.
     pub(crate) fn into_events(
         mut self,
-        fate: impl Fn(&LostEvent) -> io::Result<Fate>,
+        state_of: impl Fn(&LostEvent) -> io::Result<LostEventState>,
     ) -> io::Result<Vec<LostEvent>> {
         for event in &mut self.events {
-            event.fate = fate(event)?;
+            event.fate = state_of(event)?;
         }
         Ok(self.events)
     }
 }
 
 impl LostEvent {
-    /// What became of it in this store.
-    pub(crate) fn fate_in(&self, keys: &Keyspaces) -> io::Result<Fate> {
+    /// Whether the event is in the log of this store.
+    pub(crate) fn state_in(&self, keys: &Keyspaces) -> io::Result<LostEventState> {
         for entry in keys.log.prefix(keys::log_prefix(&self.order_id)) {
             let entry = entry.value().map_err(|error| io::Error::other(error.to_string()))?;
-            if keys::mentions(keys::split_entry(&entry).0, self.event_id) {
-                return Ok(Fate::Recorded);
+            if records::contains_id(records::split_log_entry(&entry).0, self.event_id) {
+                return Ok(LostEventState::Recorded);
             }
         }
-        Ok(Fate::Lost)
+        Ok(LostEventState::Lost)
     }
 }

@@ -1,0 +1,199 @@
+//! Appends events to the logs of orders, with their derived writes, in one atomic commit. The consumer appends here; the
+//! inline commit stages its entries with the same functions.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use consumer::ports::{Append, AppendError, Appended};
+use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent};
+
+use super::Log;
+use crate::embedded::store::keys;
+use crate::embedded::store::records::{log_entry, receipt_row};
+use crate::embedded::store::stage::Stage;
+use crate::embedded::store::writer::Durability;
+
+/// The rows of an append. The caller encodes them, so that the writing thread need not.
+pub(crate) struct EncodedAppend {
+    pub(crate) order_id: OrderId,
+    /// The order's version after the append.
+    version: u64,
+    pub(crate) entries: Vec<EncodedEntry>,
+    pub(crate) derived: DerivedWrites,
+}
+
+pub(crate) struct EncodedEntry {
+    version: u64,
+    event_id: EventId,
+    /// The id of the message that carried the event, if it is known.
+    message: Option<String>,
+    pub(crate) key: Vec<u8>,
+    pub(crate) row: Vec<u8>,
+}
+
+/// What is written with log entries and can be rebuilt from them.
+pub(crate) struct DerivedWrites {
+    /// The projection, if the order has more than one event.
+    projection: Option<Vec<u8>>,
+    /// The key of the order in its customer's list, if the append creates the order.
+    customer: Option<Vec<u8>>,
+    receipts: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl EncodedAppend {
+    pub(crate) fn of(append: &Append) -> anyhow::Result<Self> {
+        let order = &append.order;
+        let messages = append.messages.iter().cloned().map(Some).chain(std::iter::repeat(None));
+        let events: Vec<_> = append.events.iter().zip(messages).collect();
+        let receipt = |(event, message): &(&RecordedEvent, Option<String>)| {
+            let outcome = Some(Outcome::Recorded { version: event.version });
+            receipt_row(&Receipt { message: message.clone(), ..Receipt::of(&event.envelope, outcome) })
+        };
+        let creates = append.events.iter().any(|event| event.version == 1);
+        let customer = || keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id);
+        let others = events.iter().filter(|(event, _)| event.version > 1);
+        let receipts = others.map(receipt).collect::<Result<_, _>>()?;
+        let entry = |(event, message): (&RecordedEvent, Option<String>)| {
+            let for_receipt = message.as_deref().filter(|_| event.version == 1);
+            EncodedEntry {
+                version: event.version,
+                event_id: event.envelope.event_id,
+                key: keys::log_key(&order.order_id, event.version),
+                row: log_entry(event, for_receipt),
+                message,
+            }
+        };
+        Ok(Self {
+            order_id: order.order_id.clone(),
+            version: order.version,
+            entries: events.into_iter().map(entry).collect(),
+            derived: DerivedWrites {
+                projection: crate::is_projected(order).then(|| order.encode()),
+                customer: creates.then(customer),
+                receipts,
+            },
+        })
+    }
+}
+
+impl Log {
+    pub(crate) async fn append(self: &Arc<Self>, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
+        let all: Vec<_> = appends.iter().map(EncodedAppend::of).collect();
+        let log = Arc::clone(self);
+        let job = move |stage: &mut Stage| {
+            let append = |append: anyhow::Result<EncodedAppend>| {
+                log.stage_append(stage, append.map_err(AppendError::Unavailable)?)
+            };
+            Ok(all.into_iter().map(append).collect::<Vec<_>>())
+        };
+        match self.store.writer.write(Durability::Synced, job).await {
+            Ok(results) => {
+                let appended = appends.iter().flat_map(|append| &append.events);
+                self.waiters.wake(appended.map(|event| event.envelope.event_id));
+                results
+            }
+            Err(error) => {
+                let failed = |_| Err(AppendError::Unavailable(anyhow::anyhow!("{error:#}")));
+                appends.iter().map(failed).collect()
+            }
+        }
+    }
+
+    /// Stores outcomes of events that are not in the log.
+    pub(crate) async fn settle(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>> {
+        let rows: Vec<_> = receipts.iter().map(receipt_row).collect();
+        let stored: Vec<_> = rows.iter().flatten().cloned().collect();
+        let keyspace = self.store.keys.receipts.clone();
+        let job = move |stage: &mut Stage| {
+            stored.into_iter().for_each(|(key, row)| stage.put(&keyspace, key, row));
+            Ok(())
+        };
+        let written = self.store.writer.write(Durability::Synced, job).await;
+        self.waiters.wake(receipts.iter().map(|receipt| receipt.event_id));
+        let result = |row: anyhow::Result<_>| match &written {
+            Ok(()) => row.map(|_| ()),
+            Err(error) => Err(anyhow::anyhow!("{error:#}")),
+        };
+        rows.into_iter().map(result).collect()
+    }
+
+    /// Runs on the writing thread: between this look at the log and the commit, nothing else changes it.
+    fn stage_append(&self, stage: &mut Stage, append: EncodedAppend) -> Result<Appended, AppendError> {
+        let unavailable = AppendError::Unavailable;
+        let order_id = &append.order_id;
+        let (mut missing, mut repaired_entry) = (Vec::new(), None);
+        for EncodedEntry { version, event_id, message, key, row } in append.entries {
+            let conflict = || AppendError::Conflict { order_id: order_id.clone(), version };
+            if stage.is_claimed(&key) {
+                return Err(conflict());
+            }
+            match self.event_in(&self.store.latest(), order_id, version).map_err(unavailable)? {
+                Some(there) if there.envelope.event_id != event_id => return Err(conflict()),
+                Some(_) => {
+                    let known = self.latest_receipt(order_id, event_id).map_err(unavailable)?;
+                    let carried_by = known.and_then(|known| known.message);
+                    if message.is_some() && carried_by.is_some() && carried_by != message {
+                        return Err(conflict());
+                    }
+                    if version == 1 && carried_by.is_none() {
+                        // The entry lacks its message id: write it again, with the id.
+                        repaired_entry = Some((key, row));
+                    }
+                }
+                None => missing.push((key, row)),
+            }
+        }
+        let already = missing.is_empty();
+        if already {
+            let is_complete = match append.derived.projection {
+                Some(_) => !self.projection_lags(order_id, append.version).map_err(unavailable)?,
+                None => repaired_entry.is_none(),
+            };
+            if is_complete {
+                return Ok(Appended::Already);
+            }
+        }
+        let entries: Vec<_> = missing.into_iter().chain(repaired_entry).collect();
+        entries.iter().for_each(|(key, _)| stage.claim(key.clone()));
+        self.stage_entries(stage, order_id, entries.into_iter(), append.derived);
+        Ok(if already { Appended::Already } else { Appended::New })
+    }
+
+    /// Stages entries of an order's log and their derived writes. fjall applies a commit row by row, and it can be read
+    /// meanwhile: so a receipt is staged after the entry that it reports.
+    pub(crate) fn stage_entries(
+        &self,
+        stage: &mut Stage,
+        order_id: &OrderId,
+        entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+        derived: DerivedWrites,
+    ) {
+        let keys = &self.store.keys;
+        entries.for_each(|(key, row)| stage.put(&keys.log, key, row));
+        if let Some(projection) = derived.projection {
+            stage.put(&keys.orders, order_id.as_str(), projection);
+        }
+        if let Some(key) = derived.customer {
+            stage.put(&keys.customers, key, []);
+        }
+        derived.receipts.into_iter().for_each(|(key, row)| stage.put(&keys.receipts, key, row));
+    }
+
+    fn projection_lags(&self, order_id: &OrderId, version: u64) -> anyhow::Result<bool> {
+        let Some(row) = self.store.keys.orders.get(order_id.as_str())? else { return Ok(true) };
+        let projected: Order = serde_json::from_slice(&row).context("a projection")?;
+        Ok(projected.version < version)
+    }
+
+    /// Puts an event into the log and nowhere else, as a crash between append and projection would leave it on a backend
+    /// that writes the two separately. For the conformance suite.
+    pub(crate) async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
+        let log = self.store.keys.log.clone();
+        let job = move |stage: &mut Stage| {
+            let key = keys::log_key(&event.envelope.order_id, event.version);
+            stage.put(&log, key, event.encode());
+            Ok(())
+        };
+        self.store.writer.write(Durability::Synced, job).await
+    }
+}

@@ -1,0 +1,174 @@
+//! Implements the ports of the API and the consumer: each method calls the room that does the work.
+
+use std::time::Duration;
+
+use api::operations::{
+    Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, Line, Numbers, Pipeline, ReplayError,
+};
+use api::ports::{
+    Acceptance, EventPublisher, Health, OrderFilter, OrderList, OrderPosition, OrderReader, OrderSnapshot,
+    PublishError,
+};
+use async_trait::async_trait;
+use consumer::ports::{
+    Append, AppendError, Appended, DeadLetters, End, Inbox, Loaded, Message, OrderLog, Parking, Wanted,
+};
+use domain::dead_letter::Discard;
+use domain::{
+    AsOf, CustomerId, DeadLetter, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent, Repair,
+};
+use tokio::time::Instant;
+
+use super::Embedded;
+use super::reader;
+
+#[async_trait]
+impl EventPublisher for Embedded {
+    async fn publish(&self, events: &[Envelope]) -> Vec<Result<Acceptance, PublishError>> {
+        self.0.publisher.publish(events).await
+    }
+}
+
+#[async_trait]
+impl OrderReader for Embedded {
+    async fn order(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
+        self.0.reader.order(order_id)
+    }
+
+    async fn events(
+        &self,
+        order_id: &OrderId,
+        after: u64,
+        limit: usize,
+    ) -> anyhow::Result<Vec<RecordedEvent>> {
+        self.0.reader.events(order_id, after, limit).await
+    }
+
+    async fn order_as_of(&self, order_id: &OrderId, as_of: AsOf) -> anyhow::Result<Option<Order>> {
+        self.0.reader.order_as_of(order_id, as_of).await
+    }
+
+    async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
+        self.0.reader.receipt(order_id, event_id)
+    }
+
+    async fn creates_for(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<CustomerId>> {
+        self.0.reader.creates_for(order_id, event_id)
+    }
+
+    async fn settled(
+        &self,
+        order_id: &OrderId,
+        event_id: EventId,
+        until: Instant,
+    ) -> anyhow::Result<Option<Receipt>> {
+        self.0.reader.settled(order_id, event_id, until).await
+    }
+
+    async fn orders_of(
+        &self,
+        customer_id: &CustomerId,
+        filter: &OrderFilter,
+        after: Option<&OrderPosition>,
+        limit: usize,
+    ) -> anyhow::Result<OrderList> {
+        self.0.reader.orders_of(customer_id, filter, after, limit).await
+    }
+}
+
+#[async_trait]
+impl Health for Embedded {
+    async fn ready(&self) -> Result<(), String> {
+        match self.failed().borrow().as_deref() {
+            Some(reason) => Err(format!("the data folder cannot be written: {reason}")),
+            None => Ok(()),
+        }
+    }
+
+    async fn accepts(&self) -> Result<(), String> {
+        self.ready().await?;
+        self.0.queue.no_room().map_or(Ok(()), Err)
+    }
+}
+
+#[async_trait]
+impl Pipeline for Embedded {
+    async fn numbers(&self) -> anyhow::Result<Numbers> {
+        self.0.queue.pipeline_counters().await
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for Embedded {
+    async fn letters(
+        &self,
+        filter: &LetterFilter,
+        after: Option<&LetterPosition>,
+        limit: usize,
+    ) -> anyhow::Result<LetterList> {
+        self.0.dead_letters.letters(filter, after, limit).await
+    }
+
+    async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>> {
+        self.0.dead_letters.letter(id).await
+    }
+
+    async fn line(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<Line> {
+        self.0.dead_letters.line(order_id, limit).await
+    }
+
+    async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>> {
+        self.0.dead_letters.replay(letters).await
+    }
+
+    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<Change> {
+        self.0.dead_letters.repair(id, body, by).await
+    }
+
+    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<Change> {
+        self.0.dead_letters.discard(id, discard).await
+    }
+}
+
+#[async_trait]
+impl Inbox for Embedded {
+    async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Message>> {
+        self.0.inbox.receive(max, wait).await
+    }
+
+    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
+        self.0.inbox.ack(messages).await
+    }
+
+    async fn retry(&self, messages: &[(&Message, Duration)]) -> Vec<anyhow::Result<()>> {
+        self.0.inbox.retry(messages)
+    }
+}
+
+#[async_trait]
+impl OrderLog for Embedded {
+    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
+        // On this thread: the consumer has one of its own, and the orders it works on are in memory.
+        let (log, dead_letters) = (&self.0.log, &self.0.dead_letters);
+        wanted.iter().map(|wanted| reader::load(log, dead_letters, wanted)).collect()
+    }
+
+    async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
+        self.0.log.append(appends).await
+    }
+
+    async fn settle(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>> {
+        self.0.log.settle(receipts).await
+    }
+}
+
+#[async_trait]
+impl DeadLetters for Embedded {
+    async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
+        self.0.dead_letters.park(messages).await
+    }
+
+    async fn release(&self, letters: &[(&str, End)]) -> Vec<anyhow::Result<()>> {
+        self.0.dead_letters.release(letters).await
+    }
+}

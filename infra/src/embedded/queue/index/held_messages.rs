@@ -1,0 +1,76 @@
+//! Messages that stay in memory until their first receive. The index keeps them, so that the consumer need not read and
+//! decode again what was sent a moment ago. Their size is bounded; a message that is not held is read from the store.
+
+use std::collections::BTreeMap;
+
+use domain::{Envelope, Timestamp};
+
+/// About how many bytes all held messages may take.
+pub(crate) const MAX_HELD_BYTES: usize = 32 << 20;
+
+/// About what an attribute takes beside its texts.
+const ATTRIBUTE_BYTES: usize = 2 * size_of::<String>();
+
+/// A message as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeldMessage {
+    /// The event in the body, if the sender passed it on decoded.
+    pub(crate) event: Option<Box<Envelope>>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) enqueued_at: Timestamp,
+    /// The message attributes.
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+impl HeldMessage {
+    /// About what the message takes. A decoded event consists of small allocations that take as much as its text, and more.
+    fn bytes(&self) -> usize {
+        let event = if self.event.is_some() { size_of::<Envelope>() + self.body.len() } else { 0 };
+        let attributes =
+            self.attributes.iter().map(|(name, value)| ATTRIBUTE_BYTES + name.len() + value.len());
+        size_of::<Self>() + self.body.capacity() + event + attributes.sum::<usize>()
+    }
+}
+
+/// The bytes that all held messages take.
+#[derive(Debug, Default)]
+pub(crate) struct HeldBytes {
+    bytes: usize,
+}
+
+impl HeldBytes {
+    /// Accounts for the message and returns it, or drops it if there is no room.
+    pub(crate) fn add(&mut self, held: Option<Box<HeldMessage>>) -> Option<Box<HeldMessage>> {
+        let held = held?;
+        if self.bytes + held.bytes() > MAX_HELD_BYTES {
+            return None;
+        }
+        self.bytes += held.bytes();
+        Some(held)
+    }
+
+    /// Accounts for a message that is not held any more.
+    pub(crate) fn subtract(&mut self, held: &HeldMessage) {
+        self.bytes -= held.bytes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_held_messages_are_bounded() {
+        let held = || {
+            let enqueued_at = Timestamp::parse("2026-11-23T10:00:00Z").unwrap();
+            let attributes = BTreeMap::new();
+            Some(Box::new(HeldMessage { event: None, body: vec![0; 1 << 20], enqueued_at, attributes }))
+        };
+        let mut held_bytes = HeldBytes::default();
+        let taken: Vec<_> = std::iter::from_fn(|| held_bytes.add(held())).collect();
+        assert_eq!(taken.len(), 31, "32 MiB, less the overhead of each message");
+        held_bytes.subtract(&taken[0]);
+        assert!(held_bytes.add(held()).is_some());
+        assert!(held_bytes.add(held()).is_none());
+    }
+}

@@ -1,0 +1,119 @@
+//! Adds messages to the queue. The publisher and the redrive of dead letters stage them; they become visible once they are
+//! synced.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use domain::{Envelope, Timestamp};
+use uuid::Uuid;
+
+use super::Queue;
+use super::index::{GroupName, HeldMessage};
+use crate::embedded::store::records::{MessageHeader, StoredMessage};
+use crate::embedded::store::stage::Stage;
+
+/// A message that is to be queued.
+pub(crate) struct UnqueuedMessage {
+    pub(crate) group: String,
+    pub(crate) dedup: Uuid,
+    /// The event in the body, if it is known.
+    pub(crate) event: Option<Box<Envelope>>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+impl UnqueuedMessage {
+    pub(crate) fn of(envelope: Envelope, attributes: BTreeMap<String, String>) -> Self {
+        Self {
+            group: envelope.order_id.as_str().to_owned(),
+            dedup: envelope.event_id.as_uuid(),
+            body: envelope.encode(),
+            event: Some(Box::new(envelope)),
+            attributes,
+        }
+    }
+}
+
+/// A message with its row for the store, and its copy for the index.
+pub(crate) struct EncodedMessage {
+    row: Vec<u8>,
+    group: String,
+    dedup: Uuid,
+    held: Box<HeldMessage>,
+}
+
+/// A message whose place in its group is reserved until it is synced.
+pub(crate) type ReservedMessage = (GroupName, u64);
+
+impl Queue {
+    pub(crate) fn encode(&self, message: UnqueuedMessage, at: Timestamp) -> anyhow::Result<EncodedMessage> {
+        let header = MessageHeader {
+            group: message.group,
+            dedup: message.dedup,
+            enqueued_at: at.micros(),
+            visible_at: at.micros() + self.delay.as_micros() as i64,
+            attributes: message.attributes,
+        };
+        let row = StoredMessage::encode(&header, &message.body)?;
+        let MessageHeader { group, dedup, attributes, .. } = header;
+        let held = HeldMessage { event: message.event, body: message.body, enqueued_at: at, attributes };
+        Ok(EncodedMessage { row, group, dedup, held: Box::new(held) })
+    }
+
+    /// Stages messages for the ends of their groups. For each, `is_queued` is called with its tag if the group holds a
+    /// message with the same deduplication id; that one is not staged.
+    pub(crate) fn stage_messages<T>(
+        &self,
+        stage: &mut Stage,
+        messages: Vec<(T, EncodedMessage)>,
+        mut is_queued: impl FnMut(T),
+    ) -> Vec<ReservedMessage> {
+        let mut reserved = Vec::with_capacity(messages.len());
+        if messages.is_empty() {
+            return reserved;
+        }
+        let visible_at = Instant::now() + self.delay;
+        let mut index = self.lock();
+        for (tag, EncodedMessage { row, group, dedup, held }) in messages {
+            if index.find(&group, dedup).is_some() {
+                is_queued(tag);
+            } else {
+                let (group, seq) = index.reserve(&group, dedup, visible_at, Some(held));
+                stage.put(&self.store.keys.queue, seq.to_be_bytes(), row);
+                stage.queued += 1;
+                reserved.push((group, seq));
+            }
+        }
+        stage.next_seq = Some(index.next_seq());
+        reserved
+    }
+
+    /// Stages one message without a delay. It becomes visible by itself once the commit is synced.
+    pub(crate) fn stage_visible_message(
+        self: &Arc<Self>,
+        stage: &mut Stage,
+        header: &MessageHeader,
+        row: Vec<u8>,
+    ) {
+        let mut index = self.lock();
+        let reserved = index.reserve(&header.group, header.dedup, Instant::now(), None);
+        stage.next_seq = Some(index.next_seq());
+        drop(index);
+        stage.put(&self.store.keys.queue, reserved.1.to_be_bytes(), row);
+        stage.queued += 1;
+        let queue = Arc::clone(self);
+        stage.after_sync(move || queue.show(&[reserved]));
+    }
+
+    /// Makes messages visible that are synced by now.
+    pub(crate) fn show(&self, reserved: &[ReservedMessage]) {
+        if reserved.is_empty() {
+            return;
+        }
+        let mut index = self.lock();
+        reserved.iter().for_each(|(group, seq)| index.make_durable(group, *seq));
+        drop(index);
+        self.arrivals.notify_one();
+    }
+}

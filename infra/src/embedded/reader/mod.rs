@@ -1,0 +1,170 @@
+//! Answers the queries of the API, and loads orders for the consumer ([`load`]).
+//!
+//! An order and a receipt are a few rows each. Nearly always they are in memory, and a filter rules out what does not exist.
+//! So they are read on the thread of the request: to hand them to another thread takes several times as long. Whatever may
+//! be long takes turns on the blocking pool.
+
+mod load;
+mod past;
+
+use std::sync::Arc;
+
+use api::ports::{MAX_ORDERS_SCANNED, MAX_PARKED, OrderFilter, OrderList, OrderPosition, OrderSnapshot};
+use domain::{CustomerId, EventId, EventType, OrderId, Receipt, RecordedEvent};
+use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
+
+use super::dead_letters::DeadLetters;
+use super::log::Log;
+use super::queue::Queue;
+use super::store::views::{ReadStore, View};
+use super::store::{Store, keys};
+
+pub(crate) use load::load;
+
+pub(crate) struct Reader {
+    store: Arc<Store>,
+    log: Arc<Log>,
+    queue: Arc<Queue>,
+    dead_letters: Arc<DeadLetters>,
+}
+
+/// The parts of a queued event that its receipt shows.
+#[derive(Deserialize)]
+struct QueuedEvent {
+    #[serde(rename = "type")]
+    event_type: EventType,
+    request_hash: Option<String>,
+}
+
+impl Reader {
+    pub(crate) fn new(log: &Arc<Log>, queue: &Arc<Queue>, dead_letters: &Arc<DeadLetters>) -> Self {
+        Self {
+            store: Arc::clone(&log.store),
+            log: Arc::clone(log),
+            queue: Arc::clone(queue),
+            dead_letters: Arc::clone(dead_letters),
+        }
+    }
+
+    pub(crate) fn order(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
+        self.snapshot(&self.store.view(), order_id)
+    }
+
+    fn snapshot(&self, view: &View, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
+        let Some(order) = self.log.order_in(view, order_id)? else { return Ok(None) };
+        let parked = self.dead_letters.sequence_length(view, order_id, MAX_PARKED)?;
+        Ok(Some(OrderSnapshot { order, parked }))
+    }
+
+    pub(crate) async fn events(
+        &self,
+        order_id: &OrderId,
+        after: u64,
+        limit: usize,
+    ) -> anyhow::Result<Vec<RecordedEvent>> {
+        let first = keys::log_key(order_id, after.saturating_add(1));
+        let end = keys::log_key(order_id, u64::MAX);
+        let log = Arc::clone(&self.log);
+        let read = move || {
+            let entries = log.store.view().range(&log.store.keys.log, first..=end).take(limit);
+            entries.map(|entry| log.decode_entry(&entry.value()?)).collect()
+        };
+        self.store.read_turns.read(read).await
+    }
+
+    pub(crate) fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
+        // The queue first: an event that leaves it between the two looks has an outcome by the second.
+        let queued = self.queued_event(order_id, event_id)?;
+        let stored = self.log.receipt_in(&*self.store.view(), order_id, event_id)?;
+        let Some((event_type, outcome, request_hash, message)) = stored
+            .map(|stored| (stored.event_type, Some(stored.outcome), stored.request_hash, stored.message))
+            .or(queued.map(|queued| (queued.event_type, None, queued.request_hash, None)))
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Receipt { order_id: order_id.clone(), event_id, event_type, outcome, request_hash, message }))
+    }
+
+    fn queued_event(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<QueuedEvent>> {
+        let body = self.queue.body_of(order_id, event_id)?;
+        Ok(body.and_then(|body| serde_json::from_slice(&body).ok()))
+    }
+
+    pub(crate) fn creates_for(
+        &self,
+        order_id: &OrderId,
+        event_id: EventId,
+    ) -> anyhow::Result<Option<CustomerId>> {
+        Ok(self.queue.body_of(order_id, event_id)?.and_then(|body| api::created_for(&body)))
+    }
+
+    /// Waits until the event has an outcome, or until the time is over. Returns its receipt then.
+    pub(crate) async fn settled(
+        &self,
+        order_id: &OrderId,
+        event_id: EventId,
+        until: Instant,
+    ) -> anyhow::Result<Option<Receipt>> {
+        let waiter = self.log.waiters.join(event_id);
+        loop {
+            // Before the look: an outcome that comes right after the look notifies this.
+            let notified = waiter.signal().notified();
+            let receipt = self.receipt(order_id, event_id)?;
+            let has_outcome = receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_some());
+            if has_outcome || timeout_at(until, notified).await.is_err() {
+                return Ok(receipt);
+            }
+        }
+    }
+
+    pub(crate) async fn orders_of(
+        self: &Arc<Self>,
+        customer_id: &CustomerId,
+        filter: &OrderFilter,
+        after: Option<&OrderPosition>,
+        limit: usize,
+    ) -> anyhow::Result<OrderList> {
+        let (reader, customer_id) = (Arc::clone(self), customer_id.clone());
+        let (filter, after) = (*filter, after.cloned());
+        let read = move || reader.list(&customer_id, &filter, after.as_ref(), limit);
+        self.store.read_turns.read(read).await
+    }
+
+    fn list(
+        &self,
+        customer_id: &CustomerId,
+        filter: &OrderFilter,
+        after: Option<&OrderPosition>,
+        limit: usize,
+    ) -> anyhow::Result<OrderList> {
+        let start = match filter.created_from {
+            Some(from) => keys::customer_time_key(customer_id, from.micros()),
+            None => keys::customer_prefix(customer_id),
+        };
+        let mut end = match after {
+            Some(position) => keys::customer_key(customer_id, position.created_at_micros, &position.order_id),
+            None => keys::customer_time_key(customer_id, i64::MAX),
+        };
+        if let Some(before) = filter.created_before {
+            end = end.min(keys::customer_time_key(customer_id, before.micros()));
+        }
+        let mut list = OrderList::default();
+        let view = self.store.view();
+        if start >= end {
+            return Ok(list);
+        }
+        let mut latest = None;
+        for (looked_at, row) in view.range(&self.store.keys.customers, start..end).rev().enumerate() {
+            if list.orders.len() == limit || looked_at == MAX_ORDERS_SCANNED {
+                list.next = latest;
+                break;
+            }
+            let position = keys::customer_key_position(&row.key()?)?;
+            let snapshot = self.snapshot(&view, &position.order_id)?;
+            list.orders.extend(snapshot.filter(|snapshot| filter.passes(&snapshot.order)));
+            latest = Some(position);
+        }
+        Ok(list)
+    }
+}

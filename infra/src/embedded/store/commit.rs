@@ -1,0 +1,46 @@
+//! Makes the commits of the store, one after the other, and numbers them. The writing thread owns the [`Committer`]; opening
+//! and recovering a store make their one commit with it as well.
+
+use fjall::AbstractTree;
+
+use super::chain::{Chain, Link};
+use super::counters::{LatestTotals, Totals};
+use super::keyspaces::{self, Keyspaces};
+use super::stage::Stage;
+use super::views::View;
+
+pub(crate) struct Committer {
+    pub(crate) keys: Keyspaces,
+    pub(crate) totals: LatestTotals,
+    /// The latest commit.
+    pub(crate) chain: Chain,
+}
+
+impl Committer {
+    /// An empty stage for the next commit.
+    pub(crate) fn stage(&self) -> Stage {
+        Stage::new(&self.keys.db, self.totals.get())
+    }
+
+    /// Writes what is staged, with its counters and its number. Returns the store as of this commit.
+    pub(crate) fn commit(&mut self, mut stage: Stage) -> fjall::Result<View> {
+        let before = self.totals.get();
+        let after = Totals { counters: stage.counters, queued: stage.queued };
+        let meta = &self.keys.meta;
+        if after.counters != before.counters {
+            let row = serde_json::to_vec(&after.counters).expect("counters always serialize");
+            stage.put(meta, keyspaces::LEDGER, row);
+        }
+        if let Some(next) = stage.next_seq {
+            stage.put(meta, keyspaces::NEXT_SEQ, next.to_be_bytes());
+        }
+        stage.touched.add(keyspaces::META);
+        let link = self.chain.next(stage.touched);
+        stage.put(meta, Link::KEY, link.encode());
+        stage.commit(|| self.totals.set(after))?;
+        // Nobody else writes, so the latest write is this commit's.
+        let seqno = meta.tree.get_highest_seqno().expect("a commit was written");
+        self.chain = Chain::after(&link, seqno);
+        Ok(View::new(self.keys.db.snapshot(), after))
+    }
+}
