@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use api::operations::{DeadLetterStore, LetterFilter, Pipeline};
+use api::operations::{DeadLetterFilter, DeadLetterStore, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -106,7 +106,7 @@ async fn healthy_orders_continue_a_failing_group_keeps_its_order_and_poison_is_p
         clock: infra::now,
         default_currency: eur(),
         max_receives: Some(5),
-        tally: None,
+        ledger: None,
     };
     let inbox = Hasty::new(engine.clone());
     let pager = Arc::new(Pager { refusals_left: AtomicUsize::new(1), ..Pager::default() });
@@ -129,7 +129,7 @@ async fn healthy_orders_continue_a_failing_group_keeps_its_order_and_poison_is_p
     let delays = inbox.delays.lock().unwrap().clone();
     assert_eq!(delays.keys().collect::<Vec<_>>(), [flaky.as_str()], "no other group is retried");
 
-    let letters = engine.letters(&LetterFilter::default(), None, 10).await.unwrap().letters;
+    let letters = engine.letters(&DeadLetterFilter::default(), None, 10).await.unwrap().letters;
     let mut reasons: Vec<_> =
         letters.iter().map(|it| (it.reason, it.order_id.as_ref().map(|id| id.as_str()))).collect();
     reasons.sort_by_key(|(reason, _)| reason.as_str());
@@ -139,9 +139,9 @@ async fn healthy_orders_continue_a_failing_group_keeps_its_order_and_poison_is_p
         assert_eq!((letter.receive_count, letter.origin.as_str()), (1, "embedded"));
     }
 
-    let numbers = engine.numbers().await.unwrap();
+    let counters = engine.counters().await.unwrap();
     let ledger = domain::Ledger { accepted: 7, recorded: 5, parked: 2, ..domain::Ledger::default() };
-    assert_eq!((numbers.ledger, numbers.queued(), numbers.balanced()), (ledger, 0, true));
+    assert_eq!((counters.ledger, counters.queued(), counters.balanced()), (ledger, 0, true));
     assert_one_alert(&pager.requests.lock().unwrap());
 }
 
@@ -180,7 +180,7 @@ async fn a_message_that_always_fails_is_parked_with_its_last_error_and_the_rest_
         clock: infra::now,
         default_currency: eur(),
         max_receives: Some(3),
-        tally: None,
+        ledger: None,
     };
     let drain = async |consumer: Consumer| {
         let inbox = Hasty::new(engine.clone());
@@ -192,24 +192,24 @@ async fn a_message_that_always_fails_is_parked_with_its_last_error_and_the_rest_
         polling.await.unwrap();
     };
     drain(consumer(usize::MAX)).await;
-    let sequence = engine.line(&id, 1000).await.unwrap().letters;
+    let sequence = engine.sequence(&id, 1000).await.unwrap().letters;
     let reasons: Vec<_> = sequence.iter().map(|letter| letter.reason).collect();
     assert_eq!(reasons, [ParkReason::TriesExhausted, ParkReason::BehindParked, ParkReason::BehindParked]);
     assert!(sequence[0].detail.contains("throttled") && sequence[0].receive_count == 3, "{:?}", sequence[0]);
-    let numbers = engine.numbers().await.unwrap();
-    assert_eq!((numbers.ledger.parked, numbers.dead_letters, numbers.balanced()), (3, 3, true));
+    let counters = engine.counters().await.unwrap();
+    assert_eq!((counters.ledger.parked, counters.dead_letters, counters.balanced()), (3, 3, true));
 
     // The store works again, and the redrive of the whole sequence succeeds.
     for result in engine.replay(&sequence).await {
         result.unwrap();
     }
-    let replaying = engine.numbers().await.unwrap();
+    let replaying = engine.counters().await.unwrap();
     assert_eq!((replaying.ledger.parked, replaying.queued(), replaying.balanced()), (0, 3, true));
     drain(consumer(0)).await;
     assert_eq!(engine.order(&id).await.unwrap().unwrap().order.version, 3);
-    assert_eq!(engine.letters(&LetterFilter::default(), None, 10).await.unwrap().letters, []);
+    assert_eq!(engine.letters(&DeadLetterFilter::default(), None, 10).await.unwrap().letters, []);
     let ledger = domain::Ledger { accepted: 3, recorded: 3, ..domain::Ledger::default() };
-    assert_eq!(engine.numbers().await.unwrap().ledger, ledger);
+    assert_eq!(engine.counters().await.unwrap().ledger, ledger);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,12 +227,12 @@ async fn an_alert_that_was_not_raised_is_raised_after_a_restart() {
             clock: infra::now,
             default_currency: eur(),
             max_receives: None,
-            tally: None,
+            ledger: None,
         };
         consumer.handle(vec![message]).await;
     }
     let engine = open(&folder);
-    let letter = engine.letters(&LetterFilter::default(), None, 10).await.unwrap().letters.remove(0);
+    let letter = engine.letters(&DeadLetterFilter::default(), None, 10).await.unwrap().letters.remove(0);
     assert_eq!(letter.body.0, [0xff, 0x00], "any bytes");
     let pager = Arc::<Pager>::default();
     let webhook = Arc::new(Webhook::new(&serve(pager.clone()).await, None).unwrap());

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::operations::{DeadLetterStore, LetterFilter, Pipeline};
+use api::operations::{DeadLetterFilter, DeadLetterStore, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use consumer::ports::{Inbox, Message};
-use consumer::{Consumer, Handled, Outcome};
+use consumer::{Consumer, Disposition, HandledMessage};
 use domain::{Envelope, OrderId};
 use infra::embedded::{Embedded, NewMessage, Options};
 use proptest::prelude::*;
@@ -89,13 +89,15 @@ impl Service {
             clock: infra::now,
             default_currency: eur(),
             max_receives: None,
-            tally: None,
+            ledger: None,
         };
         let handled = consumer.handle(std::mem::take(&mut self.held)).await;
-        let unexpected = |it: &Handled| matches!(it.outcome, Outcome::Archived | Outcome::Retry(_));
+        let unexpected =
+            |it: &HandledMessage| matches!(it.disposition, Disposition::Archived | Disposition::Retry(_));
         assert!(!handled.iter().any(unexpected), "{handled:?}");
-        let ended: Vec<_> = handled.iter().filter_map(|it| Some((&it.message, it.outcome.end()?))).collect();
-        self.engine.ack(&ended).await.into_iter().for_each(|acked| acked.unwrap());
+        let done = handled.iter().filter(|it| it.disposition.is_acknowledged());
+        let done: Vec<_> = done.map(|it| (&it.message, &it.disposition)).collect();
+        self.engine.ack(&done).await.into_iter().for_each(|acked| acked.unwrap());
     }
 
     async fn consume(&mut self, most: usize) {
@@ -132,11 +134,11 @@ impl Service {
             let receipt = self.engine.receipt(&event.order_id, event.event_id).await.unwrap().unwrap();
             state.push(format!("{} {:?}", event.event_id, receipt.outcome.unwrap()));
         }
-        let letters = self.engine.letters(&LetterFilter::default(), None, 100).await.unwrap().letters;
+        let letters = self.engine.letters(&DeadLetterFilter::default(), None, 100).await.unwrap().letters;
         state.extend(letters.iter().map(|letter| format!("{:?} {:?}", letter.order_id, letter.reason)));
-        let numbers = self.engine.numbers().await.unwrap();
-        assert!(numbers.balanced(), "{numbers:?}");
-        state.push(format!("{:?}", numbers.ledger));
+        let counters = self.engine.counters().await.unwrap();
+        assert!(counters.balanced(), "{counters:?}");
+        state.push(format!("{:?}", counters.ledger));
         state
     }
 }
@@ -217,7 +219,7 @@ async fn an_event_of_an_order_with_nothing_queued_needs_no_consumer() {
     service.publish(&[paid(&order_id)]).await;
     assert_eq!((version(&service, &order_id).await, service.engine.queue_depth()), (Some(3), 0));
     let ledger = domain::Ledger { accepted: 3, recorded: 3, ..domain::Ledger::default() };
-    assert_eq!(service.engine.numbers().await.unwrap().ledger, ledger);
+    assert_eq!(service.engine.counters().await.unwrap().ledger, ledger);
 
     let service = service.restart();
     assert_eq!(
@@ -239,7 +241,7 @@ async fn an_event_is_queued_after_queued_events_of_its_order_but_not_of_others()
     assert_eq!(service.engine.queue_depth(), 3);
     service.consume(0).await;
     service.drain().await;
-    let ledger = service.engine.numbers().await.unwrap().ledger;
+    let ledger = service.engine.counters().await.unwrap().ledger;
     assert_eq!(
         (ledger.accepted, ledger.recorded, ledger.rejected),
         (6, 4, 2),
@@ -254,7 +256,7 @@ async fn concurrent_events_of_one_order_are_each_handled_once() {
     let publishing = amendments.iter().map(|event| service.publish(std::slice::from_ref(event)));
     futures_util::future::join_all(publishing).await;
     service.drain().await;
-    let numbers = service.engine.numbers().await.unwrap();
-    assert_eq!((numbers.ledger.accepted, numbers.ledger.recorded, numbers.balanced()), (65, 65, true));
+    let counters = service.engine.counters().await.unwrap();
+    assert_eq!((counters.ledger.accepted, counters.ledger.recorded, counters.balanced()), (65, 65, true));
     assert_eq!(version(&service, &order_id).await, Some(65));
 }

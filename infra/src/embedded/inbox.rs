@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use consumer::ports::{End, Message};
-use domain::Timestamp;
+use consumer::Disposition;
+use consumer::ports::Message;
+use domain::{Ledger, Timestamp};
 use tokio::time::{sleep_until, timeout_at};
 
 use super::dead_letters::{DeadLetters, MessageToPark};
@@ -112,24 +113,26 @@ impl Inbox {
         if all_held { messages() } else { self.store.read_turns.read(messages).await }
     }
 
-    pub(crate) async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
+    pub(crate) async fn ack(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>> {
         let current = self.queue.current(messages.iter().map(|(message, _)| *message));
-        let ends = messages.iter().zip(&current).filter(|(_, current)| current.is_ok());
-        let ends: Vec<End> = ends.map(|((_, end), _)| *end).collect();
+        let mut counts = Ledger::default();
+        for ((_, disposition), _) in messages.iter().zip(&current).filter(|(_, current)| current.is_ok()) {
+            match disposition {
+                Disposition::Recorded(_) => counts.recorded += 1,
+                Disposition::Rejected(..) => counts.rejected += 1,
+                Disposition::Duplicate => counts.duplicate += 1,
+                // Parked messages are counted when they are parked. Retried ones are not done, and none are archived here.
+                Disposition::Archived | Disposition::Parked(..) | Disposition::Retry(_) => {}
+            }
+        }
         let acked: Vec<_> = current.iter().flatten().cloned().collect();
         let queue = Arc::clone(&self.queue);
         let job = move |stage: &mut Stage| {
             acked.iter().for_each(|(group, seq)| queue.stage_removal(stage, group, *seq));
-            for end in ends {
-                let ledger = &mut stage.counters.ledger;
-                match end {
-                    End::Recorded => ledger.recorded += 1,
-                    End::Rejected => ledger.rejected += 1,
-                    End::Duplicate => ledger.duplicate += 1,
-                    // Only a queue of dead letters has these, and there is none here.
-                    End::Archived => {}
-                }
-            }
+            let ledger = &mut stage.counters.ledger;
+            ledger.recorded += counts.recorded;
+            ledger.rejected += counts.rejected;
+            ledger.duplicate += counts.duplicate;
             // Until the sync, queries show no outcome: the event has to look queued as long.
             stage.after_sync(move || queue.remove(&acked));
             Ok(())

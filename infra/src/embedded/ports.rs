@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use api::operations::{
-    Change, DeadLetterStore, LetterFilter, LetterList, LetterPosition, Line, Numbers, Pipeline, ReplayError,
+    DeadLetterChange, DeadLetterFilter, DeadLetterList, DeadLetterPosition, DeadLetterStore, ParkedSequence,
+    Pipeline, PipelineCounters, ReplayError,
 };
 use api::ports::{
     Acceptance, EventPublisher, Health, OrderFilter, OrderList, OrderPosition, OrderReader, OrderSnapshot,
     PublishError,
 };
 use async_trait::async_trait;
+use consumer::Disposition;
 use consumer::ports::{
-    Append, AppendError, Appended, DeadLetters, End, Inbox, Loaded, Message, OrderLog, Parking, Wanted,
+    Append, AppendError, Appended, DeadLetters, Inbox, LoadRequest, LoadedOrder, Message, OrderLog,
+    ParkRequest,
 };
 use domain::dead_letter::Discard;
 use domain::{
@@ -93,7 +96,7 @@ impl Health for Embedded {
 
 #[async_trait]
 impl Pipeline for Embedded {
-    async fn numbers(&self) -> anyhow::Result<Numbers> {
+    async fn counters(&self) -> anyhow::Result<PipelineCounters> {
         self.0.queue.pipeline_counters().await
     }
 }
@@ -102,10 +105,10 @@ impl Pipeline for Embedded {
 impl DeadLetterStore for Embedded {
     async fn letters(
         &self,
-        filter: &LetterFilter,
-        after: Option<&LetterPosition>,
+        filter: &DeadLetterFilter,
+        after: Option<&DeadLetterPosition>,
         limit: usize,
-    ) -> anyhow::Result<LetterList> {
+    ) -> anyhow::Result<DeadLetterList> {
         self.0.dead_letters.letters(filter, after, limit).await
     }
 
@@ -113,19 +116,19 @@ impl DeadLetterStore for Embedded {
         self.0.dead_letters.letter(id).await
     }
 
-    async fn line(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<Line> {
-        self.0.dead_letters.line(order_id, limit).await
+    async fn sequence(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<ParkedSequence> {
+        self.0.dead_letters.sequence(order_id, limit).await
     }
 
     async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>> {
         self.0.dead_letters.replay(letters).await
     }
 
-    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<Change> {
+    async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<DeadLetterChange> {
         self.0.dead_letters.repair(id, body, by).await
     }
 
-    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<Change> {
+    async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<DeadLetterChange> {
         self.0.dead_letters.discard(id, discard).await
     }
 }
@@ -136,7 +139,7 @@ impl Inbox for Embedded {
         self.0.inbox.receive(max, wait).await
     }
 
-    async fn ack(&self, messages: &[(&Message, End)]) -> Vec<anyhow::Result<()>> {
+    async fn ack(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>> {
         self.0.inbox.ack(messages).await
     }
 
@@ -147,7 +150,7 @@ impl Inbox for Embedded {
 
 #[async_trait]
 impl OrderLog for Embedded {
-    async fn load(&self, wanted: &[Wanted]) -> Vec<anyhow::Result<Loaded>> {
+    async fn load(&self, wanted: &[LoadRequest]) -> Vec<anyhow::Result<LoadedOrder>> {
         // On this thread: the consumer has one of its own, and the orders it works on are in memory.
         let (log, dead_letters) = (&self.0.log, &self.0.dead_letters);
         wanted.iter().map(|wanted| reader::load(log, dead_letters, wanted)).collect()
@@ -164,11 +167,11 @@ impl OrderLog for Embedded {
 
 #[async_trait]
 impl DeadLetters for Embedded {
-    async fn park(&self, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
+    async fn park(&self, messages: &[ParkRequest<'_>]) -> Vec<anyhow::Result<()>> {
         self.0.dead_letters.park(messages).await
     }
 
-    async fn release(&self, letters: &[(&str, End)]) -> Vec<anyhow::Result<()>> {
+    async fn release(&self, letters: &[(&str, &Disposition)]) -> Vec<anyhow::Result<()>> {
         self.0.dead_letters.release(letters).await
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use domain::{DeadLetter, LetterState, Repair, identify};
+use domain::{DeadLetter, DeadLetterState, Repair, identify};
 
 use super::{DeadLetters, EncodedDeadLetter};
 use crate::embedded::store::stage::Stage;
@@ -118,7 +118,7 @@ impl DeadLetters {
 
     fn action_for(&self, Incoming { letter, names_itself, .. }: Incoming) -> anyhow::Result<ImportAction> {
         let Some((seq, mut known)) = self.find(&letter.id)? else {
-            let letter = DeadLetter { state: LetterState::Parked, discarded: None, ..letter };
+            let letter = DeadLetter { state: DeadLetterState::Parked, discarded: None, ..letter };
             let encoded = self.encode(&letter)?;
             return Ok(ImportAction::Add(Box::new(letter), encoded));
         };
@@ -153,7 +153,7 @@ fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Opti
              repair the dead letter with `orders dlq repair {id} --body FILE`"
         ));
     }
-    if known.state != LetterState::Parked {
+    if known.state != DeadLetterState::Parked {
         return Some(format!(
             "the dead letter {id} is {}, and only a parked one can be repaired",
             known.state.as_str()

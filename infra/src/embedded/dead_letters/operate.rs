@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use api::operations::{Change, LetterFilter, LetterList, LetterPosition, Line};
+use api::operations::{
+    DeadLetterChange, DeadLetterFilter, DeadLetterList, DeadLetterPosition, ParkedSequence,
+};
 use domain::dead_letter::Discard;
-use domain::{DeadLetter, LetterState, OrderId, Repair};
+use domain::{DeadLetter, DeadLetterState, OrderId, Repair};
 
 use super::DeadLetters;
 use crate::embedded::store::keys;
@@ -20,31 +22,32 @@ const MAX_LOOKED_AT: usize = 1000;
 impl DeadLetters {
     pub(crate) async fn letters(
         self: &Arc<Self>,
-        filter: &LetterFilter,
-        after: Option<&LetterPosition>,
+        filter: &DeadLetterFilter,
+        after: Option<&DeadLetterPosition>,
         limit: usize,
-    ) -> anyhow::Result<LetterList> {
+    ) -> anyhow::Result<DeadLetterList> {
         let (letters, filter, after) = (Arc::clone(self), filter.clone(), after.cloned());
         self.store.read_turns.read(move || letters.list(&filter, after.as_ref(), limit)).await
     }
 
     fn list(
         &self,
-        filter: &LetterFilter,
-        after: Option<&LetterPosition>,
+        filter: &DeadLetterFilter,
+        after: Option<&DeadLetterPosition>,
         limit: usize,
-    ) -> anyhow::Result<LetterList> {
+    ) -> anyhow::Result<DeadLetterList> {
         let end = after.map(|after| after.key.parse::<u64>().context("a position in the dead letters"));
         let end = end.transpose()?.unwrap_or(u64::MAX);
         // Discarded dead letters are in no sequence.
-        let in_sequence = filter.order_id.as_ref().filter(|_| filter.state != Some(LetterState::Discarded));
+        let in_sequence =
+            filter.order_id.as_ref().filter(|_| filter.state != Some(DeadLetterState::Discarded));
         let view = self.store.view();
-        let mut list = LetterList::default();
+        let mut list = DeadLetterList::default();
         let mut looked_at = 0;
         let mut latest = None;
         let mut look = |seq: u64| -> anyhow::Result<bool> {
             if list.letters.len() == limit || looked_at == MAX_LOOKED_AT {
-                list.next = latest.map(|seq: u64| LetterPosition { key: format!("{seq:020}") });
+                list.next = latest.map(|seq: u64| DeadLetterPosition { key: format!("{seq:020}") });
                 return Ok(false);
             }
             looked_at += 1;
@@ -78,7 +81,11 @@ impl DeadLetters {
         self.store.read_turns.read(read).await
     }
 
-    pub(crate) async fn line(self: &Arc<Self>, order_id: &OrderId, limit: usize) -> anyhow::Result<Line> {
+    pub(crate) async fn sequence(
+        self: &Arc<Self>,
+        order_id: &OrderId,
+        limit: usize,
+    ) -> anyhow::Result<ParkedSequence> {
         let (dead_letters, order_id) = (Arc::clone(self), order_id.clone());
         let read = move || {
             // One more than the limit shows whether the sequence is longer.
@@ -86,7 +93,7 @@ impl DeadLetters {
             let mut letters = dead_letters.first_of_sequence(&*view, &order_id, limit + 1)?;
             let is_longer = letters.len() > limit;
             letters.truncate(limit);
-            Ok(Line { letters, is_longer })
+            Ok(ParkedSequence { letters, is_longer })
         };
         self.store.read_turns.read(read).await
     }
@@ -96,27 +103,31 @@ impl DeadLetters {
         id: &str,
         body: Vec<u8>,
         by: Repair,
-    ) -> anyhow::Result<Change> {
+    ) -> anyhow::Result<DeadLetterChange> {
         let id = id.to_owned();
         let repair = move |letters: &Arc<Self>, stage: &mut Stage| {
-            let Some((seq, mut letter)) = letters.find(&id)? else { return Ok(Change::Missing) };
-            if letter.state != LetterState::Parked {
-                return Ok(Change::NotParked(letter.state));
+            let Some((seq, mut letter)) = letters.find(&id)? else { return Ok(DeadLetterChange::Missing) };
+            if letter.state != DeadLetterState::Parked {
+                return Ok(DeadLetterChange::NotParked(letter.state));
             }
             letter.repair(body, by);
             let encoded = letters.encode(&letter)?;
             letters.stage(stage, seq, &letter, encoded);
-            Ok(Change::Made(Box::new(letter)))
+            Ok(DeadLetterChange::Made(Box::new(letter)))
         };
         self.change(Durability::Synced, repair).await
     }
 
-    pub(crate) async fn discard(self: &Arc<Self>, id: &str, discard: Discard) -> anyhow::Result<Change> {
+    pub(crate) async fn discard(
+        self: &Arc<Self>,
+        id: &str,
+        discard: Discard,
+    ) -> anyhow::Result<DeadLetterChange> {
         let id = id.to_owned();
         let discard = move |letters: &Arc<Self>, stage: &mut Stage| {
-            let Some((seq, mut letter)) = letters.find(&id)? else { return Ok(Change::Missing) };
-            if letter.state != LetterState::Parked {
-                return Ok(Change::NotParked(letter.state));
+            let Some((seq, mut letter)) = letters.find(&id)? else { return Ok(DeadLetterChange::Missing) };
+            if letter.state != DeadLetterState::Parked {
+                return Ok(DeadLetterChange::NotParked(letter.state));
             }
             let receipt = letter.discard(discard).map(|receipt| receipt_row(&receipt)).transpose()?;
             let row = serde_json::to_vec(&letter)?;
@@ -130,7 +141,7 @@ impl DeadLetters {
             let ledger = &mut stage.counters.ledger;
             (ledger.parked, ledger.rejected) = (ledger.parked - 1, ledger.rejected + 1);
             ledger.discarded += 1;
-            Ok(Change::Made(Box::new(letter)))
+            Ok(DeadLetterChange::Made(Box::new(letter)))
         };
         let change = self.change(Durability::Synced, discard).await?;
         self.log.waiters.wake_all();

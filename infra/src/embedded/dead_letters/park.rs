@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use consumer::ports::{DEAD_LETTER, End, Parking, REPAIRED, REPLAYS};
-use domain::{DeadLetter, LetterState, ParkReason};
+use consumer::Disposition;
+use consumer::ports::{DEAD_LETTER, ParkRequest, REPAIRED, REPLAYS};
+use domain::{DeadLetter, DeadLetterState, ParkReason};
 
 use super::{DeadLetters, ORIGIN};
 use crate::embedded::queue::index::Delivery;
@@ -38,7 +39,7 @@ impl MessageToPark {
 }
 
 impl DeadLetters {
-    pub(crate) async fn park(self: &Arc<Self>, messages: &[Parking<'_>]) -> Vec<anyhow::Result<()>> {
+    pub(crate) async fn park(self: &Arc<Self>, messages: &[ParkRequest<'_>]) -> Vec<anyhow::Result<()>> {
         let current = self.queue.current(messages.iter().map(|parking| parking.message));
         let to_park = messages.iter().zip(&current).filter_map(|(parking, current)| {
             let (group, seq) = current.as_ref().ok()?;
@@ -92,7 +93,7 @@ impl DeadLetters {
         if let Some(id) = header.attributes.get(DEAD_LETTER)
             && let Some((seq, known)) = self.find(id)?
         {
-            let (state, receive_count, parked_at) = (LetterState::Parked, message.receive_count, now());
+            let (state, receive_count, parked_at) = (DeadLetterState::Parked, message.receive_count, now());
             return Ok((seq, DeadLetter { state, reason, detail, receive_count, parked_at, ..known }));
         }
         let mut letter = DeadLetter::new(self.store.message_id(message.seq), body, reason, detail, now());
@@ -107,12 +108,15 @@ impl DeadLetters {
     }
 
     /// Removes dead letters whose redriven messages are finished.
-    pub(crate) async fn release(self: &Arc<Self>, letters: &[(&str, End)]) -> Vec<anyhow::Result<()>> {
+    pub(crate) async fn release(
+        self: &Arc<Self>,
+        letters: &[(&str, &Disposition)],
+    ) -> Vec<anyhow::Result<()>> {
         let ids: Vec<String> = letters.iter().map(|(id, _)| (*id).to_owned()).collect();
         let release = move |letters: &Arc<Self>, stage: &mut Stage| {
             let found = ids.iter().map(|id| letters.find(id)).collect::<anyhow::Result<Vec<_>>>()?;
             let found = found.into_iter().flatten();
-            for (seq, letter) in found.filter(|(_, letter)| letter.state != LetterState::Discarded) {
+            for (seq, letter) in found.filter(|(_, letter)| letter.state != DeadLetterState::Discarded) {
                 let (keys, key) = (&letters.store.keys, seq.to_be_bytes().to_vec());
                 letters.stage_out_of_sequence(stage, seq, &letter);
                 stage.remove(&keys.dead_letter_ids, letter.id.into_bytes());

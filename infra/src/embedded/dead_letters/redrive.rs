@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use api::operations::ReplayError;
 use consumer::ports::{DEAD_LETTER, REPAIRED, REPLAYS};
-use domain::{DeadLetter, LetterState};
+use domain::{DeadLetter, DeadLetterState};
 use uuid::Uuid;
 
 use super::DeadLetters;
@@ -59,12 +59,12 @@ impl DeadLetters {
         let group = group.or(letter.group.clone()).unwrap_or_else(|| letter.id.clone());
         let dedup = |replays: u32| Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{id}.{replays}").as_bytes());
         let replays = match letter.state {
-            LetterState::Discarded => return Ok(None),
-            LetterState::Parked => letter.replays + 1,
-            LetterState::Replaying if self.queue.lock().find(&group, dedup(letter.replays)).is_some() => {
+            DeadLetterState::Discarded => return Ok(None),
+            DeadLetterState::Parked => letter.replays + 1,
+            DeadLetterState::Replaying if self.queue.lock().find(&group, dedup(letter.replays)).is_some() => {
                 return Ok(Some(PlannedRedrive::Queued));
             }
-            LetterState::Replaying => letter.replays,
+            DeadLetterState::Replaying => letter.replays,
         };
         let repaired = repaired(&letter).map(|repaired| serde_json::to_string(&repaired)).transpose()?;
         let attributes = [(DEAD_LETTER, letter.id.clone()), (REPLAYS, replays.to_string())];
@@ -78,8 +78,9 @@ impl DeadLetters {
             attributes: attributes.map(|(name, value)| (name.to_owned(), value)).collect(),
         };
         let message = StoredMessage::encode(&header, &letter.body.0)?;
-        let was_parked = letter.state == LetterState::Parked;
-        let letter = serde_json::to_vec(&DeadLetter { state: LetterState::Replaying, replays, ..letter })?;
+        let was_parked = letter.state == DeadLetterState::Parked;
+        let letter =
+            serde_json::to_vec(&DeadLetter { state: DeadLetterState::Replaying, replays, ..letter })?;
         Ok(Some(PlannedRedrive::Due { seq, was_parked, letter, header: Box::new(header), message }))
     }
 

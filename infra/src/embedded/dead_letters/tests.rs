@@ -1,8 +1,8 @@
 //! Parked sequences of many dead letters: only as much of them is read as is needed.
 
-use api::operations::{DeadLetterStore, LetterFilter};
+use api::operations::{DeadLetterFilter, DeadLetterStore};
 use api::ports::{EventPublisher, MAX_PARKED, OrderReader};
-use consumer::ports::{OrderLog, Wanted};
+use consumer::ports::{LoadRequest, OrderLog};
 use domain::{DeadLetter, EventId, OrderId, ParkReason, Timestamp};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -36,17 +36,17 @@ async fn a_long_parked_sequence_is_read_only_as_far_as_needed() {
     let ids_of = |letters: &[DeadLetter]| letters.iter().map(|letter| letter.id.clone()).collect::<Vec<_>>();
     assert_eq!(engine.order(&order_id).await.unwrap().unwrap().parked, MAX_PARKED as u64);
     for limit in [1, LETTERS - 1, LETTERS, LETTERS + 1] {
-        let line = DeadLetterStore::line(&engine, &order_id, limit).await.unwrap();
+        let line = DeadLetterStore::sequence(&engine, &order_id, limit).await.unwrap();
         assert_eq!(ids_of(&line.letters), ids[..limit.min(LETTERS)]);
         assert_eq!(line.is_longer, limit < LETTERS);
     }
     let event_ids = vec![EventId::from(Uuid::nil()); 3];
-    let wanted = Wanted { order_id: order_id.clone(), event_ids };
+    let wanted = LoadRequest { order_id: order_id.clone(), event_ids };
     let loaded = engine.load(&[wanted]).await.remove(0).unwrap();
     assert_eq!(loaded.parked, ids[..4], "one more than the wanted events");
 
     // The list is newest first.
-    let filter = LetterFilter { order_id: Some(order_id), ..LetterFilter::default() };
+    let filter = DeadLetterFilter { order_id: Some(order_id), ..DeadLetterFilter::default() };
     let (mut listed, mut after) = (Vec::new(), None);
     loop {
         let list = engine.letters(&filter, after.as_ref(), 50).await.unwrap();

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use api::ports::EventPublisher;
-use consumer::ports::{End, Inbox, Message};
+use consumer::Disposition;
+use consumer::ports::{Inbox, Message};
 use domain::Envelope;
 use tempfile::TempDir;
 
@@ -42,7 +43,7 @@ fn receive_rows(engine: &Embedded) -> (usize, usize) {
 }
 
 async fn ack(engine: &Embedded, message: &Message) {
-    engine.ack(&[(message, End::Recorded)]).await.remove(0).unwrap();
+    engine.ack(&[(message, &Disposition::Recorded(1))]).await.remove(0).unwrap();
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@
 
 use std::collections::BTreeMap;
 
-use consumer::at_once::Judged;
-use consumer::ports::{Loaded, Message, Wanted};
+use consumer::inline::InlineAppend;
+use consumer::ports::{LoadRequest, LoadedOrder, Message};
 use domain::{Envelope, Event};
 
 use super::Publisher;
@@ -22,7 +22,7 @@ use crate::now;
 
 /// An event to record in the commit that accepts it.
 pub(crate) struct InlineCommit {
-    judged: Judged,
+    judged: InlineAppend,
     append: EncodedAppend,
     /// The attributes of its message, if it is queued after all.
     attributes: BTreeMap<String, String>,
@@ -51,13 +51,13 @@ impl Publisher {
         }
         let loaded = match envelope.event {
             // Nearly always the order does not exist. If it does, its first version is taken, and the event is queued.
-            Event::Created(_) => Loaded::default(),
+            Event::Created(_) => LoadedOrder::default(),
             _ => {
                 let (order_id, event_ids) = (envelope.order_id.clone(), vec![envelope.event_id]);
-                load(&self.log, &self.dead_letters, &Wanted { order_id, event_ids })?
+                load(&self.log, &self.dead_letters, &LoadRequest { order_id, event_ids })?
             }
         };
-        let Some(judged) = Judged::of(&loaded, message, envelope, now()) else { return Ok(None) };
+        let Some(judged) = InlineAppend::decide(&loaded, message, envelope, now()) else { return Ok(None) };
         let append = EncodedAppend::of(judged.append())?;
         Ok(Some(InlineCommit { judged, append, attributes: message.attributes.clone() }))
     }
@@ -91,7 +91,7 @@ impl Publisher {
     }
 
     /// Stages an event that has claimed its version.
-    pub(crate) fn stage_inline(&self, stage: &mut Stage, commit: InlineCommit) -> Judged {
+    pub(crate) fn stage_inline(&self, stage: &mut Stage, commit: InlineCommit) -> InlineAppend {
         let InlineCommit { judged, append, .. } = commit;
         let entries = append.entries.into_iter().map(|entry| (entry.key, entry.row));
         self.log.stage_entries(stage, &append.order_id, entries, append.derived);

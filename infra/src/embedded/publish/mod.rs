@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use api::ports::{Acceptance, PublishError};
 use api::trace::{self, TraceContext};
-use consumer::at_once::Judged;
+use consumer::inline::InlineAppend;
 use consumer::ports::Message;
 use domain::Envelope;
 use uuid::Uuid;
@@ -186,7 +186,7 @@ impl Publisher {
             queueing.push((place, self.queue.encode(message, at)?));
         }
         // From here on nothing fails: index and stage have to agree.
-        let recorded: Vec<Judged> =
+        let recorded: Vec<InlineAppend> =
             recording.into_iter().map(|commit| self.stage_inline(stage, commit)).collect();
         let is_queued = |place: usize| results[place] = Ok(Acceptance::Repeated);
         let reserved = self.queue.stage_messages(stage, queueing, is_queued);
@@ -202,7 +202,7 @@ impl Publisher {
         });
         if !recorded.is_empty() {
             // Logs, metrics and traces: no caller waits for them.
-            stage.after_replies(move || recorded.iter().for_each(Judged::recorded));
+            stage.after_replies(move || recorded.iter().for_each(InlineAppend::report_recorded));
         }
         Ok(results)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::operations::Numbers;
+use api::operations::PipelineCounters;
 
 use super::Queue;
 use crate::embedded::store::counters::Totals;
@@ -13,14 +13,14 @@ use crate::now;
 impl Queue {
     /// The ledger and the depth are of one commit. How the depth is divided is counted a moment later, because that looks at
     /// every message.
-    pub(crate) async fn pipeline_counters(self: &Arc<Self>) -> anyhow::Result<Numbers> {
+    pub(crate) async fn pipeline_counters(self: &Arc<Self>) -> anyhow::Result<PipelineCounters> {
         let Totals { counters, queued: depth } = self.store.view().totals;
         let queue = Arc::clone(self);
         let count = move || {
             let statistics = queue.lock().statistics(Instant::now());
             let in_flight = statistics.in_flight.min(depth);
             let delayed = statistics.delayed.min(depth - in_flight);
-            Ok(Numbers {
+            Ok(PipelineCounters {
                 ledger: counters.ledger,
                 visible: depth - in_flight - delayed,
                 in_flight,

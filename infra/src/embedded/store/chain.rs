@@ -1,4 +1,4 @@
-//! Numbers the commits, so that a start notices if one is missing. The writer adds a [`Link`] to each commit, and the
+//! PipelineCounters the commits, so that a start notices if one is missing. The writer adds a [`Link`] to each commit, and the
 //! [continuity](super::continuity) check reads the links.
 //!
 //! A link contains the number of its commit, and the sequence number of the latest write before it to each keyspace of
@@ -43,7 +43,7 @@ impl Link {
     pub(crate) const KEY: &[u8] = b"chain";
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let numbers = std::iter::once(self.commit).chain(self.before.0);
+        let counters = std::iter::once(self.commit).chain(self.before.0);
         numbers.flat_map(u64::to_be_bytes).chain(self.touched.0.map(u8::from)).collect()
     }
 
