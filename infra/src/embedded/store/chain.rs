@@ -43,7 +43,7 @@ impl Link {
     pub(crate) const KEY: &[u8] = b"chain";
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let counters = std::iter::once(self.commit).chain(self.before.0);
+        let numbers = std::iter::once(self.commit).chain(self.before.0);
         numbers.flat_map(u64::to_be_bytes).chain(self.touched.0.map(u8::from)).collect()
     }
 

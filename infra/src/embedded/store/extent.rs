@@ -51,8 +51,8 @@ impl Extent {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let counters = [self.commit, self.journal, self.at as u64, self.accepted, self.recorded];
-        let counters = numbers.into_iter().chain(self.last.0);
+        let numbers = [self.commit, self.journal, self.at as u64, self.accepted, self.recorded];
+        let numbers = numbers.into_iter().chain(self.last.0);
         let mut bytes: Vec<u8> = MAGIC.iter().copied().chain(numbers.flat_map(u64::to_le_bytes)).collect();
         bytes.extend(xxh3_64(&bytes).to_le_bytes());
         bytes

@@ -65,7 +65,7 @@ pub(crate) struct FirstReceives {
 
 impl FirstReceives {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let counters = self.seqs.iter().flat_map(|seq| seq.to_be_bytes());
+        let numbers = self.seqs.iter().flat_map(|seq| seq.to_be_bytes());
         self.at.micros().to_be_bytes().into_iter().chain(numbers).collect()
     }
 
