@@ -156,7 +156,7 @@ impl AuthArgs {
 
     fn insecure(&self) -> Result<bool, String> {
         let Some(text) = given(&self.insecure_no_auth) else { return Ok(false) };
-        crate::config::switch(text).map_err(|fault| format!("ORDERS_INSECURE_NO_AUTH {text:?} is {fault}"))
+        crate::cli::switch(text).map_err(|fault| format!("ORDERS_INSECURE_NO_AUTH {text:?} is {fault}"))
     }
 
     fn gateway(&self, origin: Origin) -> Result<bool, String> {

@@ -1,15 +1,15 @@
 //! `orders`: an event-sourced order service in one binary.
 //!
-//! This package is the only place where the parts meet: [`config`] reads flags and environment once, and each
-//! command wires the adapters it needs. The parts themselves: `domain` (the rules), `api` (HTTP), `consumer`
+//! This package is the only place where the crates meet: [`cli`] reads flags, variables and the configuration file once,
+//! and each command wires the adapters that it needs. The crates: `domain` (the rules), `api` (HTTP), `consumer`
 //! (recording), `infra` (adapters).
 
 mod auth;
 #[cfg(feature = "aws")]
 mod aws;
+mod cli;
 #[cfg(feature = "dlq")]
 mod client;
-mod config;
 #[cfg(feature = "dlq")]
 mod dlq;
 #[cfg(feature = "doctor")]
@@ -29,19 +29,21 @@ mod secret;
 mod shown;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod signals;
+mod style;
 mod telemetry;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::CommandFactory;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-use config::{Cli, Command};
+use cli::{Cli, Command};
 use telemetry::Writing;
 
-/// Much of what one thread allocates here another one frees, which is what this allocator is good at.
+/// This allocator is good at what happens here often: one thread allocates, and another one frees.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -50,8 +52,8 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Not a log line: this is for whoever typed the command.
-            telemetry::print(&format!("error: {error:#}"));
+            // Not a log line: whoever typed the command reads this.
+            telemetry::print(&format!("{} {error:#}", style::on_stderr(style::ERROR, "error:")));
             ExitCode::FAILURE
         }
     }
@@ -62,7 +64,7 @@ fn run() -> anyhow::Result<()> {
     if let Some(role) = aws::role() {
         let cli = aws::command_line(&role)?;
         let errors = aws::errors_of(telemetry::init(cli.log_level(), Writing::Direct));
-        // A function has a fraction of a core, and one thing to do at a time.
+        // A function has a fraction of a core, and does one thing at a time.
         let runtime =
             Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         return runtime.block_on(aws::run_lambda(&cli, errors));
@@ -78,10 +80,13 @@ fn run() -> anyhow::Result<()> {
     match cli.command {
         Command::Openapi => print(&serde_json::to_string_pretty(&api::openapi())?),
         Command::Asyncapi => print(&serde_json::to_string_pretty(&api::asyncapi())?),
+        Command::Config(args) => print(&cli::show_config(&args).unwrap_or_else(|error| error.exit())),
+        Command::Completions(args) => print(cli::completions(&args, Cli::command())?.trim_end()),
+        Command::Man(args) => print(cli::man(&args, Cli::command())?.trim_end()),
         #[cfg(feature = "doctor")]
         Command::Doctor(args) => {
             logging.map_err(anyhow::Error::msg)?;
-            runtime.block_on(doctor::doctor(&args))
+            runtime.block_on(doctor::doctor(&args, cli.config.as_deref()))
         }
         #[cfg(feature = "aws")]
         Command::Api(args) => runtime.block_on(aws::api(&args, aws::errors_of(logging))),
@@ -116,7 +121,7 @@ async fn run_embedded(command: Command) -> anyhow::Result<()> {
         Command::Export(args) => embedded::export(&args).await,
         Command::Rebuild(args) => embedded::rebuild(&args).await,
         Command::Recover(args) => embedded::recover(&args).await,
-        other => unreachable!("{other:?} needs no data folder, and is run above"),
+        other => unreachable!("{other:?} needs no data folder, and runs above"),
     }
 }
 
@@ -129,7 +134,7 @@ async fn asked_to_stop() -> std::io::Result<()> {
     }
 }
 
-/// Prints a line; a reader that has seen enough (`orders openapi | head`) is not an error.
+/// Prints a line. A reader that closes the pipe early, as in `orders openapi | head`, is not an error.
 fn print(text: &str) -> anyhow::Result<()> {
     match writeln!(std::io::stdout(), "{text}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -13,7 +13,7 @@ use super::emf;
 use super::ping::is_ping;
 use super::settings::{self, ConfigErrors};
 use super::{ApiArgs, ConsumerArgs, DeadLettersArgs};
-use crate::config::{Cli, Command};
+use crate::cli::{Cli, Command};
 
 /// The role that Lambda started this process for, or `None` outside of Lambda.
 pub(crate) fn role() -> Option<String> {

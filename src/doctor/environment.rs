@@ -1,11 +1,14 @@
 //! The environment of this process: whether the role that it is for would start with it, and what it would let happen.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use clap::ValueEnum;
 
 use super::model::{Area, Deployment, Fault};
 use super::rules::{OPEN, RECEIVES, WRONG};
 use crate::auth::Settings as Auth;
-use crate::config::{Cli, Command};
+use crate::cli::{Cli, Command};
 
 /// The command whose variables are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -62,10 +65,10 @@ impl Role {
 }
 
 /// What the environment says, to the role that it is for unless another is meant; and how that is called.
-pub(super) async fn read(role: Option<Role>) -> (String, Deployment) {
+pub(super) async fn read(role: Option<Role>, config: Option<&Path>) -> (String, Deployment) {
     let role = role.unwrap_or_else(Role::of_process);
     let name = format!("orders {}", role.name());
-    let faults = faults(role).await;
+    let faults = faults(role, config).await;
     let environment = faults.into_iter().map(|(rule, fault)| {
         let variable = fault
             .split([' ', ':', ',', '(', ')', '='])
@@ -88,8 +91,11 @@ fn is_variable(word: &str) -> bool {
 
 type Faults = Vec<(&'static str, String)>;
 
-async fn faults(role: Role) -> Faults {
-    let cli = match Cli::of(["orders", role.name()]) {
+async fn faults(role: Role, config: Option<&Path>) -> Faults {
+    let file = config.map(|path| [OsStr::new("--config"), path.as_os_str()]);
+    let words =
+        [OsStr::new("orders")].into_iter().chain(file.into_iter().flatten()).chain([OsStr::new(role.name())]);
+    let cli = match Cli::of(words) {
         Ok(cli) => cli,
         Err(error) => {
             let text = error.to_string();

@@ -48,12 +48,12 @@ pub(crate) struct DoctorArgs {
 }
 
 /// Checks the target, prints what was found, and fails if there are errors, or parts that could not be seen.
-pub(crate) async fn doctor(args: &DoctorArgs) -> anyhow::Result<()> {
+pub(crate) async fn doctor(args: &DoctorArgs, config: Option<&Path>) -> anyhow::Result<()> {
     if args.rules {
         return crate::print(&report::rules());
     }
     let (target, deployment) = match args.target.as_deref() {
-        None => environment::read(args.role).await,
+        None => environment::read(args.role, config).await,
         Some(target) => (target.to_owned(), read(target).await?),
     };
     let mut verdicts = rules::judge(&deployment);

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::rules::{self, Severity, Verdicts};
+use crate::style;
 
 /// How many findings of each severity there are.
 pub(super) fn count(verdicts: &Verdicts, severity: Severity) -> usize {
@@ -18,7 +19,8 @@ pub(super) fn text(target: &str, verdicts: &Verdicts) -> String {
         let rule = finding.rule;
         let place = place(&finding.at, &finding.attribute);
         // Writing to a text never fails.
-        let _ = writeln!(text, "{} {}: {place}", rule.severity, rule.id);
+        let severity = style::on_stdout(style_of(rule.severity), &rule.severity.to_string());
+        let _ = writeln!(text, "{severity} {}: {place}", rule.id);
         let _ = writeln!(text, "  found:     {}", finding.found);
         let _ = writeln!(text, "  harm:      {}", rule.harm);
         let _ = writeln!(text, "  put right: {}\n", rule.remedy);
@@ -41,6 +43,14 @@ pub(super) fn text(target: &str, verdicts: &Verdicts) -> String {
     let _ =
         write!(text, "{target}: {errors}, {warnings}, {notices}; {} not checked", verdicts.unchecked.len());
     text
+}
+
+fn style_of(severity: Severity) -> style::Style {
+    match severity {
+        Severity::Error => style::ERROR,
+        Severity::Warning => style::WARNING,
+        Severity::Notice => style::NOTICE,
+    }
 }
 
 fn place(at: &str, attribute: &str) -> String {

@@ -9,7 +9,9 @@ mod auth;
 #[cfg(feature = "aws")]
 mod aws;
 mod cli;
+mod command_line;
 mod commands;
+mod config_file;
 mod conformance;
 mod contract;
 mod crash;

@@ -1,0 +1,177 @@
+//! The command line: its commands, and how flags, variables and the configuration file become one set of values. `main`
+//! and the Lambda roles parse with it.
+//!
+//! A flag wins over its variable, the variable over the [configuration file](file), and the file over the default.
+
+mod config;
+mod file;
+mod level;
+mod pages;
+mod settings;
+mod variables;
+mod version;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use tracing_subscriber::filter::Targets;
+
+use file::ConfigFile;
+
+pub(crate) use config::{ConfigArgs, show as show_config};
+pub(crate) use pages::{CompletionsArgs, ManArgs, completions, man};
+pub(crate) use variables::switch;
+
+/// An event-sourced order service. Without a command, `orders` is `orders serve`.
+#[derive(Debug, Parser)]
+#[command(version, long_version = version::text())]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// A TOML file with settings, by the names of their flags: `listen = "127.0.0.1:9000"`. Flags and variables win over it.
+    #[arg(long, global = true, env = "ORDERS_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// What to log: off, error, warn, info, debug or trace. Levels can differ by target, as in `warn,consumer=info`.
+    #[arg(
+        long,
+        global = true,
+        env = "LOG_LEVEL",
+        default_value = "info,fjall=warn,lsm_tree=warn,aws_config=error",
+        value_name = "LEVEL"
+    )]
+    log_level: String,
+}
+
+/// The flags of the program itself, which may precede the command. Each takes a value.
+const GLOBAL_FLAGS: [&str; 2] = ["--config", "--log-level"];
+
+impl Cli {
+    /// Parses the arguments of this process. Without a command it is `serve`, if this build has it.
+    ///
+    /// The flags of `serve` are not flags of the program itself: their variables would be read, and their errors reported,
+    /// for every other command as well.
+    pub(crate) fn of_process() -> Self {
+        Self::of(with_command(std::env::args_os().collect())).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Parses arguments, the first of which is the program's name, with the environment and the configuration file.
+    pub(crate) fn of(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Self, clap::Error> {
+        let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+        let (matches, _) = parse(&arguments, |program| program)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))
+    }
+
+    /// The levels to log, or why the setting is invalid.
+    pub(crate) fn log_level(&self) -> Result<Targets, String> {
+        level::parse(&self.log_level).map_err(|error| format!("LOG_LEVEL {:?}: {error}", self.log_level))
+    }
+}
+
+/// Parses twice if a configuration file is named: first for its name, then with its values as defaults. No flag that a file
+/// can set is required, so whatever fails without the file fails with it, and `--help` never needs the file.
+fn parse(
+    arguments: &[OsString],
+    adapt: impl Fn(clap::Command) -> clap::Command,
+) -> Result<(ArgMatches, Option<ConfigFile>), clap::Error> {
+    let declared = Cli::command();
+    let matches = adapt(variables::follow_rules(declared.clone())).try_get_matches_from(arguments)?;
+    let Some(path) = matches.get_raw(settings::CONFIG).and_then(|mut values| values.next()) else {
+        return Ok((matches, None));
+    };
+    let file = ConfigFile::read(path.as_ref(), &declared);
+    let file = file.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
+    let program = adapt(variables::follow_rules(file.apply(declared)));
+    Ok((program.try_get_matches_from(arguments)?, Some(file)))
+}
+
+/// The arguments with `serve`, if they have no command and do not begin with a word, which may be a misspelt command.
+fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let program = Cli::command();
+    let names_command = |argument: &OsString| {
+        let named = argument.to_str().and_then(|name| program.find_subcommand(name));
+        named.is_some() || ["help", "-h", "--help", "-V", "--version"].iter().any(|own| argument == own)
+    };
+    let has_command = arguments.iter().skip(1).any(names_command);
+    if cfg!(feature = "embedded") && !has_command && first_word(&arguments).is_none() {
+        arguments.insert(arguments.len().min(1), "serve".into());
+    }
+    arguments
+}
+
+/// Where the first argument is that is neither a flag of the program itself nor its value, if it is a word.
+fn first_word(arguments: &[OsString]) -> Option<usize> {
+    let mut rest = arguments.iter().enumerate().skip(1);
+    while let Some((place, argument)) = rest.next() {
+        let text = argument.to_string_lossy();
+        if GLOBAL_FLAGS.contains(&&*text) {
+            rest.next();
+        } else if !GLOBAL_FLAGS
+            .iter()
+            .any(|flag| text.strip_prefix(flag).is_some_and(|it| it.starts_with('=')))
+        {
+            return (!text.starts_with('-')).then_some(place);
+        }
+    }
+    None
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the API and the consumer on one data folder.
+    #[cfg(feature = "embedded")]
+    Serve(Box<crate::embedded::ServeArgs>),
+    /// Write every recorded event to standard output, order by order, as lines of JSON.
+    #[cfg(feature = "embedded")]
+    Export(crate::embedded::DataArgs),
+    /// Fold every order's log again, and correct projections that differ.
+    #[cfg(feature = "embedded")]
+    Rebuild(crate::embedded::RebuildArgs),
+    /// Make a damaged data folder usable again, and report what is lost.
+    ///
+    /// It cuts off what cannot be read. A copy of that stays in the folder, with a report of every order it touches and of
+    /// the events in it that are still readable. Then it folds every log again, as `rebuild` does.
+    #[cfg(feature = "embedded")]
+    Recover(crate::embedded::RecoverArgs),
+    /// Run the API on SQS and DynamoDB.
+    #[cfg(feature = "aws")]
+    Api(Box<crate::aws::ApiArgs>),
+    /// Run the consumer on SQS and DynamoDB.
+    #[cfg(feature = "aws")]
+    Consumer(crate::aws::ConsumerArgs),
+    /// Archive dead letters from their SQS queue to S3, and publish alerts to SNS.
+    #[cfg(feature = "aws")]
+    DeadLetters(crate::aws::DeadLettersArgs),
+    /// Manage the DynamoDB table.
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Table(crate::aws::TableCommand),
+    /// Manage dead letters: list, show, redrive, repair, discard, export, import.
+    #[cfg(feature = "dlq")]
+    #[command(subcommand)]
+    Dlq(Box<crate::dlq::DlqCommand>),
+    /// Put a running service under load, wait until it has handled everything, and audit the outcome.
+    ///
+    /// The load goes over HTTP, to either backend. At the end, every accepted event must be recorded, rejected or parked
+    /// exactly once, and every order's log must be complete and in order; otherwise the exit code is not 0. Ctrl-C ends
+    /// the load early; the audit still runs.
+    #[cfg(feature = "load")]
+    Load(Box<crate::load::LoadArgs>),
+    /// Check a deployment, or the environment of this process, for what would lose, duplicate or stop orders.
+    #[cfg(feature = "doctor")]
+    Doctor(crate::doctor::DoctorArgs),
+    /// Print the OpenAPI document of the API.
+    Openapi,
+    /// Print the AsyncAPI document of the queue's messages.
+    Asyncapi,
+    /// Show every setting, its value, and where the value comes from. Secrets are masked.
+    Config(ConfigArgs),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+    /// Print the man page of the program, or of a command.
+    Man(ManArgs),
+}
+
+#[cfg(test)]
+mod tests;
