@@ -1,7 +1,7 @@
 //! The commands that work on a data folder, and their flags. `main` calls them.
 
-mod alarm;
-mod archive;
+mod alert_sinks;
+mod maintenance;
 mod recover;
 mod serve;
 
@@ -20,8 +20,8 @@ use crate::auth::AuthArgs;
 use crate::http::HttpArgs;
 use crate::prometheus::MetricsArgs;
 
-use alarm::Alarm;
-pub(crate) use archive::{export, open, rebuild};
+use alert_sinks::AlertSinks;
+pub(crate) use maintenance::{export, open, rebuild};
 pub(crate) use recover::recover;
 pub(crate) use serve::serve;
 
@@ -113,7 +113,7 @@ impl DataArgs {
 
 impl ServeArgs {
     /// Where alerts of dead letters go.
-    pub(crate) fn alerts(&self) -> anyhow::Result<Alarm> {
+    pub(crate) fn alerts(&self) -> anyhow::Result<AlertSinks> {
         let set = |value: &'_ Option<String>| value.clone().filter(|value| !value.is_empty());
         let webhook = set(&self.alert_webhook);
         let file = self.alert_webhook_secret_file.as_deref();
@@ -123,7 +123,7 @@ impl ServeArgs {
             .map(|url| Webhook::new(&url, secret.as_deref()))
             .transpose()
             .context("ORDERS_ALERT_WEBHOOK")?;
-        Ok(Alarm { webhook })
+        Ok(AlertSinks { webhook })
     }
 
     pub(crate) fn options(&self) -> Options {

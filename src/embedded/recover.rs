@@ -9,7 +9,7 @@ use anyhow::Context;
 use infra::embedded::recover::{LostEvent, LostEventState, Recovery};
 use serde_json::json;
 
-use super::archive::{rebuild, require_existing};
+use super::maintenance::{rebuild, require_existing};
 use super::{RebuildArgs, RecoverArgs};
 
 /// The most orders that are printed. The report contains all of them.

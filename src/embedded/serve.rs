@@ -16,7 +16,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
 
 use super::ServeArgs;
-use super::archive::open;
+use super::maintenance::open;
 use crate::auth::Origin;
 use crate::http::HttpSettings;
 use crate::signals::Hangups;

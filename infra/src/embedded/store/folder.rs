@@ -28,7 +28,7 @@ use super::extent::{Extent, ExtentFile};
 use super::keyspaces::Keyspaces;
 use super::open_error::OpenError;
 
-pub(crate) const FORMAT: &str = "orders data folder, format 4\n";
+const FORMAT: &str = "orders data folder, format 4\n";
 const FORMAT_3: &str = "orders data folder, format 3\n";
 
 /// How complete the folder is.
@@ -258,7 +258,7 @@ fn state_of(path: &Path) -> Result<FolderState, OpenError> {
     }
     if text.starts_with(b"orders data folder, format ") && text.ends_with(b"\n") {
         let found = String::from_utf8_lossy(&text).into_owned();
-        return Err(OpenError::OtherFormat { path: path.to_owned(), found });
+        return Err(OpenError::OtherFormat { path: path.to_owned(), found, readable: FORMAT });
     }
     let entries = fs::read_dir(path).map_err(io_error)?.collect::<Result<Vec<_>, _>>().map_err(io_error)?;
     // The root of a fresh ext4 file system contains this folder.

@@ -4,7 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::continuity::Flaw;
-use super::folder::FORMAT;
 
 /// Why a data folder cannot be used. Nothing in the folder was changed.
 #[derive(Debug, thiserror::Error)]
@@ -32,13 +31,15 @@ pub enum OpenError {
     /// Another version of the program has written the folder.
     #[error(
         "the data folder {} is of another version of this program (its FORMAT is {found:?}; this version reads \
-         {FORMAT:?} and older). Use that version for it; nothing was changed in it", path.display()
+         {readable:?} and older). Use that version for it; nothing was changed in it", path.display()
     )]
     OtherFormat {
         /// The folder.
         path: PathBuf,
         /// The content of its FORMAT file.
         found: String,
+        /// The newest format that this version reads.
+        readable: &'static str,
     },
     /// The content of the folder is damaged or incomplete.
     #[error(

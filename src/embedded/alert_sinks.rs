@@ -6,12 +6,12 @@ use consumer::ports::Alerts;
 use infra::webhook::Webhook;
 
 #[derive(Debug)]
-pub(crate) struct Alarm {
+pub(crate) struct AlertSinks {
     pub(crate) webhook: Option<Webhook>,
 }
 
 #[async_trait]
-impl Alerts for Alarm {
+impl Alerts for AlertSinks {
     async fn raise(&self, alert: &Alert) -> anyhow::Result<()> {
         let (count, orders) = (alert.count, alert.orders);
         let reasons = serde_json::to_string(&alert.reasons)?;
