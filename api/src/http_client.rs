@@ -3,6 +3,12 @@
 use anyhow::Context;
 use hyper_rustls::ConfigBuilderExt;
 
+/// Sets ring as the TLS provider of the process, for libraries that create clients of their own.
+pub fn install_tls_provider() {
+    // An error means that a provider is set already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// A client that trusts the system's certificates, follows no redirects and ignores proxy variables.
 ///
 /// The TLS provider is named explicitly, because a process may come to hold more than one.

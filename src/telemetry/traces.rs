@@ -39,6 +39,8 @@ where
             "{name} must not have a name or a password: they would be logged with every error"
         ));
     }
+    // The exporter's HTTP client needs a TLS provider, although it never uses TLS.
+    api::http_client::install_tls_provider();
     let exporter = SpanExporter::builder().with_http().build().map_err(|error| format!("{name}: {error}"))?;
     let mut resource = Resource::builder();
     if set("OTEL_SERVICE_NAME").is_none() {

@@ -12,6 +12,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::http;
 use crate::support::service::{Service, order, orders};
 
 pub const ISSUER: [&str; 4] = ["--jwt-issuer", "https://login.example", "--jwt-audience", "orders"];
@@ -44,7 +45,7 @@ pub fn token(kid: &str, pair: &Ed25519KeyPair, expires_in: i64) -> String {
 
 /// Posts an order; returns the status and the body.
 async fn posted(url: &str, token: Option<&str>) -> (StatusCode, String) {
-    let request = reqwest::Client::new().post(format!("{url}/v1/orders"));
+    let request = http::client().post(format!("{url}/v1/orders"));
     let request = request.header("content-type", "application/json").body(order("c-1").to_string());
     let request = match token {
         Some(token) => request.bearer_auth(token),

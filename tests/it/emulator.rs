@@ -13,6 +13,7 @@ use crate::support::emulator::proxy::{Proxy, throttled};
 use crate::support::emulator::queues::{Depth, Queues};
 use crate::support::emulator::{Aws, Emulator, python};
 use crate::support::eventually::{check, eventually, eventually_blocking};
+use crate::support::http;
 
 /// Set in the process that a test kills.
 const TO_BE_KILLED: &str = "ORDERS_TEST_TO_BE_KILLED";
@@ -172,7 +173,7 @@ async fn a_function_is_invoked_directly_and_over_http() {
 
     let api = function.http_api().await;
     for (base, stage) in [(&api.default_stage, "$default"), (&api.prod_stage, "prod")] {
-        let response = reqwest::get(format!("{base}/v1/orders?customer_id=c-1")).await.unwrap();
+        let response = http::client().get(format!("{base}/v1/orders?customer_id=c-1")).send().await.unwrap();
         let answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
         let event = &answer["event"];
         assert_eq!(event["version"], "2.0");

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use reqwest::Client;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -144,7 +143,7 @@ fn peak_kib(service: &Service) -> u64 {
 
 /// Sends the body four times concurrently. Returns how many requests of another client were answered meanwhile.
 async fn four_at_a_time(service: &Service, hostile: &HostileBody) -> usize {
-    let client = Client::new();
+    let client = crate::support::http::client();
     let mut sent = JoinSet::new();
     for _ in 0..4 {
         let request = client.post(format!("{}{}", service.url, hostile.path));

@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use reqwest::{Client, Method};
+use reqwest::Method;
 use tempfile::TempDir;
 
+use crate::support::http;
 use crate::support::service::{Service, orders};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,7 +61,7 @@ async fn one_address_cannot_keep_others_out() {
     let service = Service::start(&folder.path().join("data"), &["--max-connections", "16"]);
     // These connections send nothing, and would be closed after 10 s.
     let silent: Vec<_> = (0..100).map(|_| connect(&service)).collect();
-    let bystander = Client::builder().local_address("127.0.0.2".parse::<std::net::IpAddr>().unwrap());
+    let bystander = http::client_builder().local_address("127.0.0.2".parse::<std::net::IpAddr>().unwrap());
     // Well below that, so that no slot becomes free by itself.
     let bystander = bystander.timeout(Duration::from_secs(8)).build().unwrap();
     let answer = bystander.get(format!("{}/v1/orders?customer_id=c-1", service.url)).send().await.unwrap();

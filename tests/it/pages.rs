@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::support::browser::rendered;
+use crate::support::http;
 use crate::support::service::Service;
 
 /// A page that shows `page` in a frame of this width and writes down its size and its text. A browser's own window cannot
@@ -34,7 +35,7 @@ async fn forward_or_frame(service: String, request: Request) -> Response {
         let (width, page) = framed.split_once('/').unwrap();
         return Html(frame(&format!("/{}", page.replace("%23", "#")), width)).into_response();
     }
-    let asked = reqwest::Client::new().get(format!("{service}{path}"));
+    let asked = http::client().get(format!("{service}{path}"));
     let accept = request.headers().get(header::ACCEPT).map_or(&b"*/*"[..], |accept| accept.as_bytes());
     let answer = asked.header("accept", accept).send().await.unwrap();
     let (status, kind) = (answer.status(), answer.headers().get(header::CONTENT_TYPE).cloned());

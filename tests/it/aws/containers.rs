@@ -16,6 +16,7 @@ use crate::support::counting::CountingProxy;
 use crate::support::emulator::Emulator;
 use crate::support::events::{confirmed, created, new_order_id};
 use crate::support::eventually::PATIENCE;
+use crate::support::http;
 use crate::support::service::{order, orders};
 
 async fn fifo() -> AwsBackend {
@@ -52,7 +53,7 @@ async fn messages_carry_the_ids_and_the_trace_of_the_request_that_caused_them() 
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1",
     );
-    let posted = reqwest::Client::new()
+    let posted = http::client()
         .request(Method::POST, format!("{}/v1/orders", api.url))
         .header("content-type", "application/json")
         .header("x-correlation-id", "request-7")

@@ -21,6 +21,7 @@ use crate::conformance::aws::AwsBackend;
 use crate::support::emulator::Emulator;
 use crate::support::events::{created, new_order_id};
 use crate::support::eventually::{check, eventually};
+use crate::support::http;
 use crate::support::service::order;
 
 /// How a fake SQS answers an attempt.
@@ -121,7 +122,7 @@ struct Lossy {
 
 async fn lossy() -> (Arc<Lossy>, String) {
     let upstream = Emulator::shared().endpoint.clone();
-    let lossy = Lossy { upstream, loses: AtomicBool::new(true), client: reqwest::Client::new() };
+    let lossy = Lossy { upstream, loses: AtomicBool::new(true), client: http::client() };
     let lossy = Arc::new(lossy);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

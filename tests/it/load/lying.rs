@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::{Ended, load};
+use crate::support::http;
 use crate::support::service::Service;
 
 /// What the proxy does wrong.
@@ -141,8 +142,7 @@ fn nothing_happened() -> Value {
 async fn load_through(lie: Lie, mix: &str) -> Ended {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
-    let proxy =
-        Proxy { lie, upstream: service.url.clone(), client: reqwest::Client::new(), events: Arc::default() };
+    let proxy = Proxy { lie, upstream: service.url.clone(), client: http::client(), events: Arc::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new().fallback(pass).with_state(proxy);

@@ -10,6 +10,8 @@ use axum::response::Response;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use super::http;
+
 /// The calls that passed through.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CallCounts {
@@ -40,11 +42,8 @@ struct Passing {
 impl CountingProxy {
     pub async fn start(upstream: &str) -> Self {
         let counts = Arc::default();
-        let passing = Passing {
-            upstream: upstream.to_owned(),
-            client: reqwest::Client::new(),
-            counts: Arc::clone(&counts),
-        };
+        let passing =
+            Passing { upstream: upstream.to_owned(), client: http::client(), counts: Arc::clone(&counts) };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(pass).with_state(passing);

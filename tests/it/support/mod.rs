@@ -7,6 +7,7 @@ pub mod emulator;
 pub mod events;
 pub mod eventually;
 pub mod flaky;
+pub mod http;
 pub mod service;
 pub mod venv;
 

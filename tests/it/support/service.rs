@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 pub use super::eventually::PATIENCE;
 use super::eventually::{eventually, eventually_blocking};
+use super::http;
 
 /// The `orders` binary with these arguments.
 pub fn orders(arguments: &[&str]) -> Command {
@@ -44,7 +45,7 @@ pub struct Api {
 
 impl Api {
     pub fn at(url: &str) -> Self {
-        Self { url: url.to_owned(), client: reqwest::Client::new() }
+        Self { url: url.to_owned(), client: http::client() }
     }
 
     /// Sends a request with additional headers and reads the whole answer.

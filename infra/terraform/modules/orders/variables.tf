@@ -85,7 +85,7 @@ variable "batching_window" {
 }
 
 variable "delete_all_but_event_types" {
-  description = "DANGER: Lambda DELETES every message from the queue whose type is not listed here, or that is not JSON: such messages are neither recorded, nor rejected, nor dead letters. A deleted event is lost, even if it was accepted. Use it only for a queue that other producers share. Empty means no filter."
+  description = "DANGER: every message whose type is not listed here, or that is not JSON, is DELETED from the queue: it is neither recorded, nor rejected, nor parked. A deleted event is lost, even if it was accepted. Use it only for a queue that other producers share. Empty means no filter."
   type        = list(string)
   default     = []
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 pub const REGION: &str = "us-east-1";
@@ -130,7 +130,9 @@ impl Aws {
         let scope = format!("{ACCESS_KEY}/20260101/{REGION}/{service}/aws4_request");
         let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
         // A new client each: the connections of a shared one end with the runtime of the test that opened them.
-        Client::new().request(method, format!("{}{path}", self.endpoint)).header("authorization", signature)
+        crate::support::http::client()
+            .request(method, format!("{}{path}", self.endpoint))
+            .header("authorization", signature)
     }
 }
 

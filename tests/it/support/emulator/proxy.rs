@@ -2,7 +2,6 @@
 
 use std::ops::Deref;
 
-use reqwest::Client;
 use serde_json::{Value, json};
 
 use super::Aws;
@@ -35,14 +34,16 @@ impl Proxy {
 
     /// Replaces all rules. Without rules every call passes.
     pub async fn set_rules(&self, rules: &[Value]) {
-        let request = Client::new().post(self.control("rules")).body(Value::from(rules).to_string());
+        let request =
+            crate::support::http::client().post(self.control("rules")).body(Value::from(rules).to_string());
         let response = request.send().await.unwrap();
         assert!(response.status().is_success(), "{}", response.text().await.unwrap());
     }
 
     /// The faults injected so far, oldest first, each with its `service`, `operation` and `action`.
     pub async fn faults(&self) -> Vec<Value> {
-        let response = Client::new().get(self.control("fired?limit=2000")).send().await.unwrap();
+        let response =
+            crate::support::http::client().get(self.control("fired?limit=2000")).send().await.unwrap();
         serde_json::from_str(&response.text().await.unwrap()).unwrap()
     }
 
