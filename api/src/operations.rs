@@ -1,4 +1,4 @@
-//! What operators need from the outside: the dead letters, and the numbers of the pipeline.
+//! The ports of the operator endpoints: the dead letters and the pipeline's counters. `infra` implements them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,21 +7,22 @@ use async_trait::async_trait;
 use domain::dead_letter::Discard;
 use domain::{Currency, DeadLetter, DeadLetterState, Ledger, OrderId, ParkReason, Repair, Timestamp};
 
-/// The ports that operators' requests need.
+/// The ports that operator requests need.
 #[derive(Clone)]
 pub struct Operations {
     /// The dead letters.
     pub letters: Arc<dyn DeadLetterStore>,
-    /// The numbers.
+    /// The counters.
     pub pipeline: Arc<dyn Pipeline>,
-    /// The currency of article orders, which state none: what is read again must be read as the consumer does.
+    /// The currency of version 0 orders without one. It must be the consumer's, so that both decode a message alike.
     pub default_currency: Currency,
 }
 
-/// Keeps dead letters. All reads but lists see what was stored before they began; lists may lag on some backends.
+/// Stores dead letters. Reads see everything that was stored before they began, except for lists, which may lag on some
+/// backends.
 #[async_trait]
 pub trait DeadLetterStore: Send + Sync {
-    /// Up to `limit` letters that pass the filter, newest first, from behind `after` on.
+    /// Lists up to `limit` dead letters that pass the filter, newest first, starting after `after`.
     async fn letters(
         &self,
         filter: &DeadLetterFilter,
@@ -29,68 +30,69 @@ pub trait DeadLetterStore: Send + Sync {
         limit: usize,
     ) -> anyhow::Result<DeadLetterList>;
 
-    /// The letter with this id.
+    /// The dead letter with this id.
     async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>>;
 
-    /// The first letters of an order that hold it, in line, up to `limit`: parked ones, and those on their way back.
+    /// The first dead letters of an order, in order, up to `limit`: parked ones and replaying ones.
     async fn sequence(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<ParkedSequence>;
 
-    /// Puts letters back on the queue, in the order given, and marks them as replaying. What is on its way back already
-    /// is sent once more, for a replay may have been interrupted; that applies nothing twice, for its event has an id. If
-    /// one fails, those of its order behind it are not sent. Each result is its own letter's.
+    /// Sends dead letters back to the queue, in the given order, and marks them as replaying. Returns a result for each.
+    ///
+    /// Replaying ones are sent again, because a replay may have been interrupted. No event is recorded twice, because the
+    /// consumer recognizes its id. If one fails, later ones of its order are not sent.
     async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>>;
 
-    /// Replaces the body that is replayed; what was sent first is kept, and who replaced it. The event that the letter
-    /// becomes says so.
+    /// Replaces the body that is replayed. The original body and the repair are kept, and recorded with the event that the
+    /// dead letter becomes.
     async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<DeadLetterChange>;
 
-    /// Decides that a letter's event is not to happen: it leaves its order's line, and its receipt tells that it is
-    /// rejected, and why. The letter is kept.
+    /// Discards a dead letter: it leaves its order's sequence, and its receipt becomes rejected with the reason. The dead
+    /// letter is kept.
     async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<DeadLetterChange>;
 }
 
-/// What a change of a letter came to.
+/// The result of a change of a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeadLetterChange {
-    /// It is made; this is the letter now.
+    /// It was changed. Contains the dead letter after the change.
     Made(Box<DeadLetter>),
-    /// There is no such letter, or not any more.
+    /// It does not exist, or no longer.
     Missing,
-    /// It is not parked, and only what is parked can be changed.
+    /// It is not parked, so it cannot be changed.
     NotParked(DeadLetterState),
 }
 
-/// Why a letter was not put back on the queue.
+/// Why a dead letter was not sent back to the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// It is gone, or was discarded.
-    #[error("it is not among the dead letters any more")]
+    /// It is no longer a dead letter, or it was discarded.
+    #[error("it is no longer a dead letter")]
     Gone,
-    /// One before it in its order's line was not sent.
-    #[error("one before it in its order's line could not be sent")]
-    Behind,
-    /// The queue or the store failed. It may be tried again.
+    /// An earlier dead letter of its order could not be sent.
+    #[error("an earlier dead letter of its order could not be sent")]
+    EarlierFailed,
+    /// The queue or the store failed. A retry may succeed.
     #[error("{0:#}")]
     Unavailable(anyhow::Error),
 }
 
-/// Which letters are listed.
+/// Selects dead letters. All conditions must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeadLetterFilter {
-    /// Those that stand here; by default those that are not discarded.
+    /// The state. `None` selects every state except discarded.
     pub state: Option<DeadLetterState>,
-    /// Those put aside for this reason.
+    /// The reason for which it was parked.
     pub reason: Option<ParkReason>,
-    /// Those of this order.
+    /// The order of its event.
     pub order_id: Option<OrderId>,
-    /// Those put aside at this time or later.
+    /// It was parked at this time or later.
     pub parked_from: Option<Timestamp>,
-    /// Those put aside before this time.
+    /// It was parked before this time.
     pub parked_before: Option<Timestamp>,
 }
 
 impl DeadLetterFilter {
-    /// Whether the filter lets the letter through.
+    /// Whether the filter selects the dead letter.
     pub fn passes(&self, letter: &DeadLetter) -> bool {
         let state = match self.state {
             Some(state) => state == letter.state,
@@ -104,65 +106,65 @@ impl DeadLetterFilter {
     }
 }
 
-/// A part of a list of letters.
+/// A page of dead letters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeadLetterList {
-    /// The letters; fewer than asked for, or none, where many had to be looked at that do not pass.
+    /// The dead letters. There may be fewer than requested, or none, if few of those examined pass the filter.
     pub letters: Vec<DeadLetter>,
-    /// Where the list goes on, if it does.
+    /// Where the next page begins, if there is one.
     pub next: Option<DeadLetterPosition>,
 }
 
-/// The beginning of an order's line of letters.
+/// The beginning of an order's parked sequence.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ParkedSequence {
-    /// The letters, in line.
+    /// The dead letters, in order.
     pub letters: Vec<DeadLetter>,
-    /// Whether more letters than these hold the order.
+    /// Whether the sequence has more dead letters than these.
     pub is_longer: bool,
 }
 
-/// A place in a list of letters: right behind this letter.
+/// A position in a list of dead letters, right after one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterPosition {
-    /// What the list is ordered by: of a letter that was put aside earlier, it is smaller.
+    /// The sort key of the list. It grows with the time of parking.
     pub key: String,
 }
 
-/// Tells the numbers of the pipeline.
+/// Reads the pipeline's counters.
 #[async_trait]
 pub trait Pipeline: Send + Sync {
-    /// The numbers, as of now.
+    /// The current counters.
     async fn counters(&self) -> anyhow::Result<PipelineCounters>;
 }
 
-/// The numbers of the pipeline. On SQS all of them are approximate: `exact` is false.
+/// The pipeline's counters. On SQS, all of them are approximate, and `exact` is false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PipelineCounters {
-    /// What became of everything that was accepted.
+    /// What happened to all accepted events.
     pub ledger: Ledger,
     /// Messages on the queue that can be received now.
     pub visible: u64,
-    /// Messages on the queue that are being handled, or wait after a failure.
+    /// Messages on the queue that are being handled, or are in backoff after a failure.
     pub in_flight: u64,
-    /// Messages on the queue that are not to be received yet.
+    /// Messages on the queue that cannot be received yet.
     pub delayed: u64,
-    /// How old the oldest message on the queue is, if that is known and there is one.
+    /// The age of the oldest message on the queue, if it is known.
     pub oldest: Option<Duration>,
-    /// Dead letters that wait for somebody: parked, or on their way back.
+    /// Dead letters that are parked or replaying.
     pub dead_letters: u64,
-    /// Whether the ledger's counters change in the same commit as what they count. Where they do not, a crash or an answer
-    /// that is lost leaves them too low or too high.
+    /// Whether the ledger's counters change in the same commit as what they count. If they do not, a crash or a lost answer
+    /// leaves them too low or too high.
     pub exact: bool,
 }
 
 impl PipelineCounters {
-    /// Messages on the queue.
+    /// All messages on the queue.
     pub fn queued(&self) -> u64 {
         self.visible + self.in_flight + self.delayed
     }
 
-    /// Whether what was accepted and did not come to an end is on the queue, by these numbers.
+    /// Whether the queue has exactly the accepted messages that have no outcome.
     pub fn balanced(&self) -> bool {
         self.ledger.missing() == i128::from(self.queued())
     }

@@ -7,7 +7,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::describe::event_schemas;
 use crate::describe::schemas::{reference, schema};
-use crate::orders::{AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData, proposable};
+use crate::orders::{AmendedData, NoData, proposable};
 
 /// The body that proposes an event: one schema for each `type`. The union has no discriminator, because with one, the
 /// Rust clients of OpenAPI Generator send `type` twice.
@@ -15,16 +15,8 @@ pub(crate) struct ProposedEvent;
 
 impl ToSchema for ProposedEvent {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        for (name, data) in [
-            (AmendedData::name(), AmendedData::schema()),
-            (PaidData::name(), PaidData::schema()),
-            (ShippedData::name(), ShippedData::schema()),
-            (ReasonData::name(), ReasonData::schema()),
-            (RefundedData::name(), RefundedData::schema()),
-            (NoData::name(), NoData::schema()),
-        ] {
-            schemas.push((name.into_owned(), data));
-        }
+        let data = proposable().map(event_schemas::data_body);
+        schemas.extend(data.map(|(name, schema)| (name.into_owned(), schema)));
         schemas.extend(proposable().map(|event_type| (event_type.to_string(), proposed(event_type))));
         AmendedData::schemas(schemas);
     }

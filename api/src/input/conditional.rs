@@ -180,15 +180,15 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<EntityTags> {
 
 impl IntoParams for IfMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "Entity tags of the order (its versions, such as `\"3\"`), or `*`. The event is accepted and recorded \
-            only if the order is at one of these versions.";
+        let description = "The entity tags that the order may have, such as `\"3\"` for version 3, or `*` for any. The event \
+            is accepted and recorded only if the order is at one of these versions.";
         vec![header_parameter("If-Match", description, json!({ "type": "string", "pattern": TAGS }))]
     }
 }
 
 impl IntoParams for IfNoneMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "Entity tags of the representations that the client has already, or `*`.";
+        let description = "The entity tags that you have already, or `*`. If one matches, the answer is `304` without a body.";
         vec![header_parameter("If-None-Match", description, json!({ "type": "string", "pattern": TAGS }))]
     }
 }

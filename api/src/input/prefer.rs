@@ -115,9 +115,8 @@ fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
 
 impl IntoParams for Prefer {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "`wait=N`: answer when the outcome is known, or after N seconds (at most 25). `respond-async`: answer \
-            immediately, as without a preference. Other preferences are ignored, and so is `wait` with a token that lacks \
-            the scope `orders.read`.";
+        let description = "`wait=N`: wait for the outcome, up to N seconds (at most 25). `respond-async`: do not wait, which is \
+            the default. Other preferences are ignored, and so is `wait` if the token does not grant `orders.read`.";
         vec![header_parameter("Prefer", description, json!({ "type": "string" }))]
     }
 }

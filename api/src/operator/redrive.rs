@@ -21,7 +21,7 @@ use super::requests::{RedriveCommand, RedriveSelection};
 
 /// How many sequences one request handles.
 const MAX_SEQUENCES: usize = 100;
-/// How many dead letters one request handles. Sequences that its last page selects add up to [`MIN_OF_SEQUENCE`] each.
+/// How many dead letters one request handles. Each further sequence of its last page adds up to [`MIN_OF_SEQUENCE`].
 const MAX_LETTERS: usize = 500;
 /// How many dead letters of a sequence are handled even if the limit is reached.
 const MIN_OF_SEQUENCE: usize = 10;
@@ -111,7 +111,7 @@ async fn send(operations: &Operations, sequence: &[DeadLetter], effects: &mut [R
         effects[place] = match result {
             Ok(()) => RedriveEffect::Sent,
             Err(ReplayError::Gone) => RedriveEffect::Gone,
-            Err(error @ ReplayError::Behind) => RedriveEffect::Failed(error.to_string()),
+            Err(error @ ReplayError::EarlierFailed) => RedriveEffect::Failed(error.to_string()),
             Err(error @ ReplayError::Unavailable(_)) => RedriveEffect::Failed(format!(
                 "{error}; it may have been sent nevertheless. Redrive it again: no event is recorded twice"
             )),
@@ -136,26 +136,26 @@ struct SelectedSequences<'a> {
 impl<'a> SelectedSequences<'a> {
     async fn of(operations: &'a Operations, selection: &RedriveSelection) -> anyhow::Result<Self> {
         let (seen, next) = (HashSet::new(), selection.after.clone());
-        let mut sequences = Self { operations, seen, sequences: Vec::new(), letters: 0, is_cut: false, next };
+        let mut selected = Self { operations, seen, sequences: Vec::new(), letters: 0, is_cut: false, next };
         for id in &selection.ids {
             if let Some(letter) = operations.letters.letter(id).await? {
-                sequences.add(letter).await?;
+                selected.add(letter).await?;
             }
         }
         let Some(filter) = &selection.filter else {
-            sequences.next = None;
-            return Ok(sequences);
+            selected.next = None;
+            return Ok(selected);
         };
         loop {
-            let list = operations.letters.letters(filter, sequences.next.as_ref(), PAGE).await?;
+            let list = operations.letters.letters(filter, selected.next.as_ref(), PAGE).await?;
             for letter in list.letters {
-                sequences.add(letter).await?;
+                selected.add(letter).await?;
             }
-            sequences.next = list.next;
+            selected.next = list.next;
             // A page is always handled as a whole, because the next request continues at its end.
-            let is_full = sequences.sequences.len() >= MAX_SEQUENCES || sequences.letters >= MAX_LETTERS;
-            if sequences.next.is_none() || is_full {
-                return Ok(sequences);
+            let is_full = selected.sequences.len() >= MAX_SEQUENCES || selected.letters >= MAX_LETTERS;
+            if selected.next.is_none() || is_full {
+                return Ok(selected);
             }
         }
     }

@@ -22,8 +22,11 @@ use crate::state::{AppState, Shared};
 
 /// Creates an order
 ///
-/// Publishes `order_created`. The answer is a receipt. The order can be read when the event is recorded; follow the
-/// receipt's `self` link to see that.
+/// Proposes an `order_created` event, and returns its receipt with `202` as soon as the event is durable. The order can be
+/// read once the event is recorded; the receipt's `self` link shows when. With `Prefer: wait=N`, the request waits up to N
+/// seconds for that, and returns the order with `201`.
+///
+/// Send an `Idempotency-Key`, so that a retry cannot create a second order.
 #[utoipa::path(
     post,
     path = "/v1/orders",
@@ -49,15 +52,15 @@ use crate::state::{AppState, Shared};
         ),
     ),
     responses(
-        (status = 201, description = "Recorded within the time to wait", body = OrderOrReceipt),
-        (status = 202, description = "Accepted: the event is durable", body = OrderOrReceipt),
-        (status = 400, description = "The body is not valid JSON, or a header is invalid"),
-        (status = 403, description = "The token does not allow it"),
-        (status = 413, description = "The body is too large, or the event made of it is too large for the queue"),
-        (status = 415, description = "The content type is not JSON, or the body has a content coding"),
-        (status = 422, description = "The body has errors, of which the first 100 are listed; or the key was used for another request"),
-        (status = 503, description = "The queue is full or cannot be reached, or the request took too long. Nothing was \
-            accepted, unless the type is `outcome-unknown`: then `links.receipt` leads to the receipt"),
+        (status = 201, description = "The order was recorded within the time to wait", body = OrderOrReceipt),
+        (status = 202, description = "The event was accepted: it is durable", body = OrderOrReceipt),
+        (status = 400, description = "The body is not valid JSON, or a header is not valid"),
+        (status = 403, description = "The token does not allow this"),
+        (status = 413, description = "The body, or the event made from it, is too large"),
+        (status = 415, description = "The content type is not JSON, or the body is compressed"),
+        (status = 422, description = "The body has errors, of which up to 100 are listed; or the key was used for a different request"),
+        (status = 503, description = "The queue is full or cannot be reached, or the request timed out. Nothing was \
+            accepted, unless the type is `outcome-unknown`: then read `links.receipt`"),
     )
 )]
 pub(crate) async fn create_order(
@@ -88,8 +91,12 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
 
 /// Proposes an event
 ///
-/// Publishes the event. The service decides later whether it is legal and records or rejects it; the receipt shows the
-/// outcome. The `allowed_events` of an order are the events that are legal now.
+/// Proposes an event for an order, and returns its receipt with `202` as soon as the event is durable. The rules then record
+/// or reject it; the receipt shows which. With `Prefer: wait=N`, the request waits up to N seconds for that outcome: it
+/// returns the order with `200` if the event was recorded, or `409` if it is not legal.
+///
+/// The order's `allowed_events` are the events that are legal now. Send an `Idempotency-Key`, so that a retry has no second
+/// effect, and `If-Match` if the event depends on the version that you read.
 #[utoipa::path(
     post,
     path = "/v1/orders/{order_id}/events",
@@ -114,19 +121,19 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
         ),
     ),
     responses(
-        (status = 200, description = "Recorded within the time to wait", body = OrderOrReceipt),
-        (status = 202, description = "Accepted: the event is durable", body = OrderOrReceipt),
-        (status = 400, description = "The body is not valid JSON, or the order id or a header is invalid"),
-        (status = 403, description = "The token does not allow it"),
-        (status = 404, description = "There is no such order: known within the time to wait, or the token is limited to \
-            one customer"),
-        (status = 409, description = "Not legal: known within the time to wait"),
+        (status = 200, description = "The event was recorded within the time to wait", body = OrderOrReceipt),
+        (status = 202, description = "The event was accepted: it is durable", body = OrderOrReceipt),
+        (status = 400, description = "The body is not valid JSON, or the order id or a header is not valid"),
+        (status = 403, description = "The token does not allow this"),
+        (status = 404, description = "The order does not exist. Returned only within the time to wait, or if the token is \
+            limited to one customer"),
+        (status = 409, description = "The event was rejected within the time to wait: it is not legal, or was discarded"),
         (status = 412, description = "The order is not at a version that `If-Match` names"),
-        (status = 413, description = "The body is too large, or the event made of it is too large for the queue"),
-        (status = 415, description = "The content type is not JSON, or the body has a content coding"),
-        (status = 422, description = "The body has errors, of which the first 100 are listed; or the key was used for another request"),
-        (status = 503, description = "The queue is full or cannot be reached, or the request took too long. Nothing was \
-            accepted, unless the type is `outcome-unknown`: then `links.receipt` leads to the receipt"),
+        (status = 413, description = "The body, or the event made from it, is too large"),
+        (status = 415, description = "The content type is not JSON, or the body is compressed"),
+        (status = 422, description = "The body has errors, of which up to 100 are listed; or the key was used for a different request"),
+        (status = 503, description = "The queue is full or cannot be reached, or the request timed out. Nothing was \
+            accepted, unless the type is `outcome-unknown`: then read `links.receipt`"),
     )
 )]
 pub(crate) async fn propose_event(

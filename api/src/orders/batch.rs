@@ -124,10 +124,12 @@ enum BatchItemResult {
 
 /// Creates orders
 ///
-/// Publishes an `order_created` for each valid order. The answer contains a result for each order. With an idempotency key,
-/// the whole batch can be sent again, and no order is accepted twice. Each position of the batch is a separate request under
-/// the key: an order that differs from the one accepted at its position is refused, and the others are not. If no order of
-/// the request is new, the answer has `Idempotent-Replayed: true`.
+/// Creates up to 100 orders in one request, and returns a result for each: a receipt or a problem. Orders are independent:
+/// one with errors does not affect the others. The request does not wait for outcomes.
+///
+/// With an `Idempotency-Key`, the whole batch can be sent again, and no order is accepted twice. The key applies to each
+/// position of the batch: an order that differs from the one accepted at its position is refused. If every order was
+/// accepted before, the answer has `Idempotent-Replayed: true`.
 #[utoipa::path(
     post,
     path = "/v1/orders/batch",
@@ -137,13 +139,13 @@ enum BatchItemResult {
     request_body(content = CreateOrders, description = "Up to 100 orders; at most 4 MiB"),
     responses(
         (status = 200, description = "The result of each order; accepted orders are durable", body = BatchBody<'static>),
-        (status = 400, description = "The body is not valid JSON, or a header is invalid"),
-        (status = 403, description = "The token does not allow it"),
+        (status = 400, description = "The body is not valid JSON, or a header is not valid"),
+        (status = 403, description = "The token does not allow this"),
         (status = 413, description = "The body is too large"),
-        (status = 415, description = "The content type is not JSON, or the body has a content coding"),
-        (status = 422, description = "The body is not a list of 1–100 orders; or the key was used for another batch, and no \
+        (status = 415, description = "The content type is not JSON, or the body is compressed"),
+        (status = 422, description = "The body is not a list of 1–100 orders; or the key was used for a different batch, and no \
             order equals the one accepted at its position"),
-        (status = 503, description = "The queue is full or cannot be reached, or the request took too long. No order was \
+        (status = 503, description = "The queue is full or cannot be reached, or the request timed out. No order was \
             accepted, unless the type is `outcome-unknown`: then some may have been"),
     )
 )]

@@ -22,14 +22,14 @@ use crate::state::Shared;
     tag = "orders",
     params(
         OrderPath,
-        ("limit" = Option<u32>, Query, description = "The most events on a page; 50 by default", nullable = false,
+        ("limit" = Option<u32>, Query, description = "The maximum number of events on a page; 50 by default", nullable = false,
             minimum = 1, maximum = 200),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous page", nullable = false),
     ),
     responses(
         (status = 200, description = "A page of events", body = EventPage),
         (status = 400, description = "The order id is invalid, or the query has errors"),
-        (status = 403, description = "The token does not allow it"),
+        (status = 403, description = "The token does not allow this"),
         (status = 404, description = "No event of this order is recorded yet"),
     )
 )]
@@ -79,10 +79,10 @@ pub(crate) async fn list_events(
     responses(
         (status = 200, description = "The receipt", body = ReceiptBody<'static>),
         (status = 400, description = "The order id or the event id is invalid, or the query has errors"),
-        (status = 403, description = "The token does not allow it"),
-        (status = 404, description = "No such event of this order was accepted; or it has no outcome yet and the link has no \
-            `type`"),
-        (status = 422, description = "The event was accepted from another request under the same key"),
+        (status = 403, description = "The token does not allow this"),
+        (status = 404, description = "The event was not accepted for this order; or it has no outcome yet, and the URL is not the \
+            complete link of its receipt"),
+        (status = 422, description = "The event was accepted from a different request with the same key"),
     )
 )]
 pub(crate) async fn get_receipt(

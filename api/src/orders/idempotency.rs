@@ -155,9 +155,9 @@ fn bare(text: &str) -> Option<String> {
 
 impl IntoParams for IdempotencyKey {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "A key that the client chooses, for instance a UUID, quoted or bare. A request that is sent again \
-            under the same key takes effect only once and gets the same receipt. Another request under the same key is \
-            refused. A key belongs to one path.";
+        let description = "A unique key that you generate for the operation, such as a UUID, quoted or not. A retry with the \
+            same key returns the same receipt and has no further effect. A different request with the same key is \
+            refused. A key applies to one path and one token subject.";
         vec![header_parameter(
             "Idempotency-Key",
             description,

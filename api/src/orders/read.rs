@@ -16,7 +16,8 @@ use crate::state::Shared;
 
 /// Shows an order
 ///
-/// The current order or, with `version` or `at`, a past state of it.
+/// Returns the order as of its latest recorded event or, with `version` or `at`, as it was earlier. Events in flight are not
+/// included. Send an `ETag` that you have as `If-None-Match` to get `304` if the order has not changed.
 #[utoipa::path(
     get,
     path = "/v1/orders/{order_id}",
@@ -25,15 +26,15 @@ use crate::state::Shared;
     params(
         OrderPath,
         ("version" = Option<u64>, Query, description = "Returns the order as of this version", nullable = false, minimum = 1),
-        ("at" = Option<String>, Query, description = "Shows the order as of this time (RFC 3339), with the events \
+        ("at" = Option<String>, Query, description = "Returns the order as of this time (RFC 3339), with the events \
             recorded by then", nullable = false, format = "date-time"),
         IfNoneMatch,
     ),
     responses(
         (status = 200, description = "The order", body = OrderBody<'static>),
-        (status = 304, description = "The order still has the tag in `If-None-Match`"),
+        (status = 304, description = "The order still has the `ETag` in `If-None-Match`"),
         (status = 400, description = "The order id is invalid, or the query or a header has errors"),
-        (status = 403, description = "The token does not allow it"),
+        (status = 403, description = "The token does not allow this"),
         (status = 404, description = "No event of this order is recorded yet; or the order does not have that version, or did not \
             exist at that time (`version-not-found`)"),
     )
@@ -77,21 +78,22 @@ pub(crate) async fn get_order(
 
 /// Lists a customer's orders, newest first
 ///
-/// A page can be short or even empty and still have a next page, if many orders were read that do not pass the filter.
+/// Returns a page of one customer's orders. A page can be short or even empty and still have a next one, if few of the
+/// orders that were read pass the filter. Continue with `next_cursor` until it is `null`.
 #[utoipa::path(
     get,
     path = "/v1/orders",
     operation_id = "listOrders",
     tag = "orders",
     params(
-        ("customer_id" = String, Query, description = "The customer", min_length = 1, max_length = 128),
+        ("customer_id" = String, Query, description = "The customer whose orders to list", min_length = 1, max_length = 128),
         ("status" = Option<String>, Query, description = "Only orders with this status", nullable = false,
             pattern = "^(pending|confirmed|paid|shipped|delivered|returned|cancelled|refunded)$"),
         ("created_from" = Option<String>, Query, description = "Only orders created at this time (RFC 3339) or later",
             nullable = false, format = "date-time"),
         ("created_before" = Option<String>, Query, description = "Only orders created before this time (RFC 3339)",
             nullable = false, format = "date-time"),
-        ("limit" = Option<u32>, Query, description = "The most orders on a page; 50 by default", nullable = false,
+        ("limit" = Option<u32>, Query, description = "The maximum number of orders on a page; 50 by default", nullable = false,
             minimum = 1, maximum = 200),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous page of the same list",
             nullable = false),

@@ -87,7 +87,7 @@ impl DeadLetterStore for FakeDeadLetters {
         let mut failed = false;
         let send = |letter: &DeadLetter| {
             if failed {
-                return Err(ReplayError::Behind);
+                return Err(ReplayError::EarlierFailed);
             }
             if self.unsendable.contains(letter.id.as_str()) {
                 failed = true;

@@ -115,7 +115,7 @@ impl DeadLetterStore for AwsDeadLetterStore {
         for letter in letters {
             let order_id = letter.order_id.as_ref();
             if order_id.is_some_and(|order_id| stopped.contains(order_id)) {
-                results.push(Err(ReplayError::Behind));
+                results.push(Err(ReplayError::EarlierFailed));
                 continue;
             }
             let result = self.replay_one(&letter.id).await;

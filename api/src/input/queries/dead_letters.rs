@@ -97,7 +97,7 @@ impl IntoParams for DeadLettersQuery {
             ("parked_before", "Only dead letters parked before this time (RFC 3339)", time()),
             (
                 "limit",
-                "The most dead letters on a page; 50 by default",
+                "The maximum number of dead letters on a page; 50 by default",
                 json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT }),
             ),
             (

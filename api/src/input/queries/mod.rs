@@ -54,16 +54,16 @@ pub(crate) struct ReceiptQuery {
 /// Written by hand, because a derived parameter with its own schema loses its description.
 impl IntoParams for ReceiptQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "The event's type, as the link of an `accepted` receipt contains it where the queue cannot be \
-            searched. With it, an event without an outcome is `accepted` and not missing. Elsewhere it has no effect.";
+        let description = "The event's type. It is part of an `accepted` receipt's link if the queue cannot be searched. With \
+            it, an event without an outcome is `accepted` instead of not found. Otherwise, it has no effect.";
         let parameter = ParameterBuilder::new()
             .name("type")
             .parameter_in(ParameterIn::Query)
             .required(Required::False)
             .description(Some(description))
             .schema(Some(schemas::event_type()));
-        let description = "The first digits of the request's hash, as the link of a receipt contains them for a request \
-            with an idempotency key. If the event was accepted from another request under this key, the answer is 422.";
+        let description = "The first 16 digits of the request's hash. They are part of the receipt's link if the request had \
+            an idempotency key. If the event was accepted from a different request with this key, the answer is 422.";
         let request = ParameterBuilder::new()
             .name("request")
             .parameter_in(ParameterIn::Query)
