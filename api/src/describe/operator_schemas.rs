@@ -7,7 +7,6 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::describe::event_schemas;
 use crate::describe::schemas::{optional, reference, schema};
-use crate::operator::RedriveEffect;
 
 /// A message body of any bytes: `body` if it is text, otherwise `body_base64`.
 #[derive(Debug, ToSchema)]
@@ -43,16 +42,4 @@ pub(crate) fn discard() -> RefOr<Schema> {
 
 pub(crate) fn repairs() -> RefOr<Schema> {
     schema(event_schemas::repairs())
-}
-
-pub(crate) fn redrive_effects() -> RefOr<Schema> {
-    schema(json!({
-        "type": "string", "enum": RedriveEffect::ALL,
-        "description": "`would_record`: its event would be recorded. `already_recorded`: its event is in the log already. \
-            `illegal`: its event would be rejected. `unreadable`: it still cannot be read. `behind`: an earlier dead letter \
-            of its order would stay parked. `replayed_too_often`: it was sent back 5 times without success; repair or \
-            discard it. `discarded`: an operator discarded it. `not_predicted`: it is too far back in its order's parked \
-            sequence to predict. `sent`: it was sent back to the queue. `gone`: it is no longer a dead letter. `failed`: it \
-            could not be sent; try again.",
-    }))
 }

@@ -12,7 +12,7 @@ use crate::describe::{operator_schemas, schemas};
 use crate::http::LinkBuilder;
 use crate::operations::ParkedSequence;
 
-use super::plan::RedriveEffect;
+use super::effects::RedriveEffect;
 
 /// A dead letter, without its body.
 #[derive(Debug, Serialize, ToSchema)]
@@ -185,7 +185,7 @@ impl<'a> DeadLetterBody<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Prediction)]
 pub(crate) struct RedriveEffectBody {
-    #[schema(schema_with = operator_schemas::redrive_effects)]
+    #[schema(schema_with = super::effects::effect_schema)]
     pub(crate) result: &'static str,
     /// The reason in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]

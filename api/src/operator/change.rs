@@ -13,7 +13,7 @@ use crate::state::{AppState, Shared};
 
 use super::Operator;
 use super::bodies::DeadLetterBody;
-use super::letters::{missing, show};
+use super::dead_letters::{missing, show};
 use super::requests::{DiscardReason, DiscardRequest, RepairRequest, RepairedBody};
 
 /// The largest body of a repair, in bytes: a message of 1 MiB can need twice as much as JSON.

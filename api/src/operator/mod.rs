@@ -5,9 +5,9 @@
 
 mod bodies;
 mod change;
-mod letters;
+mod dead_letters;
+mod effects;
 mod pipeline;
-mod plan;
 mod redrive;
 mod requests;
 
@@ -17,8 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use self::bodies::{DeadLetterBody, DeadLetterPage, DeadLetterSummary, RedriveBody, RedriveItem};
+pub(crate) use self::effects::RedriveEffect;
 pub(crate) use self::pipeline::PipelineBody;
-pub(crate) use self::plan::RedriveEffect;
 use crate::auth::{Principal, Scope};
 use crate::operations::Operations;
 use crate::problem::{Problem, ProblemKind};
@@ -27,9 +27,9 @@ use crate::state::Shared;
 /// The endpoints, with their description.
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
-        .routes(routes!(letters::list_dead_letters))
+        .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(redrive::redrive))
-        .routes(routes!(letters::get_dead_letter))
+        .routes(routes!(dead_letters::get_dead_letter))
         .routes(routes!(change::repair_dead_letter))
         .routes(routes!(change::discard_dead_letter))
         .routes(routes!(pipeline::get_pipeline))

@@ -15,8 +15,8 @@ use crate::state::Shared;
 
 use super::Operator;
 use super::bodies::{RedriveBody, RedriveItem};
-use super::letters::sequence_context;
-use super::plan::{RedriveEffect, redrive_effects};
+use super::dead_letters::sequence_context;
+use super::effects::{RedriveEffect, redrive_effects};
 use super::requests::{RedriveCommand, RedriveSelection};
 
 /// How many sequences one request handles.

@@ -16,7 +16,7 @@ use crate::state::{AppState, Shared};
 
 use super::Operator;
 use super::bodies::{DeadLetterBody, DeadLetterPage, DeadLetterSummary};
-use super::plan::{RedriveEffect, SequenceContext, redrive_effects};
+use super::effects::{RedriveEffect, SequenceContext, redrive_effects};
 
 /// How many dead letters of a sequence are shown with one of them.
 const SEQUENCE_SHOWN: usize = 100;
@@ -93,10 +93,10 @@ pub(super) async fn show(
         _ => ParkedSequence::default(),
     };
     // A dead letter without an order is a sequence of its own.
-    let together = if sequence.letters.is_empty() { slice::from_ref(letter) } else { &sequence.letters };
-    let context = sequence_context(state, together).await?;
-    let effects = redrive_effects(together, &context, operations.default_currency, (state.clock)());
-    let place = together.iter().position(|other| other.id == letter.id);
+    let shown = if sequence.letters.is_empty() { slice::from_ref(letter) } else { &sequence.letters };
+    let context = sequence_context(state, shown).await?;
+    let effects = redrive_effects(shown, &context, operations.default_currency, (state.clock)());
+    let place = shown.iter().position(|other| other.id == letter.id);
     let otherwise = if sequence.is_longer { &RedriveEffect::NotPredicted } else { &RedriveEffect::Gone };
     let effect = place.and_then(|place| effects.get(place)).unwrap_or(otherwise);
     Ok(Json(DeadLetterBody::of(letter, &sequence, effect, links)).into_response())

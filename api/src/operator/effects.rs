@@ -1,9 +1,13 @@
-//! Decides what a redrive does with the dead letters of one sequence. `letters` and `redrive` call it. The functions are
+//! Decides what a redrive does with the dead letters of one sequence. `dead_letters` and `redrive` call it. The functions are
 //! pure, so that a dry run cannot differ from the redrive.
 
 use domain::{
     Currency, DeadLetter, DeadLetterState, EventId, Order, Outcome, Prediction, Timestamp, predict,
 };
+use serde_json::json;
+use utoipa::openapi::{RefOr, Schema};
+
+use crate::describe::schemas::schema;
 
 /// How often a dead letter is replayed before it must be repaired. One that failed this often fails again, and replaying it
 /// in a loop would fill the queue.
@@ -94,6 +98,19 @@ impl RedriveEffect {
     }
 }
 
+/// The schema of [`RedriveEffect::as_str`].
+pub(super) fn effect_schema() -> RefOr<Schema> {
+    schema(json!({
+        "type": "string", "enum": RedriveEffect::ALL,
+        "description": "`would_record`: its event would be recorded. `already_recorded`: its event is in the log already. \
+            `illegal`: its event would be rejected. `unreadable`: it still cannot be read. `behind`: an earlier dead letter \
+            of its order would stay parked. `replayed_too_often`: it was sent back 5 times without success; repair or \
+            discard it. `discarded`: an operator discarded it. `not_predicted`: it is too far back in its order's parked \
+            sequence to predict. `sent`: it was sent back to the queue. `gone`: it is no longer a dead letter. `failed`: it \
+            could not be sent; try again.",
+    }))
+}
+
 /// The recorded facts that a prediction needs.
 pub(crate) struct SequenceContext {
     pub(crate) order: Option<Order>,
@@ -110,17 +127,17 @@ pub(crate) fn redrive_effects(
     now: Timestamp,
 ) -> Vec<RedriveEffect> {
     let predictions = predict(context.order.as_ref(), &context.outcomes, sequence, currency, now);
-    let mut stopped = false;
+    let mut is_blocked = false;
     let effect = |(letter, prediction): (&DeadLetter, Prediction)| {
-        let worn_out = letter.replays >= MAX_REPLAYS && letter.state == DeadLetterState::Parked;
+        let is_replayed_too_often = letter.replays >= MAX_REPLAYS && letter.state == DeadLetterState::Parked;
         let effect = match prediction {
             _ if letter.state == DeadLetterState::Discarded => RedriveEffect::Discarded,
-            _ if stopped => RedriveEffect::Predicted(Prediction::FollowsParked),
+            _ if is_blocked => RedriveEffect::Predicted(Prediction::FollowsParked),
             prediction @ Prediction::Unreadable(_) => RedriveEffect::Predicted(prediction),
-            _ if worn_out => RedriveEffect::ReplayedTooOften(letter.replays),
+            _ if is_replayed_too_often => RedriveEffect::ReplayedTooOften(letter.replays),
             prediction => RedriveEffect::Predicted(prediction),
         };
-        stopped |= !effect.is_to_be_sent() && effect != RedriveEffect::Discarded;
+        is_blocked |= !effect.is_to_be_sent() && effect != RedriveEffect::Discarded;
         effect
     };
     sequence.iter().zip(predictions).map(effect).collect()
