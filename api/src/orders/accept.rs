@@ -65,20 +65,20 @@ use crate::state::{AppState, Shared};
 )]
 pub(crate) async fn create_order(
     State(state): State<Shared>,
-    caller: WriteContext,
+    context: WriteContext,
     JsonBody(created, grant): JsonBody<Created>,
 ) -> Result<Response, Problem> {
-    let event = creation(&caller.principal, created)?;
-    let identity = caller.key.of_creation(&state, &caller.principal, &event, CreationPlace::Single);
+    let event = creation(&context.principal, created)?;
+    let identity = context.key.of_creation(&state, &context.principal, &event, CreationPlace::Single);
     let replayed = is_replay(&state, &identity).await?;
     let mut accepted = AcceptedEvent { receipt: receipt(&identity, &event), replayed };
     if !replayed {
-        let envelope = envelope(&state, &caller, identity, event, None);
-        accepted.replayed = publish(&state, &caller, envelope, &accepted.receipt).await?;
+        let envelope = envelope(&state, &context, identity, event, None);
+        accepted.replayed = publish(&state, &context, envelope, &accepted.receipt).await?;
     }
     // Return the memory before waiting for the outcome: the body is not needed any more.
     drop(grant);
-    answer::to_creation(&state, &caller, accepted).await
+    answer::to_creation(&state, &context, accepted).await
 }
 
 /// The event that creates the order, if the principal may create orders of this customer.
@@ -138,30 +138,30 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
 )]
 pub(crate) async fn propose_event(
     State(state): State<Shared>,
-    caller: WriteContext,
+    context: WriteContext,
     if_match: IfMatch,
     OrderPath(order_id): OrderPath,
     JsonBody(event, grant): JsonBody<Event>,
 ) -> Result<Response, Problem> {
-    let snapshot = current_order(&state, &caller.principal, &order_id, &if_match).await?;
-    let identity = caller.key.of_event(&state, &caller.principal, order_id, &event, &if_match);
+    let snapshot = current_order(&state, &context.principal, &order_id, &if_match).await?;
+    let identity = context.key.of_event(&state, &context.principal, order_id, &event, &if_match);
     let replayed = is_replay(&state, &identity).await?;
     let mut accepted = AcceptedEvent { receipt: receipt(&identity, &event), replayed };
     if !replayed {
         let expected_version = if_match.check(snapshot.as_ref());
         let expected_version =
-            expected_version.map_err(|problem| match caller.principal.may(Scope::Read) {
+            expected_version.map_err(|problem| match context.principal.may(Scope::Read) {
                 true => problem,
                 false => Problem::new(
                     ProblemKind::PreconditionFailed,
                     "The order is not at a version that If-Match names.",
                 ),
             })?;
-        let envelope = envelope(&state, &caller, identity, event, expected_version);
-        accepted.replayed = publish(&state, &caller, envelope, &accepted.receipt).await?;
+        let envelope = envelope(&state, &context, identity, event, expected_version);
+        accepted.replayed = publish(&state, &context, envelope, &accepted.receipt).await?;
     }
     drop(grant);
-    answer::to_event(&state, &caller, accepted).await
+    answer::to_event(&state, &context, accepted).await
 }
 
 /// The current order, if it is needed: to check a condition, or for a principal that is limited to one customer.
@@ -208,18 +208,18 @@ pub(crate) async fn is_replay(state: &AppState, identity: &EventIdentity) -> Res
 /// The event with its metadata, as it is put on the queue.
 pub(crate) fn envelope(
     state: &AppState,
-    caller: &WriteContext,
+    context: &WriteContext,
     identity: EventIdentity,
     event: Event,
     expected_version: Option<u64>,
 ) -> Envelope {
     let EventIdentity { order_id, event_id, request_hash } = identity;
-    let subject = &caller.principal.subject;
+    let subject = &context.principal.subject;
     Envelope {
         event_id,
         order_id,
         timestamp: (state.clock)(),
-        correlation_id: caller.correlation_id.clone(),
+        correlation_id: context.correlation_id.clone(),
         expected_version,
         request_hash,
         actor: (!subject.is_empty()).then(|| subject.clone()),
@@ -230,12 +230,12 @@ pub(crate) fn envelope(
 /// Publishes the event of `receipt`. Returns whether the same request was accepted before.
 async fn publish(
     state: &AppState,
-    caller: &WriteContext,
+    context: &WriteContext,
     envelope: Envelope,
     receipt: &Receipt,
 ) -> Result<bool, Problem> {
     begin_change(ChangeAttempt::Event(UncertainEvent::of(receipt)));
-    let uncertain = |cause| UncertainEvent::of(receipt).problem(&caller.links, cause);
+    let uncertain = |cause| UncertainEvent::of(receipt).problem(&context.links, cause);
     let published = publish_events(state.publisher.as_ref(), std::slice::from_ref(&envelope)).await.pop();
     match published {
         Some(Ok(Acceptance::New)) => Ok(false),

@@ -18,42 +18,42 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Answers a request that created an order.
 pub(crate) async fn to_creation(
     state: &AppState,
-    caller: &WriteContext,
+    context: &WriteContext,
     accepted: AcceptedEvent,
 ) -> Result<Response, Problem> {
-    answer(state, caller, accepted, StatusCode::CREATED).await
+    answer(state, context, accepted, StatusCode::CREATED).await
 }
 
 /// Answers a request that proposed an event.
 pub(crate) async fn to_event(
     state: &AppState,
-    caller: &WriteContext,
+    context: &WriteContext,
     accepted: AcceptedEvent,
 ) -> Result<Response, Problem> {
-    answer(state, caller, accepted, StatusCode::OK).await
+    answer(state, context, accepted, StatusCode::OK).await
 }
 
 /// `recorded` is the status if the event was recorded in time.
 async fn answer(
     state: &AppState,
-    caller: &WriteContext,
+    context: &WriteContext,
     accepted: AcceptedEvent,
     recorded: StatusCode,
 ) -> Result<Response, Problem> {
     let AcceptedEvent { receipt, replayed } = accepted;
-    let with_outcome = match wait_for_outcome(state, caller, &receipt).await {
+    let with_outcome = match wait_for_outcome(state, context, &receipt).await {
         Some(found) if found.request_hash != receipt.request_hash => return Err(Problem::key_reused()),
         Some(found) => {
-            let answer = with_outcome(state, caller, &found, recorded).await;
+            let answer = with_outcome(state, context, &found, recorded).await;
             answer.map_err(|problem| if replayed { problem.of_replay() } else { problem })?
         }
         None => None,
     };
     let response = match with_outcome {
         Some(response) => response,
-        None => with_receipt(caller, &receipt)?,
+        None => with_receipt(context, &receipt)?,
     };
-    let mut response = caller.prefer.add_applied(response);
+    let mut response = context.prefer.add_applied(response);
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
@@ -62,12 +62,12 @@ async fn answer(
 
 /// The receipt with its outcome, if the client waits and the outcome is known in time. If the receipt cannot be read, the
 /// answer is still that the event was accepted.
-async fn wait_for_outcome(state: &AppState, caller: &WriteContext, receipt: &Receipt) -> Option<Receipt> {
-    let until = caller.prefer.until()?;
+async fn wait_for_outcome(state: &AppState, context: &WriteContext, receipt: &Receipt) -> Option<Receipt> {
+    let until = context.prefer.until()?;
     match state.reader.settled(&receipt.order_id, receipt.event_id, until).await {
         Ok(receipt) => receipt.filter(|receipt| receipt.outcome.is_some()),
         Err(error) => {
-            let correlation_id = caller.correlation_id.as_str();
+            let correlation_id = context.correlation_id.as_str();
             tracing::error!(correlation_id, "cannot read the outcome of an accepted event: {error:#}");
             None
         }
@@ -78,52 +78,52 @@ async fn wait_for_outcome(state: &AppState, caller: &WriteContext, receipt: &Rec
 /// event whose order cannot be read: the event was accepted all the same.
 async fn with_outcome(
     state: &AppState,
-    caller: &WriteContext,
+    context: &WriteContext,
     receipt: &Receipt,
     recorded: StatusCode,
 ) -> Result<Option<Response>, Problem> {
     match &receipt.outcome {
         Some(Outcome::Recorded { .. }) => {}
         Some(Outcome::Rejected { reason, detail, at_version }) => {
-            return Err(rejected(state, caller, receipt, *reason, detail, *at_version).await);
+            return Err(rejected(state, context, receipt, *reason, detail, *at_version).await);
         }
-        Some(Outcome::Parked { .. }) | None => return with_receipt(caller, receipt).map(Some),
+        Some(Outcome::Parked { .. }) | None => return with_receipt(context, receipt).map(Some),
     }
-    let Some(snapshot) = current_order(state, caller, receipt).await else {
-        return with_receipt(caller, receipt).map(Some);
+    let Some(snapshot) = current_order(state, context, receipt).await else {
+        return with_receipt(context, receipt).map(Some);
     };
-    let mut response = (recorded, Json(OrderBody::of(&snapshot, &caller.links))).into_response();
+    let mut response = (recorded, Json(OrderBody::of(&snapshot, &context.links))).into_response();
     response.headers_mut().insert(header::ETAG, etag(&snapshot));
     let address = match recorded {
-        StatusCode::CREATED => (header::LOCATION, caller.links.order(&receipt.order_id)),
-        _ => (header::CONTENT_LOCATION, caller.links.order(&receipt.order_id)),
+        StatusCode::CREATED => (header::LOCATION, context.links.order(&receipt.order_id)),
+        _ => (header::CONTENT_LOCATION, context.links.order(&receipt.order_id)),
     };
     response.headers_mut().insert(address.0, HeaderValue::try_from(address.1).map_err(anyhow::Error::from)?);
     Ok(Some(response))
 }
 
 /// The current order, if it can be read.
-async fn current_order(state: &AppState, caller: &WriteContext, receipt: &Receipt) -> Option<OrderSnapshot> {
-    readable(caller, state.reader.order(&receipt.order_id).await)
+async fn current_order(state: &AppState, context: &WriteContext, receipt: &Receipt) -> Option<OrderSnapshot> {
+    readable(context, state.reader.order(&receipt.order_id).await)
 }
 
 /// The order at this version, if it can be read.
 async fn order_at_version(
     state: &AppState,
-    caller: &WriteContext,
+    context: &WriteContext,
     receipt: &Receipt,
     version: u64,
 ) -> Option<Order> {
-    let now = current_order(state, caller, receipt).await?.order;
+    let now = current_order(state, context, receipt).await?.order;
     if now.version == version {
         return Some(now);
     }
-    readable(caller, state.reader.order_as_of(&receipt.order_id, AsOf::Version(version)).await)
+    readable(context, state.reader.order_as_of(&receipt.order_id, AsOf::Version(version)).await)
 }
 
-fn readable<T>(caller: &WriteContext, order: anyhow::Result<Option<T>>) -> Option<T> {
+fn readable<T>(context: &WriteContext, order: anyhow::Result<Option<T>>) -> Option<T> {
     order.unwrap_or_else(|error| {
-        let correlation_id = caller.correlation_id.as_str();
+        let correlation_id = context.correlation_id.as_str();
         tracing::error!(correlation_id, "cannot read the order of an accepted event: {error:#}");
         None
     })
@@ -133,7 +133,7 @@ fn readable<T>(caller: &WriteContext, order: anyhow::Result<Option<T>>) -> Optio
 /// changed since, and a replay must get the same answer.
 async fn rejected(
     state: &AppState,
-    caller: &WriteContext,
+    context: &WriteContext,
     receipt: &Receipt,
     reason: RejectReason,
     detail: &str,
@@ -146,7 +146,7 @@ async fn rejected(
         (RejectReason::VersionMismatch, _) => ProblemKind::PreconditionFailed,
     };
     let order = match at_version {
-        Some(version @ 1..) => order_at_version(state, caller, receipt, version).await,
+        Some(version @ 1..) => order_at_version(state, context, receipt, version).await,
         _ => None,
     };
     match order {
@@ -155,8 +155,8 @@ async fn rejected(
     }
 }
 
-fn with_receipt(caller: &WriteContext, receipt: &Receipt) -> Result<Response, Problem> {
-    let body = ReceiptBody::of(receipt, &caller.links);
+fn with_receipt(context: &WriteContext, receipt: &Receipt) -> Result<Response, Problem> {
+    let body = ReceiptBody::of(receipt, &context.links);
     let location = HeaderValue::try_from(&body.links.own).map_err(anyhow::Error::from)?;
     let json = body.to_json().map_err(anyhow::Error::from)?;
     let mut response = Response::new(json.into());

@@ -1,7 +1,6 @@
 //! `POST /v1/orders/batch`: creates many orders with one request and one call of the publisher. The orders are independent:
 //! errors in one do not prevent the others from being accepted.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -11,103 +10,21 @@ use axum::response::{IntoResponse, Response};
 use domain::event::Created;
 use domain::{Envelope, Receipt};
 use futures_util::future::join_all;
-use serde::Serialize;
-use serde::de::{MapAccess, SeqAccess};
 use tokio::time::timeout_at;
-use utoipa::ToSchema;
-use validator::Validate;
 
 use crate::http::{ChangeAttempt, UncertainEvent, begin_change};
-use crate::input::{
-    BodyField, FromJson, JsonBody, Parsed, check_length, members, read_elements, read_object,
-};
+use crate::input::{JsonBody, Parsed};
 use crate::orders::accept::{creation, envelope, is_concurrent_replay, is_replay, receipt};
+use crate::orders::batch_body::{
+    BatchBody, BatchItemBody, BatchOrders, BatchRequestBody, CreateOrders, MAX_BODY,
+};
 use crate::orders::idempotency::{CreationPlace, EventIdentity, IdempotencyKey};
-use crate::orders::order_body::CreateOrder;
 use crate::orders::publish::publish_events;
 use crate::orders::responses::ReceiptBody;
 use crate::orders::write_context::WriteContext;
 use crate::ports::{Acceptance, PublishError};
-use crate::problem::{Problem, ProblemBody, ProblemKind, REPLAYED};
+use crate::problem::{Problem, ProblemKind, REPLAYED};
 use crate::state::{AppState, Shared};
-
-/// The most orders in a batch.
-const MAX_ORDERS: usize = 100;
-/// The largest body, in bytes: 100 orders of 40 KiB each.
-const MAX_BODY: usize = 4 << 20;
-/// The most errors that are listed for all orders together. Each invalid order has at least one, even beyond this.
-const MAX_ERRORS: usize = 1000;
-
-/// A batch of orders to create.
-#[derive(Debug, Default, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CreateOrders {
-    /// The orders, each as in `POST /v1/orders`.
-    #[validate(required)]
-    #[schema(value_type = Vec<CreateOrder>, min_items = 1, max_items = 100)]
-    orders: BodyField<BatchOrders>,
-}
-
-members!(CreateOrders { "orders" => orders });
-
-/// The orders of a batch, each valid or with its errors.
-#[derive(Debug)]
-pub(crate) struct BatchOrders(Vec<Parsed<Created>>);
-
-impl<'de> FromJson<'de> for BatchOrders {
-    const EXPECTED: &'static str = "an array";
-
-    fn from_array<A: SeqAccess<'de>>(array: A) -> Result<Parsed<Self>, A::Error> {
-        let (mut orders, mut left) = (Vec::new(), MAX_ERRORS);
-        let count = read_elements(array, MAX_ORDERS, |_, mut order: Parsed<Created>| {
-            if let Err(errors) = &mut order {
-                errors.cut(&mut left);
-            }
-            orders.push(order);
-            ControlFlow::Continue(())
-        })?;
-        Ok(check_length(count, 1..=MAX_ORDERS, "orders").map(|()| Self(orders)))
-    }
-}
-
-/// The body of the request.
-#[derive(Debug)]
-pub(crate) struct BatchRequestBody(BatchOrders);
-
-impl<'de> FromJson<'de> for BatchRequestBody {
-    const EXPECTED: &'static str = "an object";
-
-    fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
-        read_object(members, |batch: CreateOrders| batch.orders.into_valid().map(Self))
-    }
-}
-
-/// The results, in the order of the request.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct BatchBody<'a> {
-    items: Vec<BatchItemBody<'a>>,
-}
-
-/// The result of one order: a receipt or a problem.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ItemBody)]
-pub(crate) struct BatchItemBody<'a> {
-    /// The status that `POST /v1/orders` would have: 202, or that of the problem.
-    #[schema(minimum = 200, maximum = 599)]
-    status: u16,
-    /// The receipt, if the order was accepted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    receipt: Option<ReceiptBody<'a>>,
-    /// Whether the order was accepted before, under the same key.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schema(required = false)]
-    replayed: bool,
-    /// The problem, if the order was not accepted or the outcome is unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    problem: Option<ProblemBody<'a>>,
-}
 
 /// An order of the batch before publishing.
 enum BatchItem {
@@ -151,11 +68,11 @@ enum BatchItemResult {
 )]
 pub(crate) async fn create_orders(
     State(state): State<Shared>,
-    caller: WriteContext,
+    context: WriteContext,
     JsonBody(BatchRequestBody(BatchOrders(orders)), grant): JsonBody<BatchRequestBody, MAX_BODY>,
 ) -> Result<Response, Problem> {
-    let caller = Arc::new(caller);
-    let creations = prepare_creations(Arc::clone(&state), Arc::clone(&caller), orders);
+    let context = Arc::new(context);
+    let creations = prepare_creations(Arc::clone(&state), Arc::clone(&context), orders);
     let creations = state.body_budget.work(&grant, creations).await;
     let checked = join_all(creations.into_iter().map(|creation| check_replay(&state, creation))).await;
     let (mut items, mut new) = (Vec::with_capacity(checked.len()), Vec::with_capacity(checked.len()));
@@ -163,12 +80,12 @@ pub(crate) async fn create_orders(
         items.push(item);
         new.extend(envelope);
     }
-    let done = publish(&state, &caller, items, &new).await;
+    let done = publish(&state, &context, items, &new).await;
     if let Some(problem) = problem_of_all(&done) {
         return Err(problem);
     }
     let replays: Vec<bool> = done.iter().filter_map(BatchItemResult::replayed).collect();
-    let items = done.iter().map(|done| item_body(&caller, done)).collect();
+    let items = done.iter().map(|done| item_body(&context, done)).collect();
     let mut response = Json(BatchBody { items }).into_response();
     if !replays.is_empty() && replays.iter().all(|replayed| *replayed) {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
@@ -210,17 +127,17 @@ type PreparedCreation = Result<(EventIdentity, Receipt, Envelope), Problem>;
 /// The work that prepares the events of the orders. It runs on a worker thread if the body is large.
 fn prepare_creations(
     state: Shared,
-    caller: Arc<WriteContext>,
+    context: Arc<WriteContext>,
     orders: Vec<Parsed<Created>>,
 ) -> impl FnOnce() -> Vec<PreparedCreation> + Send + 'static {
     move || {
         let create = |(position, order): (usize, Parsed<Created>)| {
             let created = order.map_err(|errors| Problem::of_body(*errors))?;
-            let event = creation(&caller.principal, created)?;
+            let event = creation(&context.principal, created)?;
             let place = CreationPlace::InBatch(position);
-            let identity = caller.key.of_creation(&state, &caller.principal, &event, place);
+            let identity = context.key.of_creation(&state, &context.principal, &event, place);
             let receipt = receipt(&identity, &event);
-            let envelope = envelope(&state, &caller, identity.clone(), event, None);
+            let envelope = envelope(&state, &context, identity.clone(), event, None);
             Ok((identity, receipt, envelope))
         };
         orders.into_iter().enumerate().map(create).collect()
@@ -243,17 +160,17 @@ async fn check_replay(state: &AppState, creation: PreparedCreation) -> (BatchIte
 /// Publishes the new events in one call.
 async fn publish(
     state: &AppState,
-    caller: &WriteContext,
+    context: &WriteContext,
     items: Vec<BatchItem>,
     new: &[Envelope],
 ) -> Vec<BatchItemResult> {
-    let mut results = if new.is_empty() { None } else { publish_in_time(state, caller, new).await };
+    let mut results = if new.is_empty() { None } else { publish_in_time(state, context, new).await };
     let mut done = Vec::with_capacity(items.len());
     for item in items {
         done.push(match item {
             BatchItem::New(receipt) => {
                 let result = results.as_mut().map(|results| results.next());
-                item_result(state, caller, receipt, result).await
+                item_result(state, context, receipt, result).await
             }
             BatchItem::Done(done) => done,
         });
@@ -266,12 +183,12 @@ type PublishResults = std::vec::IntoIter<Result<Acceptance, PublishError>>;
 /// The results, or `None` if the time is up first. The limit leaves enough time to answer.
 async fn publish_in_time(
     state: &AppState,
-    caller: &WriteContext,
+    context: &WriteContext,
     new: &[Envelope],
 ) -> Option<PublishResults> {
     begin_change(ChangeAttempt::Batch);
     let publishing = publish_events(state.publisher.as_ref(), new);
-    let results = match caller.deadline {
+    let results = match context.deadline {
         Some(deadline) => timeout_at(deadline.to_answer(), publishing).await.ok(),
         None => Some(publishing.await),
     };
@@ -281,11 +198,11 @@ async fn publish_in_time(
 /// The result of an order that was passed to the publisher. `result` is `None` if the time was up first.
 async fn item_result(
     state: &AppState,
-    caller: &WriteContext,
+    context: &WriteContext,
     receipt: Receipt,
     result: Option<Option<Result<Acceptance, PublishError>>>,
 ) -> BatchItemResult {
-    let uncertain = |cause| UncertainEvent::of(&receipt).problem(&caller.links, cause);
+    let uncertain = |cause| UncertainEvent::of(&receipt).problem(&context.links, cause);
     let problem = match result {
         Some(Some(Ok(Acceptance::New))) => return BatchItemResult::Accepted { receipt, replayed: false },
         Some(Some(Ok(Acceptance::Repeated))) => match is_concurrent_replay(state, &receipt).await {
@@ -300,17 +217,17 @@ async fn item_result(
     BatchItemResult::Refused(problem)
 }
 
-fn item_body<'a>(caller: &'a WriteContext, done: &'a BatchItemResult) -> BatchItemBody<'a> {
+fn item_body<'a>(context: &'a WriteContext, done: &'a BatchItemResult) -> BatchItemBody<'a> {
     match done {
         BatchItemResult::Accepted { receipt, replayed } => BatchItemBody {
             status: StatusCode::ACCEPTED.as_u16(),
-            receipt: Some(ReceiptBody::of(receipt, &caller.links)),
+            receipt: Some(ReceiptBody::of(receipt, &context.links)),
             replayed: *replayed,
             problem: None,
         },
         BatchItemResult::Refused(problem) => {
-            problem.log(caller.correlation_id.as_str(), PATH);
-            let body = problem.body(caller.correlation_id.as_str(), PATH);
+            problem.log(context.correlation_id.as_str(), PATH);
+            let body = problem.body(context.correlation_id.as_str(), PATH);
             BatchItemBody {
                 status: problem.status().as_u16(),
                 receipt: None,

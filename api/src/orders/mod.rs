@@ -4,6 +4,7 @@
 mod accept;
 mod answer;
 mod batch;
+mod batch_body;
 mod event_body;
 mod history;
 mod idempotency;
