@@ -24,7 +24,25 @@ fn commands(text: &str) -> Vec<String> {
         command[..end.unwrap_or(command.len())].to_owned()
     };
     // What is left out of an example nobody can type.
-    all.map(cut).filter(|command| !command.contains(['…', '<', '[', '='])).collect()
+    let whole = |command: &String| !command.contains(['…', '<', '[', '=']) && !command.starts_with("orders {");
+    all.map(cut).chain(advised(text)).filter(whole).collect()
+}
+
+/// The commands in the string literals of a source, as the program prints them: after a colon or at the start, to the end of
+/// the line.
+fn advised(text: &str) -> Vec<String> {
+    let joined = regex::Regex::new(r"\\\n\s*").unwrap().replace_all(text, "").into_owned();
+    let command = regex::Regex::new("(?:^|: |^ +)(orders [a-z-]+(?: .*)?)$").unwrap();
+    let literals = joined.split('"').skip(1).step_by(2).filter(|literal| !literal.contains('\n'));
+    let lines = literals.flat_map(|literal| literal.split("\\n"));
+    let advised = lines.filter_map(|line| Some(command.captures(line)?[1].to_owned()));
+    let cut = |command: String| command.split(" > ").next().unwrap_or_default().to_owned();
+    let program = Cli::command();
+    let is_command = |text: &String| {
+        let name = text.split(' ').nth(1);
+        name.is_some_and(|name| program.find_subcommand(name).is_some())
+    };
+    advised.map(cut).filter(is_command).collect()
 }
 
 /// The words of a command, as a shell reads them.
@@ -44,7 +62,8 @@ fn what_is_printed_can_be_typed() {
     let folders = ["src", "api/src", "consumer/src", "infra/src"];
     let mut all: Vec<_> = folders.iter().flat_map(|folder| files(&root.join(folder), &["rs"])).collect();
     all.extend(files(&root.join("docs"), &["md"]));
-    all.push(root.join("README.md"));
+    all.extend(files(&root.join("examples"), &["md"]));
+    all.extend(["README.md", "CONTRIBUTING.md", "SECURITY.md"].map(|name| root.join(name)));
     let mut count = 0;
     for file in all {
         for command in commands(&std::fs::read_to_string(&file).unwrap()) {

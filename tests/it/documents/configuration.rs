@@ -19,3 +19,16 @@ fn the_page_has_every_command_of_the_help() {
         assert!(page.contains(&format!("`orders {name}")), "docs/configuration.md does not have {name}");
     }
 }
+
+#[test]
+fn the_example_of_a_configuration_file_is_one() {
+    let page = Document::read("docs/configuration.md");
+    let example = page.blocks().into_iter().find(|block| block.language == "toml").unwrap().text;
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("orders.toml");
+    std::fs::write(&file, example).unwrap();
+    let shown = orders(&["config", "--config", file.to_str().unwrap()]).output().unwrap();
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    assert!(text.contains("127.0.0.1:9000") && text.contains("orders.example"), "{text}");
+}

@@ -74,3 +74,23 @@ fn integrators_find_every_kind_of_problem_and_event() {
         assert!(document.contains(&format!("`{name}`")), "docs/api.md does not have {name}");
     }
 }
+
+#[test]
+fn the_files_of_each_change_are_counted() {
+    let contributing = Document::read("CONTRIBUTING.md").text;
+    let (_, table) = contributing.split_once("| change | files before | files after | where |").unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split(" | ").collect())
+        .collect();
+    let file = Regex::new(r"`([\w.-]*/[\w./-]*|[\w.-]+\.(?:md|toml))`").unwrap();
+    for row in &rows {
+        let files: Vec<_> = file.captures_iter(row[3]).map(|found| found[1].to_owned()).collect();
+        let missing: Vec<_> = files.iter().filter(|name| !here(name).exists()).collect();
+        assert!(missing.is_empty(), "{}: {missing:?} do not exist", row[0]);
+        assert_eq!(row[2].trim().parse(), Ok(files.len()), "{}", row[0]);
+    }
+    assert_eq!(rows.len(), 12);
+}

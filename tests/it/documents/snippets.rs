@@ -209,6 +209,7 @@ macro_rules! checked {
 
 checked! {
     the_snippets_of_the_readme_run: "README.md" with Nothing;
+    the_snippets_about_configuration_run: "docs/configuration.md" with Nothing;
     the_snippets_for_integrators_run: "docs/api.md" with Nothing;
     the_snippets_for_operators_run: "docs/operations.md" with DeadLetters;
     the_snippets_about_load_tests_run: "docs/load-tests.md" with Nothing;
