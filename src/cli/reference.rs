@@ -96,10 +96,12 @@ fn row(arg: &Arg) -> Row {
     };
     let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());
     let defaults: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-    let default = if takes_value && !defaults.is_empty() { format!("`{}`", defaults.join(" ")) } else { String::new() };
+    let default =
+        if takes_value && !defaults.is_empty() { format!("`{}`", defaults.join(" ")) } else { String::new() };
     let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
     let mut help = sentence(&help);
-    let values: Vec<_> = arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
+    let values: Vec<_> =
+        arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
     if takes_value && !values.is_empty() {
         let _ = write!(help, " One of {}.", values.join(", "));
     }
@@ -166,7 +168,8 @@ fn page() -> String {
         if !own.is_empty() {
             let _ = write!(page, "\n{}", table(&own));
         }
-        let shared = groups.iter().enumerate().filter(|(_, (names, _))| names.contains(&command.name.as_str()));
+        let shared =
+            groups.iter().enumerate().filter(|(_, (names, _))| names.contains(&command.name.as_str()));
         let shared: Vec<_> = shared.map(|(number, _)| format!("[{0}](#group-{0})", number + 1)).collect();
         let also = if own.is_empty() { "It takes" } else { "It also takes" };
         if !shared.is_empty() {

@@ -24,7 +24,8 @@ fn commands(text: &str) -> Vec<String> {
         command[..end.unwrap_or(command.len())].to_owned()
     };
     // What is left out of an example nobody can type.
-    let whole = |command: &String| !command.contains(['…', '<', '[', '=']) && !command.starts_with("orders {");
+    let whole =
+        |command: &String| !command.contains(['…', '<', '[', '=']) && !command.starts_with("orders {");
     all.map(cut).chain(advised(text)).filter(whole).collect()
 }
 
