@@ -40,8 +40,8 @@ impl consumer::ports::Archive for S3Archive {
                 }
                 IndexLookup::Found(indexed) => *indexed,
             };
-            if let Some(end) = self.disposition_of(event.as_ref(), letter).await? {
-                if self.release(&next, &end).await? {
+            if let Some(disposition) = self.disposition_of(event.as_ref(), letter).await? {
+                if self.release(&next, &disposition).await? {
                     return self.unblock_order(letter).await;
                 }
                 continue;
@@ -62,7 +62,7 @@ impl S3Archive {
         let Some(event) = event else { return Ok(None) };
         let wanted = LoadRequest { order_id: event.order_id.clone(), event_ids: vec![event.event_id] };
         let loaded: Vec<_> = self.table.load(&[wanted]).await.into_iter().collect::<anyhow::Result<_>>()?;
-        let end = |EventOutcome { outcome, message, .. }: &EventOutcome| {
+        let disposition = |EventOutcome { outcome, message, .. }: &EventOutcome| {
             let by_another_message = message.as_deref().is_some_and(|message| message != letter.id);
             match outcome {
                 Outcome::Parked { .. } => None,
@@ -70,19 +70,24 @@ impl S3Archive {
                 Outcome::Recorded { .. } | Outcome::Rejected { .. } => Some(outcome.clone().into()),
             }
         };
-        Ok(loaded.iter().flat_map(|loaded| &loaded.outcomes).find_map(end))
+        Ok(loaded.iter().flat_map(|loaded| &loaded.outcomes).find_map(disposition))
     }
 
     /// Releases a dead letter whose event has an outcome. `false` if the index has changed since it was read.
-    async fn release(&self, next: &IndexedDeadLetter, end: &Disposition) -> anyhow::Result<bool> {
+    async fn release(&self, next: &IndexedDeadLetter, disposition: &Disposition) -> anyhow::Result<bool> {
         if next.is_new() {
             // It has not been counted yet.
             return self
                 .table
-                .release_dead_letter(&next.letter.id, None, now(), LedgerDeltas::ended(end, false))
+                .release_dead_letter(
+                    &next.letter.id,
+                    None,
+                    now(),
+                    LedgerDeltas::of_disposition(disposition, false),
+                )
                 .await;
         }
-        self.table.release_if_unchanged(next, end).await
+        self.table.release_if_unchanged(next, disposition).await
     }
 
     /// Writes the dead letter to the index, if that changes it. `None` if the index has changed since it was read.

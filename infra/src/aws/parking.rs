@@ -45,7 +45,7 @@ impl DeadLetters for SqsDeadLetters {
     }
 
     async fn release(&self, letters: &[(&str, &Disposition)]) -> Vec<anyhow::Result<()>> {
-        let releases = letters.iter().map(|(id, end)| self.table.release(id, end));
+        let releases = letters.iter().map(|(id, disposition)| self.table.release(id, disposition));
         futures_util::future::join_all(releases).await
     }
 }

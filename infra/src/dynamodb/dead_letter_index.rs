@@ -188,11 +188,11 @@ impl Table {
 
     /// Releases a dead letter with this disposition: removes it from its order's parked sequence and from the index. One
     /// that is not in the index, or was discarded, is left alone.
-    pub(crate) async fn release(&self, id: &str, end: &Disposition) -> anyhow::Result<()> {
+    pub(crate) async fn release(&self, id: &str, disposition: &Disposition) -> anyhow::Result<()> {
         loop {
             let IndexLookup::Found(read) = self.look_up_dead_letter(id).await? else { return Ok(()) };
             if read.letter.state == DeadLetterState::Discarded
-                || self.release_if_unchanged(&read, end).await?
+                || self.release_if_unchanged(&read, disposition).await?
             {
                 return Ok(());
             }
@@ -203,13 +203,13 @@ impl Table {
     pub(crate) async fn release_if_unchanged(
         &self,
         read: &IndexedDeadLetter,
-        end: &Disposition,
+        disposition: &Disposition,
     ) -> anyhow::Result<bool> {
         // The sequence first: after a crash in between, the dead letter can still be released.
         if let Some(order_id) = &read.letter.order_id {
             self.remove_from_sequence(order_id, &read.letter.id).await?;
         }
-        let deltas = LedgerDeltas::ended(end, read.letter.state == DeadLetterState::Parked);
+        let deltas = LedgerDeltas::of_disposition(disposition, read.letter.state == DeadLetterState::Parked);
         self.release_dead_letter(&read.letter.id, Some(read), now(), deltas).await
     }
 

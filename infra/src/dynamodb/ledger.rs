@@ -53,7 +53,7 @@ impl LedgerDeltas {
     }
 
     /// The change by a message with this disposition, which was parked before or not.
-    pub(crate) fn ended(disposition: &Disposition, was_parked: bool) -> Self {
+    pub(crate) fn of_disposition(disposition: &Disposition, was_parked: bool) -> Self {
         let parked = Self::parked(if was_parked { -1 } else { 0 });
         match disposition {
             Disposition::Recorded(_) => Self { recorded: 1, ..parked },

@@ -12,7 +12,7 @@ use aws_sdk_sqs::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sqs::error::BoxError;
 use hyper_util::client::legacy;
 
-/// AttemptCounts the attempts of a call, and those of them whose end is known. Clones count together.
+/// Counts the attempts of a call, and those with a known result. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CallAttempts(Arc<AttemptCounts>);
 
