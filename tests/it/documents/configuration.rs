@@ -8,15 +8,18 @@ use crate::support::service::orders;
 use super::markdown::Document;
 
 #[test]
-fn the_page_has_every_command_of_the_help() {
+fn the_page_and_the_readme_have_every_command_of_the_help() {
     let page = Document::read("docs/configuration.md").text;
+    let readme = Document::read("README.md").text;
     let help = String::from_utf8(orders(&["--help"]).output().unwrap().stdout).unwrap();
     let (_, commands) = help.split_once("\nCommands:\n").unwrap();
     let names = commands.lines().take_while(|line| !line.is_empty());
     let names: Vec<_> = names.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
     assert!(names.contains(&"openapi"), "{names:?}");
     for name in names.into_iter().filter(|name| !name.is_empty() && *name != "help") {
-        assert!(page.contains(&format!("`orders {name}")), "docs/configuration.md does not have {name}");
+        let command = format!("`orders {name}");
+        assert!(page.contains(&command), "docs/configuration.md does not have {name}");
+        assert!(readme.contains(&command), "README.md does not have {name}");
     }
 }
 
