@@ -29,7 +29,7 @@ async fn healthz() -> Json<HealthBody> {
     Json(HealthBody { status: "ok" })
 }
 
-/// Reports whether the service can take requests
+/// Reports whether the service can handle requests
 #[utoipa::path(
     get,
     path = "/readyz",

@@ -85,7 +85,7 @@ pub(crate) enum ValidationCode {
     Range,
     /// The value has too few or too many elements, or they are too long.
     Length,
-    /// The value does not equal the sum of the lines.
+    /// The value does not equal the sum of the line items.
     Sum,
 }
 

@@ -121,7 +121,7 @@ impl<'de> FromJson<'de> for Event {
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AmendedData {
-    /// All lines of the order from now on.
+    /// The new line items. They replace all previous ones.
     #[validate(required)]
     #[schema(value_type = Vec<crate::orders::order_body::OrderLineBody>, min_items = 1, max_items = 200)]
     items: BodyField<LineItems>,

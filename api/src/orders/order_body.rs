@@ -31,7 +31,7 @@ pub(crate) struct CreateOrder {
     #[validate(required)]
     #[schema(value_type = String, pattern = "^[A-Z]{3}$", example = "EUR")]
     currency: BodyField<Currency>,
-    /// The lines of the order. Their sum must not exceed the largest amount.
+    /// The line items. Their sum must not exceed 9,007,199,254,740,991.
     #[validate(required)]
     #[schema(value_type = Vec<OrderLineBody>, min_items = 1, max_items = 200)]
     items: BodyField<LineItems>,
@@ -54,7 +54,7 @@ members!(CreateOrder {
 fn total_is_the_sum(order: &CreateOrder) -> Result<(), validator::ValidationError> {
     match (order.total.as_valid(), order.items.as_valid()) {
         (Some(total), Some(items)) if *total != items.total() => {
-            let detail = format!("must equal the sum of the lines, {}", items.total().minor());
+            let detail = format!("must equal the sum of the line items, {}", items.total().minor());
             Err(at_member(ValidationCode::Sum.error(detail), "total"))
         }
         _ => Ok(()),
@@ -78,7 +78,7 @@ impl<'de> FromJson<'de> for Created {
     }
 }
 
-/// One line of an order.
+/// A line item of an order.
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Line)]
@@ -90,11 +90,11 @@ pub(crate) struct OrderLineBody {
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$", example = "MUG-BLUE"
     )]
     sku: BodyField<Sku>,
-    /// The number of pieces.
+    /// The number of units.
     #[validate(required)]
     #[schema(value_type = u32, minimum = 1, maximum = 1_000_000, example = 2)]
     quantity: BodyField<Quantity>,
-    /// The price of one piece, in the currency's minor unit.
+    /// The price of one unit, in the currency's minor unit.
     #[validate(required)]
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 1250)]
     unit_price: BodyField<Amount>,

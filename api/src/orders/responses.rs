@@ -128,10 +128,10 @@ pub(crate) struct OrderBody<'a> {
     /// The ISO 4217 code of the currency of every amount.
     #[schema(value_type = String, pattern = "^[A-Z]{3}$")]
     currency: Currency,
-    /// The lines of the order.
+    /// The line items.
     #[schema(schema_with = schemas::recorded_lines)]
     items: &'a LineItems,
-    /// The sum of the lines, in the currency's minor unit.
+    /// The price of the order, in the currency's minor unit.
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     total: Amount,
     /// The client's own key-value data.

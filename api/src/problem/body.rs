@@ -153,6 +153,11 @@ pub(crate) fn example(kind: ProblemKind) -> serde_json::Value {
         detail: detail.into(),
     };
     let (detail, instance, errors) = match kind {
+        ProblemKind::InvalidHeader => {
+            let rule = "must be * or entity tags such as \"3\"";
+            let header = ValidationError::parameter("If-Match", ValidationCode::Format, rule);
+            ("The header If-Match must be * or entity tags such as \"3\".", order, vec![header])
+        }
         ProblemKind::InvalidRequest => {
             let quantity = of_member("/items/3/quantity", ValidationCode::Range, "must be 1–1000000");
             let currency = of_member("/currency", ValidationCode::Required, "is required");
@@ -167,7 +172,20 @@ pub(crate) fn example(kind: ProblemKind) -> serde_json::Value {
                 legal now: order_amended, order_confirmed, order_cancelled";
             (detail, "/v1/orders/019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f/events", vec![])
         }
-        ProblemKind::NotReady => (definition.meaning, "/readyz", vec![]),
+        ProblemKind::NotReady => ("The store does not answer.", "/readyz", vec![]),
+        ProblemKind::DeadLetterNotParked => {
+            let detail = "Dead letter 4711 is discarded. Only a parked dead letter can be changed.";
+            (detail, "/v1/dead-letters/4711/repair", vec![])
+        }
+        ProblemKind::InvalidJson => {
+            ("The body is not valid JSON: a value is missing at line 2 column 15.", "/v1/orders", vec![])
+        }
+        ProblemKind::Unauthorized => ("The request has no bearer token.", order, vec![]),
+        ProblemKind::Forbidden => ("The token does not grant the scope orders.read.", order, vec![]),
+        ProblemKind::TooManyRequests => {
+            ("You exceeded the limit of requests that RateLimit-Policy states.", order, vec![])
+        }
+        ProblemKind::Discarded => ("The payment was made twice.", order, vec![]),
         _ => (definition.meaning, order, vec![]),
     };
     let pending = OrderState::Is(OrderStatus::Pending);
