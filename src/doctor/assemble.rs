@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::links::Identity;
+use super::references::Identity;
 use super::model::{
     Alarm, Area, Attr, Deployment, Function, Mapping, Metric, Queue, Redrive, RedriveAllow, Table,
 };
@@ -56,7 +56,7 @@ fn queue(resource: &Resource) -> Queue {
 }
 
 /// A redrive policy. Of one that is only known when it is applied, what it refers to can be known.
-pub(super) fn redrive(document: Attr<Value>, refers: Attr<super::links::Link>) -> Attr<Redrive> {
+pub(super) fn redrive(document: Attr<Value>, refers: Attr<super::references::Link>) -> Attr<Redrive> {
     match (document, refers) {
         (Attr::Unknown(why), Attr::Is(target)) => {
             Attr::Is(Redrive { target: Attr::Is(target), max_receives: Attr::Unknown(why) })

@@ -7,7 +7,7 @@ use domain::Currency;
 use infra::aws::{self, SdkConfig};
 
 use super::assemble::{redrive, redrive_allow};
-use super::links::Identity;
+use super::references::Identity;
 use super::model::{Area, Attr, Deployment, Fault, Queue, Table};
 use super::rules::WRONG;
 use super::value::Value;

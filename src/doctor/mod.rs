@@ -7,7 +7,7 @@
 mod assemble;
 mod environment;
 mod hcl;
-mod links;
+mod references;
 #[cfg(feature = "aws")]
 mod live;
 mod model;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::links::{Identity, Link};
+use super::references::{Identity, Link};
 
 /// A property of something.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::links::{Identity, Link};
+use super::references::{Identity, Link};
 use super::model::Attr;
 use super::value::{Unknown, Value};
 

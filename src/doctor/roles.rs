@@ -1,6 +1,6 @@
 //! What roles may do: their policies, wherever those are written.
 
-use super::links::Link;
+use super::references::Link;
 use super::model::{Attr, Role, Statement};
 use super::resources::{Attributes, Resource, link};
 use super::value::Value;

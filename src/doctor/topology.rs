@@ -1,6 +1,6 @@
 //! What belongs to what in a deployment.
 
-use super::links::Link;
+use super::references::Link;
 use super::model::{Attr, Deployment, Function, Mapping, Queue, Role};
 
 /// What a function is there for.

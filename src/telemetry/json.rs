@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::Context;
 
-use super::lines::{Output, is_urgent};
+use super::log_queue::{Output, is_urgent};
 
 /// Writes a line for each event.
 pub(super) struct JsonLines(pub(super) Output);

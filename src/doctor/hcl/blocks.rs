@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hcl::{Block, Body};
 
 use super::evaluate::Scope;
-use super::instance::{Evaluator, Placed};
+use super::names::{Evaluator, Placed};
 use super::module::attribute;
 use super::operators::not_told;
 use crate::doctor::value::Value;

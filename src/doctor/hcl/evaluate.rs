@@ -10,7 +10,7 @@ use hcl::expr::{TemplateExpr, TraversalOperator, UnaryOperator};
 use hcl::template::{Directive, Element, Template};
 
 use super::functions;
-use super::instance::{Evaluator, Instance};
+use super::names::{Evaluator, Instance};
 use super::operators::{arithmetic, equal, not_told, number_of};
 use crate::doctor::value::Value;
 

@@ -5,7 +5,7 @@ mod defaults;
 mod evaluate;
 mod functions;
 mod installed;
-mod instance;
+mod names;
 mod module;
 mod operators;
 
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::resources::{Configuration, Resource};
-use instance::{Evaluator, Instance};
+use names::{Evaluator, Instance};
 
 /// Every resource of the configuration in this folder and of the modules that it uses.
 pub(super) fn read(folder: &Path) -> anyhow::Result<Configuration> {

@@ -1,7 +1,7 @@
 //! Rules about alarms: that they are there, and that they can go off.
 
 use super::{Rule, Severity, Verdicts};
-use crate::doctor::links::Identity;
+use crate::doctor::references::Identity;
 use crate::doctor::model::{Alarm, Area, Attr, Deployment, Metric, Queue};
 use crate::doctor::topology::Job;
 

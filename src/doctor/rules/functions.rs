@@ -1,7 +1,7 @@
 //! Rules about functions.
 
 use super::{Rule, Severity, Verdicts};
-use crate::doctor::links::{Identity, Link};
+use crate::doctor::references::{Identity, Link};
 use crate::doctor::model::{Area, Attr, Deployment, Function};
 use crate::doctor::topology::Job;
 

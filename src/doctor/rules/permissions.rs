@@ -1,7 +1,7 @@
 //! Rules about what the roles of functions may do: enough, and no more.
 
 use super::{Rule, Severity, Verdicts};
-use crate::doctor::links::Identity;
+use crate::doctor::references::Identity;
 use crate::doctor::model::{Area, Attr, Deployment, Function, Role, Statement};
 use crate::doctor::topology::Job;
 
@@ -188,7 +188,7 @@ impl Statement {
             }
             if indexes && !link.text.starts_with("${") {
                 let table = link.text.split("/index/").next().unwrap_or_default();
-                return crate::doctor::links::Link::of(table).means(on);
+                return crate::doctor::references::Link::of(table).means(on);
             }
             by_pattern(&link.text, on).or_else(|| link.means(on))
         });

@@ -1,9 +1,9 @@
 //! Logs, on standard error: for people on a terminal, as JSON lines otherwise. And traces, if they are exported.
 //!
-//! [`init`] is called once, by `main`, before anything is logged. Log lines never block: see [`lines`].
+//! [`init`] is called once, by `main`, before anything is logged. Log lines never block: see [`log_queue`].
 
 mod json;
-mod lines;
+mod log_queue;
 #[cfg(feature = "otlp")]
 mod traces;
 
@@ -22,7 +22,7 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
 use json::JsonLines;
-use lines::{Lines, Output};
+use log_queue::{Lines, Output};
 
 /// How long the end of the process waits for a reader of standard error that does not read.
 const LAST_WORDS: Duration = Duration::from_secs(2);
