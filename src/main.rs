@@ -41,7 +41,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use cli::{Cli, Command};
-use telemetry::Writing;
+use telemetry::LogWriting;
 
 /// This allocator is good at what happens here often: one thread allocates, and another one frees.
 #[global_allocator]
@@ -63,14 +63,14 @@ fn run() -> anyhow::Result<()> {
     #[cfg(feature = "aws")]
     if let Some(role) = aws::role() {
         let cli = aws::command_line(&role)?;
-        let errors = aws::errors_of(telemetry::init(cli.log_level(), Writing::Direct));
+        let errors = aws::errors_of(telemetry::init(cli.log_level(), LogWriting::Direct));
         // A function has a fraction of a core, and does one thing at a time.
         let runtime =
             Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         return runtime.block_on(aws::run_lambda(&cli, errors));
     }
     let cli = Cli::of_process();
-    let logging = telemetry::init(cli.log_level(), Writing::Queued);
+    let logging = telemetry::init(cli.log_level(), LogWriting::Queued);
     let mut builder = Builder::new_multi_thread();
     #[cfg(feature = "load")]
     if let Command::Load(args) = &cli.command {

@@ -1,4 +1,4 @@
-//! Metrics of servers, for Prometheus to fetch: at an address of their own, and only if one is given.
+//! Serves metrics for Prometheus, on a separate address, if one is set. Every command that serves uses it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,38 +16,38 @@ use clap::Args;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// The version of the text format that is written.
+/// The content type of the text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Upper bounds of durations, in seconds: from a write to a disk to an hour on the queue.
+/// Bucket bounds of durations in seconds, from a disk write to an hour on the queue.
 const SECONDS: [f64; 19] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
     900.0, 3600.0,
 ];
-/// Upper bounds of batches.
+/// Bucket bounds of batch sizes.
 const MESSAGES: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 1000.0];
-/// How often values are put into buckets: until then each takes memory.
+/// How often recorded values are put into buckets. Until then each of them takes memory.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArgs {
-    /// Where to serve metrics for Prometheus, at `/metrics`: not where clients can reach it. Without it there are none.
+    /// Where to serve metrics for Prometheus, at `/metrics`. Clients should not be able to reach it. Off by default.
     #[arg(long, env = "ORDERS_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     metrics_listen: Option<String>,
 }
 
 impl MetricsArgs {
-    /// Where to serve metrics, if anywhere.
+    /// The address for metrics, if one is set.
     pub(crate) fn read(&self) -> Result<Option<SocketAddr>, String> {
         let given = self.metrics_listen.as_ref().filter(|address| !address.is_empty());
         let read = |address: &String| {
             crate::listen::address(address)
-                .map_err(|fault| format!("ORDERS_METRICS_LISTEN {address:?} {fault}"))
+                .map_err(|problem| format!("ORDERS_METRICS_LISTEN {address:?} {problem}"))
         };
         given.map(read).transpose()
     }
 }
 
-/// Serves metrics from now on and for as long as the process lives; those of the pipeline too, where it is known.
+/// Serves metrics until the process ends, with those of the pipeline if there is one.
 pub(crate) async fn serve(
     address: Option<SocketAddr>,
     pipeline: Option<Arc<dyn Pipeline>>,
@@ -59,7 +59,7 @@ pub(crate) async fn serve(
         .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &MESSAGES)?
         .build_recorder();
     let metrics = recorder.handle();
-    metrics::set_global_recorder(recorder).context("metrics are recorded elsewhere")?;
+    metrics::set_global_recorder(recorder).context("another metrics recorder is installed")?;
     describe();
     tracing::info!(listen = %listener.local_addr()?, "metrics at /metrics");
     let upkeep = metrics.clone();
@@ -69,31 +69,31 @@ pub(crate) async fn serve(
             upkeep.run_upkeep();
         }
     });
-    let router = Router::new().route("/metrics", get(scrape)).with_state(Scraped { metrics, pipeline });
-    // Pages in a browser on this machine have no business with them.
+    let router = Router::new().route("/metrics", get(scrape)).with_state(ScrapeState { metrics, pipeline });
+    // Pages in a browser on this machine must not read them.
     let is_local = address.ip().to_canonical().is_loopback();
     let hosts = if is_local { Hosts::Local(AllowedHosts::default()) } else { Hosts::Any };
     let router = hosts.protect(router);
     let never = std::future::pending();
     tokio::spawn(async move {
         if let Err(error) = api::serve(listener, router, ServeOptions::default(), never).await {
-            tracing::error!("no metrics any more: {error:#}");
+            tracing::error!("metrics are no longer served: {error:#}");
         }
     });
     Ok(())
 }
 
 #[derive(Clone)]
-struct Scraped {
+struct ScrapeState {
     metrics: PrometheusHandle,
     pipeline: Option<Arc<dyn Pipeline>>,
 }
 
-async fn scrape(State(scraped): State<Scraped>) -> impl IntoResponse {
+async fn scrape(State(scraped): State<ScrapeState>) -> impl IntoResponse {
     if let Some(pipeline) = &scraped.pipeline {
         let numbers = pipeline.counters().await;
         if let Err(error) = &numbers {
-            tracing::warn!("no numbers of the pipeline for the metrics: {error:#}");
+            tracing::warn!("cannot read the counters of the pipeline for the metrics: {error:#}");
         }
         show(numbers.ok());
     }
@@ -101,7 +101,7 @@ async fn scrape(State(scraped): State<Scraped>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], scraped.metrics.render())
 }
 
-type Level = (&'static str, &'static str, &'static str, fn(&PipelineCounters) -> u64);
+type PipelineGauge = (&'static str, &'static str, &'static str, fn(&PipelineCounters) -> u64);
 
 const QUEUE: &str = "orders_queue_messages";
 const LEDGER: &str = "orders_ledger_events";
@@ -109,8 +109,8 @@ const DEAD_LETTERS: &str = "orders_dead_letters";
 const DROPPED_LINES: &str = "orders_log_lines_dropped_total";
 const OLDEST: &str = "orders_queue_oldest_seconds";
 
-/// What the pipeline tells of itself, by name and label.
-const LEVELS: [Level; 8] = [
+/// The gauges of the pipeline: name, label, label value, and how to read it.
+const LEVELS: [PipelineGauge; 8] = [
     (QUEUE, "state", "visible", |numbers| numbers.visible),
     (QUEUE, "state", "in_flight", |numbers| numbers.in_flight),
     (QUEUE, "state", "delayed", |numbers| numbers.delayed),
@@ -121,15 +121,15 @@ const LEVELS: [Level; 8] = [
     (LEDGER, "end", "parked", |numbers| numbers.ledger.parked),
 ];
 
-/// Shows the numbers; without them rather none than those that were right a while ago.
+/// Sets the gauges of the pipeline. Without current numbers they are NaN, not the previous values.
 fn show(numbers: Option<PipelineCounters>) {
-    let told =
+    let reading =
         |level: fn(&PipelineCounters) -> u64| numbers.map_or(f64::NAN, |numbers| level(&numbers) as f64);
     for (name, label, value, level) in LEVELS {
-        gauge!(name, label => value).set(told(level));
+        gauge!(name, label => value).set(reading(level));
     }
-    gauge!(DEAD_LETTERS).set(told(|numbers| numbers.dead_letters));
-    // Of an empty queue nothing is old.
+    gauge!(DEAD_LETTERS).set(reading(|numbers| numbers.dead_letters));
+    // An empty queue has no oldest message.
     let oldest = numbers.and_then(|numbers| match numbers.oldest {
         None if numbers.queued() == 0 => Some(0.0),
         age => age.map(|age| age.as_secs_f64()),
@@ -137,42 +137,41 @@ fn show(numbers: Option<PipelineCounters>) {
     gauge!(OLDEST).set(oldest.unwrap_or(f64::NAN));
 }
 
-/// Says what each metric is, where it is fetched.
+/// Registers the descriptions of all metrics.
 fn describe() {
     use Unit::{Count, Seconds};
     let counters = [
-        ("orders_http_requests_total", "Requests answered, by route, method and status"),
-        ("orders_connections_closed_total", "Connections closed because others need their slots, by reason"),
-        ("orders_jwks_loads_total", "Attempts to load the keys of tokens, by result"),
-        ("orders_events_published_total", "Events that were to be put on the queue, by result"),
-        ("orders_messages_processed_total", "Messages handled, by what became of them"),
-        ("orders_messages_redelivered_total", "Messages received that had been received before"),
-        (DROPPED_LINES, "Log lines that standard error did not take in time"),
-        ("orders_dead_letters_parked_total", "Messages put into the dead letters, by reason"),
+        ("orders_http_requests_total", "Answered requests, by route, method and status"),
+        ("orders_connections_closed_total", "Connections closed to free their slots for others, by reason"),
+        ("orders_jwks_loads_total", "Attempts to load the keys that verify tokens, by result"),
+        ("orders_events_published_total", "Events published to the queue, by result"),
+        ("orders_messages_processed_total", "Messages handled, by disposition"),
+        ("orders_messages_redelivered_total", "Messages received more than once"),
+        (DROPPED_LINES, "Log lines dropped because standard error did not take them in time"),
+        ("orders_dead_letters_parked_total", "Messages parked as dead letters, by reason"),
     ];
     let histograms = [
         (
             "orders_http_request_duration_seconds",
-            "From a request's headers to its answer, by route and method",
+            "Time from a request's headers to its answer, by route and method",
         ),
-        ("orders_publish_duration_seconds", "From handing events to the queue until they are durable"),
-        ("orders_processing_duration_seconds", "From receiving a batch until its messages are done with"),
-        ("orders_queue_age_seconds", "From accepting an event until it is received, each time it is"),
-        ("orders_end_to_end_seconds", "From accepting an event until it is recorded"),
+        ("orders_publish_duration_seconds", "Time to publish events durably"),
+        (
+            "orders_processing_duration_seconds",
+            "Time from receiving a batch until all its messages are finished",
+        ),
+        ("orders_queue_age_seconds", "Time from accepting an event until each receive"),
+        ("orders_end_to_end_seconds", "Time from accepting an event until it is recorded"),
     ];
     let gauges = [
         (QUEUE, "Messages on the queue, by state"),
         (LEDGER, "accepted = recorded + rejected + duplicate + parked + in flight"),
-        ("orders_jwks_keys", "Keys that tokens are verified with; 0 after they expired"),
-        (DEAD_LETTERS, "Dead letters that wait for somebody"),
+        ("orders_jwks_keys", "Keys that verify tokens; 0 after they have expired"),
+        (DEAD_LETTERS, "Dead letters that are not resolved"),
     ];
     counters.into_iter().for_each(|(name, what)| describe_counter!(name, Count, what));
     histograms.into_iter().for_each(|(name, what)| describe_histogram!(name, Seconds, what));
     gauges.into_iter().for_each(|(name, what)| describe_gauge!(name, Count, what));
-    describe_histogram!("orders_batch_size", Count, "Messages received together");
-    describe_gauge!(
-        OLDEST,
-        Seconds,
-        "How long ago the oldest message on the queue was accepted, where that is known"
-    );
+    describe_histogram!("orders_batch_size", Count, "Messages per received batch");
+    describe_gauge!(OLDEST, Seconds, "Age of the oldest message on the queue, if it is known");
 }

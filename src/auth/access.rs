@@ -1,4 +1,4 @@
-//! What the settings of access control come to: with the keys loaded, as the API takes it.
+//! Access control ready for the API, with the keys loaded. The commands that run an API call [`AuthSettings::access`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use api::auth::{Auth, IssuerKeys, KeyRefresh, TokenVerifier};
 use api::{AppState, Hosts, RateLimit};
 
-use super::{KeySource, Settings};
+use super::{AuthSettings, KeySource};
 
-/// What limits the trust in keys, and those who try others.
+/// Limits on the use of keys, and on failed tokens.
 #[derive(Debug)]
 pub(crate) struct TokenLimits {
     pub(super) max_stale: Duration,
     pub(super) failures: Option<RateLimit>,
 }
 
-/// How requests are let in.
+/// The access control of an API.
 #[derive(Debug)]
 pub(crate) struct Access {
     auth: Auth,
@@ -23,12 +23,12 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// The state of an API that lets requests in like this.
+    /// The state of the API with this access control.
     pub(crate) fn apply(&self, state: AppState) -> AppState {
         AppState { auth: self.auth.clone(), hosts: self.hosts.clone(), ..state }
     }
 
-    /// The keys of tokens, if there are any.
+    /// The keys that verify tokens, if tokens are required.
     pub(crate) fn keys(&self) -> Option<&Arc<IssuerKeys>> {
         match &self.auth {
             Auth::Tokens(verifier) => Some(verifier.keys()),
@@ -37,14 +37,15 @@ impl Access {
     }
 }
 
-impl Settings {
-    /// What the settings say, with the keys loaded. Keys at an address that does not answer are waited for by requests;
-    /// a file without keys is an error.
+impl AuthSettings {
+    /// Loads the keys. A file without keys is an error. A URL that does not answer is not: requests wait for its keys.
     pub(crate) async fn access(self) -> anyhow::Result<Access> {
         let (source, rules, limits) = match self {
             Self::Nobody { warn, hosts } => {
                 if warn {
-                    tracing::warn!("everybody is let in: the API runs with --insecure-no-auth");
+                    tracing::warn!(
+                        "the API accepts unauthenticated requests: it runs with --insecure-no-auth"
+                    );
                 }
                 return Ok(Access { auth: Auth::None, hosts });
             }
@@ -63,7 +64,7 @@ impl Settings {
             }
             KeySource::Url(url) => {
                 let keys = IssuerKeys::of_url(url, KeyRefresh { max_stale, ..KeyRefresh::URL })?;
-                // If it fails, that is in the log; the service starts, for its issuer may be starting too.
+                // A failure is logged. The service starts anyway, because its issuer may be starting as well.
                 let _ = keys.load().await;
                 keys
             }

@@ -1,5 +1,5 @@
-//! How the API finds out who asks, by flags and environment; and the rule that it listens to nobody but this machine
-//! until it can tell.
+//! Access control of the API: its settings, and the rule that an API without authentication listens on loopback addresses
+//! only. The commands that run an API use it, and the doctor checks with it.
 
 mod access;
 
@@ -15,48 +15,44 @@ use clap::Args;
 
 use access::TokenLimits;
 
-/// A clock that is further off than this is to be put right, not to be allowed for.
+/// A clock that is off by more than this must be corrected, not tolerated.
 const MAX_LEEWAY: u64 = 600;
-/// Less than a minute is no time to put anything right; who allows more than a week does not want a limit.
+/// Less than a minute is too short to fix an issuer that is down. More than a week is no limit.
 const MAX_STALE: RangeInclusive<u64> = 60..=7 * 24 * 3600;
 
-/// Who may call the API. Texts, so that everything that is wrong with them can be told at one go; an empty one is as good
-/// as none.
+/// Who may call the API. The values are texts, so that all problems are reported together. An empty text counts as unset.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access control")]
 pub(crate) struct AuthArgs {
-    /// Let in bearer tokens that are signed by a key in this file (a JSON Web Key Set), which is read again when it was
-    /// changed.
+    /// Accept bearer tokens signed by a key in this file, a JSON Web Key Set. The file is read again when it changes.
     #[arg(long, env = "ORDERS_JWKS_FILE", value_name = "FILE")]
     jwks_file: Option<String>,
-    /// Let in bearer tokens that are signed by a key in the JSON Web Key Set at this https address.
+    /// Accept bearer tokens signed by a key in the JSON Web Key Set at this https URL.
     #[arg(long, env = "ORDERS_JWKS_URL", value_name = "URL")]
     jwks_url: Option<String>,
-    /// The issuer of the tokens: what their `iss` must be.
+    /// The required issuer of tokens, their `iss`.
     #[arg(long, env = "ORDERS_JWT_ISSUER", value_name = "ISSUER")]
     jwt_issuer: Option<String>,
-    /// The name of this service in tokens: what must be in their `aud`.
+    /// The required audience of tokens: the name of this service in their `aud`.
     #[arg(long, env = "ORDERS_JWT_AUDIENCE", value_name = "AUDIENCE")]
     jwt_audience: Option<String>,
-    /// What the issuer writes before the names of the scopes, such as `orders/`, with which Amazon Cognito grants
-    /// `orders/orders.read`.
+    /// The prefix that the issuer adds to scopes, such as `orders/` for Amazon Cognito, which grants `orders/orders.read`.
     #[arg(long, env = "ORDERS_JWT_SCOPE_PREFIX", value_name = "PREFIX")]
     jwt_scope_prefix: Option<String>,
-    /// Seconds for which keys are used after they could last be read, while their file or address cannot be. After that
-    /// no token is accepted until it can.
+    /// How long to use keys that cannot be read again, in seconds. After that, no token is accepted until they can be.
     #[arg(long, env = "ORDERS_JWKS_MAX_STALE", default_value = "3600", value_name = "SECONDS")]
     jwks_max_stale: String,
-    /// Tokens from one address (of IPv6, from one /64) that may fail per second, with a burst; after that only tokens that
-    /// were verified before are accepted from there for a while. Or `off`.
+    /// Failed tokens per second, with a burst, that one client address (an IPv6 /64) may send, or `off`. Above that, only
+    /// tokens that were verified before are accepted from this address for a while.
     #[arg(long, env = "ORDERS_AUTH_FAILURE_LIMIT", default_value = "5/50", value_name = "RATE[/BURST]")]
     auth_failure_limit: String,
-    /// Seconds that the issuer's clock and ours may be apart.
+    /// How far the clock of the issuer and ours may differ, in seconds.
     #[arg(long, env = "ORDERS_JWT_LEEWAY", default_value = "60", value_name = "SECONDS")]
     jwt_leeway: String,
-    /// `gateway`: as a Lambda function, trust the claims that API Gateway's authorizer has verified.
+    /// `gateway`: in a Lambda function, trust the claims that the authorizer of API Gateway has verified.
     #[arg(long, env = "ORDERS_AUTH", value_name = "HOW")]
     auth: Option<String>,
-    /// Let in everybody, also from other machines.
+    /// Accept unauthenticated requests, also from other machines.
     #[arg(
         long,
         env = "ORDERS_INSECURE_NO_AUTH",
@@ -66,26 +62,26 @@ pub(crate) struct AuthArgs {
         default_missing_value = "true"
     )]
     insecure_no_auth: Option<String>,
-    /// Names by which an API may be called that lets in everyone on its machine, with commas between them; beside
-    /// `localhost` and the addresses of this machine itself.
+    /// Further host names of an API that accepts unauthenticated requests from its own machine, separated by commas.
+    /// `localhost` and the addresses of this machine are always allowed.
     #[arg(long, env = "ORDERS_ALLOWED_HOSTS", value_name = "HOSTS")]
     allowed_hosts: Option<String>,
 }
 
-/// Where requests come from.
+/// How requests reach the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// Connections to this address.
+pub(crate) enum RequestOrigin {
+    /// By connections to this address.
     Listening(SocketAddr),
-    /// The events of a Lambda function.
+    /// As events of a Lambda function.
     #[cfg(feature = "aws")]
     Lambda,
 }
 
-/// How requests are to be authenticated.
+/// How the API authenticates requests.
 #[derive(Debug)]
-pub(crate) enum Settings {
-    /// Not at all; to be warned of if they can come from elsewhere.
+pub(crate) enum AuthSettings {
+    /// Not at all. `warn` if other machines can reach it.
     Nobody { warn: bool, hosts: Hosts },
     /// By tokens.
     Tokens(KeySource, TokenRules, TokenLimits),
@@ -94,90 +90,91 @@ pub(crate) enum Settings {
     Gateway { scope_prefix: Option<Arc<str>> },
 }
 
-/// Where the keys are.
+/// Where the keys of the issuer are.
 #[derive(Debug)]
 pub(crate) enum KeySource {
     File(PathBuf),
     Url(JwksUrl),
 }
 
-const NO_KEYS: &str = "is of no use without --jwks-file (ORDERS_JWKS_FILE) or --jwks-url (ORDERS_JWKS_URL)";
-const HOW: &str = "Say who may call it: --jwks-file (ORDERS_JWKS_FILE) or --jwks-url (ORDERS_JWKS_URL), with \
+const NO_KEYS: &str = "has no effect without --jwks-file (ORDERS_JWKS_FILE) or --jwks-url (ORDERS_JWKS_URL)";
+const HOW: &str = "Configure who may call it: --jwks-file (ORDERS_JWKS_FILE) or --jwks-url (ORDERS_JWKS_URL), with \
     --jwt-issuer (ORDERS_JWT_ISSUER) and --jwt-audience (ORDERS_JWT_AUDIENCE)";
-const INSECURE: &str = "to let in everybody, --insecure-no-auth (ORDERS_INSECURE_NO_AUTH=true)";
+const INSECURE: &str =
+    "to accept unauthenticated requests, --insecure-no-auth (ORDERS_INSECURE_NO_AUTH=true)";
 
 fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
 impl AuthArgs {
-    /// What the arguments come to where requests come from there, or everything that is wrong with them.
-    pub(crate) fn settings(&self, origin: Origin) -> Result<Settings, Vec<String>> {
-        let mut faults = Vec::new();
-        let insecure = self.insecure().unwrap_or_else(|fault| {
-            faults.push(fault);
+    /// The settings for requests of this origin, or all problems with the arguments.
+    pub(crate) fn settings(&self, origin: RequestOrigin) -> Result<AuthSettings, Vec<String>> {
+        let mut problems = Vec::new();
+        let insecure = self.insecure().unwrap_or_else(|problem| {
+            problems.push(problem);
             false
         });
-        let gateway = self.gateway(origin).unwrap_or_else(|fault| {
-            faults.push(fault);
+        let gateway = self.gateway(origin).unwrap_or_else(|problem| {
+            problems.push(problem);
             false
         });
-        let scope_prefix = self.scope_prefix(gateway).unwrap_or_else(|fault| {
-            faults.push(fault);
+        let scope_prefix = self.scope_prefix(gateway).unwrap_or_else(|problem| {
+            problems.push(problem);
             None
         });
-        let tokens = self.tokens(scope_prefix.as_ref(), &mut faults);
-        let hosts = self.hosts(origin).unwrap_or_else(|fault| {
-            faults.push(fault);
+        let tokens = self.tokens(scope_prefix.as_ref(), &mut problems);
+        let hosts = self.hosts(origin).unwrap_or_else(|problem| {
+            problems.push(problem);
             Hosts::Any
         });
         let jwks = given(&self.jwks_file).or(given(&self.jwks_url)).is_some();
         if gateway && jwks {
-            faults.push("ORDERS_AUTH=gateway excludes a JWKS: tokens are verified at one place".to_owned());
+            problems.push("ORDERS_AUTH=gateway excludes a JWKS: the gateway verifies tokens".to_owned());
         }
         if insecure && (gateway || jwks) {
-            faults.push(
+            problems.push(
                 "--insecure-no-auth (ORDERS_INSECURE_NO_AUTH) excludes every other option of access control"
                     .to_owned(),
             );
         }
-        // If something else is wrong, it was not the lack of options.
-        if faults.is_empty() && !(insecure || gateway || jwks) {
-            faults.extend(exposed(origin));
+        // After another problem, this one could mislead: the option may be there and invalid.
+        if problems.is_empty() && !(insecure || gateway || jwks) {
+            problems.extend(exposed(origin));
         }
         match tokens {
-            _ if !faults.is_empty() => Err(faults),
+            _ if !problems.is_empty() => Err(problems),
             #[cfg(feature = "aws")]
-            _ if gateway => Ok(Settings::Gateway { scope_prefix }),
+            _ if gateway => Ok(AuthSettings::Gateway { scope_prefix }),
             Some(settings) => Ok(settings),
-            None => Ok(Settings::Nobody { warn: exposed(origin).is_some(), hosts }),
+            None => Ok(AuthSettings::Nobody { warn: exposed(origin).is_some(), hosts }),
         }
     }
 
     fn insecure(&self) -> Result<bool, String> {
         let Some(text) = given(&self.insecure_no_auth) else { return Ok(false) };
-        crate::cli::switch(text).map_err(|fault| format!("ORDERS_INSECURE_NO_AUTH {text:?} is {fault}"))
+        crate::cli::switch(text).map_err(|problem| format!("ORDERS_INSECURE_NO_AUTH {text:?} is {problem}"))
     }
 
-    fn gateway(&self, origin: Origin) -> Result<bool, String> {
+    fn gateway(&self, origin: RequestOrigin) -> Result<bool, String> {
         match (given(&self.auth), origin) {
             (None, _) => Ok(false),
             #[cfg(feature = "aws")]
-            (Some("gateway"), Origin::Lambda) => Ok(true),
-            (Some("gateway"), Origin::Listening(_)) => {
-                Err("ORDERS_AUTH=gateway is for Lambda functions: only there requests come from API Gateway alone"
+            (Some("gateway"), RequestOrigin::Lambda) => Ok(true),
+            (Some("gateway"), RequestOrigin::Listening(_)) => {
+                Err("ORDERS_AUTH=gateway is for Lambda functions: only there do all requests come from API Gateway"
                     .to_owned())
             }
-            (Some(other), _) => Err(format!("ORDERS_AUTH {other:?} is not known; it can be gateway")),
+            (Some(other), _) => Err(format!("ORDERS_AUTH {other:?} is not supported; the only value is gateway")),
         }
     }
 
-    /// By which names the API may be called if it lets in everybody.
-    fn hosts(&self, origin: Origin) -> Result<Hosts, String> {
+    /// The host names that requests may use if the API does not authenticate them.
+    fn hosts(&self, origin: RequestOrigin) -> Result<Hosts, String> {
         let allowed = given(&self.allowed_hosts).map(str::parse).transpose();
-        let allowed = allowed.map_err(|fault| format!("ORDERS_ALLOWED_HOSTS {fault}"))?;
+        let allowed = allowed.map_err(|problem| format!("ORDERS_ALLOWED_HOSTS {problem}"))?;
         Ok(match (allowed, exposed(origin)) {
-            // Whoever lets in other machines lets in their pages, too.
+            // An API that accepts other machines accepts the pages in their browsers as well.
             (None, Some(_)) => Hosts::Any,
             (allowed, _) => Hosts::Local(allowed.unwrap_or_default()),
         })
@@ -187,9 +184,10 @@ impl AuthArgs {
         let limit = &self.auth_failure_limit;
         let failures = match limit.as_str() {
             "off" => Ok(None),
-            _ => {
-                limit.parse().map(Some).map_err(|fault| format!("ORDERS_AUTH_FAILURE_LIMIT {fault}, or off"))
-            }
+            _ => limit
+                .parse()
+                .map(Some)
+                .map_err(|problem| format!("ORDERS_AUTH_FAILURE_LIMIT {problem}, or off")),
         };
         let seconds = &self.jwks_max_stale;
         let max_stale = seconds.parse().ok().filter(|seconds| MAX_STALE.contains(seconds));
@@ -203,7 +201,7 @@ impl AuthArgs {
         }
     }
 
-    /// What precedes the names of scopes. It is written into challenges, so it must consist of what scopes may
+    /// The prefix of scopes. Challenges contain it, so it is limited to the characters of scopes
     /// ([RFC 6749, section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     fn scope_prefix(&self, gateway: bool) -> Result<Option<Arc<str>>, String> {
         let Some(prefix) = given(&self.jwt_scope_prefix) else { return Ok(None) };
@@ -214,13 +212,13 @@ impl AuthArgs {
         match prefix.bytes().all(allowed) {
             true => Ok(Some(prefix.into())),
             false => Err(format!(
-                "ORDERS_JWT_SCOPE_PREFIX {prefix:?} cannot precede the name of a scope: it may have neither blanks nor \
-                 quotes nor backslashes, and only ASCII"
+                "ORDERS_JWT_SCOPE_PREFIX {prefix:?} cannot be part of a scope: it must be ASCII, without blanks, quotes \
+                 and backslashes"
             )),
         }
     }
 
-    fn tokens(&self, scope_prefix: Option<&Arc<str>>, faults: &mut Vec<String>) -> Option<Settings> {
+    fn tokens(&self, scope_prefix: Option<&Arc<str>>, problems: &mut Vec<String>) -> Option<AuthSettings> {
         let (issuer, audience) = (given(&self.jwt_issuer), given(&self.jwt_audience));
         let options = [
             (issuer, "--jwt-issuer (ORDERS_JWT_ISSUER)"),
@@ -228,20 +226,20 @@ impl AuthArgs {
         ];
         let source = match (given(&self.jwks_file), given(&self.jwks_url)) {
             (None, None) => {
-                let useless = options.iter().filter(|(value, _)| value.is_some());
-                faults.extend(useless.map(|(_, name)| format!("{name} {NO_KEYS}")));
+                let ineffective = options.iter().filter(|(value, _)| value.is_some());
+                problems.extend(ineffective.map(|(_, name)| format!("{name} {NO_KEYS}")));
                 return None;
             }
             (Some(_), Some(_)) => {
-                faults.push("ORDERS_JWKS_FILE and ORDERS_JWKS_URL exclude each other".to_owned());
+                problems.push("ORDERS_JWKS_FILE and ORDERS_JWKS_URL exclude each other".to_owned());
                 None
             }
             (Some(file), None) => Some(KeySource::File(file.into())),
             (None, Some(url)) => match JwksUrl::parse(url) {
                 Ok(url) => Some(KeySource::Url(url)),
-                Err(fault) => {
-                    faults.push(format!(
-                        "ORDERS_JWKS_URL {:?} cannot be used: {fault}",
+                Err(problem) => {
+                    problems.push(format!(
+                        "ORDERS_JWKS_URL {:?} cannot be used: {problem}",
                         crate::shown::url(url)
                     ));
                     None
@@ -249,35 +247,35 @@ impl AuthArgs {
             },
         };
         let missing = options.iter().filter(|(value, _)| value.is_none());
-        faults.extend(
-            missing.map(|(_, name)| format!("{name} is not set, and tokens cannot be judged without")),
-        );
+        problems
+            .extend(missing.map(|(_, name)| format!("{name} is not set; it is required to verify tokens")));
         let leeway = self.jwt_leeway.parse().ok().filter(|seconds| *seconds <= MAX_LEEWAY);
         if leeway.is_none() {
-            faults.push(format!("ORDERS_JWT_LEEWAY {:?} is not 0–{MAX_LEEWAY}", self.jwt_leeway));
+            problems.push(format!("ORDERS_JWT_LEEWAY {:?} is not 0–{MAX_LEEWAY}", self.jwt_leeway));
         }
-        let limits = self.limits().map_err(|wrong| faults.extend(wrong)).ok();
+        let limits = self.limits().map_err(|more| problems.extend(more)).ok();
         let rules = TokenRules {
             issuer: issuer?.to_owned(),
             audience: audience?.to_owned(),
             leeway: Duration::from_secs(leeway?),
             scope_prefix: scope_prefix.cloned(),
         };
-        Some(Settings::Tokens(source?, rules, limits?))
+        Some(AuthSettings::Tokens(source?, rules, limits?))
     }
 }
 
-/// Why requests from there must not be let in unseen, if they must not.
-fn exposed(origin: Origin) -> Option<String> {
+/// Why requests of this origin must be authenticated, if they must.
+fn exposed(origin: RequestOrigin) -> Option<String> {
     match origin {
-        Origin::Listening(address) if address.ip().to_canonical().is_loopback() => None,
-        Origin::Listening(address) => Some(format!(
-            "{address} can be reached from other machines, and the API would let in everybody. {HOW}; or, {INSECURE}"
+        RequestOrigin::Listening(address) if address.ip().to_canonical().is_loopback() => None,
+        RequestOrigin::Listening(address) => Some(format!(
+            "{address} can be reached from other machines, and the API would accept unauthenticated requests. {HOW}; or, \
+             {INSECURE}"
         )),
         #[cfg(feature = "aws")]
-        Origin::Lambda => Some(format!(
-            "a function can be reached from everywhere, and the API would let in everybody. {HOW}; or, behind an \
-             authorizer of API Gateway, ORDERS_AUTH=gateway; or, {INSECURE}"
+        RequestOrigin::Lambda => Some(format!(
+            "a function can be reached from everywhere, and the API would accept unauthenticated requests. {HOW}; or, \
+             behind an authorizer of API Gateway, ORDERS_AUTH=gateway; or, {INSECURE}"
         )),
     }
 }

@@ -144,7 +144,7 @@ fn dead_letter_role(sdk: &SdkConfig, settings: &settings::DeadLetterSettings) ->
 
 /// How the API would authenticate with these arguments, or all errors in them.
 #[cfg(feature = "doctor")]
-pub(crate) async fn check_api(args: &ApiArgs) -> Result<crate::auth::Settings, Vec<String>> {
+pub(crate) async fn check_api(args: &ApiArgs) -> Result<crate::auth::AuthSettings, Vec<String>> {
     let sdk = infra::aws::config().await;
     settings::of_api(ConfigErrors::default(), args, &sdk).map(|settings| settings.auth).map_err(listed)
 }

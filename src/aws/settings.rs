@@ -9,7 +9,7 @@ use infra::aws::SdkConfig;
 use infra::sqs::is_fifo;
 
 use super::{ApiArgs, AwsArgs, ConsumerArgs, DeadLettersArgs};
-use crate::auth::{self, Origin};
+use crate::auth::{self, RequestOrigin};
 use crate::http::HttpSettings;
 
 /// All errors in the settings of a role.
@@ -117,7 +117,7 @@ impl ConfigErrors {
         }
     }
 
-    fn auth(&mut self, args: &ApiArgs, origin: Origin) -> Option<auth::Settings> {
+    fn auth(&mut self, args: &ApiArgs, origin: RequestOrigin) -> Option<auth::AuthSettings> {
         args.auth.settings(origin).map_err(|found| self.0.extend(found)).ok()
     }
 
@@ -156,7 +156,7 @@ pub(crate) struct ApiSettings {
     pub(crate) common: CommonSettings,
     pub(crate) listen: SocketAddr,
     pub(crate) http: HttpSettings,
-    pub(crate) auth: auth::Settings,
+    pub(crate) auth: auth::AuthSettings,
     /// How many queued messages make the API refuse events, if limited.
     pub(crate) max_queue_depth: Option<NonZeroU64>,
     /// The bucket of archived dead letters; `None`: no operator endpoints.
@@ -169,7 +169,7 @@ pub(crate) struct ApiSettings {
 
 /// The settings of the API in a container.
 pub(crate) fn of_api(errors: ConfigErrors, args: &ApiArgs, sdk: &SdkConfig) -> anyhow::Result<ApiSettings> {
-    api(errors, args, sdk, Origin::Listening)
+    api(errors, args, sdk, RequestOrigin::Listening)
 }
 
 /// The settings of the API as a Lambda function.
@@ -178,14 +178,14 @@ pub(crate) fn of_api_function(
     args: &ApiArgs,
     sdk: &SdkConfig,
 ) -> anyhow::Result<ApiSettings> {
-    api(errors, args, sdk, |_| Origin::Lambda)
+    api(errors, args, sdk, |_| RequestOrigin::Lambda)
 }
 
 fn api(
     mut errors: ConfigErrors,
     args: &ApiArgs,
     sdk: &SdkConfig,
-    origin: impl Fn(SocketAddr) -> Origin,
+    origin: impl Fn(SocketAddr) -> RequestOrigin,
 ) -> anyhow::Result<ApiSettings> {
     let common = common(&mut errors, &args.aws, sdk);
     let listen = &args.listen;

@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 
 use super::*;
 
-/// The files below a folder that have one of these extensions.
+/// The files below a folder with one of these extensions.
 fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let below = entries.flat_map(|path| if path.is_dir() { files(&path, extensions) } else { vec![path] });
@@ -13,7 +13,7 @@ fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     below.filter(wanted).collect()
 }
 
-/// The commands of this program in a text: between backquotes, and in lines of code as somebody would type them.
+/// The commands of this program in a text: in backquotes, and in lines of code blocks.
 fn commands(text: &str) -> Vec<String> {
     let quoted = text.split('`').skip(1).step_by(2).filter(|quoted| !quoted.contains('\n'));
     let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
@@ -23,7 +23,7 @@ fn commands(text: &str) -> Vec<String> {
         let end = [" #", " >", " |", " \\|", " &&"].iter().filter_map(|mark| command.find(mark)).min();
         command[..end.unwrap_or(command.len())].to_owned()
     };
-    // What is left out of an example nobody can type.
+    // An example with a placeholder cannot be typed.
     let whole =
         |command: &String| !command.contains(['…', '<', '[', '=']) && !command.starts_with("orders {");
     all.map(cut).chain(advised(text)).filter(whole).collect()
@@ -46,7 +46,7 @@ fn advised(text: &str) -> Vec<String> {
     advised.map(cut).filter(is_command).collect()
 }
 
-/// The words of a command, as a shell reads them.
+/// The words of a command, split as a shell splits them.
 fn words(command: &str) -> Vec<OsString> {
     let parts = command.split('"').enumerate();
     let words = parts.flat_map(|(place, part)| match place % 2 {
@@ -56,9 +56,9 @@ fn words(command: &str) -> Vec<OsString> {
     words.map(Into::into).collect()
 }
 
-/// Every command that the program prints, or that its documents show, is one that it understands.
+/// Every command that the program prints, or that the documents show, parses.
 #[test]
-fn what_is_printed_can_be_typed() {
+fn every_printed_command_parses() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = ["src", "api/src", "consumer/src", "infra/src"];
     let mut all: Vec<_> = folders.iter().flat_map(|folder| files(&root.join(folder), &["rs"])).collect();
@@ -74,7 +74,7 @@ fn what_is_printed_can_be_typed() {
                 Ok(_) => count += 1,
                 Err(error) => match error.kind() {
                     ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => count += 1,
-                    // A group of commands is named, not one of them.
+                    // The text names a group of commands.
                     ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {}
                     _ if command.split(' ').count() <= 3
                         && error.kind() == ErrorKind::MissingRequiredArgument => {}

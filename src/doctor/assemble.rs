@@ -1,18 +1,18 @@
-//! Makes a deployment of Terraform resources.
+//! Makes the model of a deployment from Terraform resources. `doctor::read` calls it.
 
 use std::collections::BTreeMap;
 
-use super::references::Identity;
 use super::model::{
-    Alarm, Area, Attr, Deployment, Function, Mapping, Metric, Queue, Redrive, RedriveAllow, Table,
+    AlarmMetric, Area, Attribute, CloudWatchAlarm, Deployment, DynamoTable, EventSourceMapping,
+    LambdaFunction, RedriveAllowPolicy, RedrivePolicy, SqsQueue,
 };
-use super::resources::{Attributes, Configuration, Resource, link};
+use super::references::ResourceReference;
+use super::resources::{AttributeReader, TerraformResource, TerraformResources, link};
 use super::roles;
-use super::value::Value;
+use super::value::TerraformValue;
 
-/// The deployment that these resources are.
-pub(super) fn deployment(configuration: Configuration) -> Deployment {
-    let Configuration { resources, unseen } = configuration;
+pub(super) fn deployment(configuration: TerraformResources) -> Deployment {
+    let TerraformResources { resources, unseen, .. } = configuration;
     let mut deployment = Deployment {
         seen: [Area::Queues, Area::Functions, Area::Permissions, Area::Tables, Area::Alarms].into(),
         unseen,
@@ -35,9 +35,9 @@ pub(super) fn deployment(configuration: Configuration) -> Deployment {
     deployment
 }
 
-fn queue(resource: &Resource) -> Queue {
+fn queue(resource: &TerraformResource) -> SqsQueue {
     let a = resource.attributes();
-    Queue {
+    SqsQueue {
         identity: resource.identity("name"),
         dead_letters: false,
         fifo: a.bool("fifo_queue"),
@@ -46,7 +46,7 @@ fn queue(resource: &Resource) -> Queue {
         wait: a.number("receive_wait_time_seconds"),
         max_size: a.number("max_message_size"),
         managed_encryption: a.bool("sqs_managed_sse_enabled"),
-        key: a.link("kms_master_key_id").then(|key| Attr::Is(key.to_string())),
+        key: a.link("kms_master_key_id").then(|key| Attribute::Known(key.to_string())),
         redrive: redrive(a.document("redrive_policy"), a.link("redrive_policy")),
         redrive_allow: redrive_allow(a.document("redrive_allow_policy")),
         content_deduplication: a.bool("content_based_deduplication"),
@@ -55,40 +55,48 @@ fn queue(resource: &Resource) -> Queue {
     }
 }
 
-/// A redrive policy. Of one that is only known when it is applied, what it refers to can be known.
-pub(super) fn redrive(document: Attr<Value>, refers: Attr<super::references::Link>) -> Attr<Redrive> {
+/// A redrive policy. If it is known only after apply, its target can be known all the same.
+pub(super) fn redrive(
+    document: Attribute<TerraformValue>,
+    refers: Attribute<ResourceReference>,
+) -> Attribute<RedrivePolicy> {
     match (document, refers) {
-        (Attr::Unknown(why), Attr::Is(target)) => {
-            Attr::Is(Redrive { target: Attr::Is(target), max_receives: Attr::Unknown(why) })
-        }
-        (document, _) => document.then(|document| match document.as_map().map(Attributes) {
-            Some(policy) => Attr::Is(Redrive {
+        (Attribute::Unknown(why), Attribute::Known(target)) => Attribute::Known(RedrivePolicy {
+            target: Attribute::Known(target),
+            max_receives: Attribute::Unknown(why),
+        }),
+        (document, _) => document.then(|document| match document.as_map().map(AttributeReader) {
+            Some(policy) => Attribute::Known(RedrivePolicy {
                 target: policy.link("deadLetterTargetArn"),
                 max_receives: policy.number("maxReceiveCount"),
             }),
-            None => Attr::Unknown(format!("{document} is no redrive policy")),
+            None => Attribute::Unknown(format!("{document} is not a redrive policy")),
         }),
     }
 }
 
-pub(super) fn redrive_allow(document: Attr<Value>) -> Attr<RedriveAllow> {
-    document.then(|document| match document.as_map().map(Attributes) {
+pub(super) fn redrive_allow(document: Attribute<TerraformValue>) -> Attribute<RedriveAllowPolicy> {
+    document.then(|document| match document.as_map().map(AttributeReader) {
         Some(policy) => {
             let sources = policy.list("sourceQueueArns");
-            let sources =
-                sources.is().into_iter().flatten().filter_map(|source| link(source).is().cloned()).collect();
-            Attr::Is(RedriveAllow { permission: policy.text("redrivePermission"), sources })
+            let sources = sources
+                .known()
+                .into_iter()
+                .flatten()
+                .filter_map(|source| link(source).known().cloned())
+                .collect();
+            Attribute::Known(RedriveAllowPolicy { permission: policy.text("redrivePermission"), sources })
         }
-        None => Attr::Unknown(format!("{document} is no redrive allow policy")),
+        None => Attribute::Unknown(format!("{document} is not a redrive allow policy")),
     })
 }
 
-/// Policies of queues that are resources of their own.
-fn separate_policies(queues: &mut [Queue], resources: &[Resource]) {
+/// Adds the policies that are resources of their own to their queues.
+fn separate_policies(queues: &mut [SqsQueue], resources: &[TerraformResource]) {
     for resource in resources {
         let a = resource.attributes();
-        let Attr::Is(url) = a.link("queue_url") else { continue };
-        let named = |queue: &&mut Queue| url.means(&queue.identity) == Some(true);
+        let Attribute::Known(url) = a.link("queue_url") else { continue };
+        let named = |queue: &&mut SqsQueue| url.means(&queue.identity) == Some(true);
         match resource.kind.as_str() {
             "aws_sqs_queue_redrive_policy" => {
                 if let Some(queue) = queues.iter_mut().find(named) {
@@ -105,10 +113,10 @@ fn separate_policies(queues: &mut [Queue], resources: &[Resource]) {
     }
 }
 
-fn function(resource: &Resource) -> Function {
+fn function(resource: &TerraformResource) -> LambdaFunction {
     let a = resource.attributes();
     let logging = a.block("logging_config");
-    Function {
+    LambdaFunction {
         identity: resource.identity("function_name"),
         handler: a.text("handler"),
         timeout: a.number("timeout"),
@@ -122,20 +130,20 @@ fn function(resource: &Resource) -> Function {
     }
 }
 
-/// Whether a mapping takes from a queue, as far as can be told. Rules about queues do not hold for streams and brokers.
-fn may_be_of_queue(resource: &Resource) -> bool {
+/// Whether the source of a mapping can be a queue. The rules are not for streams and brokers.
+fn may_be_of_queue(resource: &TerraformResource) -> bool {
     match resource.attributes().link("event_source_arn") {
-        Attr::Is(source) => source.may_be("sqs", "aws_sqs_queue"),
+        Attribute::Known(source) => source.may_be("sqs", "aws_sqs_queue"),
         // Brokers outside AWS have no ARN.
-        Attr::Absent => false,
-        Attr::Unknown(_) => true,
+        Attribute::Absent => false,
+        Attribute::Unknown(_) => true,
     }
 }
 
-fn mapping(resource: &Resource) -> Mapping {
+fn mapping(resource: &TerraformResource) -> EventSourceMapping {
     let a = resource.attributes();
     let filters = a.block("filter_criteria").then(|criteria| criteria.blocks("filter"));
-    Mapping {
+    EventSourceMapping {
         address: resource.address.clone(),
         source: a.link("event_source_arn"),
         function: a.link("function_name"),
@@ -144,84 +152,82 @@ fn mapping(resource: &Resource) -> Mapping {
         response_types: a.texts("function_response_types"),
         max_concurrency: a.block("scaling_config").then(|block| block.number("maximum_concurrency")),
         filter: filters.then(|filters| {
-            let pattern = |filter: &Attributes<'_>| match filter.value("pattern") {
-                Attr::Is(pattern) => pattern.to_string(),
-                _ => "a pattern that cannot be told".to_owned(),
+            let pattern = |filter: &AttributeReader<'_>| match filter.value("pattern") {
+                Attribute::Known(pattern) => pattern.to_string(),
+                _ => "a pattern that is not known".to_owned(),
             };
-            Attr::Is(filters.iter().map(pattern).collect())
+            Attribute::Known(filters.iter().map(pattern).collect())
         }),
     }
 }
 
-fn table(resource: &Resource) -> Table {
+fn table(resource: &TerraformResource) -> DynamoTable {
     let a = resource.attributes();
-    Table {
+    DynamoTable {
         identity: resource.identity("name"),
         keys: keys(a),
         indexes: a.blocks("global_secondary_index").then(|indexes| {
             let mut all = BTreeMap::new();
             for index in indexes {
                 match (index.text("name"), keys(index)) {
-                    (Attr::Is(name), Attr::Is(keys)) => all.insert(name, keys),
-                    (Attr::Unknown(why), _) | (_, Attr::Unknown(why)) => return Attr::Unknown(why),
+                    (Attribute::Known(name), Attribute::Known(keys)) => all.insert(name, keys),
+                    (Attribute::Unknown(why), _) | (_, Attribute::Unknown(why)) => {
+                        return Attribute::Unknown(why);
+                    }
                     _ => continue,
                 };
             }
-            Attr::Is(all)
+            Attribute::Known(all)
         }),
         recovery: a.block("point_in_time_recovery").then(|block| block.bool("enabled")),
         protection: a.bool("deletion_protection_enabled"),
     }
 }
 
-/// Keys as attributes, or as the blocks that indexes can have instead.
-fn keys(a: Attributes<'_>) -> Attr<Vec<String>> {
-    if let Attr::Is(blocks) = a.blocks("key_schema") {
+/// The keys of a table or an index: attributes, or the blocks that can replace them.
+fn keys(a: AttributeReader<'_>) -> Attribute<Vec<String>> {
+    if let Attribute::Known(blocks) = a.blocks("key_schema") {
         let named = |kind: &str| {
-            let of_kind = blocks.iter().find(|block| block.text("key_type").is().is_some_and(|k| k == kind));
-            of_kind.and_then(|block| block.text("attribute_name").is().cloned())
+            let of_kind =
+                blocks.iter().find(|block| block.text("key_type").known().is_some_and(|k| k == kind));
+            of_kind.and_then(|block| block.text("attribute_name").known().cloned())
         };
-        return Attr::Is(["HASH", "RANGE"].into_iter().filter_map(named).collect());
+        return Attribute::Known(["HASH", "RANGE"].into_iter().filter_map(named).collect());
     }
     match (a.text("hash_key"), a.text("range_key")) {
-        (Attr::Unknown(why), _) | (_, Attr::Unknown(why)) => Attr::Unknown(why),
-        (hash, range) => Attr::Is([hash, range].iter().filter_map(Attr::is).cloned().collect()),
+        (Attribute::Unknown(why), _) | (_, Attribute::Unknown(why)) => Attribute::Unknown(why),
+        (hash, range) => {
+            Attribute::Known([hash, range].iter().filter_map(Attribute::known).cloned().collect())
+        }
     }
 }
 
-fn alarm(resource: &Resource) -> Alarm {
+fn alarm(resource: &TerraformResource) -> CloudWatchAlarm {
     let a = resource.attributes();
     let metrics = match a.blocks("metric_query") {
-        Attr::Is(queries) => queries
+        Attribute::Known(queries) => queries
             .iter()
-            .filter_map(|query| query.block("metric").is().copied())
+            .filter_map(|query| query.block("metric").known().copied())
             .map(|m| metric(m, "stat"))
             .collect(),
         _ => vec![metric(a, "statistic")],
     };
-    Alarm {
+    CloudWatchAlarm {
         address: resource.address.clone(),
         metrics,
         comparison: a.text("comparison_operator"),
         threshold: a.number("threshold"),
         missing_data: a.text("treat_missing_data"),
-        actions: a.list("alarm_actions").then(|actions| Attr::Is(actions.len())),
+        actions: a.list("alarm_actions").then(|actions| Attribute::Known(actions.len())),
         enabled: a.bool("actions_enabled"),
     }
 }
 
-fn metric(a: Attributes<'_>, statistic: &str) -> Metric {
-    Metric {
+fn metric(a: AttributeReader<'_>, statistic: &str) -> AlarmMetric {
+    AlarmMetric {
         name: a.text("metric_name"),
         namespace: a.text("namespace"),
         statistic: a.text(statistic),
         dimensions: a.links("dimensions"),
-    }
-}
-
-impl Identity {
-    /// How it is called in messages.
-    pub(super) fn shown(&self) -> &str {
-        &self.address
     }
 }

@@ -1,18 +1,19 @@
-//! The environment of this process: whether the role that it is for would start with it, and what it would let happen.
+//! Checks the environment of this process, and the configuration file: would the role start, and is it safe? `doctor::doctor`
+//! calls it when there is no target.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::model::{Area, Deployment, Fault};
+use super::model::{Area, Deployment, EnvironmentProblem};
 use super::rules::{OPEN, RECEIVES, WRONG};
-use crate::auth::Settings as Auth;
+use crate::auth::AuthSettings;
 use crate::cli::{Cli, Command};
 
-/// The command whose variables are judged.
+/// The command whose settings are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Role {
+pub(crate) enum ServiceRole {
     /// The API and the consumer on one data folder.
     #[cfg(feature = "embedded")]
     Serve,
@@ -22,13 +23,13 @@ pub(crate) enum Role {
     /// The consumer on SQS and DynamoDB.
     #[cfg(feature = "aws")]
     Consumer,
-    /// What archives dead letters and raises alerts.
+    /// The archive of dead letters, with alerts.
     #[cfg(feature = "aws")]
     DeadLetters,
 }
 
-impl Role {
-    /// The role that the environment seems to be made for.
+impl ServiceRole {
+    /// The role that the environment is probably for, by the variables that only one role reads.
     fn of_process() -> Self {
         #[cfg(feature = "aws")]
         {
@@ -36,7 +37,7 @@ impl Role {
             if set("ALERTS_TOPIC") {
                 return Self::DeadLetters;
             }
-            // With the archive, it is the API's, which counts what is not archived yet.
+            // Together with the bucket, it is the API's, which counts dead letters that are not archived yet.
             if set("DLQ_URL") && !set("DLQ_BUCKET") {
                 return Self::Consumer;
             }
@@ -64,18 +65,18 @@ impl Role {
     }
 }
 
-/// What the environment says, to the role that it is for unless another is meant; and how that is called.
-pub(super) async fn read(role: Option<Role>, config: Option<&Path>) -> (String, Deployment) {
-    let role = role.unwrap_or_else(Role::of_process);
+/// The name of what is checked, and its problems. Without a role, it is the one that the environment is probably for.
+pub(super) async fn read(role: Option<ServiceRole>, config: Option<&Path>) -> (String, Deployment) {
+    let role = role.unwrap_or_else(ServiceRole::of_process);
     let name = format!("orders {}", role.name());
-    let faults = faults(role, config).await;
-    let environment = faults.into_iter().map(|(rule, fault)| {
-        let variable = fault
+    let problems = problems(role, config).await;
+    let environment = problems.into_iter().map(|(rule, problem)| {
+        let variable = problem
             .split([' ', ':', ',', '(', ')', '='])
             .find(|word| is_variable(word))
             .unwrap_or_default()
             .to_owned();
-        Fault { rule, role: name.clone(), variable, fault }
+        EnvironmentProblem { rule, role: name.clone(), variable, problem }
     });
     let deployment = Deployment {
         environment: environment.collect(),
@@ -89,9 +90,9 @@ fn is_variable(word: &str) -> bool {
     word.contains('_') && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
 }
 
-type Faults = Vec<(&'static str, String)>;
+type EnvironmentProblems = Vec<(&'static str, String)>;
 
-async fn faults(role: Role, config: Option<&Path>) -> Faults {
+async fn problems(role: ServiceRole, config: Option<&Path>) -> EnvironmentProblems {
     let file = config.map(|path| [OsStr::new("--config"), path.as_os_str()]);
     let words =
         [OsStr::new("orders")].into_iter().chain(file.into_iter().flatten()).chain([OsStr::new(role.name())]);
@@ -103,44 +104,45 @@ async fn faults(role: Role, config: Option<&Path>) -> Faults {
             return vec![(WRONG, first.trim_start_matches("error: ").to_owned())];
         }
     };
-    let mut faults: Faults = cli.log_level().err().into_iter().map(|fault| (WRONG, fault)).collect();
+    let mut problems: EnvironmentProblems =
+        cli.log_level().err().into_iter().map(|problem| (WRONG, problem)).collect();
     match &cli.command {
         #[cfg(feature = "embedded")]
         Command::Serve(args) => {
-            let origin = crate::auth::Origin::Listening(args.listen);
+            let origin = crate::auth::RequestOrigin::Listening(args.listen);
             let metrics = args.metrics.read().err();
             let alerts = args.alerts().err().map(|error| format!("{error:#}"));
             let wrong = args.http.read().err().into_iter().flatten().chain(metrics).chain(alerts);
-            faults.extend(wrong.map(|fault| (WRONG, fault)));
+            problems.extend(wrong.map(|problem| (WRONG, problem)));
             match args.auth.settings(origin) {
-                Ok(auth) => faults.extend(open(&auth)),
-                Err(wrong) => faults.extend(wrong.into_iter().map(|fault| (WRONG, fault))),
+                Ok(auth) => problems.extend(open(&auth)),
+                Err(wrong) => problems.extend(wrong.into_iter().map(|problem| (WRONG, problem))),
             }
             if args.max_receives < 3 {
-                faults.push((RECEIVES, format!("ORDERS_MAX_RECEIVES is {}", args.max_receives)));
+                problems.push((RECEIVES, format!("ORDERS_MAX_RECEIVES is {}", args.max_receives)));
             }
         }
         #[cfg(feature = "aws")]
         Command::Api(args) => match crate::aws::check_api(args).await {
-            Ok(auth) => faults.extend(open(&auth)),
-            Err(wrong) => faults.extend(wrong.into_iter().map(|fault| (WRONG, fault))),
+            Ok(auth) => problems.extend(open(&auth)),
+            Err(wrong) => problems.extend(wrong.into_iter().map(|problem| (WRONG, problem))),
         },
         #[cfg(feature = "aws")]
         Command::Consumer(args) => {
             let wrong = crate::aws::check_consumer(args).await.err();
-            faults.extend(wrong.into_iter().flatten().map(|fault| (WRONG, fault)));
+            problems.extend(wrong.into_iter().flatten().map(|problem| (WRONG, problem)));
         }
         #[cfg(feature = "aws")]
         Command::DeadLetters(args) => {
             let wrong = crate::aws::check_dead_letters(args).await.err();
-            faults.extend(wrong.into_iter().flatten().map(|fault| (WRONG, fault)));
+            problems.extend(wrong.into_iter().flatten().map(|problem| (WRONG, problem)));
         }
         _ => {}
     }
-    faults
+    problems
 }
 
-fn open(auth: &Auth) -> Option<(&'static str, String)> {
-    let open = matches!(auth, Auth::Nobody { warn: true, .. });
-    open.then(|| (OPEN, "ORDERS_INSECURE_NO_AUTH lets everybody in".to_owned()))
+fn open(auth: &AuthSettings) -> Option<(&'static str, String)> {
+    let open = matches!(auth, AuthSettings::Nobody { warn: true, .. });
+    open.then(|| (OPEN, "ORDERS_INSECURE_NO_AUTH accepts unauthenticated requests".to_owned()))
 }

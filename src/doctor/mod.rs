@@ -1,17 +1,17 @@
-//! `orders doctor`: checks a deployment by [`rules`] and says what would go wrong.
+//! `orders doctor`: checks a deployment by [`rules`], and reports what would lose, duplicate or stop orders.
 //!
 //! Each kind of target has a reader that fills the same [`model`]: [`hcl`] and [`plan`] for Terraform, by way of
 //! [`resources`] and [`assemble`]; `live` for AWS, [`web`] for a running API, [`environment`] for this process.
-//! What cannot be told is reported as such: it is neither guessed nor passed.
+//! A value that is not known is reported as unchecked. It is neither guessed nor passed.
 
 mod assemble;
 mod environment;
 mod hcl;
-mod references;
 #[cfg(feature = "aws")]
 mod live;
 mod model;
 mod plan;
+mod references;
 mod report;
 mod resources;
 mod roles;
@@ -26,53 +26,61 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use model::Deployment;
-use resources::Configuration;
+use resources::TerraformResources;
 use rules::{Severity, Unchecked};
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// What to check: a folder with Terraform configuration; a file with the JSON of a plan or state (`terraform show
-    /// -json`); the http(s) URL of a running API; or `live`, the queues and the table on AWS that QUEUE_URL, DLQ_URL and
-    /// TABLE_NAME name (if built with `aws`). Without it, the environment of this process.
+    /// -json`); the http(s) URL of a running API; or `live` (if built with `aws`), which checks the queues and the table on
+    /// AWS that QUEUE_URL, DLQ_URL and TABLE_NAME name. Without a target, the settings of this process: its environment and
+    /// its configuration file.
     target: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Print the rules, in Markdown, and check nothing.
+    /// Print the rules in Markdown, and check nothing.
     #[arg(long, conflicts_with_all = ["target", "json"])]
     rules: bool,
-    /// Without a target: whose environment it is. If absent, DLQ_URL makes it the consumer's, QUEUE_URL or TABLE_NAME the
-    /// API's.
+    /// Print the resources of a Terraform configuration, plan or state as JSON, as the rules see them, and check nothing.
+    #[arg(long, requires = "target", conflicts_with_all = ["json", "rules"])]
+    resources: bool,
+    /// Without a target: the command whose settings to check. By default, the variables that are set decide: ALERTS_TOPIC
+    /// means `dead-letters`, DLQ_URL without DLQ_BUCKET `consumer`, QUEUE_URL or TABLE_NAME `api`, none of them `serve`.
     #[arg(long, conflicts_with = "target", value_name = "COMMAND")]
-    role: Option<environment::Role>,
+    role: Option<environment::ServiceRole>,
 }
 
-/// Checks the target, prints what was found, and fails if there are errors, or parts that could not be seen.
+/// Checks the target and prints the findings. Fails if there are errors, or parts that could not be seen.
 pub(crate) async fn doctor(args: &DoctorArgs, config: Option<&Path>) -> anyhow::Result<()> {
     if args.rules {
         return crate::print(&report::rules());
+    }
+    if let Some(target) = args.target.as_deref().filter(|_| args.resources) {
+        let resources = report::resources(&read_terraform(Path::new(target))?);
+        return crate::print(&serde_json::to_string_pretty(&resources)?);
     }
     let (target, deployment) = match args.target.as_deref() {
         None => environment::read(args.role, config).await,
         Some(target) => (target.to_owned(), read(target).await?),
     };
-    let mut verdicts = rules::judge(&deployment);
+    let mut results = rules::judge(&deployment);
     let unseen = deployment.unseen.len();
-    verdicts.unchecked.extend(deployment.unseen.into_iter().map(|(at, why)| Unchecked {
+    results.unchecked.extend(deployment.unseen.into_iter().map(|(at, why)| Unchecked {
         rules: Vec::new(),
         at,
         attribute: String::new(),
         why,
     }));
     if args.json {
-        crate::print(&serde_json::to_string_pretty(&report::json(&target, &verdicts, unseen == 0))?)?;
+        crate::print(&serde_json::to_string_pretty(&report::json(&target, &results, unseen == 0))?)?;
     } else {
-        crate::print(&report::text(&target, &verdicts))?;
+        crate::print(&report::text(&target, &results))?;
     }
-    match report::count(&verdicts, Severity::Error) {
-        // What nobody has looked at is not right.
+    match report::count(&results, Severity::Error) {
+        // A part that was not checked must not pass.
         0 if unseen > 0 => bail!(
-            "the check is incomplete: nothing was found, but {unseen} part{} of the deployment could not be seen at all",
+            "the check is incomplete: there are no errors, but {unseen} part{} of the deployment could not be seen",
             if unseen == 1 { "" } else { "s" }
         ),
         0 => Ok(()),
@@ -89,25 +97,29 @@ async fn read(target: &str) -> anyhow::Result<Deployment> {
         #[cfg(feature = "aws")]
         return live::read().await;
         #[cfg(not(feature = "aws"))]
-        bail!("this program was built without `--features aws`, and cannot look at queues and tables on AWS");
+        bail!("this program was built without `--features aws`, so it cannot check queues and tables on AWS");
     }
-    let path = Path::new(target);
-    let configuration = if path.is_dir() { hcl::read(path)? } else { of_file(path)? };
+    let configuration = read_terraform(Path::new(target))?;
     if !configuration.resources.iter().any(|resource| resource.kind == "aws_sqs_queue")
         && configuration.unseen.is_empty()
     {
-        bail!("{target} has no queue (aws_sqs_queue): it is no deployment of orders");
+        bail!("{target} has no queue (aws_sqs_queue), so it is not a deployment of orders");
     }
     Ok(assemble::deployment(configuration))
 }
 
-fn of_file(path: &Path) -> anyhow::Result<Configuration> {
+fn read_terraform(path: &Path) -> anyhow::Result<TerraformResources> {
+    if path.is_dir() { hcl::read(path) } else { read_file(path) }
+}
+
+fn read_file(path: &Path) -> anyhow::Result<TerraformResources> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {shown}"))?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
     if path.extension().is_some_and(|extension| extension == "tf") {
-        bail!("{shown} is one file of a Terraform configuration: give its folder");
+        bail!("{shown} is one file of a Terraform configuration: check its folder instead");
     }
-    let json = serde_json::from_str(&text)
-        .with_context(|| format!("{shown} is no JSON; give the output of `terraform show -json`"))?;
+    let json = serde_json::from_str(&text).with_context(|| {
+        format!("{shown} is not valid JSON; the doctor reads the output of `terraform show -json`")
+    })?;
     plan::read(&json).with_context(|| format!("{shown} cannot be checked"))
 }

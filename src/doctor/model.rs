@@ -1,206 +1,203 @@
-//! A deployment as the rules see it, whatever it was read from.
+//! The model of a deployment that the rules check. Every reader fills it: Terraform, AWS, a running API, the environment.
 //!
-//! Every reader fills it with what it has seen. What is not stated, and what is stated but cannot be told, are different
-//! things: the first means the default of the service, the second that a rule cannot judge.
+//! An attribute that is absent has the default of the AWS service. One that is unknown leaves a rule unchecked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::references::{Identity, Link};
+use super::references::{ResourceIdentity, ResourceReference};
 
-/// A property of something.
+/// An attribute of a part of the deployment.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) enum Attr<T> {
-    /// Not stated: the default of the service holds.
+pub(super) enum Attribute<T> {
+    /// Not set: the default of the AWS service applies.
     #[default]
     Absent,
-    /// Stated, but it cannot be told what; and why not.
+    /// Set to a value that is not known, with the reason.
     Unknown(String),
-    Is(T),
+    Known(T),
 }
 
-impl<T> Attr<T> {
-    pub(super) fn is(&self) -> Option<&T> {
-        if let Self::Is(value) = self { Some(value) } else { None }
+impl<T> Attribute<T> {
+    /// The value, if it is known.
+    pub(super) fn known(&self) -> Option<&T> {
+        if let Self::Known(value) = self { Some(value) } else { None }
     }
 
-    pub(super) fn then<R>(self, then: impl FnOnce(T) -> Attr<R>) -> Attr<R> {
+    /// Applies `then` to the value, if it is known.
+    pub(super) fn then<R>(self, then: impl FnOnce(T) -> Attribute<R>) -> Attribute<R> {
         match self {
-            Self::Absent => Attr::Absent,
-            Self::Unknown(why) => Attr::Unknown(why),
-            Self::Is(value) => then(value),
+            Self::Absent => Attribute::Absent,
+            Self::Unknown(why) => Attribute::Unknown(why),
+            Self::Known(value) => then(value),
         }
     }
 }
 
-/// What a rule may need to look at. A reader says what it cannot see.
+/// A part of the deployment that a rule needs to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Area {
-    /// Queues.
     Queues,
-    /// Functions and what invokes them.
+    /// Functions and their event source mappings.
     Functions,
-    /// What roles may do.
+    /// The policies of roles.
     Permissions,
-    /// The table.
     Tables,
-    /// Alarms.
     Alarms,
-    /// A service that answers.
+    /// A running service.
     Service,
-    /// The environment of a process.
+    /// The environment of this process.
     Environment,
 }
 
-/// A deployment.
 #[derive(Debug, Default)]
 pub(super) struct Deployment {
-    pub(super) queues: Vec<Queue>,
-    pub(super) functions: Vec<Function>,
-    pub(super) mappings: Vec<Mapping>,
-    pub(super) roles: Vec<Role>,
-    pub(super) tables: Vec<Table>,
-    pub(super) alarms: Vec<Alarm>,
-    pub(super) service: Option<Service>,
-    pub(super) environment: Vec<Fault>,
-    /// What was looked at.
+    pub(super) queues: Vec<SqsQueue>,
+    pub(super) functions: Vec<LambdaFunction>,
+    pub(super) mappings: Vec<EventSourceMapping>,
+    pub(super) roles: Vec<IamRole>,
+    pub(super) tables: Vec<DynamoTable>,
+    pub(super) alarms: Vec<CloudWatchAlarm>,
+    pub(super) service: Option<RunningService>,
+    pub(super) environment: Vec<EnvironmentProblem>,
+    /// The areas that the reader has looked at.
     pub(super) seen: BTreeSet<Area>,
-    /// What should be looked at as well and cannot be, and why.
+    /// The areas that the reader should look at but cannot, with the reason.
     pub(super) blind: BTreeMap<Area, String>,
-    /// Parts that cannot be seen: where and why.
+    /// Parts that cannot be seen: where, and why.
     pub(super) unseen: Vec<(String, String)>,
 }
 
 #[derive(Debug, Default, Clone)]
-pub(super) struct Queue {
-    pub(super) identity: Identity,
-    /// Whether it is known to hold dead letters, besides what other queues say.
+pub(super) struct SqsQueue {
+    pub(super) identity: ResourceIdentity,
+    /// Whether the reader knows that it holds dead letters. Its policies can show the same.
     pub(super) dead_letters: bool,
-    pub(super) fifo: Attr<bool>,
-    pub(super) visibility: Attr<f64>,
-    pub(super) retention: Attr<f64>,
-    pub(super) wait: Attr<f64>,
-    pub(super) max_size: Attr<f64>,
-    pub(super) managed_encryption: Attr<bool>,
-    pub(super) key: Attr<String>,
-    pub(super) redrive: Attr<Redrive>,
-    pub(super) redrive_allow: Attr<RedriveAllow>,
-    pub(super) content_deduplication: Attr<bool>,
-    pub(super) deduplication_scope: Attr<String>,
-    pub(super) throughput_limit: Attr<String>,
+    pub(super) fifo: Attribute<bool>,
+    pub(super) visibility: Attribute<f64>,
+    pub(super) retention: Attribute<f64>,
+    pub(super) wait: Attribute<f64>,
+    pub(super) max_size: Attribute<f64>,
+    pub(super) managed_encryption: Attribute<bool>,
+    pub(super) key: Attribute<String>,
+    pub(super) redrive: Attribute<RedrivePolicy>,
+    pub(super) redrive_allow: Attribute<RedriveAllowPolicy>,
+    pub(super) content_deduplication: Attribute<bool>,
+    pub(super) deduplication_scope: Attribute<String>,
+    pub(super) throughput_limit: Attribute<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Redrive {
-    pub(super) target: Attr<Link>,
-    pub(super) max_receives: Attr<f64>,
+pub(super) struct RedrivePolicy {
+    pub(super) target: Attribute<ResourceReference>,
+    pub(super) max_receives: Attribute<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct RedriveAllow {
-    pub(super) permission: Attr<String>,
-    pub(super) sources: Vec<Link>,
+pub(super) struct RedriveAllowPolicy {
+    pub(super) permission: Attribute<String>,
+    pub(super) sources: Vec<ResourceReference>,
 }
 
 #[derive(Debug, Default, Clone)]
-pub(super) struct Function {
-    pub(super) identity: Identity,
-    pub(super) handler: Attr<String>,
-    pub(super) timeout: Attr<f64>,
-    pub(super) reserved: Attr<f64>,
-    pub(super) environment: Attr<BTreeMap<String, Attr<Link>>>,
-    /// Where asynchronous invocations that failed go.
-    pub(super) dead_letters: Attr<Link>,
-    pub(super) tracing: Attr<String>,
-    pub(super) role: Attr<Link>,
-    pub(super) log_format: Attr<String>,
-    pub(super) log_level: Attr<String>,
+pub(super) struct LambdaFunction {
+    pub(super) identity: ResourceIdentity,
+    pub(super) handler: Attribute<String>,
+    pub(super) timeout: Attribute<f64>,
+    pub(super) reserved: Attribute<f64>,
+    pub(super) environment: Attribute<BTreeMap<String, Attribute<ResourceReference>>>,
+    /// Where failed asynchronous invocations go.
+    pub(super) dead_letters: Attribute<ResourceReference>,
+    pub(super) tracing: Attribute<String>,
+    pub(super) role: Attribute<ResourceReference>,
+    pub(super) log_format: Attribute<String>,
+    pub(super) log_level: Attribute<String>,
 }
 
 /// An event source mapping of a queue.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Mapping {
+pub(super) struct EventSourceMapping {
     pub(super) address: String,
-    pub(super) source: Attr<Link>,
-    pub(super) function: Attr<Link>,
-    pub(super) batch_size: Attr<f64>,
-    pub(super) window: Attr<f64>,
-    pub(super) response_types: Attr<Vec<String>>,
-    pub(super) max_concurrency: Attr<f64>,
-    /// The patterns of its filter.
-    pub(super) filter: Attr<Vec<String>>,
+    pub(super) source: Attribute<ResourceReference>,
+    pub(super) function: Attribute<ResourceReference>,
+    pub(super) batch_size: Attribute<f64>,
+    pub(super) window: Attribute<f64>,
+    pub(super) response_types: Attribute<Vec<String>>,
+    pub(super) max_concurrency: Attribute<f64>,
+    /// The patterns of its filter criteria.
+    pub(super) filter: Attribute<Vec<String>>,
 }
 
 #[derive(Debug, Default, Clone)]
-pub(super) struct Role {
-    pub(super) identity: Identity,
-    pub(super) statements: Vec<Statement>,
-    /// Policies that it has and that cannot be told: where and why.
+pub(super) struct IamRole {
+    pub(super) identity: ResourceIdentity,
+    pub(super) statements: Vec<PolicyStatement>,
+    /// Its policies that are not known: where, and why.
     pub(super) unknown: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Statement {
-    /// The policy that it is in.
+pub(super) struct PolicyStatement {
+    /// The address of its policy.
     pub(super) address: String,
     pub(super) allow: bool,
     pub(super) actions: Vec<String>,
-    pub(super) resources: Vec<Link>,
-    /// Whether it says `NotAction` or `NotResource`.
+    pub(super) resources: Vec<ResourceReference>,
+    /// Whether it has `NotAction` or `NotResource`.
     pub(super) inverted: bool,
 }
 
 #[derive(Debug, Default, Clone)]
-pub(super) struct Table {
-    pub(super) identity: Identity,
-    /// The names of its keys, the hash key first.
-    pub(super) keys: Attr<Vec<String>>,
-    /// The same for each index.
-    pub(super) indexes: Attr<BTreeMap<String, Vec<String>>>,
-    pub(super) recovery: Attr<bool>,
-    pub(super) protection: Attr<bool>,
+pub(super) struct DynamoTable {
+    pub(super) identity: ResourceIdentity,
+    /// The names of its keys: hash key, range key.
+    pub(super) keys: Attribute<Vec<String>>,
+    /// The names of the keys of each index.
+    pub(super) indexes: Attribute<BTreeMap<String, Vec<String>>>,
+    pub(super) recovery: Attribute<bool>,
+    pub(super) protection: Attribute<bool>,
 }
 
 #[derive(Debug, Default, Clone)]
-pub(super) struct Alarm {
+pub(super) struct CloudWatchAlarm {
     pub(super) address: String,
-    pub(super) metrics: Vec<Metric>,
-    pub(super) comparison: Attr<String>,
-    pub(super) threshold: Attr<f64>,
-    pub(super) missing_data: Attr<String>,
-    pub(super) actions: Attr<usize>,
-    pub(super) enabled: Attr<bool>,
+    pub(super) metrics: Vec<AlarmMetric>,
+    pub(super) comparison: Attribute<String>,
+    pub(super) threshold: Attribute<f64>,
+    pub(super) missing_data: Attribute<String>,
+    pub(super) actions: Attribute<usize>,
+    pub(super) enabled: Attribute<bool>,
 }
 
 #[derive(Debug, Default, Clone)]
-pub(super) struct Metric {
-    pub(super) name: Attr<String>,
-    pub(super) namespace: Attr<String>,
-    pub(super) statistic: Attr<String>,
-    pub(super) dimensions: Attr<BTreeMap<String, Attr<Link>>>,
+pub(super) struct AlarmMetric {
+    pub(super) name: Attribute<String>,
+    pub(super) namespace: Attribute<String>,
+    pub(super) statistic: Attribute<String>,
+    pub(super) dimensions: Attribute<BTreeMap<String, Attribute<ResourceReference>>>,
 }
 
-/// A running API, from outside.
+/// A running API, seen from outside.
 #[derive(Debug)]
-pub(super) struct Service {
+pub(super) struct RunningService {
     pub(super) url: String,
-    /// Whether only this machine can reach it, as far as its address says.
+    /// Whether its address is one that only this machine can reach.
     pub(super) local: bool,
-    /// Whether what is sent to it can be read on the way.
+    /// Whether requests travel unencrypted to another machine.
     pub(super) in_the_clear: bool,
-    /// Why it is not ready, if it says so.
-    pub(super) not_ready: Attr<String>,
-    /// What a request without a token is answered.
-    pub(super) without_token: Attr<u16>,
-    pub(super) metrics: Attr<u16>,
+    /// Why it is not ready. Absent if it is.
+    pub(super) not_ready: Attribute<String>,
+    /// The status of a request without a token.
+    pub(super) without_token: Attribute<u16>,
+    pub(super) metrics: Attribute<u16>,
 }
 
-/// What is wrong with the environment of a process.
+/// A problem with the environment of this process.
 #[derive(Debug, Clone)]
-pub(super) struct Fault {
-    /// The rule that it breaks.
+pub(super) struct EnvironmentProblem {
+    /// The id of the rule that it violates.
     pub(super) rule: &'static str,
-    /// The role that reads it.
+    /// The command that reads the variable.
     pub(super) role: String,
     pub(super) variable: String,
-    pub(super) fault: String,
+    pub(super) problem: String,
 }

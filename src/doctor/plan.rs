@@ -1,59 +1,59 @@
-//! The JSON of a Terraform plan or state, as `terraform show -json` writes it
-//! (<https://developer.hashicorp.com/terraform/internals/json-format>).
+//! Reads the JSON of a Terraform plan or state, which `terraform show -json` writes
+//! (<https://developer.hashicorp.com/terraform/internals/json-format>). `doctor::read` calls it.
 //!
-//! What a plan only knows once it is applied is unknown here too; but the configuration that it contains tells what such a
-//! value is made of, and so what refers to what.
+//! A value that is known only after apply is unknown here too. But a plan contains the configuration, so the resources that
+//! such a value is made of are known, and with them which resource refers to which.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Context, bail};
 use serde_json::Value as Json;
 
-use super::resources::{Configuration, Resource};
-use super::value::{Unknown, Value};
+use super::resources::{TerraformResource, TerraformResources};
+use super::value::{TerraformValue, UnknownValue};
 
-const LATER: &str = "it is known only after apply";
+const AFTER_APPLY: &str = "it is known only after apply";
 
 /// The resources of a plan or state.
-pub(super) fn read(json: &Json) -> anyhow::Result<Configuration> {
+pub(super) fn read(json: &Json) -> anyhow::Result<TerraformResources> {
     let version = json["format_version"]
         .as_str()
-        .context("it has no format_version: it is no output of `terraform show -json`")?;
+        .context("it has no format_version: it is not the output of `terraform show -json`")?;
     if !version.starts_with("1.") && !version.starts_with("0.") {
-        bail!("its format_version is {version}; only 1 is known here");
+        bail!("its format_version is {version}; only version 1 is supported");
     }
     let values = json.get("planned_values").or_else(|| json.get("values"));
     let root = values.and_then(|values| values.get("root_module"));
-    let root = root.context(
-        "it has neither planned_values nor values with a root_module: nothing is planned or there",
-    )?;
-    let mut reader = Reader { plan: json, addresses: BTreeSet::new(), found: Configuration::default() };
+    let root = root
+        .context("it has neither planned_values nor values with a root_module: it contains no resources")?;
+    let mut reader =
+        PlanReader { plan: json, addresses: BTreeSet::new(), found: TerraformResources::default() };
     reader.collect(root);
     reader.module(root, "", &json["configuration"]["root_module"], &[]);
     Ok(reader.found)
 }
 
-struct Reader<'a> {
+struct PlanReader<'a> {
     plan: &'a Json,
     addresses: BTreeSet<String>,
-    found: Configuration,
+    found: TerraformResources,
 }
 
-/// A module of the configuration: its address with a dot, what it says, and those that use it, the root first.
-type Users<'a> = [(String, &'a Json)];
+/// A module of the configuration after the modules that lead to it, the root first: each with its prefix and its JSON.
+type ModuleChain<'a> = [(String, &'a Json)];
 
 fn items<'a>(json: &'a Json, name: &str) -> impl Iterator<Item = &'a Json> {
     json[name].as_array().into_iter().flatten()
 }
 
-impl<'a> Reader<'a> {
+impl<'a> PlanReader<'a> {
     fn collect(&mut self, module: &Json) {
         let addresses = items(module, "resources").filter_map(|resource| resource["address"].as_str());
         self.addresses.extend(addresses.map(str::to_owned));
         items(module, "child_modules").for_each(|child| self.collect(child));
     }
 
-    fn module(&mut self, module: &'a Json, prefix: &str, configuration: &'a Json, users: &Users<'a>) {
+    fn module(&mut self, module: &'a Json, prefix: &str, configuration: &'a Json, users: &ModuleChain<'a>) {
         let mut chain = users.to_vec();
         chain.push((prefix.to_owned(), configuration));
         for resource in items(module, "resources").filter(|resource| resource["mode"] != "data") {
@@ -69,10 +69,10 @@ impl<'a> Reader<'a> {
             let expressions = declared.map_or(&Json::Null, |declared| &declared["expressions"]);
             let own_key =
                 address.rfind('[').filter(|_| address.ends_with(']')).map_or("", |at| &address[at..]);
-            let place = Place { chain: &chain, own_key };
+            let place = ExpressionPlace { chain: &chain, own_key };
             let value = self.overlay(&resource["values"], unknown, expressions, &place);
-            let Value::Map(values) = value else { continue };
-            self.found.resources.push(Resource {
+            let TerraformValue::Map(values) = value else { continue };
+            self.found.resources.push(TerraformResource {
                 address: address.to_owned(),
                 kind: kind.to_owned(),
                 values,
@@ -87,21 +87,31 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A value with what is unknown in it.
-    fn overlay(&self, value: &Json, unknown: &Json, expression: &Json, place: &Place<'_>) -> Value {
+    /// A value of the plan, with its unknown parts.
+    fn overlay(
+        &self,
+        value: &Json,
+        unknown: &Json,
+        expression: &Json,
+        place: &ExpressionPlace<'_>,
+    ) -> TerraformValue {
         match (value, unknown) {
-            // Not stated, but decided by the provider: that is its default.
-            (_, Json::Bool(true)) if expression.is_null() => Value::Null,
+            // The configuration does not set it: it will be the default of the provider.
+            (_, Json::Bool(true)) if expression.is_null() => TerraformValue::Null,
             (_, Json::Bool(true)) => {
                 let mut refers: Vec<String> = self.references(expression, place.chain, place.own_key);
                 refers.sort();
                 refers.dedup();
                 let all = refers.clone();
-                // The resource itself is listed besides its attribute.
+                // Besides an attribute, Terraform lists the resource itself.
                 refers.retain(|one| {
                     !all.iter().any(|other| other.len() > one.len() && other.starts_with(one.as_str()))
                 });
-                Value::Unknown(Unknown { why: LATER.to_owned(), refers })
+                TerraformValue::Unknown(UnknownValue {
+                    why: AFTER_APPLY.to_owned(),
+                    refers,
+                    is_missing: false,
+                })
             }
             (Json::Object(_) | Json::Null, Json::Object(unknown)) => {
                 let empty = serde_json::Map::new();
@@ -116,7 +126,7 @@ impl<'a> Reader<'a> {
                     let value = values.get(key).unwrap_or(&Json::Null);
                     self.overlay(value, unknown.get(key).unwrap_or(&Json::Null), stated, place)
                 };
-                Value::Map(keys.into_iter().map(|key| (key.clone(), inner(key))).collect())
+                TerraformValue::Map(keys.into_iter().map(|key| (key.clone(), inner(key))).collect())
             }
             (Json::Array(_) | Json::Null, Json::Array(unknown)) => {
                 let empty = Vec::new();
@@ -126,14 +136,14 @@ impl<'a> Reader<'a> {
                     let value = values.get(at).unwrap_or(&Json::Null);
                     self.overlay(value, unknown.get(at).unwrap_or(&Json::Null), stated, place)
                 };
-                Value::List((0..values.len().max(unknown.len())).map(inner).collect())
+                TerraformValue::List((0..values.len().max(unknown.len())).map(inner).collect())
             }
-            (value, _) => Value::of_json(value),
+            (value, _) => TerraformValue::of_json(value),
         }
     }
 
-    /// The addresses of what an expression refers to, seen from the module at the end of `chain`.
-    fn references(&self, expression: &Json, chain: &Users<'_>, own_key: &str) -> Vec<String> {
+    /// The addresses that an expression refers to, in the module at the end of `chain`.
+    fn references(&self, expression: &Json, chain: &ModuleChain<'_>, own_key: &str) -> Vec<String> {
         let Some((prefix, module)) = chain.last() else { return Vec::new() };
         let mut found = Vec::new();
         for reference in items(expression, "references").filter_map(Json::as_str) {
@@ -171,9 +181,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where an expression stands.
-struct Place<'a> {
-    chain: &'a Users<'a>,
-    /// The key of the instance, in brackets: what `each.key` or `count.index` means there.
+/// The module and the instance that an expression belongs to.
+struct ExpressionPlace<'a> {
+    chain: &'a ModuleChain<'a>,
+    /// The key of the instance in brackets: its `each.key` or `count.index`.
     own_key: &'a str,
 }

@@ -1,48 +1,50 @@
-//! How the parts of a deployment refer to each other: by address where they do not exist yet, by ARN, URL or name where
-//! they do.
+//! References between the parts of a deployment: by address where a part does not exist yet, otherwise by ARN, URL or
+//! name. The model consists of these, and the rules compare them.
 
-use super::value::Value;
+use super::value::TerraformValue;
 
-/// By what something is known.
+/// The names of a part of the deployment.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Identity {
-    /// Its address in the configuration; of live ones what it was asked by.
+pub(super) struct ResourceIdentity {
+    /// Its address in the configuration. Of a live one, the URL or name it was looked up by.
     pub(super) address: String,
     pub(super) name: Option<String>,
-    /// ARN, id, URL: every other name that it has.
+    /// Its other names: ARN, id, URL.
     pub(super) names: Vec<String>,
 }
 
-/// A reference to something, or any text.
+/// A reference to a part of the deployment, or any other text.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Link {
-    /// As it is written.
+pub(super) struct ResourceReference {
+    /// The text as written.
     pub(super) text: String,
-    /// If the text is only known when it is applied: addresses of what it is made of.
+    /// If the text is known only after apply: the addresses that it is made of.
     pub(super) refers: Vec<String>,
 }
 
-impl Link {
+impl ResourceReference {
     pub(super) fn of(text: impl Into<String>) -> Self {
         Self { text: text.into(), refers: Vec::new() }
     }
 
-    pub(super) fn of_value(value: &Value) -> Result<Self, String> {
+    pub(super) fn of_value(value: &TerraformValue) -> Result<Self, String> {
         match value {
-            Value::Unknown(unknown) if !unknown.refers.is_empty() => {
+            TerraformValue::Unknown(unknown) if !unknown.refers.is_empty() => {
                 Ok(Self { text: String::new(), refers: unknown.refers.clone() })
             }
-            Value::Resource(address) => Ok(Self { text: format!("${{{address}.arn}}"), refers: Vec::new() }),
+            TerraformValue::Resource(address) => {
+                Ok(Self { text: format!("${{{address}.arn}}"), refers: Vec::new() })
+            }
             other => other.to_text().map(Self::of).map_err(|unknown| unknown.why),
         }
     }
 
-    /// Whether it refers to this; `None` if that cannot be told.
-    pub(super) fn means(&self, identity: &Identity) -> Option<bool> {
+    /// Whether it refers to this part. `None` if that is not known.
+    pub(super) fn means(&self, identity: &ResourceIdentity) -> Option<bool> {
         if !self.refers.is_empty() {
             let this = |refers: &String| belongs(refers, &identity.address);
             let only = |refers: &String| this(refers) || refers == &identity.address;
-            // What is made of locals, variables or data can be anything.
+            // The value of a local, a variable or a data source can be anything.
             let opaque =
                 |refers: &String| ["local.", "var.", "data."].iter().any(|kind| refers.starts_with(kind));
             return match self.refers.iter().any(this) {
@@ -65,13 +67,13 @@ impl Link {
         if last.contains(['$', '}']) {
             return None;
         }
-        // A name that is not known could be this one.
+        // An unknown name could be this one.
         identity.name.as_ref().map(|name| name == last)
     }
 
-    /// Whether it may refer to something of this service of AWS, which resources of this type declare.
+    /// Whether it can refer to a resource of this AWS service and this Terraform type.
     pub(super) fn may_be(&self, service: &str, kind: &str) -> bool {
-        // The type is the part of an address that names a provider: `module.a.aws_sqs_queue.main.arn`.
+        // The type is the part of an address that begins with the provider: `module.a.aws_sqs_queue.main.arn`.
         let is_other = |address: &str| {
             let address = address.strip_prefix("data.").unwrap_or(address);
             address.split('.').any(|part| part.starts_with("aws_"))
@@ -89,19 +91,26 @@ impl Link {
         }
     }
 
-    /// What comes after the reference: `/index/*`, `:*`.
+    /// The text after the reference, such as `/index/*` or `:*`.
     pub(super) fn suffix(&self) -> &str {
         let symbolic = self.text.strip_prefix("${").and_then(|rest| rest.split_once('}'));
         symbolic.map_or("", |(_, suffix)| suffix)
     }
 }
 
-/// Whether `reference` names an attribute of what has this address.
+/// Whether `reference` is this address or one of its attributes.
 fn belongs(reference: &str, address: &str) -> bool {
     reference.strip_prefix(address).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-impl std::fmt::Display for Link {
+impl ResourceIdentity {
+    /// The name that messages use.
+    pub(super) fn shown(&self) -> &str {
+        &self.address
+    }
+}
+
+impl std::fmt::Display for ResourceReference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.refers.is_empty() { f.write_str(&self.text) } else { f.write_str(&self.refers.join(", ")) }
     }

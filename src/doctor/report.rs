@@ -1,33 +1,33 @@
-//! What is told: for people, for machines, and the rules themselves.
+//! Prints the outcome of a check, as text or JSON, and the page of rules. `doctor::doctor` calls it.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::rules::{self, Severity, Verdicts};
+use super::resources::TerraformResources;
+use super::rules::{self, CheckResults, Severity};
 use crate::style;
 
-/// How many findings of each severity there are.
-pub(super) fn count(verdicts: &Verdicts, severity: Severity) -> usize {
-    verdicts.findings.iter().filter(|finding| finding.rule.severity == severity).count()
+/// The number of findings of a severity.
+pub(super) fn count(results: &CheckResults, severity: Severity) -> usize {
+    results.findings.iter().filter(|finding| finding.rule.severity == severity).count()
 }
 
-/// For people.
-pub(super) fn text(target: &str, verdicts: &Verdicts) -> String {
+pub(super) fn text(target: &str, results: &CheckResults) -> String {
     let mut text = String::new();
-    for finding in &verdicts.findings {
+    for finding in &results.findings {
         let rule = finding.rule;
         let place = place(&finding.at, &finding.attribute);
-        // Writing to a text never fails.
+        // Writing to a string never fails.
         let severity = style::on_stdout(style_of(rule.severity), &rule.severity.to_string());
         let _ = writeln!(text, "{severity} {}: {place}", rule.id);
         let _ = writeln!(text, "  found:     {}", finding.found);
         let _ = writeln!(text, "  harm:      {}", rule.harm);
-        let _ = writeln!(text, "  put right: {}\n", rule.remedy);
+        let _ = writeln!(text, "  remedy:    {}\n", rule.remedy);
     }
-    if !verdicts.unchecked.is_empty() {
-        text.push_str("not checked, because it cannot be told:\n");
-        for unchecked in &verdicts.unchecked {
+    if !results.unchecked.is_empty() {
+        text.push_str("not checked, because the values are not known:\n");
+        for unchecked in &results.unchecked {
             let rules =
                 if unchecked.rules.is_empty() { "every rule".to_owned() } else { unchecked.rules.join(", ") };
             let place = place(&unchecked.at, &unchecked.attribute);
@@ -36,12 +36,12 @@ pub(super) fn text(target: &str, verdicts: &Verdicts) -> String {
         text.push('\n');
     }
     let number = |severity| {
-        let count = count(verdicts, severity);
+        let count = count(results, severity);
         format!("{count} {severity}{}", if count == 1 { "" } else { "s" })
     };
     let [errors, warnings, notices] = [Severity::Error, Severity::Warning, Severity::Notice].map(number);
     let _ =
-        write!(text, "{target}: {errors}, {warnings}, {notices}; {} not checked", verdicts.unchecked.len());
+        write!(text, "{target}: {errors}, {warnings}, {notices}; {} not checked", results.unchecked.len());
     text
 }
 
@@ -57,39 +57,52 @@ fn place(at: &str, attribute: &str) -> String {
     if attribute.is_empty() { at.to_owned() } else { format!("{at}, {attribute}") }
 }
 
-/// For machines.
-pub(super) fn json(target: &str, verdicts: &Verdicts, complete: bool) -> Value {
-    let findings = verdicts.findings.iter().map(|finding| {
+pub(super) fn json(target: &str, results: &CheckResults, complete: bool) -> Value {
+    let findings = results.findings.iter().map(|finding| {
         let rule = finding.rule;
         json!({
             "rule": rule.id, "severity": rule.severity.to_string(), "resource": finding.at,
             "attribute": finding.attribute, "found": finding.found, "harm": rule.harm, "remedy": rule.remedy,
         })
     });
-    let unchecked = verdicts
+    let unchecked = results
         .unchecked
         .iter()
         .map(|it| json!({ "rules": it.rules, "resource": it.at, "attribute": it.attribute, "why": it.why }));
     json!({
         "target": target,
-        // Whether every part of the deployment could be seen, whatever of it could be judged.
+        // Whether every part of the deployment could be seen, including those with unchecked rules.
         "complete": complete,
         "findings": findings.collect::<Vec<_>>(),
         "unchecked": unchecked.collect::<Vec<_>>(),
         "summary": {
-            "errors": count(verdicts, Severity::Error), "warnings": count(verdicts, Severity::Warning),
-            "notices": count(verdicts, Severity::Notice), "unchecked": verdicts.unchecked.len(),
+            "errors": count(results, Severity::Error), "warnings": count(results, Severity::Warning),
+            "notices": count(results, Severity::Notice), "unchecked": results.unchecked.len(),
         },
+    })
+}
+
+/// The resources of a configuration or plan, as JSON.
+pub(super) fn resources(configuration: &TerraformResources) -> Value {
+    let resources = configuration.resources.iter().map(|resource| {
+        let values = resource.values.iter().map(|(name, value)| (name.clone(), value.to_json()));
+        (resource.address.clone(), Value::Object(values.collect()))
+    });
+    let unseen = configuration.unseen.iter().map(|(at, why)| json!({ "resource": at, "why": why }));
+    json!({
+        "resources": resources.collect::<serde_json::Map<_, _>>(),
+        "refused": configuration.refused,
+        "unseen": unseen.collect::<Vec<_>>(),
     })
 }
 
 /// The rules, in Markdown.
 pub(super) fn rules() -> String {
     let mut text = String::from(
-        "# The rules of `orders doctor`\n\nMade by `orders doctor --rules`; a test checks that it is up to date.\n\n\
-         An *error* loses orders, parks or handles them for no reason, or keeps the deployment from working; a *warning* \
-         does no harm until something else goes wrong; a *notice* is worth knowing.\n\n\
-         | rule | severity | what has to hold | what goes wrong otherwise | how to put it right |\n|---|---|---|---|---|\n",
+        "# The rules of `orders doctor`\n\nPrinted by `orders doctor --rules`. A test checks that it is up to date.\n\n\
+         An *error* loses orders, parks them without reason, handles them twice, or keeps the deployment from working. A \
+         *warning* does no harm until something else fails. A *notice* is worth knowing.\n\n\
+         | rule | severity | requirement | harm if violated | remedy |\n|---|---|---|---|---|\n",
     );
     for rule in rules::all() {
         let _ = writeln!(

@@ -1,150 +1,161 @@
-//! Resources of a configuration or a plan, and how their attributes are read.
+//! The resources that the readers of Terraform produce, and typed access to their attributes. `assemble` and `roles` read
+//! them.
 
 use std::collections::BTreeMap;
 
-use super::references::{Identity, Link};
-use super::model::Attr;
-use super::value::{Unknown, Value};
+use super::model::Attribute;
+use super::references::{ResourceIdentity, ResourceReference};
+use super::value::{TerraformValue, UnknownValue};
 
-/// What a reader of Terraform has found.
+/// The resources of a configuration or a plan.
 #[derive(Debug, Default)]
-pub(super) struct Configuration {
-    pub(super) resources: Vec<Resource>,
-    /// Parts that cannot be seen: where and why.
+pub(super) struct TerraformResources {
+    pub(super) resources: Vec<TerraformResource>,
+    /// Parts that cannot be seen: where, and why.
     pub(super) unseen: Vec<(String, String)>,
+    /// Why Terraform would refuse the variables of the configuration.
+    pub(super) refused: Vec<String>,
 }
 
-/// A resource: an instance of one, where there are several.
+/// An instance of a resource.
 #[derive(Debug)]
-pub(super) struct Resource {
+pub(super) struct TerraformResource {
     pub(super) address: String,
     pub(super) kind: String,
-    pub(super) values: BTreeMap<String, Value>,
+    pub(super) values: BTreeMap<String, TerraformValue>,
 }
 
-/// Attributes of a resource, or of a block in it.
+/// Typed access to the attributes of a resource, or of a block in it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Attributes<'a>(pub(super) &'a BTreeMap<String, Value>);
+pub(super) struct AttributeReader<'a>(pub(super) &'a BTreeMap<String, TerraformValue>);
 
-impl Resource {
-    pub(super) fn attributes(&self) -> Attributes<'_> {
-        Attributes(&self.values)
+impl TerraformResource {
+    pub(super) fn attributes(&self) -> AttributeReader<'_> {
+        AttributeReader(&self.values)
     }
 
-    pub(super) fn identity(&self, name: &str) -> Identity {
+    pub(super) fn identity(&self, name: &str) -> ResourceIdentity {
         let known = |attribute: &str| match self.values.get(attribute) {
-            Some(Value::Text(text)) if !text.contains("${") => Some(text.clone()),
+            Some(TerraformValue::Text(text)) if !text.contains("${") => Some(text.clone()),
             _ => None,
         };
         let names = ["arn", "id", "url", "invoke_arn"].into_iter().filter_map(known).collect();
-        Identity { address: self.address.clone(), name: known(name), names }
+        ResourceIdentity { address: self.address.clone(), name: known(name), names }
     }
 }
 
-impl<'a> Attributes<'a> {
-    pub(super) fn value(&self, name: &str) -> Attr<&'a Value> {
+impl<'a> AttributeReader<'a> {
+    pub(super) fn value(&self, name: &str) -> Attribute<&'a TerraformValue> {
         match self.0.get(name) {
-            None | Some(Value::Null) => Attr::Absent,
-            // In a plan, texts that are not set are empty.
-            Some(Value::Text(text)) if text.is_empty() => Attr::Absent,
-            Some(Value::Unknown(unknown)) => Attr::Unknown(unknown.why.clone()),
-            Some(value) => Attr::Is(value),
+            None | Some(TerraformValue::Null) => Attribute::Absent,
+            // In a plan, a text that is not set is empty.
+            Some(TerraformValue::Text(text)) if text.is_empty() => Attribute::Absent,
+            Some(TerraformValue::Unknown(unknown)) => Attribute::Unknown(unknown.why.clone()),
+            Some(value) => Attribute::Known(value),
         }
     }
 
-    pub(super) fn number(&self, name: &str) -> Attr<f64> {
+    pub(super) fn number(&self, name: &str) -> Attribute<f64> {
         self.value(name).then(|value| match value {
-            Value::Number(number) => Attr::Is(*number),
-            Value::Text(text) => text.parse().map_or_else(|_| odd(value, "a number"), Attr::Is),
+            TerraformValue::Number(number) => Attribute::Known(*number),
+            TerraformValue::Text(text) => {
+                text.parse().map_or_else(|_| odd(value, "a number"), Attribute::Known)
+            }
             other => odd(other, "a number"),
         })
     }
 
-    pub(super) fn bool(&self, name: &str) -> Attr<bool> {
+    pub(super) fn bool(&self, name: &str) -> Attribute<bool> {
         self.value(name).then(|value| match value {
-            Value::Bool(bool) => Attr::Is(*bool),
-            Value::Text(text) => text.parse().map_or_else(|_| odd(value, "true or false"), Attr::Is),
+            TerraformValue::Bool(bool) => Attribute::Known(*bool),
+            TerraformValue::Text(text) => {
+                text.parse().map_or_else(|_| odd(value, "true or false"), Attribute::Known)
+            }
             other => odd(other, "true or false"),
         })
     }
 
-    pub(super) fn text(&self, name: &str) -> Attr<String> {
-        self.value(name)
-            .then(|value| value.to_text().map_or_else(|unknown| Attr::Unknown(unknown.why), Attr::Is))
+    pub(super) fn text(&self, name: &str) -> Attribute<String> {
+        self.value(name).then(|value| {
+            value.to_text().map_or_else(|unknown| Attribute::Unknown(unknown.why), Attribute::Known)
+        })
     }
 
-    pub(super) fn link(&self, name: &str) -> Attr<Link> {
+    pub(super) fn link(&self, name: &str) -> Attribute<ResourceReference> {
         match self.0.get(name) {
-            None => Attr::Absent,
-            Some(Value::Text(text)) if text.is_empty() => Attr::Absent,
+            None => Attribute::Absent,
+            Some(TerraformValue::Text(text)) if text.is_empty() => Attribute::Absent,
             Some(value) => link(value),
         }
     }
 
-    /// A list, of which a single value is one as well; with what is unknown in it.
-    pub(super) fn list(&self, name: &str) -> Attr<Vec<&'a Value>> {
+    /// A list, with its unknown elements. A single value is a list of one.
+    pub(super) fn list(&self, name: &str) -> Attribute<Vec<&'a TerraformValue>> {
         self.value(name).then(|value| match value {
-            Value::List(items) => Attr::Is(items.iter().collect()),
-            other => Attr::Is(vec![other]),
+            TerraformValue::List(items) => Attribute::Known(items.iter().collect()),
+            other => Attribute::Known(vec![other]),
         })
     }
 
-    /// Texts, all of which are known.
-    pub(super) fn texts(&self, name: &str) -> Attr<Vec<String>> {
+    /// A list of texts. Unknown if one of them is.
+    pub(super) fn texts(&self, name: &str) -> Attribute<Vec<String>> {
         self.list(name).then(|items| {
-            let texts: Result<Vec<_>, Unknown> = items.into_iter().map(Value::to_text).collect();
-            texts.map_or_else(|unknown| Attr::Unknown(unknown.why), Attr::Is)
+            let texts: Result<Vec<_>, UnknownValue> =
+                items.into_iter().map(TerraformValue::to_text).collect();
+            texts.map_or_else(|unknown| Attribute::Unknown(unknown.why), Attribute::Known)
         })
     }
 
     /// The blocks of this name.
-    pub(super) fn blocks(&self, name: &str) -> Attr<Vec<Attributes<'a>>> {
+    pub(super) fn blocks(&self, name: &str) -> Attribute<Vec<AttributeReader<'a>>> {
         self.list(name).then(|items| {
             let mut blocks = Vec::new();
             for item in items {
                 match item {
-                    Value::Map(map) => blocks.push(Attributes(map)),
-                    Value::Null => {}
-                    Value::Unknown(unknown) => return Attr::Unknown(unknown.why.clone()),
+                    TerraformValue::Map(map) => blocks.push(AttributeReader(map)),
+                    TerraformValue::Null => {}
+                    TerraformValue::Unknown(unknown) => return Attribute::Unknown(unknown.why.clone()),
                     other => return odd(other, "a block"),
                 }
             }
-            if blocks.is_empty() { Attr::Absent } else { Attr::Is(blocks) }
+            if blocks.is_empty() { Attribute::Absent } else { Attribute::Known(blocks) }
         })
     }
 
-    /// The only block of this name.
-    pub(super) fn block(&self, name: &str) -> Attr<Attributes<'a>> {
-        self.blocks(name).then(|blocks| blocks.first().copied().map_or(Attr::Absent, Attr::Is))
+    /// The first block of this name.
+    pub(super) fn block(&self, name: &str) -> Attribute<AttributeReader<'a>> {
+        self.blocks(name).then(|blocks| blocks.first().copied().map_or(Attribute::Absent, Attribute::Known))
     }
 
     /// A map of references.
-    pub(super) fn links(&self, name: &str) -> Attr<BTreeMap<String, Attr<Link>>> {
+    pub(super) fn links(&self, name: &str) -> Attribute<BTreeMap<String, Attribute<ResourceReference>>> {
         self.value(name).then(|value| match value {
-            Value::Map(map) => Attr::Is(map.iter().map(|(key, value)| (key.clone(), link(value))).collect()),
+            TerraformValue::Map(map) => {
+                Attribute::Known(map.iter().map(|(key, value)| (key.clone(), link(value))).collect())
+            }
             other => odd(other, "a map"),
         })
     }
 
     /// A document in JSON, as policies are.
-    pub(super) fn document(&self, name: &str) -> Attr<Value> {
+    pub(super) fn document(&self, name: &str) -> Attribute<TerraformValue> {
         self.value(name).then(|value| match value.clone().into_document() {
-            Value::Unknown(unknown) => Attr::Unknown(unknown.why),
-            value => Attr::Is(value),
+            TerraformValue::Unknown(unknown) => Attribute::Unknown(unknown.why),
+            value => Attribute::Known(value),
         })
     }
 }
 
-pub(super) fn link(value: &Value) -> Attr<Link> {
+pub(super) fn link(value: &TerraformValue) -> Attribute<ResourceReference> {
     match value {
-        Value::Null => Attr::Absent,
-        value => Link::of_value(value).map_or_else(Attr::Unknown, Attr::Is),
+        TerraformValue::Null => Attribute::Absent,
+        value => ResourceReference::of_value(value).map_or_else(Attribute::Unknown, Attribute::Known),
     }
 }
 
-fn odd<T>(value: &Value, what: &str) -> Attr<T> {
-    Attr::Unknown(match value {
-        Value::Unknown(unknown) => unknown.why.clone(),
+fn odd<T>(value: &TerraformValue, what: &str) -> Attribute<T> {
+    Attribute::Unknown(match value {
+        TerraformValue::Unknown(unknown) => unknown.why.clone(),
         other => format!("{other} is not {what}"),
     })
 }

@@ -1,11 +1,11 @@
-//! What roles may do: their policies, wherever those are written.
+//! Collects the policies of IAM roles, inline, attached or managed by AWS. `assemble` calls it.
 
-use super::references::Link;
-use super::model::{Attr, Role, Statement};
-use super::resources::{Attributes, Resource, link};
-use super::value::Value;
+use super::model::{Attribute, IamRole, PolicyStatement};
+use super::references::ResourceReference;
+use super::resources::{AttributeReader, TerraformResource, link};
+use super::value::TerraformValue;
 
-/// Policies that AWS manages and that functions are usually given, with what they allow everywhere.
+/// Policies managed by AWS that functions often have, with the actions that they allow on all resources.
 const MANAGED: [(&str, &[&str]); 4] = [
     ("AWSLambdaBasicExecutionRole", &["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]),
     (
@@ -40,15 +40,15 @@ const MANAGED: [(&str, &[&str]); 4] = [
 ];
 
 /// The roles, each with the statements of all its policies.
-pub(super) fn of(resources: &[Resource]) -> Vec<Role> {
+pub(super) fn of(resources: &[TerraformResource]) -> Vec<IamRole> {
     let kind = |kind: &'static str| resources.iter().filter(move |resource| resource.kind == kind);
-    let mut roles: Vec<Role> = kind("aws_iam_role")
+    let mut roles: Vec<IamRole> = kind("aws_iam_role")
         .map(|resource| {
-            let mut role = Role { identity: resource.identity("name"), ..Role::default() };
-            if let Attr::Is(inline) = resource.attributes().blocks("inline_policy") {
+            let mut role = IamRole { identity: resource.identity("name"), ..IamRole::default() };
+            if let Attribute::Known(inline) = resource.attributes().blocks("inline_policy") {
                 inline.iter().for_each(|block| role.add(&resource.address, block.document("policy")));
             }
-            if let Attr::Is(arns) = resource.attributes().list("managed_policy_arns") {
+            if let Attribute::Known(arns) = resource.attributes().list("managed_policy_arns") {
                 arns.into_iter().for_each(|arn| role.attach(&resource.address, &link(arn), resources));
             }
             role
@@ -67,70 +67,77 @@ pub(super) fn of(resources: &[Resource]) -> Vec<Role> {
     roles
 }
 
-/// The role that is meant; every role, if that cannot be told: then none of them is judged by what is not there.
-fn with(roles: &mut [Role], meant: &Attr<Link>, mut then: impl FnMut(&mut Role)) {
+/// Calls `then` with the role that is meant. If that is not known, with every role: then no rule reports a permission as
+/// missing that one of them may have.
+fn with(roles: &mut [IamRole], meant: &Attribute<ResourceReference>, mut then: impl FnMut(&mut IamRole)) {
     for role in roles {
-        let is_it = meant.is().and_then(|link| link.means(&role.identity));
+        let is_it = meant.known().and_then(|link| link.means(&role.identity));
         if is_it != Some(false) {
             then(role);
         }
     }
 }
 
-impl Role {
+impl IamRole {
     /// Adds the statements of a policy.
-    fn add(&mut self, address: &str, policy: Attr<Value>) {
+    fn add(&mut self, address: &str, policy: Attribute<TerraformValue>) {
         let policy = match policy {
-            Attr::Is(policy) => policy,
-            Attr::Unknown(why) => return self.unknown.push((address.to_owned(), why)),
-            Attr::Absent => return,
+            Attribute::Known(policy) => policy,
+            Attribute::Unknown(why) => return self.unknown.push((address.to_owned(), why)),
+            Attribute::Absent => return,
         };
         let Some(map) = policy.as_map() else {
-            return self.unknown.push((address.to_owned(), format!("{policy} is no policy")));
+            return self.unknown.push((address.to_owned(), format!("{policy} is not a policy")));
         };
-        match Attributes(map).blocks("Statement") {
-            Attr::Is(statements) => statements.into_iter().for_each(|s| self.state(address, s)),
-            Attr::Unknown(why) => self.unknown.push((address.to_owned(), why)),
-            Attr::Absent => {}
+        match AttributeReader(map).blocks("Statement") {
+            Attribute::Known(statements) => statements.into_iter().for_each(|s| self.state(address, s)),
+            Attribute::Unknown(why) => self.unknown.push((address.to_owned(), why)),
+            Attribute::Absent => {}
         }
     }
 
-    fn state(&mut self, address: &str, statement: Attributes<'_>) {
+    fn state(&mut self, address: &str, statement: AttributeReader<'_>) {
         let mut unknown = |why: String| self.unknown.push((address.to_owned(), why));
-        let inverted =
-            statement.value("NotAction") != Attr::Absent || statement.value("NotResource") != Attr::Absent;
+        let inverted = statement.value("NotAction") != Attribute::Absent
+            || statement.value("NotResource") != Attribute::Absent;
         let either = |this: &'static str, that: &'static str| {
-            if statement.value(this) == Attr::Absent { that } else { this }
+            if statement.value(this) == Attribute::Absent { that } else { this }
         };
         let actions = match statement.texts(either("Action", "NotAction")) {
-            Attr::Is(actions) => actions,
-            Attr::Unknown(why) => return unknown(why),
-            Attr::Absent => Vec::new(),
+            Attribute::Known(actions) => actions,
+            Attribute::Unknown(why) => return unknown(why),
+            Attribute::Absent => Vec::new(),
         };
         let mut resources = Vec::new();
         match statement.list(either("Resource", "NotResource")) {
-            Attr::Is(items) => {
+            Attribute::Known(items) => {
                 for item in items {
                     match link(item) {
-                        Attr::Is(link) => resources.push(link),
-                        Attr::Unknown(why) => unknown(why),
-                        Attr::Absent => {}
+                        Attribute::Known(link) => resources.push(link),
+                        Attribute::Unknown(why) => unknown(why),
+                        Attribute::Absent => {}
                     }
                 }
             }
-            Attr::Unknown(why) => return unknown(why),
-            Attr::Absent => {}
+            Attribute::Unknown(why) => return unknown(why),
+            Attribute::Absent => {}
         }
-        let allow = statement.text("Effect").is().is_none_or(|effect| effect == "Allow");
-        self.statements.push(Statement { address: address.to_owned(), allow, actions, resources, inverted });
+        let allow = statement.text("Effect").known().is_none_or(|effect| effect == "Allow");
+        self.statements.push(PolicyStatement {
+            address: address.to_owned(),
+            allow,
+            actions,
+            resources,
+            inverted,
+        });
     }
 
-    /// Adds a policy by its ARN: one of the configuration, or one that AWS manages.
-    fn attach(&mut self, address: &str, arn: &Attr<Link>, resources: &[Resource]) {
+    /// Adds a policy by its ARN: one of the configuration, or one managed by AWS.
+    fn attach(&mut self, address: &str, arn: &Attribute<ResourceReference>, resources: &[TerraformResource]) {
         let arn = match arn {
-            Attr::Is(arn) => arn,
-            Attr::Unknown(why) => return self.unknown.push((address.to_owned(), why.clone())),
-            Attr::Absent => return,
+            Attribute::Known(arn) => arn,
+            Attribute::Unknown(why) => return self.unknown.push((address.to_owned(), why.clone())),
+            Attribute::Absent => return,
         };
         let policies = resources.iter().filter(|resource| resource.kind == "aws_iam_policy");
         let mut ours = policies.filter(|policy| arn.means(&policy.identity("name")) == Some(true));
@@ -139,16 +146,16 @@ impl Role {
         }
         let name = arn.text.rsplit('/').next().unwrap_or_default();
         match MANAGED.iter().find(|(managed, _)| *managed == name) {
-            Some((_, actions)) => self.statements.push(Statement {
+            Some((_, actions)) => self.statements.push(PolicyStatement {
                 address: address.to_owned(),
                 allow: true,
                 actions: actions.iter().map(|action| (*action).to_owned()).collect(),
-                resources: vec![Link::of("*")],
+                resources: vec![ResourceReference::of("*")],
                 inverted: false,
             }),
             None => self
                 .unknown
-                .push((address.to_owned(), format!("the policy {arn} is not part of what is checked"))),
+                .push((address.to_owned(), format!("the policy {arn} is not part of the configuration"))),
         }
     }
 }

@@ -1,135 +1,141 @@
-//! What belongs to what in a deployment.
+//! Connects the parts of a deployment: queues, their dead-letter queues, functions, roles. The rules ask here.
 
-use super::references::Link;
-use super::model::{Attr, Deployment, Function, Mapping, Queue, Role};
+use super::model::{Attribute, Deployment, EventSourceMapping, IamRole, LambdaFunction, SqsQueue};
+use super::references::ResourceReference;
 
-/// What a function is there for.
+/// The job of a function in the deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Job {
+pub(super) enum FunctionJob {
     Api,
     Consumer,
     DeadLetters,
-    /// Nothing that is known here.
+    /// None of these.
     Other,
 }
 
 impl Deployment {
-    /// The queue that a reference means.
-    pub(super) fn queue(&self, link: &Attr<Link>) -> Option<&Queue> {
-        let link = link.is()?;
+    /// The queue that this refers to.
+    pub(super) fn queue(&self, link: &Attribute<ResourceReference>) -> Option<&SqsQueue> {
+        let link = link.known()?;
         self.queues.iter().find(|queue| link.means(&queue.identity) == Some(true))
     }
 
-    /// The function that a reference means.
-    pub(super) fn function(&self, link: &Attr<Link>) -> Option<&Function> {
-        let link = link.is()?;
+    /// The function that this refers to.
+    pub(super) fn function(&self, link: &Attribute<ResourceReference>) -> Option<&LambdaFunction> {
+        let link = link.known()?;
         self.functions.iter().find(|function| link.means(&function.identity) == Some(true))
     }
 
-    /// The role of a function.
-    pub(super) fn role(&self, function: &Function) -> Option<&Role> {
-        let link = function.role.is()?;
+    pub(super) fn role(&self, function: &LambdaFunction) -> Option<&IamRole> {
+        let link = function.role.known()?;
         self.roles.iter().find(|role| link.means(&role.identity) == Some(true))
     }
 
-    /// Where messages of this queue go when they were tried too often.
-    pub(super) fn dead_letters_of(&self, queue: &Queue) -> Option<&Queue> {
-        self.queue(&queue.redrive.is()?.target)
+    /// The queue that messages of this one move to after too many receives.
+    pub(super) fn dead_letters_of(&self, queue: &SqsQueue) -> Option<&SqsQueue> {
+        self.queue(&queue.redrive.known()?.target)
     }
 
     /// The queues whose dead letters go to this one.
-    pub(super) fn sources_of<'a>(&'a self, dead_letters: &'a Queue) -> impl Iterator<Item = &'a Queue> {
+    pub(super) fn sources_of<'a>(&'a self, dead_letters: &'a SqsQueue) -> impl Iterator<Item = &'a SqsQueue> {
         self.queues.iter().filter(|queue| {
             let target = self.dead_letters_of(queue);
             target.is_some_and(|target| target.identity.address == dead_letters.identity.address)
         })
     }
 
-    /// Whether a queue is there for dead letters: another one, a function or the queue itself says so.
-    pub(super) fn holds_dead_letters(&self, queue: &Queue) -> bool {
-        let means = |link: &Attr<Link>| link.is().and_then(|link| link.means(&queue.identity)) == Some(true);
+    /// Whether a queue holds dead letters: by its own policy, or because a queue or a function uses it so.
+    pub(super) fn holds_dead_letters(&self, queue: &SqsQueue) -> bool {
+        let means = |link: &Attribute<ResourceReference>| {
+            link.known().and_then(|link| link.means(&queue.identity)) == Some(true)
+        };
         let by_function = self.functions.iter().any(|function| {
-            let told = function.environment.is().and_then(|variables| variables.get("DLQ_URL"));
-            means(&function.dead_letters) || told.is_some_and(means)
+            let named = function.environment.known().and_then(|variables| variables.get("DLQ_URL"));
+            means(&function.dead_letters) || named.is_some_and(means)
         });
         let by_handler = self.mappings_of(queue).any(|mapping| {
-            let handler = self.function(&mapping.function).and_then(|function| function.handler.is());
+            let handler = self.function(&mapping.function).and_then(|function| function.handler.known());
             handler.is_some_and(|handler| handler == "dead-letters")
         });
         queue.dead_letters
-            || queue.redrive_allow != Attr::Absent
+            || queue.redrive_allow != Attribute::Absent
             || by_function
             || by_handler
             || self.sources_of(queue).next().is_some()
     }
 
-    /// The queues that orders wait on.
-    pub(super) fn work_queues(&self) -> impl Iterator<Item = &Queue> {
+    /// The queues that are not for dead letters.
+    pub(super) fn work_queues(&self) -> impl Iterator<Item = &SqsQueue> {
         self.queues.iter().filter(|queue| !self.holds_dead_letters(queue))
     }
 
-    pub(super) fn dead_letter_queues(&self) -> impl Iterator<Item = &Queue> {
+    pub(super) fn dead_letter_queues(&self) -> impl Iterator<Item = &SqsQueue> {
         self.queues.iter().filter(|queue| self.holds_dead_letters(queue))
     }
 
-    /// What invokes functions with messages of this queue.
-    pub(super) fn mappings_of<'a>(&'a self, queue: &'a Queue) -> impl Iterator<Item = &'a Mapping> {
+    /// The mappings that invoke functions with messages of this queue.
+    pub(super) fn mappings_of<'a>(
+        &'a self,
+        queue: &'a SqsQueue,
+    ) -> impl Iterator<Item = &'a EventSourceMapping> {
         self.mappings.iter().filter(|mapping| {
-            mapping.source.is().and_then(|source| source.means(&queue.identity)) == Some(true)
+            mapping.source.known().and_then(|source| source.means(&queue.identity)) == Some(true)
         })
     }
 
-    /// The mappings with the queue and the function that they connect; of either only if it is part of the deployment.
-    pub(super) fn connections(&self) -> impl Iterator<Item = (&Mapping, Option<&Queue>, Option<&Function>)> {
+    /// The mappings, each with its queue and its function if they are part of the deployment.
+    pub(super) fn connections(
+        &self,
+    ) -> impl Iterator<Item = (&EventSourceMapping, Option<&SqsQueue>, Option<&LambdaFunction>)> {
         self.mappings
             .iter()
             .map(|mapping| (mapping, self.queue(&mapping.source), self.function(&mapping.function)))
     }
 
-    pub(super) fn source_of(&self, function: &Function) -> Option<&Queue> {
+    pub(super) fn source_of(&self, function: &LambdaFunction) -> Option<&SqsQueue> {
         self.connections().find_map(|(_, queue, invoked)| {
             let same = invoked.is_some_and(|invoked| invoked.identity.address == function.identity.address);
             if same { queue } else { None }
         })
     }
 
-    /// Whether a function runs this program: its handler names a role, or its environment is what the roles read.
-    pub(super) fn is_ours(function: &Function) -> bool {
-        if matches!(function.handler.is().map(String::as_str), Some("api" | "consumer" | "dead-letters")) {
+    /// Whether a function runs this program: its handler names a role, or it has the variables that roles read.
+    pub(super) fn is_ours(function: &LambdaFunction) -> bool {
+        if matches!(function.handler.known().map(String::as_str), Some("api" | "consumer" | "dead-letters")) {
             return true;
         }
-        let Some(variables) = function.environment.is() else { return false };
+        let Some(variables) = function.environment.known() else { return false };
         variables.keys().any(|name| name.starts_with("ORDERS_"))
             || ["QUEUE_URL", "TABLE_NAME"].iter().all(|name| variables.contains_key(*name))
     }
 
-    /// Whether this program runs here, as far as can be told: without functions, it runs elsewhere.
+    /// Whether the deployment belongs to this program. Without functions it does: the program runs elsewhere.
     pub(super) fn is_ours_to_judge(&self) -> bool {
         self.functions.is_empty() || self.functions.iter().any(Self::is_ours)
     }
 
-    /// What a function is there for: its handler says so; of foreign ones, the queue that it is fed from.
-    pub(super) fn job(&self, function: &Function) -> Job {
-        match function.handler.is().map(String::as_str) {
-            Some("api") => Job::Api,
-            Some("consumer") => Job::Consumer,
-            Some("dead-letters") => Job::DeadLetters,
+    /// The job of a function: by its handler, or else by the queue that invokes it.
+    pub(super) fn job(&self, function: &LambdaFunction) -> FunctionJob {
+        match function.handler.known().map(String::as_str) {
+            Some("api") => FunctionJob::Api,
+            Some("consumer") => FunctionJob::Consumer,
+            Some("dead-letters") => FunctionJob::DeadLetters,
             _ => match self.source_of(function) {
-                Some(queue) if self.holds_dead_letters(queue) => Job::DeadLetters,
-                Some(_) => Job::Consumer,
-                None => Job::Other,
+                Some(queue) if self.holds_dead_letters(queue) => FunctionJob::DeadLetters,
+                Some(_) => FunctionJob::Consumer,
+                None => FunctionJob::Other,
             },
         }
     }
 }
 
-impl Queue {
-    /// Whether it keeps order. Names say so as well: SQS demands it.
+impl SqsQueue {
+    /// Whether it is a FIFO queue. The name shows it as well: SQS demands the suffix.
     pub(super) fn is_fifo(&self) -> Option<bool> {
         match &self.fifo {
-            Attr::Is(fifo) => Some(*fifo),
-            Attr::Unknown(_) => self.identity.name.as_ref().map(|name| name.ends_with(".fifo")),
-            Attr::Absent => Some(false),
+            Attribute::Known(fifo) => Some(*fifo),
+            Attribute::Unknown(_) => self.identity.name.as_ref().map(|name| name.ends_with(".fifo")),
+            Attribute::Absent => Some(false),
         }
     }
 }

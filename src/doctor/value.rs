@@ -1,50 +1,61 @@
-//! What a configuration says of something: a value, as far as it can be told.
+//! A value of a Terraform configuration or plan, as far as it is known before apply. All readers of Terraform make these.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// A value of a Terraform configuration or plan.
 ///
-/// A text may name attributes of resources that only exist once the configuration is applied, as `${address.attribute}`:
-/// enough to tell what refers to what.
+/// A text can name attributes that exist only after apply, as `${address.attribute}`. That is enough to see which resource
+/// refers to which.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(super) enum TerraformValue {
     Null,
     Bool(bool),
     Number(f64),
     Text(String),
-    List(Vec<Value>),
-    Map(BTreeMap<String, Value>),
-    /// One instance of a resource or data source as a whole, by its address.
+    List(Vec<TerraformValue>),
+    Map(BTreeMap<String, TerraformValue>),
+    /// An instance of a resource or data source as a whole, by its address.
     Resource(String),
-    /// One instance of a module as a whole, by its address.
+    /// An instance of a module as a whole, by its address.
     Module(String),
-    Unknown(Unknown),
+    Unknown(UnknownValue),
 }
 
-/// A value that cannot be told.
+/// A value that is not known before apply, or not evaluated here.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Unknown {
-    /// Why not, as the end of a sentence that begins with "it cannot be told:".
+pub(super) struct UnknownValue {
+    /// The reason, such as "var.timeout has no default and is not set".
     pub(super) why: String,
-    /// Addresses of the resources that it is made of, as far as they are known.
+    /// The addresses of the resources that it is made of, as far as they are known.
     pub(super) refers: Vec<String>,
+    /// Whether it is an attribute or element that does not exist. `try()` skips these.
+    pub(super) is_missing: bool,
 }
 
-impl Value {
+impl TerraformValue {
     pub(super) fn unknown(why: impl Into<String>) -> Self {
-        Self::Unknown(Unknown { why: why.into(), refers: Vec::new() })
+        Self::Unknown(UnknownValue { why: why.into(), refers: Vec::new(), is_missing: false })
+    }
+
+    /// The value of an attribute or element that does not exist.
+    pub(super) fn missing(name: &str) -> Self {
+        Self::Unknown(UnknownValue {
+            why: format!("there is no {name}"),
+            refers: Vec::new(),
+            is_missing: true,
+        })
     }
 
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
-    pub(super) fn as_map(&self) -> Option<&BTreeMap<String, Value>> {
+    pub(super) fn as_map(&self) -> Option<&BTreeMap<String, TerraformValue>> {
         if let Self::Map(map) = self { Some(map) } else { None }
     }
 
-    /// Whether it names something that only exists once the configuration is applied.
+    /// Whether it names something that exists only after apply.
     pub(super) fn is_symbolic(&self) -> bool {
         match self {
             Self::Text(text) => text.contains("${"),
@@ -53,7 +64,6 @@ impl Value {
         }
     }
 
-    /// The value of JSON.
     pub(super) fn of_json(json: &serde_json::Value) -> Self {
         match json {
             serde_json::Value::Null => Self::Null,
@@ -67,30 +77,49 @@ impl Value {
         }
     }
 
-    /// What is written in a text of JSON, as policies are; other values are themselves.
+    /// The value as JSON. An unknown value becomes an object with the reason, so that it equals no known one.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Null => serde_json::Value::Null,
+            Self::Bool(bool) => (*bool).into(),
+            Self::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => (*number as i64).into(),
+            Self::Number(number) => (*number).into(),
+            Self::Text(text) => text.as_str().into(),
+            Self::List(items) => items.iter().map(Self::to_json).collect(),
+            Self::Map(entries) => entries.iter().map(|(key, value)| (key.clone(), value.to_json())).collect(),
+            Self::Resource(address) | Self::Module(address) => format!("${{{address}}}").into(),
+            Self::Unknown(unknown) => serde_json::json!({ "unknown": unknown.why }),
+        }
+    }
+
+    /// Parses a text as JSON, such as a policy. Other values stay themselves.
     pub(super) fn into_document(self) -> Self {
         match self {
             Self::Text(text) => match serde_json::from_str(&text) {
                 Ok(json) => Self::of_json(&json),
-                Err(_) => Self::unknown(format!("{} is no JSON that can be read here", shortened(&text))),
+                Err(_) => Self::unknown(format!("{} is not valid JSON", shortened(&text))),
             },
             other => other,
         }
     }
 
-    /// The text that a template makes of it.
-    pub(super) fn to_text(&self) -> Result<String, Unknown> {
+    /// The text that stands for it in a template.
+    pub(super) fn to_text(&self) -> Result<String, UnknownValue> {
         match self {
             Self::Bool(bool) => Ok(bool.to_string()),
             Self::Number(number) => Ok(number.to_string()),
             Self::Text(text) => Ok(text.clone()),
             Self::Unknown(unknown) => Err(unknown.clone()),
-            other => Err(Unknown { why: format!("{other} is no text"), refers: Vec::new() }),
+            other => Err(UnknownValue {
+                why: format!("{other} is not a string"),
+                refers: Vec::new(),
+                is_missing: false,
+            }),
         }
     }
 }
 
-/// A text that is short enough for a line.
+/// The beginning of a text, quoted, for messages.
 pub(super) fn shortened(text: &str) -> String {
     let mut short: String = text.chars().take(80).collect();
     if short.len() < text.len() {
@@ -99,7 +128,7 @@ pub(super) fn shortened(text: &str) -> String {
     format!("{short:?}")
 }
 
-impl fmt::Display for Value {
+impl fmt::Display for TerraformValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),

@@ -1,4 +1,4 @@
-//! A running API, looked at from outside: what anybody can see of it.
+//! Checks a running API from outside, as any client sees it. `doctor::read` calls it for a URL.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,55 +12,54 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use super::model::{Area, Attr, Deployment, Service};
+use super::model::{Area, Attribute, Deployment, RunningService};
 
-/// An answer, from the connection to its last byte.
+/// The longest time from connecting to the last byte of an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// More than is needed to say why a service is not ready.
+/// The longest answer that is read: the reasons of a service that is not ready are shorter.
 const MAX_BYTES: usize = 64 * 1024;
 
-type Web = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+type HttpsClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
-/// The service at `url`.
 pub(super) async fn read(url: &str) -> anyhow::Result<Deployment> {
     let base = url.trim_end_matches('/');
     let shown = crate::shown::url(url);
-    ensure!(shown == url, "{shown} must be the address of the API alone: no name, no password, no query");
-    let uri: Uri = base.parse().with_context(|| format!("{url:?} is no URL"))?;
-    let host = uri.host().with_context(|| format!("{url:?} is no URL with a host"))?;
+    ensure!(shown == url, "{shown} must be the address of the API, without user, password and query");
+    let uri: Uri = base.parse().with_context(|| format!("{url:?} is not a URL"))?;
+    let host = uri.host().with_context(|| format!("{url:?} must be an absolute http(s) URL"))?;
     let literal = host.trim_matches(['[', ']']).parse::<IpAddr>();
     let here = host == "localhost" || literal.is_ok_and(|ip| ip.to_canonical().is_loopback());
     let in_the_clear = uri.scheme_str() == Some("http") && !here;
 
     let web = web()?;
     let not_ready = match get(&web, base, "/readyz?for=writes").await {
-        Ok((StatusCode::OK, _)) => Attr::Absent,
-        Ok((status, body)) => Attr::Is(format!("{status}: {}", super::value::shortened(body.trim()))),
-        Err(error) => Attr::Is(format!("{error:#}")),
+        Ok((StatusCode::OK, _)) => Attribute::Absent,
+        Ok((status, body)) => Attribute::Known(format!("{status}: {}", super::value::shortened(body.trim()))),
+        Err(error) => Attribute::Known(format!("{error:#}")),
     };
     let status = |answer: anyhow::Result<(StatusCode, String)>| match answer {
-        Ok((status, _)) => Attr::Is(status.as_u16()),
-        Err(error) => Attr::Unknown(format!("{error:#}")),
+        Ok((status, _)) => Attribute::Known(status.as_u16()),
+        Err(error) => Attribute::Unknown(format!("{error:#}")),
     };
-    // A customer that no order has: nothing is read, whoever is let in.
+    // No order has this customer, so the answer contains no order even if the API is open.
     let without_token = status(get(&web, base, "/v1/orders?customer_id=orders-doctor&limit=1").await);
     let metrics = status(get(&web, base, "/metrics").await);
     let service =
-        Service { url: base.to_owned(), local: here, in_the_clear, not_ready, without_token, metrics };
+        RunningService { url: base.to_owned(), local: here, in_the_clear, not_ready, without_token, metrics };
     Ok(Deployment { service: Some(service), seen: [Area::Service].into(), ..Deployment::default() })
 }
 
-fn web() -> anyhow::Result<Web> {
+fn web() -> anyhow::Result<HttpsClient> {
     let connector = hyper_rustls::HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-        .context("cannot read the certificates that this system trusts")?
+        .context("cannot read the system's trusted certificates")?
         .https_or_http()
         .enable_http1()
         .build();
     Ok(Client::builder(TokioExecutor::new()).build(connector))
 }
 
-async fn get(web: &Web, base: &str, path: &str) -> anyhow::Result<(StatusCode, String)> {
+async fn get(web: &HttpsClient, base: &str, path: &str) -> anyhow::Result<(StatusCode, String)> {
     let request = Request::get(format!("{base}{path}"))
         .header("user-agent", concat!("orders-doctor/", env!("CARGO_PKG_VERSION")))
         .body(Empty::new())?;
@@ -70,7 +69,7 @@ async fn get(web: &Web, base: &str, path: &str) -> anyhow::Result<(StatusCode, S
         anyhow::Ok((parts.status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
     };
     match tokio::time::timeout(TIMEOUT, answer).await {
-        Ok(answer) => answer.with_context(|| format!("asking {base}{path}")),
-        Err(_) => bail!("{base}{path} does not answer in {} s", TIMEOUT.as_secs()),
+        Ok(answer) => answer.with_context(|| format!("cannot get {base}{path}")),
+        Err(_) => bail!("{base}{path} did not answer within {} s", TIMEOUT.as_secs()),
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::ServeArgs;
 use super::maintenance::open;
-use crate::auth::Origin;
+use crate::auth::RequestOrigin;
 use crate::http::HttpSettings;
 use crate::signals::Hangups;
 
@@ -29,7 +29,7 @@ const POLL: PollOptions = PollOptions { concurrency: 2, batch_size: 256, wait: D
 pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let hangups = Hangups::listen()?;
     let (http, metrics) = listening(args)?;
-    let auth = args.auth.settings(Origin::Listening(args.listen));
+    let auth = args.auth.settings(RequestOrigin::Listening(args.listen));
     let access = auth.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.access().await?;
     let alarm = Arc::new(args.alerts()?);
     let listener = crate::listen::bind(args.listen, "--listen").await?;

@@ -1,5 +1,5 @@
-//! Log lines as JSON objects. By hand: one is written for each event that is recorded, and the library's own formatter,
-//! which goes through `serde` member by member, takes several times as long.
+//! Writes log lines as JSON objects. By hand, because every recorded event logs a line, and the formatter of
+//! `tracing-subscriber` takes several times as long: see `docs/decisions/log-lines.md`.
 
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Write};
@@ -11,10 +11,10 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::Context;
 
-use super::log_queue::{Output, is_urgent};
+use super::log_queue::{LogOutput, is_urgent};
 
-/// Writes a line for each event.
-pub(super) struct JsonLines(pub(super) Output);
+/// The layer that writes a line for each event.
+pub(super) struct JsonLines(pub(super) LogOutput);
 
 thread_local! {
     static LINE: RefCell<String> = const { RefCell::new(String::new()) };
@@ -24,13 +24,13 @@ impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let write = |line: &mut String| {
             line.clear();
-            // To write into a string never fails, but a value may fail to describe itself. The rest is worth having.
+            // Writing to a string never fails, but formatting a value may. The rest of the line is still useful.
             let _ = write_line(line, event);
             self.0.push(line.as_bytes(), is_urgent(*event.metadata().level()));
         };
         LINE.with(|line| match line.try_borrow_mut() {
             Ok(mut line) => write(&mut line),
-            // A value that logs while it describes itself.
+            // The formatting of a value has logged.
             Err(_) => write(&mut String::new()),
         });
     }
@@ -42,7 +42,7 @@ fn write_line(line: &mut String, event: &Event<'_>) -> fmt::Result {
     line.push_str("\",\"level\":\"");
     line.push_str(name_of(*event.metadata().level()));
     line.push('"');
-    let mut members = Members { line, target: None };
+    let mut members = JsonMembers { line, target: None };
     event.record(&mut members);
     let target = members.target.take();
     line.push_str(",\"target\":");
@@ -67,13 +67,13 @@ fn name_of(level: Level) -> &'static str {
 }
 
 /// Writes the fields of an event as members.
-struct Members<'a> {
+struct JsonMembers<'a> {
     line: &'a mut String,
-    /// Where a line of the crate `log` comes from; such lines share one target for `tracing`.
+    /// The target of a line from the crate `log`. In `tracing`, all such lines have the same one.
     target: Option<String>,
 }
 
-impl Members<'_> {
+impl JsonMembers<'_> {
     fn name(&mut self, field: &Field) -> &mut String {
         self.line.push(',');
         push_text(self.line, field.name());
@@ -82,12 +82,12 @@ impl Members<'_> {
     }
 
     fn number(&mut self, field: &Field, number: impl fmt::Display) {
-        // Writing into a string never fails.
+        // LogWriting into a string never fails.
         let _ = write!(self.name(field), "{number}");
     }
 }
 
-impl Visit for Members<'_> {
+impl Visit for JsonMembers<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "log.target" => self.target = Some(value.to_owned()),
@@ -97,7 +97,7 @@ impl Visit for Members<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        // Where in its file a line of the crate `log` comes from.
+        // The line number of a line from the crate `log`.
         if !field.name().starts_with("log.") {
             self.number(field, value);
         }
@@ -130,16 +130,16 @@ impl Visit for Members<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let line = self.name(field);
         line.push('"');
-        // What fails to describe itself is cut off there.
-        let _ = write!(Escaped(line), "{value:?}");
+        // A value whose formatting fails is cut off there.
+        let _ = write!(JsonEscaped(line), "{value:?}");
         line.push('"');
     }
 }
 
 /// Writes text as the inside of a JSON string.
-struct Escaped<'a>(&'a mut String);
+struct JsonEscaped<'a>(&'a mut String);
 
-impl Write for Escaped<'_> {
+impl Write for JsonEscaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         escape(self.0, text);
         Ok(())
@@ -155,7 +155,7 @@ fn push_text(line: &mut String, text: &str) {
 fn escape(line: &mut String, text: &str) {
     let mut plain_from = 0;
     for (at, byte) in text.bytes().enumerate() {
-        // Only bytes of ASCII: the others are parts of characters that need no escape.
+        // Other bytes than ASCII are parts of characters that need no escape.
         if byte >= 0x20 && byte != b'"' && byte != b'\\' {
             continue;
         }
@@ -167,7 +167,7 @@ fn escape(line: &mut String, text: &str) {
             b'\n' => line.push_str("\\n"),
             b'\r' => line.push_str("\\r"),
             b'\t' => line.push_str("\\t"),
-            // Writing into a string never fails.
+            // LogWriting into a string never fails.
             _ => drop(write!(line, "\\u{byte:04x}")),
         }
     }
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_escaped_as_json_has_it() {
+    fn text_is_escaped_as_json() {
         for text in
             ["plain", "", "\"quoted\" \\ back", "line\nbreak\r\ttab", "\u{0}\u{1f}\u{7f}", "Grüße 日本 🦀"]
         {

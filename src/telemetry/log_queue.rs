@@ -1,7 +1,7 @@
-//! Log lines on their way to standard error. Callers put them on a bounded queue, and a thread of its own writes them, so
-//! that a reader who stops reading (a stuck pipe, a stopped terminal, a full disk) never blocks the service.
+//! The bounded queue between logging threads and standard error. The parent pushes lines, and a thread of the queue writes
+//! them, so a reader that stops reading (a stuck pipe, a stopped terminal, a full disk) never blocks the service.
 //!
-//! When the queue is full, lines are dropped and counted; the last part of the queue is a reserve for warnings and errors.
+//! When the queue is full, lines are dropped and counted. Its last part is reserved for warnings and errors.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -15,47 +15,47 @@ use std::time::Duration;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many bytes may wait to be written: about 12,000 lines.
+/// The limit for pending bytes: about 12,000 lines.
 const MAX_BYTES: usize = 4 << 20;
-/// How many more bytes of warnings and errors may wait.
+/// The additional limit for warnings and errors.
 const RESERVED_BYTES: usize = 1 << 20;
-/// What the writer's buffers keep after a burst.
+/// The capacity that the writer's buffers keep after a burst.
 const KEPT_BYTES: usize = 1 << 20;
-/// How long the writer gathers lines before it writes them in one system call.
+/// How long the writer collects lines for one system call.
 const GATHER: Duration = Duration::from_millis(5);
-/// How long the writer waits before it writes again to what takes nothing now (`O_NONBLOCK`).
-const AGAIN: Duration = Duration::from_millis(10);
-/// The name of the writer's thread.
+/// How long the writer waits before it retries a write that would block (`O_NONBLOCK`).
+const RETRY_AFTER: Duration = Duration::from_millis(10);
+/// The name of the writer thread.
 const THREAD: &str = "log";
 
-/// A handle on the queue; all clones share it.
+/// A handle to the queue. Clones share the queue.
 #[derive(Debug, Clone)]
-pub(super) struct Lines(Arc<Shared>);
+pub(super) struct LogQueue(Arc<LogQueueState>);
 
 #[derive(Debug, Default)]
-struct Shared {
-    queue: Mutex<Queue>,
+struct LogQueueState {
+    queue: Mutex<PendingLines>,
     /// Notified when the queue is no longer empty.
     filled: Condvar,
     /// Notified after each write.
     written: Condvar,
-    /// All lines that were dropped since the process started.
+    /// The number of lines dropped since the process started.
     dropped: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct PendingLines {
     /// Whole lines, each with its newline.
     bytes: Vec<u8>,
-    /// Whether the writer still has lines that it took off the queue.
+    /// Whether the writer is writing lines that it has taken off the queue.
     is_writing: bool,
-    /// Lines that were dropped and not reported yet.
+    /// The number of dropped lines that are not reported yet.
     unreported: u64,
 }
 
-impl Lines {
-    /// Starts the thread that writes to standard error. By a descriptor of its own: a write that blocks while it holds
-    /// the standard library's lock would block everybody else who writes there.
+impl LogQueue {
+    /// Starts the thread that writes to standard error. It uses its own descriptor, because a write that blocks while it
+    /// holds the standard library's lock would block all other writers.
     pub(super) fn to_stderr() -> io::Result<Self> {
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         Self::start(stderr, report)
@@ -71,11 +71,11 @@ impl Lines {
         Ok(lines)
     }
 
-    /// Puts a line, which ends with a newline, on the queue, or drops it where there is no room. Never blocks.
+    /// Queues a line, which ends with a newline, or drops it if the queue is full. Never blocks.
     pub(super) fn push(&self, line: &[u8], is_urgent: bool) {
         let limit = if is_urgent { MAX_BYTES + RESERVED_BYTES } else { MAX_BYTES };
         let mut queue = self.lock();
-        // The writer's own line, which reports the others, always finds room.
+        // The report of dropped lines, from the writer thread, is never dropped.
         if queue.bytes.len() + line.len() > limit && thread::current().name() != Some(THREAD) {
             queue.unreported += 1;
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
@@ -89,14 +89,14 @@ impl Lines {
         }
     }
 
-    /// How many lines were dropped since the process started.
+    /// The number of lines dropped since the process started.
     pub(super) fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits until all lines are written, but no longer than `limit`.
+    /// Waits until all lines are written, at most for `limit`.
     pub(super) fn flush(&self, limit: Duration) {
-        let is_pending = |queue: &mut Queue| queue.is_writing || !queue.bytes.is_empty();
+        let is_pending = |queue: &mut PendingLines| queue.is_writing || !queue.bytes.is_empty();
         let waited = self.0.written.wait_timeout_while(self.lock(), limit, is_pending);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
@@ -104,7 +104,7 @@ impl Lines {
     fn run(&self, mut out: impl Write, report: impl Fn(&Self, u64)) {
         let (mut batch, mut is_torn) = (Vec::new(), false);
         loop {
-            let empty = |queue: &mut Queue| queue.bytes.is_empty();
+            let empty = |queue: &mut PendingLines| queue.bytes.is_empty();
             let filled = self.0.filled.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
             drop(filled);
             thread::sleep(GATHER);
@@ -121,7 +121,7 @@ impl Lines {
         }
     }
 
-    /// Ends a write, after which so many lines were lost if it failed, and reports what was dropped if it did not.
+    /// Ends a write. `lost` is the number of lines lost if it failed; otherwise dropped lines are reported.
     fn done(&self, lost: Option<u64>, report: impl Fn(&Self, u64)) {
         let mut queue = self.lock();
         match lost {
@@ -142,22 +142,22 @@ impl Lines {
         self.0.written.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, PendingLines> {
         // Nothing panics under the lock.
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn report(_: &Lines, dropped: u64) {
-    tracing::warn!(dropped, "log lines were dropped: they came faster than standard error took them");
+fn report(_: &LogQueue, dropped: u64) {
+    tracing::warn!(dropped, "log lines were dropped: standard error did not take them in time");
 }
 
 fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// Writes all of the batch, on a line of its own if the one before it was torn off. If that fails, gives how many bytes are
-/// not written.
+/// Writes the batch, after a newline if the previous write was cut off within a line. If that fails, returns the number of
+/// bytes that are not written.
 fn write(out: &mut impl Write, batch: &[u8], is_torn: bool) -> Option<usize> {
     let mut prefix: &[u8] = if is_torn { b"\n" } else { b"" };
     let mut rest = batch;
@@ -167,35 +167,35 @@ fn write(out: &mut impl Write, batch: &[u8], is_torn: bool) -> Option<usize> {
             Ok(0) => return Some(rest.len()),
             Ok(written) => *part = &part[written..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(AGAIN),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY_AFTER),
             Err(_) => return Some(rest.len()),
         }
     }
     None
 }
 
-/// Where log lines go: onto the queue, or straight to standard error.
+/// The way of log lines to standard error.
 #[derive(Debug, Clone)]
-pub(super) enum Output {
-    Queued(Lines),
-    /// A function may be frozen as soon as it has answered: what waited to be written would come late or never.
+pub(super) enum LogOutput {
+    Queued(LogQueue),
+    /// A Lambda function may be frozen as soon as it has answered, and pending lines would be written late or never.
     Direct,
 }
 
-impl Output {
+impl LogOutput {
     /// Writes a line, which ends with a newline.
     pub(super) fn push(&self, line: &[u8], is_urgent: bool) {
         match self {
             Self::Queued(lines) => lines.push(line, is_urgent),
-            // A log that cannot be written cannot report that.
+            // There is no other place to report that the log cannot be written.
             Self::Direct => drop(io::stderr().lock().write_all(line)),
         }
     }
 }
 
-/// What takes one line from a formatter, which writes it in one go.
+/// Takes a line from a formatter, which writes it in one call.
 pub(super) struct LineWriter<'a> {
-    output: &'a Output,
+    output: &'a LogOutput,
     is_urgent: bool,
 }
 
@@ -210,7 +210,7 @@ impl Write for LineWriter<'_> {
     }
 }
 
-impl<'a> MakeWriter<'a> for Output {
+impl<'a> MakeWriter<'a> for LogOutput {
     type Writer = LineWriter<'a>;
 
     fn make_writer(&'a self) -> Self::Writer {
@@ -222,7 +222,7 @@ impl<'a> MakeWriter<'a> for Output {
     }
 }
 
-/// Whether a line of this level may use the reserve.
+/// Whether lines of this level may use the reserved part of the queue.
 pub(super) fn is_urgent(level: Level) -> bool {
     level <= Level::WARN
 }

@@ -1,6 +1,6 @@
-//! Logs, on standard error: for people on a terminal, as JSON lines otherwise. And traces, if they are exported.
+//! Logs on standard error, for people on a terminal and otherwise as JSON lines; and traces, if a collector is configured.
 //!
-//! [`init`] is called once, by `main`, before anything is logged. Log lines never block: see [`log_queue`].
+//! `main` calls [`init`] once, before anything is logged. Log lines never block: see [`log_queue`].
 
 mod json;
 mod log_queue;
@@ -22,31 +22,31 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
 use json::JsonLines;
-use log_queue::{Lines, Output};
+use log_queue::{LogOutput, LogQueue};
 
-/// How long the end of the process waits for a reader of standard error that does not read.
+/// How long the process waits at its end until standard error has taken the last lines.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-static OUTPUT: OnceLock<Output> = OnceLock::new();
+static OUTPUT: OnceLock<LogOutput> = OnceLock::new();
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Writing {
-    /// By a thread of its own. Nobody waits for it but [`flush`].
+pub(crate) enum LogWriting {
+    /// By a thread of its own. Only [`flush`] waits for it.
     Queued,
-    /// By whoever logs. For functions, which may be frozen as soon as they have answered.
+    /// By the thread that logs. For Lambda functions, which may be frozen as soon as they have answered.
     #[cfg(feature = "aws")]
     Direct,
 }
 
-/// Sets up logging for this process, unless `level` is the error about the level. Call once, and not within a runtime.
-pub(crate) fn init(level: Result<Targets, String>, writing: Writing) -> Result<(), String> {
+/// Sets up logging for this process, or returns the error in `level`. Call it once, and outside of a runtime.
+pub(crate) fn init(level: Result<Targets, String>, writing: LogWriting) -> Result<(), String> {
     let level = level?;
     let output = OUTPUT.get_or_init(|| match writing {
-        // Without a descriptor or a thread the log is as good as it can be.
-        Writing::Queued => Lines::to_stderr().map_or(Output::Direct, Output::Queued),
+        // Without a spare descriptor or thread, direct writes are better than no log.
+        LogWriting::Queued => LogQueue::to_stderr().map_or(LogOutput::Direct, LogOutput::Queued),
         #[cfg(feature = "aws")]
-        Writing::Direct => Output::Direct,
+        LogWriting::Direct => LogOutput::Direct,
     });
     let registry = tracing_subscriber::registry();
     #[cfg(feature = "otlp")]
@@ -62,13 +62,13 @@ pub(crate) fn init(level: Result<Targets, String>, writing: Writing) -> Result<(
     Ok(())
 }
 
-/// Logs a panic. Rust's own hook writes to standard error itself, and blocks where nobody reads that.
+/// Logs a panic. Rust's own hook writes to standard error directly, and blocks if nobody reads it.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("no message");
     let location = panic.location().map(tracing::field::display);
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("unnamed");
-    // Captured where RUST_BACKTRACE asks for it.
+    // Empty unless RUST_BACKTRACE is set.
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     if tracing::enabled!(tracing::Level::ERROR) {
@@ -78,7 +78,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     }
 }
 
-/// Adds the correlation id of the request that is being answered to each line that is written meanwhile, for people.
+/// Adds the correlation id of the current request to lines for people.
 struct WithCorrelationId<F>(F);
 
 impl<S, N, F> FormatEvent<S, N> for WithCorrelationId<F>
@@ -99,30 +99,30 @@ where
     }
 }
 
-/// Prints text for people to standard error, among the lines of the log, and blocks as little as those do.
+/// Prints text for people to standard error, in order with log lines. Like those, it does not block.
 pub(crate) fn print(text: &str) {
-    let output = OUTPUT.get().unwrap_or(&Output::Direct);
+    let output = OUTPUT.get().unwrap_or(&LogOutput::Direct);
     output.push(format!("{text}\n").as_bytes(), true);
 }
 
-/// How many lines were dropped since the process started, because they could not be written in time.
+/// The number of lines dropped since the process started, because standard error did not take them in time.
 pub(crate) fn dropped_lines() -> u64 {
     match OUTPUT.get() {
-        Some(Output::Queued(lines)) => lines.dropped(),
+        Some(LogOutput::Queued(lines)) => lines.dropped(),
         _ => 0,
     }
 }
 
-/// Sends off what is to be exported and still here, and waits until the log is written, for a while. Not within a runtime.
+/// Exports the pending spans, and waits a limited time until all log lines are written. Call it outside of a runtime.
 pub(crate) fn flush() {
     #[cfg(feature = "otlp")]
     traces::flush();
-    if let Some(Output::Queued(lines)) = OUTPUT.get() {
+    if let Some(LogOutput::Queued(lines)) = OUTPUT.get() {
         lines.flush(LAST_WORDS);
     }
 }
 
-/// Calls [`flush`] when it is dropped, also by a panic.
+/// Calls [`flush`] when dropped, also in a panic.
 pub(crate) struct FlushAtEnd;
 
 impl Drop for FlushAtEnd {

@@ -1,6 +1,6 @@
-//! Spans, to an OpenTelemetry collector by OTLP over HTTP. All that can be set is in the
-//! [variables of OpenTelemetry](https://opentelemetry.io/docs/languages/sdk-configuration/otlp-exporter/); without an
-//! endpoint among them nothing is exported.
+//! Exports spans to an OpenTelemetry collector, by OTLP over HTTP. The settings are the
+//! [variables of OpenTelemetry](https://opentelemetry.io/docs/languages/sdk-configuration/otlp-exporter/). Without an
+//! endpoint, nothing is exported. The parent calls this.
 
 use std::sync::OnceLock;
 
@@ -18,7 +18,7 @@ const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
-/// What exports spans, if that is asked for; or what is wrong with what is asked for.
+/// The layer that exports spans, if an endpoint is set, or why the settings are invalid.
 pub(super) fn exported<S>() -> Result<Option<impl Layer<S>>, String>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -30,14 +30,12 @@ where
     };
     if set(name).is_some_and(|endpoint| !endpoint.to_string_lossy().starts_with("http://")) {
         return Err(format!(
-            "{name} must begin with http://: have a collector beside this process, or the agent of your provider, \
-             which speaks TLS with the rest of the world"
+            "{name} must begin with http://: run a collector, or the agent of your provider, next to this process; it \
+             can export by TLS"
         ));
     }
     if set(name).is_some_and(|endpoint| has_user(&endpoint.to_string_lossy())) {
-        return Err(format!(
-            "{name} must not have a name or a password: they would be logged with every error"
-        ));
+        return Err(format!("{name} must not contain a user or a password: every error would log them"));
     }
     // The exporter's HTTP client needs a TLS provider, although it never uses TLS.
     api::http_client::install_tls_provider();
@@ -50,19 +48,19 @@ where
         SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
     let provider = PROVIDER.get_or_init(|| provider);
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
-    // Ours, and not those of libraries.
+    // Only spans of our crates, not those of libraries.
     let ours = ["api", "consumer", "infra", "orders"].map(|target| (target, Level::DEBUG));
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("orders")).with_location(false);
     Ok(Some(layer.with_threads(false).with_filter(Targets::new().with_targets(ours))))
 }
 
-/// Whether a URL has a name or a password.
+/// Whether a URL contains a user or a password.
 fn has_user(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
-/// Sends off the spans that wait. Blocks until the collector has them, or for as long as the exporter may take.
+/// Exports the pending spans. Blocks until the collector has them, or until the timeout of the exporter.
 pub(super) fn flush() {
     if let Some(Err(error)) = PROVIDER.get().map(SdkTracerProvider::force_flush) {
         tracing::warn!("not all spans could be exported: {error}");

@@ -1,4 +1,4 @@
-//! The commands besides `serve`.
+//! The commands on a data folder besides `serve`: export, rebuild; and the messages for wrong arguments.
 
 use std::path::Path;
 use std::process::Output;
@@ -22,18 +22,18 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn the_checked_in_descriptions_are_what_the_program_prints() {
+fn the_files_in_openapi_are_up_to_date() {
     for (command, version) in [("openapi", "3.1.0"), ("asyncapi", "3.0.0")] {
         let printed = orders(&[command]).output().unwrap();
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("openapi/{command}.json"));
         let checked_in = std::fs::read_to_string(&path).unwrap();
-        assert!(stdout(&printed) == checked_in, "renew it: cargo run -- {command} > openapi/{command}.json");
+        assert!(stdout(&printed) == checked_in, "update it: cargo run -- {command} > openapi/{command}.json");
         assert_eq!(serde_json::from_str::<Value>(&checked_in).unwrap()[command], version);
     }
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_an_error_and_is_not_made() {
+fn a_missing_folder_is_an_error_and_is_not_created() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("nowhere");
     for command in ["export", "rebuild"] {
@@ -44,7 +44,7 @@ fn a_folder_that_is_not_there_is_an_error_and_is_not_made() {
     assert!(!data.exists());
 }
 
-/// A data folder in which one event of an order is in the log only, as a crash or a bug could leave it.
+/// A data folder in which one event of an order is in the log but not projected, as a bug could leave it.
 async fn data_with_a_lagging_projection(data: &Path) -> OrderId {
     let mut service = Service::start(data, &[]);
     let receipt = service.accept("/v1/orders", &order("c-1")).await;
@@ -61,14 +61,14 @@ async fn data_with_a_lagging_projection(data: &Path) -> OrderId {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rebuild_puts_right_what_does_not_follow_from_the_log() {
+async fn rebuild_corrects_projections_that_differ_from_the_log() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     let order_id = data_with_a_lagging_projection(&data).await;
 
     for _ in 0..2 {
         let check = run(&["rebuild", "--check"], &data);
-        assert_eq!(check.status.code(), Some(1), "and a check changes nothing");
+        assert_eq!(check.status.code(), Some(1), "a check changes nothing");
         let found = stdout(&check);
         assert!(
             found.contains("3 events of 1 orders read") && found.contains("3 differ from the log"),
@@ -76,7 +76,7 @@ async fn rebuild_puts_right_what_does_not_follow_from_the_log() {
         );
         assert!(found.contains(order_id.as_str()), "{found}");
         assert!(found.contains("differs from the log in payment, recorded_at, status"), "{found}");
-        // What is appended past the queue is not counted.
+        // An event that was appended without the queue is not in the ledger.
         assert!(found.contains("ledger: it counts 2 recorded events; the log holds 3"), "{found}");
     }
     let rebuild = run(&["rebuild"], &data);
@@ -88,7 +88,7 @@ async fn rebuild_puts_right_what_does_not_follow_from_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_of_one_event_is_read_and_checked_by_its_log() {
+async fn an_order_of_one_event_is_listed_and_passes_the_check() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     let mut service = Service::start(&data, &[]);
@@ -106,7 +106,7 @@ async fn an_order_of_one_event_is_read_and_checked_by_its_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_append_that_comes_again_late_does_not_take_the_projection_back() {
+async fn a_late_repeated_append_does_not_revert_the_projection() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     {
@@ -122,15 +122,12 @@ async fn an_append_that_comes_again_late_does_not_take_the_projection_back() {
     }
     let check = run(&["rebuild", "--check"], &data);
     let found = stdout(&check);
-    assert!(
-        found.contains("1 differ from the log"),
-        "only the ledger, past which this was appended: {found}"
-    );
+    assert!(found.contains("1 differ from the log"), "only the ledger, which this append bypasses: {found}");
     assert!(found.contains("ledger: it counts 0 recorded events; the log holds 3"), "{found}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rebuild_leaves_a_log_alone_that_cannot_be_folded() {
+async fn rebuild_does_not_change_a_log_that_cannot_be_folded() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     {
@@ -150,7 +147,7 @@ async fn rebuild_leaves_a_log_alone_that_cannot_be_folded() {
 }
 
 #[test]
-fn wrong_arguments_are_explained() {
+fn invalid_arguments_are_explained() {
     for (arguments, expected) in [
         (&["serve", "--listen", "here"][..], "--listen"),
         (&["--default-currency", "euro"], "ISO 4217"),
@@ -169,7 +166,7 @@ fn wrong_arguments_are_explained() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_can_be_required() {
+async fn idempotency_keys_can_be_required() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--require-idempotency-key"]);
     let refused = service.ask(Method::POST, "/v1/orders", &[], Some(&order("c-1"))).await;

@@ -108,7 +108,7 @@ fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
 #[test]
 fn colours_are_for_terminals_and_not_with_no_color() {
     let is_coloured = |text: &str| text.contains("\u{1b}[");
-    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/doctor/article");
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/doctor/flawed");
     let missing = ["export", "--data", "/dev/null/data"];
     for arguments in [&["--help"][..], &["lod"], &["doctor", fixture], &missing] {
         let coloured = on_a_terminal(arguments, &[]);

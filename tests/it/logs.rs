@@ -1,4 +1,4 @@
-//! The log, as its readers find it: it never blocks the service, and what it says is configured is what is logged.
+//! The log of the service: it never blocks the service, and dropped lines are counted and reported.
 
 use std::io::{BufRead, BufReader, PipeReader, pipe};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::service::{Api, PATIENCE, order, orders};
+use crate::support::wait::{until, until_exit};
 
 /// A service whose standard error is a pipe that nobody reads yet.
 struct Unread {
@@ -23,13 +24,13 @@ struct Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        // It may have ended already; either way it is gone afterwards.
+        // It may have ended already. In both cases it is gone afterwards.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Ports that were free a moment ago: the log, which says where a service listens, is not read here.
+/// Free ports. The log, which contains the address of a service, is not read here.
 fn free_ports() -> [u16; 2] {
     let listeners = [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
@@ -43,15 +44,11 @@ impl Unread {
         let mut command = orders(&["serve", "--listen", &port, "--metrics-listen", &metrics]);
         command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(folder.path().join("data"));
         let child = command.stdout(Stdio::null()).stderr(writer).spawn().unwrap();
-        // The command has a copy of the pipe's end for writing; without it the pipe ends with the service.
+        // The command holds a copy of the pipe's write end. The pipe must end with the service.
         drop(command);
         let [api, metrics] = [port, metrics].map(|address| Api::at(&format!("http://{address}")));
         let service = Self { child, api, metrics, stderr: Some(stderr), _folder: folder };
-        let start = Instant::now();
-        while service.api.send(Method::GET, "/healthz", None).await.is_err() {
-            assert!(start.elapsed() < PATIENCE, "it does not start");
-            tokio::task::yield_now().await;
-        }
+        until("the start", async || service.api.send(Method::GET, "/healthz", None).await.is_ok()).await;
         service
     }
 
@@ -85,17 +82,12 @@ impl Unread {
     }
 
     fn wait(&mut self) {
-        let start = Instant::now();
-        while self.child.try_wait().unwrap().is_none() {
-            assert!(start.elapsed() < PATIENCE, "it does not stop");
-            thread::yield_now();
-        }
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        assert_eq!(until_exit(&mut self.child).code(), Some(0));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_nobody_reads_does_not_stop_the_service() {
+async fn an_unread_log_does_not_block_the_service() {
     let mut service = Unread::start().await;
     service.post_until_dropped().await;
     let ready = service.api.send(Method::GET, "/readyz", None).await.unwrap();
@@ -106,7 +98,7 @@ async fn a_log_that_nobody_reads_does_not_stop_the_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_comes_back_learns_what_it_missed() {
+async fn a_reader_that_returns_gets_a_report_of_dropped_lines() {
     let mut service = Unread::start().await;
     service.post_until_dropped().await;
     let stderr = service.stderr.take().unwrap();

@@ -1,4 +1,4 @@
-//! One rule for all environment variables: an empty one counts as unset, and switches take the same words.
+//! The rules for all environment variables: an empty one counts as unset, and switches take the same words.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -13,7 +13,7 @@ fn help(path: &[String]) -> String {
     String::from_utf8(orders(&arguments).output().unwrap().stdout).unwrap()
 }
 
-/// Every command that has none below it.
+/// Every command without subcommands.
 fn commands() -> Vec<Vec<String>> {
     let entry = Regex::new(r"^  ([a-z-]+)( |$)").unwrap();
     let (mut found, mut next) = (Vec::new(), vec![Vec::new()]);
@@ -33,7 +33,7 @@ fn commands() -> Vec<Vec<String>> {
 /// The variables of a command, and whether each is a switch.
 fn variables(path: &[String]) -> BTreeSet<(String, bool)> {
     let help = help(path);
-    // Descriptions are indented further, and may begin a line with the name of another option.
+    // Descriptions are indented further. A line of one can begin with the name of another option.
     let option = Regex::new(r"(?m)^ {2,6}(?:-\w, )?--[a-z-]+( <|\[=<| {2}|$)").unwrap();
     let variable = Regex::new(r"\[env:\s+([A-Z_]+)[=\]]").unwrap();
     let starts: Vec<_> = option.captures_iter(&help).map(|found| found.get(0).unwrap()).collect();
@@ -50,7 +50,7 @@ fn all_variables() -> BTreeSet<(String, bool)> {
 }
 
 #[test]
-fn all_variables_are_looked_at() {
+fn all_variables_are_found_in_the_help() {
     let variables = all_variables();
     let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
     for name in ["LOG_LEVEL", "ORDERS_MIN_FREE_DISK", "ORDERS_LISTEN", "ORDERS_TOKEN", "ORDERS_LOAD_URL"] {
@@ -62,7 +62,7 @@ fn all_variables_are_looked_at() {
     assert_eq!(switches, expected);
 }
 
-/// Runs a command to its end, which comes soon: what it needs is not there.
+/// Runs a command that fails soon, because its settings or its target are missing.
 fn end(mut command: Command) -> (Option<i32>, String) {
     let output = command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
@@ -113,7 +113,7 @@ async fn the_service_starts_with_every_variable_empty() {
 fn switches_take_the_same_words() {
     for (name, _) in all_variables().into_iter().filter(|(_, is_switch)| *is_switch) {
         let run = |value: &str| {
-            // A folder cannot be made below a file, so that nothing starts.
+            // A folder cannot be created below a file, so nothing starts.
             let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--data", "/dev/null/data"]);
             command.env(&name, value);
             end(command)
@@ -131,7 +131,7 @@ fn switches_take_the_same_words() {
 }
 
 #[test]
-fn a_level_that_is_none_is_refused_with_the_levels() {
+fn an_unknown_level_is_refused_with_the_list_of_levels() {
     let folder = TempDir::new().unwrap();
     for value in ["warning", "verbose", "orders=loud"] {
         let mut command = orders(&["export"]);

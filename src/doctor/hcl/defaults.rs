@@ -1,16 +1,20 @@
-//! What `optional(type, default)` in the type of a variable adds to its value.
+//! Completes the value of a variable with the defaults that `optional(type, default)` in its type declares.
 
 use hcl::Expression;
 use hcl::expr::ObjectKey;
 
-use crate::doctor::value::Value;
+use crate::doctor::value::TerraformValue;
 
-/// The value with what its type says of attributes that are absent.
-pub(super) fn complete(value: Value, kind: &Expression, evaluate: &dyn Fn(&Expression) -> Value) -> Value {
+/// The value, with the default of each absent attribute.
+pub(super) fn complete(
+    value: TerraformValue,
+    kind: &Expression,
+    evaluate: &dyn Fn(&Expression) -> TerraformValue,
+) -> TerraformValue {
     let Expression::FuncCall(call) = kind else { return value };
     match (call.name.name.as_str(), call.args.as_slice(), value) {
         ("optional", [kind, ..], value) => complete(value, kind, evaluate),
-        ("object", [Expression::Object(attributes)], Value::Map(mut map)) => {
+        ("object", [Expression::Object(attributes)], TerraformValue::Map(mut map)) => {
             for (key, kind) in attributes {
                 let key = match key {
                     ObjectKey::Identifier(name) => name.to_string(),
@@ -18,18 +22,18 @@ pub(super) fn complete(value: Value, kind: &Expression, evaluate: &dyn Fn(&Expre
                     ObjectKey::Expression(Expression::String(name)) => name.clone(),
                     _ => continue,
                 };
-                let given = map.remove(&key).filter(|given| *given != Value::Null);
-                let value = given.or_else(|| default(kind).map(evaluate)).unwrap_or(Value::Null);
+                let given = map.remove(&key).filter(|given| *given != TerraformValue::Null);
+                let value = given.or_else(|| default(kind).map(evaluate)).unwrap_or(TerraformValue::Null);
                 map.insert(key, complete(value, kind, evaluate));
             }
-            Value::Map(map)
+            TerraformValue::Map(map)
         }
-        ("list" | "set" | "tuple", [kind], Value::List(items)) => {
-            Value::List(items.into_iter().map(|item| complete(item, kind, evaluate)).collect())
+        ("list" | "set" | "tuple", [kind], TerraformValue::List(items)) => {
+            TerraformValue::List(items.into_iter().map(|item| complete(item, kind, evaluate)).collect())
         }
-        ("map", [kind], Value::Map(map)) => {
-            Value::Map(map.into_iter().map(|(key, item)| (key, complete(item, kind, evaluate))).collect())
-        }
+        ("map", [kind], TerraformValue::Map(map)) => TerraformValue::Map(
+            map.into_iter().map(|(key, item)| (key, complete(item, kind, evaluate))).collect(),
+        ),
         (_, _, value) => value,
     }
 }

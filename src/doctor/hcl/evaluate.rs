@@ -1,8 +1,7 @@
-//! Expressions, as far as they can be told before anything is applied. What cannot be told is unknown, and so is whatever
-//! is made of it; nothing is guessed.
+//! Evaluates expressions as far as their values are known before apply. Anything else is unknown, and so is whatever
+//! depends on it: nothing is guessed.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use hcl::Expression;
 use hcl::expr::{BinaryOp, BinaryOperator, Conditional, ForExpr, FuncCall, ObjectKey, Operation};
@@ -10,38 +9,22 @@ use hcl::expr::{TemplateExpr, TraversalOperator, UnaryOperator};
 use hcl::template::{Directive, Element, Template};
 
 use super::functions;
-use super::names::{Evaluator, Instance};
-use super::operators::{arithmetic, equal, not_told, number_of};
-use crate::doctor::value::Value;
+use super::operators::{arithmetic, equal, number_of, unexpected};
+use super::scope::{EvaluationScope, HclEvaluator};
+use crate::doctor::value::TerraformValue;
 
-/// Names that an expression can use besides those of its module: `each`, `count` and what `for` binds.
-pub(super) type Bindings = BTreeMap<String, Value>;
-
-/// Where an expression stands.
-#[derive(Debug, Clone)]
-pub(super) struct Scope {
-    pub(super) instance: Rc<Instance>,
-    pub(super) bindings: Bindings,
-}
-
-impl Scope {
-    pub(super) fn with(&self, name: &str, value: Value) -> Self {
-        let mut scope = self.clone();
-        scope.bindings.insert(name.to_owned(), value);
-        scope
-    }
-}
-
-impl Evaluator {
-    pub(super) fn evaluate(&self, expression: &Expression, scope: &Scope) -> Value {
+impl HclEvaluator {
+    pub(super) fn evaluate(&self, expression: &Expression, scope: &EvaluationScope) -> TerraformValue {
         match expression {
-            Expression::Null => Value::Null,
-            Expression::Bool(bool) => Value::Bool(*bool),
-            Expression::Number(number) => {
-                number.as_f64().map_or_else(|| Value::unknown("the number is too large"), Value::Number)
+            Expression::Null => TerraformValue::Null,
+            Expression::Bool(bool) => TerraformValue::Bool(*bool),
+            Expression::Number(number) => number
+                .as_f64()
+                .map_or_else(|| TerraformValue::unknown("the number is too large"), TerraformValue::Number),
+            Expression::String(text) => TerraformValue::text(text),
+            Expression::Array(items) => {
+                TerraformValue::List(items.iter().map(|e| self.evaluate(e, scope)).collect())
             }
-            Expression::String(text) => Value::text(text),
-            Expression::Array(items) => Value::List(items.iter().map(|e| self.evaluate(e, scope)).collect()),
             Expression::Object(object) => self.object(object.iter(), scope),
             Expression::TemplateExpr(template) => self.template_expression(template, scope),
             Expression::Variable(variable) => self.name(variable.as_str(), &mut [].iter(), scope),
@@ -59,49 +42,53 @@ impl Evaluator {
             Expression::Operation(operation) => match operation.as_ref() {
                 Operation::Unary(unary) => {
                     match (unary.operator, number_of(self.evaluate(&unary.expr, scope))) {
-                        (UnaryOperator::Neg, Value::Number(number)) => Value::Number(-number),
-                        (UnaryOperator::Not, Value::Bool(bool)) => Value::Bool(!bool),
-                        (_, unknown @ Value::Unknown(_)) => unknown,
-                        (operator, other) => Value::unknown(format!("{operator}{other} makes no sense")),
+                        (UnaryOperator::Neg, TerraformValue::Number(number)) => {
+                            TerraformValue::Number(-number)
+                        }
+                        (UnaryOperator::Not, TerraformValue::Bool(bool)) => TerraformValue::Bool(!bool),
+                        (_, unknown @ TerraformValue::Unknown(_)) => unknown,
+                        (operator, other) => {
+                            TerraformValue::unknown(format!("{operator}{other} is not possible"))
+                        }
                     }
                 }
                 Operation::Binary(binary) => self.binary(binary, scope),
             },
             Expression::ForExpr(each) => self.for_expression(each, scope),
-            _ => Value::unknown("an expression of this kind is not evaluated"),
+            _ => TerraformValue::unknown("an expression of this kind is not evaluated"),
         }
     }
 
     fn object<'a>(
         &self,
         entries: impl Iterator<Item = (&'a ObjectKey, &'a Expression)>,
-        scope: &Scope,
-    ) -> Value {
+        scope: &EvaluationScope,
+    ) -> TerraformValue {
         let mut map = BTreeMap::new();
         for (key, value) in entries {
             let key = match key {
                 ObjectKey::Identifier(name) => Ok(name.to_string()),
-                // A key in parentheses is an expression; a plain name in the place of one is that name.
+                // A name without parentheses is the key itself, not a variable.
                 ObjectKey::Expression(Expression::Variable(name)) => Ok(name.to_string()),
                 ObjectKey::Expression(expression) => self.evaluate(expression, scope).to_text(),
-                _ => return Value::unknown("an object has a key of an unknown kind"),
+                _ => return TerraformValue::unknown("an object has a key of an unknown kind"),
             };
             match key {
                 Ok(key) => map.insert(key, self.evaluate(value, scope)),
-                Err(unknown) => return Value::Unknown(unknown),
+                Err(unknown) => return TerraformValue::Unknown(unknown),
             };
         }
-        Value::Map(map)
+        TerraformValue::Map(map)
     }
 
-    fn template_expression(&self, expression: &TemplateExpr, scope: &Scope) -> Value {
+    fn template_expression(&self, expression: &TemplateExpr, scope: &EvaluationScope) -> TerraformValue {
         match Template::from_expr(expression) {
             Ok(template) => self.template(&template, scope),
-            Err(error) => Value::unknown(format!("a template cannot be read: {error}")),
+            Err(error) => TerraformValue::unknown(format!("a template cannot be read: {error}")),
         }
     }
 
-    fn template(&self, template: &Template, scope: &Scope) -> Value {
+    fn template(&self, template: &Template, scope: &EvaluationScope) -> TerraformValue {
         // `"${value}"` is the value itself.
         if let [Element::Interpolation(only)] = template.elements() {
             return self.evaluate(&only.expr, scope);
@@ -115,96 +102,100 @@ impl Evaluator {
             };
             match part {
                 Ok(part) => text.push_str(&part),
-                Err(unknown) => return Value::Unknown(unknown),
+                Err(unknown) => return TerraformValue::Unknown(unknown),
             }
         }
-        Value::Text(text)
+        TerraformValue::Text(text)
     }
 
-    fn directive(&self, directive: &Directive, scope: &Scope) -> Value {
+    fn directive(&self, directive: &Directive, scope: &EvaluationScope) -> TerraformValue {
         match directive {
             Directive::If(condition) => match self.evaluate(&condition.cond_expr, scope) {
-                Value::Bool(true) => self.template(&condition.true_template, scope),
-                Value::Bool(false) => match &condition.false_template {
+                TerraformValue::Bool(true) => self.template(&condition.true_template, scope),
+                TerraformValue::Bool(false) => match &condition.false_template {
                     Some(template) => self.template(template, scope),
-                    None => Value::text(""),
+                    None => TerraformValue::text(""),
                 },
-                other => not_told("a condition", other),
+                other => unexpected("a condition", other),
             },
-            Directive::For(_) => Value::unknown("a `for` in a template is not evaluated"),
+            Directive::For(_) => TerraformValue::unknown("a `for` in a template is not evaluated"),
         }
     }
 
-    fn conditional(&self, conditional: &Conditional, scope: &Scope) -> Value {
+    fn conditional(&self, conditional: &Conditional, scope: &EvaluationScope) -> TerraformValue {
         match self.evaluate(&conditional.cond_expr, scope) {
-            Value::Bool(true) => self.evaluate(&conditional.true_expr, scope),
-            Value::Bool(false) => self.evaluate(&conditional.false_expr, scope),
-            other => not_told("a condition", other),
+            TerraformValue::Bool(true) => self.evaluate(&conditional.true_expr, scope),
+            TerraformValue::Bool(false) => self.evaluate(&conditional.false_expr, scope),
+            other => unexpected("a condition", other),
         }
     }
 
-    fn binary(&self, binary: &BinaryOp, scope: &Scope) -> Value {
+    fn binary(&self, binary: &BinaryOp, scope: &EvaluationScope) -> TerraformValue {
         let left = self.evaluate(&binary.lhs_expr, scope);
         match (binary.operator, &left) {
-            (BinaryOperator::And, Value::Bool(false)) => return Value::Bool(false),
-            (BinaryOperator::Or, Value::Bool(true)) => return Value::Bool(true),
+            (BinaryOperator::And, TerraformValue::Bool(false)) => return TerraformValue::Bool(false),
+            (BinaryOperator::Or, TerraformValue::Bool(true)) => return TerraformValue::Bool(true),
             _ => {}
         }
         let right = self.evaluate(&binary.rhs_expr, scope);
         match binary.operator {
             BinaryOperator::Eq => equal(&left, &right),
             BinaryOperator::NotEq => match equal(&left, &right) {
-                Value::Bool(bool) => Value::Bool(!bool),
+                TerraformValue::Bool(bool) => TerraformValue::Bool(!bool),
                 other => other,
             },
             operator => arithmetic(operator, left, right),
         }
     }
 
-    fn for_expression(&self, each: &ForExpr, scope: &Scope) -> Value {
+    fn for_expression(&self, each: &ForExpr, scope: &EvaluationScope) -> TerraformValue {
         let collection = match self.evaluate(&each.collection_expr, scope) {
-            Value::List(items) => {
-                items.into_iter().enumerate().map(|(i, item)| (Value::Number(i as f64), item)).collect()
+            TerraformValue::List(items) => items
+                .into_iter()
+                .enumerate()
+                .map(|(i, item)| (TerraformValue::Number(i as f64), item))
+                .collect(),
+            TerraformValue::Map(map) => {
+                map.into_iter().map(|(key, item)| (TerraformValue::Text(key), item)).collect::<Vec<_>>()
             }
-            Value::Map(map) => {
-                map.into_iter().map(|(key, item)| (Value::Text(key), item)).collect::<Vec<_>>()
-            }
-            other => return not_told("what `for` goes through", other),
+            other => return unexpected("the collection of a `for` expression", other),
         };
-        let (mut list, mut map) = (Vec::new(), BTreeMap::<String, Value>::new());
+        let (mut list, mut map) = (Vec::new(), BTreeMap::<String, TerraformValue>::new());
         for (key, item) in collection {
             let mut scope = scope.with(each.value_var.as_str(), item);
             if let Some(name) = &each.key_var {
                 scope = scope.with(name.as_str(), key);
             }
             match each.cond_expr.as_ref().map(|condition| self.evaluate(condition, &scope)) {
-                None | Some(Value::Bool(true)) => {}
-                Some(Value::Bool(false)) => continue,
-                Some(other) => return not_told("the `if` of a `for`", other),
+                None | Some(TerraformValue::Bool(true)) => {}
+                Some(TerraformValue::Bool(false)) => continue,
+                Some(other) => return unexpected("the `if` of a `for`", other),
             }
             let value = self.evaluate(&each.value_expr, &scope);
             match each.key_expr.as_ref().map(|key| self.evaluate(key, &scope).to_text()) {
                 None => list.push(value),
                 Some(Ok(key)) if each.grouping => {
-                    if let Value::List(group) = map.entry(key).or_insert_with(|| Value::List(Vec::new())) {
+                    if let TerraformValue::List(group) =
+                        map.entry(key).or_insert_with(|| TerraformValue::List(Vec::new()))
+                    {
                         group.push(value);
                     }
                 }
                 Some(Ok(key)) => {
                     map.insert(key, value);
                 }
-                Some(Err(unknown)) => return Value::Unknown(unknown),
+                Some(Err(unknown)) => return TerraformValue::Unknown(unknown),
             }
         }
-        if each.key_expr.is_some() { Value::Map(map) } else { Value::List(list) }
+        if each.key_expr.is_some() { TerraformValue::Map(map) } else { TerraformValue::List(list) }
     }
 
-    fn call(&self, call: &FuncCall, scope: &Scope) -> Value {
+    fn call(&self, call: &FuncCall, scope: &EvaluationScope) -> TerraformValue {
         let mut arguments: Vec<_> = call.args.iter().map(|argument| self.evaluate(argument, scope)).collect();
         if call.expand_final {
             match arguments.pop() {
-                Some(Value::List(items)) => arguments.extend(items),
-                Some(other) => return not_told("the last arguments of a function", other),
+                Some(TerraformValue::List(items)) => arguments.extend(items),
+                Some(other) => return unexpected("the expanded last argument of a function", other),
                 None => {}
             }
         }
@@ -212,13 +203,18 @@ impl Evaluator {
     }
 
     /// Follows attributes and indexes.
-    pub(super) fn traverse(&self, start: Value, operators: &[TraversalOperator], scope: &Scope) -> Value {
+    pub(super) fn traverse(
+        &self,
+        start: TerraformValue,
+        operators: &[TraversalOperator],
+        scope: &EvaluationScope,
+    ) -> TerraformValue {
         let mut value = start;
         for (at, operator) in operators.iter().enumerate() {
             value = match operator {
                 TraversalOperator::GetAttr(name) => self.attribute_of(value, name.as_str()),
                 TraversalOperator::LegacyIndex(index) => {
-                    self.element_of(value, &Value::Number(*index as f64))
+                    self.element_of(value, &TerraformValue::Number(*index as f64))
                 }
                 TraversalOperator::Index(index) => {
                     let index = self.evaluate(index, scope);
@@ -227,40 +223,40 @@ impl Evaluator {
                 TraversalOperator::AttrSplat | TraversalOperator::FullSplat => {
                     let rest = &operators[at + 1..];
                     let items = match value {
-                        Value::List(items) => items,
-                        Value::Null => Vec::new(),
-                        unknown @ Value::Unknown(_) => return unknown,
+                        TerraformValue::List(items) => items,
+                        TerraformValue::Null => Vec::new(),
+                        unknown @ TerraformValue::Unknown(_) => return unknown,
                         single => vec![single],
                     };
-                    return Value::List(items.into_iter().map(|i| self.traverse(i, rest, scope)).collect());
+                    return TerraformValue::List(
+                        items.into_iter().map(|i| self.traverse(i, rest, scope)).collect(),
+                    );
                 }
             };
         }
         value
     }
 
-    fn attribute_of(&self, value: Value, name: &str) -> Value {
+    fn attribute_of(&self, value: TerraformValue, name: &str) -> TerraformValue {
         match value {
-            Value::Map(mut map) => {
-                map.remove(name).unwrap_or_else(|| Value::unknown(format!("there is no {name}")))
-            }
-            Value::Resource(address) => self.resource_attribute(&address, name),
-            Value::Module(address) => self.module_output(&address, name),
-            unknown @ Value::Unknown(_) => unknown,
-            other => Value::unknown(format!("{other} has no {name}")),
+            TerraformValue::Map(mut map) => map.remove(name).unwrap_or_else(|| TerraformValue::missing(name)),
+            TerraformValue::Resource(address) => self.resource_attribute(&address, name),
+            TerraformValue::Module(address) => self.module_output(&address, name),
+            unknown @ TerraformValue::Unknown(_) => unknown,
+            other => TerraformValue::unknown(format!("{other} has no {name}")),
         }
     }
 
-    fn element_of(&self, value: Value, index: &Value) -> Value {
+    fn element_of(&self, value: TerraformValue, index: &TerraformValue) -> TerraformValue {
         match (value, index) {
-            (Value::List(items), Value::Number(index)) if *index >= 0.0 => items
+            (TerraformValue::List(items), TerraformValue::Number(index)) if *index >= 0.0 => items
                 .into_iter()
                 .nth(*index as usize)
-                .unwrap_or_else(|| Value::unknown(format!("there is no [{index}]"))),
-            (value, Value::Text(name)) => self.attribute_of(value, name),
-            (unknown @ Value::Unknown(_), _) => unknown,
-            (_, unknown @ Value::Unknown(_)) => unknown.clone(),
-            (value, index) => Value::unknown(format!("{value} has no [{index}]")),
+                .unwrap_or_else(|| TerraformValue::missing(&format!("[{index}]"))),
+            (value, TerraformValue::Text(name)) => self.attribute_of(value, name),
+            (unknown @ TerraformValue::Unknown(_), _) => unknown,
+            (_, unknown @ TerraformValue::Unknown(_)) => unknown.clone(),
+            (value, index) => TerraformValue::unknown(format!("{value} has no [{index}]")),
         }
     }
 }

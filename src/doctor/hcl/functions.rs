@@ -1,131 +1,137 @@
-//! The functions of Terraform that configurations like ours use. Any other one gives something unknown.
+//! The functions of Terraform that configurations like ours use. The result of any other one is unknown.
 
 use std::collections::BTreeMap;
 
-use crate::doctor::value::Value;
+use crate::doctor::value::TerraformValue;
 
-pub(super) fn call(name: &str, arguments: Vec<Value>) -> Value {
+pub(super) fn call(name: &str, arguments: Vec<TerraformValue>) -> TerraformValue {
     match name {
-        // What goes wrong within is unknown here: the first that is known is what it comes to, unless that hides a value
-        // that only shows later.
+        // An expression that fails is unknown here, as is one whose value is known only after apply. Only the first kind
+        // lets `try` go on to the next expression.
         "try" => attempt(arguments),
         "can" => match arguments.first() {
-            Some(Value::Unknown(unknown)) => Value::Unknown(unknown.clone()),
-            _ => Value::Bool(true),
+            Some(TerraformValue::Unknown(unknown)) => TerraformValue::Unknown(unknown.clone()),
+            _ => TerraformValue::Bool(true),
         },
         "coalesce" => coalesce(arguments),
-        // Structures stay what they are: rules read them, and a text would have to be read again.
+        // Structures stay structures: the rules read them, and would have to parse a text.
         "jsonencode" | "tolist" | "toset" | "tomap" | "sensitive" | "nonsensitive" => only(arguments)
             .map_or_else(|| wrong(name), |value| if name == "toset" { set(value) } else { value }),
         "merge" => merge(arguments),
         "concat" => concat(arguments),
-        _ => match arguments.iter().find(|argument| matches!(argument, Value::Unknown(_))) {
+        // The file need not exist yet, and the rules do not look at hashes.
+        "filebase64sha256" => match arguments.first().map(TerraformValue::to_text) {
+            Some(Ok(file)) => TerraformValue::Text(format!("${{filebase64sha256({file})}}")),
+            _ => wrong(name),
+        },
+        _ => match arguments.iter().find(|argument| matches!(argument, TerraformValue::Unknown(_))) {
             Some(unknown) => unknown.clone(),
             None => known(name, &arguments).unwrap_or_else(|| wrong(name)),
         },
     }
 }
 
-fn wrong(name: &str) -> Value {
-    Value::unknown(format!("{name}() is not evaluated for what it is given"))
+fn wrong(name: &str) -> TerraformValue {
+    TerraformValue::unknown(format!("{name}() is not evaluated for these arguments"))
 }
 
-fn only(mut arguments: Vec<Value>) -> Option<Value> {
+fn only(mut arguments: Vec<TerraformValue>) -> Option<TerraformValue> {
     let value = arguments.pop();
     if arguments.is_empty() { value } else { None }
 }
 
-fn set(value: Value) -> Value {
+fn set(value: TerraformValue) -> TerraformValue {
     match value {
-        Value::List(items) => {
+        TerraformValue::List(items) => {
             let mut distinct = Vec::new();
             for item in items {
                 if !distinct.contains(&item) {
                     distinct.push(item);
                 }
             }
-            Value::List(distinct)
+            TerraformValue::List(distinct)
         }
         other => other,
     }
 }
 
-fn attempt(arguments: Vec<Value>) -> Value {
-    let missing =
-        |value: &Value| matches!(value, Value::Unknown(unknown) if unknown.why.starts_with("there is no "));
-    let first = arguments.into_iter().find(|argument| !missing(argument));
-    first.unwrap_or_else(|| Value::unknown("nothing that is tried is there"))
+fn attempt(arguments: Vec<TerraformValue>) -> TerraformValue {
+    let is_missing =
+        |value: &TerraformValue| matches!(value, TerraformValue::Unknown(unknown) if unknown.is_missing);
+    let first = arguments.into_iter().find(|argument| !is_missing(argument));
+    first.unwrap_or_else(|| TerraformValue::unknown("no argument of try() can be evaluated"))
 }
 
-fn coalesce(arguments: Vec<Value>) -> Value {
-    let empty = |value: &Value| *value == Value::Null || *value == Value::text("");
-    arguments.into_iter().find(|argument| !empty(argument)).unwrap_or(Value::Null)
+fn coalesce(arguments: Vec<TerraformValue>) -> TerraformValue {
+    let empty = |value: &TerraformValue| *value == TerraformValue::Null || *value == TerraformValue::text("");
+    arguments.into_iter().find(|argument| !empty(argument)).unwrap_or(TerraformValue::Null)
 }
 
-fn merge(arguments: Vec<Value>) -> Value {
+fn merge(arguments: Vec<TerraformValue>) -> TerraformValue {
     let mut merged = BTreeMap::new();
     for argument in arguments {
         match argument {
-            Value::Map(map) => merged.extend(map),
-            Value::Null => {}
-            unknown @ Value::Unknown(_) => return unknown,
+            TerraformValue::Map(map) => merged.extend(map),
+            TerraformValue::Null => {}
+            unknown @ TerraformValue::Unknown(_) => return unknown,
             _ => return wrong("merge"),
         }
     }
-    Value::Map(merged)
+    TerraformValue::Map(merged)
 }
 
-fn concat(arguments: Vec<Value>) -> Value {
+fn concat(arguments: Vec<TerraformValue>) -> TerraformValue {
     let mut all = Vec::new();
     for argument in arguments {
         match argument {
-            Value::List(items) => all.extend(items),
-            unknown @ Value::Unknown(_) => return unknown,
+            TerraformValue::List(items) => all.extend(items),
+            unknown @ TerraformValue::Unknown(_) => return unknown,
             _ => return wrong("concat"),
         }
     }
-    Value::List(all)
+    TerraformValue::List(all)
 }
 
-fn known(name: &str, arguments: &[Value]) -> Option<Value> {
+fn known(name: &str, arguments: &[TerraformValue]) -> Option<TerraformValue> {
     let numbers = || arguments.iter().map(number).collect::<Option<Vec<_>>>();
     let texts = || arguments.iter().map(|argument| argument.to_text().ok()).collect::<Option<Vec<_>>>();
     match name {
-        "max" => numbers()?.into_iter().reduce(f64::max).map(Value::Number),
-        "min" => numbers()?.into_iter().reduce(f64::min).map(Value::Number),
-        "floor" => Some(Value::Number(numbers()?.first()?.floor())),
-        "ceil" => Some(Value::Number(numbers()?.first()?.ceil())),
-        "abs" => Some(Value::Number(numbers()?.first()?.abs())),
-        "tonumber" => numbers()?.first().copied().map(Value::Number),
+        "max" => numbers()?.into_iter().reduce(f64::max).map(TerraformValue::Number),
+        "min" => numbers()?.into_iter().reduce(f64::min).map(TerraformValue::Number),
+        "floor" => Some(TerraformValue::Number(numbers()?.first()?.floor())),
+        "ceil" => Some(TerraformValue::Number(numbers()?.first()?.ceil())),
+        "abs" => Some(TerraformValue::Number(numbers()?.first()?.abs())),
+        "tonumber" => numbers()?.first().copied().map(TerraformValue::Number),
         "tostring" => match arguments {
-            [Value::Null] => Some(Value::Null),
-            _ => Some(Value::Text(texts()?.pop()?)),
+            [TerraformValue::Null] => Some(TerraformValue::Null),
+            _ => Some(TerraformValue::Text(texts()?.pop()?)),
         },
         "tobool" => match arguments {
-            [Value::Bool(bool)] => Some(Value::Bool(*bool)),
-            [Value::Null] => Some(Value::Null),
-            [Value::Text(text)] => text.parse().ok().map(Value::Bool),
+            [TerraformValue::Bool(bool)] => Some(TerraformValue::Bool(*bool)),
+            [TerraformValue::Null] => Some(TerraformValue::Null),
+            [TerraformValue::Text(text)] => text.parse().ok().map(TerraformValue::Bool),
             _ => None,
         },
         "lower" | "upper" | "trimspace" => change(name, texts()?.first()?),
         "trimprefix" | "trimsuffix" | "startswith" | "endswith" => affix(name, &texts()?),
         "replace" => match texts()?.as_slice() {
-            // A pattern in slashes is a regular expression.
+            // A pattern in slashes is a regular expression, which is not evaluated.
             [text, from, to] if !(from.len() > 1 && from.starts_with('/') && from.ends_with('/')) => {
-                Some(Value::Text(text.replace(from.as_str(), to)))
+                Some(TerraformValue::Text(text.replace(from.as_str(), to)))
             }
             _ => None,
         },
+        "regexall" => regex_all(&texts()?),
         "join" => match arguments {
-            [separator, Value::List(items)] => {
+            [separator, TerraformValue::List(items)] => {
                 let items: Option<Vec<_>> = items.iter().map(|item| item.to_text().ok()).collect();
-                Some(Value::Text(items?.join(&separator.to_text().ok()?)))
+                Some(TerraformValue::Text(items?.join(&separator.to_text().ok()?)))
             }
             _ => None,
         },
         "split" => match texts()?.as_slice() {
             [separator, text] if !text.contains("${") => {
-                Some(Value::List(text.split(separator.as_str()).map(Value::text).collect()))
+                Some(TerraformValue::List(text.split(separator.as_str()).map(TerraformValue::text).collect()))
             }
             _ => None,
         },
@@ -135,41 +141,56 @@ fn known(name: &str, arguments: &[Value]) -> Option<Value> {
     }
 }
 
-fn number(value: &Value) -> Option<f64> {
+fn number(value: &TerraformValue) -> Option<f64> {
     match value {
-        Value::Number(number) => Some(*number),
-        Value::Text(text) => text.parse().ok(),
+        TerraformValue::Number(number) => Some(*number),
+        TerraformValue::Text(text) => text.parse().ok(),
         _ => None,
     }
 }
 
-fn change(name: &str, text: &str) -> Option<Value> {
+fn change(name: &str, text: &str) -> Option<TerraformValue> {
     if text.contains("${") {
         return None;
     }
-    Some(Value::Text(match name {
+    Some(TerraformValue::Text(match name {
         "lower" => text.to_lowercase(),
         "upper" => text.to_uppercase(),
         _ => text.trim().to_owned(),
     }))
 }
 
-fn affix(name: &str, texts: &[String]) -> Option<Value> {
+fn affix(name: &str, texts: &[String]) -> Option<TerraformValue> {
     let [text, affix] = texts else { return None };
     if text.contains("${") {
         return None;
     }
     let affix = affix.as_str();
     Some(match name {
-        "trimprefix" => Value::text(text.strip_prefix(affix).unwrap_or(text)),
-        "trimsuffix" => Value::text(text.strip_suffix(affix).unwrap_or(text)),
-        "startswith" => Value::Bool(text.starts_with(affix)),
-        _ => Value::Bool(text.ends_with(affix)),
+        "trimprefix" => TerraformValue::text(text.strip_prefix(affix).unwrap_or(text)),
+        "trimsuffix" => TerraformValue::text(text.strip_suffix(affix).unwrap_or(text)),
+        "startswith" => TerraformValue::Bool(text.starts_with(affix)),
+        _ => TerraformValue::Bool(text.ends_with(affix)),
     })
 }
 
-fn format(arguments: &[Value]) -> Option<Value> {
-    let (Value::Text(pattern), rest) = arguments.split_first()? else { return None };
+/// The matches of a regular expression: texts, or lists of groups if the expression has any.
+fn regex_all(texts: &[String]) -> Option<TerraformValue> {
+    let [pattern, text] = texts else { return None };
+    let pattern = regex::Regex::new(pattern).ok().filter(|_| !text.contains("${"))?;
+    let matches = pattern.captures_iter(text).map(|found| {
+        let group =
+            |at| found.get(at).map_or(TerraformValue::Null, |group| TerraformValue::text(group.as_str()));
+        match found.len() {
+            1 => group(0),
+            count => TerraformValue::List((1..count).map(group).collect()),
+        }
+    });
+    Some(TerraformValue::List(matches.collect()))
+}
+
+fn format(arguments: &[TerraformValue]) -> Option<TerraformValue> {
+    let (TerraformValue::Text(pattern), rest) = arguments.split_first()? else { return None };
     let mut rest = rest.iter();
     let mut parts = pattern.split('%');
     let mut text = parts.next()?.to_owned();
@@ -186,61 +207,73 @@ fn format(arguments: &[Value]) -> Option<Value> {
             _ => return None,
         }
     }
-    Some(Value::Text(text))
+    Some(TerraformValue::Text(text))
 }
 
-fn collections(name: &str, arguments: &[Value]) -> Option<Value> {
+fn collections(name: &str, arguments: &[TerraformValue]) -> Option<TerraformValue> {
     match (name, arguments) {
-        ("length", [Value::List(items)]) => Some(Value::Number(items.len() as f64)),
-        ("length", [Value::Map(map)]) => Some(Value::Number(map.len() as f64)),
-        ("length", [Value::Text(text)]) if !text.contains("${") => {
-            Some(Value::Number(text.chars().count() as f64))
+        ("length", [TerraformValue::List(items)]) => Some(TerraformValue::Number(items.len() as f64)),
+        ("length", [TerraformValue::Map(map)]) => Some(TerraformValue::Number(map.len() as f64)),
+        ("length", [TerraformValue::Text(text)]) if !text.contains("${") => {
+            Some(TerraformValue::Number(text.chars().count() as f64))
         }
-        ("one", [Value::List(items)]) => match items.as_slice() {
-            [] => Some(Value::Null),
+        ("one", [TerraformValue::List(items)]) => match items.as_slice() {
+            [] => Some(TerraformValue::Null),
             [single] => Some(single.clone()),
             _ => None,
         },
-        ("one", [Value::Null]) => Some(Value::Null),
-        ("keys", [Value::Map(map)]) => Some(Value::List(map.keys().map(Value::text).collect())),
-        ("values", [Value::Map(map)]) => Some(Value::List(map.values().cloned().collect())),
-        ("lookup", [Value::Map(map), Value::Text(key), rest @ ..]) => {
+        ("one", [TerraformValue::Null]) => Some(TerraformValue::Null),
+        ("alltrue", [TerraformValue::List(items)]) => {
+            let is_false = |item: &TerraformValue| *item == TerraformValue::Bool(false);
+            let all = items.iter().all(|item| *item == TerraformValue::Bool(true));
+            (all || items.iter().any(is_false)).then_some(TerraformValue::Bool(all))
+        }
+        ("keys", [TerraformValue::Map(map)]) => {
+            Some(TerraformValue::List(map.keys().map(TerraformValue::text).collect()))
+        }
+        ("values", [TerraformValue::Map(map)]) => Some(TerraformValue::List(map.values().cloned().collect())),
+        ("lookup", [TerraformValue::Map(map), TerraformValue::Text(key), rest @ ..]) => {
             map.get(key).or_else(|| rest.first()).cloned()
         }
-        ("element", [Value::List(items), Value::Number(at)]) if !items.is_empty() && *at >= 0.0 => {
+        ("element", [TerraformValue::List(items), TerraformValue::Number(at)])
+            if !items.is_empty() && *at >= 0.0 =>
+        {
             items.get(*at as usize % items.len()).cloned()
         }
-        ("contains", [Value::List(items), item]) => {
-            let unsure =
-                item.is_symbolic() || items.iter().any(|i| i.is_symbolic() || matches!(i, Value::Unknown(_)));
+        ("contains", [TerraformValue::List(items), item]) => {
+            let unsure = item.is_symbolic()
+                || items.iter().any(|i| i.is_symbolic() || matches!(i, TerraformValue::Unknown(_)));
             let there = items.contains(item);
-            (there || !unsure).then_some(Value::Bool(there))
+            (there || !unsure).then_some(TerraformValue::Bool(there))
         }
-        ("distinct", [list @ Value::List(_)]) => Some(set(list.clone())),
-        ("reverse", [Value::List(items)]) => Some(Value::List(items.iter().rev().cloned().collect())),
-        ("compact", [Value::List(items)]) => {
-            let full = |item: &&Value| **item != Value::Null && **item != Value::text("");
-            Some(Value::List(items.iter().filter(full).cloned().collect()))
+        ("distinct", [list @ TerraformValue::List(_)]) => Some(set(list.clone())),
+        ("reverse", [TerraformValue::List(items)]) => {
+            Some(TerraformValue::List(items.iter().rev().cloned().collect()))
         }
-        ("flatten", [Value::List(items)]) => Some(Value::List(flat(items))),
+        ("compact", [TerraformValue::List(items)]) => {
+            let full =
+                |item: &&TerraformValue| **item != TerraformValue::Null && **item != TerraformValue::text("");
+            Some(TerraformValue::List(items.iter().filter(full).cloned().collect()))
+        }
+        ("flatten", [TerraformValue::List(items)]) => Some(TerraformValue::List(flat(items))),
         ("setunion", lists) => {
             let concat = concat(lists.to_vec());
             Some(set(concat))
         }
-        ("range", [Value::Number(end)]) if (0.0..=1000.0).contains(end) => {
-            Some(Value::List((0..*end as u32).map(|i| Value::Number(f64::from(i))).collect()))
-        }
-        ("zipmap", [Value::List(keys), Value::List(values)]) => {
+        ("range", [TerraformValue::Number(end)]) if (0.0..=1000.0).contains(end) => Some(
+            TerraformValue::List((0..*end as u32).map(|i| TerraformValue::Number(f64::from(i))).collect()),
+        ),
+        ("zipmap", [TerraformValue::List(keys), TerraformValue::List(values)]) => {
             let keys: Option<Vec<_>> = keys.iter().map(|key| key.to_text().ok()).collect();
-            Some(Value::Map(keys?.into_iter().zip(values.iter().cloned()).collect()))
+            Some(TerraformValue::Map(keys?.into_iter().zip(values.iter().cloned()).collect()))
         }
         _ => None,
     }
 }
 
-fn flat(items: &[Value]) -> Vec<Value> {
+fn flat(items: &[TerraformValue]) -> Vec<TerraformValue> {
     let each = items.iter().flat_map(|item| match item {
-        Value::List(inner) => flat(inner),
+        TerraformValue::List(inner) => flat(inner),
         other => vec![other.clone()],
     });
     each.collect()

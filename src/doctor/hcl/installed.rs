@@ -1,12 +1,12 @@
-//! Where `terraform init` has put the modules of registries and repositories.
+//! Finds the modules of registries and repositories that `terraform init` installed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The folders of all modules that are installed for the configuration in this folder, by their keys: the names of the
-/// calls that lead to them, with dots between them. None if nothing is installed.
+/// The folders of all installed modules, by key: the names of the calls that lead to a module, joined by dots. Empty if
+/// nothing is installed.
 pub(super) fn modules(root: &Path) -> BTreeMap<String, PathBuf> {
     let text = std::fs::read(root.join(".terraform/modules/modules.json")).unwrap_or_default();
     let json: Value = serde_json::from_slice(&text).unwrap_or_default();

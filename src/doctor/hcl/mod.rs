@@ -1,35 +1,36 @@
-//! A folder of Terraform configuration: what its resources will be, as far as that can be told without applying it.
+//! Reads a folder of Terraform configuration: its resources, as far as they are known before apply. `doctor::read` calls it.
 
 mod blocks;
 mod defaults;
 mod evaluate;
 mod functions;
 mod installed;
-mod names;
 mod module;
+mod names;
 mod operators;
+mod scope;
 
 use std::path::Path;
 use std::rc::Rc;
 
-use super::resources::{Configuration, Resource};
-use names::{Evaluator, Instance};
+use super::resources::{TerraformResource, TerraformResources};
+use scope::{HclEvaluator, ModuleInstance};
 
-/// Every resource of the configuration in this folder and of the modules that it uses.
-pub(super) fn read(folder: &Path) -> anyhow::Result<Configuration> {
-    let evaluator = Evaluator::default();
+/// Every resource of the configuration in this folder, and of the modules that it uses.
+pub(super) fn read(folder: &Path) -> anyhow::Result<TerraformResources> {
+    let evaluator = HclEvaluator::default();
     let root = evaluator.root(folder)?.instance;
-    let mut configuration = Configuration::default();
+    let mut configuration = TerraformResources::default();
     place(&evaluator, &root, &mut configuration);
     let placed = evaluator.resources.borrow().clone();
     for (address, placed) in placed {
         if placed.kind.starts_with("data.") {
             continue;
         }
-        let values = blocks::all(&evaluator, &placed.body, &placed.scope);
-        configuration.resources.push(Resource { address, kind: placed.kind, values });
+        let values = evaluator.block_values(&placed.body, &placed.scope);
+        configuration.resources.push(TerraformResource { address, kind: placed.kind, values });
     }
-    // A module that Terraform could not read either is an error, not a gap.
+    // Terraform could not read such a module either, so this is an error, not a gap.
     if let Some(error) = evaluator.failed.borrow_mut().take() {
         return Err(error);
     }
@@ -40,11 +41,12 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Configuration> {
     Ok(configuration)
 }
 
-/// Finds out which instances of resources there are, here and in the modules that are used here.
-fn place(evaluator: &Evaluator, instance: &Rc<Instance>, configuration: &mut Configuration) {
-    let why = "files in JSON are not read; give the JSON of a plan instead";
+/// Places the instances of all resources, in this module and in those that it uses.
+fn place(evaluator: &HclEvaluator, instance: &Rc<ModuleInstance>, configuration: &mut TerraformResources) {
+    let why = "files in JSON are not read; check the JSON of a plan instead";
     let unread = instance.module.unread.iter().map(|file| (file.display().to_string(), why.to_owned()));
     configuration.unseen.extend(unread);
+    configuration.refused.extend(evaluator.refused_variables(instance));
     for (kind, name) in instance.module.resources.keys() {
         evaluator.resource(kind, name, instance);
     }

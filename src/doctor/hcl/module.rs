@@ -1,4 +1,4 @@
-//! A folder of Terraform configuration, as it is written.
+//! Reads the declarations in a folder of Terraform configuration, without evaluating them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,30 +7,32 @@ use std::rc::Rc;
 use anyhow::{Context, bail};
 use hcl::{Block, Body, Expression};
 
-/// What the files of one folder declare.
+/// The declarations of one folder.
 #[derive(Debug, Default)]
-pub(super) struct Module {
+pub(super) struct TerraformModule {
     pub(super) folder: PathBuf,
-    pub(super) variables: BTreeMap<String, Variable>,
+    pub(super) variables: BTreeMap<String, VariableDeclaration>,
     pub(super) locals: BTreeMap<String, Expression>,
     pub(super) outputs: BTreeMap<String, Expression>,
-    /// By type and name; data sources have `data.` before their type.
+    /// By type and name. The type of a data source begins with `data.`.
     pub(super) resources: BTreeMap<(String, String), Rc<Body>>,
     pub(super) calls: BTreeMap<String, Rc<Body>>,
-    /// What a file of variables (`*.tfvars`) sets.
+    /// The variables that files (`*.tfvars`) set.
     pub(super) settings: BTreeMap<String, Expression>,
-    /// Files that belong to the configuration and are not read.
+    /// Files of the configuration that are not read.
     pub(super) unread: Vec<PathBuf>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Variable {
+pub(super) struct VariableDeclaration {
     pub(super) default: Option<Expression>,
     pub(super) kind: Option<Expression>,
+    /// Condition and error message of each validation.
+    pub(super) validations: Vec<(Expression, Expression)>,
 }
 
-impl Module {
-    /// Reads every file of the folder, as Terraform does: not those of folders in it.
+impl TerraformModule {
+    /// Reads every file of the folder, without its subfolders, as Terraform does.
     pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
         let mut files = Vec::new();
         let entries = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
@@ -68,9 +70,10 @@ impl Module {
                     self.locals.extend(block.body.into_attributes().map(|a| (a.key.to_string(), a.expr)));
                 }
                 ("variable", [name]) => {
-                    let variable = Variable {
+                    let variable = VariableDeclaration {
                         default: attribute(&block.body, "default").cloned(),
                         kind: attribute(&block.body, "type").cloned(),
+                        validations: block.body.blocks().filter_map(validation).collect(),
                     };
                     self.variables.insert(name.clone(), variable);
                 }
@@ -98,7 +101,12 @@ impl Module {
     }
 }
 
-/// The attribute of a block.
+fn validation(block: &Block) -> Option<(Expression, Expression)> {
+    let part = |name| attribute(&block.body, name).cloned();
+    (block.identifier.as_str() == "validation").then(|| part("condition").zip(part("error_message")))?
+}
+
+/// The attribute of this name.
 pub(super) fn attribute<'a>(body: &'a Body, name: &str) -> Option<&'a Expression> {
     body.attributes().find(|attribute| attribute.key.as_str() == name).map(|attribute| &attribute.expr)
 }
@@ -108,8 +116,8 @@ fn parse(file: &Path) -> anyhow::Result<Body> {
     hcl::parse(&text).map_err(|error| match error {
         hcl::Error::Parse(error) => {
             let (line, column) = (error.location().line(), error.location().column());
-            anyhow::anyhow!("{}:{line}:{column}: it is no HCL: {}", file.display(), error.message())
+            anyhow::anyhow!("{}:{line}:{column}: not valid HCL: {}", file.display(), error.message())
         }
-        error => anyhow::anyhow!("{}: it is no HCL: {error}", file.display()),
+        error => anyhow::anyhow!("{}: not valid HCL: {error}", file.display()),
     })
 }

@@ -1,75 +1,36 @@
-//! Names: what variables, locals, resources and modules stand for, each evaluated when it is first asked for.
+//! Evaluates names: variables, locals, resources, modules and their outputs. Each is evaluated at its first use.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::slice::Iter;
 
 use hcl::expr::TraversalOperator;
 use hcl::{Body, Expression};
 
-use super::evaluate::{Bindings, Scope};
-use super::module::{Module, attribute};
-use super::operators::not_told;
-use super::{blocks, defaults, installed};
-use crate::doctor::value::Value;
+use super::module::{TerraformModule, attribute};
+use super::operators::unexpected;
+use super::scope::{EvaluationScope, HclEvaluator, ModuleInstance, PlacedResource};
+use super::{defaults, installed};
+use crate::doctor::value::TerraformValue;
 
-/// Deeper than anybody nests modules; one that uses itself is deeper than any bound.
+/// No configuration nests modules this deep, but one that uses itself has no depth.
 const DEEPEST: usize = 16;
 
-/// One use of a module: the root, or a `module` block that is applied.
-#[derive(Debug)]
-pub(super) struct Instance {
-    pub(super) module: Rc<Module>,
-    /// What addresses of its resources begin with: nothing, or `module.orders.`.
-    pub(super) prefix: String,
-    /// What `terraform init` calls it: nothing, or the names of the calls that lead to it, with dots between them.
-    key: String,
-    /// Who uses it, and with what inputs.
-    caller: Option<(Scope, Rc<Body>)>,
-}
-
-/// A resource or data source that is there.
-#[derive(Debug, Clone)]
-pub(super) struct Placed {
-    pub(super) kind: String,
-    pub(super) body: Rc<Body>,
-    pub(super) scope: Scope,
-}
-
-/// Evaluates expressions, and keeps what it has found.
-#[derive(Debug, Default)]
-pub(super) struct Evaluator {
-    /// By the address of the module and the name. `None` while it is being found: then it depends on itself.
-    found: RefCell<HashMap<String, Option<Value>>>,
-    pub(super) resources: RefCell<BTreeMap<String, Placed>>,
-    pub(super) modules: RefCell<BTreeMap<String, Rc<Instance>>>,
-    /// Where `terraform init` has put modules that are not part of the configuration, by their keys.
-    installed: RefCell<BTreeMap<String, PathBuf>>,
-    /// Folders that were read.
-    folders: RefCell<HashMap<PathBuf, Rc<Module>>>,
-    /// Parts of the configuration that cannot be seen, and why.
-    pub(super) unseen: RefCell<Vec<(String, String)>>,
-    /// Files that could not be read.
-    pub(super) failed: RefCell<Option<anyhow::Error>>,
-}
-
-impl Evaluator {
-    pub(super) fn root(&self, folder: &Path) -> anyhow::Result<Scope> {
-        let module = Rc::new(Module::read(folder)?);
+impl HclEvaluator {
+    pub(super) fn root(&self, folder: &Path) -> anyhow::Result<EvaluationScope> {
+        let module = Rc::new(TerraformModule::read(folder)?);
         *self.installed.borrow_mut() = installed::modules(folder);
-        let instance = Instance { module, prefix: String::new(), key: String::new(), caller: None };
-        Ok(Scope { instance: Rc::new(instance), bindings: Bindings::new() })
+        let instance = ModuleInstance { module, prefix: String::new(), key: String::new(), caller: None };
+        Ok(EvaluationScope::of(&Rc::new(instance)))
     }
 
-    /// What a name stands for; takes the operators that belong to the name.
+    /// The value of a name. Consumes the operators that belong to the name.
     pub(super) fn name(
         &self,
         name: &str,
         operators: &mut Iter<'_, TraversalOperator>,
-        scope: &Scope,
-    ) -> Value {
+        scope: &EvaluationScope,
+    ) -> TerraformValue {
         if let Some(bound) = scope.bindings.get(name) {
             return bound.clone();
         }
@@ -84,7 +45,7 @@ impl Evaluator {
         match name {
             "path" | "terraform" => {
                 let part = next().unwrap_or_default();
-                Value::Text(format!("${{{name}.{part}}}"))
+                TerraformValue::Text(format!("${{{name}.{part}}}"))
             }
             "var" => next().map_or_else(incomplete, |name| self.variable(&name, instance)),
             "local" => next().map_or_else(incomplete, |name| self.local(&name, instance)),
@@ -95,15 +56,15 @@ impl Evaluator {
             },
             kind => match next() {
                 Some(name) => self.resource(kind, &name, instance),
-                None => Value::unknown(format!("{kind} is not declared")),
+                None => TerraformValue::unknown(format!("{kind} is not declared")),
             },
         }
     }
 
-    fn once(&self, name: String, find: impl FnOnce() -> Value) -> Value {
+    fn once(&self, name: String, find: impl FnOnce() -> TerraformValue) -> TerraformValue {
         match self.found.borrow().get(&name) {
             Some(Some(found)) => return found.clone(),
-            Some(None) => return Value::unknown(format!("{name} depends on itself")),
+            Some(None) => return TerraformValue::unknown(format!("{name} depends on itself")),
             None => {}
         }
         self.found.borrow_mut().insert(name.clone(), None);
@@ -112,13 +73,13 @@ impl Evaluator {
         value
     }
 
-    fn variable(&self, name: &str, instance: &Rc<Instance>) -> Value {
+    fn variable(&self, name: &str, instance: &Rc<ModuleInstance>) -> TerraformValue {
         let address = format!("{}var.{name}", instance.prefix);
         self.once(address.clone(), || {
             let Some(declared) = instance.module.variables.get(name) else {
-                return Value::unknown(format!("{address} is not declared"));
+                return TerraformValue::unknown(format!("{address} is not declared"));
             };
-            let here = Scope { instance: instance.clone(), bindings: Bindings::new() };
+            let here = EvaluationScope::of(instance);
             let given = match &instance.caller {
                 Some((caller, body)) => attribute(body, name).map(|given| self.evaluate(given, caller)),
                 None => instance.module.settings.get(name).map(|given| self.evaluate(given, &here)),
@@ -129,43 +90,67 @@ impl Evaluator {
                     Some(kind) => defaults::complete(value, kind, &|default| self.evaluate(default, &here)),
                     None => value,
                 },
-                None => Value::unknown(format!("{address} has no default and is not set")),
+                None => TerraformValue::unknown(format!("{address} has no default and is not set")),
             }
         })
     }
 
-    fn local(&self, name: &str, instance: &Rc<Instance>) -> Value {
+    /// Why Terraform would refuse the variables of a module: they have no value, or a validation fails.
+    pub(super) fn refused_variables(&self, instance: &Rc<ModuleInstance>) -> Vec<String> {
+        let scope = EvaluationScope::of(instance);
+        let is_set = |name: &str| match &instance.caller {
+            Some((_, body)) => attribute(body, name).is_some(),
+            None => instance.module.settings.contains_key(name),
+        };
+        let mut refused = Vec::new();
+        for (name, declared) in &instance.module.variables {
+            if declared.default.is_none() && !is_set(name) {
+                refused.push(format!("no value for {name}"));
+            }
+            let failed = declared
+                .validations
+                .iter()
+                .filter(|(condition, _)| self.evaluate(condition, &scope) == TerraformValue::Bool(false));
+            refused.extend(failed.map(|(_, message)| match self.evaluate(message, &scope) {
+                TerraformValue::Text(text) => text,
+                other => other.to_string(),
+            }));
+        }
+        refused
+    }
+
+    fn local(&self, name: &str, instance: &Rc<ModuleInstance>) -> TerraformValue {
         self.once(format!("{}local.{name}", instance.prefix), || match instance.module.locals.get(name) {
             Some(expression) => {
-                let scope = Scope { instance: instance.clone(), bindings: Bindings::new() };
+                let scope = EvaluationScope::of(instance);
                 self.evaluate(expression, &scope)
             }
-            None => Value::unknown(format!("local.{name} is not declared")),
+            None => TerraformValue::unknown(format!("local.{name} is not declared")),
         })
     }
 
     /// The instances of a resource or data source.
-    pub(super) fn resource(&self, kind: &str, name: &str, instance: &Rc<Instance>) -> Value {
+    pub(super) fn resource(&self, kind: &str, name: &str, instance: &Rc<ModuleInstance>) -> TerraformValue {
         let address = format!("{}{kind}.{name}", instance.prefix);
         let Some(body) = instance.module.resources.get(&(kind.to_owned(), name.to_owned())) else {
-            return Value::unknown(format!("{address} is not declared"));
+            return TerraformValue::unknown(format!("{address} is not declared"));
         };
-        let scope = Scope { instance: instance.clone(), bindings: Bindings::new() };
+        let scope = EvaluationScope::of(instance);
         self.once(address.clone(), || {
-            self.repeated(&address, body, &scope, Value::Resource, &|address, scope| {
-                let placed = Placed { kind: kind.to_owned(), body: body.clone(), scope };
+            self.repeated(&address, body, &scope, TerraformValue::Resource, &|address, scope| {
+                let placed = PlacedResource { kind: kind.to_owned(), body: body.clone(), scope };
                 self.resources.borrow_mut().insert(address, placed);
             })
         })
     }
 
     /// The instances of a module.
-    pub(super) fn module(&self, name: &str, instance: &Rc<Instance>) -> Value {
+    pub(super) fn module(&self, name: &str, instance: &Rc<ModuleInstance>) -> TerraformValue {
         let address = format!("{}module.{name}", instance.prefix);
         let Some(body) = instance.module.calls.get(name) else {
-            return Value::unknown(format!("{address} is not declared"));
+            return TerraformValue::unknown(format!("{address} is not declared"));
         };
-        let scope = Scope { instance: instance.clone(), bindings: Bindings::new() };
+        let scope = EvaluationScope::of(instance);
         self.once(address.clone(), || {
             let key = match instance.key.as_str() {
                 "" => name.to_owned(),
@@ -175,25 +160,25 @@ impl Evaluator {
                 Ok(module) => module,
                 Err(why) => {
                     self.unseen.borrow_mut().push((address.clone(), why.clone()));
-                    return Value::unknown(why);
+                    return TerraformValue::unknown(why);
                 }
             };
-            self.repeated(&address, body, &scope, Value::Module, &|address, scope| {
+            self.repeated(&address, body, &scope, TerraformValue::Module, &|address, scope| {
                 let prefix = format!("{address}.");
                 let caller = Some((scope, body.clone()));
-                let instance = Instance { module: module.clone(), prefix, key: key.clone(), caller };
+                let instance = ModuleInstance { module: module.clone(), prefix, key: key.clone(), caller };
                 self.modules.borrow_mut().insert(address, Rc::new(instance));
             })
         })
     }
 
-    fn source(&self, body: &Body, scope: &Scope, key: &str) -> Result<Rc<Module>, String> {
+    fn source(&self, body: &Body, scope: &EvaluationScope, key: &str) -> Result<Rc<TerraformModule>, String> {
         if scope.instance.prefix.matches("module.").count() >= DEEPEST {
-            return Err(format!("modules use each other more than {DEEPEST} deep"));
+            return Err(format!("modules are nested more than {DEEPEST} deep"));
         }
         let source = match attribute(body, "source") {
             Some(Expression::String(source)) => source.clone(),
-            _ => return Err("its source cannot be told".to_owned()),
+            _ => return Err("its source is not a constant".to_owned()),
         };
         if !(source.starts_with("./") || source.starts_with("../")) {
             return self.installed(&source, key);
@@ -202,7 +187,7 @@ impl Evaluator {
         if let Some(module) = self.folders.borrow().get(&folder) {
             return Ok(module.clone());
         }
-        let module = Module::read(&folder).map_err(|error| {
+        let module = TerraformModule::read(&folder).map_err(|error| {
             let why = format!("{error:#}");
             self.failed.borrow_mut().get_or_insert(error);
             why
@@ -212,58 +197,61 @@ impl Evaluator {
         Ok(module)
     }
 
-    /// A module of a registry or a repository, where `terraform init` has put it.
-    fn installed(&self, source: &str, key: &str) -> Result<Rc<Module>, String> {
+    /// A module of a registry or a repository, from where `terraform init` installed it.
+    fn installed(&self, source: &str, key: &str) -> Result<Rc<TerraformModule>, String> {
         let Some(folder) = self.installed.borrow().get(key).cloned() else {
             return Err(format!(
-                "its source {source:?} is not in this folder: run `terraform init` first, which brings it here, or give \
-                 the JSON of a plan instead"
+                "its source {source:?} is not in this folder: run `terraform init` first, which installs it, or check the \
+                 JSON of a plan instead"
             ));
         };
         if let Some(module) = self.folders.borrow().get(&folder) {
             return Ok(module.clone());
         }
-        // It is somebody else's: what cannot be read of it is a gap here, not an error of this configuration.
-        let module = Module::read(&folder).map_err(|error| {
-            format!("{error:#}: run `terraform init` again, or give the JSON of a plan instead")
+        // It is not part of this configuration, so a failure to read it is a gap, not an error.
+        let module = TerraformModule::read(&folder).map_err(|error| {
+            format!("{error:#}: run `terraform init` again, or check the JSON of a plan instead")
         })?;
         let module = Rc::new(module);
         self.folders.borrow_mut().insert(folder, module.clone());
         Ok(module)
     }
 
-    /// The instances that `count` or `for_each` make, as a value; places each.
+    /// The instances that `count` or `for_each` make, as a value. Calls `place` for each.
     fn repeated(
         &self,
         address: &str,
         body: &Body,
-        scope: &Scope,
-        value: fn(String) -> Value,
-        place: &dyn Fn(String, Scope),
-    ) -> Value {
-        let placed = |address: String, name: &str, bound: Value| {
+        scope: &EvaluationScope,
+        value: fn(String) -> TerraformValue,
+        place: &dyn Fn(String, EvaluationScope),
+    ) -> TerraformValue {
+        let placed = |address: String, name: &str, bound: TerraformValue| {
             place(address.clone(), scope.with(name, bound));
             value(address)
         };
-        let entry = |name: &str, value: Value| Value::Map([(name.to_owned(), value)].into());
-        let each = |key: &str, item: Value| {
-            let each = Value::Map([("key".to_owned(), Value::text(key)), ("value".to_owned(), item)].into());
+        let entry =
+            |name: &str, value: TerraformValue| TerraformValue::Map([(name.to_owned(), value)].into());
+        let each = |key: &str, item: TerraformValue| {
+            let each = TerraformValue::Map(
+                [("key".to_owned(), TerraformValue::text(key)), ("value".to_owned(), item)].into(),
+            );
             (key.to_owned(), placed(format!("{address}[{key:?}]"), "each", each))
         };
         if let Some(count) = attribute(body, "count") {
             return match self.evaluate(count, scope) {
-                Value::Number(count) => {
+                TerraformValue::Number(count) => {
                     let at = |i| {
                         placed(
                             format!("{address}[{i}]"),
                             "count",
-                            entry("index", Value::Number(f64::from(i))),
+                            entry("index", TerraformValue::Number(f64::from(i))),
                         )
                     };
-                    // More than can be meant.
-                    Value::List((0..count.clamp(0.0, 1000.0) as u32).map(at).collect())
+                    // A larger count is a mistake, and would take all memory.
+                    TerraformValue::List((0..count.clamp(0.0, 1000.0) as u32).map(at).collect())
                 }
-                other => self.lost(address, "its count", other),
+                other => self.unseen_because(address, "its count", other),
             };
         }
         let Some(for_each) = attribute(body, "for_each") else {
@@ -271,37 +259,39 @@ impl Evaluator {
             return value(address.to_owned());
         };
         match self.evaluate(for_each, scope) {
-            Value::Map(map) => Value::Map(map.into_iter().map(|(key, item)| each(&key, item)).collect()),
-            Value::List(items) => {
-                let keys = items.into_iter().filter_map(|item| item.to_text().ok());
-                Value::Map(keys.map(|key| each(&key, Value::text(&key))).collect())
+            TerraformValue::Map(map) => {
+                TerraformValue::Map(map.into_iter().map(|(key, item)| each(&key, item)).collect())
             }
-            other => self.lost(address, "its for_each", other),
+            TerraformValue::List(items) => {
+                let keys = items.into_iter().filter_map(|item| item.to_text().ok());
+                TerraformValue::Map(keys.map(|key| each(&key, TerraformValue::text(&key))).collect())
+            }
+            other => self.unseen_because(address, "its for_each", other),
         }
     }
 
-    fn lost(&self, address: &str, what: &str, value: Value) -> Value {
-        let value = not_told(what, value);
+    fn unseen_because(&self, address: &str, what: &str, value: TerraformValue) -> TerraformValue {
+        let value = unexpected(what, value);
         self.unseen.borrow_mut().push((address.to_owned(), format!("{what} is {value}")));
         value
     }
 
-    pub(super) fn module_output(&self, address: &str, name: &str) -> Value {
+    pub(super) fn module_output(&self, address: &str, name: &str) -> TerraformValue {
         let Some(instance) = self.modules.borrow().get(address).cloned() else {
-            return Value::unknown(format!("{address} is not there"));
+            return TerraformValue::unknown(format!("{address} does not exist"));
         };
         self.once(format!("{address}.{name}"), || match instance.module.outputs.get(name) {
             Some(output) => {
-                let scope = Scope { instance: instance.clone(), bindings: Bindings::new() };
+                let scope = EvaluationScope::of(&instance);
                 self.evaluate(output, &scope)
             }
-            None => Value::unknown(format!("{address} has no output {name}")),
+            None => TerraformValue::unknown(format!("{address} has no output {name}")),
         })
     }
 
-    /// What a resource says of itself, or else the name of what it will say once it is there.
-    pub(super) fn resource_attribute(&self, address: &str, name: &str) -> Value {
-        let symbol = || Value::Text(format!("${{{address}.{name}}}"));
+    /// An attribute of a resource. One that only exists after apply is a text that names it.
+    pub(super) fn resource_attribute(&self, address: &str, name: &str) -> TerraformValue {
+        let symbol = || TerraformValue::Text(format!("${{{address}.{name}}}"));
         let Some(placed) = self.resources.borrow().get(address).cloned() else { return symbol() };
         self.once(format!("{address}.{name}"), || {
             if placed.kind == "data.aws_iam_policy_document" && matches!(name, "json" | "minified_json") {
@@ -310,12 +300,12 @@ impl Evaluator {
             if let Some(expression) = attribute(&placed.body, name) {
                 return self.evaluate(expression, &placed.scope);
             }
-            let inner = blocks::named(self, &placed.body, name, &placed.scope);
-            if inner.is_empty() { symbol() } else { Value::List(inner) }
+            let inner = self.nested_blocks(&placed.body, name, &placed.scope);
+            if inner.is_empty() { symbol() } else { TerraformValue::List(inner) }
         })
     }
 }
 
-fn incomplete() -> Value {
-    Value::unknown("a name is incomplete")
+fn incomplete() -> TerraformValue {
+    TerraformValue::unknown("a reference is incomplete")
 }

@@ -1,60 +1,74 @@
-//! What operators make of values, known or not.
+//! Applies operators to values, known or unknown.
 
 use hcl::expr::BinaryOperator;
 
-use crate::doctor::value::Value;
+use crate::doctor::value::TerraformValue;
 
-/// `value`, which should have been `what` and known.
-pub(super) fn not_told(what: &str, value: Value) -> Value {
+/// An unknown value for one of the wrong type: `what` is the place where it was used. An unknown value stays itself.
+pub(super) fn unexpected(what: &str, value: TerraformValue) -> TerraformValue {
     match value {
-        Value::Unknown(unknown) => Value::Unknown(unknown),
-        other => Value::unknown(format!("{what} is {other}")),
+        TerraformValue::Unknown(unknown) => TerraformValue::Unknown(unknown),
+        other => TerraformValue::unknown(format!("{what} is {other}")),
     }
 }
 
-/// Texts that are numbers or truths count as such where one is needed, as in Terraform.
-pub(super) fn number_of(value: Value) -> Value {
+/// Converts a text that is a number or a boolean, as Terraform does where one is needed.
+pub(super) fn number_of(value: TerraformValue) -> TerraformValue {
     match &value {
-        Value::Text(text) => match (text.parse(), text.as_str()) {
-            (Ok(number), _) => Value::Number(number),
-            (_, "true") => Value::Bool(true),
-            (_, "false") => Value::Bool(false),
+        TerraformValue::Text(text) => match (text.parse(), text.as_str()) {
+            (Ok(number), _) => TerraformValue::Number(number),
+            (_, "true") => TerraformValue::Bool(true),
+            (_, "false") => TerraformValue::Bool(false),
             _ => value,
         },
         _ => value,
     }
 }
 
-pub(super) fn equal(left: &Value, right: &Value) -> Value {
+pub(super) fn equal(left: &TerraformValue, right: &TerraformValue) -> TerraformValue {
     match (left, right) {
-        (unknown @ Value::Unknown(_), _) | (_, unknown @ Value::Unknown(_)) => unknown.clone(),
-        // What a resource will be called is not known, but it will be called something.
-        (symbol, Value::Null) | (Value::Null, symbol) if symbol.is_symbolic() => Value::Bool(false),
-        (left, right) if left == right => Value::Bool(true),
-        (left, right) if left.is_symbolic() || right.is_symbolic() => {
-            Value::unknown(format!("whether {left} is {right} shows when it is applied"))
+        (unknown @ TerraformValue::Unknown(_), _) | (_, unknown @ TerraformValue::Unknown(_)) => {
+            unknown.clone()
         }
-        _ => Value::Bool(false),
+        // An attribute that exists after apply has a value that is not known, but not null.
+        (symbol, TerraformValue::Null) | (TerraformValue::Null, symbol) if symbol.is_symbolic() => {
+            TerraformValue::Bool(false)
+        }
+        (left, right) if left == right => TerraformValue::Bool(true),
+        (left, right) if left.is_symbolic() || right.is_symbolic() => {
+            TerraformValue::unknown(format!("whether {left} equals {right} is known only after apply"))
+        }
+        _ => TerraformValue::Bool(false),
     }
 }
 
-pub(super) fn arithmetic(operator: BinaryOperator, left: Value, right: Value) -> Value {
+pub(super) fn arithmetic(
+    operator: BinaryOperator,
+    left: TerraformValue,
+    right: TerraformValue,
+) -> TerraformValue {
     use BinaryOperator as Op;
     match (operator, number_of(left), number_of(right)) {
-        (_, unknown @ Value::Unknown(_), _) | (_, _, unknown @ Value::Unknown(_)) => unknown,
-        (Op::And | Op::Or, Value::Bool(_), Value::Bool(right)) => Value::Bool(right),
-        (operator, Value::Number(left), Value::Number(right)) => match operator {
-            Op::Plus => Value::Number(left + right),
-            Op::Minus => Value::Number(left - right),
-            Op::Mul => Value::Number(left * right),
-            Op::Div if right != 0.0 => Value::Number(left / right),
-            Op::Mod if right != 0.0 => Value::Number(left % right),
-            Op::Less => Value::Bool(left < right),
-            Op::LessEq => Value::Bool(left <= right),
-            Op::Greater => Value::Bool(left > right),
-            Op::GreaterEq => Value::Bool(left >= right),
-            _ => Value::unknown(format!("{left} {operator} {right} makes no sense")),
+        (_, unknown @ TerraformValue::Unknown(_), _) | (_, _, unknown @ TerraformValue::Unknown(_)) => {
+            unknown
+        }
+        (Op::And | Op::Or, TerraformValue::Bool(_), TerraformValue::Bool(right)) => {
+            TerraformValue::Bool(right)
+        }
+        (operator, TerraformValue::Number(left), TerraformValue::Number(right)) => match operator {
+            Op::Plus => TerraformValue::Number(left + right),
+            Op::Minus => TerraformValue::Number(left - right),
+            Op::Mul => TerraformValue::Number(left * right),
+            Op::Div if right != 0.0 => TerraformValue::Number(left / right),
+            Op::Mod if right != 0.0 => TerraformValue::Number(left % right),
+            Op::Less => TerraformValue::Bool(left < right),
+            Op::LessEq => TerraformValue::Bool(left <= right),
+            Op::Greater => TerraformValue::Bool(left > right),
+            Op::GreaterEq => TerraformValue::Bool(left >= right),
+            _ => TerraformValue::unknown(format!("{left} {operator} {right} is not possible")),
         },
-        (operator, left, right) => Value::unknown(format!("{left} {operator} {right} makes no sense")),
+        (operator, left, right) => {
+            TerraformValue::unknown(format!("{left} {operator} {right} is not possible"))
+        }
     }
 }

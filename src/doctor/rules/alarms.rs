@@ -1,9 +1,9 @@
-//! Rules about alarms: that they are there, and that they can go off.
+//! Rules about alarms: they exist, and they can go off.
 
-use super::{Rule, Severity, Verdicts};
-use crate::doctor::references::Identity;
-use crate::doctor::model::{Alarm, Area, Attr, Deployment, Metric, Queue};
-use crate::doctor::topology::Job;
+use super::{CheckResults, Rule, Severity};
+use crate::doctor::model::{AlarmMetric, Area, Attribute, CloudWatchAlarm, Deployment, SqsQueue};
+use crate::doctor::references::ResourceIdentity;
+use crate::doctor::topology::FunctionJob;
 
 const NEEDS: &[Area] = &[Area::Queues, Area::Functions, Area::Alarms];
 
@@ -12,8 +12,8 @@ pub(super) const RULES: &[Rule] = &[
         id: "alarm-dead-letters-missing",
         severity: Severity::Warning,
         needs: NEEDS,
-        rule: "An alarm watches whether the dead-letter queue of a queue in use has messages.",
-        harm: "Parked orders wait unseen until their retention ends, and are lost.",
+        rule: "An alarm watches the dead-letter queue of every queue in use.",
+        harm: "Nobody sees dead letters, and they are lost when their retention ends.",
         remedy: "Alarm on ApproximateNumberOfMessagesVisible of the dead-letter queue, GreaterThanThreshold 0.",
         check: dead_letters_missing,
     },
@@ -22,7 +22,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "The alarm on the dead-letter queue goes off at the first message.",
-        harm: "The alarm is there and stays silent: parked orders wait unseen.",
+        harm: "The alarm stays silent, and nobody sees dead letters.",
         remedy: "Use GreaterThanThreshold 0 (or GreaterThanOrEqualToThreshold 1), with the statistic Maximum, or Sum over 60 s.",
         check: dead_letters_deaf,
     },
@@ -31,7 +31,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "An alarm watches the age of the oldest message of every queue in use.",
-        harm: "Depth says how much waits, not whether it moves: a consumer that stands still, or an order that blocks its group, shows in no other metric.",
+        harm: "Depth shows how many messages are queued, not whether they move. A consumer that hangs, or a message that blocks its group, shows in no other metric.",
         remedy: "Alarm on ApproximateAgeOfOldestMessage of the queue, with the statistic Maximum.",
         check: age_missing,
     },
@@ -40,7 +40,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "An alarm watches the errors of the consumer.",
-        harm: "Batches that fail as a whole are noticed only when they are in the dead letters.",
+        harm: "Batches that fail as a whole are noticed only when they are dead letters.",
         remedy: "Alarm on Errors of the function.",
         check: errors_missing,
     },
@@ -49,7 +49,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "An alarm watches throttles of the consumer.",
-        harm: "Throttled receives count: good orders end in the dead letters, and nothing says why.",
+        harm: "Throttled receives count towards maxReceiveCount: good messages become dead letters, and nothing shows why.",
         remedy: "Alarm on Throttles of the function.",
         check: throttles_missing,
     },
@@ -58,51 +58,51 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: &[Area::Alarms],
         rule: "Alarms have actions.",
-        harm: "The alarm goes off, and nobody is told.",
-        remedy: "Set alarm_actions to a topic that people are subscribed to, and leave actions_enabled on.",
-        check: tells_nobody,
+        harm: "The alarm goes off, and nobody is notified.",
+        remedy: "Set alarm_actions to a topic with subscribers, and leave actions_enabled on.",
+        check: actions_missing,
     },
     Rule {
         id: "alarm-missing-data",
         severity: Severity::Notice,
         needs: &[Area::Alarms],
-        rule: "Alarms say what missing data means.",
-        harm: "SQS sends no metrics of a queue that was idle for hours, and Lambda none of what does not happen: an alarm that went off can hang between states.",
-        remedy: "Set treat_missing_data: notBreaching, where silence is health.",
+        rule: "Alarms define how to treat missing data.",
+        harm: "SQS sends no metrics for a queue that has been idle for hours, and Lambda none for a function that is not invoked: an alarm that went off can stay in that state.",
+        remedy: "Set treat_missing_data, for most metrics to notBreaching.",
         check: missing_data,
     },
 ];
 
-impl Metric {
-    /// Whether it is this metric of what has this name; `None` if that cannot be told.
-    fn is(&self, name: &str, dimension: &str, of: &Identity) -> Option<bool> {
+impl AlarmMetric {
+    /// Whether it is this metric of this resource. `None` if that is not known.
+    fn is(&self, name: &str, dimension: &str, of: &ResourceIdentity) -> Option<bool> {
         let namespace = if dimension == "QueueName" { "AWS/SQS" } else { "AWS/Lambda" };
         for (ours, theirs) in [(&self.name, name), (&self.namespace, namespace)] {
             match ours {
-                Attr::Is(ours) if ours != theirs => return Some(false),
-                Attr::Unknown(_) => return None,
+                Attribute::Known(ours) if ours != theirs => return Some(false),
+                Attribute::Unknown(_) => return None,
                 _ => {}
             }
         }
         match &self.dimensions {
-            Attr::Is(dimensions) => match dimensions.get(dimension) {
-                Some(Attr::Is(link)) => link.means(of),
-                Some(Attr::Unknown(_)) => None,
+            Attribute::Known(dimensions) => match dimensions.get(dimension) {
+                Some(Attribute::Known(link)) => link.means(of),
+                Some(Attribute::Unknown(_)) => None,
                 _ => Some(false),
             },
-            Attr::Unknown(_) => None,
-            Attr::Absent => Some(false),
+            Attribute::Unknown(_) => None,
+            Attribute::Absent => Some(false),
         }
     }
 }
 
-/// The alarms on a metric of something, and whether there may be others.
+/// The alarms on a metric of a resource, and whether there can be others among those that are not known.
 fn alarms_on<'a>(
     deployment: &'a Deployment,
     name: &str,
     dimension: &str,
-    of: &Identity,
-) -> (Vec<&'a Alarm>, bool) {
+    of: &ResourceIdentity,
+) -> (Vec<&'a CloudWatchAlarm>, bool) {
     let (mut sure, mut maybe) = (Vec::new(), false);
     for alarm in &deployment.alarms {
         let answers: Vec<_> = alarm.metrics.iter().map(|metric| metric.is(name, dimension, of)).collect();
@@ -115,13 +115,23 @@ fn alarms_on<'a>(
     (sure, maybe)
 }
 
-fn require(deployment: &Deployment, verdicts: &mut Verdicts, name: &str, dimension: &str, of: &Identity) {
+fn require(
+    deployment: &Deployment,
+    results: &mut CheckResults,
+    name: &str,
+    dimension: &str,
+    of: &ResourceIdentity,
+) {
     match alarms_on(deployment, name, dimension, of) {
         (alarms, maybe) if alarms.is_empty() && !maybe => {
-            verdicts.found(of.shown(), "", format!("no alarm on {name}"));
+            results.found(of.shown(), "", format!("no alarm on {name}"));
         }
         (alarms, _) if alarms.is_empty() => {
-            verdicts.cannot_tell(of.shown(), "", format!("which alarms are on {name} of it cannot be told"));
+            results.leave_unchecked(
+                of.shown(),
+                "",
+                format!("it is not known which alarms are on its {name}"),
+            );
         }
         _ => {}
     }
@@ -129,86 +139,88 @@ fn require(deployment: &Deployment, verdicts: &mut Verdicts, name: &str, dimensi
 
 const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
 
-/// The queues that functions are fed from; all of them where there are no functions.
-fn in_use(deployment: &Deployment) -> impl Iterator<Item = &Queue> {
+/// The queues that invoke functions. Without any mapping, all queues.
+fn in_use(deployment: &Deployment) -> impl Iterator<Item = &SqsQueue> {
     let any = deployment.mappings.is_empty();
     deployment.work_queues().filter(move |queue| any || deployment.mappings_of(queue).next().is_some())
 }
 
-fn dead_letters_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn dead_letters_missing(deployment: &Deployment, results: &mut CheckResults) {
     for queue in in_use(deployment).filter_map(|queue| deployment.dead_letters_of(queue)) {
-        require(deployment, verdicts, VISIBLE, "QueueName", &queue.identity);
+        require(deployment, results, VISIBLE, "QueueName", &queue.identity);
     }
 }
 
-fn dead_letters_deaf(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn dead_letters_deaf(deployment: &Deployment, results: &mut CheckResults) {
     for queue in deployment.dead_letter_queues() {
         let (alarms, _) = alarms_on(deployment, VISIBLE, "QueueName", &queue.identity);
         for alarm in alarms {
             let at = &alarm.address;
-            let Some(Some(comparison)) = verdicts.stated(at, "comparison_operator", &alarm.comparison) else {
+            let Some(Some(comparison)) = results.stated(at, "comparison_operator", &alarm.comparison) else {
                 continue;
             };
-            let Some(Some(threshold)) = verdicts.stated(at, "threshold", &alarm.threshold) else { continue };
+            let Some(Some(threshold)) = results.stated(at, "threshold", &alarm.threshold) else { continue };
             let at_first = match comparison.as_str() {
                 "GreaterThanThreshold" => (0.0..1.0).contains(&threshold),
                 "GreaterThanOrEqualToThreshold" => threshold > 0.0 && threshold <= 1.0,
                 _ => false,
             };
             if !at_first {
-                verdicts.found(at, "threshold", format!("{comparison} {threshold}"));
+                results.found(at, "threshold", format!("{comparison} {threshold}"));
             }
             for metric in
-                alarm.metrics.iter().filter(|metric| metric.name.is().is_some_and(|name| name == VISIBLE))
+                alarm.metrics.iter().filter(|metric| metric.name.known().is_some_and(|name| name == VISIBLE))
             {
-                let statistic = verdicts.told(at, "statistic", &metric.statistic, "Average".to_owned());
-                // How many samples there were, or the least of them, says nothing of one message.
+                let statistic = results.value_or(at, "statistic", &metric.statistic, "Average".to_owned());
+                // Neither the number of samples nor the lowest one shows a single message.
                 if let Some(statistic) = statistic.filter(|s| matches!(s.as_str(), "SampleCount" | "Minimum"))
                 {
-                    verdicts.found(at, "statistic", statistic);
+                    results.found(at, "statistic", statistic);
                 }
             }
         }
     }
 }
 
-fn age_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn age_missing(deployment: &Deployment, results: &mut CheckResults) {
     for queue in in_use(deployment) {
-        require(deployment, verdicts, "ApproximateAgeOfOldestMessage", "QueueName", &queue.identity);
+        require(deployment, results, "ApproximateAgeOfOldestMessage", "QueueName", &queue.identity);
     }
 }
 
-fn of_consumers(deployment: &Deployment, verdicts: &mut Verdicts, metric: &str) {
-    for function in deployment.functions.iter().filter(|function| deployment.job(function) == Job::Consumer) {
-        require(deployment, verdicts, metric, "FunctionName", &function.identity);
+fn of_consumers(deployment: &Deployment, results: &mut CheckResults, metric: &str) {
+    for function in
+        deployment.functions.iter().filter(|function| deployment.job(function) == FunctionJob::Consumer)
+    {
+        require(deployment, results, metric, "FunctionName", &function.identity);
     }
 }
 
-fn errors_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
-    of_consumers(deployment, verdicts, "Errors");
+fn errors_missing(deployment: &Deployment, results: &mut CheckResults) {
+    of_consumers(deployment, results, "Errors");
 }
 
-fn throttles_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
-    of_consumers(deployment, verdicts, "Throttles");
+fn throttles_missing(deployment: &Deployment, results: &mut CheckResults) {
+    of_consumers(deployment, results, "Throttles");
 }
 
-fn tells_nobody(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn actions_missing(deployment: &Deployment, results: &mut CheckResults) {
     for alarm in &deployment.alarms {
-        let actions = verdicts.told(&alarm.address, "alarm_actions", &alarm.actions, 0);
-        let enabled = verdicts.told(&alarm.address, "actions_enabled", &alarm.enabled, true);
+        let actions = results.value_or(&alarm.address, "alarm_actions", &alarm.actions, 0);
+        let enabled = results.value_or(&alarm.address, "actions_enabled", &alarm.enabled, true);
         if actions == Some(0) {
-            verdicts.found(&alarm.address, "alarm_actions", "none");
+            results.found(&alarm.address, "alarm_actions", "none");
         } else if enabled == Some(false) {
-            verdicts.found(&alarm.address, "actions_enabled", "false");
+            results.found(&alarm.address, "actions_enabled", "false");
         }
     }
 }
 
-fn missing_data(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn missing_data(deployment: &Deployment, results: &mut CheckResults) {
     for alarm in &deployment.alarms {
-        let stated = verdicts.stated(&alarm.address, "treat_missing_data", &alarm.missing_data);
+        let stated = results.stated(&alarm.address, "treat_missing_data", &alarm.missing_data);
         if matches!(stated, Some(None)) {
-            verdicts.found(&alarm.address, "treat_missing_data", "not set");
+            results.found(&alarm.address, "treat_missing_data", "not set");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Rules about FIFO queues, and about queues that are none.
+//! Rules about FIFO and standard queues.
 
-use super::{Rule, Severity, Verdicts};
-use crate::doctor::model::{Area, Deployment, Queue};
+use super::{CheckResults, Rule, Severity};
+use crate::doctor::model::{Area, Deployment, SqsQueue};
 
 const NEEDS: &[Area] = &[Area::Queues];
 
@@ -11,8 +11,8 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "FIFO queues do not deduplicate by content.",
-        harm: "A producer that forgets the event's id as deduplication id is not noticed: two events with the same body within 5 minutes become one, and an order's event is lost.",
-        remedy: "Set content_based_deduplication to false: our producers state the event's id.",
+        harm: "A producer that does not send the event id as deduplication id goes unnoticed: of two events with the same body within 5 minutes, SQS drops one.",
+        remedy: "Set content_based_deduplication to false: our producers send the event id.",
         check: content_deduplication,
     },
     Rule {
@@ -20,7 +20,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "fifo_throughput_limit perMessageGroupId goes with deduplication_scope messageGroup.",
-        harm: "SQS refuses the combination: the queue cannot be made.",
+        harm: "SQS refuses the combination, so the queue cannot be created.",
         remedy: "Set deduplication_scope to messageGroup as well.",
         check: throughput_mode_contradicts,
     },
@@ -29,7 +29,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "FIFO queues are in high-throughput mode.",
-        harm: "300 calls a second are the limit for all orders together; above it publishing is throttled and clients get 503.",
+        harm: "All orders together are limited to 300 calls per second. Above that, SQS throttles publishing, and clients get 503.",
         remedy: "Set deduplication_scope to messageGroup and fifo_throughput_limit to perMessageGroupId.",
         check: throughput_mode_off,
     },
@@ -37,43 +37,46 @@ pub(super) const RULES: &[Rule] = &[
         id: "standard-queue",
         severity: Severity::Notice,
         needs: NEEDS,
-        rule: "Orders wait on a FIFO queue.",
-        harm: "A standard queue delivers out of order and sometimes twice. Nothing is lost, but events that come too early are put off and use up receives; a group id is no help there.",
+        rule: "Orders are queued on a FIFO queue.",
+        harm: "A standard queue delivers out of order and sometimes twice. Nothing is lost, but an event that arrives too early is retried, and each receive counts. A message group id does not change that.",
         remedy: "Use a FIFO queue (fifo_queue = true), unless order does not matter or throughput matters more.",
         check: standard_queue,
     },
 ];
 
-fn fifo_queues(deployment: &Deployment) -> impl Iterator<Item = &Queue> {
+fn fifo_queues(deployment: &Deployment) -> impl Iterator<Item = &SqsQueue> {
     deployment.queues.iter().filter(|queue| queue.is_fifo() == Some(true))
 }
 
-fn content_deduplication(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn content_deduplication(deployment: &Deployment, results: &mut CheckResults) {
     if !deployment.is_ours_to_judge() {
         return;
     }
     for queue in fifo_queues(deployment) {
         let at = queue.identity.shown();
-        if verdicts.told(at, "content_based_deduplication", &queue.content_deduplication, false) == Some(true)
+        if results.value_or(at, "content_based_deduplication", &queue.content_deduplication, false)
+            == Some(true)
         {
-            verdicts.found(at, "content_based_deduplication", "true");
+            results.found(at, "content_based_deduplication", "true");
         }
     }
 }
 
-/// Scope and limit of a FIFO queue, or `None` with a note.
-fn throughput(queue: &Queue, verdicts: &mut Verdicts) -> Option<(String, String)> {
+/// The deduplication scope and throughput limit of a FIFO queue. `None` if one is unknown.
+fn throughput(queue: &SqsQueue, results: &mut CheckResults) -> Option<(String, String)> {
     let at = queue.identity.shown();
-    let scope = verdicts.told(at, "deduplication_scope", &queue.deduplication_scope, "queue".to_owned())?;
-    let limit = verdicts.told(at, "fifo_throughput_limit", &queue.throughput_limit, "perQueue".to_owned())?;
+    let scope =
+        results.value_or(at, "deduplication_scope", &queue.deduplication_scope, "queue".to_owned())?;
+    let limit =
+        results.value_or(at, "fifo_throughput_limit", &queue.throughput_limit, "perQueue".to_owned())?;
     Some((scope, limit))
 }
 
-fn throughput_mode_contradicts(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn throughput_mode_contradicts(deployment: &Deployment, results: &mut CheckResults) {
     for queue in fifo_queues(deployment) {
-        let Some((scope, limit)) = throughput(queue, verdicts) else { continue };
+        let Some((scope, limit)) = throughput(queue, results) else { continue };
         if limit == "perMessageGroupId" && scope != "messageGroup" {
-            verdicts.found(
+            results.found(
                 queue.identity.shown(),
                 "deduplication_scope",
                 format!("{scope}, with fifo_throughput_limit {limit}"),
@@ -82,11 +85,11 @@ fn throughput_mode_contradicts(deployment: &Deployment, verdicts: &mut Verdicts)
     }
 }
 
-fn throughput_mode_off(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn throughput_mode_off(deployment: &Deployment, results: &mut CheckResults) {
     for queue in fifo_queues(deployment).filter(|queue| !deployment.holds_dead_letters(queue)) {
-        let Some((scope, limit)) = throughput(queue, verdicts) else { continue };
+        let Some((scope, limit)) = throughput(queue, results) else { continue };
         if limit != "perMessageGroupId" {
-            verdicts.found(
+            results.found(
                 queue.identity.shown(),
                 "fifo_throughput_limit",
                 format!("{limit}, with deduplication_scope {scope}"),
@@ -95,18 +98,18 @@ fn throughput_mode_off(deployment: &Deployment, verdicts: &mut Verdicts) {
     }
 }
 
-fn standard_queue(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn standard_queue(deployment: &Deployment, results: &mut CheckResults) {
     if !deployment.is_ours_to_judge() {
         return;
     }
     for queue in deployment.work_queues() {
         match queue.is_fifo() {
-            Some(false) => verdicts.found(queue.identity.shown(), "fifo_queue", "a standard queue"),
+            Some(false) => results.found(queue.identity.shown(), "fifo_queue", "a standard queue"),
             Some(true) => {}
-            None => verdicts.cannot_tell(
+            None => results.leave_unchecked(
                 queue.identity.shown(),
                 "fifo_queue",
-                "whether it is a FIFO queue cannot be told",
+                "it is not known whether it is a FIFO queue",
             ),
         }
     }

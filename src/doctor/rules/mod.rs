@@ -1,5 +1,5 @@
-//! The rules. One table says what each looks for, what goes wrong without it and how to put it right; the check stands
-//! beside it. The table is what the program runs, what `docs/doctor.md` shows and what tests go through.
+//! The rules, as tables: what each requires, the harm when it is violated, the remedy, and the check itself. The doctor
+//! runs the tables, `docs/doctor.md` is printed from them, and a test requires an example of each.
 
 mod alarms;
 mod fifo;
@@ -14,14 +14,13 @@ pub(super) use service::{OPEN, RECEIVES, WRONG};
 
 use std::fmt;
 
-use super::model::{Area, Attr, Deployment};
+use super::model::{Area, Attribute, Deployment};
 
-/// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Severity {
-    /// Orders are lost, parked for no reason or handled twice, or the deployment cannot work at all.
+    /// Orders are lost, parked without reason or handled twice, or the deployment cannot work.
     Error,
-    /// It works, until something else goes wrong.
+    /// No harm until something else fails.
     Warning,
     /// Worth knowing.
     Notice,
@@ -37,36 +36,35 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A rule.
 #[derive(Debug)]
 pub(super) struct Rule {
-    /// Its name, which never changes.
+    /// Its name. Users rely on it, so it never changes.
     pub(super) id: &'static str,
     pub(super) severity: Severity,
-    /// What has to be seen for it to be judged.
+    /// The areas that the check looks at.
     pub(super) needs: &'static [Area],
-    /// What has to hold.
+    /// The requirement.
     pub(super) rule: &'static str,
-    /// What goes wrong otherwise.
+    /// The consequence of violating it.
     pub(super) harm: &'static str,
-    /// How to put it right.
+    /// How to fix it.
     pub(super) remedy: &'static str,
-    pub(super) check: fn(&Deployment, &mut Verdicts),
+    pub(super) check: fn(&Deployment, &mut CheckResults),
 }
 
-/// Something that a rule has found.
+/// A violation of a rule.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) rule: &'static Rule,
-    /// The resource.
+    /// The address of the resource.
     pub(super) at: String,
-    /// The attribute of it, or nothing if it is about the whole.
+    /// The attribute. Empty if the finding is about the whole resource.
     pub(super) attribute: String,
-    /// What is there.
+    /// The value that violates the rule.
     pub(super) found: String,
 }
 
-/// Something that a rule could not judge.
+/// A part of the deployment that rules could not check.
 #[derive(Debug, PartialEq)]
 pub(super) struct Unchecked {
     pub(super) rules: Vec<&'static str>,
@@ -75,22 +73,22 @@ pub(super) struct Unchecked {
     pub(super) why: String,
 }
 
-/// What the rules have found.
+/// The outcome of all rules.
 #[derive(Debug, Default)]
-pub(super) struct Verdicts {
+pub(super) struct CheckResults {
     pub(super) findings: Vec<Finding>,
     pub(super) unchecked: Vec<Unchecked>,
     rule: Option<&'static Rule>,
 }
 
-impl Verdicts {
+impl CheckResults {
     fn found(&mut self, at: &str, attribute: &str, found: impl Into<String>) {
         let Some(rule) = self.rule else { return };
         let (at, attribute) = (at.to_owned(), attribute.to_owned());
         self.findings.push(Finding { rule, at, attribute, found: found.into() });
     }
 
-    fn cannot_tell(&mut self, at: &str, attribute: &str, why: impl Into<String>) {
+    fn leave_unchecked(&mut self, at: &str, attribute: &str, why: impl Into<String>) {
         let rules: Vec<_> = self.rule.iter().map(|rule| rule.id).collect();
         let why = why.into();
         let same = |it: &&mut Unchecked| it.at == at && it.attribute == attribute && it.why == why;
@@ -104,25 +102,31 @@ impl Verdicts {
         }
     }
 
-    /// The value of an attribute, or of its default; `None`, with a note, if it cannot be told.
-    fn told<T: Clone>(&mut self, at: &str, attribute: &str, value: &Attr<T>, default: T) -> Option<T> {
+    /// The value of an attribute, or its default. `None` if it is unknown, which leaves the rule unchecked here.
+    fn value_or<T: Clone>(
+        &mut self,
+        at: &str,
+        attribute: &str,
+        value: &Attribute<T>,
+        default: T,
+    ) -> Option<T> {
         self.stated(at, attribute, value).map(|stated| stated.unwrap_or(default))
     }
 
-    /// The value of an attribute, if there is one; `None`, with a note, if it cannot be told.
-    fn stated<T: Clone>(&mut self, at: &str, attribute: &str, value: &Attr<T>) -> Option<Option<T>> {
+    /// The value of an attribute, or `Some(None)` if it is absent. `None` if it is unknown, which leaves the rule unchecked
+    /// here.
+    fn stated<T: Clone>(&mut self, at: &str, attribute: &str, value: &Attribute<T>) -> Option<Option<T>> {
         match value {
-            Attr::Is(value) => Some(Some(value.clone())),
-            Attr::Absent => Some(None),
-            Attr::Unknown(why) => {
-                self.cannot_tell(at, attribute, why);
+            Attribute::Known(value) => Some(Some(value.clone())),
+            Attribute::Absent => Some(None),
+            Attribute::Unknown(why) => {
+                self.leave_unchecked(at, attribute, why);
                 None
             }
         }
     }
 }
 
-/// Every rule.
 pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
     let groups = [
         queues::RULES,
@@ -137,20 +141,20 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
     groups.into_iter().flatten()
 }
 
-/// Judges a deployment by every rule that is about what was looked at.
-pub(super) fn judge(deployment: &Deployment) -> Verdicts {
-    let mut verdicts = Verdicts::default();
+/// Checks a deployment by every rule whose areas were looked at.
+pub(super) fn judge(deployment: &Deployment) -> CheckResults {
+    let mut results = CheckResults::default();
     for rule in all() {
-        verdicts.rule = Some(rule);
+        results.rule = Some(rule);
         let hidden = rule.needs.iter().find_map(|area| deployment.blind.get(area).map(|why| (*area, why)));
         if rule.needs.iter().all(|area| deployment.seen.contains(area)) {
-            (rule.check)(deployment, &mut verdicts);
+            (rule.check)(deployment, &mut results);
         } else if let Some((area, why)) = hidden {
-            verdicts.cannot_tell(area.name(), "", why);
+            results.leave_unchecked(area.name(), "", why);
         }
     }
-    verdicts.findings.sort_by_key(|finding| finding.rule.severity);
-    verdicts
+    results.findings.sort_by_key(|finding| finding.rule.severity);
+    results
 }
 
 impl Area {
@@ -167,10 +171,10 @@ impl Area {
     }
 }
 
-/// A number and its default, as messages show them.
-fn shown(value: &Attr<f64>, default: f64, unit: &str) -> String {
+/// A number for messages, or its default.
+fn shown(value: &Attribute<f64>, default: f64, unit: &str) -> String {
     match value {
-        Attr::Is(number) => format!("{number}{unit}"),
+        Attribute::Known(number) => format!("{number}{unit}"),
         _ => format!("not set, which means {default}{unit}"),
     }
 }

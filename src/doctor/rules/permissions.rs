@@ -1,9 +1,11 @@
-//! Rules about what the roles of functions may do: enough, and no more.
+//! Rules about the permissions of functions: enough, and no more.
 
-use super::{Rule, Severity, Verdicts};
-use crate::doctor::references::Identity;
-use crate::doctor::model::{Area, Attr, Deployment, Function, Role, Statement};
-use crate::doctor::topology::Job;
+use wildmatch::WildMatch;
+
+use super::{CheckResults, Rule, Severity};
+use crate::doctor::model::{Area, Attribute, Deployment, IamRole, LambdaFunction, PolicyStatement};
+use crate::doctor::references::ResourceIdentity;
+use crate::doctor::topology::FunctionJob;
 
 const NEEDS: &[Area] = &[Area::Queues, Area::Functions, Area::Permissions];
 
@@ -12,17 +14,17 @@ pub(super) const RULES: &[Rule] = &[
         id: "permission-missing",
         severity: Severity::Error,
         needs: NEEDS,
-        rule: "The role of a function allows what the function does: on its queues, on the table, for its logs and traces.",
-        harm: "The calls are refused: messages are tried in vain until they are dead letters, or the function works and nobody sees what it does.",
-        remedy: "Allow the actions, on exactly the resource, in a policy of the function's role.",
+        rule: "The role of a function allows the calls of the function: to its queues and the table, for logs and traces.",
+        harm: "AWS refuses the calls: messages are retried until they are dead letters, or the function works without logs and traces.",
+        remedy: "Allow the actions on the resource, in a policy of the function's role.",
         check: permission_missing,
     },
     Rule {
         id: "permission-too-wide",
         severity: Severity::Warning,
         needs: NEEDS,
-        rule: "The role of a function allows no actions by wildcard, and none on all resources where one can be named.",
-        harm: "Whoever takes over the function can read, change and delete orders, queues and archives that it has no business with.",
+        rule: "The role of a function allows no actions by wildcard, and none on all resources where the action supports naming one.",
+        harm: "Whoever takes over the function can read, change and delete orders, queues and archives that it does not need.",
         remedy: "Name the actions and the resources.",
         check: permission_too_wide,
     },
@@ -31,23 +33,23 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Notice,
         needs: NEEDS,
         rule: "Functions write metrics as log lines (EMF), not by PutMetricData.",
-        harm: "A call for each batch costs time and money and can fail; a log line does not.",
-        remedy: "Remove cloudwatch:PutMetricData: the program needs no permission for its metrics.",
+        harm: "A call for each batch costs time and money, and can fail. A log line does not.",
+        remedy: "Remove cloudwatch:PutMetricData. The program needs no permission for its metrics.",
         check: metrics_by_calls,
     },
 ];
 
-/// Actions that a function needs on something.
-struct Need<'a> {
+/// Actions that a function needs on a resource.
+struct RequiredPermission<'a> {
     actions: &'static [&'static str],
-    /// On what; nothing if any resource will do.
-    on: Option<&'a Identity>,
-    /// Whether it is about the indexes of the table.
+    /// The resource. `None` if any will do.
+    on: Option<&'a ResourceIdentity>,
+    /// Whether they are on the indexes of the table.
     index: bool,
 }
 
 const RECEIVE: &[&str] = &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
-const PUT_OFF: &[&str] = &["sqs:ChangeMessageVisibility"];
+const RETRY: &[&str] = &["sqs:ChangeMessageVisibility"];
 const SEND: &[&str] = &["sqs:SendMessage"];
 const QUERY: &[&str] = &["dynamodb:Query"];
 const READ: &[&str] = &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"];
@@ -70,24 +72,26 @@ const ARCHIVE: &[&str] = &[
 const LOGS: &[&str] = &["logs:CreateLogStream", "logs:PutLogEvents"];
 const TRACES: &[&str] = &["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
 
-fn needs<'a>(deployment: &'a Deployment, function: &'a Function) -> Vec<Need<'a>> {
+fn needs<'a>(deployment: &'a Deployment, function: &'a LambdaFunction) -> Vec<RequiredPermission<'a>> {
     let mut needs = Vec::new();
-    let mut need = |actions, on: Option<&'a Identity>| needs.push(Need { actions, on, index: false });
+    let mut need = |actions, on: Option<&'a ResourceIdentity>| {
+        needs.push(RequiredPermission { actions, on, index: false });
+    };
     need(LOGS, None);
-    if function.tracing.is().is_some_and(|mode| mode == "Active") {
+    if function.tracing.known().is_some_and(|mode| mode == "Active") {
         need(TRACES, None);
     }
     let source = deployment.source_of(function);
     let job = deployment.job(function);
-    // What this program does nobody else has to be allowed.
+    // Functions of other programs do not make the calls of this one.
     let ours = Deployment::is_ours(function);
     if let Some(queue) = source {
         need(RECEIVE, Some(&queue.identity));
-        if matches!(job, Job::Consumer | Job::DeadLetters) && ours {
-            need(PUT_OFF, Some(&queue.identity));
+        if matches!(job, FunctionJob::Consumer | FunctionJob::DeadLetters) && ours {
+            need(RETRY, Some(&queue.identity));
         }
-        // What cannot be told of a deployment without the other queue, or the table, is not asked for.
-        if job == Job::Consumer
+        // If the dead-letter queue or the table is not part of the configuration, no permission on it is required.
+        if job == FunctionJob::Consumer
             && ours
             && let Some(dead_letters) = deployment.dead_letters_of(queue)
         {
@@ -97,30 +101,30 @@ fn needs<'a>(deployment: &'a Deployment, function: &'a Function) -> Vec<Need<'a>
     let table = if let [table] = deployment.tables.as_slice() { Some(&table.identity) } else { None };
     match job {
         _ if !ours => {}
-        Job::Consumer => need(RECORD, table),
-        Job::DeadLetters => {
+        FunctionJob::Consumer => need(RECORD, table),
+        FunctionJob::DeadLetters => {
             need(ARCHIVE, table);
             need(&["s3:PutObject"], None);
             need(&["sns:Publish"], None);
         }
-        Job::Api => {
+        FunctionJob::Api => {
             let mut work = deployment.work_queues();
             let queue = work.next().filter(|_| work.next().is_none()).map(|queue| &queue.identity);
             need(SEND, queue);
             need(&["sqs:GetQueueAttributes"], queue);
             need(READ, table);
-            needs.push(Need { actions: QUERY, on: table, index: true });
+            needs.push(RequiredPermission { actions: QUERY, on: table, index: true });
         }
-        Job::Other => {}
+        FunctionJob::Other => {}
     }
     needs
 }
 
-fn permission_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn permission_missing(deployment: &Deployment, results: &mut CheckResults) {
     for function in &deployment.functions {
         let at = function.identity.shown();
         let Some(role) = deployment.role(function) else {
-            verdicts.cannot_tell(at, "role", "its role is not part of what is checked");
+            results.leave_unchecked(at, "role", "its role is not part of the configuration");
             continue;
         };
         for need in needs(deployment, function) {
@@ -135,26 +139,26 @@ fn permission_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
             let on = if need.index { format!("{on}/index/*") } else { on };
             if !missing.is_empty() {
                 let found = format!("{} may not {}{on}", role.identity.shown(), list(&missing));
-                verdicts.found(at, "role", found);
+                results.found(at, "role", found);
             }
             if !unsure.is_empty() {
                 let known = role.unknown.first();
                 let (place, why) =
-                    known.map_or((role.identity.shown(), "a resource in it cannot be told"), |(p, w)| (p, w));
-                verdicts.cannot_tell(place, "policy", why);
+                    known.map_or((role.identity.shown(), "a resource in it is not known"), |(p, w)| (p, w));
+                results.leave_unchecked(place, "policy", why);
             }
         }
     }
 }
 
-impl Role {
-    /// Whether it allows the action; `None` if that cannot be told.
-    fn allows(&self, action: &str, need: &Need<'_>) -> Option<bool> {
+impl IamRole {
+    /// Whether it allows the action. `None` if that is not known.
+    fn allows(&self, action: &str, need: &RequiredPermission<'_>) -> Option<bool> {
         let mut answer = if self.unknown.is_empty() { Some(false) } else { None };
         for statement in self.statements.iter().filter(|statement| statement.mentions(action)) {
             let covers = statement.covers(need);
             match (statement.allow, covers) {
-                // What it denies under which conditions is not for us to weigh.
+                // Conditions are not evaluated, so only a denial of everything counts, and only as doubt.
                 (false, _) if statement.resources.iter().all(|link| link.text != "*") => {}
                 (false, _) => return None,
                 (true, Some(true)) => return Some(true),
@@ -166,13 +170,13 @@ impl Role {
     }
 }
 
-impl Statement {
+impl PolicyStatement {
     fn mentions(&self, action: &str) -> bool {
         self.inverted
             || self.actions.iter().any(|pattern| matches(&pattern.to_lowercase(), &action.to_lowercase()))
     }
 
-    fn covers(&self, need: &Need<'_>) -> Option<bool> {
+    fn covers(&self, need: &RequiredPermission<'_>) -> Option<bool> {
         let Some(on) = need.on else { return Some(true) };
         if self.inverted {
             return None;
@@ -188,7 +192,7 @@ impl Statement {
             }
             if indexes && !link.text.starts_with("${") {
                 let table = link.text.split("/index/").next().unwrap_or_default();
-                return crate::doctor::references::Link::of(table).means(on);
+                return crate::doctor::references::ResourceReference::of(table).means(on);
             }
             by_pattern(&link.text, on).or_else(|| link.means(on))
         });
@@ -203,8 +207,8 @@ impl Statement {
     }
 }
 
-/// Whether a pattern of an ARN matches; `None` if it is no pattern, or the ARN is not known.
-fn by_pattern(pattern: &str, identity: &Identity) -> Option<bool> {
+/// Whether a pattern of an ARN matches. `None` if it is not a pattern, or the ARN is not known.
+fn by_pattern(pattern: &str, identity: &ResourceIdentity) -> Option<bool> {
     if pattern.contains("${") || !pattern.contains(['*', '?']) {
         return None;
     }
@@ -216,29 +220,15 @@ fn by_pattern(pattern: &str, identity: &Identity) -> Option<bool> {
     Some(matches(last, name))
 }
 
-/// Whether a text matches a pattern with `*` and `?`.
+/// Whether a text matches a pattern with `*` and `?`, as IAM policies have them.
 fn matches(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else {
-        return pattern.chars().count() == text.chars().count()
-            && pattern.chars().zip(text.chars()).all(|(p, t)| p == '?' || p == t);
-    };
-    let length = head.chars().count();
-    let Some((cut, _)) = text.char_indices().map(|(at, _)| (at, ())).chain([(text.len(), ())]).nth(length)
-    else {
-        return false;
-    };
-    matches(head, &text[..cut])
-        && text[cut..]
-            .char_indices()
-            .map(|(at, _)| at)
-            .chain([text.len() - cut])
-            .any(|at| matches(rest, &text[cut + at..]))
+    WildMatch::new(pattern).matches(text)
 }
 
-/// Services whose resources can be named.
+/// Services whose actions support naming a resource.
 const NAMED: [&str; 6] = ["sqs", "dynamodb", "s3", "sns", "kms", "lambda"];
 
-fn permission_too_wide(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn permission_too_wide(deployment: &Deployment, results: &mut CheckResults) {
     for role in used(deployment) {
         for statement in role.statements.iter().filter(|statement| statement.allow) {
             let wild: Vec<_> =
@@ -250,15 +240,15 @@ fn permission_too_wide(deployment: &Deployment, verdicts: &mut Verdicts) {
             };
             let on_all: Vec<_> = statement.actions.iter().filter(service).map(String::as_str).collect();
             if statement.inverted {
-                verdicts.found(
+                results.found(
                     &statement.address,
                     "policy",
-                    "NotAction or NotResource allows all that it does not name",
+                    "NotAction or NotResource allows everything that it does not name",
                 );
             } else if !wild.is_empty() {
-                verdicts.found(&statement.address, "policy", format!("the actions {}", wild.join(", ")));
+                results.found(&statement.address, "policy", format!("the actions {}", wild.join(", ")));
             } else if everywhere && !on_all.is_empty() {
-                verdicts.found(
+                results.found(
                     &statement.address,
                     "policy",
                     format!("{} on every resource", on_all.join(", ")),
@@ -268,23 +258,23 @@ fn permission_too_wide(deployment: &Deployment, verdicts: &mut Verdicts) {
     }
 }
 
-/// The roles of functions.
-fn used(deployment: &Deployment) -> impl Iterator<Item = &Role> {
+/// The roles that functions have.
+fn used(deployment: &Deployment) -> impl Iterator<Item = &IamRole> {
     deployment.roles.iter().filter(|role| {
         let mut functions = deployment.functions.iter();
         functions.any(|function| match &function.role {
-            Attr::Is(link) => link.means(&role.identity) == Some(true),
+            Attribute::Known(link) => link.means(&role.identity) == Some(true),
             _ => false,
         })
     })
 }
 
-fn metrics_by_calls(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn metrics_by_calls(deployment: &Deployment, results: &mut CheckResults) {
     for role in used(deployment) {
         for statement in role.statements.iter().filter(|statement| statement.allow) {
             if statement.actions.iter().any(|action| action.eq_ignore_ascii_case("cloudwatch:PutMetricData"))
             {
-                verdicts.found(&statement.address, "policy", "cloudwatch:PutMetricData");
+                results.found(&statement.address, "policy", "cloudwatch:PutMetricData");
             }
         }
     }
@@ -295,7 +285,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn patterns_match_as_in_policies() {
+    fn wildcards_match_as_in_policies() {
         for (pattern, text) in [
             ("sqs:*", "sqs:sendmessage"),
             ("*", ""),

@@ -1,7 +1,7 @@
-//! Rules about queues.
+//! Rules about all queues: dead letters, retention, sizes, encryption.
 
-use super::{Rule, Severity, Verdicts, shown};
-use crate::doctor::model::{Area, Attr, Deployment, Queue};
+use super::{CheckResults, Rule, Severity, shown};
+use crate::doctor::model::{Area, Attribute, Deployment, SqsQueue};
 
 const NEEDS: &[Area] = &[Area::Queues];
 const DAY: f64 = 86_400.0;
@@ -16,7 +16,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "A queue has a redrive policy with a dead-letter queue.",
-        harm: "A message that always fails is tried until its retention ends, and is then deleted: the order is lost. On a FIFO queue it blocks its group for as long.",
+        harm: "A message that always fails is retried until its retention ends, and is then deleted: the event is lost. On a FIFO queue it blocks its group until then.",
         remedy: "Set redrive_policy with deadLetterTargetArn and maxReceiveCount on the queue itself.",
         check: no_dead_letter_queue,
     },
@@ -25,8 +25,8 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "The dead-letter queue of a FIFO queue is a FIFO queue, that of a standard queue a standard one.",
-        harm: "SQS refuses the redrive policy, so that failing messages have nowhere to go.",
-        remedy: "Make both queues of the same kind: fifo_queue, and a name that ends with .fifo, on both or on neither.",
+        harm: "SQS refuses the redrive policy, so failing messages are never dead-lettered.",
+        remedy: "Create both queues of the same kind: fifo_queue, and a name that ends with .fifo, on both or on neither.",
         check: dead_letter_queue_kind,
     },
     Rule {
@@ -34,7 +34,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "A message is received at least 3 times before it is a dead letter.",
-        harm: "Receives that were only throttled, or met a short outage, count: good orders end in the dead letters, and on a standard queue so do events that merely came too early.",
+        harm: "Throttled receives and short outages count: good messages become dead letters. On a standard queue, so do events that arrive too early.",
         remedy: "Set maxReceiveCount to 3 or more; 5 is usual with Lambda.",
         check: max_receives_low,
     },
@@ -43,7 +43,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "The dead-letter queue allows its source queue to send to it.",
-        harm: "SQS refuses to move failing messages: they are tried until their retention ends and are then lost.",
+        harm: "SQS does not move failing messages: they are retried until their retention ends, and are then lost.",
         remedy: "Set redrivePermission to byQueue and name the source queue in sourceQueueArns.",
         check: redrive_not_allowed,
     },
@@ -51,8 +51,8 @@ pub(super) const RULES: &[Rule] = &[
         id: "redrive-open",
         severity: Severity::Warning,
         needs: NEEDS,
-        rule: "A dead-letter queue says which queues may use it.",
-        harm: "Any queue of the account can send its dead letters here, where they would be taken for orders.",
+        rule: "A dead-letter queue names the queues that may use it.",
+        harm: "Any queue of the account can send its dead letters here, where they count as dead letters of orders.",
         remedy: "Set redrive_allow_policy with redrivePermission byQueue and the source queue's ARN (aws_sqs_queue_redrive_allow_policy avoids a cycle).",
         check: redrive_open,
     },
@@ -61,7 +61,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "The dead-letter queue keeps messages at least as long as its source.",
-        harm: "On a standard queue a message keeps its age when it is moved: one that waited long is deleted as soon as it is a dead letter. On either kind dead letters vanish before somebody has looked: parked orders are lost.",
+        harm: "On a standard queue a message keeps its age when it moves: an old one is deleted as soon as it is a dead letter. On both kinds, dead letters expire before somebody has looked at them.",
         remedy: "Set message_retention_seconds of the dead-letter queue to 1209600 (14 days).",
         check: dead_letters_expire_first,
     },
@@ -70,7 +70,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "Queues keep messages for 14 days.",
-        harm: "If the consumer stands still for longer, or nobody looks at the dead letters in time, orders are deleted unseen.",
+        harm: "If the consumer is down for longer, or nobody looks at the dead letters in time, events are deleted unseen.",
         remedy: "Set message_retention_seconds to 1209600, which costs nothing.",
         check: retention_short,
     },
@@ -79,7 +79,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "Queues take messages of 1 MiB.",
-        harm: "Terraform's default is a quarter of what SQS takes. Larger events are refused when they are published; and a dead-letter queue that takes less than its source cannot take its large messages.",
+        harm: "Terraform's default is a quarter of the maximum of SQS. SQS refuses larger events when they are published, and a dead-letter queue with a lower limit than its source cannot receive its large messages.",
         remedy: "Set max_message_size to 1048576.",
         check: message_size_small,
     },
@@ -88,7 +88,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Notice,
         needs: NEEDS,
         rule: "Queues wait 20 seconds for messages.",
-        harm: "Whoever receives without stating a wait, as scripts and consoles do, asks only some of SQS's servers: many empty answers, which cost, and messages that seem not to be there.",
+        harm: "A receive without a wait time, as in scripts and consoles, asks only some of SQS's servers: it returns many empty answers, which cost money, and misses messages.",
         remedy: "Set receive_wait_time_seconds to 20.",
         check: short_polling,
     },
@@ -97,22 +97,22 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "Queues are encrypted.",
-        harm: "Orders lie unencrypted on disks.",
+        harm: "Orders are stored unencrypted.",
         remedy: "Set sqs_managed_sse_enabled to true, or kms_master_key_id to a key.",
         check: not_encrypted,
     },
 ];
 
-fn no_dead_letter_queue(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn no_dead_letter_queue(deployment: &Deployment, results: &mut CheckResults) {
     for queue in deployment.work_queues() {
-        let stated = verdicts.stated(queue.identity.shown(), "redrive_policy", &queue.redrive);
+        let stated = results.stated(queue.identity.shown(), "redrive_policy", &queue.redrive);
         if matches!(stated, Some(None)) {
-            verdicts.found(queue.identity.shown(), "redrive_policy", "not set");
+            results.found(queue.identity.shown(), "redrive_policy", "not set");
         }
     }
 }
 
-fn dead_letter_queue_kind(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn dead_letter_queue_kind(deployment: &Deployment, results: &mut CheckResults) {
     for queue in &deployment.queues {
         let Some(target) = deployment.dead_letters_of(queue) else { continue };
         let at = queue.identity.shown();
@@ -120,84 +120,84 @@ fn dead_letter_queue_kind(deployment: &Deployment, verdicts: &mut Verdicts) {
             (Some(ours), Some(theirs)) if ours != theirs => {
                 let kind = |fifo: bool| if fifo { "a FIFO queue" } else { "a standard queue" };
                 let (ours, theirs) = (kind(ours), kind(theirs));
-                verdicts.found(
+                results.found(
                     at,
                     "redrive_policy",
                     format!("{ours} with {theirs} ({}) for its dead letters", target.identity.shown()),
                 );
             }
             (Some(_), Some(_)) => {}
-            _ => verdicts.cannot_tell(at, "fifo_queue", "whether it is a FIFO queue cannot be told"),
+            _ => results.leave_unchecked(at, "fifo_queue", "it is not known whether it is a FIFO queue"),
         }
     }
 }
 
-fn max_receives_low(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn max_receives_low(deployment: &Deployment, results: &mut CheckResults) {
     for queue in &deployment.queues {
-        let Some(redrive) = queue.redrive.is() else { continue };
+        let Some(redrive) = queue.redrive.known() else { continue };
         let at = queue.identity.shown();
-        let count = verdicts.stated(at, "redrive_policy.maxReceiveCount", &redrive.max_receives);
+        let count = results.stated(at, "redrive_policy.maxReceiveCount", &redrive.max_receives);
         match count {
             Some(Some(count)) if count < 3.0 => {
-                verdicts.found(at, "redrive_policy.maxReceiveCount", count.to_string());
+                results.found(at, "redrive_policy.maxReceiveCount", count.to_string());
             }
-            Some(None) => verdicts.found(at, "redrive_policy.maxReceiveCount", "not set"),
+            Some(None) => results.found(at, "redrive_policy.maxReceiveCount", "not set"),
             _ => {}
         }
     }
 }
 
-fn redrive_not_allowed(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn redrive_not_allowed(deployment: &Deployment, results: &mut CheckResults) {
     for queue in &deployment.queues {
         let Some(target) = deployment.dead_letters_of(queue) else { continue };
-        let Some(allow) = target.redrive_allow.is() else { continue };
+        let Some(allow) = target.redrive_allow.known() else { continue };
         let at = target.identity.shown();
         let Some(permission) =
-            verdicts.told(at, "redrive_allow_policy", &allow.permission, "allowAll".to_owned())
+            results.value_or(at, "redrive_allow_policy", &allow.permission, "allowAll".to_owned())
         else {
             continue;
         };
         let named: Vec<_> = allow.sources.iter().map(|source| source.means(&queue.identity)).collect();
         let source = queue.identity.shown();
         match permission.as_str() {
-            "denyAll" => verdicts.found(
+            "denyAll" => results.found(
                 at,
                 "redrive_allow_policy",
                 format!("denyAll, though {source} sends its dead letters here"),
             ),
             "byQueue" if named.contains(&Some(true)) => {}
             "byQueue" if named.contains(&None) => {
-                verdicts.cannot_tell(
+                results.leave_unchecked(
                     at,
                     "redrive_allow_policy",
-                    format!("whether {source} is among its sources cannot be told"),
+                    format!("it is not known whether {source} is among its sources"),
                 );
             }
-            "byQueue" => verdicts.found(at, "redrive_allow_policy", format!("byQueue without {source}")),
+            "byQueue" => results.found(at, "redrive_allow_policy", format!("byQueue without {source}")),
             _ => {}
         }
     }
 }
 
-fn redrive_open(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn redrive_open(deployment: &Deployment, results: &mut CheckResults) {
     for queue in deployment.dead_letter_queues() {
         let at = queue.identity.shown();
-        match verdicts.stated(at, "redrive_allow_policy", &queue.redrive_allow) {
-            Some(None) => verdicts.found(at, "redrive_allow_policy", "not set"),
-            Some(Some(allow)) if allow.permission.is().is_some_and(|p| p == "allowAll") => {
-                verdicts.found(at, "redrive_allow_policy", "allowAll");
+        match results.stated(at, "redrive_allow_policy", &queue.redrive_allow) {
+            Some(None) => results.found(at, "redrive_allow_policy", "not set"),
+            Some(Some(allow)) if allow.permission.known().is_some_and(|p| p == "allowAll") => {
+                results.found(at, "redrive_allow_policy", "allowAll");
             }
             _ => {}
         }
     }
 }
 
-/// The queues that delete messages before the queue that these come from would, and that queue's retention.
-fn expiring_first(deployment: &Deployment) -> impl Iterator<Item = (&Queue, &Queue, f64)> {
-    let retention = |queue: &Queue| match &queue.retention {
-        Attr::Is(seconds) => Some(*seconds),
-        Attr::Absent => Some(DEFAULT_RETENTION),
-        Attr::Unknown(_) => None,
+/// Queues whose dead-letter queue has a shorter retention: the queue, its dead-letter queue, and its own retention.
+fn expiring_first(deployment: &Deployment) -> impl Iterator<Item = (&SqsQueue, &SqsQueue, f64)> {
+    let retention = |queue: &SqsQueue| match &queue.retention {
+        Attribute::Known(seconds) => Some(*seconds),
+        Attribute::Absent => Some(DEFAULT_RETENTION),
+        Attribute::Unknown(_) => None,
     };
     deployment.queues.iter().filter_map(move |queue| {
         let target = deployment.dead_letters_of(queue)?;
@@ -206,19 +206,19 @@ fn expiring_first(deployment: &Deployment) -> impl Iterator<Item = (&Queue, &Que
     })
 }
 
-fn dead_letters_expire_first(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn dead_letters_expire_first(deployment: &Deployment, results: &mut CheckResults) {
     for (source, queue, theirs) in expiring_first(deployment) {
         let ours = shown(&queue.retention, DEFAULT_RETENTION, " s");
         let found = format!("{ours}, less than the {theirs} s of {}", source.identity.shown());
-        verdicts.found(queue.identity.shown(), "message_retention_seconds", found);
+        results.found(queue.identity.shown(), "message_retention_seconds", found);
     }
 }
 
-fn retention_short(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn retention_short(deployment: &Deployment, results: &mut CheckResults) {
     for queue in &deployment.queues {
         let at = queue.identity.shown();
         let Some(seconds) =
-            verdicts.told(at, "message_retention_seconds", &queue.retention, DEFAULT_RETENTION)
+            results.value_or(at, "message_retention_seconds", &queue.retention, DEFAULT_RETENTION)
         else {
             continue;
         };
@@ -226,38 +226,38 @@ fn retention_short(deployment: &Deployment, verdicts: &mut Verdicts) {
             .any(|(_, target, _)| target.identity.address == queue.identity.address);
         if seconds < LONGEST && !worse {
             let found = shown(&queue.retention, DEFAULT_RETENTION, " s");
-            verdicts.found(at, "message_retention_seconds", found);
+            results.found(at, "message_retention_seconds", found);
         }
     }
 }
 
-fn message_size_small(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn message_size_small(deployment: &Deployment, results: &mut CheckResults) {
     for queue in &deployment.queues {
         let at = queue.identity.shown();
-        let bytes = verdicts.told(at, "max_message_size", &queue.max_size, 262_144.0);
+        let bytes = results.value_or(at, "max_message_size", &queue.max_size, 262_144.0);
         if bytes.is_some_and(|bytes| bytes < LARGEST) {
-            verdicts.found(at, "max_message_size", shown(&queue.max_size, 262_144.0, " bytes"));
+            results.found(at, "max_message_size", shown(&queue.max_size, 262_144.0, " bytes"));
         }
     }
 }
 
-fn short_polling(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn short_polling(deployment: &Deployment, results: &mut CheckResults) {
     for queue in &deployment.queues {
         let at = queue.identity.shown();
-        let seconds = verdicts.told(at, "receive_wait_time_seconds", &queue.wait, 0.0);
+        let seconds = results.value_or(at, "receive_wait_time_seconds", &queue.wait, 0.0);
         if seconds.is_some_and(|seconds| seconds < 1.0) {
-            verdicts.found(at, "receive_wait_time_seconds", shown(&queue.wait, 0.0, " s"));
+            results.found(at, "receive_wait_time_seconds", shown(&queue.wait, 0.0, " s"));
         }
     }
 }
 
-fn not_encrypted(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn not_encrypted(deployment: &Deployment, results: &mut CheckResults) {
     for queue in &deployment.queues {
         let at = queue.identity.shown();
-        // Not stated is encrypted: SQS does it by itself.
-        let managed = verdicts.told(at, "sqs_managed_sse_enabled", &queue.managed_encryption, true);
-        if managed == Some(false) && queue.key == Attr::Absent {
-            verdicts.found(at, "sqs_managed_sse_enabled", "false, and no kms_master_key_id");
+        // Without the setting SQS encrypts by default.
+        let managed = results.value_or(at, "sqs_managed_sse_enabled", &queue.managed_encryption, true);
+        if managed == Some(false) && queue.key == Attribute::Absent {
+            results.found(at, "sqs_managed_sse_enabled", "false, and no kms_master_key_id");
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Rules about a running service, and about the environment of a process.
 
-use super::{Rule, Severity, Verdicts};
-use crate::doctor::model::{Area, Deployment, Service};
+use super::{CheckResults, Rule, Severity};
+use crate::doctor::model::{Area, Deployment, RunningService};
 
 const SERVICE: &[Area] = &[Area::Service];
 const ENVIRONMENT: &[Area] = &[Area::Environment];
 
-/// What is wrong with a variable, and the role cannot start.
+/// A variable is invalid or missing, so the role does not start.
 pub(in crate::doctor) const WRONG: &str = "environment-wrong";
-/// Everybody is let in, by a process that others can reach.
+/// A process that other machines can reach accepts unauthenticated requests.
 pub(in crate::doctor) const OPEN: &str = "environment-open";
-/// The embedded queue gives messages up too soon.
+/// The embedded queue parks messages after too few receives.
 pub(in crate::doctor) const RECEIVES: &str = "environment-receives-low";
 
 pub(super) const RULES: &[Rule] = &[
@@ -18,17 +18,17 @@ pub(super) const RULES: &[Rule] = &[
         id: "service-not-ready",
         severity: Severity::Error,
         needs: SERVICE,
-        rule: "The service says that it is ready.",
-        harm: "Orders are refused: clients get 503, or no answer.",
-        remedy: "Look at what /readyz and the service's log say.",
+        rule: "The service is ready.",
+        harm: "The service refuses orders: clients get 503, or no answer.",
+        remedy: "See the answer of /readyz, and the service's log.",
         check: not_ready,
     },
     Rule {
         id: "service-open",
         severity: Severity::Error,
         needs: SERVICE,
-        rule: "A service that other machines can reach asks for a token.",
-        harm: "Everybody who reaches it can read all orders and change them.",
+        rule: "A service that other machines can reach requires a token.",
+        harm: "Everybody who can reach it can read and change all orders.",
         remedy: "Set ORDERS_JWKS_URL with issuer and audience, or put a JWT authorizer in front and set ORDERS_AUTH=gateway.",
         check: open,
     },
@@ -36,17 +36,17 @@ pub(super) const RULES: &[Rule] = &[
         id: "service-metrics-public",
         severity: Severity::Warning,
         needs: SERVICE,
-        rule: "Metrics are not public: other machines get them only where they are meant to.",
-        harm: "Everybody can read how many orders come in and what becomes of them.",
-        remedy: "Serve /metrics on a port or path that is not reachable from outside.",
+        rule: "Metrics are not public.",
+        harm: "Everybody can read how many orders are accepted, and their outcomes.",
+        remedy: "Serve /metrics on an address or path that is not reachable from outside.",
         check: metrics_public,
     },
     Rule {
         id: "service-in-the-clear",
         severity: Severity::Warning,
         needs: SERVICE,
-        rule: "The service is reached by https, from other machines.",
-        harm: "Tokens and orders can be read and changed on the way.",
+        rule: "Other machines reach the service by https.",
+        harm: "Tokens and orders can be read and changed in transit.",
         remedy: "Put TLS in front: a load balancer, a proxy or API Gateway.",
         check: in_the_clear,
     },
@@ -54,55 +54,55 @@ pub(super) const RULES: &[Rule] = &[
         id: WRONG,
         severity: Severity::Error,
         needs: ENVIRONMENT,
-        rule: "The variables of a role are set and can be read.",
+        rule: "The variables of a role are set and valid.",
         harm: "The role does not start.",
-        remedy: "Set the variable as the message says; `orders help <command>` lists all of them.",
-        check: |deployment, verdicts| environment(deployment, verdicts, WRONG),
+        remedy: "Set the variable as described in the finding; `orders help <command>` lists all variables.",
+        check: |deployment, results| environment(deployment, results, WRONG),
     },
     Rule {
         id: OPEN,
         severity: Severity::Error,
         needs: ENVIRONMENT,
-        rule: "A service that other machines can reach asks who calls it.",
-        harm: "Everybody who reaches it can read all orders and change them.",
+        rule: "A service that other machines can reach authenticates requests.",
+        harm: "Everybody who can reach it can read and change all orders.",
         remedy: "Remove ORDERS_INSECURE_NO_AUTH, and set ORDERS_JWKS_URL with issuer and audience.",
-        check: |deployment, verdicts| environment(deployment, verdicts, OPEN),
+        check: |deployment, results| environment(deployment, results, OPEN),
     },
     Rule {
         id: RECEIVES,
         severity: Severity::Error,
         needs: ENVIRONMENT,
-        rule: "The embedded queue tries a message at least 3 times.",
-        harm: "A short fault of the disk is enough for good orders to end in the dead letters.",
+        rule: "The embedded queue delivers a message at least 3 times.",
+        harm: "A short fault of the disk is enough to turn good messages into dead letters.",
         remedy: "Set ORDERS_MAX_RECEIVES to 3 or more; 5 is the default.",
-        check: |deployment, verdicts| environment(deployment, verdicts, RECEIVES),
+        check: |deployment, results| environment(deployment, results, RECEIVES),
     },
 ];
 
-fn not_ready(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn not_ready(deployment: &Deployment, results: &mut CheckResults) {
     of_service(deployment, |service| {
-        if let Some(Some(why)) = verdicts.stated(&service.url, "/readyz", &service.not_ready) {
-            verdicts.found(&service.url, "/readyz", why);
+        if let Some(Some(why)) = results.stated(&service.url, "/readyz", &service.not_ready) {
+            results.found(&service.url, "/readyz", why);
         }
     });
 }
 
-fn open(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn open(deployment: &Deployment, results: &mut CheckResults) {
     of_service(deployment, |service| {
-        let status = verdicts.stated(&service.url, "/v1/orders", &service.without_token);
-        // Refusing the request for what it lacks, not for who asks, is letting in.
+        let status = results.stated(&service.url, "/v1/orders", &service.without_token);
+        // A 400 or 422 refuses the content of the request, so the caller was let in.
         match status {
             Some(Some(401 | 403)) => {}
-            // On a loopback address that is the default, and nobody else gets there.
+            // On a loopback address this is the default, and other machines cannot reach it.
             Some(Some(200..=299 | 400 | 422)) if service.local => {}
             Some(Some(status @ (200..=299 | 400 | 422))) => {
-                verdicts.found(&service.url, "/v1/orders", format!("{status} without a token"));
+                results.found(&service.url, "/v1/orders", format!("{status} without a token"));
             }
             Some(Some(status)) => {
-                verdicts.cannot_tell(
+                results.leave_unchecked(
                     &service.url,
                     "/v1/orders",
-                    format!("it answers {status} without a token"),
+                    format!("the answer without a token is {status}"),
                 );
             }
             _ => {}
@@ -110,31 +110,31 @@ fn open(deployment: &Deployment, verdicts: &mut Verdicts) {
     });
 }
 
-fn metrics_public(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn metrics_public(deployment: &Deployment, results: &mut CheckResults) {
     of_service(deployment, |service| {
-        let status = verdicts.stated(&service.url, "/metrics", &service.metrics);
+        let status = results.stated(&service.url, "/metrics", &service.metrics);
         if let Some(Some(status @ 200..=299)) = status.filter(|_| !service.local) {
-            verdicts.found(&service.url, "/metrics", format!("{status} without a token"));
+            results.found(&service.url, "/metrics", format!("{status} without a token"));
         }
     });
 }
 
-fn in_the_clear(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn in_the_clear(deployment: &Deployment, results: &mut CheckResults) {
     of_service(deployment, |service| {
         if service.in_the_clear {
-            verdicts.found(&service.url, "", "http, on another machine");
+            results.found(&service.url, "", "http, on another machine");
         }
     });
 }
 
-fn of_service(deployment: &Deployment, judge: impl FnOnce(&Service)) {
+fn of_service(deployment: &Deployment, judge: impl FnOnce(&RunningService)) {
     if let Some(service) = &deployment.service {
         judge(service);
     }
 }
 
-fn environment(deployment: &Deployment, verdicts: &mut Verdicts, rule: &str) {
-    for fault in deployment.environment.iter().filter(|fault| fault.rule == rule) {
-        verdicts.found(&fault.role, &fault.variable, fault.fault.clone());
+fn environment(deployment: &Deployment, results: &mut CheckResults, rule: &str) {
+    for problem in deployment.environment.iter().filter(|problem| problem.rule == rule) {
+        results.found(&problem.role, &problem.variable, problem.problem.clone());
     }
 }

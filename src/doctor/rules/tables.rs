@@ -1,7 +1,7 @@
-//! Rules about the table.
+//! Rules about the DynamoDB table.
 
-use super::{Rule, Severity, Verdicts};
-use crate::doctor::model::{Area, Deployment, Function, Table};
+use super::{CheckResults, Rule, Severity};
+use crate::doctor::model::{Area, Deployment, DynamoTable, LambdaFunction};
 
 const NEEDS: &[Area] = &[Area::Tables];
 const INDEX: &str = "customer-orders";
@@ -11,8 +11,8 @@ pub(super) const RULES: &[Rule] = &[
         id: "table-missing",
         severity: Severity::Error,
         needs: &[Area::Tables, Area::Functions],
-        rule: "The table that functions use is part of the deployment.",
-        harm: "Whether it has the right keys, can be restored and is protected is nobody's business: orders can be lost with it.",
+        rule: "The table that functions use is part of the configuration.",
+        harm: "Nothing checks that it has the right keys, can be restored and is protected from deletion.",
         remedy: "Declare the table: aws_dynamodb_table.",
         check: table_missing,
     },
@@ -21,7 +21,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "The table has the keys pk and sk.",
-        harm: "Every read and write is refused: all messages end in the dead letters.",
+        harm: "DynamoDB refuses every read and write: all messages become dead letters.",
         remedy: "Set hash_key to pk and range_key to sk.",
         check: table_keys,
     },
@@ -39,7 +39,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "The table has point-in-time recovery.",
-        harm: "What a fault or a person deletes or overwrites cannot be brought back: the log of orders is the only copy.",
+        harm: "Data that a fault or a person deletes cannot be restored: the order log is the only copy.",
         remedy: "Set point_in_time_recovery { enabled = true }.",
         check: table_not_recoverable,
     },
@@ -48,21 +48,21 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "The table is protected from deletion.",
-        harm: "A wrong plan, or one call, deletes every order.",
+        harm: "A wrong plan, or a single call, deletes every order.",
         remedy: "Set deletion_protection_enabled to true.",
         check: table_not_protected,
     },
 ];
 
-fn table_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn table_missing(deployment: &Deployment, results: &mut CheckResults) {
     if !deployment.tables.is_empty() {
         return;
     }
     for function in deployment.functions.iter().filter(|function| Deployment::is_ours(function)) {
-        let named = function.environment.is().and_then(|variables| variables.get("TABLE_NAME"));
+        let named = function.environment.known().and_then(|variables| variables.get("TABLE_NAME"));
         if let Some(name) = named {
-            let name = name.is().map_or_else(|| "a table".to_owned(), ToString::to_string);
-            verdicts.found(
+            let name = name.known().map_or_else(|| "a table".to_owned(), ToString::to_string);
+            results.found(
                 function.identity.shown(),
                 "environment.TABLE_NAME",
                 format!("{name}, which is not declared"),
@@ -71,64 +71,65 @@ fn table_missing(deployment: &Deployment, verdicts: &mut Verdicts) {
     }
 }
 
-/// The tables that this program uses, as far as can be told.
-fn in_use(deployment: &Deployment) -> impl Iterator<Item = &Table> {
+/// The tables that this program can use.
+fn in_use(deployment: &Deployment) -> impl Iterator<Item = &DynamoTable> {
     let ours: Vec<_> = deployment.functions.iter().filter(|function| Deployment::is_ours(function)).collect();
     deployment.tables.iter().filter(move |table| {
-        let names = |function: &&Function| {
-            let named = function.environment.is().and_then(|variables| variables.get("TABLE_NAME"));
-            // One that cannot be told may be this one.
+        let names = |function: &&LambdaFunction| {
+            let named = function.environment.known().and_then(|variables| variables.get("TABLE_NAME"));
+            // An unknown name can be the name of this table.
             named.is_none_or(|named| {
-                named.is().is_none_or(|named| named.means(&table.identity) != Some(false))
+                named.known().is_none_or(|named| named.means(&table.identity) != Some(false))
             })
         };
         deployment.functions.is_empty() || ours.iter().any(names)
     })
 }
 
-fn table_keys(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn table_keys(deployment: &Deployment, results: &mut CheckResults) {
     for table in in_use(deployment) {
         let at = table.identity.shown();
-        let keys = verdicts.told(at, "hash_key", &table.keys, Vec::new());
+        let keys = results.value_or(at, "hash_key", &table.keys, Vec::new());
         if let Some(keys) = keys.filter(|keys| *keys != ["pk", "sk"]) {
-            verdicts.found(at, "hash_key", format!("the keys {}", keys.join(", ")));
+            results.found(at, "hash_key", format!("the keys {}", keys.join(", ")));
         }
     }
 }
 
-fn table_index(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn table_index(deployment: &Deployment, results: &mut CheckResults) {
     for table in in_use(deployment) {
         let at = table.identity.shown();
-        let Some(indexes) = verdicts.told(at, "global_secondary_index", &table.indexes, Default::default())
+        let Some(indexes) =
+            results.value_or(at, "global_secondary_index", &table.indexes, Default::default())
         else {
             continue;
         };
         match indexes.get(INDEX) {
             Some(keys) if *keys == ["customer_id", "listed_at"] => {}
-            Some(keys) => verdicts.found(
+            Some(keys) => results.found(
                 at,
                 "global_secondary_index",
                 format!("{INDEX} with the keys {}", keys.join(", ")),
             ),
-            None => verdicts.found(at, "global_secondary_index", format!("no index {INDEX}")),
+            None => results.found(at, "global_secondary_index", format!("no index {INDEX}")),
         }
     }
 }
 
-fn table_not_recoverable(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn table_not_recoverable(deployment: &Deployment, results: &mut CheckResults) {
     for table in &deployment.tables {
         let at = table.identity.shown();
-        if verdicts.told(at, "point_in_time_recovery", &table.recovery, false) == Some(false) {
-            verdicts.found(at, "point_in_time_recovery", "off");
+        if results.value_or(at, "point_in_time_recovery", &table.recovery, false) == Some(false) {
+            results.found(at, "point_in_time_recovery", "off");
         }
     }
 }
 
-fn table_not_protected(deployment: &Deployment, verdicts: &mut Verdicts) {
+fn table_not_protected(deployment: &Deployment, results: &mut CheckResults) {
     for table in &deployment.tables {
         let at = table.identity.shown();
-        if verdicts.told(at, "deletion_protection_enabled", &table.protection, false) == Some(false) {
-            verdicts.found(at, "deletion_protection_enabled", "off");
+        if results.value_or(at, "deletion_protection_enabled", &table.protection, false) == Some(false) {
+            results.found(at, "deletion_protection_enabled", "off");
         }
     }
 }

@@ -3,16 +3,16 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
-/// More than any of these tests takes; it is waited for only on failure.
+/// Longer than any of these tests takes. Only a failure waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Takes what is written only as far as the test lets it.
-struct Gate {
+/// A writer whose writes finish only when the test allows.
+struct GatedWriter {
     allowed: Receiver<io::Result<()>>,
     seen: Sender<Vec<u8>>,
 }
 
-impl Write for Gate {
+impl Write for GatedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.seen.send(bytes.to_vec()).unwrap();
         self.allowed.recv().unwrap().map(|()| bytes.len())
@@ -23,13 +23,13 @@ impl Write for Gate {
     }
 }
 
-/// A queue whose writer waits for the gate, what opens the gate, and what was written.
-fn gated() -> (Lines, Sender<io::Result<()>>, Receiver<Vec<u8>>) {
+/// A queue with a gated writer, the sender that lets writes finish, and the receiver of what was written.
+fn gated() -> (LogQueue, Sender<io::Result<()>>, Receiver<Vec<u8>>) {
     let ((open, allowed), (seen, written)) = (channel(), channel());
-    let report = |lines: &Lines, dropped: u64| {
+    let report = |lines: &LogQueue, dropped: u64| {
         lines.push(format!("dropped {dropped}\n").as_bytes(), true);
     };
-    (Lines::start(Gate { allowed, seen }, report).unwrap(), open, written)
+    (LogQueue::start(GatedWriter { allowed, seen }, report).unwrap(), open, written)
 }
 
 fn text(written: &Receiver<Vec<u8>>) -> String {
@@ -37,7 +37,7 @@ fn text(written: &Receiver<Vec<u8>>) -> String {
 }
 
 #[test]
-fn a_reader_that_stops_costs_lines_but_blocks_nobody_and_errors_are_kept() {
+fn a_stopped_reader_blocks_nobody_and_the_reserve_keeps_errors() {
     let (lines, open, written) = gated();
     lines.push(b"first\n", false);
     assert_eq!(text(&written), "first\n", "the writer is blocked on this one");
@@ -49,7 +49,7 @@ fn a_reader_that_stops_costs_lines_but_blocks_nobody_and_errors_are_kept() {
     assert_eq!(lines.dropped(), 7);
     (0..2 * RESERVED_BYTES / line.len()).for_each(|_| lines.push(&line, true));
     let dropped = lines.dropped();
-    assert!(dropped > 7, "the reserve has an end too");
+    assert!(dropped > 7, "the reserve is limited as well");
     lines.flush(Duration::from_millis(1));
 
     // The reader is back.
@@ -67,7 +67,7 @@ fn a_reader_that_stops_costs_lines_but_blocks_nobody_and_errors_are_kept() {
 }
 
 #[test]
-fn what_cannot_be_written_is_counted_and_reported_when_it_can() {
+fn failed_writes_are_counted_and_reported_after_the_next_success() {
     let (lines, open, written) = gated();
     lines.push(b"one\ntwo\n", false);
     assert_eq!(text(&written), "one\ntwo\n");
@@ -81,9 +81,9 @@ fn what_cannot_be_written_is_counted_and_reported_when_it_can() {
 }
 
 #[test]
-fn lines_come_in_order_and_are_written_together() {
+fn lines_are_written_in_order() {
     let (reader, writer) = io::pipe().unwrap();
-    let lines = Lines::start(writer, |_, _| {}).unwrap();
+    let lines = LogQueue::start(writer, |_, _| {}).unwrap();
     let expected: String = (0..1000).map(|number| format!("line {number}\n")).collect();
     expected.split_inclusive('\n').for_each(|line| lines.push(line.as_bytes(), false));
     let mut got = String::new();

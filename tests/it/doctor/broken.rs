@@ -1,4 +1,4 @@
-//! A right deployment with one fault at a time: each is found, and nothing else is.
+//! A good deployment with one fault at a time. The doctor finds exactly that fault.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ fn good() -> Value {
     serde_json::from_slice(&fs::read(here("tests/fixtures/doctor/good-plan.json")).unwrap()).unwrap()
 }
 
-/// The plan with an attribute of a resource, by its JSON pointer, set to something else.
+/// The good plan with one attribute of a resource changed. `pointer` is a JSON pointer.
 pub fn changed(address: &str, pointer: &str, value: &Value) -> Value {
     let mut plan = good();
     let resources = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
@@ -40,7 +40,7 @@ fn report(plan: &Value) -> Report {
     Report::of(file.to_str().unwrap())
 }
 
-/// The policy of a role with one word in it replaced.
+/// The good plan with a text in a policy replaced.
 pub fn policy(address: &str, from: &str, to: &str) -> Value {
     let plan = good();
     let resources = plan["planned_values"]["root_module"]["resources"].as_array().unwrap();
@@ -54,7 +54,7 @@ const MAPPING: &str = "aws_lambda_event_source_mapping.consumer";
 const TABLE: &str = "aws_dynamodb_table.orders";
 
 #[test]
-fn a_right_deployment_has_no_finding() {
+fn a_good_deployment_has_no_finding() {
     let report = report(&good());
     assert_eq!(report.findings(), Vec::<String>::new());
     assert_eq!((report.code, &report.json["summary"]["unchecked"]), (Some(0), &json!(0)), "{}", report.json);
@@ -71,7 +71,7 @@ fn each_fault_is_found_and_nothing_else() {
 }
 
 #[test]
-fn a_standard_deployment_has_rules_of_its_own() {
+fn a_deployment_with_standard_queues_has_its_own_rules() {
     let text =
         good().to_string().replace("orders-dlq.fifo", "orders-dlq").replace("orders.fifo", "orders-main");
     let mut plan: Value =
@@ -81,7 +81,7 @@ fn a_standard_deployment_has_rules_of_its_own() {
     assert_eq!(
         (right.findings(), right.code),
         (vec![standard.to_owned()], Some(0)),
-        "a notice is no failure"
+        "a notice is not a failure"
     );
     let resources = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
     let mapping = resources.iter_mut().find(|resource| resource["address"] == MAPPING).unwrap();
@@ -91,13 +91,13 @@ fn a_standard_deployment_has_rules_of_its_own() {
 }
 
 #[test]
-fn every_rule_is_shown_to_find_something() {
+fn every_rule_has_a_test_in_which_it_finds_something() {
     let page = String::from_utf8(orders(&["doctor", "--rules"]).output().unwrap().stdout).unwrap();
     let rules: BTreeSet<_> =
         page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     let faults = faults();
     let mut shown: BTreeSet<_> = faults.iter().filter_map(|(finding, _)| finding.split(' ').next()).collect();
-    // In the other tests of this module.
+    // These are in other tests.
     shown.extend([
         "standard-queue",
         "large-batch-without-window",
@@ -110,7 +110,7 @@ fn every_rule_is_shown_to_find_something() {
 }
 
 #[test]
-fn what_is_missing_altogether_is_found() {
+fn missing_resources_are_found() {
     let table = report(&without(TABLE));
     let expected =
         |function: &str| format!("table-missing aws_lambda_function.{function} environment.TABLE_NAME");

@@ -1,87 +1,12 @@
-//! Folders with Terraform configuration.
+//! Folders of Terraform configuration that the tests write: modules, loops, unknown values, other programs, broken input.
 
 use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::{Report, here};
+use super::Report;
 use crate::support::service::orders;
-
-/// Every fault of the article that its configuration shows, whether it is read as it is written or as it is planned.
-const OF_THE_ARTICLE: [&str; 21] = [
-    "alarm-age-missing aws_sqs_queue.main",
-    "alarm-throttles-missing aws_lambda_function.processor",
-    "dead-letters-expire-first aws_sqs_queue.fifo_dlq message_retention_seconds",
-    "dead-letters-on-function aws_lambda_function.processor dead_letter_config",
-    "dead-letters-unattended aws_sqs_queue.dlq",
-    "dead-letters-unattended aws_sqs_queue.fifo_dlq",
-    "environment-missing aws_lambda_function.processor environment.DLQ_URL",
-    "filter-deletes aws_lambda_event_source_mapping.sqs filter_criteria",
-    "message-size-small aws_sqs_queue.dlq max_message_size",
-    "message-size-small aws_sqs_queue.fifo max_message_size",
-    "message-size-small aws_sqs_queue.fifo_dlq max_message_size",
-    "message-size-small aws_sqs_queue.main max_message_size",
-    "redrive-open aws_sqs_queue.dlq redrive_allow_policy",
-    "redrive-open aws_sqs_queue.fifo_dlq redrive_allow_policy",
-    "short-polling aws_sqs_queue.dlq receive_wait_time_seconds",
-    "short-polling aws_sqs_queue.fifo receive_wait_time_seconds",
-    "short-polling aws_sqs_queue.fifo_dlq receive_wait_time_seconds",
-    "standard-queue aws_sqs_queue.main fifo_queue",
-    "table-index aws_dynamodb_table.orders global_secondary_index",
-    "table-not-protected aws_dynamodb_table.orders deletion_protection_enabled",
-    "table-not-recoverable aws_dynamodb_table.orders point_in_time_recovery",
-];
-
-#[test]
-fn every_fault_of_the_article_is_found_and_nothing_else() {
-    let report = Report::of(&here("tests/fixtures/doctor/article"));
-    assert_eq!(report.code, Some(1));
-    let mut expected: Vec<String> = OF_THE_ARTICLE.map(str::to_owned).into();
-    // A plan states the default of what is not set, and cannot tell a policy that names what does not exist yet.
-    for alarm in ["dlq_not_empty", "processing_errors", "queue_depth"] {
-        let at = format!("aws_cloudwatch_metric_alarm.{alarm}");
-        expected.push(format!("alarm-missing-data {at} treat_missing_data"));
-    }
-    for _ in ["logs", "traces", "the table"] {
-        expected.push("permission-missing aws_lambda_function.processor role".to_owned());
-    }
-    expected.sort();
-    assert_eq!(report.findings(), expected);
-    assert_eq!(report.json["summary"]["unchecked"], 0, "{}", report.json["unchecked"]);
-    let missing = report.found("permission-missing").join("; ");
-    assert!(
-        missing.contains("dynamodb:PutItem") && missing.contains("aws_dynamodb_table.orders"),
-        "{missing}"
-    );
-    assert!(missing.contains("xray:PutTraceSegments") && missing.contains("logs:PutLogEvents"), "{missing}");
-    assert!(!missing.contains("sqs:"), "what it may do is not missing: {missing}");
-}
-
-#[test]
-fn a_plan_of_the_article_shows_the_same_and_says_what_it_cannot_tell() {
-    let report = Report::of(&here("tests/fixtures/doctor/article-plan.json"));
-    assert_eq!(report.code, Some(1));
-    assert_eq!(report.findings(), OF_THE_ARTICLE);
-    for open in ["permission-missing", "max-receives-low", "environment-elsewhere"] {
-        assert!(report.left_open(open), "{open} is neither found nor passed: {}", report.json["unchecked"]);
-    }
-    assert_eq!(report.json["summary"]["unchecked"], 4, "{}", report.json["unchecked"]);
-}
-
-#[test]
-fn our_own_deployment_has_no_fault() {
-    let folder = here("infra/terraform");
-    assert!(Path::new(&folder).is_dir(), "the deployment is missing: {folder} is no folder");
-    let report = Report::of(&folder);
-    assert_eq!(report.findings(), Vec::<String>::new(), "{}", report.json);
-    assert_eq!(
-        report.json["summary"]["unchecked"], 0,
-        "nothing may be left open: {}",
-        report.json["unchecked"]
-    );
-    assert_eq!(report.code, Some(0));
-}
 
 fn write(folder: &Path, files: &[(&str, &str)]) {
     for (name, text) in files {
@@ -140,7 +65,7 @@ output "queue" { value = aws_sqs_queue.work["orders"].url }
 "#;
 
 #[test]
-fn modules_variables_loops_and_arithmetic_are_followed() {
+fn modules_variables_loops_and_arithmetic_are_evaluated() {
     let folder = TempDir::new().unwrap();
     let root = r#"
 variable "timeout" {}
@@ -169,7 +94,7 @@ module "orders" {
 }
 
 #[test]
-fn what_cannot_be_told_is_neither_guessed_nor_passed() {
+fn unknown_values_are_neither_guessed_nor_passed() {
     let folder = TempDir::new().unwrap();
     let root = r#"
 variable "seconds" {}
@@ -224,15 +149,15 @@ const INSTALLED: &str = r#"{"Modules":[{"Key":"","Source":"","Dir":"."},
   {"Key":"orders.inner","Source":"git::https://example.com/inner.git","Dir":".terraform/modules/orders.inner"}]}"#;
 
 #[test]
-fn modules_of_a_registry_are_read_once_they_are_installed_and_missed_before() {
+fn modules_of_a_registry_are_read_once_they_are_installed() {
     let folder = TempDir::new().unwrap();
     write(folder.path(), &[("main.tf", REGISTRY)]);
     let target = folder.path().to_str().unwrap();
     let output = orders(&["doctor", target]).output().unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{printed}");
     for part in ["module.orders", "terraform init", "the check is incomplete", "1 part of the deployment"] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
 
     let installed = [
@@ -337,11 +262,11 @@ resource "aws_lambda_event_source_mapping" "kafka" {
 "#;
 
 #[test]
-fn what_is_no_queue_and_what_is_not_this_program_is_not_judged_as_if_it_were() {
+fn streams_and_functions_of_other_programs_are_not_checked_as_ours() {
     let folder = TempDir::new().unwrap();
     write(folder.path(), &[("main.tf", FOREIGN)]);
     let report = Report::of(folder.path().to_str().unwrap());
-    // These hold for any function behind a queue; none of them is an error.
+    // These rules hold for any function that a queue invokes. None of them is an error.
     let expected = [
         "alarm-age-missing aws_sqs_queue.mails",
         "alarm-dead-letters-missing aws_sqs_queue.dlq",
@@ -377,40 +302,17 @@ fn input_that_cannot_be_read_is_explained() {
         ("broken", "main.tf:2:"),
         ("other", "has no queue"),
         ("gone", "missing"),
-        ("not.json", "is no JSON"),
+        ("not.json", "is not valid JSON"),
         ("other.json", "format_version"),
         ("later.json", "2.0"),
         ("nowhere", "nowhere"),
-        ("broken/main.tf", "give its folder"),
+        ("broken/main.tf", "check its folder instead"),
     ] {
         let output = orders(&["doctor", folder.path().join(target).to_str().unwrap()]).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{target}: {said}");
-        assert!(said.contains(expected), "{target}: {said}");
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{target}: {printed}");
+        assert!(printed.contains(expected), "{target}: {printed}");
     }
     let circular = Report::of(folder.path().join("itself").to_str().unwrap());
     assert!(circular.json["unchecked"].to_string().contains("deep"), "{}", circular.json["unchecked"]);
-}
-
-#[test]
-fn the_text_says_where_what_why_and_how() {
-    let output = orders(&["doctor", &here("tests/fixtures/doctor/article")]).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    for part in [
-        "error filter-deletes: aws_lambda_event_source_mapping.sqs, filter_criteria",
-        "found:     {body = {type = [\"order_created\", \"order_updated\"]}}",
-        "harm:      Lambda deletes messages that do not match",
-        "put right: Remove filter_criteria",
-        "7 errors, 13 warnings, 7 notices; 0 not checked",
-    ] {
-        assert!(text.contains(part), "{part}: {text}");
-    }
-    assert!(String::from_utf8_lossy(&output.stderr).contains("7 errors were found"));
-}
-
-#[test]
-fn the_page_of_rules_is_what_the_program_prints() {
-    let printed = orders(&["doctor", "--rules"]).output().unwrap().stdout;
-    let checked_in = fs::read(here("docs/doctor.md")).unwrap();
-    assert!(printed == checked_in, "renew it: cargo run -- doctor --rules > docs/doctor.md");
 }

@@ -1,4 +1,4 @@
-//! The environment of a process, and a service from outside.
+//! The doctor on the environment of a process, and on a running service.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -17,8 +17,8 @@ fn environment(variables: &[(&str, &str)]) -> Report {
 
 #[cfg(feature = "embedded")]
 #[test]
-fn the_environment_of_the_service_is_judged() {
-    assert_eq!(environment(&[]).code, Some(0), "out of the box nothing is wrong");
+fn the_environment_of_the_service_is_checked() {
+    assert_eq!(environment(&[]).code, Some(0), "the defaults have no problem");
     for (variables, expected) in [
         (&[("ORDERS_LISTEN", "0.0.0.0:80")][..], "environment-wrong orders serve ORDERS_JWKS_FILE"),
         (
@@ -37,7 +37,7 @@ fn the_environment_of_the_service_is_judged() {
 
 #[cfg(feature = "aws")]
 #[test]
-fn the_environment_of_a_role_is_judged() {
+fn the_environment_of_a_role_is_checked() {
     let right = [
         ("AWS_REGION", "eu-central-1"),
         ("QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/orders.fifo"),
@@ -63,7 +63,7 @@ fn the_environment_of_a_role_is_judged() {
 
 #[cfg(feature = "aws")]
 #[test]
-fn roles_are_told_apart_by_what_only_they_need() {
+fn the_role_follows_from_the_variables_that_only_it_reads() {
     let right = [
         ("AWS_REGION", "eu-central-1"),
         ("QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/orders.fifo"),
@@ -72,16 +72,16 @@ fn roles_are_told_apart_by_what_only_they_need() {
         ("DLQ_BUCKET", "letters"),
         ("ALERTS_TOPIC", "arn:aws:sns:eu-central-1:1:alerts"),
     ];
-    let judged = |variables: &[(&str, &str)]| {
+    let checked = |variables: &[(&str, &str)]| {
         let report = environment(variables);
         (report.json["target"].as_str().unwrap().to_owned(), report.findings())
     };
-    let (target, findings) = judged(&right);
+    let (target, findings) = checked(&right);
     assert!(target.ends_with("orders dead-letters") && findings.is_empty(), "{target} {findings:?}");
     let mut wrong = right;
     wrong[4].1 = "Letters!";
-    assert_eq!(judged(&wrong).1, ["environment-wrong orders dead-letters DLQ_BUCKET"]);
-    let (target, findings) = judged(
+    assert_eq!(checked(&wrong).1, ["environment-wrong orders dead-letters DLQ_BUCKET"]);
+    let (target, findings) = checked(
         &[&right[..5], &[("ORDERS_LISTEN", "0.0.0.0:80"), ("ORDERS_INSECURE_NO_AUTH", "true")]].concat(),
     );
     assert!(target.ends_with("orders api"), "{target}");
@@ -96,7 +96,7 @@ async fn a_service_as_it_starts_by_default_has_no_finding() {
     assert_eq!((report.findings(), report.code), (Vec::new(), Some(0)), "{}", report.json);
 }
 
-/// A gateway that is ready, shows its metrics, and refuses everybody or lets everybody in.
+/// A gateway that is ready and serves metrics. It refuses all requests for orders, or accepts all.
 fn gateway(refuses: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -114,12 +114,12 @@ fn gateway(refuses: bool) -> String {
 }
 
 #[test]
-fn a_service_that_asks_is_right_and_one_that_is_gone_is_not() {
+fn a_service_is_checked_for_authentication_and_reachability() {
     let url = gateway(true);
     let report = Report::of(&url);
     assert_eq!((report.findings(), report.code), (Vec::new(), Some(0)), "{}", report.json);
 
-    // By a name that is not this machine's own only, and without TLS.
+    // By an address that others can reach, and without TLS.
     for refuses in [true, false] {
         let outside = gateway(refuses).replace("127.0.0.1", "0.0.0.0");
         let report = Report::of(&outside);

@@ -1,4 +1,4 @@
-//! The faults that a right deployment is given, one at a time.
+//! The faults for `broken`, one at a time.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ const TABLE: &str = "aws_dynamodb_table.orders";
 const ALARM: &str = "aws_cloudwatch_metric_alarm.dead_letters";
 const ARN: &str = "arn:aws:sqs:eu-central-1:123456789012:";
 
-/// One fault each: the finding, and the plan that has it.
+/// Pairs of the expected finding and the plan with the fault.
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub fn faults() -> Vec<(&'static str, Value)> {
     let redrive = |dlq: &str, count: u32| {

@@ -1,4 +1,4 @@
-//! Queues and a table as they are, on the emulator.
+//! `orders doctor live` on queues and a table of the emulator.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ fn live(variables: &[(&str, &str)]) -> Report {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_made_right_has_no_finding_and_one_with_faults_has_each() {
+async fn a_good_deployment_has_no_finding_and_one_with_faults_has_each() {
     let aws = Emulator::shared();
     let id = Uuid::now_v7().simple().to_string();
     let table = format!("orders-{id}");
@@ -69,7 +69,7 @@ async fn a_deployment_made_right_has_no_finding_and_one_with_faults_has_each() {
     ];
     assert_eq!((report.findings(), report.code), (expected.into(), Some(1)), "{}", report.json);
 
-    // Dead letters that go elsewhere than the consumer puts them.
+    // DLQ_URL is not the target of the redrive policy.
     let other = aws.create_queue(&format!("other-{id}.fifo"), &attributes(&right)).await;
     let report = live(&[("QUEUE_URL", queue.as_str()), ("DLQ_URL", &other), ("TABLE_NAME", &table)]);
     assert_eq!(report.found("environment-wrong").len(), 1, "{}", report.json);
@@ -79,12 +79,14 @@ async fn a_deployment_made_right_has_no_finding_and_one_with_faults_has_each() {
 fn what_is_not_there_or_not_named_is_an_error() {
     let endpoint = &Emulator::shared().endpoint;
     let mut nothing = at(endpoint, &["doctor", "live"]);
-    let said = |output: std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said(nothing.output().unwrap()).contains("QUEUE_URL, DLQ_URL and TABLE_NAME are not set"));
+    let error_output = |output: std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        error_output(nothing.output().unwrap()).contains("QUEUE_URL, DLQ_URL and TABLE_NAME are not set")
+    );
     let mut missing = at(endpoint, &["doctor", "live"]);
     missing.env("QUEUE_URL", format!("{endpoint}/000000000000/nowhere.fifo"));
     let output = missing.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let said = said(output);
-    assert!(said.contains("nowhere.fifo") && said.contains("looking at the queue"), "{said}");
+    let error = error_output(output);
+    assert!(error.contains("nowhere.fifo") && error.contains("cannot read the queue"), "{error}");
 }

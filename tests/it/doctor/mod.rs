@@ -1,7 +1,8 @@
-//! `orders doctor`, as its users run it: on Terraform configurations, on plans, on AWS and on a running API.
+//! `orders doctor` on Terraform configurations, on plans, on AWS, on a running API and on the environment.
 
 mod broken;
 mod configurations;
+mod deployments;
 mod environment;
 mod faults;
 #[cfg(feature = "aws")]
@@ -14,14 +15,14 @@ use serde_json::Value;
 
 use crate::support::service::orders;
 
-/// What the doctor says, in JSON, and its exit code.
+/// The JSON output of the doctor, and its exit code.
 pub struct Report {
     pub code: Option<i32>,
     pub json: Value,
 }
 
 impl Report {
-    /// What the doctor says of a target, in the environment of `command` if there is one.
+    /// The report on a target.
     pub fn of(target: &str) -> Self {
         Self::by(orders(&["doctor", "--json", target]))
     }
@@ -29,8 +30,11 @@ impl Report {
     pub fn by(mut command: Command) -> Self {
         let output = command.output().unwrap();
         let json = serde_json::from_slice(&output.stdout);
-        let said = || String::from_utf8_lossy(&output.stderr).into_owned();
-        Self { code: output.status.code(), json: json.unwrap_or_else(|error| panic!("{error}: {}", said())) }
+        let error_output = || String::from_utf8_lossy(&output.stderr).into_owned();
+        Self {
+            code: output.status.code(),
+            json: json.unwrap_or_else(|error| panic!("{error}: {}", error_output())),
+        }
     }
 
     /// `rule resource attribute` of every finding, sorted.
@@ -48,20 +52,20 @@ impl Report {
         lines
     }
 
-    /// What was found by this rule.
+    /// The values that this rule has found.
     pub fn found(&self, rule: &str) -> Vec<&str> {
         let findings = self.json["findings"].as_array().unwrap().iter();
         findings.filter(|f| f["rule"] == rule).map(|f| f["found"].as_str().unwrap()).collect()
     }
 
-    /// Whether this rule could not be judged somewhere.
+    /// Whether this rule was left unchecked somewhere.
     pub fn left_open(&self, rule: &str) -> bool {
         let unchecked = self.json["unchecked"].as_array().unwrap().iter();
         unchecked.flat_map(|it| it["rules"].as_array().unwrap()).any(|name| name == rule)
     }
 }
 
-/// A file or folder of the repository.
+/// The path of a file or folder of the repository.
 pub fn here(path: &str) -> String {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path).to_str().unwrap().to_owned()
 }

@@ -10,6 +10,7 @@ pub mod flaky;
 pub mod http;
 pub mod service;
 pub mod venv;
+pub mod wait;
 
 use std::time::Duration;
 

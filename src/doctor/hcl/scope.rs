@@ -1,0 +1,72 @@
+//! The state of an evaluation, and where an expression is evaluated. The other files of this folder implement the
+//! evaluator: expressions, names, blocks.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use hcl::Body;
+
+use super::module::TerraformModule;
+use crate::doctor::value::TerraformValue;
+
+/// Names that an expression can use besides those of its module: `each`, `count` and what `for` binds.
+pub(super) type NameBindings = BTreeMap<String, TerraformValue>;
+
+/// What the names in an expression refer to.
+#[derive(Debug, Clone)]
+pub(super) struct EvaluationScope {
+    pub(super) instance: Rc<ModuleInstance>,
+    pub(super) bindings: NameBindings,
+}
+
+impl EvaluationScope {
+    /// The scope of a module, in which only its own names exist.
+    pub(super) fn of(instance: &Rc<ModuleInstance>) -> Self {
+        Self { instance: instance.clone(), bindings: NameBindings::new() }
+    }
+
+    pub(super) fn with(&self, name: &str, value: TerraformValue) -> Self {
+        let mut scope = self.clone();
+        scope.bindings.insert(name.to_owned(), value);
+        scope
+    }
+}
+
+/// One use of a module: the root, or one instance of a `module` block.
+#[derive(Debug)]
+pub(super) struct ModuleInstance {
+    pub(super) module: Rc<TerraformModule>,
+    /// The beginning of its resources' addresses: nothing, or for example `module.orders.`.
+    pub(super) prefix: String,
+    /// Its key in `terraform init`'s list: nothing, or the names of the calls that lead to it, joined by dots.
+    pub(super) key: String,
+    /// The scope of the call, and its body with the inputs. `None` for the root.
+    pub(super) caller: Option<(EvaluationScope, Rc<Body>)>,
+}
+
+/// An instance of a resource or data source.
+#[derive(Debug, Clone)]
+pub(super) struct PlacedResource {
+    pub(super) kind: String,
+    pub(super) body: Rc<Body>,
+    pub(super) scope: EvaluationScope,
+}
+
+/// Evaluates expressions, and remembers the results.
+#[derive(Debug, Default)]
+pub(super) struct HclEvaluator {
+    /// Values of names, by address. `None` marks one in evaluation: whoever meets it has found a cycle.
+    pub(super) found: RefCell<HashMap<String, Option<TerraformValue>>>,
+    pub(super) resources: RefCell<BTreeMap<String, PlacedResource>>,
+    pub(super) modules: RefCell<BTreeMap<String, Rc<ModuleInstance>>>,
+    /// The folders where `terraform init` installed modules, by their keys.
+    pub(super) installed: RefCell<BTreeMap<String, PathBuf>>,
+    /// The modules read so far.
+    pub(super) folders: RefCell<HashMap<PathBuf, Rc<TerraformModule>>>,
+    /// Parts of the configuration that cannot be seen: where, and why.
+    pub(super) unseen: RefCell<Vec<(String, String)>>,
+    /// The first module folder that could not be read.
+    pub(super) failed: RefCell<Option<anyhow::Error>>,
+}
