@@ -36,6 +36,7 @@ mod pipeline;
 mod power;
 mod spec;
 mod support;
+#[cfg(feature = "doctor")]
 mod terraform;
 #[cfg(feature = "otlp")]
 mod traces;

@@ -1,4 +1,4 @@
-//! Everything that whoever deploys this reads.
+//! The documentation of the deployment: descriptions of variables and outputs, and the README.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -46,7 +46,7 @@ fn the_readme_lists_every_variable_and_output() {
     let names = |module: &Module, kind| -> BTreeSet<String> {
         module.blocks(kind).map(|(name, _)| name.to_owned()).collect()
     };
-    // The example passes on what it does not keep.
+    // The other variables of the example are passed to the module.
     let own: BTreeSet<_> = ["region", "emulator_url"].map(str::to_owned).into();
     assert_eq!(listed(&readme, "### Of the example"), own);
     assert_eq!(listed(&readme, "### Of the module"), names(orders(), "variable"));
@@ -57,7 +57,7 @@ fn the_readme_lists_every_variable_and_output() {
 }
 
 #[test]
-fn the_readme_says_what_the_descriptions_say() {
+fn the_readme_contains_the_descriptions_and_defaults() {
     let readme = fs::read_to_string(folder().join("README.md")).unwrap();
     for (name, block) in orders().blocks("variable").chain(orders().blocks("output")) {
         let row = format!("| `{name}` | {} |", text(block, "description").unwrap());
@@ -69,7 +69,7 @@ fn the_readme_says_what_the_descriptions_say() {
         let shown = match &default {
             Value::Array(_) | Value::Object(_) => "none".to_owned(),
             Value::String(text) => format!("`{text}`"),
-            other => format!("`{}`", super::expressions::json(other)),
+            other => format!("`{}`", serde_json::to_value(other).unwrap()),
         };
         let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).unwrap();
         assert!(row.ends_with(&format!("| {shown} |")), "{row}");
@@ -91,29 +91,29 @@ fn the_filter_warns_that_it_deletes() {
 fn the_example_makes_what_the_module_makes() {
     let zip = "../../target/lambda/orders/bootstrap.zip";
     let given: Vec<_> = required().into_iter().filter(|(name, _)| *name != "package").collect();
-    let passed = example().call("orders", &given).unwrap();
-    let passed: Vec<_> = passed.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-    let plan = orders().plan(&passed).unwrap();
-    let api = plan.get("aws_lambda_function.function[api]");
+    let plan = example().plan(&given).unwrap();
+    let api = plan.get("module.orders.aws_lambda_function.function[api]");
     assert_eq!(api["filename"], zip, "where scripts/package-lambda.sh puts it");
     assert_eq!(api["tags"], serde_json::json!({ "service": "orders" }));
-    assert_eq!(plan.addresses(), super::plan().addresses());
+    let addresses: Vec<_> =
+        super::plan().addresses().iter().map(|address| format!("module.orders.{address}")).collect();
+    assert_eq!(plan.addresses(), addresses);
 
-    let errors = example().call("orders", &[]).err().unwrap();
-    assert_eq!(errors, ["no value for jwt_issuer", "no value for jwt_audience"].map(str::to_owned).to_vec());
+    let errors = example().plan(&[]).err().unwrap();
+    assert_eq!(errors, ["no value for jwt_audience", "no value for jwt_issuer"].map(str::to_owned).to_vec());
     for region in ["eu-central-1", "eusc-de-east-1", "us-gov-west-1", "cn-north-1", "us-isob-east-1"] {
         let given: Vec<_> = given.iter().cloned().chain([("region", region.into())]).collect();
-        assert!(example().call("orders", &given).is_ok(), "{region}");
+        assert!(example().plan(&given).is_ok(), "{region}");
     }
     let nowhere: Vec<_> = given.iter().cloned().chain([("region", "Frankfurt".into())]).collect();
-    assert!(example().call("orders", &nowhere).err().unwrap()[0].starts_with("region must be"));
+    assert!(example().plan(&nowhere).err().unwrap()[0].starts_with("region must be"));
     let path = [("emulator_url", "http://127.0.0.1:4566/x".into())];
     let given: Vec<_> = given.into_iter().chain(path).collect();
-    assert!(example().call("orders", &given).err().unwrap()[0].starts_with("emulator_url must be"));
+    assert!(example().plan(&given).err().unwrap()[0].starts_with("emulator_url must be"));
 }
 
 #[test]
-fn the_versions_are_those_that_know_every_argument() {
+fn the_required_versions_support_every_argument() {
     for folder in [folder(), folder().join("modules/orders")] {
         let versions: PathBuf = folder.join("versions.tf");
         let body = hcl::parse(&fs::read_to_string(&versions).unwrap()).unwrap();
@@ -121,7 +121,7 @@ fn the_versions_are_those_that_know_every_argument() {
         assert_eq!(text(terraform, "required_version").unwrap(), ">= 1.9");
         let providers = terraform.body().blocks().next().unwrap();
         let aws = argument(providers.body(), "aws").unwrap().evaluate(&Context::new()).unwrap();
-        let aws = super::expressions::json(&aws);
+        let aws = serde_json::to_value(&aws).unwrap();
         assert_eq!(
             aws,
             serde_json::json!({ "source": "hashicorp/aws", "version": "~> 6.8" }),

@@ -1,12 +1,12 @@
-//! What is around the pipeline: the HTTP API before it, the table and the archive behind it, and the topic beside it.
+//! The HTTP API, the table, the archive of dead letters and the topic for alerts.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{KEY, plan, plan_with, try_plan};
+use super::{KEY, document, plan, plan_with, try_plan};
 
-/// The routes that need a scope, by the description of the API.
+/// The routes that require a scope, from the OpenAPI document.
 fn described() -> BTreeMap<String, String> {
     let document = serde_json::to_value(api::openapi()).unwrap();
     let mut scopes = BTreeMap::new();
@@ -25,7 +25,7 @@ fn described() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_route_asks_for_the_scope_that_the_description_states() {
+fn every_route_requires_the_scope_of_the_openapi_document() {
     let plan = plan();
     let mut scopes = BTreeMap::new();
     for (address, route) in plan.all("aws_apigatewayv2_route") {
@@ -56,17 +56,16 @@ fn scopes_have_the_prefix_of_their_issuer_in_the_gateway_and_in_the_function() {
 }
 
 #[test]
-fn tokens_are_checked_by_whoever_issued_them_and_for_whom() {
+fn tokens_are_checked_for_issuer_and_audience() {
     let plan = plan();
     let authorizer = plan.get("aws_apigatewayv2_authorizer.jwt");
     assert_eq!(authorizer["authorizer_type"], "JWT");
     assert_eq!(authorizer["identity_sources"], json!(["$request.header.Authorization"]));
     let expected = json!([{ "issuer": "https://id.example", "audience": ["orders"] }]);
     assert_eq!(authorizer["jwt_configuration"], expected);
-    let nobody: Vec<hcl::Value> = Vec::new();
-    for (name, value) in [("jwt_issuer", "http://id.example".into()), ("jwt_audience", nobody.into())] {
+    for (name, value) in [("jwt_issuer", json!("http://id.example")), ("jwt_audience", json!([]))] {
         let given =
-            [("package", "p".into()), ("jwt_issuer", "https://i".into()), ("jwt_audience", vec!["a"].into())];
+            [("package", json!("p")), ("jwt_issuer", json!("https://i")), ("jwt_audience", json!(["a"]))];
         let given: Vec<_> =
             given.into_iter().filter(|(other, _)| *other != name).chain([(name, value)]).collect();
         assert!(super::orders().plan(&given).is_err(), "{name}");
@@ -83,7 +82,7 @@ fn the_api_is_throttled_logged_and_no_slower_than_its_gateway() {
     assert_eq!(stage["default_route_settings"], throttled);
     let logs = &stage["access_log_settings"][0];
     assert_eq!(logs["destination_arn"], "aws_cloudwatch_log_group.access.arn");
-    let format: Json = serde_json::from_str(logs["format"].as_str().unwrap()).unwrap();
+    let format = document(&logs["format"]);
     assert_eq!(
         (&format["route"], &format["status"]),
         (&json!("$context.routeKey"), &json!("$context.status"))
@@ -119,7 +118,7 @@ fn the_table_is_as_the_program_makes_it_and_protected() {
     assert_eq!(table["point_in_time_recovery"], json!([{ "enabled": true }]));
     assert_eq!(table["deletion_protection_enabled"], true);
     assert_eq!(table["server_side_encryption"], json!([{ "enabled": false, "kms_key_arn": null }]));
-    // Only what is remembered of released letters ends with time (infra/src/dynamodb/dead_letter_index.rs); nothing of an order.
+    // Only records of released dead letters expire (infra/src/dynamodb/dead_letter_index.rs), nothing of an order.
     assert_eq!(table["ttl"], json!([{ "attribute_name": "expires_at", "enabled": true }]));
     let keyed = plan_with(&[("kms_key_arn", KEY.into())]);
     let keyed = &keyed.get("aws_dynamodb_table.orders")["server_side_encryption"];
@@ -143,8 +142,7 @@ fn the_archive_is_closed_encrypted_versioned_and_kept() {
     assert_eq!(algorithm(&plan), "AES256");
     assert_eq!(algorithm(&plan_with(&[("kms_key_arn", KEY.into())])), "aws:kms");
 
-    let policy = plan.get("aws_s3_bucket_policy.archive")["policy"].as_str().unwrap();
-    let policy: Json = serde_json::from_str(policy).unwrap();
+    let policy = document(&plan.get("aws_s3_bucket_policy.archive")["policy"]);
     let statement = &policy["Statement"][0];
     assert_eq!((&statement["Effect"], &statement["Action"]), (&json!("Deny"), &json!("s3:*")));
     assert_eq!(statement["Condition"], json!({ "Bool": { "aws:SecureTransport": "false" } }));
@@ -165,12 +163,12 @@ fn cloudwatch_can_publish_alarms_on_the_encrypted_topic() {
     assert_eq!(plan.get("aws_sns_topic.alerts")["kms_master_key_id"], "aws_kms_key.alerts[0].arn");
     let key = plan.get("aws_kms_key.alerts[0]");
     assert_eq!(key["enable_key_rotation"], true);
-    let policy: Json = serde_json::from_str(key["policy"].as_str().unwrap()).unwrap();
+    let policy = document(&key["policy"]);
     let alarms = &policy["Statement"][1];
     assert_eq!(alarms["Principal"], json!({ "Service": "cloudwatch.amazonaws.com" }));
     assert_eq!(alarms["Action"], json!(["kms:Decrypt", "kms:GenerateDataKey*"]));
 
-    let emails: hcl::Value = vec!["ops@shop.example"].into();
+    let emails = json!(["ops@shop.example"]);
     let own = plan_with(&[("kms_key_arn", KEY.into()), ("alert_emails", emails)]);
     assert_eq!(own.get("aws_sns_topic.alerts")["kms_master_key_id"], KEY);
     assert!(own.find("aws_kms_key.alerts[0]").is_none());

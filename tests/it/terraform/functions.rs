@@ -1,9 +1,8 @@
-//! The functions, and how they are fed.
+//! The functions and their event source mappings.
 
-use hcl::Value;
 use serde_json::{Value as Json, json};
 
-use super::{KEY, plan, plan_with, standard, try_plan};
+use super::{KEY, document, plan, plan_with, standard, try_plan};
 
 const ROLES: [&str; 3] = ["api", "consumer", "dead-letters"];
 
@@ -12,7 +11,7 @@ fn function(role: &str) -> String {
 }
 
 #[test]
-fn the_consumer_has_what_the_article_sets() {
+fn the_consumer_has_its_timeout_memory_and_concurrency() {
     let plan = plan();
     let consumer = plan.get(&function("consumer"));
     assert_eq!((&consumer["timeout"], &consumer["memory_size"]), (&json!(50), &json!(512)));
@@ -47,8 +46,11 @@ fn one_package_serves_every_role() {
             );
             assert_eq!(function["architectures"], json!([architecture]));
             assert_eq!(function["filename"], "bootstrap.zip");
-            assert_eq!(function["source_code_hash"], "hash of bootstrap.zip", "a new package is deployed");
-            // It would be for asynchronous invocations only.
+            assert_eq!(
+                function["source_code_hash"], "filebase64sha256(bootstrap.zip)",
+                "a new package is deployed"
+            );
+            // It would apply to asynchronous invocations only.
             assert_eq!(function["dead_letter_config"], Json::Null);
         }
     }
@@ -59,8 +61,8 @@ fn one_package_serves_every_role() {
 }
 
 #[test]
-fn every_role_is_told_what_it_reads() {
-    let origins: Value = vec!["https://shop.example", "https://app.example"].into();
+fn every_role_has_the_variables_that_it_reads() {
+    let origins = json!(["https://shop.example", "https://app.example"]);
     let plan = plan_with(&[("cors_origins", origins), ("default_currency", "EUR".into())]);
     let (main, dlq) = ("aws_sqs_queue.main.url", "aws_sqs_queue.dlq.url");
     let bucket = "orders-dead-letters-123456789012-eu-central-1";
@@ -76,7 +78,7 @@ fn every_role_is_told_what_it_reads() {
         expected.extend(own.as_object().unwrap().clone());
         assert_eq!(plan.get(&function(role))["environment"], json!([{ "variables": expected }]), "{role}");
     }
-    // An empty list is no list: the program would refuse it.
+    // The program refuses an empty list, so the variable is not set.
     let closed = super::plan();
     let variables = &closed.get(&function("api"))["environment"][0]["variables"];
     assert_eq!(variables["ORDERS_CORS_ORIGINS"], Json::Null);
@@ -84,7 +86,7 @@ fn every_role_is_told_what_it_reads() {
 }
 
 #[test]
-fn both_queues_hear_which_messages_failed() {
+fn both_mappings_report_failed_messages() {
     for plan in [plan(), standard()] {
         let mappings: Vec<_> = plan.all("aws_lambda_event_source_mapping").collect();
         assert_eq!(mappings.len(), 2);
@@ -101,13 +103,13 @@ fn both_queues_hear_which_messages_failed() {
 }
 
 #[test]
-fn a_filter_is_made_for_those_who_ask_for_it() {
-    let types: Value = vec!["order_created", "order_updated"].into();
+fn a_filter_is_made_only_if_event_types_are_given() {
+    let types = json!(["order_created", "order_updated"]);
     let plan = plan_with(&[("delete_all_but_event_types", types)]);
     let mapping = plan.get("aws_lambda_event_source_mapping.consumer");
-    let pattern = mapping["filter_criteria"][0]["filter"][0]["pattern"].as_str().unwrap();
-    let articles = json!({ "body": { "type": ["order_created", "order_updated"] } });
-    assert_eq!(serde_json::from_str::<Json>(pattern).unwrap(), articles);
+    let pattern = document(&mapping["filter_criteria"][0]["filter"][0]["pattern"]);
+    let expected = json!({ "body": { "type": ["order_created", "order_updated"] } });
+    assert_eq!(pattern, expected);
     assert_eq!(plan.get("aws_lambda_event_source_mapping.dead_letters")["filter_criteria"], Json::Null);
 }
 
@@ -131,12 +133,12 @@ fn lambda_receives_no_more_than_it_can_run() {
     ] {
         assert!(try_plan(&[(name, value.into())]).is_err(), "{name} = {value}");
     }
-    // Where nothing is reserved, the account's is what there is.
+    // Without a reservation, the concurrency of the account is the limit.
     plan_with(&[("consumer_reserved_concurrency", (-1).into())]);
 }
 
 #[test]
-fn logs_are_json_lines_that_lambda_drops_none_of_and_are_kept_for_a_time() {
+fn logs_are_json_lines_without_a_level_filter_and_expire() {
     let plan = plan_with(&[("kms_key_arn", KEY.into()), ("log_retention_days", 30.into())]);
     for role in ROLES {
         let (function, group) = (plan.get(&function(role)), format!("/aws/lambda/orders-{role}"));

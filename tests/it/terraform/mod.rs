@@ -1,13 +1,11 @@
-//! The AWS deployment says what the article and the rules of AWS ask for ([`queues`], [`functions`], [`edges`],
-//! [`signals`]), each role may do what its code calls and no more ([`permissions`]), and everything is described
-//! ([`descriptions`]).
+//! Tests of the AWS deployment: its settings ([`queues`], [`functions`], [`edges`], [`signals`]), the permissions of each
+//! role ([`permissions`]), and its documentation ([`descriptions`]).
 //!
-//! Nothing is searched for in the text: [`module`] reads the files as Terraform does, and gives every resource with its
-//! values computed, for any values of the variables.
+//! The tests compare evaluated resources, not texts: [`module`] lets the doctor evaluate the configuration, for any values of
+//! the variables.
 
 mod descriptions;
 mod edges;
-mod expressions;
 mod functions;
 mod module;
 mod permissions;
@@ -17,8 +15,8 @@ mod signals;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use hcl::Value;
-use module::{Module, Plan};
+use module::{Module, Plan, document};
+use serde_json::{Value as Json, json};
 
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/0199d3a0-0000-7000-8000-000000000001";
 
@@ -32,22 +30,21 @@ fn orders() -> &'static Module {
     &ORDERS
 }
 
-/// What has no default.
-fn required() -> Vec<(&'static str, Value)> {
-    let audience: Value = vec!["orders"].into();
+/// Values for the variables without a default.
+fn required() -> Vec<(&'static str, Json)> {
     vec![
         ("package", "bootstrap.zip".into()),
         ("jwt_issuer", "https://id.example".into()),
-        ("jwt_audience", audience),
+        ("jwt_audience", json!(["orders"])),
     ]
 }
 
-/// What is made, with these variables besides.
-fn plan_with(variables: &[(&'static str, Value)]) -> Arc<Plan> {
+/// What is made with these variables set.
+fn plan_with(variables: &[(&'static str, Json)]) -> Arc<Plan> {
     Arc::new(try_plan(variables).unwrap_or_else(|errors| panic!("{errors:?}")))
 }
 
-fn try_plan(variables: &[(&'static str, Value)]) -> Result<Plan, Vec<String>> {
+fn try_plan(variables: &[(&'static str, Json)]) -> Result<Plan, Vec<String>> {
     let all: Vec<_> = required().into_iter().chain(variables.iter().cloned()).collect();
     orders().plan(&all)
 }

@@ -1,50 +1,44 @@
-//! Reads a module, and computes what it makes.
+//! Reads the declarations of a module, and lets `orders doctor --resources` evaluate what it makes.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
-use hcl::eval::{Context, Evaluate};
 use hcl::expr::Expression;
-use hcl::{Block, Body, Map, Value};
-use serde_json::json;
+use hcl::{Block, Body};
+use regex::Regex;
+use serde_json::Value as Json;
+use tempfile::TempDir;
 
-use super::expressions;
+use crate::support::service::orders;
 
-/// What a resource has besides its arguments: known to AWS only, so each is its own name here.
-const COMPUTED: [&str; 11] = [
-    "api_endpoint",
-    "arn",
-    "bucket",
-    "execution_arn",
-    "function_name",
-    "id",
-    "invoke_arn",
-    "name",
-    "region",
-    "url",
-    "uuid",
+/// The attributes of data sources, which only AWS has.
+const DATA: [(&str, &str); 3] = [
+    ("data.aws_caller_identity.current.account_id", "123456789012"),
+    ("data.aws_partition.current.partition", "aws"),
+    ("data.aws_region.current.region", "eu-central-1"),
 ];
-/// Arguments that Terraform keeps for itself.
-const META: [&str; 3] = ["count", "depends_on", "for_each"];
 
-/// All files of a folder.
+/// A folder of Terraform configuration.
 pub(super) struct Module {
+    folder: PathBuf,
     blocks: Vec<Block>,
 }
 
-/// What a module makes: `type.name`, or `type.name[key]` if there are several, with its arguments. Blocks are lists.
+/// What a module makes: `type.name`, or `type.name[key]` if there are several, with its arguments. Blocks are lists. An
+/// attribute that exists only after apply is a text with its own address.
 pub(super) struct Plan {
-    resources: BTreeMap<String, serde_json::Value>,
+    resources: BTreeMap<String, Json>,
 }
 
 impl Plan {
-    /// A resource that is there.
-    pub(super) fn get(&self, address: &str) -> &serde_json::Value {
+    /// A resource that must exist.
+    pub(super) fn get(&self, address: &str) -> &Json {
         self.find(address).unwrap_or_else(|| panic!("{address} is not made; {:?} are", self.addresses()))
     }
 
-    pub(super) fn find(&self, address: &str) -> Option<&serde_json::Value> {
+    pub(super) fn find(&self, address: &str) -> Option<&Json> {
         self.resources.get(address)
     }
 
@@ -52,8 +46,8 @@ impl Plan {
         self.resources.keys().map(String::as_str).collect()
     }
 
-    /// All of a type.
-    pub(super) fn all<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a serde_json::Value)> {
+    /// All resources of a type.
+    pub(super) fn all<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Json)> {
         let of_kind = move |address: &str| address.split_once('.').is_some_and(|(found, _)| found == kind);
         self.resources
             .iter()
@@ -65,16 +59,13 @@ impl Plan {
 impl Module {
     pub(super) fn read(folder: &Path) -> Self {
         let mut blocks = Vec::new();
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "tf") {
-                let body = hcl::parse(&fs::read_to_string(&path).unwrap());
-                let body = body.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-                assert_eq!(body.attributes().count(), 0, "{}: an argument outside of blocks", path.display());
-                blocks.extend(body.into_blocks());
-            }
+        for path in files(folder) {
+            let body = hcl::parse(&fs::read_to_string(&path).unwrap());
+            let body = body.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert_eq!(body.attributes().count(), 0, "{}: an argument outside of blocks", path.display());
+            blocks.extend(body.into_blocks());
         }
-        Self { blocks }
+        Self { folder: folder.to_owned(), blocks }
     }
 
     /// All blocks of a kind, each with its label.
@@ -83,216 +74,74 @@ impl Module {
         of_kind.map(|block| (block.labels().first().map_or("", |label| label.as_str()), block))
     }
 
-    /// What is made with these values of variables; or what is wrong with them.
-    pub(super) fn plan(&self, given: &[(&str, Value)]) -> Result<Plan, Vec<String>> {
-        let mut known = Known::new(self.variables(given)?);
-        self.validate(&known)?;
-        let mut pending: Vec<Pending<'_>> = self.pending().collect();
-        // What stands on others waits for them. Terraform itself allows no circles.
-        while !pending.is_empty() {
-            let (before, context) = (pending.len(), known.context());
-            let mut errors = Vec::new();
-            pending.retain(|item| match known.learn(item, &context) {
-                Ok(()) => false,
-                Err(error) => {
-                    errors.push(error);
-                    true
-                }
-            });
-            assert!(pending.len() < before, "cannot be computed:\n{}", errors.join("\n"));
+    /// What is made with these values of variables, or why Terraform would refuse them.
+    pub(super) fn plan(&self, given: &[(&str, Json)]) -> Result<Plan, Vec<String>> {
+        let declared: Vec<_> = self.blocks("variable").map(|(name, _)| name).collect();
+        let unknown = given.iter().filter(|(name, _)| !declared.contains(name));
+        let unknown: Vec<_> = unknown.map(|(name, _)| format!("no variable {name}")).collect();
+        if !unknown.is_empty() {
+            return Err(unknown);
         }
-        Ok(Plan { resources: known.resources })
-    }
-
-    /// What the one module that this one calls is given.
-    pub(super) fn call(
-        &self,
-        name: &str,
-        given: &[(&str, Value)],
-    ) -> Result<Vec<(String, Value)>, Vec<String>> {
-        let known = Known::new(self.variables(given)?);
-        self.validate(&known)?;
-        let (_, block) = self.blocks("module").find(|(label, _)| *label == name).expect("it is called");
-        let arguments = block.body().attributes().filter(|argument| argument.key() != "source");
-        let context = known.context();
-        Ok(arguments.map(|it| (it.key().to_owned(), it.expr().evaluate(&context).unwrap())).collect())
-    }
-
-    fn variables(&self, given: &[(&str, Value)]) -> Result<Map<String, Value>, Vec<String>> {
-        let (mut values, mut errors) = (Map::new(), Vec::new());
-        for (name, block) in self.blocks("variable") {
-            let given = given.iter().find(|(given, _)| *given == name).map(|(_, value)| value.clone());
-            let default = || argument(block.body(), "default")?.evaluate(&Context::new()).ok();
-            match given.or_else(default) {
-                Some(value) => drop(values.insert(name.to_owned(), value)),
-                None => errors.push(format!("no value for {name}")),
-            }
+        let evaluated = self.evaluated(given);
+        let refused: Vec<String> = serde_json::from_value(evaluated["refused"].clone()).unwrap();
+        if !refused.is_empty() {
+            return Err(refused);
         }
-        let unknown = given.iter().filter(|(name, _)| !values.contains_key(*name));
-        errors.extend(unknown.map(|(name, _)| format!("no variable {name}")));
-        if errors.is_empty() { Ok(values) } else { Err(errors) }
+        assert_eq!(evaluated["unseen"], serde_json::json!([]));
+        let resources = evaluated["resources"].as_object().unwrap().iter();
+        let resources = resources.map(|(address, values)| (plain(address), with_plain_texts(values)));
+        Ok(Plan { resources: resources.collect() })
     }
 
-    fn validate(&self, known: &Known) -> Result<(), Vec<String>> {
-        let context = known.context();
-        let of = |block: &Block, name| argument(block.body(), name).unwrap().evaluate(&context).unwrap();
-        let validations = self.blocks("variable").flat_map(|(_, block)| block.body().blocks());
-        let validations = validations.filter(|block| block.identifier() == "validation");
-        let broken = validations.filter(|block| of(block, "condition") != Value::Bool(true));
-        let errors: Vec<_> =
-            broken.map(|block| of(block, "error_message").as_str().unwrap().to_owned()).collect();
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
-    }
-
-    fn pending(&self) -> impl Iterator<Item = Pending<'_>> {
-        let locals = self.blocks("locals").flat_map(|(_, block)| block.body().attributes());
-        let locals = locals.map(|local| Pending::Local(local.key(), local.expr()));
-        let resources = self
-            .blocks("resource")
-            .map(|(kind, block)| Pending::Resource(kind, block.labels()[1].as_str(), block.body()));
-        locals.chain(resources)
+    /// The output of the doctor for this folder with these variables.
+    fn evaluated(&self, given: &[(&str, Json)]) -> Json {
+        let folder = TempDir::new().unwrap();
+        for path in files(&self.folder).chain([self.folder.join("modules")]).filter(|path| path.exists()) {
+            symlink(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        }
+        let variables: String = given.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+        fs::write(folder.path().join("terraform.tfvars"), variables).unwrap();
+        let output = orders(&["doctor", "--resources", folder.path().to_str().unwrap()]).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{error}"))
     }
 }
 
-/// What is still to be computed.
-enum Pending<'a> {
-    Local(&'a str, &'a Expression),
-    Resource(&'a str, &'a str, &'a Body),
+fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "tf"))
 }
 
-/// What is computed already.
-struct Known {
-    variables: Map<String, Value>,
-    locals: Map<String, Value>,
-    /// By type and name, for references.
-    references: Map<String, Map<String, Value>>,
-    resources: BTreeMap<String, serde_json::Value>,
+/// `${type.name["key"].attribute}` as `type.name[key].attribute`, and the attributes of data sources as their values.
+fn plain(text: &str) -> String {
+    let key = Regex::new(r#"\["([^"]*)"\]"#).unwrap();
+    let reference = Regex::new(r"\$\{([^}]*)\}").unwrap();
+    let text = key.replace_all(text, "[$1]");
+    let text = reference.replace_all(&text, |found: &regex::Captures<'_>| {
+        let known = DATA.iter().find(|(name, _)| found[1].ends_with(name));
+        known.map_or_else(|| found[1].to_owned(), |(_, value)| (*value).to_owned())
+    });
+    text.into_owned()
 }
 
-impl Known {
-    fn new(variables: Map<String, Value>) -> Self {
-        Self { variables, locals: Map::new(), references: Map::new(), resources: BTreeMap::new() }
-    }
-
-    fn context(&self) -> Context<'static> {
-        let mut context = Context::new();
-        expressions::declare(&mut context);
-        context.declare_var("var", Value::Object(self.variables.clone()));
-        context.declare_var("local", Value::Object(self.locals.clone()));
-        let data = json!({
-            "aws_caller_identity": { "current": { "account_id": "123456789012" } },
-            "aws_partition": { "current": { "partition": "aws" } },
-            "aws_region": { "current": { "region": "eu-central-1" } },
-        });
-        context.declare_var("data", hcl::to_value(data).unwrap());
-        for (kind, named) in &self.references {
-            context.declare_var(kind.as_str(), Value::Object(named.clone()));
-        }
-        context
-    }
-
-    fn learn(&mut self, item: &Pending<'_>, context: &Context<'_>) -> Result<(), String> {
-        match item {
-            Pending::Local(name, expression) => {
-                let value =
-                    evaluate(expression, context).map_err(|error| format!("local.{name}: {error}"))?;
-                self.locals.insert((*name).to_owned(), value);
-            }
-            Pending::Resource(kind, name, content) => {
-                let address = format!("{kind}.{name}");
-                let (reference, made) =
-                    instances(&address, content, context).map_err(|error| format!("{address}: {error}"))?;
-                self.references.entry((*kind).to_owned()).or_default().insert((*name).to_owned(), reference);
-                self.resources.extend(made);
-            }
-        }
-        Ok(())
-    }
-}
-
-type Made = (Value, Vec<(String, serde_json::Value)>);
-
-/// A resource as others refer to it, and each of its instances.
-fn instances(address: &str, content: &Body, context: &Context<'_>) -> Result<Made, String> {
-    let one = |address: String, each: Option<(Value, Value)>| -> Result<(Value, Value, String), String> {
-        let mut own = context.clone();
-        if let Some((key, value)) = each {
-            own.declare_var(
-                "each",
-                Value::Object([("key".to_owned(), key), ("value".to_owned(), value)].into()),
-            );
-        }
-        let made = body(content, &own)?;
-        let Value::Object(mut reference) = made.clone() else { return Err("it is no object".to_owned()) };
-        for name in COMPUTED {
-            reference.entry(name.to_owned()).or_insert_with(|| format!("{address}.{name}").into());
-        }
-        Ok((Value::Object(reference), made, address))
-    };
-    if let Some(each) = argument(content, "for_each") {
-        let (mut references, mut all) = (Map::new(), Vec::new());
-        for (key, value) in pairs(&evaluate(each, context)?)? {
-            let name = key.as_str().ok_or("a key is no string")?.to_owned();
-            let (reference, made, address) = one(format!("{address}[{name}]"), Some((key, value)))?;
-            references.insert(name, reference);
-            all.push((address, expressions::json(&made)));
-        }
-        return Ok((Value::Object(references), all));
-    }
-    if let Some(count) = argument(content, "count") {
-        let (mut references, mut all) = (Vec::new(), Vec::new());
-        for place in 0..evaluate(count, context)?.as_u64().ok_or("a count is no number")? {
-            let (reference, made, address) = one(format!("{address}[{place}]"), None)?;
-            references.push(reference);
-            all.push((address, expressions::json(&made)));
-        }
-        return Ok((Value::Array(references), all));
-    }
-    let (reference, made, address) = one(address.to_owned(), None)?;
-    Ok((reference, vec![(address, expressions::json(&made))]))
-}
-
-/// The arguments of a block, with its blocks as lists.
-fn body(content: &Body, context: &Context<'_>) -> Result<Value, String> {
-    let mut members = Map::new();
-    for argument in content.attributes().filter(|argument| !META.contains(&argument.key())) {
-        members.insert(argument.key().to_owned(), evaluate(argument.expr(), context)?);
-    }
-    let mut blocks: Map<String, Vec<Value>> = Map::new();
-    for block in content.blocks() {
-        if block.identifier() != "dynamic" {
-            blocks.entry(block.identifier().to_owned()).or_default().push(body(block.body(), context)?);
-            continue;
-        }
-        let name = block.labels()[0].as_str();
-        let each = argument(block.body(), "for_each").ok_or("a dynamic block without for_each")?;
-        let inner = block.body().blocks().next().ok_or("a dynamic block without content")?;
-        for (key, value) in pairs(&evaluate(each, context)?)? {
-            let mut own = context.clone();
-            own.declare_var(
-                name,
-                Value::Object([("key".to_owned(), key), ("value".to_owned(), value)].into()),
-            );
-            blocks.entry(name.to_owned()).or_default().push(body(inner.body(), &own)?);
-        }
-    }
-    members.extend(blocks.into_iter().map(|(name, blocks)| (name, Value::Array(blocks))));
-    Ok(Value::Object(members))
-}
-
-/// The keys and values of an object; an element of a list, or of a set, is its own key.
-fn pairs(value: &Value) -> Result<Vec<(Value, Value)>, String> {
+fn with_plain_texts(value: &Json) -> Json {
     match value {
-        Value::Object(members) => {
-            Ok(members.iter().map(|(key, value)| (key.clone().into(), value.clone())).collect())
+        Json::String(text) => plain(text).into(),
+        Json::Array(items) => items.iter().map(with_plain_texts).collect(),
+        Json::Object(members) => {
+            let members = members.iter().map(|(name, value)| (name.clone(), with_plain_texts(value)));
+            Json::Object(members.collect())
         }
-        Value::Array(items) => Ok(items.iter().map(|item| (item.clone(), item.clone())).collect()),
-        other => Err(format!("{other} is nothing to repeat for")),
+        other => other.clone(),
     }
 }
 
-fn evaluate(expression: &Expression, context: &Context<'_>) -> Result<Value, String> {
-    expression.evaluate(context).map_err(|error| error.to_string())
+/// A JSON document in an argument: a text, or what `jsonencode` was given.
+pub(super) fn document(argument: &Json) -> Json {
+    match argument {
+        Json::String(text) => serde_json::from_str(text).unwrap(),
+        other => other.clone(),
+    }
 }
 
 /// An argument of a block.

@@ -1,8 +1,7 @@
-//! Each role may do what its code calls, on what it calls it: no less, and no more.
+//! Each role has exactly the permissions for the calls that its code makes.
 //!
-//! The calls are found in the adapters' sources: [`calls`] knows every one, with the function around it. [`REACHES`] says
-//! which of them a role gets to. A call that nobody is said to get to fails a test, and so does one that no action is
-//! known for.
+//! [`calls`] finds the calls in the sources of the adapters, with the function around each. [`REACHES`] lists the calls that
+//! each role makes. A call that is not listed fails a test, and so does one without known actions.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,9 +10,9 @@ use std::path::Path;
 use regex::Regex;
 use serde_json::Value as Json;
 
-use super::{KEY, Plan, plan, plan_with};
+use super::{KEY, Plan, document, plan, plan_with};
 
-/// What the SDK's operations, and PartiQL's statements, need
+/// The actions that operations of the SDK and statements of PartiQL need
 /// ([actions](https://docs.aws.amazon.com/service-authorization/latest/reference/)).
 const ACTIONS: [(&str, &[&str]); 27] = [
     ("sqs/send_message", &["sqs:SendMessage"]),
@@ -27,9 +26,9 @@ const ACTIONS: [(&str, &[&str]); 27] = [
     ("dynamodb/get_item", &["dynamodb:GetItem"]),
     ("dynamodb/batch_get_item", &["dynamodb:BatchGetItem"]),
     ("dynamodb/query", &["dynamodb:Query"]),
-    // What it needs is what its writes need, and they are puts and updates.
+    // It needs the actions of its writes, which are puts and updates.
     ("dynamodb/transact_write_items", &["dynamodb:PutItem", "dynamodb:UpdateItem"]),
-    // What it needs is what its statements need.
+    // It needs the actions of its statements.
     ("dynamodb/batch_execute_statement", &[]),
     ("dynamodb/INSERT INTO", &["dynamodb:PartiQLInsert"]),
     ("dynamodb/UPDATE", &["dynamodb:PartiQLUpdate"]),
@@ -56,7 +55,7 @@ const REPAIRED: &str = "aws_s3_bucket.archive.arn/repaired/*";
 const TOPIC: &str = "aws_sns_topic.alerts.arn";
 const TOPIC_KEY: &str = "aws_kms_key.alerts[0].arn";
 
-/// Calls that a role gets to: on what, in which file, in which functions of it (all, if none is named).
+/// Calls that a role makes: role, resource, file, and the functions in it (all if empty).
 type Reach = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 const REACHES: [Reach; 30] = [
@@ -92,22 +91,22 @@ const REACHES: [Reach; 30] = [
     ("dead-letters", TOPIC, "sns.rs", &["raise"]),
 ];
 
-/// Calls that no function gets to.
+/// Calls that no Lambda function makes.
 const NOT_IN_FUNCTIONS: [(&str, &[&str]); 7] = [
-    // Containers receive and delete; of functions Lambda does.
+    // Containers receive and delete. For functions, Lambda does.
     ("sqs/inbox.rs", &["receive", "ack"]),
-    // For local use: the table belongs to the deployment.
+    // For local use. In production, the deployment makes the table.
     ("dynamodb/create.rs", &[]),
-    // People ask, with their own permissions: `orders doctor live`, and `orders dlq import s3://…`.
+    // Operators call these with their own permissions: `orders doctor live`, `orders dlq import s3://…`.
     ("sqs/describe.rs", &[]),
     ("dynamodb/describe.rs", &[]),
     ("s3.rs", &["keys", "object"]),
-    // Containers ask at their start, and take no for an answer only where there is nothing.
+    // Containers check at their start that bucket and topic exist.
     ("s3.rs", &["check_reachable"]),
     ("sns.rs", &["check_reachable"]),
 ];
 
-/// The queues that Lambda polls with the role of a function, and what it does there
+/// The queues that Lambda polls with the role of a function, and the actions it needs there
 /// ([permissions](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)).
 const POLLED: [(&str, &str); 2] = [("consumer", MAIN), ("dead-letters", DLQ)];
 const POLLING: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
@@ -119,7 +118,7 @@ const ROLES: [&str; 3] = ["api", "consumer", "dead-letters"];
 struct Call {
     /// Below infra/src.
     file: String,
-    /// The function that it is in.
+    /// The function that contains it.
     function: String,
     operation: String,
 }
@@ -154,7 +153,7 @@ fn calls() -> Vec<Call> {
 }
 
 fn calls_in(file: &str, source: &str) -> Vec<Call> {
-    // A method of a client, or a function, or the beginning of a statement of PartiQL.
+    // A method of a client, a function, or the beginning of a statement of PartiQL.
     let pattern =
         r#"\bclient\s*\.\s*([a-z0-9_]+)\(|\bfn ([a-z0-9_]+)|"(INSERT INTO|UPDATE|DELETE FROM|SELECT) "#;
     let service = file.split(['/', '.']).next().unwrap();
@@ -182,7 +181,7 @@ fn permission(resource: &str, action: &str) -> (String, String) {
     (resource.to_owned(), action.to_owned())
 }
 
-/// What a role needs for its calls.
+/// The permissions that the calls of a role need.
 fn called(role: &str) -> Permissions {
     let calls = calls();
     let mut needed = Permissions::new();
@@ -195,7 +194,7 @@ fn called(role: &str) -> Permissions {
     needed
 }
 
-/// All that a role needs.
+/// All permissions that a role needs.
 fn needed(role: &str, key: Option<&str>) -> Permissions {
     let mut needed = called(role);
     for (_, queue) in POLLED.iter().filter(|(polled, _)| *polled == role) {
@@ -203,7 +202,7 @@ fn needed(role: &str, key: Option<&str>) -> Permissions {
     }
     let group = format!("aws_cloudwatch_log_group.function[{role}].arn:*");
     needed.extend(["logs:CreateLogStream", "logs:PutLogEvents"].map(|action| permission(&group, action)));
-    // X-Ray knows no resources.
+    // X-Ray has no resources.
     needed
         .extend(["xray:PutTraceSegments", "xray:PutTelemetryRecords"].map(|action| permission("*", action)));
     let key = key.or((role == "dead-letters").then_some(TOPIC_KEY));
@@ -212,11 +211,11 @@ fn needed(role: &str, key: Option<&str>) -> Permissions {
     needed
 }
 
-/// What the deployment lets a role do.
+/// The permissions that the deployment gives a role.
 fn granted(plan: &Plan, role: &str) -> Permissions {
     let attached = plan.get(&format!("aws_iam_role_policy.function[{role}]"));
     assert_eq!(attached["role"], format!("aws_iam_role.function[{role}].id"));
-    let policy: Json = serde_json::from_str(attached["policy"].as_str().unwrap()).unwrap();
+    let policy = document(&attached["policy"]);
     assert_eq!(policy["Version"], "2012-10-17");
     let mut granted = Permissions::new();
     let texts = |list: &Json| -> Vec<String> { serde_json::from_value(list.clone()).unwrap() };
@@ -230,7 +229,7 @@ fn granted(plan: &Plan, role: &str) -> Permissions {
 }
 
 #[test]
-fn each_role_may_do_what_its_code_calls_and_no_more() {
+fn each_role_has_exactly_the_permissions_that_its_code_needs() {
     for (plan, key) in [(plan(), None), (plan_with(&[("kms_key_arn", KEY.into())]), Some(KEY))] {
         for role in ROLES {
             let (needed, granted) = (needed(role, key), granted(&plan, role));
@@ -238,7 +237,7 @@ fn each_role_may_do_what_its_code_calls_and_no_more() {
                 (needed.difference(&granted).collect(), granted.difference(&needed).collect());
             assert!(
                 missing.is_empty() && idle.is_empty(),
-                "{role} may not {missing:?}, and needs not {idle:?}"
+                "{role} lacks {missing:?}, and does not need {idle:?}"
             );
         }
         assert_eq!(plan.all("aws_iam_role_policy").count(), ROLES.len());
@@ -247,31 +246,29 @@ fn each_role_may_do_what_its_code_calls_and_no_more() {
 }
 
 #[test]
-fn each_role_is_that_of_lambda_alone() {
+fn only_lambda_can_assume_the_roles() {
     let plan = plan();
     for role in ROLES {
-        let trust =
-            plan.get(&format!("aws_iam_role.function[{role}]"))["assume_role_policy"].as_str().unwrap();
-        let trust: Json = serde_json::from_str(trust).unwrap();
+        let trust = document(&plan.get(&format!("aws_iam_role.function[{role}]"))["assume_role_policy"]);
         let [statement] = &trust["Statement"].as_array().unwrap()[..] else { panic!("{trust}") };
         assert_eq!(statement["Principal"], serde_json::json!({ "Service": "lambda.amazonaws.com" }));
     }
 }
 
 #[test]
-fn every_call_is_said_to_be_somebodys() {
+fn every_call_is_assigned_to_a_role_or_to_none() {
     let calls = calls();
     assert!(calls.len() >= 20, "calls are found: {calls:?}");
     for call in &calls {
         call.actions();
         let reached = REACHES.iter().any(|(_, _, file, functions)| call.is_in(file, functions));
         let not = NOT_IN_FUNCTIONS.iter().any(|(file, functions)| call.is_in(file, functions));
-        assert!(reached || not, "{call:?}: say in REACHES which role gets there, and on what");
+        assert!(reached || not, "{call:?}: add it to REACHES, with its role and resource");
     }
 }
 
 #[test]
-fn calls_are_found_however_they_are_written() {
+fn calls_are_found_regardless_of_formatting() {
     let source = "fn one() {\n  // self.client.get_object()\n  let client = self.client.clone();\n\
                   client\n    .put_object()\n}\nasync fn two(&self) { self.client.get_object().send() }\n\
                   #[cfg(test)]\nmod tests { fn three() { client.list_objects_v2() } }";

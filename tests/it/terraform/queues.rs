@@ -1,21 +1,15 @@
-//! The queues: what the article sets, and what AWS asks for.
+//! The queues: their settings, and the requirements of SQS.
 
-use hcl::Value;
 use serde_json::{Value as Json, json};
 
 use super::module::Plan;
-use super::{KEY, plan, plan_with, standard, try_plan};
+use super::{KEY, document, plan, plan_with, standard, try_plan};
 
 const MAIN: &str = "aws_sqs_queue.main";
 const DLQ: &str = "aws_sqs_queue.dlq";
 
-/// A JSON text in an argument.
-fn document(of: &Json) -> Json {
-    serde_json::from_str(of.as_str().unwrap()).unwrap()
-}
-
 #[test]
-fn a_fifo_queue_has_what_the_article_sets() {
+fn a_fifo_queue_is_in_high_throughput_mode_and_keeps_messages_for_14_days() {
     let plan = plan();
     let main = plan.get(MAIN);
     assert_eq!(main["name"], "orders-queue.fifo");
@@ -25,7 +19,7 @@ fn a_fifo_queue_has_what_the_article_sets() {
     assert_eq!(main["fifo_throughput_limit"], "perMessageGroupId");
     assert_eq!(main["visibility_timeout_seconds"], 300);
     assert_eq!(main["message_retention_seconds"], 1_209_600);
-    // A FIFO queue takes no dead-letter queue of the other kind.
+    // SQS requires a dead-letter queue of the same kind.
     assert_eq!(
         (&plan.get(DLQ)["name"], &plan.get(DLQ)["fifo_queue"]),
         (&json!("orders-queue-dlq.fifo"), &json!(true))
@@ -33,7 +27,7 @@ fn a_fifo_queue_has_what_the_article_sets() {
 }
 
 #[test]
-fn a_standard_queue_has_what_the_article_sets() {
+fn a_standard_queue_has_no_fifo_settings() {
     let plan = standard();
     let (main, dlq) = (plan.get(MAIN), plan.get(DLQ));
     assert_eq!((&main["name"], &dlq["name"]), (&json!("orders-queue"), &json!("orders-queue-dlq")));
@@ -50,7 +44,7 @@ fn a_standard_queue_has_what_the_article_sets() {
 }
 
 #[test]
-fn both_queues_keep_all_there_is_for_as_long_as_can_be() {
+fn both_queues_take_large_messages_and_keep_them_for_14_days() {
     for plan in [plan(), standard()] {
         for queue in [MAIN, DLQ].map(|queue| plan.get(queue)) {
             assert_eq!(queue["message_retention_seconds"], 14 * 24 * 60 * 60, "14 days");
@@ -80,12 +74,12 @@ fn the_visibility_timeout_is_six_times_that_of_the_function() {
 }
 
 #[test]
-fn messages_move_to_the_dead_letters_after_some_tries() {
+fn messages_move_to_the_dead_letter_queue_after_max_receive_count() {
     let redrive = |plan: &Plan| document(&plan.get(MAIN)["redrive_policy"]);
     let five = json!({ "deadLetterTargetArn": "aws_sqs_queue.dlq.arn", "maxReceiveCount": 5 });
     assert_eq!(redrive(&plan()), five);
     assert_eq!(redrive(&standard()), five);
-    // As often as in the article is the least.
+    // Three is the minimum.
     let three = plan_with(&[("max_receive_count", 3.into())]);
     assert_eq!(redrive(&three)["maxReceiveCount"], 3);
     let errors = try_plan(&[("max_receive_count", 2.into())]).err().unwrap();
@@ -93,7 +87,7 @@ fn messages_move_to_the_dead_letters_after_some_tries() {
 }
 
 #[test]
-fn nobody_else_moves_dead_letters_here() {
+fn only_the_main_queue_may_use_the_dead_letter_queue() {
     let plan = plan();
     let allow = plan.get("aws_sqs_queue_redrive_allow_policy.dlq");
     assert_eq!(allow["queue_url"], "aws_sqs_queue.dlq.url");
@@ -108,24 +102,24 @@ fn queues_are_encrypted_by_sqs_or_with_a_key() {
         (plan_with(&[("kms_key_arn", KEY.into())]), Json::Null, json!(KEY)),
     ] {
         for queue in [MAIN, DLQ].map(|queue| plan.get(queue)) {
-            // Both at once are refused.
+            // SQS refuses both together.
             assert_eq!((&queue["sqs_managed_sse_enabled"], &queue["kms_master_key_id"]), (&managed, &key));
         }
     }
 }
 
 #[test]
-fn batches_are_as_the_queue_takes_them() {
+fn batch_settings_follow_the_kind_of_queue() {
     let mapping = "aws_lambda_event_source_mapping.consumer";
     let by_default = plan();
     assert_eq!(by_default.get(mapping)["batch_size"], 10);
     assert_eq!(by_default.get(mapping)["maximum_batching_window_in_seconds"], Json::Null, "FIFO takes none");
-    // Not even if one is asked for.
+    // Not even if one is set.
     let asked = plan_with(&[("batching_window", 20.into())]);
     assert_eq!(asked.get(mapping)["maximum_batching_window_in_seconds"], Json::Null);
     assert_eq!(standard().get(mapping)["maximum_batching_window_in_seconds"], 5);
 
-    let refused = |variables: &[(&'static str, Value)]| try_plan(variables).err().unwrap().remove(0);
+    let refused = |variables: &[(&'static str, Json)]| try_plan(variables).err().unwrap().remove(0);
     assert!(refused(&[("batch_size", 11.into())]).starts_with("batch_size must be 1 to 10 on a FIFO queue"));
     let (large, no_window) = (("batch_size", 100.into()), ("batching_window", 0.into()));
     let standard = ("fifo", false.into());

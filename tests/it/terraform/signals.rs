@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value as Json, json};
 
 use super::module::Plan;
-use super::{plan, plan_with};
+use super::{document, plan, plan_with};
 
 fn alarm<'a>(plan: &'a Plan, name: &str) -> &'a Json {
     plan.get(&format!("aws_cloudwatch_metric_alarm.{name}"))
@@ -22,15 +22,15 @@ fn expression<'a>(alarm: &'a Json, id: &str) -> &'a str {
     queries.iter().find(|query| query["id"] == id).unwrap()["expression"].as_str().unwrap()
 }
 
-/// The alarm says these.
-fn assert_says(alarm: &Json, expected: &Json) {
+/// The alarm has these attributes.
+fn assert_has(alarm: &Json, expected: &Json) {
     for (name, value) in expected.as_object().unwrap() {
         assert_eq!(alarm[name], *value, "{name} of {}", alarm["alarm_name"]);
     }
 }
 
 #[test]
-fn alarms_have_what_the_article_sets() {
+fn alarms_watch_depth_errors_and_dead_letters() {
     let plan = plan();
     let depth = json!({
         "alarm_name": "orders-queue-depth", "comparison_operator": "GreaterThanThreshold", "evaluation_periods": 2,
@@ -38,21 +38,21 @@ fn alarms_have_what_the_article_sets() {
         "statistic": "Average", "threshold": 1000, "dimensions": { "QueueName": "orders-queue.fifo" },
         "alarm_actions": ["aws_sns_topic.alerts.arn"],
     });
-    assert_says(alarm(&plan, "queue_depth"), &depth);
+    assert_has(alarm(&plan, "queue_depth"), &depth);
 
     let errors = json!({
         "comparison_operator": "GreaterThanThreshold", "evaluation_periods": 2, "metric_name": "Errors",
         "namespace": "AWS/Lambda", "period": 300, "statistic": "Sum", "threshold": 10,
         "dimensions": { "FunctionName": "orders-consumer" }, "alarm_actions": ["aws_sns_topic.alerts.arn"],
     });
-    assert_says(alarm(&plan, "consumer_errors"), &errors);
+    assert_has(alarm(&plan, "consumer_errors"), &errors);
 
     let dlq = alarm(&plan, "dlq_not_empty");
     let not_empty = json!({
         "alarm_name": "orders-dlq-not-empty", "comparison_operator": "GreaterThanThreshold", "threshold": 0,
         "alarm_actions": ["aws_sns_topic.alerts.arn"],
     });
-    assert_says(dlq, &not_empty);
+    assert_has(dlq, &not_empty);
     let visible = json!({
         "namespace": "AWS/SQS", "metric_name": "ApproximateNumberOfMessagesVisible", "period": 60, "stat": "Sum",
         "dimensions": { "QueueName": "orders-queue-dlq.fifo" },
@@ -61,20 +61,20 @@ fn alarms_have_what_the_article_sets() {
 }
 
 #[test]
-fn dead_letters_alarm_when_they_stay_longer_than_a_try_takes() {
+fn dead_letters_alarm_when_they_stay_longer_than_a_retry_takes() {
     for timeout in [50, 7, 900] {
         let plan = plan_with(&[("dead_letters_timeout", timeout.into())]);
         let dlq = alarm(&plan, "dlq_not_empty");
         let seconds = dlq["evaluation_periods"].as_i64().unwrap() * 60;
         assert!(seconds > 6 * timeout && seconds <= 24 * 60 * 60, "{seconds} s at {timeout} s");
-        // What is being tried is not visible, and not archived either.
+        // A message that is being handled is not visible, and not archived yet.
         assert_eq!(expression(dlq, "left"), "FILL(visible, 0) + FILL(tried, 0)");
         assert_eq!(metric(dlq, "tried")["metric_name"], "ApproximateNumberOfMessagesNotVisible");
     }
 }
 
 #[test]
-fn every_alarm_is_heard_and_says_what_silence_means() {
+fn every_alarm_has_actions_and_treats_missing_data() {
     let plan = plan();
     let names: BTreeSet<_> = plan
         .all("aws_cloudwatch_metric_alarm")
@@ -122,7 +122,7 @@ fn every_alarm_is_heard_and_says_what_silence_means() {
 }
 
 #[test]
-fn rates_are_of_all_that_ended_and_of_enough_events() {
+fn rates_count_all_outcomes_and_need_enough_events() {
     let plan = plan_with(&[("rate_minimum_events", 7.into()), ("parked_percent_threshold", 2.into())]);
     for (id, threshold) in [("rejected", 10), ("parked", 2)] {
         let alarm = alarm(&plan, &format!("rate[{id}]"));
@@ -154,7 +154,7 @@ fn assert_ended(alarm: &Json, expression: &str) {
 }
 
 #[test]
-fn the_ledger_compares_what_was_accepted_with_what_became_of_it() {
+fn the_ledger_alarm_compares_accepted_events_with_their_outcomes() {
     let plan = plan();
     let alarm = alarm(&plan, "ledger_imbalance");
     let difference = expression(alarm, "imbalance");
@@ -167,38 +167,37 @@ fn the_ledger_compares_what_was_accepted_with_what_became_of_it() {
     let retries: u64 = 5 * plan.get("aws_sqs_queue.main")["visibility_timeout_seconds"].as_u64().unwrap();
     assert!(
         window > 4 * retries && window <= 24 * 60 * 60,
-        "a message that is tried five times ends in the window"
+        "a message that is received five times is finished within the window"
     );
 }
 
 #[test]
-fn the_api_and_all_functions_are_watched() {
+fn alarms_watch_the_api_and_all_functions() {
     let plan = plan();
     let of_api = json!({ "ApiId": "aws_apigatewayv2_api.orders.id" });
     let failing = json!({ "namespace": "AWS/ApiGateway", "metric_name": "5xx", "statistic": "Average", "threshold": 0.01 });
-    assert_says(alarm(&plan, "api_5xx"), &failing);
+    assert_has(alarm(&plan, "api_5xx"), &failing);
     let slow = json!({ "namespace": "AWS/ApiGateway", "metric_name": "Latency", "extended_statistic": "p99", "threshold": 2000 });
-    assert_says(alarm(&plan, "api_latency"), &slow);
+    assert_has(alarm(&plan, "api_latency"), &slow);
     for name in ["api_5xx", "api_latency"] {
         assert_eq!(alarm(&plan, name)["dimensions"], of_api);
     }
     for role in ["api", "consumer", "dead-letters"] {
         let throttled = json!({ "metric_name": "Throttles", "statistic": "Sum", "threshold": 0,
                                 "dimensions": { "FunctionName": format!("orders-{role}") } });
-        assert_says(alarm(&plan, &format!("throttles[{role}]")), &throttled);
+        assert_has(alarm(&plan, &format!("throttles[{role}]")), &throttled);
     }
     let archive = json!({ "metric_name": "Errors", "threshold": 0, "dimensions": { "FunctionName": "orders-dead-letters" } });
-    assert_says(alarm(&plan, "dead_letters_errors"), &archive);
+    assert_has(alarm(&plan, "dead_letters_errors"), &archive);
     let stuck =
         json!({ "metric_name": "ApproximateAgeOfOldestMessage", "statistic": "Maximum", "threshold": 900 });
-    assert_says(alarm(&plan, "message_age"), &stuck);
+    assert_has(alarm(&plan, "message_age"), &stuck);
 }
 
 #[test]
-fn the_dashboard_shows_the_pipeline_on_a_grid() {
+fn the_dashboard_shows_the_pipeline() {
     let plan = plan();
-    let dashboard = plan.get("aws_cloudwatch_dashboard.orders")["dashboard_body"].as_str().unwrap();
-    let dashboard: Json = serde_json::from_str(dashboard).unwrap();
+    let dashboard = document(&plan.get("aws_cloudwatch_dashboard.orders")["dashboard_body"]);
     let widgets = dashboard["widgets"].as_array().unwrap();
     let mut places = BTreeSet::new();
     let mut metrics = BTreeSet::new();
