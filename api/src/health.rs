@@ -10,10 +10,10 @@ use utoipa_axum::routes;
 use crate::auth::Auth;
 use crate::input::{ReadyFor, ReadyQuery};
 use crate::problem::Problem;
-use crate::state::Shared;
+use crate::state::SharedState;
 
 /// The endpoints and their descriptions.
-pub(crate) fn routes() -> OpenApiRouter<Shared> {
+pub(crate) fn routes() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
 }
 
@@ -43,7 +43,7 @@ async fn healthz() -> Json<HealthBody> {
     )
 )]
 async fn readyz(
-    State(state): State<Shared>,
+    State(state): State<SharedState>,
     ReadyQuery(purpose): ReadyQuery,
 ) -> Result<Json<ReadyBody>, Problem> {
     state.health.ready().await.map_err(Problem::not_ready)?;

@@ -49,14 +49,14 @@ use crate::http::{correlate, rate_limited};
 pub use crate::input::BodyBudget;
 pub use crate::orders::created_for;
 pub use crate::state::AppState;
-use crate::state::Shared;
+use crate::state::SharedState;
 
 /// The whole API: `/v1`, health checks, both descriptions with `/docs`, and a page for each kind of problem.
 pub fn router(state: AppState) -> Router {
     let (new_id, sees_queued) = (state.new_id, state.reader.sees_queued());
     let hosts = Arc::new(state.hosts.clone());
     let cors = state.cors_origins.as_ref().map(CorsOrigins::layer);
-    let Described { v1, others, api } = described();
+    let DescribedRoutes { v1, others, api } = described();
     // The layer that is added last runs first: authentication is added later, so the rate limit can count by principal.
     let v1 = rate_limited(v1, state.rate_limit);
     let (auth, clock) = (state.auth.clone(), state.clock);
@@ -87,15 +87,15 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 /// The handlers and their description, registered together so that they cannot differ.
-struct Described {
+struct DescribedRoutes {
     /// The routes under `/v1`.
-    v1: Router<Shared>,
+    v1: Router<SharedState>,
     /// The health checks.
-    others: Router<Shared>,
+    others: Router<SharedState>,
     api: utoipa::openapi::OpenApi,
 }
 
-fn described() -> Described {
+fn described() -> DescribedRoutes {
     let (v1, mut api) = OpenApiRouter::with_openapi(openapi::document())
         .merge(orders::routes())
         .merge(operator::routes())
@@ -103,5 +103,5 @@ fn described() -> Described {
     let (others, described) = health::routes().split_for_parts();
     api.merge(described);
     openapi::complete(&mut api);
-    Described { v1, others, api }
+    DescribedRoutes { v1, others, api }
 }

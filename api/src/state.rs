@@ -14,7 +14,7 @@ use crate::ports::{EventPublisher, Health, OrderReader};
 
 /// The state as handlers get it. Each request clones it several times; with one `Arc` around everything, the threads
 /// contend for one reference count instead of one for each member.
-pub(crate) type Shared = Arc<AppState>;
+pub(crate) type SharedState = Arc<AppState>;
 
 /// The ports, the clock, the source of ids and the options of the API.
 #[derive(Clone)]

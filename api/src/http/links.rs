@@ -9,7 +9,7 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 use crate::http::request_tag::RequestTag;
-use crate::state::Shared;
+use crate::state::SharedState;
 
 /// The path of an order's events, relative to the order.
 const EVENTS: &str = "/events";
@@ -140,10 +140,10 @@ fn next_page(path: &str, query: &str) -> String {
     format!("<{path}?{query}>; rel=\"next\"")
 }
 
-impl FromRequestParts<Shared> for LinkBuilder {
+impl FromRequestParts<SharedState> for LinkBuilder {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Infallible> {
         let base = parts.extensions.get::<BasePath>().cloned().unwrap_or_default();
         Ok(Self { base, sees_queued: state.reader.sees_queued() })
     }

@@ -8,7 +8,7 @@ use crate::http::BodyTimeout;
 use crate::input::body::{BodyField, FromJson};
 use crate::input::budget::{BodyReadError, MemoryGrant};
 use crate::problem::{Problem, ProblemKind};
-use crate::state::Shared;
+use crate::state::SharedState;
 
 /// The largest body, in bytes. It has room for several times 200 lines with the longest names, and fits a queue message.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
@@ -18,13 +18,13 @@ pub(crate) const MAX_BODY: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY>(pub(crate) T, pub(crate) MemoryGrant);
 
-impl<T, const MAX: usize> FromRequest<Shared> for JsonBody<T, MAX>
+impl<T, const MAX: usize> FromRequest<SharedState> for JsonBody<T, MAX>
 where
     T: for<'de> FromJson<'de> + Send + 'static,
 {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &Shared) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &SharedState) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             let detail = "Content-Type must be application/json or end with +json.";
             return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));

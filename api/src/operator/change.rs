@@ -9,7 +9,7 @@ use crate::http::{ChangeAttempt, LinkBuilder, begin_change};
 use crate::input::{DeadLetterPath, JsonBody};
 use crate::operations::DeadLetterChange;
 use crate::problem::{Problem, ProblemKind};
-use crate::state::{AppState, Shared};
+use crate::state::{AppState, SharedState};
 
 use super::Operator;
 use super::bodies::DeadLetterBody;
@@ -44,7 +44,7 @@ const MAX_REPAIR: usize = 2 << 20;
     )
 )]
 pub(crate) async fn repair_dead_letter(
-    State(state): State<Shared>,
+    State(state): State<SharedState>,
     operator: Operator,
     links: LinkBuilder,
     DeadLetterPath(id): DeadLetterPath,
@@ -88,7 +88,7 @@ pub(crate) async fn repair_dead_letter(
     )
 )]
 pub(crate) async fn discard_dead_letter(
-    State(state): State<Shared>,
+    State(state): State<SharedState>,
     operator: Operator,
     links: LinkBuilder,
     DeadLetterPath(id): DeadLetterPath,

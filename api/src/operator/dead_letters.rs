@@ -12,7 +12,7 @@ use crate::http::{LinkBuilder, page_response};
 use crate::input::{DeadLetterPath, DeadLettersQuery, cursor};
 use crate::operations::{Operations, ParkedSequence};
 use crate::problem::{Problem, ProblemKind};
-use crate::state::{AppState, Shared};
+use crate::state::{AppState, SharedState};
 
 use super::Operator;
 use super::bodies::{DeadLetterBody, DeadLetterPage, DeadLetterSummary};
@@ -70,7 +70,7 @@ pub(crate) async fn list_dead_letters(
     )
 )]
 pub(crate) async fn get_dead_letter(
-    State(state): State<Shared>,
+    State(state): State<SharedState>,
     operator: Operator,
     links: LinkBuilder,
     DeadLetterPath(id): DeadLetterPath,

@@ -22,10 +22,10 @@ pub(crate) use self::pipeline::PipelineBody;
 use crate::auth::{Principal, Scope};
 use crate::operations::Operations;
 use crate::problem::{Problem, ProblemKind};
-use crate::state::Shared;
+use crate::state::SharedState;
 
 /// The endpoints, with their description.
-pub(crate) fn routes() -> OpenApiRouter<Shared> {
+pub(crate) fn routes() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(redrive::redrive))
@@ -48,10 +48,10 @@ impl Operator {
     }
 }
 
-impl FromRequestParts<Shared> for Operator {
+impl FromRequestParts<SharedState> for Operator {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
         let Ok(principal) = Principal::from_request_parts(parts, state).await;
         principal.require(Scope::Operate)?;
         if principal.customer_id.is_some() {

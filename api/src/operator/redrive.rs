@@ -11,7 +11,7 @@ use crate::http::{ChangeAttempt, LinkBuilder, begin_change};
 use crate::input::{JsonBody, cursor};
 use crate::operations::{DeadLetterPosition, Operations, ReplayError};
 use crate::problem::Problem;
-use crate::state::Shared;
+use crate::state::SharedState;
 
 use super::Operator;
 use super::bodies::{RedriveBody, RedriveItem};
@@ -54,7 +54,7 @@ const PAGE: usize = 100;
     )
 )]
 pub(crate) async fn redrive(
-    State(state): State<Shared>,
+    State(state): State<SharedState>,
     operator: Operator,
     links: LinkBuilder,
     JsonBody(redrive, _): JsonBody<RedriveCommand>,

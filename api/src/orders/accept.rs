@@ -18,7 +18,7 @@ use crate::orders::publish::publish_events;
 use crate::orders::write_context::{AcceptedEvent, WriteContext};
 use crate::ports::{Acceptance, OrderSnapshot};
 use crate::problem::{Problem, ProblemKind};
-use crate::state::{AppState, Shared};
+use crate::state::{AppState, SharedState};
 
 /// Creates an order
 ///
@@ -64,7 +64,7 @@ use crate::state::{AppState, Shared};
     )
 )]
 pub(crate) async fn create_order(
-    State(state): State<Shared>,
+    State(state): State<SharedState>,
     context: WriteContext,
     JsonBody(created, grant): JsonBody<Created>,
 ) -> Result<Response, Problem> {
@@ -137,7 +137,7 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
     )
 )]
 pub(crate) async fn propose_event(
-    State(state): State<Shared>,
+    State(state): State<SharedState>,
     context: WriteContext,
     if_match: IfMatch,
     OrderPath(order_id): OrderPath,

@@ -24,7 +24,7 @@ use crate::orders::responses::ReceiptBody;
 use crate::orders::write_context::WriteContext;
 use crate::ports::{Acceptance, PublishError};
 use crate::problem::{Problem, ProblemKind, REPLAYED};
-use crate::state::{AppState, Shared};
+use crate::state::{AppState, SharedState};
 
 /// An order of the batch before publishing.
 enum BatchItem {
@@ -67,7 +67,7 @@ enum BatchItemResult {
     )
 )]
 pub(crate) async fn create_orders(
-    State(state): State<Shared>,
+    State(state): State<SharedState>,
     context: WriteContext,
     JsonBody(BatchRequestBody(BatchOrders(orders)), grant): JsonBody<BatchRequestBody, MAX_BODY>,
 ) -> Result<Response, Problem> {
@@ -126,7 +126,7 @@ type PreparedCreation = Result<(EventIdentity, Receipt, Envelope), Problem>;
 
 /// The work that prepares the events of the orders. It runs on a worker thread if the body is large.
 fn prepare_creations(
-    state: Shared,
+    state: SharedState,
     context: Arc<WriteContext>,
     orders: Vec<Parsed<Created>>,
 ) -> impl FnOnce() -> Vec<PreparedCreation> + Send + 'static {

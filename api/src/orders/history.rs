@@ -12,7 +12,7 @@ use crate::input::{EventPath, HistoryQuery, OrderPath, Prefer, ReceiptQuery, cur
 use crate::orders::responses::{EventPage, ReceiptBody};
 use crate::orders::visibility;
 use crate::problem::{Problem, ProblemKind};
-use crate::state::Shared;
+use crate::state::SharedState;
 
 /// Lists an order's recorded events, oldest first
 #[utoipa::path(
@@ -34,7 +34,7 @@ use crate::state::Shared;
     )
 )]
 pub(crate) async fn list_events(
-    State(state): State<Shared>,
+    State(state): State<SharedState>,
     principal: Principal,
     links: LinkBuilder,
     OrderPath(order_id): OrderPath,
@@ -86,7 +86,7 @@ pub(crate) async fn list_events(
     )
 )]
 pub(crate) async fn get_receipt(
-    State(state): State<Shared>,
+    State(state): State<SharedState>,
     principal: Principal,
     links: LinkBuilder,
     prefer: Prefer,

@@ -26,7 +26,7 @@ use crate::auth::Principal;
 use crate::describe::schemas::header_parameter;
 use crate::input::IfMatch;
 use crate::problem::{Problem, ProblemKind};
-use crate::state::{AppState, Shared};
+use crate::state::{AppState, SharedState};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest key, in characters.
@@ -102,10 +102,10 @@ fn hash(event: &Event, if_match: &IfMatch) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl FromRequestParts<Shared> for IdempotencyKey {
+impl FromRequestParts<SharedState> for IdempotencyKey {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
         match parse(&parts.headers) {
             Ok(None) if state.require_idempotency_key => {
                 let detail =

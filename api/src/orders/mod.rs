@@ -24,10 +24,10 @@ pub(crate) use self::event_body::{
 pub(crate) use self::order_body::{CreateOrder, OrderLineBody};
 pub(crate) use self::responses::{EventPage, OrderBody, OrderPage, ReceiptBody};
 pub use self::visibility::created_for;
-use crate::state::Shared;
+use crate::state::SharedState;
 
 /// The endpoints and their descriptions.
-pub(crate) fn routes() -> OpenApiRouter<Shared> {
+pub(crate) fn routes() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .routes(routes!(accept::create_order, read::list_orders))
         .routes(routes!(batch::create_orders))

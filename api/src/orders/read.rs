@@ -12,7 +12,7 @@ use crate::input::{IfNoneMatch, OrderPath, OrderQuery, OrdersQuery, cursor, etag
 use crate::orders::responses::{OrderBody, OrderPage};
 use crate::ports::OrderSnapshot;
 use crate::problem::Problem;
-use crate::state::Shared;
+use crate::state::SharedState;
 
 /// Shows an order
 ///
@@ -40,7 +40,7 @@ use crate::state::Shared;
     )
 )]
 pub(crate) async fn get_order(
-    State(state): State<Shared>,
+    State(state): State<SharedState>,
     principal: Principal,
     links: LinkBuilder,
     if_none_match: IfNoneMatch,
@@ -105,7 +105,7 @@ pub(crate) async fn get_order(
     )
 )]
 pub(crate) async fn list_orders(
-    State(state): State<Shared>,
+    State(state): State<SharedState>,
     principal: Principal,
     links: LinkBuilder,
     query: OrdersQuery,

@@ -9,7 +9,7 @@ use crate::http::{Deadline, LinkBuilder};
 use crate::input::Prefer;
 use crate::orders::idempotency::IdempotencyKey;
 use crate::problem::Problem;
-use crate::state::Shared;
+use crate::state::SharedState;
 
 /// What a request that publishes contains besides its body.
 #[derive(Debug)]
@@ -22,10 +22,10 @@ pub(crate) struct WriteContext {
     pub(crate) deadline: Option<Deadline>,
 }
 
-impl FromRequestParts<Shared> for WriteContext {
+impl FromRequestParts<SharedState> for WriteContext {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
         let Ok(principal) = Principal::from_request_parts(parts, state).await;
         principal.require(Scope::Write)?;
         let key = IdempotencyKey::from_request_parts(parts, state).await?;
