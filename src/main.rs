@@ -4,12 +4,12 @@
 //! and each command wires the adapters that it needs. The crates: `domain` (the rules), `api` (HTTP), `consumer`
 //! (recording), `infra` (adapters).
 
+#[cfg(feature = "dlq")]
+mod api_client;
 mod auth;
 #[cfg(feature = "aws")]
 mod aws;
 mod cli;
-#[cfg(feature = "dlq")]
-mod client;
 #[cfg(feature = "dlq")]
 mod dlq;
 #[cfg(feature = "doctor")]
@@ -24,9 +24,9 @@ mod listen;
 mod load;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod prometheus;
+mod redact;
 #[cfg(any(feature = "dlq", feature = "embedded", feature = "load"))]
 mod secret;
-mod shown;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod signals;
 mod style;

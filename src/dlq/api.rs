@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::FilterArgs;
-use crate::client::{Client, with_query};
+use crate::api_client::{ApiClient, with_query};
 
 /// A dead letter in a list. What is not looked at is kept all the same.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Summary {
+pub(super) struct DeadLetterSummary {
     pub(super) id: String,
     pub(super) state: String,
     pub(super) reason: String,
@@ -29,25 +29,25 @@ pub(super) struct Summary {
 }
 
 #[derive(Debug, Deserialize)]
-struct Page {
-    items: Vec<Summary>,
+struct DeadLetterPage {
+    items: Vec<DeadLetterSummary>,
     next_cursor: Option<String>,
 }
 
 /// A dead letter with its body and its prospects.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Letter {
+pub(super) struct DeadLetterDetails {
     #[serde(flatten)]
-    pub(super) summary: Summary,
+    pub(super) summary: DeadLetterSummary,
     pub(super) line: Vec<String>,
     #[serde(default)]
     pub(super) line_cut: bool,
-    pub(super) prediction: Prediction,
+    pub(super) prediction: RedriveResult,
 }
 
 /// What a redrive would do, or did.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Prediction {
+pub(super) struct RedriveResult {
     pub(super) result: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) detail: Option<String>,
@@ -55,7 +55,7 @@ pub(super) struct Prediction {
     pub(super) version: Option<u64>,
 }
 
-impl Prediction {
+impl RedriveResult {
     /// In words.
     pub(super) fn told(&self) -> String {
         let version = self.version.map(|version| format!(" as version {version}")).unwrap_or_default();
@@ -66,8 +66,8 @@ impl Prediction {
 
 /// The answer to a redrive.
 #[derive(Debug, Deserialize)]
-pub(super) struct Redriven {
-    pub(super) items: Vec<RedrivenLetter>,
+pub(super) struct RedrivePage {
+    pub(super) items: Vec<RedrivenDeadLetter>,
     pub(super) counts: BTreeMap<String, u64>,
     #[serde(default)]
     pub(super) lines_cut: bool,
@@ -75,7 +75,7 @@ pub(super) struct Redriven {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct RedrivenLetter {
+pub(super) struct RedrivenDeadLetter {
     pub(super) id: String,
     #[serde(default)]
     pub(super) order_id: Option<String>,
@@ -84,23 +84,23 @@ pub(super) struct RedrivenLetter {
     #[serde(default)]
     pub(super) event_type: Option<String>,
     #[serde(flatten)]
-    pub(super) prediction: Prediction,
+    pub(super) prediction: RedriveResult,
 }
 
 /// Lists up to `limit` letters, over as many pages as it takes.
 pub(super) async fn list(
-    client: &Client,
+    client: &ApiClient,
     filter: &FilterArgs,
     state: Option<String>,
     limit: usize,
-) -> anyhow::Result<(Vec<Summary>, bool)> {
+) -> anyhow::Result<(Vec<DeadLetterSummary>, bool)> {
     let (mut letters, mut cursor) = (Vec::new(), None);
     loop {
         let mut pairs = filter.pairs();
         pairs.extend(state.clone().map(|state| ("state", state)));
         pairs.push(("limit", (limit - letters.len()).clamp(1, 200).to_string()));
         pairs.extend(cursor.map(|cursor| ("cursor", cursor)));
-        let page: Page = client.get(&with_query("/v1/dead-letters", &pairs)?).await?;
+        let page: DeadLetterPage = client.get(&with_query("/v1/dead-letters", &pairs)?).await?;
         letters.extend(page.items);
         cursor = page.next_cursor;
         if cursor.is_none() || letters.len() >= limit {

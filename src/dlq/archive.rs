@@ -5,7 +5,7 @@ use domain::{Currency, DeadLetter, Envelope, ParkReason, Timestamp, identify};
 use infra::embedded::Incoming;
 use serde_json::Value;
 
-use super::names::plain;
+use super::ids::checked_id;
 
 /// The letter in a file or an object of this name: as the archive has it, as the article's processor of dead letters wrote
 /// it, or else the message itself, of which nothing is known but its name.
@@ -23,20 +23,20 @@ pub(super) fn letter(
     }
     if has("message") && has("attributes") {
         let json = json.unwrap_or_default();
-        let letter = of_article(plain(name)?, &json);
+        let letter = of_article(checked_id(name)?, &json);
         return Ok(Incoming { letter, from, names_itself: false });
     }
     let (reason, detail) = match Envelope::decode(&bytes, default_currency) {
         Err(error) => (error.reason(), error.to_string()),
         Ok(_) => (ParkReason::TriesExhausted, "it was brought in as a bare message".to_owned()),
     };
-    let letter = DeadLetter::new(plain(name)?, bytes, reason, detail, infra::now());
+    let letter = DeadLetter::new(checked_id(name)?, bytes, reason, detail, infra::now());
     Ok(Incoming { letter, from, names_itself: false })
 }
 
 /// The letter with what its body says of itself, which may have been changed since it was written.
 fn consistent(letter: DeadLetter) -> anyhow::Result<DeadLetter> {
-    plain(&letter.id)?;
+    checked_id(&letter.id)?;
     let body = identify(&letter.body.0);
     if let (Some(ours), Some(theirs)) = (&letter.order_id, &body.order_id)
         && ours != theirs

@@ -10,11 +10,11 @@ use anyhow::{Context, bail, ensure};
 use domain::DeadLetter;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::names::plain;
-use super::{FilterArgs, api, files, say};
-use crate::client::{Client, segment};
+use super::ids::checked_id;
+use super::{FilterArgs, api, files, print_untrusted};
+use crate::api_client::{ApiClient, segment};
 
-pub(super) async fn export(client: &Client, filter: &FilterArgs, folder: &Path) -> anyhow::Result<()> {
+pub(super) async fn export(client: &ApiClient, filter: &FilterArgs, folder: &Path) -> anyhow::Result<()> {
     // Letters are about customers.
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.with_context(|| format!("making {}", folder.display()))?;
@@ -34,13 +34,13 @@ pub(super) async fn export(client: &Client, filter: &FilterArgs, folder: &Path) 
     if refused.is_empty() {
         return Ok(());
     }
-    refused.iter().try_for_each(|why| say(&format!("not written: {why}")))?;
+    refused.iter().try_for_each(|why| print_untrusted(&format!("not written: {why}")))?;
     bail!("{} could not be written; they are listed above", refused.len())
 }
 
 /// Writes one letter, and gives how many that were; the inner error is about this letter alone.
-async fn one(client: &Client, id: &str, folder: &Path) -> anyhow::Result<anyhow::Result<u64>> {
-    if let Err(error) = plain(id) {
+async fn one(client: &ApiClient, id: &str, folder: &Path) -> anyhow::Result<anyhow::Result<u64>> {
+    if let Err(error) = checked_id(id) {
         return Ok(Err(error.context("the service named a letter so that it cannot be a file")));
     }
     // One that was dealt with meanwhile is none any more.

@@ -19,14 +19,14 @@ pub(super) const MAX_BYTES: u64 = 16 << 20;
 /// Everything below a path that is a file or should be one, in the order of the paths.
 #[cfg(feature = "embedded")]
 #[derive(Debug, Default)]
-pub(super) struct Files {
+pub(super) struct ArchiveFiles {
     pub(super) files: Vec<PathBuf>,
     /// What is neither a file nor a folder that can be read, and why.
     pub(super) skipped: Vec<String>,
 }
 
 #[cfg(feature = "embedded")]
-impl Files {
+impl ArchiveFiles {
     /// The path itself may be a link, for somebody has named it; none below it is followed.
     pub(super) fn below(path: &Path) -> anyhow::Result<Self> {
         let at = || format!("reading {}", path.display());

@@ -8,8 +8,8 @@ use domain::Currency;
 use indicatif::{ProgressBar, ProgressStyle};
 use infra::embedded::Incoming;
 
-use super::files::{self, Files};
-use super::{archive, say};
+use super::files::{self, ArchiveFiles};
+use super::{archive, print_untrusted};
 use crate::embedded::{DataArgs, open};
 
 #[derive(Debug, Args)]
@@ -23,12 +23,12 @@ pub(crate) struct ImportArgs {
 
 /// What was read, and what could not be.
 #[derive(Default)]
-struct Read {
+struct ArchiveContents {
     letters: Vec<Incoming>,
     skipped: Vec<String>,
 }
 
-impl Read {
+impl ArchiveContents {
     fn note(&mut self, from: String, name: &str, bytes: anyhow::Result<Vec<u8>>, default_currency: Currency) {
         let place = from.clone();
         match bytes.and_then(|bytes| archive::letter(from, name, bytes, default_currency)) {
@@ -50,7 +50,7 @@ pub(super) async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         None => of_files(Path::new(&args.source), args.data.default_currency, &reading)?,
     };
     reading.finish_and_clear();
-    let Read { letters, mut skipped } = read;
+    let ArchiveContents { letters, mut skipped } = read;
     if letters.is_empty() && skipped.is_empty() {
         bail!("there are no dead letters at {}", args.source);
     }
@@ -65,15 +65,19 @@ pub(super) async fn import(args: &ImportArgs) -> anyhow::Result<()> {
     if skipped.is_empty() {
         return Ok(());
     }
-    skipped.iter().try_for_each(|skipped| say(&format!("left out: {skipped}")))?;
+    skipped.iter().try_for_each(|skipped| print_untrusted(&format!("left out: {skipped}")))?;
     bail!("{} of the archive could not be taken in; they are listed above", skipped.len())
 }
 
 #[cfg(feature = "aws")]
-async fn of_bucket(place: &str, default_currency: Currency, bar: &ProgressBar) -> anyhow::Result<Read> {
+async fn of_bucket(
+    place: &str,
+    default_currency: Currency,
+    bar: &ProgressBar,
+) -> anyhow::Result<ArchiveContents> {
     let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
     let sdk = infra::aws::config().await;
-    let mut read = Read::default();
+    let mut read = ArchiveContents::default();
     let each = |key: &str, bytes, all| {
         bar.set_length(all as u64);
         bar.inc(1);
@@ -86,14 +90,14 @@ async fn of_bucket(place: &str, default_currency: Currency, bar: &ProgressBar) -
 }
 
 #[cfg(not(feature = "aws"))]
-async fn of_bucket(place: &str, _: Currency, _: &ProgressBar) -> anyhow::Result<Read> {
+async fn of_bucket(place: &str, _: Currency, _: &ProgressBar) -> anyhow::Result<ArchiveContents> {
     bail!("s3://{place} needs a program built with `--features aws`; or copy the objects into a folder first")
 }
 
-fn of_files(source: &Path, default_currency: Currency, bar: &ProgressBar) -> anyhow::Result<Read> {
-    let Files { files, skipped } = Files::below(source)?;
+fn of_files(source: &Path, default_currency: Currency, bar: &ProgressBar) -> anyhow::Result<ArchiveContents> {
+    let ArchiveFiles { files, skipped } = ArchiveFiles::below(source)?;
     bar.set_length(files.len() as u64);
-    let mut read = Read { skipped, ..Read::default() };
+    let mut read = ArchiveContents { skipped, ..ArchiveContents::default() };
     for file in files {
         let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         read.note(file.display().to_string(), name, files::read(&file), default_currency);

@@ -4,12 +4,12 @@
 mod api;
 #[cfg(feature = "embedded")]
 mod archive;
+mod display;
 mod export;
 mod files;
+mod ids;
 #[cfg(feature = "embedded")]
 mod import;
-mod look;
-mod names;
 mod redrive;
 
 use std::io::{BufRead, IsTerminal, Read, Write};
@@ -19,14 +19,14 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::client::{Client, ClientArgs, segment};
+use crate::api_client::{ApiClient, ApiClientArgs, segment};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DlqCommand {
     /// List dead letters, newest first.
     List {
         #[command(flatten)]
-        client: ClientArgs,
+        client: ApiClientArgs,
         #[command(flatten)]
         filter: FilterArgs,
         /// Only letters that stand here: parked, replaying or discarded. Those that are not discarded if absent.
@@ -42,7 +42,7 @@ pub(crate) enum DlqCommand {
     /// Show everything that is known of a dead letter, and what a redrive would do with it.
     Show {
         #[command(flatten)]
-        client: ClientArgs,
+        client: ApiClientArgs,
         /// The letter.
         id: String,
         /// As JSON.
@@ -57,7 +57,7 @@ pub(crate) enum DlqCommand {
     /// Replace what a redrive sends of a dead letter.
     Repair {
         #[command(flatten)]
-        client: ClientArgs,
+        client: ApiClientArgs,
         /// The letter.
         id: String,
         /// A file with the new body; `-` is standard input.
@@ -67,7 +67,7 @@ pub(crate) enum DlqCommand {
     /// Decide that the event of a dead letter is not to happen; the reason is kept, and told by the event's receipt.
     Discard {
         #[command(flatten)]
-        client: ClientArgs,
+        client: ApiClientArgs,
         /// The letter.
         id: String,
         /// Why.
@@ -80,7 +80,7 @@ pub(crate) enum DlqCommand {
     /// Write dead letters into a folder, a file each, as `import` reads them.
     Export {
         #[command(flatten)]
-        client: ClientArgs,
+        client: ApiClientArgs,
         #[command(flatten)]
         filter: FilterArgs,
         /// The folder; it is made if need be.
@@ -127,19 +127,21 @@ impl FilterArgs {
 pub(crate) async fn run(command: DlqCommand) -> anyhow::Result<()> {
     match command {
         DlqCommand::List { client, filter, state, limit, json } => {
-            look::list(&Client::new(&client)?, &filter, state, limit, json).await
+            display::list(&ApiClient::new(&client)?, &filter, state, limit, json).await
         }
         DlqCommand::Show { client, id, json: false, body: true } => {
-            look::body_of(&Client::new(&client)?, &id).await
+            display::body_of(&ApiClient::new(&client)?, &id).await
         }
-        DlqCommand::Show { client, id, json, .. } => look::show(&Client::new(&client)?, &id, json).await,
+        DlqCommand::Show { client, id, json, .. } => {
+            display::show(&ApiClient::new(&client)?, &id, json).await
+        }
         DlqCommand::Redrive(args) => redrive::redrive(&args).await,
-        DlqCommand::Repair { client, id, body } => repair(&Client::new(&client)?, &id, &body).await,
+        DlqCommand::Repair { client, id, body } => repair(&ApiClient::new(&client)?, &id, &body).await,
         DlqCommand::Discard { client, id, reason, yes } => {
-            discard(&Client::new(&client)?, &id, &reason, yes).await
+            discard(&ApiClient::new(&client)?, &id, &reason, yes).await
         }
         DlqCommand::Export { client, filter, folder } => {
-            export::export(&Client::new(&client)?, &filter, &folder).await
+            export::export(&ApiClient::new(&client)?, &filter, &folder).await
         }
         #[cfg(feature = "embedded")]
         DlqCommand::Import(args) => import::import(&args).await,
@@ -147,11 +149,11 @@ pub(crate) async fn run(command: DlqCommand) -> anyhow::Result<()> {
 }
 
 /// Prints a text that has parts of messages in it.
-fn say(text: &str) -> anyhow::Result<()> {
-    crate::print(&look::tame(text))
+fn print_untrusted(text: &str) -> anyhow::Result<()> {
+    crate::print(&display::without_controls(text))
 }
 
-async fn repair(client: &Client, id: &str, body: &PathBuf) -> anyhow::Result<()> {
+async fn repair(client: &ApiClient, id: &str, body: &PathBuf) -> anyhow::Result<()> {
     let bytes = if body.as_os_str() == "-" {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes).context("reading standard input")?;
@@ -160,21 +162,26 @@ async fn repair(client: &Client, id: &str, body: &PathBuf) -> anyhow::Result<()>
         std::fs::read(body).with_context(|| format!("reading {}", body.display()))?
     };
     let body = serde_json::to_value(domain::MessageBody(bytes))?;
-    let letter: api::Letter = client.post(&format!("/v1/dead-letters/{}/repair", segment(id)), &body).await?;
-    say(&format!("{} is repaired; a redrive would: {}", letter.summary.id, letter.prediction.told()))
+    let letter: api::DeadLetterDetails =
+        client.post(&format!("/v1/dead-letters/{}/repair", segment(id)), &body).await?;
+    print_untrusted(&format!(
+        "{} is repaired; a redrive would: {}",
+        letter.summary.id,
+        letter.prediction.told()
+    ))
 }
 
-async fn discard(client: &Client, id: &str, reason: &str, yes: bool) -> anyhow::Result<()> {
+async fn discard(client: &ApiClient, id: &str, reason: &str, yes: bool) -> anyhow::Result<()> {
     if !yes && !std::io::stdin().is_terminal() {
         bail!("there is nobody to ask whether to: say --yes");
     }
     if !yes {
-        let letter: api::Letter = client.get(&format!("/v1/dead-letters/{}", segment(id))).await?;
+        let letter: api::DeadLetterDetails = client.get(&format!("/v1/dead-letters/{}", segment(id))).await?;
         let kind = letter.summary.event_type.as_deref().unwrap_or("a message");
         let order = letter.summary.order_id.as_deref().unwrap_or("an order that cannot be told");
         // Not a log line: it is a question to whoever typed the command.
         let question = format!("{kind} of {order} is not to happen, ever. Discard it? [y/N] ");
-        let _ = write!(std::io::stderr(), "{}", look::tame(&question));
+        let _ = write!(std::io::stderr(), "{}", display::without_controls(&question));
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
         if !answer.trim().eq_ignore_ascii_case("y") {
@@ -182,12 +189,12 @@ async fn discard(client: &Client, id: &str, reason: &str, yes: bool) -> anyhow::
         }
     }
     let path = format!("/v1/dead-letters/{}/discard", segment(id));
-    let letter: api::Letter = client.post(&path, &json!({ "reason": reason })).await?;
-    say(&format!("{} is discarded", letter.summary.id))?;
+    let letter: api::DeadLetterDetails = client.post(&path, &json!({ "reason": reason })).await?;
+    print_untrusted(&format!("{} is discarded", letter.summary.id))?;
     match letter.summary.order_id {
-        Some(order) => {
-            say(&format!("what stands behind it goes on with: orders dlq redrive --order {order}"))
-        }
+        Some(order) => print_untrusted(&format!(
+            "what stands behind it goes on with: orders dlq redrive --order {order}"
+        )),
         None => Ok(()),
     }
 }

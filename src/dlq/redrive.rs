@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 use super::FilterArgs;
-use super::api::{Redriven, RedrivenLetter, Summary};
-use crate::client::{Client, ClientArgs, segment};
+use super::api::{DeadLetterSummary, RedrivePage, RedrivenDeadLetter};
+use crate::api_client::{ApiClient, ApiClientArgs, segment};
 
 /// How often it is looked what became of letters.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -24,7 +24,7 @@ const SELECTION: [&str; 6] = ["ids", "order", "reason", "from", "before", "all"]
 #[command(group = ArgGroup::new("selection").args(SELECTION).required(true).multiple(true))]
 pub(crate) struct RedriveArgs {
     #[command(flatten)]
-    client: ClientArgs,
+    client: ApiClientArgs,
     /// These letters, with the lines that they stand in.
     ids: Vec<String>,
     #[command(flatten)]
@@ -42,14 +42,14 @@ pub(crate) struct RedriveArgs {
 
 /// What became of the letters, in line; the latest counts.
 #[derive(Default)]
-struct Fates {
-    all: Vec<(RedrivenLetter, String)>,
+struct RedriveOutcomes {
+    all: Vec<(RedrivenDeadLetter, String)>,
     /// The place of each letter, by its id.
     places: HashMap<String, usize>,
 }
 
-impl Fates {
-    fn note(&mut self, letter: &RedrivenLetter, told: String) {
+impl RedriveOutcomes {
+    fn note(&mut self, letter: &RedrivenDeadLetter, told: String) {
         match self.places.get(&letter.id) {
             Some(place) => self.all[*place].1 = told,
             None => {
@@ -61,11 +61,11 @@ impl Fates {
 }
 
 pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
-    let client = Client::new(&args.client)?;
+    let client = ApiClient::new(&args.client)?;
     let selection = selection(args)?;
     let style = ProgressStyle::with_template("{bar:40} {pos} of {len} letters, {msg}")?;
     let bar = ProgressBar::new(0).with_style(style);
-    let mut fates = Fates::default();
+    let mut fates = RedriveOutcomes::default();
     let (mut rounds, mut is_cut) = (0, false);
     while rounds < ROUNDS {
         let round = round(&client, &selection, args.dry_run, &bar).await?;
@@ -95,8 +95,8 @@ pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
 
 /// What one round came to.
 #[derive(Default)]
-struct Round {
-    letters: Vec<RedrivenLetter>,
+struct RedriveRound {
+    letters: Vec<RedrivenDeadLetter>,
     /// Whether a line is longer than one request looks at.
     is_cut: bool,
 }
@@ -119,16 +119,16 @@ fn selection(args: &RedriveArgs) -> anyhow::Result<Map<String, Value>> {
 
 /// Goes once through all that is selected.
 async fn round(
-    client: &Client,
+    client: &ApiClient,
     selection: &Map<String, Value>,
     dry_run: bool,
     bar: &ProgressBar,
-) -> anyhow::Result<Round> {
-    let (mut round, mut seen) = (Round::default(), HashSet::new());
+) -> anyhow::Result<RedriveRound> {
+    let (mut round, mut seen) = (RedriveRound::default(), HashSet::new());
     let mut request = selection.clone();
     request.insert("dry_run".to_owned(), json!(dry_run));
     loop {
-        let answer: Redriven = client.post("/v1/dead-letters/redrive", &json!(request)).await?;
+        let answer: RedrivePage = client.post("/v1/dead-letters/redrive", &json!(request)).await?;
         round.letters.extend(answer.items.into_iter().filter(|letter| seen.insert(letter.id.clone())));
         round.is_cut |= answer.lines_cut;
         bar.set_length(round.letters.len() as u64);
@@ -144,13 +144,13 @@ async fn round(
 
 /// Waits until it is known what became of those that were sent. `false` if time runs out first.
 async fn outcomes(
-    client: &Client,
-    sent: &[RedrivenLetter],
+    client: &ApiClient,
+    sent: &[RedrivenDeadLetter],
     until: Instant,
     bar: &ProgressBar,
-    fates: &mut Fates,
+    fates: &mut RedriveOutcomes,
 ) -> anyhow::Result<bool> {
-    let mut waiting: Vec<&RedrivenLetter> = sent.iter().collect();
+    let mut waiting: Vec<&RedrivenDeadLetter> = sent.iter().collect();
     bar.set_length(sent.len() as u64);
     loop {
         let mut still = Vec::new();
@@ -177,8 +177,9 @@ async fn outcomes(
 }
 
 /// What became of a letter; `None` while it is on its way.
-async fn outcome(client: &Client, letter: &RedrivenLetter) -> anyhow::Result<Option<String>> {
-    let found: Option<Summary> = client.find(&format!("/v1/dead-letters/{}", segment(&letter.id))).await?;
+async fn outcome(client: &ApiClient, letter: &RedrivenDeadLetter) -> anyhow::Result<Option<String>> {
+    let found: Option<DeadLetterSummary> =
+        client.find(&format!("/v1/dead-letters/{}", segment(&letter.id))).await?;
     if let Some(there) = found {
         return Ok((there.state == "parked").then(|| format!("parked again: {}", there.detail)));
     }
@@ -199,14 +200,14 @@ fn told(receipt: &Value) -> String {
     }
 }
 
-fn report(fates: &Fates, dry_run: bool) -> anyhow::Result<()> {
+fn report(fates: &RedriveOutcomes, dry_run: bool) -> anyhow::Result<()> {
     if fates.all.is_empty() {
         return crate::print("no dead letters are selected");
     }
     for (letter, told) in &fates.all {
         let order = letter.order_id.as_deref().unwrap_or("-");
         let kind = letter.event_type.as_deref().unwrap_or("-");
-        super::say(&format!("{}  {order}  {kind}  {told}", letter.id))?;
+        super::print_untrusted(&format!("{}  {order}  {kind}  {told}", letter.id))?;
     }
     let done = |told: &str| {
         ["recorded", "rejected", "not a dead letter", "gone", "discarded"]

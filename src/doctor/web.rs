@@ -23,7 +23,7 @@ type HttpsClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
 pub(super) async fn read(url: &str) -> anyhow::Result<Deployment> {
     let base = url.trim_end_matches('/');
-    let shown = crate::shown::url(url);
+    let shown = crate::redact::url(url);
     ensure!(shown == url, "{shown} must be the address of the API, without user, password and query");
     let uri: Uri = base.parse().with_context(|| format!("{url:?} is not a URL"))?;
     let host = uri.host().with_context(|| format!("{url:?} must be an absolute http(s) URL"))?;

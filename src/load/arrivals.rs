@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use tokio::sync::Semaphore;
 
-use super::options::{Arrivals, Pace};
+use super::options::{ArrivalPattern, LoopMode};
 
 /// How long a wait at most is slept through at one go, so that an early end is noticed.
 const NAP: Duration = Duration::from_millis(50);
@@ -21,30 +21,30 @@ const GRACE: Duration = Duration::from_millis(100);
 
 /// The times of an open loop, counted from its beginning. It never ends.
 #[derive(Debug)]
-pub(super) struct Schedule {
+pub(super) struct ArrivalSchedule {
     rate: f64,
-    arrivals: Arrivals,
+    arrivals: ArrivalPattern,
     rng: Rng,
     /// Seconds.
     at: f64,
     count: f64,
 }
 
-impl Schedule {
-    pub(super) fn new(rate: f64, arrivals: Arrivals, seed: u64) -> Self {
+impl ArrivalSchedule {
+    pub(super) fn new(rate: f64, arrivals: ArrivalPattern, seed: u64) -> Self {
         Self { rate, arrivals, rng: Rng::with_seed(seed), at: 0.0, count: 0.0 }
     }
 }
 
-impl Iterator for Schedule {
+impl Iterator for ArrivalSchedule {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
         match self.arrivals {
             // Not by adding up, so that no error does.
-            Arrivals::Constant => self.at = self.count / self.rate,
+            ArrivalPattern::Constant => self.at = self.count / self.rate,
             // The gaps of a Poisson process are exponential. `f64` is below 1, so there is no logarithm of 0.
-            Arrivals::Poisson => self.at += -(1.0 - self.rng.f64()).ln() / self.rate,
+            ArrivalPattern::Poisson => self.at += -(1.0 - self.rng.f64()).ln() / self.rate,
         }
         self.count += 1.0;
         Some(Duration::from_secs_f64(self.at))
@@ -53,8 +53,8 @@ impl Iterator for Schedule {
 
 /// Hands out the times at which requests are to be sent, when they have come.
 #[derive(Debug)]
-pub(super) struct Turns {
-    pace: Pace,
+pub(super) struct ArrivalQueue {
+    pace: LoopMode,
     end: Instant,
     stopped: AtomicBool,
     /// `None` tells one worker that there is no more.
@@ -62,15 +62,15 @@ pub(super) struct Turns {
     waiting: Semaphore,
 }
 
-impl Turns {
-    pub(super) fn new(pace: Pace, end: Instant) -> Self {
+impl ArrivalQueue {
+    pub(super) fn new(pace: LoopMode, end: Instant) -> Self {
         let (due, waiting) = (Mutex::default(), Semaphore::new(0));
         Self { pace, end, stopped: AtomicBool::new(false), due, waiting }
     }
 
     /// The time of the next request, which has come; `None` at the end.
     pub(super) async fn next(&self) -> Option<Instant> {
-        if self.pace == Pace::Closed {
+        if self.pace == LoopMode::Closed {
             let now = Instant::now();
             return (now < self.end && !self.is_stopped()).then_some(now);
         }
@@ -95,7 +95,7 @@ impl Turns {
 
     /// Keeps the time of an open loop for this many workers, until the end. Gives how many requests have come due and
     /// were not sent by then.
-    pub(super) fn keep_time(&self, start: Instant, schedule: Schedule, workers: usize) -> usize {
+    pub(super) fn keep_time(&self, start: Instant, schedule: ArrivalSchedule, workers: usize) -> usize {
         for at in schedule.map(|after| start + after).take_while(|at| *at < self.end) {
             if !self.sleep_until(at) {
                 break;
@@ -135,20 +135,20 @@ impl Turns {
 mod tests {
     use super::*;
 
-    fn first(arrivals: Arrivals, seed: u64, count: usize) -> Vec<f64> {
-        Schedule::new(1000.0, arrivals, seed).take(count).map(|at| at.as_secs_f64()).collect()
+    fn first(arrivals: ArrivalPattern, seed: u64, count: usize) -> Vec<f64> {
+        ArrivalSchedule::new(1000.0, arrivals, seed).take(count).map(|at| at.as_secs_f64()).collect()
     }
 
     #[test]
     fn constant_arrivals_are_at_the_same_distance() {
-        assert_eq!(first(Arrivals::Constant, 1, 4), [0.0, 0.001, 0.002, 0.003]);
-        let millionth = Schedule::new(3.0, Arrivals::Constant, 1).nth(3_000_000).unwrap();
+        assert_eq!(first(ArrivalPattern::Constant, 1, 4), [0.0, 0.001, 0.002, 0.003]);
+        let millionth = ArrivalSchedule::new(3.0, ArrivalPattern::Constant, 1).nth(3_000_000).unwrap();
         assert_eq!(millionth, Duration::from_secs(1_000_000));
     }
 
     #[test]
     fn poisson_arrivals_come_at_the_rate_and_their_gaps_are_exponential() {
-        let times = first(Arrivals::Poisson, 42, 100_000);
+        let times = first(ArrivalPattern::Poisson, 42, 100_000);
         let rate = times.len() as f64 / times.last().unwrap();
         assert!((980.0..1020.0).contains(&rate), "{rate}");
         let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_seed_fixes_the_times() {
-        let draw = |seed| first(Arrivals::Poisson, seed, 100);
+        let draw = |seed| first(ArrivalPattern::Poisson, seed, 100);
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
     }
@@ -168,9 +168,9 @@ mod tests {
     #[tokio::test]
     async fn turns_are_handed_out_with_their_own_times_and_then_end() {
         let start = Instant::now();
-        let pace = Pace::Open { rate: 1000.0, arrivals: Arrivals::Constant };
-        let turns = Turns::new(pace, start + Duration::from_millis(300));
-        let schedule = Schedule::new(1000.0, Arrivals::Constant, 1);
+        let pace = LoopMode::Open { rate: 1000.0, arrivals: ArrivalPattern::Constant };
+        let turns = ArrivalQueue::new(pace, start + Duration::from_millis(300));
+        let schedule = ArrivalSchedule::new(1000.0, ArrivalPattern::Constant, 1);
         let late =
             std::thread::scope(|scope| scope.spawn(|| turns.keep_time(start, schedule, 2)).join().unwrap());
         // Nobody took any. The latest are still to be sent, and then both workers hear that it is over.

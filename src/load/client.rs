@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::{Method, Request, StatusCode};
 
-use super::target::{Body, Target};
+use super::target::{LoadTarget, RequestBody};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -24,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A request to send, as often as it takes.
 #[derive(Debug, Clone)]
-pub(super) struct Ask<'a> {
+pub(super) struct LoadRequest<'a> {
     pub(super) path: &'a str,
     /// A request with a body is a `POST`, and without one a `GET`.
     pub(super) body: Option<Bytes>,
@@ -35,7 +35,7 @@ pub(super) struct Ask<'a> {
     pub(super) prefer: Option<HeaderValue>,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> LoadRequest<'a> {
     pub(super) fn get(path: &'a str) -> Self {
         Self { path, body: None, key: None, content_type: None, prefer: None }
     }
@@ -49,9 +49,9 @@ impl<'a> Ask<'a> {
         Self { prefer: Some(HeaderValue::from_static("wait=20")), ..Self::get(path) }
     }
 
-    fn request(&self, target: &Target) -> anyhow::Result<Request<Body>> {
+    fn request(&self, target: &LoadTarget) -> anyhow::Result<Request<RequestBody>> {
         let method = if self.body.is_some() { Method::POST } else { Method::GET };
-        let mut request = Request::builder().method(method).uri(self.path).body(Body::default())?;
+        let mut request = Request::builder().method(method).uri(self.path).body(RequestBody::default())?;
         let headers = request.headers_mut();
         headers.insert(header::HOST, target.host.clone());
         headers.insert(header::USER_AGENT, AGENT);
@@ -66,7 +66,7 @@ impl<'a> Ask<'a> {
         }
         if let Some(body) = &self.body {
             headers.insert(header::CONTENT_TYPE, self.content_type.clone().unwrap_or(JSON));
-            *request.body_mut() = Body::new(body.clone());
+            *request.body_mut() = RequestBody::new(body.clone());
         }
         Ok(request)
     }
@@ -74,7 +74,7 @@ impl<'a> Ask<'a> {
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct LoadResponse {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
     /// Whether it says that the request was accepted before.
@@ -85,7 +85,7 @@ pub(super) struct Answer {
     pub(super) bytes: u64,
 }
 
-impl Answer {
+impl LoadResponse {
     /// Whether to ask again: the service could not do it, or was asked too often.
     pub(super) fn is_for_later(&self) -> bool {
         self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
@@ -94,13 +94,13 @@ impl Answer {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) kind: FailureKind,
+pub(super) struct RequestFailure {
+    pub(super) kind: RequestFailureKind,
     pub(super) error: anyhow::Error,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FailureKind {
+pub(super) enum RequestFailureKind {
     /// There was no connection: the request was not sent.
     Connect,
     /// The connection broke: nobody knows whether the request arrived.
@@ -111,30 +111,32 @@ pub(super) enum FailureKind {
 
 /// Sends requests, over the target's connections.
 #[derive(Debug, Clone)]
-pub(super) struct Client {
-    target: Arc<Target>,
+pub(super) struct LoadClient {
+    target: Arc<LoadTarget>,
     timeout: Duration,
 }
 
-impl Client {
-    pub(super) fn new(target: Arc<Target>, timeout: Duration) -> Self {
+impl LoadClient {
+    pub(super) fn new(target: Arc<LoadTarget>, timeout: Duration) -> Self {
         Self { target, timeout }
     }
 
     /// Sends a request, once.
-    pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Answer, Failure> {
+    pub(super) async fn send(&self, ask: &LoadRequest<'_>) -> Result<LoadResponse, RequestFailure> {
         // A request that is given up takes its connection with it: what comes there would be taken for the answer to
         // the next one.
         let sent = tokio::time::timeout(self.timeout, self.send_in_time(ask)).await;
         let late = || anyhow!("no answer in {} s", self.timeout.as_secs_f64());
-        let sent = sent.unwrap_or_else(|_| Err(Failure { kind: FailureKind::TimedOut, error: late() }));
+        let sent = sent
+            .unwrap_or_else(|_| Err(RequestFailure { kind: RequestFailureKind::TimedOut, error: late() }));
         self.target.silence.note(sent.as_ref().is_ok_and(|answer| !answer.status.is_server_error()));
         sent
     }
 
-    async fn send_in_time(&self, ask: &Ask<'_>) -> Result<Answer, Failure> {
-        let connect = |error| Failure { kind: FailureKind::Connect, error };
-        let broken = |error: hyper::Error| Failure { kind: FailureKind::Broken, error: error.into() };
+    async fn send_in_time(&self, ask: &LoadRequest<'_>) -> Result<LoadResponse, RequestFailure> {
+        let connect = |error| RequestFailure { kind: RequestFailureKind::Connect, error };
+        let broken =
+            |error: hyper::Error| RequestFailure { kind: RequestFailureKind::Broken, error: error.into() };
         let request = ask.request(&self.target).map_err(connect)?;
         let mut sender = self.target.connection().await.map_err(connect)?;
         let (parts, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
@@ -142,7 +144,7 @@ impl Client {
         self.target.keep(sender);
         let retry_after =
             parts.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        Ok(Answer {
+        Ok(LoadResponse {
             status: parts.status,
             replayed: parts.headers.get(REPLAYED).is_some_and(|value| value == "true"),
             retry_after: retry_after.map(Duration::from_secs),
@@ -155,11 +157,11 @@ impl Client {
     /// the first failure. `failed` hears of every attempt that came to nothing.
     pub(super) async fn send_until_answered(
         &self,
-        ask: &Ask<'_>,
+        ask: &LoadRequest<'_>,
         patience: Duration,
         rng: &mut Rng,
-        mut failed: impl FnMut(&Result<Answer, Failure>),
-    ) -> Result<Answer, Failure> {
+        mut failed: impl FnMut(&Result<LoadResponse, RequestFailure>),
+    ) -> Result<LoadResponse, RequestFailure> {
         let mut pause = PAUSES.0;
         let mut give_up: Option<Instant> = None;
         loop {

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::client::{Answer, Failure, FailureKind};
+use super::client::{LoadResponse, RequestFailure, RequestFailureKind};
 
 /// Attempts that came to nothing, by their reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Errors {
+pub(super) struct FailedAttempts {
     /// No connection.
     pub(super) connect: u64,
     /// A connection that broke.
@@ -22,20 +22,20 @@ pub(super) struct Errors {
     pub(super) unexpected: u64,
 }
 
-impl Errors {
+impl FailedAttempts {
     pub(super) fn sum(&self) -> u64 {
         self.connect + self.broken + self.timed_out + self.server + self.throttled + self.unexpected
     }
 
-    pub(super) fn count(&mut self, result: &Result<Answer, Failure>) {
+    pub(super) fn count(&mut self, result: &Result<LoadResponse, RequestFailure>) {
         let counter = match result {
             Ok(answer) if answer.status.is_server_error() => &mut self.server,
             Ok(answer) if answer.is_for_later() => &mut self.throttled,
             Ok(_) => return,
             Err(failure) => match failure.kind {
-                FailureKind::Connect => &mut self.connect,
-                FailureKind::Broken => &mut self.broken,
-                FailureKind::TimedOut => &mut self.timed_out,
+                RequestFailureKind::Connect => &mut self.connect,
+                RequestFailureKind::Broken => &mut self.broken,
+                RequestFailureKind::TimedOut => &mut self.timed_out,
             },
         };
         *counter += 1;
@@ -44,7 +44,7 @@ impl Errors {
 
 /// Requests that were sent, by what they cause on AWS.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Calls {
+pub(super) struct CallCounts {
     /// `POST`s of which an order came.
     pub(super) creations: u64,
     /// `POST`s of which another event came.
@@ -61,7 +61,7 @@ pub(super) struct Calls {
     pub(super) bytes_out: u64,
 }
 
-impl Calls {
+impl CallCounts {
     pub(super) fn all(&self) -> u64 {
         self.creations + self.events + self.retries + self.refused + self.reads()
     }

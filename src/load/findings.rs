@@ -10,7 +10,7 @@ const EXAMPLES: usize = 5;
 /// A kind of finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Fault {
+pub(super) enum FindingKind {
     /// Accepted, and neither recorded nor rejected nor parked.
     NoOutcome,
     /// The receipt of an accepted event is missing, or is about something else.
@@ -51,20 +51,20 @@ pub(super) enum Fault {
 
 /// Everything that was found.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Findings {
+pub(super) struct AuditFindings {
     pub(super) count: u64,
-    pub(super) kinds: BTreeMap<Fault, Kind>,
+    pub(super) kinds: BTreeMap<FindingKind, FindingExamples>,
 }
 
 /// All findings of one kind.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Kind {
+pub(super) struct FindingExamples {
     pub(super) count: u64,
     /// The first ones.
     pub(super) examples: Vec<String>,
 }
 
-impl Fault {
+impl FindingKind {
     /// In words.
     pub(super) fn describe(self) -> &'static str {
         match self {
@@ -90,8 +90,8 @@ impl Fault {
     }
 }
 
-impl Findings {
-    pub(super) fn add(&mut self, fault: Fault, example: impl Into<String>) {
+impl AuditFindings {
+    pub(super) fn add(&mut self, fault: FindingKind, example: impl Into<String>) {
         self.count += 1;
         let kind = self.kinds.entry(fault).or_default();
         kind.count += 1;
@@ -133,16 +133,16 @@ mod tests {
 
     #[test]
     fn findings_are_counted_and_their_examples_bounded() {
-        let mut all = Findings::default();
+        let mut all = AuditFindings::default();
         assert!(all.is_clean());
         for _ in 0..2 {
-            let mut some = Findings::default();
+            let mut some = AuditFindings::default();
             for i in 0..4 {
-                some.add(Fault::NoOutcome, format!("event {i}"));
+                some.add(FindingKind::NoOutcome, format!("event {i}"));
             }
             all.merge(some);
         }
-        all.add(Fault::OutOfOrder, "order o-1");
+        all.add(FindingKind::OutOfOrder, "order o-1");
         let lines = all.lines();
         assert_eq!((all.count, lines.len()), (9, 1 + EXAMPLES + 1 + 2), "{lines:?}");
         assert!(lines[0].starts_with("8 accepted, but"), "{lines:?}");

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::client::{Answer, Failure};
-use super::counts::{Calls, Errors};
-use super::mix::Kind;
+use super::client::{LoadResponse, RequestFailure};
+use super::counts::{CallCounts, FailedAttempts};
+use super::mix::RequestKind;
 
 /// How many points a plot over time is to have, about.
 const POINTS: u32 = 120;
@@ -18,20 +18,20 @@ const SHORTEST: Duration = Duration::from_millis(250);
 const LONGEST: u64 = 86_400_000_000;
 
 /// Latencies in microseconds, to three digits.
-pub(super) type Latencies = Histogram<u64>;
+pub(super) type LatencyHistogram = Histogram<u64>;
 
-fn latencies() -> Latencies {
+fn latencies() -> LatencyHistogram {
     Histogram::new(3).expect("three digits are between 0 and 5")
 }
 
-fn note(histogram: &mut Latencies, took: Duration) {
+fn note(histogram: &mut LatencyHistogram, took: Duration) {
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).min(LONGEST);
     histogram.record(micros).expect("it grows as it needs to");
 }
 
 /// An interval of the run. Rates are per second, latencies in microseconds.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Point {
+pub(super) struct TimelinePoint {
     /// Its end, in seconds since the load began.
     pub(super) at: f64,
     pub(super) requests: f64,
@@ -47,12 +47,12 @@ pub(super) struct Point {
 
 /// An interval that is not over.
 #[derive(Debug)]
-struct Interval {
+struct CurrentInterval {
     requests: u64,
     accepted: u64,
     errors: u64,
-    accept: Latencies,
-    recorded: Latencies,
+    accept: LatencyHistogram,
+    recorded: LatencyHistogram,
 }
 
 /// Everything that is measured.
@@ -62,14 +62,14 @@ pub(super) struct Measurements {
     /// The end of the warm-up.
     pub(super) measured_from: Instant,
     pub(super) interval: Duration,
-    /// By kind, in the order of [`Kind::ALL`], of answers as they should be.
-    pub(super) kinds: [Latencies; Kind::COUNT],
+    /// By kind, in the order of [`RequestKind::ALL`], of answers as they should be.
+    pub(super) kinds: [LatencyHistogram; RequestKind::COUNT],
     /// Of requests that were accepted.
-    pub(super) accept: Latencies,
+    pub(super) accept: LatencyHistogram,
     /// From the `202` to the moment at which somebody who waits is told that it is recorded.
-    pub(super) recorded: Latencies,
-    pub(super) errors: Errors,
-    pub(super) calls: Calls,
+    pub(super) recorded: LatencyHistogram,
+    pub(super) errors: FailedAttempts,
+    pub(super) calls: CallCounts,
     /// Events and requests since the warm-up.
     pub(super) measured_accepted: u64,
     pub(super) measured_requests: u64,
@@ -77,17 +77,22 @@ pub(super) struct Measurements {
     pub(super) replayed: u64,
     /// Writes whose answer was lost, and that turned out to have been accepted when they were sent again.
     pub(super) recovered: u64,
-    pub(super) points: Vec<Point>,
+    pub(super) points: Vec<TimelinePoint>,
     pub(super) depth: Option<u64>,
     /// When the load ended.
     pub(super) ended: Instant,
-    current: Interval,
+    current: CurrentInterval,
 }
 
 impl Measurements {
     pub(super) fn new(start: Instant, warm_up: Duration, duration: Duration) -> Self {
-        let current =
-            Interval { requests: 0, accepted: 0, errors: 0, accept: latencies(), recorded: latencies() };
+        let current = CurrentInterval {
+            requests: 0,
+            accepted: 0,
+            errors: 0,
+            accept: latencies(),
+            recorded: latencies(),
+        };
         Self {
             start,
             measured_from: start + warm_up,
@@ -95,8 +100,8 @@ impl Measurements {
             kinds: std::array::from_fn(|_| latencies()),
             accept: latencies(),
             recorded: latencies(),
-            errors: Errors::default(),
-            calls: Calls::default(),
+            errors: FailedAttempts::default(),
+            calls: CallCounts::default(),
             measured_accepted: 0,
             measured_requests: 0,
             replayed: 0,
@@ -109,27 +114,27 @@ impl Measurements {
     }
 
     /// Notes a request that was answered as it should be, `from` being when it was to be sent.
-    pub(super) fn answered(&mut self, kind: Kind, from: Instant, now: Instant, accepted: Accept) {
+    pub(super) fn answered(&mut self, kind: RequestKind, from: Instant, now: Instant, accepted: Acceptance) {
         self.advance(now);
         let took = now.saturating_duration_since(from);
         self.current.requests += 1;
-        let is_accepted = accepted != Accept::No;
+        let is_accepted = accepted != Acceptance::No;
         if is_accepted {
             note(&mut self.current.accept, took);
-            self.current.accepted += u64::from(accepted == Accept::New);
+            self.current.accepted += u64::from(accepted == Acceptance::New);
         }
         if from >= self.measured_from {
             self.measured_requests += 1;
             note(&mut self.kinds[kind as usize], took);
             if is_accepted {
                 note(&mut self.accept, took);
-                self.measured_accepted += u64::from(accepted == Accept::New);
+                self.measured_accepted += u64::from(accepted == Acceptance::New);
             }
         }
     }
 
     /// Notes an attempt that came to nothing.
-    pub(super) fn failed(&mut self, result: &Result<Answer, Failure>, now: Instant) {
+    pub(super) fn failed(&mut self, result: &Result<LoadResponse, RequestFailure>, now: Instant) {
         self.advance(now);
         self.errors.count(result);
         self.current.errors += 1;
@@ -162,8 +167,8 @@ impl Measurements {
             }
             let seconds = self.interval.as_secs_f64();
             let current = &mut self.current;
-            let quantile = |of: &Latencies, q| (!of.is_empty()).then(|| of.value_at_quantile(q));
-            self.points.push(Point {
+            let quantile = |of: &LatencyHistogram, q| (!of.is_empty()).then(|| of.value_at_quantile(q));
+            self.points.push(TimelinePoint {
                 at: (end - self.start).as_secs_f64(),
                 requests: current.requests as f64 / seconds,
                 accepted: current.accepted as f64 / seconds,
@@ -183,7 +188,7 @@ impl Measurements {
 
 /// Whether an answer says that an event was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Accept {
+pub(super) enum Acceptance {
     No,
     New,
     /// It was accepted earlier, and is answered once more.
@@ -204,9 +209,9 @@ mod tests {
         let mut measured = Measurements::new(start, ms(1000), ms(29_000));
         assert_eq!(measured.interval, ms(250));
         for i in 0..100 {
-            measured.answered(Kind::Create, start, start + ms(i + 1), Accept::New);
+            measured.answered(RequestKind::Create, start, start + ms(i + 1), Acceptance::New);
         }
-        measured.answered(Kind::Read, start + ms(1100), start + ms(1200), Accept::No);
+        measured.answered(RequestKind::Read, start + ms(1100), start + ms(1200), Acceptance::No);
         measured.advance(start + ms(1250));
         let points = &measured.points;
         assert_eq!((points.len(), points[0].accepted, points[0].requests), (5, 400.0, 400.0));
@@ -219,9 +224,9 @@ mod tests {
     fn the_warm_up_is_in_the_plots_and_not_in_the_figures() {
         let start = Instant::now();
         let mut measured = Measurements::new(start, ms(1000), ms(9000));
-        measured.answered(Kind::Create, start + ms(999), start + ms(1500), Accept::New);
-        measured.answered(Kind::Create, start + ms(1000), start + ms(1003), Accept::New);
-        measured.answered(Kind::Retry, start + ms(1000), start + ms(1005), Accept::Again);
+        measured.answered(RequestKind::Create, start + ms(999), start + ms(1500), Acceptance::New);
+        measured.answered(RequestKind::Create, start + ms(1000), start + ms(1003), Acceptance::New);
+        measured.answered(RequestKind::Retry, start + ms(1000), start + ms(1005), Acceptance::Again);
         measured.recorded(start + ms(10), start + ms(1100));
         measured.recorded(start + ms(1003), start + ms(1013));
         assert_eq!((measured.measured_accepted, measured.measured_requests), (1, 2));

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
+pub(super) enum RequestKind {
     /// A new order.
     Create,
     /// The next step of an order's life: confirm, pay, ship, deliver; some are amended, some returned and refunded.
@@ -26,7 +26,7 @@ pub(super) enum Kind {
     Malformed,
 }
 
-impl Kind {
+impl RequestKind {
     pub(super) const COUNT: usize = 7;
     pub(super) const ALL: [Self; Self::COUNT] =
         [Self::Create, Self::Advance, Self::Cancel, Self::Read, Self::Retry, Self::Illegal, Self::Malformed];
@@ -46,19 +46,19 @@ impl Kind {
 
 /// The weight of each kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mix([u32; Kind::COUNT]);
+pub(super) struct RequestMix([u32; RequestKind::COUNT]);
 
-impl Default for Mix {
+impl Default for RequestMix {
     /// A shop: four steps follow most orders, somebody looks at what happens, and some clients are clumsy.
     fn default() -> Self {
         Self([15, 53, 2, 22, 4, 2, 2])
     }
 }
 
-impl Mix {
-    pub(super) fn choose(&self, rng: &mut Rng) -> Kind {
+impl RequestMix {
+    pub(super) fn choose(&self, rng: &mut Rng) -> RequestKind {
         let mut left = rng.u32(..self.0.iter().sum::<u32>());
-        for (kind, weight) in Kind::ALL.into_iter().zip(self.0) {
+        for (kind, weight) in RequestKind::ALL.into_iter().zip(self.0) {
             if left < weight {
                 return kind;
             }
@@ -68,18 +68,19 @@ impl Mix {
     }
 }
 
-impl FromStr for Mix {
+impl FromStr for RequestMix {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut weights = [None; Kind::COUNT];
+        let mut weights = [None; RequestKind::COUNT];
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let (name, weight) =
                 part.split_once('=').ok_or_else(|| format!("{part:?} is not KIND=WEIGHT"))?;
-            let place = Kind::ALL.iter().position(|kind| kind.as_str() == name.trim()).ok_or_else(|| {
-                let kinds = Kind::ALL.map(Kind::as_str).join(", ");
-                format!("{name:?} is not a kind of request; there are {kinds}")
-            })?;
+            let place =
+                RequestKind::ALL.iter().position(|kind| kind.as_str() == name.trim()).ok_or_else(|| {
+                    let kinds = RequestKind::ALL.map(RequestKind::as_str).join(", ");
+                    format!("{name:?} is not a kind of request; there are {kinds}")
+                })?;
             let weight = weight.trim().parse().ok().filter(|weight| *weight <= 1_000_000);
             let weight =
                 weight.ok_or_else(|| format!("the weight of {part:?} is not a number up to 1000000"))?;
@@ -95,15 +96,15 @@ impl FromStr for Mix {
     }
 }
 
-impl fmt::Display for Mix {
+impl fmt::Display for RequestMix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = Kind::ALL.iter().zip(self.0).filter(|(_, weight)| *weight > 0);
+        let named = RequestKind::ALL.iter().zip(self.0).filter(|(_, weight)| *weight > 0);
         let parts: Vec<_> = named.map(|(kind, weight)| format!("{}={weight}", kind.as_str())).collect();
         f.write_str(&parts.join(","))
     }
 }
 
-impl Serialize for Mix {
+impl Serialize for RequestMix {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -116,9 +117,9 @@ mod tests {
     #[test]
     fn a_mix_is_written_as_it_is_read() {
         for text in ["create=100", "create=15,advance=53,cancel=2,read=22,retry=4,illegal=2,malformed=2"] {
-            assert_eq!(text.parse::<Mix>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<RequestMix>().unwrap().to_string(), text);
         }
-        assert_eq!(" read = 1 , create=2".parse::<Mix>().unwrap().to_string(), "create=2,read=1");
+        assert_eq!(" read = 1 , create=2".parse::<RequestMix>().unwrap().to_string(), "create=2,read=1");
     }
 
     #[test]
@@ -131,21 +132,21 @@ mod tests {
             ("create=0", "every weight is 0"),
             ("", "every weight is 0"),
         ] {
-            let error = text.parse::<Mix>().unwrap_err();
+            let error = text.parse::<RequestMix>().unwrap_err();
             assert!(error.contains(expected), "{text:?}: {error}");
         }
     }
 
     #[test]
     fn kinds_come_by_their_weights_and_the_same_for_a_seed() {
-        let mix: Mix = "create=30,read=70".parse().unwrap();
+        let mix: RequestMix = "create=30,read=70".parse().unwrap();
         let draw = || {
             let mut rng = Rng::with_seed(7);
             (0..10_000).map(|_| mix.choose(&mut rng)).collect::<Vec<_>>()
         };
         let drawn = draw();
-        assert!(drawn.iter().all(|kind| matches!(kind, Kind::Create | Kind::Read)));
-        let creates = drawn.iter().filter(|kind| **kind == Kind::Create).count();
+        assert!(drawn.iter().all(|kind| matches!(kind, RequestKind::Create | RequestKind::Read)));
+        let creates = drawn.iter().filter(|kind| **kind == RequestKind::Create).count();
         assert!((2_800..3_200).contains(&creates), "{creates}");
         assert_eq!(drawn, draw());
     }

@@ -9,11 +9,11 @@
 
 mod arrivals;
 mod audit;
-mod book;
 mod client;
 mod cost;
 mod counts;
 mod findings;
+mod known_orders;
 mod measure;
 mod mix;
 mod options;
@@ -35,35 +35,35 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 
-use arrivals::{Schedule, Turns};
-use book::Book;
-use client::Client;
-use findings::Findings;
+use arrivals::{ArrivalQueue, ArrivalSchedule};
+use client::LoadClient;
+use findings::AuditFindings;
+use known_orders::KnownOrders;
 use measure::Measurements;
 pub(crate) use options::LoadArgs;
-use options::Pace;
-use report::Report;
-use requests::Requests;
-use samples::Samples;
-use target::Target;
-use worker::Worker;
+use options::LoopMode;
+use report::LoadReport;
+use requests::RequestBodies;
+use samples::OutcomeSamples;
+use target::LoadTarget;
+use worker::LoadWorker;
 
 /// How often the service is asked for its own account.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A run, as everybody who works on it sees it.
 #[derive(Debug)]
-struct Run {
+struct LoadRun {
     args: LoadArgs,
-    target: Arc<Target>,
+    target: Arc<LoadTarget>,
     start: Instant,
-    turns: Turns,
-    requests: Requests,
+    turns: ArrivalQueue,
+    requests: RequestBodies,
     numbers: AtomicU32,
-    book: Mutex<Book>,
+    book: Mutex<KnownOrders>,
     measure: Mutex<Measurements>,
-    findings: Mutex<Findings>,
-    samples: Samples,
+    findings: Mutex<AuditFindings>,
+    samples: OutcomeSamples,
     progress: LastOutcome,
 }
 
@@ -87,26 +87,26 @@ impl LastOutcome {
     }
 }
 
-impl Run {
-    fn new(args: &LoadArgs, target: Arc<Target>) -> Self {
+impl LoadRun {
+    fn new(args: &LoadArgs, target: Arc<LoadTarget>) -> Self {
         let start = Instant::now();
         Self {
             start,
             target,
-            turns: Turns::new(args.pace(), start + args.warm_up + args.duration),
-            requests: Requests::new(uuid::Uuid::now_v7(), args.customers),
+            turns: ArrivalQueue::new(args.pace(), start + args.warm_up + args.duration),
+            requests: RequestBodies::new(uuid::Uuid::now_v7(), args.customers),
             numbers: AtomicU32::new(0),
             book: Mutex::default(),
             measure: Mutex::new(Measurements::new(start, args.warm_up, args.duration)),
             findings: Mutex::default(),
-            samples: Samples::new(args.samples),
+            samples: OutcomeSamples::new(args.samples),
             progress: LastOutcome { start, last: AtomicU64::new(0) },
             args: args.clone(),
         }
     }
 
-    fn client(&self) -> Client {
-        Client::new(self.target.clone(), self.args.timeout)
+    fn client(&self) -> LoadClient {
+        LoadClient::new(self.target.clone(), self.args.timeout)
     }
 
     /// Whether no event has come to an outcome for as long as one may take.
@@ -126,7 +126,7 @@ impl Run {
 
     // What a panic has left half done is no worse than the panic, which ends the run.
 
-    fn book(&self) -> MutexGuard<'_, Book> {
+    fn book(&self) -> MutexGuard<'_, KnownOrders> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -134,7 +134,7 @@ impl Run {
         self.measure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn findings(&self) -> MutexGuard<'_, Findings> {
+    fn findings(&self) -> MutexGuard<'_, AuditFindings> {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -145,16 +145,16 @@ pub(crate) async fn run(args: &LoadArgs) -> anyhow::Result<()> {
     for file in [&args.json, &args.html].into_iter().flatten() {
         File::create(file).with_context(|| format!("cannot write the report to {}", file.display()))?;
     }
-    let target = Target::new(&args.url, args.token()?.as_deref())?;
+    let target = LoadTarget::new(&args.url, args.token()?.as_deref())?;
     target::check(&target, args.timeout).await?;
-    let client = Client::new(target.clone(), args.timeout);
+    let client = LoadClient::new(target.clone(), args.timeout);
     let before = pipeline::ask(&client, &args.url).await?;
 
-    let run = Arc::new(Run::new(args, target));
+    let run = Arc::new(LoadRun::new(args, target));
     tokio::spawn(stop_if_asked(run.clone()));
     let unsent = drive(&run, before.is_some()).await?;
     let audit = audit::audit(&run, before.as_ref()).await?;
-    let report = Report::of(&run, unsent, audit);
+    let report = LoadReport::of(&run, unsent, audit);
     crate::print(&report.in_terminal())?;
     write(args.json.as_ref(), || report.as_json())?;
     write(args.html.as_ref(), || report.as_html())?;
@@ -171,18 +171,18 @@ fn write(file: Option<&PathBuf>, content: impl FnOnce() -> anyhow::Result<String
 
 /// Drives the load to its end, and waits until what was sent is answered. Gives how many requests of an open loop came
 /// due and were not sent.
-async fn drive(run: &Arc<Run>, has_pipeline: bool) -> anyhow::Result<usize> {
+async fn drive(run: &Arc<LoadRun>, has_pipeline: bool) -> anyhow::Result<usize> {
     let workers = run.args.connections();
     let mut working = JoinSet::new();
     for number in 0..workers as u64 {
-        working.spawn(Worker::new(run.clone(), number).work());
+        working.spawn(LoadWorker::new(run.clone(), number).work());
     }
     let keeping_time = match run.args.pace() {
-        Pace::Open { rate, arrivals } => {
-            let (run, schedule) = (run.clone(), Schedule::new(rate, arrivals, run.args.seed));
+        LoopMode::Open { rate, arrivals } => {
+            let (run, schedule) = (run.clone(), ArrivalSchedule::new(rate, arrivals, run.args.seed));
             Some(tokio::task::spawn_blocking(move || run.turns.keep_time(run.start, schedule, workers)))
         }
-        Pace::Closed => None,
+        LoopMode::Closed => None,
     };
     let mut watching = JoinSet::new();
     watching.spawn(look(run.clone(), has_pipeline));
@@ -208,7 +208,7 @@ async fn drive(run: &Arc<Run>, has_pipeline: bool) -> anyhow::Result<usize> {
 }
 
 /// Notes from time to time how many events wait.
-async fn look(run: Arc<Run>, has_pipeline: bool) {
+async fn look(run: Arc<LoadRun>, has_pipeline: bool) {
     let client = run.client();
     loop {
         let depth = match has_pipeline {
@@ -230,7 +230,7 @@ async fn look(run: Arc<Run>, has_pipeline: bool) {
 }
 
 /// Ends the load when Ctrl-C or SIGTERM asks for it, and the program when there is no load to end.
-async fn stop_if_asked(run: Arc<Run>) {
+async fn stop_if_asked(run: Arc<LoadRun>) {
     while crate::asked_to_stop().await.is_ok() {
         if run.turns.are_over() {
             std::process::exit(130);

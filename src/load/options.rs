@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::mix::Mix;
+use super::mix::RequestMix;
 use super::target::BaseUrl;
 
 /// Arrivals that no `--rate` says otherwise of: enough to see something, little enough to harm nobody.
@@ -39,8 +39,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) connections: Option<u16>,
     /// How the times of an open loop are spread.
-    #[arg(long, value_enum, default_value_t = Arrivals::Poisson)]
-    pub(super) arrivals: Arrivals,
+    #[arg(long, value_enum, default_value_t = ArrivalPattern::Poisson)]
+    pub(super) arrivals: ArrivalPattern,
     /// Seconds of load that are measured.
     #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = some_seconds)]
     pub(super) duration: Duration,
@@ -50,8 +50,8 @@ pub(crate) struct LoadArgs {
     /// What the requests are, by weight: `create`, `advance` (the next step of an order's life), `cancel`, `read`,
     /// `retry` (an earlier request under its key), `illegal` (an event that the rules forbid now) and `malformed`. What
     /// is not named does not happen.
-    #[arg(long, default_value_t = Mix::default(), value_name = "KIND=WEIGHT,…")]
-    pub(super) mix: Mix,
+    #[arg(long, default_value_t = RequestMix::default(), value_name = "KIND=WEIGHT,…")]
+    pub(super) mix: RequestMix,
     /// Chooses the times and the requests: the same seed, the same choices, as far as the service answers alike.
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
@@ -90,7 +90,7 @@ pub(crate) struct LoadArgs {
 /// How the arrivals of an open loop are spread over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Arrivals {
+pub(super) enum ArrivalPattern {
     /// As independent clients come: at random, sometimes many at once.
     Poisson,
     /// One after the other, at the same distance.
@@ -100,9 +100,9 @@ pub(super) enum Arrivals {
 /// How requests come.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "loop", rename_all = "snake_case")]
-pub(super) enum Pace {
+pub(super) enum LoopMode {
     /// At times that are fixed in advance.
-    Open { rate: f64, arrivals: Arrivals },
+    Open { rate: f64, arrivals: ArrivalPattern },
     /// Each connection sends when it can.
     Closed,
 }
@@ -129,10 +129,10 @@ impl LoadArgs {
         self.patience.unwrap_or(DEFAULT_PATIENCE + delay)
     }
 
-    pub(super) fn pace(&self) -> Pace {
+    pub(super) fn pace(&self) -> LoopMode {
         match (self.rate, self.connections) {
-            (None, Some(_)) => Pace::Closed,
-            (rate, _) => Pace::Open { rate: rate.unwrap_or(DEFAULT_RATE), arrivals: self.arrivals },
+            (None, Some(_)) => LoopMode::Closed,
+            (rate, _) => LoopMode::Open { rate: rate.unwrap_or(DEFAULT_RATE), arrivals: self.arrivals },
         }
     }
 
@@ -166,23 +166,23 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Parser)]
-    struct Line {
+    struct TestCli {
         #[command(flatten)]
         args: LoadArgs,
     }
 
-    fn pace(flags: &[&str]) -> (Pace, usize) {
-        let args = Line::parse_from(["load"].iter().chain(flags)).args;
+    fn pace(flags: &[&str]) -> (LoopMode, usize) {
+        let args = TestCli::parse_from(["load"].iter().chain(flags)).args;
         (args.pace(), args.connections())
     }
 
     #[test]
     fn a_rate_is_an_open_loop_and_connections_alone_a_closed_one() {
-        let open = |rate| Pace::Open { rate, arrivals: Arrivals::Poisson };
+        let open = |rate| LoopMode::Open { rate, arrivals: ArrivalPattern::Poisson };
         assert_eq!(pace(&[]), (open(100.0), 256));
         assert_eq!(pace(&["--rate", "2000"]), (open(2000.0), 256));
         assert_eq!(pace(&["--rate", "2000", "--connections", "8"]), (open(2000.0), 8));
-        assert_eq!(pace(&["--connections", "8"]), (Pace::Closed, 8));
+        assert_eq!(pace(&["--connections", "8"]), (LoopMode::Closed, 8));
     }
 
     #[test]
@@ -196,14 +196,14 @@ mod tests {
             ["--timeout", "0s"],
             ["--connections", "0"],
         ] {
-            assert!(Line::try_parse_from(["load"].iter().chain(&flags)).is_err(), "{flags:?}");
+            assert!(TestCli::try_parse_from(["load"].iter().chain(&flags)).is_err(), "{flags:?}");
         }
     }
 
     #[test]
     fn patience_covers_the_longest_delay_of_a_queue_without_order() {
         let patience = |flags: &[&str]| {
-            let args = Line::parse_from(["load"].iter().chain(flags)).args;
+            let args = TestCli::parse_from(["load"].iter().chain(flags)).args;
             (args.patience().as_secs(), args.outcome_patience().as_secs())
         };
         assert_eq!(patience(&[]), (60, 60));

@@ -3,20 +3,20 @@
 use hyper::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::client::{Ask, Client};
+use super::client::{LoadClient, LoadRequest};
 use super::target::BaseUrl;
 
 /// What the service says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-pub(super) struct Pipeline {
-    pub(super) ledger: Ledger,
-    pub(super) queue: Queue,
+pub(super) struct ServicePipeline {
+    pub(super) ledger: ServiceLedger,
+    pub(super) queue: ServiceQueue,
     pub(super) dead_letters: u64,
 }
 
 /// Every event that it ever accepted, by what became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-pub(super) struct Ledger {
+pub(super) struct ServiceLedger {
     pub(super) accepted: u64,
     pub(super) recorded: u64,
     pub(super) rejected: u64,
@@ -39,21 +39,22 @@ fn exact() -> bool {
 
 /// What waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-pub(super) struct Queue {
+pub(super) struct ServiceQueue {
     pub(super) visible: u64,
     pub(super) in_flight: u64,
     pub(super) delayed: u64,
 }
 
-impl Queue {
+impl ServiceQueue {
     pub(super) fn depth(&self) -> u64 {
         self.visible + self.in_flight + self.delayed
     }
 }
 
 /// Asks for it. `None` if the service has none, or the token may not see it.
-pub(super) async fn ask(client: &Client, url: &BaseUrl) -> anyhow::Result<Option<Pipeline>> {
-    let answer = client.send(&Ask::get(&url.path("/v1/pipeline"))).await.map_err(|failure| failure.error)?;
+pub(super) async fn ask(client: &LoadClient, url: &BaseUrl) -> anyhow::Result<Option<ServicePipeline>> {
+    let answer =
+        client.send(&LoadRequest::get(&url.path("/v1/pipeline"))).await.map_err(|failure| failure.error)?;
     match answer.status {
         StatusCode::OK => Ok(Some(serde_json::from_slice(&answer.body)?)),
         StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(None),
@@ -70,7 +71,7 @@ mod tests {
         let text = r#"{"ledger":{"accepted":9,"recorded":5,"rejected":1,"duplicate":1,"parked":1,"in_flight":1,
             "balanced":true,"discarded":0},"queue":{"visible":1,"in_flight":2,"delayed":3,"oldest_seconds":null},
             "dead_letters":1}"#;
-        let pipeline: Pipeline = serde_json::from_str(text).unwrap();
+        let pipeline: ServicePipeline = serde_json::from_str(text).unwrap();
         assert_eq!((pipeline.ledger.accepted, pipeline.queue.depth(), pipeline.dead_letters), (9, 6, 1));
     }
 }

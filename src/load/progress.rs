@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Run;
+use super::LoadRun;
 use super::report::took;
 
 /// Between two drawings of the bar.
@@ -16,9 +16,9 @@ const REDRAW: Duration = Duration::from_millis(250);
 const LINES: Duration = Duration::from_secs(5);
 
 /// Shows how the load goes, until it is dropped.
-pub(super) async fn show(run: Arc<Run>) {
+pub(super) async fn show(run: Arc<LoadRun>) {
     let length = run.args.warm_up + run.args.duration;
-    let progress = Progress::new("load", "{elapsed_precise} {bar:30} {msg}", millis(length));
+    let progress = ProgressDisplay::new("load", "{elapsed_precise} {bar:30} {msg}", millis(length));
     loop {
         progress.bar.set_position(millis(run.start.elapsed().min(length)));
         progress.tell(line(&run));
@@ -27,7 +27,7 @@ pub(super) async fn show(run: Arc<Run>) {
 }
 
 /// What has happened lately, in a line.
-fn line(run: &Run) -> String {
+fn line(run: &LoadRun) -> String {
     let measure = run.measure();
     let Some(point) = measure.points.last() else { return "starting".to_owned() };
     let quantile = |of: Option<u64>| of.map_or_else(|| "–".to_owned(), took);
@@ -55,13 +55,13 @@ fn millis(duration: Duration) -> u64 {
 
 /// A bar, or lines where there is no terminal.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct ProgressDisplay {
     bar: ProgressBar,
     what: &'static str,
     told: Mutex<Instant>,
 }
 
-impl Progress {
+impl ProgressDisplay {
     fn new(what: &'static str, template: &str, length: u64) -> Self {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(length).with_style(style).with_prefix(what);
@@ -103,7 +103,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -7,7 +7,7 @@ use super::target::BaseUrl;
 
 /// The body of a receipt.
 #[derive(Debug, Deserialize)]
-pub(super) struct Receipt {
+pub(super) struct ServiceReceipt {
     pub(super) order_id: OrderId,
     pub(super) event_id: EventId,
     #[serde(rename = "type")]
@@ -15,30 +15,30 @@ pub(super) struct Receipt {
     pub(super) state: ReceiptState,
     pub(super) version: Option<u64>,
     pub(super) reason: Option<String>,
-    links: Links,
+    links: ServiceReceiptLinks,
 }
 
 #[derive(Debug, Deserialize)]
-struct Links {
+struct ServiceReceiptLinks {
     #[serde(rename = "self")]
     own: String,
 }
 
-impl Receipt {
+impl ServiceReceipt {
     /// The receipt in a body, or what is wrong with it.
     pub(super) fn read(body: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(body).map_err(|error| format!("not a receipt: {error}"))
     }
 
     /// Where the service says that this receipt is.
-    pub(super) fn link(&self, url: &BaseUrl) -> Link {
-        Link::of(&self.links.own, url, &self.order_id, self.event_id, self.event_type)
+    pub(super) fn link(&self, url: &BaseUrl) -> ReceiptLocation {
+        ReceiptLocation::of(&self.links.own, url, &self.order_id, self.event_id, self.event_type)
     }
 }
 
 /// Where the service says that a receipt is. There are many, and nearly all can be put together again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Link {
+pub(super) enum ReceiptLocation {
     /// At the address that order and event make.
     Plain,
     /// There, with the event's type in the query, and the beginning of the request's hash behind it.
@@ -46,7 +46,7 @@ pub(super) enum Link {
     Other(Box<str>),
 }
 
-impl Link {
+impl ReceiptLocation {
     fn of(text: &str, url: &BaseUrl, order: &OrderId, event: EventId, event_type: EventType) -> Self {
         let request = text.rsplit_once("&request=").and_then(|(_, tag)| u64::from_str_radix(tag, 16).ok());
         [Self::Plain, Self::Typed(request)]
@@ -85,23 +85,23 @@ mod tests {
         let event: EventId = "0199aaaa-0000-7000-8000-000000000001".parse().unwrap();
         let plain = format!("/prod/v1/orders/o-1/events/{event}");
         for (text, link) in [
-            (plain.clone(), Link::Plain),
-            (format!("{plain}?type=order_paid"), Link::Typed(None)),
+            (plain.clone(), ReceiptLocation::Plain),
+            (format!("{plain}?type=order_paid"), ReceiptLocation::Typed(None)),
             (
                 format!("{plain}?type=order_paid&request=00ff5e8c24a0b1d3"),
-                Link::Typed(Some(0x00ff_5e8c_24a0_b1d3)),
+                ReceiptLocation::Typed(Some(0x00ff_5e8c_24a0_b1d3)),
             ),
             (
                 format!("{plain}?type=order_paid&request=FF"),
-                Link::Other(format!("{plain}?type=order_paid&request=FF").into()),
+                ReceiptLocation::Other(format!("{plain}?type=order_paid&request=FF").into()),
             ),
             (
                 format!("{plain}?type=order_shipped"),
-                Link::Other(format!("{plain}?type=order_shipped").into()),
+                ReceiptLocation::Other(format!("{plain}?type=order_shipped").into()),
             ),
-            ("/elsewhere/1".to_owned(), Link::Other("/elsewhere/1".into())),
+            ("/elsewhere/1".to_owned(), ReceiptLocation::Other("/elsewhere/1".into())),
         ] {
-            let read = Link::of(&text, &url, &order, event, EventType::Paid);
+            let read = ReceiptLocation::of(&text, &url, &order, event, EventType::Paid);
             assert_eq!(read, link);
             assert_eq!(read.path(&url, &order, event, EventType::Paid), text);
         }

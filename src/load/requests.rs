@@ -6,7 +6,7 @@ use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 use uuid::Uuid;
 
-use super::client::Ask;
+use super::client::LoadRequest;
 
 /// What is ordered, and what it costs.
 const BASKETS: [(&str, u64); 4] = [
@@ -26,13 +26,13 @@ const AMENDED: &str = r#"[{"sku":"TEA-ASSAM-250G","quantity":4,"unit_price":450}
 
 /// What makes the requests of this run differ from those of others.
 #[derive(Debug)]
-pub(super) struct Requests {
+pub(super) struct RequestBodies {
     /// The first part of every key and of every customer's name.
     run: String,
     customers: u32,
 }
 
-impl Requests {
+impl RequestBodies {
     pub(super) fn new(run: Uuid, customers: u32) -> Self {
         Self { run: format!("load-{}", run.simple()), customers }
     }
@@ -89,7 +89,7 @@ pub(super) fn path(order: Option<&OrderId>) -> String {
 }
 
 /// A request that is refused, in one of several ways, at one of these addresses.
-pub(super) fn malformed<'a>(number: u32, creations: &'a str, events: &'a str) -> Ask<'a> {
+pub(super) fn malformed<'a>(number: u32, creations: &'a str, events: &'a str) -> LoadRequest<'a> {
     let (path, body): (_, &'static str) = match number % 6 {
         0 => (creations, r#"{"customer_id":"#),
         1 => (creations, r#"{"customer_id":"c-1","currency":"EUR"}"#),
@@ -102,7 +102,7 @@ pub(super) fn malformed<'a>(number: u32, creations: &'a str, events: &'a str) ->
         _ => (creations, r#"{"customer_id":"c-1","currency":"EUR","items":[]}"#),
     };
     let content_type = (number % 6 == 5).then(|| HeaderValue::from_static("text/plain"));
-    Ask { content_type, ..Ask::post(path, Bytes::from_static(body.as_bytes())) }
+    LoadRequest { content_type, ..LoadRequest::post(path, Bytes::from_static(body.as_bytes())) }
 }
 
 #[cfg(test)]
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn every_body_is_json_and_the_same_for_the_same_number() {
-        let requests = Requests::new(Uuid::nil(), 10);
+        let requests = RequestBodies::new(Uuid::nil(), 10);
         for (number, event_type) in (1..).zip(EventType::ALL) {
             let body = requests.body(event_type, number, 3);
             assert_eq!(body, requests.body(event_type, number, 3));
@@ -124,7 +124,7 @@ mod tests {
             }
         }
         assert_ne!(requests.key(1), requests.key(2));
-        assert_ne!(requests.key(1), Requests::new(Uuid::max(), 10).key(1));
+        assert_ne!(requests.key(1), RequestBodies::new(Uuid::max(), 10).key(1));
     }
 
     #[test]

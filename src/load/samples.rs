@@ -13,9 +13,9 @@ use domain::ReceiptState;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::task::JoinSet;
 
-use super::Run;
-use super::client::Ask;
-use super::receipt::Receipt;
+use super::LoadRun;
+use super::client::LoadRequest;
+use super::receipt::ServiceReceipt;
 
 /// The most that somebody waits for at the same time. What comes beyond waits to be asked for.
 const AT_ONCE: usize = 512;
@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Chooses samples and follows them.
 #[derive(Debug)]
-pub(super) struct Samples {
+pub(super) struct OutcomeSamples {
     /// In nanoseconds since the start; 0 switches samples off.
     gap: u64,
     next: AtomicU64,
@@ -34,7 +34,7 @@ pub(super) struct Samples {
     following: AsyncMutex<JoinSet<()>>,
 }
 
-impl Samples {
+impl OutcomeSamples {
     pub(super) fn new(per_second: u32) -> Self {
         Self {
             gap: 1_000_000_000_u64.checked_div(u64::from(per_second)).unwrap_or(0),
@@ -56,7 +56,7 @@ impl Samples {
     }
 
     /// Follows an event to its outcome. `before` it, so many were accepted.
-    pub(super) async fn follow(&self, run: Arc<Run>, path: String, accepted: Instant, before: u64) {
+    pub(super) async fn follow(&self, run: Arc<LoadRun>, path: String, accepted: Instant, before: u64) {
         self.unsettled().insert(before);
         let mut following = self.following.lock().await;
         while following.try_join_next().is_some() {}
@@ -88,12 +88,12 @@ impl Samples {
 }
 
 /// Asks until there is an outcome. Gives up when there are none at all any more, which the audit will see as well.
-async fn follow_one(run: &Run, path: &str, accepted: Instant) -> bool {
+async fn follow_one(run: &LoadRun, path: &str, accepted: Instant) -> bool {
     let client = run.client();
     while !run.is_stuck() && !run.is_dead() {
         let asked = Instant::now();
-        let answer = client.send(&Ask::wait(path)).await;
-        let receipt = answer.ok().and_then(|answer| Receipt::read(&answer.body).ok());
+        let answer = client.send(&LoadRequest::wait(path)).await;
+        let receipt = answer.ok().and_then(|answer| ServiceReceipt::read(&answer.body).ok());
         match receipt.map(|receipt| receipt.state) {
             // It has waited.
             Some(ReceiptState::Accepted) if asked.elapsed() > PAUSE => {}
@@ -116,17 +116,17 @@ mod tests {
 
     #[test]
     fn the_first_event_after_each_tick_is_a_sample() {
-        let samples = Samples::new(10);
+        let samples = OutcomeSamples::new(10);
         let at = [0, 1, 99, 100, 101, 350, 399, 400, 1000].map(Duration::from_millis);
         let chosen: Vec<_> =
             at.iter().filter(|at| samples.is_sample(**at)).map(|at| at.as_millis()).collect();
         assert_eq!(chosen, [0, 100, 350, 400, 1000]);
-        assert!(!Samples::new(0).is_sample(Duration::from_secs(1)));
+        assert!(!OutcomeSamples::new(0).is_sample(Duration::from_secs(1)));
     }
 
     #[test]
     fn what_waits_is_counted_from_the_oldest_sample_on() {
-        let samples = Samples::new(10);
+        let samples = OutcomeSamples::new(10);
         assert_eq!(samples.depth(500), 0);
         samples.unsettled().extend([100, 250]);
         assert_eq!(samples.depth(500), 400);

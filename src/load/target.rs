@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 /// What requests have as their body.
-pub(super) type Body = Full<Bytes>;
+pub(super) type RequestBody = Full<Bytes>;
 
 /// The address of a service: scheme, host, port and the path that its API is under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,9 +84,9 @@ impl Serialize for BaseUrl {
 
 /// For how long the service has answered nothing.
 #[derive(Debug, Default)]
-pub(super) struct Silence(Mutex<Option<Instant>>);
+pub(super) struct Outage(Mutex<Option<Instant>>);
 
-impl Silence {
+impl Outage {
     /// A request came to an end. What stands in front of a service that is gone answers with errors, so these count as none.
     pub(super) fn note(&self, is_answered: bool) {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,18 +102,18 @@ impl Silence {
 
 /// The service under load: how to connect to it, and what every request to it carries.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct LoadTarget {
     pub(super) url: BaseUrl,
     pub(super) host: HeaderValue,
     pub(super) authorization: Option<HeaderValue>,
     tls: Option<HttpsConnector<HttpConnector>>,
-    pub(super) silence: Silence,
+    pub(super) silence: Outage,
     /// Connections that nobody uses now. The last one used is the next to be used, so that there are no more than it
     /// takes.
-    idle: Mutex<Vec<SendRequest<Body>>>,
+    idle: Mutex<Vec<SendRequest<RequestBody>>>,
 }
 
-impl Target {
+impl LoadTarget {
     pub(super) fn new(url: &BaseUrl, token: Option<&str>) -> anyhow::Result<Arc<Self>> {
         let host = HeaderValue::from_str(url.authority.as_str()).context("the URL's host cannot be sent")?;
         let authorization = token.map(|token| {
@@ -124,12 +124,12 @@ impl Target {
         let authorization =
             authorization.transpose().context("the token has characters that a header cannot have")?;
         let tls = url.https.then(connector).transpose()?;
-        let silence = Silence::default();
+        let silence = Outage::default();
         Ok(Arc::new(Self { url: url.clone(), host, authorization, tls, silence, idle: Mutex::default() }))
     }
 
     /// A connection that is open, or a new one.
-    pub(super) async fn connection(&self) -> anyhow::Result<SendRequest<Body>> {
+    pub(super) async fn connection(&self) -> anyhow::Result<SendRequest<RequestBody>> {
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(mut sender) = idle else { return self.connect().await };
@@ -141,11 +141,11 @@ impl Target {
     }
 
     /// Takes a connection back whose latest answer has been read to its end.
-    pub(super) fn keep(&self, sender: SendRequest<Body>) {
+    pub(super) fn keep(&self, sender: SendRequest<RequestBody>) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
     }
 
-    async fn connect(&self) -> anyhow::Result<SendRequest<Body>> {
+    async fn connect(&self) -> anyhow::Result<SendRequest<RequestBody>> {
         if let Some(tls) = &self.tls {
             let uri = Uri::builder().scheme(Scheme::HTTPS).authority(self.url.authority.clone());
             let uri = uri.path_and_query(PathAndQuery::from_static("/")).build()?;
@@ -169,7 +169,9 @@ fn connector() -> anyhow::Result<HttpsConnector<HttpConnector>> {
     Ok(builder.https_only().enable_http1().wrap_connector(http))
 }
 
-async fn begin<S: Read + Write + Unpin + Send + 'static>(stream: S) -> anyhow::Result<SendRequest<Body>> {
+async fn begin<S: Read + Write + Unpin + Send + 'static>(
+    stream: S,
+) -> anyhow::Result<SendRequest<RequestBody>> {
     let (sender, connection) = handshake(stream).await?;
     // It ends with the sender, or when the other side closes; whoever sends hears of that.
     tokio::spawn(connection);
@@ -177,11 +179,11 @@ async fn begin<S: Read + Write + Unpin + Send + 'static>(stream: S) -> anyhow::R
 }
 
 /// Makes sure that this is our service and that it lets us in, before anything is sent to it.
-pub(super) async fn check(target: &Arc<Target>, timeout: Duration) -> anyhow::Result<()> {
-    use super::client::{Ask, Client};
+pub(super) async fn check(target: &Arc<LoadTarget>, timeout: Duration) -> anyhow::Result<()> {
+    use super::client::{LoadClient, LoadRequest};
     let url = &target.url;
     let path = url.path("/v1/orders?customer_id=orders-load&limit=1");
-    let answer = Client::new(target.clone(), timeout).send(&Ask::get(&path)).await;
+    let answer = LoadClient::new(target.clone(), timeout).send(&LoadRequest::get(&path)).await;
     let answer = answer.map_err(|failure| failure.error.context(format!("no answer from {url}")))?;
     let text = String::from_utf8_lossy(&answer.body);
     match answer.status.as_u16() {
@@ -220,7 +222,7 @@ mod tests {
 
     #[test]
     fn silence_lasts_from_the_first_failure_to_the_next_answer() {
-        let silence = Silence::default();
+        let silence = Outage::default();
         assert!(!silence.lasts(Duration::ZERO), "nothing was asked yet");
         silence.note(false);
         silence.note(false);

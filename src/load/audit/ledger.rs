@@ -1,11 +1,16 @@
 //! The service's own account, compared with what this run did.
 
-use super::Tally;
-use crate::load::pipeline::Ledger;
+use super::OutcomeCounts;
+use crate::load::pipeline::ServiceLedger;
 
 /// What does not agree. With `shared`, others may have done more meanwhile.
-pub(super) fn differences(before: &Ledger, after: &Ledger, done: &Tally, shared: bool) -> Vec<String> {
-    let grown = |of: fn(&Ledger) -> u64| i128::from(of(after)) - i128::from(of(before));
+pub(super) fn differences(
+    before: &ServiceLedger,
+    after: &ServiceLedger,
+    done: &OutcomeCounts,
+    shared: bool,
+) -> Vec<String> {
+    let grown = |of: fn(&ServiceLedger) -> u64| i128::from(of(after)) - i128::from(of(before));
     let mut differences = Vec::new();
     if !after.balanced {
         differences.push(format!("the service says itself that its ledger is not balanced: {after:?}"));
@@ -34,9 +39,9 @@ pub(super) fn differences(before: &Ledger, after: &Ledger, done: &Tally, shared:
 mod tests {
     use super::*;
 
-    fn ledger(accepted: u64, recorded: u64, rejected: u64, duplicate: u64) -> Ledger {
+    fn ledger(accepted: u64, recorded: u64, rejected: u64, duplicate: u64) -> ServiceLedger {
         let in_flight = accepted - recorded - rejected - duplicate;
-        Ledger {
+        ServiceLedger {
             accepted,
             recorded,
             rejected,
@@ -49,8 +54,8 @@ mod tests {
         }
     }
 
-    fn done(recorded: u64, rejected: u64) -> Tally {
-        Tally { accepted: recorded + rejected, recorded, rejected, ..Tally::default() }
+    fn done(recorded: u64, rejected: u64) -> OutcomeCounts {
+        OutcomeCounts { accepted: recorded + rejected, recorded, rejected, ..OutcomeCounts::default() }
     }
 
     #[test]
@@ -67,7 +72,7 @@ mod tests {
         let more = (ledger(0, 0, 0, 0), ledger(9, 7, 2, 0));
         assert_eq!(differences(&more.0, &more.1, &done(5, 2), false).len(), 2);
         assert!(differences(&more.0, &more.1, &done(5, 2), true).is_empty(), "others may have done that");
-        let unbalanced = Ledger { balanced: false, ..ledger(7, 5, 2, 0) };
+        let unbalanced = ServiceLedger { balanced: false, ..ledger(7, 5, 2, 0) };
         assert_eq!(differences(&ledger(0, 0, 0, 0), &unbalanced, &done(5, 2), true).len(), 1);
     }
 }

@@ -16,13 +16,13 @@ use fastrand::Rng;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::Run;
-use super::book::KnownOrder;
-use super::counts::Calls;
-use super::findings::{Fault, Findings};
-use super::pipeline::{self, Ledger, Pipeline};
-use super::progress::Progress;
-use evidence::Reader;
+use super::LoadRun;
+use super::counts::CallCounts;
+use super::findings::{AuditFindings, FindingKind};
+use super::known_orders::KnownOrder;
+use super::pipeline::{self, ServiceLedger, ServicePipeline};
+use super::progress::ProgressDisplay;
+use evidence::EvidenceReader;
 
 /// Orders that are looked at, at the same time.
 const AT_ONCE: usize = 64;
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What became of the accepted events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Tally {
+pub(super) struct OutcomeCounts {
     pub(super) orders: u64,
     /// Each event once, however often it was sent.
     pub(super) accepted: u64,
@@ -44,7 +44,7 @@ pub(super) struct Tally {
     pub(super) uncertain_orders: u64,
 }
 
-impl Tally {
+impl OutcomeCounts {
     fn merge(&mut self, other: &Self) {
         self.orders += other.orders;
         self.accepted += other.accepted;
@@ -62,36 +62,39 @@ impl Tally {
 
 /// The result of the audit.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Audit {
+pub(super) struct AuditResult {
     pub(super) clean: bool,
-    pub(super) tally: Tally,
+    pub(super) tally: OutcomeCounts,
     /// The service's own account before and after the run, where it gives one.
-    pub(super) ledger: Option<Ledgers>,
-    pub(super) findings: Findings,
+    pub(super) ledger: Option<LedgerChange>,
+    pub(super) findings: AuditFindings,
     /// How long it took from the end of the load until nothing waited any more, where the service tells.
     pub(super) drained_after: Option<f64>,
     /// How long the audit itself took, in seconds.
     pub(super) seconds: f64,
     /// What it asked for.
-    pub(super) calls: Calls,
+    pub(super) calls: CallCounts,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Ledgers {
-    pub(super) before: Ledger,
-    pub(super) after: Ledger,
+pub(super) struct LedgerChange {
+    pub(super) before: ServiceLedger,
+    pub(super) after: ServiceLedger,
 }
 
 /// What an auditor has found so far.
 #[derive(Debug, Default)]
-struct Notes {
-    tally: Tally,
-    findings: Findings,
-    calls: Calls,
+struct PartialAudit {
+    tally: OutcomeCounts,
+    findings: AuditFindings,
+    calls: CallCounts,
 }
 
 /// Waits until everything accepted is handled, and audits it.
-pub(super) async fn audit(run: &Arc<Run>, before: Option<&Pipeline>) -> anyhow::Result<Audit> {
+pub(super) async fn audit(
+    run: &Arc<LoadRun>,
+    before: Option<&ServicePipeline>,
+) -> anyhow::Result<AuditResult> {
     let start = Instant::now();
     run.progress.made();
     let drained = match before {
@@ -106,20 +109,20 @@ pub(super) async fn audit(run: &Arc<Run>, before: Option<&Pipeline>) -> anyhow::
     let mut notes = look_at(run, &orders).await?;
     notes.findings.merge(std::mem::take(&mut *run.findings()));
     let tally = notes.tally;
-    if tally.orders == 0 && run.measure().calls == Calls::default() {
-        notes.findings.add(Fault::NothingAudited, "the load was too short, or the rate too low");
+    if tally.orders == 0 && run.measure().calls == CallCounts::default() {
+        notes.findings.add(FindingKind::NothingAudited, "the load was too short, or the rate too low");
     }
     if tally.accepted != tally.conserved() {
-        let Tally { accepted, recorded, rejected, parked, .. } = tally;
+        let OutcomeCounts { accepted, recorded, rejected, parked, .. } = tally;
         let example =
             format!("{accepted} accepted, but {recorded} recorded + {rejected} rejected + {parked} parked");
-        notes.findings.add(Fault::NotConserved, example);
+        notes.findings.add(FindingKind::NotConserved, example);
     }
     let ledger = match before {
         Some(before) => settled_ledger(run, before, &tally, &mut notes.findings).await,
         None => None,
     };
-    Ok(Audit {
+    Ok(AuditResult {
         clean: notes.findings.is_clean(),
         tally,
         ledger,
@@ -131,9 +134,9 @@ pub(super) async fn audit(run: &Arc<Run>, before: Option<&Pipeline>) -> anyhow::
 }
 
 /// Waits until the service says that nothing is in flight; gives up when there is no progress.
-async fn drain(run: &Run) -> Option<Pipeline> {
-    let (client, mut latest) = (run.client(), None::<Pipeline>);
-    let progress = Progress::waiting("waiting for the pipeline to drain");
+async fn drain(run: &LoadRun) -> Option<ServicePipeline> {
+    let (client, mut latest) = (run.client(), None::<ServicePipeline>);
+    let progress = ProgressDisplay::waiting("waiting for the pipeline to drain");
     while !run.is_stuck() && !run.is_dead() {
         if let Ok(Some(now)) = pipeline::ask(&client, &run.args.url).await {
             if latest.as_ref().is_none_or(|before| before.ledger.in_flight != now.ledger.in_flight) {
@@ -152,15 +155,15 @@ async fn drain(run: &Run) -> Option<Pipeline> {
 }
 
 /// Looks at every order, several at the same time.
-async fn look_at(run: &Arc<Run>, orders: &Arc<Vec<KnownOrder>>) -> anyhow::Result<Notes> {
+async fn look_at(run: &Arc<LoadRun>, orders: &Arc<Vec<KnownOrder>>) -> anyhow::Result<PartialAudit> {
     let next = Arc::new(AtomicUsize::new(0));
-    let progress = Arc::new(Progress::of_orders("auditing", orders.len()));
+    let progress = Arc::new(ProgressDisplay::of_orders("auditing", orders.len()));
     let mut auditors = JoinSet::new();
     for number in 0..AT_ONCE.min(orders.len()) {
         let (run, orders, next, progress) = (run.clone(), orders.clone(), next.clone(), progress.clone());
         auditors.spawn(async move {
-            let mut reader = Reader::new(&run, Rng::with_seed(number as u64));
-            let mut notes = Notes::default();
+            let mut reader = EvidenceReader::new(&run, Rng::with_seed(number as u64));
+            let mut notes = PartialAudit::default();
             while let Some(known) = orders.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let evidence = reader.read(known).await;
                 let (requests, unordered) = (&run.requests, run.args.unordered);
@@ -171,7 +174,7 @@ async fn look_at(run: &Arc<Run>, orders: &Arc<Vec<KnownOrder>>) -> anyhow::Resul
             notes
         });
     }
-    let mut all = Notes::default();
+    let mut all = PartialAudit::default();
     while let Some(notes) = auditors.join_next().await {
         let notes = notes.context("an auditor ended early")?;
         all.tally.merge(&notes.tally);
@@ -183,11 +186,11 @@ async fn look_at(run: &Arc<Run>, orders: &Arc<Vec<KnownOrder>>) -> anyhow::Resul
 
 /// The service's account, when it has come to rest; what is wrong with it are findings.
 async fn settled_ledger(
-    run: &Run,
-    before: &Pipeline,
-    tally: &Tally,
-    findings: &mut Findings,
-) -> Option<Ledgers> {
+    run: &LoadRun,
+    before: &ServicePipeline,
+    tally: &OutcomeCounts,
+    findings: &mut AuditFindings,
+) -> Option<LedgerChange> {
     let client = run.client();
     run.progress.made();
     let (before, shared) = (before.ledger, run.args.shared);
@@ -198,8 +201,10 @@ async fn settled_ledger(
             None => vec!["the service no longer tells its ledger".to_owned()],
         };
         if differences.is_empty() || run.is_stuck() || run.is_dead() {
-            differences.into_iter().for_each(|difference| findings.add(Fault::LedgerDiffers, difference));
-            return after.map(|after| Ledgers { before, after });
+            differences
+                .into_iter()
+                .for_each(|difference| findings.add(FindingKind::LedgerDiffers, difference));
+            return after.map(|after| LedgerChange { before, after });
         }
         tokio::time::sleep(PAUSE).await;
     }

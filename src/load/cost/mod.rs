@@ -4,19 +4,19 @@ mod prices;
 
 use serde::Serialize;
 
-use super::audit::Tally;
-use super::counts::Calls;
-use prices::{ASSUMPTIONS, Assumptions, PRICES, Prices};
+use super::audit::OutcomeCounts;
+use super::counts::CallCounts;
+use prices::{ASSUMPTIONS, AwsPrices, CostAssumptions, PRICES};
 
 /// An estimate, with all that it rests on.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Estimate {
-    pub(super) prices: Prices,
-    assumptions: Assumptions,
+pub(super) struct CostEstimate {
+    pub(super) prices: AwsPrices,
+    assumptions: CostAssumptions,
     /// The same in words.
     pub(super) assumed: Vec<String>,
     /// Of the load.
-    pub(super) bill: Bill,
+    pub(super) bill: AwsBill,
     /// Of the reads of the audit, which are not in the bill.
     pub(super) audit: f64,
     /// The bill for as many orders; nothing if the run made none.
@@ -25,21 +25,21 @@ pub(super) struct Estimate {
 
 /// What is to be paid, in US dollars.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Bill {
-    pub(super) lines: Vec<Line>,
+pub(super) struct AwsBill {
+    pub(super) lines: Vec<BillLine>,
     pub(super) total: f64,
 }
 
 /// One line of a bill.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Line {
+pub(super) struct BillLine {
     pub(super) what: &'static str,
     pub(super) quantity: f64,
     pub(super) unit: &'static str,
     pub(super) dollars: f64,
 }
 
-impl Bill {
+impl AwsBill {
     /// Adds a line of something that is paid by the million.
     fn millions(&mut self, what: &'static str, quantity: f64, unit: &'static str, price: f64) {
         self.line(what, quantity, unit, price / 1e6);
@@ -48,25 +48,30 @@ impl Bill {
     fn line(&mut self, what: &'static str, quantity: f64, unit: &'static str, price: f64) {
         let dollars = quantity * price;
         self.total += dollars;
-        self.lines.push(Line { what, quantity, unit, dollars });
+        self.lines.push(BillLine { what, quantity, unit, dollars });
     }
 }
 
 /// Estimates what the load would have cost, with a FIFO queue or a standard one.
-pub(super) fn estimate(load: &Calls, audit: &Calls, tally: &Tally, fifo: bool) -> Estimate {
+pub(super) fn estimate(
+    load: &CallCounts,
+    audit: &CallCounts,
+    tally: &OutcomeCounts,
+    fifo: bool,
+) -> CostEstimate {
     let bill = bill(load, tally, fifo);
     let per_million_orders = (load.creations > 0).then(|| bill.total / load.creations as f64 * 1e6);
-    Estimate {
+    CostEstimate {
         prices: PRICES,
         assumptions: ASSUMPTIONS,
         assumed: ASSUMPTIONS.in_words(),
-        audit: self::bill(audit, &Tally::default(), fifo).total,
+        audit: self::bill(audit, &OutcomeCounts::default(), fifo).total,
         per_million_orders,
         bill,
     }
 }
 
-fn bill(calls: &Calls, tally: &Tally, fifo: bool) -> Bill {
+fn bill(calls: &CallCounts, tally: &OutcomeCounts, fifo: bool) -> AwsBill {
     let (p, a) = (&PRICES, &ASSUMPTIONS);
     let requests = calls.all() as f64;
     let accepted = (calls.creations + calls.events) as f64;
@@ -76,7 +81,7 @@ fn bill(calls: &Calls, tally: &Tally, fifo: bool) -> Bill {
     let recorded_events = (events - rejected - parked).max(0.0);
     let (queue, queue_price) = if fifo { ("SQS FIFO", p.fifo) } else { ("SQS standard", p.standard) };
 
-    let mut bill = Bill::default();
+    let mut bill = AwsBill::default();
     bill.millions("API Gateway, HTTP API", requests, "requests", p.gateway);
     bill.millions("Lambda, API", requests, "invocations", p.invocations);
     bill.line("Lambda, API", requests * a.api_seconds * a.memory, "GB-s", p.gb_second);
@@ -104,16 +109,16 @@ mod tests {
 
     const MILLION: u64 = 1_000_000;
 
-    fn dollars(bill: &Bill, what: &str, unit: &str) -> f64 {
+    fn dollars(bill: &AwsBill, what: &str, unit: &str) -> f64 {
         let line = bill.lines.iter().find(|line| line.what == what && line.unit == unit);
         (line.unwrap().dollars * 1e6).round() / 1e6
     }
 
     #[test]
     fn a_million_creations_cost_what_the_price_list_says() {
-        let calls = Calls { creations: MILLION, bytes_out: 1_000_000_000, ..Calls::default() };
-        let tally = Tally { accepted: MILLION, recorded: MILLION, ..Tally::default() };
-        let estimate = estimate(&calls, &Calls::default(), &tally, true);
+        let calls = CallCounts { creations: MILLION, bytes_out: 1_000_000_000, ..CallCounts::default() };
+        let tally = OutcomeCounts { accepted: MILLION, recorded: MILLION, ..OutcomeCounts::default() };
+        let estimate = estimate(&calls, &CallCounts::default(), &tally, true);
         let bill = &estimate.bill;
         assert_eq!(dollars(bill, "API Gateway, HTTP API", "requests"), 1.0);
         assert_eq!(dollars(bill, "Lambda, API", "invocations"), 0.2);
@@ -131,7 +136,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_call_has_its_price() {
-        let calls = Calls {
+        let calls = CallCounts {
             creations: 100,
             events: 50,
             retries: 10,
@@ -142,7 +147,7 @@ mod tests {
             lists: 2,
             bytes_out: 0,
         };
-        let tally = Tally { rejected: 6, parked: 4, ..Tally::default() };
+        let tally = OutcomeCounts { rejected: 6, parked: 4, ..OutcomeCounts::default() };
         let bill = bill(&calls, &tally, false);
         let quantity = |what: &str, unit: &str| {
             bill.lines.iter().find(|line| line.what == what && line.unit == unit).unwrap().quantity
@@ -156,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_run_without_orders_has_no_price_for_orders() {
-        let nothing = Calls::default();
-        let estimate = estimate(&nothing, &nothing, &Tally::default(), true);
+        let nothing = CallCounts::default();
+        let estimate = estimate(&nothing, &nothing, &OutcomeCounts::default(), true);
         assert_eq!((estimate.bill.total, estimate.per_million_orders), (0.0, None));
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// List prices, in US dollars.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(in crate::load) struct Prices {
+pub(in crate::load) struct AwsPrices {
     pub(in crate::load) date: &'static str,
     pub(in crate::load) region: &'static str,
     /// An HTTP API, per million requests of up to 512 KB: <https://aws.amazon.com/api-gateway/pricing/>
@@ -28,7 +28,7 @@ pub(in crate::load) struct Prices {
 }
 
 /// The first tier of each, without free tiers.
-pub(in crate::load) const PRICES: Prices = Prices {
+pub(in crate::load) const PRICES: AwsPrices = AwsPrices {
     date: "November 2026",
     region: "us-east-1",
     gateway: 1.00,
@@ -44,7 +44,7 @@ pub(in crate::load) const PRICES: Prices = Prices {
 /// What is assumed of the Lambda shape. The units of DynamoDB follow from how `infra` reads and writes: orders of a few
 /// KB, an index that has keys only.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(in crate::load) struct Assumptions {
+pub(in crate::load) struct CostAssumptions {
     /// Of both functions, in GB.
     pub(super) memory: f64,
     /// Seconds that the API function takes for a request.
@@ -73,7 +73,7 @@ pub(in crate::load) struct Assumptions {
     pub(super) reads_of_list: f64,
 }
 
-pub(in crate::load) const ASSUMPTIONS: Assumptions = Assumptions {
+pub(in crate::load) const ASSUMPTIONS: CostAssumptions = CostAssumptions {
     memory: 0.25,
     api_seconds: 0.010,
     consumer_seconds: 0.030,
@@ -89,7 +89,7 @@ pub(in crate::load) const ASSUMPTIONS: Assumptions = Assumptions {
     reads_of_list: 0.5 + 2.0 * crate::load::worker::LIST_LIMIT as f64,
 };
 
-impl Assumptions {
+impl CostAssumptions {
     /// In words, for whoever reads the estimate.
     pub(super) fn in_words(&self) -> Vec<String> {
         let milliseconds = |seconds: f64| format!("{:.0} ms", seconds * 1000.0);

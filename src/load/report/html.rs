@@ -1,12 +1,12 @@
 //! The report as a page that needs nothing else: the figures as JSON, and a script that draws them.
 
-use super::Report;
+use super::LoadReport;
 
 const PAGE: &str = include_str!("report.html");
 /// Where the figures go.
 const PLACE: &str = "\"REPORT\"";
 
-pub(super) fn page(report: &Report) -> anyhow::Result<String> {
+pub(super) fn page(report: &LoadReport) -> anyhow::Result<String> {
     // Nothing in it may end the script, whatever the service answered.
     let json = serde_json::to_string(report)?.replace('<', "\\u003c");
     Ok(PAGE.replacen(PLACE, &json, 1))

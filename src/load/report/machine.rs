@@ -3,14 +3,14 @@
 use serde::Serialize;
 
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Machine {
+pub(super) struct ClientMachine {
     system: String,
     processor: String,
     pub(super) cores: usize,
     memory_gib: Option<f64>,
 }
 
-impl Machine {
+impl ClientMachine {
     /// What the system tells of itself. What it does not tell is no reason to fail.
     pub(super) fn here() -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();

@@ -6,48 +6,48 @@ mod terminal;
 
 use serde::Serialize;
 
-use super::Run;
-use super::audit::Audit;
-use super::cost::{self, Estimate};
-use super::counts::{Calls, Errors};
-use super::measure::{Latencies, Point};
-use super::mix::{Kind, Mix};
-use super::options::Pace;
+use super::LoadRun;
+use super::audit::AuditResult;
+use super::cost::{self, CostEstimate};
+use super::counts::{CallCounts, FailedAttempts};
+use super::measure::{LatencyHistogram, TimelinePoint};
+use super::mix::{RequestKind, RequestMix};
+use super::options::LoopMode;
 use super::target::BaseUrl;
-use machine::Machine;
+use machine::ClientMachine;
 
 /// Bins of a distribution for each power of ten.
 const BINS: f64 = 20.0;
 
 /// Everything that a run tells. Latencies are in microseconds.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct LoadReport {
     /// Of `orders`.
     version: &'static str,
     finished_at: String,
-    configuration: Configuration,
-    machine: Machine,
-    figures: Figures,
-    latency: Latency,
-    errors: Errors,
-    calls: Calls,
-    audit: Audit,
-    cost: Estimate,
-    timeline: Vec<Point>,
+    configuration: LoadConfiguration,
+    machine: ClientMachine,
+    figures: LoadFigures,
+    latency: LatencyReport,
+    errors: FailedAttempts,
+    calls: CallCounts,
+    audit: AuditResult,
+    cost: CostEstimate,
+    timeline: Vec<TimelinePoint>,
 }
 
 /// What was asked for.
 #[derive(Debug, Serialize)]
-struct Configuration {
+struct LoadConfiguration {
     url: BaseUrl,
     #[serde(flatten)]
-    pace: Pace,
+    pace: LoopMode,
     connections: usize,
     threads: usize,
     /// In seconds.
     duration: f64,
     warm_up: f64,
-    mix: Mix,
+    mix: RequestMix,
     seed: u64,
     customers: u32,
     unordered: bool,
@@ -56,7 +56,7 @@ struct Configuration {
 
 /// Of the time after the warm-up.
 #[derive(Debug, Serialize)]
-struct Figures {
+struct LoadFigures {
     seconds: f64,
     /// That were answered as they should be.
     requests: u64,
@@ -75,31 +75,31 @@ struct Figures {
 }
 
 #[derive(Debug, Serialize)]
-struct Latency {
+struct LatencyReport {
     /// From when a request was to be sent to its `202`.
-    accept: Distribution,
+    accept: LatencyDistribution,
     /// From the `202` until somebody who waits is told that the event is recorded.
-    recorded: Distribution,
+    recorded: LatencyDistribution,
     /// By kind of request.
-    kinds: Vec<OfKind>,
+    kinds: Vec<KindLatency>,
 }
 
 #[derive(Debug, Serialize)]
-struct OfKind {
-    kind: Kind,
+struct KindLatency {
+    kind: RequestKind,
     #[serde(flatten)]
-    quantiles: Quantiles,
+    quantiles: LatencyQuantiles,
 }
 
 #[derive(Debug, Serialize)]
-struct Distribution {
+struct LatencyDistribution {
     #[serde(flatten)]
-    quantiles: Quantiles,
-    bins: Vec<Bin>,
+    quantiles: LatencyQuantiles,
+    bins: Vec<HistogramBin>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-struct Quantiles {
+struct LatencyQuantiles {
     count: u64,
     mean: f64,
     p50: u64,
@@ -111,14 +111,14 @@ struct Quantiles {
 
 /// How many latencies are from one to below the other.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-struct Bin {
+struct HistogramBin {
     from: f64,
     to: f64,
     count: u64,
 }
 
-impl Quantiles {
-    fn of(latencies: &Latencies) -> Self {
+impl LatencyQuantiles {
+    fn of(latencies: &LatencyHistogram) -> Self {
         let at = |quantile| latencies.value_at_quantile(quantile);
         Self {
             count: latencies.len(),
@@ -132,32 +132,32 @@ impl Quantiles {
     }
 }
 
-impl Distribution {
-    fn of(latencies: &Latencies) -> Self {
-        let mut bins: Vec<Bin> = Vec::new();
+impl LatencyDistribution {
+    fn of(latencies: &LatencyHistogram) -> Self {
+        let mut bins: Vec<HistogramBin> = Vec::new();
         for recorded in latencies.iter_recorded() {
             let place = ((recorded.value_iterated_to().max(1) as f64).log10() * BINS).floor();
             let (from, to) = (10f64.powf(place / BINS), 10f64.powf((place + 1.0) / BINS));
             let count = recorded.count_since_last_iteration();
             match bins.last_mut().filter(|bin| bin.from == from) {
                 Some(bin) => bin.count += count,
-                None => bins.push(Bin { from, to, count }),
+                None => bins.push(HistogramBin { from, to, count }),
             }
         }
-        Self { quantiles: Quantiles::of(latencies), bins }
+        Self { quantiles: LatencyQuantiles::of(latencies), bins }
     }
 }
 
-impl Report {
-    pub(super) fn of(run: &Run, unsent: usize, audit: Audit) -> Self {
+impl LoadReport {
+    pub(super) fn of(run: &LoadRun, unsent: usize, audit: AuditResult) -> Self {
         let (args, measure) = (&run.args, run.measure());
         let seconds = measure.ended.saturating_duration_since(measure.measured_from).as_secs_f64();
         let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
-        let of_kind = |(kind, latencies)| OfKind { kind, quantiles: Quantiles::of(latencies) };
+        let of_kind = |(kind, latencies)| KindLatency { kind, quantiles: LatencyQuantiles::of(latencies) };
         Self {
             version: env!("CARGO_PKG_VERSION"),
             finished_at: infra::now().to_string(),
-            configuration: Configuration {
+            configuration: LoadConfiguration {
                 url: args.url.clone(),
                 pace: args.pace(),
                 connections: args.connections(),
@@ -170,8 +170,8 @@ impl Report {
                 unordered: args.unordered,
                 shared: args.shared,
             },
-            machine: Machine::here(),
-            figures: Figures {
+            machine: ClientMachine::here(),
+            figures: LoadFigures {
                 seconds,
                 requests: measure.measured_requests,
                 requests_per_second: per_second(measure.measured_requests),
@@ -182,10 +182,10 @@ impl Report {
                 replayed: measure.replayed,
                 recovered: measure.recovered,
             },
-            latency: Latency {
-                accept: Distribution::of(&measure.accept),
-                recorded: Distribution::of(&measure.recorded),
-                kinds: Kind::ALL.into_iter().zip(&measure.kinds).map(of_kind).collect(),
+            latency: LatencyReport {
+                accept: LatencyDistribution::of(&measure.accept),
+                recorded: LatencyDistribution::of(&measure.recorded),
+                kinds: RequestKind::ALL.into_iter().zip(&measure.kinds).map(of_kind).collect(),
             },
             errors: measure.errors,
             calls: measure.calls,
@@ -232,26 +232,27 @@ pub(super) fn took(micros: u64) -> String {
 mod tests {
     use super::*;
 
-    fn latencies(values: impl IntoIterator<Item = u64>) -> Latencies {
-        let mut latencies = Latencies::new(3).unwrap();
+    fn latencies(values: impl IntoIterator<Item = u64>) -> LatencyHistogram {
+        let mut latencies = LatencyHistogram::new(3).unwrap();
         values.into_iter().for_each(|value| latencies.record(value).unwrap());
         latencies
     }
 
     #[test]
     fn quantiles_are_those_of_what_was_measured() {
-        let quantiles = Quantiles::of(&latencies(1..=1000));
-        let Quantiles { count, p50, p90, p99, p99_9, max, .. } = quantiles;
+        let quantiles = LatencyQuantiles::of(&latencies(1..=1000));
+        let LatencyQuantiles { count, p50, p90, p99, p99_9, max, .. } = quantiles;
         assert_eq!((count, p50, p90, p99, p99_9, max), (1000, 500, 900, 990, 999, 1000));
         assert_eq!(quantiles.mean, 500.5);
-        let none = Quantiles::of(&latencies([]));
+        let none = LatencyQuantiles::of(&latencies([]));
         assert_eq!((none.count, none.p99, none.max, none.mean), (0, 0, 0, 0.0));
     }
 
     #[test]
     fn bins_hold_every_value_once_and_follow_each_other() {
         let values: Vec<u64> = (1..5000).chain([90_000, 1_000_000]).collect();
-        let Distribution { quantiles, bins } = Distribution::of(&latencies(values.iter().copied()));
+        let LatencyDistribution { quantiles, bins } =
+            LatencyDistribution::of(&latencies(values.iter().copied()));
         assert_eq!(bins.iter().map(|bin| bin.count).sum::<u64>(), quantiles.count);
         assert!(bins.windows(2).all(|pair| pair[0].to <= pair[1].from * 1.000_001), "{bins:?}");
         let last = bins.last().unwrap();

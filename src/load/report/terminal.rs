@@ -2,21 +2,21 @@
 
 use std::fmt::Write;
 
-use super::{Quantiles, Report, took};
-use crate::load::options::Pace;
+use super::{LatencyQuantiles, LoadReport, took};
+use crate::load::options::LoopMode;
 
-pub(super) fn text(report: &Report) -> String {
+pub(super) fn text(report: &LoadReport) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
     let _ = write_all(report, &mut out);
     out
 }
 
-fn write_all(report: &Report, out: &mut String) -> std::fmt::Result {
+fn write_all(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     let (figures, configuration) = (&report.figures, &report.configuration);
     let pace = match configuration.pace {
-        Pace::Open { rate, arrivals } => format!("open loop, {rate}/s, {arrivals:?}").to_lowercase(),
-        Pace::Closed => format!("closed loop, {} connections", configuration.connections),
+        LoopMode::Open { rate, arrivals } => format!("open loop, {rate}/s, {arrivals:?}").to_lowercase(),
+        LoopMode::Closed => format!("closed loop, {} connections", configuration.connections),
     };
     writeln!(out, "{} · {pace} · {} s · {}", configuration.url, configuration.duration, configuration.mix)?;
     writeln!(out, "from {}\n", report.machine.in_words())?;
@@ -41,13 +41,13 @@ fn write_all(report: &Report, out: &mut String) -> std::fmt::Result {
     cost(report, out)
 }
 
-fn latencies(report: &Report, out: &mut String) -> std::fmt::Result {
+fn latencies(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     writeln!(
         out,
         "\n{:<20}{:>10}{:>11}{:>11}{:>11}{:>11}{:>11}",
         "", "count", "p50", "p90", "p99", "p99.9", "max"
     )?;
-    let mut line = |name: &str, of: &Quantiles| {
+    let mut line = |name: &str, of: &LatencyQuantiles| {
         let told = |micros| if of.count > 0 { took(micros) } else { "–".to_owned() };
         let [p50, p90, p99, p99_9, max] = [of.p50, of.p90, of.p99, of.p99_9, of.max].map(told);
         writeln!(out, "{name:<20}{:>10}{p50:>11}{p90:>11}{p99:>11}{p99_9:>11}{max:>11}", of.count)
@@ -63,7 +63,7 @@ fn latencies(report: &Report, out: &mut String) -> std::fmt::Result {
     )
 }
 
-fn errors(report: &Report, out: &mut String) -> std::fmt::Result {
+fn errors(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     let errors = &report.errors;
     if errors.sum() + errors.unanswered == 0 {
         return Ok(());
@@ -82,7 +82,7 @@ fn errors(report: &Report, out: &mut String) -> std::fmt::Result {
     writeln!(out, "\nattempts that failed: {}", told.join(", "))
 }
 
-fn audit(report: &Report, out: &mut String) -> std::fmt::Result {
+fn audit(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     let (audit, tally) = (&report.audit, &report.audit.tally);
     let verdict = if audit.clean { "clean" } else { "NOT CLEAN" };
     writeln!(out, "\naudit: {verdict}, {} orders in {:.1} s", tally.orders, audit.seconds)?;
@@ -114,7 +114,7 @@ fn audit(report: &Report, out: &mut String) -> std::fmt::Result {
     audit.findings.lines().iter().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
-fn cost(report: &Report, out: &mut String) -> std::fmt::Result {
+fn cost(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     let cost = &report.cost;
     let orders = cost.per_million_orders.map_or_else(String::new, |per_million| {
         format!(", ${per_million:.2} per million orders with all that this mix does to them")

@@ -3,19 +3,28 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::load::book::Book;
-use crate::load::receipt::Link;
+use crate::load::known_orders::KnownOrders;
+use crate::load::receipt::ReceiptLocation;
 
 const TYPES: [EventType; 4] =
     [EventType::Created, EventType::Confirmed, EventType::Delivered, EventType::Paid];
 
 /// An order that was created, confirmed and paid, with a delivery between that the rules forbid.
 fn known() -> KnownOrder {
-    let mut book = Book::default();
+    let mut book = KnownOrders::default();
     for (number, event_type) in (0..).zip(TYPES) {
-        let expected =
-            if event_type == EventType::Delivered { Expected::Rejected } else { Expected::Recorded };
-        let accepted = Accepted { event_id: id(number), number, event_type, expected, link: Link::Plain };
+        let expected = if event_type == EventType::Delivered {
+            ExpectedOutcome::Rejected
+        } else {
+            ExpectedOutcome::Recorded
+        };
+        let accepted = AcceptedEvent {
+            event_id: id(number),
+            number,
+            event_type,
+            expected,
+            link: ReceiptLocation::Plain,
+        };
         match event_type {
             EventType::Created => book.created(OrderId::parse("o-1").unwrap(), accepted),
             _ => book.accepted_event(0, accepted),
@@ -24,15 +33,15 @@ fn known() -> KnownOrder {
     book.into_orders().remove(0)
 }
 
-fn requests() -> Requests {
-    Requests::new(Uuid::nil(), 10)
+fn requests() -> RequestBodies {
+    RequestBodies::new(Uuid::nil(), 10)
 }
 
 fn id(number: u32) -> EventId {
     Uuid::from_u128(number.into()).into()
 }
 
-fn entry(number: u32, version: u64) -> Entry {
+fn entry(number: u32, version: u64) -> LoggedEvent {
     let event_type = TYPES[number as usize];
     let mut data: Value = serde_json::from_str(&requests().body(event_type, number, 0)).unwrap();
     if event_type == EventType::Created {
@@ -45,17 +54,17 @@ fn entry(number: u32, version: u64) -> Entry {
         "type": event_type, "schema_version": 1, "timestamp": "2026-11-23T10:00:00Z",
         "correlation_id": "c", "data": data });
     let event = RecordedEvent::decode(text.to_string().as_bytes(), Currency::parse("EUR").unwrap()).unwrap();
-    Entry { event, data }
+    LoggedEvent { event, data }
 }
 
-fn receipt(number: u32, state: &str, version: Option<u64>) -> Found {
+fn receipt(number: u32, state: &str, version: Option<u64>) -> ReceiptEvidence {
     let text = json!({ "order_id": "o-1", "event_id": id(number), "type": TYPES[number as usize], "state": state,
         "version": version, "links": { "self": "/" } });
-    Found::Settled(Receipt::read(text.to_string().as_bytes()).unwrap())
+    ReceiptEvidence::Settled(ServiceReceipt::read(text.to_string().as_bytes()).unwrap())
 }
 
 /// All as it must be.
-fn evidence() -> Evidence {
+fn evidence() -> OrderEvidence {
     let log = vec![entry(0, 1), entry(1, 2), entry(3, 3)];
     let order = Order::fold(log.iter().map(|entry| &entry.event)).unwrap();
     let mut order = serde_json::to_value(order).unwrap();
@@ -66,24 +75,27 @@ fn evidence() -> Evidence {
         receipt(2, "rejected", None),
         receipt(3, "recorded", Some(3)),
     ];
-    Evidence { receipts, log: Ok(log), order: Ok(Some(order)) }
+    OrderEvidence { receipts, log: Ok(log), order: Ok(Some(order)) }
 }
 
 /// What is found in a case that is changed like this.
-fn found(change: impl FnOnce(&mut KnownOrder, &mut Evidence)) -> Vec<Fault> {
+fn found(change: impl FnOnce(&mut KnownOrder, &mut OrderEvidence)) -> Vec<FindingKind> {
     found_in(false, change).0
 }
 
-fn found_in(unordered: bool, change: impl FnOnce(&mut KnownOrder, &mut Evidence)) -> (Vec<Fault>, Tally) {
+fn found_in(
+    unordered: bool,
+    change: impl FnOnce(&mut KnownOrder, &mut OrderEvidence),
+) -> (Vec<FindingKind>, OutcomeCounts) {
     let (mut known, mut evidence) = (known(), evidence());
     change(&mut known, &mut evidence);
-    let (mut tally, mut findings) = (Tally::default(), Findings::default());
+    let (mut tally, mut findings) = (OutcomeCounts::default(), AuditFindings::default());
     judge(&requests(), unordered, &known, evidence, &mut tally, &mut findings);
     assert!(findings.lines().iter().skip(1).all(|line| !line.is_empty()));
     (findings.kinds.into_keys().collect(), tally)
 }
 
-fn log(evidence: &mut Evidence) -> &mut Vec<Entry> {
+fn log(evidence: &mut OrderEvidence) -> &mut Vec<LoggedEvent> {
     evidence.log.as_mut().unwrap()
 }
 
@@ -91,60 +103,61 @@ fn log(evidence: &mut Evidence) -> &mut Vec<Entry> {
 fn an_order_as_it_must_be_has_no_findings() {
     let (faults, tally) = found_in(false, |_, _| ());
     assert_eq!(faults, []);
-    let expected = Tally { orders: 1, accepted: 4, recorded: 3, rejected: 1, ..Tally::default() };
+    let expected =
+        OutcomeCounts { orders: 1, accepted: 4, recorded: 3, rejected: 1, ..OutcomeCounts::default() };
     assert_eq!(tally, expected);
 }
 
 #[test]
 fn an_event_without_an_outcome_is_found() {
-    let (faults, tally) = found_in(false, |_, evidence| evidence.receipts[2] = Found::Waiting);
-    assert_eq!((faults, tally.lost), (vec![Fault::NoOutcome], 1));
+    let (faults, tally) = found_in(false, |_, evidence| evidence.receipts[2] = ReceiptEvidence::Waiting);
+    assert_eq!((faults, tally.lost), (vec![FindingKind::NoOutcome], 1));
     let (faults, tally) =
-        found_in(false, |_, evidence| evidence.receipts[2] = Found::Missing("404".to_owned()));
-    assert_eq!((faults, tally.lost), (vec![Fault::WrongReceipt], 1));
+        found_in(false, |_, evidence| evidence.receipts[2] = ReceiptEvidence::Missing("404".to_owned()));
+    assert_eq!((faults, tally.lost), (vec![FindingKind::WrongReceipt], 1));
     let faults = found(|_, evidence| evidence.receipts[1] = receipt(3, "recorded", Some(2)));
-    assert_eq!(faults[0], Fault::WrongReceipt);
+    assert_eq!(faults[0], FindingKind::WrongReceipt);
 }
 
 #[test]
 fn an_event_that_is_recorded_by_its_receipt_only_is_found() {
     // And what follows in the log has no place.
     let faults = found(|_, evidence| drop(log(evidence).remove(1)));
-    assert!(faults.contains(&Fault::LogAndReceiptDiffer), "{faults:?}");
-    assert!(faults.contains(&Fault::VersionsNotConsecutive), "{faults:?}");
-    assert!(faults.contains(&Fault::LogDoesNotFold), "{faults:?}");
+    assert!(faults.contains(&FindingKind::LogAndReceiptDiffer), "{faults:?}");
+    assert!(faults.contains(&FindingKind::VersionsNotConsecutive), "{faults:?}");
+    assert!(faults.contains(&FindingKind::LogDoesNotFold), "{faults:?}");
 }
 
 #[test]
 fn an_event_that_is_recorded_although_its_receipt_says_no_is_found() {
     let faults = found(|_, evidence| evidence.receipts[3] = receipt(3, "rejected", None));
-    assert_eq!(faults, [Fault::WrongOutcome, Fault::LogAndReceiptDiffer]);
+    assert_eq!(faults, [FindingKind::WrongOutcome, FindingKind::LogAndReceiptDiffer]);
     let faults = found(|_, evidence| evidence.receipts[3] = receipt(3, "recorded", Some(4)));
-    assert_eq!(faults, [Fault::LogAndReceiptDiffer]);
+    assert_eq!(faults, [FindingKind::LogAndReceiptDiffer]);
 }
 
 #[test]
 fn an_outcome_that_the_rules_do_not_allow_is_found() {
-    let faults = found(|known, _| known.events[2].expected = Expected::Recorded);
-    assert_eq!(faults, [Fault::WrongOutcome]);
+    let faults = found(|known, _| known.events[2].expected = ExpectedOutcome::Recorded);
+    assert_eq!(faults, [FindingKind::WrongOutcome]);
     // Where events may overtake each other, nobody can tell.
-    assert_eq!(found_in(true, |known, _| known.events[2].expected = Expected::Recorded).0, []);
+    assert_eq!(found_in(true, |known, _| known.events[2].expected = ExpectedOutcome::Recorded).0, []);
 }
 
 #[test]
 fn an_event_twice_in_the_log_is_found() {
     let faults = found(|_, evidence| log(evidence).push(entry(3, 4)));
-    assert!(faults.contains(&Fault::RecordedTwice), "{faults:?}");
+    assert!(faults.contains(&FindingKind::RecordedTwice), "{faults:?}");
 }
 
 #[test]
 fn events_in_another_order_are_found() {
-    let swap = |known: &mut KnownOrder, _: &mut Evidence| known.events.swap(1, 3);
+    let swap = |known: &mut KnownOrder, _: &mut OrderEvidence| known.events.swap(1, 3);
     let faults = found(|known, evidence| {
         swap(known, evidence);
         evidence.receipts.swap(1, 3);
     });
-    assert_eq!(faults, [Fault::OutOfOrder]);
+    assert_eq!(faults, [FindingKind::OutOfOrder]);
 }
 
 #[test]
@@ -153,7 +166,7 @@ fn an_event_that_nobody_sent_is_found_unless_a_request_was_never_answered() {
         known.events.pop();
         evidence.receipts.pop();
     });
-    assert_eq!(faults, [Fault::NeverSent]);
+    assert_eq!(faults, [FindingKind::NeverSent]);
     let faults = found(|known, evidence| {
         known.events.pop();
         evidence.receipts.pop();
@@ -165,18 +178,18 @@ fn an_event_that_nobody_sent_is_found_unless_a_request_was_never_answered() {
 #[test]
 fn other_data_and_another_order_are_found() {
     let faults = found(|_, evidence| log(evidence)[2].data["amount"] = json!(1));
-    assert_eq!(faults, [Fault::OtherData]);
+    assert_eq!(faults, [FindingKind::OtherData]);
     for (member, value) in [("status", json!("pending")), ("version", json!(2)), ("parked", json!(1))] {
         let faults = found(|_, evidence| evidence.order.as_mut().unwrap().as_mut().unwrap()[member] = value);
-        assert_eq!(faults, [Fault::OrderDiffersFromLog], "{member}");
+        assert_eq!(faults, [FindingKind::OrderDiffersFromLog], "{member}");
     }
-    assert_eq!(found(|_, evidence| evidence.order = Ok(None)), [Fault::OrderDiffersFromLog]);
+    assert_eq!(found(|_, evidence| evidence.order = Ok(None)), [FindingKind::OrderDiffersFromLog]);
 }
 
 #[test]
 fn what_cannot_be_read_is_not_clean() {
-    assert_eq!(found(|_, evidence| evidence.log = Err("500".to_owned())), [Fault::NotAudited]);
-    assert_eq!(found(|_, evidence| evidence.order = Err("500".to_owned())), [Fault::NotAudited]);
+    assert_eq!(found(|_, evidence| evidence.log = Err("500".to_owned())), [FindingKind::NotAudited]);
+    assert_eq!(found(|_, evidence| evidence.order = Err("500".to_owned())), [FindingKind::NotAudited]);
 }
 
 #[test]

@@ -8,28 +8,28 @@ use domain::lifecycle::{self, OrderState, OrderStatus};
 use domain::{EventId, EventType, OrderId};
 use fastrand::Rng;
 
-use super::receipt::Link;
+use super::receipt::ReceiptLocation;
 
 /// How many idle orders are looked at for one that an event fits.
 const LOOKS: usize = 16;
 
 /// What must become of an event, if the queue keeps the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expected {
+pub(super) enum ExpectedOutcome {
     Recorded,
     Rejected,
 }
 
 /// An accepted event.
 #[derive(Debug, Clone)]
-pub(super) struct Accepted {
+pub(super) struct AcceptedEvent {
     pub(super) event_id: EventId,
     /// Of the request.
     pub(super) number: u32,
     pub(super) event_type: EventType,
-    pub(super) expected: Expected,
+    pub(super) expected: ExpectedOutcome,
     /// To its receipt.
-    pub(super) link: Link,
+    pub(super) link: ReceiptLocation,
 }
 
 /// An order, as far as this run made it.
@@ -39,7 +39,7 @@ pub(super) struct KnownOrder {
     /// The number of the request that created it.
     pub(super) creation: u32,
     /// The first is its creation.
-    pub(super) events: Vec<Accepted>,
+    pub(super) events: Vec<AcceptedEvent>,
     /// Whether a request about it was never answered, so that there may be an event that nobody here knows of.
     pub(super) is_uncertain: bool,
     state: OrderState,
@@ -78,26 +78,26 @@ impl KnownOrder {
 
 /// A write to an order that is nobody else's meanwhile.
 #[derive(Debug, Clone)]
-pub(super) struct Planned {
+pub(super) struct PlannedEvent {
     /// Its place in the book.
     pub(super) place: usize,
     pub(super) order_id: OrderId,
     pub(super) creation: u32,
     pub(super) event_type: EventType,
-    pub(super) expected: Expected,
+    pub(super) expected: ExpectedOutcome,
 }
 
 /// An event accepted earlier, to be sent again.
 #[derive(Debug, Clone)]
-pub(super) struct Earlier {
+pub(super) struct EarlierEvent {
     pub(super) order_id: OrderId,
     pub(super) creation: u32,
-    pub(super) accepted: Accepted,
+    pub(super) accepted: AcceptedEvent,
 }
 
 /// Every order of this run.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct KnownOrders {
     orders: Vec<KnownOrder>,
     /// Places of idle orders that have a next step.
     open: Vec<usize>,
@@ -106,7 +106,7 @@ pub(super) struct Book {
     accepted: u64,
 }
 
-impl Book {
+impl KnownOrders {
     /// Accepted events.
     pub(super) fn accepted(&self) -> u64 {
         self.accepted
@@ -117,23 +117,23 @@ impl Book {
     }
 
     /// The next step of some idle order.
-    pub(super) fn plan_step(&mut self, rng: &mut Rng) -> Option<Planned> {
+    pub(super) fn plan_step(&mut self, rng: &mut Rng) -> Option<PlannedEvent> {
         let at = some_place(&self.open, rng)?;
         let event_type = self.orders[self.open[at]].next_step()?;
-        Some(self.take_open(at, event_type, Expected::Recorded))
+        Some(self.take_open(at, event_type, ExpectedOutcome::Recorded))
     }
 
     /// The cancellation of some idle order that can be cancelled.
-    pub(super) fn plan_cancel(&mut self, rng: &mut Rng) -> Option<Planned> {
+    pub(super) fn plan_cancel(&mut self, rng: &mut Rng) -> Option<PlannedEvent> {
         let at = (0..LOOKS).filter_map(|_| some_place(&self.open, rng)).find(|at| {
             let state = self.orders[self.open[*at]].state;
             lifecycle::next(state, EventType::Cancelled).is_some()
         })?;
-        Some(self.take_open(at, EventType::Cancelled, Expected::Recorded))
+        Some(self.take_open(at, EventType::Cancelled, ExpectedOutcome::Recorded))
     }
 
     /// An illegal event of some idle order.
-    pub(super) fn plan_illegal(&mut self, unordered: bool, rng: &mut Rng) -> Option<Planned> {
+    pub(super) fn plan_illegal(&mut self, unordered: bool, rng: &mut Rng) -> Option<PlannedEvent> {
         for _ in 0..LOOKS {
             let of_ended = !self.ended.is_empty() && (self.open.is_empty() || rng.bool());
             let idle = if of_ended { &mut self.ended } else { &mut self.open };
@@ -141,31 +141,31 @@ impl Book {
             let place = idle[at];
             if let Some(event_type) = self.orders[place].illegal_event(unordered, rng) {
                 idle.swap_remove(at);
-                return Some(self.planned(place, event_type, Expected::Rejected));
+                return Some(self.planned(place, event_type, ExpectedOutcome::Rejected));
             }
         }
         None
     }
 
-    fn take_open(&mut self, at: usize, event_type: EventType, expected: Expected) -> Planned {
+    fn take_open(&mut self, at: usize, event_type: EventType, expected: ExpectedOutcome) -> PlannedEvent {
         let place = self.open.swap_remove(at);
         self.planned(place, event_type, expected)
     }
 
-    fn planned(&self, place: usize, event_type: EventType, expected: Expected) -> Planned {
+    fn planned(&self, place: usize, event_type: EventType, expected: ExpectedOutcome) -> PlannedEvent {
         let order = &self.orders[place];
-        Planned { place, order_id: order.id.clone(), creation: order.creation, event_type, expected }
+        PlannedEvent { place, order_id: order.id.clone(), creation: order.creation, event_type, expected }
     }
 
     /// Some accepted event of some order, whatever happens to it now.
-    pub(super) fn some_event(&self, rng: &mut Rng) -> Option<Earlier> {
+    pub(super) fn some_event(&self, rng: &mut Rng) -> Option<EarlierEvent> {
         let order = &self.orders[some_place(&self.orders, rng)?];
         let accepted = order.events[some_place(&order.events, rng)?].clone();
-        Some(Earlier { order_id: order.id.clone(), creation: order.creation, accepted })
+        Some(EarlierEvent { order_id: order.id.clone(), creation: order.creation, accepted })
     }
 
     /// Notes that an order was created.
-    pub(super) fn created(&mut self, id: OrderId, accepted: Accepted) {
+    pub(super) fn created(&mut self, id: OrderId, accepted: AcceptedEvent) {
         self.accepted += 1;
         let (creation, state) = (accepted.number, OrderState::Is(OrderStatus::Pending));
         self.orders.push(KnownOrder { id, creation, events: vec![accepted], is_uncertain: false, state });
@@ -173,10 +173,10 @@ impl Book {
     }
 
     /// Notes that an event of the order at `place` was accepted; the order is idle again.
-    pub(super) fn accepted_event(&mut self, place: usize, accepted: Accepted) {
+    pub(super) fn accepted_event(&mut self, place: usize, accepted: AcceptedEvent) {
         self.accepted += 1;
         let order = &mut self.orders[place];
-        if accepted.expected == Expected::Recorded {
+        if accepted.expected == ExpectedOutcome::Recorded {
             order.state = lifecycle::next(order.state, accepted.event_type).unwrap_or(order.state);
         }
         order.events.push(accepted);
@@ -203,15 +203,15 @@ fn some_place<T>(of: &[T], rng: &mut Rng) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn accepted(number: u32, event_type: EventType, expected: Expected) -> Accepted {
+    fn accepted(number: u32, event_type: EventType, expected: ExpectedOutcome) -> AcceptedEvent {
         let event_id = uuid::Uuid::from_u128(number.into()).into();
-        Accepted { event_id, number, event_type, expected, link: Link::Plain }
+        AcceptedEvent { event_id, number, event_type, expected, link: ReceiptLocation::Plain }
     }
 
-    fn book_with_order(creation: u32) -> Book {
-        let mut book = Book::default();
+    fn book_with_order(creation: u32) -> KnownOrders {
+        let mut book = KnownOrders::default();
         let id = OrderId::parse("o-1").unwrap();
-        book.created(id, accepted(creation, EventType::Created, Expected::Recorded));
+        book.created(id, accepted(creation, EventType::Created, ExpectedOutcome::Recorded));
         book
     }
 

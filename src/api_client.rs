@@ -27,7 +27,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Where the API is, and who asks.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct ClientArgs {
+pub(crate) struct ApiClientArgs {
     /// Where the service is, with its base path if it has one.
     #[arg(long, env = "ORDERS_URL", default_value = "http://127.0.0.1:8080", value_name = "URL", value_parser = BaseUrl::parse)]
     pub(crate) url: BaseUrl,
@@ -69,13 +69,13 @@ impl std::fmt::Display for BaseUrl {
 }
 
 /// The client. It follows no redirects, for they would carry the token elsewhere.
-pub(crate) struct Client {
+pub(crate) struct ApiClient {
     base: BaseUrl,
     authorization: Option<header::HeaderValue>,
     http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
-struct Answer {
+struct ApiResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
@@ -90,8 +90,8 @@ struct ProblemDetails {
     errors: Vec<Value>,
 }
 
-impl Client {
-    pub(crate) fn new(args: &ClientArgs) -> anyhow::Result<Self> {
+impl ApiClient {
+    pub(crate) fn new(args: &ApiClientArgs) -> anyhow::Result<Self> {
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
             .context("cannot read the certificates that this system trusts")?
@@ -134,7 +134,7 @@ impl Client {
         self.read(path, &answer)
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<ApiResponse> {
         for _ in 1..TRIES {
             let answer = self.ask_once(&method, path, body).await?;
             match retry_after(&answer) {
@@ -145,12 +145,22 @@ impl Client {
         self.ask_once(&method, path, body).await
     }
 
-    async fn ask_once(&self, method: &Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+    async fn ask_once(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<ApiResponse> {
         let answer = tokio::time::timeout(TIMEOUT, self.exchange(method, path, body)).await;
         answer.unwrap_or_else(|_| bail!("{} gave no answer in {} s", self.base, TIMEOUT.as_secs()))
     }
 
-    async fn exchange(&self, method: &Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+    async fn exchange(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<ApiResponse> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -169,10 +179,10 @@ impl Client {
         let (parts, body) = self.http.request(request).await.with_context(unreachable)?.into_parts();
         let body = Limited::new(body, MAX_BYTES).collect().await;
         let body = body.map_err(anyhow::Error::from_boxed).context("the answer broke off")?.to_bytes();
-        Ok(Answer { status: parts.status, headers: parts.headers, body })
+        Ok(ApiResponse { status: parts.status, headers: parts.headers, body })
     }
 
-    fn read<T: DeserializeOwned>(&self, path: &str, answer: &Answer) -> anyhow::Result<T> {
+    fn read<T: DeserializeOwned>(&self, path: &str, answer: &ApiResponse) -> anyhow::Result<T> {
         if !answer.status.is_success() {
             bail!("{}", answer.failure(&format!("{}{path}", self.base)));
         }
@@ -184,7 +194,7 @@ impl Client {
 }
 
 /// How long to wait before the request is made again, if it was one too many.
-fn retry_after(answer: &Answer) -> Option<Duration> {
+fn retry_after(answer: &ApiResponse) -> Option<Duration> {
     if answer.status != StatusCode::TOO_MANY_REQUESTS {
         return None;
     }
@@ -192,7 +202,7 @@ fn retry_after(answer: &Answer) -> Option<Duration> {
     Some(Duration::from_secs(seconds.unwrap_or(1).max(1)).min(LONGEST_WAIT))
 }
 
-impl Answer {
+impl ApiResponse {
     fn problem(&self) -> Option<ProblemDetails> {
         let kind = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
         if !kind.starts_with("application/problem+json") {
@@ -268,9 +278,9 @@ mod tests {
         assert_eq!(segment("a/b ?+ä"), "a%2Fb%20%3F%2B%C3%A4");
     }
 
-    fn answer(status: StatusCode, headers: &[(header::HeaderName, &str)], body: &str) -> Answer {
+    fn answer(status: StatusCode, headers: &[(header::HeaderName, &str)], body: &str) -> ApiResponse {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
-        Answer { status, headers: headers.collect(), body: Bytes::from(body.to_owned()) }
+        ApiResponse { status, headers: headers.collect(), body: Bytes::from(body.to_owned()) }
     }
 
     #[test]

@@ -5,14 +5,14 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::FilterArgs;
-use super::api::{self, Letter, Summary};
-use crate::client::{Client, segment};
+use super::api::{self, DeadLetterDetails, DeadLetterSummary};
+use crate::api_client::{ApiClient, segment};
 
 /// The longest detail in a table, in characters.
 const MAX_DETAIL: usize = 80;
 
 pub(super) async fn list(
-    client: &Client,
+    client: &ApiClient,
     filter: &FilterArgs,
     state: Option<String>,
     limit: usize,
@@ -30,9 +30,9 @@ pub(super) async fn list(
 }
 
 /// Lines with aligned columns.
-fn table(letters: &[Summary]) -> Vec<String> {
+fn table(letters: &[DeadLetterSummary]) -> Vec<String> {
     let head = ["ID", "PARKED AT", "STATE", "REASON", "ORDER", "EVENT", "DETAIL"].map(str::to_owned);
-    let row = |letter: &Summary| {
+    let row = |letter: &DeadLetterSummary| {
         let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         let mut detail: String = letter.detail.chars().take(MAX_DETAIL).collect();
         if detail.len() < letter.detail.len() {
@@ -47,7 +47,7 @@ fn table(letters: &[Summary]) -> Vec<String> {
             or_dash(&letter.event_type),
             detail,
         ]
-        .map(|text| tame(&text).replace('\n', " "))
+        .map(|text| without_controls(&text).replace('\n', " "))
     };
     let rows: Vec<_> = std::iter::once(head).chain(letters.iter().map(row)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -60,28 +60,28 @@ fn table(letters: &[Summary]) -> Vec<String> {
 }
 
 /// The text without characters that a terminal would obey: what is in a message must not steer whoever looks at it.
-pub(super) fn tame(text: &str) -> String {
+pub(super) fn without_controls(text: &str) -> String {
     let harmless = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
     text.chars().map(harmless).collect()
 }
 
 /// Writes the body, byte by byte as it is.
-pub(super) async fn body_of(client: &Client, id: &str) -> anyhow::Result<()> {
+pub(super) async fn body_of(client: &ApiClient, id: &str) -> anyhow::Result<()> {
     let letter: domain::DeadLetter = client.get(&format!("/v1/dead-letters/{}", segment(id))).await?;
     Ok(std::io::stdout().lock().write_all(&letter.body.0)?)
 }
 
-pub(super) async fn show(client: &Client, id: &str, json: bool) -> anyhow::Result<()> {
+pub(super) async fn show(client: &ApiClient, id: &str, json: bool) -> anyhow::Result<()> {
     let path = format!("/v1/dead-letters/{}", segment(id));
     if json {
         let letter: Value = client.get(&path).await?;
         return crate::print(&serde_json::to_string_pretty(&letter)?);
     }
-    let letter: Letter = client.get(&path).await?;
-    lines(&letter).iter().try_for_each(|line| crate::print(&tame(line)))
+    let letter: DeadLetterDetails = client.get(&path).await?;
+    lines(&letter).iter().try_for_each(|line| crate::print(&without_controls(line)))
 }
 
-fn lines(letter: &Letter) -> Vec<String> {
+fn lines(letter: &DeadLetterDetails) -> Vec<String> {
     let summary = &letter.summary;
     let mut lines = Vec::new();
     let mut tell = |name: &str, value: Option<&str>| {
@@ -131,7 +131,7 @@ fn lines(letter: &Letter) -> Vec<String> {
 }
 
 /// The place of a letter in its order's line, and the line, of which the service shows the beginning.
-fn in_line(letter: &Letter) -> String {
+fn in_line(letter: &DeadLetterDetails) -> String {
     let length = letter.line.len();
     let place = letter.line.iter().position(|id| *id == letter.summary.id);
     let place = place.map_or_else(|| format!("after {length}"), |place| (place + 1).to_string());
@@ -150,7 +150,7 @@ fn body(members: &serde_json::Map<String, Value>) -> String {
 }
 
 /// The commands that come next.
-fn next(letter: &Letter) -> Vec<String> {
+fn next(letter: &DeadLetterDetails) -> Vec<String> {
     let id = &letter.summary.id;
     let redrive = match &letter.summary.order_id {
         Some(order) => format!("orders dlq redrive --order {order} --dry-run"),
@@ -170,7 +170,7 @@ fn next(letter: &Letter) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn letter(id: &str, order: Option<&str>) -> Summary {
+    fn letter(id: &str, order: Option<&str>) -> DeadLetterSummary {
         let json = serde_json::json!({
             "id": id, "state": "parked", "reason": "malformed", "detail": "x".repeat(100), "order_id": order,
             "parked_at": "2026-11-23T10:00:00.123456Z", "receive_count": 1, "replays": 0, "origin": "embedded",
