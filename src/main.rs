@@ -9,6 +9,8 @@ mod api_client;
 mod auth;
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(any(feature = "dlq", feature = "doctor", feature = "load"))]
+mod base_url;
 mod cli;
 #[cfg(feature = "dlq")]
 mod dlq;
@@ -18,6 +20,8 @@ mod doctor;
 mod embedded;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod http;
+#[cfg(any(feature = "dlq", feature = "doctor"))]
+mod http_client;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod listen;
 #[cfg(feature = "load")]

@@ -1,6 +1,6 @@
-//! How a URL is shown, in texts that are printed or logged.
+//! Removes secrets from URLs before they are printed or logged.
 
-/// A URL as it may be shown: without a name and a password, and without what follows its path. It need not be one.
+/// The URL without user name, password, query and fragment. The text need not be a valid URL.
 pub(crate) fn url(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -17,7 +17,7 @@ pub(crate) fn url(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_url_is_shown_without_its_secrets() {
+    fn a_redacted_url_contains_no_secrets() {
         for (url, text) in [
             ("https://login.example/jwks", "https://login.example/jwks"),
             ("https://login.example:8443/jwks?key=secret#x", "https://login.example:8443/jwks?…"),

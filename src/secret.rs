@@ -1,4 +1,5 @@
-//! Secrets: from a flag, a variable or a file, and never in a text that is printed or logged.
+//! Reads secrets from a flag, a variable or a file. Errors name the source of a secret and never contain the secret.
+//! Used by `dlq` and `load` for tokens, and by `serve` for the webhook's secret.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,25 +8,26 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
-/// More than any token has.
+/// Larger than any token.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// Where the bearer token of a command that calls the API is, beside its flag.
+/// The file with the bearer token, for commands that call the API.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TokenFile {
-    /// A file with the token, which other users of this machine need not be able to read.
+    /// Read the token from this file. Only you need permission to read it.
     #[arg(long, env = "ORDERS_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
 impl TokenFile {
-    /// The token, by the flag or the variable if there is one, or else by the file.
-    pub(crate) fn or(&self, token: Option<&String>) -> anyhow::Result<Option<String>> {
+    /// The token itself if it is given, and else the content of the file.
+    pub(crate) fn token_or_file(&self, token: Option<&String>) -> anyhow::Result<Option<String>> {
         read("ORDERS_TOKEN", token, self.token_file.as_deref())
     }
 }
 
-/// The secret of this name, given as such or in a file; `None` if it is given in neither way.
+/// Reads the secret `name` from the value that is `given`, or from `file`. Returns `None` without either. Both together
+/// are an error.
 pub(crate) fn read(
     name: &str,
     given: Option<&String>,
@@ -51,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_comes_from_one_place() {
+    fn a_secret_comes_from_its_value_or_its_file() {
         let folder = tempfile::TempDir::new().unwrap();
         let file = folder.path().join("token");
         std::fs::write(&file, "abc\n").unwrap();
@@ -60,12 +62,12 @@ mod tests {
         assert_eq!(read("T", Some(&String::new()), None).unwrap(), None);
         assert_eq!(read("T", Some(&given), None).unwrap().as_deref(), Some("xyz"));
         assert_eq!(read("T", None, Some(&file)).unwrap().as_deref(), Some("abc"));
-        let told = |given, file: &Path| format!("{:#}", read("T", given, Some(file)).unwrap_err());
-        assert_eq!(told(Some(&given), &file), "T and T_FILE are both set: give one of them");
-        assert!(told(None, &folder.path().join("none")).contains("No such file"));
+        let error = |given, file: &Path| format!("{:#}", read("T", given, Some(file)).unwrap_err());
+        assert_eq!(error(Some(&given), &file), "T and T_FILE are both set: give one of them");
+        assert!(error(None, &folder.path().join("none")).contains("No such file"));
         std::fs::write(&file, " \n").unwrap();
-        assert!(told(None, &file).ends_with("it is empty"));
+        assert!(error(None, &file).ends_with("it is empty"));
         std::fs::write(&file, "x".repeat(100_000)).unwrap();
-        assert!(told(None, &file).ends_with("too long for a secret"));
+        assert!(error(None, &file).ends_with("too long for a secret"));
     }
 }

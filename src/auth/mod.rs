@@ -240,7 +240,7 @@ impl AuthArgs {
                 Err(problem) => {
                     problems.push(format!(
                         "ORDERS_JWKS_URL {:?} cannot be used: {problem}",
-                        crate::shown::url(url)
+                        crate::redact::url(url)
                     ));
                     None
                 }

@@ -25,6 +25,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use clap::Args;
 
+use crate::base_url::BaseUrl;
 use model::Deployment;
 use resources::TerraformResources;
 use rules::{Severity, Unchecked};
@@ -32,22 +33,25 @@ use rules::{Severity, Unchecked};
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// What to check: a folder with Terraform configuration; a file with the JSON of a plan or state (`terraform show
-    /// -json`); the http(s) URL of a running API; or `live` (if built with `aws`), which checks the queues and the table on
-    /// AWS that QUEUE_URL, DLQ_URL and TABLE_NAME name. Without a target, the settings of this process: its environment and
-    /// its configuration file.
+    /// -json`); or `live` (if built with `aws`), which checks the queues and the table on AWS that QUEUE_URL, DLQ_URL and
+    /// TABLE_NAME name. Without a target and without --url, the settings of this process: its environment and its
+    /// configuration file.
     target: Option<String>,
+    /// Check the running API at this URL. The URL may also be given as the target.
+    #[arg(long, conflicts_with = "target", value_name = "URL")]
+    url: Option<BaseUrl>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
     /// Print the rules in Markdown, and check nothing.
-    #[arg(long, conflicts_with_all = ["target", "json"])]
+    #[arg(long, conflicts_with_all = ["target", "url", "json"])]
     rules: bool,
     /// Print the resources of a Terraform configuration, plan or state as JSON, as the rules see them, and check nothing.
     #[arg(long, requires = "target", conflicts_with_all = ["json", "rules"])]
     resources: bool,
     /// Without a target: the command whose settings to check. By default, the variables that are set decide: ALERTS_TOPIC
     /// means `dead-letters`, DLQ_URL without DLQ_BUCKET `consumer`, QUEUE_URL or TABLE_NAME `api`, none of them `serve`.
-    #[arg(long, conflicts_with = "target", value_name = "COMMAND")]
+    #[arg(long, conflicts_with_all = ["target", "url"], value_name = "COMMAND")]
     role: Option<environment::ServiceRole>,
 }
 
@@ -60,9 +64,10 @@ pub(crate) async fn doctor(args: &DoctorArgs, config: Option<&Path>) -> anyhow::
         let resources = report::resources(&read_terraform(Path::new(target))?);
         return crate::print(&serde_json::to_string_pretty(&resources)?);
     }
-    let (target, deployment) = match args.target.as_deref() {
-        None => environment::read(args.role, config).await,
-        Some(target) => (target.to_owned(), read(target).await?),
+    let (target, deployment) = match (&args.url, args.target.as_deref()) {
+        (Some(url), _) => (url.to_string(), web::read(url).await?),
+        (None, Some(target)) => (target.to_owned(), read(target).await?),
+        (None, None) => environment::read(args.role, config).await,
     };
     let mut results = rules::judge(&deployment);
     let unseen = deployment.unseen.len();
@@ -91,7 +96,10 @@ pub(crate) async fn doctor(args: &DoctorArgs, config: Option<&Path>) -> anyhow::
 
 async fn read(target: &str) -> anyhow::Result<Deployment> {
     if target.starts_with("http://") || target.starts_with("https://") {
-        return web::read(target).await;
+        let url: Result<BaseUrl, _> = target.parse();
+        let url =
+            url.map_err(|reason| anyhow::anyhow!("invalid URL '{}': {reason}", crate::redact::url(target)))?;
+        return web::read(&url).await;
     }
     if target == "live" {
         #[cfg(feature = "aws")]

@@ -1,38 +1,27 @@
-//! Checks a running API from outside, as any client sees it. `doctor::read` calls it for a URL.
+//! Checks a running API from outside, as any client sees it. `doctor` calls it for a URL.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::{Request, StatusCode, Uri};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use anyhow::{Context, bail};
+use reqwest::{StatusCode, header};
 
 use super::model::{Area, Attribute, Deployment, RunningService};
+use crate::base_url::BaseUrl;
+use crate::http_client;
 
-/// The longest time from connecting to the last byte of an answer.
+/// The limit of one request, from the connection to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest answer that is read: the reasons of a service that is not ready are shorter.
+/// Enough for the reason why a service is not ready.
 const MAX_BYTES: usize = 64 * 1024;
 
-type HttpsClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+pub(super) async fn read(url: &BaseUrl) -> anyhow::Result<Deployment> {
+    let literal = url.host().parse::<IpAddr>();
+    let local = url.host() == "localhost" || literal.is_ok_and(|ip| ip.to_canonical().is_loopback());
+    let in_the_clear = !url.is_https() && !local;
 
-pub(super) async fn read(url: &str) -> anyhow::Result<Deployment> {
-    let base = url.trim_end_matches('/');
-    let shown = crate::redact::url(url);
-    ensure!(shown == url, "{shown} must be the address of the API, without user, password and query");
-    let uri: Uri = base.parse().with_context(|| format!("{url:?} is not a URL"))?;
-    let host = uri.host().with_context(|| format!("{url:?} must be an absolute http(s) URL"))?;
-    let literal = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    let here = host == "localhost" || literal.is_ok_and(|ip| ip.to_canonical().is_loopback());
-    let in_the_clear = uri.scheme_str() == Some("http") && !here;
-
-    let web = web()?;
-    let not_ready = match get(&web, base, "/readyz?for=writes").await {
+    let http = http_client::new(TIMEOUT)?;
+    let not_ready = match get(&http, url, "/readyz?for=writes").await {
         Ok((StatusCode::OK, _)) => Attribute::Absent,
         Ok((status, body)) => Attribute::Known(format!("{status}: {}", super::value::shortened(body.trim()))),
         Err(error) => Attribute::Known(format!("{error:#}")),
@@ -41,35 +30,27 @@ pub(super) async fn read(url: &str) -> anyhow::Result<Deployment> {
         Ok((status, _)) => Attribute::Known(status.as_u16()),
         Err(error) => Attribute::Unknown(format!("{error:#}")),
     };
-    // No order has this customer, so the answer contains no order even if the API is open.
-    let without_token = status(get(&web, base, "/v1/orders?customer_id=orders-doctor&limit=1").await);
-    let metrics = status(get(&web, base, "/metrics").await);
-    let service =
-        RunningService { url: base.to_owned(), local: here, in_the_clear, not_ready, without_token, metrics };
+    // No order has this customer, so the answer contains no data even where no token is required.
+    let without_token = status(get(&http, url, "/v1/orders?customer_id=orders-doctor&limit=1").await);
+    let metrics = status(get(&http, url, "/metrics").await);
+    let service = RunningService { url: url.to_string(), local, in_the_clear, not_ready, without_token, metrics };
     Ok(Deployment { service: Some(service), seen: [Area::Service].into(), ..Deployment::default() })
 }
 
-fn web() -> anyhow::Result<HttpsClient> {
-    let connector = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-        .context("cannot read the system's trusted certificates")?
-        .https_or_http()
-        .enable_http1()
-        .build();
-    Ok(Client::builder(TokioExecutor::new()).build(connector))
-}
-
-async fn get(web: &HttpsClient, base: &str, path: &str) -> anyhow::Result<(StatusCode, String)> {
-    let request = Request::get(format!("{base}{path}"))
-        .header("user-agent", concat!("orders-doctor/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::new())?;
+async fn get(http: &reqwest::Client, url: &BaseUrl, path: &str) -> anyhow::Result<(StatusCode, String)> {
+    let request = http
+        .get(format!("{url}{path}"))
+        .header(header::USER_AGENT, concat!("orders-doctor/", env!("CARGO_PKG_VERSION")));
     let answer = async {
-        let (parts, body) = web.request(request).await?.into_parts();
-        let body = Limited::new(body, MAX_BYTES).collect().await.map_err(anyhow::Error::from_boxed)?;
-        anyhow::Ok((parts.status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
+        let response = request.send().await.map_err(reqwest::Error::without_url)?;
+        let status = response.status();
+        let body = http_client::body(response, MAX_BYTES).await?;
+        anyhow::Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };
-    match tokio::time::timeout(TIMEOUT, answer).await {
-        Ok(answer) => answer.with_context(|| format!("cannot get {base}{path}")),
-        Err(_) => bail!("{base}{path} did not answer within {} s", TIMEOUT.as_secs()),
+    match answer.await {
+        Err(error) if error.downcast_ref().is_some_and(reqwest::Error::is_timeout) => {
+            bail!("{url}{path} does not answer within {} s", TIMEOUT.as_secs())
+        }
+        answer => answer.with_context(|| format!("cannot read {url}{path}")),
     }
 }

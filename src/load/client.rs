@@ -1,9 +1,10 @@
-//! Sends requests to the service: once, or until they are answered.
+//! Sends requests to the service under load, once or until they are answered. Used by the workers, the samples and the
+//! audit. `docs/decisions/load-generator-http-client.md` explains why it does not use reqwest.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use fastrand::Rng;
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
@@ -17,21 +18,21 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("orders-load/", env!("CARGO_PKG_VERSION")));
-/// Pauses between attempts double from the first to the last of these.
+/// The first and the longest pause between two attempts. Pauses double.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// The longest `Retry-After` that is heeded.
+/// The longest `Retry-After` that we follow.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// A request to send, as often as it takes.
+/// A request that can be sent repeatedly.
 #[derive(Debug, Clone)]
 pub(super) struct LoadRequest<'a> {
     pub(super) path: &'a str,
-    /// A request with a body is a `POST`, and without one a `GET`.
+    /// With a body the request is a `POST`, without one a `GET`.
     pub(super) body: Option<Bytes>,
     pub(super) key: Option<String>,
-    /// Any other than JSON.
+    /// The content type, if it is not JSON.
     pub(super) content_type: Option<HeaderValue>,
-    /// `wait=N`.
+    /// The value of `Prefer`, such as `wait=20`.
     pub(super) prefer: Option<HeaderValue>,
 }
 
@@ -44,12 +45,12 @@ impl<'a> LoadRequest<'a> {
         Self { body: Some(body.into()), ..Self::get(path) }
     }
 
-    /// A `GET` of a receipt that is answered once there is an outcome, or after some time without.
+    /// A `GET` of a receipt that the service answers when the event has an outcome, or after 20 s.
     pub(super) fn wait(path: &'a str) -> Self {
         Self { prefer: Some(HeaderValue::from_static("wait=20")), ..Self::get(path) }
     }
 
-    fn request(&self, target: &LoadTarget) -> anyhow::Result<Request<RequestBody>> {
+    fn to_http(&self, target: &LoadTarget) -> anyhow::Result<Request<RequestBody>> {
         let method = if self.body.is_some() { Method::POST } else { Method::GET };
         let mut request = Request::builder().method(method).uri(self.path).body(RequestBody::default())?;
         let headers = request.headers_mut();
@@ -72,27 +73,27 @@ impl<'a> LoadRequest<'a> {
     }
 }
 
-/// An answer, read to its end.
+/// A completely read answer.
 #[derive(Debug)]
 pub(super) struct LoadResponse {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
-    /// Whether it says that the request was accepted before.
+    /// Whether the service recognised the idempotency key and replayed an earlier answer.
     pub(super) replayed: bool,
-    /// For how long the service asks to be left alone.
+    /// The value of `Retry-After`.
     retry_after: Option<Duration>,
-    /// Of head and body, as far as they are known.
+    /// The size of head and body.
     pub(super) bytes: u64,
 }
 
 impl LoadResponse {
-    /// Whether to ask again: the service could not do it, or was asked too often.
-    pub(super) fn is_for_later(&self) -> bool {
+    /// Whether the request should be sent again: the service failed, or refused it by its rate limit.
+    pub(super) fn is_retryable(&self) -> bool {
         self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
     }
 }
 
-/// Why there is no answer.
+/// Why a request got no answer.
 #[derive(Debug)]
 pub(super) struct RequestFailure {
     pub(super) kind: RequestFailureKind,
@@ -101,15 +102,15 @@ pub(super) struct RequestFailure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestFailureKind {
-    /// There was no connection: the request was not sent.
+    /// There was no connection, so the request was not sent.
     Connect,
-    /// The connection broke: nobody knows whether the request arrived.
+    /// The connection broke. The request may have arrived.
     Broken,
-    /// Nor here.
+    /// Time ran out. The request may have arrived.
     TimedOut,
 }
 
-/// Sends requests, over the target's connections.
+/// Sends requests over the target's connections.
 #[derive(Debug, Clone)]
 pub(super) struct LoadClient {
     target: Arc<LoadTarget>,
@@ -121,27 +122,26 @@ impl LoadClient {
         Self { target, timeout }
     }
 
-    /// Sends a request, once.
-    pub(super) async fn send(&self, ask: &LoadRequest<'_>) -> Result<LoadResponse, RequestFailure> {
-        // A request that is given up takes its connection with it: what comes there would be taken for the answer to
-        // the next one.
-        let sent = tokio::time::timeout(self.timeout, self.send_in_time(ask)).await;
-        let late = || anyhow!("no answer in {} s", self.timeout.as_secs_f64());
+    /// Sends a request once.
+    pub(super) async fn send(&self, request: &LoadRequest<'_>) -> Result<LoadResponse, RequestFailure> {
+        // A timeout drops the connection: a late answer on it would be taken for the answer to the next request.
+        let sent = tokio::time::timeout(self.timeout, self.send_without_timeout(request)).await;
+        let late = || anyhow!("no answer within {} s", self.timeout.as_secs_f64());
         let sent = sent
             .unwrap_or_else(|_| Err(RequestFailure { kind: RequestFailureKind::TimedOut, error: late() }));
-        self.target.silence.note(sent.as_ref().is_ok_and(|answer| !answer.status.is_server_error()));
+        self.target.outage.note(sent.as_ref().is_ok_and(|answer| !answer.status.is_server_error()));
         sent
     }
 
-    async fn send_in_time(&self, ask: &LoadRequest<'_>) -> Result<LoadResponse, RequestFailure> {
+    async fn send_without_timeout(&self, request: &LoadRequest<'_>) -> Result<LoadResponse, RequestFailure> {
         let connect = |error| RequestFailure { kind: RequestFailureKind::Connect, error };
         let broken =
             |error: hyper::Error| RequestFailure { kind: RequestFailureKind::Broken, error: error.into() };
-        let request = ask.request(&self.target).map_err(connect)?;
+        let request = request.to_http(&self.target).map_err(connect)?;
         let mut sender = self.target.connection().await.map_err(connect)?;
         let (parts, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
         let body = body.collect().await.map_err(broken)?.to_bytes();
-        self.target.keep(sender);
+        self.target.give_back(sender);
         let retry_after =
             parts.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         Ok(LoadResponse {
@@ -153,11 +153,35 @@ impl LoadClient {
         })
     }
 
-    /// Sends a request until it is answered with something that will not change, but no longer than `patience` after
-    /// the first failure. `failed` hears of every attempt that came to nothing.
+    /// Checks, before any load, that the target is this service and accepts our token.
+    pub(super) async fn check_service(&self) -> anyhow::Result<()> {
+        let url = &self.target.url;
+        let path = url.path("/v1/orders?customer_id=orders-load&limit=1");
+        let answer = self.send(&LoadRequest::get(&path)).await;
+        let answer = answer.map_err(|failure| failure.error.context(format!("no answer from {url}")))?;
+        let text = String::from_utf8_lossy(&answer.body);
+        let is_page = || {
+            let json = serde_json::from_slice::<serde_json::Value>(&answer.body);
+            json.is_ok_and(|page| page.get("items").is_some())
+        };
+        match answer.status.as_u16() {
+            200 if is_page() => Ok(()),
+            401 | 403 => bail!(
+                "{url} refuses access ({}): pass a token that may read and write orders in ORDERS_TOKEN or \
+                 --token-file. {text}",
+                answer.status
+            ),
+            _ => {
+                bail!("the server at {url} is not this service: {} to GET {path}: {text:.300}", answer.status)
+            }
+        }
+    }
+
+    /// Sends a request until it gets an answer that is not retryable, but no longer than `patience` after the first
+    /// failure. Calls `failed` for every failed attempt.
     pub(super) async fn send_until_answered(
         &self,
-        ask: &LoadRequest<'_>,
+        request: &LoadRequest<'_>,
         patience: Duration,
         rng: &mut Rng,
         mut failed: impl FnMut(&Result<LoadResponse, RequestFailure>),
@@ -165,14 +189,14 @@ impl LoadClient {
         let mut pause = PAUSES.0;
         let mut give_up: Option<Instant> = None;
         loop {
-            let result = self.send(ask).await;
-            let asked_to_wait = match &result {
-                Ok(answer) if !answer.is_for_later() => return result,
+            let result = self.send(request).await;
+            let retry_after = match &result {
+                Ok(answer) if !answer.is_retryable() => return result,
                 Ok(answer) => answer.retry_after.unwrap_or_default().min(LONGEST_PAUSE),
                 Err(_) => Duration::ZERO,
             };
             failed(&result);
-            let next = pause.mul_f64(0.5 + 0.5 * rng.f64()).max(asked_to_wait);
+            let next = pause.mul_f64(0.5 + 0.5 * rng.f64()).max(retry_after);
             let give_up = *give_up.get_or_insert_with(|| Instant::now() + patience);
             if Instant::now() + next > give_up {
                 return result;
@@ -183,7 +207,7 @@ impl LoadClient {
     }
 }
 
-/// The status line, the headers and the body.
+/// The size of the status line, the headers and the body in bytes.
 fn size(headers: &HeaderMap, body: &Bytes) -> u64 {
     let head: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     (17 + head + 2 + body.len()) as u64

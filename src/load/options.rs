@@ -1,4 +1,4 @@
-//! The flags of `orders load`.
+//! The flags of `orders load`, and what they mean together.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,103 +7,104 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::mix::RequestMix;
-use super::target::BaseUrl;
+use crate::base_url::{BaseUrl, LOCAL_SERVICE};
 
-/// Arrivals that no `--rate` says otherwise of: enough to see something, little enough to harm nobody.
+/// Requests per second without `--rate`: enough for a measurement, few enough to be harmless.
 const DEFAULT_RATE: f64 = 100.0;
-/// For how long the pipeline may come to no outcome, unless told.
+/// How long the run waits for an answer or an outcome without `--patience`.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
-/// The longest that a consumer puts off an event that came too early, as it happens all the time without order.
+/// The longest backoff of an event that arrives too early, which is common on an unordered queue.
 const LONGEST_DELAY: Duration = Duration::from_secs(300);
-/// Connections of an open loop that no `--connections` says otherwise of.
+/// The connections of an open loop without `--connections`.
 const DEFAULT_CONNECTIONS: usize = 256;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LoadArgs {
-    /// The service, with the path that its API is under, if any.
-    #[arg(long, env = "ORDERS_LOAD_URL", default_value = "http://127.0.0.1:8080")]
+    /// The service's URL, including its base path if it has one.
+    #[arg(long, env = variables().0, default_value = LOCAL_SERVICE, value_name = "URL")]
     pub(super) url: BaseUrl,
-    /// A bearer token that may read and write orders. Other users of this machine can see flags: use the
-    /// variable, or a file.
-    #[arg(long, env = "ORDERS_LOAD_TOKEN", hide_env_values = true)]
+    /// A bearer token that may read and write orders. Other users of this machine can see flags: prefer the variable or
+    /// --token-file.
+    #[arg(long, env = variables().1, value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// A file with the token, which other users of this machine need not be able to read.
-    #[arg(long, env = "ORDERS_LOAD_TOKEN_FILE", value_name = "FILE")]
+    /// Read the token from this file. Only you need permission to read it.
+    #[arg(long, env = variables().2, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Open loop: requests per second, at times that are fixed in advance. Latency counts from there, however late the
-    /// request is sent. Without --connections and --rate: 100.
-    #[arg(long, value_name = "PER SECOND", value_parser = positive)]
+    /// Run an open loop with this many requests per second. Their send times are fixed in advance, and latency counts from
+    /// these times, however late a request is sent. Default without --connections: 100.
+    #[arg(long, value_name = "PER SECOND", value_parser = positive_rate)]
     pub(super) rate: Option<f64>,
-    /// Connections. Without --rate a closed loop: each sends the next request when the one before is answered. With
-    /// --rate the most at the same time, 256 unless told.
+    /// Without --rate, run a closed loop with this many connections: each sends its next request after the answer to the one
+    /// before. With --rate, use at most this many connections. Default with --rate: 256.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) connections: Option<u16>,
-    /// How the times of an open loop are spread.
+    /// How the send times of an open loop are spread.
     #[arg(long, value_enum, default_value_t = ArrivalPattern::Poisson)]
     pub(super) arrivals: ArrivalPattern,
-    /// Seconds of load that are measured.
-    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = some_seconds)]
+    /// How many seconds of load to measure.
+    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = positive_seconds)]
     pub(super) duration: Duration,
-    /// Seconds of the same load before that, audited but not measured.
+    /// How many seconds of load to send before the measurement. They are audited, but not measured.
     #[arg(long, default_value = "0", value_name = "SECONDS", value_parser = seconds)]
     pub(super) warm_up: Duration,
-    /// What the requests are, by weight: `create`, `advance` (the next step of an order's life), `cancel`, `read`,
-    /// `retry` (an earlier request under its key), `illegal` (an event that the rules forbid now) and `malformed`. What
-    /// is not named does not happen.
+    /// The kinds of requests and their weights: `create`, `advance` (the next step of an order's life), `cancel`, `read`,
+    /// `retry` (an earlier write with the same idempotency key), `illegal` (an event that the rules forbid now) and
+    /// `malformed`. A kind that is not listed has weight 0.
     #[arg(long, default_value_t = RequestMix::default(), value_name = "KIND=WEIGHT,…")]
     pub(super) mix: RequestMix,
-    /// Chooses the times and the requests: the same seed, the same choices, as far as the service answers alike.
+    /// The seed of all random choices. The same seed gives the same send times and requests, as long as the service gives
+    /// the same answers.
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
-    /// Customers that the orders are spread over.
+    /// How many customers the orders belong to.
     #[arg(long, default_value_t = 1000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) customers: u32,
-    /// Accepted events of a second for which somebody waits until they are recorded.
+    /// How many accepted events per second to follow until they are recorded.
     #[arg(long, default_value_t = 100, value_name = "PER SECOND")]
     pub(super) samples: u32,
-    /// Seconds until a request without an answer has failed.
-    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = some_seconds)]
+    /// How many seconds a request may take. After that it has failed.
+    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = positive_seconds)]
     pub(super) timeout: Duration,
-    /// Seconds for which a request that failed is sent again, and for which the pipeline may come to no outcome: 60
-    /// unless told. With --unordered the pipeline has 360 by default, as an event that came too early may wait for 300.
-    /// When the service has given no answer at all for so long, the audit ends.
+    /// How many seconds to retry a failed request, and to wait for the next outcome. Default: 60. With --unordered the
+    /// default for outcomes is 360, because an event that arrives too early may be delayed by 300 seconds. The audit ends
+    /// when the service has not answered anything for this long.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     patience: Option<Duration>,
-    /// The queue keeps no order (a standard SQS queue): only events that can never become legal are sent as illegal, and
-    /// the order of an order's events is not audited.
+    /// The queue does not preserve order (a standard SQS queue). Illegal events are then only those that can never become
+    /// legal, and the audit does not check the sequence of an order's events.
     #[arg(long)]
     pub(super) unordered: bool,
-    /// Others use the service as well: its ledger may count more than this run did.
+    /// Other clients use the service too, so its ledger may count more events than this run sent.
     #[arg(long)]
     pub(super) shared: bool,
-    /// Threads that send. Half of the machine's cores, unless told.
+    /// How many threads send requests. Default: half of the machine's cores.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Write the report to this file, as JSON.
+    /// Write the report to this file as JSON.
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
-    /// Write the report to this file, as a page with plots that needs nothing else.
+    /// Write the report to this file as a self-contained web page with plots.
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
 }
 
-/// How the arrivals of an open loop are spread over time.
+/// How the send times of an open loop are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ArrivalPattern {
-    /// As independent clients come: at random, sometimes many at once.
+    /// Randomly, like independent clients: sometimes many requests come together.
     Poisson,
-    /// One after the other, at the same distance.
+    /// At equal distances.
     Constant,
 }
 
-/// How requests come.
+/// What makes a request come due.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "loop", rename_all = "snake_case")]
 pub(super) enum LoopMode {
-    /// At times that are fixed in advance.
+    /// Times that are fixed in advance.
     Open { rate: f64, arrivals: ArrivalPattern },
-    /// Each connection sends when it can.
+    /// The answer to the previous request of the same connection.
     Closed,
 }
 
@@ -113,23 +114,23 @@ impl LoadArgs {
         self.threads.map_or_else(|| (cores / 2).max(1), usize::from)
     }
 
-    /// The token to show, if there is one.
+    /// The token from --token, its variable or --token-file.
     pub(super) fn token(&self) -> anyhow::Result<Option<String>> {
-        crate::secret::read("ORDERS_LOAD_TOKEN", self.token.as_ref(), self.token_file.as_deref())
+        crate::secret::read(variables().1, self.token.as_ref(), self.token_file.as_deref())
     }
 
-    /// For how long a request that failed is sent again, and the service may give no answer at all.
+    /// How long a failed request is retried, and how long the service may not answer at all.
     pub(super) fn patience(&self) -> Duration {
         self.patience.unwrap_or(DEFAULT_PATIENCE)
     }
 
-    /// For how long the pipeline may come to no outcome.
+    /// How long the run waits for the next outcome.
     pub(super) fn outcome_patience(&self) -> Duration {
         let delay = if self.unordered { LONGEST_DELAY } else { Duration::ZERO };
         self.patience.unwrap_or(DEFAULT_PATIENCE + delay)
     }
 
-    pub(super) fn pace(&self) -> LoopMode {
+    pub(super) fn loop_mode(&self) -> LoopMode {
         match (self.rate, self.connections) {
             (None, Some(_)) => LoopMode::Closed,
             (rate, _) => LoopMode::Open { rate: rate.unwrap_or(DEFAULT_RATE), arrivals: self.arrivals },
@@ -141,7 +142,18 @@ impl LoadArgs {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+/// The variables of the URL, of the token and of the token file. `ORDERS_LOAD_*` are their former names. They still win
+/// where they are set, because `ORDERS_URL` may be set for `orders dlq`.
+fn variables() -> (&'static str, &'static str, &'static str) {
+    let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
+    let url = if is_set("ORDERS_LOAD_URL") { "ORDERS_LOAD_URL" } else { "ORDERS_URL" };
+    match ["ORDERS_LOAD_TOKEN", "ORDERS_LOAD_TOKEN_FILE"].into_iter().any(is_set) {
+        true => (url, "ORDERS_LOAD_TOKEN", "ORDERS_LOAD_TOKEN_FILE"),
+        false => (url, "ORDERS_TOKEN", "ORDERS_TOKEN_FILE"),
+    }
+}
+
+fn positive_rate(text: &str) -> Result<f64, String> {
     let rate =
         text.parse().ok().filter(|rate: &f64| rate.is_finite() && (0.001..=10_000_000.0).contains(rate));
     rate.ok_or_else(|| "it is not a number from 0.001 to 10000000".to_owned())
@@ -153,8 +165,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "it is not a number of seconds".to_owned())
 }
 
-/// As [`seconds`], but more than none: nothing can be learned in no time.
-fn some_seconds(text: &str) -> Result<Duration, String> {
+/// Like [`seconds`], but refuses 0.
+fn positive_seconds(text: &str) -> Result<Duration, String> {
     let seconds = seconds(text)?;
     if seconds.is_zero() { Err("it must be more than 0 seconds".to_owned()) } else { Ok(seconds) }
 }
@@ -171,22 +183,22 @@ mod tests {
         args: LoadArgs,
     }
 
-    fn pace(flags: &[&str]) -> (LoopMode, usize) {
+    fn loop_mode(flags: &[&str]) -> (LoopMode, usize) {
         let args = TestCli::parse_from(["load"].iter().chain(flags)).args;
-        (args.pace(), args.connections())
+        (args.loop_mode(), args.connections())
     }
 
     #[test]
     fn a_rate_is_an_open_loop_and_connections_alone_a_closed_one() {
         let open = |rate| LoopMode::Open { rate, arrivals: ArrivalPattern::Poisson };
-        assert_eq!(pace(&[]), (open(100.0), 256));
-        assert_eq!(pace(&["--rate", "2000"]), (open(2000.0), 256));
-        assert_eq!(pace(&["--rate", "2000", "--connections", "8"]), (open(2000.0), 8));
-        assert_eq!(pace(&["--connections", "8"]), (LoopMode::Closed, 8));
+        assert_eq!(loop_mode(&[]), (open(100.0), 256));
+        assert_eq!(loop_mode(&["--rate", "2000"]), (open(2000.0), 256));
+        assert_eq!(loop_mode(&["--rate", "2000", "--connections", "8"]), (open(2000.0), 8));
+        assert_eq!(loop_mode(&["--connections", "8"]), (LoopMode::Closed, 8));
     }
 
     #[test]
-    fn numbers_that_make_no_sense_are_refused() {
+    fn zero_negative_and_non_numeric_values_are_refused() {
         for flags in [
             ["--rate", "0"],
             ["--rate", "NaN"],
@@ -201,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_covers_the_longest_delay_of_a_queue_without_order() {
+    fn patience_covers_the_longest_backoff_on_an_unordered_queue() {
         let patience = |flags: &[&str]| {
             let args = TestCli::parse_from(["load"].iter().chain(flags)).args;
             (args.patience().as_secs(), args.outcome_patience().as_secs())

@@ -1,12 +1,11 @@
-//! `GET /v1/pipeline`: the service's own account of what it was given and what became of it, where it has one.
+//! Reads `GET /v1/pipeline`, the service's own ledger and queue depth. Used for progress and by the audit.
 
 use hyper::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::client::{LoadClient, LoadRequest};
-use super::target::BaseUrl;
+use crate::base_url::BaseUrl;
 
-/// What the service says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct ServicePipeline {
     pub(super) ledger: ServiceLedger,
@@ -14,7 +13,7 @@ pub(super) struct ServicePipeline {
     pub(super) dead_letters: u64,
 }
 
-/// Every event that it ever accepted, by what became of it.
+/// All events that the service ever accepted, by outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct ServiceLedger {
     pub(super) accepted: u64,
@@ -23,12 +22,12 @@ pub(super) struct ServiceLedger {
     pub(super) duplicate: u64,
     pub(super) parked: u64,
     pub(super) in_flight: u64,
-    /// Whether it adds up.
+    /// Whether the conservation equation holds.
     pub(super) balanced: bool,
-    /// Whether its counters are exact. A service that does not say so is taken to mean it.
+    /// Whether the counters are exact. A service without this member has exact counters.
     #[serde(default = "exact")]
     pub(super) exact: bool,
-    /// Taken out of the dead letters by an operator.
+    /// Dead letters that an operator discarded. They are part of `rejected`.
     #[serde(default)]
     pub(super) discarded: u64,
 }
@@ -37,7 +36,7 @@ fn exact() -> bool {
     true
 }
 
-/// What waits.
+/// The messages on the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct ServiceQueue {
     pub(super) visible: u64,
@@ -51,8 +50,8 @@ impl ServiceQueue {
     }
 }
 
-/// Asks for it. `None` if the service has none, or the token may not see it.
-pub(super) async fn ask(client: &LoadClient, url: &BaseUrl) -> anyhow::Result<Option<ServicePipeline>> {
+/// Reads the pipeline. `None` if the service does not have this path, or the token may not read it.
+pub(super) async fn read(client: &LoadClient, url: &BaseUrl) -> anyhow::Result<Option<ServicePipeline>> {
     let answer =
         client.send(&LoadRequest::get(&url.path("/v1/pipeline"))).await.map_err(|failure| failure.error)?;
     match answer.status {
@@ -67,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_contract_is_understood() {
+    fn a_pipeline_is_decoded() {
         let text = r#"{"ledger":{"accepted":9,"recorded":5,"rejected":1,"duplicate":1,"parked":1,"in_flight":1,
             "balanced":true,"discarded":0},"queue":{"visible":1,"in_flight":2,"delayed":3,"oldest_seconds":null},
             "dead_letters":1}"#;

@@ -1,11 +1,10 @@
-//! Receipts, as the service answers with them.
+//! Decodes the service's receipts, and stores where each receipt is. Used by the workers and the audit.
 
 use domain::{EventId, EventType, OrderId, ReceiptState};
 use serde::Deserialize;
 
-use super::target::BaseUrl;
+use crate::base_url::BaseUrl;
 
-/// The body of a receipt.
 #[derive(Debug, Deserialize)]
 pub(super) struct ServiceReceipt {
     pub(super) order_id: OrderId,
@@ -25,24 +24,25 @@ struct ServiceReceiptLinks {
 }
 
 impl ServiceReceipt {
-    /// The receipt in a body, or what is wrong with it.
-    pub(super) fn read(body: &[u8]) -> Result<Self, String> {
+    pub(super) fn decode(body: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(body).map_err(|error| format!("not a receipt: {error}"))
     }
 
-    /// Where the service says that this receipt is.
-    pub(super) fn link(&self, url: &BaseUrl) -> ReceiptLocation {
+    /// The location in the receipt's `links.self`.
+    pub(super) fn location(&self, url: &BaseUrl) -> ReceiptLocation {
         ReceiptLocation::of(&self.links.own, url, &self.order_id, self.event_id, self.event_type)
     }
 }
 
-/// Where the service says that a receipt is. There are many, and nearly all can be put together again.
+/// The location of a receipt, as small as possible, because a run keeps one for each event. Nearly all locations can be
+/// computed again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ReceiptLocation {
-    /// At the address that order and event make.
+    /// `/v1/orders/{order}/events/{event}`
     Plain,
-    /// There, with the event's type in the query, and the beginning of the request's hash behind it.
+    /// The same with `?type=`, and with `&request=` if the number is there.
     Typed(Option<u64>),
+    /// Any other path.
     Other(Box<str>),
 }
 
@@ -51,7 +51,7 @@ impl ReceiptLocation {
         let request = text.rsplit_once("&request=").and_then(|(_, tag)| u64::from_str_radix(tag, 16).ok());
         [Self::Plain, Self::Typed(request)]
             .into_iter()
-            .find(|link| link.path(url, order, event, event_type) == text)
+            .find(|location| location.path(url, order, event, event_type) == text)
             .unwrap_or_else(|| Self::Other(text.into()))
     }
 
@@ -62,7 +62,7 @@ impl ReceiptLocation {
         event: EventId,
         event_type: EventType,
     ) -> String {
-        let base = url.base();
+        let base = url.base_path();
         match self {
             Self::Plain => format!("{base}/v1/orders/{order}/events/{event}"),
             Self::Typed(None) => format!("{base}/v1/orders/{order}/events/{event}?type={event_type}"),
@@ -79,12 +79,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_leads_where_the_service_said() {
+    fn a_location_gives_the_path_that_the_service_returned() {
         let url: BaseUrl = "http://h/prod".parse().unwrap();
         let order = OrderId::parse("o-1").unwrap();
         let event: EventId = "0199aaaa-0000-7000-8000-000000000001".parse().unwrap();
         let plain = format!("/prod/v1/orders/o-1/events/{event}");
-        for (text, link) in [
+        for (text, location) in [
             (plain.clone(), ReceiptLocation::Plain),
             (format!("{plain}?type=order_paid"), ReceiptLocation::Typed(None)),
             (
@@ -102,7 +102,7 @@ mod tests {
             ("/elsewhere/1".to_owned(), ReceiptLocation::Other("/elsewhere/1".into())),
         ] {
             let read = ReceiptLocation::of(&text, &url, &order, event, EventType::Paid);
-            assert_eq!(read, link);
+            assert_eq!(read, location);
             assert_eq!(read.path(&url, &order, event, EventType::Paid), text);
         }
     }
