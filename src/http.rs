@@ -1,4 +1,4 @@
-//! How the API meets its clients: the flags that all of its shapes share.
+//! The flags of the HTTP server, and the settings they parse to. Used by every role that serves the API.
 
 use std::num::NonZero;
 use std::str::FromStr;
@@ -8,29 +8,30 @@ use api::{AppState, CorsOrigins, RateLimit, ServeOptions};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Texts, so that everything that is wrong with them can be told at one go.
+/// The flags as text: [`HttpArgs::read`] reports all invalid values together.
 #[derive(Debug, Args)]
 pub(crate) struct HttpArgs {
-    /// Connections at the same time; fewer if the system allows fewer open files.
+    /// How many connections may be open at the same time. The limit is lower if the system allows fewer open files.
     #[arg(long, env = "ORDERS_MAX_CONNECTIONS", default_value = "10000", value_name = "COUNT")]
     max_connections: String,
-    /// Connections of one address (of IPv6, of one /64) once only an eighth of all connections is free; half of them if
-    /// absent. Behind a proxy, where all clients have one address, set it to the number of all.
+    /// How many connections one address (an IPv6 /64 counts as one) may have while less than an eighth of all connections
+    /// is free. Default: half of --max-connections. Behind a proxy all clients share one address: set both to the same
+    /// number there.
     #[arg(long, env = "ORDERS_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT")]
     max_connections_per_address: Option<String>,
-    /// Requests per second that a client may make, with a burst as in `100/200`. A client is whoever authenticated, or
-    /// else an address. Without it there is no limit.
+    /// Requests per second for each client, with an optional burst, as in `100/200`. A client is a token's subject, or an
+    /// address where requests have no token. Default: no limit.
     #[arg(long, env = "ORDERS_RATE_LIMIT", value_name = "RATE[/BURST]")]
     rate_limit: Option<String>,
-    /// Origins whose pages may use the API from a browser, with commas between them, or `*`.
+    /// Origins whose pages may call the API from a browser, separated by commas, or `*`.
     #[arg(long, env = "ORDERS_CORS_ORIGINS", value_name = "ORIGINS")]
     cors_origins: Option<String>,
-    /// Refuse requests that change something and have no idempotency key.
+    /// Refuse writes without an idempotency key.
     #[arg(long, env = "ORDERS_REQUIRE_IDEMPOTENCY_KEY")]
     require_idempotency_key: bool,
 }
 
-/// The same, read.
+/// The parsed flags.
 #[derive(Debug)]
 pub(crate) struct HttpSettings {
     max_connections: usize,
@@ -41,7 +42,7 @@ pub(crate) struct HttpSettings {
 }
 
 impl HttpArgs {
-    /// The settings, or everything that is wrong with them.
+    /// The settings, or one error for each invalid value.
     pub(crate) fn read(&self) -> Result<HttpSettings, Vec<String>> {
         let max_connections = count("ORDERS_MAX_CONNECTIONS", &self.max_connections);
         let per_address = self.max_connections_per_address.as_ref().filter(|text| !text.is_empty());
@@ -60,8 +61,8 @@ impl HttpArgs {
                 })
             }
             (connections, per_address, rate, origins) => {
-                let faults = [connections.err(), per_address.err(), rate.err(), origins.err()];
-                Err(faults.into_iter().flatten().collect())
+                let errors = [connections.err(), per_address.err(), rate.err(), origins.err()];
+                Err(errors.into_iter().flatten().collect())
             }
         }
     }
@@ -72,10 +73,10 @@ fn count(name: &str, text: &str) -> Result<usize, String> {
     positive.ok_or_else(|| format!("{name} {text:?} is not a count of 1 or more"))
 }
 
-/// A value that may be absent, which an empty variable is, too.
+/// A value that may be absent. An empty one counts as absent.
 fn optional<T: FromStr<Err = String>>(name: &str, text: Option<&String>) -> Result<Option<T>, String> {
     let text = text.filter(|text| !text.is_empty());
-    text.map(|text| text.parse()).transpose().map_err(|fault| format!("{name} {fault}"))
+    text.map(|text| text.parse()).transpose().map_err(|error| format!("{name} {error}"))
 }
 
 impl HttpSettings {
@@ -84,14 +85,14 @@ impl HttpSettings {
         AppState { rate_limit: self.rate_limit, ..self.apply_behind_gateway(state) }
     }
 
-    /// The state of an API behind a gateway, which knows its clients and limits them itself.
+    /// The state of an API behind a gateway, which has rate limits of its own.
     pub(crate) fn apply_behind_gateway(&self, state: AppState) -> AppState {
         let require_idempotency_key = self.require_idempotency_key;
         AppState { cors_origins: self.cors_origins.clone(), require_idempotency_key, ..state }
     }
 
-    /// How to serve on TCP. Every connection is an open file, and so are those that the data is in: a part of what the
-    /// system allows is kept for them, so that clients cannot take the last one.
+    /// How to serve on TCP. Connections and data files share the limit of open files. We reserve a part of it for data
+    /// files, so that clients cannot use up the last one.
     pub(crate) fn serve_options(&self) -> ServeOptions {
         let files = open_files();
         let for_clients = usize::try_from(files - (files / 4).min(1024)).unwrap_or(usize::MAX);
@@ -106,10 +107,10 @@ impl HttpSettings {
     }
 }
 
-/// How many files this process may open: as many as it may allow itself.
+/// Raises this process's limit of open files as far as the system allows, and returns the limit.
 fn open_files() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    // Without a number there is no limit.
+    // `None` means unlimited.
     let (current, maximum) = (current.unwrap_or(u64::MAX), maximum.unwrap_or(u64::MAX));
     let raised = Rlimit { current: Some(maximum), maximum: Some(maximum) };
     let is_raised = current < maximum && maximum < u64::MAX && setrlimit(Resource::Nofile, raised).is_ok();

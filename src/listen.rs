@@ -1,13 +1,13 @@
-//! The addresses that servers listen on: how they are read from flags and environment, and how they are bound.
+//! Parses and binds the addresses that servers listen on. Used by every role that serves HTTP or metrics.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use tokio::net::TcpListener;
 
-/// Reads `127.0.0.1:8080`, `[::1]:8080` or a name and a port, which is resolved. Of a name's addresses we prefer the
-/// first one of IPv4, as some machines resolve `localhost` to `::1` without having it. An error is what follows the text
-/// in a sentence.
+/// Parses `127.0.0.1:8080` or `[::1]:8080`, or resolves a name and a port. We prefer a name's first IPv4 address, because
+/// some machines resolve `localhost` to `::1` without having that address. An error is a predicate, for a sentence that
+/// begins with the text.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -27,7 +27,7 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     first.copied().ok_or_else(|| "has a name without an address".to_owned())
 }
 
-/// Listens on the address; an error says what to do.
+/// Binds the address. The error names the flag and suggests a remedy.
 pub(crate) async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let hint = match error.kind() {
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_with_a_reason() {
+    fn an_invalid_address_is_refused_with_a_reason() {
         for (text, reason) in [
             ("", "not an address and a port"),
             ("here", "not an address and a port"),
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_in_use_is_named_once() {
+    async fn an_address_in_use_is_reported_with_its_flag_and_one_os_error() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let error = bind(taken.local_addr().unwrap(), "--listen").await.unwrap_err();
         let text = format!("{error:#}");

@@ -1,4 +1,4 @@
-//! Signals to processes that serve. Used by every role that runs until it is stopped.
+//! Handles SIGTERM, Ctrl-C and SIGHUP for every role that runs until it is stopped.
 
 use std::io::{self, IsTerminal};
 use std::pin::pin;
@@ -8,18 +8,17 @@ use anyhow::Context;
 use api::auth::IssuerKeys;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGHUP, which ends a process that does not listen for it.
+/// Listens for SIGHUP, which would otherwise end the process.
 #[derive(Debug)]
 pub(crate) struct Hangups(Signal);
 
 impl Hangups {
-    /// Listens from now on.
     pub(crate) fn listen() -> anyhow::Result<Self> {
         signal(SignalKind::hangup()).map(Self).context("cannot listen for SIGHUP")
     }
 
-    /// Completes when the process is asked to stop: by SIGTERM or Ctrl-C, or because its terminal is closed. Without a
-    /// terminal, SIGHUP means to read again what may have changed outside: the keys of tokens.
+    /// Completes when the process is asked to stop: by SIGTERM, by Ctrl-C, or by SIGHUP when its terminal closes. Without
+    /// a terminal, SIGHUP reloads the issuer's keys instead.
     pub(crate) async fn until_stopped(mut self, keys: Option<&Arc<IssuerKeys>>) -> io::Result<()> {
         let mut stop = pin!(crate::asked_to_stop());
         loop {
@@ -38,18 +37,15 @@ impl Hangups {
 
 fn reload(keys: Option<&Arc<IssuerKeys>>) {
     let Some(keys) = keys.cloned() else {
-        tracing::info!("SIGHUP: there is nothing to read again, going on");
+        tracing::info!("SIGHUP ignored: there are no keys to reload");
         return;
     };
-    // Beside what else has to be noticed meanwhile.
+    // In a task of its own: the caller must notice further signals while the keys load.
     tokio::spawn(async move {
         match keys.reload_now().await {
-            Ok(()) => tracing::info!("SIGHUP: the keys of the issuer were read again"),
+            Ok(()) => tracing::info!("SIGHUP: reloaded the issuer's keys"),
             Err(error) => {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "SIGHUP: cannot read the keys of the issuer again"
-                );
+                tracing::warn!(error = format!("{error:#}"), "SIGHUP: cannot reload the issuer's keys");
             }
         }
     });

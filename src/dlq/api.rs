@@ -1,4 +1,4 @@
-//! What the service answers, as far as it is looked at.
+//! The service's answers about dead letters, as far as these commands read them, and the listing over several pages.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::FilterArgs;
+use super::ids::checked_id;
 use crate::api_client::{ApiClient, with_query};
 
-/// A dead letter in a list. What is not looked at is kept all the same.
+/// One dead letter in a list. `others` keeps the members that we do not read, for `--json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct DeadLetterSummary {
     pub(super) id: String,
@@ -34,18 +35,21 @@ struct DeadLetterPage {
     next_cursor: Option<String>,
 }
 
-/// A dead letter with its body and its prospects.
+/// One dead letter with its body, its parked sequence and the predicted result of a redrive.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct DeadLetterDetails {
     #[serde(flatten)]
     pub(super) summary: DeadLetterSummary,
-    pub(super) line: Vec<String>,
-    #[serde(default)]
-    pub(super) line_cut: bool,
+    /// The ids in the parked sequence of its order, from the first on.
+    #[serde(rename = "line")]
+    pub(super) sequence: Vec<String>,
+    /// Whether the sequence is longer than `sequence`.
+    #[serde(default, rename = "line_cut")]
+    pub(super) sequence_is_cut: bool,
     pub(super) prediction: RedriveResult,
 }
 
-/// What a redrive would do, or did.
+/// The result of a redrive of one dead letter: predicted, or actual.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RedriveResult {
     pub(super) result: String,
@@ -56,21 +60,21 @@ pub(super) struct RedriveResult {
 }
 
 impl RedriveResult {
-    /// In words.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let version = self.version.map(|version| format!(" as version {version}")).unwrap_or_default();
         let detail = self.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
         format!("{}{version}{detail}", self.result.replace('_', " "))
     }
 }
 
-/// The answer to a redrive.
+/// One page of the answer to a redrive.
 #[derive(Debug, Deserialize)]
 pub(super) struct RedrivePage {
     pub(super) items: Vec<RedrivenDeadLetter>,
     pub(super) counts: BTreeMap<String, u64>,
-    #[serde(default)]
-    pub(super) lines_cut: bool,
+    /// Whether a parked sequence is longer than one request covers.
+    #[serde(default, rename = "lines_cut")]
+    pub(super) sequences_cut: bool,
     pub(super) next_cursor: Option<String>,
 }
 
@@ -84,10 +88,15 @@ pub(super) struct RedrivenDeadLetter {
     #[serde(default)]
     pub(super) event_type: Option<String>,
     #[serde(flatten)]
-    pub(super) prediction: RedriveResult,
+    pub(super) redrive: RedriveResult,
 }
 
-/// Lists up to `limit` letters, over as many pages as it takes.
+/// The path of a dead letter. HTTP clients resolve `..` in a path, so the id is checked first.
+pub(super) fn dead_letter_path(id: &str) -> anyhow::Result<String> {
+    Ok(format!("/v1/dead-letters/{}", checked_id(id)?))
+}
+
+/// Lists up to `limit` dead letters, over as many pages as necessary, and reports whether there are more.
 pub(super) async fn list(
     client: &ApiClient,
     filter: &FilterArgs,

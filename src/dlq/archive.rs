@@ -1,4 +1,4 @@
-//! What is in a file, or an object, of an archive of dead letters.
+//! Decodes the files and objects of an archive of dead letters. Used by `orders dlq import`.
 
 use anyhow::{Context, bail};
 use domain::{Currency, DeadLetter, Envelope, ParkReason, Timestamp, identify};
@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::ids::checked_id;
 
-/// The letter in a file or an object of this name: as the archive has it, as the article's processor of dead letters wrote
-/// it, or else the message itself, of which nothing is known but its name.
-pub(super) fn letter(
+/// Decodes one dead letter. There are three forms: the archive's own JSON, the record `{message, attributes}` of a v0
+/// producer's archive, and a bare message, of which we know only its `name`. `from` says where it comes from, for errors.
+pub(super) fn decode(
     from: String,
     name: &str,
     bytes: Vec<u8>,
@@ -18,30 +18,30 @@ pub(super) fn letter(
     let json: Option<Value> = serde_json::from_slice(&bytes).ok();
     let has = |member: &str| json.as_ref().is_some_and(|json| json.get(member).is_some());
     if has("id") && has("parked_at") {
-        let letter: DeadLetter = serde_json::from_slice(&bytes).context("it is no dead letter")?;
-        return Ok(Incoming { letter: consistent(letter)?, from, names_itself: true });
+        let letter: DeadLetter = serde_json::from_slice(&bytes).context("it is not a dead letter")?;
+        return Ok(Incoming { letter: with_identity_of_body(letter)?, from, names_itself: true });
     }
     if has("message") && has("attributes") {
         let json = json.unwrap_or_default();
-        let letter = of_article(checked_id(name)?, &json);
+        let letter = decode_v0_record(checked_id(name)?, &json);
         return Ok(Incoming { letter, from, names_itself: false });
     }
     let (reason, detail) = match Envelope::decode(&bytes, default_currency) {
         Err(error) => (error.reason(), error.to_string()),
-        Ok(_) => (ParkReason::TriesExhausted, "it was brought in as a bare message".to_owned()),
+        Ok(_) => (ParkReason::TriesExhausted, "it was imported as a bare message".to_owned()),
     };
     let letter = DeadLetter::new(checked_id(name)?, bytes, reason, detail, infra::now());
     Ok(Incoming { letter, from, names_itself: false })
 }
 
-/// The letter with what its body says of itself, which may have been changed since it was written.
-fn consistent(letter: DeadLetter) -> anyhow::Result<DeadLetter> {
+/// Reads the ids and the type again from the body, which may have been edited in the archive. The order must be the same.
+fn with_identity_of_body(letter: DeadLetter) -> anyhow::Result<DeadLetter> {
     checked_id(&letter.id)?;
     let body = identify(&letter.body.0);
     if let (Some(ours), Some(theirs)) = (&letter.order_id, &body.order_id)
         && ours != theirs
     {
-        bail!("it is about order {ours}, and its body about order {theirs}");
+        bail!("its order is {ours}, but the order of its body is {theirs}");
     }
     Ok(DeadLetter {
         order_id: body.order_id.or(letter.order_id),
@@ -51,8 +51,8 @@ fn consistent(letter: DeadLetter) -> anyhow::Result<DeadLetter> {
     })
 }
 
-/// `{message, attributes, original_queue, processed_at}`, named after the message's id.
-fn of_article(name: &str, json: &Value) -> DeadLetter {
+/// Decodes `{message, attributes, original_queue, processed_at}`, which is named after the message's id.
+fn decode_v0_record(name: &str, json: &Value) -> DeadLetter {
     let time = json["processed_at"].as_str().and_then(|time| Timestamp::parse(time).ok());
     let body = match &json["message"] {
         Value::String(text) => text.clone().into_bytes(),
@@ -83,27 +83,27 @@ mod tests {
     }
 
     fn incoming(name: &str, bytes: Vec<u8>) -> anyhow::Result<Incoming> {
-        super::letter("somewhere".to_owned(), name, bytes, Currency::parse("EUR").unwrap())
+        super::decode("somewhere".to_owned(), name, bytes, Currency::parse("EUR").unwrap())
     }
 
     #[test]
-    fn letters_are_read_in_every_form_there_is() {
+    fn all_three_forms_of_an_archived_dead_letter_are_decoded() {
         let at = Timestamp::parse("2026-11-23T10:00:00Z").unwrap();
         let ours = DeadLetter::new("a", vec![0xff], ParkReason::Invalid, "x".to_owned(), at);
         assert_eq!(letter("other", serde_json::to_vec(&ours).unwrap()).unwrap(), ours);
 
-        let article = json!({
+        let v0_record = json!({
             "message": { "type": "order_updated", "data": { "order_id": "A-1", "status": "paid" } },
             "attributes": { "ApproximateReceiveCount": "4", "SentTimestamp": "1763892000000" },
             "original_queue": "arn:aws:sqs:eu-central-1:1:orders", "processed_at": "2026-11-23T10:00:00.123456",
         });
-        let read = letter("m-1", article.to_string().into_bytes()).unwrap();
+        let read = letter("m-1", v0_record.to_string().into_bytes()).unwrap();
         assert_eq!(
             (read.id.as_str(), read.order_id.unwrap().as_str(), read.receive_count),
             ("m-1", "A-1", 4)
         );
         assert_eq!(read.origin, "arn:aws:sqs:eu-central-1:1:orders");
-        assert_eq!(read.body, MessageBody(article["message"].to_string().into_bytes()));
+        assert_eq!(read.body, MessageBody(v0_record["message"].to_string().into_bytes()));
 
         let bare = letter("m-2", b"{ noise".to_vec()).unwrap();
         assert_eq!((bare.reason, bare.body), (ParkReason::Malformed, MessageBody(b"{ noise".to_vec())));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_letter_names_itself() {
+    fn only_the_archives_own_form_contains_its_id() {
         let ours = json!({ "id": "a", "parked_at": "2026-11-23T10:00:00Z", "reason": "invalid", "detail": "", "body": "x" });
         assert!(incoming("other", ours.to_string().into_bytes()).unwrap().names_itself);
         for other in ["junk", r#"{"message":"x","attributes":{}}"#, r#"{"id":"a"}"#] {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_letter_says_of_its_body_is_checked() {
+    fn ids_and_type_come_from_the_body_and_another_order_is_refused() {
         let id = "0199d3a0-0000-7000-8000-00000000beef";
         let body = format!(r#"{{"event_id":"{id}","type":"order_paid","data":{{"order_id":"o-1"}}}}"#);
         let with = |order: &str| {
@@ -135,7 +135,7 @@ mod tests {
             (Some("order_paid"), id)
         );
         let wrong = letter("a", with("o-2").to_string().into_bytes()).unwrap_err().to_string();
-        assert_eq!(wrong, "it is about order o-2, and its body about order o-1");
+        assert_eq!(wrong, "its order is o-2, but the order of its body is o-1");
         for id in ["../escaped", "", "a b"] {
             let mut json = with("o-1");
             json["id"] = id.into();
@@ -143,7 +143,7 @@ mod tests {
                 letter("a", json.to_string().into_bytes())
                     .unwrap_err()
                     .to_string()
-                    .contains("cannot be the id")
+                    .contains("is not a valid dead-letter id")
             );
         }
     }

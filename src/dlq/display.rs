@@ -1,4 +1,4 @@
-//! `orders dlq list` and `show`.
+//! Prints dead letters for `orders dlq list` and `orders dlq show`.
 
 use std::io::Write;
 
@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::FilterArgs;
 use super::api::{self, DeadLetterDetails, DeadLetterSummary};
-use crate::api_client::{ApiClient, segment};
+use crate::api_client::ApiClient;
 
-/// The longest detail in a table, in characters.
+/// The longest detail in the table, in characters.
 const MAX_DETAIL: usize = 80;
 
 pub(super) async fn list(
@@ -26,10 +26,10 @@ pub(super) async fn list(
         return crate::print("no dead letters");
     }
     table(&letters).iter().try_for_each(|line| crate::print(line))?;
-    if more { crate::print(&format!("… and more: --limit {}", limit * 10)) } else { Ok(()) }
+    if more { crate::print(&format!("… and more; list them with --limit {}", limit * 10)) } else { Ok(()) }
 }
 
-/// Lines with aligned columns.
+/// The lines of a table with aligned columns.
 fn table(letters: &[DeadLetterSummary]) -> Vec<String> {
     let head = ["ID", "PARKED AT", "STATE", "REASON", "ORDER", "EVENT", "DETAIL"].map(str::to_owned);
     let row = |letter: &DeadLetterSummary| {
@@ -59,20 +59,20 @@ fn table(letters: &[DeadLetterSummary]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// The text without characters that a terminal would obey: what is in a message must not steer whoever looks at it.
+/// The text without control characters: a message must not be able to control the operator's terminal.
 pub(super) fn without_controls(text: &str) -> String {
     let harmless = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
     text.chars().map(harmless).collect()
 }
 
-/// Writes the body, byte by byte as it is.
-pub(super) async fn body_of(client: &ApiClient, id: &str) -> anyhow::Result<()> {
-    let letter: domain::DeadLetter = client.get(&format!("/v1/dead-letters/{}", segment(id))).await?;
+/// Writes the body to standard output, byte for byte.
+pub(super) async fn print_body(client: &ApiClient, id: &str) -> anyhow::Result<()> {
+    let letter: domain::DeadLetter = client.get(&api::dead_letter_path(id)?).await?;
     Ok(std::io::stdout().lock().write_all(&letter.body.0)?)
 }
 
 pub(super) async fn show(client: &ApiClient, id: &str, json: bool) -> anyhow::Result<()> {
-    let path = format!("/v1/dead-letters/{}", segment(id));
+    let path = api::dead_letter_path(id)?;
     if json {
         let letter: Value = client.get(&path).await?;
         return crate::print(&serde_json::to_string_pretty(&letter)?);
@@ -84,21 +84,21 @@ pub(super) async fn show(client: &ApiClient, id: &str, json: bool) -> anyhow::Re
 fn lines(letter: &DeadLetterDetails) -> Vec<String> {
     let summary = &letter.summary;
     let mut lines = Vec::new();
-    let mut tell = |name: &str, value: Option<&str>| {
+    let mut add = |name: &str, value: Option<&str>| {
         lines.extend(value.filter(|value| !value.is_empty()).map(|value| format!("{name:<12} {value}")));
     };
     let text = |name: &str| summary.others.get(name).and_then(Value::as_str);
-    tell("id", Some(&summary.id));
-    tell("state", Some(&summary.state));
-    tell("reason", Some(&summary.reason));
-    tell("detail", Some(&summary.detail));
-    tell("order", summary.order_id.as_deref());
-    tell("event", summary.event_type.as_deref());
-    tell("event id", summary.event_id.as_deref());
-    tell("correlation", text("correlation_id"));
-    tell("from", text("origin"));
-    tell("sent", text("sent_at"));
-    tell(
+    add("id", Some(&summary.id));
+    add("state", Some(&summary.state));
+    add("reason", Some(&summary.reason));
+    add("detail", Some(&summary.detail));
+    add("order", summary.order_id.as_deref());
+    add("event", summary.event_type.as_deref());
+    add("event id", summary.event_id.as_deref());
+    add("correlation", text("correlation_id"));
+    add("from", text("origin"));
+    add("sent", text("sent_at"));
+    add(
         "received",
         Some(&format!(
             "{} times, first {}",
@@ -106,40 +106,40 @@ fn lines(letter: &DeadLetterDetails) -> Vec<String> {
             text("first_received_at").unwrap_or("unknown")
         )),
     );
-    tell("parked", Some(&summary.parked_at));
-    tell("replays", Some(&summary.replays.to_string()).filter(|_| summary.replays > 0).map(String::as_str));
+    add("parked", Some(&summary.parked_at));
+    add("replays", Some(&summary.replays.to_string()).filter(|_| summary.replays > 0).map(String::as_str));
     for repair in summary.others.get("repairs").and_then(Value::as_array).into_iter().flatten() {
-        let member = |name: &str| repair[name].as_str().unwrap_or("somebody");
-        tell("repaired", Some(&format!("by {} at {}", member("by"), member("at"))));
+        let member = |name: &str| repair[name].as_str().unwrap_or("unknown");
+        add("repaired", Some(&format!("by {} at {}", member("by"), member("at"))));
     }
     if let Some(discarded) = summary.others.get("discarded") {
-        let member = |name: &str| discarded[name].as_str().unwrap_or("somebody").to_owned();
-        tell("discarded", Some(&format!("by {} at {}: {}", member("by"), member("at"), member("reason"))));
+        let member = |name: &str| discarded[name].as_str().unwrap_or("unknown").to_owned();
+        add("discarded", Some(&format!("by {} at {}: {}", member("by"), member("at"), member("reason"))));
     }
-    if letter.line.len() > 1 {
-        tell("in line", Some(&in_line(letter)));
+    if letter.sequence.len() > 1 {
+        add("in sequence", Some(&place_in_sequence(letter)));
     }
-    tell("redrive", Some(&letter.prediction.told()));
+    add("redrive", Some(&letter.prediction.describe()));
     lines.push(String::new());
     if summary.others.get("original").is_some() {
         lines.push("body, repaired:".to_owned());
     }
     lines.push(body(&summary.others));
     lines.push(String::new());
-    lines.extend(next(letter));
+    lines.extend(next_commands(letter));
     lines
 }
 
-/// The place of a letter in its order's line, and the line, of which the service shows the beginning.
-fn in_line(letter: &DeadLetterDetails) -> String {
-    let length = letter.line.len();
-    let place = letter.line.iter().position(|id| *id == letter.summary.id);
+/// The position of a dead letter in its parked sequence, and the beginning of that sequence.
+fn place_in_sequence(letter: &DeadLetterDetails) -> String {
+    let length = letter.sequence.len();
+    let place = letter.sequence.iter().position(|id| *id == letter.summary.id);
     let place = place.map_or_else(|| format!("after {length}"), |place| (place + 1).to_string());
-    let (more, and_more) = if letter.line_cut { ("more than ", ", …") } else { ("", "") };
-    format!("{place} of {more}{length}: {}{and_more}", letter.line.join(", "))
+    let (more, and_more) = if letter.sequence_is_cut { ("more than ", ", …") } else { ("", "") };
+    format!("{place} of {more}{length}: {}{and_more}", letter.sequence.join(", "))
 }
 
-/// The body, as people read it best.
+/// The body as indented JSON, as text, or as base64.
 fn body(members: &serde_json::Map<String, Value>) -> String {
     let Some(text) = members.get("body").and_then(Value::as_str) else {
         let coded = members.get("body_base64").and_then(Value::as_str).unwrap_or_default();
@@ -149,8 +149,8 @@ fn body(members: &serde_json::Map<String, Value>) -> String {
     json.and_then(|json| serde_json::to_string_pretty(&json).ok()).unwrap_or_else(|| text.to_owned())
 }
 
-/// The commands that come next.
-fn next(letter: &DeadLetterDetails) -> Vec<String> {
+/// The commands that an operator may want to run next.
+fn next_commands(letter: &DeadLetterDetails) -> Vec<String> {
     let id = &letter.summary.id;
     let redrive = match &letter.summary.order_id {
         Some(order) => format!("orders dlq redrive --order {order} --dry-run"),
@@ -159,8 +159,8 @@ fn next(letter: &DeadLetterDetails) -> Vec<String> {
     let all = [
         ("look closer:", format!("orders dlq show {id} --body > body.json")),
         ("repair it:", format!("orders dlq repair {id} --body body.json")),
-        ("send it back:", redrive),
-        ("or give it up:", format!("orders dlq discard {id} --reason TEXT")),
+        ("redrive it:", redrive),
+        ("or discard it:", format!("orders dlq discard {id} --reason TEXT")),
     ];
     let open = letter.summary.state == "parked";
     all.into_iter().filter(|_| open).map(|(what, command)| format!("{what:<15} {command}")).collect()
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_message_brought_steers_no_terminal() {
+    fn control_characters_of_a_message_are_not_printed() {
         let mut poisoned = letter("1", None);
         poisoned.detail = "\u{1b}[2Jgone\nnext\u{7}".to_owned();
         let line = table(&[poisoned]).remove(1);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_shown_as_it_reads_best() {
+    fn a_body_is_shown_as_json_or_text_or_base64() {
         let body = |json: Value| body(json.as_object().unwrap());
         assert_eq!(body(serde_json::json!({ "body": r#"{"a":1}"# })), "{\n  \"a\": 1\n}");
         assert_eq!(body(serde_json::json!({ "body": "{ cut" })), "{ cut");

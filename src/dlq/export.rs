@@ -1,5 +1,5 @@
-//! `orders dlq export`: letters into files, as the archive on S3 has them. What the service names is checked before it is a
-//! path, and no file that is there is replaced.
+//! `orders dlq export`: writes dead letters to files, in the format of the S3 archive. Ids from the service are checked
+//! before they become file names, and existing files are never replaced.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -12,18 +12,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::ids::checked_id;
 use super::{FilterArgs, api, files, print_untrusted};
-use crate::api_client::{ApiClient, segment};
+use crate::api_client::ApiClient;
 
 pub(super) async fn export(client: &ApiClient, filter: &FilterArgs, folder: &Path) -> anyhow::Result<()> {
-    // Letters are about customers.
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("making {}", folder.display()))?;
+    // Dead letters contain customer data: only the owner may read the folder.
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    created.with_context(|| format!("cannot create {}", folder.display()))?;
     let (letters, _) = api::list(client, filter, None, usize::MAX).await?;
-    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} letters, {eta} left")?;
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} dead letters, {eta} left")?;
     let bar = ProgressBar::new(letters.len() as u64).with_style(style);
     let (mut written, mut refused) = (0, Vec::new());
     for letter in letters {
-        match one(client, &letter.id, folder).await? {
+        match export_one(client, &letter.id, folder).await? {
             Ok(count) => written += count,
             Err(why) => refused.push(format!("{why:#}")),
         }
@@ -35,32 +35,32 @@ pub(super) async fn export(client: &ApiClient, filter: &FilterArgs, folder: &Pat
         return Ok(());
     }
     refused.iter().try_for_each(|why| print_untrusted(&format!("not written: {why}")))?;
-    bail!("{} could not be written; they are listed above", refused.len())
+    bail!("{} dead letters could not be written; see the list above", refused.len())
 }
 
-/// Writes one letter, and gives how many that were; the inner error is about this letter alone.
-async fn one(client: &ApiClient, id: &str, folder: &Path) -> anyhow::Result<anyhow::Result<u64>> {
+/// Writes one dead letter and returns how many were written: 0 or 1. The inner error concerns only this dead letter.
+async fn export_one(client: &ApiClient, id: &str, folder: &Path) -> anyhow::Result<anyhow::Result<u64>> {
     if let Err(error) = checked_id(id) {
-        return Ok(Err(error.context("the service named a letter so that it cannot be a file")));
+        return Ok(Err(error.context("the service returned an id that cannot be a file name")));
     }
-    // One that was dealt with meanwhile is none any more.
-    let Some(letter) = client.find::<DeadLetter>(&format!("/v1/dead-letters/{}", segment(id))).await? else {
+    // It may have been redriven or discarded since it was listed.
+    let Some(letter) = client.find::<DeadLetter>(&api::dead_letter_path(id)?).await? else {
         return Ok(Ok(0));
     };
     if letter.id != id {
-        return Ok(Err(anyhow::anyhow!("the service gave {:?} when it was asked for {id}", letter.id)));
+        return Ok(Err(anyhow::anyhow!("the service answered with {:?} to a request for {id}", letter.id)));
     }
     Ok(write(&folder.join(format!("{id}.json")), &serde_json::to_vec_pretty(&letter)?).map(|()| 1))
 }
 
-/// Writes a file that is not there. One that is there with the same content is right; anything else is left alone.
+/// Creates a file. An existing file with the same content is fine; any other existing file is an error and stays as it is.
 fn write(file: &Path, json: &[u8]) -> anyhow::Result<()> {
-    let at = || format!("writing {}", file.display());
-    // A link is there, wherever it leads.
+    let at = || format!("cannot write {}", file.display());
+    // `create_new` also refuses links.
     let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
     match new {
         Ok(mut new) => new.write_all(json).with_context(|| {
-            // Half a letter is none.
+            // A half-written file must not look like a dead letter.
             let _ = std::fs::remove_file(file);
             at()
         }),
@@ -68,7 +68,7 @@ fn write(file: &Path, json: &[u8]) -> anyhow::Result<()> {
             let same = files::read(file).is_ok_and(|there| there == json);
             ensure!(
                 same,
-                "{} is there already, with another content, and is left alone: choose another folder",
+                "{} already exists with other content and was not replaced: choose another folder",
                 file.display()
             );
             Ok(())
@@ -82,13 +82,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_file_is_replaced_and_no_link_followed() {
+    fn no_file_is_replaced_and_no_link_is_followed() {
         let folder = tempfile::TempDir::new().unwrap();
         let file = folder.path().join("a.json");
         write(&file, b"{}").unwrap();
         write(&file, b"{}").unwrap();
         let error = write(&file, b"{ }").unwrap_err().to_string();
-        assert!(error.contains("left alone"), "{error}");
+        assert!(error.contains("was not replaced"), "{error}");
         assert_eq!(std::fs::read(&file).unwrap(), b"{}");
 
         let (target, link) = (folder.path().join("target"), folder.path().join("b.json"));
@@ -96,6 +96,6 @@ mod tests {
         assert!(write(&link, b"{}").is_err());
         assert!(!target.exists());
         std::fs::write(&target, "{}").unwrap();
-        assert!(write(&link, b"{}").is_err(), "also where the content would be the same");
+        assert!(write(&link, b"{}").is_err(), "even if the content would be the same");
     }
 }

@@ -1,5 +1,5 @@
-//! The files of an archive of dead letters. Links are not followed, and nothing but a file is opened. What cannot be read is
-//! reported by its name, and the rest goes on.
+//! Finds and reads the files of an archive of dead letters, for `import` and `export`. It follows no links and opens only
+//! regular files. A file that cannot be read is reported by its path; the others are still read.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -13,23 +13,23 @@ use anyhow::Context;
 use anyhow::ensure;
 use rustix::fs::OFlags;
 
-/// More than a letter has: a message of 1 MiB twice, each byte of it escaped.
+/// Larger than any dead letter: a message of 1 MiB twice, with every byte escaped.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
 
-/// Everything below a path that is a file or should be one, in the order of the paths.
+/// The files below a path, sorted by path.
 #[cfg(feature = "embedded")]
 #[derive(Debug, Default)]
 pub(super) struct ArchiveFiles {
     pub(super) files: Vec<PathBuf>,
-    /// What is neither a file nor a folder that can be read, and why.
+    /// Each path that is neither a file nor a readable folder, with the reason.
     pub(super) skipped: Vec<String>,
 }
 
 #[cfg(feature = "embedded")]
 impl ArchiveFiles {
-    /// The path itself may be a link, for somebody has named it; none below it is followed.
+    /// The path itself may be a link, because the user chose it. Links below it are not followed.
     pub(super) fn below(path: &Path) -> anyhow::Result<Self> {
-        let at = || format!("reading {}", path.display());
+        let at = || format!("cannot read {}", path.display());
         let mut found = Self::default();
         if fs::metadata(path).with_context(at)?.is_dir() {
             found.folder(path, fs::read_dir(path).with_context(at)?);
@@ -69,7 +69,6 @@ impl ArchiveFiles {
     }
 }
 
-/// What is in a file.
 pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(file)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
@@ -77,10 +76,10 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a file for reading that is one; nothing that took its place meanwhile is followed or waited for.
+/// Opens a regular file. If a link or a pipe has replaced it since it was listed, this neither follows nor blocks.
 fn open(file: &Path) -> anyhow::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(file)?;
-    ensure!(file.metadata()?.is_file(), "it is no file");
+    ensure!(file.metadata()?.is_file(), "it is not a file");
     Ok(file)
 }

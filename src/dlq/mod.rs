@@ -1,5 +1,5 @@
-//! `orders dlq`: what operators do with dead letters. All but `import` is asked of a running service, which has the data
-//! folder, or the tables, in its hands; so it is the same for every shape.
+//! `orders dlq`: the commands for dead letters. All but `import` call the API of a running service, so they work alike with
+//! every backend. `import` writes into a data folder that no service uses.
 
 mod api;
 #[cfg(feature = "embedded")]
@@ -19,7 +19,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::api_client::{ApiClient, ApiClientArgs, segment};
+use crate::api_client::{ApiClient, ApiClientArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DlqCommand {
@@ -29,89 +29,90 @@ pub(crate) enum DlqCommand {
         client: ApiClientArgs,
         #[command(flatten)]
         filter: FilterArgs,
-        /// Only letters that stand here: parked, replaying or discarded. Those that are not discarded if absent.
+        /// List only dead letters in this state: parked, replaying or discarded. Default: all but discarded ones.
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
-        /// The most letters to list.
+        /// List at most this many.
         #[arg(long, default_value_t = 100, value_name = "COUNT")]
         limit: usize,
-        /// A line of JSON for each, and nothing else.
+        /// Print one line of JSON for each dead letter.
         #[arg(long)]
         json: bool,
     },
-    /// Show everything that is known of a dead letter, and what a redrive would do with it.
+    /// Show a dead letter with its body, and what a redrive would do with it.
     Show {
         #[command(flatten)]
         client: ApiClientArgs,
-        /// The letter.
+        /// The id of the dead letter.
         id: String,
-        /// As JSON.
+        /// Print JSON.
         #[arg(long, conflicts_with = "body")]
         json: bool,
-        /// The body alone, as it is: to be changed, and given to `repair`.
+        /// Print only the body, byte for byte: to edit it and pass it to `repair`.
         #[arg(long)]
         body: bool,
     },
-    /// Send dead letters back to the queue, whole lines of orders in order, and tell what becomes of them.
+    /// Send dead letters back to the queue, each parked sequence in order, and report their outcomes.
     Redrive(redrive::RedriveArgs),
-    /// Replace what a redrive sends of a dead letter.
+    /// Replace the body of a dead letter. A redrive then sends the new body; the original is kept.
     Repair {
         #[command(flatten)]
         client: ApiClientArgs,
-        /// The letter.
+        /// The id of the dead letter.
         id: String,
-        /// A file with the new body; `-` is standard input.
+        /// The file with the new body; `-` reads standard input.
         #[arg(long, value_name = "FILE")]
         body: PathBuf,
     },
-    /// Decide that the event of a dead letter is not to happen; the reason is kept, and told by the event's receipt.
+    /// Remove a dead letter for good. Its event is rejected, and the receipt shows the reason.
     Discard {
         #[command(flatten)]
         client: ApiClientArgs,
-        /// The letter.
+        /// The id of the dead letter.
         id: String,
-        /// Why.
+        /// Why the event is rejected.
         #[arg(long, value_name = "TEXT")]
         reason: String,
-        /// Do not ask whether to.
+        /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
     },
-    /// Write dead letters into a folder, a file each, as `import` reads them.
+    /// Write each dead letter to a file in a folder, in the format that `import` reads.
     Export {
         #[command(flatten)]
         client: ApiClientArgs,
         #[command(flatten)]
         filter: FilterArgs,
-        /// The folder; it is made if need be.
+        /// The folder. It is created if it does not exist.
         folder: PathBuf,
     },
-    /// Load an archive of dead letters into a local data folder that no service uses, to replay a failure there. Letters
-    /// that are there already get the bodies that the archive has; what only has the name of one replaces nothing.
+    /// Load an archive of dead letters into a local data folder, to reproduce a failure there. No service may use the
+    /// folder meanwhile. A dead letter that already exists gets the archive's body; a file that only has the same name
+    /// replaces nothing.
     #[cfg(feature = "embedded")]
     Import(import::ImportArgs),
 }
 
-/// Which letters.
+/// Selects dead letters.
 #[derive(Debug, Args)]
 pub(crate) struct FilterArgs {
-    /// Only letters of this order.
+    /// Only dead letters of this order.
     #[arg(long, value_name = "ORDER")]
     order: Option<String>,
-    /// Only letters put aside for this reason: malformed, unknown_type, unknown_schema, invalid, tries_exhausted or
-    /// behind_parked.
+    /// Only dead letters that were parked for this reason: malformed, unknown_type, unknown_schema, invalid,
+    /// tries_exhausted or behind_parked.
     #[arg(long, value_name = "REASON")]
     reason: Option<String>,
-    /// Only letters put aside at this time (RFC 3339) or later.
+    /// Only dead letters that were parked at this time (RFC 3339) or later.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Only letters put aside before this time (RFC 3339).
+    /// Only dead letters that were parked before this time (RFC 3339).
     #[arg(long, value_name = "TIME")]
     before: Option<String>,
 }
 
 impl FilterArgs {
-    /// The filter as members of a query or a body.
+    /// The filter as the members of a query or a body.
     fn pairs(&self) -> Vec<(&'static str, String)> {
         let named = [
             ("order_id", &self.order),
@@ -123,14 +124,13 @@ impl FilterArgs {
     }
 }
 
-/// Runs a command.
 pub(crate) async fn run(command: DlqCommand) -> anyhow::Result<()> {
     match command {
         DlqCommand::List { client, filter, state, limit, json } => {
             display::list(&ApiClient::new(&client)?, &filter, state, limit, json).await
         }
         DlqCommand::Show { client, id, json: false, body: true } => {
-            display::body_of(&ApiClient::new(&client)?, &id).await
+            display::print_body(&ApiClient::new(&client)?, &id).await
         }
         DlqCommand::Show { client, id, json, .. } => {
             display::show(&ApiClient::new(&client)?, &id, json).await
@@ -148,7 +148,7 @@ pub(crate) async fn run(command: DlqCommand) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a text that has parts of messages in it.
+/// Prints text that contains parts of messages, without control characters.
 fn print_untrusted(text: &str) -> anyhow::Result<()> {
     crate::print(&display::without_controls(text))
 }
@@ -156,31 +156,28 @@ fn print_untrusted(text: &str) -> anyhow::Result<()> {
 async fn repair(client: &ApiClient, id: &str, body: &PathBuf) -> anyhow::Result<()> {
     let bytes = if body.as_os_str() == "-" {
         let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).context("reading standard input")?;
+        std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
         bytes
     } else {
-        std::fs::read(body).with_context(|| format!("reading {}", body.display()))?
+        std::fs::read(body).with_context(|| format!("cannot read {}", body.display()))?
     };
     let body = serde_json::to_value(domain::MessageBody(bytes))?;
-    let letter: api::DeadLetterDetails =
-        client.post(&format!("/v1/dead-letters/{}/repair", segment(id)), &body).await?;
-    print_untrusted(&format!(
-        "{} is repaired; a redrive would: {}",
-        letter.summary.id,
-        letter.prediction.told()
-    ))
+    let path = format!("{}/repair", api::dead_letter_path(id)?);
+    let letter: api::DeadLetterDetails = client.post(&path, &body).await?;
+    let prediction = letter.prediction.describe();
+    print_untrusted(&format!("{} is repaired; predicted redrive: {prediction}", letter.summary.id))
 }
 
 async fn discard(client: &ApiClient, id: &str, reason: &str, yes: bool) -> anyhow::Result<()> {
     if !yes && !std::io::stdin().is_terminal() {
-        bail!("there is nobody to ask whether to: say --yes");
+        bail!("cannot ask for confirmation without a terminal: add --yes");
     }
     if !yes {
-        let letter: api::DeadLetterDetails = client.get(&format!("/v1/dead-letters/{}", segment(id))).await?;
+        let letter: api::DeadLetterDetails = client.get(&api::dead_letter_path(id)?).await?;
         let kind = letter.summary.event_type.as_deref().unwrap_or("a message");
-        let order = letter.summary.order_id.as_deref().unwrap_or("an order that cannot be told");
-        // Not a log line: it is a question to whoever typed the command.
-        let question = format!("{kind} of {order} is not to happen, ever. Discard it? [y/N] ");
+        let order = letter.summary.order_id.as_deref().unwrap_or("an unknown order");
+        // A question to the operator, not a log line.
+        let question = format!("{kind} of {order} will be rejected for good. Discard it? [y/N] ");
         let _ = write!(std::io::stderr(), "{}", display::without_controls(&question));
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
@@ -188,12 +185,12 @@ async fn discard(client: &ApiClient, id: &str, reason: &str, yes: bool) -> anyho
             bail!("nothing was discarded");
         }
     }
-    let path = format!("/v1/dead-letters/{}/discard", segment(id));
+    let path = format!("{}/discard", api::dead_letter_path(id)?);
     let letter: api::DeadLetterDetails = client.post(&path, &json!({ "reason": reason })).await?;
     print_untrusted(&format!("{} is discarded", letter.summary.id))?;
     match letter.summary.order_id {
         Some(order) => print_untrusted(&format!(
-            "what stands behind it goes on with: orders dlq redrive --order {order}"
+            "to redrive the dead letters that follow it, run: orders dlq redrive --order {order}"
         )),
         None => Ok(()),
     }

@@ -1,4 +1,5 @@
-//! `orders dlq redrive`: sends, waits for what becomes of it, and goes on with what was parked behind meanwhile.
+//! `orders dlq redrive`: sends dead letters back to the queue, waits for their outcomes, and repeats that for the dead
+//! letters that were parked behind them meanwhile.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -9,52 +10,88 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 use super::FilterArgs;
-use super::api::{DeadLetterSummary, RedrivePage, RedrivenDeadLetter};
+use super::api::{DeadLetterSummary, RedrivePage, RedrivenDeadLetter, dead_letter_path};
 use crate::api_client::{ApiClient, ApiClientArgs, segment};
 
-/// How often it is looked what became of letters.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How many rounds there are at most, besides those that a line takes which is longer than one request looks at: each sends
-/// only what was parked behind the one before.
+/// How often we poll for outcomes.
+const POLL_EVERY: Duration = Duration::from_millis(200);
+/// The most rounds. Each sends what was parked behind the one before. Rounds that a parked sequence takes because it is
+/// longer than one request covers do not count.
 const ROUNDS: usize = 10;
-/// What selects letters. Without any of these a redrive is refused: nobody means all by saying nothing.
+/// The arguments that select dead letters. One of them is required, so that nobody redrives everything by accident.
 const SELECTION: [&str; 6] = ["ids", "order", "reason", "from", "before", "all"];
+/// The status of a dead letter that the service no longer has and whose event has no receipt.
+const GONE: &str = "no longer a dead letter";
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("selection").args(SELECTION).required(true).multiple(true))]
 pub(crate) struct RedriveArgs {
     #[command(flatten)]
     client: ApiClientArgs,
-    /// These letters, with the lines that they stand in.
+    /// Redrive these dead letters, with the parked sequences they belong to.
     ids: Vec<String>,
     #[command(flatten)]
     filter: FilterArgs,
-    /// All of them.
+    /// Redrive all dead letters.
     #[arg(long)]
     all: bool,
-    /// Only say what would become of each.
+    /// Send nothing; only show what would happen to each.
     #[arg(long)]
     dry_run: bool,
-    /// Seconds to wait for what becomes of those that were sent.
+    /// How many seconds to wait for outcomes.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     wait: u64,
 }
 
-/// What became of the letters, in line; the latest counts.
+/// The latest status of one dead letter, as we print it.
+#[derive(Debug, Clone)]
+struct LetterStatus {
+    text: String,
+    /// Whether it left the dead letters, or never will because it is discarded.
+    is_done: bool,
+    /// Whether the redrive ended with the event being parked once more.
+    is_parked_again: bool,
+}
+
+impl LetterStatus {
+    fn done(text: String) -> Self {
+        Self { text, is_done: true, is_parked_again: false }
+    }
+
+    fn not_done(text: String) -> Self {
+        Self { text, is_done: false, is_parked_again: false }
+    }
+
+    fn of_answer(letter: &RedrivenDeadLetter) -> Self {
+        let is_done = ["gone", "discarded"].contains(&letter.redrive.result.as_str());
+        Self { text: letter.redrive.describe(), is_done, is_parked_again: false }
+    }
+
+    fn of_receipt(receipt: &Value) -> Self {
+        let text = |name: &str| receipt[name].as_str().unwrap_or_default();
+        match text("state") {
+            "recorded" => Self::done(format!("recorded as version {}", receipt["version"])),
+            "rejected" => Self::done(format!("rejected: {}", text("detail"))),
+            state => Self::not_done(format!("{state}: {}", text("detail"))),
+        }
+    }
+}
+
+/// All dead letters of this redrive with their latest status, in the order of the service's answers.
 #[derive(Default)]
 struct RedriveOutcomes {
-    all: Vec<(RedrivenDeadLetter, String)>,
-    /// The place of each letter, by its id.
+    letters: Vec<(RedrivenDeadLetter, LetterStatus)>,
+    /// Indexes into `letters`, by id.
     places: HashMap<String, usize>,
 }
 
 impl RedriveOutcomes {
-    fn note(&mut self, letter: &RedrivenDeadLetter, told: String) {
+    fn set(&mut self, letter: &RedrivenDeadLetter, status: LetterStatus) {
         match self.places.get(&letter.id) {
-            Some(place) => self.all[*place].1 = told,
+            Some(place) => self.letters[*place].1 = status,
             None => {
-                self.places.insert(letter.id.clone(), self.all.len());
-                self.all.push((letter.clone(), told));
+                self.places.insert(letter.id.clone(), self.letters.len());
+                self.letters.push((letter.clone(), status));
             }
         }
     }
@@ -63,45 +100,46 @@ impl RedriveOutcomes {
 pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
     let client = ApiClient::new(&args.client)?;
     let selection = selection(args)?;
-    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} letters, {msg}")?;
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} dead letters, {msg}")?;
     let bar = ProgressBar::new(0).with_style(style);
-    let mut fates = RedriveOutcomes::default();
+    let mut outcomes = RedriveOutcomes::default();
     let (mut rounds, mut is_cut) = (0, false);
     while rounds < ROUNDS {
-        let round = round(&client, &selection, args.dry_run, &bar).await?;
+        let round = send_round(&client, &selection, args.dry_run, &bar).await?;
         is_cut = round.is_cut;
         rounds += usize::from(!is_cut);
         let until = Instant::now() + Duration::from_secs(args.wait);
-        let letters = round.letters.iter();
-        let sent: Vec<_> = letters.filter(|letter| letter.prediction.result == "sent").cloned().collect();
-        round.letters.iter().for_each(|letter| fates.note(letter, letter.prediction.told()));
+        round.letters.iter().for_each(|letter| outcomes.set(letter, LetterStatus::of_answer(letter)));
+        let letters = round.letters.into_iter();
+        let sent: Vec<_> = letters.filter(|letter| letter.redrive.result == "sent").collect();
         if sent.is_empty() {
             break;
         }
-        let settled = outcomes(&client, &sent, until, &bar, &mut fates).await?;
-        // What was parked behind these meanwhile can go on now; what came back would only come back again.
-        let came_back = fates.all.iter().any(|(_, told)| told.starts_with("parked again"));
-        if !settled || came_back {
+        let all_settled = wait_for_outcomes(&client, &sent, until, &bar, &mut outcomes).await?;
+        // Another round can only help what was parked behind these. What was parked again would be parked once more.
+        if !all_settled || outcomes.letters.iter().any(|(_, status)| status.is_parked_again) {
             break;
         }
     }
     bar.finish_and_clear();
-    report(&fates, args.dry_run)?;
+    report(&outcomes, args.dry_run)?;
     if is_cut {
-        crate::print("… and more behind them in line: what is first in line goes first")?;
+        crate::print(
+            "… and more in these parked sequences: their first dead letters must leave before the rest is sent",
+        )?;
     }
     Ok(())
 }
 
-/// What one round came to.
+/// The result of one pass over the selection.
 #[derive(Default)]
 struct RedriveRound {
     letters: Vec<RedrivenDeadLetter>,
-    /// Whether a line is longer than one request looks at.
+    /// Whether a parked sequence is longer than one request covers.
     is_cut: bool,
 }
 
-/// The selection, as the service takes it.
+/// The selection as members of the request's body.
 fn selection(args: &RedriveArgs) -> anyhow::Result<Map<String, Value>> {
     let mut selection = Map::new();
     for (name, value) in args.filter.pairs() {
@@ -113,12 +151,12 @@ fn selection(args: &RedriveArgs) -> anyhow::Result<Map<String, Value>> {
     if args.all {
         selection.insert("all".to_owned(), json!(true));
     }
-    ensure!(args.ids.len() <= 100, "name at most 100 letters, or filter them");
+    ensure!(args.ids.len() <= 100, "give at most 100 ids, or use a filter");
     Ok(selection)
 }
 
-/// Goes once through all that is selected.
-async fn round(
+/// Requests the redrive of the whole selection, over as many pages as necessary.
+async fn send_round(
     client: &ApiClient,
     selection: &Map<String, Value>,
     dry_run: bool,
@@ -128,95 +166,86 @@ async fn round(
     let mut request = selection.clone();
     request.insert("dry_run".to_owned(), json!(dry_run));
     loop {
-        let answer: RedrivePage = client.post("/v1/dead-letters/redrive", &json!(request)).await?;
-        round.letters.extend(answer.items.into_iter().filter(|letter| seen.insert(letter.id.clone())));
-        round.is_cut |= answer.lines_cut;
+        let page: RedrivePage = client.post("/v1/dead-letters/redrive", &json!(request)).await?;
+        round.letters.extend(page.items.into_iter().filter(|letter| seen.insert(letter.id.clone())));
+        round.is_cut |= page.sequences_cut;
         bar.set_length(round.letters.len() as u64);
-        let counts: Vec<_> =
-            answer.counts.iter().map(|(result, count)| format!("{count} {result}")).collect();
+        let counts: Vec<_> = page.counts.iter().map(|(result, count)| format!("{count} {result}")).collect();
         bar.set_message(counts.join(", "));
-        match answer.next_cursor {
+        match page.next_cursor {
             Some(cursor) => drop(request.insert("cursor".to_owned(), json!(cursor))),
             None => return Ok(round),
         }
     }
 }
 
-/// Waits until it is known what became of those that were sent. `false` if time runs out first.
-async fn outcomes(
+/// Waits until every dead letter that was sent has an outcome. Returns `false` if time runs out first.
+async fn wait_for_outcomes(
     client: &ApiClient,
     sent: &[RedrivenDeadLetter],
     until: Instant,
     bar: &ProgressBar,
-    fates: &mut RedriveOutcomes,
+    outcomes: &mut RedriveOutcomes,
 ) -> anyhow::Result<bool> {
-    let mut waiting: Vec<&RedrivenDeadLetter> = sent.iter().collect();
+    let mut pending: Vec<&RedrivenDeadLetter> = sent.iter().collect();
     bar.set_length(sent.len() as u64);
     loop {
-        let mut still = Vec::new();
-        for letter in waiting {
+        let mut still_pending = Vec::new();
+        for letter in pending {
             match outcome(client, letter).await? {
-                Some(told) => fates.note(letter, told),
-                None => still.push(letter),
+                Some(status) => outcomes.set(letter, status),
+                None => still_pending.push(letter),
             }
-            bar.set_position((sent.len() - still.len()) as u64);
+            bar.set_position((sent.len() - still_pending.len()) as u64);
         }
-        waiting = still;
-        if waiting.is_empty() {
+        pending = still_pending;
+        if pending.is_empty() {
             return Ok(true);
         }
-        bar.set_message(format!("waiting for {}", waiting.len()));
+        bar.set_message(format!("{} in flight", pending.len()));
         if Instant::now() >= until {
-            for letter in waiting {
-                fates.note(letter, "on its way back".to_owned());
+            for letter in pending {
+                outcomes.set(letter, LetterStatus::not_done("in flight".to_owned()));
             }
             return Ok(false);
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_EVERY).await;
     }
 }
 
-/// What became of a letter; `None` while it is on its way.
-async fn outcome(client: &ApiClient, letter: &RedrivenDeadLetter) -> anyhow::Result<Option<String>> {
-    let found: Option<DeadLetterSummary> =
-        client.find(&format!("/v1/dead-letters/{}", segment(&letter.id))).await?;
-    if let Some(there) = found {
-        return Ok((there.state == "parked").then(|| format!("parked again: {}", there.detail)));
+/// The outcome of a dead letter that was sent; `None` while it is in flight.
+async fn outcome(client: &ApiClient, letter: &RedrivenDeadLetter) -> anyhow::Result<Option<LetterStatus>> {
+    let found: Option<DeadLetterSummary> = client.find(&dead_letter_path(&letter.id)?).await?;
+    if let Some(found) = found {
+        let again = LetterStatus {
+            text: format!("parked again: {}", found.detail),
+            is_done: false,
+            is_parked_again: true,
+        };
+        return Ok((found.state == "parked").then_some(again));
     }
     let (Some(order), Some(event)) = (&letter.order_id, &letter.event_id) else {
-        return Ok(Some("not a dead letter any more".to_owned()));
+        return Ok(Some(LetterStatus::done(GONE.to_owned())));
     };
-    let receipt: Option<Value> =
-        client.find(&format!("/v1/orders/{}/events/{}", segment(order), segment(event))).await?;
-    let told = receipt.map_or_else(|| "not a dead letter any more".to_owned(), |receipt| told(&receipt));
-    Ok(Some(told))
+    let path = format!("/v1/orders/{}/events/{}", segment(order), segment(event));
+    let receipt: Option<Value> = client.find(&path).await?;
+    let status =
+        receipt.map_or_else(|| LetterStatus::done(GONE.to_owned()), |it| LetterStatus::of_receipt(&it));
+    Ok(Some(status))
 }
 
-fn told(receipt: &Value) -> String {
-    let text = |name: &str| receipt[name].as_str().unwrap_or_default();
-    match text("state") {
-        "recorded" => format!("recorded as version {}", receipt["version"]),
-        state => format!("{state}: {}", text("detail")),
-    }
-}
-
-fn report(fates: &RedriveOutcomes, dry_run: bool) -> anyhow::Result<()> {
-    if fates.all.is_empty() {
+fn report(outcomes: &RedriveOutcomes, dry_run: bool) -> anyhow::Result<()> {
+    if outcomes.letters.is_empty() {
         return crate::print("no dead letters are selected");
     }
-    for (letter, told) in &fates.all {
+    for (letter, status) in &outcomes.letters {
         let order = letter.order_id.as_deref().unwrap_or("-");
         let kind = letter.event_type.as_deref().unwrap_or("-");
-        super::print_untrusted(&format!("{}  {order}  {kind}  {told}", letter.id))?;
+        super::print_untrusted(&format!("{}  {order}  {kind}  {}", letter.id, status.text))?;
     }
-    let done = |told: &str| {
-        ["recorded", "rejected", "not a dead letter", "gone", "discarded"]
-            .iter()
-            .any(|end| told.starts_with(end))
-    };
-    let left = fates.all.iter().filter(|(_, told)| !done(told)).count();
+    let left = outcomes.letters.iter().filter(|(_, status)| !status.is_done).count();
     if left > 0 && !dry_run {
-        bail!("{left} of {} are still dead letters", fates.all.len());
+        bail!("{left} of {} are still dead letters", outcomes.letters.len());
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! When requests are to be sent.
+//! Decides when requests are sent. `drive` feeds the queue, and the workers take from it.
 //!
-//! In an open loop the times are fixed before anything is answered, and each is measured from its time on: a service
-//! that stalls is not spared the requests that would have come meanwhile. A thread of its own keeps the time, because
-//! timers of the runtime are only good to a millisecond.
+//! In an open loop the send times are fixed in advance, and latency counts from them. So a service that stalls still gets
+//! the requests that clients would send meanwhile. A separate thread watches the clock, because the runtime's timers are
+//! only accurate to a millisecond.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,18 +14,18 @@ use tokio::sync::Semaphore;
 
 use super::options::{ArrivalPattern, LoopMode};
 
-/// How long a wait at most is slept through at one go, so that an early end is noticed.
+/// The longest single sleep, so that an early stop is noticed.
 const NAP: Duration = Duration::from_millis(50);
-/// What came due so shortly before the end is still sent: that it waits does not mean that anybody is too slow.
+/// Requests that came due this shortly before the end are still sent: their waiting does not mean that anything is slow.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// The times of an open loop, counted from its beginning. It never ends.
+/// The send times of an open loop, counted from its start. The iterator never ends.
 #[derive(Debug)]
 pub(super) struct ArrivalSchedule {
     rate: f64,
     arrivals: ArrivalPattern,
     rng: Rng,
-    /// Seconds.
+    /// The latest time in seconds.
     at: f64,
     count: f64,
 }
@@ -41,9 +41,9 @@ impl Iterator for ArrivalSchedule {
 
     fn next(&mut self) -> Option<Duration> {
         match self.arrivals {
-            // Not by adding up, so that no error does.
+            // Multiplying avoids the rounding errors of a sum.
             ArrivalPattern::Constant => self.at = self.count / self.rate,
-            // The gaps of a Poisson process are exponential. `f64` is below 1, so there is no logarithm of 0.
+            // The gaps of a Poisson process are exponential. `rng.f64()` is below 1, so there is no logarithm of 0.
             ArrivalPattern::Poisson => self.at += -(1.0 - self.rng.f64()).ln() / self.rate,
         }
         self.count += 1.0;
@@ -51,41 +51,42 @@ impl Iterator for ArrivalSchedule {
     }
 }
 
-/// Hands out the times at which requests are to be sent, when they have come.
+/// Hands the workers each send time once that time has come.
 #[derive(Debug)]
 pub(super) struct ArrivalQueue {
-    pace: LoopMode,
+    loop_mode: LoopMode,
     end: Instant,
     stopped: AtomicBool,
-    /// `None` tells one worker that there is no more.
+    /// Each `None` ends one worker.
     due: Mutex<VecDeque<Option<Instant>>>,
-    waiting: Semaphore,
+    /// Has one permit for each entry of `due`.
+    available: Semaphore,
 }
 
 impl ArrivalQueue {
-    pub(super) fn new(pace: LoopMode, end: Instant) -> Self {
-        let (due, waiting) = (Mutex::default(), Semaphore::new(0));
-        Self { pace, end, stopped: AtomicBool::new(false), due, waiting }
+    pub(super) fn new(loop_mode: LoopMode, end: Instant) -> Self {
+        let (due, available) = (Mutex::default(), Semaphore::new(0));
+        Self { loop_mode, end, stopped: AtomicBool::new(false), due, available }
     }
 
-    /// The time of the next request, which has come; `None` at the end.
+    /// Waits for the next request to come due, and returns its send time; `None` at the end.
     pub(super) async fn next(&self) -> Option<Instant> {
-        if self.pace == LoopMode::Closed {
+        if self.loop_mode == LoopMode::Closed {
             let now = Instant::now();
             return (now < self.end && !self.is_stopped()).then_some(now);
         }
-        // The semaphore is never closed, and has a permit for everything that is due.
-        self.waiting.acquire().await.ok()?.forget();
+        // The semaphore is never closed.
+        self.available.acquire().await.ok()?.forget();
         self.lock().pop_front().flatten()
     }
 
-    /// Ends the load now.
+    /// Ends the load early.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Whether there are no more turns.
-    pub(super) fn are_over(&self) -> bool {
+    /// Whether no more requests come due.
+    pub(super) fn is_over(&self) -> bool {
         self.is_stopped() || Instant::now() >= self.end
     }
 
@@ -93,15 +94,15 @@ impl ArrivalQueue {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Keeps the time of an open loop for this many workers, until the end. Gives how many requests have come due and
-    /// were not sent by then.
-    pub(super) fn keep_time(&self, start: Instant, schedule: ArrivalSchedule, workers: usize) -> usize {
+    /// Adds the times of `schedule` as they come, until the end of the load, and then ends all workers. Blocks. Returns how
+    /// many requests came due and were not sent by the end.
+    pub(super) fn run_clock(&self, start: Instant, schedule: ArrivalSchedule, workers: usize) -> usize {
         for at in schedule.map(|after| start + after).take_while(|at| *at < self.end) {
             if !self.sleep_until(at) {
                 break;
             }
             self.lock().push_back(Some(at));
-            self.waiting.add_permits(1);
+            self.available.add_permits(1);
         }
         self.sleep_until(self.end);
         let ended = self.end.min(Instant::now());
@@ -110,12 +111,12 @@ impl ArrivalQueue {
         due.retain(|at| at.is_some_and(|at| ended.saturating_duration_since(at) < GRACE));
         let late = count - due.len();
         due.extend(std::iter::repeat_n(None, workers));
-        // Permits of what was taken away are left, and find nothing: that is an end as well.
-        self.waiting.add_permits(workers);
+        // Permits of removed entries remain. They find nothing, which also ends a worker.
+        self.available.add_permits(workers);
         late
     }
 
-    /// Tells whether it slept to the end.
+    /// Returns whether it reached the time, without an early stop.
     fn sleep_until(&self, at: Instant) -> bool {
         loop {
             let left = at.saturating_duration_since(Instant::now());
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn constant_arrivals_are_at_the_same_distance() {
+    fn constant_arrivals_are_equally_spaced() {
         assert_eq!(first(ArrivalPattern::Constant, 1, 4), [0.0, 0.001, 0.002, 0.003]);
         let millionth = ArrivalSchedule::new(3.0, ArrivalPattern::Constant, 1).nth(3_000_000).unwrap();
         assert_eq!(millionth, Duration::from_secs(1_000_000));
@@ -153,7 +154,7 @@ mod tests {
         assert!((980.0..1020.0).contains(&rate), "{rate}");
         let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(gaps.iter().all(|gap| *gap >= 0.0));
-        // Of an exponential distribution, the share e^-1 is longer than the mean.
+        // In an exponential distribution, the share e^-1 of all values exceeds the mean.
         let long = gaps.iter().filter(|gap| **gap > 0.001).count() as f64 / gaps.len() as f64;
         assert!((0.36..0.375).contains(&long), "{long}");
     }
@@ -166,21 +167,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn turns_are_handed_out_with_their_own_times_and_then_end() {
+    async fn workers_get_each_send_time_and_then_the_end() {
         let start = Instant::now();
-        let pace = LoopMode::Open { rate: 1000.0, arrivals: ArrivalPattern::Constant };
-        let turns = ArrivalQueue::new(pace, start + Duration::from_millis(300));
+        let loop_mode = LoopMode::Open { rate: 1000.0, arrivals: ArrivalPattern::Constant };
+        let queue = ArrivalQueue::new(loop_mode, start + Duration::from_millis(300));
         let schedule = ArrivalSchedule::new(1000.0, ArrivalPattern::Constant, 1);
         let late =
-            std::thread::scope(|scope| scope.spawn(|| turns.keep_time(start, schedule, 2)).join().unwrap());
-        // Nobody took any. The latest are still to be sent, and then both workers hear that it is over.
+            std::thread::scope(|scope| scope.spawn(|| queue.run_clock(start, schedule, 2)).join().unwrap());
+        // No worker took any. The latest are still sent, and then both workers end.
         let mut sent = 0;
-        while let Some(turn) = turns.next().await {
+        while let Some(due) = queue.next().await {
             let place = u64::try_from(late + sent).unwrap();
-            assert_eq!(turn, start + Duration::from_millis(place));
+            assert_eq!(due, start + Duration::from_millis(place));
             sent += 1;
         }
-        assert_eq!((late + sent, turns.next().await), (300, None));
+        assert_eq!((late + sent, queue.next().await), (300, None));
         assert!(sent < 100, "{sent}");
     }
 }

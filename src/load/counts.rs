@@ -1,24 +1,24 @@
-//! What is counted: attempts that failed, and calls, which cost money.
+//! Counters of failed attempts, and of calls by what they cost on AWS. Kept by `measure` and the audit.
 
 use serde::Serialize;
 
 use super::client::{LoadResponse, RequestFailure, RequestFailureKind};
 
-/// Attempts that came to nothing, by their reason.
+/// Failed attempts by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct FailedAttempts {
-    /// No connection.
+    /// There was no connection.
     pub(super) connect: u64,
-    /// A connection that broke.
+    /// The connection broke.
     pub(super) broken: u64,
     pub(super) timed_out: u64,
     /// Answers with a status of 500 or more.
     pub(super) server: u64,
     /// Answers with 429.
     pub(super) throttled: u64,
-    /// Writes that were never answered, however often they were sent.
+    /// Writes that got no answer in any attempt.
     pub(super) unanswered: u64,
-    /// Answers that this kind of request must not have.
+    /// Answers that are wrong for the kind of request.
     pub(super) unexpected: u64,
 }
 
@@ -30,7 +30,7 @@ impl FailedAttempts {
     pub(super) fn count(&mut self, result: &Result<LoadResponse, RequestFailure>) {
         let counter = match result {
             Ok(answer) if answer.status.is_server_error() => &mut self.server,
-            Ok(answer) if answer.is_for_later() => &mut self.throttled,
+            Ok(answer) if answer.is_retryable() => &mut self.throttled,
             Ok(_) => return,
             Err(failure) => match failure.kind {
                 RequestFailureKind::Connect => &mut self.connect,
@@ -42,22 +42,22 @@ impl FailedAttempts {
     }
 }
 
-/// Requests that were sent, by what they cause on AWS.
+/// Answered requests, by what they cause on AWS.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct CallCounts {
-    /// `POST`s of which an order came.
+    /// `POST`s that created an order.
     pub(super) creations: u64,
-    /// `POST`s of which another event came.
+    /// `POST`s of a further event that was accepted.
     pub(super) events: u64,
-    /// `POST`s of something that was accepted before.
+    /// `POST`s whose key was used before.
     pub(super) retries: u64,
-    /// `POST`s that were refused.
+    /// `POST`s of invalid requests.
     pub(super) refused: u64,
     pub(super) orders: u64,
     pub(super) receipts: u64,
     pub(super) histories: u64,
     pub(super) lists: u64,
-    /// Bytes of all answers.
+    /// The size of all answers in bytes.
     pub(super) bytes_out: u64,
 }
 

@@ -1,112 +1,112 @@
-//! What is not as it must be: counted by kind, with some examples of each.
+//! The findings of the audit: counted by kind, with a few examples of each. Workers add findings too.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// How many examples of a kind are kept.
+/// How many examples of each kind are kept.
 const EXAMPLES: usize = 5;
 
-/// A kind of finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum FindingKind {
-    /// Accepted, and neither recorded nor rejected nor parked.
+    /// An accepted event is neither recorded nor rejected nor parked.
     NoOutcome,
-    /// The receipt of an accepted event is missing, or is about something else.
+    /// The receipt of an accepted event is missing, or is that of another event.
     WrongReceipt,
-    /// Recorded although the rules forbid it, or rejected although they do not.
+    /// An event is recorded although the rules forbid it, or rejected although they allow it.
     WrongOutcome,
-    /// A receipt says recorded, and the log has no such event; or the other way round.
+    /// An event is recorded by its receipt and missing in the log, or the reverse.
     LogAndReceiptDiffer,
     /// The versions of a log are not 1, 2, 3 …
     VersionsNotConsecutive,
-    /// An event is in a log twice.
+    /// A log contains an event twice.
     RecordedTwice,
-    /// A log has events in another order than they were accepted in.
+    /// A log contains events in another order than the service accepted them.
     OutOfOrder,
-    /// A log has an event that this run never sent.
+    /// A log contains an event that this run did not send.
     NeverSent,
-    /// An event was recorded with other data than was sent.
+    /// An event is recorded with other data than this run sent.
     OtherData,
-    /// A log does not fold, by the rules of the domain.
+    /// A log cannot be folded by the rules of `domain`.
     LogDoesNotFold,
-    /// An order is not what its log makes it.
+    /// An order differs from the fold of its log.
     OrderDiffersFromLog,
-    /// A request sent again under its key was taken for another one.
+    /// A request that was sent again with its idempotency key was answered as a new one.
     RetryNotRecognised,
-    /// An answer that such a request must not have.
+    /// An answer is wrong for the kind of request.
     UnexpectedAnswer,
-    /// A request that was never answered, however often it was sent.
+    /// A request got no answer in any attempt.
     NeverAnswered,
-    /// The audit could not read what it has to look at.
+    /// The audit could not read something that it has to check.
     NotAudited,
-    /// There was nothing to look at: no request was answered.
+    /// No request was answered, so there was nothing to audit.
     NothingAudited,
-    /// What became of the events does not add up to those accepted.
+    /// The outcomes do not add up to the accepted events.
     NotConserved,
-    /// The ledger of the service does not agree with what this run did.
+    /// The service's ledger does not agree with the outcomes of this run.
     LedgerDiffers,
 }
 
-/// Everything that was found.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct AuditFindings {
     pub(super) count: u64,
     pub(super) kinds: BTreeMap<FindingKind, FindingExamples>,
 }
 
-/// All findings of one kind.
+/// The findings of one kind.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct FindingExamples {
     pub(super) count: u64,
-    /// The first ones.
+    /// The first few.
     pub(super) examples: Vec<String>,
 }
 
 impl FindingKind {
-    /// In words.
+    /// The text that follows the count in the report.
     pub(super) fn describe(self) -> &'static str {
         match self {
-            Self::NoOutcome => "accepted, but neither recorded nor rejected nor parked",
-            Self::WrongReceipt => "receipts that are missing, or about something else",
-            Self::WrongOutcome => "outcomes that the rules do not allow",
-            Self::LogAndReceiptDiffer => "receipts that say other than the log",
+            Self::NoOutcome => "accepted events that are neither recorded nor rejected nor parked",
+            Self::WrongReceipt => "receipts that are missing, or are those of other events",
+            Self::WrongOutcome => "outcomes that contradict the rules",
+            Self::LogAndReceiptDiffer => "receipts that contradict the log",
             Self::VersionsNotConsecutive => "logs whose versions are not 1, 2, 3 …",
-            Self::RecordedTwice => "events that are in a log twice",
-            Self::OutOfOrder => "events recorded in another order than they were accepted in",
-            Self::NeverSent => "events in a log that nobody sent",
+            Self::RecordedTwice => "events that a log contains twice",
+            Self::OutOfOrder => "events recorded in another order than they were accepted",
+            Self::NeverSent => "events in a log that this run did not send",
             Self::OtherData => "events recorded with other data than was sent",
-            Self::LogDoesNotFold => "logs that do not fold",
-            Self::OrderDiffersFromLog => "orders that are not what their logs make them",
-            Self::RetryNotRecognised => "requests sent again under their keys and taken for others",
-            Self::UnexpectedAnswer => "answers that such a request must not have",
-            Self::NeverAnswered => "requests that were never answered",
-            Self::NotAudited => "things that could not be looked at",
-            Self::NothingAudited => "runs in which no request was answered, so that nothing was audited",
-            Self::NotConserved => "events that do not add up",
+            Self::LogDoesNotFold => "logs that cannot be folded",
+            Self::OrderDiffersFromLog => "orders that differ from the fold of their log",
+            Self::RetryNotRecognised => {
+                "requests that were sent again with their key and answered as new ones"
+            }
+            Self::UnexpectedAnswer => "answers that are wrong for their request",
+            Self::NeverAnswered => "requests that got no answer",
+            Self::NotAudited => "checks that could not be made",
+            Self::NothingAudited => "runs without an answered request, so nothing was audited",
+            Self::NotConserved => "differences between accepted events and outcomes",
             Self::LedgerDiffers => "differences from the service's own ledger",
         }
     }
 }
 
 impl AuditFindings {
-    pub(super) fn add(&mut self, fault: FindingKind, example: impl Into<String>) {
+    pub(super) fn add(&mut self, kind: FindingKind, example: impl Into<String>) {
         self.count += 1;
-        let kind = self.kinds.entry(fault).or_default();
-        kind.count += 1;
-        if kind.examples.len() < EXAMPLES {
-            kind.examples.push(example.into());
+        let found = self.kinds.entry(kind).or_default();
+        found.count += 1;
+        if found.examples.len() < EXAMPLES {
+            found.examples.push(example.into());
         }
     }
 
     pub(super) fn merge(&mut self, other: Self) {
         self.count += other.count;
-        for (fault, found) in other.kinds {
-            let kind = self.kinds.entry(fault).or_default();
-            kind.count += found.count;
-            let room = EXAMPLES.saturating_sub(kind.examples.len());
-            kind.examples.extend(found.examples.into_iter().take(room));
+        for (kind, theirs) in other.kinds {
+            let ours = self.kinds.entry(kind).or_default();
+            ours.count += theirs.count;
+            let room = EXAMPLES.saturating_sub(ours.examples.len());
+            ours.examples.extend(theirs.examples.into_iter().take(room));
         }
     }
 
@@ -114,13 +114,13 @@ impl AuditFindings {
         self.count == 0
     }
 
-    /// A line for each kind, and one for each example.
+    /// One line for each kind, followed by one for each of its examples.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for (fault, kind) in &self.kinds {
-            lines.push(format!("{} {}", kind.count, fault.describe()));
-            lines.extend(kind.examples.iter().map(|example| format!("  {example}")));
-            let more = kind.count - kind.examples.len() as u64;
+        for (kind, found) in &self.kinds {
+            lines.push(format!("{} {}", found.count, kind.describe()));
+            lines.extend(found.examples.iter().map(|example| format!("  {example}")));
+            let more = found.count - found.examples.len() as u64;
             lines.extend((more > 0).then(|| format!("  … and {more} more")));
         }
         lines
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn findings_are_counted_and_their_examples_bounded() {
+    fn findings_are_counted_and_their_examples_are_limited() {
         let mut all = AuditFindings::default();
         assert!(all.is_clean());
         for _ in 0..2 {
@@ -145,7 +145,7 @@ mod tests {
         all.add(FindingKind::OutOfOrder, "order o-1");
         let lines = all.lines();
         assert_eq!((all.count, lines.len()), (9, 1 + EXAMPLES + 1 + 2), "{lines:?}");
-        assert!(lines[0].starts_with("8 accepted, but"), "{lines:?}");
+        assert!(lines[0].starts_with("8 accepted events that"), "{lines:?}");
         assert_eq!(lines[6], "  … and 3 more");
     }
 }

@@ -1,7 +1,8 @@
-//! What this run knows of its orders: which events were accepted of each, in which order, and what must become of them.
+//! The orders that this run created: the accepted events of each, in order, and the outcome that each must have. Workers
+//! add to it, and the audit compares the service with it.
 //!
-//! An order has at most one write on its way: it is not idle until the answer is there. So the order in which its events
-//! were accepted is known, and with it, by the rules of `domain`, the outcome of each.
+//! An order has at most one write in flight: it is idle only after the answer. So we know in which order the service
+//! accepted its events, and the rules of `domain` give the outcome of each.
 
 use domain::judge::{Verdict, judge_transition};
 use domain::lifecycle::{self, OrderState, OrderStatus};
@@ -10,10 +11,10 @@ use fastrand::Rng;
 
 use super::receipt::ReceiptLocation;
 
-/// How many idle orders are looked at for one that an event fits.
-const LOOKS: usize = 16;
+/// How many idle orders we try to find one that an event fits.
+const TRIES: usize = 16;
 
-/// What must become of an event, if the queue keeps the order.
+/// The outcome that an event must have if the queue preserves order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ExpectedOutcome {
     Recorded,
@@ -24,32 +25,32 @@ pub(super) enum ExpectedOutcome {
 #[derive(Debug, Clone)]
 pub(super) struct AcceptedEvent {
     pub(super) event_id: EventId,
-    /// Of the request.
+    /// The number of the request.
     pub(super) number: u32,
     pub(super) event_type: EventType,
     pub(super) expected: ExpectedOutcome,
-    /// To its receipt.
-    pub(super) link: ReceiptLocation,
+    /// Where its receipt is.
+    pub(super) receipt: ReceiptLocation,
 }
 
-/// An order, as far as this run made it.
+/// An order that this run created.
 #[derive(Debug)]
 pub(super) struct KnownOrder {
     pub(super) id: OrderId,
     /// The number of the request that created it.
     pub(super) creation: u32,
-    /// The first is its creation.
+    /// The accepted events. The first is the creation.
     pub(super) events: Vec<AcceptedEvent>,
-    /// Whether a request about it was never answered, so that there may be an event that nobody here knows of.
+    /// Whether a request about it got no answer, so that it may have an event that is not in `events`.
     pub(super) is_uncertain: bool,
     state: OrderState,
 }
 
 impl KnownOrder {
-    /// What comes next in the life of this order, if it is not at its end. Every tenth is amended first, and every
-    /// twentieth comes back.
+    /// The next event in the life of this order; `None` at its end. Every tenth order is amended first, and every twentieth
+    /// is returned.
     fn next_step(&self) -> Option<EventType> {
-        let comes_back = self.creation % 20 == 7;
+        let is_returned = self.creation % 20 == 7;
         match self.state {
             OrderState::Is(OrderStatus::Pending) if self.creation % 10 == 3 && self.events.len() == 1 => {
                 Some(EventType::Amended)
@@ -58,13 +59,13 @@ impl KnownOrder {
             OrderState::Is(OrderStatus::Confirmed) => Some(EventType::Paid),
             OrderState::Is(OrderStatus::Paid) => Some(EventType::Shipped),
             OrderState::Is(OrderStatus::Shipped) => Some(EventType::Delivered),
-            OrderState::Is(OrderStatus::Delivered) if comes_back => Some(EventType::Returned),
+            OrderState::Is(OrderStatus::Delivered) if is_returned => Some(EventType::Returned),
             OrderState::Is(OrderStatus::Returned) | OrderState::CancelledPaid => Some(EventType::Refunded),
             OrderState::None | OrderState::Is(_) => None,
         }
     }
 
-    /// An event that the rules forbid now; on a queue without order one that they forbid for ever.
+    /// An event that the rules forbid now. With `unordered`, an event that they can never allow.
     fn illegal_event(&self, unordered: bool, rng: &mut Rng) -> Option<EventType> {
         let forbidden = |event: &EventType| match judge_transition(self.state, *event) {
             Verdict::Legal => false,
@@ -76,10 +77,10 @@ impl KnownOrder {
     }
 }
 
-/// A write to an order that is nobody else's meanwhile.
+/// The next write to an order. The order is not idle until the write is answered.
 #[derive(Debug, Clone)]
 pub(super) struct PlannedEvent {
-    /// Its place in the book.
+    /// The index in [`KnownOrders`].
     pub(super) place: usize,
     pub(super) order_id: OrderId,
     pub(super) creation: u32,
@@ -87,7 +88,7 @@ pub(super) struct PlannedEvent {
     pub(super) expected: ExpectedOutcome,
 }
 
-/// An event accepted earlier, to be sent again.
+/// An accepted event, to be read or sent again.
 #[derive(Debug, Clone)]
 pub(super) struct EarlierEvent {
     pub(super) order_id: OrderId,
@@ -95,20 +96,20 @@ pub(super) struct EarlierEvent {
     pub(super) accepted: AcceptedEvent,
 }
 
-/// Every order of this run.
+/// All orders of this run.
 #[derive(Debug, Default)]
 pub(super) struct KnownOrders {
     orders: Vec<KnownOrder>,
-    /// Places of idle orders that have a next step.
+    /// Indexes of idle orders that have a next step.
     open: Vec<usize>,
-    /// Places of idle orders at the end of their lives.
+    /// Indexes of idle orders at the end of their lives.
     ended: Vec<usize>,
     accepted: u64,
 }
 
 impl KnownOrders {
-    /// Accepted events.
-    pub(super) fn accepted(&self) -> u64 {
+    /// How many events were accepted.
+    pub(super) fn accepted_count(&self) -> u64 {
         self.accepted
     }
 
@@ -116,28 +117,28 @@ impl KnownOrders {
         self.orders
     }
 
-    /// The next step of some idle order.
+    /// Plans the next step of a random idle order.
     pub(super) fn plan_step(&mut self, rng: &mut Rng) -> Option<PlannedEvent> {
-        let at = some_place(&self.open, rng)?;
+        let at = random_index(&self.open, rng)?;
         let event_type = self.orders[self.open[at]].next_step()?;
         Some(self.take_open(at, event_type, ExpectedOutcome::Recorded))
     }
 
-    /// The cancellation of some idle order that can be cancelled.
+    /// Plans the cancellation of a random idle order that can be cancelled.
     pub(super) fn plan_cancel(&mut self, rng: &mut Rng) -> Option<PlannedEvent> {
-        let at = (0..LOOKS).filter_map(|_| some_place(&self.open, rng)).find(|at| {
+        let at = (0..TRIES).filter_map(|_| random_index(&self.open, rng)).find(|at| {
             let state = self.orders[self.open[*at]].state;
             lifecycle::next(state, EventType::Cancelled).is_some()
         })?;
         Some(self.take_open(at, EventType::Cancelled, ExpectedOutcome::Recorded))
     }
 
-    /// An illegal event of some idle order.
+    /// Plans an illegal event of a random idle order.
     pub(super) fn plan_illegal(&mut self, unordered: bool, rng: &mut Rng) -> Option<PlannedEvent> {
-        for _ in 0..LOOKS {
+        for _ in 0..TRIES {
             let of_ended = !self.ended.is_empty() && (self.open.is_empty() || rng.bool());
             let idle = if of_ended { &mut self.ended } else { &mut self.open };
-            let at = some_place(idle, rng)?;
+            let at = random_index(idle, rng)?;
             let place = idle[at];
             if let Some(event_type) = self.orders[place].illegal_event(unordered, rng) {
                 idle.swap_remove(at);
@@ -157,23 +158,23 @@ impl KnownOrders {
         PlannedEvent { place, order_id: order.id.clone(), creation: order.creation, event_type, expected }
     }
 
-    /// Some accepted event of some order, whatever happens to it now.
-    pub(super) fn some_event(&self, rng: &mut Rng) -> Option<EarlierEvent> {
-        let order = &self.orders[some_place(&self.orders, rng)?];
-        let accepted = order.events[some_place(&order.events, rng)?].clone();
+    /// A random accepted event of a random order, idle or not.
+    pub(super) fn random_event(&self, rng: &mut Rng) -> Option<EarlierEvent> {
+        let order = &self.orders[random_index(&self.orders, rng)?];
+        let accepted = order.events[random_index(&order.events, rng)?].clone();
         Some(EarlierEvent { order_id: order.id.clone(), creation: order.creation, accepted })
     }
 
-    /// Notes that an order was created.
-    pub(super) fn created(&mut self, id: OrderId, accepted: AcceptedEvent) {
+    /// Adds a new order, which is idle.
+    pub(super) fn add_order(&mut self, id: OrderId, accepted: AcceptedEvent) {
         self.accepted += 1;
         let (creation, state) = (accepted.number, OrderState::Is(OrderStatus::Pending));
         self.orders.push(KnownOrder { id, creation, events: vec![accepted], is_uncertain: false, state });
         self.release(self.orders.len() - 1);
     }
 
-    /// Notes that an event of the order at `place` was accepted; the order is idle again.
-    pub(super) fn accepted_event(&mut self, place: usize, accepted: AcceptedEvent) {
+    /// Adds an accepted event to the order at `place`, which is idle again.
+    pub(super) fn add_event(&mut self, place: usize, accepted: AcceptedEvent) {
         self.accepted += 1;
         let order = &mut self.orders[place];
         if accepted.expected == ExpectedOutcome::Recorded {
@@ -183,19 +184,19 @@ impl KnownOrders {
         self.release(place);
     }
 
-    /// The order at `place` is idle again.
+    /// Makes the order at `place` idle again.
     pub(super) fn release(&mut self, place: usize) {
         let has_next = self.orders[place].next_step().is_some();
         if has_next { self.open.push(place) } else { self.ended.push(place) }
     }
 
-    /// Nobody knows whether an event of the order at `place` was accepted: it is left alone from now on.
-    pub(super) fn uncertain(&mut self, place: usize) {
+    /// Marks the order at `place` after a write whose outcome is unknown. It never becomes idle again.
+    pub(super) fn mark_uncertain(&mut self, place: usize) {
         self.orders[place].is_uncertain = true;
     }
 }
 
-fn some_place<T>(of: &[T], rng: &mut Rng) -> Option<usize> {
+fn random_index<T>(of: &[T], rng: &mut Rng) -> Option<usize> {
     (!of.is_empty()).then(|| rng.usize(..of.len()))
 }
 
@@ -205,27 +206,27 @@ mod tests {
 
     fn accepted(number: u32, event_type: EventType, expected: ExpectedOutcome) -> AcceptedEvent {
         let event_id = uuid::Uuid::from_u128(number.into()).into();
-        AcceptedEvent { event_id, number, event_type, expected, link: ReceiptLocation::Plain }
+        AcceptedEvent { event_id, number, event_type, expected, receipt: ReceiptLocation::Plain }
     }
 
-    fn book_with_order(creation: u32) -> KnownOrders {
-        let mut book = KnownOrders::default();
+    fn one_order(creation: u32) -> KnownOrders {
+        let mut orders = KnownOrders::default();
         let id = OrderId::parse("o-1").unwrap();
-        book.created(id, accepted(creation, EventType::Created, ExpectedOutcome::Recorded));
-        book
+        orders.add_order(id, accepted(creation, EventType::Created, ExpectedOutcome::Recorded));
+        orders
     }
 
     fn live(creation: u32) -> Vec<EventType> {
-        let (mut book, mut rng) = (book_with_order(creation), Rng::with_seed(1));
-        while let Some(planned) = book.plan_step(&mut rng) {
-            assert!(book.plan_step(&mut rng).is_none(), "it is on its way");
-            book.accepted_event(planned.place, accepted(9, planned.event_type, planned.expected));
+        let (mut orders, mut rng) = (one_order(creation), Rng::with_seed(1));
+        while let Some(planned) = orders.plan_step(&mut rng) {
+            assert!(orders.plan_step(&mut rng).is_none(), "a write is in flight");
+            orders.add_event(planned.place, accepted(9, planned.event_type, planned.expected));
         }
-        book.into_orders().remove(0).events.iter().map(|event| event.event_type).collect()
+        orders.into_orders().remove(0).events.iter().map(|event| event.event_type).collect()
     }
 
     #[test]
-    fn orders_live_to_their_ends() {
+    fn every_order_reaches_the_end_of_its_life() {
         use EventType as E;
         let usual = [E::Created, E::Confirmed, E::Paid, E::Shipped, E::Delivered];
         assert_eq!(live(1), usual);
@@ -234,30 +235,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_illegal_changes_nothing_and_the_rules_agree() {
+    fn planned_illegal_events_are_illegal_and_do_not_change_the_state() {
         for unordered in [false, true] {
-            let (mut book, mut rng) = (book_with_order(1), Rng::with_seed(1));
+            let (mut orders, mut rng) = (one_order(1), Rng::with_seed(1));
             for number in 2..200 {
-                if let Some(planned) = book.plan_illegal(unordered, &mut rng) {
-                    let state = book.orders[planned.place].state;
+                if let Some(planned) = orders.plan_illegal(unordered, &mut rng) {
+                    let state = orders.orders[planned.place].state;
                     match judge_transition(state, planned.event_type) {
                         Verdict::Legal => panic!("{planned:?} in {state}"),
                         Verdict::Early(_) => assert!(!unordered),
                         Verdict::Never(_) => {}
                     }
-                    book.accepted_event(
-                        planned.place,
-                        accepted(number, planned.event_type, planned.expected),
-                    );
-                    assert_eq!(book.orders[planned.place].state, state);
+                    orders.add_event(planned.place, accepted(number, planned.event_type, planned.expected));
+                    assert_eq!(orders.orders[planned.place].state, state);
                 }
                 if number % 20 == 0
-                    && let Some(step) = book.plan_step(&mut rng)
+                    && let Some(step) = orders.plan_step(&mut rng)
                 {
-                    book.accepted_event(step.place, accepted(number, step.event_type, step.expected));
+                    orders.add_event(step.place, accepted(number, step.event_type, step.expected));
                 }
             }
-            assert_eq!(book.orders[0].state, OrderState::Is(OrderStatus::Delivered));
+            assert_eq!(orders.orders[0].state, OrderState::Is(OrderStatus::Delivered));
         }
     }
 }

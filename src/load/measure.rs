@@ -1,4 +1,4 @@
-//! What is measured while the load runs: latencies, and rates over time.
+//! Measures latencies, and rates over time, while the load runs. Workers and samples report to it; the report reads it.
 
 use std::time::{Duration, Instant};
 
@@ -9,30 +9,30 @@ use super::client::{LoadResponse, RequestFailure};
 use super::counts::{CallCounts, FailedAttempts};
 use super::mix::RequestKind;
 
-/// How many points a plot over time is to have, about.
+/// The approximate number of points in a plot over time.
 const POINTS: u32 = 120;
-/// The shortest time that a point stands for.
-const SHORTEST: Duration = Duration::from_millis(250);
+/// The shortest interval of a point.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The longest latency that is told from longer ones: a day.
-const LONGEST: u64 = 86_400_000_000;
+/// The longest latency that we record, in microseconds: a day. Longer ones count as this.
+const LONGEST_LATENCY: u64 = 86_400_000_000;
 
-/// Latencies in microseconds, to three digits.
+/// Latencies in microseconds, with three significant digits.
 pub(super) type LatencyHistogram = Histogram<u64>;
 
 fn latencies() -> LatencyHistogram {
-    Histogram::new(3).expect("three digits are between 0 and 5")
+    Histogram::new(3).expect("3 digits are in the allowed range, 0 to 5")
 }
 
-fn note(histogram: &mut LatencyHistogram, took: Duration) {
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).min(LONGEST);
-    histogram.record(micros).expect("it grows as it needs to");
+fn note(histogram: &mut LatencyHistogram, latency: Duration) {
+    let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).min(LONGEST_LATENCY);
+    histogram.record(micros).expect("the histogram resizes itself");
 }
 
-/// An interval of the run. Rates are per second, latencies in microseconds.
+/// A finished interval of the run. Rates are per second, latencies in microseconds.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct TimelinePoint {
-    /// Its end, in seconds since the load began.
+    /// The end of the interval, in seconds since the load began.
     pub(super) at: f64,
     pub(super) requests: f64,
     pub(super) accepted: f64,
@@ -41,11 +41,11 @@ pub(super) struct TimelinePoint {
     pub(super) accept_p99: Option<u64>,
     pub(super) recorded_p50: Option<u64>,
     pub(super) recorded_p99: Option<u64>,
-    /// Events that were accepted and had no outcome yet.
+    /// Events in flight: accepted, without an outcome yet.
     pub(super) depth: Option<u64>,
 }
 
-/// An interval that is not over.
+/// The interval that is not finished.
 #[derive(Debug)]
 struct CurrentInterval {
     requests: u64,
@@ -55,27 +55,27 @@ struct CurrentInterval {
     recorded: LatencyHistogram,
 }
 
-/// Everything that is measured.
 #[derive(Debug)]
 pub(super) struct Measurements {
     pub(super) start: Instant,
     /// The end of the warm-up.
     pub(super) measured_from: Instant,
     pub(super) interval: Duration,
-    /// By kind, in the order of [`RequestKind::ALL`], of answers as they should be.
+    /// Latencies of correctly answered requests by kind, in the order of [`RequestKind::ALL`].
     pub(super) kinds: [LatencyHistogram; RequestKind::COUNT],
-    /// Of requests that were accepted.
+    /// Latencies from the send time to the `202`.
     pub(super) accept: LatencyHistogram,
-    /// From the `202` to the moment at which somebody who waits is told that it is recorded.
+    /// Latencies from the `202` to the answer that the event is recorded.
     pub(super) recorded: LatencyHistogram,
     pub(super) errors: FailedAttempts,
     pub(super) calls: CallCounts,
-    /// Events and requests since the warm-up.
+    /// Accepted events since the warm-up.
     pub(super) measured_accepted: u64,
+    /// Correctly answered requests since the warm-up.
     pub(super) measured_requests: u64,
-    /// Retries that the service knew again.
+    /// Retries that the service answered as replays.
     pub(super) replayed: u64,
-    /// Writes whose answer was lost, and that turned out to have been accepted when they were sent again.
+    /// Writes whose answer was lost, and whose retry was answered as a replay.
     pub(super) recovered: u64,
     pub(super) points: Vec<TimelinePoint>,
     pub(super) depth: Option<u64>,
@@ -96,7 +96,7 @@ impl Measurements {
         Self {
             start,
             measured_from: start + warm_up,
-            interval: ((warm_up + duration) / POINTS).max(SHORTEST),
+            interval: ((warm_up + duration) / POINTS).max(SHORTEST_INTERVAL),
             kinds: std::array::from_fn(|_| latencies()),
             accept: latencies(),
             recorded: latencies(),
@@ -113,51 +113,51 @@ impl Measurements {
         }
     }
 
-    /// Notes a request that was answered as it should be, `from` being when it was to be sent.
+    /// Records a correctly answered request that was due at `from`.
     pub(super) fn answered(&mut self, kind: RequestKind, from: Instant, now: Instant, accepted: Acceptance) {
         self.advance(now);
-        let took = now.saturating_duration_since(from);
+        let latency = now.saturating_duration_since(from);
         self.current.requests += 1;
         let is_accepted = accepted != Acceptance::No;
         if is_accepted {
-            note(&mut self.current.accept, took);
+            note(&mut self.current.accept, latency);
             self.current.accepted += u64::from(accepted == Acceptance::New);
         }
         if from >= self.measured_from {
             self.measured_requests += 1;
-            note(&mut self.kinds[kind as usize], took);
+            note(&mut self.kinds[kind as usize], latency);
             if is_accepted {
-                note(&mut self.accept, took);
+                note(&mut self.accept, latency);
                 self.measured_accepted += u64::from(accepted == Acceptance::New);
             }
         }
     }
 
-    /// Notes an attempt that came to nothing.
+    /// Counts a failed attempt.
     pub(super) fn failed(&mut self, result: &Result<LoadResponse, RequestFailure>, now: Instant) {
         self.advance(now);
         self.errors.count(result);
         self.current.errors += 1;
     }
 
-    /// Notes an answer that a request must not have.
+    /// Counts an answer that is wrong for its request.
     pub(super) fn unexpected(&mut self, now: Instant) {
         self.advance(now);
         self.errors.unexpected += 1;
         self.current.errors += 1;
     }
 
-    /// Notes that an event accepted at `accepted` is known to be recorded.
+    /// Records that an event accepted at `accepted` is recorded.
     pub(super) fn recorded(&mut self, accepted: Instant, now: Instant) {
         self.advance(now);
-        let took = now.saturating_duration_since(accepted);
-        note(&mut self.current.recorded, took);
+        let latency = now.saturating_duration_since(accepted);
+        note(&mut self.current.recorded, latency);
         if accepted >= self.measured_from {
-            note(&mut self.recorded, took);
+            note(&mut self.recorded, latency);
         }
     }
 
-    /// Ends the intervals that are over.
+    /// Finishes the intervals that ended before `now`.
     pub(super) fn advance(&mut self, now: Instant) {
         loop {
             let count = u32::try_from(self.points.len() + 1).unwrap_or(u32::MAX);
@@ -186,12 +186,12 @@ impl Measurements {
     }
 }
 
-/// Whether an answer says that an event was accepted.
+/// Whether an answer accepts an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Acceptance {
     No,
     New,
-    /// It was accepted earlier, and is answered once more.
+    /// The event was accepted earlier; this is the answer to a retry.
     Again,
 }
 
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_warm_up_is_in_the_plots_and_not_in_the_figures() {
+    fn the_warm_up_is_in_the_plots_but_not_in_the_figures() {
         let start = Instant::now();
         let mut measured = Measurements::new(start, ms(1000), ms(9000));
         measured.answered(RequestKind::Create, start + ms(999), start + ms(1500), Acceptance::New);

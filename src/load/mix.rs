@@ -1,4 +1,4 @@
-//! What kinds of requests there are, and how often each is made.
+//! The kinds of requests, and the weights by which workers choose among them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,23 +6,23 @@ use std::str::FromStr;
 use fastrand::Rng;
 use serde::{Serialize, Serializer};
 
-/// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RequestKind {
-    /// A new order.
+    /// Creates an order.
     Create,
-    /// The next step of an order's life: confirm, pay, ship, deliver; some are amended, some returned and refunded.
+    /// Sends the next event of an order's life: confirm, pay, ship, deliver. Some orders are amended, or returned and
+    /// refunded.
     Advance,
-    /// An order called off.
+    /// Cancels an order.
     Cancel,
-    /// A look at an order, a receipt, a history or a customer's list.
+    /// Reads an order, a receipt, a history or a customer's list.
     Read,
-    /// An earlier request once more, under its key.
+    /// Sends an earlier write again, with its idempotency key.
     Retry,
-    /// An event that is accepted, and that the rules forbid.
+    /// Sends an event that the API accepts and the rules forbid.
     Illegal,
-    /// A request that is refused.
+    /// Sends an invalid request, which the API refuses.
     Malformed,
 }
 
@@ -44,12 +44,12 @@ impl RequestKind {
     }
 }
 
-/// The weight of each kind.
+/// The weight of each kind of request, in the order of [`RequestKind::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RequestMix([u32; RequestKind::COUNT]);
 
 impl Default for RequestMix {
-    /// A shop: four steps follow most orders, somebody looks at what happens, and some clients are clumsy.
+    /// A shop: most orders get four further events, customers read their orders, and some clients make mistakes.
     fn default() -> Self {
         Self([15, 53, 2, 22, 4, 2, 2])
     }
@@ -64,7 +64,7 @@ impl RequestMix {
             }
             left -= weight;
         }
-        unreachable!("what is left is less than the sum of the weights")
+        unreachable!("the random number is less than the sum of the weights")
     }
 }
 
@@ -79,18 +79,18 @@ impl FromStr for RequestMix {
             let place =
                 RequestKind::ALL.iter().position(|kind| kind.as_str() == name.trim()).ok_or_else(|| {
                     let kinds = RequestKind::ALL.map(RequestKind::as_str).join(", ");
-                    format!("{name:?} is not a kind of request; there are {kinds}")
+                    format!("{name:?} is not a kind of request; the kinds are {kinds}")
                 })?;
             let weight = weight.trim().parse().ok().filter(|weight| *weight <= 1_000_000);
             let weight =
                 weight.ok_or_else(|| format!("the weight of {part:?} is not a number up to 1000000"))?;
             if weights[place].replace(weight).is_some() {
-                return Err(format!("{name} is there twice"));
+                return Err(format!("{name} is given twice"));
             }
         }
         let weights = weights.map(Option::unwrap_or_default);
         if weights.iter().all(|weight| *weight == 0) {
-            return Err("nothing is to be done: every weight is 0".to_owned());
+            return Err("every weight is 0".to_owned());
         }
         Ok(Self(weights))
     }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mix_is_written_as_it_is_read() {
+    fn a_mix_is_printed_as_it_was_parsed() {
         for text in ["create=100", "create=15,advance=53,cancel=2,read=22,retry=4,illegal=2,malformed=2"] {
             assert_eq!(text.parse::<RequestMix>().unwrap().to_string(), text);
         }
@@ -123,12 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_mix_is_said() {
+    fn an_invalid_mix_is_refused_with_the_reason() {
         for (text, expected) in [
             ("create", "is not KIND=WEIGHT"),
-            ("crate=1", "there are create, advance"),
+            ("crate=1", "the kinds are create, advance"),
             ("create=-1", "not a number"),
-            ("create=1,create=2", "create is there twice"),
+            ("create=1,create=2", "create is given twice"),
             ("create=0", "every weight is 0"),
             ("", "every weight is 0"),
         ] {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_come_by_their_weights_and_the_same_for_a_seed() {
+    fn kinds_are_chosen_by_weight_and_reproducibly_for_a_seed() {
         let mix: RequestMix = "create=30,read=70".parse().unwrap();
         let draw = || {
             let mut rng = Rng::with_seed(7);

@@ -1,11 +1,11 @@
-//! `orders load`: puts a running service under load, waits until all of it is handled, and audits the outcome.
+//! `orders load`: puts a running service under load, waits until every event has an outcome, and audits the service.
 //!
-//! 1. [`options`] says what to do; [`target`] is where, and [`client`] a connection to it.
-//! 2. [`arrivals`] hands out turns; at each a [`worker`] makes a request of the [`mix`] ([`requests`] has their bodies),
-//!    and notes in the [`book`] what was accepted. [`measure`] keeps the figures and [`counts`] the counts, [`samples`] follows some events until
-//!    they are recorded, [`progress`] shows how it goes, and [`pipeline`] asks the service for its own account.
-//! 3. [`audit`] looks at everything that was accepted and tells its [`findings`].
-//! 4. [`cost`] estimates what AWS would ask for it, and [`report`] tells it all: in the terminal, as JSON, as a page.
+//! 1. [`options`] parses the flags. [`client`] sends requests to the [`target`].
+//! 2. Whenever a request comes due in [`arrivals`], a [`worker`] sends one of the [`mix`], with a body from [`requests`], and
+//!    adds accepted events to [`known_orders`]. [`measure`] and [`counts`] keep the figures, [`samples`] follows some events
+//!    until they are recorded, [`pipeline`] reads the service's own ledger, and [`progress`] shows all that.
+//! 3. [`audit`] checks every accepted event, and returns its [`findings`].
+//! 4. [`cost`] estimates the price on AWS, and [`report`] prints everything: in the terminal, as JSON, as a web page.
 
 mod arrivals;
 mod audit;
@@ -14,6 +14,7 @@ mod cost;
 mod counts;
 mod findings;
 mod known_orders;
+mod latency_text;
 mod measure;
 mod mix;
 mod options;
@@ -48,41 +49,42 @@ use samples::OutcomeSamples;
 use target::LoadTarget;
 use worker::LoadWorker;
 
-/// How often the service is asked for its own account.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often we read the service's pipeline.
+const PIPELINE_EVERY: Duration = Duration::from_secs(1);
 
-/// A run, as everybody who works on it sees it.
+/// The shared state of a run.
 #[derive(Debug)]
 struct LoadRun {
     args: LoadArgs,
     target: Arc<LoadTarget>,
     start: Instant,
-    turns: ArrivalQueue,
+    arrivals: ArrivalQueue,
     requests: RequestBodies,
-    numbers: AtomicU32,
-    book: Mutex<KnownOrders>,
+    /// The number of the next write.
+    next_number: AtomicU32,
+    orders: Mutex<KnownOrders>,
     measure: Mutex<Measurements>,
     findings: Mutex<AuditFindings>,
     samples: OutcomeSamples,
-    progress: LastOutcome,
+    last_outcome: LastOutcome,
 }
 
-/// When an event was last seen to have an outcome.
+/// The latest time at which we saw an event get its outcome.
 #[derive(Debug)]
 struct LastOutcome {
     start: Instant,
-    /// In milliseconds after the start.
+    /// In milliseconds since the start.
     last: AtomicU64,
 }
 
 impl LastOutcome {
-    fn made(&self) {
+    fn mark(&self) {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.fetch_max(now, Ordering::Relaxed);
     }
 
-    /// Whether nothing has come to an outcome for so long.
-    fn is_stuck(&self, patience: Duration) -> bool {
+    /// Whether the latest outcome is longer ago than `patience`.
+    fn is_older_than(&self, patience: Duration) -> bool {
         self.start.elapsed() > Duration::from_millis(self.last.load(Ordering::Relaxed)) + patience
     }
 }
@@ -93,14 +95,14 @@ impl LoadRun {
         Self {
             start,
             target,
-            turns: ArrivalQueue::new(args.pace(), start + args.warm_up + args.duration),
+            arrivals: ArrivalQueue::new(args.loop_mode(), start + args.warm_up + args.duration),
             requests: RequestBodies::new(uuid::Uuid::now_v7(), args.customers),
-            numbers: AtomicU32::new(0),
-            book: Mutex::default(),
+            next_number: AtomicU32::new(0),
+            orders: Mutex::default(),
             measure: Mutex::new(Measurements::new(start, args.warm_up, args.duration)),
             findings: Mutex::default(),
             samples: OutcomeSamples::new(args.samples),
-            progress: LastOutcome { start, last: AtomicU64::new(0) },
+            last_outcome: LastOutcome { start, last: AtomicU64::new(0) },
             args: args.clone(),
         }
     }
@@ -109,25 +111,24 @@ impl LoadRun {
         LoadClient::new(self.target.clone(), self.args.timeout)
     }
 
-    /// Whether no event has come to an outcome for as long as one may take.
+    /// Whether no event has got an outcome for longer than one may take.
     fn is_stuck(&self) -> bool {
-        self.progress.is_stuck(self.args.outcome_patience())
+        self.last_outcome.is_older_than(self.args.outcome_patience())
     }
 
-    /// Whether every request has failed for as long as we are patient: the service is gone, and what it is asked now it
-    /// will not answer either.
+    /// Whether every request has failed for so long that we take the service for dead.
     fn is_dead(&self) -> bool {
-        self.target.silence.lasts(self.args.patience())
+        self.target.outage.has_lasted(self.args.patience())
     }
 
     fn next_number(&self) -> u32 {
-        self.numbers.fetch_add(1, Ordering::Relaxed)
+        self.next_number.fetch_add(1, Ordering::Relaxed)
     }
 
-    // What a panic has left half done is no worse than the panic, which ends the run.
+    // A poisoned lock is harmless: the panic that poisoned it ends the run.
 
-    fn book(&self) -> MutexGuard<'_, KnownOrders> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn orders(&self) -> MutexGuard<'_, KnownOrders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn measure(&self) -> MutexGuard<'_, Measurements> {
@@ -139,27 +140,27 @@ impl LoadRun {
     }
 }
 
-/// Runs the load and the audit. An error if the audit finds anything.
+/// Runs the load and the audit. Fails if the audit has findings.
 pub(crate) async fn run(args: &LoadArgs) -> anyhow::Result<()> {
-    // Before the work, not after it: whether there is a place for the report.
+    // A report that cannot be written must fail before the load, not after it.
     for file in [&args.json, &args.html].into_iter().flatten() {
         File::create(file).with_context(|| format!("cannot write the report to {}", file.display()))?;
     }
     let target = LoadTarget::new(&args.url, args.token()?.as_deref())?;
-    target::check(&target, args.timeout).await?;
     let client = LoadClient::new(target.clone(), args.timeout);
-    let before = pipeline::ask(&client, &args.url).await?;
+    client.check_service().await?;
+    let before = pipeline::read(&client, &args.url).await?;
 
     let run = Arc::new(LoadRun::new(args, target));
-    tokio::spawn(stop_if_asked(run.clone()));
+    tokio::spawn(stop_on_signal(run.clone()));
     let unsent = drive(&run, before.is_some()).await?;
     let audit = audit::audit(&run, before.as_ref()).await?;
     let report = LoadReport::of(&run, unsent, audit);
-    crate::print(&report.in_terminal())?;
+    crate::print(&report.for_terminal())?;
     write(args.json.as_ref(), || report.as_json())?;
     write(args.html.as_ref(), || report.as_html())?;
     if !report.is_clean() {
-        bail!("the audit is not clean: {} findings, listed above", report.findings());
+        bail!("the audit is not clean: {} findings, see above", report.findings());
     }
     Ok(())
 }
@@ -169,52 +170,52 @@ fn write(file: Option<&PathBuf>, content: impl FnOnce() -> anyhow::Result<String
     std::fs::write(file, content()?).with_context(|| format!("cannot write the report to {}", file.display()))
 }
 
-/// Drives the load to its end, and waits until what was sent is answered. Gives how many requests of an open loop came
-/// due and were not sent.
+/// Runs the load to its end, and waits for all answers. Returns how many requests of an open loop came due and were not
+/// sent.
 async fn drive(run: &Arc<LoadRun>, has_pipeline: bool) -> anyhow::Result<usize> {
     let workers = run.args.connections();
     let mut working = JoinSet::new();
     for number in 0..workers as u64 {
-        working.spawn(LoadWorker::new(run.clone(), number).work());
+        working.spawn(LoadWorker::new(run.clone(), number).run());
     }
-    let keeping_time = match run.args.pace() {
+    let clock = match run.args.loop_mode() {
         LoopMode::Open { rate, arrivals } => {
             let (run, schedule) = (run.clone(), ArrivalSchedule::new(rate, arrivals, run.args.seed));
-            Some(tokio::task::spawn_blocking(move || run.turns.keep_time(run.start, schedule, workers)))
+            Some(tokio::task::spawn_blocking(move || run.arrivals.run_clock(run.start, schedule, workers)))
         }
         LoopMode::Closed => None,
     };
     let mut watching = JoinSet::new();
-    watching.spawn(look(run.clone(), has_pipeline));
+    watching.spawn(watch_depth(run.clone(), has_pipeline));
     watching.spawn(progress::show(run.clone()));
 
     while let Some(ended) = working.join_next().await {
-        ended.context("a connection's work ended early")?;
+        ended.context("a worker failed")?;
     }
-    let unsent = match keeping_time {
-        Some(keeping) => keeping.await?,
+    let unsent = match clock {
+        Some(clock) => clock.await?,
         None => 0,
     };
     {
-        // Earlier than planned, if it was asked to stop.
+        // A signal ends the load earlier than planned.
         let mut measure = run.measure();
         measure.ended = measure.ended.min(Instant::now());
     }
-    run.progress.made();
+    run.last_outcome.mark();
     run.samples.finish().await;
     watching.shutdown().await;
     run.measure().advance(Instant::now());
     Ok(unsent)
 }
 
-/// Notes from time to time how many events wait.
-async fn look(run: Arc<LoadRun>, has_pipeline: bool) {
+/// Measures repeatedly how many events are in flight.
+async fn watch_depth(run: Arc<LoadRun>, has_pipeline: bool) {
     let client = run.client();
     loop {
         let depth = match has_pipeline {
-            true => pipeline::ask(&client, &run.args.url).await.ok().flatten().map(|now| now.queue.depth()),
+            true => pipeline::read(&client, &run.args.url).await.ok().flatten().map(|now| now.queue.depth()),
             false => {
-                let accepted = run.book().accepted();
+                let accepted = run.orders().accepted_count();
                 Some(run.samples.depth(accepted))
             }
         };
@@ -224,18 +225,18 @@ async fn look(run: Arc<LoadRun>, has_pipeline: bool) {
             measure.advance(Instant::now());
             measure.interval
         };
-        // Looking at what is known here costs the service nothing.
-        tokio::time::sleep(if has_pipeline { LOOK } else { interval }).await;
+        // The estimate from samples needs no request, so it can be made for every interval.
+        tokio::time::sleep(if has_pipeline { PIPELINE_EVERY } else { interval }).await;
     }
 }
 
-/// Ends the load when Ctrl-C or SIGTERM asks for it, and the program when there is no load to end.
-async fn stop_if_asked(run: Arc<LoadRun>) {
+/// Ends the load on the first Ctrl-C or SIGTERM, and the program on the next one or after the load.
+async fn stop_on_signal(run: Arc<LoadRun>) {
     while crate::asked_to_stop().await.is_ok() {
-        if run.turns.are_over() {
+        if run.arrivals.is_over() {
             std::process::exit(130);
         }
-        run.turns.stop();
-        tracing::warn!("ending the load early; what was accepted is still audited");
+        run.arrivals.stop();
+        tracing::warn!("ending the load early; the audit still checks every accepted event");
     }
 }

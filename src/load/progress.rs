@@ -1,4 +1,4 @@
-//! How it goes: a bar on a terminal, and a line from time to time elsewhere.
+//! Shows the progress of the load and of the audit: a bar on a terminal, log lines elsewhere.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
@@ -8,29 +8,29 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::LoadRun;
-use super::report::took;
+use super::latency_text::latency_text;
 
-/// Between two drawings of the bar.
-const REDRAW: Duration = Duration::from_millis(250);
-/// Between two lines of a log.
-const LINES: Duration = Duration::from_secs(5);
+/// The time between two drawings of the bar.
+const REDRAW_EVERY: Duration = Duration::from_millis(250);
+/// The time between two log lines.
+const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// Shows how the load goes, until it is dropped.
+/// Shows the progress of the load until the task is aborted.
 pub(super) async fn show(run: Arc<LoadRun>) {
     let length = run.args.warm_up + run.args.duration;
     let progress = ProgressDisplay::new("load", "{elapsed_precise} {bar:30} {msg}", millis(length));
     loop {
         progress.bar.set_position(millis(run.start.elapsed().min(length)));
-        progress.tell(line(&run));
-        tokio::time::sleep(REDRAW).await;
+        progress.update(line(&run));
+        tokio::time::sleep(REDRAW_EVERY).await;
     }
 }
 
-/// What has happened lately, in a line.
+/// The figures of the latest interval as one line.
 fn line(run: &LoadRun) -> String {
     let measure = run.measure();
     let Some(point) = measure.points.last() else { return "starting".to_owned() };
-    let quantile = |of: Option<u64>| of.map_or_else(|| "–".to_owned(), took);
+    let quantile = |of: Option<u64>| of.map_or_else(|| "–".to_owned(), latency_text);
     let mut line = format!(
         "{:.0} requests/s, {:.0} events/s, accepted in p50 {} p99 {}, recorded in p99 {}",
         point.requests,
@@ -40,7 +40,7 @@ fn line(run: &LoadRun) -> String {
         quantile(point.recorded_p99),
     );
     if let Some(depth) = measure.depth {
-        line.push_str(&format!(", {depth} waiting"));
+        line.push_str(&format!(", {depth} in flight"));
     }
     let errors = measure.errors.sum();
     if errors > 0 {
@@ -53,23 +53,23 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A bar, or lines where there is no terminal.
+/// A progress bar, or log lines without a terminal.
 #[derive(Debug)]
 pub(super) struct ProgressDisplay {
     bar: ProgressBar,
     what: &'static str,
-    told: Mutex<Instant>,
+    logged: Mutex<Instant>,
 }
 
 impl ProgressDisplay {
     fn new(what: &'static str, template: &str, length: u64) -> Self {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(length).with_style(style).with_prefix(what);
-        Self { bar, what, told: Mutex::new(Instant::now()) }
+        Self { bar, what, logged: Mutex::new(Instant::now()) }
     }
 
-    /// Of something that takes as long as it takes.
-    pub(super) fn waiting(what: &'static str) -> Self {
+    /// The progress of something of unknown length.
+    pub(super) fn of_unknown_length(what: &'static str) -> Self {
         Self::new(what, "{elapsed_precise} {prefix}: {msg}", 0)
     }
 
@@ -78,7 +78,7 @@ impl ProgressDisplay {
         Self::new(what, template, count as u64)
     }
 
-    pub(super) fn tell(&self, line: String) {
+    pub(super) fn update(&self, line: String) {
         if stderr().is_terminal() {
             self.bar.set_message(line);
         } else {
@@ -86,7 +86,7 @@ impl ProgressDisplay {
         }
     }
 
-    /// One more is done.
+    /// Counts one finished order.
     pub(super) fn step(&self) {
         self.bar.inc(1);
         if !stderr().is_terminal() {
@@ -95,9 +95,9 @@ impl ProgressDisplay {
     }
 
     fn log(&self, line: &str) {
-        let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if told.elapsed() >= LINES {
-            *told = Instant::now();
+        let mut logged = self.logged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if logged.elapsed() >= LOG_EVERY {
+            *logged = Instant::now();
             tracing::info!("{}: {line}", self.what);
         }
     }

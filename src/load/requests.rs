@@ -1,5 +1,7 @@
-//! The requests themselves. Each write has a number, and everything about it follows from that: so it can be sent
-//! again later, the same to the byte, without being kept.
+//! The bodies and keys of all requests. Used by the workers, and by the audit to compare data.
+//!
+//! Each write has a number that determines its key and its body. So a write can be sent again byte for byte without
+//! being kept.
 
 use domain::{EventType, OrderId};
 use hyper::body::Bytes;
@@ -8,7 +10,7 @@ use uuid::Uuid;
 
 use super::client::LoadRequest;
 
-/// What is ordered, and what it costs.
+/// The items of orders, and their total.
 const BASKETS: [(&str, u64); 4] = [
     (
         r#"[{"sku":"TEA-ASSAM-250G","quantity":2,"unit_price":450},{"sku":"CUP-BLUE","quantity":1,"unit_price":900}]"#,
@@ -21,13 +23,13 @@ const BASKETS: [(&str, u64); 4] = [
     ),
     (r#"[{"sku":"GIFT-CARD","quantity":1,"unit_price":5000}]"#, 5000),
 ];
-/// What an amended order is changed to, which costs 3600.
+/// The items of an amended order. Their total is 3600.
 const AMENDED: &str = r#"[{"sku":"TEA-ASSAM-250G","quantity":4,"unit_price":450},{"sku":"CUP-BLUE","quantity":2,"unit_price":900}]"#;
 
-/// What makes the requests of this run differ from those of others.
+/// Makes the requests of one run. Their keys and customers differ from those of other runs.
 #[derive(Debug)]
 pub(super) struct RequestBodies {
-    /// The first part of every key and of every customer's name.
+    /// The prefix of all keys and customer ids.
     run: String,
     customers: u32,
 }
@@ -37,12 +39,12 @@ impl RequestBodies {
         Self { run: format!("load-{}", run.simple()), customers }
     }
 
-    /// The key of the write with this number.
+    /// The idempotency key of the write with this number.
     pub(super) fn key(&self, number: u32) -> String {
         format!("{}-{number}", self.run)
     }
 
-    /// The customer whose order the creation with this number is.
+    /// The customer of the order that the write with this number creates.
     pub(super) fn customer(&self, number: u32) -> String {
         format!("{}-c{}", self.run, number % self.customers)
     }
@@ -55,7 +57,7 @@ impl RequestBodies {
         )
     }
 
-    /// The body that proposes an event, of an order that was created by the request with the number `creation`.
+    /// The body of an event for the order that the write with the number `creation` created.
     pub(super) fn event(&self, event_type: EventType, number: u32, creation: u32) -> String {
         let amount = BASKETS[creation as usize % BASKETS.len()].1;
         let data = match event_type {
@@ -83,12 +85,12 @@ impl RequestBodies {
     }
 }
 
-/// The path of a write, below the service's own.
+/// The path of a write, without the base path: a creation without `order`, an event with it.
 pub(super) fn path(order: Option<&OrderId>) -> String {
     order.map_or_else(|| "/v1/orders".to_owned(), |order| format!("/v1/orders/{order}/events"))
 }
 
-/// A request that is refused, in one of several ways, at one of these addresses.
+/// A request to one of these paths that the API must refuse, for one of six reasons.
 pub(super) fn malformed<'a>(number: u32, creations: &'a str, events: &'a str) -> LoadRequest<'a> {
     let (path, body): (_, &'static str) = match number % 6 {
         0 => (creations, r#"{"customer_id":"#),
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_basket_costs_what_it_says() {
+    fn each_total_is_the_sum_of_its_items() {
         for (items, total) in BASKETS {
             let items: Value = serde_json::from_str(items).unwrap();
             let cost =

@@ -1,8 +1,8 @@
-//! How long it takes from accepted to recorded, as a client sees it.
+//! Measures the time from accepted to recorded, as a client sees it. Workers offer every accepted event.
 //!
-//! Of the events accepted, one after each tick of a clock is a sample: somebody asks for its receipt with
-//! `Prefer: wait` at once, and is told when it is recorded. Whatever else is slow, the clock ticks on, so slow times are
-//! not seen less often than fast ones. Times are taken by one clock, that of this program.
+//! The first event accepted after each tick of a clock is a sample: we request its receipt immediately, with `Prefer: wait`,
+//! and measure when the service answers that it is recorded. The clock is independent of the service, so slow periods get
+//! as many samples as fast ones. All times are of this program's clock.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,18 +17,19 @@ use super::LoadRun;
 use super::client::LoadRequest;
 use super::receipt::ServiceReceipt;
 
-/// The most that somebody waits for at the same time. What comes beyond waits to be asked for.
-const AT_ONCE: usize = 512;
-/// After a failure, and where nobody waits although it was asked for.
+/// How many samples we follow at the same time. Further samples wait for one of these to end.
+const MAX_FOLLOWED: usize = 512;
+/// The pause after a failure, and after an early answer from a service that ignores `Prefer: wait`.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Chooses samples and follows them.
 #[derive(Debug)]
 pub(super) struct OutcomeSamples {
-    /// In nanoseconds since the start; 0 switches samples off.
+    /// The time between two ticks in nanoseconds; 0 switches samples off.
     gap: u64,
+    /// The next tick, in nanoseconds since the start.
     next: AtomicU64,
-    /// By how many events were accepted before each sample that has no outcome yet.
+    /// The samples without an outcome, each as the number of events that were accepted before it.
     unsettled: Mutex<BTreeSet<u64>>,
     room: Semaphore,
     following: AsyncMutex<JoinSet<()>>,
@@ -40,12 +41,12 @@ impl OutcomeSamples {
             gap: 1_000_000_000_u64.checked_div(u64::from(per_second)).unwrap_or(0),
             next: AtomicU64::new(0),
             unsettled: Mutex::default(),
-            room: Semaphore::new(AT_ONCE),
+            room: Semaphore::new(MAX_FOLLOWED),
             following: AsyncMutex::default(),
         }
     }
 
-    /// Whether an event accepted at this time after the start is a sample.
+    /// Whether an event accepted this long after the start is a sample.
     pub(super) fn is_sample(&self, after: Duration) -> bool {
         let now = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
         if self.gap == 0 || now < self.next.load(Ordering::Relaxed) {
@@ -55,14 +56,14 @@ impl OutcomeSamples {
         self.next.fetch_max(next, Ordering::Relaxed) < next
     }
 
-    /// Follows an event to its outcome. `before` it, so many were accepted.
+    /// Follows an event to its outcome, in a task of its own. `before` is how many events were accepted before it.
     pub(super) async fn follow(&self, run: Arc<LoadRun>, path: String, accepted: Instant, before: u64) {
         self.unsettled().insert(before);
         let mut following = self.following.lock().await;
         while following.try_join_next().is_some() {}
         following.spawn(async move {
             let samples = &run.samples;
-            // Never closed.
+            // The semaphore is never closed.
             let _room = samples.room.acquire().await;
             if follow_one(&run, &path, accepted).await {
                 samples.unsettled().remove(&before);
@@ -70,14 +71,14 @@ impl OutcomeSamples {
         });
     }
 
-    /// Waits until every sample has been followed to its end.
+    /// Waits until every sample has its outcome or is given up.
     pub(super) async fn finish(&self) {
         let mut following = self.following.lock().await;
         while following.join_next().await.is_some() {}
     }
 
-    /// How many events have no outcome yet, about: queues being queues, what was accepted before the oldest sample that
-    /// waits has been handled.
+    /// An estimate of how many events have no outcome yet: those accepted since the oldest sample without an outcome. The
+    /// queue handles events roughly in order.
     pub(super) fn depth(&self, accepted: u64) -> u64 {
         self.unsettled().first().map_or(0, |oldest| accepted.saturating_sub(*oldest))
     }
@@ -87,19 +88,20 @@ impl OutcomeSamples {
     }
 }
 
-/// Asks until there is an outcome. Gives up when there are none at all any more, which the audit will see as well.
+/// Waits for the outcome of one event, and returns whether there is one. Gives up when no event of this run makes progress;
+/// the audit reports that.
 async fn follow_one(run: &LoadRun, path: &str, accepted: Instant) -> bool {
     let client = run.client();
     while !run.is_stuck() && !run.is_dead() {
-        let asked = Instant::now();
+        let sent = Instant::now();
         let answer = client.send(&LoadRequest::wait(path)).await;
-        let receipt = answer.ok().and_then(|answer| ServiceReceipt::read(&answer.body).ok());
+        let receipt = answer.ok().and_then(|answer| ServiceReceipt::decode(&answer.body).ok());
         match receipt.map(|receipt| receipt.state) {
-            // It has waited.
-            Some(ReceiptState::Accepted) if asked.elapsed() > PAUSE => {}
+            // The service waited as requested.
+            Some(ReceiptState::Accepted) if sent.elapsed() > PAUSE => {}
             None | Some(ReceiptState::Accepted) => tokio::time::sleep(PAUSE).await,
             Some(state) => {
-                run.progress.made();
+                run.last_outcome.mark();
                 if state == ReceiptState::Recorded {
                     run.measure().recorded(accepted, Instant::now());
                 }
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_counted_from_the_oldest_sample_on() {
+    fn the_depth_counts_from_the_oldest_sample_without_an_outcome() {
         let samples = OutcomeSamples::new(10);
         assert_eq!(samples.depth(500), 0);
         samples.unsettled().extend([100, 250]);

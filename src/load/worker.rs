@@ -1,4 +1,4 @@
-//! One worker: takes turns, and makes a request of the mix at each.
+//! A worker: sends one request of the mix whenever one comes due. `drive` starts one for each connection.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use super::mix::RequestKind;
 use super::receipt::ServiceReceipt;
 use super::requests::{self, malformed};
 
-/// Orders on a page of a customer's list.
+/// The page size of the customer lists that workers read.
 pub(super) const LIST_LIMIT: u32 = 10;
 
 pub(super) struct LoadWorker {
@@ -25,96 +25,96 @@ pub(super) struct LoadWorker {
     rng: Rng,
 }
 
-/// What came of sending a write.
+/// The result of sending a write until it is answered.
 enum WriteResult {
     Accepted(Box<ServiceReceipt>, LoadResponse),
-    /// Refused, which it must not be.
+    /// The service refused it, although it is valid.
     Refused,
-    /// Nobody knows.
+    /// There was no usable answer: the event may have been accepted.
     Unknown,
 }
 
 impl LoadWorker {
     pub(super) fn new(run: Arc<LoadRun>, number: u64) -> Self {
-        // Any mixing of the two will do, so that no two workers draw the same.
+        // The workers of a run need different seeds.
         let rng = Rng::with_seed(run.args.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number));
         Self { client: run.client(), run, rng }
     }
 
-    /// Works until there are no more turns.
-    pub(super) async fn work(mut self) {
-        while let Some(turn) = self.run.turns.next().await {
+    /// Sends requests until no more come due.
+    pub(super) async fn run(mut self) {
+        while let Some(due) = self.run.arrivals.next().await {
             let kind = self.run.args.mix.choose(&mut self.rng);
-            self.request(kind, turn).await;
+            self.request(kind, due).await;
         }
     }
 
-    /// Makes a request of this kind. What needs an order that is not there makes one instead.
-    async fn request(&mut self, kind: RequestKind, turn: Instant) {
+    /// Sends a request of this kind. If it needs an existing order and there is none, it creates an order instead.
+    async fn request(&mut self, kind: RequestKind, due: Instant) {
         let unordered = self.run.args.unordered;
         let planned = {
-            let mut book = self.run.book();
+            let mut orders = self.run.orders();
             match kind {
-                RequestKind::Advance => book.plan_step(&mut self.rng),
-                RequestKind::Cancel => book.plan_cancel(&mut self.rng),
-                RequestKind::Illegal => book.plan_illegal(unordered, &mut self.rng),
+                RequestKind::Advance => orders.plan_step(&mut self.rng),
+                RequestKind::Cancel => orders.plan_cancel(&mut self.rng),
+                RequestKind::Illegal => orders.plan_illegal(unordered, &mut self.rng),
                 RequestKind::Create | RequestKind::Read | RequestKind::Retry | RequestKind::Malformed => None,
             }
         };
         if let Some(planned) = planned {
-            return self.propose(kind, turn, planned).await;
+            return self.propose(kind, due, planned).await;
         }
         if kind == RequestKind::Malformed {
-            return self.malformed(turn).await;
+            return self.malformed(due).await;
         }
         let earlier = (matches!(kind, RequestKind::Read | RequestKind::Retry))
-            .then(|| self.run.book().some_event(&mut self.rng));
+            .then(|| self.run.orders().random_event(&mut self.rng));
         match earlier.flatten() {
-            Some(earlier) if kind == RequestKind::Read => self.read(turn, earlier).await,
-            Some(earlier) => self.retry(turn, earlier).await,
-            None => self.create(turn).await,
+            Some(earlier) if kind == RequestKind::Read => self.read(due, earlier).await,
+            Some(earlier) => self.retry(due, earlier).await,
+            None => self.create(due).await,
         }
     }
 
-    async fn create(&mut self, turn: Instant) {
+    async fn create(&mut self, due: Instant) {
         let number = self.run.next_number();
         if let WriteResult::Accepted(receipt, answer) = self.write(EventType::Created, number, None).await {
             let before = {
-                let mut book = self.run.book();
-                let before = book.accepted();
-                book.created(
+                let mut orders = self.run.orders();
+                let before = orders.accepted_count();
+                orders.add_order(
                     receipt.order_id.clone(),
                     self.accepted(&receipt, number, ExpectedOutcome::Recorded),
                 );
                 before
             };
-            self.done(RequestKind::Create, turn, Acceptance::New, &answer, |calls| &mut calls.creations);
+            self.done(RequestKind::Create, due, Acceptance::New, &answer, |calls| &mut calls.creations);
             self.sample(&receipt, before).await;
         }
     }
 
-    async fn propose(&mut self, kind: RequestKind, turn: Instant, planned: PlannedEvent) {
+    async fn propose(&mut self, kind: RequestKind, due: Instant, planned: PlannedEvent) {
         let number = self.run.next_number();
         let PlannedEvent { place, order_id, creation, event_type, expected } = planned;
         match self.write(event_type, number, Some((&order_id, creation))).await {
             WriteResult::Accepted(receipt, answer) => {
                 let before = {
-                    let mut book = self.run.book();
-                    let before = book.accepted();
-                    book.accepted_event(place, self.accepted(&receipt, number, expected));
+                    let mut orders = self.run.orders();
+                    let before = orders.accepted_count();
+                    orders.add_event(place, self.accepted(&receipt, number, expected));
                     before
                 };
-                self.done(kind, turn, Acceptance::New, &answer, |calls| &mut calls.events);
+                self.done(kind, due, Acceptance::New, &answer, |calls| &mut calls.events);
                 if expected == ExpectedOutcome::Recorded {
                     self.sample(&receipt, before).await;
                 }
             }
-            WriteResult::Refused => self.run.book().release(place),
-            WriteResult::Unknown => self.run.book().uncertain(place),
+            WriteResult::Refused => self.run.orders().release(place),
+            WriteResult::Unknown => self.run.orders().mark_uncertain(place),
         }
     }
 
-    async fn retry(&mut self, turn: Instant, earlier: EarlierEvent) {
+    async fn retry(&mut self, due: Instant, earlier: EarlierEvent) {
         let EarlierEvent { order_id, creation, accepted } = earlier;
         let order = (accepted.event_type != EventType::Created).then_some((&order_id, creation));
         let WriteResult::Accepted(receipt, answer) =
@@ -122,17 +122,18 @@ impl LoadWorker {
         else {
             return;
         };
-        self.done(RequestKind::Retry, turn, Acceptance::Again, &answer, |calls| &mut calls.retries);
+        self.done(RequestKind::Retry, due, Acceptance::Again, &answer, |calls| &mut calls.retries);
         if (&receipt.order_id, receipt.event_id) != (&order_id, accepted.event_id) {
-            let told = format!("event {} of order {}", receipt.event_id, receipt.order_id);
-            let was = format!("event {} of order {order_id}", accepted.event_id);
-            self.run
-                .findings()
-                .add(FindingKind::RetryNotRecognised, format!("{was} sent again became {told}"));
+            let answered = format!("event {} of order {}", receipt.event_id, receipt.order_id);
+            let sent = format!("event {} of order {order_id}", accepted.event_id);
+            self.run.findings().add(
+                FindingKind::RetryNotRecognised,
+                format!("{sent} was sent again and answered as {answered}"),
+            );
         }
     }
 
-    /// Sends a write under its key until it is answered.
+    /// Sends a write with its idempotency key until it is answered.
     async fn write(
         &mut self,
         event_type: EventType,
@@ -143,11 +144,12 @@ impl LoadWorker {
         let path = run.args.url.path(&requests::path(order.map(|(id, _)| id)));
         let creation = order.map_or(number, |(_, creation)| creation);
         let body = run.requests.body(event_type, number, creation);
-        let ask = LoadRequest { key: Some(run.requests.key(number)), ..LoadRequest::post(&path, body) };
+        let request = LoadRequest { key: Some(run.requests.key(number)), ..LoadRequest::post(&path, body) };
         let failed = |result: &_| run.measure().failed(result, Instant::now());
-        let sent = self.client.send_until_answered(&ask, run.args.patience(), &mut self.rng, failed).await;
+        let sent =
+            self.client.send_until_answered(&request, run.args.patience(), &mut self.rng, failed).await;
         let answer = match sent {
-            Ok(answer) if !answer.is_for_later() => answer,
+            Ok(answer) if !answer.is_retryable() => answer,
             Ok(answer) => return self.unanswered(&path, &answer.status.to_string()),
             Err(failure) => return self.unanswered(&path, &format!("{:#}", failure.error)),
         };
@@ -155,7 +157,7 @@ impl LoadWorker {
             self.unexpected(&format!("POST {path}"), &answer);
             return WriteResult::Refused;
         }
-        match ServiceReceipt::read(&answer.body) {
+        match ServiceReceipt::decode(&answer.body) {
             Ok(receipt) if receipt.event_type == event_type => {
                 WriteResult::Accepted(Box::new(receipt), answer)
             }
@@ -168,69 +170,72 @@ impl LoadWorker {
 
     fn unanswered(&self, path: &str, last: &str) -> WriteResult {
         self.run.measure().errors.unanswered += 1;
-        self.run.findings().add(FindingKind::NeverAnswered, format!("POST {path}: at last {last}"));
+        self.run
+            .findings()
+            .add(FindingKind::NeverAnswered, format!("POST {path}: the last attempt ended with {last}"));
         WriteResult::Unknown
     }
 
-    async fn malformed(&mut self, turn: Instant) {
+    async fn malformed(&mut self, due: Instant) {
         let number = self.run.next_number();
         let order = OrderId::parse("orders-load").expect("letters and a dash");
         let creations = self.run.args.url.path(&requests::path(None));
         let events = self.run.args.url.path(&requests::path(Some(&order)));
-        let ask = malformed(number, &creations, &events);
-        self.once(RequestKind::Malformed, turn, &ask, &[400, 413, 415, 422], |calls| &mut calls.refused)
+        let request = malformed(number, &creations, &events);
+        self.once(RequestKind::Malformed, due, &request, &[400, 413, 415, 422], |calls| &mut calls.refused)
             .await;
     }
 
-    async fn read(&mut self, turn: Instant, earlier: EarlierEvent) {
+    async fn read(&mut self, due: Instant, earlier: EarlierEvent) {
         let url = &self.run.args.url;
         let EarlierEvent { order_id, creation, accepted } = earlier;
-        // What was only just accepted may not be there yet.
-        let not_yet: &[u16] = &[200, 404];
+        // The order may not be recorded yet.
+        let maybe_not_yet: &[u16] = &[200, 404];
         let (path, statuses, calls): (_, _, fn(&mut CallCounts) -> &mut u64) = match self.rng.u8(..4) {
-            0 => (url.path(&format!("/v1/orders/{order_id}")), not_yet, |calls| &mut calls.orders),
-            1 => (url.path(&requests::path(Some(&order_id))), not_yet, |calls| &mut calls.histories),
+            0 => (url.path(&format!("/v1/orders/{order_id}")), maybe_not_yet, |calls| &mut calls.orders),
+            1 => (url.path(&requests::path(Some(&order_id))), maybe_not_yet, |calls| &mut calls.histories),
             2 => {
                 let customer = self.run.requests.customer(creation);
                 let path = url.path(&format!("/v1/orders?customer_id={customer}&limit={LIST_LIMIT}"));
                 (path, &[200], |calls| &mut calls.lists)
             }
             _ => {
-                let path = accepted.link.path(url, &order_id, accepted.event_id, accepted.event_type);
+                let path = accepted.receipt.path(url, &order_id, accepted.event_id, accepted.event_type);
                 (path, &[200], |calls| &mut calls.receipts)
             }
         };
-        self.once(RequestKind::Read, turn, &LoadRequest::get(&path), statuses, calls).await;
+        self.once(RequestKind::Read, due, &LoadRequest::get(&path), statuses, calls).await;
     }
 
-    /// Sends a request once, which must be answered with one of these statuses.
+    /// Sends a request once. The answer must have one of these statuses.
     async fn once(
         &mut self,
         kind: RequestKind,
-        turn: Instant,
-        ask: &LoadRequest<'_>,
+        due: Instant,
+        request: &LoadRequest<'_>,
         statuses: &[u16],
         calls: fn(&mut CallCounts) -> &mut u64,
     ) {
-        match self.client.send(ask).await {
+        match self.client.send(request).await {
             Ok(answer) if statuses.contains(&answer.status.as_u16()) => {
-                self.done(kind, turn, Acceptance::No, &answer, calls);
+                self.done(kind, due, Acceptance::No, &answer, calls);
             }
-            Ok(answer) if !answer.is_for_later() => self.unexpected(ask.path, &answer),
+            Ok(answer) if !answer.is_retryable() => self.unexpected(request.path, &answer),
             result => self.run.measure().failed(&result, Instant::now()),
         }
     }
 
+    /// Measures an answered request.
     fn done(
         &self,
         kind: RequestKind,
-        turn: Instant,
+        due: Instant,
         accept: Acceptance,
         answer: &LoadResponse,
         calls: fn(&mut CallCounts) -> &mut u64,
     ) {
         let mut measure = self.run.measure();
-        measure.answered(kind, turn, Instant::now(), accept);
+        measure.answered(kind, due, Instant::now(), accept);
         *calls(&mut measure.calls) += 1;
         measure.calls.bytes_out += answer.bytes;
         measure.replayed += u64::from(answer.replayed && accept == Acceptance::Again);
@@ -246,15 +251,23 @@ impl LoadWorker {
     }
 
     fn accepted(&self, receipt: &ServiceReceipt, number: u32, expected: ExpectedOutcome) -> AcceptedEvent {
-        let link = receipt.link(&self.run.args.url);
-        AcceptedEvent { event_id: receipt.event_id, number, event_type: receipt.event_type, expected, link }
+        let location = receipt.location(&self.run.args.url);
+        AcceptedEvent {
+            event_id: receipt.event_id,
+            number,
+            event_type: receipt.event_type,
+            expected,
+            receipt: location,
+        }
     }
 
+    /// Follows the event to its outcome, if a sample is due. `before` is how many events were accepted before it.
     async fn sample(&self, receipt: &ServiceReceipt, before: u64) {
         let now = Instant::now();
         if self.run.samples.is_sample(now.saturating_duration_since(self.run.start)) {
             let url = &self.run.args.url;
-            let path = receipt.link(url).path(url, &receipt.order_id, receipt.event_id, receipt.event_type);
+            let path =
+                receipt.location(url).path(url, &receipt.order_id, receipt.event_id, receipt.event_type);
             self.run.samples.follow(self.run.clone(), path, now, before).await;
         }
     }

@@ -1,4 +1,4 @@
-//! Reads what the service has of an order.
+//! Reads everything the service returns about an order: receipts, log and projection. Used by the audit's tasks.
 
 use std::time::{Duration, Instant};
 
@@ -14,40 +14,41 @@ use crate::load::counts::CallCounts;
 use crate::load::known_orders::{AcceptedEvent, KnownOrder};
 use crate::load::receipt::ServiceReceipt;
 
-/// Events on a page of a log: the most there can be.
+/// The page size for logs: the largest that the API allows.
 const PAGE: usize = 200;
 
-/// Between two looks at a receipt.
+/// The pause between two reads of a receipt.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What the service has of an order.
+/// Everything the service returned about an order.
 #[derive(Debug)]
 pub(super) struct OrderEvidence {
-    /// For each accepted event, in that order.
+    /// One for each accepted event, in the same order.
     pub(super) receipts: Vec<ReceiptEvidence>,
-    /// Or why it could not be read.
+    /// The log, or why it could not be read.
     pub(super) log: Result<Vec<LoggedEvent>, String>,
-    /// `None` if there is no such order; or why it could not be read.
+    /// The projection, `None` if the order does not exist, or why it could not be read.
     pub(super) order: Result<Option<Value>, String>,
 }
 
-/// A receipt that was looked for.
+/// The result of reading a receipt.
 #[derive(Debug)]
 pub(super) enum ReceiptEvidence {
+    /// The event has an outcome.
     Settled(ServiceReceipt),
-    /// It is still waiting, and nothing else comes to an outcome any more either.
-    Waiting,
-    /// What was answered instead.
+    /// The event has no outcome, and no other event gets one any more either.
+    Unsettled,
+    /// The service answered, but not with the receipt.
     Missing(String),
-    /// Nothing was answered, and why.
+    /// There was no answer, for this reason.
     Unreadable(String),
 }
 
-/// An event in a log.
+/// An event in an order log.
 #[derive(Debug)]
 pub(super) struct LoggedEvent {
     pub(super) event: RecordedEvent,
-    /// As it came.
+    /// The data as the service returned it.
     pub(super) data: Value,
 }
 
@@ -58,7 +59,7 @@ struct LogPage<'a> {
     next_cursor: Option<String>,
 }
 
-/// Reads orders over one connection.
+/// Reads orders, one request at a time.
 pub(super) struct EvidenceReader<'a> {
     run: &'a LoadRun,
     client: LoadClient,
@@ -80,42 +81,43 @@ impl<'a> EvidenceReader<'a> {
         for accepted in &known.events {
             let found = self.receipt(&known.id, accepted).await;
             if matches!(found, ReceiptEvidence::Settled(_)) {
-                self.run.progress.made();
+                self.run.last_outcome.mark();
             }
             receipts.push(found);
         }
-        // Only now: by now everything that will be in them is there.
+        // Log and projection are complete only after all events have outcomes.
         OrderEvidence { receipts, log: self.log(&known.id).await, order: self.order(&known.id).await }
     }
 
-    /// The receipt of an event, when it has an outcome.
+    /// Reads the receipt of an event once it has an outcome.
     async fn receipt(&mut self, order_id: &OrderId, accepted: &AcceptedEvent) -> ReceiptEvidence {
-        let path = accepted.link.path(&self.run.args.url, order_id, accepted.event_id, accepted.event_type);
-        let mut ask = LoadRequest::get(&path);
+        let path =
+            accepted.receipt.path(&self.run.args.url, order_id, accepted.event_id, accepted.event_type);
+        let mut request = LoadRequest::get(&path);
         loop {
             self.calls.receipts += 1;
-            let asked = Instant::now();
-            let answer = match self.ask(&ask).await {
+            let sent = Instant::now();
+            let answer = match self.send(&request).await {
                 Ok(answer) => answer,
                 Err(error) => return ReceiptEvidence::Unreadable(format!("GET {path}: {error}")),
             };
-            let told =
+            let answered =
                 || format!("GET {path}: {} {:.200}", answer.status, String::from_utf8_lossy(&answer.body));
-            match ServiceReceipt::read(&answer.body) {
+            match ServiceReceipt::decode(&answer.body) {
                 Ok(receipt) if answer.status.is_success() && receipt.state != ReceiptState::Accepted => {
                     return ReceiptEvidence::Settled(receipt);
                 }
                 Ok(_) if answer.status.is_success() => {}
-                Ok(_) | Err(_) => return ReceiptEvidence::Missing(told()),
+                Ok(_) | Err(_) => return ReceiptEvidence::Missing(answered()),
             }
             if self.run.is_stuck() {
-                return ReceiptEvidence::Waiting;
+                return ReceiptEvidence::Unsettled;
             }
-            if asked.elapsed() < PAUSE {
-                // It was the first look, or nobody waits although it was asked for.
+            if sent.elapsed() < PAUSE {
+                // This was the first read, or the service ignores `Prefer: wait`.
                 tokio::time::sleep(PAUSE).await;
             }
-            ask = LoadRequest::wait(&path);
+            request = LoadRequest::wait(&path);
         }
     }
 
@@ -125,7 +127,7 @@ impl<'a> EvidenceReader<'a> {
         loop {
             self.calls.histories += 1;
             let answer =
-                self.ask(&LoadRequest::get(&next)).await.map_err(|error| format!("GET {next}: {error}"))?;
+                self.send(&LoadRequest::get(&next)).await.map_err(|error| format!("GET {next}: {error}"))?;
             if answer.status.as_u16() == 404 {
                 return Ok(entries);
             }
@@ -135,7 +137,7 @@ impl<'a> EvidenceReader<'a> {
                 entries.push(entry(item).map_err(|error| format!("GET {next}: {error}"))?);
             }
             match page.next_cursor {
-                // What never ends is not a log.
+                // An empty page with a cursor could go on for ever.
                 Some(cursor) if !page.items.is_empty() => next = format!("{path}&cursor={cursor}"),
                 _ => return Ok(entries),
             }
@@ -146,7 +148,7 @@ impl<'a> EvidenceReader<'a> {
         let path = self.run.args.url.path(&format!("/v1/orders/{order_id}"));
         self.calls.orders += 1;
         let answer =
-            self.ask(&LoadRequest::get(&path)).await.map_err(|error| format!("GET {path}: {error}"))?;
+            self.send(&LoadRequest::get(&path)).await.map_err(|error| format!("GET {path}: {error}"))?;
         match answer.status.as_u16() {
             404 => Ok(None),
             200 => {
@@ -156,18 +158,15 @@ impl<'a> EvidenceReader<'a> {
         }
     }
 
-    async fn ask(&mut self, ask: &LoadRequest<'_>) -> Result<LoadResponse, String> {
+    async fn send(&mut self, request: &LoadRequest<'_>) -> Result<LoadResponse, String> {
         let patience = self.run.args.patience();
         if self.run.is_dead() {
-            return Err(format!(
-                "not asked: the service has given no answer for {} s",
-                patience.as_secs_f64()
-            ));
+            return Err(format!("not read: the service has not answered for {} s", patience.as_secs_f64()));
         }
-        let answer = self.client.send_until_answered(ask, patience, &mut self.rng, |_| ()).await;
+        let answer = self.client.send_until_answered(request, patience, &mut self.rng, |_| ()).await;
         let answer = answer.map_err(|failure| format!("{:#}", failure.error))?;
         self.calls.bytes_out += answer.bytes;
-        if answer.is_for_later() { Err(answer.status.to_string()) } else { Ok(answer) }
+        if answer.is_retryable() { Err(answer.status.to_string()) } else { Ok(answer) }
     }
 }
 
@@ -176,7 +175,7 @@ fn entry(item: &RawValue) -> Result<LoggedEvent, String> {
     struct DataMember {
         data: Value,
     }
-    // Of events that state none; ours all do.
+    // The default for events without a currency. All of ours have one.
     let currency = Currency::parse("EUR").map_err(|error| error.to_string())?;
     let event = RecordedEvent::decode(item.get().as_bytes(), currency).map_err(|error| error.to_string())?;
     let DataMember { data } = serde_json::from_str(item.get()).map_err(|error| error.to_string())?;

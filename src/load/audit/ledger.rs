@@ -1,32 +1,32 @@
-//! The service's own account, compared with what this run did.
+//! Compares the growth of the service's ledger with the outcomes of this run. Used by the audit.
 
 use super::OutcomeCounts;
 use crate::load::pipeline::ServiceLedger;
 
-/// What does not agree. With `shared`, others may have done more meanwhile.
+/// The differences, as texts. With `shared`, the ledger may have grown more, through other clients.
 pub(super) fn differences(
     before: &ServiceLedger,
     after: &ServiceLedger,
-    done: &OutcomeCounts,
+    ours: &OutcomeCounts,
     shared: bool,
 ) -> Vec<String> {
     let grown = |of: fn(&ServiceLedger) -> u64| i128::from(of(after)) - i128::from(of(before));
     let mut differences = Vec::new();
     if !after.balanced {
-        differences.push(format!("the service says itself that its ledger is not balanced: {after:?}"));
+        differences.push(format!("the service reports that its ledger is not balanced: {after:?}"));
     }
-    // What was in flight before this run is in the growth as well.
+    // Events that were in flight before this run are part of the growth.
     let at_least = shared || before.in_flight > 0;
     let duplicates = grown(|ledger| ledger.duplicate);
-    for (name, ours, theirs) in [
-        ("accepted", done.accepted, grown(|ledger| ledger.accepted) - if shared { 0 } else { duplicates }),
-        ("recorded", done.recorded, grown(|ledger| ledger.recorded)),
-        ("rejected", done.rejected, grown(|ledger| ledger.rejected)),
-        ("parked", done.parked, grown(|ledger| ledger.parked)),
+    for (name, count, growth) in [
+        ("accepted", ours.accepted, grown(|ledger| ledger.accepted) - if shared { 0 } else { duplicates }),
+        ("recorded", ours.recorded, grown(|ledger| ledger.recorded)),
+        ("rejected", ours.rejected, grown(|ledger| ledger.rejected)),
+        ("parked", ours.parked, grown(|ledger| ledger.parked)),
     ] {
-        let agrees = if at_least { theirs >= i128::from(ours) } else { theirs == i128::from(ours) };
+        let agrees = if at_least { growth >= i128::from(count) } else { growth == i128::from(count) };
         if !agrees {
-            differences.push(format!("{name}: this run {ours}, the ledger grew by {theirs}"));
+            differences.push(format!("{name}: {count} in this run, but the ledger grew by {growth}"));
         }
     }
     if after.in_flight > 0 && !shared {
@@ -54,25 +54,25 @@ mod tests {
         }
     }
 
-    fn done(recorded: u64, rejected: u64) -> OutcomeCounts {
+    fn outcomes(recorded: u64, rejected: u64) -> OutcomeCounts {
         OutcomeCounts { accepted: recorded + rejected, recorded, rejected, ..OutcomeCounts::default() }
     }
 
     #[test]
-    fn a_ledger_that_grew_by_what_was_done_agrees() {
-        assert!(differences(&ledger(10, 10, 0, 0), &ledger(18, 15, 2, 1), &done(5, 2), false).is_empty());
+    fn a_ledger_that_grew_by_this_run_agrees() {
+        assert!(differences(&ledger(10, 10, 0, 0), &ledger(18, 15, 2, 1), &outcomes(5, 2), false).is_empty());
     }
 
     #[test]
-    fn what_is_missing_or_too_much_is_told() {
-        let missing = differences(&ledger(0, 0, 0, 0), &ledger(7, 4, 2, 0), &done(5, 2), false);
+    fn missing_and_surplus_events_are_differences() {
+        let missing = differences(&ledger(0, 0, 0, 0), &ledger(7, 4, 2, 0), &outcomes(5, 2), false);
         assert_eq!(missing.len(), 2, "{missing:?}");
-        assert!(missing[0].contains("recorded: this run 5, the ledger grew by 4"), "{missing:?}");
+        assert!(missing[0].contains("recorded: 5 in this run, but the ledger grew by 4"), "{missing:?}");
         assert!(missing[1].contains("still in flight"), "{missing:?}");
         let more = (ledger(0, 0, 0, 0), ledger(9, 7, 2, 0));
-        assert_eq!(differences(&more.0, &more.1, &done(5, 2), false).len(), 2);
-        assert!(differences(&more.0, &more.1, &done(5, 2), true).is_empty(), "others may have done that");
+        assert_eq!(differences(&more.0, &more.1, &outcomes(5, 2), false).len(), 2);
+        assert!(differences(&more.0, &more.1, &outcomes(5, 2), true).is_empty(), "others may have sent them");
         let unbalanced = ServiceLedger { balanced: false, ..ledger(7, 5, 2, 0) };
-        assert_eq!(differences(&ledger(0, 0, 0, 0), &unbalanced, &done(5, 2), true).len(), 1);
+        assert_eq!(differences(&ledger(0, 0, 0, 0), &unbalanced, &outcomes(5, 2), true).len(), 1);
     }
 }

@@ -1,7 +1,7 @@
-//! The audit: looks at everything that was accepted, and tells what is not as it must be.
+//! The audit after the load: checks every accepted event and returns findings for the report.
 //!
-//! [`evidence`] reads what the service has of an order: the receipt of each event, the log, the order itself. [`order`]
-//! judges that, and [`ledger`] compares the service's own account with what this run did.
+//! [`evidence`] reads an order's receipts, its log and its projection. [`order`] checks these against the accepted events,
+//! and [`ledger`] compares the service's ledger with the outcomes.
 
 mod evidence;
 mod ledger;
@@ -24,23 +24,23 @@ use super::pipeline::{self, ServiceLedger, ServicePipeline};
 use super::progress::ProgressDisplay;
 use evidence::EvidenceReader;
 
-/// Orders that are looked at, at the same time.
-const AT_ONCE: usize = 64;
-/// Between two looks at the service's account.
+/// How many orders are audited at the same time.
+const MAX_PARALLEL: usize = 64;
+/// The pause between two reads of the service's pipeline.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What became of the accepted events.
+/// How many of the accepted events have each outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct OutcomeCounts {
     pub(super) orders: u64,
-    /// Each event once, however often it was sent.
+    /// Accepted events. Retries do not count.
     pub(super) accepted: u64,
     pub(super) recorded: u64,
     pub(super) rejected: u64,
     pub(super) parked: u64,
-    /// Of which there is no outcome, or no receipt.
+    /// Events without an outcome or without a receipt.
     pub(super) lost: u64,
-    /// Of orders about which a request was never answered.
+    /// Orders about which a request got no answer.
     pub(super) uncertain_orders: u64,
 }
 
@@ -55,7 +55,7 @@ impl OutcomeCounts {
         self.uncertain_orders += other.uncertain_orders;
     }
 
-    fn conserved(&self) -> u64 {
+    fn with_outcome(&self) -> u64 {
         self.recorded + self.rejected + self.parked
     }
 }
@@ -64,15 +64,16 @@ impl OutcomeCounts {
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct AuditResult {
     pub(super) clean: bool,
-    pub(super) tally: OutcomeCounts,
-    /// The service's own account before and after the run, where it gives one.
+    #[serde(rename = "tally")]
+    pub(super) outcomes: OutcomeCounts,
+    /// The service's ledger before and after the run, if the service has one.
     pub(super) ledger: Option<LedgerChange>,
     pub(super) findings: AuditFindings,
-    /// How long it took from the end of the load until nothing waited any more, where the service tells.
+    /// How many seconds after the load the pipeline was empty, if the service has a ledger.
     pub(super) drained_after: Option<f64>,
-    /// How long the audit itself took, in seconds.
+    /// How many seconds the audit took.
     pub(super) seconds: f64,
-    /// What it asked for.
+    /// The calls that the audit made.
     pub(super) calls: CallCounts,
 }
 
@@ -82,67 +83,67 @@ pub(super) struct LedgerChange {
     pub(super) after: ServiceLedger,
 }
 
-/// What an auditor has found so far.
+/// The results of one of the audit's tasks.
 #[derive(Debug, Default)]
 struct PartialAudit {
-    tally: OutcomeCounts,
+    outcomes: OutcomeCounts,
     findings: AuditFindings,
     calls: CallCounts,
 }
 
-/// Waits until everything accepted is handled, and audits it.
+/// Waits until every accepted event has an outcome, and audits all orders.
 pub(super) async fn audit(
     run: &Arc<LoadRun>,
     before: Option<&ServicePipeline>,
 ) -> anyhow::Result<AuditResult> {
     let start = Instant::now();
-    run.progress.made();
+    run.last_outcome.mark();
     let drained = match before {
-        // Where others go on, there is always something in flight; the receipts will tell.
+        // Other clients always have events in flight. The audit then waits for each receipt instead.
         Some(_) if !run.args.shared => drain(run).await,
         _ => None,
     };
     let drained_after =
         drained.as_ref().filter(|now| now.ledger.in_flight == 0).map(|_| start.elapsed().as_secs_f64());
 
-    let orders = Arc::new(std::mem::take(&mut *run.book()).into_orders());
-    let mut notes = look_at(run, &orders).await?;
-    notes.findings.merge(std::mem::take(&mut *run.findings()));
-    let tally = notes.tally;
-    if tally.orders == 0 && run.measure().calls == CallCounts::default() {
-        notes.findings.add(FindingKind::NothingAudited, "the load was too short, or the rate too low");
+    let orders = Arc::new(std::mem::take(&mut *run.orders()).into_orders());
+    let mut result = audit_orders(run, &orders).await?;
+    result.findings.merge(std::mem::take(&mut *run.findings()));
+    let outcomes = result.outcomes;
+    if outcomes.orders == 0 && run.measure().calls == CallCounts::default() {
+        result.findings.add(FindingKind::NothingAudited, "the load was too short or the rate too low");
     }
-    if tally.accepted != tally.conserved() {
-        let OutcomeCounts { accepted, recorded, rejected, parked, .. } = tally;
+    if outcomes.accepted != outcomes.with_outcome() {
+        let OutcomeCounts { accepted, recorded, rejected, parked, .. } = outcomes;
         let example =
             format!("{accepted} accepted, but {recorded} recorded + {rejected} rejected + {parked} parked");
-        notes.findings.add(FindingKind::NotConserved, example);
+        result.findings.add(FindingKind::NotConserved, example);
     }
     let ledger = match before {
-        Some(before) => settled_ledger(run, before, &tally, &mut notes.findings).await,
+        Some(before) => settled_ledger(run, before, &outcomes, &mut result.findings).await,
         None => None,
     };
     Ok(AuditResult {
-        clean: notes.findings.is_clean(),
-        tally,
+        clean: result.findings.is_clean(),
+        outcomes,
         ledger,
-        findings: notes.findings,
+        findings: result.findings,
         drained_after,
         seconds: start.elapsed().as_secs_f64(),
-        calls: notes.calls,
+        calls: result.calls,
     })
 }
 
-/// Waits until the service says that nothing is in flight; gives up when there is no progress.
+/// Waits until the service's ledger has nothing in flight. Gives up when there is no progress.
 async fn drain(run: &LoadRun) -> Option<ServicePipeline> {
     let (client, mut latest) = (run.client(), None::<ServicePipeline>);
-    let progress = ProgressDisplay::waiting("waiting for the pipeline to drain");
+    let progress = ProgressDisplay::of_unknown_length("waiting for the pipeline to drain");
     while !run.is_stuck() && !run.is_dead() {
-        if let Ok(Some(now)) = pipeline::ask(&client, &run.args.url).await {
+        if let Ok(Some(now)) = pipeline::read(&client, &run.args.url).await {
             if latest.as_ref().is_none_or(|before| before.ledger.in_flight != now.ledger.in_flight) {
-                run.progress.made();
+                run.last_outcome.mark();
             }
-            progress.tell(format!("{} events in flight", now.ledger.in_flight));
+            progress.update(format!("{} events in flight", now.ledger.in_flight));
             let is_drained = now.ledger.in_flight == 0;
             latest = Some(now);
             if is_drained {
@@ -154,51 +155,51 @@ async fn drain(run: &LoadRun) -> Option<ServicePipeline> {
     latest
 }
 
-/// Looks at every order, several at the same time.
-async fn look_at(run: &Arc<LoadRun>, orders: &Arc<Vec<KnownOrder>>) -> anyhow::Result<PartialAudit> {
+/// Audits all orders, several at the same time.
+async fn audit_orders(run: &Arc<LoadRun>, orders: &Arc<Vec<KnownOrder>>) -> anyhow::Result<PartialAudit> {
     let next = Arc::new(AtomicUsize::new(0));
     let progress = Arc::new(ProgressDisplay::of_orders("auditing", orders.len()));
-    let mut auditors = JoinSet::new();
-    for number in 0..AT_ONCE.min(orders.len()) {
+    let mut tasks = JoinSet::new();
+    for number in 0..MAX_PARALLEL.min(orders.len()) {
         let (run, orders, next, progress) = (run.clone(), orders.clone(), next.clone(), progress.clone());
-        auditors.spawn(async move {
+        tasks.spawn(async move {
             let mut reader = EvidenceReader::new(&run, Rng::with_seed(number as u64));
-            let mut notes = PartialAudit::default();
+            let mut part = PartialAudit::default();
             while let Some(known) = orders.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let evidence = reader.read(known).await;
                 let (requests, unordered) = (&run.requests, run.args.unordered);
-                order::judge(requests, unordered, known, evidence, &mut notes.tally, &mut notes.findings);
+                order::audit(requests, unordered, known, evidence, &mut part.outcomes, &mut part.findings);
                 progress.step();
             }
-            notes.calls = reader.calls();
-            notes
+            part.calls = reader.calls();
+            part
         });
     }
     let mut all = PartialAudit::default();
-    while let Some(notes) = auditors.join_next().await {
-        let notes = notes.context("an auditor ended early")?;
-        all.tally.merge(&notes.tally);
-        all.findings.merge(notes.findings);
-        all.calls.add(&notes.calls);
+    while let Some(part) = tasks.join_next().await {
+        let part = part.context("a task of the audit failed")?;
+        all.outcomes.merge(&part.outcomes);
+        all.findings.merge(part.findings);
+        all.calls.add(&part.calls);
     }
     Ok(all)
 }
 
-/// The service's account, when it has come to rest; what is wrong with it are findings.
+/// Reads the service's ledger until it agrees with the outcomes, or there is no progress. Differences become findings.
 async fn settled_ledger(
     run: &LoadRun,
     before: &ServicePipeline,
-    tally: &OutcomeCounts,
+    outcomes: &OutcomeCounts,
     findings: &mut AuditFindings,
 ) -> Option<LedgerChange> {
     let client = run.client();
-    run.progress.made();
+    run.last_outcome.mark();
     let (before, shared) = (before.ledger, run.args.shared);
     loop {
-        let after = pipeline::ask(&client, &run.args.url).await.ok().flatten().map(|now| now.ledger);
+        let after = pipeline::read(&client, &run.args.url).await.ok().flatten().map(|now| now.ledger);
         let differences = match &after {
-            Some(after) => ledger::differences(&before, after, tally, shared),
-            None => vec!["the service no longer tells its ledger".to_owned()],
+            Some(after) => ledger::differences(&before, after, outcomes, shared),
+            None => vec!["the service no longer returns its ledger".to_owned()],
         };
         if differences.is_empty() || run.is_stuck() || run.is_dead() {
             differences

@@ -1,4 +1,4 @@
-//! Judges one order: what the service has of it, against what it accepted.
+//! Audits one order: compares what the service returned about it with the events that the service accepted.
 
 use std::collections::BTreeMap;
 
@@ -12,31 +12,31 @@ use crate::load::known_orders::{AcceptedEvent, ExpectedOutcome, KnownOrder};
 use crate::load::receipt::ServiceReceipt;
 use crate::load::requests::RequestBodies;
 
-/// Judges an order, and counts its events.
-pub(super) fn judge(
+/// Adds the findings about an order to `findings`, and its events to `outcomes`.
+pub(super) fn audit(
     requests: &RequestBodies,
     unordered: bool,
     known: &KnownOrder,
     evidence: OrderEvidence,
-    tally: &mut OutcomeCounts,
+    outcomes: &mut OutcomeCounts,
     findings: &mut AuditFindings,
 ) {
-    let mut judge = OrderAudit { known, unordered, findings };
-    tally.orders += 1;
-    tally.uncertain_orders += u64::from(known.is_uncertain);
-    judge.count(&evidence.receipts, tally);
+    let mut audit = OrderAudit { known, unordered, findings };
+    outcomes.orders += 1;
+    outcomes.uncertain_orders += u64::from(known.is_uncertain);
+    audit.count_outcomes(&evidence.receipts, outcomes);
     let entries = match evidence.log {
         Ok(entries) => entries,
-        Err(error) => return judge.find(FindingKind::NotAudited, error),
+        Err(error) => return audit.find(FindingKind::NotAudited, error),
     };
-    judge.outcomes(&evidence.receipts);
-    judge.receipts_and_log(&evidence.receipts, &entries);
-    judge.sequence(&entries);
-    judge.data(requests, &entries);
+    audit.check_outcomes(&evidence.receipts);
+    audit.compare_receipts_and_log(&evidence.receipts, &entries);
+    audit.check_sequence(&entries);
+    audit.check_data(requests, &entries);
     let parked = evidence.receipts.iter().filter(|found| has_state(found, ReceiptState::Parked)).count();
     match evidence.order {
-        Ok(order) => judge.projection(&entries, order.as_ref(), parked),
-        Err(error) => judge.find(FindingKind::NotAudited, error),
+        Ok(order) => audit.check_projection(&entries, order.as_ref(), parked),
+        Err(error) => audit.find(FindingKind::NotAudited, error),
     }
 }
 
@@ -55,42 +55,45 @@ impl OrderAudit<'_> {
         self.findings.add(fault, format!("order {}: {what}", self.known.id));
     }
 
-    /// Every accepted event has exactly one outcome.
-    fn count(&mut self, receipts: &[ReceiptEvidence], tally: &mut OutcomeCounts) {
+    /// Counts the outcome of every accepted event. Each event must have one.
+    fn count_outcomes(&mut self, receipts: &[ReceiptEvidence], outcomes: &mut OutcomeCounts) {
         let known = self.known;
         for (accepted, found) in known.events.iter().zip(receipts) {
-            tally.accepted += 1;
+            outcomes.accepted += 1;
             let event = format_args!("{} {}", accepted.event_type, accepted.event_id);
             let counter = match found {
                 ReceiptEvidence::Settled(receipt) if !is_about(receipt, known, accepted) => {
-                    self.find(FindingKind::WrongReceipt, format_args!("that of {event} is {receipt:?}"));
-                    &mut tally.lost
+                    self.find(
+                        FindingKind::WrongReceipt,
+                        format_args!("the receipt of {event} is {receipt:?}"),
+                    );
+                    &mut outcomes.lost
                 }
                 ReceiptEvidence::Settled(receipt) => match receipt.state {
-                    ReceiptState::Recorded => &mut tally.recorded,
-                    ReceiptState::Rejected => &mut tally.rejected,
-                    ReceiptState::Parked => &mut tally.parked,
-                    ReceiptState::Accepted => &mut tally.lost,
+                    ReceiptState::Recorded => &mut outcomes.recorded,
+                    ReceiptState::Rejected => &mut outcomes.rejected,
+                    ReceiptState::Parked => &mut outcomes.parked,
+                    ReceiptState::Accepted => &mut outcomes.lost,
                 },
-                ReceiptEvidence::Waiting => {
+                ReceiptEvidence::Unsettled => {
                     self.find(FindingKind::NoOutcome, event);
-                    &mut tally.lost
+                    &mut outcomes.lost
                 }
-                ReceiptEvidence::Missing(told) => {
-                    self.find(FindingKind::WrongReceipt, format_args!("{event}: {told}"));
-                    &mut tally.lost
+                ReceiptEvidence::Missing(answer) => {
+                    self.find(FindingKind::WrongReceipt, format_args!("{event}: {answer}"));
+                    &mut outcomes.lost
                 }
                 ReceiptEvidence::Unreadable(why) => {
                     self.find(FindingKind::NotAudited, format_args!("{event}: {why}"));
-                    &mut tally.lost
+                    &mut outcomes.lost
                 }
             };
             *counter += 1;
         }
     }
 
-    /// The outcomes are those that the rules lead to. Behind a parked event, and without order, nobody can tell.
-    fn outcomes(&mut self, receipts: &[ReceiptEvidence]) {
+    /// The outcomes must follow from the rules. After a parked event, and without order, they cannot be predicted.
+    fn check_outcomes(&mut self, receipts: &[ReceiptEvidence]) {
         if self.unordered || self.known.is_uncertain {
             return;
         }
@@ -103,56 +106,59 @@ impl OrderAudit<'_> {
                 (expected, state) => {
                     let reason = receipt.reason.as_deref().unwrap_or("no reason");
                     let event = format_args!("{} {}", accepted.event_type, accepted.event_id);
-                    let what = format!("{event} is {state:?} ({reason}), and should be {expected:?}");
-                    // What follows from one wrong outcome is no news.
+                    let what = format!("{event} is {state:?} ({reason}) and should be {expected:?}");
+                    // Further wrong outcomes may only follow from this one.
                     return self.find(FindingKind::WrongOutcome, what);
                 }
             }
         }
     }
 
-    /// What the receipts say to be recorded is in the log, at those versions, and nothing else is.
-    fn receipts_and_log(&mut self, receipts: &[ReceiptEvidence], entries: &[LoggedEvent]) {
+    /// The log must contain each event at the version of its receipt, and no event whose receipt is not recorded.
+    fn compare_receipts_and_log(&mut self, receipts: &[ReceiptEvidence], entries: &[LoggedEvent]) {
         let known = self.known;
-        let mut told: BTreeMap<EventId, Option<u64>> = BTreeMap::new();
+        let mut by_receipt: BTreeMap<EventId, Option<u64>> = BTreeMap::new();
         for (accepted, found) in known.events.iter().zip(receipts) {
             match found {
                 ReceiptEvidence::Settled(receipt) => {
                     let version =
                         if receipt.state == ReceiptState::Recorded { receipt.version } else { None };
-                    told.insert(accepted.event_id, version);
+                    by_receipt.insert(accepted.event_id, version);
                 }
-                // It may be in the log or not: it has been found missing already.
-                ReceiptEvidence::Waiting | ReceiptEvidence::Missing(_) | ReceiptEvidence::Unreadable(_) => {}
+                // Whether it is in the log does not matter: the receipt is a finding already.
+                ReceiptEvidence::Unsettled | ReceiptEvidence::Missing(_) | ReceiptEvidence::Unreadable(_) => {
+                }
             }
         }
         for LoggedEvent { event, .. } in entries {
             let (id, version) = (event.envelope.event_id, event.version);
-            match told.remove(&id) {
+            match by_receipt.remove(&id) {
                 Some(Some(at)) if at == version => {}
                 Some(Some(at)) => self.find(
                     FindingKind::LogAndReceiptDiffer,
-                    format_args!("event {id} is version {version} in the log, and {at} by its receipt"),
+                    format_args!(
+                        "event {id} is version {version} in the log, but version {at} by its receipt"
+                    ),
                 ),
                 Some(None) => self.find(
                     FindingKind::LogAndReceiptDiffer,
                     format_args!(
-                        "event {id} is version {version} in the log, and not recorded by its receipt"
+                        "event {id} is version {version} in the log, but not recorded by its receipt"
                     ),
                 ),
                 None => {}
             }
         }
-        for (id, version) in told {
+        for (id, version) in by_receipt {
             if let Some(version) = version {
-                let what = format_args!("event {id} is version {version} by its receipt, and not in the log");
+                let what = format_args!("event {id} is version {version} by its receipt, but not in the log");
                 self.find(FindingKind::LogAndReceiptDiffer, what);
             }
         }
     }
 
-    /// Versions from 1 without a gap; no event twice; none that nobody sent; in the order of acceptance.
-    fn sequence(&mut self, entries: &[LoggedEvent]) {
+    /// Versions must be 1, 2, 3 …, no event may occur twice or be unknown, and events must be in the order of acceptance.
+    fn check_sequence(&mut self, entries: &[LoggedEvent]) {
         let known = self.known;
         let places: BTreeMap<EventId, usize> =
             known.events.iter().enumerate().map(|(place, accepted)| (accepted.event_id, place)).collect();
@@ -161,7 +167,7 @@ impl OrderAudit<'_> {
         for (expected, LoggedEvent { event, .. }) in (1..).zip(entries) {
             let (id, version) = (event.envelope.event_id, event.version);
             if version != expected {
-                let what = format_args!("version {version} is where version {expected} should be");
+                let what = format_args!("version {version} is in the place of version {expected}");
                 self.find(FindingKind::VersionsNotConsecutive, what);
             }
             if let Some(before) = seen.insert(id, version) {
@@ -179,26 +185,26 @@ impl OrderAudit<'_> {
             };
             if !self.unordered && latest.is_some_and(|latest| *place < latest) {
                 let what =
-                    format_args!("event {id} is version {version}, behind one that was accepted later");
+                    format_args!("event {id} is version {version}, after an event that was accepted later");
                 self.find(FindingKind::OutOfOrder, what);
             }
             latest = latest.max(Some(*place));
         }
     }
 
-    /// Events were recorded as they were sent.
-    fn data(&mut self, requests: &RequestBodies, entries: &[LoggedEvent]) {
+    /// Events must be recorded with the data that was sent.
+    fn check_data(&mut self, requests: &RequestBodies, entries: &[LoggedEvent]) {
         let known = self.known;
         for LoggedEvent { event, data } in entries {
             let id = event.envelope.event_id;
             let Some(accepted) = known.events.iter().find(|accepted| accepted.event_id == id) else {
                 continue;
             };
-            let of_type = event.envelope.event.event_type();
+            let recorded_type = event.envelope.event.event_type();
             let sent = sent_data(requests, known, accepted);
-            if of_type != accepted.event_type || !contains(data, &sent) {
+            if recorded_type != accepted.event_type || !contains(data, &sent) {
                 let what = format_args!(
-                    "event {id}: {} {sent} was sent, {of_type} {data} recorded",
+                    "event {id}: {} {sent} was sent, but {recorded_type} {data} is recorded",
                     accepted.event_type
                 );
                 self.find(FindingKind::OtherData, what);
@@ -206,33 +212,33 @@ impl OrderAudit<'_> {
         }
     }
 
-    /// The order is what its log makes it.
-    fn projection(&mut self, entries: &[LoggedEvent], order: Option<&Value>, parked: usize) {
+    /// The projection must equal the fold of the log.
+    fn check_projection(&mut self, entries: &[LoggedEvent], order: Option<&Value>, parked: usize) {
         let folded = match Order::fold(entries.iter().map(|entry| &entry.event)) {
             Ok(folded) => folded,
             Err(error) => return self.find(FindingKind::LogDoesNotFold, error),
         };
-        // When its latest event was recorded is in the log only.
+        // Only the log contains the time of the latest event.
         let folded = folded.map(|order| Order { recorded_at: None, ..order });
         let folded = folded.map(|order| serde_json::to_value(order).unwrap_or_default());
         match (folded, order) {
             (None, None) => {}
             (Some(folded), Some(order)) => {
                 if !contains(order, &folded) {
-                    let what = format_args!("it reads {order}, and its log makes it {folded}");
+                    let what = format_args!("the order is {order}, but its log folds to {folded}");
                     self.find(FindingKind::OrderDiffersFromLog, what);
                 }
                 if order["parked"] != parked && !self.known.is_uncertain {
-                    let what =
-                        format_args!("it has {} parked events, and receipts of {parked}", order["parked"]);
+                    let what = format_args!(
+                        "the order has {} parked events, but {parked} receipts are parked",
+                        order["parked"]
+                    );
                     self.find(FindingKind::OrderDiffersFromLog, what);
                 }
             }
-            (Some(_), None) => {
-                self.find(FindingKind::OrderDiffersFromLog, "it has a log, and does not exist")
-            }
+            (Some(_), None) => self.find(FindingKind::OrderDiffersFromLog, "it has a log but does not exist"),
             (None, Some(order)) => {
-                self.find(FindingKind::OrderDiffersFromLog, format_args!("it has no log, and reads {order}"));
+                self.find(FindingKind::OrderDiffersFromLog, format_args!("it has no log but is {order}"));
             }
         }
     }
@@ -243,14 +249,14 @@ fn is_about(receipt: &ServiceReceipt, known: &KnownOrder, accepted: &AcceptedEve
         == (&known.id, accepted.event_id, accepted.event_type)
 }
 
-/// The data of an event as it was sent.
+/// The data of an event as this run sent it.
 fn sent_data(requests: &RequestBodies, known: &KnownOrder, accepted: &AcceptedEvent) -> Value {
     let body = requests.body(accepted.event_type, accepted.number, known.creation);
     let mut body: Value = serde_json::from_str(&body).unwrap_or_default();
     if accepted.event_type == EventType::Created { body } else { body["data"].take() }
 }
 
-/// Whether an object has all members of another one, with the same values.
+/// Whether an object has all of `members`, with the same values.
 fn contains(object: &Value, members: &Value) -> bool {
     match members {
         Value::Object(members) => members.iter().all(|(name, value)| object.get(name) == Some(value)),

@@ -1,4 +1,5 @@
-//! What a run would cost on AWS, as API Gateway, Lambda, SQS and DynamoDB: an estimate from counted calls.
+//! Estimates from counted calls what a run would cost on AWS, with API Gateway, Lambda, SQS and DynamoDB. Used by the
+//! report.
 
 mod prices;
 
@@ -8,29 +9,28 @@ use super::audit::OutcomeCounts;
 use super::counts::CallCounts;
 use prices::{ASSUMPTIONS, AwsPrices, CostAssumptions, PRICES};
 
-/// An estimate, with all that it rests on.
+/// The estimate with its prices and assumptions.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct CostEstimate {
     pub(super) prices: AwsPrices,
     assumptions: CostAssumptions,
-    /// The same in words.
+    /// The assumptions as sentences.
     pub(super) assumed: Vec<String>,
-    /// Of the load.
+    /// The cost of the load.
     pub(super) bill: AwsBill,
-    /// Of the reads of the audit, which are not in the bill.
+    /// The cost of the audit's reads, which is not in the bill.
     pub(super) audit: f64,
-    /// The bill for as many orders; nothing if the run made none.
+    /// The bill scaled to a million orders; `None` if the run created none.
     pub(super) per_million_orders: Option<f64>,
 }
 
-/// What is to be paid, in US dollars.
+/// A bill in US dollars.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct AwsBill {
     pub(super) lines: Vec<BillLine>,
     pub(super) total: f64,
 }
 
-/// One line of a bill.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct BillLine {
     pub(super) what: &'static str,
@@ -40,7 +40,7 @@ pub(super) struct BillLine {
 }
 
 impl AwsBill {
-    /// Adds a line of something that is paid by the million.
+    /// Adds a line with a price per million.
     fn millions(&mut self, what: &'static str, quantity: f64, unit: &'static str, price: f64) {
         self.line(what, quantity, unit, price / 1e6);
     }
@@ -52,31 +52,31 @@ impl AwsBill {
     }
 }
 
-/// Estimates what the load would have cost, with a FIFO queue or a standard one.
+/// Estimates the cost of the load, with a FIFO queue or a standard queue.
 pub(super) fn estimate(
     load: &CallCounts,
     audit: &CallCounts,
-    tally: &OutcomeCounts,
+    outcomes: &OutcomeCounts,
     fifo: bool,
 ) -> CostEstimate {
-    let bill = bill(load, tally, fifo);
+    let bill = bill(load, outcomes, fifo);
     let per_million_orders = (load.creations > 0).then(|| bill.total / load.creations as f64 * 1e6);
     CostEstimate {
         prices: PRICES,
         assumptions: ASSUMPTIONS,
-        assumed: ASSUMPTIONS.in_words(),
+        assumed: ASSUMPTIONS.sentences(),
         audit: self::bill(audit, &OutcomeCounts::default(), fifo).total,
         per_million_orders,
         bill,
     }
 }
 
-fn bill(calls: &CallCounts, tally: &OutcomeCounts, fifo: bool) -> AwsBill {
+fn bill(calls: &CallCounts, outcomes: &OutcomeCounts, fifo: bool) -> AwsBill {
     let (p, a) = (&PRICES, &ASSUMPTIONS);
     let requests = calls.all() as f64;
     let accepted = (calls.creations + calls.events) as f64;
     let batches = (accepted / a.batch).ceil();
-    let (rejected, parked) = (tally.rejected as f64, tally.parked as f64);
+    let (rejected, parked) = (outcomes.rejected as f64, outcomes.parked as f64);
     let (creations, events) = (calls.creations as f64, calls.events as f64);
     let recorded_events = (events - rejected - parked).max(0.0);
     let (queue, queue_price) = if fifo { ("SQS FIFO", p.fifo) } else { ("SQS standard", p.standard) };
@@ -117,15 +117,15 @@ mod tests {
     #[test]
     fn a_million_creations_cost_what_the_price_list_says() {
         let calls = CallCounts { creations: MILLION, bytes_out: 1_000_000_000, ..CallCounts::default() };
-        let tally = OutcomeCounts { accepted: MILLION, recorded: MILLION, ..OutcomeCounts::default() };
-        let estimate = estimate(&calls, &CallCounts::default(), &tally, true);
+        let outcomes = OutcomeCounts { accepted: MILLION, recorded: MILLION, ..OutcomeCounts::default() };
+        let estimate = estimate(&calls, &CallCounts::default(), &outcomes, true);
         let bill = &estimate.bill;
         assert_eq!(dollars(bill, "API Gateway, HTTP API", "requests"), 1.0);
         assert_eq!(dollars(bill, "Lambda, API", "invocations"), 0.2);
-        // 10 ms of a quarter of a GB, a million times.
+        // A million times 10 ms with a quarter of a GB.
         assert_eq!(dollars(bill, "Lambda, API", "GB-s"), 0.041_667);
         assert_eq!(dollars(bill, "Lambda, consumer", "invocations"), 0.04);
-        // A send each, a receive and a delete for five.
+        // One send for each event; one receive and one delete for every five.
         assert_eq!(dollars(bill, "SQS FIFO", "requests"), 0.7);
         assert_eq!(dollars(bill, "DynamoDB", "write units"), 1.375);
         assert_eq!(dollars(bill, "DynamoDB", "read units"), 0.125);
@@ -147,8 +147,8 @@ mod tests {
             lists: 2,
             bytes_out: 0,
         };
-        let tally = OutcomeCounts { rejected: 6, parked: 4, ..OutcomeCounts::default() };
-        let bill = bill(&calls, &tally, false);
+        let outcomes = OutcomeCounts { rejected: 6, parked: 4, ..OutcomeCounts::default() };
+        let bill = bill(&calls, &outcomes, false);
         let quantity = |what: &str, unit: &str| {
             bill.lines.iter().find(|line| line.what == what && line.unit == unit).unwrap().quantity
         };

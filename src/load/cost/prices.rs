@@ -1,5 +1,4 @@
-//! What AWS asks for what, and what is assumed of a deployment: everything that the estimate rests on besides counted
-//! calls.
+//! The prices of AWS, and the assumptions about a deployment: everything in the estimate that is not counted.
 
 use serde::Serialize;
 
@@ -8,11 +7,11 @@ use serde::Serialize;
 pub(in crate::load) struct AwsPrices {
     pub(in crate::load) date: &'static str,
     pub(in crate::load) region: &'static str,
-    /// An HTTP API, per million requests of up to 512 KB: <https://aws.amazon.com/api-gateway/pricing/>
+    /// HTTP API, per million requests of up to 512 KB: <https://aws.amazon.com/api-gateway/pricing/>
     pub(super) gateway: f64,
     /// Per million invocations: <https://aws.amazon.com/lambda/pricing/>
     pub(super) invocations: f64,
-    /// Per GB-second, x86 (arm64 is a fifth less): the same page.
+    /// Per GB-second on x86 (arm64 costs a fifth less): the same page.
     pub(super) gb_second: f64,
     /// FIFO queues, per million requests of up to 64 KiB: <https://aws.amazon.com/sqs/pricing/>
     pub(super) fifo: f64,
@@ -23,11 +22,11 @@ pub(in crate::load) struct AwsPrices {
     pub(super) writes: f64,
     /// Per million read request units, each a strongly consistent read of up to 4 KB: the same page.
     pub(super) reads: f64,
-    /// Out to the internet, per GB: <https://aws.amazon.com/ec2/pricing/on-demand/#Data_Transfer>
+    /// Data out to the internet, per GB: <https://aws.amazon.com/ec2/pricing/on-demand/#Data_Transfer>
     pub(super) data_out: f64,
 }
 
-/// The first tier of each, without free tiers.
+/// First-tier prices, without free tiers.
 pub(in crate::load) const PRICES: AwsPrices = AwsPrices {
     date: "November 2026",
     region: "us-east-1",
@@ -41,35 +40,35 @@ pub(in crate::load) const PRICES: AwsPrices = AwsPrices {
     data_out: 0.09,
 };
 
-/// What is assumed of the Lambda shape. The units of DynamoDB follow from how `infra` reads and writes: orders of a few
-/// KB, an index that has keys only.
+/// Assumptions about a deployment on Lambda. The DynamoDB units follow from the reads and writes in `infra`, for orders of a
+/// few KB and an index that contains only keys.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(in crate::load) struct CostAssumptions {
-    /// Of both functions, in GB.
+    /// The memory of both functions in GB.
     pub(super) memory: f64,
-    /// Seconds that the API function takes for a request.
+    /// The duration of a request in the API function.
     pub(super) api_seconds: f64,
-    /// Seconds that the consumer function takes for a batch.
+    /// The duration of a batch in the consumer function.
     pub(super) consumer_seconds: f64,
-    /// Events in a batch. Each batch is one invocation, one receive and one delete.
+    /// The events in a batch. Each batch is one invocation, one receive and one delete.
     pub(super) batch: f64,
-    /// The event, which tells the order as well, and its entry in the index.
+    /// The event, which contains the order as well, and its index entry.
     pub(super) writes_of_creation: f64,
     /// The event and the order.
     pub(super) writes_of_event: f64,
-    /// Its receipt.
+    /// The receipt.
     pub(super) writes_of_rejection: f64,
-    /// The receipt and the mark at the order; the message in the dead letters is a request to their queue.
+    /// The receipt and the mark at the order. The dead letter itself is a request to its queue.
     pub(super) writes_of_parking: f64,
-    /// Its share of the ledger.
+    /// The ledger's counters.
     pub(super) writes_of_batch: f64,
-    /// The API looks whether a key was used.
+    /// The API reads whether the idempotency key was used.
     pub(super) reads_of_key: f64,
-    /// The consumer reads the order that an event is about; a creation needs no look.
+    /// The consumer reads the order of an event. A creation needs no read.
     pub(super) reads_of_event: f64,
-    /// An order, a receipt or a history.
+    /// A read of an order, a receipt or a history.
     pub(super) reads_of_order: f64,
-    /// A page of a list: the index, and each order on it; the newest mostly have one event, which is a read more.
+    /// A page of a list: the index and each order on it. Most of the newest orders have one event, which is one more read.
     pub(super) reads_of_list: f64,
 }
 
@@ -90,8 +89,8 @@ pub(in crate::load) const ASSUMPTIONS: CostAssumptions = CostAssumptions {
 };
 
 impl CostAssumptions {
-    /// In words, for whoever reads the estimate.
-    pub(super) fn in_words(&self) -> Vec<String> {
+    /// The assumptions as sentences, for the report.
+    pub(super) fn sentences(&self) -> Vec<String> {
         let milliseconds = |seconds: f64| format!("{:.0} ms", seconds * 1000.0);
         vec![
             format!("list prices of {}, {}, first tier, no free tier", PRICES.region, PRICES.date),
@@ -102,12 +101,12 @@ impl CostAssumptions {
                 milliseconds(self.consumer_seconds),
                 self.batch
             ),
-            "every write carries an idempotency key, which costs a read".to_owned(),
+            "every write has an idempotency key, which costs a read".to_owned(),
             format!(
                 "DynamoDB on demand, in write units: a creation {}, another event {}, a rejection {}, a batch {}",
                 self.writes_of_creation, self.writes_of_event, self.writes_of_rejection, self.writes_of_batch
             ),
-            "not in it: stored data, logs, polls of an empty queue, waiting for receipts".to_owned(),
+            "not included: stored data, logs, polls of an empty queue, waiting for receipts".to_owned(),
         ]
     }
 }

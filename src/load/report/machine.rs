@@ -1,4 +1,4 @@
-//! The machine that the load came from.
+//! Describes the machine that sent the load, for the report.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ pub(super) struct ClientMachine {
 }
 
 impl ClientMachine {
-    /// What the system tells of itself. What it does not tell is no reason to fail.
+    /// Reads the description from `/proc`. Missing values are left out.
     pub(super) fn here() -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let cpu = read("/proc/cpuinfo");
@@ -26,13 +26,13 @@ impl ClientMachine {
         }
     }
 
-    pub(super) fn in_words(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let memory = self.memory_gib.map_or_else(String::new, |gib| format!(", {gib} GiB"));
         format!("{}, {} cores{memory}, {}", self.processor, self.cores, self.system)
     }
 }
 
-/// The first line `name: value`.
+/// The value of the first line `name: value`.
 fn field(text: &str, name: &str) -> Option<String> {
     let mut fields = text.lines().filter_map(|line| line.split_once(':'));
     fields.find(|(found, _)| found.trim() == name).map(|(_, value)| value.trim().to_owned())
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_found_or_not() {
+    fn a_field_is_found_by_its_name() {
         let text = "processor\t: 0\nmodel name\t: A CPU: fast\nMemTotal:  16 kB\n";
         assert_eq!(field(text, "model name").as_deref(), Some("A CPU: fast"));
         assert_eq!(field(text, "MemTotal").as_deref(), Some("16 kB"));

@@ -1,4 +1,4 @@
-//! The report: everything that a run tells, as JSON; and from that for a terminal, and as a page.
+//! The report of a run: for the terminal, as JSON, and as a web page. `run` builds it after the audit.
 
 mod html;
 mod machine;
@@ -13,16 +13,16 @@ use super::counts::{CallCounts, FailedAttempts};
 use super::measure::{LatencyHistogram, TimelinePoint};
 use super::mix::{RequestKind, RequestMix};
 use super::options::LoopMode;
-use super::target::BaseUrl;
+use crate::base_url::BaseUrl;
 use machine::ClientMachine;
 
-/// Bins of a distribution for each power of ten.
-const BINS: f64 = 20.0;
+/// Bins of a distribution per power of ten.
+const BINS_PER_DECADE: f64 = 20.0;
 
-/// Everything that a run tells. Latencies are in microseconds.
+/// The report, as it is serialised. Latencies are in microseconds.
 #[derive(Debug, Serialize)]
 pub(super) struct LoadReport {
-    /// Of `orders`.
+    /// The version of `orders`.
     version: &'static str,
     finished_at: String,
     configuration: LoadConfiguration,
@@ -36,15 +36,15 @@ pub(super) struct LoadReport {
     timeline: Vec<TimelinePoint>,
 }
 
-/// What was asked for.
+/// The flags of the run.
 #[derive(Debug, Serialize)]
 struct LoadConfiguration {
     url: BaseUrl,
     #[serde(flatten)]
-    pace: LoopMode,
+    loop_mode: LoopMode,
     connections: usize,
     threads: usize,
-    /// In seconds.
+    /// In seconds, like `warm_up`.
     duration: f64,
     warm_up: f64,
     mix: RequestMix,
@@ -54,33 +54,33 @@ struct LoadConfiguration {
     shared: bool,
 }
 
-/// Of the time after the warm-up.
+/// The figures after the warm-up.
 #[derive(Debug, Serialize)]
 struct LoadFigures {
     seconds: f64,
-    /// That were answered as they should be.
+    /// Correctly answered requests.
     requests: u64,
     requests_per_second: f64,
-    /// Events.
+    /// Accepted events.
     accepted: u64,
     accepted_per_second: f64,
-    /// Requests of an open loop that came due and were not sent by the end: the service did not keep up.
+    /// Requests of an open loop that came due and were not sent by the end, because the service did not keep up.
     unsent: usize,
-    /// Retries that the service said it knew again. Of all retries: where the queue cannot be looked into, those of
-    /// waiting events are not known, and converge later.
     retries: u64,
+    /// Retries that were answered as replays. On SQS, a retry of a queued event is not recognised yet: it is accepted again,
+    /// and becomes a duplicate later.
     replayed: u64,
-    /// Writes whose answer was lost, and that turned out to have been accepted when they were sent again.
+    /// Writes whose answer was lost, and whose retry was answered as a replay.
     recovered: u64,
 }
 
 #[derive(Debug, Serialize)]
 struct LatencyReport {
-    /// From when a request was to be sent to its `202`.
+    /// From the send time to the `202`.
     accept: LatencyDistribution,
-    /// From the `202` until somebody who waits is told that the event is recorded.
+    /// From the `202` to the answer that the event is recorded.
     recorded: LatencyDistribution,
-    /// By kind of request.
+    /// The latency of each kind of request.
     kinds: Vec<KindLatency>,
 }
 
@@ -109,7 +109,7 @@ struct LatencyQuantiles {
     max: u64,
 }
 
-/// How many latencies are from one to below the other.
+/// How many latencies are at least `from` and below `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 struct HistogramBin {
     from: f64,
@@ -136,8 +136,9 @@ impl LatencyDistribution {
     fn of(latencies: &LatencyHistogram) -> Self {
         let mut bins: Vec<HistogramBin> = Vec::new();
         for recorded in latencies.iter_recorded() {
-            let place = ((recorded.value_iterated_to().max(1) as f64).log10() * BINS).floor();
-            let (from, to) = (10f64.powf(place / BINS), 10f64.powf((place + 1.0) / BINS));
+            let place = ((recorded.value_iterated_to().max(1) as f64).log10() * BINS_PER_DECADE).floor();
+            let (from, to) =
+                (10f64.powf(place / BINS_PER_DECADE), 10f64.powf((place + 1.0) / BINS_PER_DECADE));
             let count = recorded.count_since_last_iteration();
             match bins.last_mut().filter(|bin| bin.from == from) {
                 Some(bin) => bin.count += count,
@@ -159,7 +160,7 @@ impl LoadReport {
             finished_at: infra::now().to_string(),
             configuration: LoadConfiguration {
                 url: args.url.clone(),
-                pace: args.pace(),
+                loop_mode: args.loop_mode(),
                 connections: args.connections(),
                 threads: args.threads(),
                 duration: args.duration.as_secs_f64(),
@@ -189,7 +190,7 @@ impl LoadReport {
             },
             errors: measure.errors,
             calls: measure.calls,
-            cost: cost::estimate(&measure.calls, &audit.calls, &audit.tally, !args.unordered),
+            cost: cost::estimate(&measure.calls, &audit.calls, &audit.outcomes, !args.unordered),
             audit,
             timeline: measure.points.clone(),
         }
@@ -211,20 +212,8 @@ impl LoadReport {
         html::page(self)
     }
 
-    pub(super) fn in_terminal(&self) -> String {
+    pub(super) fn for_terminal(&self) -> String {
         terminal::text(self)
-    }
-}
-
-/// A latency of so many microseconds, as people write it.
-pub(super) fn took(micros: u64) -> String {
-    let micros = micros as f64;
-    match micros {
-        ..1_000.0 => format!("{micros:.0} µs"),
-        ..10_000.0 => format!("{:.2} ms", micros / 1e3),
-        ..100_000.0 => format!("{:.1} ms", micros / 1e3),
-        ..1_000_000.0 => format!("{:.0} ms", micros / 1e3),
-        _ => format!("{:.2} s", micros / 1e6),
     }
 }
 
@@ -239,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_those_of_what_was_measured() {
+    fn quantiles_are_those_of_the_measured_latencies() {
         let quantiles = LatencyQuantiles::of(&latencies(1..=1000));
         let LatencyQuantiles { count, p50, p90, p99, p99_9, max, .. } = quantiles;
         assert_eq!((count, p50, p90, p99, p99_9, max), (1000, 500, 900, 990, 999, 1000));
@@ -249,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn bins_hold_every_value_once_and_follow_each_other() {
+    fn bins_contain_every_value_once_and_are_sorted() {
         let values: Vec<u64> = (1..5000).chain([90_000, 1_000_000]).collect();
         let LatencyDistribution { quantiles, bins } =
             LatencyDistribution::of(&latencies(values.iter().copied()));
@@ -257,14 +246,5 @@ mod tests {
         assert!(bins.windows(2).all(|pair| pair[0].to <= pair[1].from * 1.000_001), "{bins:?}");
         let last = bins.last().unwrap();
         assert!(last.count == 1 && last.from <= 1_000_000.0 && 1_000_000.0 < last.to, "{last:?}");
-    }
-
-    #[test]
-    fn latencies_are_written_as_people_do() {
-        for (micros, text) in
-            [(7, "7 µs"), (1500, "1.50 ms"), (15_040, "15.0 ms"), (150_400, "150 ms"), (2_345_000, "2.35 s")]
-        {
-            assert_eq!(took(micros), text);
-        }
     }
 }

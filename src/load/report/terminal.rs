@@ -1,8 +1,9 @@
-//! The report for a terminal.
+//! The report as text for a terminal.
 
 use std::fmt::Write;
 
-use super::{LatencyQuantiles, LoadReport, took};
+use super::{LatencyQuantiles, LoadReport};
+use crate::load::latency_text::latency_text;
 use crate::load::options::LoopMode;
 
 pub(super) fn text(report: &LoadReport) -> String {
@@ -14,26 +15,34 @@ pub(super) fn text(report: &LoadReport) -> String {
 
 fn write_all(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     let (figures, configuration) = (&report.figures, &report.configuration);
-    let pace = match configuration.pace {
+    let loop_mode = match configuration.loop_mode {
         LoopMode::Open { rate, arrivals } => format!("open loop, {rate}/s, {arrivals:?}").to_lowercase(),
         LoopMode::Closed => format!("closed loop, {} connections", configuration.connections),
     };
-    writeln!(out, "{} · {pace} · {} s · {}", configuration.url, configuration.duration, configuration.mix)?;
-    writeln!(out, "from {}\n", report.machine.in_words())?;
+    writeln!(
+        out,
+        "{} · {loop_mode} · {} s · {}",
+        configuration.url, configuration.duration, configuration.mix
+    )?;
+    writeln!(out, "from {}\n", report.machine.describe())?;
     let (requests, events) = (figures.requests_per_second, figures.accepted_per_second);
-    writeln!(out, "{requests:.0} requests/s, of which {events:.0} events/s were accepted")?;
+    writeln!(out, "{requests:.0} requests/s, {events:.0} accepted events/s")?;
     if figures.unsent > 0 {
         writeln!(
             out,
-            "{} requests came due and were not sent by the end: it did not keep up",
+            "{} requests came due and were not sent by the end: the service did not keep up",
             figures.unsent
         )?;
     }
     if figures.retries > 0 {
-        writeln!(out, "{} of {} retries were known again at once", figures.replayed, figures.retries)?;
+        writeln!(out, "{} of {} retries were answered as replays", figures.replayed, figures.retries)?;
     }
     if figures.recovered > 0 {
-        writeln!(out, "{} writes whose answer was lost had been accepted", figures.recovered)?;
+        writeln!(
+            out,
+            "{} writes had lost their answer and were answered as replays when sent again",
+            figures.recovered
+        )?;
     }
     latencies(report, out)?;
     errors(report, out)?;
@@ -48,8 +57,8 @@ fn latencies(report: &LoadReport, out: &mut String) -> std::fmt::Result {
         "", "count", "p50", "p90", "p99", "p99.9", "max"
     )?;
     let mut line = |name: &str, of: &LatencyQuantiles| {
-        let told = |micros| if of.count > 0 { took(micros) } else { "–".to_owned() };
-        let [p50, p90, p99, p99_9, max] = [of.p50, of.p90, of.p99, of.p99_9, of.max].map(told);
+        let text = |micros| if of.count > 0 { latency_text(micros) } else { "–".to_owned() };
+        let [p50, p90, p99, p99_9, max] = [of.p50, of.p90, of.p99, of.p99_9, of.max].map(text);
         writeln!(out, "{name:<20}{:>10}{p50:>11}{p90:>11}{p99:>11}{p99_9:>11}{max:>11}", of.count)
     };
     line("accepted", &report.latency.accept.quantiles)?;
@@ -59,7 +68,7 @@ fn latencies(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "accepted: from when it was to be sent to its 202; recorded: from there until a waiting client is told"
+        "accepted: from the send time to the 202; recorded: from the 202 to the answer that the event is recorded"
     )
 }
 
@@ -68,28 +77,31 @@ fn errors(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     if errors.sum() + errors.unanswered == 0 {
         return Ok(());
     }
-    let told = [
+    let counts = [
         (errors.connect, "without a connection"),
-        (errors.broken, "on a connection that broke"),
+        (errors.broken, "on a broken connection"),
         (errors.timed_out, "timed out"),
         (errors.server, "answered with 5xx"),
         (errors.throttled, "answered with 429"),
-        (errors.unexpected, "answered with what must not be"),
+        (errors.unexpected, "answered wrongly"),
         (errors.unanswered, "never answered"),
     ];
-    let told: Vec<_> =
-        told.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    writeln!(out, "\nattempts that failed: {}", told.join(", "))
+    let texts: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    writeln!(out, "\nfailed attempts: {}", texts.join(", "))
 }
 
 fn audit(report: &LoadReport, out: &mut String) -> std::fmt::Result {
-    let (audit, tally) = (&report.audit, &report.audit.tally);
+    let (audit, outcomes) = (&report.audit, &report.audit.outcomes);
     let verdict = if audit.clean { "clean" } else { "NOT CLEAN" };
-    writeln!(out, "\naudit: {verdict}, {} orders in {:.1} s", tally.orders, audit.seconds)?;
+    writeln!(out, "\naudit: {verdict}, {} orders in {:.1} s", outcomes.orders, audit.seconds)?;
     writeln!(
         out,
         "  {} accepted = {} recorded + {} rejected + {} parked + {} without an outcome",
-        tally.accepted, tally.recorded, tally.rejected, tally.parked, tally.lost
+        outcomes.accepted, outcomes.recorded, outcomes.rejected, outcomes.parked, outcomes.lost
     )?;
     match &audit.ledger {
         Some(ledgers) => {
@@ -109,7 +121,7 @@ fn audit(report: &LoadReport, out: &mut String) -> std::fmt::Result {
                  {duplicate:+} duplicate, {parked:+} parked"
             )?;
         }
-        None => writeln!(out, "  the service gives no account of its own (GET /v1/pipeline)")?,
+        None => writeln!(out, "  the service has no ledger to compare with (GET /v1/pipeline)")?,
     }
     audit.findings.lines().iter().try_for_each(|line| writeln!(out, "  {line}"))
 }
@@ -117,12 +129,12 @@ fn audit(report: &LoadReport, out: &mut String) -> std::fmt::Result {
 fn cost(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     let cost = &report.cost;
     let orders = cost.per_million_orders.map_or_else(String::new, |per_million| {
-        format!(", ${per_million:.2} per million orders with all that this mix does to them")
+        format!(", ${per_million:.2} per million orders with all further requests of this mix")
     });
     write!(
         out,
         "\non AWS: ${:.4}{orders} ({}, {}); ",
         cost.bill.total, cost.prices.region, cost.prices.date
     )?;
-    write!(out, "the audit besides ${:.4}", cost.audit)
+    write!(out, "the audit costs another ${:.4}", cost.audit)
 }

@@ -9,9 +9,9 @@ use crate::load::receipt::ReceiptLocation;
 const TYPES: [EventType; 4] =
     [EventType::Created, EventType::Confirmed, EventType::Delivered, EventType::Paid];
 
-/// An order that was created, confirmed and paid, with a delivery between that the rules forbid.
+/// An order that was created, confirmed and paid. In between, an illegal delivery was rejected.
 fn known() -> KnownOrder {
-    let mut book = KnownOrders::default();
+    let mut orders = KnownOrders::default();
     for (number, event_type) in (0..).zip(TYPES) {
         let expected = if event_type == EventType::Delivered {
             ExpectedOutcome::Rejected
@@ -23,14 +23,14 @@ fn known() -> KnownOrder {
             number,
             event_type,
             expected,
-            link: ReceiptLocation::Plain,
+            receipt: ReceiptLocation::Plain,
         };
         match event_type {
-            EventType::Created => book.created(OrderId::parse("o-1").unwrap(), accepted),
-            _ => book.accepted_event(0, accepted),
+            EventType::Created => orders.add_order(OrderId::parse("o-1").unwrap(), accepted),
+            _ => orders.add_event(0, accepted),
         }
     }
-    book.into_orders().remove(0)
+    orders.into_orders().remove(0)
 }
 
 fn requests() -> RequestBodies {
@@ -60,10 +60,10 @@ fn entry(number: u32, version: u64) -> LoggedEvent {
 fn receipt(number: u32, state: &str, version: Option<u64>) -> ReceiptEvidence {
     let text = json!({ "order_id": "o-1", "event_id": id(number), "type": TYPES[number as usize], "state": state,
         "version": version, "links": { "self": "/" } });
-    ReceiptEvidence::Settled(ServiceReceipt::read(text.to_string().as_bytes()).unwrap())
+    ReceiptEvidence::Settled(ServiceReceipt::decode(text.to_string().as_bytes()).unwrap())
 }
 
-/// All as it must be.
+/// Evidence without any findings.
 fn evidence() -> OrderEvidence {
     let log = vec![entry(0, 1), entry(1, 2), entry(3, 3)];
     let order = Order::fold(log.iter().map(|entry| &entry.event)).unwrap();
@@ -78,21 +78,21 @@ fn evidence() -> OrderEvidence {
     OrderEvidence { receipts, log: Ok(log), order: Ok(Some(order)) }
 }
 
-/// What is found in a case that is changed like this.
-fn found(change: impl FnOnce(&mut KnownOrder, &mut OrderEvidence)) -> Vec<FindingKind> {
-    found_in(false, change).0
+/// The findings after a change of the order or the evidence.
+fn kinds_after(change: impl FnOnce(&mut KnownOrder, &mut OrderEvidence)) -> Vec<FindingKind> {
+    audit_after(false, change).0
 }
 
-fn found_in(
+fn audit_after(
     unordered: bool,
     change: impl FnOnce(&mut KnownOrder, &mut OrderEvidence),
 ) -> (Vec<FindingKind>, OutcomeCounts) {
     let (mut known, mut evidence) = (known(), evidence());
     change(&mut known, &mut evidence);
-    let (mut tally, mut findings) = (OutcomeCounts::default(), AuditFindings::default());
-    judge(&requests(), unordered, &known, evidence, &mut tally, &mut findings);
+    let (mut outcomes, mut findings) = (OutcomeCounts::default(), AuditFindings::default());
+    audit(&requests(), unordered, &known, evidence, &mut outcomes, &mut findings);
     assert!(findings.lines().iter().skip(1).all(|line| !line.is_empty()));
-    (findings.kinds.into_keys().collect(), tally)
+    (findings.kinds.into_keys().collect(), outcomes)
 }
 
 fn log(evidence: &mut OrderEvidence) -> &mut Vec<LoggedEvent> {
@@ -100,101 +100,103 @@ fn log(evidence: &mut OrderEvidence) -> &mut Vec<LoggedEvent> {
 }
 
 #[test]
-fn an_order_as_it_must_be_has_no_findings() {
-    let (faults, tally) = found_in(false, |_, _| ());
-    assert_eq!(faults, []);
+fn a_correct_order_has_no_findings() {
+    let (kinds, outcomes) = audit_after(false, |_, _| ());
+    assert_eq!(kinds, []);
     let expected =
         OutcomeCounts { orders: 1, accepted: 4, recorded: 3, rejected: 1, ..OutcomeCounts::default() };
-    assert_eq!(tally, expected);
+    assert_eq!(outcomes, expected);
 }
 
 #[test]
 fn an_event_without_an_outcome_is_found() {
-    let (faults, tally) = found_in(false, |_, evidence| evidence.receipts[2] = ReceiptEvidence::Waiting);
-    assert_eq!((faults, tally.lost), (vec![FindingKind::NoOutcome], 1));
-    let (faults, tally) =
-        found_in(false, |_, evidence| evidence.receipts[2] = ReceiptEvidence::Missing("404".to_owned()));
-    assert_eq!((faults, tally.lost), (vec![FindingKind::WrongReceipt], 1));
-    let faults = found(|_, evidence| evidence.receipts[1] = receipt(3, "recorded", Some(2)));
-    assert_eq!(faults[0], FindingKind::WrongReceipt);
+    let (kinds, outcomes) =
+        audit_after(false, |_, evidence| evidence.receipts[2] = ReceiptEvidence::Unsettled);
+    assert_eq!((kinds, outcomes.lost), (vec![FindingKind::NoOutcome], 1));
+    let (kinds, outcomes) =
+        audit_after(false, |_, evidence| evidence.receipts[2] = ReceiptEvidence::Missing("404".to_owned()));
+    assert_eq!((kinds, outcomes.lost), (vec![FindingKind::WrongReceipt], 1));
+    let kinds = kinds_after(|_, evidence| evidence.receipts[1] = receipt(3, "recorded", Some(2)));
+    assert_eq!(kinds[0], FindingKind::WrongReceipt);
 }
 
 #[test]
-fn an_event_that_is_recorded_by_its_receipt_only_is_found() {
-    // And what follows in the log has no place.
-    let faults = found(|_, evidence| drop(log(evidence).remove(1)));
-    assert!(faults.contains(&FindingKind::LogAndReceiptDiffer), "{faults:?}");
-    assert!(faults.contains(&FindingKind::VersionsNotConsecutive), "{faults:?}");
-    assert!(faults.contains(&FindingKind::LogDoesNotFold), "{faults:?}");
+fn an_event_that_is_recorded_only_by_its_receipt_is_found() {
+    // The later events of the log are findings too.
+    let kinds = kinds_after(|_, evidence| drop(log(evidence).remove(1)));
+    assert!(kinds.contains(&FindingKind::LogAndReceiptDiffer), "{kinds:?}");
+    assert!(kinds.contains(&FindingKind::VersionsNotConsecutive), "{kinds:?}");
+    assert!(kinds.contains(&FindingKind::LogDoesNotFold), "{kinds:?}");
 }
 
 #[test]
-fn an_event_that_is_recorded_although_its_receipt_says_no_is_found() {
-    let faults = found(|_, evidence| evidence.receipts[3] = receipt(3, "rejected", None));
-    assert_eq!(faults, [FindingKind::WrongOutcome, FindingKind::LogAndReceiptDiffer]);
-    let faults = found(|_, evidence| evidence.receipts[3] = receipt(3, "recorded", Some(4)));
-    assert_eq!(faults, [FindingKind::LogAndReceiptDiffer]);
+fn an_event_in_the_log_with_another_receipt_is_found() {
+    let kinds = kinds_after(|_, evidence| evidence.receipts[3] = receipt(3, "rejected", None));
+    assert_eq!(kinds, [FindingKind::WrongOutcome, FindingKind::LogAndReceiptDiffer]);
+    let kinds = kinds_after(|_, evidence| evidence.receipts[3] = receipt(3, "recorded", Some(4)));
+    assert_eq!(kinds, [FindingKind::LogAndReceiptDiffer]);
 }
 
 #[test]
-fn an_outcome_that_the_rules_do_not_allow_is_found() {
-    let faults = found(|known, _| known.events[2].expected = ExpectedOutcome::Recorded);
-    assert_eq!(faults, [FindingKind::WrongOutcome]);
-    // Where events may overtake each other, nobody can tell.
-    assert_eq!(found_in(true, |known, _| known.events[2].expected = ExpectedOutcome::Recorded).0, []);
+fn an_outcome_that_contradicts_the_rules_is_found() {
+    let kinds = kinds_after(|known, _| known.events[2].expected = ExpectedOutcome::Recorded);
+    assert_eq!(kinds, [FindingKind::WrongOutcome]);
+    // On an unordered queue outcomes cannot be predicted.
+    assert_eq!(audit_after(true, |known, _| known.events[2].expected = ExpectedOutcome::Recorded).0, []);
 }
 
 #[test]
-fn an_event_twice_in_the_log_is_found() {
-    let faults = found(|_, evidence| log(evidence).push(entry(3, 4)));
-    assert!(faults.contains(&FindingKind::RecordedTwice), "{faults:?}");
+fn an_event_that_is_in_the_log_twice_is_found() {
+    let kinds = kinds_after(|_, evidence| log(evidence).push(entry(3, 4)));
+    assert!(kinds.contains(&FindingKind::RecordedTwice), "{kinds:?}");
 }
 
 #[test]
 fn events_in_another_order_are_found() {
     let swap = |known: &mut KnownOrder, _: &mut OrderEvidence| known.events.swap(1, 3);
-    let faults = found(|known, evidence| {
+    let kinds = kinds_after(|known, evidence| {
         swap(known, evidence);
         evidence.receipts.swap(1, 3);
     });
-    assert_eq!(faults, [FindingKind::OutOfOrder]);
+    assert_eq!(kinds, [FindingKind::OutOfOrder]);
 }
 
 #[test]
-fn an_event_that_nobody_sent_is_found_unless_a_request_was_never_answered() {
-    let faults = found(|known, evidence| {
+fn an_event_that_was_not_sent_is_found_unless_a_request_got_no_answer() {
+    let kinds = kinds_after(|known, evidence| {
         known.events.pop();
         evidence.receipts.pop();
     });
-    assert_eq!(faults, [FindingKind::NeverSent]);
-    let faults = found(|known, evidence| {
+    assert_eq!(kinds, [FindingKind::NeverSent]);
+    let kinds = kinds_after(|known, evidence| {
         known.events.pop();
         evidence.receipts.pop();
         known.is_uncertain = true;
     });
-    assert_eq!(faults, []);
+    assert_eq!(kinds, []);
 }
 
 #[test]
-fn other_data_and_another_order_are_found() {
-    let faults = found(|_, evidence| log(evidence)[2].data["amount"] = json!(1));
-    assert_eq!(faults, [FindingKind::OtherData]);
+fn changed_data_and_a_changed_order_are_found() {
+    let kinds = kinds_after(|_, evidence| log(evidence)[2].data["amount"] = json!(1));
+    assert_eq!(kinds, [FindingKind::OtherData]);
     for (member, value) in [("status", json!("pending")), ("version", json!(2)), ("parked", json!(1))] {
-        let faults = found(|_, evidence| evidence.order.as_mut().unwrap().as_mut().unwrap()[member] = value);
-        assert_eq!(faults, [FindingKind::OrderDiffersFromLog], "{member}");
+        let kinds =
+            kinds_after(|_, evidence| evidence.order.as_mut().unwrap().as_mut().unwrap()[member] = value);
+        assert_eq!(kinds, [FindingKind::OrderDiffersFromLog], "{member}");
     }
-    assert_eq!(found(|_, evidence| evidence.order = Ok(None)), [FindingKind::OrderDiffersFromLog]);
+    assert_eq!(kinds_after(|_, evidence| evidence.order = Ok(None)), [FindingKind::OrderDiffersFromLog]);
 }
 
 #[test]
-fn what_cannot_be_read_is_not_clean() {
-    assert_eq!(found(|_, evidence| evidence.log = Err("500".to_owned())), [FindingKind::NotAudited]);
-    assert_eq!(found(|_, evidence| evidence.order = Err("500".to_owned())), [FindingKind::NotAudited]);
+fn an_unreadable_log_or_order_is_a_finding() {
+    assert_eq!(kinds_after(|_, evidence| evidence.log = Err("500".to_owned())), [FindingKind::NotAudited]);
+    assert_eq!(kinds_after(|_, evidence| evidence.order = Err("500".to_owned())), [FindingKind::NotAudited]);
 }
 
 #[test]
-fn a_parked_event_is_an_outcome() {
-    let (faults, tally) = found_in(false, |_, evidence| {
+fn a_parked_event_has_an_outcome() {
+    let (kinds, outcomes) = audit_after(false, |_, evidence| {
         evidence.receipts[3] = receipt(3, "parked", None);
         log(evidence).pop();
         let order = Order::fold(log(evidence).iter().map(|entry| &entry.event)).unwrap();
@@ -202,5 +204,5 @@ fn a_parked_event_is_an_outcome() {
         order["parked"] = json!(1);
         evidence.order = Ok(Some(order));
     });
-    assert_eq!((faults, tally.parked, tally.lost), (vec![], 1, 0));
+    assert_eq!((kinds, outcomes.parked, outcomes.lost), (vec![], 1, 0));
 }
