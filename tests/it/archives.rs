@@ -1,4 +1,4 @@
-//! Archives of dead letters: what `orders dlq export` writes, and what `orders dlq import` takes in.
+//! Archives of dead letters: which files `orders dlq export` writes, and which `orders dlq import` accepts.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -21,13 +21,13 @@ fn payment(order: &str) -> String {
     .to_string()
 }
 
-/// A letter as an archive has it.
+/// A dead letter in the archive's own form.
 fn letter(id: &str, order: &str, body: &str) -> Value {
     json!({ "id": id, "reason": "tries_exhausted", "detail": "x", "order_id": order, "origin": "here", "receive_count": 5,
             "sent_at": "2026-11-23T10:00:00Z", "parked_at": "2026-11-23T11:00:00Z", "body": body })
 }
 
-/// What an import printed; it must end with this exit code.
+/// Runs an import, which must end with this exit code, and returns what it printed.
 #[track_caller]
 fn import(archive: &Path, data: &Path, code: i32) -> String {
     let output = run(&["dlq", "import", archive.to_str().unwrap()], data);
@@ -36,7 +36,7 @@ fn import(archive: &Path, data: &Path, code: i32) -> String {
     text
 }
 
-/// The dead letters of a data folder, each by its id, with its body.
+/// The dead letters of a data folder, sorted by id.
 async fn letters(data: &Path) -> Vec<Value> {
     let service = Service::start(data, &[]);
     let (_, list) = service.get("/v1/dead-letters?limit=200").await;
@@ -53,7 +53,7 @@ fn of<'a>(letters: &'a [Value], id: &str) -> &'a Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_is_taken_is_a_conflict_and_replaces_nothing() {
+async fn a_bare_message_whose_id_exists_is_a_conflict_and_replaces_nothing() {
     let folder = TempDir::new().unwrap();
     let (archive, data) = (folder.path().join("archive"), folder.path().join("data"));
     for day in ["1", "2"] {
@@ -63,20 +63,20 @@ async fn a_name_that_is_taken_is_a_conflict_and_replaces_nothing() {
     fs::write(archive.join("m-1.txt"), payment("o-2")).unwrap();
     fs::write(archive.join("1/m-2.json"), payment("o-3")).unwrap();
     fs::write(archive.join("2/m-2.json"), payment("o-4")).unwrap();
-    let told = import(&archive, &data, 1);
-    assert!(told.contains("2 added, 0 repaired, 0 there already"), "{told}");
+    let text = import(&archive, &data, 1);
+    assert!(text.contains("2 added, 0 repaired, 0 already there"), "{text}");
     for place in ["archive/m-1.txt: the id m-1 is taken by", "archive/2/m-2.json: the id m-2 is taken by"] {
-        assert!(told.contains(place), "{told}");
+        assert!(text.contains(place), "{text}");
     }
-    let told = import(&archive, &data, 1);
-    assert!(told.contains("0 added, 0 repaired, 2 there already"), "{told}");
+    let text = import(&archive, &data, 1);
+    assert!(text.contains("0 added, 0 repaired, 2 already there"), "{text}");
     let there = letters(&data).await;
     assert_eq!((there.len(), &of(&there, "m-1")["order_id"]), (2, &json!("o-1")));
     assert_eq!(of(&there, "m-2")["order_id"], "o-3");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_letter_repairs_the_letter_that_it_is() {
+async fn only_an_archived_form_of_the_same_dead_letter_repairs_it() {
     let folder = TempDir::new().unwrap();
     let (archive, data) = (folder.path().join("archive"), folder.path().join("data"));
     fs::create_dir(&archive).unwrap();
@@ -94,14 +94,14 @@ async fn only_a_letter_repairs_the_letter_that_it_is() {
     fs::write(archive.join("p3.json"), later.to_string()).unwrap();
     let right = payment("o-4");
     fs::write(archive.join("p4.json"), letter("p4", "o-4", &right).to_string()).unwrap();
-    let told = import(&archive, &data, 1);
-    assert!(told.contains("0 added, 1 repaired, 0 there already"), "{told}");
+    let text = import(&archive, &data, 1);
+    assert!(text.contains("0 added, 1 repaired, 0 already there"), "{text}");
     for why in [
         "p1.json: the id p1 is taken by another dead letter",
         "about order o-2, and this one about order o-9",
         "p3 was sent at",
     ] {
-        assert!(told.contains(why), "{told}");
+        assert!(text.contains(why), "{text}");
     }
     let there = letters(&data).await;
     for (number, body) in (1..).zip(&bodies[..3]) {
@@ -113,7 +113,7 @@ async fn only_a_letter_repairs_the_letter_that_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_letter_and_its_repair_the_repair_is_taken() {
+async fn of_an_original_and_a_repaired_form_the_repaired_one_is_imported() {
     let folder = TempDir::new().unwrap();
     let (archive, data) = (folder.path().join("archive"), folder.path().join("data"));
     let (sent, right) = (payment("o-1"), payment("o-1"));
@@ -123,12 +123,12 @@ async fn of_a_letter_and_its_repair_the_repair_is_taken() {
         fs::create_dir_all(archive.join(place)).unwrap();
         fs::write(archive.join(place).join("m-1.json"), letter.to_string()).unwrap();
     }
-    assert!(import(&archive, &data, 0).contains("1 added, 0 repaired, 1 there already"));
+    assert!(import(&archive, &data, 0).contains("1 added, 0 repaired, 1 already there"));
     assert_eq!(letters(&data).await[0]["body"], right);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_file_is_named_and_left_out() {
+async fn links_pipes_and_huge_files_are_reported_and_not_imported() {
     let folder = TempDir::new().unwrap();
     let (archive, data) = (folder.path().join("archive"), folder.path().join("data"));
     fs::create_dir_all(archive.join("day")).unwrap();
@@ -139,8 +139,8 @@ async fn what_is_no_file_is_named_and_left_out() {
     symlink("..", archive.join("day/loop")).unwrap();
     assert!(Command::new("mkfifo").arg(archive.join("pipe.json")).status().unwrap().success());
     fs::File::create(archive.join("huge.json")).unwrap().set_len(1 << 40).unwrap();
-    let told = import(&archive, &data, 1);
-    assert!(told.contains("1 added, 0 repaired, 0 there already"), "{told}");
+    let text = import(&archive, &data, 1);
+    assert!(text.contains("1 added, 0 repaired, 0 already there"), "{text}");
     for (name, why) in [
         ("dangling.json", "links are not followed"),
         ("followed.json", "links are not followed"),
@@ -148,15 +148,15 @@ async fn what_is_no_file_is_named_and_left_out() {
         ("pipe.json", "it is a pipe"),
         ("huge.json", "larger than any dead letter"),
     ] {
-        let line = told.lines().find(|line| line.contains(&format!("archive/{name}: ")));
-        assert!(line.is_some_and(|line| line.contains(why)), "{name}: {told}");
+        let line = text.lines().find(|line| line.contains(&format!("archive/{name}: ")));
+        assert!(line.is_some_and(|line| line.contains(why)), "{name}: {text}");
     }
     let none = import(&folder.path().join("none"), &data, 1);
     assert!(none.contains("none") && none.contains("No such file"), "{none}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_letters_are_one_alert() {
+async fn many_imported_dead_letters_raise_one_alert() {
     const LETTERS: usize = 1200;
     let folder = TempDir::new().unwrap();
     let (archive, data) = (folder.path().join("archive"), folder.path().join("data"));
@@ -176,8 +176,8 @@ async fn many_letters_are_one_alert() {
     assert_eq!((&ledger["parked"], &ledger["balanced"]), (&json!(LETTERS), &json!(true)));
 }
 
-/// A service that names its dead letters like this.
-async fn naming(ids: Vec<&'static str>) -> String {
+/// A service whose dead letters have these ids. The one called `liar` contains another id than it was requested by.
+async fn service_with_ids(ids: Vec<&'static str>) -> String {
     let summary = |id: &str| {
         json!({ "id": id, "state": "parked", "reason": "malformed", "detail": "x", "parked_at": "2026-11-23T10:00:00Z",
                 "receive_count": 1, "replays": 0, "body": "x" })
@@ -212,7 +212,7 @@ async fn an_export_writes_nothing_outside_its_folder_and_replaces_nothing() {
         "there",
     ];
     let count = bad.len();
-    let url = naming([&["good"][..], &bad].concat()).await;
+    let url = service_with_ids([&["good"][..], &bad].concat()).await;
     let target = folder.path().join("target");
     fs::create_dir(&target).unwrap();
     symlink("../escaped.json", target.join("linked.json")).unwrap();
@@ -222,15 +222,15 @@ async fn an_export_writes_nothing_outside_its_folder_and_replaces_nothing() {
         (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     };
     for _ in 0..2 {
-        let (code, told) = export();
-        assert_eq!(code, Some(1), "{told}");
+        let (code, text) = export();
+        assert_eq!(code, Some(1), "{text}");
         assert!(
-            told.contains("1 dead letters written")
-                && told.contains(&format!("{count} could not be written")),
-            "{told}"
+            text.contains("1 dead letters written")
+                && text.contains(&format!("{count} dead letters could not be written")),
+            "{text}"
         );
-        assert!(told.contains("../escaped") && told.contains("there.json is there already"), "{told}");
-        assert!(!told.contains('\u{1b}') && !told.contains('\0'), "{told:?}");
+        assert!(text.contains("../escaped") && text.contains("there.json already exists"), "{text}");
+        assert!(!text.contains('\u{1b}') && !text.contains('\0'), "{text:?}");
     }
     let mut names: Vec<_> = fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();

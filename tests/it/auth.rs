@@ -36,9 +36,13 @@ pub fn publish(file: &Path, kid: &str, pair: &Ed25519KeyPair) {
 
 /// A token that expires in so many seconds.
 pub fn token(kid: &str, pair: &Ed25519KeyPair, expires_in: i64) -> String {
+    token_with_scope("orders.read orders.write", kid, pair, expires_in)
+}
+
+pub fn token_with_scope(scope: &str, kid: &str, pair: &Ed25519KeyPair, expires_in: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
     let claims = json!({ "iss": "https://login.example", "aud": "orders", "sub": "shop", "exp": now + expires_in,
-                         "scope": "orders.read orders.write" });
+                         "scope": scope });
     let signed = format!("{}.{}", encoded(&json!({ "alg": "EdDSA", "kid": kid })), encoded(&claims));
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes())))
 }

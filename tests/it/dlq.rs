@@ -1,20 +1,24 @@
-//! `orders dlq`: the real binary, against the real service, from poison to the repaired order.
+//! `orders dlq` against the embedded service: from an event that cannot be processed to the repaired order.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain::OrderId;
 use infra::embedded::{Embedded, NewMessage, Options};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::support::events::{confirmed, created, eur, new_order_id, paid};
 use crate::support::service::{Api, PATIENCE, Service, orders};
 
-/// A payment of the order that was cut off on its way.
+/// The pause between two looks at a condition.
+const POLL_EVERY: Duration = Duration::from_millis(5);
+
+/// A payment of the order, cut off and complete.
 fn cut_payment(id: &OrderId) -> (String, String) {
     let whole = String::from_utf8(paid(id).encode()).unwrap();
     (whole[..whole.len() - 4].to_owned(), whole)
@@ -26,8 +30,8 @@ fn shipment(id: &OrderId) -> String {
     .to_string()
 }
 
-/// Puts messages on the queue of a data folder that no service uses, each in the group of its order.
-async fn send(data: &Path, messages: impl IntoIterator<Item = (&OrderId, String)>) {
+/// Sends messages to the queue of a data folder that no service uses, each in the group of its order.
+pub(crate) async fn send(data: &Path, messages: impl IntoIterator<Item = (&OrderId, String)>) {
     let engine = Embedded::open(data, Options { min_free_bytes: 0, ..Options::new(eur()) }).unwrap();
     let message = |(group, body): (&OrderId, String)| NewMessage {
         group: group.as_str().to_owned(),
@@ -37,25 +41,26 @@ async fn send(data: &Path, messages: impl IntoIterator<Item = (&OrderId, String)
     engine.send(messages.into_iter().map(message).collect()).await.unwrap();
 }
 
-/// An order's creation and confirmation, as messages.
+/// The creation and the confirmation of an order, as messages.
 fn beginning(id: &OrderId) -> [String; 2] {
     [created(id), confirmed(id)].map(|event| String::from_utf8(event.encode()).unwrap())
 }
 
-/// An order whose payment is poisoned, and a shipment behind it.
-fn poison(id: &OrderId) -> impl Iterator<Item = (&OrderId, String)> {
+/// An order whose payment is cut off and followed by a shipment, as messages.
+fn with_cut_payment(id: &OrderId) -> impl Iterator<Item = (&OrderId, String)> {
     beginning(id).into_iter().chain([cut_payment(id).0, shipment(id)]).map(move |body| (id, body))
 }
 
-/// A service with such an order.
-pub async fn poisoned(data: &Path, id: &OrderId) -> Service {
-    send(data, poison(id)).await;
+/// Starts a service with such an order, whose payment and shipment are parked.
+pub async fn with_parked_sequence(data: &Path, id: &OrderId) -> Service {
+    send(data, with_cut_payment(id)).await;
     let service = Service::start(data, &[]);
-    parked(&service, id, 2).await;
+    wait_for_parked(&service, id, 2).await;
     service
 }
 
-pub(crate) async fn parked(api: &Api, id: &OrderId, count: u64) {
+/// Waits until the order has this many parked events.
+pub(crate) async fn wait_for_parked(api: &Api, id: &OrderId, count: u64) {
     let start = Instant::now();
     loop {
         let (_, order) = api.get(&format!("/v1/orders/{id}")).await;
@@ -63,7 +68,7 @@ pub(crate) async fn parked(api: &Api, id: &OrderId, count: u64) {
             return;
         }
         assert!(start.elapsed() < PATIENCE, "{order}");
-        tokio::task::yield_now().await;
+        sleep(POLL_EVERY).await;
     }
 }
 
@@ -73,7 +78,7 @@ fn command(api: &Api, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs `orders dlq` to its end; gives its standard output.
+/// Runs `orders dlq` to its end, and returns what it printed.
 #[track_caller]
 pub fn dlq(api: &Api, arguments: &[&str], succeeds: bool) -> String {
     let Output { status, stdout, stderr } = command(api, arguments).output().unwrap();
@@ -82,7 +87,7 @@ pub fn dlq(api: &Api, arguments: &[&str], succeeds: bool) -> String {
     stdout + &stderr
 }
 
-/// The ids of the letters, oldest first.
+/// The ids of the dead letters, oldest first.
 pub fn ids(api: &Api) -> Vec<String> {
     let lines = dlq(api, &["list", "--json"], true);
     let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
@@ -95,10 +100,10 @@ async fn status(api: &Api, id: &OrderId) -> (String, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_the_alarm_to_the_repaired_order() {
+async fn a_parked_sequence_is_listed_shown_repaired_and_redriven() {
     let folder = TempDir::new().unwrap();
     let id = new_order_id();
-    let service = poisoned(&folder.path().join("data"), &id).await;
+    let service = with_parked_sequence(&folder.path().join("data"), &id).await;
 
     let list = dlq(&service, &["list"], true);
     assert!(
@@ -114,26 +119,26 @@ async fn from_the_alarm_to_the_repaired_order() {
         assert!(shown.contains(part), "{part:?} is not in {shown}");
     }
     let dry = ["redrive", "--order", id.as_str(), "--dry-run"];
-    let told = dlq(&service, &dry, true);
-    assert!(told.contains("unreadable") && told.contains("behind"), "{told}");
-    let told = dlq(&service, &["redrive", "--all"], false);
-    assert!(told.contains("2 of 2 are still dead letters"), "{told}");
+    let text = dlq(&service, &dry, true);
+    assert!(text.contains("unreadable") && text.contains("behind"), "{text}");
+    let text = dlq(&service, &["redrive", "--all"], false);
+    assert!(text.contains("2 of 2 are still dead letters"), "{text}");
 
     let raw = command(&service, &["show", &ids[0], "--body"]).output().unwrap().stdout;
-    assert!(raw.starts_with(b"{") && !raw.ends_with(b"}"), "as it came");
+    assert!(raw.starts_with(b"{") && !raw.ends_with(b"}"), "not the original bytes");
     let body = folder.path().join("paid.json");
     fs::write(&body, cut_payment(&id).1).unwrap();
-    let told = dlq(&service, &["repair", &ids[0], "--body", body.to_str().unwrap()], true);
-    assert!(told.contains("would record as version 3"), "{told}");
+    let text = dlq(&service, &["repair", &ids[0], "--body", body.to_str().unwrap()], true);
+    assert!(text.contains("would record as version 3"), "{text}");
     let shown = dlq(&service, &["show", &ids[0]], true);
     assert!(shown.contains("\nrepaired ") && shown.contains("\nbody, repaired:"), "{shown}");
-    let told = dlq(&service, &dry, true);
+    let text = dlq(&service, &dry, true);
     assert!(
-        told.contains("would record as version 3") && told.contains("would record as version 4"),
-        "{told}"
+        text.contains("would record as version 3") && text.contains("would record as version 4"),
+        "{text}"
     );
-    let told = dlq(&service, &["redrive", "--order", id.as_str()], true);
-    assert!(told.contains("recorded as version 3") && told.contains("recorded as version 4"), "{told}");
+    let text = dlq(&service, &["redrive", "--order", id.as_str()], true);
+    assert!(text.contains("recorded as version 3") && text.contains("recorded as version 4"), "{text}");
     assert_eq!(status(&service, &id).await, ("shipped".to_owned(), 4));
     assert_eq!(dlq(&service, &["list"], true).trim(), "no dead letters");
     let ledger = service.get("/v1/pipeline").await.1["ledger"].clone();
@@ -147,26 +152,26 @@ async fn from_the_alarm_to_the_repaired_order() {
     let sent = String::from_utf8(raw).unwrap();
     assert_eq!((&repaired["dead_letter"], &repaired["original"]["body"]), (&json!(ids[0]), &json!(sent)));
     assert!(repaired["repairs"][0]["at"].is_string(), "{repaired}");
-    assert_eq!(history["items"][3].get("repaired"), None, "it went as it came");
+    assert_eq!(history["items"][3].get("repaired"), None, "it was not repaired");
     let gone = dlq(&service, &["show", &ids[0]], false);
     assert!(gone.contains("Dead letter not found"), "{gone}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_discarded_is_rejected_and_what_is_behind_it_goes_on() {
+async fn a_discarded_event_is_rejected_and_the_next_of_its_sequence_is_redriven() {
     let folder = TempDir::new().unwrap();
     let id = new_order_id();
-    let service = poisoned(&folder.path().join("data"), &id).await;
+    let service = with_parked_sequence(&folder.path().join("data"), &id).await;
     let ids = ids(&service);
     dlq(&service, &["discard", &ids[0], "--reason", "paid twice", "--yes"], true);
     let again = dlq(&service, &["discard", &ids[0], "--reason", "once more", "--yes"], false);
     assert!(again.contains("is discarded. Only a parked dead letter can be changed"), "{again}");
     let shown = dlq(&service, &["show", &ids[0]], true);
     assert!(shown.contains("paid twice"), "{shown}");
-    // Without its payment the order cannot be shipped, and the receipt says so.
-    let told = dlq(&service, &["redrive", "--order", id.as_str()], true);
-    assert!(told.contains("rejected: order_shipped is not legal while the order is confirmed"), "{told}");
-    parked(&service, &id, 0).await;
+    // Without its payment the order cannot be shipped. The receipt of the shipment contains that reason.
+    let text = dlq(&service, &["redrive", "--order", id.as_str()], true);
+    assert!(text.contains("rejected: order_shipped is not legal while the order is confirmed"), "{text}");
+    wait_for_parked(&service, &id, 0).await;
     let ledger = service.get("/v1/pipeline").await.1["ledger"].clone();
     assert_eq!(
         (&ledger["rejected"], &ledger["discarded"], &ledger["balanced"]),
@@ -175,10 +180,10 @@ async fn what_is_discarded_is_rejected_and_what_is_behind_it_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_asks_again_for_what_was_discarded_is_told_so() {
+async fn a_retry_of_a_discarded_event_is_refused_as_discarded() {
     let folder = TempDir::new().unwrap();
     let id = new_order_id();
-    let service = poisoned(&folder.path().join("data"), &id).await;
+    let service = with_parked_sequence(&folder.path().join("data"), &id).await;
     let path = format!("/v1/orders/{id}/events");
     let cancel = async |reason: &str| {
         let body = json!({ "type": "order_cancelled", "data": { "reason": reason } });
@@ -194,19 +199,19 @@ async fn whoever_asks_again_for_what_was_discarded_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_incident_is_replayed_elsewhere_with_a_body_that_was_put_right_in_its_file() {
+async fn an_exported_archive_with_a_corrected_file_is_imported_and_redriven_elsewhere() {
     let folder = TempDir::new().unwrap();
     let id = new_order_id();
     let (here, there) = (folder.path().join("here"), folder.path().join("there"));
-    let service = poisoned(&here, &id).await;
+    let service = with_parked_sequence(&here, &id).await;
     let archive = folder.path().join("archive");
     let archive_name = archive.to_str().unwrap();
     dlq(&service, &["export", archive_name], true);
     drop(service);
 
-    // Elsewhere the order is at the point where it was stuck; and there are letters with the same numbers.
+    // The other folder has the order in the state in which it was stuck, and other dead letters whose ids look alike.
     let other = new_order_id();
-    drop(poisoned(&there, &other).await);
+    drop(with_parked_sequence(&there, &other).await);
     send(&there, beginning(&id).map(|body| (&id, body))).await;
     let import = |source: &Path, succeeds: bool| {
         let mut command = orders(&["dlq", "import"]);
@@ -218,8 +223,8 @@ async fn an_incident_is_replayed_elsewhere_with_a_body_that_was_put_right_in_its
         assert_eq!(output.status.success(), succeeds, "{text}");
         text
     };
-    assert!(import(&archive, true).contains("2 added, 0 repaired, 0 there already"));
-    assert!(import(&archive, true).contains("0 added, 0 repaired, 2 there already"));
+    assert!(import(&archive, true).contains("2 added, 0 repaired, 0 already there"));
+    assert!(import(&archive, true).contains("0 added, 0 repaired, 2 already there"));
     for entry in fs::read_dir(&archive).unwrap() {
         let path = entry.unwrap().path();
         let mut letter: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -229,33 +234,33 @@ async fn an_incident_is_replayed_elsewhere_with_a_body_that_was_put_right_in_its
         }
     }
     fs::write(archive.join("broken.json"), r#"{"id":"x","parked_at":1}"#).unwrap();
-    let told = import(&archive, false);
-    assert!(told.contains("0 added, 1 repaired, 1 there already") && told.contains("broken.json"), "{told}");
+    let text = import(&archive, false);
+    assert!(text.contains("0 added, 1 repaired, 1 already there") && text.contains("broken.json"), "{text}");
     assert!(import(Path::new("s3://bucket/failed"), false).contains("s3://bucket"));
 
     let service = Service::start(&there, &[]);
     let start = Instant::now();
     while service.get(&format!("/v1/orders/{id}")).await.1["version"] != 2 {
         assert!(start.elapsed() < PATIENCE);
-        tokio::task::yield_now().await;
+        sleep(POLL_EVERY).await;
     }
     assert_eq!(ids(&service).len(), 4);
-    let told = dlq(&service, &["redrive", "--order", id.as_str()], true);
-    assert!(told.contains("recorded as version 3") && told.contains("recorded as version 4"), "{told}");
+    let text = dlq(&service, &["redrive", "--order", id.as_str()], true);
+    assert!(text.contains("recorded as version 3") && text.contains("recorded as version 4"), "{text}");
     assert_eq!(status(&service, &id).await, ("shipped".to_owned(), 4));
-    parked(&service, &other, 2).await;
+    wait_for_parked(&service, &other, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redrive_that_is_killed_half_way_and_run_again_ends_in_the_same_state() {
+async fn a_redrive_that_is_killed_repeatedly_and_run_again_applies_every_event_once() {
     const ORDERS: usize = 150;
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     let all: Vec<_> = (0..ORDERS).map(|_| new_order_id()).collect();
-    send(&data, all.iter().flat_map(poison)).await;
+    send(&data, all.iter().flat_map(with_cut_payment)).await;
     let mut service = Service::start(&data, &[]);
     for id in &all {
-        parked(&service, id, 2).await;
+        wait_for_parked(&service, id, 2).await;
     }
     let letters = dlq(&service, &["list", "--json", "--reason", "malformed", "--limit", "1000"], true);
     for line in letters.lines() {
@@ -272,12 +277,13 @@ async fn a_redrive_that_is_killed_half_way_and_run_again_ends_in_the_same_state(
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // Some more have come through, and not all.
+        // Kill both after the first dead letters have left, and before all have.
         let start = Instant::now();
         while service.get("/v1/pipeline").await.1["dead_letters"] == before
             && redrive.try_wait().unwrap().is_none()
         {
             assert!(start.elapsed() < PATIENCE);
+            sleep(POLL_EVERY).await;
         }
         redrive.kill().unwrap();
         redrive.wait().unwrap();
@@ -286,22 +292,22 @@ async fn a_redrive_that_is_killed_half_way_and_run_again_ends_in_the_same_state(
     }
     dlq(&service, &["redrive", "--all"], true);
     for id in &all {
-        parked(&service, id, 0).await;
+        wait_for_parked(&service, id, 0).await;
         let (_, history) = service.get(&format!("/v1/orders/{id}/events")).await;
         let kinds: Vec<_> =
             history["items"].as_array().unwrap().iter().map(|it| it["type"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["order_created", "order_confirmed", "order_paid", "order_shipped"]);
     }
-    let numbers = service.get("/v1/pipeline").await.1;
+    let pipeline = service.get("/v1/pipeline").await.1;
     assert_eq!(
-        (&numbers["ledger"]["recorded"], &numbers["ledger"]["parked"]),
+        (&pipeline["ledger"]["recorded"], &pipeline["ledger"]["parked"]),
         (&json!(4 * ORDERS), &json!(0))
     );
-    assert_eq!((&numbers["ledger"]["balanced"], &numbers["dead_letters"]), (&json!(true), &json!(0)));
+    assert_eq!((&pipeline["ledger"]["balanced"], &pipeline["dead_letters"]), (&json!(true), &json!(0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_that_cannot_be_carried_out_say_why() {
+async fn a_command_that_fails_prints_the_reason() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &[]);
     for (arguments, part) in [
@@ -309,11 +315,11 @@ async fn commands_that_cannot_be_carried_out_say_why() {
         (&["show", "nobody"], "Dead letter not found"),
         (&["list", "--reason", "bored"], "must be one of malformed"),
         (&["list", "--from", "yesterday"], "RFC 3339"),
-        (&["discard", "x", "--reason", "why not"], "say --yes"),
+        (&["discard", "x", "--reason", "why not"], "add --yes"),
         (&["repair", "x", "--body", "/no/such/file"], "/no/such/file"),
     ] {
-        let told = dlq(&service, arguments, false);
-        assert!(told.contains(part), "{arguments:?}: {told}");
+        let text = dlq(&service, arguments, false);
+        assert!(text.contains(part), "{arguments:?}: {text}");
     }
     assert_eq!(dlq(&service, &["redrive", "--all"], true).trim(), "no dead letters are selected");
     drop(service);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::dlq::{parked, poisoned};
+use crate::dlq::{wait_for_parked, with_parked_sequence};
 use crate::support::events::new_order_id;
 use crate::support::service::Service;
 
@@ -177,8 +177,8 @@ fn shown(hostile: &HostileBody) -> String {
 async fn no_body_takes_more_than_a_small_container_has() {
     let folder = TempDir::new().unwrap();
     let order = new_order_id();
-    let service = poisoned(&folder.path().join("data"), &order).await;
-    parked(&service, &order, 2).await;
+    let service = with_parked_sequence(&folder.path().join("data"), &order).await;
+    wait_for_parked(&service, &order, 2).await;
     let (_, letters) = service.get("/v1/dead-letters").await;
     let letter = letters["items"][1]["id"].as_str().unwrap();
 

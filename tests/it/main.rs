@@ -15,6 +15,7 @@ mod config_file;
 mod conformance;
 mod contract;
 mod crash;
+mod credentials;
 mod damage;
 mod dlq;
 #[cfg(feature = "doctor")]

@@ -53,7 +53,7 @@ fn all_variables() -> BTreeSet<(String, bool)> {
 fn all_variables_are_found_in_the_help() {
     let variables = all_variables();
     let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
-    for name in ["LOG_LEVEL", "ORDERS_MIN_FREE_DISK", "ORDERS_LISTEN", "ORDERS_TOKEN", "ORDERS_LOAD_URL"] {
+    for name in ["LOG_LEVEL", "ORDERS_MIN_FREE_DISK", "ORDERS_LISTEN", "ORDERS_TOKEN", "ORDERS_URL"] {
         assert!(names.contains(&name), "no {name} in {names:?}");
     }
     let switches: Vec<_> =

@@ -1,4 +1,4 @@
-//! The AWS shape, on the emulator.
+//! `orders load` against the service on SQS and DynamoDB, on the emulator.
 
 use tempfile::TempDir;
 
@@ -13,19 +13,20 @@ async fn run(fifo: bool, flags: &[&str]) {
     let (api, _consumer) = (backend.start_api(endpoint), backend.start_consumer(endpoint));
     let folder = TempDir::new().unwrap();
     let common = ["--rate", "25", "--duration", "5", "--patience", "120", "--samples", "10"];
-    let ended = load(folder.path(), &api.url, &[&common[..], flags].concat()).await;
-    ended.is_clean();
-    assert!(ended.number("/latency/recorded/count") > 0, "{}", ended.told());
-    assert!(ended.number("/calls/retries") > 0, "{}", ended.told());
+    let output = load(folder.path(), &api.url, &[&common[..], flags].concat()).await;
+    output.assert_clean();
+    assert!(output.number("/latency/recorded/count") > 0, "{}", output.text());
+    assert!(output.number("/calls/retries") > 0, "{}", output.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fifo_queue_comes_through_clean() {
+async fn a_load_on_a_fifo_queue_is_clean() {
     run(true, &[]).await;
 }
 
-/// Where what comes too early is put off for half a minute, one event at a time would take very long: so no lives.
+/// The mix contains only creations: events that arrive too early are delayed by half a minute, so whole lives would take
+/// very long.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standard_queue_comes_through_clean() {
+async fn a_load_on_a_standard_queue_is_clean() {
     run(false, &["--unordered", "--mix", "create=8,read=4,retry=2,malformed=1"]).await;
 }

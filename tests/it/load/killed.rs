@@ -1,4 +1,4 @@
-//! A service that is killed under load, and started again.
+//! `orders load` against a service that is killed and started again meanwhile.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,13 +14,12 @@ fn service(data: &Path, port: u16) -> Command {
     command
 }
 
-/// A port that is free now.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_and_nothing_happens_twice() {
+async fn a_load_on_a_service_that_is_killed_twice_is_clean() {
     let folder = TempDir::new().unwrap();
     let (data, port) = (folder.path().join("data"), free_port());
     let mut running = Service::spawn(service(&data, port));
@@ -30,16 +29,16 @@ async fn nothing_is_lost_and_nothing_happens_twice() {
     let loading = tokio::spawn(async move { load(&files, &load_url, &flags).await });
 
     for _ in 0..2 {
-        // In the middle of it: some events are recorded, and more come.
+        // In the middle of the load: some events are recorded, and more follow.
         tokio::task::block_in_place(|| (0..150).for_each(|_| drop(running.wait_for_log("\"recorded\""))));
         running.kill();
         running = Service::spawn(service(&data, port));
         assert_eq!(running.url, url);
     }
-    let ended = loading.await.unwrap();
-    ended.is_clean();
-    let [connect, broken] = ["connect", "broken"].map(|what| ended.number(&format!("/errors/{what}")));
-    assert!(connect + broken > 0, "it was never away: {}", ended.told());
-    assert_eq!((ended.number("/errors/unanswered"), ended.number("/errors/unexpected")), (0, 0));
-    assert!(ended.told().contains("attempts that failed"), "{}", ended.told());
+    let output = loading.await.unwrap();
+    output.assert_clean();
+    let [connect, broken] = ["connect", "broken"].map(|what| output.number(&format!("/errors/{what}")));
+    assert!(connect + broken > 0, "no request failed: {}", output.text());
+    assert_eq!((output.number("/errors/unanswered"), output.number("/errors/unexpected")), (0, 0));
+    assert!(output.text().contains("failed attempts"), "{}", output.text());
 }

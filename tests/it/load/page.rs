@@ -1,4 +1,4 @@
-//! The report as a page, in a real browser.
+//! The report as a web page, in a real browser.
 
 use tempfile::TempDir;
 
@@ -6,25 +6,25 @@ use super::load;
 use crate::support::browser;
 use crate::support::service::Service;
 
-/// The part of the page between these texts.
+/// The part of the page between two texts.
 fn between<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
     let rest = page.split_once(from).unwrap_or_else(|| panic!("no {from}: {page}")).1;
-    rest.split_once(to).unwrap_or_else(|| panic!("no {to} behind {from}")).0
+    rest.split_once(to).unwrap_or_else(|| panic!("no {to} after {from}")).0
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_draws_its_plots_by_itself() {
+async fn the_page_draws_its_plots_without_loading_anything() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
     let page = folder.path().join("report.html");
     let flags = ["--rate", "300", "--duration", "3", "--html", page.to_str().unwrap()];
-    let ended = load(folder.path(), &service.url, &flags).await;
-    ended.is_clean();
+    let output = load(folder.path(), &service.url, &flags).await;
+    output.assert_clean();
 
     let html = std::fs::read_to_string(&page).unwrap();
     let addresses = html.matches("http://").count() + html.matches("https://").count();
     let own = html.matches("http://www.w3.org/2000/svg").count() + html.matches(service.url.as_str()).count();
-    assert_eq!(addresses, own, "it takes nothing from elsewhere");
+    assert_eq!(addresses, own, "the page loads something from elsewhere");
 
     let dom = browser::rendered(&format!("file://{}", page.display()), 1240, folder.path());
     let dom = between(&dom, "<main", "</main>");
@@ -46,7 +46,7 @@ async fn the_page_draws_its_plots_by_itself() {
     for plot in ["accept", "recorded"] {
         let svg = between(dom, &format!("data-plot=\"{plot}\""), "</svg>");
         let bars = svg.matches("class=\"bin\"").count();
-        let bins = ended.report["latency"][plot]["bins"].as_array().unwrap().len();
+        let bins = output.report["latency"][plot]["bins"].as_array().unwrap().len();
         assert!(bars == bins && bins > 3 && svg.contains("p99.9") && !svg.contains("NaN"), "{svg}");
     }
     assert!(between(dom, "id=\"verdict\"", "</span>").ends_with("audit clean"));

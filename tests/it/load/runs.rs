@@ -1,4 +1,4 @@
-//! Runs against the embedded service.
+//! `orders load` against the embedded service.
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -10,15 +10,15 @@ use crate::support::service::{Service, orders};
 const KINDS: [&str; 7] = ["create", "advance", "cancel", "read", "retry", "illegal", "malformed"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_open_loop_is_audited_and_reported() {
+async fn the_report_of_an_open_loop_is_complete_and_consistent() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
     let flags = ["--rate", "400", "--duration", "3", "--warm-up", "1", "--seed", "7"];
-    let ended = load(folder.path(), &service.url, &flags).await;
-    ended.is_clean();
+    let output = load(folder.path(), &service.url, &flags).await;
+    output.assert_clean();
 
-    let report = &ended.report;
-    assert!(ended.number("/audit/tally/rejected") > 0, "some events were illegal: {}", ended.told());
+    let report = &output.report;
+    assert!(output.number("/audit/tally/rejected") > 0, "some events were illegal: {}", output.text());
     let kinds = report["latency"]["kinds"].as_array().unwrap();
     assert_eq!(kinds.iter().map(|kind| &kind["kind"]).collect::<Vec<_>>(), KINDS);
     for of in kinds.iter().chain([&report["latency"]["accept"], &report["latency"]["recorded"]]) {
@@ -27,44 +27,44 @@ async fn an_open_loop_is_audited_and_reported() {
         assert!(of["count"].as_u64().unwrap() > 0, "{of}");
         assert!(0 < p50 && p50 <= p90 && p90 <= p99 && p99 <= p99_9 && p99_9 <= max, "{of}");
     }
-    // Embedded, every key that was used is known again, and none was used before.
+    // The embedded service recognises every retry, and no answer is lost.
     let [retries, replayed, recovered] =
-        ["retries", "replayed", "recovered"].map(|what| ended.number(&format!("/figures/{what}")));
-    assert!(retries > 0 && (retries, recovered) == (replayed, 0), "{}", ended.told());
+        ["retries", "replayed", "recovered"].map(|what| output.number(&format!("/figures/{what}")));
+    assert!(retries > 0 && (retries, recovered) == (replayed, 0), "{}", output.text());
     let measured: u64 = kinds.iter().map(|kind| kind["count"].as_u64().unwrap()).sum();
-    assert_eq!(measured, ended.number("/figures/requests"));
+    assert_eq!(measured, output.number("/figures/requests"));
     let errors = report["errors"].as_object().unwrap();
     assert!(errors.values().all(|count| count == 0), "{errors:?}");
     let timeline = report["timeline"].as_array().unwrap();
     assert!(timeline.len() >= 16 && timeline.iter().any(|point| point["depth"].is_u64()), "{timeline:?}");
     assert!(report["cost"]["per_million_orders"].as_f64().unwrap() > 1.0);
     for words in ["audit: clean", "p99.9", "accepted → recorded", "per million orders"] {
-        assert!(ended.told().contains(words), "no {words:?}: {}", ended.told());
+        assert!(output.text().contains(words), "no {words:?}: {}", output.text());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_loop_does_what_its_mix_says() {
+async fn a_closed_loop_sends_only_the_requests_of_its_mix() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
     let mix = ["--mix", "create=1,advance=1", "--samples", "0"];
-    let ended =
+    let output =
         load(folder.path(), &service.url, &[&["--connections", "8", "--duration", "2"], &mix[..]].concat())
             .await;
-    ended.is_clean();
-    let report = &ended.report;
+    output.assert_clean();
+    let report = &output.report;
     assert_eq!(report["configuration"]["loop"], "closed");
-    assert_eq!(ended.number("/audit/tally/rejected"), 0);
-    assert_eq!(ended.number("/audit/tally/orders"), ended.number("/calls/creations"));
-    let accepted = ended.number("/calls/creations") + ended.number("/calls/events");
-    assert_eq!(ended.number("/audit/tally/accepted"), accepted);
-    assert_eq!(ended.number("/latency/recorded/count"), 0);
-    // A second run on the same service is another run: nothing of the first is in its way.
-    load(folder.path(), &service.url, &["--connections", "2", "--duration", "1"]).await.is_clean();
+    assert_eq!(output.number("/audit/tally/rejected"), 0);
+    assert_eq!(output.number("/audit/tally/orders"), output.number("/calls/creations"));
+    let accepted = output.number("/calls/creations") + output.number("/calls/events");
+    assert_eq!(output.number("/audit/tally/accepted"), accepted);
+    assert_eq!(output.number("/latency/recorded/count"), 0);
+    // A second run on the same service does not collide with the first.
+    load(folder.path(), &service.url, &["--connections", "2", "--duration", "1"]).await.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_asks_for_a_token_is_given_one() {
+async fn a_service_that_requires_a_token_is_loaded_with_one() {
     let folder = TempDir::new().unwrap();
     let (keys, pair) = (folder.path().join("jwks.json"), pair());
     publish(&keys, "k-1", &pair);
@@ -74,14 +74,36 @@ async fn a_service_that_asks_for_a_token_is_given_one() {
     let run = ["--rate", "50", "--duration", "1"];
     let refused = load(folder.path(), &service.url, &run).await;
     assert_eq!(refused.output.status.code(), Some(1));
-    let told = refused.told();
-    assert!(told.contains("does not let this in (401") && told.contains("--token"), "{told}");
+    let text = refused.text();
+    assert!(text.contains("refuses access (401") && text.contains("--token"), "{text}");
     let token = token("k-1", &pair, 600);
-    load(folder.path(), &service.url, &[&run[..], &["--token", &token]].concat()).await.is_clean();
+    load(folder.path(), &service.url, &[&run[..], &["--token", &token]].concat()).await.assert_clean();
+    let file = folder.path().join("token");
+    std::fs::write(&file, format!("{token}\n")).unwrap();
+    let from_file = ["--token-file", file.to_str().unwrap()];
+    load(folder.path(), &service.url, &[&run[..], &from_file].concat()).await.assert_clean();
+    for variable in ["ORDERS_TOKEN", "ORDERS_LOAD_TOKEN"] {
+        let mut command = orders(&["load", "--url", &service.url]);
+        let output = command.args(run).env(variable, &token).output().unwrap();
+        assert!(output.status.success(), "{variable}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_url_is_read_from_its_variable_and_from_the_former_one() {
+    let error = |variables: &[(&str, &str)]| {
+        let output = orders(&["load"]).envs(variables.iter().copied()).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let (url, former) = (("ORDERS_URL", "http://127.0.0.1:9"), ("ORDERS_LOAD_URL", "http://127.0.0.1:7"));
+    assert!(error(&[url]).contains("no answer from http://127.0.0.1:9"), "{}", error(&[url]));
+    assert!(error(&[url, former]).contains("no answer from http://127.0.0.1:7"), "{}", error(&[url, former]));
+    let empty = ("ORDERS_LOAD_URL", "");
+    assert!(error(&[url, empty]).contains("no answer from http://127.0.0.1:9"), "{}", error(&[url, empty]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_driven_is_said_before_anything_is_sent() {
+async fn an_impossible_run_fails_before_it_sends_anything() {
     let folder = TempDir::new().unwrap();
     let url = "http://127.0.0.1:9";
     let nobody = load(folder.path(), url, &[]).await;
@@ -90,21 +112,21 @@ async fn what_cannot_be_driven_is_said_before_anything_is_sent() {
 
     let service = Service::start(&folder.path().join("data"), &[]);
     let elsewhere = load(folder.path(), &format!("{}/docs", service.url), &[]).await;
-    assert!(elsewhere.told().contains("is not this service: 404"), "{}", elsewhere.told());
+    assert!(elsewhere.text().contains("is not this service: 404"), "{}", elsewhere.text());
     let nowhere = load(folder.path(), &service.url, &["--html", "/nonexistent/report.html"]).await;
-    assert!(nowhere.told().contains("cannot write the report to /nonexistent"), "{}", nowhere.told());
+    assert!(nowhere.text().contains("cannot write the report to /nonexistent"), "{}", nowhere.text());
     for (flags, words) in [
         (["--duration", "soon"], "a number of seconds"),
-        (["--mix", "crate=1"], "there are create, advance"),
+        (["--mix", "crate=1"], "the kinds are create, advance"),
         (["--rate", "0"], "0.001 to"),
     ] {
         let wrong = load(folder.path(), &service.url, &flags).await;
-        assert!(wrong.output.status.code() == Some(2) && wrong.told().contains(words), "{}", wrong.told());
+        assert!(wrong.output.status.code() == Some(2) && wrong.text().contains(words), "{}", wrong.text());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_that_is_asked_to_stop_is_still_audited() {
+async fn a_load_that_is_interrupted_is_still_audited() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
     let json = folder.path().join("report.json");
@@ -121,10 +143,10 @@ async fn a_load_that_is_asked_to_stop_is_still_audited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_without_a_request_is_not_clean() {
+async fn a_run_without_an_answered_request_is_not_clean() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &[]);
     let flags = ["--rate", "0.001", "--duration", "0.1"];
-    let ended = load(folder.path(), &service.url, &flags).await;
-    ended.found("nothing_audited", "no request was answered");
+    let output = load(folder.path(), &service.url, &flags).await;
+    output.assert_found("nothing_audited", "without an answered request");
 }

@@ -9,6 +9,7 @@
 mod answers;
 mod calls;
 mod cut;
+mod dead_letters;
 mod descriptors;
 mod disk;
 mod faults;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::examples::resolved;
 use super::{Validator, escaped, openapi};
-use crate::dlq::poisoned;
+use crate::dlq::with_parked_sequence;
 use crate::support::service::{Api, Service};
 
 /// The order that the examples name.
@@ -62,7 +62,8 @@ async fn address(api: &Api, document: &Value, path: &str, example: &Value) -> St
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_example_is_accepted_and_answered_as_described() {
     let folder = TempDir::new().unwrap();
-    let service: Service = poisoned(&folder.path().join("data"), &OrderId::parse(ORDER).unwrap()).await;
+    let service: Service =
+        with_parked_sequence(&folder.path().join("data"), &OrderId::parse(ORDER).unwrap()).await;
     let document = openapi();
     let mut validator = Validator::of(document.clone());
     // The redrive comes last, because it removes the dead letters that the other examples need.

@@ -69,8 +69,8 @@ async fn import_into_a_data_folder(deployment: &Deployment) {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    assert_eq!(import().trim(), "2 added, 0 repaired, 0 there already");
-    assert_eq!(import().trim(), "0 added, 0 repaired, 2 there already");
+    assert_eq!(import().trim(), "2 added, 0 repaired, 0 already there");
+    assert_eq!(import().trim(), "0 added, 0 repaired, 2 already there");
     let service = Service::start(&data, &[]);
     let (_, page) = service.get("/v1/dead-letters?reason=unknown_type").await;
     assert_eq!(page["items"][0]["origin"], deployment.backend.queues.url, "{page}");

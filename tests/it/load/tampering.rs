@@ -1,4 +1,4 @@
-//! The audit sees what is wrong: a proxy in front of a real service does it.
+//! The audit finds what a service does wrong. A proxy in front of a real service tampers with requests and answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,42 +13,40 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use super::{Ended, load};
+use super::{LoadOutput, load};
 use crate::support::http;
 use crate::support::service::Service;
 
 /// What the proxy does wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Lie {
-    /// None at all.
-    Honest,
-    /// It accepts an event, and forgets it.
+enum Tampering {
+    None,
+    /// Accepts an event and drops it.
     Loses,
-    /// It accepts an event, and says for ever that it waits.
+    /// Accepts an event and drops it, and answers for ever that it is accepted.
     NeverSettles,
-    /// Logs have their last event twice.
+    /// Returns the last event of each log twice.
     RecordsTwice,
-    /// Logs have other data than was sent.
+    /// Returns logs with other data than was sent.
     ChangesData,
-    /// Orders are one version behind their logs.
+    /// Returns orders one version behind their logs.
     LagsBehind,
-    /// Every retry is another event.
+    /// Removes the idempotency key, so that each retry becomes another event.
     ForgetsKeys,
-    /// The ledger never counts anything.
+    /// Returns a ledger that never counts anything.
     CountsNothing,
-    /// After some events it is gone, and what stands in front of it says so.
+    /// Answers everything with 502 after some events, like a gateway whose service is down.
     Dies,
 }
 
 #[derive(Clone)]
 struct Proxy {
-    lie: Lie,
+    tampering: Tampering,
     upstream: String,
     client: reqwest::Client,
     events: Arc<AtomicUsize>,
 }
 
-/// The paths of a log and of an order, and whether it is that of a receipt.
 fn is_log(path: &str) -> bool {
     path.ends_with("/events")
 }
@@ -65,14 +63,18 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
     headers.remove("host");
     let is_event = method == Method::POST && is_log(&path);
     let place = if is_event { proxy.events.fetch_add(1, Ordering::SeqCst) } else { 0 };
-    if proxy.lie == Lie::Dies && proxy.events.load(Ordering::SeqCst) > 20 {
+    if proxy.tampering == Tampering::Dies && proxy.events.load(Ordering::SeqCst) > 20 {
         return answer(StatusCode::BAD_GATEWAY, &json!("gone"));
     }
-    match proxy.lie {
-        Lie::Loses | Lie::NeverSettles if is_event && place == 5 => return pretended(&path, &body),
-        Lie::NeverSettles if path.contains("/events/never-") => return receipt_of(&path),
-        Lie::CountsNothing if path == "/v1/pipeline" => return answer(StatusCode::OK, &nothing_happened()),
-        Lie::ForgetsKeys if is_event => drop(headers.remove("idempotency-key")),
+    match proxy.tampering {
+        Tampering::Loses | Tampering::NeverSettles if is_event && place == 5 => {
+            return false_receipt(&path, &body);
+        }
+        Tampering::NeverSettles if path.contains("/events/never-") => return receipt_of(&path),
+        Tampering::CountsNothing if path == "/v1/pipeline" => {
+            return answer(StatusCode::OK, &nothing_happened());
+        }
+        Tampering::ForgetsKeys if is_event => drop(headers.remove("idempotency-key")),
         _ => {}
     }
     let url = format!("{}{}", proxy.upstream, parts.uri);
@@ -82,7 +84,7 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
     let text = answer.bytes().await.unwrap();
     let mut body: Value = serde_json::from_slice(&text).unwrap_or_default();
     if status == StatusCode::OK && method == Method::GET {
-        tamper(proxy.lie, &path, &mut body);
+        tamper(proxy.tampering, &path, &mut body);
     }
     let mut response = Response::builder().status(status).header("content-type", "application/json");
     if let Some(replayed) = replayed {
@@ -91,24 +93,26 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
     response.body(Body::from(body.to_string())).unwrap()
 }
 
-fn tamper(lie: Lie, path: &str, body: &mut Value) {
-    match lie {
-        Lie::RecordsTwice if is_log(path) => {
+fn tamper(tampering: Tampering, path: &str, body: &mut Value) {
+    match tampering {
+        Tampering::RecordsTwice if is_log(path) => {
             let items = body["items"].as_array_mut().unwrap();
             let mut last = items.last().unwrap().clone();
             last["version"] = json!(items.len() + 1);
             items.push(last);
         }
-        Lie::ChangesData if is_log(path) => body["items"][0]["data"]["customer_id"] = json!("somebody else"),
-        Lie::LagsBehind if is_order(path) => {
+        Tampering::ChangesData if is_log(path) => {
+            body["items"][0]["data"]["customer_id"] = json!("somebody else")
+        }
+        Tampering::LagsBehind if is_order(path) => {
             body["version"] = json!(body["version"].as_u64().unwrap().saturating_sub(1));
         }
         _ => {}
     }
 }
 
-/// The answer to a proposal that goes no further.
-fn pretended(path: &str, body: &[u8]) -> Response {
+/// A receipt for an event that the service never gets.
+fn false_receipt(path: &str, body: &[u8]) -> Response {
     let order = path.split('/').nth(3).unwrap();
     let kind = serde_json::from_slice::<Value>(body).unwrap()["type"].take();
     let event = Uuid::now_v7();
@@ -138,11 +142,16 @@ fn nothing_happened() -> Value {
             "queue": { "visible": 0, "in_flight": 0, "delayed": 0, "oldest_seconds": null }, "dead_letters": 0 })
 }
 
-/// A load on a service behind this proxy.
-async fn load_through(lie: Lie, mix: &str) -> Ended {
+/// Runs a load on a service behind this proxy.
+async fn load_through(tampering: Tampering, mix: &str) -> LoadOutput {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
-    let proxy = Proxy { lie, upstream: service.url.clone(), client: http::client(), events: Arc::default() };
+    let proxy = Proxy {
+        tampering,
+        upstream: service.url.clone(),
+        client: http::client(),
+        events: Arc::default(),
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new().fallback(pass).with_state(proxy);
@@ -152,62 +161,62 @@ async fn load_through(lie: Lie, mix: &str) -> Ended {
 }
 
 const MIX: &str = "create=1,advance=3,retry=1";
-/// Every event is a new one.
-const NEW: &str = "create=1,advance=3";
+/// A mix without retries.
+const NO_RETRIES: &str = "create=1,advance=3";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_changes_nothing_is_not_found() {
-    load_through(Lie::Honest, MIX).await.is_clean();
+async fn a_proxy_that_changes_nothing_causes_no_findings() {
+    load_through(Tampering::None, MIX).await.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_event_is_found() {
-    let ended = load_through(Lie::Loses, NEW).await;
-    ended.found("wrong_receipt", "receipts that are missing");
-    ended.found("not_conserved", "events that do not add up");
-    assert_eq!(ended.number("/audit/tally/lost"), 1);
+    let output = load_through(Tampering::Loses, NO_RETRIES).await;
+    output.assert_found("wrong_receipt", "receipts that are missing");
+    output.assert_found("not_conserved", "differences between accepted events and outcomes");
+    assert_eq!(output.number("/audit/tally/lost"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_never_settles_is_found() {
-    let ended = load_through(Lie::NeverSettles, NEW).await;
-    ended.found("no_outcome", "neither recorded nor rejected nor parked");
-    assert_eq!(ended.number("/audit/tally/lost"), 1);
+    let output = load_through(Tampering::NeverSettles, NO_RETRIES).await;
+    output.assert_found("no_outcome", "neither recorded nor rejected nor parked");
+    assert_eq!(output.number("/audit/tally/lost"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_recorded_twice_is_found() {
-    let ended = load_through(Lie::RecordsTwice, MIX).await;
-    ended.found("recorded_twice", "events that are in a log twice");
-    ended.found("log_does_not_fold", "logs that do not fold");
+    let output = load_through(Tampering::RecordsTwice, MIX).await;
+    output.assert_found("recorded_twice", "events that a log contains twice");
+    output.assert_found("log_does_not_fold", "logs that cannot be folded");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changed_data_is_found() {
-    load_through(Lie::ChangesData, MIX).await.found("other_data", "other data than was sent");
+    load_through(Tampering::ChangesData, MIX).await.assert_found("other_data", "other data than was sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_behind_its_log_is_found() {
-    let ended = load_through(Lie::LagsBehind, MIX).await;
-    ended.found("order_differs_from_log", "orders that are not what their logs make them");
+    let output = load_through(Tampering::LagsBehind, MIX).await;
+    output.assert_found("order_differs_from_log", "orders that differ from the fold of their log");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_forgotten_is_found() {
-    let ended = load_through(Lie::ForgetsKeys, "create=1,advance=3,retry=4").await;
-    ended.found("retry_not_recognised", "sent again under their keys and taken for others");
+async fn a_retry_that_is_not_recognised_is_found() {
+    let output = load_through(Tampering::ForgetsKeys, "create=1,advance=3,retry=4").await;
+    output.assert_found("retry_not_recognised", "sent again with their key and answered as new ones");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_counts_nothing_is_found() {
-    let ended = load_through(Lie::CountsNothing, MIX).await;
-    ended.found("ledger_differs", "differences from the service's own ledger");
-    assert!(ended.told().contains("the ledger grew by 0"), "{}", ended.told());
+    let output = load_through(Tampering::CountsNothing, MIX).await;
+    output.assert_found("ledger_differs", "differences from the service's own ledger");
+    assert!(output.text().contains("the ledger grew by 0"), "{}", output.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_is_gone_for_good_is_given_up_after_one_patience() {
-    let ended = load_through(Lie::Dies, NEW).await;
-    ended.found("not_audited", "not asked: the service has given no answer for 2 s");
+async fn the_audit_gives_up_a_service_that_is_down_for_as_long_as_its_patience() {
+    let output = load_through(Tampering::Dies, NO_RETRIES).await;
+    output.assert_found("not_audited", "not read: the service has not answered for 2 s");
 }

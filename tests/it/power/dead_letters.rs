@@ -1,0 +1,99 @@
+//! Repairs and discards of dead letters on a disk whose syncs fail. The outcome of the change in flight is unknown, and every
+//! change that was answered survives.
+
+use std::path::Path;
+
+use domain::OrderId;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::strace::Traced;
+use super::survivors::folder;
+use crate::dlq::{ids, send, wait_for_parked};
+use crate::support::events::new_order_id;
+use crate::support::service::{Answer, Service};
+
+/// More dead letters than there are syncs before the first one that fails.
+const LETTERS: usize = 60;
+/// From this sync of a thread on, all fail. The start takes some of those before.
+const FAILING: &str = "fdatasync:error=EIO:when=40+";
+
+/// A data folder with that many dead letters, each of an order of its own. Returns their ids.
+async fn dead_letters(data: &Path) -> Vec<String> {
+    let orders: Vec<OrderId> = (0..LETTERS).map(|_| new_order_id()).collect();
+    send(data, orders.iter().map(|id| (id, format!(r#"{{"data":{{"order_id":"{id}"}}"#)))).await;
+    let mut service = Service::start(data, &[]);
+    for id in &orders {
+        wait_for_parked(&service, id, 1).await;
+    }
+    let ids = ids(&service);
+    assert!(service.terminate().success());
+    ids
+}
+
+/// Sends changes, one after the other, until one is not answered with 200. Returns how many were, and that answer.
+async fn change_until_refused(
+    service: &Service,
+    changes: impl Iterator<Item = (String, Value)>,
+) -> (usize, Answer) {
+    for (count, (path, body)) in changes.enumerate() {
+        let answer = service.ask(Method::POST, &path, &[], Some(&body)).await;
+        if answer.status != 200 {
+            return (count, answer);
+        }
+    }
+    panic!("no sync failed");
+}
+
+/// The answer leaves the outcome open and leads to the dead letter; the service ends with an error.
+fn assert_outcome_unknown(run: &mut Traced, answer: &Answer, id: &str) {
+    answer.is_problem(503, "outcome-unknown");
+    assert_eq!(answer.body["links"]["dead_letter"], format!("/v1/dead-letters/{id}"), "{answer:?}");
+    assert_eq!(run.service.wait().code(), Some(1));
+    let log = run.service.rest_of_log();
+    assert!(log.contains("can no longer be written: Input/output error"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_outcome_of_a_repair_whose_sync_fails_is_unknown() {
+    let (root, log) = (folder(), TempDir::new().unwrap());
+    let data = root.path().join("data");
+    let id = dead_letters(&data).await.remove(0);
+    let mut run = Traced::start(&data, &log.path().join("trace"), &[], &[FAILING]);
+    let repair = |number: usize| {
+        (format!("/v1/dead-letters/{id}/repair"), json!({ "body": format!("repair {number}") }))
+    };
+    let (count, answer) = change_until_refused(&run.service, (0..LETTERS).map(repair)).await;
+    assert!(count > 0, "{answer:?}");
+    assert_outcome_unknown(&mut run, &answer, &id);
+
+    let service = Service::start(&data, &[]);
+    let (_, letter) = service.get(&format!("/v1/dead-letters/{id}")).await;
+    let repairs = letter["repairs"].as_array().unwrap().len();
+    assert!(repairs == count || repairs == count + 1, "{count}: {letter}");
+    assert_eq!(letter["body"], format!("repair {}", repairs - 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_outcome_of_a_discard_whose_sync_fails_is_unknown() {
+    let (root, log) = (folder(), TempDir::new().unwrap());
+    let data = root.path().join("data");
+    let ids = dead_letters(&data).await;
+    let mut run = Traced::start(&data, &log.path().join("trace"), &[], &[FAILING]);
+    let discard = |id: &String| (format!("/v1/dead-letters/{id}/discard"), json!({ "reason": "a test" }));
+    let (count, answer) = change_until_refused(&run.service, ids.iter().map(discard)).await;
+    assert!(count > 0, "{answer:?}");
+    assert_outcome_unknown(&mut run, &answer, &ids[count]);
+
+    let service = Service::start(&data, &[]);
+    let mut discarded = 0;
+    for (place, id) in ids.iter().enumerate() {
+        let (_, letter) = service.get(&format!("/v1/dead-letters/{id}")).await;
+        let expected = if place < count { "discarded" } else { "parked" };
+        assert!(place == count || letter["state"] == expected, "{count}, {place}: {letter}");
+        discarded += usize::from(letter["state"] == "discarded");
+    }
+    let ledger = service.get("/v1/pipeline").await.1["ledger"].clone();
+    assert_eq!((&ledger["discarded"], &ledger["balanced"]), (&json!(discarded), &json!(true)), "{ledger}");
+}
