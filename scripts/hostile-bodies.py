@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Measures what one client can do to the others with a single body: four at a time, of every kind, at the largest size.
+"""Measures how hostile request bodies of the largest size slow down other clients. Four clients send bodies of one kind at a time.
 
     cargo build --release && scripts/hostile-bodies.py [target/release/orders] [seconds per kind]
 
-Prints for each kind how many were handled, the latencies of somebody else's GET and POST meanwhile, and the most memory that
-the service had so far. Fails if a p99 is 100 ms or more, if the service had 512 MiB or more, or if it ended.
+Prints for each kind of body how many were handled, the latencies of a bystander's GET and POST requests meanwhile, and the
+service's peak memory so far. Fails if a p99 reaches 100 ms, if the memory reaches 512 MiB, or if the service ends.
 """
 
 import http.client
@@ -24,7 +24,7 @@ BATCH, SINGLE = 4 << 20, 256 << 10
 
 
 def filled(size, head, tail, element):
-    """A body of nearly `size` bytes: as many elements as fit."""
+    """A body with as many elements as fit into `size` bytes."""
     parts, length, number = [], len(head) + len(tail), 0
     while length + len(text := element(number)) + 1 <= size:
         parts.append(text)
@@ -112,7 +112,7 @@ def main():
                     break
             threading.Thread(target=lambda: [None for _ in service.stderr], daemon=True).start()
             print(f"{'kind':26} {'handled':>8} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8} {'MiB':>6}  statuses")
-            for name, path, body in [("nothing", None, "")] + list(kinds()):
+            for name, path, body in [("no hostile bodies", None, "")] + list(kinds()):
                 body = body.encode()
                 until, results = time.monotonic() + seconds, multiprocessing.Queue()
                 other = multiprocessing.Process(target=bystander, args=(port, until, results))
@@ -124,13 +124,13 @@ def main():
                 times = results.get()
                 for thread in threads + [other]:
                     thread.join()
-                assert all(status in (200, 202) for _, status in times), "somebody else was refused"
+                assert all(status in (200, 202) for _, status in times), "the bystander was refused"
                 times = sorted(taken for taken, _ in times)
                 p99, memory = times[len(times) * 99 // 100], peak_mib(service.pid)
-                bad = p99 >= P99_MS or memory >= MEMORY_MIB
-                failed |= bad
+                exceeded = p99 >= P99_MS or memory >= MEMORY_MIB
+                failed |= exceeded
                 print(f"{name:26} {len(handled):8} {times[len(times) // 2]:8.1f} {p99:8.1f} {times[-1]:8.1f} {memory:6.0f}  "
-                      f"{sorted(statuses)}{' TOO MUCH' if bad else ''}", flush=True)
+                      f"{sorted(statuses)}{' TOO MUCH' if exceeded else ''}", flush=True)
         finally:
             service.terminate()
             failed |= service.wait(60) != 0

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Packages the program as a Lambda function, for every role: a function's handler says which one it has.
+# Packages the program as a Lambda function. The same package serves every role: a function's handler names its role.
 #
 #     scripts/package-lambda.sh                      for this machine's architecture
 #     scripts/package-lambda.sh --arm64              for Graviton
 #     scripts/package-lambda.sh --x86-64
-#     scripts/package-lambda.sh --profile dev        faster to build, for tests; all other arguments go to `cargo lambda build`
+#     scripts/package-lambda.sh --profile dev        builds faster, for tests; other arguments go to `cargo lambda build`
 #
-# The package is lambda/orders/bootstrap.zip in the target folder. It needs Rust and Python 3 with venv. cargo-lambda and Zig,
-# which links for either architecture and for the glibc of Lambda, come from PyPI into the target folder. Once they, the
-# crates and Rust's standard library for the architecture are there, no network is needed.
+# The package is lambda/orders/bootstrap.zip in the target folder. The script needs Rust, and Python 3 with venv. It installs
+# cargo-lambda and Zig from PyPI into the target folder. Zig links for both architectures and for Lambda's glibc. Later runs
+# need no network, as long as the crates and Rust's standard library for the architecture are installed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -30,7 +30,7 @@ while [[ $# -gt 0 ]]; do
     case $1 in
     --arm64) architecture=aarch64 ;;
     --x86-64) architecture=x86_64 ;;
-    --target | --target=*) fail "say --arm64 or --x86-64: Lambda runs nothing else" ;;
+    --target | --target=*) fail "use --arm64 or --x86-64: Lambda supports no other target" ;;
     --profile) profile=${2:?--profile needs a name}; shift ;;
     --profile=*) profile=${1#*=} ;;
     *) arguments+=("$1") ;;
@@ -49,16 +49,17 @@ has_std || fail "Rust's standard library for $triple is missing: run \`rustup ta
 
 if [[ ! -e $tools/complete ]]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null \
-        || fail "python3 with venv is missing, by which cargo-lambda and Zig are set up (Debian: apt-get install python3 python3-venv)"
-    echo "setting up cargo-lambda $cargo_lambda and Zig $zig in $tools" >&2
+        || fail "python3 with venv is missing, which installs cargo-lambda and Zig (Debian: apt-get install python3 python3-venv)"
+    echo "installing cargo-lambda $cargo_lambda and Zig $zig in $tools" >&2
     python3 -m venv --clear "$tools"
     "$tools/bin/python" -m pip install --quiet --disable-pip-version-check "cargo-lambda==$cargo_lambda" "ziglang==$zig"
     touch "$tools/complete"
 fi
-# First: cargo-lambda finds Zig through the first python3 on the PATH.
+# These tools must come first: cargo-lambda finds Zig through the first python3 on the PATH.
 PATH=$tools/bin:$PATH
 
-# Whether the target is there was checked above, by the compiler that is used. Its own optimizations would have panics abort the process; the profile has all that are wanted.
+# has_std checked the target above, with the compiler in use, so cargo-lambda need not. cargo-lambda's own optimizations would
+# make panics abort the process; our profile has all optimizations we want.
 cargo lambda build --profile "$profile" --disable-optimizations --locked --no-default-features --features aws \
     --skip-target-check --target "$triple.2.34" --lambda-dir "$target/lambda" --output-format zip ${arguments[@]+"${arguments[@]}"}
 
