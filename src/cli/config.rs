@@ -115,7 +115,7 @@ fn masked(flag: &Arg, value: &str) -> String {
     let is_url = flag.get_value_names().is_some_and(|names| names.iter().any(|name| name == "URL"));
     match is_secret(flag) {
         true => "(hidden)".to_owned(),
-        false if is_url => crate::shown::url(value),
+        false if is_url => crate::redact::url(value),
         false => value.to_owned(),
     }
 }
