@@ -146,12 +146,8 @@ fn nothing_happened() -> Value {
 async fn load_through(tampering: Tampering, mix: &str) -> LoadOutput {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
-    let proxy = Proxy {
-        tampering,
-        upstream: service.url.clone(),
-        client: http::client(),
-        events: Arc::default(),
-    };
+    let proxy =
+        Proxy { tampering, upstream: service.url.clone(), client: http::client(), events: Arc::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new().fallback(pass).with_state(proxy);
