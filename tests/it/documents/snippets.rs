@@ -68,7 +68,7 @@ impl Session {
                 json!({ "type": "order_shipped", "data": { "carrier": "DHL", "tracking_number": "JD01" } });
             service.accept(&events, &shipment).await;
             let id_of_order = domain::OrderId::parse(&id).unwrap();
-            dlq::parked(&service, &id_of_order, 2).await;
+            dlq::wait_for_parked(&service, &id_of_order, 2).await;
             let shipment = dlq::ids(&service).pop().unwrap();
             replaced.push(("01a20f6a-d3cd-76e2-b916-b16130e86e86".to_owned(), id));
             replaced.push(("4-7c2e90ab".to_owned(), shipment));
