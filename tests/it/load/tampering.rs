@@ -102,7 +102,7 @@ fn tamper(tampering: Tampering, path: &str, body: &mut Value) {
             items.push(last);
         }
         Tampering::ChangesData if is_log(path) => {
-            body["items"][0]["data"]["customer_id"] = json!("somebody else")
+            body["items"][0]["data"]["customer_id"] = json!("somebody else");
         }
         Tampering::LagsBehind if is_order(path) => {
             body["version"] = json!(body["version"].as_u64().unwrap().saturating_sub(1));
