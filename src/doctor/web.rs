@@ -33,7 +33,8 @@ pub(super) async fn read(url: &BaseUrl) -> anyhow::Result<Deployment> {
     // No order has this customer, so the answer contains no data even where no token is required.
     let without_token = status(get(&http, url, "/v1/orders?customer_id=orders-doctor&limit=1").await);
     let metrics = status(get(&http, url, "/metrics").await);
-    let service = RunningService { url: url.to_string(), local, in_the_clear, not_ready, without_token, metrics };
+    let service =
+        RunningService { url: url.to_string(), local, in_the_clear, not_ready, without_token, metrics };
     Ok(Deployment { service: Some(service), seen: [Area::Service].into(), ..Deployment::default() })
 }
 
