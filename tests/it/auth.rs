@@ -88,7 +88,7 @@ async fn the_service_accepts_unauthenticated_requests_if_configured() {
     let folder = TempDir::new().unwrap();
     let mut command = orders(&["serve", "--listen", "0.0.0.0:0", "--insecure-no-auth", "--data"]);
     command.arg(folder.path().join("data")).env("ORDERS_MIN_FREE_DISK", "1");
-    let (service, _) = Service::spawn_until(command, "everybody is let in");
+    let (service, _) = Service::spawn_until(command, "accepts unauthenticated requests");
     let listen = service.wait_for_log("\"serving\"")["listen"].as_str().unwrap().to_owned();
     let url = format!("http://{}", listen.replace("0.0.0.0", "127.0.0.1"));
     assert_eq!(posted(&url, None).await.0, StatusCode::ACCEPTED);
