@@ -35,6 +35,7 @@ mod secret;
 mod signals;
 mod style;
 mod telemetry;
+mod variables;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -153,7 +153,8 @@ impl AuthArgs {
 
     fn insecure(&self) -> Result<bool, String> {
         let Some(text) = given(&self.insecure_no_auth) else { return Ok(false) };
-        crate::cli::switch(text).map_err(|problem| format!("ORDERS_INSECURE_NO_AUTH {text:?} is {problem}"))
+        crate::variables::switch(text)
+            .map_err(|problem| format!("ORDERS_INSECURE_NO_AUTH {text:?} is {problem}"))
     }
 
     fn gateway(&self, origin: RequestOrigin) -> Result<bool, String> {

@@ -13,8 +13,9 @@ use infra::sqs::coalesce::CoalescingPublisher;
 use infra::sqs::depth_limit::DepthLimitedPublisher;
 use tokio::sync::watch;
 
+use super::args::{ApiArgs, ConsumerArgs, DeadLettersArgs, TableCommand};
+use super::log_progress;
 use super::settings::{self, ConfigErrors};
-use super::{ApiArgs, ConsumerArgs, DeadLettersArgs, TableCommand, log_progress};
 use crate::prometheus;
 use crate::signals::Hangups;
 

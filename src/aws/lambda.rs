@@ -9,10 +9,10 @@ use consumer::Consumer;
 use futures_util::future::BoxFuture;
 use infra::aws::{self, AwsHealth, SqsDeadLetters};
 
+use super::args::{ApiArgs, ConsumerArgs, DeadLettersArgs};
 use super::emf;
 use super::ping::is_ping;
 use super::settings::{self, ConfigErrors};
-use super::{ApiArgs, ConsumerArgs, DeadLettersArgs};
 use crate::cli::{Cli, Command};
 
 /// The role that Lambda started this process for, or `None` outside of Lambda.

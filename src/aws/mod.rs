@@ -1,5 +1,6 @@
 //! The roles on SQS and DynamoDB, in containers and in Lambda functions, and their flags. `main` runs them.
 
+pub(crate) mod args;
 mod containers;
 mod emf;
 mod lambda;
@@ -10,108 +11,16 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use api::operations::Operations;
-use clap::{Args, Subcommand};
 use consumer::DeadLetterRole;
 use infra::aws::{self as adapters, AwsDeadLetterStore, S3Archive, SdkConfig, SqsPipeline};
 use infra::dynamodb::Table;
 use infra::sqs::Queue;
 
+#[cfg(feature = "doctor")]
+use args::{ApiArgs, ConsumerArgs, DeadLettersArgs};
 pub(crate) use containers::{api, consumer, create_table, dead_letters};
 pub(crate) use lambda::{command_line, role, run as run_lambda};
 use settings::ConfigErrors;
-
-use crate::auth::AuthArgs;
-use crate::http::HttpArgs;
-use crate::prometheus::MetricsArgs;
-
-/// The queue and the table. Read as plain strings, so that `settings` can report all errors together.
-#[derive(Debug, Args)]
-pub(crate) struct AwsArgs {
-    /// The URL of the SQS queue.
-    #[arg(long, env = "QUEUE_URL", value_name = "URL")]
-    queue_url: Option<String>,
-    /// The name of the DynamoDB table.
-    #[arg(long, env = "TABLE_NAME", value_name = "NAME")]
-    table_name: Option<String>,
-    /// The currency (ISO 4217) of orders whose producer states none.
-    #[arg(long, env = "ORDERS_DEFAULT_CURRENCY", default_value = "USD", value_name = "CODE")]
-    default_currency: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ApiArgs {
-    #[command(flatten)]
-    aws: AwsArgs,
-    /// The address or host name to listen on, and the port.
-    #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
-    listen: String,
-    #[command(flatten)]
-    http: HttpArgs,
-    #[command(flatten)]
-    auth: AuthArgs,
-    /// Refuse events while this many messages are queued; 0: no limit. Not for functions.
-    #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value = "0", value_name = "COUNT")]
-    max_queue_depth: String,
-    #[command(flatten)]
-    letters: OperatorArgs,
-    #[command(flatten)]
-    metrics: MetricsArgs,
-}
-
-/// Where dead letters are, for the API's operator endpoints.
-#[derive(Debug, Args)]
-pub(crate) struct OperatorArgs {
-    /// The S3 bucket of archived dead letters. Without it, the API has no operator endpoints.
-    #[arg(long, env = "DLQ_BUCKET", value_name = "NAME")]
-    dlq_bucket: Option<String>,
-    /// The URL of the dead-letter queue, to count dead letters that are not archived yet.
-    #[arg(long, env = "DLQ_URL", value_name = "URL")]
-    dlq_url: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ConsumerArgs {
-    #[command(flatten)]
-    aws: AwsArgs,
-    /// The URL of the dead-letter queue.
-    #[arg(long, env = "DLQ_URL", value_name = "URL")]
-    dlq_url: Option<String>,
-    /// The most batches that are handled concurrently.
-    #[arg(long, env = "ORDERS_CONCURRENCY", default_value = "8", value_name = "COUNT")]
-    concurrency: String,
-    /// The maxReceiveCount of the queue's redrive policy. A container reads it from the queue; a function does not.
-    #[arg(long, env = "ORDERS_MAX_RECEIVES", value_name = "COUNT")]
-    max_receives: Option<String>,
-    #[command(flatten)]
-    metrics: MetricsArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DeadLettersArgs {
-    #[command(flatten)]
-    aws: AwsArgs,
-    /// The URL of the dead-letter queue.
-    #[arg(long, env = "DLQ_URL", value_name = "URL")]
-    dlq_url: Option<String>,
-    /// The S3 bucket to archive to.
-    #[arg(long, env = "DLQ_BUCKET", value_name = "NAME")]
-    dlq_bucket: Option<String>,
-    /// The ARN of the SNS topic for alerts.
-    #[arg(long, env = "ALERTS_TOPIC", value_name = "ARN")]
-    alerts_topic: Option<String>,
-    #[command(flatten)]
-    metrics: MetricsArgs,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TableCommand {
-    /// Create the table and its index, for local use. In production the deployment creates them.
-    Create {
-        /// The name of the table.
-        #[arg(long, env = "TABLE_NAME", value_name = "NAME")]
-        table_name: Option<String>,
-    },
-}
 
 /// The API's operator endpoints, if the bucket of dead letters is set.
 fn operations(

@@ -8,7 +8,7 @@ use domain::Currency;
 use infra::aws::SdkConfig;
 use infra::sqs::is_fifo;
 
-use super::{ApiArgs, AwsArgs, ConsumerArgs, DeadLettersArgs};
+use super::args::{ApiArgs, AwsArgs, ConsumerArgs, DeadLettersArgs};
 use crate::auth::{self, RequestOrigin};
 use crate::http::HttpSettings;
 

@@ -8,7 +8,6 @@ mod file;
 mod level;
 mod pages;
 mod settings;
-mod variables;
 mod version;
 
 use std::ffi::OsString;
@@ -18,11 +17,11 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::filter::Targets;
 
+use crate::variables;
 use file::ConfigFile;
 
 pub(crate) use config::{ConfigArgs, show as show_config};
 pub(crate) use pages::{CompletionsArgs, ManArgs, completions, man};
-pub(crate) use variables::switch;
 
 /// An event-sourced order service. Without a command, `orders` is `orders serve`.
 #[derive(Debug, Parser)]
@@ -136,17 +135,17 @@ pub(crate) enum Command {
     Recover(crate::embedded::RecoverArgs),
     /// Run the API on SQS and DynamoDB.
     #[cfg(feature = "aws")]
-    Api(Box<crate::aws::ApiArgs>),
+    Api(Box<crate::aws::args::ApiArgs>),
     /// Run the consumer on SQS and DynamoDB.
     #[cfg(feature = "aws")]
-    Consumer(crate::aws::ConsumerArgs),
+    Consumer(crate::aws::args::ConsumerArgs),
     /// Archive dead letters from their SQS queue to S3, and publish alerts to SNS.
     #[cfg(feature = "aws")]
-    DeadLetters(crate::aws::DeadLettersArgs),
+    DeadLetters(crate::aws::args::DeadLettersArgs),
     /// Manage the DynamoDB table.
     #[cfg(feature = "aws")]
     #[command(subcommand)]
-    Table(crate::aws::TableCommand),
+    Table(crate::aws::args::TableCommand),
     /// Manage dead letters: list, show, redrive, repair, discard, export, import.
     #[cfg(feature = "dlq")]
     #[command(subcommand)]
@@ -160,7 +159,7 @@ pub(crate) enum Command {
     Load(Box<crate::load::LoadArgs>),
     /// Check a deployment, or the environment of this process, for what would lose, duplicate or stop orders.
     #[cfg(feature = "doctor")]
-    Doctor(crate::doctor::DoctorArgs),
+    Doctor(crate::doctor::args::DoctorArgs),
     /// Print the OpenAPI document of the API.
     Openapi,
     /// Print the AsyncAPI document of the queue's messages.

@@ -4,66 +4,11 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use clap::ValueEnum;
-
+use super::args::ServiceRole;
 use super::model::{Area, Deployment, EnvironmentProblem};
 use super::rules::{OPEN, RECEIVES, WRONG};
 use crate::auth::AuthSettings;
 use crate::cli::{Cli, Command};
-
-/// The command whose settings are checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ServiceRole {
-    /// The API and the consumer on one data folder.
-    #[cfg(feature = "embedded")]
-    Serve,
-    /// The API on SQS and DynamoDB.
-    #[cfg(feature = "aws")]
-    Api,
-    /// The consumer on SQS and DynamoDB.
-    #[cfg(feature = "aws")]
-    Consumer,
-    /// The archive of dead letters, with alerts.
-    #[cfg(feature = "aws")]
-    DeadLetters,
-}
-
-impl ServiceRole {
-    /// The role that the environment is probably for, by the variables that only one role reads.
-    fn of_process() -> Self {
-        #[cfg(feature = "aws")]
-        {
-            let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-            if set("ALERTS_TOPIC") {
-                return Self::DeadLetters;
-            }
-            // Together with the bucket, it is the API's, which counts dead letters that are not archived yet.
-            if set("DLQ_URL") && !set("DLQ_BUCKET") {
-                return Self::Consumer;
-            }
-            if set("QUEUE_URL") || set("TABLE_NAME") || cfg!(not(feature = "embedded")) {
-                return Self::Api;
-            }
-        }
-        #[cfg(feature = "embedded")]
-        return Self::Serve;
-        #[cfg(not(feature = "embedded"))]
-        Self::Api
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            #[cfg(feature = "embedded")]
-            Self::Serve => "serve",
-            #[cfg(feature = "aws")]
-            Self::Api => "api",
-            #[cfg(feature = "aws")]
-            Self::Consumer => "consumer",
-            #[cfg(feature = "aws")]
-            Self::DeadLetters => "dead-letters",
-        }
-    }
-}
 
 /// The name of what is checked, and its problems. Without a role, it is the one that the environment is probably for.
 pub(super) async fn read(role: Option<ServiceRole>, config: Option<&Path>) -> (String, Deployment) {

@@ -4,6 +4,7 @@
 //! [`resources`] and [`assemble`]; `live` for AWS, [`web`] for a running API, [`environment`] for this process.
 //! A value that is not known is reported as unchecked. It is neither guessed nor passed.
 
+pub(crate) mod args;
 mod assemble;
 mod environment;
 mod hcl;
@@ -23,37 +24,12 @@ mod web;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use clap::Args;
 
 use crate::base_url::BaseUrl;
+use args::DoctorArgs;
 use model::Deployment;
 use resources::TerraformResources;
 use rules::{Severity, Unchecked};
-
-#[derive(Debug, Args)]
-pub(crate) struct DoctorArgs {
-    /// What to check: a folder with Terraform configuration; a file with the JSON of a plan or state (`terraform show
-    /// -json`); or `live` (if built with `aws`), which checks the queues and the table on AWS that QUEUE_URL, DLQ_URL and
-    /// TABLE_NAME name. Without a target and without --url, the settings of this process: its environment and its
-    /// configuration file.
-    target: Option<String>,
-    /// Check the running API at this URL. The URL may also be given as the target.
-    #[arg(long, conflicts_with = "target", value_name = "URL")]
-    url: Option<BaseUrl>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    /// Print the rules in Markdown, and check nothing.
-    #[arg(long, conflicts_with_all = ["target", "url", "json"])]
-    rules: bool,
-    /// Print the resources of a Terraform configuration, plan or state as JSON, as the rules see them, and check nothing.
-    #[arg(long, requires = "target", conflicts_with_all = ["json", "rules"])]
-    resources: bool,
-    /// Without a target: the command whose settings to check. By default, the variables that are set decide: ALERTS_TOPIC
-    /// means `dead-letters`, DLQ_URL without DLQ_BUCKET `consumer`, QUEUE_URL or TABLE_NAME `api`, none of them `serve`.
-    #[arg(long, conflicts_with_all = ["target", "url"], value_name = "COMMAND")]
-    role: Option<environment::ServiceRole>,
-}
 
 /// Checks the target and prints the findings. Fails if there are errors, or parts that could not be seen.
 pub(crate) async fn doctor(args: &DoctorArgs, config: Option<&Path>) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ use clap::builder::Resettable;
 use clap::{Arg, ArgAction, Command};
 
 /// The command, and every command below it, with both rules.
-pub(super) fn follow_rules(command: Command) -> Command {
+pub(crate) fn follow_rules(command: Command) -> Command {
     command.mut_args(follow_rules_in).mut_subcommands(follow_rules)
 }
 

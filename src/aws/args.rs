@@ -1,0 +1,96 @@
+//! The flags of the roles on SQS and DynamoDB. The command line declares them, and `settings` checks their values.
+
+use clap::{Args, Subcommand};
+
+use crate::auth::AuthArgs;
+use crate::http::HttpArgs;
+use crate::prometheus::MetricsArgs;
+
+/// The queue and the table. Read as plain strings, so that `settings` can report all errors together.
+#[derive(Debug, Args)]
+pub(crate) struct AwsArgs {
+    /// The URL of the SQS queue.
+    #[arg(long, env = "QUEUE_URL", value_name = "URL")]
+    pub(super) queue_url: Option<String>,
+    /// The name of the DynamoDB table.
+    #[arg(long, env = "TABLE_NAME", value_name = "NAME")]
+    pub(super) table_name: Option<String>,
+    /// The currency (ISO 4217) of orders whose producer states none.
+    #[arg(long, env = "ORDERS_DEFAULT_CURRENCY", default_value = "USD", value_name = "CODE")]
+    pub(super) default_currency: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApiArgs {
+    #[command(flatten)]
+    pub(super) aws: AwsArgs,
+    /// The address or host name to listen on, and the port.
+    #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub(super) listen: String,
+    #[command(flatten)]
+    pub(super) http: HttpArgs,
+    #[command(flatten)]
+    pub(super) auth: AuthArgs,
+    /// Refuse events while this many messages are queued; 0: no limit. Not for functions.
+    #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value = "0", value_name = "COUNT")]
+    pub(super) max_queue_depth: String,
+    #[command(flatten)]
+    pub(super) letters: OperatorArgs,
+    #[command(flatten)]
+    pub(super) metrics: MetricsArgs,
+}
+
+/// Where dead letters are, for the API's operator endpoints.
+#[derive(Debug, Args)]
+pub(crate) struct OperatorArgs {
+    /// The S3 bucket of archived dead letters. Without it, the API has no operator endpoints.
+    #[arg(long, env = "DLQ_BUCKET", value_name = "NAME")]
+    pub(super) dlq_bucket: Option<String>,
+    /// The URL of the dead-letter queue, to count dead letters that are not archived yet.
+    #[arg(long, env = "DLQ_URL", value_name = "URL")]
+    pub(super) dlq_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConsumerArgs {
+    #[command(flatten)]
+    pub(super) aws: AwsArgs,
+    /// The URL of the dead-letter queue.
+    #[arg(long, env = "DLQ_URL", value_name = "URL")]
+    pub(super) dlq_url: Option<String>,
+    /// The most batches that are handled concurrently.
+    #[arg(long, env = "ORDERS_CONCURRENCY", default_value = "8", value_name = "COUNT")]
+    pub(super) concurrency: String,
+    /// The maxReceiveCount of the queue's redrive policy. A container reads it from the queue; a function does not.
+    #[arg(long, env = "ORDERS_MAX_RECEIVES", value_name = "COUNT")]
+    pub(super) max_receives: Option<String>,
+    #[command(flatten)]
+    pub(super) metrics: MetricsArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeadLettersArgs {
+    #[command(flatten)]
+    pub(super) aws: AwsArgs,
+    /// The URL of the dead-letter queue.
+    #[arg(long, env = "DLQ_URL", value_name = "URL")]
+    pub(super) dlq_url: Option<String>,
+    /// The S3 bucket to archive to.
+    #[arg(long, env = "DLQ_BUCKET", value_name = "NAME")]
+    pub(super) dlq_bucket: Option<String>,
+    /// The ARN of the SNS topic for alerts.
+    #[arg(long, env = "ALERTS_TOPIC", value_name = "ARN")]
+    pub(super) alerts_topic: Option<String>,
+    #[command(flatten)]
+    pub(super) metrics: MetricsArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TableCommand {
+    /// Create the table and its index, for local use. In production the deployment creates them.
+    Create {
+        /// The name of the table.
+        #[arg(long, env = "TABLE_NAME", value_name = "NAME")]
+        table_name: Option<String>,
+    },
+}

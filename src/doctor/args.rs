@@ -1,0 +1,84 @@
+//! The flags of `orders doctor`. The command line declares them.
+
+use clap::{Args, ValueEnum};
+
+use crate::base_url::BaseUrl;
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// What to check: a folder with Terraform configuration; a file with the JSON of a plan or state (`terraform show
+    /// -json`); or `live` (if built with `aws`), which checks the queues and the table on AWS that QUEUE_URL, DLQ_URL and
+    /// TABLE_NAME name. Without a target and without --url, the settings of this process: its environment and its
+    /// configuration file.
+    pub(super) target: Option<String>,
+    /// Check the running API at this URL. The URL may also be given as the target.
+    #[arg(long, conflicts_with = "target", value_name = "URL")]
+    pub(super) url: Option<BaseUrl>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Print the rules in Markdown, and check nothing.
+    #[arg(long, conflicts_with_all = ["target", "url", "json"])]
+    pub(super) rules: bool,
+    /// Print the resources of a Terraform configuration, plan or state as JSON, as the rules see them, and check nothing.
+    #[arg(long, requires = "target", conflicts_with_all = ["json", "rules"])]
+    pub(super) resources: bool,
+    /// Without a target: the command whose settings to check. By default, the variables that are set decide: ALERTS_TOPIC
+    /// means `dead-letters`, DLQ_URL without DLQ_BUCKET `consumer`, QUEUE_URL or TABLE_NAME `api`, none of them `serve`.
+    #[arg(long, conflicts_with_all = ["target", "url"], value_name = "COMMAND")]
+    pub(super) role: Option<ServiceRole>,
+}
+
+/// The command whose settings are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServiceRole {
+    /// The API and the consumer on one data folder.
+    #[cfg(feature = "embedded")]
+    Serve,
+    /// The API on SQS and DynamoDB.
+    #[cfg(feature = "aws")]
+    Api,
+    /// The consumer on SQS and DynamoDB.
+    #[cfg(feature = "aws")]
+    Consumer,
+    /// The archive of dead letters, with alerts.
+    #[cfg(feature = "aws")]
+    DeadLetters,
+}
+
+impl ServiceRole {
+    /// The role that the environment is probably for, by the variables that only one role reads.
+    pub(super) fn of_process() -> Self {
+        #[cfg(feature = "aws")]
+        {
+            let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            if set("ALERTS_TOPIC") {
+                return Self::DeadLetters;
+            }
+            // Together with the bucket, it is the API's, which counts dead letters that are not archived yet.
+            if set("DLQ_URL") && !set("DLQ_BUCKET") {
+                return Self::Consumer;
+            }
+            if set("QUEUE_URL") || set("TABLE_NAME") || cfg!(not(feature = "embedded")) {
+                return Self::Api;
+            }
+        }
+        #[cfg(feature = "embedded")]
+        return Self::Serve;
+        #[cfg(not(feature = "embedded"))]
+        Self::Api
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            #[cfg(feature = "embedded")]
+            Self::Serve => "serve",
+            #[cfg(feature = "aws")]
+            Self::Api => "api",
+            #[cfg(feature = "aws")]
+            Self::Consumer => "consumer",
+            #[cfg(feature = "aws")]
+            Self::DeadLetters => "dead-letters",
+        }
+    }
+}
