@@ -1,4 +1,5 @@
-//! The API described: OpenAPI, AsyncAPI, the pages that show them, and the schemas and samples that both are made of.
+//! The descriptions of the API: OpenAPI and AsyncAPI, their pages, and the schemas and samples that both use. `lib.rs`
+//! serves them, and the bodies refer to their schemas.
 
 mod asyncapi;
 mod docs;

@@ -200,7 +200,7 @@ pub(crate) fn example(kind: ProblemKind) -> serde_json::Value {
     serde_json::to_value(body).expect("plain strings and numbers always serialize")
 }
 
-/// Not an enum: a client must be able to meet a kind that is newer than itself.
+/// A plain string and not an enum, because clients must accept kinds that are newer than themselves.
 fn problem_type() -> RefOr<Schema> {
     let kind = |kind: &ProblemKind| {
         let definition = kind.definition();
@@ -211,8 +211,8 @@ fn problem_type() -> RefOr<Schema> {
         "type": "string",
         "format": "uri-reference",
         "description": format!(
-            "Names the kind of problem; stable, and the same under any base path. At this path of the API is a page \
-             on what it means and what to do. More kinds may come.\n\n{}",
+            "Identifies the kind of problem. It is stable, and the same under any base path. The API serves a page at this \
+             path with the meaning and what to do. New kinds may be added.\n\n{}",
             kinds.join("\n"),
         ),
         "examples": [ProblemKind::InvalidRequest.definition().uri],

@@ -159,7 +159,7 @@ impl Problem {
         Self::new(kind, detail)
     }
 
-    /// The event was not published. `uncertain` makes the answer if that is not certain.
+    /// The event was not published. `uncertain` creates the answer for an unknown outcome.
     pub(crate) fn unpublished(error: PublishError, uncertain: impl FnOnce(anyhow::Error) -> Self) -> Self {
         let (kind, detail, seconds) = match error {
             PublishError::TooLarge { bytes, limit } => {
