@@ -57,7 +57,7 @@ fn removed_parts_are_reported() {
     reports(&changed(post, None), post, "the operation was removed");
     reports(&changed("/paths/~1x/parameters", None), "/paths/~1x/parameters/0", "q in query was removed");
     let body = format!("{post}/requestBody");
-    reports(&changed(&body, None), &body, "no body");
+    reports(&changed(&body, None), &body, "no longer accepts a body");
     let json = format!("{body}/content/application~1json");
     reports(&changed(&json, None), &json, "content type application/json was removed");
     let status = format!("{post}/responses/200");
