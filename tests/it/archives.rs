@@ -98,7 +98,7 @@ async fn only_an_archived_form_of_the_same_dead_letter_repairs_it() {
     assert!(text.contains("0 added, 1 repaired, 0 already there"), "{text}");
     for why in [
         "p1.json: the id p1 is taken by another dead letter",
-        "about order o-2, and this one about order o-9",
+        "belongs to order o-2, and this one to order o-9",
         "p3 was sent at",
     ] {
         assert!(text.contains(why), "{text}");
