@@ -10,8 +10,9 @@ use tempfile::TempDir;
 
 use super::strace::Traced;
 use super::survivors::folder;
-use crate::dlq::{ids, send, wait_for_parked};
+use crate::dlq::{ids, send};
 use crate::support::events::new_order_id;
+use crate::support::eventually::{check, eventually};
 use crate::support::service::{Answer, Service};
 
 /// More dead letters than there are syncs before the first one that fails.
@@ -24,9 +25,11 @@ async fn dead_letters(data: &Path) -> Vec<String> {
     let orders: Vec<OrderId> = (0..LETTERS).map(|_| new_order_id()).collect();
     send(data, orders.iter().map(|id| (id, format!(r#"{{"data":{{"order_id":"{id}"}}"#)))).await;
     let mut service = Service::start(data, &[]);
-    for id in &orders {
-        wait_for_parked(&service, id, 1).await;
-    }
+    let all_parked = async || {
+        let (_, pipeline) = service.get("/v1/pipeline").await;
+        check(pipeline["dead_letters"] == LETTERS, pipeline)
+    };
+    eventually("all messages are parked", all_parked).await;
     let ids = ids(&service);
     assert!(service.terminate().success());
     ids
