@@ -103,7 +103,7 @@ impl TerraformValue {
         }
     }
 
-    /// The text that stands for it in a template.
+    /// The text of this value in a template.
     pub(super) fn to_text(&self) -> Result<String, UnknownValue> {
         match self {
             Self::Bool(bool) => Ok(bool.to_string()),

@@ -57,7 +57,7 @@ pub(super) struct PlacedResource {
 /// Evaluates expressions, and remembers the results.
 #[derive(Debug, Default)]
 pub(super) struct HclEvaluator {
-    /// Values of names, by address. `None` marks one in evaluation: whoever meets it has found a cycle.
+    /// Values of names, by address. `None` marks one in evaluation: to meet it again is a cycle.
     pub(super) found: RefCell<HashMap<String, Option<TerraformValue>>>,
     pub(super) resources: RefCell<BTreeMap<String, PlacedResource>>,
     pub(super) modules: RefCell<BTreeMap<String, Rc<ModuleInstance>>>,

@@ -76,7 +76,7 @@ async fn a_good_deployment_has_no_finding_and_one_with_faults_has_each() {
 }
 
 #[test]
-fn what_is_not_there_or_not_named_is_an_error() {
+fn missing_queues_and_unset_variables_are_errors() {
     let endpoint = &Emulator::shared().endpoint;
     let mut nothing = at(endpoint, &["doctor", "live"]);
     let error_output = |output: std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
