@@ -31,7 +31,10 @@ impl HclEvaluator {
                 continue;
             }
             let found = self.nested_blocks(body, &name, scope);
-            values.insert(name, TerraformValue::List(found));
+            // A dynamic block that makes no block is an absent one.
+            if !found.is_empty() {
+                values.insert(name, TerraformValue::List(found));
+            }
         }
         values
     }
