@@ -146,7 +146,7 @@ async fn forged_tokens_are_rate_limited_and_removed_keys_are_refused() {
 
     std::fs::write(&file, r#"{"keys":[]}"#).unwrap();
     service.signal("HUP");
-    service.wait_for_log("read again");
+    service.wait_for_log("reloaded");
     let (status, body) = posted(&service.url, Some(&good)).await;
     assert!([401, 429].contains(&status.as_u16()), "{status} {body}");
 }
