@@ -216,5 +216,7 @@ fn refusal(flag: &Arg, text: &str) -> Option<String> {
     }
     let reason =
         error.source().map_or_else(|| "not one of the possible values".to_owned(), |it| it.to_string());
-    Some(format!("cannot be {text:?}: {reason}"))
+    // A URL may contain a password, which is one of the reasons to refuse it.
+    let shown = if text.contains("://") { crate::redact::url(text) } else { text.to_owned() };
+    Some(format!("cannot be {shown:?}: {reason}"))
 }

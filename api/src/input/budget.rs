@@ -8,16 +8,18 @@
 //!   used up, the next body waits for others to finish and is refused after [`MAX_WAIT`].
 //! - Bodies of more than [`SMALL`] bytes are parsed on a worker thread, at most [`WORKERS`] at a time, so that they do not
 //!   block other connections of the same thread.
+//! - Beyond a burst of [`BURST`], large bodies pass at [`BYTES_PER_SECOND`]. What is accepted is several times as long on the
+//!   disk. If it came faster than the store can merge it, the store would stop all writes, those of small bodies too.
 
 use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// The largest body that is not counted and is parsed on the thread of its connection, in bytes. An order of a hundred
 /// lines fits. Size alone does not bound the cost of parsing: a line without its three members is three bytes long and has
@@ -31,6 +33,10 @@ const UNIT: usize = 4 << 10;
 const MAX_WAIT: Duration = Duration::from_secs(5);
 /// How many large bodies are parsed at the same time.
 const WORKERS: usize = 2;
+/// How many bytes of large bodies pass in a second.
+const BYTES_PER_SECOND: u64 = 24 << 20;
+/// How many bytes of large bodies pass without delay after a pause.
+const BURST: u64 = 16 << 20;
 
 const NEVER_CLOSED: &str = "the semaphores of the budget are never closed";
 
@@ -39,11 +45,14 @@ const NEVER_CLOSED: &str = "the semaphores of the budget are never closed";
 pub struct BodyBudget {
     memory: Arc<Semaphore>,
     workers: Arc<Semaphore>,
+    /// The time by which all large bodies so far have passed at [`BYTES_PER_SECOND`].
+    passed_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Default for BodyBudget {
     fn default() -> Self {
-        Self { memory: Arc::new(Semaphore::new(BODIES / UNIT)), workers: Arc::new(Semaphore::new(WORKERS)) }
+        let (memory, workers) = (Semaphore::new(BODIES / UNIT), Semaphore::new(WORKERS));
+        Self { memory: memory.into(), workers: workers.into(), passed_at: Arc::default() }
     }
 }
 
@@ -133,6 +142,7 @@ impl BodyBudget {
         if grant.bytes <= SMALL {
             return work();
         }
+        self.pace(grant.bytes as u64).await;
         let worker = Arc::clone(&self.workers).acquire_owned().await.expect(NEVER_CLOSED);
         // The work holds its permit, because it continues if the request is dropped.
         let done = spawn_blocking(move || {
@@ -141,6 +151,27 @@ impl BodyBudget {
         });
         done.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
     }
+}
+
+impl BodyBudget {
+    /// Waits for the turn of a large body.
+    async fn pace(&self, bytes: u64) {
+        let turn = {
+            let mut passed_at = self.passed_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            // A pause counts, up to a burst.
+            let earliest = now.checked_sub(duration_of(BURST)).unwrap_or(now);
+            let start = passed_at.map_or(earliest, |at| at.max(earliest));
+            *passed_at = Some(start + duration_of(bytes));
+            start
+        };
+        sleep_until(turn).await;
+    }
+}
+
+/// How long so many bytes of large bodies take.
+fn duration_of(bytes: u64) -> Duration {
+    Duration::from_micros(bytes * 1_000_000 / BYTES_PER_SECOND)
 }
 
 /// The next bytes of a body; `None` at its end.
@@ -210,6 +241,23 @@ mod tests {
         assert!(budget.read(chunked(1 << 10, 16), SMALL).await.is_ok());
         held.pop();
         assert!(budget.read(chunked(64 << 10, 64), 4 << 20).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_bodies_pass_at_a_limited_rate_after_a_burst() {
+        let budget = BodyBudget::default();
+        let started = Instant::now();
+        let pass = async |bodies: u64, bytes: usize| {
+            for _ in 0..bodies {
+                budget.work(&MemoryGrant { permit: None, bytes }, || ()).await;
+            }
+            started.elapsed()
+        };
+        assert_eq!(pass(BURST >> 22, 4 << 20).await, Duration::ZERO);
+        assert_eq!(pass(1000, SMALL).await, Duration::ZERO);
+        // The body after the burst, and each one that follows it, waits for the one before.
+        let late = pass(1 + 6, 4 << 20).await;
+        assert!((Duration::from_millis(1000)..Duration::from_millis(1002)).contains(&late), "{late:?}");
     }
 
     #[tokio::test]

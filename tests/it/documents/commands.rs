@@ -1,6 +1,6 @@
 //! What the program advises to type works as it is printed.
 //!
-//! Every command in a text of the program is parsed by a test in `src/config`; here the advice of the first start, of a
+//! Every command in a text of the program is parsed by a test in `src/cli`; here the advice of the first start, of a
 //! damaged folder and of dead letters is followed. `tests/it/commands.rs` follows the advice about dead letters.
 
 use std::fs::{self, File};

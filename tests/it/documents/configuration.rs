@@ -1,6 +1,6 @@
 //! `docs/configuration.md` lists what the program that is tested takes, whatever it was built with.
 //!
-//! The page itself is made of the command line's declaration, by a test in `src/config`. Here it is held to the help that
+//! The page itself is made of the command line's declaration, by a test in `src/cli`. Here it is held to the help that
 //! users read.
 
 use crate::support::service::orders;

@@ -1,4 +1,4 @@
-//! PipelineCounters the commits, so that a start notices if one is missing. The writer adds a [`Link`] to each commit, and the
+//! Counts the commits, so that a start notices if one is missing. The writer adds a [`Link`] to each commit, and the
 //! [continuity](super::continuity) check reads the links.
 //!
 //! A link contains the number of its commit, and the sequence number of the latest write before it to each keyspace of
