@@ -21,7 +21,7 @@ fn payment(order: &str) -> String {
     .to_string()
 }
 
-/// A dead letter in the archive's own form.
+/// A dead letter in the format of the archive.
 fn letter(id: &str, order: &str, body: &str) -> Value {
     json!({ "id": id, "reason": "tries_exhausted", "detail": "x", "order_id": order, "origin": "here", "receive_count": 5,
             "sent_at": "2026-11-23T10:00:00Z", "parked_at": "2026-11-23T11:00:00Z", "body": body })
@@ -176,7 +176,7 @@ async fn many_imported_dead_letters_raise_one_alert() {
     assert_eq!((&ledger["parked"], &ledger["balanced"]), (&json!(LETTERS), &json!(true)));
 }
 
-/// A service whose dead letters have these ids. The one called `liar` contains another id than it was requested by.
+/// A service whose dead letters have these ids. The answer for `liar` contains another id than the requested one.
 async fn service_with_ids(ids: Vec<&'static str>) -> String {
     let summary = |id: &str| {
         json!({ "id": id, "state": "parked", "reason": "malformed", "detail": "x", "parked_at": "2026-11-23T10:00:00Z",

@@ -1,4 +1,4 @@
-//! Authentication of the real binary: tokens, key rotation, and refusing to listen without either.
+//! Authentication of the real binary: tokens, key rotation, and the refusal to listen without authentication.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -34,7 +34,7 @@ pub fn publish(file: &Path, kid: &str, pair: &Ed25519KeyPair) {
     std::fs::write(file, json!({ "keys": [jwk] }).to_string()).unwrap();
 }
 
-/// A token that expires in so many seconds.
+/// A token that expires in this number of seconds.
 pub fn token(kid: &str, pair: &Ed25519KeyPair, expires_in: i64) -> String {
     token_with_scope("orders.read orders.write", kid, pair, expires_in)
 }

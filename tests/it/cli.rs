@@ -1,4 +1,4 @@
-//! The commands on a data folder besides `serve`: export, rebuild; and the messages for wrong arguments.
+//! The commands on a data folder other than `serve`, and the error messages for wrong arguments.
 
 use std::path::Path;
 use std::process::Output;
@@ -76,7 +76,7 @@ async fn rebuild_corrects_projections_that_differ_from_the_log() {
         );
         assert!(found.contains(order_id.as_str()), "{found}");
         assert!(found.contains("differs from the log in payment, recorded_at, status"), "{found}");
-        // An event that was appended without the queue is not in the ledger.
+        // The ledger does not count an event that was appended without the queue.
         assert!(found.contains("ledger: it counts 2 recorded events; the log holds 3"), "{found}");
     }
     let rebuild = run(&["rebuild"], &data);

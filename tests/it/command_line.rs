@@ -71,7 +71,7 @@ fn zsh_and_fish_get_scripts_with_every_command() {
         for command in ["serve", "load", "doctor", "completions"] {
             assert!(script.contains(command), "{shell}: {command}");
         }
-        // Where the shell is installed, it must be able to read its script.
+        // If the shell is installed, it must be able to parse the script.
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), script).unwrap();
         if let Ok(output) = Command::new(shell).arg("-n").arg(file.path()).output() {

@@ -65,7 +65,7 @@ fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
     assert_eq!(from(&["config", "serve"], Some("")), pair("127.0.0.1:1", &line_2), "empty is unset");
     assert_eq!(from(&["config", "serve"], None), pair("127.0.0.1:1", &line_2));
     assert_eq!(shown(&mut orders(&["config", "serve"]), "listen"), pair("127.0.0.1:8080", "default"));
-    // Without a command it is `serve`, also here; and the file can be given by flag.
+    // Without a command, `config` shows the settings of `serve`. The file can also be given by a flag.
     let file = configured.file.to_str().unwrap();
     assert_eq!(
         shown(&mut orders(&["config", "--config", file, "--listen", "127.0.0.1:3"]), "listen").0,
@@ -211,7 +211,7 @@ async fn the_service_runs_with_the_settings_of_its_file() {
     assert!(service.terminate().success());
     assert!(data.exists());
 
-    // A switch of the file is switched off by its variable.
+    // A variable can turn off a switch that the file turns on.
     let mut command = configured.orders(&["serve"]);
     command.env("ORDERS_REQUIRE_IDEMPOTENCY_KEY", "false");
     let service = Service::spawn(command);

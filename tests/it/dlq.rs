@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::support::events::{confirmed, created, eur, new_order_id, paid};
 use crate::support::service::{Api, PATIENCE, Service, orders};
 
-/// The pause between two looks at a condition.
+/// The pause between two checks of a condition.
 const POLL_EVERY: Duration = Duration::from_millis(5);
 
 /// A payment of the order, cut off and complete.
@@ -51,7 +51,7 @@ fn with_cut_payment(id: &OrderId) -> impl Iterator<Item = (&OrderId, String)> {
     beginning(id).into_iter().chain([cut_payment(id).0, shipment(id)]).map(move |body| (id, body))
 }
 
-/// Starts a service with such an order, whose payment and shipment are parked.
+/// Starts a service with an order whose payment is cut off. The payment and the shipment are parked.
 pub async fn with_parked_sequence(data: &Path, id: &OrderId) -> Service {
     send(data, with_cut_payment(id)).await;
     let service = Service::start(data, &[]);
@@ -168,7 +168,7 @@ async fn a_discarded_event_is_rejected_and_the_next_of_its_sequence_is_redriven(
     assert!(again.contains("is discarded. Only a parked dead letter can be changed"), "{again}");
     let shown = dlq(&service, &["show", &ids[0]], true);
     assert!(shown.contains("paid twice"), "{shown}");
-    // Without its payment the order cannot be shipped. The receipt of the shipment contains that reason.
+    // Without its payment the order cannot be shipped. The receipt of the shipment gives this reason.
     let text = dlq(&service, &["redrive", "--order", id.as_str()], true);
     assert!(text.contains("rejected: order_shipped is not legal while the order is confirmed"), "{text}");
     wait_for_parked(&service, &id, 0).await;
@@ -277,7 +277,7 @@ async fn a_redrive_that_is_killed_repeatedly_and_run_again_applies_every_event_o
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // Kill both after the first dead letters have left, and before all have.
+        // Kill the command and the service after the first dead letters were sent, and before all were.
         let start = Instant::now();
         while service.get("/v1/pipeline").await.1["dead_letters"] == before
             && redrive.try_wait().unwrap().is_none()

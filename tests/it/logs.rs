@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::support::service::{Api, PATIENCE, order, orders};
 use crate::support::wait::{until, until_exit};
 
-/// A service whose standard error is a pipe that nobody reads yet.
+/// A service whose standard error is a pipe that is not read yet.
 struct Unread {
     child: Child,
     api: Api,
@@ -24,13 +24,13 @@ struct Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        // It may have ended already. In both cases it is gone afterwards.
+        // The service may have exited already; after `wait` it is gone either way.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Free ports. The log, which contains the address of a service, is not read here.
+/// Two free ports. The tests choose them because they do not read the log, which contains the address of a service.
 fn free_ports() -> [u16; 2] {
     let listeners = [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
@@ -44,7 +44,7 @@ impl Unread {
         let mut command = orders(&["serve", "--listen", &port, "--metrics-listen", &metrics]);
         command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(folder.path().join("data"));
         let child = command.stdout(Stdio::null()).stderr(writer).spawn().unwrap();
-        // The command holds a copy of the pipe's write end. The pipe must end with the service.
+        // The command holds a copy of the pipe's write end. Without it, the pipe ends when the service exits.
         drop(command);
         let [api, metrics] = [port, metrics].map(|address| Api::at(&format!("http://{address}")));
         let service = Self { child, api, metrics, stderr: Some(stderr), _folder: folder };
@@ -105,7 +105,7 @@ async fn a_reader_that_returns_gets_a_report_of_dropped_lines() {
     let (sender, log) = channel();
     let read = move || BufReader::new(stderr).lines().try_for_each(|line| sender.send(line.unwrap()));
     let reading = thread::spawn(read);
-    // Until there is room again for the line of an order.
+    // Post orders until the log line of one is no longer dropped.
     let mut lines: Vec<Value> = Vec::new();
     let start = Instant::now();
     while !lines.iter().any(|line| line["correlation_id"] == "again") {

@@ -56,7 +56,7 @@ fn value(families: &[Value], name: &str, labels: &Value) -> f64 {
 async fn prometheus_reads_the_metrics_of_an_order() {
     let measured = Measured::start();
     let order_id = created_and_shipped_too_early(&measured.api, "c-metrics").await;
-    // A message is settled before it is deleted. Until then, the next event of its order is queued after it.
+    // An event gets its outcome before its message is deleted. Until then, the next event of the order is queued too.
     eventually("nothing is in flight", async || {
         let (_, pipeline) = measured.api.get("/v1/pipeline").await;
         check(pipeline["ledger"]["in_flight"] == 0, pipeline)
@@ -95,7 +95,7 @@ async fn prometheus_reads_the_metrics_of_an_order() {
     assert_eq!(value("orders_ledger_events", json!({ "end": "recorded" })), 5.0);
     assert_eq!(value("orders_queue_messages", json!({ "state": "visible" })), 0.0);
     assert_eq!(value("orders_queue_oldest_seconds", json!({})), 0.0);
-    // An id in a label would be a series for each order.
+    // An id in a label would create a time series for each order.
     assert!(!format!("{metrics:?}").contains(&order_id));
     assert!(measured.service.wait_for_log("recorded")["correlation_id"].is_string());
 }
@@ -118,7 +118,7 @@ async fn metrics_have_a_type_and_a_help_text_and_are_documented() {
     let documented: BTreeSet<_> = documented().map(|(name, _)| name.to_owned()).collect();
     let undocumented: Vec<_> = there.difference(&documented).collect();
     assert!(undocumented.is_empty(), "not in docs/observability.md: {undocumented:?}");
-    // The others count things that do not happen here.
+    // The absent metrics count things that do not happen in this test.
     let missing: Vec<_> = documented.difference(&there).map(String::as_str).collect();
     let absent = [
         "orders_connections_closed_total",

@@ -51,7 +51,7 @@ impl Collector {
         (collector, endpoint)
     }
 
-    /// Waits until the trace has a span with this name and one of a server; returns its spans.
+    /// Waits until the trace has a span with this name and a server span; returns its spans.
     async fn trace_with(&self, trace: &str, name: &str) -> Vec<Span> {
         eventually(&format!("{name} of trace {trace} is exported"), async || {
             let all = self.0.lock().unwrap().clone();

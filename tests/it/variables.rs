@@ -1,4 +1,4 @@
-//! The rules for all environment variables: an empty one counts as unset, and switches take the same words.
+//! The rules for all environment variables: an empty one counts as unset, and all switches accept the same words.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -33,7 +33,7 @@ fn commands() -> Vec<Vec<String>> {
 /// The variables of a command, and whether each is a switch.
 fn variables(path: &[String]) -> BTreeSet<(String, bool)> {
     let help = help(path);
-    // Descriptions are indented further. A line of one can begin with the name of another option.
+    // Descriptions are indented further. A line of a description can begin with the name of another option.
     let option = Regex::new(r"(?m)^ {2,6}(?:-\w, )?--[a-z-]+( <|\[=<| {2}|$)").unwrap();
     let variable = Regex::new(r"\[env:\s+([A-Z_]+)[=\]]").unwrap();
     let starts: Vec<_> = option.captures_iter(&help).map(|found| found.get(0).unwrap()).collect();
@@ -71,7 +71,7 @@ fn end(mut command: Command) -> (Option<i32>, String) {
 #[test]
 fn an_empty_variable_counts_as_unset() {
     for path in commands() {
-        // These keep running, succeed without any setting, or need a target.
+        // These commands keep running, succeed without any setting, or need a target.
         let others = ["serve", "load", "openapi", "asyncapi", "doctor", "config", "man"];
         if others.contains(&path[0].as_str()) {
             continue;

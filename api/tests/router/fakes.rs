@@ -25,7 +25,7 @@ pub(crate) enum QueueBehaviour {
     Unavailable,
     /// Fails after the event may have reached the queue.
     LosesAnswer,
-    /// Accepted an event with the same id a moment ago.
+    /// Reports that an event with the same id was accepted before.
     Repeats,
     TooSmall,
     Hangs,

@@ -46,7 +46,7 @@ async fn forged_tokens_from_one_address_are_limited() {
     }
     assert_eq!(statuses, [[401; 50].as_slice(), &[429; 150]].concat());
 
-    // A token that was valid before is still accepted. A new one from that address must wait. Other addresses are not
+    // A token that was valid before is still accepted. A new token from that address must wait. Other addresses are not
     // affected.
     is_let_in(&from_address(&router, &known, "192.0.2.1:3").await);
     let new = pair.token(&claims(json!({ "sub": "new" })));

@@ -71,7 +71,7 @@ fn responses_and_parameters_of_several_operations_are_shared_components() {
     }
 }
 
-/// Generated clients number the classes of objects without a name.
+/// Client generators give objects without a name numbered classes.
 #[test]
 fn every_object_has_a_name() {
     fn unnamed(at: &str, schema: &Value, found: &mut Vec<String>) {

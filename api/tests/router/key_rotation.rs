@@ -225,7 +225,7 @@ async fn many_unknown_keys_cause_one_fetch() {
     for answer in join_all(strangers.iter().map(|token| with_token(&router, token))).await {
         is_refused(&answer, "no key for this token");
     }
-    // The first fetch loads the keys; the second looks for the unknown ones.
+    // The first fetch loads the keys; the second looks for the unknown keys.
     assert_eq!(server.fetches(), 2);
 }
 
@@ -281,7 +281,7 @@ async fn old_keys_are_used_until_new_ones_are_loaded() {
         is_let_in(&with_token(&router, &old.token(&claims)).await);
     }
     server.publishes(&[&new]);
-    // After a failed load, a token with an unknown key waits for the next load. One with a known key does not.
+    // After a failed load, a token with an unknown key waits for the next load. A token with a known key does not wait.
     is_let_in(&with_token(&router, &new.token(&claims)).await);
     is_refused(&with_token(&router, &old.token(&claims)).await, "no key for this token");
 }

@@ -197,7 +197,7 @@ async fn a_path_is_found_under_any_stage_or_mapping() {
     let proxy = |path: &str| json!({ "proxy": path });
     let any = "ANY /{proxy+}";
     let table = [
-        // A stage named like our own first path segment.
+        // A stage with the same name as the first segment of the API's paths.
         (http(any, "/v1/v1/orders/o-1", proxy("v1/orders/o-1"), "v1", GATEWAY), "/v1/v1/orders/o-1"),
         (
             rest("/{proxy+}", ("/v1/orders/o-1", "/v1/v1/orders/o-1"), proxy("v1/orders/o-1"), "v1"),

@@ -33,7 +33,7 @@ async fn a_load_balancer_with_multi_value_headers_places_an_order_in_base64() {
     let fake = Arc::new(FakePorts::default());
     let answer = invoke(&fake, &event(POST)).await;
     assert_eq!(answer["statusCode"], 202, "{answer}");
-    // A load balancer that sends multi-value headers reads only these.
+    // A load balancer that sends multi-value headers reads only `multiValueHeaders` of the answer.
     assert_eq!(answer["multiValueHeaders"]["content-type"], json!(["application/json"]));
     let published = fake.published();
     let [envelope] = published.as_slice() else { panic!("{published:?}") };

@@ -53,7 +53,7 @@ fn state_of(answer: &Answer) -> (u16, &str, &str) {
 async fn a_client_is_limited_to_its_rate_and_burst() {
     let router = limited("2/5");
     let step = Duration::from_millis(500);
-    // The time steps before each request, and its answer.
+    // The number of time steps before each request, and the expected answer.
     let table = [
         (0, (200, r#""default";r=4;t=1"#, "")),
         (0, (200, r#""default";r=3;t=1"#, "")),
@@ -202,7 +202,7 @@ async fn answers_have_headers_for_browsers_and_caches() {
     for rule in ["default-src 'self'", "img-src 'self' data:", "frame-ancestors 'none'"] {
         assert!(policy.split("; ").any(|given| given == rule), "{rule} in {policy}");
     }
-    // The policy forbids inline scripts, so the page must not have any.
+    // The policy forbids inline scripts, so the page must not contain inline scripts.
     let html = String::from_utf8(page.body).unwrap();
     assert!(html.matches("<script").count() == html.matches("<script src=").count(), "{html}");
 }

@@ -52,7 +52,7 @@ async fn a_long_sequence_is_redriven_from_its_beginning_in_several_requests() {
         if answer.json()["lines_cut"] == json!(false) {
             break;
         }
-        // The consumer has handled what was sent.
+        // Remove the dead letters that were sent, as if the consumer had handled them.
         let sent = letters.sent.lock().unwrap().clone();
         letters.all.lock().unwrap().retain(|letter| !sent.contains(&letter.id));
     }

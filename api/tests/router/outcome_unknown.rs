@@ -74,7 +74,7 @@ async fn if_the_queue_cannot_be_searched_a_404_proves_nothing() {
     is_outcome_unknown(&answer, false);
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("may still be on the queue") && !detail.contains("was not accepted"), "{detail}");
-    // The 404 of the receipt does not claim that the event was refused.
+    // The 404 for the receipt leaves open whether the event was accepted.
     let receipt = get(&fake, answer.json()["links"]["receipt"].as_str().unwrap()).await;
     receipt.is_problem(404, "/problems/event-not-found");
     let detail = receipt.json()["detail"].as_str().unwrap().to_owned();
@@ -124,7 +124,7 @@ async fn all_but_the_first_of_concurrent_requests_under_one_key_are_replays_or_r
             format!(r#"{{"orders":[{ORDER}]}}"#).replace("c-1", "c-2"),
         ),
     ] {
-        // The first request is published after this request looked for its receipt.
+        // The event of the first request becomes visible only after this request first looked for a receipt.
         let receipt = Some(proposed(post(path, "k", &body)).await);
         let fake = FakePorts {
             queue: QueueBehaviour::Repeats,
@@ -157,7 +157,7 @@ async fn a_receipts_link_belongs_to_one_request_under_a_key() {
         let receipt = Some(first.clone());
         let fake = Arc::new(FakePorts { receipt, sees_queued, ..FakePorts::default() });
         get(&fake, &link).await.is_problem(422, "/problems/idempotency-key-reused");
-        // The link of the first request returns its receipt.
+        // The link of the first request still returns the receipt of that request.
         let own = format!("/v1/orders/o-1/events/{}", first.event_id);
         let tag = &first.request_hash.as_ref().unwrap()[..16];
         for query in [String::new(), format!("?request={tag}"), format!("?type=order_paid&request={tag}")] {

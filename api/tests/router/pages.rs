@@ -138,7 +138,7 @@ async fn the_root_links_to_every_page() {
     assert!(under.contains("href=\"/prod/docs/\"") && !under.contains("href=\"/docs"), "{under}");
 }
 
-/// Our style rules shorten the page: errors show what they mean, without repeating their headers.
+/// The style rules shorten the page: each error shows its meaning, without the headers that all errors share.
 #[tokio::test]
 async fn the_api_page_has_style_rules_of_its_own() {
     let fake = Arc::new(FakePorts::default());

@@ -105,7 +105,8 @@ async fn a_replayed_refusal_shows_the_order_as_it_was_then() {
     for (at_version, status, allowed) in [
         (Some(1), json!("pending"), json!(["order_amended", "order_confirmed", "order_cancelled"])),
         (Some(2), json!("confirmed"), json!(["order_paid", "order_cancelled"])),
-        // Older outcomes have no version, and this version cannot be read: the members are absent.
+        // The members are absent if the outcome has no version, as in older receipts, or if the order cannot be read at
+        // that version.
         (None, Value::Null, Value::Null),
         (Some(3), Value::Null, Value::Null),
     ] {
@@ -117,7 +118,7 @@ async fn a_replayed_refusal_shows_the_order_as_it_was_then() {
         assert_eq!((&body["order_status"], &body["allowed_events"]), (&status, &allowed), "{body}");
         assert_eq!(body["order_version"].as_u64(), at_version.filter(|_| !status.is_null()));
     }
-    // The order did not exist at version 0. That it exists now changes nothing.
+    // The order did not exist at version 0, so the answer is a 404 although the order exists now.
     let detail = "order_confirmed is not legal while the order is not yet created".to_owned();
     let outcome = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail, at_version: Some(0) };
     answer_over(log, outcome).await.is_problem(404, "/problems/order-not-found");

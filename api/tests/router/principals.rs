@@ -233,7 +233,7 @@ async fn a_receipt_of_an_unrecorded_order_belongs_to_the_customer_of_the_event()
         (unknown(), &owner, 404),
         (unknown(), &stranger, 404),
         (unknown(), &principal(&[Scope::Read], None), 200),
-        // If the queue cannot be searched, the link alone is answered. It reveals nothing else.
+        // If the queue cannot be searched, the receipt contains only what the link contains.
         (FakePorts { sees_queued: false, ..FakePorts::default() }, &owner, 200),
         (FakePorts { sees_queued: false, ..unknown() }, &stranger, 404),
     ] {

@@ -99,7 +99,7 @@ async fn the_trace_context_of_a_request_is_passed_to_the_publisher() {
     for (headers, expected) in table {
         let fake = Arc::new(FakePorts::default());
         let request = headers.iter().fold(confirm(), |request, (name, value)| request.header(*name, *value));
-        // An invalid trace header does not refuse the order.
+        // An event with an invalid trace header is still accepted.
         assert_eq!(send(&fake, request.body(CONFIRMED.into()).unwrap()).await.status, 202, "{headers:?}");
         assert_eq!(*fake.trace.lock().unwrap(), expected, "{headers:?}");
     }

@@ -1,7 +1,7 @@
 //! Serving over TCP: time and size limits for slow clients. `connection_slots` and `shutdown` use the same server.
 //!
-//! Each test shortens only the limit it tests. The others are a minute or more, which is longer than [`DEADLINE`], so
-//! that they cannot be the cause.
+//! Each test shortens only the limit it tests. The other limits are a minute or more, longer than [`DEADLINE`], so they
+//! cannot be what closes a connection.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ pub(crate) async fn answer(connection: &mut TcpStream) -> String {
 /// Reads until the connection is closed or reset.
 pub(crate) async fn rest(connection: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // A reset closes the connection as well.
+    // An error here is a reset, which closes the connection too.
     let _ = timeout(DEADLINE, connection.read_to_end(&mut bytes)).await.expect("it is closed in time");
     bytes
 }
@@ -134,7 +134,7 @@ async fn a_connection_with_slow_headers_is_closed() {
         let _ = closed.expect("it is closed in time");
         assert!(came.is_empty(), "{begun}");
     }
-    // The same limit applies after a request that was in time.
+    // The same limit applies to the second request of a connection.
     let mut connection = server.sent(HEALTH).await;
     assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200 OK"));
     connection.write_all(&HEALTH.as_bytes()[..20]).await.unwrap();
@@ -188,7 +188,7 @@ async fn the_size_of_a_head_is_limited() {
         let request =
             format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
         let mut came = Vec::new();
-        // Either may fail, because the server closes when the head is too large.
+        // The write or the read may fail, because the server closes when the head is too large.
         let _ = tokio::join!(write.write_all(request.as_bytes()), read.read_to_end(&mut came));
         let text = String::from_utf8(came).unwrap();
         assert!(text.starts_with(&format!("HTTP/1.1 {status}")), "{} bytes: {text}", headers.len());

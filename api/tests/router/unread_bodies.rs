@@ -31,7 +31,7 @@ fn open() -> Router {
     api::router(state(&Arc::new(FakePorts::default())))
 }
 
-/// A router that accepts one request and limits those after it.
+/// A router that accepts one request and refuses further ones because of its rate limit.
 fn limited() -> Router {
     let rate_limit = Some("1/1".parse().unwrap());
     api::router(AppState { rate_limit, ..state(&Arc::new(FakePorts::default())) })
@@ -177,7 +177,7 @@ async fn a_body_that_never_ends_does_not_hold_its_connection() {
     connection.write_all(head.as_bytes()).await.unwrap();
     let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
     let endless = async {
-        // Far more than the server discards.
+        // Far more bytes than the server discards before it closes the connection.
         for _ in 0..(256 << 20) / chunk.len() {
             if connection.write_all(&chunk).await.is_err() {
                 return;

@@ -106,7 +106,7 @@ async fn after_a_refused_event_no_later_event_of_its_order_is_sent() {
     assert!(results.iter().all(|result| matches!(result, Err(PublishError::NotAccepted(_)))), "{results:?}");
     assert_eq!(*picky.calls.lock().unwrap(), [ids(&[&events[0]])]);
 
-    // Without a refusal, they are sent in two calls.
+    // Without a refusal, the events of an order are sent in two calls.
     let events = [created(&b), confirmed(&b)];
     assert!(queue.publish(&events).await.into_iter().all(|result| result.is_ok()));
     assert_eq!(picky.calls.lock().unwrap()[1..], [ids(&[&events[0]]), ids(&[&events[1]])]);

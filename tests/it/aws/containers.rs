@@ -87,8 +87,8 @@ async fn a_v0_producer_and_the_api_share_a_queue() {
     let order = json!({ "order_id": "A-1001", "customer_id": "cust_7", "total": 4250,
                         "items": [{ "sku": "widget", "quantity": 2, "price": 2000 }, "gift-wrap"] });
     let mut events = vec![json!({ "type": "order_created", "data": order })];
-    // One update only: a v0 producer derives the deduplication id from order and type, so SQS would drop a second one within
-    // five minutes.
+    // Send only one update: a v0 producer derives the deduplication id from order and type, so SQS would drop a second
+    // one within five minutes.
     let data = json!({ "order_id": "A-1001", "customer_id": "cust_7", "status": "confirmed" });
     events.push(json!({ "type": "order_updated", "data": data }));
     events.push(json!({ "type": "order_created", "data": { "order_id": "A-1002", "customer_id": "cust_7", "total": 9.5, "items": ["x"] } }));

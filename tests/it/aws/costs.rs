@@ -46,7 +46,7 @@ async fn an_order_is_created_by_one_write_and_changed_by_two() {
             ("SendMessageBatch", 1),
             ("PutItem", 1),
             ("UpdateItem", projections),
-            // For the verdict.
+            // The consumer reads the order for its verdict.
             ("Query", projections),
             ("DeleteMessageBatch", 1),
         ];
@@ -72,7 +72,7 @@ async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
         order: fold(&log[..version]),
         counts: LedgerCounts::default(),
     };
-    // Order 5 has another first event already, and order 3 has a dead letter.
+    // Order 5 has another first event, and order 3 has a dead letter.
     let taken = recorded(1, &[created(&orders[5]), confirmed(&orders[5])]);
     backend.table.append(&[append(&taken, 1)]).await.remove(0).unwrap();
     let parked = &logs[3][1].envelope;

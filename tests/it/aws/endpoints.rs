@@ -1,4 +1,4 @@
-//! Services with endpoints of their own, set by `AWS_ENDPOINT_URL_S3` and the like.
+//! Separate endpoints for AWS services, set by `AWS_ENDPOINT_URL_S3` and similar variables.
 
 use std::process::Command;
 
@@ -10,8 +10,8 @@ use crate::support::emulator::Emulator;
 use crate::support::eventually::{check, eventually};
 use crate::support::service::Service;
 
-/// The role with an endpoint for each service and none for all. The S3 endpoint has a host name, as in a network of
-/// containers: with an IP address the SDK itself would put buckets into paths.
+/// A command for the role, with an endpoint for each service and without a common one. The S3 endpoint has a host name,
+/// as in a network of containers: with an IP address the SDK itself would put buckets into paths.
 fn role(backend: &AwsBackend, role: &str, topic: &str, s3: &str) -> Command {
     let endpoint = &Emulator::shared().endpoint;
     let mut command = backend.role(role, endpoint);
@@ -49,7 +49,7 @@ async fn a_bucket_that_cannot_be_reached_is_reported_at_the_start() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && error.contains(&expected), "{error}");
 
-    // The API starts without it.
+    // The API starts even if the bucket cannot be reached.
     let api = Service::spawn(role(&backend, "api", &topic, "http://127.0.0.1:9"));
     api.wait_for_log(&expected);
     assert_eq!(api.get("/readyz").await.0, 200);

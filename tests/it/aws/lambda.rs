@@ -34,7 +34,7 @@ async fn an_order_goes_from_created_to_delivered_and_only_poison_is_parked() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let (api, consumer) = (deploy(&backend, "api").await, deploy(&backend, "consumer").await);
     let http = api.http_api().await;
-    // Poison is first in the group of one order.
+    // The first message in the group of one order cannot be processed.
     let emulator = Emulator::shared();
     let poisoned = new_order_id();
     let poison = json!({ "QueueUrl": backend.queues.url, "MessageBody": "{ not an event",
@@ -54,7 +54,7 @@ async fn an_order_goes_from_created_to_delivered_and_only_poison_is_parked() {
     assert_eq!(letters[0]["Body"], "{ not an event");
     assert_eq!(letters[0]["MessageAttributes"]["reason"]["StringValue"], "malformed");
 
-    // AWS puts the stage's name into the path; the emulator does not. So this event is as AWS sends it.
+    // AWS puts the stage's name into the path; the emulator does not. So this event has the path that AWS sends.
     let event = include_str!("../../../api/tests/fixtures/apigw/http-v2-prod-post-base64.json");
     let answer = api.invoke(&serde_json::from_str(event).unwrap()).await;
     assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(202), &json!(false)), "{answer}");

@@ -45,7 +45,7 @@ impl Setting {
         self.table.append(&[append]).await.remove(0).unwrap();
     }
 
-    /// Handles batches whose counts are as expected: enough to create all counters.
+    /// Handles enough batches with the expected counts to create all counters.
     async fn batches(&self) {
         for _ in 0..BATCHES {
             self.append(ONE).await;
@@ -84,7 +84,7 @@ async fn a_projected_order_counts_with_its_projection() {
     setting.append_all(&[created(&id), confirmed(&id)], two).await;
     setting.table.add(two).await.unwrap();
     let calls = setting.proxy.take();
-    // Each event in a put of its own, because nothing else is written; the projection together with the ledger.
+    // Each event is a separate put, because nothing else is written; the projection is written with the ledger.
     let found = (calls.calls_of("PutItem"), calls.calls_of("BatchExecuteStatement"), calls.statements);
     assert_eq!(found, (2, 1, 2), "{calls:?}");
     assert_eq!(setting.recorded().await, BATCHES + 2);
@@ -95,9 +95,9 @@ async fn an_optimistic_count_that_was_wrong_is_corrected() {
     let setting = Setting::new().await;
     setting.batches().await;
     setting.append(ONE).await;
-    // Its group was not finished at the deadline.
+    // The event's group was not finished at the deadline.
     setting.table.add(LedgerCounts { recorded: 0, ..ONE }).await.unwrap();
-    // It is delivered again.
+    // The event is delivered again.
     setting.append(LedgerCounts { received: 0, ..ONE }).await;
     setting.table.add(LedgerCounts { received: 0, ..ONE }).await.unwrap();
     assert_eq!(setting.recorded().await, BATCHES + 1);
@@ -108,7 +108,7 @@ async fn counts_stay_exact_when_the_caller_is_dropped() {
     let setting = Setting::new().await;
     let mut finished = 0;
     for batch in 0..BATCHES {
-        // Each is polled once more than the one before, up to four times; some finish.
+        // Appends are polled once to four times in turn, so some finish and some are dropped.
         let counts = match polled(1 + batch % 4, setting.append(ONE)).await {
             Some(()) => ONE,
             None => LedgerCounts { recorded: 0, ..ONE },
@@ -125,7 +125,7 @@ async fn counts_stay_exact_when_the_caller_is_dropped() {
     assert_eq!(setting.recorded().await, BATCHES);
 }
 
-/// Polls a future so many times at most, then drops it.
+/// Polls a future at most this number of times, then drops it.
 async fn polled<F: Future>(times: u64, future: F) -> Option<F::Output> {
     let (mut left, mut future) = (times, pin!(future));
     poll_fn(|context| {

@@ -35,7 +35,7 @@ enum Reply {
     Refuses,
     Throttles,
     Fails,
-    /// Breaks the answer off.
+    /// Closes the connection before the end of the answer.
     BreaksOff,
 }
 
@@ -99,7 +99,7 @@ async fn an_event_is_refused_only_where_no_attempt_can_have_arrived() {
         let result = published(replies).await;
         assert!(matches!(result, Err(PublishError::NotAccepted(_))), "{replies:?}: {result:?}");
     }
-    // The last answer does not cover an earlier attempt.
+    // An answer to the last attempt does not show whether an earlier attempt was accepted.
     for replies in
         [&[Fails][..], &[BreaksOff], &[Fails, Refuses], &[BreaksOff, Throttles], &[Fails, RefusesEntries]]
     {
@@ -190,7 +190,7 @@ async fn two_different_requests_with_one_key_leave_one_refused_receipt() {
     let key = Uuid::now_v7().to_string();
     let headers = [("idempotency-key", key.as_str())];
     let post = async |body: &Value| api.ask(Method::POST, "/v1/orders", &headers, Some(body)).await;
-    // Both are accepted: nothing is recorded yet, and the API cannot read the queue.
+    // Both requests are accepted: nothing is recorded yet, and the API cannot read the queue.
     let (first, second) = (post(&order("first")).await, post(&order("second")).await);
     assert_eq!((first.status, second.status), (202, 202));
     assert_eq!(first.body["event_id"], second.body["event_id"]);

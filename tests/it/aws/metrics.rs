@@ -35,8 +35,8 @@ async fn emitted(function: &Function<'_>) -> Vec<Value> {
     lines
 }
 
-/// Checks that the metadata names existing members of the right kind, and that there is a level: a line without one may be
-/// dropped.
+/// Checks that the metadata names existing members of the right kind, and that the line has a level: without a level it
+/// may be dropped.
 fn check_beyond_the_schema(line: &Value) {
     assert!(line["level"].is_string(), "{line}");
     for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
@@ -73,7 +73,8 @@ fn sums(lines: &[Value], metric: &str, dimension: &str) -> BTreeMap<String, f64>
     sums
 }
 
-/// The lines, once they cover this many messages. The emulator reads the last lines with the next invocation.
+/// The metric lines, as soon as they cover this many messages. The emulator reads the last lines with the next
+/// invocation.
 async fn with_processed(function: &Function<'_>, count: f64) -> Vec<Value> {
     eventually("the function has processed its messages", async || {
         let lines = emitted(function).await;
@@ -106,7 +107,7 @@ async fn functions_write_the_documented_metrics() {
     let count = |metric| lines.iter().map(|line| values(line, metric).len()).sum::<usize>();
     assert_eq!((count("QueueAge"), count("EndToEndLatency")), (7, 5));
     assert!(sums(&lines, "ProcessingDuration", "")[""] > 0.0);
-    // It has no dimension.
+    // `ProcessingDuration` has no dimension.
     for line in lines.iter().filter(|line| line.get("ProcessingDuration").is_some()) {
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
     }

@@ -57,7 +57,7 @@ async fn eventually_lists_filtered(
 
 pub async fn a_customers_orders_are_listed_newest_first(backend: &dyn Backend) {
     let ids: Vec<_> = (0..5).map(|_| new_order_id()).collect();
-    // Not recorded in the order of their creation times.
+    // The orders are not recorded in the order of their creation times.
     for i in [3, 0, 4, 1, 2] {
         let mut event = created_for(&ids[i], "mia");
         event.timestamp = at(i as u32);

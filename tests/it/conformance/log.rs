@@ -17,7 +17,7 @@ async fn load(backend: &dyn Backend, order_id: &OrderId, event_ids: &[EventId]) 
     backend.log().load(&[wanted]).await.remove(0).unwrap()
 }
 
-/// Appends the last events of `log`, so many of them.
+/// Appends the last `last` events of `log`.
 async fn append(backend: &dyn Backend, log: &[RecordedEvent], last: usize) -> Result<Appended, AppendError> {
     backend.log().append(&[append_of(log, last)]).await.remove(0)
 }
@@ -69,7 +69,7 @@ pub async fn repeating_an_append_changes_nothing(backend: &dyn Backend) {
     let log = recorded(1, &[created(&id), confirmed(&id)]);
     append(backend, &log[..1], 1).await.unwrap();
     append(backend, &log, 1).await.unwrap();
-    // As after a crash between append and ack. The second event is recorded already when the first is repeated.
+    // Repeat the appends, as after a crash before the ack. Both events are recorded already.
     assert_eq!(append(backend, &log[..1], 1).await.unwrap(), Appended::Already);
     assert_eq!(append(backend, &log, 1).await.unwrap(), Appended::Already);
     assert_eq!(read(backend, &id).await, Some(fold(&log)));

@@ -24,7 +24,7 @@ use domain::{Envelope, ParkReason, RecordedEvent};
 
 pub use crate::support::QueueOptions;
 
-/// The wait time of a receive: the longest that SQS allows.
+/// The wait time of a receive: the maximum of SQS.
 const WAIT: Duration = Duration::from_secs(20);
 /// How long to look for a message that should not exist.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -113,7 +113,7 @@ macro_rules! conformance_suite {
 }
 pub(crate) use conformance_suite;
 
-/// Checks that a case has consumed every message, so that no unexpected one goes unnoticed.
+/// Checks that a case has consumed every message, so that an unexpected message fails the test.
 pub async fn assert_queue_is_empty(backend: &dyn Backend) {
     let left = backend.inbox().receive(10, MOMENT).await.unwrap();
     assert!(left.is_empty(), "left on the queue: {left:?}");

@@ -145,7 +145,7 @@ pub async fn a_delayed_message_is_delivered_later(backend: &dyn Backend) {
 pub async fn a_waiting_receive_returns_when_a_message_arrives(backend: &dyn Backend) {
     let inbox = backend.inbox();
     let waiting = tokio::spawn(async move { inbox.receive(1, WAIT).await.unwrap() });
-    // Lets the receive start to wait.
+    // Give the receive time to start waiting.
     tokio::task::yield_now().await;
     publish(backend, &[created(&new_order_id())]).await;
     let messages =

@@ -67,7 +67,7 @@ pub async fn a_key_is_refused_for_a_different_request(api: &Api) {
     );
     let other = propose(api, order_id, &headers, "order_cancelled", json!({ "reason": "no" })).await;
     other.is_problem(422, "idempotency-key-reused");
-    // The same holds for a rejected event, which is not in the log.
+    // The same rules apply to the key of a rejected event, which is not in the log.
     let key = new_key();
     let headers = [(KEY, key.as_str()), WAIT];
     propose(api, order_id, &headers, "order_delivered", json!({}))

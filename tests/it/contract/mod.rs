@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::service::{Api, Service, order};
 
-/// The embedded service with a data folder of its own.
+/// The embedded service with a separate data folder.
 struct EmbeddedService {
     service: Service,
     _folder: TempDir,

@@ -266,7 +266,7 @@ fn streams_and_functions_of_other_programs_are_not_checked_as_ours() {
     let folder = TempDir::new().unwrap();
     write(folder.path(), &[("main.tf", FOREIGN)]);
     let report = Report::of(folder.path().to_str().unwrap());
-    // These rules hold for any function that a queue invokes. None of them is an error.
+    // The rules below apply to any function that a queue invokes. None of the findings is an error.
     let expected = [
         "alarm-age-missing aws_sqs_queue.mails",
         "alarm-dead-letters-missing aws_sqs_queue.dlq",

@@ -1,4 +1,4 @@
-//! Complete deployments: one with flaws, as configuration and as plan, and our own. And the text output.
+//! Complete deployments: a flawed one, as configuration and as plan, and the real one. Also the text output.
 
 use std::fs;
 use std::path::Path;

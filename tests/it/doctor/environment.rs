@@ -119,7 +119,7 @@ fn a_service_is_checked_for_authentication_and_reachability() {
     let report = Report::of(&url);
     assert_eq!((report.findings(), report.code), (Vec::new(), Some(0)), "{}", report.json);
 
-    // By an address that others can reach, and without TLS.
+    // The gateway at an address that other machines can reach, without TLS.
     for refuses in [true, false] {
         let outside = gateway(refuses).replace("127.0.0.1", "0.0.0.0");
         let report = Report::of(&outside);

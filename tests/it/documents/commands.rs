@@ -1,7 +1,7 @@
-//! What the program advises to type works as it is printed.
+//! Checks that the commands which the program advises work as printed.
 //!
-//! Every command in a text of the program is parsed by a test in `src/cli`; here the advice of the first start, of a
-//! damaged folder and of dead letters is followed. `tests/it/commands.rs` follows the advice about dead letters.
+//! Every command in a text of the program is parsed by a test in `src/cli`. These tests run the commands that the
+//! program advises at its first start and for a damaged folder. `tests/it/commands.rs` runs those for dead letters.
 
 use std::fs::{self, File};
 

@@ -1,7 +1,7 @@
-//! `docs/configuration.md` lists what the program that is tested takes, whatever it was built with.
+//! Checks that `docs/configuration.md` has all commands of the tested program, for any set of Cargo features.
 //!
-//! The page itself is made of the command line's declaration, by a test in `src/cli`. Here it is held to the help that
-//! users read.
+//! A test in `src/cli` generates the page from the declaration of the command line. These tests compare the page with
+//! the help that users read.
 
 use crate::support::service::orders;
 

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::here;
 use crate::support::service::Service;
 
-/// Runs an example with these programs in turn; gives what each printed.
+/// Runs an example with these programs in turn; returns what each printed.
 fn outputs(example: &str, programs: &[&str]) -> Vec<String> {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &[]);

@@ -1,4 +1,4 @@
-//! Links between documents, and to files of the repository, lead somewhere.
+//! Checks that links between documents, and to files of the repository, have a target.
 
 use std::path::{Component, Path};
 

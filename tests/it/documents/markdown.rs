@@ -7,7 +7,7 @@ use super::here;
 
 /// A Markdown file of the repository.
 pub struct Document {
-    /// Its path from the root of the repository.
+    /// The path from the root of the repository.
     pub path: String,
     pub text: String,
 }
@@ -17,12 +17,12 @@ pub struct Document {
 pub struct Block {
     /// The first word after the fence: `sh`.
     pub language: String,
-    /// Whether the second word is `output`: then it shows what the block before it prints.
+    /// Whether the second word is `output`: the block then shows what the previous block prints.
     pub is_output: bool,
     /// The HTML comment right before the block, without its arrows.
     pub mark: Option<String>,
     pub text: String,
-    /// The line of its fence, from 1.
+    /// The line number of the fence, counted from 1.
     pub line: usize,
 }
 
@@ -100,7 +100,7 @@ impl Document {
         lines.map(|(number, line)| (number + 1, line)).collect()
     }
 
-    /// The anchors of the headings, as GitHub makes them.
+    /// The anchors of the headings, as GitHub generates them.
     pub fn anchors(&self) -> Vec<String> {
         let mut anchors: Vec<String> = Vec::new();
         let headings = self.prose().into_iter().filter(|(_, line)| line.starts_with('#'));

@@ -1,4 +1,4 @@
-//! The documents hold what they promise: links lead somewhere, snippets run, walks follow the code.
+//! Checks the documents: links have targets, snippets run, walks agree with the code.
 //!
 //! Every Markdown file of the repository that readers start from is checked. [`markdown`] reads them.
 

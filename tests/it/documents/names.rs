@@ -1,4 +1,4 @@
-//! Files, folders and tests that documents name exist.
+//! Checks that the files, folders and tests that documents name exist.
 //!
 //! A name counts if it stands between backquotes. A test is named by its file and its function:
 //! `tests/it/crash.rs::nothing_accepted_is_lost_by_kill_9`.

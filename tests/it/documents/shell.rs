@@ -1,7 +1,7 @@
-//! A shell in which lines are typed, as a reader types them: interactive bash, and interactive zsh.
+//! A shell that runs lines as if a reader typed them: interactive bash or interactive zsh.
 //!
-//! Interactive shells differ from those that run scripts: zsh takes no comments there, and both expand `!` between
-//! double quotes.
+//! Interactive shells differ from those that run scripts: an interactive zsh does not accept comments, and both expand
+//! `!` between double quotes.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -12,10 +12,9 @@ use std::thread;
 
 use crate::support::service::PATIENCE;
 
-/// Marks the end of what lines printed: a character that nothing else prints.
+/// Marks the end of the output of typed lines: a character that nothing else prints.
 const END: char = '\u{1e}';
 
-/// Which shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Bash,
@@ -35,7 +34,7 @@ impl Kind {
         command
     }
 
-    /// What is typed first: no prompts, and each command that fails is noted in a file.
+    /// The lines typed first: they turn off prompts and record each failed command in a file.
     fn prelude(self) -> &'static str {
         match self {
             Self::Bash => {
@@ -50,7 +49,7 @@ impl Kind {
     }
 }
 
-/// A running shell. Ends with its input, when dropped.
+/// A running shell. When dropped, it gets the end of its input and is killed.
 pub struct Shell {
     kind: Kind,
     child: Child,
@@ -60,17 +59,17 @@ pub struct Shell {
     errors: std::path::PathBuf,
 }
 
-/// What typed lines did.
+/// The result of typed lines.
 #[derive(Debug)]
 pub struct Ran {
-    /// What they wrote to standard output.
+    /// What the lines wrote to standard output.
     pub stdout: String,
     /// The commands that failed, and the shell's own complaints.
     pub failures: String,
 }
 
 impl Shell {
-    /// Starts a shell in `folder`, where `orders` is the program that is tested, with these variables besides.
+    /// Starts a shell in `folder`, where `orders` is the tested program, with these additional variables.
     pub fn start(kind: Kind, folder: &Path, notes: &Path, variables: &[(&str, &str)]) -> Self {
         let (failures, errors) = (notes.join("failures"), notes.join("errors"));
         let programs = notes.join("programs");
@@ -115,7 +114,7 @@ impl Shell {
         let mut stdout = String::new();
         loop {
             match self.output.recv_timeout(PATIENCE) {
-                // What does not end its line is followed by the mark on the same one.
+                // If the output does not end with a newline, the mark follows on its last line.
                 Ok(line) => match line.split_once(END) {
                     None => stdout += &(line + "\n"),
                     Some((rest, _)) => {
@@ -147,7 +146,7 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // Either of them may have ended already.
+        // The shell may have exited at the end of its input; after `wait` it is gone either way.
         drop(self.input.take());
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -165,7 +164,7 @@ fn what_fails_is_noticed() {
             assert!(!shell.type_lines(wrong).failures.is_empty(), "{kind:?}: {wrong}");
         }
         assert_eq!(shell.type_lines("echo still here").stdout, "still here\n");
-        // What readers of zsh meet when they paste it.
+        // Lines that an interactive zsh treats unlike bash when a reader pastes them.
         for wrong in ["echo a # a comment", "# a comment", "curl -s http://127.0.0.1:1/?a=b || true"] {
             let fails = !shell.type_lines(wrong).failures.is_empty();
             let is_right = fails || kind == Kind::Bash || wrong.starts_with("echo");

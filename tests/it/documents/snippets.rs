@@ -1,8 +1,9 @@
-//! Every shell snippet of the documents runs, in interactive bash and in interactive zsh, against a live service.
+//! Checks that every shell snippet of the documents runs, in interactive bash and in interactive zsh, against a live
+//! service.
 //!
-//! A document is one session: its snippets are typed in order into one shell, beside a service of its own on a free port.
+//! A document is one session: its snippets are typed in order into one shell, with a separate service on a free port.
 //! Each command must succeed. What a snippet prints is compared with what the document shows: the rest of a `console`
-//! block, or a block after it whose fence says `output`. There, `…` stands for anything, and ids and times may differ.
+//! block, or a block after it whose fence says `output`. There, `…` matches any text, and ids and times may differ.
 //!
 //! So that the snippets can run, some texts in them are replaced: see [`Session::typed`].
 //!
@@ -10,8 +11,8 @@
 //!
 //! | comment | meaning |
 //! |---|---|
-//! | `<!-- not run: REASON -->` | It cannot run here, for this reason. |
-//! | `<!-- run with the service stopped -->` | The service of the document is stopped before it, for good. |
+//! | `<!-- not run: REASON -->` | The block cannot run in the test, for this reason. |
+//! | `<!-- run with the service stopped -->` | The document's service is stopped before the block, and stays stopped. |
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -28,11 +29,11 @@ use crate::support::service::{Service, order, run};
 const SHELLS: [&str; 5] = ["bash", "console", "sh", "shell", "zsh"];
 const OTHERS: [&str; 9] = ["hcl", "http", "ini", "json", "mermaid", "python", "rust", "text", "toml"];
 
-/// What a document's service has when the document begins.
+/// The data of a document's service before the first snippet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Given {
     Nothing,
-    /// An order that is confirmed, with a payment that was cut off on its way and a shipment in the dead letters.
+    /// A confirmed order with two dead letters: a payment that was cut off, and a shipment.
     DeadLetters,
 }
 
@@ -41,7 +42,7 @@ struct Session {
     folder: TempDir,
     url: String,
     service: Option<Service>,
-    /// What is replaced in snippets and outputs, in this order.
+    /// Texts in snippets and outputs with their replacements, applied in this order.
     replaced: Vec<(String, String)>,
 }
 
@@ -80,7 +81,7 @@ impl Session {
         Self { folder, url, service: Some(service), replaced }
     }
 
-    /// A text of the document with what it has to be here.
+    /// A text of the document with the ids and addresses of this session.
     fn replace(&self, text: &str) -> String {
         self.replaced.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
     }
@@ -92,7 +93,7 @@ impl Session {
         Regex::new("--rate [0-9]+").unwrap().replace_all(&text, "--rate 100").into_owned()
     }
 
-    /// A shell in the folder that has `orders-data` in it. `$EDITOR` completes the payment that was cut off.
+    /// A shell in the folder that contains `orders-data`. `$EDITOR` completes the payment that was cut off.
     fn shell(&self, kind: Kind, notes: &TempDir) -> Shell {
         let editor = notes.path().join("editor");
         fs::write(&editor, "#!/bin/sh\nprintf '00}}' >> \"$1\"\n").unwrap();
@@ -115,7 +116,7 @@ fn cut_payment(order_id: &str) -> String {
     )
 }
 
-/// A text of which only that is left that is the same in every run.
+/// A text without what differs between runs: UUIDs, times and whitespace.
 fn comparable(text: &str) -> String {
     let uuid = Regex::new("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").unwrap();
     let time = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?").unwrap();

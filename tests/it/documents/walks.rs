@@ -1,9 +1,10 @@
-//! The walks of `docs/architecture.md` follow the code.
+//! Checks that the walks of `docs/architecture.md` agree with the code.
 //!
-//! A step of a walk is an item of a numbered list that names a file and a function: `path/to/file.rs`, `function`. The file
-//! must exist and define the function, and the body of a function of an earlier step of the walk must mention it: mostly of
-//! the step before, or of one that called that. After a step that is not called but reached (by a queue, a thread or the
-//! network), the walk begins anew; the step before it says how, after an arrow: `→ by …`. A new list begins a new walk.
+//! A step of a walk is an item of a numbered list that names a file and a function: `path/to/file.rs`, `function`. The
+//! file must exist and define the function, and the body of a function of an earlier step of the walk must mention it:
+//! usually the previous step or the caller of that step. A step that is reached without a call (by a queue, a thread or
+//! the network) needs no mention; the previous step shows how it is reached, after an arrow: `→ by …`. Mentions before
+//! the arrow do not count for later steps. A new list begins a new walk.
 
 use std::fs;
 
@@ -17,7 +18,7 @@ struct Step {
     line: usize,
     file: String,
     function: String,
-    /// Whether the next step is not called by this one.
+    /// Whether the next step is reached without a call.
     hands_over: bool,
 }
 
@@ -71,7 +72,7 @@ fn each_step_of_a_walk_is_called_by_an_earlier_one() {
     let walks = walks(&document);
     let mut wrong = Vec::new();
     for walk in &walks {
-        // What the functions so far contain, since the walk began or was handed over.
+        // The bodies of the functions since the start of the walk, or since the last step that handed over.
         let mut callers = String::new();
         let mut is_called = false;
         for Step { line, file, function, hands_over } in walk {

@@ -23,7 +23,7 @@ enum Tampering {
     None,
     /// Accepts an event and drops it.
     Loses,
-    /// Accepts an event and drops it, and answers for ever that it is accepted.
+    /// Accepts an event and drops it, and always answers that it is accepted.
     NeverSettles,
     /// Returns the last event of each log twice.
     RecordsTwice,
@@ -31,7 +31,7 @@ enum Tampering {
     ChangesData,
     /// Returns orders one version behind their logs.
     LagsBehind,
-    /// Removes the idempotency key, so that each retry becomes another event.
+    /// Removes the idempotency key, so that each retry becomes a separate event.
     ForgetsKeys,
     /// Returns a ledger that never counts anything.
     CountsNothing,

@@ -1,4 +1,4 @@
-//! The message schemas agree with the domain: it writes what they describe and reads what they describe.
+//! The message schemas agree with the domain, which writes and reads exactly what the schemas describe.
 
 use domain::{Envelope, EventType, RecordedEvent};
 use serde_json::{Value, json};
@@ -155,12 +155,12 @@ fn the_schemas_and_the_domain_accept_the_same_messages() {
     }
 }
 
-/// Generators number the classes of schemas without a title.
+/// Code generators give schemas without a title numbered classes.
 #[test]
 fn every_class_of_a_message_has_a_title_of_its_own() {
     fn untitled(at: &str, value: &Value, titles: &mut Vec<String>) {
         let is_class = ["properties", "enum", "allOf"].iter().any(|keyword| !value[keyword].is_null());
-        // These contain no schema, or one that only adds a condition.
+        // `examples` contains no schemas; those in `anyOf` and `not` only add conditions.
         if !value.is_object() || ["/examples", "/anyOf", "/not"].iter().any(|end| at.ends_with(end)) {
             return;
         }

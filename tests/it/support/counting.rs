@@ -91,7 +91,7 @@ async fn pass(State(passing): State<Passing>, request: Request) -> Response {
     *response.status_mut() = status;
     response.headers_mut().extend(
         headers.into_iter().filter_map(|(name, value)| Some((name?, value))).filter(|(name, _)| {
-            // The body is sent with a new length.
+            // The proxy sends the complete body, with a new length.
             name.as_str() != "transfer-encoding" && name.as_str() != "content-length"
         }),
     );

@@ -4,12 +4,12 @@ use std::fmt::Debug;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take that should happen soon. Generous: only a failing test waits for all of it.
+/// The maximum time for anything that should happen soon. Generous, because only a failing test waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// The pause between two looks. Short, because tests wait for it often.
+/// The pause between two calls of `look`. Short, because tests often wait for it.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Looks until `look` returns `Ok`, and returns its value. Panics after [`PATIENCE`] with `what` and the last `Err`.
+/// Calls `look` until it returns `Ok`, and returns the value. Panics after [`PATIENCE`] with `what` and the last `Err`.
 ///
 /// ```ignore
 /// eventually("the queue is empty", async || { let depth = depth().await; (depth == 0).then_some(()).ok_or(depth) }).await;

@@ -10,7 +10,7 @@ use consumer::Disposition;
 use consumer::ports::{Append, AppendError, Appended, Inbox, LoadRequest, LoadedOrder, Message, OrderLog};
 use domain::{OrderId, Receipt};
 
-/// A log whose appends fail for one order, so many times.
+/// A log whose appends fail for one order, a given number of times.
 pub struct Flaky {
     log: Arc<dyn OrderLog>,
     order_id: OrderId,
@@ -84,7 +84,7 @@ impl Inbox for Hasty {
     }
 }
 
-/// An inbox whose acks fail so many times.
+/// An inbox whose acks fail a given number of times.
 pub struct Sticky {
     inbox: Arc<dyn Inbox>,
     refusals: AtomicUsize,

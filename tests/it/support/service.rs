@@ -104,7 +104,7 @@ impl Api {
     }
 }
 
-/// A whole answer.
+/// An answer with its complete body.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -209,7 +209,7 @@ impl Service {
         self.log.lock().unwrap().iter().collect::<Vec<_>>().join("\n")
     }
 
-    /// Sends SIGTERM and waits for the end.
+    /// Sends SIGTERM and waits until the process has exited.
     pub fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");
         self.wait()
@@ -221,7 +221,6 @@ impl Service {
         assert!(!self.wait().success());
     }
 
-    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -239,7 +238,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Both calls fail if it has ended already.
+        // The process may have exited already; after `wait` it is gone either way.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -7,9 +7,9 @@ use std::process::Command;
 
 /// A virtual environment and its packages.
 pub struct Venv {
-    /// Its content, for messages: `the AWS emulator`.
+    /// The purpose of the environment, for messages: `the AWS emulator`.
     pub name: &'static str,
-    /// Its users, for messages: `the tests on the AWS emulator`.
+    /// The tests that need the environment, for messages: `the tests on the AWS emulator`.
     pub needed_by: &'static str,
     /// The minimum minor version of Python 3.
     pub minor: u32,
@@ -24,7 +24,7 @@ impl Venv {
         let requirements = fs::read_to_string(&self.requirements)
             .map_err(|error| format!("{}: {error}", self.requirements.display()))?;
         fs::create_dir_all(folder).map_err(io)?;
-        // One process creates it while others wait.
+        // One process creates the environment while others wait.
         let lock =
             OpenOptions::new().read(true).append(true).create(true).open(folder.join("lock")).map_err(io)?;
         lock.lock().map_err(io)?;
@@ -49,14 +49,14 @@ impl Venv {
                  install python3 (Debian: apt-get install python3 python3-venv)"
             )
         };
-        // Fails where packages could not be installed: Debian ships `venv` without `ensurepip` unless python3-venv is
-        // installed.
+        // The check fails if `venv` could not install packages: Debian ships `venv` without `ensurepip` unless
+        // python3-venv is installed.
         let check = format!(
             "import sys; assert sys.version_info >= (3, {minor}), 'it is ' + sys.version.split()[0]\n\
              import ensurepip, venv"
         );
         run(Command::new(python).args(["-c", &check]), lock).map_err(missing)?;
-        // Not `eprintln!`, which tests capture.
+        // `eprintln!` would not be shown, because tests capture it.
         let _ = writeln!(io::stderr(), "setting up {name} in {}; this takes a while", venv.display());
         run(Command::new(python).args(["-m", "venv", "--clear"]).arg(venv), lock).map_err(missing)?;
         let mut pip = Command::new(venv.join("bin/python"));
@@ -70,8 +70,8 @@ impl Venv {
     }
 }
 
-/// Runs a command to its end; returns the last line of an error, which has the cause. The command inherits the lock,
-/// because it may outlive this process if that is killed, and no other may start before it has ended.
+/// Runs a command to its end; returns the last line of an error, which has the cause. The command inherits the lock: if
+/// this process is killed, the command may continue, and no other may start until it ends.
 fn run(command: &mut Command, lock: &File) -> Result<(), String> {
     let output = lock.try_clone().and_then(|lock| command.stdin(lock).output()).map_err(|e| e.to_string())?;
     if output.status.success() {

@@ -1,4 +1,4 @@
-//! Waits for conditions, with a deadline. For whatever gives no signal that a test could wait for.
+//! Waits, with a deadline, for conditions that give no signal.
 
 use std::process::{Child, ExitStatus};
 use std::thread;

@@ -50,7 +50,7 @@ fn one_package_serves_every_role() {
                 function["source_code_hash"], "filebase64sha256(bootstrap.zip)",
                 "a new package is deployed"
             );
-            // It would apply to asynchronous invocations only.
+            // A dead-letter configuration would apply only to asynchronous invocations.
             assert_eq!(function["dead_letter_config"], Json::Null);
         }
     }

@@ -24,7 +24,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("infra/terraform")
 }
 
-/// The module that is the deployment.
+/// The Terraform module of the deployment.
 fn orders() -> &'static Module {
     static ORDERS: LazyLock<Module> = LazyLock::new(|| Module::read(&folder().join("modules/orders")));
     &ORDERS
@@ -39,7 +39,7 @@ fn required() -> Vec<(&'static str, Json)> {
     ]
 }
 
-/// What is made with these variables set.
+/// The resources of the deployment with these variables.
 fn plan_with(variables: &[(&'static str, Json)]) -> Arc<Plan> {
     Arc::new(try_plan(variables).unwrap_or_else(|errors| panic!("{errors:?}")))
 }
@@ -49,13 +49,13 @@ fn try_plan(variables: &[(&'static str, Json)]) -> Result<Plan, Vec<String>> {
     orders().plan(&all)
 }
 
-/// What is made by default.
+/// The resources of the deployment by default.
 fn plan() -> Arc<Plan> {
     static PLAN: LazyLock<Arc<Plan>> = LazyLock::new(|| plan_with(&[]));
     Arc::clone(&PLAN)
 }
 
-/// What is made with standard queues.
+/// The resources of the deployment with standard queues.
 fn standard() -> Arc<Plan> {
     static PLAN: LazyLock<Arc<Plan>> = LazyLock::new(|| plan_with(&[("fifo", false.into())]));
     Arc::clone(&PLAN)

@@ -1,4 +1,4 @@
-//! Reads the declarations of a module, and lets `orders doctor --resources` evaluate what it makes.
+//! Reads the declarations of a module, and lets `orders doctor --resources` evaluate its resources.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,8 +26,8 @@ pub(super) struct Module {
     blocks: Vec<Block>,
 }
 
-/// What a module makes: `type.name`, or `type.name[key]` if there are several, with its arguments. Blocks are lists. An
-/// attribute that exists only after apply is a text with its own address.
+/// The resources of a module: `type.name`, or `type.name[key]` if there are several, with its arguments. Blocks are
+/// lists. An attribute that exists only after apply is a text with its own address.
 pub(super) struct Plan {
     resources: BTreeMap<String, Json>,
 }
@@ -74,7 +74,7 @@ impl Module {
         of_kind.map(|block| (block.labels().first().map_or("", |label| label.as_str()), block))
     }
 
-    /// What is made with these values of variables, or why Terraform would refuse them.
+    /// The resources with these values of variables, or the reasons why Terraform would refuse the values.
     pub(super) fn plan(&self, given: &[(&str, Json)]) -> Result<Plan, Vec<String>> {
         let declared: Vec<_> = self.blocks("variable").map(|(name, _)| name).collect();
         let unknown = given.iter().filter(|(name, _)| !declared.contains(name));

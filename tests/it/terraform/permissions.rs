@@ -26,9 +26,9 @@ const ACTIONS: [(&str, &[&str]); 27] = [
     ("dynamodb/get_item", &["dynamodb:GetItem"]),
     ("dynamodb/batch_get_item", &["dynamodb:BatchGetItem"]),
     ("dynamodb/query", &["dynamodb:Query"]),
-    // It needs the actions of its writes, which are puts and updates.
+    // A transaction needs the actions of its writes, which are puts and updates.
     ("dynamodb/transact_write_items", &["dynamodb:PutItem", "dynamodb:UpdateItem"]),
-    // It needs the actions of its statements.
+    // A batch needs the actions of its statements, listed below.
     ("dynamodb/batch_execute_statement", &[]),
     ("dynamodb/INSERT INTO", &["dynamodb:PartiQLInsert"]),
     ("dynamodb/UPDATE", &["dynamodb:PartiQLUpdate"]),
@@ -95,7 +95,7 @@ const REACHES: [Reach; 30] = [
 const NOT_IN_FUNCTIONS: [(&str, &[&str]); 7] = [
     // Containers receive and delete. For functions, Lambda does.
     ("sqs/inbox.rs", &["receive", "ack"]),
-    // For local use. In production, the deployment makes the table.
+    // For local use. In production, the deployment creates the table.
     ("dynamodb/create.rs", &[]),
     // Operators call these with their own permissions: `orders doctor live`, `orders dlq import s3://…`.
     ("sqs/describe.rs", &[]),
@@ -116,9 +116,9 @@ const ROLES: [&str; 3] = ["api", "consumer", "dead-letters"];
 /// A call of an SDK.
 #[derive(Debug)]
 struct Call {
-    /// Below infra/src.
+    /// The path below infra/src.
     file: String,
-    /// The function that contains it.
+    /// The function that contains the call.
     function: String,
     operation: String,
 }

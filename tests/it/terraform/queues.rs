@@ -102,7 +102,7 @@ fn queues_are_encrypted_by_sqs_or_with_a_key() {
         (plan_with(&[("kms_key_arn", KEY.into())]), Json::Null, json!(KEY)),
     ] {
         for queue in [MAIN, DLQ].map(|queue| plan.get(queue)) {
-            // SQS refuses both together.
+            // SQS refuses a queue with both kinds of encryption.
             assert_eq!((&queue["sqs_managed_sse_enabled"], &queue["kms_master_key_id"]), (&managed, &key));
         }
     }
@@ -114,7 +114,7 @@ fn batch_settings_follow_the_kind_of_queue() {
     let by_default = plan();
     assert_eq!(by_default.get(mapping)["batch_size"], 10);
     assert_eq!(by_default.get(mapping)["maximum_batching_window_in_seconds"], Json::Null, "FIFO takes none");
-    // Not even if one is set.
+    // A FIFO queue gets no batching window, even if the variable is set.
     let asked = plan_with(&[("batching_window", 20.into())]);
     assert_eq!(asked.get(mapping)["maximum_batching_window_in_seconds"], Json::Null);
     assert_eq!(standard().get(mapping)["maximum_batching_window_in_seconds"], 5);

@@ -22,7 +22,7 @@ fn expression<'a>(alarm: &'a Json, id: &str) -> &'a str {
     queries.iter().find(|query| query["id"] == id).unwrap()["expression"].as_str().unwrap()
 }
 
-/// The alarm has these attributes.
+/// Asserts that the alarm has these attributes.
 fn assert_has(alarm: &Json, expected: &Json) {
     for (name, value) in expected.as_object().unwrap() {
         assert_eq!(alarm[name], *value, "{name} of {}", alarm["alarm_name"]);
@@ -132,7 +132,7 @@ fn rates_count_all_outcomes_and_need_enough_events() {
     }
 }
 
-/// Every final status counts once, and no other.
+/// Asserts that the expression counts every final status once, and no other status.
 fn assert_ended(alarm: &Json, expression: &str) {
     let mut terms: Vec<_> = expression.split(" + ").collect();
     terms.sort_unstable();

@@ -100,7 +100,7 @@ async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue
     let inbox = Hasty::new(backend.queue.clone());
     let polling = tokio::spawn(poll::run(inbox.clone(), Arc::new(consumer), options, stopped.clone()));
     backend.drained(PATIENCE).await;
-    // Both are on the dead-letter queue before the archiver starts, so they are one batch.
+    // Both messages are on the dead-letter queue before the archiver starts, so it receives them in one batch.
     let role = DeadLetterRole {
         archive: Arc::new(backend.archiving()),
         alerts: Arc::new(aws::topic(&sdk, &deployment.topic)),

@@ -46,7 +46,7 @@ async fn shipping_waits_for_a_poisoned_payment_until_it_is_repaired_in_container
     let dead_letters = deployment.start_dead_letters(endpoint);
     repairs_and_redrives(&deployment, &api).await;
 
-    // Neither a killed archiver nor one that cannot reach S3 or SNS loses anything.
+    // An archiver that is killed, or that cannot reach S3 or SNS, loses no dead letter.
     drop(dead_letters);
     let proxy = Proxy::start(endpoint, 7, &[throttled("s3", 1.0)]);
     let _dead_letters = deployment.start_dead_letters(&proxy.endpoint);
@@ -114,7 +114,7 @@ async fn repairs_and_redrives(deployment: &Deployment, api: &Service) {
     post(&repair, &json!({ "body": String::from_utf8(paid(&id).encode()).unwrap() })).await;
     assert_eq!(results(&post(redrive, &dry).await), ["would_record", "would_record"]);
     assert_eq!(results(&post(redrive, &json!({ "order_id": id })).await), ["sent", "sent"]);
-    // Again, as an operator would after an interruption.
+    // Redrive again, as an operator would after an interruption.
     post(redrive, &json!({ "order_id": id })).await;
     until("the sequence is empty", async || parked_sequence_of(api, &id).await.is_empty()).await;
     let (_, order) = api.get(&format!("/v1/orders/{id}")).await;

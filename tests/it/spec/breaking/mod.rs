@@ -103,7 +103,7 @@ fn released(name: &str) -> Value {
 }
 
 /// Breaking changes that were decided on since the last release, each with the reason. The notes of the next release
-/// announce them, and its copy of the descriptions empties this list.
+/// announce them, and the commit that copies its descriptions empties this list.
 const INTENDED: [(&str, &str); 7] = [
     ("/components/schemas/CreateOrder/properties/customer_id/pattern", NO_BLANKS),
     ("/components/schemas/Line/properties/sku/pattern", NO_BLANKS),

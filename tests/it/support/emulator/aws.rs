@@ -7,7 +7,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 pub const REGION: &str = "us-east-1";
-/// The emulator checks no secret, but reads the region and the service from the signature.
+/// The emulator does not check secrets, but reads the region and the service from the signature.
 pub const ACCESS_KEY: &str = "test";
 pub const SECRET_KEY: &str = "test";
 

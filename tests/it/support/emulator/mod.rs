@@ -32,14 +32,14 @@ impl Emulator {
         SHARED.get_or_init(Self::start).as_ref().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Starts an emulator with a state of its own.
+    /// Starts an emulator with separate state.
     pub fn start() -> Result<Self, String> {
         let process = Process::start("ministack", &[])?;
         process.wait_until_healthy("/_ministack/health")?;
         Ok(Self { aws: process.aws("127.0.0.1"), process })
     }
 
-    /// The id of its process, and of the group of all processes that it has started.
+    /// The id of the emulator's process, which is also the id of the group of all processes that it has started.
     pub fn id(&self) -> u32 {
         self.process.id()
     }

@@ -31,7 +31,7 @@ impl Process {
         let (log, temporary) = prepare(&name).map_err(|error| format!("{}: {error}", folder().display()))?;
         command.arg(server).args(arguments).env("TMPDIR", temporary);
         let stderr = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
-        // Its standard input closes when this process ends in any way, and then it stops.
+        // When this process ends in any way, the server's standard input closes, which stops the server.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().map_err(|error| format!("run.py: {error}"))?;
 
@@ -44,7 +44,7 @@ impl Process {
         Ok(process)
     }
 
-    /// Waits until the server, which listens already, answers one request.
+    /// Waits until the server, which is listening, answers one request.
     pub(super) fn wait_until_healthy(&self, path: &str) -> Result<(), String> {
         let answer =
             get(self.port, path).map_err(|error| self.failed(&format!("does not answer: {error}")))?;
@@ -54,7 +54,7 @@ impl Process {
         Err(self.failed(&format!("is not healthy: {answer}")))
     }
 
-    /// The AWS of this process, by either name of this machine.
+    /// The AWS that this server emulates, at `localhost` or `127.0.0.1`.
     pub(super) fn aws(&self, host: &str) -> Aws {
         Aws { endpoint: format!("http://{host}:{}", self.port), log: self.log.clone() }
     }
@@ -74,7 +74,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        // An error here cannot be handled.
+        // `drop` cannot report an error.
         let _ = self.child.wait();
     }
 }
@@ -96,12 +96,12 @@ fn prepare(name: &str) -> io::Result<(PathBuf, PathBuf)> {
 fn remove_if_old(entry: &DirEntry) {
     let modified = entry.metadata().and_then(|metadata| metadata.modified());
     if modified.ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > KEEP) {
-        // Another test process may have removed it first.
+        // Another test process may have removed the entry already.
         let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
     }
 }
 
-/// Not an HTTP client, because this is called both inside and outside of an async runtime.
+/// Requests a path without an HTTP client, because this function is called both inside and outside of an async runtime.
 fn get(port: u16, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -28,7 +28,7 @@ impl Proxy {
         let started = Process::start("microburst", &[upstream, &seed.to_string(), &rules]);
         let process = started.unwrap_or_else(|error| panic!("{error}"));
         process.wait_until_healthy("/_microburst/health").unwrap_or_else(|error| panic!("{error}"));
-        // Not an address with dots: the proxy would look for a service name in it and load every service's model.
+        // In an address with dots the proxy would look for a service name, and load the model of every service.
         Self { aws: process.aws("localhost"), _process: process }
     }
 

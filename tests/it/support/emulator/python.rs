@@ -49,7 +49,7 @@ pub fn run_script(name: &str, arguments: &[&OsStr], environment: &[(&str, &str)]
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let output = thread::scope(|scope| {
-        // This fails if the script ended early; its standard error has the cause.
+        // The write fails if the script ended early; the standard error of the script has the cause.
         scope.spawn(move || stdin.write_all(input.as_bytes()));
         child.wait_with_output().unwrap()
     });
