@@ -3,16 +3,16 @@
 //! [`router`] builds the whole API from an [`AppState`], which holds the [`ports`] and, for operators, the
 //! [`operations`]. [`serve`](serve()) serves it over TCP, and `lambda` behind API Gateway. All tests use the same router.
 //!
-//! The words are defined in `docs/glossary.md`. The rooms, in the order in which a request passes them:
+//! Terms are defined in `docs/glossary.md`. The modules, in the order in which a request passes them:
 //!
 //! 1. `http` is everything that requests share. Its server reads a request and gives it a [`Deadline`]. The outermost
 //!    middleware (`correlation`) assigns a correlation id and the [`trace`], checks the host, enforces the deadline and
-//!    writes every error as a problem. CORS, the rate limit and the links in answers are there, too.
+//!    writes every error as a problem. `http` also contains CORS, the rate limit and the links in answers.
 //! 2. [`auth`] authenticates the request and puts a [`Principal`](auth::Principal) into its extensions.
 //! 3. `input` reads path, query, headers and body, and collects all validation errors.
 //! 4. `orders` accepts events and shows orders. `operator` manages dead letters and shows the pipeline's counters. `health`
 //!    answers health checks.
-//! 5. `problem` makes the errors (RFC 9457), and a page for each kind of problem.
+//! 5. `problem` builds the error answers (RFC 9457), and a page for each kind of problem.
 //! 6. `describe` generates the OpenAPI and AsyncAPI descriptions and serves them.
 
 pub mod auth;
@@ -66,7 +66,7 @@ pub fn router(state: AppState) -> Router {
         auth::Auth::None => router,
         auth => router.layer(middleware::from_fn_with_state((auth, clock), auth::authenticate)),
     };
-    // Not `from_fn`, which would box the inner service once more for each request.
+    // `layer_fn` and not `from_fn`, which would box the inner service again for each request.
     let router = router.layer(layer_fn(move |route: Route| {
         let hosts = Arc::clone(&hosts);
         service_fn(move |request| {

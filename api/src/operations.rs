@@ -14,7 +14,8 @@ pub struct Operations {
     pub letters: Arc<dyn DeadLetterStore>,
     /// The counters.
     pub pipeline: Arc<dyn Pipeline>,
-    /// The currency of version 0 orders without one. It must be the consumer's, so that both decode a message alike.
+    /// The currency of version 0 orders without one. Must equal the consumer's currency, so that the API and the
+    /// consumer decode a message alike.
     pub default_currency: Currency,
 }
 
@@ -38,8 +39,9 @@ pub trait DeadLetterStore: Send + Sync {
 
     /// Sends dead letters back to the queue, in the given order, and marks them as replaying. Returns a result for each.
     ///
-    /// Replaying ones are sent again, because a replay may have been interrupted. No event is recorded twice, because the
-    /// consumer recognizes its id. If one fails, later ones of its order are not sent.
+    /// Dead letters that are already replaying are sent again, because a replay may have been interrupted. No event is
+    /// recorded twice, because the consumer recognizes its id. If a dead letter cannot be sent, later ones of its order
+    /// are not sent.
     async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>>;
 
     /// Replaces the body that is replayed. The original body and the repair are kept, and recorded with the event that the
@@ -54,18 +56,18 @@ pub trait DeadLetterStore: Send + Sync {
 /// The result of a change of a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeadLetterChange {
-    /// It was changed. Contains the dead letter after the change.
+    /// The change was made. Contains the dead letter after the change.
     Made(Box<DeadLetter>),
-    /// It does not exist, or no longer.
+    /// The dead letter does not exist, or no longer exists.
     Missing,
-    /// It is not parked, so it cannot be changed.
+    /// The dead letter is not parked, so it cannot be changed.
     NotParked(DeadLetterState),
 }
 
 /// Why a dead letter was not sent back to the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// It is no longer a dead letter, or it was discarded.
+    /// The dead letter no longer exists, or was discarded.
     #[error("it is no longer a dead letter")]
     Gone,
     /// An earlier dead letter of its order could not be sent.
@@ -81,13 +83,13 @@ pub enum ReplayError {
 pub struct DeadLetterFilter {
     /// The state. `None` selects every state except discarded.
     pub state: Option<DeadLetterState>,
-    /// The reason for which it was parked.
+    /// The reason for which the dead letter was parked.
     pub reason: Option<ParkReason>,
     /// The order of its event.
     pub order_id: Option<OrderId>,
-    /// It was parked at this time or later.
+    /// The dead letter was parked at this time or later.
     pub parked_from: Option<Timestamp>,
-    /// It was parked before this time.
+    /// The dead letter was parked before this time.
     pub parked_before: Option<Timestamp>,
 }
 
@@ -111,7 +113,7 @@ impl DeadLetterFilter {
 pub struct DeadLetterList {
     /// The dead letters. There may be fewer than requested, or none, if few of those examined pass the filter.
     pub letters: Vec<DeadLetter>,
-    /// Where the next page begins, if there is one.
+    /// Where the next page begins. `None` on the last page.
     pub next: Option<DeadLetterPosition>,
 }
 
@@ -153,8 +155,8 @@ pub struct PipelineCounters {
     pub oldest: Option<Duration>,
     /// Dead letters that are parked or replaying.
     pub dead_letters: u64,
-    /// Whether the ledger's counters change in the same commit as what they count. If they do not, a crash or a lost answer
-    /// leaves them too low or too high.
+    /// Whether the ledger's counters change in the same commit as what they count. If `exact` is false, a crash or a
+    /// lost answer can leave the counters too low or too high.
     pub exact: bool,
 }
 
@@ -164,7 +166,7 @@ impl PipelineCounters {
         self.visible + self.in_flight + self.delayed
     }
 
-    /// Whether the queue has exactly the accepted messages that have no outcome.
+    /// Whether the queue contains exactly the accepted messages without an outcome.
     pub fn balanced(&self) -> bool {
         self.ledger.missing() == i128::from(self.queued())
     }

@@ -23,7 +23,8 @@ pub trait EventPublisher: Send + Sync {
 /// How an event was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acceptance {
-    /// By this call. A queue that cannot be searched ([`OrderReader::sees_queued`]) also returns this for a repeated id.
+    /// The event was accepted by this call. A queue that cannot be searched ([`OrderReader::sees_queued`]) also returns
+    /// this for a repeated id.
     New,
     /// An event with this id was published before, perhaps by a concurrent request, and perhaps with other content.
     Repeated,
@@ -68,8 +69,9 @@ pub trait OrderReader: Send + Sync {
 
     /// A past state of the order. `None` if the order did not exist then or does not have that version.
     ///
-    /// This reads the log page by page, which may take long. A backend whose reads use the processor rather than the
-    /// network should limit how many of these run at the same time, and run none on the threads that serve connections.
+    /// The default implementation reads the log page by page, which may take long. A backend whose reads use the
+    /// processor rather than the network should limit how many of these run at the same time, and run none on the
+    /// threads that serve connections.
     async fn order_as_of(&self, order_id: &OrderId, as_of: AsOf) -> anyhow::Result<Option<Order>> {
         let mut past = Past::new(as_of);
         while !past.is_complete() {
@@ -88,9 +90,9 @@ pub trait OrderReader: Send + Sync {
 
     /// Whether [`receipt`](Self::receipt) finds events that are still on the queue.
     ///
-    /// Some queues cannot be searched, and storing each accepted event elsewhere would cost a write for each event. There,
-    /// the link in a `202` contains the event's type (`?type=order_paid`), and a request with this link is answered with
-    /// `accepted` until the event has an outcome.
+    /// Some queues cannot be searched, and storing each accepted event elsewhere would cost a write for each event.
+    /// With such a queue, the link in a `202` contains the event's type (`?type=order_paid`), and a request with this
+    /// link is answered with `accepted` until the event has an outcome.
     fn sees_queued(&self) -> bool {
         true
     }
@@ -106,7 +108,7 @@ pub trait OrderReader: Send + Sync {
 
     /// Waits until the event has an outcome, but not longer than `until`, and returns its receipt.
     ///
-    /// This polls with growing pauses. A backend that is notified of outcomes should override it.
+    /// The default implementation polls with growing pauses. A backend that is notified of outcomes should override it.
     async fn settled(
         &self,
         order_id: &OrderId,
@@ -153,7 +155,7 @@ impl OrderFilter {
     }
 }
 
-/// The most orders that are read for one page, whether they pass the filter or not.
+/// The maximum number of orders that are read for one page, whether they pass the filter or not.
 pub const MAX_ORDERS_SCANNED: usize = 1000;
 
 /// A page of a customer's orders.
@@ -174,7 +176,7 @@ pub struct OrderSnapshot {
     pub parked: u64,
 }
 
-/// The most parked events of an order that are counted.
+/// The maximum number of parked events that are counted for an order.
 pub const MAX_PARKED: usize = 100;
 
 /// A position in a customer's list of orders: after this order.
@@ -189,11 +191,11 @@ pub struct OrderPosition {
 /// Reports whether the service is ready. An `Err` is the reason, in a sentence for operators.
 #[async_trait]
 pub trait Health: Send + Sync {
-    /// Whether orders can be read. If not, the service should get no requests at all.
+    /// Whether orders can be read. If they cannot, the service should get no requests.
     async fn ready(&self) -> Result<(), String>;
 
-    /// Whether new events can be accepted. If not, accepted events are still processed, and orders can be read. By default,
-    /// this is the same as [`ready`](Self::ready).
+    /// Whether new events can be accepted. If they cannot, accepted events are still processed, and orders can be read.
+    /// By default, this is the same as [`ready`](Self::ready).
     async fn accepts(&self) -> Result<(), String> {
         self.ready().await
     }

@@ -25,7 +25,7 @@ pub struct AppState {
     pub reader: Arc<dyn OrderReader>,
     /// Checks whether the service is ready.
     pub health: Arc<dyn Health>,
-    /// The dead letters and counters for operators. Without it, their endpoints answer 404.
+    /// The dead letters and counters for operators. Without this value, the operator endpoints answer 404.
     pub operations: Option<Operations>,
     /// How requests are authenticated.
     pub auth: Auth,
@@ -41,7 +41,7 @@ pub struct AppState {
     pub body_budget: BodyBudget,
     /// The host names that requests may use.
     pub hosts: Hosts,
-    /// Which pages of other origins may call the API from a browser. `None`: none.
+    /// Which pages of other origins may call the API from a browser. `None`: no pages.
     pub cors_origins: Option<CorsOrigins>,
 }
 

@@ -1,4 +1,4 @@
-//! Checks the claims of a token and makes a principal of them. `token` and `gateway` call it after the signature was
+//! Checks the claims of a token and turns them into a principal. `token` and `gateway` call it after the signature was
 //! verified.
 
 use std::sync::Arc;

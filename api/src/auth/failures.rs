@@ -80,7 +80,7 @@ impl FailureLimiter {
         self.verified.add(token);
     }
 
-    /// Counts a failure. Returns the refusal to answer with.
+    /// Counts a failed token, and returns the refusal to answer with.
     pub(super) fn failed(&self, address: IpAddr, token: &str, refusal: AuthRefusal) -> AuthRefusal {
         self.verified.remove(token);
         let now = self.clock.now();
@@ -143,7 +143,7 @@ impl VerifiedTokens {
 
     fn remove(&self, token: &str) {
         let (slot, hash) = self.slot(token);
-        // A slot that holds another hash by now keeps it.
+        // If the slot now holds the hash of another token, leave it unchanged.
         let _ = slot.compare_exchange(hash, 0, Relaxed, Relaxed);
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn principal(request: &Request, scope_prefix: Option<Arc<str>>) -> Re
     TokenClaims::stated(claims).principal(scope_prefix)
 }
 
-/// The claims of a request. Where they are depends on the authorizer:
+/// The claims of a request. Their place in the event depends on the authorizer:
 ///
 /// | authorizer | where its claims are |
 /// |---|---|

@@ -1,7 +1,8 @@
 //! Parses JSON Web Key Sets (RFC 7517, 7518, 8037) and verifies signatures with their keys. `keys` loads the sets, and
 //! `token` verifies with the keys.
 //!
-//! `ring`, which our TLS uses too, does the cryptography. There are only public keys here, so timing reveals nothing.
+//! `ring`, which our TLS uses too, does the cryptography. This module has only public keys, so its timing reveals no
+//! secret.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use serde_json::Value;
 
 use crate::auth::refusal::AuthRefusal;
 
-/// The most keys in a set: more than any issuer publishes, and few enough to search for every request.
+/// The maximum number of keys in a set: more than any issuer publishes, and few enough to search on every request.
 const MAX_KEYS: usize = 100;
 
 /// The supported signature algorithms.
@@ -75,7 +76,7 @@ impl VerificationKey {
         }
     }
 
-    /// Whether both are the same key, possibly with different ids.
+    /// Whether `self` and `other` are the same key, possibly with different ids.
     fn is(&self, other: &Self) -> bool {
         match (&self.material, &other.material) {
             (KeyMaterial::Rsa(one), KeyMaterial::Rsa(other)) => one.n == other.n && one.e == other.e,
@@ -154,7 +155,7 @@ fn octets(member: &Option<String>, name: &str, count: usize) -> anyhow::Result<V
     Ok(bytes)
 }
 
-/// An RSA key of 2048 to 8192 bits. Shorter ones can be broken; longer ones only cost time.
+/// An RSA key of 2048 to 8192 bits. Shorter keys can be broken; longer keys only cost time.
 fn rsa(n: &Option<String>, e: &Option<String>) -> anyhow::Result<RsaPublicKeyComponents<Vec<u8>>> {
     // Some issuers write a leading zero byte, which RFC 7518 forbids and which changes nothing.
     let number = |mut bytes: Vec<u8>| {
@@ -198,7 +199,7 @@ impl KeySet {
         self.0.len()
     }
 
-    /// The key for a token with this header. The algorithm of the header chooses nothing; it only has to be the key's.
+    /// The key for a token with this header. The key determines the algorithm; the header must name the same one.
     pub(super) fn find(
         &self,
         algorithm: SignatureAlgorithm,
@@ -208,7 +209,7 @@ impl KeySet {
         let named: Vec<_> = self.0.iter().filter(is_named).collect();
         let mut fitting = named.iter().filter(|key| key.algorithm() == algorithm);
         match fitting.next() {
-            // The same key may occur twice, also under two ids.
+            // A set may list the same key twice, even under two ids.
             Some(key) if fitting.all(|other| other.is(key)) => Ok(Arc::clone(key)),
             Some(_) => Err(AuthRefusal::AmbiguousKey),
             None if kid.is_some() && !named.is_empty() => Err(AuthRefusal::OtherAlgorithm),

@@ -1,5 +1,5 @@
-//! Caches the issuer's keys and keeps them fresh. `token` finds keys here, and the readiness check asks whether there are
-//! any.
+//! Caches the issuer's keys and keeps them fresh. `token` finds keys here, and the readiness check asks whether any
+//! keys are loaded.
 //!
 //! Loads are triggered by requests, not by a timer: in a Lambda function, timers stop between requests. A request waits
 //! for a load only if there are no keys, if the keys are too old, or if the issuer may have a new key; otherwise the load
@@ -113,7 +113,7 @@ impl IssuerKeys {
         Arc::new(Self { source, refresh, held, loads, failing })
     }
 
-    /// Loads the keys for the first time. If that fails, a later request that needs them tries again.
+    /// Loads the keys for the first time. If the load fails, a later request that needs keys tries again.
     pub async fn load(&self) -> anyhow::Result<()> {
         let mut loads = self.loads.lock().await;
         self.load_with(&mut loads, LoadReason::Age).await
@@ -176,7 +176,7 @@ impl IssuerKeys {
         set.is_some()
     }
 
-    /// Waits for a load, unless one has just ended.
+    /// Waits for a load, unless another load has ended since this call began.
     async fn reload(self: &Arc<Self>, why: LoadReason) {
         let asked = Instant::now();
         let loads = self.loads.clone().lock_owned().await;
@@ -256,7 +256,7 @@ impl IssuerKeys {
     }
 
     async fn loaded(&self, loads: &mut LoadHistory, why: LoadReason) -> anyhow::Result<()> {
-        // Two versions of a file may have the same stamp, so an unknown key makes us read the file in any case.
+        // Two versions of a file may have the same stamp, so after an unknown key the file is always read.
         let unless = loads.stamp.filter(|_| why == LoadReason::Age);
         let (set, age) = match self.source.load(unless).await? {
             Some(published) => {
@@ -271,7 +271,7 @@ impl IssuerKeys {
         let age = age.clamp(min_age, max_age).min(max_stale);
         let now = Instant::now();
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        // If the file is unchanged, the keys that are held stay: there is a stamp only if there are keys.
+        // If the file is unchanged, keep the current keys: a stamp is stored only together with keys.
         if let Some(set) = set.or_else(|| held.take().map(|held| held.set)) {
             gauge!("orders_jwks_keys").set(set.len() as f64);
             *held = Some(LoadedKeys {

@@ -1,5 +1,6 @@
-//! Authenticates requests, by a bearer token that is verified here or by the claims of API Gateway's authorizer. Both
-//! become a [`Principal`]. `lib.rs` puts the middleware [`authenticate`] before every path that is not public.
+//! Authenticates requests, by a bearer token that is verified here or by the claims of API Gateway's authorizer. The
+//! token or the claims become a [`Principal`]. `lib.rs` puts the middleware [`authenticate`] before every path that is
+//! not public.
 //!
 //! `token` parses and verifies tokens, `keys` keeps the issuer's keys (`jwk`), which `source` loads from a file or a URL,
 //! `claims` checks claims, `failures` limits failed attempts, `gateway` reads claims that API Gateway has verified, and
@@ -34,13 +35,14 @@ use crate::problem::Problem;
 /// How requests are authenticated.
 #[derive(Debug, Clone, Default)]
 pub enum Auth {
-    /// Not at all: everyone may do everything.
+    /// Requests are not authenticated: every client may do everything.
     #[default]
     None,
-    /// By a bearer token, which is verified here.
+    /// Requests are authenticated by a bearer token, which this service verifies.
     Tokens(Arc<TokenVerifier>),
-    /// By the claims that API Gateway's authorizer has verified and put into the event, never by a header. Works only
-    /// behind [`lambda`](crate::lambda): elsewhere there are no claims, so every request is refused.
+    /// Requests are authenticated by the claims that API Gateway's authorizer has verified and put into the event,
+    /// never by a header. Works only behind [`lambda`](crate::lambda): elsewhere there are no claims, so every request
+    /// is refused.
     #[cfg(feature = "lambda")]
     Gateway {
         /// The issuer's prefix of our scopes: [`Principal::scope_prefix`].
@@ -48,7 +50,7 @@ pub enum Auth {
     },
 }
 
-/// Refuses requests that cannot be authenticated, and puts the [`Principal`] of the others into their extensions.
+/// Refuses requests that cannot be authenticated. Puts the [`Principal`] of every other request into its extensions.
 pub(crate) async fn authenticate(
     State((auth, clock)): State<(Auth, fn() -> Timestamp)>,
     mut request: Request,
@@ -79,7 +81,8 @@ pub(crate) async fn authenticate(
     }
 }
 
-/// Whether a path needs no authentication: health checks and descriptions. New paths need it unless they are listed here.
+/// Whether a path needs no authentication: health checks and descriptions. A new path needs authentication unless it is
+/// listed here.
 fn is_public(path: &str) -> bool {
     let exact = ["/", "/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/problems"];
     exact.contains(&path) || path.starts_with("/docs/") || path.starts_with("/problems/")

@@ -1,7 +1,7 @@
 //! Who makes a request, and what they may do. Handlers take the [`Principal`] as an extractor.
 //!
-//! The authentication middleware puts it into the request's extensions. A request without one comes from a service that
-//! is configured without authentication, where everyone may do everything.
+//! The authentication middleware puts the principal into the request's extensions. Only a service that is configured
+//! without authentication has requests without a principal; there, every client may do everything.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The principal of all requests where requests are not authenticated.
+    /// The principal of every request to a service without authentication.
     pub fn anyone() -> Self {
         Self { subject: String::new(), scopes: None, scope_prefix: None, customer_id: None }
     }

@@ -1,5 +1,5 @@
-//! The reasons to refuse a request without valid credentials, in words that help a developer and reveal nothing new to an
-//! attacker. All files of this room return them.
+//! The reasons to refuse a request without valid credentials, in words that help a developer and reveal nothing new to
+//! an attacker. All files of this module return them.
 
 use crate::problem::Problem;
 
@@ -65,7 +65,7 @@ pub(crate) enum AuthRefusal {
 
 impl From<AuthRefusal> for Problem {
     fn from(refusal: AuthRefusal) -> Self {
-        // Debug only: any client can cause this as often as it likes.
+        // Logged only at debug level, because any client can cause any number of refusals.
         tracing::debug!(%refusal, "request refused");
         let text = refusal.to_string();
         match refusal {

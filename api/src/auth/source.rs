@@ -32,7 +32,7 @@ impl JwksUrl {
         match uri.scheme_str() {
             Some("https") => Ok(Self(uri)),
             Some("http") if is_here => Ok(Self(uri)),
-            // Over plain http, an attacker on the network could add a key of their own.
+            // Over plain http, an attacker on the network could add their own key.
             Some("http") => Err("it must be an https URL; http is for this machine only"),
             _ => Err("it must be an https URL"),
         }
@@ -52,7 +52,7 @@ pub(super) struct KeyDocument {
     pub(super) json: Vec<u8>,
     /// How long the answer may be cached.
     pub(super) max_age: Option<Duration>,
-    /// Changes when the file changes.
+    /// The stamp of the file, which changes when the file changes. `None` for a URL.
     pub(super) stamp: Option<FileStamp>,
 }
 
@@ -66,7 +66,7 @@ pub(super) enum KeySource {
 }
 
 impl KeySource {
-    /// The key set, or `None` if it is a file whose stamp is still `unless`.
+    /// Loads the key set. Returns `None` for a file whose stamp still equals `unless`.
     pub(super) async fn load(&self, unless: Option<FileStamp>) -> anyhow::Result<Option<KeyDocument>> {
         match self {
             Self::File(path) => {

@@ -1,8 +1,8 @@
 //! Verifies bearer tokens (RFC 6750): signed JWTs (RFC 7519, RFC 9068) in the compact form (RFC 7515). The middleware in
 //! the parent calls it.
 //!
-//! The key, not the token, decides how the signature is verified. There are only three algorithms, all asymmetric; there
-//! is no encryption, and keys or addresses of keys in a token are ignored. What does not exist cannot be attacked.
+//! The key, not the token, decides how the signature is verified. Only three algorithms are supported, all asymmetric.
+//! Encrypted tokens are not supported, and keys or key URLs in a token are ignored, which leaves little to attack.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -71,7 +71,7 @@ impl TokenVerifier {
                 failures.succeeded(token);
                 Ok(principal)
             }
-            // This is not the token's fault.
+            // Missing keys are not the client's fault, so this is not counted as a failure.
             Err(AuthRefusal::NoKeys) => Err(AuthRefusal::NoKeys),
             Err(refusal) => Err(failures.failed(address, token, refusal)),
         }
@@ -114,7 +114,7 @@ struct CompactJwt<'a> {
     signature: Vec<u8>,
 }
 
-/// The header members that are used. Those that name keys (`jku`, `jwk`, `x5u`, `x5c`) must never be.
+/// The header members that are used. Never read the members that contain or locate keys (`jku`, `jwk`, `x5u`, `x5c`).
 #[derive(Deserialize)]
 struct JwtHeader {
     alg: String,

@@ -69,7 +69,7 @@ const STYLE: &str = "
 }
 ";
 
-/// Links to everything: as a page for browsers, and as JSON for programs.
+/// Links to the descriptions, problems and health checks: as a page for browsers, and as JSON for programs.
 async fn root(base: Option<Extension<BasePath>>, headers: HeaderMap) -> Response {
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let base = base.map(|Extension(base)| base).unwrap_or_default();
@@ -122,7 +122,7 @@ fn under(api: &OpenApi, base: &BasePath) -> OpenApi {
     api
 }
 
-/// Adds the base path to the redirects of Swagger UI, which does not support one.
+/// Adds the base path to the redirects of Swagger UI, which does not support base paths.
 async fn redirect_under(base: Option<Extension<BasePath>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let (Some(Extension(base)), Some(location)) = (base, response.headers_mut().get_mut(header::LOCATION))

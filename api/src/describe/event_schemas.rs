@@ -1,8 +1,8 @@
 //! JSON Schemas of recorded events and of messages, for both descriptions.
 //!
-//! They are derived from the schemas of the bodies that clients send, so the limits are the same. The differences: data
-//! contains its order's id, unknown members are ignored, ids may have surrounding blanks, and members that version 0 does
-//! not have may be absent.
+//! The schemas are derived from those of the bodies that clients send, so the limits are the same. The differences:
+//! data contains its order's id, unknown members are ignored, ids may have surrounding blanks, and members that
+//! version 0 does not have may be absent.
 
 use std::borrow::Cow;
 
@@ -115,8 +115,8 @@ pub(crate) fn recorded_name(event_type: EventType) -> String {
     format!("recorded_{event_type}")
 }
 
-/// The named schemas of recorded events: for each type, the event, its data and its `type`. The type has a schema of its
-/// own, because the Go clients of OpenAPI Generator distinguish events only by named enums.
+/// The named schemas of recorded events: for each type, the event, its data and its `type`. The type has a separate
+/// schema, because the Go clients of OpenAPI Generator distinguish events only by named enums.
 pub(crate) fn recorded() -> Vec<(String, Value)> {
     let of_type = |event_type: EventType| {
         let name = recorded_name(event_type);

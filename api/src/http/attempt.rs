@@ -1,5 +1,6 @@
-//! Records what a request is about to change. Handlers that write register a [`ChangeAttempt`]; if such a handler fails,
-//! panics or runs out of time, the middleware in `correlation` answers that the outcome is unknown and where to look it up.
+//! Records what a request is about to change. Handlers that write register a [`ChangeAttempt`]; if such a handler
+//! panics or runs out of time, the middleware in `correlation` answers that the outcome is unknown and where to look it
+//! up.
 
 use std::borrow::Cow;
 
@@ -23,7 +24,7 @@ pub(crate) enum ChangeAttempt {
 }
 
 impl ChangeAttempt {
-    /// The answer if `cause` leaves the outcome unknown.
+    /// The answer if `cause` leaves the outcome of the change unknown.
     pub(crate) fn problem(self, links: &LinkBuilder, cause: anyhow::Error) -> Problem {
         match self {
             Self::Event(event) => event.problem(links, cause),

@@ -41,7 +41,7 @@ pub struct Deadline(pub Instant);
 const MARGIN: Duration = Duration::from_millis(500);
 
 impl Deadline {
-    /// Until when a handler may wait, so that there is time left to answer.
+    /// The time until which a handler may wait and still have time to answer.
     pub(crate) fn to_answer(self) -> Instant {
         self.0.checked_sub(MARGIN).unwrap_or(self.0)
     }
@@ -64,21 +64,21 @@ impl CurrentRequest {
     }
 }
 
-/// Calls `with` with the correlation id of the request that this task is answering, if there is one. The logger adds the
-/// id to every line this way. Spawned tasks do not inherit it.
+/// Calls `with` with the correlation id of the request that this task is answering. Returns `None` in any other task;
+/// spawned tasks do not inherit the id. The logger calls this to add the id to every log line.
 pub fn with_correlation_id<R>(with: impl FnOnce(&CorrelationId) -> R) -> Option<R> {
     CURRENT.try_with(|current| with(&current.id)).ok()
 }
 
-/// Records what the current request is about to change. If its handler does not finish from here on, the answer is that
-/// the outcome is unknown.
+/// Records what the current request is about to change. If the request's handler panics or runs out of time after this
+/// call, the answer is that the outcome is unknown.
 pub(crate) fn begin_change(attempt: ChangeAttempt) {
     // Outside a request there is no answer to prepare.
     let _ = CURRENT.try_with(|current| current.attempt.replace(Some(attempt)));
 }
 
-/// Answers with `refused` if there is such a problem, and otherwise by `route`. The correlation id is in the request's
-/// extensions and in the response's headers. `sees_queued` is that of the order reader.
+/// Answers with the problem `refused`, or by calling `route` if `refused` is `None`. Adds the correlation id to the
+/// request's extensions and to the response's headers. `sees_queued` is the value that the order reader returns.
 pub(crate) async fn correlate(
     new_id: fn() -> Uuid,
     sees_queued: bool,
@@ -143,7 +143,7 @@ fn unanswered(
     }
 }
 
-/// The client's id. An invalid one is ignored, because it is no reason to refuse an order.
+/// The client's correlation id. An invalid id is ignored, and the request is handled as if it had no id.
 fn given(headers: &HeaderMap) -> Option<CorrelationId> {
     [CORRELATION_ID, REQUEST_ID]
         .iter()
@@ -161,8 +161,8 @@ fn written(response: Response, id: &CorrelationId, path: &str) -> Response {
     Response::from_parts(parts, Body::from(problem.to_json(id.as_str(), path)))
 }
 
-/// The output of `future`, or `None` if the deadline passes first. A future that is ready when it is first polled always
-/// counts, even after the deadline.
+/// The output of `future`, or `None` if the deadline passes first. The output of a future that is ready when it is
+/// first polled is returned even after the deadline.
 async fn in_time<F: Future>(deadline: Option<Deadline>, future: F) -> Option<F::Output> {
     match deadline {
         Some(Deadline(at)) => timeout_at(at, future).await.ok(),

@@ -10,8 +10,8 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const DENY: HeaderValue = HeaderValue::from_static("DENY");
-/// Our pages load everything from this service. Swagger UI embeds pictures in its style sheet and writes styles into the
-/// page, hence `data:` and `'unsafe-inline'`.
+/// Our pages load everything from this service. Swagger UI embeds pictures in its style sheet and writes styles into
+/// the page, so the policy allows `data:` and `'unsafe-inline'`.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'",

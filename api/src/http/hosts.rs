@@ -1,5 +1,6 @@
-//! Checks the `Host` of every request, for `lib.rs` and the admin server: an HTTP/1.1 request must name exactly one host
-//! (RFC 9112, section 3.2), and a service without authentication answers only to the names of its own machine.
+//! Checks the `Host` of every request, for `lib.rs` and the admin server: an HTTP/1.1 request must name exactly one
+//! host (RFC 9112, section 3.2), and a service without authentication answers only requests for the names of its own
+//! machine.
 //!
 //! The second rule prevents DNS rebinding: a page in a browser on that machine could have its own name resolve to 127.0.0.1
 //! and then call the service from the same origin.
@@ -22,7 +23,7 @@ use crate::problem::{Problem, ProblemKind};
 /// The host names that requests over TCP may use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Hosts {
-    /// Any name.
+    /// Requests may use any name.
     #[default]
     Any,
     /// The names of this machine (`localhost` and the loopback addresses), and these additional ones.
@@ -60,8 +61,8 @@ fn normal(host: &str) -> String {
 }
 
 impl Hosts {
-    /// Why the request must be refused, if it must. Only requests over TCP are checked: behind Lambda, the gateway has
-    /// parsed the HTTP request. The problem is boxed because nearly every request passes.
+    /// The problem to refuse the request with, or `None`. Only requests over TCP are checked: behind Lambda, the
+    /// gateway has parsed the HTTP request. Boxed to keep the result small: it is nearly always `None`.
     pub(crate) fn refuse<B>(&self, request: &Request<B>) -> Option<Box<Problem>> {
         request.extensions().get::<ConnectInfo<SocketAddr>>()?;
         let mut hosts = request.headers().get_all(HOST).iter();
@@ -94,7 +95,7 @@ impl Hosts {
 }
 
 impl Hosts {
-    /// Restricts a router to these names. Other requests get the status of the problem, without its body.
+    /// Restricts a router to these names. Requests with other names get the status of the problem, without its body.
     pub fn protect(self, router: Router) -> Router {
         router.layer(middleware::from_fn(move |request: Request<Body>, next: Next| {
             let refused = self.refuse(&request);

@@ -21,8 +21,8 @@ const EVENTS: &str = "/events";
 pub struct BasePath(String);
 
 impl BasePath {
-    /// Parses `/one` or `/one/two`, of characters that need no escaping. Everything else is refused: the path becomes part
-    /// of links, so it must not be able to point to another host.
+    /// Parses `/one` or `/one/two`, of characters that need no escaping. Every other path is refused: the path becomes
+    /// part of links, which must not point to another host.
     pub fn parse(path: &str) -> Option<Self> {
         let plain = |c: u8| c.is_ascii_alphanumeric() || b"$-_.+!*'()~".contains(&c);
         let segment = |s: &str| !s.is_empty() && !matches!(s, "." | "..") && s.bytes().all(plain);
@@ -94,7 +94,7 @@ impl LinkBuilder {
     }
 
     /// The link to a receipt. Where the queue cannot be searched, the link of an event without an outcome also contains
-    /// the event's type and, with an idempotency key, the request's tag: the receipt is made of them.
+    /// the event's type and, with an idempotency key, the request's tag, because the receipt is built from the link.
     pub(crate) fn receipt(&self, receipt: &Receipt) -> String {
         let path = self.to_receipt(&receipt.order_id, receipt.event_id);
         if self.sees_queued || receipt.outcome.is_some() {
@@ -107,8 +107,8 @@ impl LinkBuilder {
         }
     }
 
-    /// The link to the receipt of an event that may not have been accepted. It has no type, so it does not claim that the
-    /// event was accepted.
+    /// The link to the receipt of an event that may not have been accepted. The link has no event type: a link with a
+    /// type means that the event was accepted.
     pub(crate) fn uncertain_receipt(
         &self,
         order_id: &OrderId,

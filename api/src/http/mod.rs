@@ -1,5 +1,5 @@
-//! What every HTTP request shares, whatever it asks for: the server, the outermost middleware, limits, traces and links.
-//! `lib.rs` builds the router with it; handlers use [`LinkBuilder`], [`page_response`] and [`begin_change`].
+//! What all HTTP requests share: the server, the outermost middleware, limits, traces and links. `lib.rs` builds the
+//! router with this module; handlers use [`LinkBuilder`], [`page_response`] and [`begin_change`].
 
 mod attempt;
 mod correlation;

@@ -1,5 +1,5 @@
 //! The network that a client connects from. The rate limit, the connection limit and the limit of failed authentication
-//! count by it.
+//! are counted per network.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 

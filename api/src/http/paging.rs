@@ -1,5 +1,5 @@
-//! The end of every list's answer: a page as JSON, and the `Link` header (RFC 8288) to the next one. The handlers of
-//! lists call it.
+//! Builds the answers of lists: a page as JSON, and the `Link` header (RFC 8288) to the next page. The handlers of
+//! lists call [`page_response`].
 
 use axum::Json;
 use axum::http::{HeaderValue, header};

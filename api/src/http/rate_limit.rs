@@ -1,7 +1,8 @@
-//! The rate limit of `/v1`, which `lib.rs` adds to its routes: so many requests a second for each client, with bursts.
+//! The rate limit of `/v1`, which `lib.rs` adds to its routes: a maximum number of requests a second for each client,
+//! with bursts.
 //!
-//! A client is the authenticated subject, or else the network it connects from. Every answer states how much is left
-//! (draft-ietf-httpapi-ratelimit-headers-10).
+//! A client is the authenticated subject, or else the network it connects from. Every answer contains the number of
+//! requests that are left (draft-ietf-httpapi-ratelimit-headers-10).
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -80,7 +81,7 @@ pub(crate) fn rate_limited<S: Clone + Send + Sync + 'static>(
     }))
 }
 
-/// The clients that have a bucket each.
+/// A client that has its own bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum LimitedClient {
     /// The subject that authenticated.
@@ -119,8 +120,8 @@ pub(crate) fn retry_after_seconds(wait: Duration) -> u32 {
     u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
-/// When to evict clients whose bucket is full, because such a bucket carries no information. The memory is so bounded by
-/// the clients of the last window, or of the last 10 seconds if that is longer.
+/// When to evict clients whose bucket is full, because such a bucket carries no information. This bounds the memory to
+/// the clients of the last window, or of the last 10 seconds if the window is shorter.
 #[derive(Debug)]
 pub(crate) struct EvictionSchedule {
     interval: u64,

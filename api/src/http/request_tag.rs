@@ -1,5 +1,5 @@
-//! The first digits of a request's hash. Links to receipts contain it, so that a client is never shown the receipt of
-//! another request under the same idempotency key.
+//! The first digits of a request's hash. Links to receipts contain these digits, so that a client is never shown the
+//! receipt of another request under the same idempotency key.
 
 use std::fmt;
 

@@ -20,7 +20,7 @@ impl RequestTimer {
     }
 
     pub(crate) fn answered(self, status: StatusCode) {
-        // Not the path: clients could create any number of series.
+        // The label is the route and not the path: with paths, clients could create any number of series.
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         let (method, took) = (self.method, self.started.elapsed());
         SERIES.with_borrow_mut(|series| {

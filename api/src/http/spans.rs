@@ -62,7 +62,7 @@ pub(crate) fn answered(span: &Span, status: u16) {
 #[cfg(not(feature = "otlp"))]
 pub(crate) fn answered(_: &Span, _: u16) {}
 
-/// Runs `publish` in a span of its own. The events carry the context of this span through the queue.
+/// Runs `publish` in its own span. The events carry the context of this span through the queue.
 #[cfg(feature = "otlp")]
 pub(crate) async fn publish_span<F: Future>(events: &[Envelope], publish: F) -> F::Output {
     use tracing::Instrument;

@@ -1,7 +1,7 @@
 //! The trace context of a request. The middleware sets it, and adapters that send messages read it with [`current`].
 //!
-//! It is task-local, as tracing libraries do it: as a parameter it would pass through every handler and port to the one
-//! adapter that needs it. Nothing that an order depends on may be passed like this.
+//! The trace context is task-local, as in tracing libraries: a parameter would have to pass through every handler and
+//! port to the one adapter that needs it. Data that an order depends on must not be passed this way.
 
 use std::future::Future;
 
@@ -35,7 +35,7 @@ pub struct TraceContext {
     pub xray: Option<String>,
 }
 
-/// The trace context of the current request, if it has one.
+/// The trace context of the current request, or `None` if the request has none.
 ///
 /// A publisher must call this within `publish`, before it passes the event to another task: spawned tasks do not inherit
 /// the context.
@@ -58,7 +58,7 @@ impl TraceContext {
         named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
     }
 
-    /// The valid trace headers. Invalid ones are ignored: a broken trace is no reason to refuse an order.
+    /// The valid trace headers. Invalid headers are ignored: an order with an invalid trace header is still accepted.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let traceparent = only(headers, &TRACEPARENT).filter(|value| is_traceparent(value));
         let tracestate = traceparent.and_then(|_| tracestate(headers));
@@ -89,7 +89,7 @@ fn is_traceparent(value: &str) -> bool {
         text.len() == digits && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
     let id = |text: &str, digits: usize| hex(text, digits) && text.bytes().any(|b| b != b'0');
-    // Later versions may have more after the flags.
+    // Later versions may have more fields after the flags.
     let ends = rest.is_empty() || (version != "00" && rest.starts_with('-') && rest.bytes().all(visible));
     hex(version, 2)
         && version != "ff"

@@ -5,8 +5,8 @@
 //! which holds either the domain's value or its errors. Single values are checked by the domain's `parse` functions, whole
 //! objects by the `Validate` of their DTO.
 //!
-//! Memory is bounded whatever a body contains: the rest of a list that is too long or has a hundred errors is skipped, and
-//! errors beyond the first hundred are only counted.
+//! Memory is bounded for every body: the rest of a list that is too long or has a hundred errors is skipped, and errors
+//! beyond the first hundred are only counted.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,7 +25,7 @@ pub(crate) type Parsed<T> = Result<T, Box<BodyErrors>>;
 
 /// A value that can be read from JSON. The methods that a type does not implement report the wrong JSON type.
 pub(crate) trait FromJson<'de>: Sized {
-    /// The expected JSON type, to follow "must be".
+    /// The expected JSON type, as it follows "must be" in error messages.
     const EXPECTED: &'static str;
 
     fn from_text(_text: &str) -> Parsed<Self> {
@@ -74,8 +74,8 @@ pub(crate) fn checked<T>(code: ValidationCode, parsed: Result<T, InvalidValue>) 
     parsed.map_err(|error| invalid(code, error.rule))
 }
 
-/// Passes the elements of an array to `element`, up to `max` of them and until it breaks. The rest is skipped. Returns the
-/// number of all elements.
+/// Passes the elements of an array to `element`, up to `max` of them or until `element` returns `Break`. Skips the
+/// rest. Returns the number of all elements.
 pub(crate) fn read_elements<'de, T: FromJson<'de>, A: SeqAccess<'de>>(
     mut array: A,
     max: usize,
@@ -122,7 +122,7 @@ impl<T> BodyField<T> {
         }
     }
 
-    /// The value, where absence is an error.
+    /// The value. An absent value is an error.
     pub(crate) fn required(self) -> Parsed<T> {
         match self {
             Self::Valid(value) => Ok(value),
@@ -138,7 +138,8 @@ impl<T> ValidateRequired for BodyField<T> {
     }
 }
 
-/// `validator` stores the refused value with its error. It only refuses absent values, so there is nothing to serialize.
+/// `validator` stores the refused value with its error. Here it refuses only absent values, so there is nothing to
+/// serialize.
 impl<T> Serialize for BodyField<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_unit()
@@ -283,7 +284,7 @@ pub(crate) fn read_members<'de, T: JsonMembers<'de>, A: MapAccess<'de>>(
     Ok((members, errors))
 }
 
-/// Reads an object. If its members have no errors, `value` makes the domain's value of them.
+/// Reads an object. If its members have no errors, `value` converts them to the domain's value.
 pub(crate) fn read_object<'de, T: JsonMembers<'de>, V, A: MapAccess<'de>>(
     object: A,
     value: impl FnOnce(T) -> Option<V>,

@@ -8,8 +8,9 @@
 //!   used up, the next body waits for others to finish and is refused after [`MAX_WAIT`].
 //! - Bodies of more than [`SMALL`] bytes are parsed on a worker thread, at most [`WORKERS`] at a time, so that they do not
 //!   block other connections of the same thread.
-//! - Beyond a burst of [`BURST`], large bodies pass at [`BYTES_PER_SECOND`]. What is accepted is several times as long on the
-//!   disk. If it came faster than the store can merge it, the store would stop all writes, those of small bodies too.
+//! - Beyond a burst of [`BURST`], large bodies pass at [`BYTES_PER_SECOND`]. An accepted body takes several times its
+//!   size on the disk. If data arrived faster than the store can merge it, the store would stop all writes, also those
+//!   of small bodies.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,10 +23,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// The largest body that is not counted and is parsed on the thread of its connection, in bytes. An order of a hundred
-/// lines fits. Size alone does not bound the cost of parsing: a line without its three members is three bytes long and has
-/// three errors.
+/// order lines fits. Size alone does not bound the cost of parsing: an order line without its three members is three
+/// bytes long and has three errors.
 const SMALL: usize = 16 << 10;
-/// How many bytes all bodies may have together beyond that.
+/// The limit of the counted bytes, beyond the first [`SMALL`] of each body, of all bodies together.
 const BODIES: usize = 64 << 20;
 /// The bytes of one semaphore permit.
 const UNIT: usize = 4 << 10;
@@ -159,7 +160,7 @@ impl BodyBudget {
         let turn = {
             let mut passed_at = self.passed_at.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
-            // A pause counts, up to a burst.
+            // Time without large bodies is credited, up to a burst.
             let earliest = now.checked_sub(duration_of(BURST)).unwrap_or(now);
             let start = passed_at.map_or(earliest, |at| at.max(earliest));
             *passed_at = Some(start + duration_of(bytes));
@@ -169,7 +170,7 @@ impl BodyBudget {
     }
 }
 
-/// How long so many bytes of large bodies take.
+/// How long this number of bytes takes at [`BYTES_PER_SECOND`].
 fn duration_of(bytes: u64) -> Duration {
     Duration::from_micros(bytes * 1_000_000 / BYTES_PER_SECOND)
 }

@@ -17,8 +17,8 @@ use crate::problem::{Problem, ProblemKind};
 /// The syntax of a list of entity tags, for the description.
 const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#;
 
-/// The entity tag of an order: its version, and the number of parked events if there are any, because the representation
-/// contains both.
+/// The entity tag of an order: its version, and the number of parked events if it is not zero, because the
+/// representation contains both.
 pub(crate) fn etag(snapshot: &OrderSnapshot) -> HeaderValue {
     let OrderSnapshot { order, parked } = snapshot;
     let tag = if *parked == 0 {
@@ -139,7 +139,7 @@ enum EntityTags {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct EntityTag {
     weak: bool,
-    /// Including its quotes.
+    /// The tag, including its quotes.
     opaque: String,
 }
 

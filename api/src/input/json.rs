@@ -10,7 +10,8 @@ use crate::input::budget::{BodyReadError, MemoryGrant};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::SharedState;
 
-/// The largest body, in bytes. It has room for several times 200 lines with the longest names, and fits a queue message.
+/// The largest body, in bytes. Several times 200 order lines with the longest names fit in such a body, and the body
+/// fits in a queue message.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
 
 /// A valid JSON body of at most `MAX` bytes, and the memory granted for it. The handler keeps the grant for as long as it
@@ -87,7 +88,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 /// Whether the content type is `application/json` or `application/*+json`, with or without parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return false };
-    // What nearly every client sends needs no parsing.
+    // Fast path: nearly every client sends exactly `application/json`.
     if value == "application/json" {
         return true;
     }

@@ -1,5 +1,6 @@
 //! Reads what a request contains: path, query, headers and body, and collects all their validation errors. Handlers use
-//! the extractors of this room; `orders` and `operator` define their bodies with [`FromJson`] and [`members!`](members).
+//! the extractors of this module; `orders` and `operator` define their bodies with [`FromJson`] and
+//! [`members!`](members).
 
 mod body;
 mod budget;

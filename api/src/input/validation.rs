@@ -1,7 +1,7 @@
 //! Validation errors: what is wrong with a request, and where. All of `input` creates them, and `problem` lists them.
 //!
-//! While a body is read, its errors are collected in [`BodyErrors`]. Their JSON pointers grow from the innermost value to
-//! the whole body. The list is bounded: four million errors use no more memory than a hundred.
+//! While a body is read, its errors are collected in [`BodyErrors`]. Each error's JSON pointer is built from the
+//! innermost value outwards. The list is bounded: four million errors use no more memory than a hundred.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -11,10 +11,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use validator::ValidationErrorsKind;
 
-/// The most errors that an answer lists. A body can have more than anyone would read.
+/// The maximum number of errors in an answer. A body can have more errors than a client would read.
 pub(crate) const MAX_LISTED_ERRORS: usize = 100;
 
-/// How much of a member's or parameter's name an error repeats, in characters.
+/// The maximum length of a member's or parameter's name in an error message, in characters.
 const MAX_NAME: usize = 64;
 
 /// The key under which `validator` stores errors of a whole struct. No member has this key in `validator`'s list.
@@ -23,7 +23,7 @@ const WHOLE: &str = "__all__";
 /// The detail of a missing member. `validator`'s `required` is the only rule without a message.
 pub(crate) const IS_REQUIRED: &str = "is required";
 
-/// The parameter of a struct's error that names the member to report it at.
+/// The parameter of a struct's error that names the member at which the error is reported.
 const MEMBER: &str = "member";
 
 /// One validation error of a request: in the body (`pointer`), or in the path, the query or a header (`parameter`).
@@ -144,12 +144,12 @@ impl BodyErrors {
         }
     }
 
-    /// Whether to look for more errors: not when the list is full.
+    /// Whether to look for more errors: `Break` if the list is full.
     pub(crate) fn next(&self) -> ControlFlow<()> {
         if self.listed.len() < MAX_LISTED_ERRORS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
-    /// Adds errors of the value itself. If the list is full, they replace others.
+    /// Adds errors of the value itself. If the list is full, they replace the last errors of the list.
     pub(crate) fn extend_replacing(&mut self, of_value: Self) {
         let room = MAX_LISTED_ERRORS.saturating_sub(of_value.listed.len());
         self.omitted += self.listed.len().saturating_sub(room);
@@ -196,7 +196,7 @@ impl BodyErrors {
         }
     }
 
-    /// Whether there is room for one more error. If not, it is counted as omitted.
+    /// Whether the list can take one more error. If the list is full, the error is counted as omitted.
     fn has_room(&mut self) -> bool {
         let room = self.listed.len() < MAX_LISTED_ERRORS;
         self.omitted += usize::from(!room);
@@ -209,7 +209,8 @@ impl BodyErrors {
         (self.listed, self.omitted)
     }
 
-    /// Cuts the list to what is `left` of a shared limit, but not below one error. The others are counted as omitted.
+    /// Cuts the list to what is `left` of a shared limit, but keeps at least one error. The errors cut off are counted
+    /// as omitted.
     pub(crate) fn cut(&mut self, left: &mut usize) {
         let keep = (*left).clamp(1, MAX_LISTED_ERRORS);
         self.omitted += self.listed.len().saturating_sub(keep);
@@ -218,7 +219,7 @@ impl BodyErrors {
     }
 }
 
-/// Orders array elements by index, so that line 2 comes before line 10, and members by name.
+/// Orders array elements by index, so that element 2 comes before element 10, and members by name.
 fn by_pointer(a: Option<&str>, b: Option<&str>) -> Ordering {
     fn segments(pointer: Option<&str>) -> impl Iterator<Item = (usize, &str)> {
         let segments = pointer.unwrap_or_default().split('/');
@@ -232,7 +233,7 @@ fn child(name: &str) -> String {
     format!("/{}", shown(name).replace('~', "~0").replace('/', "~1"))
 }
 
-/// A name as an error repeats it.
+/// A name as error messages show it.
 pub(crate) fn shown(name: &str) -> String {
     let short = short(name);
     let ellipsis = if short.len() < name.len() { "…" } else { "" };

@@ -14,7 +14,7 @@
 //! For a custom domain, payload format 2.0 contains the stage instead of the key of the API mapping. Links are then written
 //! without a base path. So the mapping of an HTTP API must have no key, or the API must use payload format 1.0.
 //!
-//! The prefix is whatever precedes the path of the matched route, with the route's parameters filled in. The `$default`
+//! The prefix is the part before the path of the matched route, with the route's parameters filled in. The `$default`
 //! route of an HTTP API has no path; only there, a path that begins with the stage's name is assumed to begin with the
 //! stage. (So with a `$default` route, do not name a stage like the first segment of one of our paths.)
 //!
@@ -166,7 +166,7 @@ mod tests {
             ("/prod/v1/orders", "/prod/v1/orders", "/prod/v1/orders"),
             ("/prod/prod", "/prod", "/prod"),
             ("/prod/production/v1", "/production/v1", "/production/v1"),
-            // With AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH nothing was added.
+            // With AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH, no stage was added.
             ("/v1/orders", "/v1/orders", "/v1/orders"),
             ("/production/v1", "/production/v1", "/production/v1"),
         ] {

@@ -28,8 +28,7 @@ use crate::http::Deadline;
 use crate::lambda::event::Invocation;
 use crate::lambda::gateway::RoutedPath;
 
-/// How long before the function's own deadline a request is given up, so that the answer can still be written and
-/// delivered.
+/// The time between a request's deadline and the function's, so that an answer can still be written and delivered.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// Runs after each request and before its answer is returned, because the environment may be frozen after that.

@@ -92,7 +92,7 @@ pub(super) async fn show(
         }
         _ => ParkedSequence::default(),
     };
-    // A dead letter without an order is a sequence of its own.
+    // A dead letter without an order forms its own sequence.
     let shown = if sequence.letters.is_empty() { slice::from_ref(letter) } else { &sequence.letters };
     let context = sequence_context(state, shown).await?;
     let effects = redrive_effects(shown, &context, operations.default_currency, (state.clock)());

@@ -1,5 +1,5 @@
-//! Decides what a redrive does with the dead letters of one sequence. `dead_letters` and `redrive` call it. The functions are
-//! pure, so that a dry run cannot differ from the redrive.
+//! Decides what a redrive does with the dead letters of one sequence. `dead_letters` and `redrive` call it. The
+//! functions are pure, so a dry run and a redrive decide alike.
 
 use domain::{
     Currency, DeadLetter, DeadLetterState, EventId, Order, Outcome, Prediction, Timestamp, predict,
@@ -9,26 +9,26 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::describe::schemas::schema;
 
-/// How often a dead letter is replayed before it must be repaired. One that failed this often fails again, and replaying it
-/// in a loop would fill the queue.
+/// How often a dead letter is replayed before it must be repaired. A dead letter that failed this often will fail
+/// again, and replaying it in a loop would fill the queue.
 pub(crate) const MAX_REPLAYS: u32 = 5;
 
 /// What a redrive does, or would do, with a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RedriveEffect {
-    /// The effect that the rules predict if it is sent.
+    /// The effect that the rules predict if the dead letter is sent.
     Predicted(Prediction),
-    /// It was replayed this many times, and is not sent again.
+    /// The dead letter was replayed this many times, and is not sent again.
     ReplayedTooOften(u32),
-    /// It was discarded, and is not sent.
+    /// The dead letter was discarded, and is not sent.
     Discarded,
-    /// It is too far back in its sequence to predict.
+    /// The dead letter is too far back in its sequence to predict.
     NotPredicted,
-    /// It was sent back to the queue.
+    /// The dead letter was sent back to the queue.
     Sent,
-    /// It is no longer a dead letter.
+    /// The dead letter no longer exists, or was discarded.
     Gone,
-    /// It could not be sent, for this reason.
+    /// The dead letter could not be sent, for this reason.
     Failed(String),
 }
 
@@ -91,7 +91,8 @@ impl RedriveEffect {
         }
     }
 
-    /// Whether the dead letter is sent. The consumer then decides about its event, and its receipt shows the outcome.
+    /// Whether the dead letter is sent. The consumer then decides about the event, and the event's receipt shows the
+    /// outcome.
     pub(crate) fn is_to_be_sent(&self) -> bool {
         use Prediction::{AlreadyRecorded, Illegal, WouldRecord};
         matches!(self, Self::Predicted(WouldRecord(_) | AlreadyRecorded(_) | Illegal(_)))
@@ -114,12 +115,12 @@ pub(super) fn effect_schema() -> RefOr<Schema> {
 /// The recorded facts that a prediction needs.
 pub(crate) struct SequenceContext {
     pub(crate) order: Option<Order>,
-    /// The outcomes of the events in the dead letters, as far as they have one.
+    /// The outcomes of those events in the dead letters that have one.
     pub(crate) outcomes: Vec<(EventId, Outcome)>,
 }
 
-/// The effect on each dead letter of a sequence, in order. One that was replayed too often blocks those after it, like one
-/// that cannot be read.
+/// The effect on each dead letter of a sequence, in order. A dead letter that was replayed too often or cannot be read
+/// blocks those after it.
 pub(crate) fn redrive_effects(
     sequence: &[DeadLetter],
     context: &SequenceContext,

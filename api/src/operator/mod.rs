@@ -1,7 +1,7 @@
 //! The operator endpoints: list, show, redrive, repair and discard dead letters, and read the pipeline's counters.
 //!
-//! All of them need the scope `orders.operate` and a token that is not limited to one customer. They decide which dead
-//! letters are sent or changed; the ports in [`operations`](crate::operations) do it.
+//! All endpoints need the scope `orders.operate` and a token that is not limited to one customer. The endpoints decide
+//! which dead letters are sent or changed; the ports in [`operations`](crate::operations) send and change them.
 
 mod bodies;
 mod change;

@@ -23,7 +23,7 @@ use super::requests::{RedriveCommand, RedriveSelection};
 const MAX_SEQUENCES: usize = 100;
 /// How many dead letters one request handles. Each further sequence of its last page adds up to [`MIN_OF_SEQUENCE`].
 const MAX_LETTERS: usize = 500;
-/// How many dead letters of a sequence are handled even if the limit is reached.
+/// How many dead letters of each sequence are handled even after [`MAX_LETTERS`] is reached.
 const MIN_OF_SEQUENCE: usize = 10;
 /// How many dead letters one call to the store lists.
 const PAGE: usize = 100;
@@ -95,7 +95,7 @@ pub(crate) async fn redrive(
     Ok(Json(body).into_response())
 }
 
-/// Sends the dead letters of a sequence that are to be sent, and updates their effects.
+/// Sends the dead letters of a sequence whose effect allows it, and updates their effects.
 async fn send(operations: &Operations, sequence: &[DeadLetter], effects: &mut [RedriveEffect]) {
     let (places, letters): (Vec<usize>, Vec<DeadLetter>) = sequence
         .iter()

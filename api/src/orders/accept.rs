@@ -1,5 +1,5 @@
-//! `POST /v1/orders` and `POST /v1/orders/{order_id}/events`: makes an event of a body, publishes it and answers with a
-//! receipt or the outcome. `batch` uses the parts for a single order.
+//! `POST /v1/orders` and `POST /v1/orders/{order_id}/events`: turns a body into an event, publishes it and answers with
+//! a receipt or the outcome. `batch` uses the parts for a single order.
 //!
 //! These handlers do not check whether an event is legal: an accepted event is a proposal, and the consumer decides.
 
@@ -76,7 +76,7 @@ pub(crate) async fn create_order(
         let envelope = envelope(&state, &context, identity, event, None);
         accepted.replayed = publish(&state, &context, envelope, &accepted.receipt).await?;
     }
-    // Return the memory before waiting for the outcome: the body is not needed any more.
+    // Return the memory before waiting for the outcome: the body is no longer needed.
     drop(grant);
     answer::to_creation(&state, &context, accepted).await
 }
@@ -164,7 +164,7 @@ pub(crate) async fn propose_event(
     answer::to_event(&state, &context, accepted).await
 }
 
-/// The current order, if it is needed: to check a condition, or for a principal that is limited to one customer.
+/// The current order. Read only to check a condition, or for a principal that is limited to one customer.
 async fn current_order(
     state: &AppState,
     principal: &Principal,
@@ -193,7 +193,7 @@ pub(crate) fn receipt(identity: &EventIdentity, event: &Event) -> Receipt {
     }
 }
 
-/// Whether the same request was accepted before. It is an error if another request was accepted under the same key.
+/// Whether the same request was accepted before. Fails if another request was accepted under the same key.
 pub(crate) async fn is_replay(state: &AppState, identity: &EventIdentity) -> Result<bool, Problem> {
     if identity.request_hash.is_none() {
         return Ok(false);
@@ -248,7 +248,7 @@ async fn publish(
     }
 }
 
-/// Whether the concurrent request that was accepted under the same event id asked for the same as the one of `receipt`.
+/// Whether the concurrent request that was accepted under the same event id was the same as the request of `receipt`.
 pub(crate) async fn is_concurrent_replay(state: &AppState, receipt: &Receipt) -> anyhow::Result<bool> {
     let known = state.reader.receipt(&receipt.order_id, receipt.event_id).await?;
     Ok(known.is_none_or(|known| known.request_hash == receipt.request_hash))

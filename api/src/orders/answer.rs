@@ -33,7 +33,7 @@ pub(crate) async fn to_event(
     answer(state, context, accepted, StatusCode::OK).await
 }
 
-/// `recorded` is the status if the event was recorded in time.
+/// Answers with the outcome or the receipt. `recorded` is the status for an event that was recorded in time.
 async fn answer(
     state: &AppState,
     context: &WriteContext,
@@ -74,8 +74,8 @@ async fn wait_for_outcome(state: &AppState, context: &WriteContext, receipt: &Re
     }
 }
 
-/// The answer with the outcome. It is the receipt for a parked event, whose outcome may still change, and for a recorded
-/// event whose order cannot be read: the event was accepted all the same.
+/// The answer with the outcome. A parked event, whose outcome may still change, is answered with its receipt. So is a
+/// recorded event whose order cannot be read, because the event was accepted.
 async fn with_outcome(
     state: &AppState,
     context: &WriteContext,
@@ -129,8 +129,8 @@ fn readable<T>(context: &WriteContext, order: anyhow::Result<Option<T>>) -> Opti
     })
 }
 
-/// The problem for a rejection. It describes the order at `at_version`, when the event was decided: the order may have
-/// changed since, and a replay must get the same answer.
+/// The problem for a rejection. The problem describes the order at `at_version`, where the event was rejected: the
+/// order may have changed since then, and a replay must get the same answer.
 async fn rejected(
     state: &AppState,
     context: &WriteContext,

@@ -94,7 +94,7 @@ pub(crate) async fn create_orders(
 }
 
 impl BatchItemResult {
-    /// Whether an accepted order was accepted before. `None` if it was refused.
+    /// Whether an accepted order was accepted before. `None` if the order was refused.
     fn replayed(&self) -> Option<bool> {
         match self {
             Self::Accepted { replayed, .. } => Some(*replayed),
@@ -103,8 +103,8 @@ impl BatchItemResult {
     }
 }
 
-/// The problem of the whole request, if there is one: no order was accepted because of a temporary failure, or the key was
-/// used for another batch.
+/// The problem to answer the whole request with, if no order was accepted because of a temporary failure, or because
+/// the key was used for another batch. Otherwise `None`.
 fn problem_of_all(done: &[BatchItemResult]) -> Option<Problem> {
     let mut problems = Vec::with_capacity(done.len());
     for done in done {
@@ -124,7 +124,7 @@ fn problem_of_all(done: &[BatchItemResult]) -> Option<Problem> {
 /// A valid order, ready to be published.
 type PreparedCreation = Result<(EventIdentity, Receipt, Envelope), Problem>;
 
-/// The work that prepares the events of the orders. It runs on a worker thread if the body is large.
+/// Returns the work that prepares the events of the orders. The work runs on a worker thread if the body is large.
 fn prepare_creations(
     state: SharedState,
     context: Arc<WriteContext>,

@@ -13,11 +13,12 @@ use crate::orders::order_body::CreateOrder;
 use crate::orders::responses::ReceiptBody;
 use crate::problem::ProblemBody;
 
-/// The most orders in a batch.
+/// The maximum number of orders in a batch.
 const MAX_ORDERS: usize = 100;
 /// The largest body, in bytes: 100 orders of 40 KiB each.
 pub(super) const MAX_BODY: usize = 4 << 20;
-/// The most errors that are listed for all orders together. Each invalid order has at least one, even beyond this.
+/// The maximum number of errors listed for all orders together. At least one error is listed for each invalid order,
+/// even beyond this limit.
 const MAX_ERRORS: usize = 1000;
 
 /// A batch of orders to create.

@@ -39,7 +39,7 @@ impl Validate for ProposedEventBody<'_> {
 
 members!(ProposedEventBody<'de> { "type" => event_type, "data" => data });
 
-/// The unparsed data. It may come before the type that determines how to read it.
+/// The unparsed data. In the body, the data may come before the type that determines how to read it.
 #[derive(Debug, Default)]
 struct ProposedData<'de>(Option<&'de RawValue>);
 
@@ -56,7 +56,7 @@ impl<'de> MemberSlot<'de> for ProposedData<'de> {
 impl ProposedData<'_> {
     fn event(&self, event_type: EventType) -> Parsed<Event> {
         match event_type {
-            // No body has this type, because it is not proposable.
+            // A validated body never has this type, because clients cannot propose it.
             EventType::Created => Err(invalid(ValidationCode::Unknown, "is unknown")),
             EventType::Amended => self.read().map(Event::Amended),
             EventType::Confirmed => self.read_none().map(Event::Confirmed),

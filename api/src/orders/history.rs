@@ -58,7 +58,7 @@ pub(crate) async fn list_events(
             // The original body may contain anything, also about other customers.
             repaired.original = None;
         }
-        // With the hash, a client could test guesses of what another client sent.
+        // With the request hash, a client could test guesses about what another client sent.
         event.envelope.request_hash = None;
     }
     let last = items.last().filter(|_| more);

@@ -1,10 +1,10 @@
 //! Idempotency keys: a request that is sent again under the same key takes effect only once. `accept` and `batch` derive
 //! the ids of their events here.
 //!
-//! The ids are derived from the subject, the key and, for an event, the order. So replays get the same ids wherever they
-//! are handled. Only a hash of the request is stored, which distinguishes a replay from another request under the same key.
-//! A key belongs to its client and to one path: the same key for another order is another key. In a batch, each position is
-//! a separate request under the key.
+//! The ids are derived from the subject, the key and, for an event, the order. So replays get the same ids wherever
+//! they are handled. Only a hash of the request is stored, which distinguishes a replay from another request under the
+//! same key. A key belongs to its client and to one path: the same text for another order is a different key. In a
+//! batch, each position is a separate request under the key.
 //!
 //! Earlier builds gave position `n` of a batch the ids of a single request with the key `{key} {n}`, so that the two could
 //! collide. The ids of single requests have not changed, but a batch that an earlier build accepted is not recognised as a
@@ -32,7 +32,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest key, in characters.
 const MAX_KEY: usize = 255;
 
-/// The key of a request, if it has one.
+/// The key of a request. `None` if the request has no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IdempotencyKey(Option<String>);
 
@@ -45,7 +45,7 @@ pub(crate) enum CreationPlace {
     InBatch(usize),
 }
 
-/// The ids of an event and its order. With a key, every replay gets the same.
+/// The ids of an event and its order. With a key, every replay gets the same ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EventIdentity {
     pub(crate) order_id: OrderId,
@@ -55,7 +55,7 @@ pub(crate) struct EventIdentity {
 }
 
 impl IdempotencyKey {
-    /// The ids of a new order and its first event. Without a key they are new.
+    /// The ids of a new order and its first event. Without a key, the ids are new.
     pub(crate) fn of_creation(
         &self,
         state: &AppState,
@@ -76,7 +76,7 @@ impl IdempotencyKey {
         EventIdentity { order_id, event_id, request_hash: Some(hash(event, &IfMatch::Absent)) }
     }
 
-    /// The id of an event of the order. Without a key it is new.
+    /// The id of an event of the order. Without a key, the id is new.
     pub(crate) fn of_event(
         &self,
         state: &AppState,
@@ -132,7 +132,7 @@ fn parse(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
     }
 }
 
-/// A string of RFC 9651, section 3.3.3.
+/// Parses a quoted string as in RFC 9651, section 3.3.3.
 fn quoted(text: &str) -> Option<String> {
     let inner = text.trim().strip_prefix('"')?.strip_suffix('"')?;
     let mut key = String::with_capacity(inner.len());

@@ -1,4 +1,4 @@
-//! The body that creates an order: its members, its rules, and how the domain's values are made of it. `accept` and
+//! The body that creates an order: its members, its rules, and its conversion to the domain's values. `accept` and
 //! `batch` read it.
 
 use std::collections::BTreeMap;
@@ -132,7 +132,7 @@ impl<'de> FromJson<'de> for LineItems {
         if count > Self::MAX
             && let Err(rule) = checked(ValidationCode::Length, Self::parse(Vec::new()))
         {
-            // The rule is the same for no lines and for too many, so parsing no lines returns its text.
+            // The rule is the same for no order lines and for too many, so parsing an empty list returns the error.
             errors.extend_replacing(*rule);
         }
         if !errors.is_empty() {
@@ -141,7 +141,7 @@ impl<'de> FromJson<'de> for LineItems {
         if !(1..=Self::MAX).contains(&lines.len()) {
             return Ok(checked(ValidationCode::Length, Self::parse(lines)));
         }
-        // With a valid number of lines, only their sum can be wrong, which the error has to name.
+        // With a valid number of order lines, only their sum can be wrong, so the error must name the sum.
         Ok(Self::parse(lines).map_err(|error| invalid(ValidationCode::Range, error.to_string())))
     }
 }

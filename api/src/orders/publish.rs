@@ -1,4 +1,4 @@
-//! Publishes events and measures it. `accept` and `batch` call it.
+//! Publishes events and measures the publishing. `accept` and `batch` call it.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ pub(crate) async fn publish_events(
     let results = publish_span(events, publisher.publish(events)).await;
     histogram!("orders_publish_duration_seconds").record(started.elapsed());
     if results.iter().all(Result::is_ok) {
-        // With a constant label: a label that varies is allocated and hashed each time.
+        // The label is constant, because a label that varies is allocated and hashed each time.
         counter!("orders_events_published_total", "result" => "accepted").increment(results.len() as u64);
         return results;
     }

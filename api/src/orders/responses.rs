@@ -1,4 +1,5 @@
-//! The bodies of successful answers about orders. The handlers of this room return them, and `describe` shows their schemas.
+//! The bodies of successful answers about orders. The handlers of this module return them, and `describe` shows their
+//! schemas.
 
 use domain::event::{Paid, Shipped};
 use domain::{

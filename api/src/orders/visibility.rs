@@ -1,4 +1,4 @@
-//! Decides which events a principal can see. `history` asks it before it shows a receipt.
+//! Decides which events a principal can see. `history` calls [`is_visible`] before it shows a receipt.
 //!
 //! A principal that is limited to one customer sees the events of that customer's orders and, while no event of an order is
 //! recorded, the event that creates it for that customer. All other principals see every event.
@@ -39,12 +39,12 @@ async fn customer_of_parked(
     event_id: EventId,
 ) -> anyhow::Result<Option<CustomerId>> {
     let Some(operations) = &state.operations else { return Ok(None) };
-    // The creation of an order is among the first of its parked sequence. If not, its receipt leads to it.
+    // A parked creation of an order is among the first dead letters of its sequence.
     let parked = operations.letters.sequence(order_id, MAX_LETTERS).await?.letters;
     if let Some(letter) = parked.iter().find(|letter| letter.event_id == Some(event_id)) {
         return Ok(created_for(&letter.body.0));
     }
-    // A discarded dead letter is not in the sequence any more.
+    // A discarded dead letter is no longer in the sequence, but the event's receipt contains its id.
     let receipt = state.reader.receipt(order_id, event_id).await?;
     let Some(message) = receipt.and_then(|receipt| receipt.message) else { return Ok(None) };
     let letter = operations.letters.letter(&message).await?;
@@ -52,7 +52,7 @@ async fn customer_of_parked(
     Ok(letter.and_then(|letter| created_for(&letter.body.0)))
 }
 
-/// The customer whose order the message creates, if it creates one.
+/// The customer whose order the message creates. `None` if the message creates no order.
 pub fn created_for(message: &[u8]) -> Option<CustomerId> {
     #[derive(Deserialize)]
     struct QueuedMessage<'a> {

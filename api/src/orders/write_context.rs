@@ -11,7 +11,7 @@ use crate::orders::idempotency::IdempotencyKey;
 use crate::problem::Problem;
 use crate::state::SharedState;
 
-/// What a request that publishes contains besides its body.
+/// What a request that publishes events contains besides its body.
 #[derive(Debug)]
 pub(crate) struct WriteContext {
     pub(crate) principal: Principal,

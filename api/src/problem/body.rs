@@ -115,7 +115,7 @@ impl<'a> ProblemBody<'a> {
         }
     }
 
-    /// Adds the event whose outcome is unknown, and the links to check it.
+    /// Adds links for looking up an unknown outcome and, if it is the outcome of an event, the event's ids.
     pub(super) fn about_event(
         self,
         order_id: Option<&'a OrderId>,
@@ -130,7 +130,7 @@ impl<'a> ProblemBody<'a> {
         Self { errors_omitted: Some(errors).filter(|errors| *errors > 0), ..self }
     }
 
-    /// Adds the status and the version of the order, and the events that are legal there.
+    /// Adds the status and the version of the order, and the events that are legal at that version.
     pub(super) fn about_order(
         self,
         status: OrderStatus,

@@ -1,7 +1,7 @@
-//! Every error that clients see, as problem details (RFC 9457). All rooms of this crate return a [`Problem`].
+//! Every error that clients see, as problem details (RFC 9457). All modules of this crate return a [`Problem`].
 //!
-//! The middleware of [`crate::http::correlation`] writes the body of a [`Problem`], because it has the request's path and
-//! correlation id. It does so for axum's own errors too, so no error is plain text.
+//! The middleware of [`crate::http::correlation`] writes the body of a [`Problem`], because it has the request's path
+//! and correlation id. The middleware also does this for axum's own errors, so no error is plain text.
 
 mod body;
 mod constructors;
@@ -53,7 +53,8 @@ struct ProblemParts {
     cause: Option<anyhow::Error>,
 }
 
-/// What an unknown outcome concerns, and the links to check it.
+/// The order and event whose outcome is unknown, and links for looking up the outcome. For a dead letter, only a link;
+/// for a batch or a redrive, empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ProblemSubject {
     pub(crate) order_id: Option<OrderId>,
@@ -90,7 +91,7 @@ impl Problem {
         self.0.kind.definition().status
     }
 
-    /// Logs the internal cause, if there is one.
+    /// Logs the internal cause, if the problem has one.
     pub(crate) fn log(&self, correlation_id: &str, instance: &str) {
         if let Some(cause) = &self.0.cause {
             let problem = self.0.kind.definition().uri;

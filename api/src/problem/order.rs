@@ -7,7 +7,7 @@ use domain::{AsOf, EventType, Order, OrderId, OrderStatus};
 
 use super::{Problem, ProblemKind, ProblemParts};
 
-/// The status of an order at a version, and the events that are legal there.
+/// The status of an order at a version, and the events that are legal at that version.
 #[derive(Debug)]
 pub(super) struct OrderAtRejection {
     pub(super) status: OrderStatus,

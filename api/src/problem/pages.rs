@@ -45,7 +45,7 @@ fn row(kind: ProblemKind) -> String {
 }
 
 async fn show(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
-    // A name that is not UTF-8 is no kind either.
+    // A name that is not UTF-8 is not the name of a kind.
     let named = |name: &str| ProblemKind::ALL.iter().copied().find(|kind| kind.name() == name);
     let kind = name.ok().and_then(|Path(name)| named(&name));
     kind.map(page).ok_or_else(|| Problem::of_status(StatusCode::NOT_FOUND))

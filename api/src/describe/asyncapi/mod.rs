@@ -179,7 +179,8 @@ fn schemas() -> Value {
     Value::Object(schemas)
 }
 
-/// Gives a title to a schema and to each part for which generators create a class. They number classes without a title.
+/// Gives a title to a schema and to each part for which generators create a class. Without titles, generators number
+/// the classes.
 fn name_parts(title: &str, schema: &mut Value) {
     let Some(keywords) = schema.as_object_mut() else { return };
     if ["properties", "enum", "allOf"].iter().any(|keyword| keywords.contains_key(*keyword)) {

@@ -20,7 +20,7 @@ use super::pace::ClientPace;
 pub(crate) struct BodyTimeout;
 
 impl BodyTimeout {
-    /// Whether `error` or one of its sources is this error.
+    /// Whether `error` or one of its sources is a [`BodyTimeout`].
     pub(crate) fn caused(error: &(dyn Error + 'static)) -> bool {
         std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<Self>())
     }
@@ -34,8 +34,8 @@ impl fmt::Display for BodyTimeout {
 
 impl Error for BodyTimeout {}
 
-/// A body that fails with [`BodyTimeout`] if it is incomplete when its time is up. When it is dropped before its end, it
-/// leaves the rest to the connection's [`drain`](super::drain).
+/// A body that fails with [`BodyTimeout`] if it is incomplete when its time is up. If the body is dropped before its
+/// end, the rest is left to the connection's [`drain`](super::drain).
 pub(super) struct TimedBody {
     incoming: Option<Incoming>,
     due: Instant,

@@ -28,7 +28,7 @@ use super::watched_stream::WatchedStream;
 use crate::http::correlation::Deadline;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
-/// The most bytes that are buffered in each direction. hyper requires at least 8 KiB.
+/// The maximum number of bytes that are buffered in each direction. hyper requires at least 8 KiB.
 const MAX_BUFFER: usize = 64 << 10;
 
 /// Serves requests until the client closes the connection or is too slow, or the server sends a command to stop.

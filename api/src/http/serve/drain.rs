@@ -21,16 +21,17 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::leftover::MAX_BYTES;
 use super::pace::ClientPace;
 
-/// The least time to drain a body: a body that was too slow has no time of its own left.
+/// The minimum time for draining a body: the time limit of a body that was too slow has already passed.
 const MIN_DRAIN_TIME: Duration = Duration::from_secs(1);
 /// How long a closing connection waits for its client to close too.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Reads and drops the rests of bodies. It never completes. Poll it right after the connection, which hands it the rests.
+/// Reads and drops the rests of bodies. This future never completes. Poll it right after the connection, which leaves
+/// the rests to it.
 pub(super) struct BodyDrain {
     pace: Arc<ClientPace>,
     rest: Option<(Incoming, Pin<Box<Sleep>>)>,
-    /// How many more bytes may arrive.
+    /// How many more bytes of the rest are read before it is given up.
     bytes: u64,
 }
 
@@ -39,7 +40,7 @@ impl BodyDrain {
         Self { pace, rest: None, bytes: 0 }
     }
 
-    /// Reads until the body ends or is pending.
+    /// Reads the rest until it ends, is pending, or is given up.
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some((body, timer)) = &mut self.rest else { return Poll::Ready(()) };
         loop {
@@ -96,6 +97,6 @@ pub(super) async fn linger(mut stream: TcpStream) {
             }
         }
     };
-    // After that the client may get a reset, and may not see the answer.
+    // After this timeout the client may get a reset and not see the answer.
     let _ = timeout(LINGER, until_closed).await;
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use hyper::body::{Body, Incoming};
 use tokio::time::Instant;
 
-/// The most bytes of a body that are read and dropped.
+/// The maximum number of bytes of a body that are read and dropped.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
 
 /// The unread rest of a body.
@@ -36,7 +36,7 @@ impl UnreadBodyCell {
     }
 
     pub(super) fn take(&self) -> Option<UnreadBody> {
-        // Both sides run in the task of the connection, so relaxed ordering is enough.
+        // `body` and `drain` both run in the task of the connection, so relaxed ordering is enough.
         if !self.has_rest.load(Relaxed) {
             return None;
         }
@@ -44,7 +44,8 @@ impl UnreadBodyCell {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Gives up a rest that is too large to read, or that the client may never send. Returns whether it did.
+    /// Gives up a rest that is too large to read, or that the client may never send. Returns whether the rest was given
+    /// up.
     pub(super) fn give_up_if_hopeless(&self, expects_continue: bool) -> bool {
         if !self.has_rest.load(Relaxed) {
             return false;

@@ -37,18 +37,20 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 /// The pause after a failed `accept`, so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The limits of the server. Each time limit runs from its start to its end, whatever happens in between.
+/// The limits of the server. Each time limit runs from its start to its end, regardless of what happens in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServeOptions {
     /// The number of threads that only serve connections. With 0, the caller's runtime serves them.
     pub threads: usize,
-    /// The most connections at the same time, at least 1. If all are in use, the server closes one whose client is idle or
-    /// slow, of the address (for IPv6, the /64) with the most connections. If there is none, new connections wait.
+    /// The maximum number of open connections, at least 1. If all are in use, the server closes a connection whose
+    /// client is idle or slow, of the address (for IPv6, the /64) with the most connections. If none can be closed, new
+    /// connections wait.
     pub max_connections: usize,
-    /// The most connections of one address while less than an eighth of all connections is free. With `max_connections` or
-    /// more, one address may use all.
+    /// The maximum number of connections of one address while less than an eighth of all connections is free. With
+    /// `max_connections` or more, one address may use all.
     pub max_connections_per_address: usize,
-    /// The most bytes of a request's line and headers; more are answered with `431`. A request has at most 100 headers.
+    /// The maximum size of a request's line and headers, in bytes; a larger request is answered with `431`. A request
+    /// has at most 100 headers.
     pub max_head_bytes: usize,
     /// From a request's first byte, or from connecting, to the end of its headers.
     pub head_timeout: Duration,
@@ -89,7 +91,8 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    // Connections inherit this option. It ends long answers to vanished clients earlier; other limits end everything else.
+    // Connections inherit this option. It ends a long answer to a vanished client earlier than our limits would; our
+    // limits end all other connections.
     if let Err(error) =
         SockRef::from(&listener).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_AFTER))
     {

@@ -1,9 +1,9 @@
 //! Tracks what a client does with its connection, and by when it must do more. `connection`, `body` and `drain` report to
 //! the connection's [`ClientPace`]; `slots` and [`SlowClient`] query it.
 //!
-//! It costs a request a few reads of the clock. The only timer of a connection is in [`SlowClient`]. Everything about a
-//! connection happens in one task, so relaxed ordering is enough; there are atomics because a task may move to another
-//! thread.
+//! Tracking costs each request a few reads of the clock. The only timer of a connection is in [`SlowClient`].
+//! Everything about a connection happens in one task, so relaxed ordering is enough; the fields are atomic because a
+//! task may move to another thread.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -88,7 +88,7 @@ impl ClientPace {
         if since == NEVER { None } else { self.accepted_at.checked_add(Duration::from_millis(since)) }
     }
 
-    /// The client sent bytes.
+    /// Records that the client sent bytes.
     pub(super) fn received(&self) {
         if self.is_idle() {
             self.is_idle.store(false, Relaxed);
@@ -112,7 +112,7 @@ impl ClientPace {
         AnswerGuard(Arc::clone(self))
     }
 
-    /// No request is expected, or another limit applies.
+    /// Suspends the limit for requests: no request is expected, or another limit applies.
     fn suspend_request_limit(&self) {
         self.is_idle.store(false, Relaxed);
         self.request_due.store(NEVER, Relaxed);
@@ -132,7 +132,8 @@ impl ClientPace {
         }
     }
 
-    /// The rest of a body is being drained from now on, with a time limit of its own. The answer may still be in progress.
+    /// The rest of a body is being drained from now on, with a separate time limit. The answer may still be in
+    /// progress.
     pub(super) fn begin_drain(&self) {
         self.is_draining.store(true, Relaxed);
         self.suspend_request_limit();
@@ -145,7 +146,7 @@ impl ClientPace {
         if self.is_answering.load(Relaxed) { self.suspend_request_limit() } else { self.become_idle() }
     }
 
-    /// A write was accepted by the client's socket or is blocked by it.
+    /// Records whether the client's socket accepted a write or blocks it.
     pub(super) fn wrote<T>(&self, written: &Poll<T>) {
         let waits = self.write_due.load(Relaxed) != NEVER;
         if written.is_pending() != waits {
@@ -154,7 +155,7 @@ impl ClientPace {
         }
     }
 
-    /// By when the client must act, if it must.
+    /// By when the client must act. `None` if the service does not wait for the client.
     fn due(&self) -> Option<Instant> {
         let due = self.request_due.load(Relaxed).min(self.write_due.load(Relaxed));
         // Also `None` for times beyond the range of the clock.
@@ -178,8 +179,8 @@ impl Drop for AnswerGuard {
 
 /// Completes when the client is too slow. Poll it after everything that reports to the pace.
 ///
-/// The timer is moved to an earlier time immediately, and to a later time only when it fires. A connection in steady use
-/// so never resets it.
+/// The timer is moved to an earlier time immediately, and to a later time only when it fires. So a connection in steady
+/// use never resets the timer.
 pub(super) struct SlowClient {
     pace: Arc<ClientPace>,
     timer: Pin<Box<Sleep>>,

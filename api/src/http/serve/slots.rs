@@ -1,10 +1,10 @@
 //! The slots for connections, and which connection is closed when they run out.
 //!
-//! The accept loop [takes](ConnectionSlots::take) a slot for each connection, and the connection frees it by dropping its
-//! [`ConnectionSlot`]. While slots are free, every address gets one, except that the last ones are reserved for addresses
-//! with less than their share. When none is free, a connection is closed that waits for its client (idle, or in the middle
-//! of a request or an answer), of the address with the most connections. A connection whose request the service is
-//! processing is never closed.
+//! The accept loop [takes](ConnectionSlots::take) a slot for each connection, and the connection frees it by dropping
+//! its [`ConnectionSlot`]. While slots are free, every address gets one, except that the last ones are reserved for
+//! addresses with less than their share. When no slot is free, the server closes a connection that waits for its client
+//! (idle, or in the middle of a request or an answer), of the address with the most connections. A connection whose
+//! request the service is processing is never closed.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 use super::ServeOptions;
 use super::pace::ClientPace;
 
-/// How often to search for a connection to close while there is none.
+/// The pause between searches for a connection to close while none can be closed.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// How many connections of an address are searched for one to close, oldest first. The others are searched only if none
 /// of these can be closed.
@@ -37,11 +37,11 @@ pub(super) enum ConnectionCommand {
     Stop = 2,
 }
 
-/// The server's handle of a connection.
+/// The server's handle to a connection.
 #[derive(Debug)]
 pub(super) struct ConnectionHandle {
     pub(super) pace: Arc<ClientPace>,
-    /// The command that the connection has not executed yet; 0 if there is none.
+    /// The command that the connection has not executed yet; 0 means no command.
     command: AtomicU8,
     notify: Notify,
 }
@@ -121,10 +121,10 @@ pub(super) struct ConnectionSlots {
     report_at: AtomicU64,
 }
 
-/// What a search for a slot comes to.
+/// The result of a search for a slot.
 enum SlotSearch {
     Slot(ConnectionSlot),
-    /// There may be a slot soon.
+    /// No slot is free, but one may be soon.
     Wait,
     Refused,
 }
@@ -150,7 +150,7 @@ impl ConnectionSlots {
     }
 
     /// Waits for a slot for a connection from `network`. Returns `None` if the network has its share and none of its
-    /// connections can be closed: then it must not block the connections of other networks.
+    /// connections can be closed: waiting for it would block the connections of other networks.
     pub(super) async fn take(
         self: &Arc<Self>,
         network: IpAddr,
@@ -160,7 +160,7 @@ impl ConnectionSlots {
             match self.find(network, options) {
                 SlotSearch::Slot(slot) => return Some(slot),
                 SlotSearch::Refused => return None,
-                // After a notification and after the timeout alike, search again.
+                // Search again, whether the wait ended by a notification or by the timeout.
                 SlotSearch::Wait => drop(timeout(RETRY_INTERVAL, self.changed.notified()).await),
             }
         }
@@ -240,8 +240,8 @@ impl ConnectionSlots {
 }
 
 impl ConnectionTable {
-    /// Closes a connection to make room for `network`, which holds `held` connections. Returns whether there is one to
-    /// close. Of a network that holds fewer, only idle connections are closed.
+    /// Closes a connection to make room for `network`, which holds `held` connections. Returns whether a connection
+    /// could be closed. Of networks with fewer connections, only idle connections are closed.
     fn make_room(&self, network: IpAddr, held: usize) -> bool {
         let rank = |(other, handles): &(&IpAddr, &ConnectionsOfNetwork)| (handles.len(), **other == network);
         let Some(greatest) = self.by_network.iter().max_by_key(rank) else { return false };
@@ -254,7 +254,8 @@ impl ConnectionTable {
     }
 }
 
-/// Closes the connection that has waited longest for its client, idle ones first. Returns whether there is one.
+/// Closes the connection that has waited longest for its client, idle connections first. Returns whether a connection
+/// could be closed.
 fn close_one(handles: &ConnectionsOfNetwork, only_idle: bool) -> bool {
     let candidate = |handle: &Arc<ConnectionHandle>| {
         let since = handle.pace.waits_since().filter(|_| !handle.has_command())?;

@@ -1,8 +1,8 @@
 //! The threads that serve connections, each with its own single-threaded runtime. The accept loop in the parent assigns
 //! each connection to one of them, and the connection stays there.
 //!
-//! A work-stealing runtime wakes idle threads to look for work. Requests here wait for the same sync of the disk and
-//! continue together, so it would wake a thread for each few of them.
+//! A work-stealing runtime wakes idle threads to look for work. Requests here wait for the same disk sync and continue
+//! together, so a work-stealing runtime would wake one thread for every few requests.
 
 use std::future::Future;
 use std::io;
@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 pub(super) struct ServingThreads {
     all: Vec<ServingThread>,
-    /// The runtimes run until this is dropped.
+    /// The runtimes run until this sender is dropped.
     run: watch::Sender<()>,
     /// Closes when the last thread has ended.
     ended: mpsc::Receiver<()>,

@@ -1,6 +1,6 @@
 //! Extractors of query strings. The handlers of lists, orders, receipts and readiness use them.
 //!
-//! Unknown parameters are errors: a misspelt filter would otherwise not filter at all.
+//! Unknown parameters are errors: otherwise a misspelt filter would be ignored and the list would be unfiltered.
 
 mod dead_letters;
 mod pairs;

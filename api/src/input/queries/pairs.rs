@@ -23,7 +23,7 @@ fn decoded(text: &str) -> Option<String> {
     percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
 }
 
-/// The pairs of a query that have not been taken yet, and the errors of those that have.
+/// The pairs of a query that have not been taken yet, and the errors of the pairs taken so far.
 pub(super) struct QueryPairs {
     left: Vec<(String, String)>,
     errors: Vec<ValidationError>,
