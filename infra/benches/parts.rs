@@ -1,6 +1,6 @@
-//! Benchmarks of single parts: the steps of the domain, and the embedded engine in comparison to raw fjall batches of the
-//! same size. Run them with `cargo bench -p infra --features embedded --bench parts`, or a part with `-- rules` or
-//! `-- engine`.
+//! Benchmarks of single parts: the steps of the domain, and the embedded engine in comparison to raw fjall batches of
+//! the same size. Run them with `cargo bench -p infra --features embedded --bench parts`, and append `-- rules` or
+//! `-- engine` to run only a part.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to report")]
 
@@ -107,7 +107,7 @@ mod engine {
 
     use super::*;
 
-    /// As many events as 64 busy clients keep in flight.
+    /// The number of events that 64 busy clients keep in flight.
     const BATCH: usize = 64;
 
     fn open(folder: &TempDir, inline: bool) -> Embedded {

@@ -1,4 +1,4 @@
-//! Raises alerts of dead letters: in the log, and by a webhook if one is configured. `serve` hands it to the engine.
+//! Sends alerts of dead letters to the log, and to a webhook if one is configured. `serve` creates the `AlertSinks`.
 
 use async_trait::async_trait;
 use consumer::alert::Alert;

@@ -1,4 +1,4 @@
-//! `orders recover`: gives up what cannot be read in a damaged data folder, and reports what that is.
+//! `orders recover`: discards what cannot be read in a damaged data folder, and reports what that is.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +12,10 @@ use serde_json::json;
 use super::maintenance::{rebuild, require_existing};
 use super::{RebuildArgs, RecoverArgs};
 
-/// The most orders that are printed. The report contains all of them.
+/// The maximum number of orders that are printed. The report contains all of them.
 const MAX_ORDERS_SHOWN: usize = 20;
 
-/// Recovers the folder. With `--dry-run` it only reports what that would take.
+/// Recovers the folder. With `--dry-run` it only reports what would be lost.
 pub(crate) async fn recover(args: &RecoverArgs) -> anyhow::Result<()> {
     require_existing(&args.data)?;
     let (path, dry_run) = (args.data.data.clone(), args.dry_run);

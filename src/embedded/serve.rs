@@ -69,7 +69,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         asked = hangups.until_stopped(access.keys()) => { asked?; None }
         reason = failed.wait_for(Option::is_some) => Some(match reason.as_deref() {
             Ok(Some(reason)) => format!("the data folder {} can no longer be written: {reason}", args.data.data.display()),
-            // It panicked; the panic was reported.
+            // The thread panicked, and the panic was reported.
             _ => "the writing thread has ended".to_owned(),
         }),
         _ = &mut polling => Some("the consumer has ended".to_owned()),
@@ -101,8 +101,8 @@ fn listening(args: &ServeArgs) -> anyhow::Result<(HttpSettings, Option<SocketAdd
     }
 }
 
-/// Polls on a thread of its own, so that the consumer may block and does not compete with requests for the threads that
-/// serve them. Completes when it has stopped.
+/// Polls on a separate thread, so that the consumer may block and does not compete with requests for the threads that
+/// serve them. Completes when polling has stopped.
 fn poll_apart(
     engine: Arc<Embedded>,
     consumer: Consumer,
@@ -112,7 +112,7 @@ fn poll_apart(
     let (ended, end) = oneshot::channel();
     let work = move || {
         runtime.block_on(poll::run(engine, Arc::new(consumer), POLL, stopped));
-        // The receiver is gone if the service is no longer waiting for this.
+        // The receiver is gone if the service no longer waits for this thread.
         let _ = ended.send(());
     };
     thread::Builder::new().name("consumer".to_owned()).spawn(work).context("cannot start the consumer")?;

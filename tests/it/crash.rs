@@ -14,7 +14,7 @@ use crate::support::service::{Service, order, run};
 
 const ROUNDS: usize = 20;
 const CLIENTS: usize = 16;
-/// Acceptances in each round before the kill.
+/// The number of accepted orders in each round before the kill.
 const ACCEPTED: usize = 150;
 
 /// Posts orders, each followed by a confirmation, and every third also by an illegal event, until the service is gone.
@@ -99,7 +99,7 @@ async fn nothing_is_lost(flags: &[&str]) {
             );
         }
     }
-    // Events may be in flight that were accepted without the client getting an answer.
+    // Events may be in flight that were accepted although the client got no answer.
     let nothing_in_flight = async || {
         let ledger = service.get("/v1/pipeline").await.1["ledger"].clone();
         if ledger["in_flight"] == 0 { Ok(ledger) } else { Err(ledger) }

@@ -1,5 +1,5 @@
-//! Data folders whose files were damaged while no process used them. Each is refused and left as it is, or still contains
-//! everything. None is ever opened with less than was acknowledged.
+//! Data folders whose files were damaged while no process used them. A damaged folder either is refused and stays
+//! unchanged, or still contains everything. No folder is opened with less than was acknowledged.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::service::{Service, order, run};
 
-/// Acknowledged orders in the folder that is damaged.
+/// The number of acknowledged orders in the folder that is damaged.
 const ORDERS: usize = 10_000;
 const TRIES: u64 = 200;
 const SECTOR_BYTES: u64 = 512;
@@ -72,7 +72,7 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The ids of the orders in the folder; `None` if it is refused.
+/// The ids of the orders in the folder; `None` if the folder is refused.
 fn orders_in(data: &Path) -> Option<BTreeSet<String>> {
     let output = run(&["export"], data);
     if !output.status.success() {
@@ -85,7 +85,7 @@ fn orders_in(data: &Path) -> Option<BTreeSet<String>> {
     Some(events.map(|event| event["data"]["order_id"].as_str().unwrap().to_owned()).collect())
 }
 
-/// Damages a file within its used part, which ends with the last byte that is not zero. Returns what was done.
+/// Damages a file within its used part, which ends with the last byte that is not zero. Describes the damage.
 fn damage(path: &Path, numbers: &mut SeededNumbers) -> String {
     let file = File::options().read(true).write(true).open(path).unwrap();
     let length = file.metadata().unwrap().len();
@@ -106,7 +106,7 @@ async fn a_zeroed_sector_or_a_cut_file_is_refused_or_harmless() {
     let folder = TempDir::new().unwrap();
     let (good, bad) = (folder.path().join("good"), folder.path().join("bad"));
     let expected = fill(&good, ORDERS, 100).await;
-    // This also shortens the journal to its used part.
+    // Opening the folder here also shortens its journal to the used part.
     assert_eq!(orders_in(&good).as_ref(), Some(&expected));
     let files = files(&good);
     let mut refused = 0;

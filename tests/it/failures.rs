@@ -32,11 +32,11 @@ use crate::support::service::PATIENCE;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// A webhook that receives alerts. It refuses the first ones.
+/// A webhook that receives alerts. It refuses the first requests.
 #[derive(Default)]
 struct Pager {
     refusals_left: AtomicUsize,
-    /// The headers and bodies of all requests, refused or not.
+    /// The headers and bodies of all requests, including the refused ones.
     requests: Mutex<Vec<(HeaderMap, Vec<u8>)>>,
 }
 
@@ -145,7 +145,7 @@ async fn healthy_orders_continue_a_failing_group_keeps_its_order_and_poison_is_p
     assert_one_alert(&pager.requests.lock().unwrap());
 }
 
-/// The alert was sent twice because it was refused once. Both requests are the same alert, signed.
+/// Asserts that all requests carry the same signed alert. The first request was refused, so the alert was sent again.
 fn assert_one_alert(requests: &[(HeaderMap, Vec<u8>)]) {
     assert_eq!(requests[0].0["webhook-id"], requests[1].0["webhook-id"]);
     for (headers, body) in requests {

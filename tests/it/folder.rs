@@ -38,7 +38,7 @@ async fn filled(data: &Path) {
     assert!(service.terminate().success());
 }
 
-/// Asserts that serving from `data` fails with one line that contains all of `expected`, and leaves the folder as it was.
+/// Asserts that serving from `data` fails with one line that contains all of `expected`, and changes nothing.
 fn assert_refused(data: &Path, expected: &[&str]) {
     let before = contents(data);
     let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--data"]);
@@ -132,7 +132,7 @@ async fn a_damaged_journal_is_refused_wherever_the_damage_is() {
     let data = folder.path().join("data");
     let (journal, good, end) = filled_journal(&data).await;
 
-    // A step that is a prime number meets all of structure, keys, values and checksums.
+    // With a prime number as the step, the positions cover structure, keys, values and checksums.
     for position in (100..end / 2).step_by(307) {
         let mut bad = good.clone();
         bad[position] ^= 0x55;
@@ -151,7 +151,7 @@ async fn a_torn_end_of_the_journal_is_no_damage() {
     let (journal, good, end) = filled_journal(&data).await;
     // A crash in the middle of a write leaves half a batch at the end, followed by nothing or by zeros.
     let half_a_batch = good[..40].to_vec();
-    // Or it leaves a whole batch with a hole in the last value before its end (13 bytes).
+    // A crash can also leave a whole batch with a hole in the last value before its end (13 bytes).
     let trailer = good.windows(4).position(|bytes| bytes == b"FJL\x03").unwrap();
     let mut batch_with_a_hole = good[..trailer + 4].to_vec();
     batch_with_a_hole[trailer - 10] = 0;
@@ -182,8 +182,8 @@ async fn a_store_with_missing_parts_is_refused() {
     }
 }
 
-/// A command that runs a copy of the binary, which any user may run. If the tests run as root, who may write anywhere, it
-/// runs as a user without rights.
+/// A command that runs a copy of the binary, which any user may run. If the tests run as root, who may write anywhere,
+/// the command runs as a user without rights.
 fn as_ordinary_user(folder: &Path) -> Command {
     let binary = folder.join("orders");
     fs::copy(env!("CARGO_BIN_EXE_orders"), &binary).unwrap();
@@ -236,8 +236,7 @@ async fn a_full_disk_stops_the_service_and_loses_nothing() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     filled(&data).await;
-    // A limit on file sizes replaces a full disk: the write fails at the same place, with an error of the operating system.
-    // The limit is in KiB.
+    // A limit on file sizes (in KiB) stands in for a full disk: the same write fails with an operating system error.
     let script = "trap '' XFSZ; ulimit -f 3072; exec \"$0\" \"$@\"";
     let binary = orders(&[]).get_program().to_owned();
     let mut command = Command::new("bash");
@@ -276,7 +275,7 @@ async fn a_full_disk_stops_the_service_and_loses_nothing() {
         assert_eq!(service.outcome(receipt).await["state"], "recorded");
     }
     if let Some((_, text)) = refused {
-        // Recorded or not, the receipt that the problem links to shows it.
+        // Whether the event was recorded or not, the receipt that the problem links to shows it.
         let problem: serde_json::Value = serde_json::from_str(&text).unwrap();
         let receipt = problem["links"]["receipt"].as_str().unwrap();
         assert!([200, 404].contains(&service.get(receipt).await.0.as_u16()));

@@ -1,5 +1,5 @@
-//! Hostile request bodies of every kind, at the largest allowed size, four at a time, while another client goes on.
-//! `scripts/hostile-bodies.py` measures the speed.
+//! Hostile request bodies of every kind, at the maximum allowed size, four at a time, while another client continues to
+//! send requests. `scripts/hostile-bodies.py` measures the speed.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ const ORDERS: (&str, usize) = ("/v1/orders", 256 << 10);
 const EVENTS: (&str, usize) = ("/v1/orders/o-1/events", 256 << 10);
 const REDRIVE: (&str, usize) = ("/v1/dead-letters/redrive", 256 << 10);
 const REPAIR: usize = 2 << 20;
-/// The most memory that the service may take: the 512 MiB of a small container.
+/// The maximum memory of the service: the 512 MiB of a small container.
 const MAX_PEAK_KIB: u64 = 512 << 10;
 
 struct HostileBody {
@@ -61,7 +61,7 @@ fn member(value: &str) -> impl Fn(usize) -> String {
     move |number| format!(r#""m{number}":{value}"#)
 }
 
-/// Orders that are invalid or only large, between `head` and `tail`.
+/// Bodies with orders that are invalid or only large, between `head` and `tail`.
 fn of_order(place: (&str, usize), head: &str, tail: &str) -> Vec<HostileBody> {
     let start = format!("{head}{{");
     let end = format!("}}{tail}");

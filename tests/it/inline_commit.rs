@@ -18,7 +18,7 @@ use crate::support::events::{amended, confirmed, created, eur, paid};
 
 const ORDERS: [&str; 3] = ["o-1", "o-2", "o-3"];
 
-/// What happens to the service.
+/// A step of a test: what happens to the service.
 #[derive(Debug, Clone)]
 enum Step {
     /// Events are published in one call: the order and the kind of each.

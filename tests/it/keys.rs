@@ -9,7 +9,7 @@ use crate::support::service::{Answer, Service, order};
 
 const MANY: usize = 50;
 
-/// How many requests got which kind of answer.
+/// The number of requests that got each kind of answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct AnswerCounts {
     new: usize,

@@ -21,7 +21,7 @@ pub async fn from_created_to_delivered(api: &Api, customer: &str) -> String {
     order_id
 }
 
-/// Creates an order and has a shipment rejected. Returns its id.
+/// Creates an order and sends a shipment that is rejected. Returns the order's id.
 pub async fn created_and_shipped_too_early(api: &Api, customer: &str) -> String {
     let receipt = api.accept("/v1/orders", &order(customer)).await;
     let order_id = receipt["order_id"].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! Data folders of earlier formats. Each is opened with everything in it, and has the current format from then on.
+//! Data folders of earlier formats. Opening such a folder keeps everything in it, and gives it the current format.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -45,7 +45,7 @@ async fn a_folder_of_format_3_is_upgraded_with_everything_in_it() {
     let text = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(check.status.success() && text.starts_with("6 events of 4 orders"), "{text}");
 
-    // From now on the extent is on record, for older events too.
+    // From now on the extent is stored, and covers older events too.
     let journal = File::options().write(true).open(data.join("store/0.jnl")).unwrap();
     journal.set_len(200).unwrap();
     let refused = run(&["export"], data);
@@ -58,7 +58,7 @@ async fn an_interrupted_upgrade_continues_with_the_next_start() {
     let folder = golden("format-3");
     let data = folder.path();
     assert!(run(&["export"], data).status.success());
-    // As if the power had failed before FORMAT was replaced: EXTENT and the numbered commit exist already.
+    // Simulates a power cut before FORMAT was replaced: EXTENT and the numbered commit exist already.
     fs::write(data.join("FORMAT"), "orders data folder, format 3\n").unwrap();
     for _ in 0..2 {
         let export = run(&["export"], data);

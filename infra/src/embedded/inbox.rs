@@ -1,4 +1,4 @@
-//! Delivers messages to the consumer, and takes them off the queue when it is done.
+//! Delivers messages to the consumer, and removes them from the queue once the consumer has handled them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ impl Inbox {
             let taken = self.queue.lock().take(max, at);
             let done = !taken.deliveries.is_empty() || at >= deadline;
             if taken.more || (done && taken.next_wake.is_some()) {
-                // This receiver returns. Another one takes the rest, and waits for the next wake.
+                // This receiver returns. Another one receives the remaining messages, and waits for the next wake.
                 self.queue.arrivals.notify_one();
             }
             self.park_exhausted(&taken.exhausted).await;
@@ -59,13 +59,13 @@ impl Inbox {
                 return Ok(Vec::new());
             }
             let wake = taken.next_wake.map_or(deadline, |wake| wake.min(deadline));
-            // Notified or timed out: look again.
+            // Notified, or the wait has timed out: check again.
             let _ = timeout_at(wake.into(), notified).await;
         }
     }
 
-    /// Parks messages that were received as often as allowed, each in a commit of its own. One that cannot be parked stays
-    /// in flight, as if it had been received, and holds up no other.
+    /// Parks messages that were received the maximum number of times, each in a separate commit. A message that cannot
+    /// be parked stays in flight, as if it had been received, and does not delay the others.
     async fn park_exhausted(&self, exhausted: &[Delivery]) {
         for delivery in exhausted {
             let message = MessageToPark::exhausted(delivery);
@@ -104,7 +104,7 @@ impl Inbox {
             let received = deliveries.into_iter().zip(firsts);
             let readable = received.filter_map(|(delivery, first)| {
                 let seq = delivery.seq;
-                // It becomes visible again, and holds back its group until an operator acts; other groups go on.
+                // The message becomes visible again. It blocks only its group, until an operator acts.
                 let unreadable = |error| tracing::error!(seq, "cannot read a message: {error:#}");
                 message(&store, delivery, first).map_err(unreadable).ok()
             });
@@ -121,7 +121,8 @@ impl Inbox {
                 Disposition::Recorded(_) => counts.recorded += 1,
                 Disposition::Rejected(..) => counts.rejected += 1,
                 Disposition::Duplicate => counts.duplicate += 1,
-                // Parked messages are counted when they are parked. Retried ones are not done, and none are archived here.
+                // Parked messages are counted when they are parked. Retried ones are not finished, and none are
+                // archived.
                 Disposition::Archived | Disposition::Parked(..) | Disposition::Retry(_) => {}
             }
         }
@@ -133,7 +134,7 @@ impl Inbox {
             ledger.recorded += counts.recorded;
             ledger.rejected += counts.rejected;
             ledger.duplicate += counts.duplicate;
-            // Until the sync, queries show no outcome: the event has to look queued as long.
+            // Until the sync, queries show no outcome, so the event must look queued until then.
             stage.after_sync(move || queue.remove(&acked));
             Ok(())
         };

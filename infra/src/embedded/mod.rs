@@ -1,9 +1,9 @@
 //! Queue and store in one data folder: durable, crash-safe, for one process.
 //!
-//! [`Embedded`] puts the rooms of the engine together and implements the ports with them ([`ports`]). Each room owns its
-//! state and calls only rooms above it in this table:
+//! [`Embedded`] creates the modules of the engine and implements the ports with them ([`ports`]). Each module owns its
+//! state and calls only modules above it in this table:
 //!
-//! | room | owns |
+//! | module | owns |
 //! |---|---|
 //! | [`store`] | the data folder, fjall's database, the threads that write and sync |
 //! | [`queue`] | the order of the queued messages, in memory |
@@ -11,13 +11,13 @@
 //! | [`dead_letters`] | the parked sequences, and pending alerts |
 //! | [`reader`] | the queries |
 //! | [`inbox`] | the deliveries to the consumer |
-//! | [`publish`] | what is accepted: inline or queued |
+//! | [`publish`] | the acceptance of events, inline or queued |
 //! | [`maintenance`] | work on a folder that no service is using |
 //!
-//! An event takes one of two ways. [`publish`] judges it, and if nothing of its order is queued, the commit that accepts it
-//! also records it. Otherwise that commit puts it on the [`queue`]. The [`inbox`] delivers it to the consumer, which appends
-//! it to the [`log`] and acknowledges it. On both ways [`store`] commits the work of many callers in one batch with one
-//! sync, and the caller gets its answer after the sync.
+//! An event takes one of two paths. [`publish`] judges it, and if nothing of its order is queued, the commit that
+//! accepts it also records it. Otherwise that commit puts it on the [`queue`]. The [`inbox`] delivers it to the
+//! consumer, which appends it to the [`log`] and acknowledges it. On both paths [`store`] commits the work of many
+//! callers in one batch with one sync, and each caller gets its answer after the sync.
 //!
 //! What a crash leaves:
 //!
@@ -28,9 +28,9 @@
 //! - The file `EXTENT` records how far the journal is on the disk, and commits are numbered. Before fjall opens the store, both
 //!   are compared with the journal. If something acknowledged is missing, the start fails and changes nothing.
 //! - `kill -9` loses nothing that was written, because the operating system has it.
-//! - A write that fails (disk full, broken disk) stops the engine for good ([`Embedded::failed`]), because nothing after it could
-//!   be trusted. The process ends, and the next start recovers from the journal. What a sync failed to write was not
-//!   acknowledged, but the operating system may present it to that start as written. So the start writes it again.
+//! - A write that fails (disk full, broken disk) stops the engine permanently ([`Embedded::failed`]), because no later
+//!   write could be trusted. The process ends, and the next start recovers from the journal. Data whose sync failed was
+//!   not acknowledged, but the operating system may present it to that start as written. So the start writes it again.
 
 mod dead_letters;
 mod inbox;
@@ -74,7 +74,7 @@ use store::writer::WriterThreads;
 /// How an embedded engine behaves.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// The currency of orders whose producer states none (schema version 0).
+    /// The currency of orders whose producer does not send one (schema version 0).
     pub default_currency: Currency,
     /// How long a received message stays in flight before it becomes visible again.
     pub visibility_timeout: Duration,
@@ -119,7 +119,7 @@ struct Rooms {
     inbox: Inbox,
     publisher: Arc<Publisher>,
     store: Arc<Store>,
-    // Dropped after the rooms: it waits for the threads, which end when the rooms are gone.
+    // Dropped after the modules: dropping the threads waits for them, and they end once all modules are dropped.
     _threads: WriterThreads,
     // Dropped last: it holds the folder's lock.
     folder: DataFolder,
@@ -172,7 +172,7 @@ impl Embedded {
         self.0.store.counters().letters
     }
 
-    /// Becomes `Some` with the reason once a write has failed. Nothing can be written any more then.
+    /// Becomes `Some` with the reason once a write has failed. From then on, nothing can be written.
     pub fn failed(&self) -> watch::Receiver<Option<Arc<str>>> {
         self.0.store.writer.failed()
     }
@@ -182,8 +182,8 @@ impl Embedded {
         self.0.publisher.send(messages).await
     }
 
-    /// Imports dead letters in the order in which they were parked. One that exists here is repaired if it is parked and is
-    /// the same dead letter. `progress` gets the number of dead letters processed so far.
+    /// Imports dead letters in the order in which they were parked. A dead letter that exists here already is repaired
+    /// if it is parked and is the same one. `progress` gets the number of dead letters processed so far.
     pub async fn import(
         &self,
         letters: Vec<Incoming>,
@@ -192,7 +192,7 @@ impl Embedded {
         self.0.dead_letters.import(letters, progress).await
     }
 
-    /// About how many events the log holds, for progress.
+    /// The approximate number of events in the log, for progress.
     pub fn approximate_events(&self) -> u64 {
         self.0.store.keys.log.approximate_len() as u64
     }
@@ -202,8 +202,8 @@ impl Embedded {
         maintenance::export(&self.0.log, out)
     }
 
-    /// Folds every log again and compares the derived writes and the ledger with the result. Corrects what differs, unless
-    /// the options say to check only. `progress` gets the number of events read so far.
+    /// Folds every log again and compares the derived writes and the ledger with the result. Corrects differences,
+    /// unless the options say to check only. `progress` gets the number of events read so far.
     pub async fn rebuild(
         &self,
         options: RebuildOptions,
@@ -212,8 +212,8 @@ impl Embedded {
         maintenance::rebuild(&self.0.log, options, progress).await
     }
 
-    /// Puts an event into the log and nowhere else, as a crash between append and projection would leave it on a backend
-    /// that writes the two separately. For the conformance suite.
+    /// Puts an event into the log only, without its derived writes, as a crash between append and projection would
+    /// leave it on a backend that writes the two separately. For the conformance suite.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
         self.0.log.append_without_projecting(event).await

@@ -1,4 +1,4 @@
-//! Implements the ports of the API and the consumer: each method calls the room that does the work.
+//! Implements the ports of the API and the consumer: each method calls the module that does the work.
 
 use std::time::Duration;
 
@@ -151,7 +151,7 @@ impl Inbox for Embedded {
 #[async_trait]
 impl OrderLog for Embedded {
     async fn load(&self, wanted: &[LoadRequest]) -> Vec<anyhow::Result<LoadedOrder>> {
-        // On this thread: the consumer has one of its own, and the orders it works on are in memory.
+        // Loads on this thread: the consumer has a separate thread, and the orders it works on are usually in memory.
         let (log, dead_letters) = (&self.0.log, &self.0.dead_letters);
         wanted.iter().map(|wanted| reader::load(log, dead_letters, wanted)).collect()
     }

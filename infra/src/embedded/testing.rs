@@ -1,4 +1,4 @@
-//! What the tests of the engine's rooms share: an engine in a temporary folder, and events.
+//! Shared by the tests of the engine's modules: an engine in a temporary folder, and events.
 
 use domain::{Currency, Envelope};
 use tempfile::TempDir;
@@ -21,7 +21,7 @@ pub(crate) fn open_inline() -> (TempDir, Embedded) {
     (folder, engine)
 }
 
-/// The event that creates this order, with an event id made from the order's.
+/// The event that creates this order, with an event id derived from the order's id.
 pub(crate) fn created(order_id: &str) -> Envelope {
     let data =
         r#","customer_id":"c","total":2,"currency":"EUR","items":[{"sku":"s","quantity":1,"unit_price":2}]"#;
@@ -37,7 +37,7 @@ pub(crate) fn event_id(order_id: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, order_id.as_bytes())
 }
 
-/// An event as JSON. `data` continues the members of its data.
+/// An event as JSON. `data` contains further members of its data.
 pub(crate) fn event(id: Uuid, kind: &str, order_id: &str, data: &str) -> String {
     format!(
         r#"{{"type":"{kind}","event_id":"{id}","schema_version":1,"timestamp":"2026-11-23T10:00:00Z",

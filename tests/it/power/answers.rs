@@ -1,10 +1,10 @@
-//! The answers of the service, read from what it wrote to its sockets. So each answer has its place among the system calls.
+//! The answers of the service, parsed from the bytes it wrote to its sockets, each at its place among the system calls.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// Something that an answer contains, and that a client may rely on from then on.
+/// A fact that an answer contains, and that a client may rely on from then on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fact {
     /// An event is accepted. It has this state, and this version if it is recorded.

@@ -75,8 +75,8 @@ fn call<'a>(name: &'a str, arguments: Vec<&'a str>, result: &str, lines: (usize,
     Call { name, arguments, returned, is_injected, begin: lines.0, end: lines.1 }
 }
 
-/// Splits into the arguments and the result. A string cannot look like the end of a call: it ends with its quote, and so
-/// cannot contain the last ` = `.
+/// Splits into the arguments and the result, at the last ` = `. A string cannot contain the last ` = `, which comes
+/// after the quote that ends the string.
 fn split_result(text: &str, line: usize) -> (&str, &str) {
     let at = text.rfind(" = ").unwrap_or_else(|| panic!("line {line} has no result"));
     let arguments = text[..at].trim_end().strip_suffix(')');
@@ -161,7 +161,7 @@ pub(super) fn descriptor_target(argument: &str) -> &str {
     argument.split_once('<').and_then(|(_, rest)| rest.strip_suffix('>')).unwrap_or_default()
 }
 
-/// The call with the result of success, if it changes a file or a folder.
+/// The call with the result that it has on success; `None` if it changes no file or folder.
 pub(super) fn as_successful<'a>(call: &Call<'a>) -> Option<Call<'a>> {
     let returned = match call.name {
         "write" | "pwrite64" if !descriptor_target(call.arguments[0]).starts_with("socket:") => {

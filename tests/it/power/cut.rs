@@ -1,7 +1,7 @@
 //! Constructs what a power cut could leave of a recorded run.
 //!
-//! Only what was synced before the cut is certain. A sync covers what was done to its file, or in its folder, before the
-//! sync began, and it counts once it has ended. The [`Model`] decides how much of the rest is there.
+//! Only data that was synced before the cut is certain. A sync covers the changes to its file, or in its folder, before
+//! the sync began, and it counts once it has ended. The [`Model`] decides how much of the rest is there.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -36,7 +36,7 @@ pub(super) struct PowerCut {
     /// The line of the recording before which the power failed.
     pub(super) line: usize,
     pub(super) model: Model,
-    /// Decides what is left if several states are possible.
+    /// Selects one of the possible states.
     pub(super) seed: u64,
 }
 
@@ -60,7 +60,7 @@ pub(super) fn disk_after(recording: &Recording, cut: PowerCut) -> Disk {
         };
         match &operation.change {
             _ if is_synced => disk.apply(&operation.change),
-            // A length that is not in the file system journal is not there.
+            // A new length that has not reached the file system journal is lost.
             Change::Resize { .. } if journaled => {}
             Change::Write { file: node, .. } | Change::Resize { file: node, .. } => {
                 files.entry(*node).or_default().push(operation);
@@ -118,7 +118,7 @@ impl SyncedLines {
                 Change::Link { entries, .. } => {
                     entries.iter().filter_map(|(_, node)| *node).for_each(|node| changed_at[node] = *end);
                 }
-                // Writes that were not synced by then are not synced by any later sync.
+                // Writes that were not synced before the failed sync are not synced by any later one.
                 Change::FailedSync { node } => dropped.push((*node, nodes[*node]..*begin)),
                 Change::Write { .. } => {}
             }
@@ -181,12 +181,12 @@ fn keep_parts(disk: &mut Disk, file: Node, operations: &[&Operation], unit: u64,
         }
         lengths.push(image.length);
     }
-    // The length, too, is that of some moment.
+    // The length is also one that the file had at some moment.
     let length = lengths[rng.usize(..lengths.len())];
     image.resize(length);
 }
 
-/// How many of its writes each part keeps: any number each; or all of them but for one part; or none but for one part.
+/// How many of its writes each part keeps: any number for each, all except in one part, or none except in one part.
 fn choose(writes: &BTreeMap<u64, usize>, rng: &mut Rng) -> BTreeMap<u64, usize> {
     let one = rng.usize(..writes.len().max(1));
     let pattern = rng.usize(..4);

@@ -1,5 +1,5 @@
-//! Repairs and discards of dead letters on a disk whose syncs fail. The outcome of the change in flight is unknown, and every
-//! change that was answered survives.
+//! Repairs and discards of dead letters on a disk whose syncs fail. The outcome of the unfinished change is unknown,
+//! and every change that was answered survives.
 
 use std::path::Path;
 
@@ -15,12 +15,12 @@ use crate::support::events::new_order_id;
 use crate::support::eventually::{check, eventually};
 use crate::support::service::{Answer, Service};
 
-/// More dead letters than there are syncs before the first one that fails.
+/// The number of dead letters: larger than the number of syncs before the first one that fails.
 const LETTERS: usize = 60;
-/// From this sync of a thread on, all fail. The start takes some of those before.
+/// From this sync of a thread on, all syncs fail. The start uses some of the earlier syncs.
 const FAILING: &str = "fdatasync:error=EIO:when=40+";
 
-/// A data folder with that many dead letters, each of an order of its own. Returns their ids.
+/// A data folder with `LETTERS` dead letters, each of a different order. Returns their ids.
 async fn dead_letters(data: &Path) -> Vec<String> {
     let orders: Vec<OrderId> = (0..LETTERS).map(|_| new_order_id()).collect();
     send(data, orders.iter().map(|id| (id, format!(r#"{{"data":{{"order_id":"{id}"}}"#)))).await;
@@ -35,7 +35,7 @@ async fn dead_letters(data: &Path) -> Vec<String> {
     ids
 }
 
-/// Sends changes, one after the other, until one is not answered with 200. Returns how many were, and that answer.
+/// Sends changes, one after the other, until one is not answered with 200. Returns how many were, and the last answer.
 async fn change_until_refused(
     service: &Service,
     changes: impl Iterator<Item = (String, Value)>,
@@ -49,7 +49,7 @@ async fn change_until_refused(
     panic!("no sync failed");
 }
 
-/// The answer leaves the outcome open and leads to the dead letter; the service ends with an error.
+/// Asserts an answer that calls the outcome unknown and links to the dead letter, and that the service fails.
 fn assert_outcome_unknown(run: &mut Traced, answer: &Answer, id: &str) {
     answer.is_problem(503, "outcome-unknown");
     assert_eq!(answer.body["links"]["dead_letter"], format!("/v1/dead-letters/{id}"), "{answer:?}");

@@ -9,7 +9,7 @@ use super::disk::Node;
 pub(super) struct OpenFile {
     pub(super) node: Node,
     pub(super) offset: u64,
-    /// Whether it was opened with `O_APPEND`.
+    /// Whether the file was opened with `O_APPEND`.
     pub(super) appends: bool,
 }
 

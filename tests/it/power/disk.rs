@@ -6,9 +6,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The unit of the page cache, which much software hopes to be written whole or not at all.
+/// The unit of the page cache. Much software assumes that a page is written whole or not at all.
 pub(super) const PAGE_BYTES: u64 = 4096;
-/// The unit that a disk does write whole.
+/// The unit that a disk does write whole or not at all.
 pub(super) const SECTOR_BYTES: u64 = 512;
 
 /// The number of a file or folder. 0 is the root folder.
@@ -115,7 +115,7 @@ impl NodeContent {
     }
 }
 
-/// A change of the disk, from one line of the recording to another.
+/// A change of the disk, between two lines of the recording.
 #[derive(Debug)]
 pub(super) struct Operation {
     pub(super) begin: usize,

@@ -1,4 +1,4 @@
-//! Disks that fail, run full or stall under a running service. Nothing acknowledged is lost, and nothing that is refused was
+//! Disks that fail, run full or stall under a running service. Nothing acknowledged is lost, and no refused event was
 //! accepted.
 
 use std::collections::BTreeMap;
@@ -93,7 +93,7 @@ async fn a_failed_sync_stops_the_service_and_the_last_outcomes_are_unknown() {
     assert!(posted.accepted.len() >= 19 && posted.refused.contains_key(OUTCOME_UNKNOWN), "{posted:?}");
     recording.add(&run.calls());
     assert_answers_hold(&data, &posted).await;
-    // If the power fails now, nothing is lost that was answered before.
+    // If the power fails now, no answered event is lost.
     CutPlan { states: 20, ..PLAN }.nothing_is_lost(recording).await;
 }
 
@@ -103,7 +103,7 @@ async fn what_a_failed_sync_dropped_is_written_again_by_the_next_start() {
     let mut recording = Recording::new(root.path());
     let fail = async |service: &Service| drop(post_until_refused(service, &order).await);
     add_run(&mut recording, &[], &["fdatasync:error=EIO:when=20+"], RunEnd::Failure, fail).await;
-    // The machine keeps running: what the disk never got is still in memory, as if it were written.
+    // The machine keeps running: unsynced writes are still in memory, and look as if they were written.
     let load = async |service: &Service| drive(service, 4).await;
     add_run(&mut recording, &[], &[], RunEnd::Killed, load).await;
     CutPlan { states: 40, ..PLAN }.nothing_is_lost(recording).await;
@@ -117,7 +117,7 @@ async fn a_disk_that_stalls_loses_nothing_and_shows_nothing_that_is_not_synced()
     let stall =
         format!("fdatasync:delay_enter={}s:when=12..12", number_from_environment("ORDERS_POWER_STALL", 3));
     let mut run = Traced::start(&data, &log.path().join("trace"), &[], &[&stall]);
-    // Everything must be accepted.
+    // Every request of this load must be accepted.
     drive(&run.service, 6).await;
     assert!(run.service.terminate().success());
     let calls = run.calls();
@@ -133,7 +133,7 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Starts the service on it. Only that process sees the file system. When the process ends, its files are copied.
+    /// Starts the service on this disk, which only that process sees. When the process ends, its files are copied.
     fn start(&self) -> Service {
         let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
         let flags = if root { "-m" } else { "-Urm" };

@@ -60,7 +60,7 @@ async fn write(api: &Api, orders: usize, receipts: &Mutex<Vec<Value>>) {
         let path = format!("/v1/orders/{}/events", created["order_id"].as_str().unwrap());
         post(&path, &json!({ "type": "order_confirmed" })).await;
         if number % 4 == 1 {
-            // Illegal at this point: it is accepted, and then rejected.
+            // This event is illegal at this point: it is accepted, and then rejected.
             post(&path, &json!({ "type": "order_delivered" })).await;
         }
         if number % 3 == 2 {
@@ -70,7 +70,7 @@ async fn write(api: &Api, orders: usize, receipts: &Mutex<Vec<Value>>) {
     }
 }
 
-/// Reads something. The answer is in the recording.
+/// Sends one read request. The answer is in the recording.
 async fn look(api: &Api, receipts: &Mutex<Vec<Value>>, round: usize) {
     let latest = {
         let receipts = receipts.lock().unwrap();
@@ -106,7 +106,7 @@ pub(super) async fn fill(api: &Api, data: &Path, bytes: u64) -> Vec<Fact> {
     facts
 }
 
-/// Places large orders and reads them, until `done` returns true and a few more times.
+/// Places large orders and reads them until `done` returns true, and then a few more times.
 pub(super) async fn fill_and_look(api: &Api, done: impl Fn() -> bool) {
     let mut rng = Rng::with_seed(2);
     let start = Instant::now();

@@ -1,4 +1,5 @@
-//! Power cuts at any point of a run lose nothing that was answered. If syncs do nothing, they do: so the tests can fail.
+//! Power cuts at any point of a run lose nothing that was answered. With disabled syncs they do lose data, which shows
+//! that the tests can fail.
 
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use super::strace::Traced;
 use super::survivors::{Examination, folder};
 use crate::support::service::Service;
 
-/// Slows down each sync, so that on any disk readers have time to see what is not synced yet.
+/// Slows down each sync, so that on any disk readers could see unsynced data if the service showed it.
 const SLOW_DISK: &str = "fdatasync:delay_enter=5000";
 /// Makes syncs do nothing.
 const NO_SYNC: &str = "fsync,fdatasync:retval=0";
@@ -75,7 +76,7 @@ async fn no_power_cut_loses_what_was_answered_if_every_event_is_queued() {
 async fn no_power_cut_during_journal_rotation_and_table_writes_loses_what_was_answered() {
     let root = folder();
     let data = root.path().join("data");
-    // A journal is rotated at 64 MB. Most of that need not be recorded.
+    // A journal is rotated at 64 MB. Most of these writes need not be recorded.
     let mut service = Service::start(&data, &[]);
     let early = fill(&service, &data, 61 << 20).await;
     assert!(service.terminate().success());

@@ -1,4 +1,4 @@
-//! Chooses the power cuts of a recorded run, and opens what they leave.
+//! Chooses the power cuts of a recorded run, and opens the folders that they leave.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,19 +12,19 @@ use super::survivors::{Examination, KnownToClients, Loss, LossKind, examine};
 /// States that are examined concurrently.
 const OPENERS: usize = 2;
 
-/// How many power cuts, and how the states are examined.
+/// The number of power cuts, and how the resulting states are examined.
 pub(super) struct CutPlan<'a> {
-    /// Used in turn.
+    /// The models, which are used in turn.
     pub(super) models: &'a [Model],
     pub(super) states: usize,
     pub(super) examination: Examination,
-    /// For every fifth state.
+    /// The examination of every fifth state.
     pub(super) closer: Examination,
 }
 
 impl CutPlan<'_> {
-    /// Chooses cuts at syncs, at answers and at changes of folders. A quarter of them are before the first answer, if
-    /// possible.
+    /// Chooses cuts at syncs, at answers and at changes of folders. A quarter of them are before the first answer,
+    /// unless the recording has no such point before it.
     fn cuts(&self, recording: &Recording) -> Vec<PowerCut> {
         let lines = lines(recording);
         let served = recording.facts.iter().map(|(line, _)| *line).find(|line| *line > 0).unwrap_or_default();
@@ -40,7 +40,7 @@ impl CutPlan<'_> {
         (0..number_from_environment("ORDERS_POWER_STATES", self.states)).map(some).collect()
     }
 
-    /// Opens what the cuts leave. Returns the cuts that lose something.
+    /// Opens the folders that the cuts leave. Returns the cuts that lose something.
     pub(super) async fn losses(&self, recording: &Arc<Recording>) -> Vec<(PowerCut, Loss)> {
         let queue = Arc::new(Mutex::new(self.cuts(recording).into_iter().enumerate()));
         let (examination, closer) = (self.examination, self.closer);

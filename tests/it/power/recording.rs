@@ -1,4 +1,4 @@
-//! A recorded run, as operations on files and folders with what was answered between them.
+//! A recorded run: the operations on files and folders, and the answers between them.
 
 use std::path::{Path, PathBuf};
 

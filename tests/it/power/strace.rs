@@ -13,8 +13,8 @@ const RECORDED_CALLS: &str = "open,openat,creat,close,dup,dup2,dup3,fcntl,lseek,
                      mkdirat,rmdir,fsync,fdatasync,sync_file_range,sync,syncfs,copy_file_range,sendfile,splice,mmap,\
                      io_uring_setup,sendto,sendmsg";
 
-/// A command that runs `program` under strace, which writes to `log`. The command's process is the program itself; strace is
-/// a process of its own.
+/// A command that runs `program` under strace, which writes to `log`. The command's process is the program itself;
+/// strace is a separate process.
 pub(super) fn traced(program: &Command, log: &Path, injections: &[&str]) -> Command {
     require_strace();
     let mut command = Command::new("strace");

@@ -1,4 +1,4 @@
-//! Opens what a power cut left, and compares it with the answers before the cut.
+//! Opens the folder that a power cut left, and compares it with the answers before the cut.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +24,7 @@ struct KnownEvent {
 /// Everything that clients know from answers before the power cut.
 #[derive(Debug, Default)]
 pub(super) struct KnownToClients {
-    /// By order and event.
+    /// What clients know, by order id and event id.
     events: BTreeMap<(String, String), KnownEvent>,
     orders: BTreeMap<String, u64>,
     accepted: u64,
@@ -72,7 +72,7 @@ impl KnownToClients {
             *latest = version.max(*latest);
             logged.insert((order, text(&event["event_id"])), version);
         }
-        // Only these can be in a log.
+        // Only accepted and recorded events can be in a log.
         for (id, known) in
             self.events.iter().filter(|(_, known)| ["accepted", "recorded"].contains(&&*known.state))
         {
@@ -154,7 +154,7 @@ pub(super) async fn examine(
     if output.status.success() { Ok(()) } else { lost(LossKind::Inconsistent, text) }
 }
 
-/// A folder for states: in memory if possible.
+/// A temporary folder for states, in memory if the machine has such a file system.
 pub(super) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };

@@ -1,4 +1,4 @@
-//! Reports dead letters to whoever looks after the service. An alert is pending on disk until it was raised, so neither a
+//! Reports dead letters to the operators of the service. An alert is pending on disk until it was raised, so neither a
 //! crash nor a failing sink loses it.
 
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use crate::embedded::store::writer::Durability;
 
 /// How long the first dead letter waits for others, so that a flood of them raises one alert.
 const GATHER_TIME: Duration = Duration::from_secs(1);
-/// One alert covers this many dead letters at most. Each takes a few bytes of memory.
+/// One alert covers at most this many dead letters. Each takes a few bytes of memory.
 const MAX_LETTERS_PER_ALERT: usize = 1_000_000;
 /// The longest pause before an alert is tried again.
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(300);
 
-/// Raises alerts until `stop` becomes true. An alert that cannot be raised is tried again, with the dead letters since.
+/// Raises alerts until `stop` becomes true. A failed alert is tried again, together with later dead letters.
 pub async fn run(engine: Embedded, alerts: Arc<dyn Alerts>, mut stop: watch::Receiver<bool>) {
     let letters = engine.dead_letters();
     let work = async {
@@ -69,7 +69,7 @@ impl DeadLetters {
         if count > 0 {
             let raised = move |letters: &Arc<Self>, stage: &mut Stage| {
                 let alerts = &letters.store.keys.alerts;
-                // The alert of a dead letter that was parked again since has another value, and stays pending.
+                // If the dead letter was parked again since, its alert has another value, and stays pending.
                 let rows = pending.iter().map(|(key, _)| alerts.get(key)).collect::<Result<Vec<_>, _>>()?;
                 let rows =
                     rows.into_iter().zip(pending).filter(|(row, (_, since))| row.as_ref() == Some(since));

@@ -1,5 +1,5 @@
-//! Imports dead letters of another archive. Dead letters that only happen to have the same id are never mixed up: what
-//! cannot be imported for that reason is reported as a conflict, and the rest is imported. `orders dlq import` calls it.
+//! Imports dead letters of another archive, for `orders dlq import`. An imported dead letter never replaces a different
+//! one that has the same id: such a conflict is reported, and the rest is imported.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,7 +12,7 @@ use crate::embedded::store::stage::Stage;
 use crate::embedded::store::writer::Durability;
 use crate::now;
 
-/// One commit imports this many dead letters at most, with about this many bytes of bodies.
+/// One commit imports at most this many dead letters, with about this many bytes of bodies.
 const MAX_LETTERS_OF_COMMIT: usize = 500;
 const MAX_BODY_BYTES_OF_COMMIT: usize = 8 << 20;
 /// Who made a repair by import: a command on a data folder has no authenticated user.
@@ -25,7 +25,7 @@ pub struct Incoming {
     pub letter: DeadLetter,
     /// The place it was read from, for reports.
     pub from: String,
-    /// Whether its id is part of what was read. Otherwise the id was made from a file name.
+    /// Whether the id was read with the dead letter. Otherwise the id was derived from a file name.
     pub names_itself: bool,
 }
 
@@ -38,7 +38,7 @@ pub struct Imported {
     pub repaired: u64,
     /// Existing dead letters that have the imported body already.
     pub unchanged: u64,
-    /// What was left out: where it was read, and why.
+    /// Dead letters that were not imported: the place each was read from, and the reason.
     pub conflicts: Vec<String>,
 }
 
@@ -51,8 +51,8 @@ enum ImportAction {
 }
 
 impl DeadLetters {
-    /// Imports dead letters in the order in which they were parked. One that exists here is repaired if it is parked and is
-    /// the same dead letter. `progress` gets the number of dead letters processed so far.
+    /// Imports dead letters in the order in which they were parked. A dead letter that exists here already is repaired
+    /// if it is parked and is the same one. `progress` gets the number of dead letters processed so far.
     pub(crate) async fn import(
         self: &Arc<Self>,
         letters: Vec<Incoming>,
@@ -144,7 +144,7 @@ fn size_of_commit(letters: &[Incoming]) -> usize {
     letters.iter().take(MAX_LETTERS_OF_COMMIT).take_while(fits).count().max(1)
 }
 
-/// Why the letter must not replace the body of the known one with its id, if so.
+/// Why `letter` must not replace the body of the `known` dead letter with the same id; `None` if it may.
 fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Option<String> {
     let id = &known.id;
     if !names_itself {
@@ -175,8 +175,8 @@ fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Opti
     None
 }
 
-/// One dead letter for each id. One that contains its id takes precedence. Of a dead letter and its repaired version, the
-/// repaired one is kept.
+/// Keeps one dead letter for each id. A dead letter that contains its id takes precedence. Of a dead letter and its
+/// repaired version, the repaired one is kept.
 fn distinct(mut letters: Vec<Incoming>, imported: &mut Imported) -> Vec<Incoming> {
     letters.sort_by(|one, other| (!one.names_itself, &one.from).cmp(&(!other.names_itself, &other.from)));
     let mut places: HashMap<String, usize> = HashMap::new();

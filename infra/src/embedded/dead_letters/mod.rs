@@ -1,5 +1,5 @@
-//! The dead letters: [`park`] moves messages to them, [`operate`] and [`redrive`] are what operators do with them,
-//! [`import`] adds those of another archive, and [`alerts`] reports them. [`parked_sequences`] reads them.
+//! The dead letters. [`park`] moves messages to them. [`operate`] and [`redrive`] implement the actions of operators,
+//! and [`import`] adds dead letters of another archive. [`alerts`] reports them, and [`parked_sequences`] reads them.
 //!
 //! A dead letter keeps the sequence number of its first message through all redrives. So the dead letters of an order are in
 //! the order in which their messages were sent.
@@ -34,7 +34,7 @@ pub(crate) struct DeadLetters {
     pub(crate) store: Arc<Store>,
     log: Arc<Log>,
     queue: Arc<Queue>,
-    /// Held by the one change that is prepared or committed.
+    /// Held by the one change of dead letters that is being prepared or committed.
     turn: Arc<AsyncMutex<()>>,
     /// Notified when an alert is pending.
     alarm: Notify,
@@ -69,7 +69,7 @@ impl DeadLetters {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let letters = Arc::clone(self);
         let job = move |stage: &mut Stage| {
-            // The turn lasts until the commit, even if the caller stops waiting earlier.
+            // The lock is held until the commit, even if the caller stops waiting earlier.
             stage.after_commit(move || drop(turn));
             change(&letters, stage)
         };

@@ -1,4 +1,4 @@
-//! What operators do with single dead letters: list and look at them, repair and discard them. The API calls it.
+//! What operators do with single dead letters: list, view, repair and discard them. The API calls these functions.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::embedded::store::stage::Stage;
 use crate::embedded::store::views::ReadStore;
 use crate::embedded::store::writer::Durability;
 
-/// A page looks at this many dead letters at most, whether they pass the filter or not.
+/// A page of the list reads at most this many dead letters, whether they pass the filter or not.
 const MAX_LOOKED_AT: usize = 1000;
 
 impl DeadLetters {
@@ -88,7 +88,7 @@ impl DeadLetters {
     ) -> anyhow::Result<ParkedSequence> {
         let (dead_letters, order_id) = (Arc::clone(self), order_id.clone());
         let read = move || {
-            // One more than the limit shows whether the sequence is longer.
+            // Reads one more than the limit, to know whether the sequence is longer.
             let view = dead_letters.store.view();
             let mut letters = dead_letters.first_of_sequence(&*view, &order_id, limit + 1)?;
             let is_longer = letters.len() > limit;

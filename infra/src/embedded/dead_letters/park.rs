@@ -1,5 +1,5 @@
-//! Moves messages from the queue to the dead letters, and removes dead letters whose redrive has succeeded. The consumer
-//! calls it, and the inbox for messages that were received too often.
+//! Moves messages from the queue to the dead letters, and removes dead letters whose redrive has succeeded. The
+//! consumer calls these functions; the inbox parks messages that were received too often.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(crate) struct MessageToPark {
 }
 
 impl MessageToPark {
-    /// A message that was received as often as allowed.
+    /// A message that was received the maximum number of times.
     pub(crate) fn exhausted(delivery: &Delivery) -> Self {
         Self {
             group: delivery.group.to_string(),

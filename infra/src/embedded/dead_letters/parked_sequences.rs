@@ -1,5 +1,5 @@
-//! Reads dead letters: by id, by sequence number, and in the parked sequence of an order. A sequence may be long, so callers
-//! take only as much of it as they need.
+//! Reads dead letters: by id, by sequence number, and in the parked sequence of an order. A sequence may be long, so
+//! callers read only the part that they need.
 
 use anyhow::Context;
 use domain::{DeadLetter, OrderId};
@@ -37,7 +37,7 @@ impl DeadLetters {
         end: u64,
     ) -> impl DoubleEndedIterator<Item = anyhow::Result<u64>> + use<R> {
         let range = || keys::parked_key(order_id, 0)..keys::parked_key(order_id, end);
-        // Nearly always there are no dead letters at all, and nothing has to be read.
+        // Usually there are no dead letters at all, and nothing must be read.
         let rows =
             (state.dead_letters() > 0).then(|| state.range(&self.store.keys.parked_sequences, range()));
         rows.into_iter().flatten().map(|row| keys::parked_seq(&row.key()?))

@@ -1,4 +1,4 @@
-//! Sends dead letters back to the queue. The API calls it, with whole parked sequences in order.
+//! Sends dead letters back to the queue. The API redrives whole parked sequences, each in order.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use crate::repaired::repaired;
 enum PlannedRedrive {
     /// Its message is on the queue already.
     Queued,
-    /// Its message has to be queued.
+    /// Its message must be queued.
     Due { seq: u64, was_parked: bool, letter: Vec<u8>, header: Box<MessageHeader>, message: Vec<u8> },
 }
 
 impl DeadLetters {
-    /// Queues all of the dead letters or none: so no message of a sequence is queued without the ones before it.
+    /// Queues all of the dead letters or none, so that no message of a sequence is queued without the earlier ones.
     pub(crate) async fn replay(self: &Arc<Self>, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>> {
         if let Some(why) = self.queue.no_room() {
             let full = |_| Err(ReplayError::Unavailable(anyhow!("the queue takes no new messages: {why}")));
@@ -52,7 +52,7 @@ impl DeadLetters {
         }
     }
 
-    /// `None` if the dead letter is gone or discarded.
+    /// `None` if the dead letter was removed or discarded.
     fn plan_redrive(&self, id: &str) -> anyhow::Result<Option<PlannedRedrive>> {
         let Some((seq, letter)) = self.find(id)? else { return Ok(None) };
         let group = letter.order_id.as_ref().map(|order_id| order_id.as_str().to_owned());

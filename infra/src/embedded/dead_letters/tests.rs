@@ -1,4 +1,4 @@
-//! Parked sequences of many dead letters: only as much of them is read as is needed.
+//! Tests of long parked sequences: only the dead letters that are needed are read.
 
 use api::operations::{DeadLetterFilter, DeadLetterStore};
 use api::ports::{EventPublisher, MAX_PARKED, OrderReader};

@@ -31,7 +31,7 @@ pub(crate) struct EncodedEntry {
     pub(crate) row: Vec<u8>,
 }
 
-/// What is written with log entries and can be rebuilt from them.
+/// The derived writes: they are written with log entries, and can be rebuilt from them.
 pub(crate) struct DerivedWrites {
     /// The projection, if the order has more than one event.
     projection: Option<Vec<u8>>,
@@ -117,7 +117,7 @@ impl Log {
         rows.into_iter().map(result).collect()
     }
 
-    /// Runs on the writing thread: between this look at the log and the commit, nothing else changes it.
+    /// Runs on the writing thread: nothing else changes the log between this check and the commit.
     fn stage_append(&self, stage: &mut Stage, append: EncodedAppend) -> Result<Appended, AppendError> {
         let unavailable = AppendError::Unavailable;
         let order_id = &append.order_id;
@@ -136,7 +136,7 @@ impl Log {
                         return Err(conflict());
                     }
                     if version == 1 && carried_by.is_none() {
-                        // The entry lacks its message id: write it again, with the id.
+                        // The entry lacks its message id, so it is written again with the id.
                         repaired_entry = Some((key, row));
                     }
                 }
@@ -159,8 +159,8 @@ impl Log {
         Ok(if already { Appended::Already } else { Appended::New })
     }
 
-    /// Stages entries of an order's log and their derived writes. fjall applies a commit row by row, and it can be read
-    /// meanwhile: so a receipt is staged after the entry that it reports.
+    /// Stages entries of an order's log and their derived writes. fjall applies a commit row by row, and readers may
+    /// see part of it. So a receipt is staged after the entry that it reports.
     pub(crate) fn stage_entries(
         &self,
         stage: &mut Stage,
@@ -185,8 +185,8 @@ impl Log {
         Ok(projected.version < version)
     }
 
-    /// Puts an event into the log and nowhere else, as a crash between append and projection would leave it on a backend
-    /// that writes the two separately. For the conformance suite.
+    /// Puts an event into the log only, without its derived writes, as a crash between append and projection would
+    /// leave it on a backend that writes the two separately. For the conformance suite.
     pub(crate) async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
         let log = self.store.keys.log.clone();
         let job = move |stage: &mut Stage| {

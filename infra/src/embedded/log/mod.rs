@@ -1,5 +1,5 @@
-//! The order log, and what can be read of an order from it: projection and receipts. The publisher, the reader and the dead
-//! letters share the [`Log`]. [`append`] writes to it, and [`waiters`] wakes requests that wait for an outcome.
+//! The order log, and the projection and receipts that belong to it. The publisher, the reader and the dead letters
+//! share the [`Log`]. [`append`] writes to it, and [`waiters`] wakes requests that wait for an outcome.
 
 pub(crate) mod append;
 pub(crate) mod waiters;
@@ -25,8 +25,8 @@ impl Log {
         Self { store: Arc::clone(store), default_currency, waiters: OutcomeWaiters::default() }
     }
 
-    /// The order as of its latest event. The projection is never newer than the log. An order with one event has none, and a
-    /// crash may leave one that lags; so the events after it are folded in here.
+    /// The order as of its latest event. The stored projection is never newer than the log. An order with one event has
+    /// no projection, and after a crash the projection may lag; so the events after it are folded in here.
     pub(crate) fn order_in(
         &self,
         state: &impl ReadStore,
@@ -70,7 +70,7 @@ impl Log {
     ) -> anyhow::Result<Option<StoredReceipt>> {
         if let Some(entry) = state.get(&self.store.keys.log, keys::log_key(order_id, 1))? {
             let (event, message) = records::split_log_entry(&entry);
-            // Nearly always the first entry is another event. A search for the id finds that out faster than decoding.
+            // Usually the first entry is another event. Searching its bytes for the id is faster than decoding.
             if records::contains_id(event, event_id) {
                 let event = self.decode_entry(&entry)?;
                 if event.envelope.event_id == event_id {

@@ -1,4 +1,5 @@
-//! Requests that wait for the outcome of an event. The reader registers them; whatever gives events an outcome wakes them.
+//! Requests that wait for the outcome of an event. The reader registers them; the code that commits outcomes wakes
+//! them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,13 +10,13 @@ use tokio::sync::Notify;
 
 #[derive(Debug, Default)]
 pub(crate) struct OutcomeWaiters {
-    /// One for each event that at least one request waits for.
+    /// One entry for each event that at least one request waits for.
     signals: Mutex<HashMap<EventId, Arc<Notify>>>,
     /// The number of waiting requests. While it is 0, nothing needs to take the lock.
     count: AtomicUsize,
 }
 
-/// A request that waits. It is unregistered when this is dropped.
+/// A request that waits. Dropping this value unregisters it.
 pub(crate) struct OutcomeWaiter<'a> {
     waiters: &'a OutcomeWaiters,
     event_id: EventId,
@@ -30,7 +31,7 @@ impl OutcomeWaiters {
         OutcomeWaiter { waiters: self, event_id, signal }
     }
 
-    /// Wakes the requests that wait for these events. Their outcomes must be readable by now.
+    /// Wakes the requests that wait for these events. The caller has made the outcomes readable before.
     pub(crate) fn wake(&self, events: impl IntoIterator<Item = EventId>) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
@@ -48,7 +49,7 @@ impl OutcomeWaiters {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<EventId, Arc<Notify>>> {
-        // Nothing that is done under the lock panics.
+        // No code panics while it holds this lock.
         self.signals.lock().expect("the signals are intact")
     }
 }
@@ -62,7 +63,7 @@ impl OutcomeWaiter<'_> {
 impl Drop for OutcomeWaiter<'_> {
     fn drop(&mut self) {
         let mut signals = self.waiters.lock();
-        // The map's own reference and this one: no other request waits for the event.
+        // Two references are left, the map's and this one, so no other request waits for the event.
         if Arc::strong_count(&self.signal) == 2 {
             signals.remove(&self.event_id);
         }

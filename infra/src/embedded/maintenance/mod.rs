@@ -1,5 +1,5 @@
-//! Work on a data folder that no service is using: verify its tables, export its events, rebuild everything that can be
-//! derived from them. The commands of the binary call it.
+//! Work on a data folder that no service is using: verify its tables, export its events, and rebuild the derived
+//! writes. The commands of the binary call these functions.
 
 mod rebuild;
 #[cfg(test)]
@@ -24,12 +24,12 @@ pub struct RebuildReport {
     pub orders: u64,
     /// Events in the log.
     pub events: u64,
-    /// Derived writes that differ from the log, and counters of the ledger that do.
+    /// Derived writes, and counters of the ledger, that differ from the log.
     pub differences: RebuildFindings,
     /// Logs that cannot be folded. They stay as they are.
     pub broken: RebuildFindings,
-    /// Projections and list entries of orders that have no log. They may be the last trace of the orders, so they stay
-    /// unless [`RebuildOptions::remove_orphans`] is set.
+    /// Projections and list entries of orders that have no log. They may be the only remaining data of these orders, so
+    /// they are kept unless [`RebuildOptions::remove_orphans`] is set.
     pub orphans: RebuildFindings,
 }
 
@@ -52,7 +52,7 @@ pub struct RebuildFindings {
 }
 
 impl RebuildFindings {
-    /// The most examples that are kept.
+    /// The maximum number of examples.
     pub const MAX_EXAMPLES: usize = 20;
 
     fn add(&mut self, finding: String) {

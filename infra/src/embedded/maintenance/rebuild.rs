@@ -64,7 +64,7 @@ struct Rebuild<'a> {
     log: &'a Log,
     options: RebuildOptions,
     report: RebuildReport,
-    /// What the next commit corrects.
+    /// The corrections for the next commit.
     corrections: Vec<Correction>,
 }
 
@@ -146,7 +146,7 @@ impl Rebuild<'_> {
                 self.orphan(finding, &keys.customers, &key);
                 continue;
             };
-            // A broken log stays as it is, and so does its list entry.
+            // A log that cannot be folded stays as it is, and so does the order's list entry.
             let Ok(Ok(Some(order))) = self.log.decode_entry(&first).map(|event| Order::fold([&event])) else {
                 continue;
             };

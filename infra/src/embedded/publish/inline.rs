@@ -1,10 +1,10 @@
-//! The inline commit: an event of which nothing is queued for its order is recorded by the commit that accepts it. The
-//! result is the same as if it had been queued, received, appended and acknowledged within one commit. The publisher calls
-//! it.
+//! The inline commit: if nothing of an event's order is queued, the commit that accepts the event also records it. The
+//! result is the same as if the event had been queued, received, appended and acknowledged within one commit. The
+//! publisher calls these functions.
 //!
 //! The publisher's thread judges the event by the latest commit. On the writing thread the verdict still holds if the
-//! version is free, nothing of the order is queued, and nothing of it is parked. Otherwise the event is queued. So is an
-//! event that the rules do not allow: the consumer decides about it.
+//! version is free, and nothing of the order is queued or parked. Otherwise the event is queued. An event that the
+//! rules do not allow is queued too: the consumer decides about it.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ impl InlineCommit {
 }
 
 impl Publisher {
-    /// Judges an event that `message` would carry. `None` if it has to be queued.
+    /// Judges an event that `message` would carry. `None` if the event must be queued.
     pub(crate) fn judge_inline(
         &self,
         message: &Message,
@@ -50,7 +50,7 @@ impl Publisher {
             return Ok(None);
         }
         let loaded = match envelope.event {
-            // Nearly always the order does not exist. If it does, its first version is taken, and the event is queued.
+            // Usually the order does not exist. If it does, its version 1 is taken, and the event is queued.
             Event::Created(_) => LoadedOrder::default(),
             _ => {
                 let (order_id, event_ids) = (envelope.order_id.clone(), vec![envelope.event_id]);
@@ -62,15 +62,15 @@ impl Publisher {
         Ok(Some(InlineCommit { judged, append, attributes: message.attributes.clone() }))
     }
 
-    /// Whether the verdict still holds. If so, this claims the version: no later job of the commit can take it. Runs on the
-    /// writing thread.
+    /// Whether the verdict still holds. If it does, the version is claimed: no later job of the commit can take it.
+    /// Runs on the writing thread.
     pub(crate) fn claim_version(&self, stage: &mut Stage, commit: &InlineCommit) -> anyhow::Result<bool> {
         let order_id = &commit.append.order_id;
         // A received message stays on the queue until its append is committed, or until it is parked.
         if self.queue.has_messages_of(order_id) {
             return Ok(false);
         }
-        // Nearly always there are no dead letters at all. The counter shows that without a search.
+        // Usually there are no dead letters at all. The counter shows that without a search.
         if stage.counters.letters > 0
             && self.dead_letters.sequence_length(&self.store.latest(), order_id, 1)? > 0
         {
@@ -82,7 +82,7 @@ impl Publisher {
             }
             stage.claim(entry.key.clone());
         }
-        // If the same request arrives again within this commit, it finds this claim.
+        // If the same request arrives again within this commit, this claim shows that it has an outcome.
         let envelope = commit.envelope();
         if envelope.request_hash.is_some() {
             stage.claim(keys::receipt_key(order_id, envelope.event_id));

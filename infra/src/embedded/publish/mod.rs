@@ -1,4 +1,4 @@
-//! Accepts events and messages, durably. An event is recorded by the commit that accepts it ([`inline`]) or put on the
+//! Accepts events and messages durably. An event is recorded by the commit that accepts it ([`inline`]) or put on the
 //! queue. The API publishes here, and tests and tools send raw messages.
 
 mod inline;
@@ -30,13 +30,13 @@ use inline::InlineCommit;
 pub struct NewMessage {
     /// Messages of one group are received in order.
     pub group: String,
-    /// While the group holds a message with this id, another one with it is accepted and dropped.
+    /// While the group holds a message with this id, another message with the same id is accepted and dropped.
     pub deduplication_id: String,
     /// Any bytes. The consumer expects an envelope.
     pub body: Vec<u8>,
 }
 
-/// Why messages were not accepted, or may not have been. All messages of one call share it.
+/// Why messages were not accepted, or may not have been. All messages of one call share the error.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// The queue or the disk is full. No message was accepted.
@@ -61,9 +61,10 @@ impl From<WriteError> for SendError {
 
 type PublishResult = Result<Acceptance, PublishError>;
 
-/// A message to accept, as it was prepared before the writing thread gets it.
+/// A message to accept, as the publisher prepared it for the writing thread.
 enum OutgoingMessage {
-    /// An event to record in this commit, if that is still possible.
+    /// An event to record in this commit. If its version is no longer free, or its order has queued or parked messages
+    /// by then, the event is queued instead.
     Inline(Box<InlineCommit>),
     Queued(UnqueuedMessage),
 }
@@ -128,7 +129,7 @@ impl Publisher {
         let attributes: BTreeMap<_, _> = trace::current().iter().flat_map(TraceContext::w3c).collect();
         let message = Message { group: Some(String::new()), attributes, ..Message::default() };
         let prepare = |(number, event): (usize, &Envelope)| {
-            // A later event of the same order follows the earlier one, which may turn out to be queued.
+            // Only the first event of an order is judged here: if it is queued later, the others must follow it.
             let is_first = events[..number].iter().all(|earlier| earlier.order_id != event.order_id);
             let judged = if is_first { self.judge_inline(&message, event)? } else { None };
             Ok(match judged {
@@ -185,7 +186,7 @@ impl Publisher {
             };
             queueing.push((place, self.queue.encode(message, at)?));
         }
-        // From here on nothing fails: index and stage have to agree.
+        // No step after this one can fail: the index and the stage must agree.
         let recorded: Vec<InlineAppend> =
             recording.into_iter().map(|commit| self.stage_inline(stage, commit)).collect();
         let is_queued = |place: usize| results[place] = Ok(Acceptance::Repeated);
@@ -201,20 +202,20 @@ impl Publisher {
             publisher.queue.show(&reserved);
         });
         if !recorded.is_empty() {
-            // Logs, metrics and traces: no caller waits for them.
+            // Writes logs, metrics and traces, for which no caller waits.
             stage.after_replies(move || recorded.iter().for_each(InlineAppend::report_recorded));
         }
         Ok(results)
     }
 
-    /// Whether the event has an outcome already, or gets one by an earlier job of this commit.
+    /// Whether the event has an outcome already, or an earlier job of this commit gives it one.
     fn has_outcome(&self, stage: &Stage, outgoing: &OutgoingMessage) -> anyhow::Result<bool> {
         let event = match outgoing {
             OutgoingMessage::Inline(commit) => Some(commit.envelope()),
             OutgoingMessage::Queued(message) => message.event.as_deref(),
         };
-        // Without an idempotency key, every request gets a new event id, which cannot have an outcome. If a client sends the
-        // same id twice all the same, the consumer detects the duplicate.
+        // Without an idempotency key, every request gets a new event id, which cannot have an outcome. If a client
+        // nevertheless sends the same id twice, the consumer detects the duplicate.
         let Some(event) = event.filter(|event| event.request_hash.is_some()) else {
             return Ok(false);
         };

@@ -33,8 +33,8 @@ async fn events_are_refused_while_the_queue_is_too_deep() {
     assert!(engine.publish(&[event(3)]).await[0].is_ok(), "without a bound it accepts more");
 }
 
-/// Makes every sync of the store below `folder` fail from now on: a folder takes the place of the next journal. Returns its
-/// path.
+/// Makes every sync of the store below `folder` fail from now on: a folder takes the place of the next journal. Returns
+/// the path of that folder.
 fn break_syncs(folder: &Path) -> PathBuf {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -107,7 +107,7 @@ async fn queries_see_the_store_as_of_the_latest_sync() {
     let before = engine.store().view();
     assert!(engine.publish(std::slice::from_ref(&event)).await[0].is_ok());
     assert!(engine.receipt(&event.order_id, event.event_id).await.unwrap().is_some());
-    // A view from before the sync stays as it was.
+    // A view that was taken before the sync does not change.
     let log = &engine.0.log;
     assert!(log.order_in(&*before, &event.order_id).unwrap().is_none());
     assert!(log.receipt_in(&*before, &event.order_id, event.event_id).unwrap().is_none());

@@ -1,15 +1,15 @@
-//! Whether the queue takes new messages. The publisher, the redrive of dead letters and the readiness check ask.
+//! Whether the queue accepts new messages, for the publisher, the redrive of dead letters and the readiness check.
 
 use super::Queue;
 
-/// The bounds of the queue, see [`Options`](crate::embedded::Options).
+/// The limits of the queue, see [`Options`](crate::embedded::Options).
 pub(crate) struct Capacity {
     pub(crate) max_depth: usize,
     pub(crate) min_free_bytes: u64,
 }
 
 impl Queue {
-    /// Why the queue takes no new message, if so.
+    /// The reason why the queue accepts no new message; `None` while it accepts them.
     pub(crate) fn no_room(&self) -> Option<String> {
         self.full_queue().or_else(|| self.full_disk())
     }
@@ -26,7 +26,7 @@ impl Queue {
                 let free = (disk.f_bavail * disk.f_frsize) >> 20;
                 Some(format!("the disk has {free} MiB left, and {} MiB are kept in reserve", min >> 20))
             }
-            // If the free space is not known, the queue takes messages: a disk that is really full fails the write.
+            // If the free space is unknown, the queue accepts messages: on a full disk the write itself fails.
             _ => None,
         }
     }

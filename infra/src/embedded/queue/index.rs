@@ -48,11 +48,11 @@ pub(crate) struct Delivery {
 pub(crate) struct TakenMessages {
     /// Now in flight.
     pub(crate) deliveries: Vec<Delivery>,
-    /// Messages that were received as often as allowed before. They are in flight too, and have to be parked.
+    /// Messages that were received the maximum number of times before. They are in flight too, and must be parked.
     pub(crate) exhausted: Vec<Delivery>,
     /// Whether more messages are visible now.
     pub(crate) more: bool,
-    /// When the next group is to be looked at again.
+    /// When the next group must be checked again.
     pub(crate) next_wake: Option<Instant>,
 }
 
@@ -77,8 +77,8 @@ struct GroupQueue {
 }
 
 impl GroupQueue {
-    /// When a message of this group can be received, if nothing else happens: once the first message is visible and no
-    /// delivered message is in flight.
+    /// When a message of this group can be received, if nothing else happens: as soon as the first message is visible
+    /// and no delivered message is in flight.
     fn available_at(&self) -> Option<Instant> {
         let head = self.messages.front().filter(|entry| entry.is_durable)?;
         let in_flight =
@@ -102,7 +102,7 @@ pub(crate) struct QueueIndex {
     groups: HashMap<GroupName, GroupQueue, RandomState>,
     /// Groups that may have a visible message now.
     ready: VecDeque<GroupName>,
-    /// When to look at a group again, earliest first.
+    /// When to check each group again, earliest first.
     wakes: BinaryHeap<Reverse<(Instant, GroupName)>>,
     depth: usize,
     next_seq: u64,
@@ -150,7 +150,7 @@ impl QueueIndex {
         self.next_seq = self.next_seq.max(seq);
     }
 
-    /// Whether the queue holds any message of the group, in flight or not synced ones included.
+    /// Whether the queue holds any message of the group, including those in flight or not synced.
     pub(crate) fn has_group(&self, group: &str) -> bool {
         self.groups.contains_key(group)
     }
@@ -234,7 +234,7 @@ impl QueueIndex {
         group
     }
 
-    /// The message is synced: it can be received.
+    /// Marks the message as synced, so that it can be received.
     pub(crate) fn make_durable(&mut self, group: &GroupName, seq: u64) {
         let Some(queue) = self.groups.get_mut(group) else { return };
         if let Some(at) = queue.position(seq) {

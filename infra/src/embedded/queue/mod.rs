@@ -45,7 +45,7 @@ impl Queue {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, QueueIndex> {
-        // A panic while the lock is held is a bug. To continue with a torn index would lose messages.
+        // A panic while the lock is held is a bug. With a half-changed index, the engine would lose messages.
         self.index.lock().expect("the queue index is intact")
     }
 
@@ -54,7 +54,7 @@ impl Queue {
         self.lock().depth()
     }
 
-    /// Whether the queue holds any message of the order, in flight or not synced ones included.
+    /// Whether the queue holds any message of the order, including those in flight or not synced.
     pub(crate) fn has_messages_of(&self, order_id: &OrderId) -> bool {
         self.lock().has_group(order_id.as_str())
     }
@@ -82,7 +82,7 @@ impl Queue {
         }
     }
 
-    /// Takes removed messages out of the index. The next message of each group may become visible by that.
+    /// Takes removed messages out of the index. That may make the next message of each group visible.
     pub(crate) fn remove(&self, messages: &[(String, u64)]) {
         let mut index = self.lock();
         messages.iter().for_each(|(group, seq)| index.remove(group, *seq));
@@ -90,7 +90,7 @@ impl Queue {
         self.arrivals.notify_one();
     }
 
-    /// The group and the sequence number of each message. An error for a message of which this is not the latest delivery.
+    /// The group and the sequence number of each message. An error for a message whose delivery is not its latest one.
     pub(crate) fn current<'a>(
         &self,
         messages: impl Iterator<Item = &'a Message>,
@@ -121,7 +121,7 @@ pub(crate) fn parse_handle(message: &Message) -> anyhow::Result<(&str, u64, u64)
     parts().with_context(|| format!("{:?} is not a handle of this queue", message.handle))
 }
 
-/// The result of each message: its own error, or else that of the write they share.
+/// The result of each message: its own error if it has one, otherwise the result of the write that the messages share.
 pub(crate) fn result_of_each<T>(
     current: Vec<anyhow::Result<T>>,
     written: &anyhow::Result<()>,

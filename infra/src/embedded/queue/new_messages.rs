@@ -61,8 +61,8 @@ impl Queue {
         Ok(EncodedMessage { row, group, dedup, held: Box::new(held) })
     }
 
-    /// Stages messages for the ends of their groups. For each, `is_queued` is called with its tag if the group holds a
-    /// message with the same deduplication id; that one is not staged.
+    /// Stages messages for the ends of their groups. If a group already holds a message with the same deduplication id,
+    /// the new message is not staged, and `is_queued` is called with its tag.
     pub(crate) fn stage_messages<T>(
         &self,
         stage: &mut Stage,
@@ -89,7 +89,7 @@ impl Queue {
         reserved
     }
 
-    /// Stages one message without a delay. It becomes visible by itself once the commit is synced.
+    /// Stages one message without a delay. It becomes visible once the commit is synced, without a further call.
     pub(crate) fn stage_visible_message(
         self: &Arc<Self>,
         stage: &mut Stage,
@@ -106,7 +106,7 @@ impl Queue {
         stage.after_sync(move || queue.show(&[reserved]));
     }
 
-    /// Makes messages visible that are synced by now.
+    /// Makes messages visible. They must be synced by now.
     pub(crate) fn show(&self, reserved: &[ReservedMessage]) {
         if reserved.is_empty() {
             return;

@@ -10,7 +10,7 @@ use crate::embedded::store::records::{FirstReceives, MessageHeader, ReceiveCount
 use crate::embedded::store::stage::Stage;
 use crate::now;
 
-/// Reads the stored messages into `index`. A message that was in flight is visible again, for its receiver is gone.
+/// Reads the stored messages into `index`. Messages that were in flight are visible again: their receivers are gone.
 pub(crate) fn restore(keys: &Keyspaces, stage: &mut Stage, index: &mut QueueIndex) -> anyhow::Result<()> {
     let received = stored_receives(keys, stage)?;
     let (now, now_micros) = (Instant::now(), now().micros());
@@ -35,8 +35,8 @@ fn delay_left(header: &MessageHeader, now_micros: i64) -> Duration {
     Duration::from_micros(u64::try_from(left).unwrap_or(0))
 }
 
-/// The receive count of each message. Delivery numbers begin anew with each start. So rows that count the first receives of
-/// a whole delivery are replaced, in the first commit, by one row for each message that is still queued.
+/// The receive count of each message. Each start numbers deliveries from the beginning. So rows that count the first
+/// receives of a whole delivery are replaced, in the first commit, by one row for each message that is still queued.
 fn stored_receives(keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<HashMap<u64, ReceiveCount>> {
     let mut received = HashMap::new();
     for row in keys.receives.iter() {

@@ -12,7 +12,7 @@ pub(crate) fn load(
     wanted: &LoadRequest,
 ) -> anyhow::Result<LoadedOrder> {
     let order_id = &wanted.order_id;
-    // Outcomes first: what is recorded after this look is in the order too.
+    // Reads the outcomes first: events that are recorded after this read are then in the order.
     let mut outcomes = Vec::new();
     for event_id in &wanted.event_ids {
         if let Some(receipt) = log.latest_receipt(order_id, *event_id)? {
@@ -21,7 +21,7 @@ pub(crate) fn load(
         }
     }
     let order = log.order_in(&log.store.latest(), order_id)?;
-    // Each wanted event takes at most one dead letter out of the sequence; one more shows whether any is left then.
+    // Each wanted event may be one dead letter of the sequence. Reading one more shows whether any other is parked.
     let max = wanted.event_ids.len() + 1;
     let parked = dead_letters.first_of_sequence(&log.store.latest(), order_id, max)?;
     Ok(LoadedOrder { order, parked: parked.into_iter().map(|letter| letter.id).collect(), outcomes })

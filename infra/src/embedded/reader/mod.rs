@@ -1,8 +1,8 @@
 //! Answers the queries of the API, and loads orders for the consumer ([`load`]).
 //!
-//! An order and a receipt are a few rows each. Nearly always they are in memory, and a filter rules out what does not exist.
-//! So they are read on the thread of the request: to hand them to another thread takes several times as long. Whatever may
-//! be long takes turns on the blocking pool.
+//! An order and a receipt are a few rows each. Usually they are in memory, and a filter rules out missing keys. So they
+//! are read on the thread of the request: handing them to another thread takes several times as long. Reads that may be
+//! long take turns on the blocking pool.
 
 mod load;
 mod past;
@@ -74,7 +74,7 @@ impl Reader {
     }
 
     pub(crate) fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
-        // The queue first: an event that leaves it between the two looks has an outcome by the second.
+        // Reads the queue first: an event that leaves the queue between the two reads has an outcome by the second.
         let queued = self.queued_event(order_id, event_id)?;
         let stored = self.log.receipt_in(&*self.store.view(), order_id, event_id)?;
         let Some((event_type, outcome, request_hash, message)) = stored
@@ -99,7 +99,7 @@ impl Reader {
         Ok(self.queue.body_of(order_id, event_id)?.and_then(|body| api::created_for(&body)))
     }
 
-    /// Waits until the event has an outcome, or until the time is over. Returns its receipt then.
+    /// Waits until the event has an outcome, or until the time is over. Then returns its receipt.
     pub(crate) async fn settled(
         &self,
         order_id: &OrderId,
@@ -108,7 +108,7 @@ impl Reader {
     ) -> anyhow::Result<Option<Receipt>> {
         let waiter = self.log.waiters.join(event_id);
         loop {
-            // Before the look: an outcome that comes right after the look notifies this.
+            // Registered before the first read, so that an outcome right after the read is noticed.
             let notified = waiter.signal().notified();
             let receipt = self.receipt(order_id, event_id)?;
             let has_outcome = receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_some());

@@ -10,7 +10,7 @@ use crate::embedded::store::keys;
 use crate::embedded::store::views::ReadStore;
 
 impl Reader {
-    /// Each page of the log takes a turn of its own, so that a short log is not read after all of a long one.
+    /// Each page of the log takes a separate turn, so that reading a short log need not wait for all of a long one.
     pub(crate) async fn order_as_of(&self, order_id: &OrderId, as_of: AsOf) -> anyhow::Result<Option<Order>> {
         let mut past = Past::new(as_of);
         let mut is_last = false;

@@ -1,9 +1,9 @@
 //! Counts the commits, so that a start notices if one is missing. The writer adds a [`Link`] to each commit, and the
 //! [continuity](super::continuity) check reads the links.
 //!
-//! A link contains the number of its commit, and the sequence number of the latest write before it to each keyspace of
-//! [`KEPT`]. The numbers have no gaps. So a journal that begins with commit 70 proves that there were 69 others, and its
-//! first link states up to which sequence number the tables must hold their writes.
+//! A link contains the number of its commit, and the sequence number of the latest earlier write to each keyspace of
+//! [`KEPT`]. The numbers have no gaps. So a journal that begins with commit 70 proves that there were 69 earlier
+//! commits, and its first link states up to which sequence number the tables must hold their writes.
 
 use anyhow::Context;
 
@@ -34,7 +34,7 @@ pub(crate) struct Link {
     /// The number of the commit, counted from 1.
     pub(crate) commit: u64,
     touched: TouchedKeyspaces,
-    /// The latest writes before it.
+    /// The latest writes before this commit.
     pub(crate) before: LastWrites,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// The chain after the commit of this link, to which fjall gave this sequence number.
+    /// The chain after the commit of this link. `seqno` is the sequence number that fjall gave to the commit.
     pub(crate) fn after(link: &Link, seqno: u64) -> Self {
         let mut last = link.before;
         let touched = last.0.iter_mut().zip(link.touched.0).filter(|(_, touched)| *touched);

@@ -1,5 +1,5 @@
-//! Makes the commits of the store, one after the other, and numbers them. The writing thread owns the [`Committer`]; opening
-//! and recovering a store make their one commit with it as well.
+//! Makes the commits of the store, one after the other, and numbers them. The writing thread owns the [`Committer`];
+//! opening and recovering a store use one as well, for a single commit.
 
 use fjall::AbstractTree;
 
@@ -38,7 +38,7 @@ impl Committer {
         let link = self.chain.next(stage.touched);
         stage.put(meta, Link::KEY, link.encode());
         stage.commit(|| self.totals.set(after))?;
-        // Nobody else writes, so the latest write is this commit's.
+        // Only this thread writes, so the latest write is that of this commit.
         let seqno = meta.tree.get_highest_seqno().expect("a commit was written");
         self.chain = Chain::after(&link, seqno);
         Ok(View::new(self.keys.db.snapshot(), after))

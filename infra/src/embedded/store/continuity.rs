@@ -1,8 +1,8 @@
-//! Checks, before fjall opens a store, that everything that was promised is there. Opening and recovery call it. It only
-//! reads.
+//! Checks, before fjall opens a store, that everything that was acknowledged is there. Opening and recovery call this
+//! check, which only reads.
 //!
-//! fjall cuts off a journal at the first place that it cannot read. After a power cut that is right: what is cut off was
-//! never acknowledged. After damage it would silently discard acknowledged commits. So this check requires:
+//! fjall cuts off a journal at the first place that it cannot read. After a power cut that is correct: the data after
+//! that place was never acknowledged. After damage it would silently discard acknowledged commits. This check requires:
 //!
 //! 1. The lists of tables are whole, and so are the tables, if they are smaller than [`MAX_BYTES_VERIFIED_AT_OPEN`].
 //! 2. The commits in the journals are numbered without a gap ([`super::chain`]), or the tables hold every write before the gap.
@@ -23,8 +23,8 @@ use super::layout::journal::{self, JournalBatch, JournalBatches};
 use super::layout::manifest::TableManifest;
 use super::layout::{LayoutError, journals, keyspace_path};
 
-/// All tables together are verified at a start if they have at most this many bytes: that takes well under a second. Larger
-/// ones are verified by `orders rebuild --check`, and fjall verifies each block that it reads.
+/// A start verifies the tables if all of them together have at most this many bytes: that takes well under a second.
+/// Larger tables are verified by `orders rebuild --check`, and fjall verifies each block that it reads.
 const MAX_BYTES_VERIFIED_AT_OPEN: u64 = 128 << 20;
 
 /// Why a store must not be opened.
@@ -32,7 +32,7 @@ const MAX_BYTES_VERIFIED_AT_OPEN: u64 = 128 << 20;
 pub(crate) enum Flaw {
     /// The file system returned an error.
     Io(PathBuf, io::Error),
-    /// Commits that were on the disk cannot be read from here on.
+    /// From this cut on, commits that were on the disk cannot be read.
     Cut(Box<JournalCut>),
     /// Older commits are in no table and no journal. The later ones can be read.
     Missing(PathBuf, String),
@@ -50,7 +50,8 @@ pub(crate) struct JournalCut {
     pub(crate) offset: u64,
     /// The latest commit before the cut.
     pub(crate) kept: Chain,
-    /// How many commits that were on the disk are missing, and how many accepted and recorded events with them, if known.
+    /// How many commits that were on the disk are missing, and how many accepted and recorded events with them, if
+    /// known.
     pub(crate) commits: Option<u64>,
     pub(crate) accepted: Option<u64>,
     pub(crate) recorded: Option<u64>,
@@ -86,18 +87,18 @@ impl JournalCut {
     }
 }
 
-/// The end of a journal, after everything that was promised.
+/// The end of a journal, after everything that is known to be durable.
 #[derive(Debug)]
 pub(crate) struct JournalTail {
     pub(crate) path: PathBuf,
-    /// The range of the whole commits that were not promised.
+    /// The range of the whole commits that are not known to be durable.
     pub(crate) commits: Range<u64>,
-    /// Whether the rest of a torn commit follows, which a power cut leaves.
+    /// Whether the remains of a torn commit follow, which a power cut leaves.
     pub(crate) is_torn: bool,
 }
 
-/// Checks the store, and returns the ends of its journals. `extent` is what was promised; `None` for a folder of format 3,
-/// which does not record it.
+/// Checks the store, and returns the ends of its journals. `extent` states what must be durable; `None` for a folder of
+/// format 3, which has no extent.
 pub(crate) fn check(store: &Path, extent: Option<&Extent>) -> Result<Vec<JournalTail>, Flaw> {
     let tables = TableCoverage::read(store)?;
     let mut scan = JournalScan::default();
@@ -149,7 +150,7 @@ pub(crate) fn check(store: &Path, extent: Option<&Extent>) -> Result<Vec<Journal
     }
 }
 
-/// Whether the page in which the journal ends is empty from there on. A crash can leave that; damage does not by itself.
+/// Whether the page in which the journal ends is empty from there on. A crash can leave that; damage alone does not.
 fn begins_with_hole(rest: &[u8]) -> bool {
     const PAGE_BYTES: usize = 4096;
     rest.iter().take(PAGE_BYTES).all(|byte| *byte == 0)
@@ -257,9 +258,10 @@ impl JournalScan {
         Ok(None)
     }
 
-    /// The commits end where the latest journal ends that was read. `readable` commits follow in the same journal.
+    /// Reports that the commits end at the end of the latest journal that was read. `readable` commits follow in the
+    /// same journal.
     fn cut(&self, extent: Option<&Extent>, readable: u64, later: &[(u64, PathBuf)]) -> Flaw {
-        // If nothing in a journal can be read, the cut is at the end of the journal before it.
+        // If nothing in a journal can be read, the cut is at the end of the previous journal.
         let Some(end) = self.ends.last() else {
             return Flaw::Irreparable(PathBuf::new(), "the store has no journal".to_owned());
         };
@@ -278,7 +280,7 @@ impl JournalScan {
         }))
     }
 
-    /// The commits end before a gap. The `later` journals begin after it, with this commit.
+    /// Reports that the commits end before a gap. The `later` journals begin after it, with this commit.
     fn cut_before(&self, commit: u64, extent: Option<&Extent>, later: &[(u64, PathBuf)]) -> Flaw {
         match self.cut(extent, 0, later) {
             Flaw::Cut(mut cut) => {

@@ -1,5 +1,5 @@
-//! Opens the fjall database of a data folder, and makes a new one survive a power cut. The [`folder`](super::folder) calls
-//! it.
+//! Opens the fjall database of a data folder, and makes a new one survive a power cut. The [`folder`](super::folder)
+//! module calls these functions.
 
 use std::fs::{self, File};
 use std::io;
@@ -48,18 +48,18 @@ fn explain(folder: &Path, store: &Path, error: fjall::Error) -> OpenError {
     }
 }
 
-/// Runs `open` so that the threads it starts give way to the threads that requests wait for: a thread inherits its niceness.
+/// Runs `open`. The threads that it starts inherit a lower priority than the threads that serve requests.
 fn in_background<R: Send>(open: impl FnOnce() -> R + Send) -> R {
     let work = || {
-        // If this fails, they compete with the other threads; nothing else changes.
+        // If this fails, the threads only compete with the others; nothing else changes.
         let _ = setpriority_process(None, WORKER_NICENESS);
         open()
     };
     thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Syncs every file and folder below `folder`. fjall does not sync the entries of the folders that it creates for keyspaces:
-/// without this, a power cut could remove them with all their content.
+/// Syncs every file and folder below `folder`. fjall does not sync the entries of the folders that it creates for
+/// keyspaces: without this, a power cut could remove these folders with all their content.
 pub(crate) fn sync_tree(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

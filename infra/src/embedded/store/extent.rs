@@ -1,5 +1,6 @@
-//! The file `EXTENT`: how far the journals are on the disk. The syncing thread writes it after each sync, and the next start
-//! compares the journals with it. It is a file of its own, so that damage to a journal cannot hide what was promised.
+//! The file `EXTENT`: how far the journals are on the disk. The syncing thread writes it after each sync, and the next
+//! start compares the journals with it. It is a separate file, so that damage to a journal cannot hide what must be
+//! durable.
 //!
 //! ```text
 //! byte 0     first slot   8 bytes "ORDEXT1\n", numbers of 8 bytes, XXH3 of the bytes before it; little-endian

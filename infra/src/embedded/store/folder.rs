@@ -1,5 +1,5 @@
-//! The data folder: its format, its lock, and the files beside the database. Opening and recovery claim it. In doubt it
-//! returns an error and changes nothing.
+//! The data folder: its format, its lock, and the files beside the database. Opening and recovery lock it. In a
+//! doubtful case they return an error and change nothing.
 //!
 //! ```text
 //! orders-data/
@@ -68,7 +68,7 @@ impl DataFolder {
             Ok(()) => {
                 let folder = Self { path: path.to_owned(), state, _lock: lock };
                 if folder.is_new() {
-                    // A store without a LOCK would be taken for a foreign folder.
+                    // A store without a LOCK would later be refused as a folder of another program.
                     folder.sync().map_err(io_error)?;
                 }
                 Ok(folder)
@@ -87,8 +87,8 @@ impl DataFolder {
         self.path.join("store")
     }
 
-    /// Opens the database, after a check that opening it cannot lose anything. Returns what was promised to be in it, if
-    /// that is on record. [`DataFolder::complete`] has to follow.
+    /// Opens the database, after a check that opening it cannot lose anything. Returns the extent of what the store
+    /// must contain, if the folder has one. The caller must call [`DataFolder::complete`] afterwards.
     pub(crate) fn open_store(&self) -> Result<(Keyspaces, Option<Extent>), OpenError> {
         let store = self.store();
         let io_error = |source| OpenError::io(&self.path, source);
@@ -109,8 +109,8 @@ impl DataFolder {
         Ok((database::open(&self.path, &store)?, extent))
     }
 
-    /// Checks that everything that was promised is there. Returns what was promised, if that is on record, and the ends of
-    /// the journals.
+    /// Checks that everything that was acknowledged is there. Returns the extent, if the folder has one, and the ends
+    /// of the journals.
     fn check(&self) -> Result<(Option<Extent>, Vec<JournalTail>), OpenError> {
         let extent = self.extent()?;
         if !self.store().join("version").is_file() {
@@ -121,7 +121,7 @@ impl DataFolder {
         Ok((extent, tails))
     }
 
-    /// What is wrong with the store, if anything is, and what was promised to be in it, if that can be read.
+    /// The flaw of the store, if it has one, and the extent of what it must contain, if the extent can be read.
     pub(crate) fn flaw(&self) -> Result<(Option<Flaw>, Option<Extent>), OpenError> {
         let extent = match ExtentFile::read(&self.path) {
             Ok(extent) => extent,
@@ -140,7 +140,7 @@ impl DataFolder {
             |what: &str| Err(OpenError::damaged(&self.path, format!("{} {what}", ExtentFile::NAME)));
         match ExtentFile::read(&self.path) {
             Ok(Some(extent)) => Ok(Some(extent)),
-            // The folder is not complete: nothing was promised yet.
+            // The folder is not complete: nothing was acknowledged yet.
             _ if self.state != FolderState::Complete => Ok(None),
             Ok(None) => damaged("contains no readable extent"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => damaged("is missing"),
@@ -189,7 +189,7 @@ impl DataFolder {
     }
 }
 
-/// What is at the path instead of a folder, if so.
+/// What is at the path instead of a folder; `None` if it is a folder or cannot be examined.
 fn not_a_folder(path: &Path) -> Option<&'static str> {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => None,
@@ -200,13 +200,14 @@ fn not_a_folder(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// Makes the end of a journal certain before anything after it is promised.
+/// Makes the end of a journal certain before anything after it is acknowledged.
 ///
-/// What a power cut left after the last whole commit is cut off. fjall cuts it off too if an entry cannot be read. But if a
-/// commit has all its entries and one of them has a hole, fjall refuses the store.
+/// The remains of a torn commit, which a power cut leaves after the last whole commit, are cut off. fjall cuts them off
+/// too if an entry cannot be read. But if a commit has all its entries and one of them has a hole, fjall refuses the
+/// store.
 ///
-/// The commits that were not promised are written again, in place. Their sync may have failed; the operating system treats
-/// them as written then, and another sync would not write them.
+/// The commits that are not known to be durable are written again, in place. Their sync may have failed; the operating
+/// system then treats them as written, and another sync would not write them.
 fn fix_tail(tail: &JournalTail) -> io::Result<()> {
     if tail.commits.is_empty() && !tail.is_torn {
         return Ok(());
@@ -221,8 +222,8 @@ fn fix_tail(tail: &JournalTail) -> io::Result<()> {
     journal.sync_all()
 }
 
-/// Creates the folder and its missing parents so that they survive a power cut: each is an entry of its parent, which has to
-/// be synced. A folder without `FORMAT` may have been created by a start that was killed before that.
+/// Creates the folder and its missing parents so that they survive a power cut: each is an entry of its parent, which
+/// must be synced. A folder without `FORMAT` may come from a start that was killed before it synced the parent.
 fn create_durably(path: &Path) -> io::Result<()> {
     if path.join("FORMAT").exists() {
         return Ok(());
@@ -235,7 +236,7 @@ fn create_durably(path: &Path) -> io::Result<()> {
         if missing.contains(&folder) {
             synced?;
         }
-        // A parent that existed before may not be readable for this user. Whoever created it has synced it.
+        // A parent that existed before may not be readable for this user. Its creator was responsible for syncing it.
     }
     Ok(())
 }
@@ -266,9 +267,10 @@ fn state_of(path: &Path) -> Result<FolderState, OpenError> {
     let has_lock = entries.iter().any(|entry| entry.file_name() == "LOCK");
     let ours = ["LOCK", "store.new", "store", "EXTENT", "FORMAT", "FORMAT.new"].map(OsStr::new);
     let ours = entries.iter().all(|entry| ours.contains(&entry.file_name().as_os_str()));
-    // EXTENT is synced before FORMAT is written. So if it cannot be read, a first start was interrupted.
+    // EXTENT is synced before FORMAT is written. So if EXTENT cannot be read, a first start was interrupted.
     let has_extent = ExtentFile::read(path).is_ok_and(|extent| extent.is_some());
-    // A first start that is interrupted in its last step leaves a FORMAT that is cut short. Any other text is foreign.
+    // A first start that is interrupted in its last step leaves a truncated FORMAT. Any other text is not of this
+    // program.
     let cut_short = [FORMAT, FORMAT_3].iter().any(|format| format.as_bytes().starts_with(&text));
     if entries.is_empty() || (has_lock && ours && cut_short) {
         // With an EXTENT, everything but FORMAT must be there.

@@ -33,8 +33,8 @@ impl JournalFile {
         self.file.sync_data()
     }
 
-    /// Moves to the newest journal. Journal numbers have no gaps, and the oldest journals are removed first. So if this one
-    /// still exists and the next one does not, this is the newest.
+    /// Moves to the newest journal. Journal numbers have no gaps, and the oldest journals are removed first. So if this
+    /// journal still exists and the next one does not, this is the newest.
     fn follow(&mut self) -> io::Result<()> {
         loop {
             match open(&self.store, self.number + 1) {
@@ -51,7 +51,7 @@ impl JournalFile {
 
     fn turn_to(&mut self, number: u64, file: File) {
         self.number = number;
-        // Only a bug can end the reclaiming thread. The file is closed then.
+        // Sending fails only if a bug has ended the reclaiming thread. The file is closed then.
         let _ = self.full_journals.send(replace(&mut self.file, file));
     }
 }

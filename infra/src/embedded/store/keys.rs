@@ -46,7 +46,7 @@ pub(crate) fn customer_time_key(customer_id: &CustomerId, created_at_micros: i64
     scoped(customer_id.as_str(), &[&sortable(created_at_micros)])
 }
 
-/// With the sign bit flipped, times before 1970 sort before those after.
+/// With the sign bit flipped, times before 1970 sort before later ones.
 fn sortable(micros: i64) -> [u8; 8] {
     (micros as u64 ^ (1 << 63)).to_be_bytes()
 }

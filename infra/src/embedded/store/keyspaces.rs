@@ -1,4 +1,4 @@
-//! The keyspaces of the store, and what each one holds. Every room that reads or writes the store goes through them.
+//! The keyspaces of the store, and what each one holds. All modules read and write the store through these keyspaces.
 //!
 //! | keyspace | key | value |
 //! |---|---|---|
@@ -10,7 +10,7 @@
 //! | `receives` | sequence number | the receive count of a message, and the time of its first receive |
 //! | `first_receives` | delivery number | the time of the delivery, and the messages that were received for the first time in it |
 //! | `dead_letters` | sequence number | a dead letter as JSON, with its body |
-//! | `lines` | order id, 0, sequence number | empty: this dead letter is in the parked sequence of the order |
+//! | `lines` | order id, 0, sequence number | empty: this dead letter is in the parked sequence of the order. `lines` is an old name for parked sequences |
 //! | `letter_ids` | id of a dead letter | its sequence number |
 //! | `alerts` | sequence number | the time at which a dead letter was parked, until an alert has reported it |
 //! | `meta` | `next_seq` | the sequence number of the next message |
@@ -27,8 +27,8 @@ use std::sync::Arc;
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 
-/// A memtable is flushed, and a merged table is closed, at this size. fjall writes and syncs each in one go, and orders wait
-/// for their own sync meanwhile: 16 MiB keep the disk busy for 30 ms or more.
+/// The size at which a memtable is flushed and a merged table is closed. fjall writes and syncs each in one go, and
+/// orders wait for their own sync meanwhile: 16 MiB keep the disk busy for 30 ms or more.
 const MEMTABLE_BYTES: u64 = 4 << 20;
 const MERGED_TABLE_BYTES: u64 = 8 << 20;
 

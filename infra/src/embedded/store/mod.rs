@@ -1,10 +1,10 @@
-//! The store on disk: the data folder, fjall's database in it, and the threads that write and sync. Every other room of the
-//! engine holds the [`Store`]; nothing outside of this room depends on fjall's layout, and only [`layout`] reads its private
-//! file formats.
+//! The store on disk: the data folder, fjall's database in it, and the threads that write and sync. Every other module
+//! of the engine holds the [`Store`]; nothing outside of this module depends on fjall's layout, and only [`layout`]
+//! reads its private file formats.
 //!
-//! - Opening: [`folder`] claims the data folder. [`continuity`] compares its journals with the [`extent`] and the commit
-//!   [`chain`] before [`database`] lets fjall open them. [`opening`] makes the first commit. [`recover`] makes a folder usable
-//!   again that was refused.
+//! - Opening: [`folder`] locks the data folder. [`continuity`] compares its journals with the [`extent`] and the commit
+//!   [`chain`] before [`database`] lets fjall open them. [`opening`] makes the first commit. [`recover`] makes a
+//!   refused folder usable again.
 //! - Writing: [`writer`] queues jobs, each fills a [`stage`], [`commit`] writes it, [`sync`] syncs its [`journal_file`]. [`pace`] joins jobs under
 //!   load, and [`reclaim`] frees full journals.
 //! - Reading: [`views`], at the pace of [`read_turns`]. [`keyspaces`] lists what is stored.
@@ -41,7 +41,7 @@ use read_turns::ReadTurns;
 use views::{LatestCommit, SyncedView, View};
 use writer::WriterHandle;
 
-/// An open store. The rooms of the engine share it.
+/// An open store. The modules of the engine share it.
 pub(crate) struct Store {
     // Dropped before the writer's handle: with the last handle the threads end, and the folder is released.
     pub(crate) keys: Keyspaces,
@@ -59,7 +59,7 @@ impl Store {
         self.totals.get().counters
     }
 
-    /// The latest commit, synced or not: for the writing thread, and for decisions that it checks again.
+    /// The latest commit, synced or not: for the writing thread, and for decisions that this thread checks again.
     pub(crate) fn latest(&self) -> LatestCommit {
         LatestCommit { dead_letters: self.counters().letters }
     }

@@ -1,5 +1,5 @@
 //! Opens the store of a data folder, in three steps: [`Opening::begin`], then the queue reads its messages, then
-//! [`Opening::finish`]. The first commit is made only after everything was found to be whole.
+//! [`Opening::finish`]. The first commit is made only after the whole store was checked.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,13 +34,13 @@ pub(crate) struct Opening<'a> {
     /// The writes of the first commit.
     pub(crate) stage: Stage,
     counters: Counters,
-    /// What the store must contain, if that is on record.
+    /// What the store must contain, if the folder has an extent.
     promised: Option<Extent>,
     // Dropped last: it holds the folder's lock.
     folder: DataFolder,
 }
 
-/// An open store, with what must outlive it.
+/// An open store, with the values that must outlive it.
 pub(crate) struct OpenedStore {
     pub(crate) store: Store,
     pub(crate) threads: WriterThreads,
@@ -48,7 +48,7 @@ pub(crate) struct OpenedStore {
 }
 
 impl<'a> Opening<'a> {
-    /// Claims the folder at `path` and opens its database. Creates both if they do not exist.
+    /// Locks the folder at `path` and opens its database. Creates both if they do not exist.
     pub(crate) fn begin(path: &'a Path) -> Result<Self, OpenError> {
         let folder = DataFolder::claim(path)?;
         let (keys, promised) = folder.open_store()?;
@@ -93,13 +93,13 @@ fn damaged(path: &Path, error: &anyhow::Error) -> OpenError {
     OpenError::damaged(path, format!("{error:#}"))
 }
 
-/// Commits what is staged, if anything is, and records that everything in the store is on the disk.
+/// Commits the staged writes, if there are any, and records that everything in the store is on the disk.
 fn first_commit(folder: &DataFolder, committer: &mut Committer, stage: Stage) -> std::io::Result<ExtentFile> {
     let io = |error: fjall::Error| std::io::Error::other(error.to_string());
     if stage.bytes() > 0 || committer.chain.commit == 0 {
         committer.commit(stage).map_err(io)?;
     }
-    // What a killed process had written may still be in memory only.
+    // Data that a killed process had written may still be in memory only.
     committer.keys.db.persist(PersistMode::SyncAll).map_err(io)?;
     let journal = journal_file::newest_journal(&folder.store())?;
     folder.complete(&Extent::now(&committer.chain, journal, &committer.totals.get().counters.ledger))

@@ -1,5 +1,6 @@
-//! When the writer makes the next commit. A commit, its sync and the threads that it wakes cost about the same for one job
-//! as for many. So under load the writer pauses between commits to gather jobs. A few jobs are committed right away.
+//! When the writer makes the next commit. A commit, its sync and the threads that it wakes cost about the same for one
+//! job as for many. So under load the writer pauses between commits to gather jobs. With few jobs it commits without a
+//! pause.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, Thread};
@@ -37,8 +38,8 @@ impl CommitPace {
         self.is_pausing.store(false, Relaxed);
     }
 
-    /// Ends the pause of the `writer` if enough jobs are `queued`. Callers call it after they have queued a job. If it
-    /// misses the beginning of a pause, the pause only lasts for its whole interval.
+    /// Ends the pause of the `writer` if enough jobs are `queued`. Callers call it after they have queued a job. A call
+    /// that comes just before a pause begins does not end it; the pause then lasts for its whole interval.
     pub(crate) fn job_queued(&self, queued: usize, writer: &Thread) {
         if queued >= ENOUGH_JOBS && self.is_pausing.swap(false, Relaxed) {
             writer.unpark();

@@ -1,5 +1,5 @@
-//! Reads that may take long: pages of a log, lists, dead letters. They run on the blocking pool and take turns, so that no
-//! number of them takes the processor from the clients that place orders.
+//! Reads that may take long: pages of a log, lists, dead letters. They run on the blocking pool and take turns, so that
+//! they never take all processors from the clients that place orders.
 
 use std::num::NonZero;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Journal reclaim: frees the space of full journals bit by bit. The syncing thread hands them over.
 //!
-//! fjall removes a journal when its content is in tables. To free tens of MiB in one go, in the many pieces in which they
-//! were written, keeps the disk busy for a tenth of a second, and orders would wait for their sync as long. This thread
-//! holds the files open, so that removing them frees nothing yet, and then shortens them step by step.
+//! fjall removes a journal when its content is in tables. Freeing tens of MiB at once, in the many pieces in which they
+//! were written, keeps the disk busy for a tenth of a second, and orders would wait that long for their sync. This
+//! thread holds the files open, so that removing them frees nothing yet, and then shortens them step by step.
 
 use std::fs::File;
 use std::io;
@@ -46,7 +46,7 @@ fn run(handed: &Receiver<File>) {
     }
 }
 
-/// Whether the file has no name any more, so that nobody can open it.
+/// Whether the file has no name any more, so that no process can open it.
 fn is_removed(file: &File) -> bool {
     file.metadata().is_ok_and(|file| file.nlink() == 0)
 }

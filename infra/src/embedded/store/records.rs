@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::keys;
 
-/// The value of a log entry: the event, and the id of the message that carried it if the entry is to be its receipt.
+/// The value of a log entry: the event, and the id of its message if the entry also serves as its receipt.
 pub(crate) fn log_entry(event: &RecordedEvent, message: Option<&str>) -> Vec<u8> {
     let mut entry = event.encode();
     if let Some(message) = message {
@@ -26,7 +26,7 @@ pub(crate) fn split_log_entry(entry: &[u8]) -> (&[u8], Option<&str>) {
     (&entry[..newline], std::str::from_utf8(&entry[newline + 1..]).ok())
 }
 
-/// Whether the JSON contains the id anywhere. Much faster than decoding, and enough to rule an event out.
+/// Whether the JSON contains the id anywhere. Much faster than decoding, and enough to exclude an event.
 pub(crate) fn contains_id(json: &[u8], id: EventId) -> bool {
     let mut text = Uuid::encode_buffer();
     let id = id.as_uuid().hyphenated().encode_lower(&mut text);
@@ -79,7 +79,7 @@ impl FirstReceives {
     }
 }
 
-/// More than a usual header takes.
+/// A capacity larger than that of a usual header.
 const HEADER_CAPACITY_BYTES: usize = 256;
 
 /// A message on the queue: a header in JSON, a newline, and the body as it was sent.

@@ -1,5 +1,5 @@
-//! Makes a damaged data folder usable again. It gives up what cannot be read, and reports what that is. `orders recover`
-//! calls it for a folder that [`opening`](super::opening) refuses.
+//! Makes a damaged data folder usable again. Recovery discards what cannot be read, and reports what that is.
+//! `orders recover` calls it for a folder that [`opening`](super::opening) refuses.
 //!
 //! There are three steps. A recovery that is interrupted can be run again.
 //!
@@ -8,7 +8,7 @@
 //! 3. Open the store, flush it to tables and correct its ledger. The next commit numbers follow from what is left, so later
 //!    starts see no gap.
 //!
-//! Projections stay as they are: a rebuild has to follow.
+//! Projections are not changed, so a rebuild must follow.
 
 use std::fs::{self, File};
 use std::io;
@@ -38,7 +38,7 @@ mod lost;
 pub struct Recovery {
     /// What is wrong with the folder; `None` if nothing is.
     pub found: Option<String>,
-    /// Commits that were on the disk and cannot be read any more. Their content is not known.
+    /// Commits that were on the disk and can no longer be read. Their content is not known.
     pub unreadable_commits: u64,
     /// The readable events of the commits that are cut off.
     pub events: Vec<LostEvent>,
@@ -48,8 +48,8 @@ pub struct Recovery {
     pub accepted: Option<(u64, u64)>,
 }
 
-/// Makes the folder at `path` usable again. With `dry_run` it only reports what that would take. Files that are cut are
-/// copied into `copy` first, which must not exist.
+/// Makes the folder at `path` usable again. With `dry_run` it only reports what would be lost. Files that are cut are
+/// first copied into `copy`, which must not exist.
 pub fn recover(path: &Path, copy: &Path, dry_run: bool) -> Result<Recovery, OpenError> {
     let folder = DataFolder::claim(path)?;
     if folder.is_new() {
@@ -86,7 +86,7 @@ pub fn recover(path: &Path, copy: &Path, dry_run: bool) -> Result<Recovery, Open
     Ok(recovery)
 }
 
-/// Opens what is left, and commits a corrected ledger.
+/// Opens the store after the cut, and commits a corrected ledger.
 fn restart(
     folder: &DataFolder,
     path: &Path,
@@ -160,7 +160,7 @@ fn cut_journals(store: &Path, cut: &JournalCut) -> io::Result<Vec<PathBuf>> {
 }
 
 fn cut_off(path: &Path, store: &Path, cut: &JournalCut, extent: Option<&Extent>) -> io::Result<()> {
-    // The extent first: if this is interrupted, it promises no more than the journals hold.
+    // Writes the extent first: if recovery is interrupted, the extent states no more than the journals hold.
     let at = extent.map_or(0, |extent| extent.at);
     let kept = Extent {
         commit: cut.kept.commit,

@@ -15,7 +15,7 @@ use super::sync::{AwaitingSync, Completion, Failure};
 pub(crate) struct Stage {
     /// The counters after the commit.
     pub(crate) counters: Counters,
-    /// Why the store cannot be written any more, if so. No job stages anything then.
+    /// Why the store can no longer be written; `None` while it can. After a failure, no job stages anything.
     pub(crate) failure: Failure,
     /// Messages on the queue after the commit.
     pub(crate) queued: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Stage {
     claimed_keys: HashSet<Vec<u8>, RandomState>,
     pub(crate) touched: TouchedKeyspaces,
     bytes: usize,
-    /// Why the disk has no room, once a job of this commit has looked.
+    /// The reason why the disk is too full, once a job of this commit has checked.
     full_disk: OnceCell<Option<String>>,
 }
 
@@ -68,7 +68,7 @@ impl Stage {
         self.batch.remove(keyspace, key);
     }
 
-    /// Why the disk has no room, if so. `look` runs once for all jobs of the commit.
+    /// The reason why the disk is too full; `None` if it is not. `look` runs once for all jobs of the commit.
     pub(crate) fn full_disk(&self, look: impl FnOnce() -> Option<String>) -> Option<String> {
         self.full_disk.get_or_init(look).clone()
     }

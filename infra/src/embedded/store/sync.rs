@@ -1,9 +1,10 @@
-//! The one thread that waits for the disk. The writer hands it each commit and continues with the next one. One sync covers
-//! every commit that was handed over before it began. After the sync this thread shows readers the latest commit and
-//! completes the jobs. It wakes the callers on their own runtimes: to wake each of them from outside takes a system call.
+//! The one thread that waits for the disk. The writer hands it each commit and continues with the next one. One sync
+//! covers every commit that was handed over before it began. After the sync this thread shows readers the latest commit
+//! and completes the jobs. It wakes the callers on their own runtimes: waking each of them from outside takes a system
+//! call.
 //!
-//! fjall's own sync holds the lock that every commit takes. So the journal is synced by a file handle of our own, without
-//! fjall: the operating system syncs the file, whichever handle asks for it.
+//! fjall's own sync holds the lock that every commit takes. So this thread syncs the journal through a separate file
+//! handle: the operating system syncs the file, whichever handle is used.
 
 use std::io;
 use std::path::Path;
@@ -20,7 +21,7 @@ use super::extent::{Extent, ExtentFile};
 use super::journal_file::JournalFile;
 use super::views::{SyncedView, View};
 
-/// The extent is synced at most this often. After a power cut it may lag by that much.
+/// The minimum time between two syncs of the extent. After a power cut the extent may lag by that much.
 const EXTENT_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the thread syncs, and where it shows the result.
@@ -55,19 +56,19 @@ impl Disk {
 
 /// Why the store cannot be written any more; `None` while it can.
 pub(crate) type Failure = Option<Arc<str>>;
-/// Runs once a commit is as durable as asked for, or cannot become so.
+/// Runs once a commit is as durable as requested, or once that has failed.
 pub(crate) type Completion = Box<dyn FnOnce(&Failure) + Send>;
 
-/// What waits for the sync of one commit, or of several.
+/// The replies and effects that wait for the sync of one commit, or of several.
 #[derive(Default)]
 pub(crate) struct AwaitingSync {
     /// The commit, or the latest of several; `None` if it failed.
     pub(crate) commit: Option<(Chain, View)>,
-    /// They run before the replies.
+    /// Effects that run before the replies.
     pub(crate) effects: Vec<Completion>,
     /// The results for the callers, each with the caller's runtime, if it has one.
     pub(crate) replies: Vec<(Option<Handle>, Completion)>,
-    /// They run once the replies are sent, or are on their way.
+    /// Effects that run once the replies are sent, or are on their way.
     pub(crate) effects_after_replies: Vec<Completion>,
 }
 
@@ -94,15 +95,15 @@ impl AwaitingSync {
         }
         for (runtime, replies) in runtimes {
             let failure = failure.clone();
-            // On a runtime that has ended, nothing waits any more.
+            // If the runtime has ended, no caller waits any more.
             runtime.spawn(async move { replies.into_iter().for_each(|reply| reply(&failure)) });
         }
         self.effects_after_replies.into_iter().for_each(|effect| effect(failure));
     }
 }
 
-/// Starts the thread. It ends when the sender is gone and everything that was handed over is completed. `failed` gets the
-/// error of a sync that fails, and nothing is synced any more.
+/// Starts the thread. It ends when the sender is gone and everything that was handed over is completed. If a sync
+/// fails, `failed` gets the error, and nothing is synced any more.
 pub(crate) fn start(
     mut disk: Disk,
     failed: watch::Sender<Failure>,
@@ -127,11 +128,11 @@ pub(crate) fn start(
     Ok((sender, thread::Builder::new().name("sync".to_owned()).spawn(syncing)?))
 }
 
-/// What the disk has to do.
+/// What the thread does next.
 enum DiskTask {
     /// Sync everything up to this commit.
     Commit(Option<(Chain, View)>),
-    /// Write the extent, and sync it if that is due. No caller waits for it.
+    /// Write the extent, and sync it if enough time has passed since its last sync. No caller waits for it.
     Extent,
     /// Write and sync the extent for the last time.
     LastExtent,
@@ -198,7 +199,7 @@ mod tests {
             let round = synced.fetch_add(1, SeqCst);
             assert_eq!(completed.load(SeqCst), round * 3, "completed before the sync ended");
             if let Some(sender) = late.take() {
-                // Committed during the sync: the next sync covers it.
+                // The commit was made during this sync, so the next sync covers it.
                 sender.send(awaiting([complete(&completed)])).unwrap();
             }
             Ok(())

@@ -1,7 +1,7 @@
-//! The two states of the store that can be read. Queries read a [`View`], which is synced; the writing thread and everything
-//! that judges events for it read the [`LatestCommit`].
+//! The two states of the store that can be read. Queries read a [`View`], which is synced; the writing thread and the
+//! code that judges events for it read the [`LatestCommit`].
 //!
-//! A commit can be read before it is synced. A power cut could take it away again, so no client must see it until then.
+//! A commit can be read before it is synced. A power cut could still remove it, so no client may see it until then.
 
 use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -39,12 +39,12 @@ impl SyncedView {
     /// Shows readers a later commit, which is synced by now.
     pub(crate) fn replace(&self, view: View) {
         let before = std::mem::replace(&mut *self.lock(), Arc::new(view));
-        // Outside of the lock: closing a snapshot takes a while.
+        // Dropped outside of the lock: closing a snapshot takes a while.
         drop(before);
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<View>> {
-        // Nothing that is done under the lock panics.
+        // No code panics while it holds this lock.
         self.0.lock().expect("the view is intact")
     }
 }

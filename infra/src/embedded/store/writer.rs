@@ -1,11 +1,12 @@
-//! The one thread that writes. Callers queue jobs with a [`WriterHandle`]. The thread takes the jobs that are queued, lets
-//! them fill one [`Stage`], and commits it: group commit. Jobs that are [`Durability::Written`] get their result then; those
-//! that are [`Durability::Synced`] get it from the syncing thread ([`sync`]), while this one goes on with the next commit.
+//! The one thread that writes. Callers queue jobs with a [`WriterHandle`]. The thread takes the jobs that are queued,
+//! lets them fill one [`Stage`], and commits it: group commit. Jobs that are [`Durability::Written`] get their result
+//! then; those that are [`Durability::Synced`] get it from the syncing thread ([`sync`]), while the writing thread
+//! continues with the next commit.
 //!
-//! What a job reads of the store changes only by earlier jobs of the same commit. They claim keys for it to see:
-//! [`Stage::is_claimed`].
+//! The data that a job reads from the store is changed only by earlier jobs of the same commit. Those claim keys, which
+//! the job can check: [`Stage::is_claimed`].
 //!
-//! The threads end when the last handle is gone, with every job done. A job may hold a handle: it is dropped with the job.
+//! The threads end when the last handle is gone and every job is finished. A handle in a job is dropped with the job.
 
 use std::mem::take;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use super::sync::{self, AwaitingSync, Completion, Disk, Failure};
 /// A commit ends when it has this many jobs, or about this many bytes.
 const MAX_JOBS_OF_COMMIT: usize = 1024;
 const MAX_COMMIT_BYTES: usize = 8 << 20;
-/// When this many jobs are queued, callers wait to queue theirs.
+/// The maximum number of queued jobs. Further callers wait until they can queue theirs.
 const MAX_QUEUED_JOBS: usize = 4096;
 
 /// Why a job has no result.
@@ -63,7 +64,7 @@ pub(crate) struct WriterHandle {
     failed: watch::Receiver<Failure>,
 }
 
-/// The threads that write and sync. Dropping it waits for them, so the handles must be gone by then.
+/// The threads that write and sync. Dropping this value waits for them, so all handles must be dropped before.
 pub(crate) struct WriterThreads(Vec<JoinHandle<()>>);
 
 /// What the writing thread owns.
@@ -91,9 +92,9 @@ impl WriterHandle {
         self.failed.clone()
     }
 
-    /// Runs `job` on the writing thread and returns once its writes are as durable as asked for. If `job` fails, it must not
-    /// have staged anything. If the caller stops waiting, the job runs all the same. Once a write has failed, no job runs
-    /// any more.
+    /// Runs `job` on the writing thread and returns once its writes are as durable as requested. If `job` fails, it
+    /// must not have staged anything. If the caller stops waiting, the job still runs. Once a write has failed, no
+    /// further job runs.
     pub(crate) async fn write<R: Send + 'static>(
         &self,
         durability: Durability,
@@ -125,7 +126,7 @@ impl WriterHandle {
             })
         });
         self.queue(Job { durability, runtime: Handle::try_current().ok(), work }).await?;
-        // The reply is dropped only if the thread has panicked, at a point that is not known.
+        // The reply is dropped only if the thread has panicked, and how far it had come is unknown.
         answer.await.unwrap_or_else(|_| Err(WriteError::Unknown(stopped())))
     }
 
@@ -199,7 +200,7 @@ impl Writer {
     }
 }
 
-/// The error for the operator: the operating system's own text where there is one.
+/// The error for the operator. An error of the operating system keeps its own text.
 fn describe(error: &fjall::Error) -> String {
     match error {
         fjall::Error::Io(source) => source.to_string(),

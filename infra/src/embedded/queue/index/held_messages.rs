@@ -1,20 +1,20 @@
-//! Messages that stay in memory until their first receive. The index keeps them, so that the consumer need not read and
-//! decode again what was sent a moment ago. Their size is bounded; a message that is not held is read from the store.
+//! Messages that stay in memory until their first receive, so that the consumer need not read and decode again what was
+//! sent a moment ago. Their total size is limited; other messages are read from the store.
 
 use std::collections::BTreeMap;
 
 use domain::{Envelope, Timestamp};
 
-/// About how many bytes all held messages may take.
+/// The approximate maximum size of all held messages, in bytes.
 pub(crate) const MAX_HELD_BYTES: usize = 32 << 20;
 
-/// About what an attribute takes beside its texts.
+/// The approximate size of an attribute without its texts, in bytes.
 const ATTRIBUTE_BYTES: usize = 2 * size_of::<String>();
 
 /// A message as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeldMessage {
-    /// The event in the body, if the sender passed it on decoded.
+    /// The event in the body, if the sender passed the decoded event along.
     pub(crate) event: Option<Box<Envelope>>,
     pub(crate) body: Vec<u8>,
     pub(crate) enqueued_at: Timestamp,
@@ -23,7 +23,7 @@ pub(crate) struct HeldMessage {
 }
 
 impl HeldMessage {
-    /// About what the message takes. A decoded event consists of small allocations that take as much as its text, and more.
+    /// The approximate size of the message. A decoded event is many small allocations, larger than its text.
     fn bytes(&self) -> usize {
         let event = if self.event.is_some() { size_of::<Envelope>() + self.body.len() } else { 0 };
         let attributes =
@@ -39,7 +39,7 @@ pub(crate) struct HeldBytes {
 }
 
 impl HeldBytes {
-    /// Accounts for the message and returns it, or drops it if there is no room.
+    /// Accounts for the message and returns it, or drops it if it would exceed `MAX_HELD_BYTES`.
     pub(crate) fn add(&mut self, held: Option<Box<HeldMessage>>) -> Option<Box<HeldMessage>> {
         let held = held?;
         if self.bytes + held.bytes() > MAX_HELD_BYTES {
@@ -49,7 +49,7 @@ impl HeldBytes {
         Some(held)
     }
 
-    /// Accounts for a message that is not held any more.
+    /// Accounts for a message that is no longer held.
     pub(crate) fn subtract(&mut self, held: &HeldMessage) {
         self.bytes -= held.bytes();
     }

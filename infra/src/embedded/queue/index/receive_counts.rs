@@ -1,9 +1,9 @@
-//! Plans the writes that keep receive counts over a crash, at little cost. The inbox calls it before it hands out messages.
+//! Plans the writes that preserve receive counts across a crash. The inbox calls it before it hands out messages.
 //!
 //! A count is stored before its message is handed out. Otherwise a message that crashes the process would be received
-//! forever. But nearly every message is received once and then removed. So one row counts the first receives of a whole
-//! delivery. The row is removed with the last message that it counts. A message that is received again gets a row of its
-//! own, with its count.
+//! without end. But most messages are received once and then removed. So one row counts the first receives of a whole
+//! delivery, and is removed with the last message that it counts. A message that is received again gets a separate row
+//! with its count.
 
 use std::collections::HashMap;
 
@@ -16,12 +16,12 @@ use crate::embedded::store::records::{FirstReceives, ReceiveCount};
 /// Where the receives of a message are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum StoredReceives {
-    /// Nowhere: there were none.
+    /// Nowhere: the message was not received yet.
     #[default]
     None,
-    /// With others, in the row of this delivery, which was at this time.
+    /// In the row of this delivery, together with other messages. The time is that of the delivery.
     Shared(u64, Timestamp),
-    /// In a row of its own. The time is that of the first receive.
+    /// In a separate row. The time is that of the first receive.
     Own(Timestamp),
 }
 
@@ -43,7 +43,7 @@ impl StoredReceives {
 pub(crate) struct FirstReceiveRows(HashMap<u64, usize, RandomState>);
 
 impl FirstReceiveRows {
-    /// The row counts one message less. Returns whether it counts none now.
+    /// Counts one message less in the row. Returns whether the row counts none now.
     fn remove_one(&mut self, delivery: u64) -> bool {
         let Some(left) = self.0.get_mut(&delivery) else { return false };
         *left -= 1;
@@ -51,7 +51,7 @@ impl FirstReceiveRows {
     }
 }
 
-/// The writes that have to be committed before messages are handed out.
+/// The writes that must be committed before messages are handed out.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ReceiveWrites {
     /// The time of each message's first receive.
@@ -60,13 +60,13 @@ pub(crate) struct ReceiveWrites {
     pub(crate) shared: Option<FirstReceives>,
     /// Rows of single messages.
     pub(crate) own: Vec<(u64, ReceiveCount)>,
-    /// Earlier deliveries whose rows count nothing any more.
+    /// Earlier deliveries whose rows no longer count any message.
     pub(crate) obsolete: Vec<u64>,
 }
 
 impl QueueIndex {
-    /// Counts the receives of the messages that `delivery` took: group, sequence number and receive count of each. Call it,
-    /// like [`QueueIndex::forget_receives`], in the order of the commits that write the rows.
+    /// Counts the receives of the messages that `delivery` took: group, sequence number and receive count of each. Must
+    /// be called, like [`QueueIndex::forget_receives`], in the order of the commits that write the rows.
     pub(crate) fn count_receives(
         &mut self,
         delivery: u64,
@@ -77,7 +77,7 @@ impl QueueIndex {
         let mut seqs = Vec::new();
         for (group, seq, receives) in taken {
             let entry = self.groups.get_mut(group).and_then(|queue| queue.message_mut(*seq));
-            // The message may be gone by now. Acting on the delivery then fails as stale.
+            // The message may be gone by now. Its delivery is then stale, and acknowledging it fails.
             let known = entry.as_ref().map_or(StoredReceives::None, |entry| entry.stored_receives);
             writes.firsts.push(known.first().unwrap_or(at));
             let Some(entry) = entry else { continue };
@@ -102,7 +102,7 @@ impl QueueIndex {
         writes
     }
 
-    /// The message leaves the queue. Returns the row that has to be removed with it.
+    /// Forgets the receives of a message that leaves the queue. Returns the row that must be removed with the message.
     pub(crate) fn forget_receives(&mut self, group: &str, seq: u64) -> ObsoleteReceives {
         let entry = self.groups.get_mut(group).and_then(|queue| queue.message_mut(seq));
         match entry.map(|entry| std::mem::take(&mut entry.stored_receives)) {

@@ -1,4 +1,4 @@
-//! Schedules the groups of the queue: when one is looked at again, and how long receivers wait for more messages.
+//! Schedules the groups of the queue: when a group is checked again, and how long receivers wait for more messages.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl QueueIndex {
             (taken.deliveries.len() > MAX_BATCH_WITHOUT_GATHERING && !taken.more).then(|| now + GATHER_TIME);
     }
 
-    /// Schedules a look at the group for when its next message becomes available.
+    /// Schedules a check of the group for the time when its next message becomes available.
     pub(crate) fn schedule(&mut self, group: &GroupName) {
         let Some(queue) = self.groups.get_mut(group) else { return };
         if !queue.ready
@@ -40,7 +40,7 @@ impl QueueIndex {
         }
     }
 
-    /// Moves the groups whose time has come to `ready`.
+    /// Moves the groups whose scheduled time has passed to `ready`.
     pub(crate) fn wake(&mut self, now: Instant) {
         while self.wakes.peek().is_some_and(|Reverse((at, _))| *at <= now) {
             let Some(Reverse((_, group))) = self.wakes.pop() else { return };

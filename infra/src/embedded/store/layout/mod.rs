@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub(crate) enum LayoutError {
     /// The file system failed.
     Io(PathBuf, io::Error),
-    /// The file is missing, or its content is not what it should be.
+    /// The file is missing, or its content does not have the expected format.
     Damaged(PathBuf, String),
 }
 

@@ -52,7 +52,7 @@ fn journals_that_fjall_wrote_can_be_read() {
         bytes[position] ^= 0x40;
         let mut batches = JournalBatches::of(&bytes);
         let found: Vec<_> = batches.by_ref().map(|batch| batch.range).collect();
-        // The checksum does not cover the sequence number; it only has to be lower than that of the second batch.
+        // The checksum does not cover the sequence number, which must only be lower than that of the second batch.
         assert!(found.is_empty() || found[0] == first, "{position}: {found:?}");
         if found.is_empty() {
             assert_eq!(batches.end, 0);

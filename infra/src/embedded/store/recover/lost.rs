@@ -1,4 +1,4 @@
-//! Finds the events of commits that recovery cuts off, as far as they can still be read.
+//! Finds the events of commits that recovery cuts off, if they can still be read.
 
 use std::collections::HashMap;
 use std::io;
@@ -32,7 +32,7 @@ pub struct LostEvent {
     pub envelope: serde_json::Value,
 }
 
-/// Whether an event is lost whose commit is cut off.
+/// Whether an event is lost when its commit is cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LostEventState {
@@ -86,9 +86,9 @@ impl LostEvents {
         }
     }
 
-    /// Adds an event. Bytes that are not an event are skipped: they were none before the damage either.
+    /// Adds an event. Bytes that are not an event are skipped: they were not one before the damage either.
     fn add_event(&mut self, json: &[u8]) {
-        // The currency is only used for schema version 0, which states none.
+        // The currency is only used for schema version 0, whose events have none.
         let Ok(currency) = Currency::parse("USD") else { return };
         let Ok(envelope) = Envelope::decode(json, currency) else { return };
         let Ok(value) = serde_json::from_slice::<serde_json::Value>(json) else { return };
