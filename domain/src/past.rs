@@ -12,7 +12,7 @@ pub enum AsOf {
     /// After the last version that was recorded at this time or earlier.
     ///
     /// If a clock was set back, a version may have an earlier time than its predecessor. A version includes all its
-    /// predecessors, so the whole log is folded to find the last version that was recorded in time.
+    /// predecessors, so the log is always folded to the end, to find the last such version.
     Time(Timestamp),
 }
 
