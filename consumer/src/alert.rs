@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// How many dead letters an alert lists.
 const LISTED: usize = 5;
-/// How many queues an alert lists. There are at most two, unless an archive was imported.
+/// How many queues an alert lists. Dead letters come from at most two, unless an archive was imported.
 const MAX_ORIGINS: usize = 10;
 
 /// An alert. Its JSON is for programs; [`Alert::subject`] and [`Alert::text`] are for people.
@@ -20,7 +20,7 @@ pub struct Alert {
     pub kind: &'static str,
     /// How many messages were parked.
     pub count: usize,
-    /// How many were parked for each reason.
+    /// How many messages were parked for each reason.
     pub reasons: BTreeMap<&'static str, usize>,
     /// The queues that the messages come from.
     pub origins: Vec<String>,
@@ -36,13 +36,13 @@ pub struct Alert {
 /// A dead letter, as an alert lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedDeadLetter {
-    /// Its id.
+    /// The id of the dead letter.
     pub id: String,
-    /// Why it was parked.
+    /// Why the message was parked.
     pub reason: &'static str,
-    /// What is wrong with it.
+    /// What is wrong with the message.
     pub detail: String,
-    /// Its order, if known.
+    /// The order of the event, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
 }
@@ -62,7 +62,7 @@ impl Alert {
         (alert.count > 0).then_some(alert)
     }
 
-    /// Adds a dead letter. The alert keeps only a few fields, because there may be very many dead letters.
+    /// Adds a dead letter. The alert keeps only a few fields, because it may cover a very large number of dead letters.
     pub fn add(&mut self, letter: &DeadLetter) {
         self.count += 1;
         *self.reasons.entry(letter.reason.as_str()).or_default() += 1;

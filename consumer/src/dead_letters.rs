@@ -19,21 +19,21 @@ use crate::ports::{Alerts, Archive, Clock, DEAD_LETTER, Message, REPAIRED, REPLA
 
 /// The names of the message attributes that describe a dead letter. The adapter that parks a message writes them.
 pub mod attributes {
-    /// Why it was parked, as [`domain::ParkReason::as_str`] writes it.
+    /// Why the message was parked, as [`domain::ParkReason::as_str`] writes it.
     pub const REASON: &str = "reason";
     /// What is wrong and where.
     pub const DETAIL: &str = "detail";
-    /// The queue that it was on.
+    /// The queue that the original message was on.
     pub const ORIGIN: &str = "origin_queue";
-    /// Its id on that queue.
+    /// The id of the original message on that queue.
     pub const MESSAGE_ID: &str = "message_id";
-    /// How often it was received from that queue.
+    /// How often the message was received from that queue.
     pub const RECEIVE_COUNT: &str = "receive_count";
-    /// When it was sent to that queue (RFC 3339).
+    /// When the message was sent to that queue (RFC 3339).
     pub const SENT_AT: &str = "sent_at";
-    /// When it was first received from that queue (RFC 3339).
+    /// When the message was first received from that queue (RFC 3339).
     pub const FIRST_RECEIVED_AT: &str = "first_received_at";
-    /// When it was parked (RFC 3339).
+    /// When the message was parked (RFC 3339).
     pub const PARKED_AT: &str = "parked_at";
 }
 
@@ -44,9 +44,9 @@ pub struct DeadLetterRole {
     pub archive: Arc<dyn Archive>,
     /// Where alerts are raised.
     pub alerts: Arc<dyn Alerts>,
-    /// Supplies the time for dead letters that do not state when they were parked.
+    /// Supplies the parking time of dead letters that have none.
     pub clock: Clock,
-    /// The origin of dead letters that do not state theirs: SQS moved them to the dead-letter queue.
+    /// The origin of dead letters without an origin attribute: SQS moved them to the dead-letter queue.
     pub origin: String,
 }
 
@@ -119,8 +119,9 @@ fn log_archived(letter: &DeadLetter) {
     tracing::warn!(letter = id, order_id, reason, detail, "archived");
 }
 
-/// Reads a dead letter from a message of the dead-letter queue. Every attribute may be missing: a message without a reason was
-/// moved by SQS itself, after the maximum number of receives, and then keeps its own id.
+/// Reads a dead letter from a message of the dead-letter queue. Any attribute may be missing: a message without a
+/// reason was moved by SQS itself, after the maximum number of receives, and its dead letter gets the id of the
+/// message.
 pub fn dead_letter_of(message: &Message, origin: &str, now: Timestamp) -> DeadLetter {
     let mut attributes = message.attributes.clone();
     let mut take = |name: &str| attributes.remove(name);
@@ -154,8 +155,8 @@ pub fn dead_letter_of(message: &Message, origin: &str, now: Timestamp) -> DeadLe
     letter
 }
 
-/// The id itself if it can be part of a key and a URL, or else an id derived from it. A message without an id gets one
-/// derived from its bytes, so that archiving it again still changes nothing.
+/// `id` if it can be part of a key and a URL, and otherwise an id derived from it. If `id` is empty, the new id is
+/// derived from the body, so that archiving the message again still changes nothing.
 fn safe_id(id: &str, message: &Message) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     match id {

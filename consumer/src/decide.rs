@@ -1,5 +1,5 @@
-//! Decides what to do with one event, given the state of its order. Plain functions: `plan` calls them for what the queue
-//! delivers, and [`crate::inline`] for an event that is being accepted.
+//! Decides what to do with one event, given the state of its order. Plain functions: `plan` calls them for messages
+//! from the queue, and [`crate::inline`] for an event that is being accepted.
 
 use domain::judge::Refusal;
 use domain::order::FoldError;
@@ -12,7 +12,7 @@ use crate::ports::{EventOutcome, LoadedOrder, Message};
 /// What the consumer does with one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
-    /// Append it to its order's log.
+    /// Append the event to its order's log.
     Record {
         /// As this version.
         version: u64,
@@ -23,32 +23,32 @@ pub enum Plan {
     AlreadyHandled(Outcome),
     /// Write nothing: another message brought the same event before.
     Duplicate,
-    /// Move its message to the dead letters.
+    /// Move the event's message to the dead letters.
     Park(ParkReason, String),
-    /// Leave its message on the queue, to be received again.
+    /// Leave the event's message on the queue, to be received again.
     Retry(String),
 }
 
-/// The order of an event, as far as the decision depends on it.
+/// The parts of an order's state on which the decision about one event depends.
 #[derive(Debug, Clone, Copy)]
 pub struct OrderContext<'a> {
     /// The order; `None` if its log is empty.
     pub order: Option<&'a Order>,
-    /// The ids at the head of its parked sequence.
+    /// The ids at the head of the order's parked sequence.
     pub parked: &'a [String],
-    /// The outcome of the event itself, if it was handled before.
+    /// The outcome of the event, if it was handled before.
     pub earlier: Option<&'a EventOutcome>,
 }
 
 impl<'a> OrderContext<'a> {
-    /// The context of this event of a loaded order.
+    /// The context for the event `event_id` of a loaded order.
     pub fn of(loaded: &'a LoadedOrder, event_id: EventId) -> Self {
         let earlier = loaded.outcomes.iter().find(|outcome| outcome.event_id == event_id);
         Self { order: loaded.order.as_ref(), parked: &loaded.parked, earlier }
     }
 
-    /// Whether a dead letter of the order has to be processed before this message. A replay follows only those that precede it
-    /// in the parked sequence; a message from a producer follows all of them.
+    /// Whether a dead letter of the order must be processed before this message. A replay must wait only for the dead
+    /// letters before its own in the parked sequence; a message from a producer must wait for all of them.
     fn follows_parked(&self, message: &Message) -> bool {
         let place = self.parked.iter().position(|id| id == message.dead_letter_id());
         place.unwrap_or(self.parked.len()) > 0
@@ -57,9 +57,10 @@ impl<'a> OrderContext<'a> {
 
 /// Decides on `envelope`, which `message` carries.
 ///
-/// On an ordered queue, an event that follows a parked event of its order is parked too, even if it is legal now: the
-/// parked event may change that once it is redriven. Only an `order_created` follows nothing. On a queue without order, a
-/// legal event is recorded, and an early one is retried until its predecessors are recorded, or parked if they are parked.
+/// On an ordered queue, an event that follows a parked event of its order is parked too, even if it is legal now,
+/// because redriving the parked event may make it illegal. Only an `order_created` is never parked for that reason. On
+/// a queue without order, a legal event is recorded, and an early one is retried until its predecessors are recorded.
+/// If its predecessors are parked, it is parked too, unless it is a replay.
 pub fn decide(context: OrderContext<'_>, message: &Message, envelope: &Envelope) -> Plan {
     let is_ordered = message.group.is_some();
     let is_replay = message.replayed().is_some();
@@ -69,7 +70,7 @@ pub fn decide(context: OrderContext<'_>, message: &Message, envelope: &Envelope)
             Outcome::Recorded { .. } | Outcome::Rejected { .. } if is_same_message => {
                 return Plan::AlreadyHandled(outcome.clone());
             }
-            // It is a dead letter already, but could not be removed from the queue.
+            // The message is a dead letter already, but could not be removed from the queue.
             Outcome::Parked { reason, detail } if is_same_message && !is_replay => {
                 return Plan::Park(*reason, detail.clone());
             }
@@ -104,16 +105,16 @@ fn park_after_parked() -> Plan {
     Plan::Park(ParkReason::BehindParked, "an earlier event of its order is in the dead letters".to_owned())
 }
 
-/// The log entry for an event that [`Plan::Record`] is for, recorded at `now`, and the order after it.
+/// The log entry for an event whose plan is [`Plan::Record`], recorded at `now`, and the order after that entry.
 ///
-/// An error means that the event contradicts itself, because the rules and the fold read the same table.
+/// The rules and the fold read the same table, so an error means that the event contradicts itself.
 pub fn log_entry(
     order: Option<&Order>,
     message: &Message,
     envelope: &Envelope,
     now: Timestamp,
 ) -> Result<(RecordedEvent, Order), FoldError> {
-    // Recording times never decrease along a log, even if a clock was set back or machines disagree.
+    // Recording times never decrease along a log, even if a clock was set back or the clocks of machines differ.
     let recorded_at = order.and_then(|order| order.recorded_at).map_or(now, |latest| latest.max(now));
     let (version, repaired) = (version_of(order) + 1, message.repaired());
     let event = RecordedEvent { version, recorded_at, repaired, envelope: envelope.clone() };

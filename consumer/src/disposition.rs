@@ -1,27 +1,27 @@
-//! What happens to a message after its event was handled. `settle` decides it; the poll loop, the Lambda handler and the
-//! adapters of the ports act on it.
+//! Dispositions: what happens to a message after its event was handled. `settle` decides; the poll loop, the Lambda
+//! handler and the adapters of the ports act on the decision.
 
 use domain::{Outcome, ParkReason, RejectReason};
 
 /// What happens to a message: acknowledged or retried, and how the ledger counts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
-    /// Acknowledge it: its event is in the log, as this version.
+    /// Acknowledge the message: its event is in the log, as this version.
     Recorded(u64),
-    /// Acknowledge it: the rules refused its event.
+    /// Acknowledge the message: the rules refused its event.
     Rejected(RejectReason, String),
-    /// Acknowledge it: its event was handled before.
+    /// Acknowledge the message: its event was handled before.
     Duplicate,
-    /// Acknowledge it: it came by the dead-letter queue and is in the archive.
+    /// Acknowledge the message: it came from the dead-letter queue and is archived.
     Archived,
-    /// Leave it alone: it is a dead letter now, and off the queue already.
+    /// Do nothing: the message is a dead letter now, and has already left the queue.
     Parked(ParkReason, String),
-    /// Receive it again, for this reason.
+    /// Receive the message again, for this reason.
     Retry(String),
 }
 
 impl Disposition {
-    /// Whether the message has to be acknowledged.
+    /// Whether the message must be acknowledged.
     pub fn is_acknowledged(&self) -> bool {
         match self {
             Self::Recorded(_) | Self::Rejected(..) | Self::Duplicate | Self::Archived => true,
@@ -29,7 +29,7 @@ impl Disposition {
         }
     }
 
-    /// The name in metrics and traces.
+    /// The name of the disposition in metrics and traces.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Recorded(_) => "recorded",

@@ -1,5 +1,5 @@
-//! Handles batches of messages: groups them, loads their orders, plans, appends, and has the rest settled. The poll loop and
-//! the Lambda handler call it through [`BatchHandler`].
+//! Handles batches of messages: groups them, loads their orders, plans, appends, and calls `settle` for the rest. The
+//! poll loop and the Lambda handler call this module through [`BatchHandler`].
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,9 +18,9 @@ use crate::plan::{LoadedOrders, plan_group};
 use crate::ports::{Append, Clock, DeadLetters, LedgerStore, LoadRequest, LoadedOrder, Message, OrderLog};
 use crate::settle::{ExecutedGroup, Settler};
 
-/// How often a group is planned again because another writer took its versions, before it is retried later.
+/// How often a group is planned if other writers keep taking its versions. After that, its messages are retried later.
 const ROUNDS: u32 = 4;
-/// The longest pause before a group is planned again. It keeps two consumers from conflicting with each other for ever.
+/// The maximum pause before a group is planned again. The pause keeps two consumers from conflicting repeatedly.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How many groups [`Consumer::handle_until`] handles concurrently. A batch of a queue without order can contain thousands
@@ -32,16 +32,17 @@ const CONCURRENT_GROUPS: usize = 100;
 pub struct Consumer {
     /// Where events are recorded.
     pub log: Arc<dyn OrderLog>,
-    /// Where messages go that cannot be processed.
+    /// The store for messages that cannot be processed.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// Supplies the time at which events are recorded.
     pub clock: Clock,
-    /// The currency of orders in schema version 0, which does not state one.
+    /// The currency of orders in schema version 0, whose messages contain none.
     pub default_currency: Currency,
-    /// How often the queue delivers a message before it moves it to the dead letters itself, if it does. The consumer parks a
-    /// message that fails on its last delivery, so that the parked sequence and the reason are complete.
+    /// How often the queue delivers a message before the queue itself moves it to the dead letters; `None` if it never
+    /// does. The consumer parks a message that fails on its last delivery, so that the parked sequence and the reason
+    /// are complete.
     pub max_receives: Option<u32>,
-    /// Counts messages, if the inbox does not count what it acknowledges.
+    /// Counts messages; `None` if the inbox counts the messages that it acknowledges.
     pub ledger: Option<Arc<dyn LedgerStore>>,
 }
 
@@ -74,8 +75,8 @@ impl Consumer {
     /// at the `deadline`, in the order given. A group that is not done by then is retried as a whole, and no group is started
     /// after the deadline.
     ///
-    /// The deadline can interrupt a group anywhere. That loses nothing: its messages are still on the queue, or parked, and
-    /// then at worst parked twice. The next delivery finds what was written: an appended event is a duplicate, and a missing
+    /// The deadline can interrupt a group anywhere without loss: its messages are still on the queue, or parked, at
+    /// worst twice. The next delivery finds what was written: an appended event is a duplicate, and a missing
     /// projection is written.
     pub async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<HandledMessage> {
         let groups = group_messages(messages.clone(), self.default_currency);
@@ -87,22 +88,23 @@ impl Consumer {
             }
             let places = group.places.clone();
             for (place, handled) in places.into_iter().zip(self.handle_groups(vec![group]).await) {
-                // Each place belongs to exactly one group, so it is set once.
+                // Each place belongs to exactly one group, so its disposition is set once.
                 let _ = dispositions_ref[place].set(handled.disposition);
             }
         });
-        // A timeout shows as dispositions that are not set.
+        // After a timeout, the dispositions of unfinished groups are not set.
         let _ = timeout_at(deadline, work).await;
         let all = messages.into_iter().zip(dispositions);
         all.map(|(message, disposition)| at_deadline(message, disposition)).collect()
     }
 
-    /// Handles groups to the end.
+    /// Handles groups until each is settled. A group with a conflict is planned again.
     async fn handle_groups(&self, mut open: Vec<MessageGroup>) -> Vec<HandledMessage> {
         let mut executed: Vec<ExecutedGroup> = Vec::new();
         for round in 1..=ROUNDS {
             if round > 2 {
-                // The second round has loaded every order, so another consumer must be writing to this one now.
+                // The second round loaded every order, so a conflict means that another consumer writes to an order
+                // now.
                 tokio::time::sleep(full_jitter(1, CONFLICT_PAUSE, CONFLICT_PAUSE)).await;
             }
             let (conflicts, done): (Vec<_>, Vec<_>) =

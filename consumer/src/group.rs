@@ -1,4 +1,4 @@
-//! Decodes the messages of a batch and groups those that have to be handled in order. `execute` starts each batch here.
+//! Decodes the messages of a batch and groups those that must be handled in order. `execute` starts each batch here.
 
 use std::collections::HashMap;
 
@@ -14,9 +14,9 @@ use crate::spans;
 pub(crate) struct DecodedMessage {
     pub(crate) message: Message,
     pub(crate) event: Result<Envelope, DecodeError>,
-    /// The order of the event. It may be known even if the event cannot be read.
+    /// The order of the event, which may be known even if the event cannot be read.
     pub(crate) order_id: Option<OrderId>,
-    /// Covers the time in which the message is handled.
+    /// The span that covers the handling of the message.
     pub(crate) span: Span,
 }
 
@@ -51,7 +51,7 @@ enum GroupKey {
     Message(String),
 }
 
-/// Groups messages by the queue's ordering group, or else by order. A message with neither is a group of its own.
+/// Groups messages by the queue's ordering group, or else by order. A message with neither forms a separate group.
 pub(crate) fn group_messages(messages: Vec<Message>, default_currency: Currency) -> Vec<MessageGroup> {
     let mut groups: Vec<MessageGroup> = Vec::new();
     let mut group_of_key: HashMap<GroupKey, usize, RandomState> = HashMap::default();

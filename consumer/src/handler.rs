@@ -1,5 +1,5 @@
-//! What the poll loop and the Lambda handler call to have a batch handled: the [`crate::Consumer`], or the
-//! [`crate::DeadLetterRole`].
+//! The interface that the poll loop and the Lambda handler call with a batch. The [`crate::Consumer`] and the
+//! [`crate::DeadLetterRole`] implement it.
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -12,20 +12,20 @@ use crate::ports::Message;
 pub struct HandledMessage {
     /// The message.
     pub message: Message,
-    /// What has to happen to it.
+    /// What must happen to the message.
     pub disposition: Disposition,
 }
 
-/// Handles batches of messages for the part that received them.
+/// Handles batches of messages for the caller that received them.
 #[async_trait]
 pub trait BatchHandler: Send + Sync {
-    /// Handles a batch to the end.
+    /// Handles a batch without a deadline.
     async fn handle(&self, messages: Vec<Message>) -> Vec<HandledMessage>;
 
     /// Handles a batch, and returns the disposition of each message at the deadline, in the order given.
     async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<HandledMessage>;
 
-    /// Counts a batch. Call it once the messages are acknowledged. A message that could not be acknowledged has to be
-    /// [`Disposition::Retry`] by then.
+    /// Counts a batch. Call this method after the messages are acknowledged. The disposition of a message that could
+    /// not be acknowledged must be [`Disposition::Retry`] by then.
     async fn count(&self, handled: &[HandledMessage]);
 }

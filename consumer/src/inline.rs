@@ -1,8 +1,8 @@
 //! Decides on an event while it is being accepted, for an inline commit. The embedded engine calls it.
 //!
 //! Where queue and log share one store, an event of an order that has nothing queued can be recorded in the commit that
-//! accepts it. The decision is the consumer's own, [`decide`]. An event that is not to be recorded is queued instead, and the
-//! consumer handles it.
+//! accepts it. The decision is the same as the consumer's: [`decide`]. An event that cannot be recorded immediately is
+//! queued instead, and the consumer handles it.
 
 use std::time::Instant;
 
@@ -14,22 +14,22 @@ use crate::disposition::Disposition;
 use crate::ports::{Append, LedgerCounts, LoadedOrder, Message};
 use crate::{metering, settle, spans};
 
-/// Stored as the message that brought the event, because no message did. Any message that brings the event again is
-/// therefore another one, and a duplicate.
+/// Stored in place of a message id, because no message carried the event. Any message that carries the event later has
+/// another id, and is therefore a duplicate.
 const NO_MESSAGE: &str = "-";
 
 /// An event that can be recorded by the commit that accepts it.
 #[derive(Debug)]
 pub struct InlineAppend {
-    /// Valid as long as the order does not change and nothing of it is queued or parked.
+    /// Valid as long as the order does not change and none of its events is queued or parked.
     append: Append,
     span: Span,
     since: Instant,
 }
 
 impl InlineAppend {
-    /// Decides on the event, to be recorded at `now`. `message` is the message of an ordered queue that would carry it, as far
-    /// as its fields are known. `None` if the event is not to be recorded now.
+    /// Decides on the event, to be recorded at `now`. `message` is the message that would carry the event on an ordered
+    /// queue, with those fields that are known. `None` if the event cannot be recorded now.
     pub fn decide(
         loaded: &LoadedOrder,
         message: &Message,
@@ -60,12 +60,12 @@ impl InlineAppend {
         &self.append.events[0]
     }
 
-    /// The event, to be queued after all.
+    /// Returns the event, so that the caller can queue it instead.
     pub fn into_envelope(mut self) -> Envelope {
         self.append.events.remove(0).envelope
     }
 
-    /// Reports to log, metrics and trace that the event is recorded, as is done for events from the queue.
+    /// Reports the recorded event to log, metrics and trace, as for events from the queue.
     pub fn report_recorded(&self) {
         let event = self.event();
         let disposition = Disposition::Recorded(event.version);

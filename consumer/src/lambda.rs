@@ -1,12 +1,12 @@
 //! The consumer as a Lambda function behind an SQS event source mapping: each invocation delivers one batch. The Lambda command
 //! runs it.
 //!
-//! The mapping owns the messages: it deletes those that the answer does not list. So the answer lists exactly the messages
-//! that have to be received again; parked messages are not listed, because they are dead letters. This requires
+//! The mapping owns the messages: it deletes those that the answer does not list. So the answer lists exactly the
+//! messages that must be received again; parked messages are not listed, because they are dead letters. This requires
 //! `ReportBatchItemFailures` on the mapping. Without it, the mapping ignores the answer and deletes all messages.
 //!
-//! The mapping deletes after the answer, and does not report whether it succeeded. So the function counts a batch before it
-//! can know: if the mapping fails to delete a message, the next delivery counts it again.
+//! The mapping deletes messages after the answer, and does not report whether that succeeded. So the function counts a
+//! batch before the result is known: if the mapping fails to delete a message, the next delivery counts it again.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -27,10 +27,10 @@ mod event;
 
 pub use event::SqsBatch;
 
-/// The most time of an invocation that is reserved for changing visibility timeouts and for the answer.
+/// The maximum time of an invocation that is reserved for changing visibility timeouts and for the answer.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// Whether an event that is not a batch is a ping, which keeps the environment warm.
+/// Tells whether an event that is not a batch is a ping. Pings keep the environment warm.
 pub type IsPing = fn(&str) -> bool;
 
 /// Runs at the end of each invocation, before the answer. After the answer, Lambda may freeze the environment.
@@ -56,7 +56,7 @@ fn diagnostic(error: &anyhow::Error) -> Diagnostic {
     Diagnostic { error_type: "orders::consumer".to_owned(), error_message: format!("{error:#}") }
 }
 
-/// Handles invocations. An environment creates one, so that connections outlive invocations.
+/// Handles invocations. Each environment creates one handler, so that its connections are reused across invocations.
 #[derive(Clone)]
 pub struct InvocationHandler {
     work: Arc<dyn BatchHandler>,
@@ -83,9 +83,9 @@ impl InvocationHandler {
         }
     }
 
-    /// Handles the batch within the time left in its context, and returns the messages to be received again.
+    /// Handles the batch before the deadline of its invocation, and returns the messages to be received again.
     ///
-    /// An error means that all of them have to be received again, because one of those to be retried has no id.
+    /// An error means that all messages of the batch must be received again, because a message to be retried has no id.
     pub async fn handle(&self, event: LambdaEvent<SqsBatch>) -> anyhow::Result<SqsBatchResponse> {
         let limits = Limits::of(event.context.deadline());
         let messages = event.payload.into_messages();
@@ -106,8 +106,8 @@ impl InvocationHandler {
         answer
     }
 
-    /// Sets the delay of the messages to be retried. If that fails or takes too long, they become visible at the queue's
-    /// visibility timeout.
+    /// Sets the delay of the messages to be retried. A message whose delay cannot be set in time becomes visible at the
+    /// queue's visibility timeout.
     async fn delay_retries(&self, handled: &[HandledMessage], until: Instant) {
         let again = retries(handled);
         if again.is_empty() {
@@ -126,15 +126,16 @@ impl InvocationHandler {
 
 /// The deadlines within an invocation.
 struct Limits {
-    /// For handling the messages.
+    /// When handling the messages must end.
     work: Instant,
-    /// For everything but the answer.
+    /// When everything but the answer must be done.
     answer: Instant,
 }
 
 impl Limits {
-    /// Reserves up to [`MARGIN`] before `deadline`, at which Lambda kills the environment and the whole batch is delivered
-    /// again. It reserves at most a fifth of the time, so that most of a short timeout goes to the messages.
+    /// Reserves up to [`MARGIN`] before `deadline`, at which Lambda kills the environment and the whole batch is
+    /// delivered again. The margin is at most a fifth of the time left, so that most of a short timeout is spent on the
+    /// messages.
     fn of(deadline: SystemTime) -> Self {
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let margin = MARGIN.min(left / 5);

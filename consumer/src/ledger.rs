@@ -34,13 +34,13 @@ impl Sum for LedgerCounts {
     }
 }
 
-/// Counts a batch of handled messages. A failure is logged only, because handling the batch again would not help.
+/// Counts a batch of handled messages. A failure is only logged, because handling the batch again would not help.
 pub(crate) async fn count(store: &dyn LedgerStore, handled: &[HandledMessage]) {
     let mut counts = LedgerCounts::default();
     for HandledMessage { message, disposition } in handled {
         counts.add(message, disposition);
     }
-    // Even zero counts are reported: the store may have to correct an optimistic count.
+    // Counts of zero are reported too, because the store may have to correct an optimistic count.
     if let Err(error) = store.add(counts).await {
         tracing::warn!(?counts, "cannot count a batch in the ledger: {error:#}");
     }

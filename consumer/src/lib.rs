@@ -1,5 +1,5 @@
-//! Takes events off the queue, decides on them, records and projects them. `infra` implements the [`ports`], and the commands
-//! run it.
+//! Receives events from the queue, decides on them, records and projects them. `infra` implements the [`ports`], and
+//! the commands run the consumer.
 //!
 //! Follow one event through a batch:
 //!
@@ -10,12 +10,12 @@
 //!    for the whole batch.
 //! 5. `settle` stores rejections, parks, and gives each message its [`Disposition`]; `ledger` counts it.
 //!
-//! [`inline`] is the other entrance to the same `decide`: it decides on an event while it is being accepted, for a queue that
-//! shares its commits with the log.
+//! [`inline`] also calls `decide`: it decides on an event while it is being accepted, for a queue that shares its
+//! commits with the log.
 //!
-//! [`dead_letters`] handles the dead-letter queue: it archives, and raises an [`alert`].
+//! [`dead_letters`] handles the dead-letter queue: it archives dead letters and raises an [`alert`].
 //!
-//! Acknowledging and retrying is up to the part that received the messages. The [`Consumer`] touches the queue only to park.
+//! The caller that received the messages acknowledges or retries them. The [`Consumer`] itself only parks messages.
 //!
 //! The words are those of `docs/glossary.md`.
 

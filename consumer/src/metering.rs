@@ -39,12 +39,12 @@ impl BatchMetrics {
         for HandledMessage { message, disposition } in handled {
             *statuses.entry(disposition.as_str()).or_default() += 1;
             match disposition {
-                // The latency of a replay would count the time among the dead letters.
+                // The latency of a replay would include its time as a dead letter.
                 Disposition::Recorded(_) if message.replayed().is_none() => {
                     since(message, now).into_iter().for_each(|seconds| latency.record(seconds));
                 }
                 Disposition::Parked(reason, _) => count_parked(*reason),
-                // The queue itself moved it to the dead letters, so no consumer has counted it as parked.
+                // The queue itself moved the message to the dead letters, so no consumer has counted it as parked.
                 Disposition::Archived if !message.attributes.contains_key(attributes::REASON) => {
                     *statuses.entry("parked").or_default() += 1;
                     count_parked(ParkReason::TriesExhausted);
@@ -58,7 +58,7 @@ impl BatchMetrics {
     }
 }
 
-/// Counts an event that was recorded by an inline commit, and never received from the queue.
+/// Counts an event that was recorded by an inline commit, without being received from the queue.
 pub(crate) fn count_inline(disposition: &Disposition, latency: Duration) {
     count_processed(disposition.as_str(), 1);
     end_to_end().record(latency);

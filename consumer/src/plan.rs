@@ -17,17 +17,18 @@ pub(crate) type LoadedOrders = HashMap<OrderId, Result<LoadedOrder, String>, Ran
 /// What is done with the messages of a group.
 #[derive(Debug, Default)]
 pub(crate) struct GroupPlan {
-    /// One for each order that gets events.
+    /// The appends, one for each order that gets events.
     pub(crate) appends: Vec<Append>,
-    /// One for each message, in order.
+    /// The plans, one for each message, in order.
     pub(crate) plans: Vec<Plan>,
 }
 
-/// Plans the messages of one group in the order of the queue, and brings `orders` to their state after the plan.
+/// Plans the messages of one group in the order of the queue, and updates `orders` to their state after the plan.
 ///
-/// On an ordered queue, the first message that has to be retried holds back the rest of its group. On a queue without
-/// order, early events are decided again after all others, because their predecessors may come later in the same batch.
-/// Their second decision comes last, as if they had been received again, so it never changes the plan of another message.
+/// On an ordered queue, the first message to be retried holds back the rest of its group. On a queue without order,
+/// early events are decided again after all others, because their predecessors may come later in the same batch. The
+/// second decision is made last, as if the event had been received again, so it never changes the plan of another
+/// message.
 pub(crate) fn plan_group(
     messages: &[DecodedMessage],
     orders: &mut LoadedOrders,
@@ -49,8 +50,8 @@ pub(crate) fn plan_group(
     GroupPlan { appends: planner.appends, plans }
 }
 
-/// Decides again on the messages without order that have to be retried. Returns true if that recorded an event, which may
-/// make another early event legal.
+/// Decides again on the messages without order that are to be retried. Returns true if an event is to be recorded now,
+/// which may make another early event legal.
 fn replan_retries(messages: &[DecodedMessage], plans: &mut [Plan], planner: &mut GroupPlanner<'_>) -> bool {
     let mut has_recorded = false;
     for (decoded, plan) in messages.iter().zip(plans) {
@@ -68,7 +69,7 @@ struct GroupPlanner<'a> {
     orders: &'a mut LoadedOrders,
     /// The time at which all events of the group are recorded.
     now: Timestamp,
-    /// At most one for each order. They are few, so a linear search is enough: a group is one order, or a small batch.
+    /// At most one append for each order. A linear search is enough: a group is one order or a small batch.
     appends: Vec<Append>,
 }
 
@@ -138,7 +139,7 @@ impl GroupPlanner<'_> {
     }
 }
 
-/// Notes that the event of `message` has this outcome, so that the message is no longer parked.
+/// Stores the outcome of the event of `message` in `loaded`, and removes the message from the parked sequence there.
 fn set_outcome(loaded: &mut LoadedOrder, message: &Message, event_id: EventId, outcome: Outcome) {
     let id = message.dead_letter_id();
     loaded.outcomes.retain(|known| known.event_id != event_id);

@@ -1,7 +1,7 @@
 //! What the consumer needs from the outside: the inbox of messages, the order log, the dead letters and the ledger. `infra`
 //! implements these traits.
 //!
-//! All of them take batches and return a result for each element, because SQS, DynamoDB and group commit work that way.
+//! Most methods take a batch and return a result for each element, as SQS, DynamoDB and group commit do.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -16,8 +16,8 @@ use domain::{
 use crate::alert::Alert;
 use crate::disposition::Disposition;
 
-/// The queue, as its consumer sees it. Messages are delivered at least once. On an ordered queue, the messages of a group are
-/// delivered in order, and none while earlier ones are in flight.
+/// The queue, as its consumer sees it. Messages are delivered at least once. On an ordered queue, the messages of a
+/// group are delivered in order, and no message is delivered while earlier ones of its group are in flight.
 #[async_trait]
 pub trait Inbox: Send + Sync {
     /// Waits up to `wait` for messages and takes up to `max` of them. They are in flight until they are acknowledged, parked or
@@ -26,18 +26,19 @@ pub trait Inbox: Send + Sync {
     /// Dropping the future loses nothing: messages that were on their way become visible again at their timeout.
     async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Message>>;
 
-    /// Removes messages for good and counts their dispositions, which are all [acknowledged](Disposition::is_acknowledged).
+    /// Removes messages from the queue and counts their dispositions, which are all
+    /// [acknowledged](Disposition::is_acknowledged).
     async fn ack(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>>;
 
     /// Makes messages visible again, each after its delay.
     async fn retry(&self, messages: &[(&Message, Duration)]) -> Vec<anyhow::Result<()>>;
 }
 
-/// Where messages go that cannot be processed.
+/// The store for messages that cannot be processed.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
-    /// Moves messages from the queue to the dead letters, each to the end of its order's parked sequence. A message is off the
-    /// queue only if that succeeded. A message that is a dead letter already keeps its place.
+    /// Moves messages from the queue to the dead letters, each to the end of its order's parked sequence. A message
+    /// leaves the queue only if its move succeeded. A message that already is a dead letter keeps its place.
     async fn park(&self, messages: &[ParkRequest<'_>]) -> Vec<anyhow::Result<()>>;
 
     /// Removes dead letters, given by id, from the dead letters and from their parked sequences, and counts the dispositions of
@@ -48,26 +49,26 @@ pub trait DeadLetters: Send + Sync {
 /// Where dead letters from a dead-letter queue are kept: the raw messages, and an index by order.
 #[async_trait]
 pub trait Archive: Send + Sync {
-    /// Keeps a dead letter for good, adds it to the end of its order's parked sequence, and updates its event's receipt.
-    /// Keeping it again changes nothing.
+    /// Keeps a dead letter permanently, adds it to the end of its order's parked sequence, and updates its event's
+    /// receipt. Keeping the same dead letter again changes nothing.
     async fn keep(&self, letter: &DeadLetter) -> anyhow::Result<()>;
 }
 
 /// Notifies operators of dead letters.
 #[async_trait]
 pub trait Alerts: Send + Sync {
-    /// Sends the alert; an error means that nobody was notified.
+    /// Sends the alert; an error means that no operator was notified.
     async fn raise(&self, alert: &Alert) -> anyhow::Result<()>;
 }
 
-/// Counts dispositions, if the inbox does not count what it acknowledges.
+/// Counts dispositions, for inboxes that do not count the messages they acknowledge.
 #[async_trait]
 pub trait LedgerStore: Send + Sync {
     /// Adds the counts of a batch, minus the optimistic counts that were written with its appends ([`Append::counts`]).
     async fn add(&self, counts: LedgerCounts) -> anyhow::Result<()>;
 }
 
-/// The dispositions of a batch of messages. Replays are not counted here, but when they are released.
+/// The dispositions of a batch of messages. A replay that is not parked again is counted by its release instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LedgerCounts {
     /// Received for the first time.
@@ -84,7 +85,7 @@ pub struct LedgerCounts {
 
 /// The attribute of a replayed message that contains the id of its dead letter.
 pub const DEAD_LETTER: &str = "dead_letter";
-/// The attribute of a replayed message that contains how often it was replayed, this time included.
+/// The attribute of a replayed message that contains how often it was replayed, including this time.
 pub const REPLAYS: &str = "replays";
 /// The attribute of a replayed message that contains the repairs of its dead letter: a [`Repaired`] in JSON.
 pub const REPAIRED: &str = "repaired";
@@ -97,21 +98,21 @@ pub const TRACE_HEADER: &str = "AWSTraceHeader";
 pub struct Message {
     /// Identifies the message in logs and dead letters.
     pub id: String,
-    /// What the inbox needs to act on this delivery of the message; opaque.
+    /// Opaque data with which the inbox refers to this delivery of the message.
     pub handle: String,
     /// The ordering group; `None` on a queue without order.
     pub group: Option<String>,
-    /// How often the message was received, this time included.
+    /// How often the message was received, including this time.
     pub receive_count: u32,
-    /// When it was sent, if the queue reports that.
+    /// When the message was sent, if the queue reports that time.
     pub sent_at: Option<Timestamp>,
-    /// When it was received for the first time, if the queue reports that.
+    /// When the message was first received, if the queue reports that time.
     pub first_received_at: Option<Timestamp>,
     /// The message attributes, by name.
     pub attributes: BTreeMap<String, String>,
-    /// The bytes that were sent.
+    /// The body, as it was sent.
     pub body: Vec<u8>,
-    /// The event in the body, if the inbox still has it from the sender. Otherwise the body is decoded.
+    /// The event in the body, if the inbox still has it in decoded form. Otherwise the consumer decodes the body.
     pub event: Option<Box<Envelope>>,
 }
 
@@ -121,7 +122,8 @@ impl Message {
         self.attributes.get(DEAD_LETTER).map(String::as_str)
     }
 
-    /// The id that the message has, or would have, as a dead letter.
+    /// The id of the dead letter that this message replays. For other messages, the message id, which their dead letter
+    /// would get.
     pub fn dead_letter_id(&self) -> &str {
         self.replayed().unwrap_or(&self.id)
     }
@@ -138,7 +140,7 @@ impl Message {
         Some(Box::new(repaired))
     }
 
-    /// How often the message was replayed; 0 if it comes from its producer.
+    /// How often the dead letter in this message was redriven, including this time; 0 if the message is not a replay.
     pub fn replays(&self) -> u32 {
         let count = self.attributes.get(REPLAYS).and_then(|count| count.parse().ok());
         count.unwrap_or_else(|| u32::from(self.replayed().is_some()))
@@ -172,11 +174,11 @@ impl ParkRequest<'_> {
 /// The order logs, with their derived writes.
 #[async_trait]
 pub trait OrderLog: Send + Sync {
-    /// Loads orders, with the outcomes of the given events. What it returns is never stale.
+    /// Loads orders, with the outcomes of the given events. The result is never stale.
     async fn load(&self, requests: &[LoadRequest]) -> Vec<anyhow::Result<LoadedOrder>>;
 
-    /// Appends to logs. Each element is independent: its events are consecutive versions of one order. The append is the commit
-    /// point; the derived writes may follow it.
+    /// Appends to logs. Each element is independent of the others, and its events are consecutive versions of one
+    /// order. The append is the commit point; the derived writes may follow it.
     async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>>;
 
     /// Stores the outcomes of events that are not appended: rejected and parked ones.
@@ -192,15 +194,15 @@ pub struct LoadRequest {
     pub event_ids: Vec<EventId>,
 }
 
-/// An order, as far as decisions on its events depend on it.
+/// The parts of an order's state on which decisions about its events depend.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadedOrder {
     /// The order after its latest event, whether projected or not; `None` if its log is empty.
     pub order: Option<Order>,
-    /// The ids at the head of its parked sequence. One more than the events in the request is enough, because each event
-    /// removes at most one dead letter from the sequence.
+    /// The ids at the head of the order's parked sequence. One more than the events in the request is enough, because
+    /// each event removes at most one dead letter from the sequence.
     pub parked: Vec<String>,
-    /// The outcomes of the events in the request that have one.
+    /// The outcomes of those requested events that already have one.
     pub outcomes: Vec<EventOutcome>,
 }
 
@@ -209,10 +211,10 @@ pub struct LoadedOrder {
 pub struct EventOutcome {
     /// The event.
     pub event_id: EventId,
-    /// Its outcome.
+    /// The outcome of the event.
     pub outcome: Outcome,
-    /// The message that carried the event, if known. The event in another message is a duplicate; another delivery of this
-    /// message is not.
+    /// The message that carried the event, if known. If another message carries the event, that message is a duplicate;
+    /// another delivery of this message is not.
     pub message: Option<String>,
 }
 
@@ -242,7 +244,7 @@ pub enum Appended {
 /// Why an append failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// Other events have these versions, or the same events from other messages: load and decide again.
+    /// The versions are taken by other events, or by the same events from other messages: load and decide again.
     #[error("version {version} of order {order_id} is taken by another event")]
     Conflict {
         /// The order.

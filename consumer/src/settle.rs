@@ -1,5 +1,5 @@
-//! Settles what the appends left open: stores rejections, releases replays from the dead letters, parks, and gives each
-//! message its disposition. `execute` calls it at the end of a batch.
+//! Finishes a batch after its appends: stores rejections, releases replays from the dead letters, parks messages, and
+//! gives each message its disposition. `execute` calls this module at the end of a batch.
 
 use domain::{Envelope, OrderId, ParkReason, Receipt};
 
@@ -18,7 +18,7 @@ pub(crate) struct ExecutedGroup {
     pub(crate) group: MessageGroup,
     /// The plan of each message.
     pub(crate) plans: Vec<Plan>,
-    /// The result of each append, by order.
+    /// The result of each append, with its order id.
     pub(crate) appended: Vec<(OrderId, Result<Appended, AppendError>)>,
 }
 
@@ -27,13 +27,14 @@ impl ExecutedGroup {
         self.appended.iter().any(|(_, result)| matches!(result, Err(AppendError::Conflict { .. })))
     }
 
-    /// The messages, each with its disposition as far as the appends determine it.
+    /// The messages, each with its disposition if the appends determine it.
     fn into_pending(self, number: usize) -> impl Iterator<Item = PendingMessage> {
         let Self { group, plans, appended } = self;
         let failure = appended.iter().find_map(|(_, result)| result.as_ref().err()).map(explain);
         group.messages.into_iter().zip(plans).map(move |(decoded, plan)| {
             let disposition = match (&plan, &failure) {
-                // It was judged after events that were not appended. In an ordered group it is held back anyway.
+                // The event was judged after events that were then not appended. In an ordered group, the message is
+                // held back anyway.
                 (Plan::Reject(_), Some(why)) if decoded.message.group.is_none() => {
                     Some(Disposition::Retry(why.clone()))
                 }
@@ -90,7 +91,7 @@ pub(crate) struct Settler<'a> {
 }
 
 impl Settler<'_> {
-    /// Stores rejections, releases, parks, and returns each message with its disposition.
+    /// Stores rejections, releases replays, parks messages, and returns each message with its disposition.
     pub(crate) async fn settle(&self, groups: Vec<ExecutedGroup>) -> Vec<HandledMessage> {
         let groups = groups.into_iter().enumerate();
         let mut pending: Vec<_> = groups.flat_map(|(number, group)| group.into_pending(number)).collect();
@@ -127,7 +128,8 @@ impl Settler<'_> {
         }
     }
 
-    /// Releases replays that are done from the dead letters. If that fails, the replay is handled again, with the same outcome.
+    /// Releases the dead letters whose replays are done. If that fails, the replay is handled again, with the same
+    /// outcome.
     async fn release_replays(&self, pending: &mut [PendingMessage]) {
         let replays = pending.iter_mut().filter(|message| message.decoded.message.replayed().is_some());
         let mut done: Vec<&mut PendingMessage> = replays
@@ -150,7 +152,7 @@ impl Settler<'_> {
         }
     }
 
-    /// Plans to park the messages that would be retried, but are not delivered again.
+    /// Plans to park those messages to be retried that the queue would not deliver again.
     fn park_last_retries(&self, pending: &mut [PendingMessage]) {
         let Some(max_receives) = self.max_receives else { return };
         let mut group_with_failure = None;
@@ -168,8 +170,9 @@ impl Settler<'_> {
         }
     }
 
-    /// Parks the first message of each group that has to be parked. Parking one at a time keeps the parked sequence in order:
-    /// if one cannot be parked, the later ones are not parked either. Returns whether there may be more.
+    /// Parks the first message to be parked of each ordered group, and all of the other groups. Parking one at a time
+    /// keeps the parked sequence in order: if one cannot be parked, the later ones are not parked either. Returns
+    /// whether there may be more messages to park.
     async fn park_next(&self, pending: &mut [PendingMessage]) -> bool {
         let mut latest_group = None;
         let mut is_first_of_group = |message: &&mut PendingMessage| {
@@ -196,7 +199,7 @@ impl Settler<'_> {
     }
 }
 
-/// The disposition of a message after the appends; `None` if something else has to be done for it first.
+/// The disposition of a message after the appends; `None` if the message must still be rejected or parked.
 fn after_append(
     plan: &Plan,
     order_id: Option<&OrderId>,
@@ -225,8 +228,8 @@ fn explain(error: &AppendError) -> String {
     }
 }
 
-/// In an ordered group, retries every message that follows a message to be retried. A message that is parked already is not
-/// on the queue any more and stays parked.
+/// In an ordered group, retries every message that follows a message to be retried. A message that is already parked
+/// has left the queue and stays parked.
 fn hold_back(pending: &mut [PendingMessage]) {
     let mut stopped_group = None;
     for message in pending {
@@ -248,7 +251,7 @@ pub(crate) fn log_recorded(envelope: &Envelope, version: u64) {
     tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, version, "recorded");
 }
 
-/// Reports the disposition to trace and log: one line for each message.
+/// Reports the disposition to the trace and the log, with one log line for each message.
 fn report(pending: PendingMessage) -> HandledMessage {
     let disposition =
         pending.disposition.unwrap_or_else(|| Disposition::Retry("it was not settled".to_owned()));

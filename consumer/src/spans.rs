@@ -30,7 +30,7 @@ mod exported {
     use super::{Disposition, Envelope, Message, Span};
     use crate::ports::TRACE_HEADER;
 
-    /// Opens the span. It ends when it is dropped.
+    /// Opens the span, which ends when it is dropped.
     pub(crate) fn of_event(message: &Message, event: Option<&Envelope>) -> Span {
         // https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
         let span = tracing::debug_span!(
@@ -55,7 +55,7 @@ mod exported {
             headers.insert("traceparent".to_owned(), traceparent);
         }
         let producer = get_text_map_propagator(|propagator| propagator.extract(&headers));
-        // This fails where no exporter is installed.
+        // Setting the parent fails if no exporter is installed.
         let _ = span.set_parent(producer);
         if let Some(envelope) = event {
             span.record("otel.name", format!("process {}", envelope.event.event_type()));

@@ -113,7 +113,7 @@ async fn an_unreadable_message_parks_later_events_of_its_order_in_order_and_no_o
     ];
     assert_eq!(dead, wanted, "in the order of the batch");
 
-    // Later events are parked after them, unless they can never become legal.
+    // Later events are parked after the parked ones, unless they can never become legal.
     let found = dispositions(&fake, vec![message(10, "shipped@a"), message(11, "created@a")]).await;
     assert_eq!((found["shipped@a"], found["created@a"]), ("parked", "illegal"));
 }
@@ -311,7 +311,7 @@ async fn at_the_deadline_finished_groups_have_their_disposition_and_the_others_a
     let fake = Arc::new(Fake { hanging: HashSet::from(["a"]), ..Fake::default() });
     let started = Instant::now();
     let sent = ["created@b", "created@a", "teleported@c", "confirmed@a", "confirmed@b", "paid@c"];
-    // Spawned, because callers are tasks of a multi-threaded runtime.
+    // The handling is spawned, because real callers are tasks of a multi-threaded runtime.
     let consumer = consumer(&fake);
     let handling =
         async move { consumer.handle_until(messages(&sent), started + Duration::from_secs(5)).await };

@@ -24,7 +24,7 @@ const MALFORMED: &str = include_str!("fixtures/malformed.json");
 const NAMELESS: &str = include_str!("fixtures/nameless.json");
 const SURROGATE: &str = include_str!("fixtures/surrogate.json");
 
-/// The event of an invocation that has ten seconds, read as the runtime reads it.
+/// The event of an invocation whose deadline is in ten seconds, read as the runtime reads it.
 fn event(json: &str) -> LambdaEvent<SqsBatch> {
     let reader = &mut serde_json::Deserializer::from_slice(json.as_bytes());
     let payload: Box<RawValue> = serde_path_to_error::deserialize(reader).unwrap();
@@ -40,7 +40,7 @@ async fn answer(fake: &Arc<Fake>, inbox: &Arc<FakeInbox>, json: &str) -> anyhow:
     Ok(serde_json::to_value(answer).unwrap())
 }
 
-/// The answer that lists the messages at these places of a fixture.
+/// The answer that lists the messages at `places` in a fixture.
 fn failures(json: &str, places: &[usize]) -> Value {
     let event: Value = serde_json::from_str(json).unwrap();
     let named: Vec<_> = places
@@ -67,7 +67,7 @@ async fn handled_messages_are_not_listed() {
     assert_eq!(fake.recorded("o-3"), ["created"]);
     assert_eq!(fake.settled.lock().unwrap().len(), 1, "the refund is rejected");
 
-    // The second delivery is all duplicates.
+    // The second delivery changes nothing: every event was handled before.
     assert_eq!(answer(&fake, &inbox, FIFO).await.unwrap(), json!({ "batchItemFailures": [] }));
     assert_eq!(fake.version("o-2"), 3);
     assert!(inbox.retried.lock().unwrap().is_empty());
@@ -83,7 +83,7 @@ async fn a_transient_failure_retries_its_message_and_the_rest_of_its_group() {
     assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
     assert_eq!(fake.recorded("o-3"), ["created"]);
 
-    // Received nine times, nine times, and once: all get the delay of the first.
+    // The messages were received nine times, nine times, and once. All get the delay of the first.
     let retried = inbox.retried.lock().unwrap();
     let handles: Vec<&str> = retried.iter().map(|(handle, _)| handle.as_str()).collect();
     assert_eq!(handles, ["AQEB-handle-2", "AQEB-handle-4", "AQEB-handle-7"]);
@@ -188,12 +188,12 @@ async fn a_message_without_an_id_fails_the_invocation_only_if_it_has_to_be_retri
     assert_eq!(answer(&fake, &inbox, NAMELESS).await.unwrap(), json!({ "batchItemFailures": [] }));
     assert_eq!(*fake.loads.lock().unwrap(), 2, "without a valid receive count no order is assumed to be new");
 
-    // One message has no id, and the other has the id null.
+    // One of these messages has no id, and the other has the id null.
     for order in ["o-1", "o-3"] {
         let error = answer(&failing(order), &inbox, NAMELESS).await.unwrap_err().to_string();
         assert!(error.contains("without an id") && error.contains("no connection"), "{error}");
     }
-    // The others have ids.
+    // The other messages have ids.
     assert_eq!(answer(&failing("o-2"), &inbox, NAMELESS).await.unwrap(), failures(NAMELESS, &[1]));
 }
 

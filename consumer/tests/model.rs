@@ -20,9 +20,9 @@ const ORDERS: [&str; 3] = ["a", "b", "c"];
 enum What {
     /// The event at this place of [`LIFE`].
     Event(usize),
-    /// Not readable, but with a known order.
+    /// An unreadable message with a known order.
     Poison,
-    /// Not readable at all.
+    /// An unreadable message without a known order.
     Noise,
 }
 
@@ -30,7 +30,7 @@ enum What {
 struct Sent {
     order: usize,
     what: What,
-    /// In a group with other orders, as v0 producers send them.
+    /// Whether the message is in a group with other orders, as v0 producers send it.
     shared: bool,
 }
 
@@ -56,7 +56,7 @@ fn batch() -> impl Strategy<Value = Vec<Sent>> {
         lives.into_iter().flat_map(life).collect::<Vec<_>>()
     });
     (lives, prop::collection::vec(sent(), 0..12)).prop_map(|(lives, others)| {
-        // Interleaves both, so that neither comes in one block.
+        // Interleaves the events in the order of `LIFE` with the random ones, so that neither come in one block.
         let (mut lives, mut others) = (lives.into_iter(), others.into_iter());
         let mut all = Vec::new();
         loop {
@@ -137,7 +137,7 @@ fn by_number(handled: &[HandledMessage]) -> BTreeMap<usize, &'static str> {
     handled.iter().map(|it| (it.message.id.parse().unwrap(), word(&it.disposition))).collect()
 }
 
-/// Whether no order is in two groups, which would leave its events without an order.
+/// Whether each order is in one group only. Events of an order in two groups would not be handled in order.
 fn groups_are_apart(sent: &[Sent]) -> bool {
     let of = |shared: bool| sent.iter().filter(move |it| it.shared == shared).map(|it| it.order);
     let shared: HashSet<_> = of(true).collect();
@@ -162,7 +162,7 @@ proptest! {
         let expected: BTreeMap<_, _> = sent.iter().map(|sent| model.step(*sent)).enumerate().collect();
         prop_assert_eq!(by_number(&handled), expected);
 
-        // The retries are delivered again, without failures. The result is as if there had been none.
+        // The retried messages are delivered again, without failures. The result is as if no failure had occurred.
         let mut fake = fake;
         let healthy = Arc::get_mut(&mut fake).unwrap();
         (healthy.failing, healthy.dead_letters_fail) = (HashSet::new(), false);
@@ -197,7 +197,7 @@ proptest! {
         let found = by_number(&run(&one_fails, messages(&sent, false)));
         for (number, sent) in sent.iter().enumerate() {
             match sent.what {
-                // Its events cannot be written, but those that follow a parked message are parked.
+                // The events of the failing order cannot be written, but those that follow a parked message are parked.
                 What::Event(_) if ORDERS[sent.order] == failing => {
                     prop_assert!(["retry", "parked"].contains(&found[&number]), "{}", found[&number]);
                 }

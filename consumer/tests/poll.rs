@@ -16,7 +16,7 @@ use consumer::ports::{Inbox, LedgerCounts, Message};
 use support::{CountingStore, Fake, consumer, messages};
 use tokio::sync::watch;
 
-/// A queue that refuses to delete messages the first times. It delivers its messages until it is empty.
+/// A queue whose first attempts to delete messages fail. The queue delivers its messages until it is empty.
 struct StickyQueue {
     messages: Mutex<Vec<Message>>,
     refusals: Mutex<usize>,

@@ -17,45 +17,45 @@ use crate::value::Timestamp;
 /// A dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// Its id: that of the original message. It stays the same through all redrives.
+    /// The id of the original message, which stays the same through all redrives.
     pub id: String,
-    /// Its state.
+    /// The state of the dead letter.
     #[serde(default)]
     pub state: DeadLetterState,
-    /// Why it was parked.
+    /// Why the message was parked.
     pub reason: ParkReason,
     /// What is wrong and where, in one sentence.
     pub detail: String,
-    /// The order of its event, if known.
+    /// The order of the event, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
-    /// The id of its event, if known.
+    /// The id of the event, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<EventId>,
-    /// The `type` of its event, whether that is a known type or not.
+    /// The `type` of the event, which may be unknown to this program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
-    /// The request that caused its event.
+    /// The request that caused the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<CorrelationId>,
-    /// The queue that it comes from.
+    /// The queue that the message comes from.
     #[serde(default)]
     pub origin: String,
-    /// Its ordering group on that queue.
+    /// The ordering group of the message on that queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// How often it was received; 0 if unknown.
+    /// How often the message was received; 0 if unknown.
     #[serde(default)]
     pub receive_count: u32,
-    /// When it was sent.
+    /// When the message was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
-    /// When it was first received.
+    /// When the message was first received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_received_at: Option<Timestamp>,
-    /// When it was parked for the last time.
+    /// When the message was parked for the last time.
     pub parked_at: Timestamp,
-    /// How often it was redriven since it was last repaired.
+    /// How often the dead letter was redriven since its last repair.
     #[serde(default)]
     pub replays: u32,
     /// The other attributes of the message, as the queue names them.
@@ -67,15 +67,15 @@ pub struct DeadLetter {
     /// The original body, if it was repaired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<MessageBody>,
-    /// Its repairs, oldest first. Older versions of this program did not write them.
+    /// The repairs, oldest first. Older versions of this program did not write this field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<Repair>,
-    /// Who discarded it, and why.
+    /// Who discarded the dead letter, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discarded: Option<Discard>,
 }
 
-/// The state of a dead letter. A dead letter is removed once a redrive has its event recorded or rejected.
+/// The state of a dead letter. A dead letter is removed when its event is recorded or rejected after a redrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterState {
@@ -107,9 +107,9 @@ impl DeadLetterState {
 pub struct Discard {
     /// The reason, in free text.
     pub reason: String,
-    /// When it was discarded.
+    /// When the dead letter was discarded.
     pub at: Timestamp,
-    /// Who discarded it, if requests are authenticated.
+    /// Who discarded the dead letter, if requests are authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -165,12 +165,12 @@ impl DeadLetter {
         self.event_id = event_id.or(self.event_id);
         self.event_type = event_type;
         self.correlation_id = correlation_id.or(self.correlation_id.take());
-        // Redrives count per body: the cause of the failures may be gone.
+        // Redrives are counted for each body, because a repair may have removed the cause of the failures.
         self.replays = 0;
     }
 
-    /// Discards the dead letter, and returns the receipt of its event from now on: rejected, with the reason. `None` if its type,
-    /// id or order is unknown, because then nobody holds a receipt.
+    /// Discards the dead letter, and returns the new receipt of its event: rejected, with the reason. `None` if the
+    /// event's type, id or order is unknown, because then no client holds a receipt.
     pub fn discard(&mut self, discard: Discard) -> Option<Receipt> {
         let outcome = Outcome::Rejected {
             reason: RejectReason::Discarded,
@@ -189,7 +189,7 @@ impl DeadLetter {
         })
     }
 
-    /// The hash of the request that proposed its event, if it had an idempotency key.
+    /// The hash of the request that proposed the event, if the request had an idempotency key.
     fn request_hash(&self) -> Option<String> {
         let bodies = [Some(&self.body), self.original.as_ref()].into_iter().flatten();
         let of_event = bodies.map(|body| identify(&body.0)).filter(|found| found.event_id == self.event_id);

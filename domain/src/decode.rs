@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::reasons::ParkReason;
 use crate::wording;
 
-/// The schema version that this program writes. It reads this one, and version 0.
+/// The schema version that this program writes. The program reads this version and version 0.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Why a message is not an event that we can process. `Display` describes what is wrong and where.
@@ -48,7 +48,7 @@ impl DecodeError {
     }
 }
 
-/// Whether this JSON is an array. Serde would read a struct from it too, by the position of its fields.
+/// Whether this JSON is an array. Serde would also accept an array for a struct, with the fields in their order.
 pub(crate) fn is_array(json: &[u8]) -> bool {
     json.trim_ascii_start().first() == Some(&b'[')
 }

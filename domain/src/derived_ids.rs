@@ -15,8 +15,8 @@ pub fn derive_event_id(order_id: &OrderId, event_type: EventType, timestamp: Tim
     EventId::from(derive(&["message", order_id.as_str(), event_type.as_str(), &timestamp.to_string()]))
 }
 
-/// The ids for a request with an idempotency key that creates an order. The same `principal` and `key` give the same ids, for
-/// ever and on every backend, so that retries need no table of keys.
+/// The ids for a request with an idempotency key that creates an order. The same `principal` and `key` always give the
+/// same ids, on every backend, so that retries need no table of keys.
 pub fn ids_for_key(principal: &str, key: &str) -> (OrderId, EventId) {
     let order_id = OrderId::from(derive(&["order", principal, key]));
     (order_id, EventId::from(derive(&["event", principal, key])))

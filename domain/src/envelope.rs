@@ -66,8 +66,8 @@ struct CommonData {
 }
 
 impl Envelope {
-    /// Decodes a message, and upcasts older schema versions, so that the rest of the program only has the current one.
-    /// `default_currency` is the currency of orders in schema version 0, which does not state one.
+    /// Decodes a message, and upcasts older schema versions, so that the rest of the program handles only the current
+    /// one. `default_currency` is the currency of orders in schema version 0, whose messages contain none.
     pub fn decode(message: &[u8], default_currency: Currency) -> Result<Self, DecodeError> {
         if is_array(message) {
             return Err(DecodeError::Malformed("an array, not an object".to_owned()));
@@ -129,7 +129,7 @@ impl Envelope {
         json.raw(r#","data":{"order_id":"#);
         json.plain(self.order_id.as_str());
         match &self.event {
-            // The most frequent and the largest event.
+            // `order_created` is the most frequent and the largest event.
             Event::Created(created) => write_created(created, json),
             event => json.members_of(event),
         }
@@ -169,7 +169,7 @@ fn write_created(created: &Created, json: &mut JsonWriter) {
     json.optional(r#","metadata":"#, metadata);
 }
 
-/// The error for a message that is not an envelope. Reads the message again, to find the member that is wrong.
+/// The error for a message that is not an envelope. The message is read again to find the member that is wrong.
 fn malformed(message: &[u8], error: &serde_json::Error) -> DecodeError {
     let mut reader = serde_json::Deserializer::from_slice(message);
     let member = serde_path_to_error::deserialize::<_, EnvelopeMembers<'_>>(&mut reader).err();

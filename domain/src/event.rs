@@ -1,7 +1,7 @@
 //! The data of each kind of event, as the table in [`crate::event_kinds`] refers to it.
 //!
-//! Clients of the API always state the optional fields. They are absent only in events from v0 producers, whose
-//! `order_updated` may contain a status and nothing else ([`crate::upcast_v0`]).
+//! Events from clients of the API always contain the optional fields. The fields are absent only in events from v0
+//! producers, whose `order_updated` may contain a status and nothing else ([`crate::upcast_v0`]).
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -32,7 +32,7 @@ pub struct Created {
 /// Data of `order_amended`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amended {
-    /// All lines of the order from now on. Each must state its price, because they add up to the new total.
+    /// All lines of the order from now on. Each line must have a price, because the prices add up to the new total.
     #[serde(deserialize_with = "priced")]
     pub items: LineItems,
 }
@@ -51,7 +51,7 @@ pub struct Paid {
     /// The id of the payment at the payment provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<Text<128>>,
-    /// The amount paid, recorded as stated. Comparing it with the total is up to the payment system.
+    /// The amount paid, recorded as received. The payment system is responsible for comparing it with the total.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Amount>,
 }

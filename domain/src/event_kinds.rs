@@ -1,5 +1,5 @@
-//! The table of event kinds. The decoder, the API's descriptions and samples, and the load generator read it; a new kind of
-//! event starts here.
+//! The table of event kinds. The decoder, the API's descriptions and samples, and the load generator read it. To add a
+//! kind of event, start here.
 
 use std::fmt;
 
@@ -72,7 +72,7 @@ macro_rules! event_kinds {
                 }
             }
 
-            /// An example of the data, as JSON without `order_id`. The examples together are the life of one order.
+            /// An example of the data, as JSON without `order_id`. The examples together describe one order's life.
             pub fn example_data(self) -> &'static str {
                 match self {
                     $(Self::$kind => $example,)*

@@ -27,8 +27,9 @@ pub struct MessageIdentity {
 /// The longest text that counts as a type, in characters.
 const MAX_TYPE: usize = 64;
 
-/// Finds the ids in a message. In JSON, they are where an envelope has them. In other text, such as a truncated envelope, an id
-/// counts only if it is the only value of its name, because choosing between two orders would be a guess.
+/// Finds the ids in a message. In JSON, the ids are read where an envelope has them. In other text, such as a truncated
+/// envelope, an id counts only if it is the only value with its name, because choosing between two orders would be a
+/// guess.
 pub fn identify(message: &[u8]) -> MessageIdentity {
     if is_array(message) {
         return MessageIdentity::default();
@@ -61,7 +62,7 @@ struct IdentityMembers<'a> {
     request_hash: Option<&'a RawValue>,
 }
 
-/// The members of its data that do.
+/// The members of an envelope's data that identify the event.
 #[derive(Deserialize)]
 struct IdentityData<'a> {
     #[serde(borrow)]
@@ -69,7 +70,7 @@ struct IdentityData<'a> {
 }
 
 impl MessageIdentity {
-    /// Parses the ids that `text` returns by the name of their member.
+    /// Parses the ids. `text` returns the text of the member with a given name.
     fn of<'a>(text: impl Fn(&str) -> Option<&'a str>) -> Self {
         Self {
             order_id: text("order_id").and_then(|id| OrderId::parse(id).ok()),

@@ -35,7 +35,7 @@ impl From<Uuid> for OrderId {
 
 string_value!(OrderId);
 
-/// Identifies an event, everywhere and for ever. The queue and the log drop a second event with the same id.
+/// Identifies an event, globally and permanently. The queue and the log drop a second event with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventId(Uuid);

@@ -1,5 +1,6 @@
-//! Writes JSON for what is stored and queued for every event. The bytes are the same as `serde_json` writes, which a test
-//! compares, at a third of the cost: most texts need no escapes and are copied. Envelopes, log entries and orders use it.
+//! Writes the JSON that is stored and queued for every event. A test checks that the bytes are those that `serde_json`
+//! writes. This writer takes a third of the time, because most texts need no escapes and are copied. Envelopes, log
+//! entries and orders use it.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -22,7 +23,7 @@ impl JsonWriter {
         self.0
     }
 
-    /// Writes JSON as it is.
+    /// Writes `json` unchanged.
     pub(crate) fn raw(&mut self, json: &str) {
         self.0.extend_from_slice(json.as_bytes());
     }
@@ -59,7 +60,7 @@ impl JsonWriter {
             .expect("only a non-string map key or a failing writer can fail, and there is neither");
     }
 
-    /// Writes `name`, with its comma and colon, and the value, if there is one.
+    /// Writes `name`, which includes its comma and colon, and then `value`. Writes nothing if `value` is `None`.
     pub(crate) fn optional(&mut self, name: &str, value: Option<&impl Serialize>) {
         if let Some(value) = value {
             self.raw(name);

@@ -1,4 +1,4 @@
-//! Judges whether an event may be recorded for its order now. The consumer calls it, and so does the prediction of a redrive.
+//! Judges whether an event may be recorded for its order now. The consumer and the prediction of a redrive use it.
 
 use crate::envelope::Envelope;
 use crate::event_kinds::EventType;
@@ -9,11 +9,12 @@ use crate::reasons::RejectReason;
 /// Whether an event may be recorded for its order now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It may be recorded.
+    /// The event may be recorded.
     Legal,
-    /// Not now, but a later event could make it legal: a queue without order may deliver it before its predecessors.
+    /// The event may not be recorded now, but a later event could make it legal: a queue without order may deliver it
+    /// before its predecessors.
     Early(Refusal),
-    /// Neither now nor later.
+    /// The event may be recorded neither now nor later.
     Never(Refusal),
 }
 
@@ -26,7 +27,7 @@ pub struct Refusal {
     pub detail: String,
 }
 
-/// Judges `envelope` against its order, which is `None` if it does not exist.
+/// Judges `envelope` against its order. `None` means that the order does not exist.
 ///
 /// Versions only grow: an event that expects an earlier version is never legal again, and one that expects a later version is
 /// early.

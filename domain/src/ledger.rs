@@ -15,7 +15,7 @@ pub struct Ledger {
     pub recorded: u64,
     /// Refused by the rules, or discarded.
     pub rejected: u64,
-    /// How many of the rejected ones an operator discarded.
+    /// How many of the rejected messages an operator discarded.
     #[serde(default)]
     pub discarded: u64,
     /// Messages with an event that was handled before.
@@ -25,12 +25,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// How many are not in flight.
+    /// How many messages are not in flight.
     pub fn settled(&self) -> u64 {
         self.recorded + self.rejected + self.duplicate + self.parked
     }
 
-    /// How many must be in flight if none was lost. Negative if more are settled than were accepted.
+    /// How many messages must be in flight if none was lost. Negative if more are settled than were accepted.
     pub fn missing(&self) -> i128 {
         i128::from(self.accepted) - i128::from(self.settled())
     }

@@ -1,7 +1,7 @@
 //! The order model. Everything here is a plain function of its arguments: no I/O, no async, no clock, no randomness, which
 //! `clippy.toml` beside this crate enforces. So every rule can be tested as given / when / then.
 //!
-//! Read it in this order:
+//! Read the modules in this order:
 //!
 //! 1. [`event_kinds`]: the table of the nine kinds of event; [`event`] contains their data.
 //! 2. [`lifecycle`]: the state machine, as one table.
@@ -14,8 +14,8 @@
 //!    [`mod@predict`] predicts a redrive.
 //! 8. [`ledger`]: the counts that show that nothing was lost.
 //!
-//! [`value`], [`money`] and [`ids`] are value types: parsed once, and valid ever after. [`derived_ids`] derives the ids that
-//! retries share. [`wording`] describes what is wrong with JSON.
+//! [`value`], [`money`] and [`ids`] are value types: parsed once, and always valid afterwards. [`derived_ids`] derives
+//! the ids that retries share. [`wording`] describes what is wrong with JSON.
 //!
 //! The words are those of `docs/glossary.md`.
 

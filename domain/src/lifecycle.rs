@@ -102,7 +102,7 @@ impl OrderState {
         TRANSITIONS.iter().filter(move |(from, ..)| *from == self).map(|(_, event, _)| *event)
     }
 
-    /// Whether `event` is legal in this state, or in a state that can follow it.
+    /// Whether `event` is legal in this state, or in a state that can be reached from this state.
     pub(crate) fn can_ever_allow(self, event: EventType) -> bool {
         OrderState::ALL.into_iter().any(|state| next(state, event).is_some() && self.reaches(state))
     }
@@ -133,7 +133,7 @@ impl fmt::Display for OrderState {
     }
 }
 
-/// The table: in this state, this event leads to that state. Any other transition is illegal.
+/// The table. Each entry says that in one state, one event leads to another state. All other transitions are illegal.
 pub const TRANSITIONS: &[(OrderState, EventType, OrderState)] = {
     use EventType as E;
     use OrderState::{CancelledPaid, Is, None};

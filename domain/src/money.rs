@@ -74,7 +74,7 @@ impl Currency {
 
 string_value!(Currency);
 
-/// The quantity of a line: 1 to 1,000,000.
+/// The quantity of an order line: 1 to 1,000,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Quantity(u32);

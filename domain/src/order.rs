@@ -31,10 +31,10 @@ pub struct Order {
     /// Notes of the client.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
-    /// The payment, once there is one.
+    /// The payment; `None` until the order is paid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<Paid>,
-    /// The shipment, once there is one.
+    /// The shipment; `None` until the order is shipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipment: Option<Shipped>,
     /// The timestamp of the first event.
@@ -47,20 +47,20 @@ pub struct Order {
     pub recorded_at: Option<Timestamp>,
 }
 
-/// Why a log cannot be folded. This service only writes logs that can be folded, so this is corruption or a bug.
+/// Why a log cannot be folded. This service only writes logs that can be folded, so the cause is corruption or a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("event {event_type} at version {version} does not fit: {why}")]
 pub struct FoldError {
-    /// The version of the event that does not fit.
+    /// The version of the event that does not fit the order.
     pub version: u64,
     /// The type of the event.
     pub event_type: EventType,
-    /// Why it does not fit.
+    /// Why the event does not fit the order.
     pub why: String,
 }
 
 impl Order {
-    /// The order after `event`. `previous` is the order up to then; `None` for the first event.
+    /// The order after `event`. `previous` is the order before `event`; `None` for the first event.
     pub fn apply(previous: Option<Self>, event: &RecordedEvent) -> Result<Self, FoldError> {
         let event_type = event.envelope.event.event_type();
         let fail = |why: String| FoldError { version: event.version, event_type, why };
@@ -131,7 +131,7 @@ impl Order {
             }
             Event::Paid(paid) => self.payment = Some(paid.clone()),
             Event::Shipped(shipped) => self.shipment = Some(shipped.clone()),
-            // These change only the status. The table has no second creation.
+            // These events change only the status. The table has no second creation.
             Event::Created(_)
             | Event::Confirmed(_)
             | Event::Delivered(_)

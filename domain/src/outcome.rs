@@ -11,12 +11,12 @@ use crate::reasons::{ParkReason, RejectReason};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Outcome {
-    /// It is in the order's log.
+    /// The event is in the order's log.
     Recorded {
-        /// Its version in the log.
+        /// The version of the event in the log.
         version: u64,
     },
-    /// The rules refused it, or an operator discarded it.
+    /// The rules refused the event, or an operator discarded it.
     Rejected {
         /// The code of the rule.
         reason: RejectReason,
@@ -27,7 +27,7 @@ pub enum Outcome {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at_version: Option<u64>,
     },
-    /// It could not be processed and is kept as a dead letter.
+    /// The event could not be processed and is kept as a dead letter.
     Parked {
         /// The code of the reason.
         reason: ParkReason,
@@ -36,7 +36,7 @@ pub enum Outcome {
     },
 }
 
-/// The `state` of a receipt: its [`Outcome`] without details, or `accepted` while it has none.
+/// The `state` of a receipt: its [`Outcome`] without details, or `accepted` while the event has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptState {
@@ -63,7 +63,7 @@ pub struct Receipt {
     pub outcome: Option<Outcome>,
     /// The hash of the request that proposed the event, if it had an idempotency key. Not shown to clients.
     pub request_hash: Option<String>,
-    /// The message that carried the event to its outcome, if known. Not shown to clients.
+    /// The message whose handling led to the outcome, if known. Not shown to clients.
     pub message: Option<String>,
 }
 

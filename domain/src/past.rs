@@ -11,8 +11,8 @@ pub enum AsOf {
     Version(u64),
     /// After the last version that was recorded at this time or earlier.
     ///
-    /// If a clock was set back, a version may have an earlier time than its predecessor. A version implies all its
-    /// predecessors, so the log is always folded to the end.
+    /// If a clock was set back, a version may have an earlier time than its predecessor. A version includes all its
+    /// predecessors, so the log is always folded to the end, to find the last such version.
     Time(Timestamp),
 }
 

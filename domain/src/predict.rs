@@ -15,20 +15,20 @@ use crate::value::Timestamp;
 /// What redriving a dead letter would lead to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prediction {
-    /// Its event would be recorded, as this version.
+    /// The event would be recorded, as this version.
     WouldRecord(u64),
-    /// Its event is recorded already, as this version.
+    /// The event is recorded already, as this version.
     AlreadyRecorded(u64),
-    /// The rules would refuse its event, after the events of the preceding dead letters.
+    /// The rules would refuse the event, after the events of the preceding dead letters.
     Illegal(Refusal),
-    /// It still cannot be decoded, and would be parked again.
+    /// The dead letter still cannot be decoded, and would be parked again.
     Unreadable(DecodeError),
-    /// It would be parked again, because it follows one that would be parked again.
+    /// The dead letter would be parked again, because it follows one that would be parked again.
     FollowsParked,
 }
 
-/// Predicts the result of redriving `letters`: a parked sequence in order, or one dead letter without an order. `outcomes` are
-/// the final outcomes of their events, where they have one.
+/// Predicts the result of redriving `letters`: a parked sequence in order, or one dead letter without an order.
+/// `outcomes` contains the final outcomes of those events that have one.
 pub fn predict(
     order: Option<&Order>,
     outcomes: &[(EventId, Outcome)],

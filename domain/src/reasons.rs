@@ -10,7 +10,7 @@ pub enum RejectReason {
     IllegalTransition,
     /// The order is not at the version that the event expects.
     VersionMismatch,
-    /// An operator discarded its dead letter; the detail is their reason.
+    /// An operator discarded the event's dead letter; the detail is the operator's reason.
     Discarded,
 }
 
@@ -29,17 +29,17 @@ impl RejectReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParkReason {
-    /// It is not JSON, or not an envelope.
+    /// The message is not JSON, or not an envelope.
     Malformed,
-    /// Its `type` is unknown.
+    /// The `type` of the event is unknown.
     UnknownType,
-    /// Its `schema_version` is newer than this program.
+    /// The `schema_version` is newer than this program.
     UnknownSchema,
-    /// Its data breaks a rule of its type.
+    /// The data of the event breaks a rule of its type.
     Invalid,
-    /// It was received as often as the queue allows, and failed each time.
+    /// The message was received as often as the queue allows, and failed each time.
     TriesExhausted,
-    /// It follows a parked event of its order.
+    /// The message follows a parked event of its order.
     BehindParked,
 }
 

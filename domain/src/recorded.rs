@@ -11,15 +11,15 @@ use crate::repair::Repaired;
 use crate::value::Timestamp;
 use crate::wording;
 
-/// An event in an order's log. Its JSON is that of the envelope, preceded by `version`, `recorded_at` and, if there is one,
-/// `repaired`.
+/// An event in an order's log. Its JSON is that of the envelope, preceded by `version`, `recorded_at` and, for a
+/// repaired event, `repaired`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedEvent {
     /// The version of the order after this event, from 1.
     pub version: u64,
     /// When it was recorded, by the consumer's clock.
     pub recorded_at: Timestamp,
-    /// The repairs of the dead letter that the event was in, if it was repaired.
+    /// The repairs of the dead letter that contained the event, if it was repaired.
     pub repaired: Option<Box<Repaired>>,
     /// The event.
     pub envelope: Envelope,

@@ -1,20 +1,20 @@
-//! The repairs of a dead letter. The dead letter keeps them, and so does the event that it becomes, together with the original
-//! body.
+//! The repairs of a dead letter. They are kept with the dead letter, and with the event that it becomes, together with
+//! the original body.
 
 use serde::{Deserialize, Serialize};
 
 use crate::body::MessageBody;
 use crate::value::Timestamp;
 
-/// The most repairs that a dead letter lists: the first one and the latest ones.
+/// The maximum number of repairs that a dead letter lists: the first one and the latest ones.
 pub(crate) const MAX_REPAIRS: usize = 20;
 
-/// One repair: somebody replaced the body of a dead letter.
+/// One repair: an operator replaced the body of a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repair {
     /// When the body was replaced.
     pub at: Timestamp,
-    /// Who replaced it, if requests are authenticated.
+    /// Who replaced the body, if requests are authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -24,7 +24,7 @@ pub struct Repair {
 pub struct Repaired {
     /// The id of the dead letter.
     pub dead_letter: String,
-    /// Its repairs, oldest first. Empty if an older version of this program repaired it.
+    /// The repairs of the dead letter, oldest first. Empty if an older version of this program repaired it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<Repair>,
     /// The SHA-256 of the original body, in hexadecimal digits.

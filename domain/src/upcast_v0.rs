@@ -1,4 +1,5 @@
-//! Upcasts events in schema version 0 to the current version. The envelope calls it for messages without `schema_version`.
+//! Upcasts events in schema version 0 to the current version. `envelope` calls it for messages without
+//! `schema_version`.
 //!
 //! Schema version 0 comes from an article about order processing with SQS and Lambda, so its producers may already exist. A
 //! message has `type`, `data`, `timestamp` and `correlation_id`:
@@ -7,8 +8,8 @@
 //!   does not define the shape of an item: it may be a SKU or an object; see [`upcast_v0`] for the names it may have.
 //! - `order_updated {order_id, status}`: becomes the event that leads to that status.
 //!
-//! Amounts are integers in the minor unit, as everywhere. A decimal amount is refused, and its message parked: next to
-//! `99.99`, nobody can know whether `100` means one unit or a hundred.
+//! Amounts are integers in the minor unit, as everywhere. A decimal amount is refused, and its message parked: if
+//! `99.99` were accepted, `100` could mean one unit or a hundred.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,9 +26,10 @@ use crate::wording::{shown, value_error};
 /// Upcasts the event in a message without `schema_version`. A type that schema version 0 does not define is decoded as in the
 /// current version.
 ///
-/// The members of a line may have these names: `sku`, `product_id`, `item_id`, `id` or `name`; `quantity` or `qty` (default
-/// 1); `unit_price` or `price` (optional). A stated `total` is taken as it is, because it may include what the lines do not
-/// show, such as shipping. If it is absent, it is computed, which requires a price on every line.
+/// The members of an order line may have these names: `sku`, `product_id`, `item_id`, `id` or `name`; `quantity` or
+/// `qty` (default 1); `unit_price` or `price` (optional). A `total` in the message is used unchanged, because it may
+/// include costs that the order lines do not show, such as shipping. A missing total is computed, which requires a
+/// price on every order line.
 pub(crate) fn upcast_v0(
     event_type: &str,
     data: &RawValue,
@@ -115,7 +117,7 @@ fn updated(data: &Value) -> Result<Event, DecodeError> {
     })
 }
 
-/// The first of these members that is present and not null.
+/// The value of the first of `names` that is present and not null.
 fn present<'a>(data: &'a Value, names: &[&str]) -> Option<&'a Value> {
     names.iter().filter_map(|name| data.get(name)).find(|value| !value.is_null())
 }

@@ -40,8 +40,8 @@ pub(crate) fn check_name(what: &'static str, text: &str, max: usize) -> Result<(
     check_text(what, if text.contains(['\n', '\t']) { "" } else { text }, max)
 }
 
-/// Parses an id or a name from a client, and refuses blanks around it: they are a mistake, and the client would not find the
-/// order again under the name without them. The types themselves allow them, because logs may already contain such values.
+/// Parses an id or a name from a client, and refuses surrounding blanks: a client that adds them by mistake would not
+/// find the order without them. The types themselves allow blanks, because logs may already contain such values.
 pub fn without_blanks<T>(
     text: &str,
     parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
@@ -110,7 +110,7 @@ pub(crate) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64,
     deserializer.deserialize_i64(Integer)
 }
 
-/// The number as an integer, if it has no fraction; the smallest or largest `i64` if it is beyond that.
+/// The number as an integer, if it has no fraction. Beyond the range of `i64`, the smallest or largest `i64`.
 pub fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0).then_some(number as i64)
 }
@@ -146,8 +146,9 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
 
 /// A point in time, UTC, to the microsecond.
 ///
-/// Written as RFC 3339 with `Z`. Read as RFC 3339 with any offset; its colon is optional, as in `+0000`. A time without offset
-/// means UTC: v0 producers send the result of Python's `datetime.utcnow().isoformat()`, which has none.
+/// A time is written as RFC 3339 with `Z`, and read as RFC 3339 with any offset, whose colon is optional, as in
+/// `+0000`. A time without offset means UTC: v0 producers send the result of Python's `datetime.utcnow().isoformat()`,
+/// which has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(DateTime<Utc>);
 
@@ -162,7 +163,8 @@ impl Timestamp {
         Self::zoned(text).or_else(|| Self::zoned(&format!("{text}Z"))).ok_or_else(Self::refusal)
     }
 
-    /// Parses an RFC 3339 time that must have an offset. The API uses it: a client can correct an ambiguous time.
+    /// Parses an RFC 3339 time that must have an offset. The API uses this parser, because a client can correct an
+    /// ambiguous time.
     pub fn parse_with_offset(text: &str) -> Result<Self, InvalidValue> {
         Self::zoned(text).ok_or_else(|| match Self::zoned(&format!("{text}Z")) {
             Some(_) => InvalidValue::new("timestamp", "must have an offset: Z, or one such as +00:00"),
@@ -208,7 +210,7 @@ impl Timestamp {
         let (date, second) = (self.0.date_naive(), self.0.num_seconds_from_midnight());
         let (year, micros) = (date.year(), self.0.timestamp_subsec_micros());
         if !(0..10_000).contains(&year) {
-            // RFC 3339 cannot express it, so no parser here returned it.
+            // RFC 3339 cannot express this year, so no parser here returned it.
             return out.extend_from_slice(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true).as_bytes());
         }
         let mut text = *b"0000-00-00T00:00:00.000000Z";

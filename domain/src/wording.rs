@@ -3,17 +3,17 @@
 
 use std::borrow::Cow;
 
-/// The longest foreign text that an error repeats, in characters. A longer one is truncated.
+/// The maximum number of characters that an error repeats from a message. Longer text is truncated.
 const MAX_SHOWN: usize = 64;
 
-/// Describes what is wrong, with line and column.
+/// Describes a JSON error, with line and column.
 pub fn json_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let (what, place) = parts(error, &text);
     format!("{}{place}", plain(what))
 }
 
-/// Describes what is wrong, without line and column, for a caller that reports the path.
+/// Describes a JSON error without line and column, for a caller that reports the path instead.
 pub fn value_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     plain(parts(error, &text).0).into_owned()
@@ -27,7 +27,7 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Splits an error into the sentence and the place at its end, if there is one.
+/// Splits an error into the sentence and the place at its end. The place is empty if the error has none.
 fn parts<'a>(error: &serde_json::Error, text: &'a str) -> (&'a str, &'a str) {
     let place = if error.line() > 0 { text.rfind(" at line ") } else { None };
     text.split_at(place.unwrap_or(text.len()))
@@ -76,7 +76,7 @@ fn syntax(what: &str) -> Option<Cow<'_, str>> {
     })
 }
 
-/// Repeats any other error: one of our rules, which is short, or an unforeseen one, which is truncated.
+/// Repeats any other error. The errors of our value types are short; an unforeseen error is truncated.
 fn shown_rule(what: &str) -> Cow<'_, str> {
     match what.char_indices().nth(4 * MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &what[..end]).into(),

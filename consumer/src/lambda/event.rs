@@ -61,8 +61,8 @@ struct MessageAttribute {
 struct RawBody(Vec<u8>);
 
 impl SqsBatch {
-    /// Reads the event of an invocation. The runtime could do it too, but it tracks the path of each value, which takes longer
-    /// than the reading itself.
+    /// Reads the event of an invocation. The runtime could read it too, but the runtime's reader tracks the path of
+    /// each value, which takes longer than the reading itself.
     pub fn read(event: &str) -> anyhow::Result<Self> {
         serde_json::from_str(event).context(
             "this function only handles batches from an SQS event source mapping, and this event is not one",
@@ -77,7 +77,7 @@ impl SqsBatch {
 
 impl SqsRecord {
     fn into_message(self) -> Message {
-        // A standard queue may have groups too, for fairness. They do not imply an order.
+        // A standard queue may have groups too, for fairness. Such groups do not imply an order.
         let ordered = self.source.is_some_and(|arn| arn.ends_with(".fifo"));
         let attributes = self.attributes.unwrap_or_default();
         let texts = self.message_attributes.unwrap_or_default().into_iter();
@@ -118,7 +118,7 @@ impl<'de> Deserialize<'de> for RawBody {
                 Ok(RawBody(bytes.to_vec()))
             }
         }
-        // Asked for bytes, serde_json reads a lone surrogate as the three bytes of its WTF-8 encoding.
+        // When serde_json reads a string as bytes, a lone surrogate becomes the three bytes of its WTF-8 encoding.
         deserializer.deserialize_bytes(Bytes)
     }
 }

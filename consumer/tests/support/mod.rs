@@ -30,7 +30,7 @@ pub struct Fake {
     pub hanging: HashSet<&'static str>,
     pub loads: Mutex<usize>,
     pub settled: Mutex<Vec<Receipt>>,
-    /// Ids, reasons and bodies.
+    /// The dead letters: ids, reasons and bodies.
     pub dead: Mutex<Vec<(String, ParkReason, Vec<u8>)>>,
     pub dead_letters_fail: bool,
 }
@@ -178,7 +178,7 @@ impl DeadLetters for Fake {
 pub struct FakeInbox {
     pub fails: bool,
     pub hangs: bool,
-    /// Handles and delays.
+    /// The retried messages: handles and delays.
     pub retried: Mutex<Vec<(String, Duration)>>,
 }
 
@@ -234,7 +234,7 @@ pub fn now() -> Timestamp {
     Timestamp::parse("2026-11-23T10:00:00Z").unwrap()
 }
 
-/// A message of an ordered queue, grouped by order; `kind@order`, as `created@a`.
+/// A message of an ordered queue, grouped by order. `what` is `kind@order`, such as `created@a`.
 pub fn message(id: usize, what: &str) -> Message {
     let (kind, order) = what.split_once('@').unwrap();
     let data = match kind {

@@ -13,7 +13,7 @@ fn now() -> Timestamp {
     time("2026-11-23T10:00:00Z")
 }
 
-/// A confirmation of order `o`, from a request with this hash if it has one.
+/// A confirmation of order `o`, with the given request hash, or without one.
 fn confirmation(event_id: &str, hash: Option<&str>) -> String {
     let hash = hash.map(|hash| format!(r#","request_hash":"{hash}""#)).unwrap_or_default();
     format!(r#"{{"event_id":"{event_id}","type":"order_confirmed"{hash},"data":{{"order_id":"o"}}}}"#)
@@ -103,7 +103,7 @@ fn a_repair_keeps_the_request_hash_unless_it_changes_the_event_id() {
         letter.repair(repaired.into_bytes(), repair(None));
         assert_eq!(letter.discard(discard()).unwrap().request_hash.as_deref(), hash);
     }
-    // A truncated body.
+    // The hash is found in a truncated body too.
     assert_eq!(
         letter(&sent[..sent.len() - 2]).discard(discard()).unwrap().request_hash.as_deref(),
         Some("5a")

@@ -1,5 +1,5 @@
-//! Derived ids are the same on every backend and for ever. The literals here must never change; they were computed with
-//! another UUIDv5 implementation.
+//! Derived ids are the same on every backend and never change. The literals here must never be edited; they were
+//! computed with another UUIDv5 implementation.
 
 use domain::derived_ids::{derive_event_id, event_id_for_key, ids_for_item, ids_for_key};
 use domain::{CorrelationId, EventId, EventType, OrderId};

@@ -13,7 +13,7 @@ fn decode(message: &Value) -> Envelope {
     Envelope::decode(message.to_string().as_bytes(), eur()).unwrap()
 }
 
-/// The data of each event type, as [`event`] makes it.
+/// The expected JSON data of an event of this type, as [`event`] builds it.
 fn data(event_type: EventType) -> Value {
     let mut data = match event_type {
         EventType::Created => json!({
@@ -34,7 +34,7 @@ fn data(event_type: EventType) -> Value {
     data
 }
 
-/// The whole message of each event type, as [`envelope`] makes it.
+/// The expected JSON message for an event of this type, as [`envelope`] wraps it.
 fn message(event_type: EventType) -> Value {
     json!({
         "event_id": "00000000-0000-0000-0000-000000000001", "type": event_type.as_str(), "schema_version": 1,

@@ -65,7 +65,7 @@ pub(crate) fn event(event_type: EventType) -> Event {
     }
 }
 
-/// An envelope about [`ORDER`], with nothing optional.
+/// An envelope about [`ORDER`], without optional members.
 pub(crate) fn envelope(event: Event) -> Envelope {
     Envelope {
         event_id: EventId::from(Uuid::from_u128(1)),
@@ -108,7 +108,7 @@ pub(crate) fn order_after_types(types: &str) -> Option<Order> {
     order_after(types.split_whitespace().map(|short| event(event_type(short))))
 }
 
-/// The event type whose name is `order_` and this.
+/// The event type that is named `order_` followed by `short`.
 pub(crate) fn event_type(short: &str) -> EventType {
     EventType::from_name(&format!("order_{short}")).unwrap()
 }

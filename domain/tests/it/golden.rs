@@ -102,7 +102,7 @@ fn messages_in_version_0_fold_to_the_same_orders_after_encoding_in_version_1() {
     assert_eq!(folded(&logged), expected("article-v0.jsonl"));
 }
 
-/// Every path of field names that occurs in the events of `lines`, as `order_paid data.amount`.
+/// Every path of field names that occurs in the events of `lines`, written as `order_paid data.amount`.
 fn fields(lines: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for line in lines.lines().map(json) {

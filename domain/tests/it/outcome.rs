@@ -49,7 +49,7 @@ fn outcomes_are_stored_as_this_json() {
             rejected(),
             json!({"state": "rejected", "reason": "illegal_transition", "detail": "no", "at_version": 4}),
         ),
-        // As older versions of this program stored it.
+        // A rejection as older versions of this program stored it.
         (
             Outcome::Rejected {
                 reason: RejectReason::VersionMismatch,

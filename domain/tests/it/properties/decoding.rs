@@ -30,7 +30,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Pointers to every value inside `value`, and to itself.
+/// Pointers to `value` and to every value inside it.
 fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
@@ -48,7 +48,7 @@ fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// One change to a message: a value replaced, a field removed, or a field removed from or added to an object.
+/// One change to a value in a message: the value is replaced, or one of its fields is removed, or a field is added.
 #[derive(Debug, Clone)]
 enum Change {
     Replace(Value),

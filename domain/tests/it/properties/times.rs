@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::arbitrary;
 
-/// Digits in the places of a time, which need not be valid.
+/// Text in the format of a time, whose numbers need not be valid.
 const LOOKS_LIKE_A_TIME: &str = concat!(
     "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]",
     "(\\.[0-9]{1,9})?(Z|[+-][01][0-9]:[0-5][0-9])?",
