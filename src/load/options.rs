@@ -1,4 +1,4 @@
-//! The flags of `orders load`, and what they mean together.
+//! The flags of `orders load`, and the settings that follow from several flags together.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -98,7 +98,7 @@ pub(super) enum ArrivalPattern {
     Constant,
 }
 
-/// What makes a request come due.
+/// What makes a request due.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "loop", rename_all = "snake_case")]
 pub(super) enum LoopMode {
@@ -142,8 +142,8 @@ impl LoadArgs {
     }
 }
 
-/// The variables of the URL, of the token and of the token file. `ORDERS_LOAD_*` are their former names. They still win
-/// where they are set, because `ORDERS_URL` may be set for `orders dlq`.
+/// The variables of the URL, of the token and of the token file. `ORDERS_LOAD_*` are their former names. A former name
+/// that is set still takes precedence, because `ORDERS_URL` may be set for `orders dlq`.
 fn variables() -> (&'static str, &'static str, &'static str) {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
     let url = if is_set("ORDERS_LOAD_URL") { "ORDERS_LOAD_URL" } else { "ORDERS_URL" };
