@@ -19,7 +19,7 @@ const MAX_BYTES: usize = 64 << 20;
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The maximum number of times we send a request that the service's rate limit refuses.
 const TRIES: u32 = 10;
-/// The longest `Retry-After` that we follow.
+/// The maximum `Retry-After` that we follow.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The flags of every command that calls the API.

@@ -48,7 +48,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use cli::{Cli, Command};
 use telemetry::LogWriting;
 
-/// This allocator is fast for a pattern that is common here: one thread allocates, and another thread frees.
+/// mimalloc is fast for a pattern that is common here: one thread allocates, and another thread frees.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

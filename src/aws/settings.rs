@@ -163,7 +163,7 @@ pub(crate) struct ApiSettings {
     pub(crate) bucket: Option<String>,
     /// The dead-letter queue, for counting dead letters that are not archived yet.
     pub(crate) dlq_url: Option<String>,
-    /// The address that serves metrics, if any.
+    /// The address that serves metrics; `None`: no metrics.
     pub(crate) metrics: Option<SocketAddr>,
 }
 
@@ -217,7 +217,7 @@ pub(crate) struct ConsumerSettings {
     pub(crate) concurrency: usize,
     /// The queue's `maxReceiveCount`, if set.
     pub(crate) max_receives: Option<u32>,
-    /// The address that serves metrics, if any.
+    /// The address that serves metrics; `None`: no metrics.
     pub(crate) metrics: Option<SocketAddr>,
 }
 
@@ -256,7 +256,7 @@ pub(crate) struct DeadLetterSettings {
     pub(crate) dlq_url: String,
     pub(crate) bucket: String,
     pub(crate) topic: String,
-    /// The address that serves metrics, if any.
+    /// The address that serves metrics; `None`: no metrics.
     pub(crate) metrics: Option<SocketAddr>,
 }
 

@@ -18,9 +18,9 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("orders-load/", env!("CARGO_PKG_VERSION")));
-/// The first and the longest pause between two attempts. Pauses double.
+/// The first and the maximum pause between two attempts. Each pause is twice the previous one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// The longest `Retry-After` that we follow.
+/// The maximum `Retry-After` that we follow.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A request that can be sent repeatedly.

@@ -3,7 +3,7 @@
 //! 1. [`options`] parses the flags. [`client`] sends requests to the [`target`].
 //! 2. Whenever a request is due in [`arrivals`], a [`worker`] sends one of the [`mix`], with a body from [`requests`],
 //!    and adds accepted events to [`known_orders`]. [`measure`] and [`counts`] keep the figures, [`samples`] follows
-//!    some events until they are recorded, [`pipeline`] reads the service's own ledger, and [`progress`] shows all that.
+//!    some events until they are recorded, [`pipeline`] reads the service's ledger, and [`progress`] shows all that.
 //! 3. [`audit`] checks every accepted event, and returns its [`findings`].
 //! 4. [`cost`] estimates the price on AWS, and [`report`] prints everything: in the terminal, as JSON, as a web page.
 

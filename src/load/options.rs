@@ -13,7 +13,7 @@ use crate::base_url::{BaseUrl, LOCAL_SERVICE};
 const DEFAULT_RATE: f64 = 100.0;
 /// How long the run waits for an answer or an outcome without `--patience`.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
-/// The longest backoff of an event that arrives too early, which is common on an unordered queue.
+/// The maximum backoff of an event that arrives too early, which is common on an unordered queue.
 const LONGEST_DELAY: Duration = Duration::from_secs(300);
 /// The connections of an open loop without `--connections`.
 const DEFAULT_CONNECTIONS: usize = 256;

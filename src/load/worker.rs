@@ -49,7 +49,7 @@ impl LoadWorker {
         }
     }
 
-    /// Sends a request of this kind. If the kind needs an existing order and none is available, creates an order instead.
+    /// Sends a request of this kind. If the kind needs an existing order and there is none, creates an order instead.
     async fn request(&mut self, kind: RequestKind, due: Instant) {
         let unordered = self.run.args.unordered;
         let planned = {

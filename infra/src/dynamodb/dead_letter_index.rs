@@ -201,7 +201,7 @@ impl Table {
         }
     }
 
-    /// Like `release`, for a dead letter that was read before. `false` if the index has changed since.
+    /// Like `release`, for a dead letter that was read before. `false` if the index has changed meanwhile.
     pub(crate) async fn release_if_unchanged(
         &self,
         read: &IndexedDeadLetter,

@@ -114,7 +114,7 @@ impl<'a> EvidenceReader<'a> {
                 return ReceiptEvidence::Unsettled;
             }
             if sent.elapsed() < PAUSE {
-                // This was the first read, or the service ignores `Prefer: wait`.
+                // The first read does not wait, and a service may ignore `Prefer: wait` in later ones.
                 tokio::time::sleep(PAUSE).await;
             }
             request = LoadRequest::wait(&path);
