@@ -1,13 +1,13 @@
 //! The intake rate: durable `POST /v1/orders` compared with a bare axum JSON echo, in one run with the same client on the
 //! same machine. Run it with `cargo bench --bench intake`.
 //!
-//! Each round measures the echo, an echo that waits for the disk, and three services: one as it is by default, one that
-//! queues every event instead of committing inline, and one that logs a line for each event to a file; the others log
-//! warnings only. After its orders, the round waits until all of them are recorded: the recorded rate over all that time is
-//! what the service can sustain.
+//! Each round measures the echo, an echo that waits for the disk, and three services: one with the default settings,
+//! one that queues every event instead of committing inline, and one that logs a line for each event to a file; the
+//! others log warnings only. After its orders, the round waits until all of them are recorded: the recorded rate over
+//! that whole time is the rate that the service can sustain.
 //!
-//! At the end, clients send orders at half of that rate, and some of them wait until their order is recorded. In turns with
-//! it, the echo gets half of its own rate.
+//! At the end, clients send orders at half of that rate, and some of them wait until their order is recorded.
+//! Alternating with these orders, the echo receives requests at half of its own rate.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 

@@ -39,7 +39,7 @@ fn main() -> anyhow::Result<()> {
         for (folder, orders) in folders.iter().zip([FEW, many]) {
             store(folder.path(), orders).await?;
         }
-        // In turns, so that other load on the machine affects both alike.
+        // The measurements alternate, so that other load on the machine affects both alike.
         let mut ratios = Vec::new();
         for _ in 0..ROUNDS {
             let few = measure(folders[0].path(), FEW).await?;
@@ -88,7 +88,7 @@ fn creation(number: u64, at: Timestamp) -> anyhow::Result<Envelope> {
     })
 }
 
-/// Stores so many orders.
+/// Stores the given number of orders.
 async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
     use consumer::ports::{Append, LedgerCounts, OrderLog};
     let (start, engine, at) = (Instant::now(), open(folder)?, Timestamp::parse("2026-11-23T10:00:00Z")?);

@@ -1,4 +1,4 @@
-//! The client of the service's own API, for the operators' commands. Used by `dlq`.
+//! The client of the service's own API, for the operators' commands. `dlq` uses it.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use crate::secret::TokenFile;
 const MAX_BYTES: usize = 64 << 20;
 /// The limit of one request, from the connection to the last byte. The service's own limit is 30 s.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// How often we send a request that the service's rate limit refuses.
+/// The maximum number of times we send a request that the service's rate limit refuses.
 const TRIES: u32 = 10;
-/// The longest `Retry-After` that we follow.
+/// The maximum `Retry-After` that we follow.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The flags of every command that calls the API.
@@ -48,7 +48,7 @@ struct ApiResponse {
     body: Vec<u8>,
 }
 
-/// The members of a problem (RFC 9457) that we print.
+/// The members of a problem document (RFC 9457) that we print.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ProblemDetails {
@@ -95,7 +95,7 @@ impl ApiClient {
         self.decode(path, &response)
     }
 
-    /// Sends a request, again after each 429.
+    /// Sends a request, and repeats it after each 429.
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<ApiResponse> {
         for _ in 1..TRIES {
             let response = self.send_once(&method, path, body).await?;
@@ -156,7 +156,7 @@ impl ApiClient {
     }
 }
 
-/// How long the rate limit makes us wait, if the service refused the request for that.
+/// How long to wait if the service's rate limit refused the request.
 fn retry_after(response: &ApiResponse) -> Option<Duration> {
     if response.status != StatusCode::TOO_MANY_REQUESTS {
         return None;
@@ -207,7 +207,7 @@ pub(crate) fn segment(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-/// Appends a query of these pairs to a path.
+/// Appends these pairs to a path as its query.
 pub(crate) fn with_query(path: &str, pairs: &[(&str, String)]) -> anyhow::Result<String> {
     ensure!(!path.contains('?'), "{path} already has a query");
     if pairs.is_empty() {

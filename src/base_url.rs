@@ -17,7 +17,7 @@ pub(crate) const LOCAL_SERVICE: &str = "http://127.0.0.1:8080";
 pub(crate) struct BaseUrl {
     scheme: Scheme,
     authority: Authority,
-    /// Does not end with a slash; empty at the root.
+    /// The path of the URL without a slash at its end; empty at the root.
     path: String,
 }
 
@@ -47,7 +47,7 @@ impl BaseUrl {
         &self.path
     }
 
-    /// An API path as a request line contains it.
+    /// The API path below the base path, as it appears in a request line.
     pub(crate) fn path(&self, path: &str) -> String {
         format!("{}{path}", self.path)
     }
@@ -89,8 +89,8 @@ impl serde::Serialize for BaseUrl {
     }
 }
 
-/// Parses the URL of a flag or variable. Its errors show the URL redacted; those of clap's own parser would contain the
-/// password that we refuse.
+/// Parses the URL of a flag or variable. Errors show the URL redacted: clap's own URL parser would print a refused URL
+/// with its password.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BaseUrlParser;
 

@@ -1,4 +1,4 @@
-//! The flags of the HTTP server, and the settings they parse to. Used by every role that serves the API.
+//! The flags of the HTTP server, and the settings they are parsed into. Every role that serves the API uses them.
 
 use std::num::NonZero;
 use std::str::FromStr;
@@ -73,26 +73,26 @@ fn count(name: &str, text: &str) -> Result<usize, String> {
     positive.ok_or_else(|| format!("{name} {text:?} is not a count of 1 or more"))
 }
 
-/// A value that may be absent. An empty one counts as absent.
+/// Parses an optional value. An empty text counts as absent.
 fn optional<T: FromStr<Err = String>>(name: &str, text: Option<&String>) -> Result<Option<T>, String> {
     let text = text.filter(|text| !text.is_empty());
     text.map(|text| text.parse()).transpose().map_err(|error| format!("{name} {error}"))
 }
 
 impl HttpSettings {
-    /// The state of an API that clients reach over TCP.
+    /// Applies these settings to an API that is served over TCP.
     pub(crate) fn apply(&self, state: AppState) -> AppState {
         AppState { rate_limit: self.rate_limit, ..self.apply_behind_gateway(state) }
     }
 
-    /// The state of an API behind a gateway, which has rate limits of its own.
+    /// Applies these settings to an API behind a gateway, without our rate limit: the gateway has its own.
     pub(crate) fn apply_behind_gateway(&self, state: AppState) -> AppState {
         let require_idempotency_key = self.require_idempotency_key;
         AppState { cors_origins: self.cors_origins.clone(), require_idempotency_key, ..state }
     }
 
-    /// How to serve on TCP. Connections and data files share the limit of open files. We reserve a part of it for data
-    /// files, so that clients cannot use up the last one.
+    /// The options for serving over TCP. Connections and data files share the limit of open files. A part of it is
+    /// reserved for data files, so that clients cannot use up the last file descriptor.
     pub(crate) fn serve_options(&self) -> ServeOptions {
         let files = open_files();
         let for_clients = usize::try_from(files - (files / 4).min(1024)).unwrap_or(usize::MAX);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-/// A client with the settings that all clients of this program share. It gives up a request after `timeout`, which includes
+/// A client with the settings that all clients of this program share. A request fails after `timeout`, which includes
 /// the connection and the whole answer.
 pub(crate) fn new(timeout: Duration) -> anyhow::Result<reqwest::Client> {
     api::http_client::builder()?.timeout(timeout).build().context("cannot set up the HTTP client")

@@ -1,13 +1,13 @@
-//! Parses and binds the addresses that servers listen on. Used by every role that serves HTTP or metrics.
+//! Parses and binds the addresses that servers listen on. Every role that serves HTTP or metrics uses it.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use tokio::net::TcpListener;
 
-/// Parses `127.0.0.1:8080` or `[::1]:8080`, or resolves a name and a port. We prefer a name's first IPv4 address, because
-/// some machines resolve `localhost` to `::1` without having that address. An error is a predicate, for a sentence that
-/// begins with the text.
+/// Parses `127.0.0.1:8080` or `[::1]:8080`, or resolves a name and a port. We prefer a name's first IPv4 address,
+/// because some machines resolve `localhost` to `::1` without having that address. An error is the second half of a
+/// sentence that begins with the address.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);

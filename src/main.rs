@@ -48,7 +48,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use cli::{Cli, Command};
 use telemetry::LogWriting;
 
-/// This allocator is good at what happens here often: one thread allocates, and another one frees.
+/// mimalloc is fast for a pattern that is common here: one thread allocates, and another thread frees.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Not a log line: whoever typed the command reads this.
+            // Printed, not logged: the person who typed the command reads this message.
             telemetry::print(&format!("{} {error:#}", style::on_stderr(style::ERROR, "error:")));
             ExitCode::FAILURE
         }
@@ -69,7 +69,7 @@ fn run() -> anyhow::Result<()> {
     if let Some(role) = aws::role() {
         let cli = aws::command_line(&role)?;
         let errors = aws::errors_of(telemetry::init(cli.log_level(), LogWriting::Direct));
-        // A function has a fraction of a core, and does one thing at a time.
+        // A Lambda function has a fraction of a core, and handles one event at a time.
         let runtime =
             Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         return runtime.block_on(aws::run_lambda(&cli, errors));

@@ -1,4 +1,4 @@
-//! Serves metrics for Prometheus, on a separate address, if one is set. Every command that serves uses it.
+//! Serves metrics for Prometheus on a separate address, if that address is set. Every command that serves uses it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const SECONDS: [f64; 19] = [
 ];
 /// Bucket bounds of batch sizes.
 const MESSAGES: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 1000.0];
-/// How often recorded values are put into buckets. Until then each of them takes memory.
+/// How often recorded values are put into buckets. Until then, each recorded value takes memory.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ impl MetricsArgs {
     }
 }
 
-/// Serves metrics until the process ends, with those of the pipeline if there is one.
+/// Serves metrics until the process ends, including those of the pipeline if `pipeline` is given.
 pub(crate) async fn serve(
     address: Option<SocketAddr>,
     pipeline: Option<Arc<dyn Pipeline>>,
@@ -70,7 +70,7 @@ pub(crate) async fn serve(
         }
     });
     let router = Router::new().route("/metrics", get(scrape)).with_state(ScrapeState { metrics, pipeline });
-    // Pages in a browser on this machine must not read them.
+    // Web pages in a browser on this machine must not be able to read the metrics.
     let is_local = address.ip().to_canonical().is_loopback();
     let hosts = if is_local { Hosts::Local(AllowedHosts::default()) } else { Hosts::Any };
     let router = hosts.protect(router);
@@ -109,7 +109,7 @@ const DEAD_LETTERS: &str = "orders_dead_letters";
 const DROPPED_LINES: &str = "orders_log_lines_dropped_total";
 const OLDEST: &str = "orders_queue_oldest_seconds";
 
-/// The gauges of the pipeline: name, label, label value, and how to read it.
+/// The gauges of the pipeline: name, label, label value, and how to read the value.
 const LEVELS: [PipelineGauge; 8] = [
     (QUEUE, "state", "visible", |numbers| numbers.visible),
     (QUEUE, "state", "in_flight", |numbers| numbers.in_flight),
@@ -121,7 +121,7 @@ const LEVELS: [PipelineGauge; 8] = [
     (LEDGER, "end", "parked", |numbers| numbers.ledger.parked),
 ];
 
-/// Sets the gauges of the pipeline. Without current numbers they are NaN, not the previous values.
+/// Sets the gauges of the pipeline. Without current numbers the gauges become NaN and do not keep old values.
 fn show(numbers: Option<PipelineCounters>) {
     let reading =
         |level: fn(&PipelineCounters) -> u64| numbers.map_or(f64::NAN, |numbers| level(&numbers) as f64);

@@ -1,5 +1,5 @@
 //! Reads secrets from a flag, a variable or a file. Errors name the source of a secret and never contain the secret.
-//! Used by `dlq` and `load` for tokens, and by `serve` for the webhook's secret.
+//! `dlq` and `load` read tokens with it, and `serve` the webhook's secret.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
-/// Larger than any token.
+/// The maximum size of a secret file: larger than any token.
 const MAX_BYTES: u64 = 64 << 10;
 
 /// The file with the bearer token, for commands that call the API.
@@ -20,7 +20,7 @@ pub(crate) struct TokenFile {
 }
 
 impl TokenFile {
-    /// The token itself if it is given, and else the content of the file.
+    /// The given token, or else the content of the token file.
     pub(crate) fn token_or_file(&self, token: Option<&String>) -> anyhow::Result<Option<String>> {
         read("ORDERS_TOKEN", token, self.token_file.as_deref())
     }

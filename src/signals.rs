@@ -40,7 +40,7 @@ fn reload(keys: Option<&Arc<IssuerKeys>>) {
         tracing::info!("SIGHUP ignored: there are no keys to reload");
         return;
     };
-    // In a task of its own: the caller must notice further signals while the keys load.
+    // In a separate task: the caller must notice further signals while the keys load.
     tokio::spawn(async move {
         match keys.reload_now().await {
             Ok(()) => tracing::info!("SIGHUP: reloaded the issuer's keys"),

@@ -1,4 +1,4 @@
-//! Colours, where the output is a terminal and `NO_COLOR` is not set. Used by everything that prints for people.
+//! Colours, where the output is a terminal and `NO_COLOR` is not set. Everything that prints for people uses them.
 
 use std::io::stderr;
 #[cfg(feature = "doctor")]

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use clap::builder::Resettable;
 use clap::{Arg, ArgAction, Command};
 
-/// The command, and every command below it, with both rules.
+/// Applies both rules to the command and to all of its subcommands.
 pub(crate) fn follow_rules(command: Command) -> Command {
     command.mut_args(follow_rules_in).mut_subcommands(follow_rules)
 }

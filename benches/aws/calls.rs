@@ -13,7 +13,7 @@ const ROUNDS: usize = 5;
 const SEQUENTIAL: usize = 40;
 /// Concurrent clients of a round.
 const CONNECTIONS: usize = 64;
-/// Orders that each of them posts one by one.
+/// Orders of a round that each concurrent client posts one by one.
 const PER_CONNECTION: usize = 5;
 /// Orders of a round that go through their whole life cycle.
 const LIVES: usize = 10;

@@ -16,7 +16,7 @@ pub(crate) fn creations(queue_arn: &str) -> Vec<Value> {
     vec![batch(queue_arn, orders.iter().map(|id| (id, created(id))))]
 }
 
-/// Ten orders from created to delivered, with one event of each order in a batch.
+/// Ten orders from created to delivered; each batch contains one event of each order.
 pub(crate) fn lives_step_by_step(queue_arn: &str) -> Vec<Value> {
     let orders: Vec<_> = (0..10).map(|_| Uuid::now_v7().to_string()).collect();
     let mut batches = vec![batch(queue_arn, orders.iter().map(|id| (id, created(id))))];

@@ -32,7 +32,7 @@ impl fmt::Display for Spread {
 pub(crate) fn cpu(process: u32) -> anyhow::Result<Duration> {
     let mut nanoseconds = 0;
     for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
-        // The same clock as /proc/{pid}/stat, which has a resolution of hundredths of a second only.
+        // This clock is the one of /proc/{pid}/stat, which only has a resolution of hundredths of a second.
         let schedule = std::fs::read_to_string(thread?.path().join("schedstat"))?;
         nanoseconds += schedule.split(' ').next().unwrap_or("0").parse::<u64>()?;
     }

@@ -1,5 +1,5 @@
-//! The cost of the roles on AWS: calls and units per order, CPU per message compared with the v0 consumer in Python, and the
-//! cold start of a function. It runs the real program on the emulator.
+//! The cost of the roles on AWS: calls and units per order, CPU per message compared with the v0 consumer in Python,
+//! and the cold start of a function. The benchmark runs the real program on the emulator.
 //!
 //! Run it with `cargo bench --features aws --bench aws`; after `--`, any of `calls`, `cpu` and `start` selects parts, and
 //! `--program PATH` measures another build of the functions: `-- start --program target/lambda/orders/bootstrap`.

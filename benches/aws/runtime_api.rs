@@ -20,7 +20,7 @@ use crate::support::service::PATIENCE;
 /// The time limit of an invocation.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A function in a process of its own. Killed when dropped.
+/// A function in a separate process. The process is killed when this value is dropped.
 pub(crate) struct FunctionProcess {
     process: Child,
     pub(crate) started: Instant,
@@ -33,7 +33,7 @@ pub(crate) struct FunctionProcess {
 pub(crate) struct Answer {
     pub(crate) at: Instant,
     pub(crate) body: Value,
-    /// The CPU time of its handler so far, if the function reports it.
+    /// The CPU time of the function's handler so far, if the function reports it.
     pub(crate) handler_cpu: Option<Duration>,
 }
 
@@ -69,7 +69,7 @@ impl FunctionProcess {
             ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/measured"),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "measured"),
         ]);
-        // Both programs write logs, which nobody reads.
+        // Our consumer and the v0 consumer both write logs, which this benchmark does not read.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let started = Instant::now();
         let process = command.spawn().with_context(|| format!("{command:?}"))?;
@@ -95,7 +95,7 @@ impl FunctionProcess {
 
 impl Drop for FunctionProcess {
     fn drop(&mut self) {
-        // Both calls fail if it has ended already.
+        // Both calls fail if the process has exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -13,7 +13,7 @@ const STARTS: usize = 15;
 struct ColdStart {
     /// Milliseconds until the process requested its first event.
     ready_ms: f64,
-    /// Milliseconds until it had answered, since its start as well.
+    /// Milliseconds from the start of the process to its answer.
     answered_ms: f64,
     cpu_ms: f64,
     memory_mib: f64,

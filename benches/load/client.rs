@@ -1,4 +1,4 @@
-//! A minimal HTTP client. It shares the machine with the service, so the CPU time it uses is missing there.
+//! A minimal HTTP client. It shares the machine with the service, so the service lacks the CPU time that it uses.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) const CONNECTIONS: u32 = 64;
-/// One of so many paced requests is measured.
+/// One of this many paced requests is measured.
 const MEASURED_EVERY: u32 = 8;
 const WAIT: &str = "prefer: wait=20\r\n";
 const BODY: &str = r#"{"customer_id":"c-1","currency":"EUR","items":[{"sku":"tea","quantity":2,"unit_price":450},{"sku":"cup","quantity":1,"unit_price":900}]}"#;
@@ -42,7 +42,7 @@ impl Connection {
         Ok(&self.buffer[..filled])
     }
 
-    /// Whether there was any answer, success or not.
+    /// Whether the server sent any answer, success or not.
     pub(crate) fn has_answer(&self) -> bool {
         self.buffer.starts_with(b"HTTP/1.1")
     }
@@ -81,7 +81,7 @@ fn is_whole(response: &[u8]) -> anyhow::Result<bool> {
     Ok(response.len() >= end + 4 + length.unwrap_or(0usize))
 }
 
-/// Sends requests from concurrent clients, each one by one, for this time; returns the number of answers.
+/// Sends requests from concurrent clients, each client one by one, for the given time; returns the number of answers.
 pub(crate) async fn answered(port: u16, path: &'static str, time: Duration) -> anyhow::Result<u64> {
     let until = Instant::now() + time;
     let client = move || async move {
@@ -101,14 +101,15 @@ pub(crate) async fn answered(port: u16, path: &'static str, time: Duration) -> a
     Ok(all)
 }
 
-/// The time that is measured of a paced request.
+/// Which time of a paced request is measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wait {
     /// From the due time of the request to the echo's answer.
     Echo,
     /// From the due time of the request to the answer that the order is recorded.
     SentToRecorded,
-    /// From the answer that the order is accepted to that of its receipt, which waits until it is recorded.
+    /// From the answer that the order is accepted to the answer with its receipt, which the service sends when the
+    /// order is recorded.
     AcceptedToRecorded,
 }
 

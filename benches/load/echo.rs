@@ -1,5 +1,5 @@
-//! The echo that rates are compared with, and one that also waits for the disk: the most that a service can reach that stores
-//! before it answers.
+//! The echo that rates are compared with, and an echo that also waits for the disk: the maximum rate of any service
+//! that stores before it answers.
 
 use std::fs::File;
 use std::io::Write;
@@ -47,7 +47,7 @@ fn store(mut file: File, pending: &Receiver<Job>) {
         }
         file.write_all(&bytes).and_then(|()| file.sync_data()).expect("the file can be written");
         for request in stored {
-            // The client may be gone.
+            // The client may have closed the connection.
             let _ = request.send(());
         }
     }

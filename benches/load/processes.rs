@@ -1,4 +1,4 @@
-//! Starts the echoes and the service, each in a process of its own.
+//! Starts the echoes and the service, each in a separate process.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -21,7 +21,7 @@ pub(crate) struct Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both calls fail if it has ended already.
+        // Both calls fail if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -30,7 +30,7 @@ impl Drop for Process {
 /// Orders per second.
 pub(crate) struct Rates {
     pub accepted: f64,
-    /// Over the time until all accepted orders were recorded.
+    /// The rate over the time until all accepted orders were recorded.
     pub recorded: f64,
 }
 
@@ -98,12 +98,12 @@ impl Process {
         Ok(process)
     }
 
-    /// Its resident memory.
+    /// The resident memory of the process.
     pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
         resident(self.child.id())
     }
 
-    /// The events in flight.
+    /// The number of events in flight.
     pub(crate) async fn in_flight(&self) -> anyhow::Result<u64> {
         let mut connection = Connection::open(self.port).await?;
         let answer = String::from_utf8(connection.get("/v1/pipeline").await?.to_vec())?;
@@ -113,13 +113,13 @@ impl Process {
         counters["ledger"]["in_flight"].as_u64().context("no count of events in flight")
     }
 
-    /// The requests per second that it answers at this path, measured for this time.
+    /// The requests per second that the process answers at this path, measured for the given time.
     pub(crate) async fn rate(&self, path: &'static str, time: Duration) -> anyhow::Result<f64> {
         let start = Instant::now();
         Ok(answered(self.port, path, time).await? as f64 / start.elapsed().as_secs_f64())
     }
 
-    /// Posts orders for this time, and waits until all are recorded.
+    /// Posts orders for the given time, and waits until all are recorded.
     pub(crate) async fn take_in(&self, time: Duration) -> anyhow::Result<Rates> {
         let start = Instant::now();
         let orders = answered(self.port, "/v1/orders", time).await? as f64;
@@ -135,7 +135,7 @@ impl Process {
             if in_flight == 0 {
                 return Ok(());
             }
-            // The service reads every queued message to count them.
+            // The service reads every queued message to count the events in flight, so polling is slower with many.
             tokio::time::sleep(Duration::from_micros(5000 + in_flight)).await;
         }
     }
@@ -143,7 +143,7 @@ impl Process {
 
 async fn answers(port: u16) -> bool {
     let Ok(mut connection) = Connection::open(port).await else { return false };
-    // The echo answers 404 here.
+    // The echo answers this path with 404, which also shows that it runs.
     connection.get("/healthz").await.is_ok() || connection.has_answer()
 }
 

@@ -2,8 +2,9 @@
 //! Starlette on uvicorn (`app.py`), installed from PyPI. Run it with `cargo bench --bench peer`; it needs Python 3.11 or
 //! newer.
 //!
-//! The echo, the peer and our service take turns with the client of the benchmark `intake`. The peer has recorded an order
-//! when it answers; ours has accepted it. So both of our rates are compared: accepted and recorded.
+//! The echo, the peer and our service run in turn with the client of the benchmark `intake`. The peer has recorded an
+//! order when it answers; our service has only accepted it. So both rates of our service are compared: accepted and
+//! recorded.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 

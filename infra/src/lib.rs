@@ -24,7 +24,7 @@ pub mod sqs;
 #[cfg(feature = "embedded")]
 pub mod webhook;
 
-/// Whether stores keep a projection of the order. With one event, its log entry is enough.
+/// Whether stores keep a projection of the order. An order with one event needs none: its log entry is enough.
 #[cfg(any(feature = "aws", feature = "embedded"))]
 fn is_projected(order: &domain::Order) -> bool {
     order.version > 1

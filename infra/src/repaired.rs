@@ -1,12 +1,12 @@
-//! The repair record that travels with a redriven dead letter, so that the recorded event shows who repaired it. Both
+//! The repair record that is sent with a redriven dead letter, so that the recorded event shows who repaired it. Both
 //! backends send it.
 
 use domain::{DeadLetter, MessageBody, Repaired};
 use sha2::{Digest, Sha256};
 
-/// The longest original body that is kept in the event, in bytes. Of a longer one, only the hash is.
+/// The maximum size of an original body that is kept in the event, in bytes. Of a larger body, only the hash is kept.
 const MAX_ORIGINAL: usize = 16 << 10;
-/// The most bytes of original and repaired body together: the event must fit into a DynamoDB item.
+/// The maximum size of original and repaired body together, in bytes: the event must fit into a DynamoDB item.
 const MAX_BOTH: usize = 256 << 10;
 
 /// The repair record of a dead letter; `None` if it was not repaired.

@@ -1,4 +1,4 @@
-//! The archive of dead letters in an S3 bucket: each as it was parked, never overwritten, and its latest repair.
+//! The archive of dead letters in an S3 bucket: each as first parked, never overwritten, and its latest repair.
 //!
 //! | key | holds |
 //! |---|---|
@@ -18,7 +18,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::sdk::{check_reachable, explain};
 
-/// Concurrent reads of objects.
+/// The maximum number of concurrent reads of objects.
 pub(crate) const CONCURRENCY: usize = 16;
 
 /// A bucket, by its name. Cheap to clone.
@@ -40,7 +40,7 @@ impl Bucket {
         check_reachable(&format!("the bucket {}", self.name), answer)
     }
 
-    /// Archives a dead letter as it was parked, unless the archive has it; returns its key.
+    /// Archives a dead letter as it was parked, unless the archive already contains it; returns its key.
     pub(crate) async fn keep(&self, letter: &DeadLetter) -> anyhow::Result<String> {
         let key = key("failed", letter);
         let put = self.client.put_object().bucket(&self.name).key(&key).if_none_match("*");

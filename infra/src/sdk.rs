@@ -1,4 +1,4 @@
-//! The AWS SDK's configuration, and its errors in words that operators understand. All AWS adapters use it.
+//! The AWS SDK's configuration, and its errors as text that operators understand. All AWS adapters use it.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ where
     let Err(error) = answer else { return Ok(()) };
     match error.raw_response().map(|response| response.status().as_u16()) {
         Some(404) => Err(format!("{resource} cannot be used: {:#}", explain(error))),
-        // Any other answer comes from the service. Usually it denies permission to look.
+        // Any other status is an answer of the service. Usually it means that we have no permission to look.
         Some(_) => Ok(()),
         None => Err(format!("{resource} cannot be reached: {:#}", explain(error))),
     }

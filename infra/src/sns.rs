@@ -12,10 +12,10 @@ use consumer::ports::Alerts;
 
 use crate::sdk::{check_reachable, explain};
 
-/// The longest subject: less than 100 characters
+/// The maximum length of a subject: less than 100 characters
 /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
 const MAX_SUBJECT: usize = 99;
-/// The longest text and the longest JSON, in bytes. Together they fit into the 256 KiB of a message (same page).
+/// The maximum size of the text and of the JSON, in bytes. Together they fit into the 256 KiB of a message (same page).
 const MAX_TEXT: usize = 100_000;
 
 /// A topic, by its ARN.

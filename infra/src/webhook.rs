@@ -1,5 +1,5 @@
-//! Posts alerts to a webhook, signed as [Standard Webhooks](https://www.standardwebhooks.com) defines, so that the receiver
-//! can verify the sender and reject replays. The embedded service raises its alerts here.
+//! Posts alerts to a webhook, signed as [Standard Webhooks](https://www.standardwebhooks.com) defines, so that the
+//! receiver can verify the sender and reject replays. The embedded service sends its alerts through this module.
 
 use std::time::Duration;
 
@@ -24,15 +24,15 @@ const SECRET_PREFIX: &str = "whsec_";
 
 /// A webhook that receives alerts.
 pub struct Webhook {
-    /// Its path and query are often secrets.
+    /// The URL of the webhook. Its path and query are often secrets.
     url: Url,
     secret: Option<hmac::Key>,
     client: Client,
 }
 
 impl Webhook {
-    /// Posts to `url`, which must be http or https without a user name or password. With a `secret`, which is `whsec_` and
-    /// 24 to 64 bytes in base64, alerts are signed.
+    /// Posts to `url`, which must be http or https without a user name or password. Alerts are signed if there is a
+    /// `secret`, which consists of `whsec_` and 24 to 64 bytes in base64.
     ///
     /// Errors never contain the URL: for most services it is the credential for posting.
     pub fn new(url: &str, secret: Option<&str>) -> anyhow::Result<Self> {
@@ -44,14 +44,14 @@ impl Webhook {
             "the webhook's address must not have a user name or password, which would not be sent; put the credential \
              into its path, or sign alerts with a secret"
         );
-        // Alerts are rare: a kept connection would be stale by the next one.
+        // Alerts are rare: a connection kept open would be stale by the next alert.
         let client = http_client::builder()?.pool_max_idle_per_host(0).timeout(TIMEOUT);
         let client = client.build().context("cannot set up the webhook's HTTP client")?;
         Ok(Self { url, secret: secret.map(key).transpose()?, client })
     }
 }
 
-/// Omits the secret and what the URL may keep secret.
+/// Omits the secret, and the parts of the URL that may be secret.
 impl std::fmt::Debug for Webhook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Webhook").field("at", &self.loggable_url()).finish_non_exhaustive()

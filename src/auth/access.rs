@@ -1,4 +1,5 @@
-//! Access control ready for the API, with the keys loaded. The commands that run an API call [`AuthSettings::access`].
+//! Access control ready for use by the API, with the keys loaded. The commands that run an API call
+//! [`AuthSettings::access`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +24,12 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// The state of the API with this access control.
+    /// Adds this access control to the state of the API.
     pub(crate) fn apply(&self, state: AppState) -> AppState {
         AppState { auth: self.auth.clone(), hosts: self.hosts.clone(), ..state }
     }
 
-    /// The keys that verify tokens, if tokens are required.
+    /// The keys that verify tokens; `None` if no tokens are required.
     pub(crate) fn keys(&self) -> Option<&Arc<IssuerKeys>> {
         match &self.auth {
             Auth::Tokens(verifier) => Some(verifier.keys()),
@@ -38,7 +39,8 @@ impl Access {
 }
 
 impl AuthSettings {
-    /// Loads the keys. A file without keys is an error. A URL that does not answer is not: requests wait for its keys.
+    /// Loads the keys. A file without keys is an error. A URL that does not answer is no error: requests wait until its
+    /// keys are loaded.
     pub(crate) async fn access(self) -> anyhow::Result<Access> {
         let (source, rules, limits) = match self {
             Self::Nobody { warn, hosts } => {
@@ -64,7 +66,7 @@ impl AuthSettings {
             }
             KeySource::Url(url) => {
                 let keys = IssuerKeys::of_url(url, KeyRefresh { max_stale, ..KeyRefresh::URL })?;
-                // A failure is logged. The service starts anyway, because its issuer may be starting as well.
+                // A failure to load is logged. The service starts anyway, because the issuer may also be starting.
                 let _ = keys.load().await;
                 keys
             }

@@ -1,5 +1,5 @@
-//! Access control of the API: its settings, and the rule that an API without authentication listens on loopback addresses
-//! only. The commands that run an API use it, and the doctor checks with it.
+//! Access control of the API: its settings, and the rule that an API without authentication listens on loopback
+//! addresses only. The commands that run an API use these settings, and the doctor checks them.
 
 mod access;
 
@@ -15,9 +15,9 @@ use clap::Args;
 
 use access::TokenLimits;
 
-/// A clock that is off by more than this must be corrected, not tolerated.
+/// The maximum leeway. A clock with a larger error must be corrected, not tolerated.
 const MAX_LEEWAY: u64 = 600;
-/// Less than a minute is too short to fix an issuer that is down. More than a week is no limit.
+/// Less than a minute is too short to repair an issuer that is down. More than a week would be no effective limit.
 const MAX_STALE: RangeInclusive<u64> = 60..=7 * 24 * 3600;
 
 /// Who may call the API. The values are texts, so that all problems are reported together. An empty text counts as unset.
@@ -81,7 +81,7 @@ pub(crate) enum RequestOrigin {
 /// How the API authenticates requests.
 #[derive(Debug)]
 pub(crate) enum AuthSettings {
-    /// Not at all. `warn` if other machines can reach it.
+    /// Not at all. `warn` is set if other machines can reach the API.
     Nobody { warn: bool, hosts: Hosts },
     /// By tokens.
     Tokens(KeySource, TokenRules, TokenLimits),
@@ -138,7 +138,7 @@ impl AuthArgs {
                     .to_owned(),
             );
         }
-        // After another problem, this one could mislead: the option may be there and invalid.
+        // After another problem, this message could mislead: the option may be present but invalid.
         if problems.is_empty() && !(insecure || gateway || jwks) {
             problems.extend(exposed(origin));
         }
@@ -175,7 +175,7 @@ impl AuthArgs {
         let allowed = given(&self.allowed_hosts).map(str::parse).transpose();
         let allowed = allowed.map_err(|problem| format!("ORDERS_ALLOWED_HOSTS {problem}"))?;
         Ok(match (allowed, exposed(origin)) {
-            // An API that accepts other machines accepts the pages in their browsers as well.
+            // An API that accepts requests from other machines also accepts the pages in their browsers.
             (None, Some(_)) => Hosts::Any,
             (allowed, _) => Hosts::Local(allowed.unwrap_or_default()),
         })
@@ -202,7 +202,7 @@ impl AuthArgs {
         }
     }
 
-    /// The prefix of scopes. Challenges contain it, so it is limited to the characters of scopes
+    /// The prefix of scopes. The prefix appears in challenges, so only the characters of scopes are allowed
     /// ([RFC 6749, section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     fn scope_prefix(&self, gateway: bool) -> Result<Option<Arc<str>>, String> {
         let Some(prefix) = given(&self.jwt_scope_prefix) else { return Ok(None) };
@@ -265,7 +265,7 @@ impl AuthArgs {
     }
 }
 
-/// Why requests of this origin must be authenticated, if they must.
+/// Why requests of this origin must be authenticated; `None` if they need not be.
 fn exposed(origin: RequestOrigin) -> Option<String> {
     match origin {
         RequestOrigin::Listening(address) if address.ip().to_canonical().is_loopback() => None,

@@ -19,7 +19,7 @@ use super::settings::{self, ConfigErrors};
 use crate::prometheus;
 use crate::signals::Hangups;
 
-/// The wait time of a receive: the longest that SQS allows.
+/// The wait time of a receive: the maximum that SQS allows.
 const WAIT: Duration = Duration::from_secs(20);
 
 /// `orders api`: serves HTTP until SIGTERM or Ctrl-C, then finishes the open requests.
@@ -124,7 +124,7 @@ pub(crate) async fn dead_letters(args: &DeadLettersArgs, errors: ConfigErrors) -
     prometheus::serve(settings.metrics, None).await?;
     let role = super::dead_letter_role(&sdk, &settings);
     let (stop, stopped) = watch::channel(false);
-    // One batch at a time: dead letters are few, and the more a batch has, the fewer alerts are sent.
+    // One batch at a time: dead letters are rare, and larger batches mean fewer alerts.
     let options = PollOptions { concurrency: 1, batch_size: 10, wait: WAIT };
     let polling = tokio::spawn(poll::run(queue, Arc::new(role), options, stopped));
     tracing::info!(queue = settings.dlq_url, bucket = settings.bucket, "archiving");
@@ -140,7 +140,7 @@ pub(crate) async fn create_table(command: &TableCommand, errors: ConfigErrors) -
     let sdk = aws::config().await;
     let name = settings::of_table(errors, table_name.as_ref(), &sdk)?;
     log_progress(&format!("creating the table {name}; this may take a while"));
-    // The currency is not used: it only matters for reading logs.
+    // The currency is not used: it only matters when log entries are read.
     let table = aws::table(&sdk, &name, domain::Currency::parse("USD")?);
     let created = table.create().await?;
     let result = if created { "was created" } else { "exists already and has the right keys and index" };

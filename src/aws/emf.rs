@@ -1,10 +1,10 @@
 //! The metrics of Lambda functions: log lines that CloudWatch turns into metrics without a call
 //! ([embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
-//! `lambda` installs the recorder and flushes it after each invocation. `docs/decisions/emf-recorder.md` explains why it is
-//! not a library's.
+//! `lambda` installs the recorder and flushes it after each invocation. `docs/decisions/emf-recorder.md` explains why
+//! we do not use a library.
 //!
-//! Only the metrics in [`EXPORTED`] are written: CloudWatch bills each combination of a metric and its dimensions, so a new
-//! counter in the code must not become one by itself. API Gateway has metrics of requests already.
+//! Only the metrics in [`EXPORTED`] are written: CloudWatch bills each combination of a metric and its dimensions, so a
+//! new counter in the code must not be exported automatically. API Gateway already has metrics of requests.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -18,17 +18,17 @@ use metrics_util::registry::{AtomicStorage, Registry};
 use serde_json::Value;
 
 const NAMESPACE: &str = "OrderProcessing";
-/// The most values of a metric in one line.
+/// The maximum number of values of a metric in one line.
 const MAX_VALUES: usize = 100;
 
 /// How a recorded metric is exported.
 struct ExportedMetric {
-    /// The name in this program.
+    /// The metric's name in this program.
     recorded: &'static str,
-    /// The name in CloudWatch.
+    /// The metric's name in CloudWatch.
     metric: &'static str,
     unit: &'static str,
-    /// Converts from the program's unit to this one.
+    /// Converts from the program's unit to the exported unit.
     factor: f64,
     /// The label that becomes a dimension, and the dimension's name.
     dimension: Option<(&'static str, &'static str)>,
@@ -83,19 +83,19 @@ struct EmfRecorder {
     registry: Registry<Key, AtomicStorage>,
 }
 
-/// Installs the recorder. Once in a process.
+/// Installs the recorder. Call it only once in a process.
 pub(crate) fn install(role: &str) -> anyhow::Result<()> {
     let recorder = EmfRecorder { role: role.to_owned(), registry: Registry::new(AtomicStorage) };
     let recorder = RECORDER.get_or_init(|| recorder);
     metrics::set_global_recorder(EmfHandle(recorder)).context("another metrics recorder is installed already")
 }
 
-/// Writes the metrics recorded since the last flush and resets them. Call it before an invocation is answered: afterwards
-/// the environment may be frozen.
+/// Writes the metrics recorded since the last flush and resets them. Call it before an invocation is answered:
+/// afterwards the execution environment may be frozen.
 pub(crate) fn flush() {
     let Some(recorder) = RECORDER.get() else { return };
     let lines = recorder.take().lines(&recorder.role, now_millis());
-    // A failure cannot be reported: the log is where it would go.
+    // A failure to write cannot be reported: reports go to the same log.
     let _ = std::io::stdout().lock().write_all(lines.as_bytes());
 }
 
@@ -170,13 +170,13 @@ impl EmfBatch {
         let (_, all) = metrics.entry(metric.metric).or_insert((metric.unit, Vec::new()));
         all.extend(values.iter().map(|value| value * metric.factor));
         if metric.is_counter() {
-            // Counters that differ in other labels only are one metric here.
+            // Counters that differ only in other labels are one metric here.
             let sum = all.drain(..).sum();
             all.push(sum);
         }
     }
 
-    /// One line for each dimension, or more where a metric has more than [`MAX_VALUES`].
+    /// One line for each dimension, or several lines if a metric has more than [`MAX_VALUES`] values.
     fn lines(mut self, role: &str, timestamp: u64) -> String {
         let mut lines = String::new();
         while !self.0.is_empty() {
@@ -191,8 +191,8 @@ impl EmfBatch {
     }
 }
 
-/// Formats one line and removes the values it contains. Formatted by hand, because it is written for each batch; only the
-/// role and the dimension's value need escaping.
+/// Formats one line and removes the values that the line contains. The formatting is hand-written, because a line is
+/// written for each batch; only the role and the dimension's value need escaping.
 fn line(role: &str, timestamp: u64, dimension: &Dimension, metrics: &mut Metrics) -> String {
     // Lambda treats a line without a level as INFO and drops it if the function's log level is WARN.
     let mut line = format!(r#"{{"level":"WARN","role":{}"#, Value::from(role));

@@ -33,7 +33,7 @@ pub(crate) fn command_line(role: &str) -> anyhow::Result<Cli> {
     }
 }
 
-/// Writes the metrics and spans of an invocation.
+/// Writes out the metrics and spans of an invocation.
 fn after_each() -> BoxFuture<'static, ()> {
     emf::flush();
     Box::pin(async {
@@ -80,7 +80,7 @@ async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyhow::Result<(
         queue: aws::queue(&sdk, &dlq_url),
         table: table.clone(),
         origin: common.queue_url,
-        // The event source mapping deletes what is not reported as failed.
+        // The event source mapping deletes every message that is not reported as failed.
         inbox: None,
     };
     let consumer = Consumer {
@@ -96,7 +96,8 @@ async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyhow::Result<(
 
 async fn dead_letters(args: &DeadLettersArgs, errors: ConfigErrors) -> anyhow::Result<()> {
     let sdk = aws::config().await;
-    // The event source mapping receives and deletes. The queue's URL is only needed to set when failed messages return.
+    // The event source mapping receives and deletes the messages. The URL of the queue is only needed to set when
+    // failed messages return.
     let settings = settings::of_dead_letters(errors, args, &sdk)?;
     let inbox = Arc::new(aws::queue(&sdk, &settings.dlq_url));
     let work = Arc::new(super::dead_letter_role(&sdk, &settings));

@@ -1,4 +1,5 @@
-//! Recognises events that only keep a function warm. The functions in [`super::lambda`] answer them and do nothing else.
+//! Recognises events that only keep a function warm. The functions in [`super::lambda`] answer such events and do
+//! nothing else.
 
 use serde_json::Value;
 

@@ -46,7 +46,7 @@ impl ConfigErrors {
         };
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let valid = rest.is_some_and(named);
-        // Requests to SQS are signed; credentials in the URL would only end up in logs.
+        // Requests to SQS are signed; credentials in the URL would be useless, and would appear in logs.
         if rest.is_some_and(|rest| rest.split('/').next().is_some_and(|host| host.contains('@'))) {
             self.0.push(format!("{name} must not have a user name or password"));
             return None;
@@ -130,7 +130,7 @@ impl ConfigErrors {
     }
 }
 
-/// The settings that every role needs.
+/// The settings that all roles share.
 #[derive(Debug)]
 pub(crate) struct CommonSettings {
     pub(crate) queue_url: String,
@@ -157,13 +157,13 @@ pub(crate) struct ApiSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) http: HttpSettings,
     pub(crate) auth: auth::AuthSettings,
-    /// How many queued messages make the API refuse events, if limited.
+    /// The API refuses events while at least this many messages are queued; `None`: no limit.
     pub(crate) max_queue_depth: Option<NonZeroU64>,
     /// The bucket of archived dead letters; `None`: no operator endpoints.
     pub(crate) bucket: Option<String>,
-    /// The dead-letter queue, for counting what is not archived yet.
+    /// The dead-letter queue, for counting dead letters that are not archived yet.
     pub(crate) dlq_url: Option<String>,
-    /// The address that serves metrics, if any.
+    /// The address that serves metrics; `None`: no metrics.
     pub(crate) metrics: Option<SocketAddr>,
 }
 
@@ -217,7 +217,7 @@ pub(crate) struct ConsumerSettings {
     pub(crate) concurrency: usize,
     /// The queue's `maxReceiveCount`, if set.
     pub(crate) max_receives: Option<u32>,
-    /// The address that serves metrics, if any.
+    /// The address that serves metrics; `None`: no metrics.
     pub(crate) metrics: Option<SocketAddr>,
 }
 
@@ -256,7 +256,7 @@ pub(crate) struct DeadLetterSettings {
     pub(crate) dlq_url: String,
     pub(crate) bucket: String,
     pub(crate) topic: String,
-    /// The address that serves metrics, if any.
+    /// The address that serves metrics; `None`: no metrics.
     pub(crate) metrics: Option<SocketAddr>,
 }
 

@@ -29,7 +29,7 @@ struct SettingRow {
 /// The table, for the arguments of this process.
 pub(crate) fn show(args: &ConfigArgs) -> Result<String, clap::Error> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    // What is left is the command line to explain, with the program's own flags.
+    // Without the word `config`, the arguments are the command line to explain, with the program's own flags.
     first_word(&arguments).map(|place| arguments.remove(place));
     if !args.line.is_empty() {
         return Ok(table(&rows_of(&with_command(arguments))?, false));
@@ -54,14 +54,14 @@ pub(crate) fn show(args: &ConfigArgs) -> Result<String, clap::Error> {
     Ok(table(&rows, true))
 }
 
-/// The words of every command that has none below it.
+/// The words of every command that has no subcommands.
 fn leaves(command: &Command, path: &[String]) -> Vec<Vec<String>> {
     let below = command.get_subcommands().map(|it| leaves(it, &[path, &[it.get_name().to_owned()]].concat()));
     let below: Vec<_> = below.flatten().collect();
     if below.is_empty() { vec![path.to_vec()] } else { below }
 }
 
-/// The settings of one command line, which need not be complete.
+/// The settings of one command line, which may lack required arguments.
 fn rows_of(line: &[OsString]) -> Result<Vec<(SettingRow, Vec<String>)>, clap::Error> {
     let (matches, file) = parse(line, lenient)?;
     let program = Cli::command();
@@ -77,8 +77,8 @@ fn rows_of(line: &[OsString]) -> Result<Vec<(SettingRow, Vec<String>)>, clap::Er
     }
 }
 
-/// The command line without required arguments, and with every value as it is written: to show what is set, whether or not
-/// the command would accept it.
+/// Makes all arguments optional and accepts any text as a value, so that `orders config` shows what is set even if the
+/// command would refuse it.
 fn lenient(command: Command) -> Command {
     let groups: Vec<_> = command.get_groups().map(|group| group.get_id().clone()).collect();
     let command =
@@ -110,7 +110,7 @@ fn row(flag: &Arg, matches: &ArgMatches, file: Option<&ConfigFile>, top: &str) -
     SettingRow { name: name(flag).to_owned(), value, source }
 }
 
-/// The value without secrets; those of a URL are its user, password and query.
+/// The value without its secrets. In a URL, these are user, password and query.
 fn masked(flag: &Arg, value: &str) -> String {
     let is_url = flag.get_value_names().is_some_and(|names| names.iter().any(|name| name == "URL"));
     match is_secret(flag) {

@@ -1,10 +1,10 @@
 //! The configuration file: TOML with the names of the flags. `Cli::of` reads it and applies it to the command line.
 //!
-//! A value of the file becomes the default of its flag before the command line is parsed. So clap itself puts flag and
-//! variable before the file, and the file before the built-in default; and the value is parsed as that of the flag is.
+//! A value of the file becomes the default of its flag before the command line is parsed. So clap itself prefers flag
+//! and variable to the file, and the file to the built-in default, and parses the value exactly like the flag's.
 //!
-//! A key at the top holds for every command that has the flag. A key in a table with the name of a command, such as
-//! `[load]`, holds for that command only, and wins there.
+//! A key at the top level applies to every command that has the flag. A key in a table with the name of a command, such
+//! as `[load]`, applies to that command only, and takes precedence there.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -25,17 +25,17 @@ pub(super) struct ConfigFile {
 
 #[derive(Debug)]
 struct ConfigEntry {
-    /// The command whose table it is in; `None` at the top.
+    /// The command whose table contains the key; `None` at the top level.
     command: Option<String>,
     key: String,
-    /// The value as its flag takes it.
+    /// The value as text, in the form that its flag accepts.
     text: String,
     line: usize,
 }
 
 impl ConfigFile {
-    /// Reads a file for this command line. An error lists everything that is wrong, each with file, line and key, and
-    /// contains no value of a secret.
+    /// Reads a file for this command line. An error lists all problems, each with file, line and key, and never
+    /// contains the value of a secret.
     pub(super) fn read(path: &Path, program: &Command) -> Result<Self, String> {
         let shown = path.display();
         let text = std::fs::read_to_string(path)
@@ -80,13 +80,13 @@ impl ConfigFile {
         }
     }
 
-    /// Where the file sets this flag of a command, if it does.
+    /// Where the file sets this flag of a command; `None` if it does not.
     pub(super) fn place(&self, flag: &Arg, top: &str) -> Option<String> {
         self.entry(flag, top).map(|entry| format!("{}, line {}", self.path.display(), entry.line))
     }
 
-    /// The entry that holds for a flag of a command, of which `top` is the first word. As with variables, an empty one
-    /// counts as none.
+    /// The entry that applies to a flag of a command; `top` is the first word of that command. As with variables, an
+    /// empty entry counts as absent.
     fn entry(&self, flag: &Arg, top: &str) -> Option<&ConfigEntry> {
         let of_flag = |entry: &&ConfigEntry| entry.key == name(flag) && !entry.text.trim().is_empty();
         let entries = || self.entries.iter().filter(of_flag);
@@ -95,12 +95,12 @@ impl ConfigFile {
     }
 }
 
-/// Reads entries, and collects what is wrong with them.
+/// Reads entries, and collects the problems with them.
 struct EntryReader<'a> {
     text: &'a str,
     settings: Vec<Setting>,
     entries: Vec<ConfigEntry>,
-    /// Each with its line.
+    /// Each problem with its line.
     problems: Vec<(usize, String)>,
 }
 
@@ -108,7 +108,7 @@ impl EntryReader<'_> {
     fn read(&mut self) {
         let table = match DeTable::parse(self.text) {
             Ok(table) => table,
-            // Not the error's own text, which shows the line, and a secret may be in it.
+            // The parser's own error text is not used: it shows the line, which may contain a secret.
             Err(error) => {
                 let span = error.span().unwrap_or_default();
                 let key = self.key_at(span.start);
@@ -172,7 +172,7 @@ impl EntryReader<'_> {
         self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
     }
 
-    /// The key of the line there, for messages about syntax.
+    /// The key on the line at this offset, for messages about syntax.
     fn key_at(&self, at: usize) -> String {
         let line = self.text.lines().nth(self.line_at(at) - 1).unwrap_or_default();
         match line.split_once('=') {
@@ -188,7 +188,7 @@ fn described(value: &DeValue<'_>) -> String {
     format!("{article} {kind}")
 }
 
-/// The value as a flag takes it; `None` if it is of another type.
+/// The value as text, in the form that a flag accepts; `None` if the value has another type.
 fn text_of(value: &DeValue<'_>, expected: ValueType) -> Option<String> {
     use ValueType::{Boolean, Number, NumberOrString, String};
     match (value, expected) {
@@ -204,7 +204,7 @@ fn text_of(value: &DeValue<'_>, expected: ValueType) -> Option<String> {
     }
 }
 
-/// Why the flag would refuse a value, if it would.
+/// Why the flag would refuse a value; `None` if the flag accepts it.
 fn refusal(flag: &Arg, text: &str) -> Option<String> {
     if text.trim().is_empty() {
         return None;

@@ -1,7 +1,8 @@
-//! The command line: its commands, and how flags, variables and the configuration file become one set of values. `main`
-//! and the Lambda roles parse with it.
+//! The command line: its commands, and how flags, variables and the configuration file are combined into one set of
+//! values. `main` and the Lambda roles use it.
 //!
-//! A flag wins over its variable, the variable over the [configuration file](file), and the file over the default.
+//! A flag takes precedence over its variable, the variable over the [configuration file](file), the file over the
+//! default.
 
 mod config;
 mod file;
@@ -68,8 +69,9 @@ impl Cli {
     }
 }
 
-/// Parses twice if a configuration file is named: first for its name, then with its values as defaults. No flag that a file
-/// can set is required, so whatever fails without the file fails with it, and `--help` never needs the file.
+/// Parses twice if a configuration file is named: first for the file's name, then with the file's values as defaults.
+/// No flag that a file can set is required, so a command line that fails without the file fails with it, and `--help`
+/// never needs the file.
 fn parse(
     arguments: &[OsString],
     adapt: impl Fn(clap::Command) -> clap::Command,
@@ -85,7 +87,7 @@ fn parse(
     Ok((program.try_get_matches_from(arguments)?, Some(file)))
 }
 
-/// The arguments with `serve`, if they have no command and do not begin with a word, which may be a misspelt command.
+/// Adds `serve` to arguments without a command, unless they begin with a word, which may be a misspelt command.
 fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let program = Cli::command();
     let names_command = |argument: &OsString| {
@@ -99,7 +101,8 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
-/// Where the first argument is that is neither a flag of the program itself nor its value, if it is a word.
+/// The place of the first argument that is neither a flag of the program itself nor its value; `None` if there is no
+/// such argument, or it is another flag.
 fn first_word(arguments: &[OsString]) -> Option<usize> {
     let mut rest = arguments.iter().enumerate().skip(1);
     while let Some((place, argument)) = rest.next() {

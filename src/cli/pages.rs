@@ -1,4 +1,4 @@
-//! `orders completions` and `orders man`, made from the declaration of the command line.
+//! `orders completions` and `orders man`, generated from the declaration of the command line.
 
 use anyhow::Context;
 use clap::{Args, Command, ValueEnum};

@@ -1,4 +1,4 @@
-//! Makes `docs/configuration.md` of the command line's declaration, in a test: only whoever changes an option needs it.
+//! Generates `docs/configuration.md` from the declaration of the command line, in a test: only changed options need it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -54,7 +54,7 @@ const OF_OTHERS: &str = "
 
 /// A command without subcommands.
 struct Leaf {
-    /// Without the program's name: `dlq list`.
+    /// The words of the command without the program's name: `dlq list`.
     name: String,
     about: String,
     options: Vec<Row>,
@@ -109,7 +109,7 @@ fn row(arg: &Arg) -> Row {
     Row { text: format!("| `{flag}` | {shown} | {default} | {} |", help.replace('|', "\\|")), flag, variable }
 }
 
-/// A text of the help in one line, with the full stop that clap takes away.
+/// A help text in one line, with the full stop that clap removes.
 fn sentence(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() || line.ends_with(['.', '?']) { line } else { line + "." }
@@ -205,7 +205,7 @@ fn the_reference_is_what_the_command_line_declares() {
     let renew = "docs/configuration.md is stale; renew it: UPDATE_DOCS=1 cargo test --all-features --bin orders reference";
     let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(!has_everything || checked_in == page(), "{renew}");
-    // A smaller build has a part of it.
+    // The page contains every option of a build with fewer features.
     for option in commands().iter().flat_map(|command| &command.options) {
         assert!(checked_in.contains(&option.text), "{renew}\n{}", option.text);
     }

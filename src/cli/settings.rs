@@ -1,9 +1,9 @@
 //! The settings: every flag that has an environment variable. The configuration file, `orders config` and the generated
-//! documentation read them from here.
+//! documentation use this list.
 
 use clap::{Arg, ArgAction, Command};
 
-/// The flag that names the configuration file. A file cannot name another one.
+/// The flag that names the configuration file. A configuration file cannot set it.
 pub(super) const CONFIG: &str = "config";
 
 /// A setting of one command.
@@ -44,7 +44,7 @@ pub(super) fn is_secret(flag: &Arg) -> bool {
     flag.is_hide_env_values_set()
 }
 
-/// What a configuration file may give a setting.
+/// The type of value that a configuration file may give a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueType {
     Boolean,
@@ -55,7 +55,7 @@ pub(super) enum ValueType {
 }
 
 impl ValueType {
-    /// The type of a setting, which its flag states by the name of its value.
+    /// The type of a setting, derived from the value name of its flag.
     pub(super) fn of(flag: &Arg) -> Self {
         if matches!(flag.get_action(), ArgAction::SetTrue) {
             return Self::Boolean;

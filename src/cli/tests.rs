@@ -68,7 +68,7 @@ fn every_printed_command_parses() {
     let mut count = 0;
     for file in all {
         for command in commands(&std::fs::read_to_string(&file).unwrap()) {
-            // It stands for any command.
+            // `COMMAND` stands for any command.
             let words = words(&command.replace("COMMAND", "serve"));
             match Cli::try_parse_from(with_command(words)) {
                 Ok(_) => count += 1,

@@ -1,4 +1,4 @@
-//! The service's answers about dead letters, as far as these commands read them, and the listing over several pages.
+//! The service's answers about dead letters, with the members that these commands read, and the paged listing.
 
 use std::collections::BTreeMap;
 

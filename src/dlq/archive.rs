@@ -1,4 +1,4 @@
-//! Decodes the files and objects of an archive of dead letters. Used by `orders dlq import`.
+//! Decodes the files and objects of an archive of dead letters. `orders dlq import` uses it.
 
 use anyhow::{Context, bail};
 use domain::{Currency, DeadLetter, Envelope, ParkReason, Timestamp, identify};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::ids::checked_id;
 
 /// Decodes one dead letter. There are three forms: the archive's own JSON, the record `{message, attributes}` of a v0
-/// producer's archive, and a bare message, of which we know only its `name`. `from` says where it comes from, for errors.
+/// producer's archive, and a bare message, of which only the `name` is known. `from` is its origin, for error messages.
 pub(super) fn decode(
     from: String,
     name: &str,
@@ -34,7 +34,8 @@ pub(super) fn decode(
     Ok(Incoming { letter, from, names_itself: false })
 }
 
-/// Reads the ids and the type again from the body, which may have been edited in the archive. The order must be the same.
+/// Reads the ids and the type again from the body, which may have been edited in the archive. The order must not
+/// change.
 fn with_identity_of_body(letter: DeadLetter) -> anyhow::Result<DeadLetter> {
     checked_id(&letter.id)?;
     let body = identify(&letter.body.0);

@@ -8,7 +8,7 @@ use super::FilterArgs;
 use super::api::{self, DeadLetterDetails, DeadLetterSummary};
 use crate::api_client::ApiClient;
 
-/// The longest detail in the table, in characters.
+/// The maximum length of a detail in the table, in characters.
 const MAX_DETAIL: usize = 80;
 
 pub(super) async fn list(

@@ -38,12 +38,12 @@ pub(super) async fn export(client: &ApiClient, filter: &FilterArgs, folder: &Pat
     bail!("{} dead letters could not be written; see the list above", refused.len())
 }
 
-/// Writes one dead letter and returns how many were written: 0 or 1. The inner error concerns only this dead letter.
+/// Writes one dead letter and returns the number written: 0 or 1. The inner error concerns only this dead letter.
 async fn export_one(client: &ApiClient, id: &str, folder: &Path) -> anyhow::Result<anyhow::Result<u64>> {
     if let Err(error) = checked_id(id) {
         return Ok(Err(error.context("the service returned an id that cannot be a file name")));
     }
-    // It may have been redriven or discarded since it was listed.
+    // The dead letter may have been redriven or discarded since it was listed.
     let Some(letter) = client.find::<DeadLetter>(&api::dead_letter_path(id)?).await? else {
         return Ok(Ok(0));
     };

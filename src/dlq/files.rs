@@ -13,7 +13,7 @@ use anyhow::Context;
 use anyhow::ensure;
 use rustix::fs::OFlags;
 
-/// Larger than any dead letter: a message of 1 MiB twice, with every byte escaped.
+/// A size limit above that of any dead letter: a message of 1 MiB twice, with every byte escaped.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
 
 /// The files below a path, sorted by path.
@@ -27,7 +27,7 @@ pub(super) struct ArchiveFiles {
 
 #[cfg(feature = "embedded")]
 impl ArchiveFiles {
-    /// The path itself may be a link, because the user chose it. Links below it are not followed.
+    /// Finds the files below `path`. `path` may be a link, because the user chose it. Links below it are not followed.
     pub(super) fn below(path: &Path) -> anyhow::Result<Self> {
         let at = || format!("cannot read {}", path.display());
         let mut found = Self::default();
@@ -76,7 +76,8 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a regular file. If a link or a pipe has replaced it since it was listed, this neither follows nor blocks.
+/// Opens a regular file. If the file was replaced by a link or a pipe after it was listed, the link is not followed and
+/// the pipe does not block.
 fn open(file: &Path) -> anyhow::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(file)?;

@@ -1,4 +1,4 @@
-//! Checks the ids of dead letters before they become part of a path: of a URL, or of a file.
+//! Checks the ids of dead letters before they become part of a URL path or a file path.
 
 use anyhow::bail;
 

@@ -24,7 +24,7 @@ pub(crate) struct ImportArgs {
 #[derive(Default)]
 struct ArchiveContents {
     letters: Vec<Incoming>,
-    /// What could not be decoded, with the reason.
+    /// The entries that could not be decoded, with the reason.
     skipped: Vec<String>,
 }
 

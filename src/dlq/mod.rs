@@ -1,5 +1,5 @@
-//! `orders dlq`: the commands for dead letters. All but `import` call the API of a running service, so they work alike with
-//! every backend. `import` writes into a data folder that no service uses.
+//! `orders dlq`: the commands for dead letters. All except `import` call the API of a running service, so they work the
+//! same with every backend. `import` writes into a data folder that no service uses.
 
 mod api;
 #[cfg(feature = "embedded")]

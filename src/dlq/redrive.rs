@@ -1,4 +1,4 @@
-//! `orders dlq redrive`: sends dead letters back to the queue, waits for their outcomes, and repeats that for the dead
+//! `orders dlq redrive`: sends dead letters back to the queue, waits for their outcomes, and repeats this for dead
 //! letters that were parked behind them meanwhile.
 
 use std::collections::{HashMap, HashSet};
@@ -15,10 +15,11 @@ use crate::api_client::{ApiClient, ApiClientArgs, segment};
 
 /// How often we poll for outcomes.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-/// The most rounds. Each sends what was parked behind the one before. Rounds that a parked sequence takes because it is
-/// longer than one request covers do not count.
+/// The maximum number of rounds. Each round sends the dead letters that were parked behind those of the previous round.
+/// Extra rounds for a parked sequence that is longer than one request covers do not count.
 const ROUNDS: usize = 10;
-/// The arguments that select dead letters. One of them is required, so that nobody redrives everything by accident.
+/// The arguments that select dead letters. At least one is required, so that a bare `redrive` does not send everything
+/// by accident.
 const SELECTION: [&str; 6] = ["ids", "order", "reason", "from", "before", "all"];
 /// The status of a dead letter that the service no longer has and whose event has no receipt.
 const GONE: &str = "no longer a dead letter";
@@ -47,7 +48,7 @@ pub(crate) struct RedriveArgs {
 #[derive(Debug, Clone)]
 struct LetterStatus {
     text: String,
-    /// Whether it left the dead letters, or never will because it is discarded.
+    /// Whether the dead letter is gone, or is discarded and so never leaves the dead letters.
     is_done: bool,
     /// Whether the redrive ended with the event being parked once more.
     is_parked_again: bool,
@@ -116,7 +117,8 @@ pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
             break;
         }
         let all_settled = wait_for_outcomes(&client, &sent, until, &bar, &mut outcomes).await?;
-        // Another round can only help what was parked behind these. What was parked again would be parked once more.
+        // Another round only helps dead letters that were parked behind these. Events that were parked again would only
+        // be parked once more.
         if !all_settled || outcomes.letters.iter().any(|(_, status)| status.is_parked_again) {
             break;
         }

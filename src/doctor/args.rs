@@ -55,7 +55,7 @@ impl ServiceRole {
             if set("ALERTS_TOPIC") {
                 return Self::DeadLetters;
             }
-            // Together with the bucket, it is the API's, which counts dead letters that are not archived yet.
+            // `DLQ_URL` together with `DLQ_BUCKET` means the API, which counts dead letters that are not archived yet.
             if set("DLQ_URL") && !set("DLQ_BUCKET") {
                 return Self::Consumer;
             }

@@ -55,7 +55,7 @@ fn queue(resource: &TerraformResource) -> SqsQueue {
     }
 }
 
-/// A redrive policy. If it is known only after apply, its target can be known all the same.
+/// A redrive policy. Even if the policy is known only after apply, its target can be known now.
 pub(super) fn redrive(
     document: Attribute<TerraformValue>,
     refers: Attribute<ResourceReference>,
@@ -91,7 +91,7 @@ pub(super) fn redrive_allow(document: Attribute<TerraformValue>) -> Attribute<Re
     })
 }
 
-/// Adds the policies that are resources of their own to their queues.
+/// Adds policies that are declared as separate resources to their queues.
 fn separate_policies(queues: &mut [SqsQueue], resources: &[TerraformResource]) {
     for resource in resources {
         let a = resource.attributes();
@@ -130,7 +130,7 @@ fn function(resource: &TerraformResource) -> LambdaFunction {
     }
 }
 
-/// Whether the source of a mapping can be a queue. The rules are not for streams and brokers.
+/// Whether the source of a mapping can be a queue. The rules do not apply to streams and brokers.
 fn may_be_of_queue(resource: &TerraformResource) -> bool {
     match resource.attributes().link("event_source_arn") {
         Attribute::Known(source) => source.may_be("sqs", "aws_sqs_queue"),

@@ -105,7 +105,7 @@ fn parsed<T: std::str::FromStr>(text: Option<&String>) -> Attribute<T> {
 }
 
 async fn table(sdk: &SdkConfig, name: &str) -> anyhow::Result<DynamoTable> {
-    // The currency is for reading items, and none is read.
+    // The currency only matters when items are read, and the doctor reads none.
     let described = aws::table(sdk, name, Currency::parse("USD").context("a currency")?).describe().await?;
     let indexes: BTreeMap<_, _> = described.indexes;
     Ok(DynamoTable {

@@ -1,8 +1,8 @@
 //! `orders doctor`: checks a deployment by [`rules`], and reports what would lose, duplicate or stop orders.
 //!
-//! Each kind of target has a reader that fills the same [`model`]: [`hcl`] and [`plan`] for Terraform, by way of
-//! [`resources`] and [`assemble`]; `live` for AWS, [`web`] for a running API, [`environment`] for this process.
-//! A value that is not known is reported as unchecked. It is neither guessed nor passed.
+//! Each kind of target has a reader that fills the same [`model`]: [`hcl`] and [`plan`] for Terraform, through
+//! [`resources`] and [`assemble`]; `live` for AWS, [`web`] for a running API, [`environment`] for this process. A check
+//! that needs an unknown value is reported as unchecked: the value is not guessed, and the check does not pass.
 
 pub(crate) mod args;
 mod assemble;

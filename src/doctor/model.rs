@@ -1,6 +1,6 @@
 //! The model of a deployment that the rules check. Every reader fills it: Terraform, AWS, a running API, the environment.
 //!
-//! An attribute that is absent has the default of the AWS service. One that is unknown leaves a rule unchecked.
+//! An absent attribute has the default of the AWS service. An unknown attribute leaves a rule unchecked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +70,7 @@ pub(super) struct Deployment {
 #[derive(Debug, Default, Clone)]
 pub(super) struct SqsQueue {
     pub(super) identity: ResourceIdentity,
-    /// Whether the reader knows that it holds dead letters. Its policies can show the same.
+    /// Whether the reader knows that the queue holds dead letters. The queue's policies can show that as well.
     pub(super) dead_letters: bool,
     pub(super) fifo: Attribute<bool>,
     pub(super) visibility: Attribute<f64>,
@@ -123,7 +123,7 @@ pub(super) struct EventSourceMapping {
     pub(super) window: Attribute<f64>,
     pub(super) response_types: Attribute<Vec<String>>,
     pub(super) max_concurrency: Attribute<f64>,
-    /// The patterns of its filter criteria.
+    /// The patterns of the mapping's filter criteria.
     pub(super) filter: Attribute<Vec<String>>,
 }
 
@@ -131,25 +131,25 @@ pub(super) struct EventSourceMapping {
 pub(super) struct IamRole {
     pub(super) identity: ResourceIdentity,
     pub(super) statements: Vec<PolicyStatement>,
-    /// Its policies that are not known: where, and why.
+    /// The policies of the role that are not known: where, and why.
     pub(super) unknown: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct PolicyStatement {
-    /// The address of its policy.
+    /// The address of the policy that contains the statement.
     pub(super) address: String,
     pub(super) allow: bool,
     pub(super) actions: Vec<String>,
     pub(super) resources: Vec<ResourceReference>,
-    /// Whether it has `NotAction` or `NotResource`.
+    /// Whether the statement has `NotAction` or `NotResource`.
     pub(super) inverted: bool,
 }
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct DynamoTable {
     pub(super) identity: ResourceIdentity,
-    /// The names of its keys: hash key, range key.
+    /// The names of the table's keys: hash key, range key.
     pub(super) keys: Attribute<Vec<String>>,
     /// The names of the keys of each index.
     pub(super) indexes: Attribute<BTreeMap<String, Vec<String>>>,
@@ -180,11 +180,11 @@ pub(super) struct AlarmMetric {
 #[derive(Debug)]
 pub(super) struct RunningService {
     pub(super) url: String,
-    /// Whether its address is one that only this machine can reach.
+    /// Whether the address of the API is one that only this machine can reach.
     pub(super) local: bool,
     /// Whether requests travel unencrypted to another machine.
     pub(super) in_the_clear: bool,
-    /// Why it is not ready. Absent if it is.
+    /// Why the API is not ready. Absent if the API is ready.
     pub(super) not_ready: Attribute<String>,
     /// The status of a request without a token.
     pub(super) without_token: Attribute<u16>,
@@ -194,7 +194,7 @@ pub(super) struct RunningService {
 /// A problem with the environment of this process.
 #[derive(Debug, Clone)]
 pub(super) struct EnvironmentProblem {
-    /// The id of the rule that it violates.
+    /// The id of the rule that the problem violates.
     pub(super) rule: &'static str,
     /// The command that reads the variable.
     pub(super) role: String,

@@ -1,8 +1,8 @@
 //! Reads the JSON of a Terraform plan or state, which `terraform show -json` writes
 //! (<https://developer.hashicorp.com/terraform/internals/json-format>). `doctor::read` calls it.
 //!
-//! A value that is known only after apply is unknown here too. But a plan contains the configuration, so the resources that
-//! such a value is made of are known, and with them which resource refers to which.
+//! A value that is known only after apply is unknown here too. But a plan contains the configuration, so the resources
+//! that such a value depends on are known, and therefore which resource refers to which.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ struct PlanReader<'a> {
     found: TerraformResources,
 }
 
-/// A module of the configuration after the modules that lead to it, the root first: each with its prefix and its JSON.
+/// The path to a module of the configuration: the root first, then each nested module, with its prefix and JSON.
 type ModuleChain<'a> = [(String, &'a Json)];
 
 fn items<'a>(json: &'a Json, name: &str) -> impl Iterator<Item = &'a Json> {
@@ -96,14 +96,14 @@ impl<'a> PlanReader<'a> {
         place: &ExpressionPlace<'_>,
     ) -> TerraformValue {
         match (value, unknown) {
-            // The configuration does not set it: it will be the default of the provider.
+            // The configuration does not set this attribute: the provider will use its default.
             (_, Json::Bool(true)) if expression.is_null() => TerraformValue::Null,
             (_, Json::Bool(true)) => {
                 let mut refers: Vec<String> = self.references(expression, place.chain, place.own_key);
                 refers.sort();
                 refers.dedup();
                 let all = refers.clone();
-                // Besides an attribute, Terraform lists the resource itself.
+                // For a reference to an attribute, Terraform lists the resource as well.
                 refers.retain(|one| {
                     !all.iter().any(|other| other.len() > one.len() && other.starts_with(one.as_str()))
                 });

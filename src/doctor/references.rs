@@ -1,15 +1,15 @@
 //! References between the parts of a deployment: by address where a part does not exist yet, otherwise by ARN, URL or
-//! name. The model consists of these, and the rules compare them.
+//! name. The model stores these references, and the rules compare them.
 
 use super::value::TerraformValue;
 
 /// The names of a part of the deployment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ResourceIdentity {
-    /// Its address in the configuration. Of a live one, the URL or name it was looked up by.
+    /// The address of the part in the configuration. For a part on AWS, the URL or name it was looked up by.
     pub(super) address: String,
     pub(super) name: Option<String>,
-    /// Its other names: ARN, id, URL.
+    /// Other names of the part: ARN, id, URL.
     pub(super) names: Vec<String>,
 }
 
@@ -18,7 +18,7 @@ pub(super) struct ResourceIdentity {
 pub(super) struct ResourceReference {
     /// The text as written.
     pub(super) text: String,
-    /// If the text is known only after apply: the addresses that it is made of.
+    /// If the text is known only after apply: the addresses that the text depends on.
     pub(super) refers: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl ResourceReference {
         }
     }
 
-    /// Whether it refers to this part. `None` if that is not known.
+    /// Whether the reference is to this part. `None` if that is not known.
     pub(super) fn means(&self, identity: &ResourceIdentity) -> Option<bool> {
         if !self.refers.is_empty() {
             let this = |refers: &String| belongs(refers, &identity.address);
@@ -67,11 +67,11 @@ impl ResourceReference {
         if last.contains(['$', '}']) {
             return None;
         }
-        // An unknown name could be this one.
+        // An unknown name could be the name of this part.
         identity.name.as_ref().map(|name| name == last)
     }
 
-    /// Whether it can refer to a resource of this AWS service and this Terraform type.
+    /// Whether the reference can be to a resource of this AWS service and this Terraform type.
     pub(super) fn may_be(&self, service: &str, kind: &str) -> bool {
         // The type is the part of an address that begins with the provider: `module.a.aws_sqs_queue.main.arn`.
         let is_other = |address: &str| {
@@ -98,13 +98,13 @@ impl ResourceReference {
     }
 }
 
-/// Whether `reference` is this address or one of its attributes.
+/// Whether `reference` is `address` or an attribute of `address`.
 fn belongs(reference: &str, address: &str) -> bool {
     reference.strip_prefix(address).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 impl ResourceIdentity {
-    /// The name that messages use.
+    /// The name of the part in messages to the user.
     pub(super) fn shown(&self) -> &str {
         &self.address
     }

@@ -97,7 +97,7 @@ impl<'a> AttributeReader<'a> {
         })
     }
 
-    /// A list of texts. Unknown if one of them is.
+    /// A list of texts. Unknown if any of the texts is unknown.
     pub(super) fn texts(&self, name: &str) -> Attribute<Vec<String>> {
         self.list(name).then(|items| {
             let texts: Result<Vec<_>, UnknownValue> =

@@ -67,8 +67,8 @@ pub(super) fn of(resources: &[TerraformResource]) -> Vec<IamRole> {
     roles
 }
 
-/// Calls `then` with the role that is meant. If that is not known, with every role: then no rule reports a permission as
-/// missing that one of them may have.
+/// Calls `then` with the role that `meant` refers to. If the role is not known, calls `then` with every possible role,
+/// so that no rule reports a permission as missing that one of these roles may have.
 fn with(roles: &mut [IamRole], meant: &Attribute<ResourceReference>, mut then: impl FnMut(&mut IamRole)) {
     for role in roles {
         let is_it = meant.known().and_then(|link| link.means(&role.identity));
@@ -132,7 +132,7 @@ impl IamRole {
         });
     }
 
-    /// Adds a policy by its ARN: one of the configuration, or one managed by AWS.
+    /// Adds a policy by its ARN: a policy of the configuration, or one managed by AWS.
     fn attach(&mut self, address: &str, arn: &Attribute<ResourceReference>, resources: &[TerraformResource]) {
         let arn = match arn {
             Attribute::Known(arn) => arn,

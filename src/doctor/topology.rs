@@ -1,4 +1,4 @@
-//! Connects the parts of a deployment: queues, their dead-letter queues, functions, roles. The rules ask here.
+//! Connects the parts of a deployment: queues, their dead-letter queues, functions, roles. The rules use these methods.
 
 use super::model::{Attribute, Deployment, EventSourceMapping, IamRole, LambdaFunction, SqsQueue};
 use super::references::ResourceReference;
@@ -9,18 +9,18 @@ pub(super) enum FunctionJob {
     Api,
     Consumer,
     DeadLetters,
-    /// None of these.
+    /// A program that is none of the above.
     Other,
 }
 
 impl Deployment {
-    /// The queue that this refers to.
+    /// The queue that `link` refers to.
     pub(super) fn queue(&self, link: &Attribute<ResourceReference>) -> Option<&SqsQueue> {
         let link = link.known()?;
         self.queues.iter().find(|queue| link.means(&queue.identity) == Some(true))
     }
 
-    /// The function that this refers to.
+    /// The function that `link` refers to.
     pub(super) fn function(&self, link: &Attribute<ResourceReference>) -> Option<&LambdaFunction> {
         let link = link.known()?;
         self.functions.iter().find(|function| link.means(&function.identity) == Some(true))
@@ -31,7 +31,7 @@ impl Deployment {
         self.roles.iter().find(|role| link.means(&role.identity) == Some(true))
     }
 
-    /// The queue that messages of this one move to after too many receives.
+    /// The queue to which messages of `queue` move after too many receives.
     pub(super) fn dead_letters_of(&self, queue: &SqsQueue) -> Option<&SqsQueue> {
         self.queue(&queue.redrive.known()?.target)
     }
@@ -44,7 +44,8 @@ impl Deployment {
         })
     }
 
-    /// Whether a queue holds dead letters: by its own policy, or because a queue or a function uses it so.
+    /// Whether a queue holds dead letters: by its own policy, or because another queue or a function sends its dead
+    /// letters there.
     pub(super) fn holds_dead_letters(&self, queue: &SqsQueue) -> bool {
         let means = |link: &Attribute<ResourceReference>| {
             link.known().and_then(|link| link.means(&queue.identity)) == Some(true)
@@ -109,7 +110,8 @@ impl Deployment {
             || ["QUEUE_URL", "TABLE_NAME"].iter().all(|name| variables.contains_key(*name))
     }
 
-    /// Whether the deployment belongs to this program. Without functions it does: the program runs elsewhere.
+    /// Whether the deployment belongs to this program. A deployment without functions does: the program then runs
+    /// outside Lambda.
     pub(super) fn is_ours_to_judge(&self) -> bool {
         self.functions.is_empty() || self.functions.iter().any(Self::is_ours)
     }
@@ -130,7 +132,7 @@ impl Deployment {
 }
 
 impl SqsQueue {
-    /// Whether it is a FIFO queue. The name shows it as well: SQS demands the suffix.
+    /// Whether the queue is FIFO. The name is enough to tell: SQS requires the suffix `.fifo`.
     pub(super) fn is_fifo(&self) -> Option<bool> {
         match &self.fifo {
             Attribute::Known(fifo) => Some(*fifo),

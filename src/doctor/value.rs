@@ -1,4 +1,5 @@
-//! A value of a Terraform configuration or plan, as far as it is known before apply. All readers of Terraform make these.
+//! A value of a Terraform configuration or plan, as far as the value is known before apply. All readers of Terraform
+//! produce such values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,9 +28,9 @@ pub(super) enum TerraformValue {
 pub(super) struct UnknownValue {
     /// The reason, such as "var.timeout has no default and is not set".
     pub(super) why: String,
-    /// The addresses of the resources that it is made of, as far as they are known.
+    /// The addresses of the resources that the value depends on, as far as they are known.
     pub(super) refers: Vec<String>,
-    /// Whether it is an attribute or element that does not exist. `try()` skips these.
+    /// Whether the value is an attribute or element that does not exist. `try()` skips such values.
     pub(super) is_missing: bool,
 }
 
@@ -55,7 +56,7 @@ impl TerraformValue {
         if let Self::Map(map) = self { Some(map) } else { None }
     }
 
-    /// Whether it names something that exists only after apply.
+    /// Whether the value contains a reference to something that exists only after apply.
     pub(super) fn is_symbolic(&self) -> bool {
         match self {
             Self::Text(text) => text.contains("${"),
@@ -92,7 +93,7 @@ impl TerraformValue {
         }
     }
 
-    /// Parses a text as JSON, such as a policy. Other values stay themselves.
+    /// Parses a text as JSON, such as a policy. Other values are returned unchanged.
     pub(super) fn into_document(self) -> Self {
         match self {
             Self::Text(text) => match serde_json::from_str(&text) {

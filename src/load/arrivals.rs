@@ -1,8 +1,8 @@
 //! Decides when requests are sent. `drive` feeds the queue, and the workers take from it.
 //!
-//! In an open loop the send times are fixed in advance, and latency counts from them. So a service that stalls still gets
-//! the requests that clients would send meanwhile. A separate thread watches the clock, because the runtime's timers are
-//! only accurate to a millisecond.
+//! In an open loop the send times are fixed in advance, and latency counts from these times. So a service that stalls
+//! still receives the requests that real clients would send meanwhile. A separate thread watches the clock, because the
+//! runtime's timers are only accurate to a millisecond.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +14,9 @@ use tokio::sync::Semaphore;
 
 use super::options::{ArrivalPattern, LoopMode};
 
-/// The longest single sleep, so that an early stop is noticed.
+/// The maximum length of a single sleep, so that an early stop is noticed.
 const NAP: Duration = Duration::from_millis(50);
-/// Requests that came due this shortly before the end are still sent: their waiting does not mean that anything is slow.
+/// Requests due less than this before the end are still sent: their wait does not mean that the service is slow.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// The send times of an open loop, counted from its start. The iterator never ends.
@@ -51,7 +51,7 @@ impl Iterator for ArrivalSchedule {
     }
 }
 
-/// Hands the workers each send time once that time has come.
+/// Hands each send time to a worker once that time has come.
 #[derive(Debug)]
 pub(super) struct ArrivalQueue {
     loop_mode: LoopMode,
@@ -69,7 +69,7 @@ impl ArrivalQueue {
         Self { loop_mode, end, stopped: AtomicBool::new(false), due, available }
     }
 
-    /// Waits for the next request to come due, and returns its send time; `None` at the end.
+    /// Waits until the next request is due, and returns its send time; `None` at the end of the load.
     pub(super) async fn next(&self) -> Option<Instant> {
         if self.loop_mode == LoopMode::Closed {
             let now = Instant::now();
@@ -85,7 +85,7 @@ impl ArrivalQueue {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Whether no more requests come due.
+    /// Whether no more requests will become due.
     pub(super) fn is_over(&self) -> bool {
         self.is_stopped() || Instant::now() >= self.end
     }
@@ -94,8 +94,8 @@ impl ArrivalQueue {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Adds the times of `schedule` as they come, until the end of the load, and then ends all workers. Blocks. Returns how
-    /// many requests came due and were not sent by the end.
+    /// Adds each time of `schedule` when it is reached, until the end of the load, and then ends all workers. Blocks.
+    /// Returns the number of requests that were due but not sent by the end.
     pub(super) fn run_clock(&self, start: Instant, schedule: ArrivalSchedule, workers: usize) -> usize {
         for at in schedule.map(|after| start + after).take_while(|at| *at < self.end) {
             if !self.sleep_until(at) {
@@ -111,12 +111,12 @@ impl ArrivalQueue {
         due.retain(|at| at.is_some_and(|at| ended.saturating_duration_since(at) < GRACE));
         let late = count - due.len();
         due.extend(std::iter::repeat_n(None, workers));
-        // Permits of removed entries remain. They find nothing, which also ends a worker.
+        // The permits of removed entries remain. A worker that takes such a permit finds no entry, and ends as well.
         self.available.add_permits(workers);
         late
     }
 
-    /// Returns whether it reached the time, without an early stop.
+    /// Returns `true` if the time was reached, `false` after an early stop.
     fn sleep_until(&self, at: Instant) -> bool {
         loop {
             let left = at.saturating_duration_since(Instant::now());
@@ -174,7 +174,7 @@ mod tests {
         let schedule = ArrivalSchedule::new(1000.0, ArrivalPattern::Constant, 1);
         let late =
             std::thread::scope(|scope| scope.spawn(|| queue.run_clock(start, schedule, 2)).join().unwrap());
-        // No worker took any. The latest are still sent, and then both workers end.
+        // No worker took a request. The latest requests are still sent, and then both workers end.
         let mut sent = 0;
         while let Some(due) = queue.next().await {
             let place = u64::try_from(late + sent).unwrap();

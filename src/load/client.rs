@@ -1,5 +1,5 @@
-//! Sends requests to the service under load, once or until they are answered. Used by the workers, the samples and the
-//! audit. `docs/decisions/load-generator-http-client.md` explains why it does not use reqwest.
+//! Sends requests to the service under load, once or until they are answered. The workers, the samples and the audit
+//! use it. `docs/decisions/load-generator-http-client.md` explains why the client does not use reqwest.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,16 +18,16 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("orders-load/", env!("CARGO_PKG_VERSION")));
-/// The first and the longest pause between two attempts. Pauses double.
+/// The first and the maximum pause between two attempts. Each pause is twice the previous one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// The longest `Retry-After` that we follow.
+/// The maximum `Retry-After` that we follow.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A request that can be sent repeatedly.
 #[derive(Debug, Clone)]
 pub(super) struct LoadRequest<'a> {
     pub(super) path: &'a str,
-    /// With a body the request is a `POST`, without one a `GET`.
+    /// A request with a body is a `POST`, one without a body a `GET`.
     pub(super) body: Option<Bytes>,
     pub(super) key: Option<String>,
     /// The content type, if it is not JSON.
@@ -106,7 +106,7 @@ pub(super) enum RequestFailureKind {
     Connect,
     /// The connection broke. The request may have arrived.
     Broken,
-    /// Time ran out. The request may have arrived.
+    /// The request timed out. It may have arrived.
     TimedOut,
 }
 
@@ -124,7 +124,7 @@ impl LoadClient {
 
     /// Sends a request once.
     pub(super) async fn send(&self, request: &LoadRequest<'_>) -> Result<LoadResponse, RequestFailure> {
-        // A timeout drops the connection: a late answer on it would be taken for the answer to the next request.
+        // After a timeout the connection is dropped: a late answer would be read as that of the next request.
         let sent = tokio::time::timeout(self.timeout, self.send_without_timeout(request)).await;
         let late = || anyhow!("no answer within {} s", self.timeout.as_secs_f64());
         let sent = sent
@@ -177,7 +177,7 @@ impl LoadClient {
         }
     }
 
-    /// Sends a request until it gets an answer that is not retryable, but no longer than `patience` after the first
+    /// Sends a request until it gets an answer that is not retryable, or until `patience` has passed since the first
     /// failure. Calls `failed` for every failed attempt.
     pub(super) async fn send_until_answered(
         &self,

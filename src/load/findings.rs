@@ -12,11 +12,11 @@ const EXAMPLES: usize = 5;
 pub(super) enum FindingKind {
     /// An accepted event is neither recorded nor rejected nor parked.
     NoOutcome,
-    /// The receipt of an accepted event is missing, or is that of another event.
+    /// The receipt of an accepted event is missing, or is the receipt of another event.
     WrongReceipt,
     /// An event is recorded although the rules forbid it, or rejected although they allow it.
     WrongOutcome,
-    /// An event is recorded by its receipt and missing in the log, or the reverse.
+    /// The receipt shows an event as recorded and the log lacks it, or the reverse.
     LogAndReceiptDiffer,
     /// The versions of a log are not 1, 2, 3 …
     VersionsNotConsecutive,
@@ -38,7 +38,7 @@ pub(super) enum FindingKind {
     UnexpectedAnswer,
     /// A request got no answer in any attempt.
     NeverAnswered,
-    /// The audit could not read something that it has to check.
+    /// The audit could not read data that it must check.
     NotAudited,
     /// No request was answered, so there was nothing to audit.
     NothingAudited,
@@ -58,7 +58,7 @@ pub(super) struct AuditFindings {
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct FindingExamples {
     pub(super) count: u64,
-    /// The first few.
+    /// The first few examples.
     pub(super) examples: Vec<String>,
 }
 

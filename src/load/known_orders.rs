@@ -11,7 +11,7 @@ use fastrand::Rng;
 
 use super::receipt::ReceiptLocation;
 
-/// How many idle orders we try to find one that an event fits.
+/// How many idle orders are tried to find one that fits the event.
 const TRIES: usize = 16;
 
 /// The outcome that an event must have if the queue preserves order.
@@ -29,7 +29,7 @@ pub(super) struct AcceptedEvent {
     pub(super) number: u32,
     pub(super) event_type: EventType,
     pub(super) expected: ExpectedOutcome,
-    /// Where its receipt is.
+    /// The location of the event's receipt.
     pub(super) receipt: ReceiptLocation,
 }
 
@@ -37,11 +37,11 @@ pub(super) struct AcceptedEvent {
 #[derive(Debug)]
 pub(super) struct KnownOrder {
     pub(super) id: OrderId,
-    /// The number of the request that created it.
+    /// The number of the request that created the order.
     pub(super) creation: u32,
     /// The accepted events. The first is the creation.
     pub(super) events: Vec<AcceptedEvent>,
-    /// Whether a request about it got no answer, so that it may have an event that is not in `events`.
+    /// Whether a request for the order got no answer, so that the service may have an event that is not in `events`.
     pub(super) is_uncertain: bool,
     state: OrderState,
 }
@@ -80,7 +80,7 @@ impl KnownOrder {
 /// The next write to an order. The order is not idle until the write is answered.
 #[derive(Debug, Clone)]
 pub(super) struct PlannedEvent {
-    /// The index in [`KnownOrders`].
+    /// The index of the order in [`KnownOrders`].
     pub(super) place: usize,
     pub(super) order_id: OrderId,
     pub(super) creation: u32,
@@ -102,13 +102,13 @@ pub(super) struct KnownOrders {
     orders: Vec<KnownOrder>,
     /// Indexes of idle orders that have a next step.
     open: Vec<usize>,
-    /// Indexes of idle orders at the end of their lives.
+    /// Indexes of idle orders that have no next step.
     ended: Vec<usize>,
     accepted: u64,
 }
 
 impl KnownOrders {
-    /// How many events were accepted.
+    /// The number of accepted events.
     pub(super) fn accepted_count(&self) -> u64 {
         self.accepted
     }
@@ -165,7 +165,7 @@ impl KnownOrders {
         Some(EarlierEvent { order_id: order.id.clone(), creation: order.creation, accepted })
     }
 
-    /// Adds a new order, which is idle.
+    /// Adds a new order as idle.
     pub(super) fn add_order(&mut self, id: OrderId, accepted: AcceptedEvent) {
         self.accepted += 1;
         let (creation, state) = (accepted.number, OrderState::Is(OrderStatus::Pending));
@@ -173,7 +173,7 @@ impl KnownOrders {
         self.release(self.orders.len() - 1);
     }
 
-    /// Adds an accepted event to the order at `place`, which is idle again.
+    /// Adds an accepted event to the order at `place`, and makes the order idle again.
     pub(super) fn add_event(&mut self, place: usize, accepted: AcceptedEvent) {
         self.accepted += 1;
         let order = &mut self.orders[place];

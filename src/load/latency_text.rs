@@ -1,4 +1,4 @@
-//! Formats latencies for people. Used by the report and by the progress line.
+//! Formats latencies for people. The report and the progress line use it.
 
 /// A latency in microseconds with the unit that suits its size and three significant digits.
 pub(super) fn latency_text(micros: u64) -> String {

@@ -14,7 +14,7 @@ const POINTS: u32 = 120;
 /// The shortest interval of a point.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The longest latency that we record, in microseconds: a day. Longer ones count as this.
+/// The maximum latency that we record, in microseconds: a day. Longer latencies count as a day.
 const LONGEST_LATENCY: u64 = 86_400_000_000;
 
 /// Latencies in microseconds, with three significant digits.
@@ -147,7 +147,7 @@ impl Measurements {
         self.current.errors += 1;
     }
 
-    /// Records that an event accepted at `accepted` is recorded.
+    /// Records that an event which was accepted at the time `accepted` is now recorded.
     pub(super) fn recorded(&mut self, accepted: Instant, now: Instant) {
         self.advance(now);
         let latency = now.saturating_duration_since(accepted);
@@ -191,7 +191,7 @@ impl Measurements {
 pub(super) enum Acceptance {
     No,
     New,
-    /// The event was accepted earlier; this is the answer to a retry.
+    /// The event was accepted earlier; the service has answered a retry.
     Again,
 }
 

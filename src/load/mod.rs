@@ -1,9 +1,9 @@
 //! `orders load`: puts a running service under load, waits until every event has an outcome, and audits the service.
 //!
 //! 1. [`options`] parses the flags. [`client`] sends requests to the [`target`].
-//! 2. Whenever a request comes due in [`arrivals`], a [`worker`] sends one of the [`mix`], with a body from [`requests`], and
-//!    adds accepted events to [`known_orders`]. [`measure`] and [`counts`] keep the figures, [`samples`] follows some events
-//!    until they are recorded, [`pipeline`] reads the service's own ledger, and [`progress`] shows all that.
+//! 2. Whenever a request is due in [`arrivals`], a [`worker`] sends one of the [`mix`], with a body from [`requests`],
+//!    and adds accepted events to [`known_orders`]. [`measure`] and [`counts`] keep the figures, [`samples`] follows
+//!    some events until they are recorded, [`pipeline`] reads the service's ledger, and [`progress`] shows all that.
 //! 3. [`audit`] checks every accepted event, and returns its [`findings`].
 //! 4. [`cost`] estimates the price on AWS, and [`report`] prints everything: in the terminal, as JSON, as a web page.
 
@@ -49,7 +49,7 @@ use samples::OutcomeSamples;
 use target::LoadTarget;
 use worker::LoadWorker;
 
-/// How often we read the service's pipeline.
+/// How often the run reads the service's pipeline.
 const PIPELINE_EVERY: Duration = Duration::from_secs(1);
 
 /// The shared state of a run.
@@ -69,7 +69,7 @@ struct LoadRun {
     last_outcome: LastOutcome,
 }
 
-/// The latest time at which we saw an event get its outcome.
+/// The latest time at which the run saw an event get its outcome.
 #[derive(Debug)]
 struct LastOutcome {
     start: Instant,
@@ -83,7 +83,7 @@ impl LastOutcome {
         self.last.fetch_max(now, Ordering::Relaxed);
     }
 
-    /// Whether the latest outcome is longer ago than `patience`.
+    /// Whether the latest outcome is older than `patience`.
     fn is_older_than(&self, patience: Duration) -> bool {
         self.start.elapsed() > Duration::from_millis(self.last.load(Ordering::Relaxed)) + patience
     }
@@ -111,12 +111,12 @@ impl LoadRun {
         LoadClient::new(self.target.clone(), self.args.timeout)
     }
 
-    /// Whether no event has got an outcome for longer than one may take.
+    /// Whether the time without any new outcome exceeds the patience for outcomes.
     fn is_stuck(&self) -> bool {
         self.last_outcome.is_older_than(self.args.outcome_patience())
     }
 
-    /// Whether every request has failed for so long that we take the service for dead.
+    /// Whether every request has failed for so long that the run considers the service dead.
     fn is_dead(&self) -> bool {
         self.target.outage.has_lasted(self.args.patience())
     }
@@ -170,8 +170,8 @@ fn write(file: Option<&PathBuf>, content: impl FnOnce() -> anyhow::Result<String
     std::fs::write(file, content()?).with_context(|| format!("cannot write the report to {}", file.display()))
 }
 
-/// Runs the load to its end, and waits for all answers. Returns how many requests of an open loop came due and were not
-/// sent.
+/// Runs the load to its end, and waits for all answers. Returns the number of requests of an open loop that were due
+/// but not sent.
 async fn drive(run: &Arc<LoadRun>, has_pipeline: bool) -> anyhow::Result<usize> {
     let workers = run.args.connections();
     let mut working = JoinSet::new();

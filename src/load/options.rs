@@ -1,4 +1,4 @@
-//! The flags of `orders load`, and what they mean together.
+//! The flags of `orders load`, and the settings that follow from several flags together.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::base_url::{BaseUrl, LOCAL_SERVICE};
 const DEFAULT_RATE: f64 = 100.0;
 /// How long the run waits for an answer or an outcome without `--patience`.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
-/// The longest backoff of an event that arrives too early, which is common on an unordered queue.
+/// The maximum backoff of an event that arrives too early, which is common on an unordered queue.
 const LONGEST_DELAY: Duration = Duration::from_secs(300);
 /// The connections of an open loop without `--connections`.
 const DEFAULT_CONNECTIONS: usize = 256;
@@ -98,7 +98,7 @@ pub(super) enum ArrivalPattern {
     Constant,
 }
 
-/// What makes a request come due.
+/// What makes a request due.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "loop", rename_all = "snake_case")]
 pub(super) enum LoopMode {
@@ -142,8 +142,8 @@ impl LoadArgs {
     }
 }
 
-/// The variables of the URL, of the token and of the token file. `ORDERS_LOAD_*` are their former names. They still win
-/// where they are set, because `ORDERS_URL` may be set for `orders dlq`.
+/// The variables of the URL, of the token and of the token file. `ORDERS_LOAD_*` are their former names. A former name
+/// that is set still takes precedence, because `ORDERS_URL` may be set for `orders dlq`.
 fn variables() -> (&'static str, &'static str, &'static str) {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
     let url = if is_set("ORDERS_LOAD_URL") { "ORDERS_LOAD_URL" } else { "ORDERS_URL" };

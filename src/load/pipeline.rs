@@ -1,4 +1,4 @@
-//! Reads `GET /v1/pipeline`, the service's own ledger and queue depth. Used for progress and by the audit.
+//! Reads `GET /v1/pipeline`, the service's own ledger and queue depth. The progress display and the audit use it.
 
 use hyper::http::StatusCode;
 use serde::{Deserialize, Serialize};

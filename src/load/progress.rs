@@ -68,7 +68,7 @@ impl ProgressDisplay {
         Self { bar, what, logged: Mutex::new(Instant::now()) }
     }
 
-    /// The progress of something of unknown length.
+    /// A progress bar for work of unknown length.
     pub(super) fn of_unknown_length(what: &'static str) -> Self {
         Self::new(what, "{elapsed_precise} {prefix}: {msg}", 0)
     }

@@ -1,4 +1,4 @@
-//! Decodes the service's receipts, and stores where each receipt is. Used by the workers and the audit.
+//! Decodes the service's receipts, and stores the location of each receipt. The workers and the audit use it.
 
 use domain::{EventId, EventType, OrderId, ReceiptState};
 use serde::Deserialize;
@@ -34,13 +34,13 @@ impl ServiceReceipt {
     }
 }
 
-/// The location of a receipt, as small as possible, because a run keeps one for each event. Nearly all locations can be
-/// computed again.
+/// The location of a receipt, stored in as few bytes as possible, because a run keeps one for each event. Nearly all
+/// paths can be rebuilt from the ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ReceiptLocation {
     /// `/v1/orders/{order}/events/{event}`
     Plain,
-    /// The same with `?type=`, and with `&request=` if the number is there.
+    /// The plain path with `?type=`, and with `&request=` if there is a number.
     Typed(Option<u64>),
     /// Any other path.
     Other(Box<str>),

@@ -1,7 +1,7 @@
-//! The bodies and keys of all requests. Used by the workers, and by the audit to compare data.
+//! The bodies and keys of all requests. The workers send them, and the audit compares the service's data with them.
 //!
-//! Each write has a number that determines its key and its body. So a write can be sent again byte for byte without
-//! being kept.
+//! Each write has a number that determines its key and its body. So repeating a write byte for byte needs no stored
+//! copy.
 
 use domain::{EventType, OrderId};
 use hyper::body::Bytes;
@@ -67,7 +67,7 @@ impl RequestBodies {
                 format!(r#","data":{{"carrier":"DHL","tracking_number":"JD{number:014}"}}"#)
             }
             EventType::Refunded => format!(r#","data":{{"refund_id":"ref-{number}","amount":{amount}}}"#),
-            // Of the other types, every event may have the same data.
+            // All events of the other types may have the same data.
             _ => match event_type.example_data() {
                 "{}" => String::new(),
                 example => format!(r#","data":{example}"#),

@@ -29,7 +29,7 @@ pub(super) struct OutcomeSamples {
     gap: u64,
     /// The next tick, in nanoseconds since the start.
     next: AtomicU64,
-    /// The samples without an outcome, each as the number of events that were accepted before it.
+    /// The samples without an outcome, each as the number of events that were accepted before the sample.
     unsettled: Mutex<BTreeSet<u64>>,
     room: Semaphore,
     following: AsyncMutex<JoinSet<()>>,
@@ -56,7 +56,7 @@ impl OutcomeSamples {
         self.next.fetch_max(next, Ordering::Relaxed) < next
     }
 
-    /// Follows an event to its outcome, in a task of its own. `before` is how many events were accepted before it.
+    /// Follows an event to its outcome, in a separate task. `before` is the number of events accepted before it.
     pub(super) async fn follow(&self, run: Arc<LoadRun>, path: String, accepted: Instant, before: u64) {
         self.unsettled().insert(before);
         let mut following = self.following.lock().await;
@@ -88,8 +88,8 @@ impl OutcomeSamples {
     }
 }
 
-/// Waits for the outcome of one event, and returns whether there is one. Gives up when no event of this run makes progress;
-/// the audit reports that.
+/// Waits for the outcome of one event, and returns whether the event got an outcome. Gives up when no event of this run
+/// makes progress; the audit reports that.
 async fn follow_one(run: &LoadRun, path: &str, accepted: Instant) -> bool {
     let client = run.client();
     while !run.is_stuck() && !run.is_dead() {
@@ -97,7 +97,7 @@ async fn follow_one(run: &LoadRun, path: &str, accepted: Instant) -> bool {
         let answer = client.send(&LoadRequest::wait(path)).await;
         let receipt = answer.ok().and_then(|answer| ServiceReceipt::decode(&answer.body).ok());
         match receipt.map(|receipt| receipt.state) {
-            // The service waited as requested.
+            // The service has waited as `Prefer: wait` requested, so no further pause is needed.
             Some(ReceiptState::Accepted) if sent.elapsed() > PAUSE => {}
             None | Some(ReceiptState::Accepted) => tokio::time::sleep(PAUSE).await,
             Some(state) => {

@@ -1,4 +1,4 @@
-//! The service under load: its address, the connections to it, and whether it answers at all. Used by `client`.
+//! The service under load: its address, the connections to it, and whether it answers at all. `client` uses it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub(super) type RequestBody = Full<Bytes>;
 pub(super) struct Outage(Mutex<Option<Instant>>);
 
 impl Outage {
-    /// Notes the end of a request. A gateway answers with errors for a service that is down, so errors are no answers.
+    /// Notes the end of a request. A gateway answers with errors for a service that is down, so an error is no answer.
     pub(super) fn note(&self, is_answered: bool) {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *since = if is_answered { None } else { since.or_else(|| Some(Instant::now())) };
@@ -47,7 +47,8 @@ pub(super) struct LoadTarget {
     pub(super) authorization: Option<HeaderValue>,
     tls: Option<HttpsConnector<HttpConnector>>,
     pub(super) outage: Outage,
-    /// Unused connections. The one used last is taken first, so that the pool stays as small as the load allows.
+    /// Unused connections. The most recently used connection is taken first, so that the pool stays as small as the
+    /// load allows.
     idle: Mutex<Vec<SendRequest<RequestBody>>>,
 }
 
@@ -79,7 +80,7 @@ impl LoadTarget {
         }
     }
 
-    /// Returns a connection to the pool. The caller has read its latest answer to the end.
+    /// Returns a connection to the pool. The caller must have read the latest answer to its end.
     pub(super) fn give_back(&self, sender: SendRequest<RequestBody>) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
     }
@@ -100,7 +101,7 @@ fn tls_connector() -> anyhow::Result<HttpsConnector<HttpConnector>> {
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
     http.enforce_http(false);
-    // The process has no default provider: other libraries bring providers too.
+    // This process has no default TLS provider: other libraries bring providers too.
     let builder = HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
         .context("cannot read the certificates that this system trusts")?;

@@ -1,4 +1,4 @@
-//! A worker: sends one request of the mix whenever one comes due. `drive` starts one for each connection.
+//! A worker: sends one request of the mix whenever a request is due. `drive` starts one worker for each connection.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,7 +28,7 @@ pub(super) struct LoadWorker {
 /// The result of sending a write until it is answered.
 enum WriteResult {
     Accepted(Box<ServiceReceipt>, LoadResponse),
-    /// The service refused it, although it is valid.
+    /// The service refused the write, although the write is valid.
     Refused,
     /// There was no usable answer: the event may have been accepted.
     Unknown,
@@ -41,7 +41,7 @@ impl LoadWorker {
         Self { client: run.client(), run, rng }
     }
 
-    /// Sends requests until no more come due.
+    /// Sends requests until the load ends.
     pub(super) async fn run(mut self) {
         while let Some(due) = self.run.arrivals.next().await {
             let kind = self.run.args.mix.choose(&mut self.rng);
@@ -49,7 +49,7 @@ impl LoadWorker {
         }
     }
 
-    /// Sends a request of this kind. If it needs an existing order and there is none, it creates an order instead.
+    /// Sends a request of this kind. If the kind needs an existing order and there is none, creates an order instead.
     async fn request(&mut self, kind: RequestKind, due: Instant) {
         let unordered = self.run.args.unordered;
         let planned = {

@@ -1,5 +1,5 @@
-//! Writes log lines as JSON objects. By hand, because every recorded event logs a line, and the formatter of
-//! `tracing-subscriber` takes several times as long: see `docs/decisions/log-lines.md`.
+//! Writes log lines as JSON objects. The formatter is hand-written, because every recorded event logs a line, and the
+//! formatter of `tracing-subscriber` takes several times as long: see `docs/decisions/log-lines.md`.
 
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Write};
@@ -30,7 +30,7 @@ impl<S: Subscriber> Layer<S> for JsonLines {
         };
         LINE.with(|line| match line.try_borrow_mut() {
             Ok(mut line) => write(&mut line),
-            // The formatting of a value has logged.
+            // Formatting a value has logged an event itself, so the shared buffer is in use.
             Err(_) => write(&mut String::new()),
         });
     }
@@ -66,10 +66,10 @@ fn name_of(level: Level) -> &'static str {
     }
 }
 
-/// Writes the fields of an event as members.
+/// Writes the fields of an event as members of the JSON object.
 struct JsonMembers<'a> {
     line: &'a mut String,
-    /// The target of a line from the crate `log`. In `tracing`, all such lines have the same one.
+    /// The target of a line from the crate `log`. `tracing` has one target for all lines of that crate.
     target: Option<String>,
 }
 
@@ -82,7 +82,7 @@ impl JsonMembers<'_> {
     }
 
     fn number(&mut self, field: &Field, number: impl fmt::Display) {
-        // LogWriting into a string never fails.
+        // Writing to a string never fails.
         let _ = write!(self.name(field), "{number}");
     }
 }
@@ -97,7 +97,7 @@ impl Visit for JsonMembers<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        // The line number of a line from the crate `log`.
+        // The crate `log` reports its source line as a field; that number is not logged.
         if !field.name().starts_with("log.") {
             self.number(field, value);
         }
@@ -155,7 +155,7 @@ fn push_text(line: &mut String, text: &str) {
 fn escape(line: &mut String, text: &str) {
     let mut plain_from = 0;
     for (at, byte) in text.bytes().enumerate() {
-        // Other bytes than ASCII are parts of characters that need no escape.
+        // Bytes other than ASCII are parts of characters that need no escape.
         if byte >= 0x20 && byte != b'"' && byte != b'\\' {
             continue;
         }
@@ -167,7 +167,7 @@ fn escape(line: &mut String, text: &str) {
             b'\n' => line.push_str("\\n"),
             b'\r' => line.push_str("\\r"),
             b'\t' => line.push_str("\\t"),
-            // LogWriting into a string never fails.
+            // Writing to a string never fails.
             _ => drop(write!(line, "\\u{byte:04x}")),
         }
     }

@@ -54,8 +54,8 @@ struct PendingLines {
 }
 
 impl LogQueue {
-    /// Starts the thread that writes to standard error. It uses its own descriptor, because a write that blocks while it
-    /// holds the standard library's lock would block all other writers.
+    /// Starts the thread that writes to standard error. The thread uses a separate file descriptor: a write that blocks
+    /// while it holds the standard library's lock would block all other writers.
     pub(super) fn to_stderr() -> io::Result<Self> {
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         Self::start(stderr, report)
@@ -121,7 +121,7 @@ impl LogQueue {
         }
     }
 
-    /// Ends a write. `lost` is the number of lines lost if it failed; otherwise dropped lines are reported.
+    /// Ends a write. `lost` is the number of lines lost in a failed write. A successful write reports dropped lines.
     fn done(&self, lost: Option<u64>, report: impl Fn(&Self, u64)) {
         let mut queue = self.lock();
         match lost {
@@ -156,8 +156,8 @@ fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// Writes the batch, after a newline if the previous write was cut off within a line. If that fails, returns the number of
-/// bytes that are not written.
+/// Writes the batch, after a newline if the previous write was cut off within a line. Returns the number of unwritten
+/// bytes if the write fails.
 fn write(out: &mut impl Write, batch: &[u8], is_torn: bool) -> Option<usize> {
     let mut prefix: &[u8] = if is_torn { b"\n" } else { b"" };
     let mut rest = batch;
@@ -174,11 +174,12 @@ fn write(out: &mut impl Write, batch: &[u8], is_torn: bool) -> Option<usize> {
     None
 }
 
-/// The way of log lines to standard error.
+/// How log lines reach standard error.
 #[derive(Debug, Clone)]
 pub(super) enum LogOutput {
     Queued(LogQueue),
-    /// A Lambda function may be frozen as soon as it has answered, and pending lines would be written late or never.
+    /// Written immediately: a Lambda function may be frozen as soon as it has answered, and queued lines would be
+    /// written late or never.
     Direct,
 }
 
@@ -187,13 +188,13 @@ impl LogOutput {
     pub(super) fn push(&self, line: &[u8], is_urgent: bool) {
         match self {
             Self::Queued(lines) => lines.push(line, is_urgent),
-            // There is no other place to report that the log cannot be written.
+            // If the log cannot be written, there is no other place to report that.
             Self::Direct => drop(io::stderr().lock().write_all(line)),
         }
     }
 }
 
-/// Takes a line from a formatter, which writes it in one call.
+/// Receives a line from a formatter, which writes the line in one call.
 pub(super) struct LineWriter<'a> {
     output: &'a LogOutput,
     is_urgent: bool,

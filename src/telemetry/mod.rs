@@ -24,7 +24,7 @@ use tracing_subscriber::registry::LookupSpan;
 use json::JsonLines;
 use log_queue::{LogOutput, LogQueue};
 
-/// How long the process waits at its end until standard error has taken the last lines.
+/// How long the process waits at exit until the last lines are written to standard error.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 static OUTPUT: OnceLock<LogOutput> = OnceLock::new();
@@ -32,7 +32,7 @@ static OUTPUT: OnceLock<LogOutput> = OnceLock::new();
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogWriting {
-    /// By a thread of its own. Only [`flush`] waits for it.
+    /// By a separate thread. Only [`flush`] waits for that thread.
     Queued,
     /// By the thread that logs. For Lambda functions, which may be frozen as soon as they have answered.
     #[cfg(feature = "aws")]
@@ -43,7 +43,7 @@ pub(crate) enum LogWriting {
 pub(crate) fn init(level: Result<Targets, String>, writing: LogWriting) -> Result<(), String> {
     let level = level?;
     let output = OUTPUT.get_or_init(|| match writing {
-        // Without a spare descriptor or thread, direct writes are better than no log.
+        // If no file descriptor or thread can be created for the queue, direct writes are better than no log.
         LogWriting::Queued => LogQueue::to_stderr().map_or(LogOutput::Direct, LogOutput::Queued),
         #[cfg(feature = "aws")]
         LogWriting::Direct => LogOutput::Direct,
@@ -62,7 +62,7 @@ pub(crate) fn init(level: Result<Targets, String>, writing: LogWriting) -> Resul
     Ok(())
 }
 
-/// Logs a panic. Rust's own hook writes to standard error directly, and blocks if nobody reads it.
+/// Logs a panic. Rust's own hook would write to standard error directly, and block while the reader does not read.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("no message");
     let location = panic.location().map(tracing::field::display);
@@ -78,7 +78,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     }
 }
 
-/// Adds the correlation id of the current request to lines for people.
+/// Adds the correlation id of the current request to the lines shown on a terminal.
 struct WithCorrelationId<F>(F);
 
 impl<S, N, F> FormatEvent<S, N> for WithCorrelationId<F>
@@ -99,13 +99,13 @@ where
     }
 }
 
-/// Prints text for people to standard error, in order with log lines. Like those, it does not block.
+/// Prints text for people to standard error, in order with log lines. Like log lines, the text never blocks the caller.
 pub(crate) fn print(text: &str) {
     let output = OUTPUT.get().unwrap_or(&LogOutput::Direct);
     output.push(format!("{text}\n").as_bytes(), true);
 }
 
-/// The number of lines dropped since the process started, because standard error did not take them in time.
+/// The number of lines dropped since the process started because standard error did not accept them in time.
 pub(crate) fn dropped_lines() -> u64 {
     match OUTPUT.get() {
         Some(LogOutput::Queued(lines)) => lines.dropped(),

@@ -1,6 +1,6 @@
 //! Exports spans to an OpenTelemetry collector, by OTLP over HTTP. The settings are the
 //! [variables of OpenTelemetry](https://opentelemetry.io/docs/languages/sdk-configuration/otlp-exporter/). Without an
-//! endpoint, nothing is exported. The parent calls this.
+//! endpoint, nothing is exported. The parent module calls these functions.
 
 use std::sync::OnceLock;
 
@@ -60,7 +60,7 @@ fn has_user(url: &str) -> bool {
     rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
-/// Exports the pending spans. Blocks until the collector has them, or until the timeout of the exporter.
+/// Exports the pending spans. Blocks until the collector has received the spans, or until the exporter's timeout.
 pub(super) fn flush() {
     if let Some(Err(error)) = PROVIDER.get().map(SdkTracerProvider::force_flush) {
         tracing::warn!("not all spans could be exported: {error}");

@@ -13,16 +13,16 @@ use crate::s3::Bucket;
 
 /// Keeps dead letters in a bucket, with an index in the table.
 ///
-/// It writes, in this order: the dead letter to the bucket, its index item, its place in its order's parked sequence, and
-/// its event's receipt. Every step is idempotent and all are repeated when the message is delivered again, so a crash
-/// between two heals.
+/// `keep` writes, in this order: the dead letter to the bucket, its index item, its place in its order's parked
+/// sequence, and its event's receipt. Every step is idempotent and is repeated when the message is delivered again,
+/// which completes the steps after a crash.
 #[derive(Debug, Clone)]
 pub struct S3Archive {
     /// The bucket of the dead letters.
     pub bucket: Bucket,
     /// The table with the index, the parked sequences, the receipts and the ledger.
     pub table: Table,
-    /// For orders of v0 producers, which state no currency.
+    /// The currency of orders of v0 producers, which state no currency.
     pub default_currency: Currency,
 }
 
@@ -33,7 +33,7 @@ impl consumer::ports::Archive for S3Archive {
         loop {
             let next = match self.table.look_up_dead_letter(&letter.id).await? {
                 IndexLookup::Absent => IndexedDeadLetter::new(letter, self.bucket.keep(letter).await?),
-                // The message was delivered again after everything was done.
+                // The message was delivered again after its dead letter was released.
                 IndexLookup::Released => return self.unblock_order(letter).await,
                 IndexLookup::Found(indexed) if indexed.letter.state == DeadLetterState::Discarded => {
                     return self.unblock_order(letter).await;
@@ -76,7 +76,7 @@ impl S3Archive {
     /// Releases a dead letter whose event has an outcome. `false` if the index has changed since it was read.
     async fn release(&self, next: &IndexedDeadLetter, disposition: &Disposition) -> anyhow::Result<bool> {
         if next.is_new() {
-            // It has not been counted yet.
+            // The ledger has not counted the dead letter yet.
             return self
                 .table
                 .release_dead_letter(
@@ -90,7 +90,8 @@ impl S3Archive {
         self.table.release_if_unchanged(next, disposition).await
     }
 
-    /// Writes the dead letter to the index, if that changes it. `None` if the index has changed since it was read.
+    /// Writes the dead letter to the index if it is new or returns from a redrive. `None` if the index has changed
+    /// meanwhile.
     async fn index(
         &self,
         mut next: IndexedDeadLetter,

@@ -1,4 +1,4 @@
-//! The dead letters for operators: list, redrive, repair and discard. The API's operator endpoints call it.
+//! The store of dead letters for operators: list, redrive, repair and discard. The API's operator endpoints use it.
 
 use std::collections::HashSet;
 
@@ -27,7 +27,7 @@ pub struct AwsDeadLetterStore {
     pub table: Table,
     /// The queue of events.
     pub queue: Queue,
-    /// For orders of v0 producers, which state no currency.
+    /// The currency of orders of v0 producers, which state no currency.
     pub default_currency: Currency,
 }
 
@@ -37,7 +37,7 @@ impl AwsDeadLetterStore {
         let archived = self.bucket.letter(indexed.repaired.as_deref().unwrap_or(&indexed.archived)).await?;
         let DeadLetter { body, original, attributes, detail, origin, .. } = archived;
         let indexed = indexed.letter;
-        // The index has a shortened detail. The archive has it in full, unless the index has a later one.
+        // The index has a shortened detail. The archive has the full text, unless the detail in the index is newer.
         let detail = if detail.starts_with(&indexed.detail) { detail } else { indexed.detail.clone() };
         Ok(DeadLetter { body, original, attributes, detail, origin, ..indexed })
     }
@@ -47,7 +47,7 @@ impl AwsDeadLetterStore {
         reads.buffered(s3::CONCURRENCY).try_collect().await
     }
 
-    /// The dead letter if it is parked, or else the result of trying to change it.
+    /// The dead letter if it is parked, or else the result of an attempt to change it.
     async fn parked(&self, id: &str) -> anyhow::Result<Result<Box<IndexedDeadLetter>, DeadLetterChange>> {
         Ok(match self.table.look_up_dead_letter(id).await? {
             IndexLookup::Found(indexed) if indexed.letter.state == DeadLetterState::Parked => Ok(indexed),
@@ -56,7 +56,8 @@ impl AwsDeadLetterStore {
         })
     }
 
-    /// Marks a dead letter as replaying and sends it. After a crash in between it is replaying, and can be sent again.
+    /// Marks a dead letter as replaying and sends it. If a crash prevents the send, the dead letter stays replaying and
+    /// can be sent again.
     async fn replay_one(&self, id: &str) -> Result<(), ReplayError> {
         let unavailable = ReplayError::Unavailable;
         let indexed = loop {
@@ -142,7 +143,8 @@ impl DeadLetterStore for AwsDeadLetterStore {
                     continue;
                 }
             }
-            // The repaired body may name an order or event that the first did not. A repair that crashed here is completed.
+            // The repaired body may name another order or event than the original. These steps also complete a repair
+            // that crashed here.
             if let Some(order_id) = &letter.order_id {
                 self.table.add_to_sequence(order_id, id).await?;
             }
@@ -160,7 +162,7 @@ impl DeadLetterStore for AwsDeadLetterStore {
             let indexed = match self.parked(id).await? {
                 Ok(indexed) => indexed,
                 Err(change) => {
-                    // A discard that crashed may have left it in its sequence.
+                    // A discard that crashed may have left the dead letter in its parked sequence.
                     self.finish_discard(id).await?;
                     return Ok(change);
                 }

@@ -1,5 +1,5 @@
-//! Finds the S3 endpoint in the SDK's configuration and whether it is Amazon's. [`super::bucket`] chooses the address style
-//! of buckets by it.
+//! Finds the S3 endpoint in the SDK's configuration and whether it is Amazon's. [`super::bucket`] uses that to choose
+//! the address style of buckets.
 
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
@@ -19,8 +19,8 @@ const AWS_DOMAINS: [&str; 11] = [
     "aws.hci.ic.gov",
 ];
 
-/// The endpoint that an S3 client with this configuration uses, if one is set. The first of these counts: the program's,
-/// the one for S3 (`AWS_ENDPOINT_URL_S3` or the profile's `services` section), the one for all services
+/// The endpoint that an S3 client with this configuration uses, if one is set. In order of precedence: the program's
+/// endpoint, the one for S3 (`AWS_ENDPOINT_URL_S3` or the profile's `services` section), the one for all services
 /// (`AWS_ENDPOINT_URL`).
 pub(super) fn s3_endpoint(config: &SdkConfig) -> Option<String> {
     let for_all = config.endpoint_url().map(str::to_owned);

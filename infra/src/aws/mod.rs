@@ -1,4 +1,5 @@
-//! Constructs the AWS adapters and implements the ports that need more than one service. The roles in `orders` use it.
+//! Constructs the AWS adapters and implements the ports that need more than one service. The roles in `orders` use
+//! them.
 //!
 //! The path of a dead letter: [`SqsDeadLetters`] sends it to the dead-letter queue. [`S3Archive`] consumes that queue and
 //! writes it to the bucket and to the index in the table. Operators list, repair, redrive and discard it through
@@ -37,8 +38,8 @@ pub fn table(config: &SdkConfig, name: &str, default_currency: Currency) -> Tabl
     Table::new(aws_sdk_dynamodb::Client::new(config), name, default_currency)
 }
 
-/// The bucket called `name`. Its name goes into the path unless the endpoint is Amazon's: only Amazon has a DNS name for
-/// each bucket.
+/// The bucket called `name`. Its name is put into the URL's path unless the endpoint is Amazon's: only Amazon has a DNS
+/// name for each bucket.
 pub fn bucket(config: &SdkConfig, name: &str) -> Bucket {
     let by_path = endpoint::s3_endpoint(config).is_some_and(|url| !endpoint::is_aws(&url));
     let config = aws_sdk_s3::config::Builder::from(config).force_path_style(by_path).build();
@@ -53,7 +54,7 @@ pub fn topic(config: &SdkConfig, arn: &str) -> Topic {
 /// Checks the queues and the table that a role needs.
 #[derive(Debug, Clone)]
 pub struct AwsHealth {
-    /// Checked for acceptance only.
+    /// The queues, which must work to accept events, but not to be ready.
     pub queues: Vec<Queue>,
     /// The table of orders.
     pub table: Table,
@@ -97,7 +98,7 @@ impl Health for ArchiverHealth {
     }
 }
 
-/// All errors in one sentence, if there are any.
+/// An error that joins all errors in one sentence, or `Ok` if there are none.
 fn combined(checks: impl IntoIterator<Item = Result<(), String>>) -> Result<(), String> {
     let errors: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }

@@ -19,7 +19,7 @@ pub struct SqsDeadLetters {
     pub table: Table,
     /// The URL of the queue that the messages were received from.
     pub origin: String,
-    /// That queue, if parked messages must be deleted from it. An event source mapping deletes them itself.
+    /// The queue to delete parked messages from; `None` if an event source mapping deletes them.
     pub inbox: Option<Arc<Queue>>,
 }
 
@@ -37,7 +37,7 @@ impl DeadLetters for SqsDeadLetters {
         let acks: Vec<_> =
             parked.iter().map(|place| (messages[*place].message, &Disposition::Archived)).collect();
         for (place, acked) in parked.iter().zip(inbox.ack(&acks).await) {
-            // If this fails, the message is delivered and parked again, with the same id.
+            // If the ack fails, the message is delivered and parked again, with the same id.
             results[*place] =
                 acked.context("the message was parked, but could not be deleted from its queue");
         }
@@ -51,7 +51,8 @@ impl DeadLetters for SqsDeadLetters {
 }
 
 impl SqsDeadLetters {
-    /// Adds the message to its order's parked sequence and stores the event's receipt, as far as the message names them.
+    /// Adds the message to its order's parked sequence and stores the event's receipt, if the message names the order
+    /// and the event.
     async fn mark(&self, parking: &ParkRequest<'_>) -> anyhow::Result<()> {
         if let Some(order_id) = &parking.order_id {
             self.table.add_to_sequence(order_id, parking.message.dead_letter_id()).await?;

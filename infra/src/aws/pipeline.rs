@@ -57,7 +57,7 @@ impl Pipeline for SqsPipeline {
             visible: messages.visible,
             in_flight: messages.in_flight,
             delayed: messages.delayed,
-            // Only CloudWatch has it, as ApproximateAgeOfOldestMessage.
+            // Only CloudWatch has the age of the oldest message, as ApproximateAgeOfOldestMessage.
             oldest: None,
             dead_letters,
             exact: false,

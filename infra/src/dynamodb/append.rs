@@ -31,7 +31,7 @@ impl OrderLog for Table {
 
 impl Table {
     async fn append_one(&self, append: &Append) -> Result<Appended, AppendError> {
-        // The counts travel with the last write: the projection, or the only event.
+        // The counts are sent with the last write: the projection, or the event if no projection is written.
         let projected = crate::is_projected(&append.order);
         let counts = if projected { LedgerCounts::default() } else { append.counts };
         let mut appended = Appended::Already;
@@ -90,21 +90,21 @@ impl Table {
         let same_message =
             existing.get("message").is_none_or(|of| message.is_none_or(|message| *of == text(message)));
         if existing.get("event_id") == event_id.as_ref() && same_message {
-            // Possibly by this call: the SDK retries when an answer is lost.
+            // This call itself may have appended the event: the SDK retries when an answer is lost.
             return Ok(Appended::Already);
         }
         let order_id = event.envelope.order_id.clone();
         Err(AppendError::Conflict { order_id, version: event.version })
     }
 
-    /// Appends without projecting, as a crash between the two would. For the conformance suite.
+    /// Appends without projecting, like a crash between the two writes. For the conformance suite.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: &RecordedEvent) -> Result<Appended, AppendError> {
         self.put_event(event, None, LedgerCounts::default()).await
     }
 
-    /// The write of the projection in the common case: an order with at most one recorded event has none yet, any other
-    /// has an older one. Otherwise the condition fails.
+    /// The write of the projection in the common case: an order with at most one recorded event has no projection yet,
+    /// any other order has an older projection. Otherwise the condition fails.
     fn projection_statement(&self, append: &Append) -> anyhow::Result<BatchStatementRequest> {
         let Order { order_id, status, version, .. } = &append.order;
         let order = serde_dynamo::to_attribute_value(&append.order)?;

@@ -1,4 +1,4 @@
-//! Creates the table, for local use and tests. In production the deployment owns it.
+//! Creates the table, for local use and tests. In production the table is part of the deployment.
 
 use anyhow::{Context, bail};
 use aws_sdk_dynamodb::client::Waiters;

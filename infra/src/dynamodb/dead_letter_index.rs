@@ -1,12 +1,12 @@
-//! The index of dead letters, in the table: everything about a dead letter but its body, which is in the archive. The
-//! archiver, the parking consumer and the operators' store use it.
+//! The index of dead letters, in the table: everything about a dead letter except its body, which is in the archive.
+//! The archiver, the parking consumer and the operators' store use it.
 //!
 //! Each write replaces the whole item, on condition that it has not changed since it was read, and updates the ledger in
 //! the same transaction. So a dead letter counts once, however often its message is delivered. A transaction costs twice
 //! as much as a write, but dead letters are rare.
 //!
-//! A released dead letter leaves a marker for a while: its message may still be on the dead-letter queue, and must not
-//! bring it back.
+//! A released dead letter leaves a marker for some time: its message may still be on the dead-letter queue, and must
+//! not make it a dead letter again.
 
 use std::collections::HashMap;
 
@@ -27,9 +27,9 @@ use super::outcomes::item_of;
 pub(super) const OPEN: &str = "\u{1}dead-letters";
 /// The index partition of discarded dead letters.
 pub(super) const DISCARDED: &str = "\u{1}discarded-letters";
-/// How long the marker of a released dead letter is kept: longer than the 14 days that SQS keeps a message at most.
+/// How long the marker of a released dead letter is kept: longer than the 14 days for which SQS can keep a message.
 const MARKER_SECONDS: i64 = 30 * 24 * 60 * 60;
-/// The longest indexed detail and origin, in characters. The archive has the full texts.
+/// The maximum length of an indexed detail or origin, in characters. The archive has the full texts.
 const MAX_TEXT: usize = 1000;
 const RELEASED: &str = "released";
 
@@ -38,7 +38,7 @@ const RELEASED: &str = "released";
 pub(crate) struct IndexedDeadLetter {
     /// The dead letter, without bodies and attributes.
     pub(crate) letter: DeadLetter,
-    /// How many redrives it has had. Unlike [`DeadLetter::replays`], a repair does not reset it.
+    /// How often the dead letter was redriven. Unlike [`DeadLetter::replays`], a repair does not reset this number.
     pub(crate) sends: u32,
     /// The archive key of the dead letter as it was parked.
     pub(crate) archived: String,
@@ -51,7 +51,7 @@ pub(crate) struct IndexedDeadLetter {
 #[derive(Debug)]
 pub(crate) enum IndexLookup {
     Absent,
-    /// It was released: its event has an outcome.
+    /// The dead letter was released: its event has an outcome.
     Released,
     Found(Box<IndexedDeadLetter>),
 }
@@ -66,7 +66,7 @@ impl IndexedDeadLetter {
         Self { letter, sends: 0, archived, repaired: None, revision: 0 }
     }
 
-    /// Its sort key in the list of dead letters: the time it was parked, then its id.
+    /// The sort key in the list of dead letters: the time of parking, then the dead letter's id.
     pub(crate) fn listed_at(&self) -> String {
         format!("{}#{}", listed_time(self.letter.parked_at.micros()), self.letter.id)
     }
@@ -77,7 +77,7 @@ impl IndexedDeadLetter {
         Self { letter, repaired, ..self.clone() }
     }
 
-    /// Whether it is absent from the index.
+    /// Whether the dead letter is absent from the index.
     pub(crate) fn is_new(&self) -> bool {
         self.revision == 0
     }
@@ -158,7 +158,8 @@ impl Table {
         self.put_dead_letter(if_unchanged(self.put(item), indexed.revision), None, deltas).await
     }
 
-    /// Like `write_dead_letter`, for a discarded one; it stores the receipt of its event as well, if there is one.
+    /// Like `write_dead_letter`, for a discarded dead letter. Stores a given `receipt` of its event in the same
+    /// transaction.
     pub(crate) async fn discard_dead_letter(
         &self,
         indexed: &IndexedDeadLetter,
@@ -170,7 +171,8 @@ impl Table {
         self.put_dead_letter(if_unchanged(self.put(item), indexed.revision), receipt, deltas).await
     }
 
-    /// Replaces a dead letter by the marker that it was released. `read` is the item as it was read, if it was in the index.
+    /// Replaces a dead letter by the marker that it was released. `read` is the indexed dead letter as read before;
+    /// `None` if it was absent.
     pub(crate) async fn release_dead_letter(
         &self,
         id: &str,
@@ -186,8 +188,8 @@ impl Table {
             .await
     }
 
-    /// Releases a dead letter with this disposition: removes it from its order's parked sequence and from the index. One
-    /// that is not in the index, or was discarded, is left alone.
+    /// Releases a dead letter with this disposition: removes it from its order's parked sequence and from the index. A
+    /// dead letter that is not in the index, or was discarded, is not changed.
     pub(crate) async fn release(&self, id: &str, disposition: &Disposition) -> anyhow::Result<()> {
         loop {
             let IndexLookup::Found(read) = self.look_up_dead_letter(id).await? else { return Ok(()) };
@@ -199,13 +201,13 @@ impl Table {
         }
     }
 
-    /// Like `release`, for a dead letter that was read before. `false` if the index has changed since.
+    /// Like `release`, for a dead letter that was read before. `false` if the index has changed meanwhile.
     pub(crate) async fn release_if_unchanged(
         &self,
         read: &IndexedDeadLetter,
         disposition: &Disposition,
     ) -> anyhow::Result<bool> {
-        // The sequence first: after a crash in between, the dead letter can still be released.
+        // The sequence is changed first: after a crash between the two steps, the dead letter can still be released.
         if let Some(order_id) = &read.letter.order_id {
             self.remove_from_sequence(order_id, &read.letter.id).await?;
         }
@@ -245,7 +247,7 @@ impl Table {
     }
 }
 
-/// Adds the condition that the item has this revision. Revision 0: that there is no item.
+/// Adds the condition that the item has this revision. Revision 0 means that no item exists.
 fn if_unchanged(put: PutBuilder, revision: u64) -> PutBuilder {
     if revision == 0 {
         return put.condition_expression("attribute_not_exists(pk)");

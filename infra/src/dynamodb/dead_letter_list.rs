@@ -11,9 +11,10 @@ use super::dead_letter_index::{DISCARDED, IndexedDeadLetter, OPEN};
 use super::items::{listed_time, text};
 use super::list::{AFTER_ALL, INDEX};
 
-/// The most dead letters read for one page, whether they pass the filter or not.
+/// The maximum number of dead letters read for one page, whether they pass the filter or not.
 const MAX_READ: usize = 1000;
-/// The most index pages that a count reads. At 1 MiB each, they hold far more dead letters than anyone can handle.
+/// The maximum number of index pages that a count reads. At 1 MiB each, they hold far more dead letters than operators
+/// can handle.
 const COUNTED_PAGES: usize = 50;
 
 /// A page of the list, without bodies.
@@ -89,7 +90,7 @@ impl Table {
     }
 }
 
-/// A page of the given dead letters, which are those of one order.
+/// A page of the given dead letters, all of one order.
 fn page_of(
     mut letters: Vec<IndexedDeadLetter>,
     filter: &DeadLetterFilter,

@@ -12,11 +12,11 @@ use crate::sdk::explain;
 /// How a table is set up.
 #[derive(Debug)]
 pub struct TableSettings {
-    /// The names of its key attributes, the hash key first.
+    /// The names of the table's key attributes, the hash key first.
     pub keys: Vec<String>,
     /// The names of the key attributes of each index, the hash key first.
     pub indexes: BTreeMap<String, Vec<String>>,
-    /// Whether point-in-time recovery is enabled, or why that cannot be read.
+    /// Whether point-in-time recovery is enabled, or why the setting cannot be read.
     pub recovery: Result<bool, String>,
     /// Whether deletion protection is enabled.
     pub deletion_protection: bool,

@@ -46,7 +46,7 @@ pub(super) fn listed_at(created_at_micros: i64, order_id: &OrderId) -> String {
     format!("{}#{order_id}", listed_time(created_at_micros))
 }
 
-/// Sorts before the keys of all orders created at this time or later, and after those of all earlier ones.
+/// A sort key before the keys of all orders created at this time or later, and after those of all earlier ones.
 pub(super) fn listed_time(created_at_micros: i64) -> String {
     let since_min = i128::from(created_at_micros) - i128::from(i64::MIN);
     format!("{since_min:020}")
@@ -62,8 +62,8 @@ pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<OrderPosition> 
 /// The attributes of an item to write.
 pub(super) type Attributes = Vec<(&'static str, AttributeValue)>;
 
-/// A log entry as an item, with the id of the message that carried it, if known. The first entry of an order also has its
-/// keys in the customer's list.
+/// A log entry as an item, with the id of the message that carried it, if known. The item of an order's first entry
+/// also has the keys of the customer's list.
 pub(super) fn event_item(event: &RecordedEvent, message: Option<&str>) -> anyhow::Result<Attributes> {
     let envelope = &event.envelope;
     let mut item = vec![
@@ -93,9 +93,9 @@ pub(super) enum StoredItem {
 /// An order's METADATA item.
 #[derive(Debug, Default)]
 pub(super) struct Projection {
-    /// `None` if every event of the order so far is a dead letter, or if it has one recorded event only.
+    /// `None` if every event of the order so far is a dead letter, or if the order has only one recorded event.
     pub(super) order: Option<Order>,
-    /// The ids of its dead letters, in order.
+    /// The ids of the order's dead letters, in order.
     pub(super) parked: Vec<String>,
 }
 

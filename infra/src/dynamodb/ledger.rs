@@ -1,5 +1,5 @@
-//! The ledger's counters: a few items that consumers add to at random, so that none becomes hot, and one that changes in
-//! the transactions of the dead-letter index.
+//! The ledger's counters: several items to which consumers add at random, so that no item becomes hot, and one item
+//! that changes in the transactions of the dead-letter index.
 
 use std::collections::HashMap;
 use std::ops::Sub;
@@ -22,9 +22,9 @@ use super::write_batcher::statement;
 
 /// How many items consumers spread their additions over.
 const SHARDS: usize = 8;
-/// Attempts for a transaction that conflicts with others or is throttled.
+/// The maximum number of attempts for a transaction that conflicts with others or is throttled.
 const ATTEMPTS: u32 = 8;
-/// The longest pause after the first attempt.
+/// The maximum pause after the first attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(40);
 
 /// A change of the ledger.
@@ -39,7 +39,7 @@ pub(crate) struct LedgerDeltas {
 }
 
 impl LedgerDeltas {
-    /// The change by a batch's counts, without parked messages: those count in the dead-letter index, exactly once.
+    /// The change by a batch's counts, without parked messages: the dead-letter index counts those, exactly once.
     pub(super) fn of(counts: LedgerCounts) -> Self {
         let LedgerCounts { received, recorded, rejected, duplicate, parked: _ } = counts;
         let [received, recorded, rejected, duplicate] =
@@ -52,7 +52,7 @@ impl LedgerDeltas {
         Self { parked, ..Self::default() }
     }
 
-    /// The change by a message with this disposition, which was parked before or not.
+    /// The change by a message with this disposition. `was_parked`: whether the message counts as parked until now.
     pub(crate) fn of_disposition(disposition: &Disposition, was_parked: bool) -> Self {
         let parked = Self::parked(if was_parked { -1 } else { 0 });
         match disposition {
@@ -74,7 +74,7 @@ impl LedgerDeltas {
         ]
     }
 
-    /// The update expression and its values, if there is a change.
+    /// The update expression and its values; `None` if nothing changes.
     pub(super) fn expression(self) -> Option<(String, HashMap<String, AttributeValue>)> {
         let changes: Vec<_> = self.fields().into_iter().filter(|(_, delta)| *delta != 0).collect();
         let parts: Vec<_> = changes.iter().map(|(name, _)| format!("{name} :{name}")).collect();
@@ -162,7 +162,7 @@ impl Table {
         let items = self.get_all(keys).await?;
         let sum = |name: &str| {
             let of = |item: &TableItem| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
-            // A sum can be negative when the addition before a subtraction was lost.
+            // A sum is negative if an earlier addition was lost and the matching subtraction was not.
             items.iter().filter_map(of).sum::<i64>().max(0).unsigned_abs()
         };
         let ledger = Ledger {
@@ -176,7 +176,7 @@ impl Table {
         Ok(LedgerTotals { ledger, received: sum("received") })
     }
 
-    /// Makes all of the writes, or none and `false` if a condition does not hold.
+    /// Makes all of the writes. If a condition does not hold, makes none and returns `false`.
     pub(super) async fn transact(&self, writes: &[TransactWriteItem]) -> anyhow::Result<bool> {
         for attempt in 1..=ATTEMPTS {
             let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));

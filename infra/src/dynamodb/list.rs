@@ -17,17 +17,17 @@ use super::items::{
     listed_time, order_of, parse_item, string, text,
 };
 
-/// The index of a customer's orders, by `customer_id` and `listed_at` of their first log entries. It projects the keys only,
-/// which never change: so an order costs one write to the index.
+/// The index of a customer's orders, by `customer_id` and `listed_at` of their first log entries. It contains only the
+/// keys, which never change: so an order costs one write to the index.
 pub(super) const INDEX: &str = "customer-orders";
-/// The most keys of a batch get
+/// The maximum number of keys of a batch get
 /// ([BatchGetItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html)).
 const MAX_KEYS: usize = 100;
-/// Sorts after every list key: those begin with digits.
+/// A text that sorts after every list key: list keys begin with digits.
 pub(super) const AFTER_ALL: &str = ":";
 /// Attempts to get keys that the table leaves unprocessed.
 const ATTEMPTS: u32 = 6;
-/// The longest pause after the first attempt.
+/// The maximum pause after the first attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 impl Table {
@@ -127,7 +127,7 @@ impl Table {
                 return Ok(found);
             }
             if attempt > 0 {
-                // Throttled. The page above recommends exponential backoff.
+                // DynamoDB throttled the call. The page linked above recommends exponential backoff.
                 tokio::time::sleep(full_jitter(attempt, FIRST_PAUSE, Duration::MAX)).await;
             }
             let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build()?;

@@ -9,11 +9,11 @@
 //! | `DEADLETTER#{id}` | `METADATA` | a dead letter without its body ([`dead_letter_index`]); in the index it has a `customer_id` that no customer can have |
 //! | `LEDGER#{shard}` | `METADATA` | counters ([`ledger`]) |
 //!
-//! The append is the commit point ([`append`]): an event is put on condition that its version is free, and the projection
-//! is written after it. A crash between the two heals when the event is delivered again; until then readers fold the
-//! missing events into the projection ([`read`]). Appends use no transactions, which would double their price. Concurrent
-//! writes of different orders share a call ([`write_batcher`]), and the ledger's counts travel with them
-//! ([`optimistic_count`]).
+//! The append is the commit point ([`append`]): an event is put on condition that its version is free, and the
+//! projection is written after it. After a crash between the two, the projection is completed when the event is
+//! delivered again; until then readers fold the missing events into the projection ([`read`]). Appends use no
+//! transactions, which would double their price. Concurrent writes of different orders share a call
+//! ([`write_batcher`]), and the ledger's counts are sent with them ([`optimistic_count`]).
 
 mod append;
 mod create;
@@ -37,7 +37,7 @@ use aws_sdk_dynamodb::Client;
 use domain::Currency;
 use tokio::sync::Semaphore;
 
-/// The most orders that are processed concurrently.
+/// The maximum number of orders that are processed concurrently.
 const CONCURRENCY: usize = 32;
 
 /// A table of orders. Cheap to clone.
@@ -45,9 +45,9 @@ const CONCURRENCY: usize = 32;
 pub struct Table {
     client: Client,
     name: String,
-    /// For log entries of v0 producers, which state no currency.
+    /// The currency of log entries of v0 producers, which state no currency.
     default_currency: Currency,
-    /// Shared by all callers: concurrent batches have one limit.
+    /// The limit of concurrency, shared by all callers and concurrent batches.
     permits: Arc<Semaphore>,
     write_batcher: Arc<write_batcher::WriteBatcher>,
     /// The counts of unfinished batches, if this table counts optimistically.
@@ -70,7 +70,7 @@ impl Table {
 
     /// Runs `work` for each of `items` with limited concurrency. The results are in the order of `items`.
     ///
-    /// The future of an AWS call has kilobytes, so `work` boxes its calls: most of these futures make none themselves.
+    /// The future of an AWS call takes kilobytes, so `work` boxes its calls: most of these futures make no call.
     async fn each<'a, T, R, F>(&'a self, items: &'a [T], work: impl Fn(&'a T) -> F) -> Vec<R>
     where
         F: Future<Output = R>,

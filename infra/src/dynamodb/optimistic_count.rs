@@ -1,17 +1,17 @@
-//! LedgerCounts a batch in the ledger before it is finished, with a write that is made anyway. [`write_batcher`](super::write_batcher)
-//! sends the counts, [`ledger`](super::ledger) corrects them.
+//! Counts a batch in the ledger before the batch is finished, with a write that is needed anyway.
+//! [`write_batcher`](super::write_batcher) sends the counts, [`ledger`](super::ledger) corrects them.
 //!
-//! The counts of a batch are final only when the batch is finished, and would then need a call of their own. But nearly
-//! always they are as expected. So the expected counts travel with the last write of each order, and [`OptimisticCount`]
-//! keeps their sum until the batch is finished. [`LedgerStore::add`](consumer::ports::LedgerStore::add) then writes the difference,
-//! which mostly is nothing.
+//! The counts of a batch are final only when the batch is finished, and would then need a separate call. But nearly
+//! always they are as expected. So the expected counts are sent with the last write of each order, and
+//! [`OptimisticCount`] keeps their sum until the batch is finished.
+//! [`LedgerStore::add`](consumer::ports::LedgerStore::add) then writes the difference, which is usually zero.
 //!
-//! A function that is killed after it has counted and before it has answered receives the batch again and counts it twice.
-//! That is possible wherever a function counts before it answers; counting early makes the window longer by the time that
-//! the rest of the batch takes.
+//! A function that is killed after it has counted and before it has answered receives the batch again and counts it
+//! twice. Every function that counts before it answers has this risk; early counting extends the time of risk until the
+//! rest of the batch is done.
 //!
-//! Only for processes that handle one batch at a time, as functions do. Concurrent batches would correct each other's
-//! counts: the sums stay right, but that takes more calls than it saves.
+//! Use this only in processes that handle one batch at a time, as functions do. Concurrent batches would correct each
+//! other's counts: the sums stay right, but the corrections cost more calls than are saved.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl Table {
         Self { optimistic_count: Some(OptimisticCount::default()), ..self }
     }
 
-    /// The lock, if there is something to count and no other call is counting.
+    /// The lock; `None` if there is nothing to count, or another call is counting.
     pub(super) fn lock_optimistic_count(
         &self,
         counts: LedgerCounts,
@@ -54,7 +54,7 @@ impl Table {
 
     /// Like [`Table::execute`], with the counts added to the ledger in the same call.
     ///
-    /// Runs as a task of its own: the caller may be dropped at a deadline, and the counts must stay exact even then.
+    /// Runs as a separate task: the caller may be dropped at a deadline, and the counts must stay exact even then.
     pub(super) async fn execute_counting(
         &self,
         mut statements: Vec<BatchStatementRequest>,

@@ -1,4 +1,4 @@
-//! Stores the outcomes of rejected and parked events. Recorded ones are in the log.
+//! Stores the outcomes of rejected and parked events. The outcomes of recorded events follow from the log.
 
 use anyhow::Context;
 use domain::{Outcome, Receipt};

@@ -13,11 +13,11 @@ use super::Table;
 use super::dead_letter_index::IndexLookup;
 use super::items::{METADATA, key, take_parked, text};
 
-/// Attempts to remove from a sequence that others change at the same time.
+/// The maximum number of attempts to remove a dead letter from a sequence that other processes change at the same time.
 const ATTEMPTS: u32 = 10;
 
 impl Table {
-    /// Appends a dead letter to its order's sequence. One that is in it already keeps its place.
+    /// Appends a dead letter to its order's sequence. A dead letter that is already in the sequence keeps its place.
     async fn append_to_sequence(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
         let call = self
             .client
@@ -42,11 +42,12 @@ impl Table {
         }
     }
 
-    /// Appends a dead letter to its order's sequence, unless it is released or discarded: nothing would remove it again.
+    /// Appends a dead letter to its order's sequence, unless it is released or discarded: no later step would remove
+    /// such an entry.
     pub(crate) async fn add_to_sequence(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
         self.append_to_sequence(order_id, letter).await?;
-        // Read after the append, so that no discard is missed: a discard changes the state before the sequence. A release
-        // that runs at the same time is repeated by the archiver, which receives a copy of the message.
+        // The index is read after the append, so that no discard is missed: a discard changes the state before the
+        // sequence. If a release runs at the same time, the archiver repeats it on receiving a copy of the message.
         match self.look_up_dead_letter(letter).await? {
             IndexLookup::Absent => Ok(()),
             IndexLookup::Found(indexed) if indexed.letter.state != DeadLetterState::Discarded => Ok(()),
@@ -56,7 +57,7 @@ impl Table {
         }
     }
 
-    /// Removes a dead letter from its order's sequence, if it is in it.
+    /// Removes a dead letter from its order's sequence, if the sequence contains it.
     pub(crate) async fn remove_from_sequence(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
         for _ in 0..ATTEMPTS {
             let sequence = self.parked_sequence(order_id).await?;
@@ -70,7 +71,7 @@ impl Table {
         )
     }
 
-    /// `false` if the sequence has changed.
+    /// Removes the entry at `place`. `false` if the sequence has changed.
     async fn remove_at(
         &self,
         order_id: &OrderId,

@@ -22,7 +22,7 @@ impl Table {
         query.expression_attribute_values(":pk", pk(order_id))
     }
 
-    /// The first `limit` items of a query. Follows all pages: one ends after 1 MiB, and a filter may leave it empty.
+    /// The first `limit` items of a query. Reads all pages: each ends after 1 MiB, and a filter may leave one empty.
     pub(super) async fn items(
         &self,
         query: QueryFluentBuilder,
@@ -71,7 +71,7 @@ impl Table {
         Ok(LoadedOrder { order, parked: projection.parked, outcomes })
     }
 
-    /// The order with the events folded in that its projection lacks.
+    /// The order, with events folded in that are in the log but not yet in its projection.
     fn healed(
         &self,
         projected: Option<Order>,
@@ -83,8 +83,9 @@ impl Table {
         })
     }
 
-    /// The order in one small read: the projection and the newest event, which precedes it in the table, or without a
-    /// projection the newest two events. The whole order is read only if the projection lacks more than that.
+    /// The order in one small read: the projection and the newest event, which precedes the projection in the table, or
+    /// the newest two events if there is no projection. The whole order is read only if the projection lacks more
+    /// events.
     async fn snapshot(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
         let newest = self
             .query(order_id)
@@ -164,7 +165,7 @@ impl OrderReader for Table {
 #[async_trait]
 impl Health for Table {
     async fn ready(&self) -> Result<(), String> {
-        // A read of an item that never exists: the functions' permissions cover items only.
+        // Reads an item that never exists: the functions have permissions on items only.
         let probe = self.client.get_item().table_name(&self.name);
         let probe = probe.set_key(Some(HEALTH.iter().map(|(k, v)| ((*k).to_owned(), text(*v))).collect()));
         match probe.send().await {

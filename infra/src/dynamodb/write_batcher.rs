@@ -20,7 +20,7 @@ use crate::sdk::explain;
 use super::Table;
 use super::items::Attributes;
 
-/// The most writes of a call: one less than DynamoDB's limit, which leaves room for the ledger's statement.
+/// The maximum number of writes of a call: one less than DynamoDB's limit, to leave a place for the ledger's statement.
 const MAX_BATCH: usize = 24;
 
 /// The writes to send with the next call.
@@ -49,8 +49,8 @@ impl WriteBatcher {
 }
 
 impl Table {
-    /// Makes a write in one call with the other pending ones. `false` if it was not made: its condition did not hold, it was
-    /// throttled, or it was the only one. The caller then makes the write itself.
+    /// Makes a write in one call together with the other pending writes. `false` if the write was not made: its
+    /// condition did not hold, it was throttled, or no other write was pending. The caller then makes the write itself.
     ///
     /// A table that counts optimistically adds the counts to the ledger in the same call.
     pub(super) async fn write_batched(
@@ -61,7 +61,8 @@ impl Table {
         let (made, mut answer) = oneshot::channel();
         self.write_batcher.push(PendingWrite { statement, counts, made });
         yield_now().await;
-        // The first caller sends for all. If it is dropped meanwhile, the others receive no answer and write by themselves.
+        // The first caller sends all pending writes. If it is dropped meanwhile, the others get no answer and write
+        // separately.
         loop {
             let batch = self.write_batcher.take();
             if batch.is_empty() {
@@ -94,7 +95,7 @@ impl Table {
         }
     }
 
-    /// Returns for each statement whether it was made: none if DynamoDB refuses the call. An error if there is no answer.
+    /// Returns for each statement whether it was made; all `false` if DynamoDB refuses the call. No answer is an error.
     pub(super) async fn execute(&self, statements: Vec<BatchStatementRequest>) -> anyhow::Result<Vec<bool>> {
         let call = self.client.batch_execute_statement().set_statements(Some(statements));
         match call.send().await {

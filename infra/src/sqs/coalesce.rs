@@ -1,5 +1,5 @@
-//! Lets concurrent requests share SQS calls: events that are published within 2 ms go out together. The API role publishes
-//! through it.
+//! Lets concurrent requests share SQS calls: events that are published within 2 ms are sent together. The API role
+//! publishes through this module.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use tokio::time::{Instant, timeout_at};
 use super::publisher::PublishResult;
 use super::{MAX_BATCH, Queue};
 
-/// How long the first event of a call waits for more.
+/// How long the first event of a call waits for further events.
 const LINGER: Duration = Duration::from_millis(2);
-/// The most pending events. Publishing more waits for room.
+/// The maximum number of pending events. Further events wait until pending ones are sent.
 const MAX_PENDING: usize = 1024;
 
 /// Gathers single events of concurrent callers into calls of up to 10. Each caller waits for the answer for its own event.
@@ -57,7 +57,7 @@ async fn gather(queue: Queue, mut events: mpsc::Receiver<PendingEvent>) {
 async fn publish(queue: Queue, batch: Vec<PendingEvent>) {
     let events: Vec<_> = batch.iter().map(|pending| (&pending.event, &pending.trace)).collect();
     for (result, pending) in queue.publish_all(&events).await.into_iter().zip(batch) {
-        // The caller may be gone; the event is on the queue nevertheless.
+        // The caller may have stopped waiting; its event is on the queue nevertheless.
         let _ = pending.answer.send(result);
     }
 }
@@ -71,7 +71,7 @@ impl EventPublisher for CoalescingPublisher {
             PendingEvent { event: event.clone(), trace: trace::current().unwrap_or_default(), answer };
         let stopping = || anyhow!("the publisher is stopping");
         let result = match self.pending.send(pending).await {
-            // Its call may have been sent.
+            // The call with this event may have been sent.
             Ok(()) => answered.await.unwrap_or_else(|_| Err(PublishError::Unknown(stopping()))),
             Err(_) => Err(PublishError::NotAccepted(stopping())),
         };

@@ -67,7 +67,7 @@ async fn poll_depth(queue: impl QueueDepth, depth: Arc<AtomicU64>) {
     loop {
         ticks.tick().await;
         let current = queue.depth().await.unwrap_or_else(|error| {
-            // An unknown depth is no reason to refuse: publishing to an unreachable queue fails anyway.
+            // An unknown depth is no reason to refuse events: if the queue is unreachable, publishing fails anyway.
             tracing::warn!(error, "the depth of the queue is unknown; events are accepted without a limit");
             0
         });

@@ -17,11 +17,11 @@ use crate::sdk::explain;
 
 use super::{MAX_BATCH, Queue, all_failed, each};
 
-/// The longest wait time that SQS allows for a receive.
+/// The maximum wait time that SQS allows for a receive.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 /// How much longer than its wait time a receive may take.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
-/// The longest visibility timeout, 12 hours.
+/// The maximum visibility timeout, 12 hours.
 const MAX_VISIBILITY: u64 = 12 * 60 * 60;
 
 #[async_trait]
@@ -94,13 +94,13 @@ impl Queue {
         let trace = attributes.get(&MessageSystemAttributeName::AwsTraceHeader);
         let trace = trace.map(|header| (TRACE_HEADER.to_owned(), header.clone()));
         let receives = attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount);
-        // A standard queue may carry groups too, as a fair queue, but keeps no order in them.
+        // A standard queue may carry message groups too, as a fair queue, but does not keep their order.
         let group = attributes.get(&MessageSystemAttributeName::MessageGroupId).filter(|_| self.fifo);
         Message {
             id: message.message_id.unwrap_or_default(),
             handle: message.receipt_handle.unwrap_or_default(),
             group: group.cloned(),
-            // Without a count the message is not assumed to be new: a creation is then looked up before it is appended.
+            // Without a receive count, the message may be a redelivery: a creation is then looked up first.
             receive_count: receives.and_then(|count| count.parse().ok()).unwrap_or(2),
             sent_at: time(&MessageSystemAttributeName::SentTimestamp),
             first_received_at: time(&MessageSystemAttributeName::ApproximateFirstReceiveTimestamp),

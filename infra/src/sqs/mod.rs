@@ -26,10 +26,10 @@ use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName};
 
 use crate::sdk::explain;
 
-/// The most messages of a batch call
+/// The maximum number of messages of a batch call
 /// ([SQS quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)).
 const MAX_BATCH: usize = 10;
-/// The most bytes of a message with its attributes, and of a batch (same page).
+/// The maximum size in bytes of a message with its attributes, and of a batch (same page).
 const MAX_BYTES: usize = 1 << 20;
 
 /// A queue, by its URL. Cheap to clone.

@@ -15,9 +15,9 @@ use crate::sdk::explain;
 use super::publisher::{attribute_bytes, text_attribute};
 use super::{MAX_BYTES, Queue, all_failed, each, printable};
 
-/// The longest error text in the attributes, in characters: most of the size belongs to the message.
+/// The maximum length of the error text in the attributes, in characters: most of the size is for the message.
 const MAX_DETAIL: usize = 1000;
-/// The most attributes of a message
+/// The maximum number of attributes of a message
 /// ([Message metadata](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html)).
 const MAX_ATTRIBUTES: usize = 10;
 
@@ -31,7 +31,7 @@ impl Queue {
         origin: &str,
         messages: &[ParkRequest<'_>],
     ) -> Vec<anyhow::Result<()>> {
-        // One call each, as one message may be as large as a whole batch. Dead letters are rare.
+        // Each message has its own call, as one message may be as large as a whole batch. Dead letters are rare.
         let calls = messages.iter().map(|parking| async move {
             let sent = async {
                 let entry = self.dead_letter_entry(origin, parking)?;
@@ -51,7 +51,7 @@ impl Queue {
         parking: &ParkRequest<'_>,
     ) -> anyhow::Result<SendMessageBatchRequestEntry> {
         let message = parking.message;
-        // A body from SQS passes unchanged.
+        // A body that came from SQS is valid and passes unchanged.
         let body: String = String::from_utf8_lossy(&message.body).chars().map(printable).collect();
         let mut room = MAX_BYTES.saturating_sub(body.len());
         let mut places = MAX_ATTRIBUTES;
@@ -69,8 +69,8 @@ impl Queue {
             entry = entry.message_system_attributes(name, value.build()?);
         }
         if self.fifo {
-            // By message id: a message that is parked twice because an ack was lost is one dead letter. A redriven
-            // message has a new id, so it is another one even within the 5 minutes of deduplication.
+            // Deduplicated by message id: a message that is parked twice because an ack was lost is one dead letter. A
+            // redriven message has a new id, so it becomes a new dead letter even within the 5-minute deduplication.
             let group = message.group.as_deref().unwrap_or(&message.id);
             entry = entry.message_group_id(group).message_deduplication_id(&message.id);
         }

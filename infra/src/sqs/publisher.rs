@@ -20,21 +20,21 @@ use crate::sdk::explain;
 use super::attempts::CallAttempts;
 use super::{MAX_BATCH, MAX_BYTES, Queue, refused};
 
-/// Attempts for an entry that SQS refuses although it is valid.
+/// The maximum number of attempts for an entry that SQS refuses although it is valid.
 const ATTEMPTS: u32 = 4;
-/// The longest pause after the first attempt.
+/// The maximum pause after the first attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Concurrent calls of one `publish`.
+/// The maximum number of concurrent calls of one `publish`.
 const CONCURRENCY: usize = 8;
 
 /// An event to send.
 struct OutgoingEntry {
-    /// Its index among the events to publish.
+    /// The index of the entry among the events to publish.
     place: usize,
     order_id: OrderId,
     entry: SendMessageBatchRequestEntry,
     bytes: usize,
-    /// Whether an earlier call may have put it on the queue.
+    /// Whether an earlier call may have put the event on the queue.
     in_doubt: bool,
 }
 
@@ -114,7 +114,7 @@ impl Queue {
         Ok(OutgoingEntry { place, order_id: event.order_id.clone(), entry, bytes, in_doubt: false })
     }
 
-    /// Splits the events into those to send now and those that must follow them.
+    /// Splits the events into those to send now and those that must be sent later.
     fn next_wave(&self, pending: Vec<OutgoingEntry>) -> (Vec<OutgoingEntry>, Vec<OutgoingEntry>) {
         if !self.fifo {
             return (pending, Vec::new());
@@ -152,14 +152,15 @@ impl Queue {
                     return done;
                 }
             };
-            // An earlier attempt may have sent an entry that the last attempt's answer refuses.
+            // An earlier attempt may have sent an entry that is refused in the answer to the last attempt.
             left.iter_mut().for_each(|outgoing| outgoing.in_doubt |= attempts.lost_an_answer());
             let sent: HashSet<_> = answer.successful().iter().map(|entry| entry.id()).collect();
             let mut again = Vec::new();
             for mut outgoing in left {
                 let refusal = answer.failed().iter().find(|entry| entry.id() == outgoing.entry.id());
                 match refusal {
-                    // New or not: SQS accepts and drops a second message with its deduplication id.
+                    // The event counts as new even if it is not: SQS accepts and drops a second message with the same
+                    // deduplication id.
                     _ if sent.contains(outgoing.entry.id()) => {
                         done.push((outgoing, Ok(ports::Acceptance::New)));
                     }
@@ -189,7 +190,7 @@ impl Queue {
 }
 
 impl OutgoingEntry {
-    /// The error, by whether the event may be on the queue.
+    /// The error, depending on whether the event may be on the queue.
     fn failed(&self, error: anyhow::Error) -> PublishError {
         if self.in_doubt { PublishError::Unknown(error) } else { PublishError::NotAccepted(error) }
     }

@@ -9,7 +9,7 @@ use super::operators::unexpected;
 use super::scope::{EvaluationScope, HclEvaluator, PlacedResource};
 use crate::doctor::value::TerraformValue;
 
-/// Blocks that control how Terraform works, not what it makes.
+/// Blocks that control how Terraform works, not what Terraform creates.
 const META: [&str; 4] = ["lifecycle", "provisioner", "connection", "timeouts"];
 
 impl HclEvaluator {
@@ -31,7 +31,7 @@ impl HclEvaluator {
                 continue;
             }
             let found = self.nested_blocks(body, &name, scope);
-            // A dynamic block that makes no block is an absent one.
+            // A dynamic block that produces no block counts as absent.
             if !found.is_empty() {
                 values.insert(name, TerraformValue::List(found));
             }
@@ -39,7 +39,7 @@ impl HclEvaluator {
         values
     }
 
-    /// The nested blocks of this name, with those that a `dynamic` block makes.
+    /// The nested blocks of this name, including those that a `dynamic` block produces.
     pub(super) fn nested_blocks(
         &self,
         body: &Body,
@@ -84,7 +84,7 @@ impl HclEvaluator {
         made.collect()
     }
 
-    /// The policy that `data.aws_iam_policy_document` makes of its blocks, as a map.
+    /// The policy that `data.aws_iam_policy_document` builds from its blocks, as a map.
     pub(super) fn policy_document(&self, placed: &PlacedResource) -> TerraformValue {
         let mut statements = Vec::new();
         for sources in ["source_policy_documents", "override_policy_documents"] {

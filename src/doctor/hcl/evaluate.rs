@@ -1,5 +1,5 @@
-//! Evaluates expressions as far as their values are known before apply. Anything else is unknown, and so is whatever
-//! depends on it: nothing is guessed.
+//! Evaluates expressions as far as their values are known before apply. All other expressions are unknown, and so is
+//! every expression that depends on them: nothing is guessed.
 
 use std::collections::BTreeMap;
 
@@ -89,7 +89,7 @@ impl HclEvaluator {
     }
 
     fn template(&self, template: &Template, scope: &EvaluationScope) -> TerraformValue {
-        // `"${value}"` is the value itself.
+        // The template `"${value}"` evaluates to the value itself, not to its text.
         if let [Element::Interpolation(only)] = template.elements() {
             return self.evaluate(&only.expr, scope);
         }

@@ -1,4 +1,4 @@
-//! The functions of Terraform that configurations like ours use. The result of any other one is unknown.
+//! The Terraform functions that configurations like ours use. The result of any other function is unknown.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use crate::doctor::value::TerraformValue;
 
 pub(super) fn call(name: &str, arguments: Vec<TerraformValue>) -> TerraformValue {
     match name {
-        // An expression that fails is unknown here, as is one whose value is known only after apply. Only the first kind
-        // lets `try` go on to the next expression.
+        // A failing expression is unknown here, and so is one whose value is known only after apply. Only a failing
+        // expression makes `try` evaluate the next one.
         "try" => attempt(arguments),
         "can" => match arguments.first() {
             Some(TerraformValue::Unknown(unknown)) => TerraformValue::Unknown(unknown.clone()),
             _ => TerraformValue::Bool(true),
         },
         "coalesce" => coalesce(arguments),
-        // Structures stay structures: the rules read them, and would have to parse a text.
+        // Structures are not encoded as text: the rules read structures, and would have to parse the text again.
         "jsonencode" | "tolist" | "toset" | "tomap" | "sensitive" | "nonsensitive" => only(arguments)
             .map_or_else(|| wrong(name), |value| if name == "toset" { set(value) } else { value }),
         "merge" => merge(arguments),

@@ -30,7 +30,7 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<TerraformResources> {
         let values = evaluator.block_values(&placed.body, &placed.scope);
         configuration.resources.push(TerraformResource { address, kind: placed.kind, values });
     }
-    // Terraform could not read such a module either, so this is an error, not a gap.
+    // Terraform could not read such a module either, so this is an error in the configuration, not a gap in the check.
     if let Some(error) = evaluator.failed.borrow_mut().take() {
         return Err(error);
     }
@@ -41,7 +41,7 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<TerraformResources> {
     Ok(configuration)
 }
 
-/// Places the instances of all resources, in this module and in those that it uses.
+/// Places the instances of all resources of this module and of the modules that it uses.
 fn place(evaluator: &HclEvaluator, instance: &Rc<ModuleInstance>, configuration: &mut TerraformResources) {
     let why = "files in JSON are not read; check the JSON of a plan instead";
     let unread = instance.module.unread.iter().map(|file| (file.display().to_string(), why.to_owned()));

@@ -14,7 +14,7 @@ pub(super) struct TerraformModule {
     pub(super) variables: BTreeMap<String, VariableDeclaration>,
     pub(super) locals: BTreeMap<String, Expression>,
     pub(super) outputs: BTreeMap<String, Expression>,
-    /// By type and name. The type of a data source begins with `data.`.
+    /// The resources and data sources, by type and name. The type of a data source begins with `data.`.
     pub(super) resources: BTreeMap<(String, String), Rc<Body>>,
     pub(super) calls: BTreeMap<String, Rc<Body>>,
     /// The variables that files (`*.tfvars`) set.

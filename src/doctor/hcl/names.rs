@@ -1,4 +1,4 @@
-//! Evaluates names: variables, locals, resources, modules and their outputs. Each is evaluated at its first use.
+//! Evaluates names: variables, locals, resources, modules and their outputs. Each name is evaluated at its first use.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use super::scope::{EvaluationScope, HclEvaluator, ModuleInstance, PlacedResource
 use super::{defaults, installed};
 use crate::doctor::value::TerraformValue;
 
-/// No configuration nests modules this deep, but one that uses itself has no depth.
+/// The maximum nesting of modules: far deeper than any real configuration; only a module that uses itself exceeds it.
 const DEEPEST: usize = 16;
 
 impl HclEvaluator {
@@ -208,7 +208,7 @@ impl HclEvaluator {
         if let Some(module) = self.folders.borrow().get(&folder) {
             return Ok(module.clone());
         }
-        // It is not part of this configuration, so a failure to read it is a gap, not an error.
+        // The module is not part of this configuration, so a failure to read it is a gap in the check, not an error.
         let module = TerraformModule::read(&folder).map_err(|error| {
             format!("{error:#}: run `terraform init` again, or check the JSON of a plan instead")
         })?;
@@ -217,7 +217,7 @@ impl HclEvaluator {
         Ok(module)
     }
 
-    /// The instances that `count` or `for_each` make, as a value. Calls `place` for each.
+    /// The instances that `count` or `for_each` produces, as a value. Calls `place` for each instance.
     fn repeated(
         &self,
         address: &str,
@@ -248,7 +248,7 @@ impl HclEvaluator {
                             entry("index", TerraformValue::Number(f64::from(i))),
                         )
                     };
-                    // A larger count is a mistake, and would take all memory.
+                    // A larger count is a mistake in the configuration, and would exhaust the memory.
                     TerraformValue::List((0..count.clamp(0.0, 1000.0) as u32).map(at).collect())
                 }
                 other => self.unseen_because(address, "its count", other),
@@ -289,7 +289,7 @@ impl HclEvaluator {
         })
     }
 
-    /// An attribute of a resource. One that only exists after apply is a text that names it.
+    /// An attribute of a resource. An attribute that exists only after apply becomes a text that names the attribute.
     pub(super) fn resource_attribute(&self, address: &str, name: &str) -> TerraformValue {
         let symbol = || TerraformValue::Text(format!("${{{address}.{name}}}"));
         let Some(placed) = self.resources.borrow().get(address).cloned() else { return symbol() };

@@ -4,7 +4,8 @@ use hcl::expr::BinaryOperator;
 
 use crate::doctor::value::TerraformValue;
 
-/// An unknown value for one of the wrong type: `what` is the place where it was used. An unknown value stays itself.
+/// The unknown value that replaces a value of the wrong type: `what` is the place where it was used. A value that is
+/// unknown already is returned unchanged.
 pub(super) fn unexpected(what: &str, value: TerraformValue) -> TerraformValue {
     match value {
         TerraformValue::Unknown(unknown) => TerraformValue::Unknown(unknown),
@@ -12,7 +13,7 @@ pub(super) fn unexpected(what: &str, value: TerraformValue) -> TerraformValue {
     }
 }
 
-/// Converts a text that is a number or a boolean, as Terraform does where one is needed.
+/// Converts a text that is a number or a boolean, as Terraform does where a number or boolean is needed.
 pub(super) fn number_of(value: TerraformValue) -> TerraformValue {
     match &value {
         TerraformValue::Text(text) => match (text.parse(), text.as_str()) {
@@ -30,7 +31,7 @@ pub(super) fn equal(left: &TerraformValue, right: &TerraformValue) -> TerraformV
         (unknown @ TerraformValue::Unknown(_), _) | (_, unknown @ TerraformValue::Unknown(_)) => {
             unknown.clone()
         }
-        // An attribute that exists after apply has a value that is not known, but not null.
+        // An attribute that exists only after apply has an unknown value, but never null.
         (symbol, TerraformValue::Null) | (TerraformValue::Null, symbol) if symbol.is_symbolic() => {
             TerraformValue::Bool(false)
         }

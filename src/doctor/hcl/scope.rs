@@ -22,7 +22,7 @@ pub(super) struct EvaluationScope {
 }
 
 impl EvaluationScope {
-    /// The scope of a module, in which only its own names exist.
+    /// The scope of a module's own declarations, without `each`, `count` and `for` names.
     pub(super) fn of(instance: &Rc<ModuleInstance>) -> Self {
         Self { instance: instance.clone(), bindings: NameBindings::new() }
     }
@@ -38,9 +38,9 @@ impl EvaluationScope {
 #[derive(Debug)]
 pub(super) struct ModuleInstance {
     pub(super) module: Rc<TerraformModule>,
-    /// The beginning of its resources' addresses: nothing, or for example `module.orders.`.
+    /// The beginning of the addresses of this module's resources: nothing, or for example `module.orders.`.
     pub(super) prefix: String,
-    /// Its key in `terraform init`'s list: nothing, or the names of the calls that lead to it, joined by dots.
+    /// The key of this module in `terraform init`'s list: nothing, or the names of the calls to it, joined by dots.
     pub(super) key: String,
     /// The scope of the call, and its body with the inputs. `None` for the root.
     pub(super) caller: Option<(EvaluationScope, Rc<Body>)>,
@@ -57,7 +57,7 @@ pub(super) struct PlacedResource {
 /// Evaluates expressions, and remembers the results.
 #[derive(Debug, Default)]
 pub(super) struct HclEvaluator {
-    /// Values of names, by address. `None` marks one in evaluation: to meet it again is a cycle.
+    /// Values of names, by address. `None` marks a name that is being evaluated: another use of it is a cycle.
     pub(super) found: RefCell<HashMap<String, Option<TerraformValue>>>,
     pub(super) resources: RefCell<BTreeMap<String, PlacedResource>>,
     pub(super) modules: RefCell<BTreeMap<String, Rc<ModuleInstance>>>,

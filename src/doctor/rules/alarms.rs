@@ -1,4 +1,4 @@
-//! Rules about alarms: they exist, and they can go off.
+//! Rules about alarms: they exist, and they can trigger.
 
 use super::{CheckResults, Rule, Severity};
 use crate::doctor::model::{AlarmMetric, Area, Attribute, CloudWatchAlarm, Deployment, SqsQueue};
@@ -74,7 +74,7 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 impl AlarmMetric {
-    /// Whether it is this metric of this resource. `None` if that is not known.
+    /// Whether this is the metric `name` of the resource. `None` if that is not known.
     fn is(&self, name: &str, dimension: &str, of: &ResourceIdentity) -> Option<bool> {
         let namespace = if dimension == "QueueName" { "AWS/SQS" } else { "AWS/Lambda" };
         for (ours, theirs) in [(&self.name, name), (&self.namespace, namespace)] {
@@ -96,7 +96,7 @@ impl AlarmMetric {
     }
 }
 
-/// The alarms on a metric of a resource, and whether there can be others among those that are not known.
+/// The alarms on a metric of a resource, and whether further alarms may exist among those that are not fully known.
 fn alarms_on<'a>(
     deployment: &'a Deployment,
     name: &str,

@@ -62,7 +62,7 @@ fn content_deduplication(deployment: &Deployment, results: &mut CheckResults) {
     }
 }
 
-/// The deduplication scope and throughput limit of a FIFO queue. `None` if one is unknown.
+/// The deduplication scope and throughput limit of a FIFO queue. `None` if either is unknown.
 fn throughput(queue: &SqsQueue, results: &mut CheckResults) -> Option<(String, String)> {
     let at = queue.identity.shown();
     let scope =

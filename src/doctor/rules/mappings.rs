@@ -153,7 +153,8 @@ fn concurrency_range(deployment: &Deployment, results: &mut CheckResults) {
     }
 }
 
-/// Calls `judge` with the maximum concurrency of each mapping and the reserved concurrency of its function, if it has one.
+/// Calls `judge` with the maximum concurrency of each mapping and the reserved concurrency of its function (`None` if
+/// the function has none).
 fn reserved(
     deployment: &Deployment,
     results: &mut CheckResults,
@@ -231,7 +232,7 @@ fn large_batch_without_window(deployment: &Deployment, results: &mut CheckResult
 }
 
 fn dead_letters_unattended(deployment: &Deployment, results: &mut CheckResults) {
-    // A mapping with an unknown source can be the one.
+    // A mapping with an unknown source may be the mapping of this queue.
     let unsure = deployment.mappings.iter().any(|mapping| matches!(mapping.source, Attribute::Unknown(_)));
     for queue in deployment.dead_letter_queues() {
         let at = queue.identity.shown();

@@ -38,16 +38,16 @@ impl fmt::Display for Severity {
 
 #[derive(Debug)]
 pub(super) struct Rule {
-    /// Its name. Users rely on it, so it never changes.
+    /// The name of the rule. Users rely on it, so it never changes.
     pub(super) id: &'static str,
     pub(super) severity: Severity,
     /// The areas that the check looks at.
     pub(super) needs: &'static [Area],
     /// The requirement.
     pub(super) rule: &'static str,
-    /// The consequence of violating it.
+    /// The consequence of violating the requirement.
     pub(super) harm: &'static str,
-    /// How to fix it.
+    /// How to fix a violation.
     pub(super) remedy: &'static str,
     pub(super) check: fn(&Deployment, &mut CheckResults),
 }
@@ -102,7 +102,8 @@ impl CheckResults {
         }
     }
 
-    /// The value of an attribute, or its default. `None` if it is unknown, which leaves the rule unchecked here.
+    /// The value of an attribute, or its default. `None` if the value is unknown, which leaves the rule unchecked for
+    /// this resource.
     fn value_or<T: Clone>(
         &mut self,
         at: &str,
@@ -113,8 +114,8 @@ impl CheckResults {
         self.stated(at, attribute, value).map(|stated| stated.unwrap_or(default))
     }
 
-    /// The value of an attribute, or `Some(None)` if it is absent. `None` if it is unknown, which leaves the rule unchecked
-    /// here.
+    /// The value of an attribute, or `Some(None)` if the attribute is absent. `None` if the value is unknown, which
+    /// leaves the rule unchecked for this resource.
     fn stated<T: Clone>(&mut self, at: &str, attribute: &str, value: &Attribute<T>) -> Option<Option<T>> {
         match value {
             Attribute::Known(value) => Some(Some(value.clone())),
@@ -141,7 +142,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
     groups.into_iter().flatten()
 }
 
-/// Checks a deployment by every rule whose areas were looked at.
+/// Checks a deployment by every rule whose areas the reader has looked at.
 pub(super) fn judge(deployment: &Deployment) -> CheckResults {
     let mut results = CheckResults::default();
     for rule in all() {

@@ -1,4 +1,4 @@
-//! Rules about the permissions of functions: enough, and no more.
+//! Rules about the permissions of functions: all that are needed, and no others.
 
 use wildmatch::WildMatch;
 
@@ -42,9 +42,9 @@ pub(super) const RULES: &[Rule] = &[
 /// Actions that a function needs on a resource.
 struct RequiredPermission<'a> {
     actions: &'static [&'static str],
-    /// The resource. `None` if any will do.
+    /// The resource. `None` if a permission on any resource is enough.
     on: Option<&'a ResourceIdentity>,
-    /// Whether they are on the indexes of the table.
+    /// Whether the actions are on the indexes of the table.
     index: bool,
 }
 
@@ -83,7 +83,7 @@ fn needs<'a>(deployment: &'a Deployment, function: &'a LambdaFunction) -> Vec<Re
     }
     let source = deployment.source_of(function);
     let job = deployment.job(function);
-    // Functions of other programs do not make the calls of this one.
+    // Functions that run other programs do not make the calls of this program.
     let ours = Deployment::is_ours(function);
     if let Some(queue) = source {
         need(RECEIVE, Some(&queue.identity));
@@ -152,13 +152,13 @@ fn permission_missing(deployment: &Deployment, results: &mut CheckResults) {
 }
 
 impl IamRole {
-    /// Whether it allows the action. `None` if that is not known.
+    /// Whether the role's policies allow the action. `None` if that is not known.
     fn allows(&self, action: &str, need: &RequiredPermission<'_>) -> Option<bool> {
         let mut answer = if self.unknown.is_empty() { Some(false) } else { None };
         for statement in self.statements.iter().filter(|statement| statement.mentions(action)) {
             let covers = statement.covers(need);
             match (statement.allow, covers) {
-                // Conditions are not evaluated, so only a denial of everything counts, and only as doubt.
+                // Conditions are not evaluated, so only a denial on all resources counts: it makes the answer unknown.
                 (false, _) if statement.resources.iter().all(|link| link.text != "*") => {}
                 (false, _) => return None,
                 (true, Some(true)) => return Some(true),
@@ -207,7 +207,7 @@ impl PolicyStatement {
     }
 }
 
-/// Whether a pattern of an ARN matches. `None` if it is not a pattern, or the ARN is not known.
+/// Whether an ARN pattern matches. `None` if the text is not a pattern, or the ARN is not known.
 fn by_pattern(pattern: &str, identity: &ResourceIdentity) -> Option<bool> {
     if pattern.contains("${") || !pattern.contains(['*', '?']) {
         return None;

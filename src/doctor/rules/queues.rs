@@ -5,7 +5,7 @@ use crate::doctor::model::{Area, Attribute, Deployment, SqsQueue};
 
 const NEEDS: &[Area] = &[Area::Queues];
 const DAY: f64 = 86_400.0;
-/// The longest that SQS keeps a message.
+/// The maximum time that SQS keeps a message.
 const LONGEST: f64 = 14.0 * DAY;
 const DEFAULT_RETENTION: f64 = 4.0 * DAY;
 const LARGEST: f64 = 1_048_576.0;

@@ -90,10 +90,10 @@ fn not_ready(deployment: &Deployment, results: &mut CheckResults) {
 fn open(deployment: &Deployment, results: &mut CheckResults) {
     of_service(deployment, |service| {
         let status = results.stated(&service.url, "/v1/orders", &service.without_token);
-        // A 400 or 422 refuses the content of the request, so the caller was let in.
+        // A 400 or 422 is about the content of the request, so the request passed access control.
         match status {
             Some(Some(401 | 403)) => {}
-            // On a loopback address this is the default, and other machines cannot reach it.
+            // On a loopback address, open access is the default, and other machines cannot reach the API.
             Some(Some(200..=299 | 400 | 422)) if service.local => {}
             Some(Some(status @ (200..=299 | 400 | 422))) => {
                 results.found(&service.url, "/v1/orders", format!("{status} without a token"));

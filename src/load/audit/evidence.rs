@@ -1,4 +1,4 @@
-//! Reads everything the service returns about an order: receipts, log and projection. Used by the audit's tasks.
+//! Reads everything the service returns about an order: receipts, log and projection. The audit's tasks use it.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Everything the service returned about an order.
 #[derive(Debug)]
 pub(super) struct OrderEvidence {
-    /// One for each accepted event, in the same order.
+    /// The result for each accepted event, in the same order.
     pub(super) receipts: Vec<ReceiptEvidence>,
     /// The log, or why it could not be read.
     pub(super) log: Result<Vec<LoggedEvent>, String>,
@@ -36,7 +36,7 @@ pub(super) struct OrderEvidence {
 pub(super) enum ReceiptEvidence {
     /// The event has an outcome.
     Settled(ServiceReceipt),
-    /// The event has no outcome, and no other event gets one any more either.
+    /// The event has no outcome, and the run no longer waits: no other event gets an outcome any more either.
     Unsettled,
     /// The service answered, but not with the receipt.
     Missing(String),
@@ -114,7 +114,7 @@ impl<'a> EvidenceReader<'a> {
                 return ReceiptEvidence::Unsettled;
             }
             if sent.elapsed() < PAUSE {
-                // This was the first read, or the service ignores `Prefer: wait`.
+                // The first read does not wait, and a service may ignore `Prefer: wait` in later ones.
                 tokio::time::sleep(PAUSE).await;
             }
             request = LoadRequest::wait(&path);
@@ -137,7 +137,7 @@ impl<'a> EvidenceReader<'a> {
                 entries.push(entry(item).map_err(|error| format!("GET {next}: {error}"))?);
             }
             match page.next_cursor {
-                // An empty page with a cursor could go on for ever.
+                // An empty page with a cursor could repeat endlessly.
                 Some(cursor) if !page.items.is_empty() => next = format!("{path}&cursor={cursor}"),
                 _ => return Ok(entries),
             }
@@ -175,7 +175,7 @@ fn entry(item: &RawValue) -> Result<LoggedEvent, String> {
     struct DataMember {
         data: Value,
     }
-    // The default for events without a currency. All of ours have one.
+    // The default for events without a currency. All events of a run have a currency.
     let currency = Currency::parse("EUR").map_err(|error| error.to_string())?;
     let event = RecordedEvent::decode(item.get().as_bytes(), currency).map_err(|error| error.to_string())?;
     let DataMember { data } = serde_json::from_str(item.get()).map_err(|error| error.to_string())?;

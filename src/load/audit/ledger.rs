@@ -1,9 +1,9 @@
-//! Compares the growth of the service's ledger with the outcomes of this run. Used by the audit.
+//! Compares the growth of the service's ledger with the outcomes of this run. The audit uses it.
 
 use super::OutcomeCounts;
 use crate::load::pipeline::ServiceLedger;
 
-/// The differences, as texts. With `shared`, the ledger may have grown more, through other clients.
+/// The differences, as texts. With `shared`, the ledger may have grown more, because of other clients.
 pub(super) fn differences(
     before: &ServiceLedger,
     after: &ServiceLedger,

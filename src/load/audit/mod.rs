@@ -33,14 +33,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct OutcomeCounts {
     pub(super) orders: u64,
-    /// Accepted events. Retries do not count.
+    /// The number of accepted events. Retries do not count.
     pub(super) accepted: u64,
     pub(super) recorded: u64,
     pub(super) rejected: u64,
     pub(super) parked: u64,
     /// Events without an outcome or without a receipt.
     pub(super) lost: u64,
-    /// Orders about which a request got no answer.
+    /// Orders with a request that got no answer.
     pub(super) uncertain_orders: u64,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct AuditResult {
     /// The service's ledger before and after the run, if the service has one.
     pub(super) ledger: Option<LedgerChange>,
     pub(super) findings: AuditFindings,
-    /// How many seconds after the load the pipeline was empty, if the service has a ledger.
+    /// The number of seconds after the load until the pipeline was empty, if the service has a ledger.
     pub(super) drained_after: Option<f64>,
     /// How many seconds the audit took.
     pub(super) seconds: f64,
@@ -185,7 +185,7 @@ async fn audit_orders(run: &Arc<LoadRun>, orders: &Arc<Vec<KnownOrder>>) -> anyh
     Ok(all)
 }
 
-/// Reads the service's ledger until it agrees with the outcomes, or there is no progress. Differences become findings.
+/// Reads the service's ledger until it agrees with the outcomes, or makes no progress. Differences become findings.
 async fn settled_ledger(
     run: &LoadRun,
     before: &ServicePipeline,

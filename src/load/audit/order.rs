@@ -92,7 +92,7 @@ impl OrderAudit<'_> {
         }
     }
 
-    /// The outcomes must follow from the rules. After a parked event, and without order, they cannot be predicted.
+    /// The outcomes must follow from the rules, except after a parked event or on an unordered queue.
     fn check_outcomes(&mut self, receipts: &[ReceiptEvidence]) {
         if self.unordered || self.known.is_uncertain {
             return;
@@ -107,14 +107,15 @@ impl OrderAudit<'_> {
                     let reason = receipt.reason.as_deref().unwrap_or("no reason");
                     let event = format_args!("{} {}", accepted.event_type, accepted.event_id);
                     let what = format!("{event} is {state:?} ({reason}) and should be {expected:?}");
-                    // Further wrong outcomes may only follow from this one.
+                    // Further wrong outcomes may only be consequences of this one.
                     return self.find(FindingKind::WrongOutcome, what);
                 }
             }
         }
     }
 
-    /// The log must contain each event at the version of its receipt, and no event whose receipt is not recorded.
+    /// The log must contain each recorded event at the version of its receipt, and no event that its receipt does not
+    /// show as recorded.
     fn compare_receipts_and_log(&mut self, receipts: &[ReceiptEvidence], entries: &[LoggedEvent]) {
         let known = self.known;
         let mut by_receipt: BTreeMap<EventId, Option<u64>> = BTreeMap::new();
@@ -125,7 +126,7 @@ impl OrderAudit<'_> {
                         if receipt.state == ReceiptState::Recorded { receipt.version } else { None };
                     by_receipt.insert(accepted.event_id, version);
                 }
-                // Whether it is in the log does not matter: the receipt is a finding already.
+                // Whether the log contains this event does not matter: its receipt is a finding already.
                 ReceiptEvidence::Unsettled | ReceiptEvidence::Missing(_) | ReceiptEvidence::Unreadable(_) => {
                 }
             }

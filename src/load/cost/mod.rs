@@ -1,5 +1,4 @@
-//! Estimates from counted calls what a run would cost on AWS, with API Gateway, Lambda, SQS and DynamoDB. Used by the
-//! report.
+//! Estimates the cost of a run on AWS, with API Gateway, Lambda, SQS and DynamoDB, from counted calls, for the report.
 
 mod prices;
 

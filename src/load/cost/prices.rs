@@ -1,4 +1,4 @@
-//! The prices of AWS, and the assumptions about a deployment: everything in the estimate that is not counted.
+//! The prices of AWS, and the assumptions about a deployment: every input of the estimate that is not counted.
 
 use serde::Serialize;
 

@@ -7,7 +7,7 @@ const PAGE: &str = include_str!("report.html");
 const PLACEHOLDER: &str = "\"REPORT\"";
 
 pub(super) fn page(report: &LoadReport) -> anyhow::Result<String> {
-    // The answers in it must not be able to end the script element.
+    // Answers in the figures must not be able to end the script element.
     let json = serde_json::to_string(report)?.replace('<', "\\u003c");
     Ok(PAGE.replacen(PLACEHOLDER, &json, 1))
 }

@@ -16,7 +16,7 @@ use super::options::LoopMode;
 use crate::base_url::BaseUrl;
 use machine::ClientMachine;
 
-/// Bins of a distribution per power of ten.
+/// The number of bins of a distribution per power of ten.
 const BINS_PER_DECADE: f64 = 20.0;
 
 /// The report, as it is serialised. Latencies are in microseconds.
@@ -64,7 +64,7 @@ struct LoadFigures {
     /// Accepted events.
     accepted: u64,
     accepted_per_second: f64,
-    /// Requests of an open loop that came due and were not sent by the end, because the service did not keep up.
+    /// Requests of an open loop that were due but not sent by the end, because the service did not keep up.
     unsent: usize,
     retries: u64,
     /// Retries that were answered as replays. On SQS, a retry of a queued event is not recognised yet: it is accepted again,

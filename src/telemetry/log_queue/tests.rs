@@ -3,7 +3,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
-/// Longer than any of these tests takes. Only a failure waits for it.
+/// A time limit longer than any of these tests takes. Only a failing test waits that long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A writer whose writes finish only when the test allows.
@@ -52,7 +52,7 @@ fn a_stopped_reader_blocks_nobody_and_the_reserve_keeps_errors() {
     assert!(dropped > 7, "the reserve is limited as well");
     lines.flush(Duration::from_millis(1));
 
-    // The reader is back.
+    // The reader reads again.
     open.send(Ok(())).unwrap();
     let all = text(&written);
     assert!(all.contains("\nan error\n"));
