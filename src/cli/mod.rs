@@ -1,7 +1,7 @@
 //! The command line: its commands, and how flags, variables and the configuration file are combined into one set of
 //! values. `main` and the Lambda roles use it.
 //!
-//! A flag takes precedence over its variable, the variable over the [configuration file](file), the file over the
+//! A flag takes precedence over its variable, the variable over the [configuration file](mod@file), the file over the
 //! default.
 
 mod config;

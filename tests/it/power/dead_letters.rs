@@ -73,9 +73,10 @@ async fn the_outcome_of_a_repair_whose_sync_fails_is_unknown() {
 
     let service = Service::start(&data, &[]);
     let (_, letter) = service.get(&format!("/v1/dead-letters/{id}")).await;
-    let repairs = letter["repairs"].as_array().unwrap().len();
-    assert!(repairs == count || repairs == count + 1, "{count}: {letter}");
-    assert_eq!(letter["body"], format!("repair {}", repairs - 1));
+    // The list of repairs is bounded, so the body shows which one was the latest: the last that was answered, or the one
+    // after it.
+    let possible = [format!("repair {}", count - 1), format!("repair {count}")];
+    assert!(possible.iter().any(|body| letter["body"] == **body), "{count}: {letter}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
