@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 64 << 10;
 /// The file with the bearer token, for commands that call the API.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TokenFile {
-    /// Read the token from this file. Only you need permission to read it.
+    /// Read the token from this file. Make it readable by you alone (mode 0600).
     #[arg(long, env = "ORDERS_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 }

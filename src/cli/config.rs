@@ -26,7 +26,7 @@ struct SettingRow {
     source: String,
 }
 
-/// The table, for the arguments of this process.
+/// The table of settings that `orders config` prints, for the command line of this process.
 pub(crate) fn show(args: &ConfigArgs) -> Result<String, clap::Error> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     // Without the word `config`, the arguments are the command line to explain, with the program's own flags.

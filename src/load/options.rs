@@ -27,7 +27,7 @@ pub(crate) struct LoadArgs {
     /// --token-file.
     #[arg(long, env = variables().1, value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Read the token from this file. Only you need permission to read it.
+    /// Read the token from this file. Make it readable by you alone (mode 0600).
     #[arg(long, env = variables().2, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Run an open loop with this many requests per second. Their send times are fixed in advance, and latency counts from

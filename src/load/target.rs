@@ -26,7 +26,8 @@ pub(super) type RequestBody = Full<Bytes>;
 pub(super) struct Outage(Mutex<Option<Instant>>);
 
 impl Outage {
-    /// Notes the end of a request. A gateway answers with errors for a service that is down, so an error is no answer.
+    /// Records that a request ended. An error response does not count as an answer: a gateway sends errors for a service that
+    /// is down.
     pub(super) fn note(&self, is_answered: bool) {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *since = if is_answered { None } else { since.or_else(|| Some(Instant::now())) };

@@ -211,7 +211,8 @@ async fn recovery_reports_the_lost_events_of_a_damaged_journal_before_it_cuts_th
     let reported = report["orders"].as_array().unwrap().iter();
     let reported: BTreeSet<_> =
         reported.map(|order| order["order_id"].as_str().unwrap().to_owned()).collect();
-    // The sector belongs to one commit or two, whose content cannot be read. The report names all other lost events.
+    // The damaged sector overlaps one or two commits. Their events cannot be read, so the report names all lost events but
+    // these.
     let unreadable = report["unreadable_commits"].as_u64().unwrap();
     assert!((1..=2).contains(&unreadable), "{report}");
     let unnamed = lost.difference(&reported).count() as u64;

@@ -11,7 +11,7 @@ use tokio::time::{sleep_until, timeout_at};
 
 use super::dead_letters::{DeadLetters, MessageToPark};
 use super::queue::index::{Delivery, HeldMessage};
-use super::queue::{Queue, parse_handle, result_of_each, stale};
+use super::queue::{EmbeddedQueue, parse_handle, result_of_each, stale};
 use super::store::Store;
 use super::store::records::StoredMessage;
 use super::store::stage::Stage;
@@ -23,12 +23,12 @@ mod tests;
 
 pub(crate) struct Inbox {
     store: Arc<Store>,
-    queue: Arc<Queue>,
+    queue: Arc<EmbeddedQueue>,
     dead_letters: Arc<DeadLetters>,
 }
 
 impl Inbox {
-    pub(crate) fn new(queue: &Arc<Queue>, dead_letters: &Arc<DeadLetters>) -> Self {
+    pub(crate) fn new(queue: &Arc<EmbeddedQueue>, dead_letters: &Arc<DeadLetters>) -> Self {
         Self {
             store: Arc::clone(&queue.store),
             queue: Arc::clone(queue),

@@ -63,7 +63,7 @@ use inbox::Inbox;
 use log::Log;
 use maintenance::{RebuildOptions, RebuildReport};
 use publish::Publisher;
-use queue::Queue;
+use queue::EmbeddedQueue;
 use queue::index::QueueIndex;
 use reader::Reader;
 use store::Store;
@@ -113,7 +113,7 @@ pub struct Embedded(Arc<Rooms>);
 
 struct Rooms {
     log: Arc<Log>,
-    queue: Arc<Queue>,
+    queue: Arc<EmbeddedQueue>,
     dead_letters: Arc<DeadLetters>,
     reader: Arc<Reader>,
     inbox: Inbox,
@@ -137,7 +137,7 @@ impl Embedded {
         let OpenedStore { store, threads, folder } = opening.finish(index.depth() as u64)?;
         let store = Arc::new(store);
         let log = Arc::new(Log::new(&store, options.default_currency));
-        let queue = Arc::new(Queue::new(&store, index, &options));
+        let queue = Arc::new(EmbeddedQueue::new(&store, index, &options));
         let dead_letters = Arc::new(DeadLetters::new(&log, &queue));
         let reader = Reader::new(&log, &queue, &dead_letters);
         // A delayed event is queued, even if nothing else of its order is.

@@ -61,7 +61,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "The dead-letter queue keeps messages at least as long as its source.",
-        harm: "On a standard queue a message keeps its age when it moves: an old one is deleted as soon as it is a dead letter. On both kinds, dead letters expire before somebody has looked at them.",
+        harm: "On a standard queue, a message keeps its age when it moves to the dead-letter queue, so an old message is deleted soon after. On standard and FIFO queues, dead letters expire before an operator has looked at them.",
         remedy: "Set message_retention_seconds of the dead-letter queue to 1209600 (14 days).",
         check: dead_letters_expire_first,
     },

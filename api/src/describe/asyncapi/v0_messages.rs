@@ -1,5 +1,5 @@
 //! The messages of schema version 0, which have no `schema_version`. The domain upcasts them. The names of messages and
-//! schemas begin with `article_`, because clients use them.
+//! schemas keep the prefix `article_`, because existing clients depend on these names.
 
 use domain::{Amount, LineItems, OrderState, Quantity};
 use serde_json::{Value, json};

@@ -19,7 +19,7 @@ use domain::{DeadLetter, Envelope, Outcome, Receipt};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::log::Log;
-use super::queue::Queue;
+use super::queue::EmbeddedQueue;
 use super::store::records::receipt_row;
 use super::store::stage::Stage;
 use super::store::writer::Durability;
@@ -33,7 +33,7 @@ pub(crate) const ORIGIN: &str = "embedded";
 pub(crate) struct DeadLetters {
     pub(crate) store: Arc<Store>,
     log: Arc<Log>,
-    queue: Arc<Queue>,
+    queue: Arc<EmbeddedQueue>,
     /// Held by the one change of dead letters that is being prepared or committed.
     turn: Arc<AsyncMutex<()>>,
     /// Notified when an alert is pending.
@@ -49,7 +49,7 @@ pub(crate) struct EncodedDeadLetter {
 }
 
 impl DeadLetters {
-    pub(crate) fn new(log: &Arc<Log>, queue: &Arc<Queue>) -> Self {
+    pub(crate) fn new(log: &Arc<Log>, queue: &Arc<EmbeddedQueue>) -> Self {
         Self {
             store: Arc::clone(&log.store),
             log: Arc::clone(log),

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::dead_letters::DeadLetters;
 use super::log::Log;
-use super::queue::Queue;
+use super::queue::EmbeddedQueue;
 use super::queue::new_messages::UnqueuedMessage;
 use super::store::stage::Stage;
 use super::store::writer::{Durability, WriteError};
@@ -72,7 +72,7 @@ enum OutgoingMessage {
 pub(crate) struct Publisher {
     store: Arc<Store>,
     log: Arc<Log>,
-    queue: Arc<Queue>,
+    queue: Arc<EmbeddedQueue>,
     dead_letters: Arc<DeadLetters>,
     /// Whether events may be committed inline.
     commits_inline: bool,
@@ -81,7 +81,7 @@ pub(crate) struct Publisher {
 impl Publisher {
     pub(crate) fn new(
         log: &Arc<Log>,
-        queue: &Arc<Queue>,
+        queue: &Arc<EmbeddedQueue>,
         dead_letters: &Arc<DeadLetters>,
         commits_inline: bool,
     ) -> Self {

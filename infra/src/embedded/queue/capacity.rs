@@ -1,6 +1,6 @@
 //! Whether the queue accepts new messages, for the publisher, the redrive of dead letters and the readiness check.
 
-use super::Queue;
+use super::EmbeddedQueue;
 
 /// The limits of the queue, see [`Options`](crate::embedded::Options).
 pub(crate) struct Capacity {
@@ -8,7 +8,7 @@ pub(crate) struct Capacity {
     pub(crate) min_free_bytes: u64,
 }
 
-impl Queue {
+impl EmbeddedQueue {
     /// The reason why the queue accepts no new message; `None` while it accepts them.
     pub(crate) fn no_room(&self) -> Option<String> {
         self.full_queue().or_else(|| self.full_disk())

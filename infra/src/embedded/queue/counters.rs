@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use api::operations::PipelineCounters;
 
-use super::Queue;
+use super::EmbeddedQueue;
 use crate::embedded::store::counters::Totals;
 use crate::embedded::store::records::StoredMessage;
 use crate::now;
 
-impl Queue {
+impl EmbeddedQueue {
     /// The ledger and the depth are of one commit. The numbers of visible, delayed and in-flight messages are counted a
     /// moment later, because that reads every message.
     pub(crate) async fn pipeline_counters(self: &Arc<Self>) -> anyhow::Result<PipelineCounters> {

@@ -1,4 +1,4 @@
-//! The order of the queue, in memory: which message may be received when. [`Queue`](super::Queue) owns it in a mutex. It
+//! The order of the queue, in memory: which message may be received when. [`EmbeddedQueue`](super::Queue) owns it in a mutex. It
 //! has no clock and does no I/O. Bodies and receive counts are on disk, and a start rebuilds the index from there.
 //!
 //! The rules are those of an SQS FIFO queue: messages of a group come in order, and while some are in flight no other

@@ -1,5 +1,5 @@
 //! The queue: messages in the store, and their order in memory. The publisher, the inbox, the reader and the dead letters
-//! share the [`Queue`].
+//! share the [`EmbeddedQueue`].
 
 mod capacity;
 mod counters;
@@ -24,7 +24,7 @@ use index::{ObsoleteReceives, QueueIndex};
 
 pub(crate) use restore::restore;
 
-pub(crate) struct Queue {
+pub(crate) struct EmbeddedQueue {
     pub(crate) store: Arc<Store>,
     index: Mutex<QueueIndex>,
     /// Wakes a receiver that waits for messages.
@@ -33,7 +33,7 @@ pub(crate) struct Queue {
     capacity: Capacity,
 }
 
-impl Queue {
+impl EmbeddedQueue {
     pub(crate) fn new(store: &Arc<Store>, index: QueueIndex, options: &Options) -> Self {
         Self {
             store: Arc::clone(store),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use domain::{Envelope, Timestamp};
 use uuid::Uuid;
 
-use super::Queue;
+use super::EmbeddedQueue;
 use super::index::{GroupName, HeldMessage};
 use crate::embedded::store::records::{MessageHeader, StoredMessage};
 use crate::embedded::store::stage::Stage;
@@ -46,7 +46,7 @@ pub(crate) struct EncodedMessage {
 /// A message whose place in its group is reserved until it is synced.
 pub(crate) type ReservedMessage = (GroupName, u64);
 
-impl Queue {
+impl EmbeddedQueue {
     pub(crate) fn encode(&self, message: UnqueuedMessage, at: Timestamp) -> anyhow::Result<EncodedMessage> {
         let header = MessageHeader {
             group: message.group,

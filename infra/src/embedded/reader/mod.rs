@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::dead_letters::DeadLetters;
 use super::log::Log;
-use super::queue::Queue;
+use super::queue::EmbeddedQueue;
 use super::store::views::{ReadStore, View};
 use super::store::{Store, keys};
 
@@ -25,7 +25,7 @@ pub(crate) use load::load;
 pub(crate) struct Reader {
     store: Arc<Store>,
     log: Arc<Log>,
-    queue: Arc<Queue>,
+    queue: Arc<EmbeddedQueue>,
     dead_letters: Arc<DeadLetters>,
 }
 
@@ -38,7 +38,7 @@ struct QueuedEvent {
 }
 
 impl Reader {
-    pub(crate) fn new(log: &Arc<Log>, queue: &Arc<Queue>, dead_letters: &Arc<DeadLetters>) -> Self {
+    pub(crate) fn new(log: &Arc<Log>, queue: &Arc<EmbeddedQueue>, dead_letters: &Arc<DeadLetters>) -> Self {
         Self {
             store: Arc::clone(&log.store),
             log: Arc::clone(log),

@@ -62,7 +62,7 @@ pub(crate) fn newest_journal(store: &Path) -> io::Result<u64> {
     journals.last().map(|(number, _)| *number).ok_or_else(|| io::Error::other("the store has no journal"))
 }
 
-/// Opens a journal for syncing, and for shortening after it was removed.
+/// Opens a journal so that it can be synced and, once its name is removed, truncated through the same handle.
 fn open(store: &Path, number: u64) -> io::Result<File> {
     File::options().write(true).open(layout::journal_path(store, number))
 }
