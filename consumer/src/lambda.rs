@@ -30,7 +30,7 @@ pub use event::SqsBatch;
 /// The maximum time of an invocation that is reserved for changing visibility timeouts and for the answer.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// Tells whether an event that is not a batch is a ping. Pings keep the environment warm.
+/// Whether an event that is not a batch is a ping. Pings keep the environment warm.
 pub type IsPing = fn(&str) -> bool;
 
 /// Runs at the end of each invocation, before the answer. After the answer, Lambda may freeze the environment.

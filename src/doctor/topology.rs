@@ -132,7 +132,7 @@ impl Deployment {
 }
 
 impl SqsQueue {
-    /// Whether the queue is FIFO. The name is enough to tell: SQS requires the suffix `.fifo`.
+    /// Whether the queue is FIFO. The name shows it: SQS requires the suffix `.fifo`.
     pub(super) fn is_fifo(&self) -> Option<bool> {
         match &self.fifo {
             Attribute::Known(fifo) => Some(*fifo),

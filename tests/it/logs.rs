@@ -10,8 +10,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::eventually::{eventually, eventually_blocking};
 use crate::support::service::{Api, PATIENCE, order, orders};
-use crate::support::wait::{until, until_exit};
 
 /// A service whose standard error is a pipe that is not read yet.
 struct Unread {
@@ -48,7 +48,8 @@ impl Unread {
         drop(command);
         let [api, metrics] = [port, metrics].map(|address| Api::at(&format!("http://{address}")));
         let service = Self { child, api, metrics, stderr: Some(stderr), _folder: folder };
-        until("the start", async || service.api.send(Method::GET, "/healthz", None).await.is_ok()).await;
+        eventually("the service starts", async || service.api.send(Method::GET, "/healthz", None).await)
+            .await;
         service
     }
 
@@ -82,7 +83,8 @@ impl Unread {
     }
 
     fn wait(&mut self) {
-        assert_eq!(until_exit(&mut self.child).code(), Some(0));
+        let exited = || self.child.try_wait().unwrap().ok_or("it is running");
+        assert_eq!(eventually_blocking("the process ends", exited).code(), Some(0));
     }
 }
 

@@ -10,7 +10,6 @@ pub mod flaky;
 pub mod http;
 pub mod service;
 pub mod venv;
-pub mod wait;
 
 use std::time::Duration;
 

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 
-/// The size at which a memtable is flushed, and the size of merged tables. fjall writes and syncs a whole one at once, and
+/// The size at which a memtable is flushed, and the size of merged tables. fjall writes and syncs each as a whole, and
 /// the syncs of commits wait until it is done. With 16 MiB they wait 30 ms or more, so both are small.
 const MEMTABLE_BYTES: u64 = 4 << 20;
 const MERGED_TABLE_BYTES: u64 = 8 << 20;
