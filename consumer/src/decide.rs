@@ -2,9 +2,8 @@
 //! from the queue, and [`crate::inline`] for an event that is being accepted.
 
 use domain::judge::Refusal;
-use domain::order::FoldError;
 use domain::{
-    Envelope, Event, EventId, Order, Outcome, ParkReason, RecordedEvent, Timestamp, Verdict, judge,
+    Envelope, Event, EventId, FoldError, Order, Outcome, ParkReason, RecordedEvent, Timestamp, Verdict, judge,
 };
 
 use crate::ports::{EventOutcome, LoadedOrder, Message};
@@ -79,7 +78,7 @@ pub fn decide(context: OrderContext<'_>, message: &Message, envelope: &Envelope)
         }
     }
     let follows_parked = context.follows_parked(message);
-    match judge(context.order, envelope) {
+    match judge(context.order, None, envelope) {
         Verdict::Never(refusal) => reject(context.order, refusal),
         Verdict::Legal if follows_parked && is_ordered && !matches!(envelope.event, Event::Created(_)) => {
             park_after_parked()
@@ -97,8 +96,8 @@ fn version_of(order: Option<&Order>) -> u64 {
 }
 
 fn reject(order: Option<&Order>, refusal: Refusal) -> Plan {
-    let Refusal { reason, detail } = refusal;
-    Plan::Reject(Outcome::Rejected { reason, detail, at_version: Some(version_of(order)) })
+    let Refusal { reason, detail, violation } = refusal;
+    Plan::Reject(Outcome::Rejected { reason, detail, at_version: Some(version_of(order)), violation })
 }
 
 fn park_after_parked() -> Plan {

@@ -176,6 +176,7 @@ impl DeadLetter {
             reason: RejectReason::Discarded,
             detail: discard.reason.clone(),
             at_version: None,
+            violation: None,
         };
         self.state = DeadLetterState::Discarded;
         self.discarded = Some(discard);

@@ -7,8 +7,9 @@ use serde_json::value::RawValue;
 use crate::reasons::ParkReason;
 use crate::wording;
 
-/// The schema version that this program writes. The program reads this version and version 0.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The schema version that this program writes. The program reads all versions up to this
+/// one.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Why a message is not an event that we can process. `Display` describes what is wrong and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +61,10 @@ pub(crate) fn typed<T: DeserializeOwned>(data: &RawValue) -> Result<T, DecodeErr
         serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let path = error.path().to_string();
             let at = if path == "." { "data".to_owned() } else { format!("data.{}", wording::shown(&path)) };
-            DecodeError::invalid(at, wording::value_error(error.inner()))
+            // Personal data is never repeated: errors are logged and shown to operators.
+            let is_personal = path.starts_with("contact");
+            let why = wording::value_error(error.inner());
+            DecodeError::invalid(at, if is_personal { wording::without_value(why) } else { why })
         })
     })
 }

@@ -13,13 +13,14 @@ use crate::ids::{CorrelationId, EventId, OrderId};
 use crate::json::JsonWriter;
 use crate::money::Currency;
 use crate::upcast_v0::upcast_v0;
+use crate::upcast_v1::upcast_v1;
 use crate::value::Timestamp;
 use crate::wording;
 
 /// An event with its metadata. Its JSON is a superset of a message in schema version 0:
 ///
 /// ```json
-/// { "event_id": "0199…", "type": "order_created", "schema_version": 1, "timestamp": "2026-11-23T10:00:00Z",
+/// { "event_id": "0199…", "type": "order_created", "schema_version": 2, "timestamp": "2026-11-23T10:00:00Z",
 ///   "correlation_id": "…", "data": { "order_id": "…", "customer_id": "…" } }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +85,7 @@ impl Envelope {
             .ok_or_else(|| DecodeError::Malformed("`timestamp` is required".to_owned()))?;
         let event = match members.schema_version {
             None => upcast_v0(&members.event_type, members.data, default_currency)?,
+            Some(1) => upcast_v1(&members.event_type, members.data)?,
             Some(SCHEMA_VERSION) => Event::decode(&members.event_type, members.data)?,
             Some(newer) => return Err(DecodeError::UnknownSchema(newer)),
         };
@@ -167,6 +169,13 @@ fn write_created(created: &Created, json: &mut JsonWriter) {
     json.value(&created.total);
     let metadata = Some(&created.metadata).filter(|metadata| !metadata.is_empty());
     json.optional(r#","metadata":"#, metadata);
+    let adjustments = Some(&created.adjustments).filter(|adjustments| !adjustments.is_empty());
+    json.optional(r#","adjustments":"#, adjustments);
+    json.optional(r#","reference":"#, created.reference.as_ref());
+    json.optional(r#","contact":"#, created.contact.as_ref());
+    json.optional(r#","notes":"#, created.notes.as_ref());
+    json.optional(r#","expires_at":"#, created.expires_at.as_ref());
+    json.flag(r#","ship_unpaid":true"#, created.ship_unpaid);
 }
 
 /// The error for a message that is not an envelope. The message is read again to find the member that is wrong.

@@ -7,7 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::decode::{DecodeError, typed};
-use crate::event::{Amended, Cancelled, Created, Empty, Paid, Refunded, Returned, Shipped};
+use crate::event::{
+    Amended, Annotated, Cancelled, Created, Delivered, Empty, Held, Paid, PaymentAuthorized, PaymentVoided,
+    Refunded, Released, ReturnRequested, Returned, Shipped,
+};
+use crate::guard::Guard;
 
 /// Defines [`Event`] and [`EventType`] from the table below.
 macro_rules! event_kinds {
@@ -15,6 +19,7 @@ macro_rules! event_kinds {
         $kind:ident($data:ty) $name:literal
         $summary:literal
         requires $required:tt
+        guards $guards:tt
         example $example:literal
     )*) => {
         /// One fact about one order, with its data.
@@ -72,6 +77,14 @@ macro_rules! event_kinds {
                 }
             }
 
+            /// The conditions that must hold for an event of this type to be recorded. All are checked, in this order.
+            pub fn guards(self) -> &'static [Guard] {
+                use Guard::*;
+                match self {
+                    $(Self::$kind => &$guards,)*
+                }
+            }
+
             /// An example of the data, as JSON without `order_id`. The examples together describe one order's life.
             pub fn example_data(self) -> &'static str {
                 match self {
@@ -86,47 +99,92 @@ event_kinds! {
     Created(Created) "order_created"
         "The customer placed the order."
         requires ["customer_id", "currency", "items", "total"]
-        example r#"{"customer_id":"customer-7","currency":"EUR","total":3300,"metadata":{"channel":"web"},"items":[{"sku":"MUG-BLUE","quantity":2,"unit_price":1250},{"sku":"TEA-ASSAM-250G","quantity":1,"unit_price":800}]}"#
+        guards [New, ReferenceFree]
+        example r#"{"customer_id":"customer-7","currency":"EUR","total":3790,"metadata":{"channel":"web"},"items":[{"line_id":"mug","sku":"MUG-BLUE","name":"Blue mug","quantity":2,"unit_price":1250},{"sku":"TEA-ASSAM-250G","quantity":1,"unit_price":800}],"adjustments":[{"adjustment_id":"shipping","kind":"shipping","label":"Standard shipping","amount":490}],"reference":"WEB-2026-1007","contact":{"name":"Ada Lovelace","email":"ada@example.com","shipping_address":{"line1":"Hauptstraße 5","city":"Köln","postal_code":"50667","country":"DE"}},"notes":"Please ring twice.","expires_at":"2026-12-24T18:00:00Z"}"#
 
     Amended(Amended) "order_amended"
-        "The lines were replaced, before the order was confirmed."
-        requires ["items"]
-        example r#"{"items":[{"sku":"MUG-BLUE","quantity":3,"unit_price":1250}]}"#
+        "The lines, adjustments, contact or reference were replaced."
+        requires []
+        guards [Exists, Open, LinesKept, AmountsFit, SizeFits, ReferenceFree]
+        example r#"{"items":[{"line_id":"mug","sku":"MUG-BLUE","name":"Blue mug","quantity":3,"unit_price":1250}],"adjustments":[{"adjustment_id":"shipping","kind":"shipping","amount":490}]}"#
+
+    Annotated(Annotated) "order_annotated"
+        "The client's metadata or notes were changed."
+        requires []
+        guards [Exists, MetadataFits, SizeFits]
+        example r#"{"metadata":{"channel":null,"clerk":"Grace"},"notes":"Gift wrapping."}"#
 
     Confirmed(Empty) "order_confirmed"
         "The merchant confirmed the order."
         requires []
+        guards [Exists, Unconfirmed]
         example "{}"
+
+    Held(Held) "order_held"
+        "The order may not be shipped until the hold is released."
+        requires ["hold"]
+        guards [Exists, Open, HoldFree, SizeFits]
+        example r#"{"hold":"fraud-check","reason":"The addresses differ."}"#
+
+    Released(Released) "order_released"
+        "A hold ended."
+        requires ["hold"]
+        guards [Exists, HoldKnown]
+        example r#"{"hold":"fraud-check"}"#
+
+    PaymentAuthorized(PaymentAuthorized) "order_payment_authorized"
+        "The payment provider authorized a payment."
+        requires ["payment_id", "amount"]
+        guards [Exists, NotCancelled, PaymentNew, AmountsFit, SizeFits]
+        example r#"{"payment_id":"pay-81","amount":4240,"method":"card"}"#
+
+    PaymentVoided(PaymentVoided) "order_payment_voided"
+        "The authorization of a payment ended before anything was captured."
+        requires ["payment_id"]
+        guards [Exists, PaymentVoidable]
+        example r#"{"payment_id":"pay-80"}"#
 
     Paid(Paid) "order_paid"
-        "The customer paid."
+        "Money was captured."
         requires []
-        example r#"{"payment_id":"pay-81","amount":3300}"#
+        guards [Exists, PaymentCapturable, AmountsFit, SizeFits]
+        example r#"{"payment_id":"pay-81","amount":4240}"#
 
     Shipped(Shipped) "order_shipped"
-        "The goods were shipped."
+        "Goods were shipped."
         requires []
-        example r#"{"carrier":"DHL","tracking_number":"00340434161094015902"}"#
+        guards [Exists, Confirmed, NotHeld, UnitsLeft, Covered, ShipmentNew, SizeFits]
+        example r#"{"carrier":"DHL","tracking_number":"00340434161094015902","shipment_id":"parcel-1","items":[{"line_id":"mug","quantity":2}]}"#
 
-    Delivered(Empty) "order_delivered"
-        "The goods were delivered."
+    Delivered(Delivered) "order_delivered"
+        "Shipped goods were delivered."
         requires []
-        example "{}"
+        guards [Exists, ShipmentUndelivered]
+        example r#"{"shipment_id":"parcel-1"}"#
 
     Cancelled(Cancelled) "order_cancelled"
-        "The order was cancelled."
+        "Units that had not been shipped were cancelled."
         requires []
-        example r#"{"reason":"The customer changed their mind."}"#
+        guards [Exists, UnitsLeft]
+        example r#"{"reason":"Out of stock.","items":[{"line_id":"mug","quantity":1}]}"#
+
+    ReturnRequested(ReturnRequested) "order_return_requested"
+        "The customer wants to return delivered goods."
+        requires []
+        guards [Exists, UnitsDelivered, ReturnNew, SizeFits]
+        example r#"{"reason":"One mug arrived broken.","return_id":"return-1","items":[{"line_id":"mug","quantity":1}]}"#
 
     Returned(Returned) "order_returned"
-        "The customer returned the goods."
+        "The customer returned goods."
         requires []
-        example r#"{"reason":"One mug arrived broken."}"#
+        guards [Exists, UnitsDelivered, ReturnOpen, SizeFits]
+        example r#"{"reason":"One mug arrived broken.","return_id":"return-1"}"#
 
     Refunded(Refunded) "order_refunded"
-        "The customer was refunded."
+        "Money was refunded."
         requires []
-        example r#"{"refund_id":"refund-12","amount":3300}"#
+        guards [Exists, Refundable, RefundNew, SizeFits]
+        example r#"{"refund_id":"refund-12","amount":1250,"payment_id":"pay-81","reason":"One mug arrived broken."}"#
 }
 
 impl EventType {

@@ -87,6 +87,26 @@ impl CustomerId {
 
 string_value!(CustomerId);
 
+/// The client's own number of an order, such as a purchase order number: 1–64 characters without control characters. Unique
+/// in this service.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reference(Arc<str>);
+
+impl Reference {
+    /// Parses a reference. An error contains the rule.
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+        check_name("reference", text, 64)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The reference as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+string_value!(Reference);
+
 /// Identifies everything that one request caused, across logs and services: 1–128 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CorrelationId(Arc<str>);

@@ -5,8 +5,9 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::money::LineItem;
-use crate::value::Timestamp;
+use crate::lines::{LineId, LineItem, Sku};
+use crate::order_line::OrderLine;
+use crate::value::{Text, Timestamp};
 
 /// About the size of an event with a few lines.
 const INITIAL_CAPACITY: usize = 768;
@@ -76,18 +77,63 @@ impl JsonWriter {
         if self.0.len() == start + 1 { self.0.truncate(start) } else { self.0[start] = b',' }
     }
 
+    /// Writes `member` if the flag is set.
+    pub(crate) fn flag(&mut self, member: &str, is_set: bool) {
+        if is_set {
+            self.raw(member);
+        }
+    }
+
+    /// Writes `name`, which includes its comma and colon, and then the list. Writes nothing if the list is empty.
+    pub(crate) fn list<T: Serialize>(&mut self, name: &str, list: &[T]) {
+        self.optional(name, Some(&list).filter(|list| !list.is_empty()));
+    }
+
     pub(crate) fn lines(&mut self, lines: &[LineItem]) {
         let mut separator = "[";
         for line in lines {
             self.raw(separator);
-            self.raw(r#"{"sku":"#);
-            self.text(line.sku.as_str());
-            self.raw(r#","quantity":"#);
+            self.line_start(line.line_id.as_ref(), &line.sku, line.name.as_ref());
             self.value(&line.quantity.get());
             self.optional(r#","unit_price":"#, line.unit_price.as_ref());
             self.raw("}");
             separator = ",";
         }
         self.raw("]");
+    }
+
+    pub(crate) fn order_lines(&mut self, lines: &[OrderLine]) {
+        let mut separator = "[";
+        for line in lines {
+            self.raw(separator);
+            self.line_start(line.line_id.as_ref(), &line.sku, line.name.as_ref());
+            self.value(&line.quantity.get());
+            self.optional(r#","unit_price":"#, line.unit_price.as_ref());
+            for (name, count) in [
+                (r#","cancelled":"#, line.cancelled),
+                (r#","shipped":"#, line.shipped),
+                (r#","delivered":"#, line.delivered),
+                (r#","returned":"#, line.returned),
+            ] {
+                self.optional(name, Some(&count).filter(|count| **count > 0));
+            }
+            self.raw("}");
+            separator = ",";
+        }
+        self.raw("]");
+    }
+
+    /// Writes the members of a line up to the name of `quantity`.
+    fn line_start(&mut self, line_id: Option<&LineId>, sku: &Sku, name: Option<&Text<200>>) {
+        self.raw("{");
+        if let Some(line_id) = line_id {
+            self.raw(r#""line_id":"#);
+            self.text(line_id.as_str());
+            self.raw(",");
+        }
+        self.raw(r#""sku":"#);
+        self.text(sku.as_str());
+        self.optional(r#","name":"#, name);
+        self.raw(r#","quantity":"#);
     }
 }

@@ -1,8 +1,9 @@
-//! Judges whether an event may be recorded for its order now. The consumer and the prediction of a redrive use it.
+//! Judges whether an event may be recorded for its order now. The consumer, the fold and the prediction of a redrive use it.
 
 use crate::envelope::Envelope;
-use crate::event_kinds::EventType;
-use crate::lifecycle::{self, OrderState};
+use crate::event_kinds::{Event, EventType};
+use crate::guard::{Guard, GuardFailure, Violation};
+use crate::ids::OrderId;
 use crate::order::Order;
 use crate::reasons::RejectReason;
 
@@ -25,40 +26,66 @@ pub struct Refusal {
     pub reason: RejectReason,
     /// The rule and the violation, in one sentence.
     pub detail: String,
+    /// The guard that the event failed, if a guard refused it.
+    pub violation: Option<Box<Violation>>,
 }
 
-/// Judges `envelope` against its order. `None` means that the order does not exist.
+/// Judges `envelope` against its order. `None` means that the order does not exist. `reference_holder` is the order that has
+/// the reference which the event states.
 ///
 /// Versions only grow: an event that expects an earlier version is never legal again, and one that expects a later version is
 /// early.
-pub fn judge(order: Option<&Order>, envelope: &Envelope) -> Verdict {
-    let event = envelope.event.event_type();
-    let state = order.map_or(OrderState::None, Order::state);
+pub fn judge(order: Option<&Order>, reference_holder: Option<&OrderId>, envelope: &Envelope) -> Verdict {
     let version = order.map_or(0, |order| order.version);
-
     if let Some(expected) = envelope.expected_version.filter(|expected| *expected != version) {
         let detail =
             format!("the event expects version {expected} of the order, which is at version {version}");
-        let refusal = Refusal { reason: RejectReason::VersionMismatch, detail };
+        let refusal = Refusal { reason: RejectReason::VersionMismatch, detail, violation: None };
         return if expected > version { Verdict::Early(refusal) } else { Verdict::Never(refusal) };
     }
-    judge_transition(state, event)
-}
-
-/// Judges an event of this type by the state of its order alone.
-pub fn judge_transition(state: OrderState, event: EventType) -> Verdict {
-    if lifecycle::next(state, event).is_some() {
-        Verdict::Legal
-    } else if state.can_ever_allow(event) {
-        Verdict::Early(illegal(event, state))
-    } else {
-        Verdict::Never(illegal(event, state))
+    let taken = reference_holder.filter(|holder| **holder != envelope.order_id).map(reference_taken);
+    let judged = judge_event(order, &envelope.event);
+    let event_type = envelope.event.event_type();
+    match (judged, taken) {
+        (Ok(()), None) => Verdict::Legal,
+        (Err(failure), _) if !failure.is_early => Verdict::Never(refusal(order, event_type, failure)),
+        (_, Some(taken)) => Verdict::Never(refusal(order, event_type, taken)),
+        (Err(failure), None) => Verdict::Early(refusal(order, event_type, failure)),
     }
 }
 
-fn illegal(event: EventType, state: OrderState) -> Refusal {
-    let allowed: Vec<_> = state.allowed_events().map(EventType::as_str).collect();
-    let allowed = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
-    let detail = format!("{event} is not legal while the order is {state}; legal now: {allowed}");
-    Refusal { reason: RejectReason::IllegalTransition, detail }
+/// Checks the guards of an event. If several fail, returns one that can never pass, or else the first.
+pub(crate) fn judge_event(order: Option<&Order>, event: &Event) -> Result<(), GuardFailure> {
+    let mut first = Ok(());
+    for guard in event.event_type().guards() {
+        match guard.check(order, event) {
+            Err(failure) if !failure.is_early => return Err(failure),
+            Err(failure) if first.is_ok() => first = Err(failure),
+            _ => {}
+        }
+    }
+    first
+}
+
+/// The events that are legal now with some data, in the order of the table.
+pub fn allowed_events(order: Option<&Order>) -> impl Iterator<Item = EventType> {
+    let is_allowed = move |event: &EventType| event.guards().iter().all(|guard| guard.can_pass(order));
+    EventType::ALL.into_iter().filter(is_allowed)
+}
+
+fn reference_taken(holder: &OrderId) -> GuardFailure {
+    let detail = format!("order {holder} has this reference");
+    let mut failure = GuardFailure::new(Guard::ReferenceFree, detail, false);
+    failure.violation.order_id = Some(holder.clone());
+    failure
+}
+
+fn refusal(order: Option<&Order>, event: EventType, failure: GuardFailure) -> Refusal {
+    let GuardFailure { violation, detail, .. } = failure;
+    let detail = match order {
+        Some(order) => format!("{event} is not legal while the order is {}: {detail}", order.status),
+        None => format!("{event} is not legal: {detail}"),
+    };
+    let reason = RejectReason::IllegalTransition;
+    Refusal { reason, detail, violation: Some(Box::new(violation)) }
 }

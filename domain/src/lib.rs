@@ -3,44 +3,58 @@
 //!
 //! Read the modules in this order:
 //!
-//! 1. [`event_kinds`]: the table of the nine kinds of event; [`event`] contains their data.
-//! 2. [`lifecycle`]: the state machine, as one table.
-//! 3. [`mod@judge`]: judges an event against its order: legal, early or never.
-//! 4. [`order`]: the order that readers see, folded from its events; [`past`] folds it as it was.
+//! 1. [`event_kinds`]: the table of the kinds of event, each with its guards; [`event`] contains their data.
+//! 2. [`order`]: the order that readers see: lines with counters ([`order_line`]), [`payments`], [`parcels`] and the words
+//!    derived from them ([`status`]).
+//! 3. [`guard`]: the conditions for an event; [`mod@judge`] checks them: legal, early or never.
+//! 4. [`fold`]: folds an order from its events; [`past`] folds it as it was.
 //! 5. [`envelope`]: an event with its metadata, as it travels; [`recorded`] is an entry of the log, [`decode`] describes why a
-//!    message cannot be read, and `upcast_v0` reads messages in schema version 0.
+//!    message cannot be read, and `upcast_v0` and `upcast_v1` read older schema versions.
 //! 6. [`outcome`]: what happened to an event, which its receipt shows; [`reasons`] contains the codes.
 //! 7. [`dead_letter`]: a message that could not be processed; [`mod@identify`] finds its ids, [`repair`] keeps its repairs, and
 //!    [`mod@predict`] predicts a redrive.
 //! 8. [`ledger`]: the counts that show that nothing was lost.
 //!
-//! [`value`], [`money`] and [`ids`] are value types: parsed once, and always valid afterwards. [`derived_ids`] derives
+//! [`value`], [`money`], [`lines`], [`adjustments`], [`contact`], [`metadata`] and [`ids`] are value types: parsed once, and always valid afterwards. [`derived_ids`] derives
 //! the ids that retries share. [`wording`] describes what is wrong with JSON.
 //!
 //! The words are those of `docs/glossary.md`.
 
+pub mod adjustments;
 pub mod body;
+pub mod contact;
 pub mod dead_letter;
 pub mod decode;
 pub mod derived_ids;
 pub mod envelope;
 pub mod event;
 pub mod event_kinds;
+pub mod fold;
+mod fold_money;
+mod fold_returns;
+pub mod guard;
 pub mod identify;
 pub mod ids;
 mod json;
 pub mod judge;
 pub mod ledger;
-pub mod lifecycle;
+pub mod lines;
+pub mod metadata;
 pub mod money;
 pub mod order;
+mod order_json;
+pub mod order_line;
 pub mod outcome;
+pub mod parcels;
 pub mod past;
+pub mod payments;
 pub mod predict;
 pub mod reasons;
 pub mod recorded;
 pub mod repair;
+pub mod status;
 mod upcast_v0;
+mod upcast_v1;
 pub mod value;
 pub mod wording;
 
@@ -49,17 +63,22 @@ pub use dead_letter::{DeadLetter, DeadLetterState};
 pub use decode::{DecodeError, SCHEMA_VERSION};
 pub use envelope::Envelope;
 pub use event_kinds::{Event, EventType};
+pub use fold::FoldError;
+pub use guard::{Guard, Violation};
 pub use identify::{MessageIdentity, identify};
-pub use ids::{CorrelationId, CustomerId, EventId, OrderId};
-pub use judge::{Verdict, judge};
+pub use ids::{CorrelationId, CustomerId, EventId, OrderId, Reference};
+pub use judge::{Verdict, allowed_events, judge};
 pub use ledger::Ledger;
-pub use lifecycle::{OrderState, OrderStatus};
-pub use money::{Amount, Currency, LineItem, LineItems, Quantity, Sku};
+pub use lines::{LineId, LineItem, LineItems, LineQuantities, LineQuantity, Sku};
+pub use metadata::{Metadata, MetadataPatch};
+pub use money::{Amount, Currency, Quantity, SignedAmount};
 pub use order::Order;
+pub use order_line::OrderLine;
 pub use outcome::{Outcome, Receipt, ReceiptState};
 pub use past::{AsOf, Past};
 pub use predict::{Prediction, predict};
 pub use reasons::{ParkReason, RejectReason};
 pub use recorded::RecordedEvent;
 pub use repair::{Repair, Repaired};
-pub use value::{InvalidValue, Metadata, Text, Timestamp};
+pub use status::{FulfilmentStatus, OrderStatus, PaymentStatus};
+pub use value::{InvalidValue, Text, Timestamp};

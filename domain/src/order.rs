@@ -1,15 +1,19 @@
-//! The order that readers see: the fold of its recorded events. The consumer projects it, and the API shows it.
+//! The order that readers see: counters, and the words derived from them. [`crate::fold`] applies events to it; the consumer
+//! projects it, and the API shows it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Created, Paid, Shipped};
-use crate::event_kinds::{Event, EventType};
-use crate::ids::{CustomerId, OrderId};
-use crate::json::JsonWriter;
-use crate::lifecycle::{self, OrderState, OrderStatus};
-use crate::money::{Amount, Currency, LineItems};
-use crate::recorded::RecordedEvent;
-use crate::value::{Metadata, Timestamp};
+use crate::adjustments::{Adjustment, Adjustments};
+use crate::contact::Contact;
+use crate::event::Notes;
+use crate::ids::{CustomerId, OrderId, Reference};
+use crate::metadata::Metadata;
+use crate::money::{Amount, Currency};
+use crate::order_line::{LineFinder, OrderLine};
+use crate::parcels::{Hold, Return, Shipment};
+use crate::payments::{Payment, Refund};
+use crate::status::{FulfilmentStatus, OrderStatus, PaymentStatus};
+use crate::value::{Timestamp, is_false};
 
 /// An order after its latest recorded event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,25 +22,62 @@ pub struct Order {
     pub order_id: OrderId,
     /// The customer who placed the order.
     pub customer_id: CustomerId,
-    /// The status that readers see.
+    /// The status, derived from the counters.
     pub status: OrderStatus,
     /// The number of recorded events; 1 after `order_created`.
     pub version: u64,
     /// The currency of all amounts.
     pub currency: Currency,
-    /// The ordered lines.
-    pub items: LineItems,
-    /// The price of the order.
+    /// The ordered lines with their counters.
+    pub items: Vec<OrderLine>,
+    /// The price of the order, derived from the counters ([`Order::derived_total`]).
     pub total: Amount,
-    /// Notes of the client.
+    /// Key-value data of the client.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
-    /// The payment; `None` until the order is paid.
+    /// Discounts, shipping, taxes and fees.
+    #[serde(default, skip_serializing_if = "Adjustments::is_empty")]
+    pub adjustments: Adjustments,
+    /// The client's own number of the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payment: Option<Paid>,
-    /// The shipment; `None` until the order is shipped.
+    pub reference: Option<Reference>,
+    /// Whom to reach about the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shipment: Option<Shipped>,
+    pub contact: Option<Box<Contact>>,
+    /// Notes for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<Notes>,
+    /// When the service proposes to cancel the order if it is still unpaid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Whether the order may be shipped before it is paid.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ship_unpaid: bool,
+    /// Whether the merchant confirmed the order.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub confirmed: bool,
+    /// The payments, in the order in which they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payments: Vec<Payment>,
+    /// Whether the order counts as paid in full because an event of schema version 0 or 1 said so. An amendment of the
+    /// price ends it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub settled_by_payment: bool,
+    /// The refunds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refunds: Vec<Refund>,
+    /// Whether the order counts as refunded in full because an event of schema version 0 or 1 said so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub settled_by_refund: bool,
+    /// The shipments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipments: Vec<Shipment>,
+    /// The returns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<Return>,
+    /// The holds that are not released.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
     /// The timestamp of the first event.
     pub created_at: Timestamp,
     /// The timestamp of the latest event.
@@ -47,132 +88,190 @@ pub struct Order {
     pub recorded_at: Option<Timestamp>,
 }
 
-/// Why a log cannot be folded. This service only writes logs that can be folded, so the cause is corruption or a bug.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("event {event_type} at version {version} does not fit: {why}")]
-pub struct FoldError {
-    /// The version of the event that does not fit the order.
-    pub version: u64,
-    /// The type of the event.
-    pub event_type: EventType,
-    /// Why the event does not fit the order.
-    pub why: String,
+/// The sums of an order's units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Units {
+    /// Ordered units.
+    pub ordered: u64,
+    /// Cancelled units.
+    pub cancelled: u64,
+    /// Shipped units.
+    pub shipped: u64,
+    /// Delivered units.
+    pub delivered: u64,
+    /// Returned units.
+    pub returned: u64,
+}
+
+impl Units {
+    /// Units that can still be shipped or cancelled.
+    pub fn left(self) -> u64 {
+        self.ordered.saturating_sub(self.cancelled).saturating_sub(self.shipped)
+    }
+
+    /// Units that are not cancelled.
+    pub fn active(self) -> u64 {
+        self.ordered.saturating_sub(self.cancelled)
+    }
+}
+
+/// The sums of an order's money, in minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Money {
+    /// Authorized and not voided: what was captured of it, and what still can be.
+    pub authorized: i64,
+    /// Captured.
+    pub captured: i64,
+    /// Refunded.
+    pub refunded: i64,
+    /// Total − captured + refunded. Positive: the customer owes it. Negative: it is owed to the customer.
+    pub balance: i64,
 }
 
 impl Order {
-    /// The order after `event`. `previous` is the order before `event`; `None` for the first event.
-    pub fn apply(previous: Option<Self>, event: &RecordedEvent) -> Result<Self, FoldError> {
-        let event_type = event.envelope.event.event_type();
-        let fail = |why: String| FoldError { version: event.version, event_type, why };
+    /// Whether this is a projection that a program of schema version 1 stored. It lacks the counters, so the order must be
+    /// folded again from its log. A pending order of version 1 had no counters, and is complete.
+    pub fn lacks_counters(&self) -> bool {
+        let is_cancelled = || self.items.iter().any(|line| line.cancelled > 0);
+        self.status != OrderStatus::Pending && !self.confirmed && !is_cancelled()
+    }
 
-        let expected = previous.as_ref().map_or(1, |order| order.version.saturating_add(1));
-        if event.version != expected {
-            return Err(fail(format!("version {expected} was expected")));
-        }
-        let state = previous.as_ref().map_or(OrderState::None, Order::state);
-        let status = lifecycle::next(state, event_type)
-            .and_then(OrderState::status)
-            .ok_or_else(|| fail(format!("the order is {state}")))?;
+    /// The sums of the units of all lines.
+    pub fn units(&self) -> Units {
+        self.items.iter().fold(Units::default(), |sum, line| Units {
+            ordered: sum.ordered + u64::from(line.quantity.get()),
+            cancelled: sum.cancelled + u64::from(line.cancelled),
+            shipped: sum.shipped + u64::from(line.shipped),
+            delivered: sum.delivered + u64::from(line.delivered),
+            returned: sum.returned + u64::from(line.returned),
+        })
+    }
 
-        match (previous, &event.envelope.event) {
-            (None, Event::Created(created)) => Ok(Self::created(event, created, status)),
-            (Some(order), _) if order.order_id != event.envelope.order_id => {
-                Err(fail(format!("it is about order {}", event.envelope.order_id)))
-            }
-            (Some(order), other) => Ok(order.advanced(event, other, status)),
-            (None, _) => Err(fail("the order does not exist".to_owned())),
+    /// The sums of all payments. The guards keep each sum within the range of an [`Amount`].
+    pub fn money(&self) -> Money {
+        let sum = |amount: fn(&Payment) -> i64| self.payments.iter().map(amount).fold(0, i64::saturating_add);
+        let authorized = sum(|payment| match payment.voided {
+            true => 0,
+            false => payment.authorized.map_or(0, Amount::minor),
+        });
+        let captured = sum(|payment| payment.captured.minor());
+        let refunded = sum(|payment| payment.refunded.minor());
+        Money { authorized, captured, refunded, balance: self.total.minor() - captured + refunded }
+    }
+
+    /// The amount that is authorized and not captured.
+    pub fn capturable(&self) -> i64 {
+        self.payments.iter().map(Payment::capturable).fold(0, i64::saturating_add)
+    }
+
+    /// Whether the total is captured or authorized, apart from what was refunded.
+    pub fn is_covered(&self) -> bool {
+        let Money { captured, refunded, .. } = self.money();
+        self.settled_by_payment || captured - refunded + self.capturable() >= self.total.minor()
+    }
+
+    /// What the customer has paid.
+    pub fn payment_status(&self) -> PaymentStatus {
+        let Money { captured, refunded, .. } = self.money();
+        let total = self.total.minor();
+        if self.settled_by_refund || (refunded > 0 && refunded == captured) {
+            PaymentStatus::Refunded
+        } else if refunded > 0 {
+            PaymentStatus::PartiallyRefunded
+        } else if captured > total {
+            PaymentStatus::Overpaid
+        } else if self.settled_by_payment || (captured > 0 && captured == total) {
+            PaymentStatus::Paid
+        } else if captured > 0 {
+            PaymentStatus::PartiallyPaid
+        } else if self.capturable() > 0 {
+            PaymentStatus::Authorized
+        } else if total == 0 && self.units().active() > 0 {
+            PaymentStatus::Paid
+        } else {
+            PaymentStatus::Unpaid
         }
     }
 
-    /// The order after all `events`; `None` if there are none.
-    pub fn fold<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> Result<Option<Self>, FoldError> {
-        events.into_iter().try_fold(None, |order, event| Self::apply(order, event).map(Some))
-    }
-
-    /// The order as JSON.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut json = JsonWriter::new();
-        self.write(&mut json);
-        json.into_bytes()
-    }
-
-    /// The state that the rules depend on.
-    pub fn state(&self) -> OrderState {
-        match self.status {
-            OrderStatus::Cancelled if self.payment.is_some() => OrderState::CancelledPaid,
-            status => OrderState::Is(status),
+    /// Where the goods are.
+    pub fn fulfilment_status(&self) -> FulfilmentStatus {
+        let units = self.units();
+        match units {
+            Units { returned: 1.., .. } if units.returned == units.active() => FulfilmentStatus::Returned,
+            Units { returned: 1.., .. } => FulfilmentStatus::PartiallyReturned,
+            Units { delivered: 1.., .. } if units.delivered == units.active() => FulfilmentStatus::Delivered,
+            Units { delivered: 1.., .. } => FulfilmentStatus::PartiallyDelivered,
+            Units { shipped: 1.., .. } if units.left() == 0 => FulfilmentStatus::Shipped,
+            Units { shipped: 1.., .. } => FulfilmentStatus::PartiallyShipped,
+            _ => FulfilmentStatus::Unfulfilled,
         }
     }
 
-    fn created(event: &RecordedEvent, created: &Created, status: OrderStatus) -> Self {
-        let at = event.envelope.timestamp;
-        Self {
-            order_id: event.envelope.order_id.clone(),
-            customer_id: created.customer_id.clone(),
-            status,
-            version: event.version,
-            currency: created.currency,
-            items: created.items.clone(),
-            total: created.total,
-            metadata: created.metadata.clone(),
-            payment: None,
-            shipment: None,
-            created_at: at,
-            updated_at: at,
-            recorded_at: Some(event.recorded_at),
+    /// The status that follows from the counters. [`Order::status`] contains it.
+    pub(crate) fn derived_status(&self) -> OrderStatus {
+        let (units, Money { captured, refunded, .. }) = (self.units(), self.money());
+        let is_refunded = self.settled_by_refund || (refunded > 0 && refunded == captured);
+        let is_paid = self.settled_by_payment || (captured > 0 && captured - refunded >= self.total.minor());
+        if units.left() == 0 && is_refunded {
+            OrderStatus::Refunded
+        } else if units.active() == 0 {
+            OrderStatus::Cancelled
+        } else if units.returned == units.active() {
+            OrderStatus::Returned
+        } else if units.delivered == units.active() {
+            OrderStatus::Delivered
+        } else if units.left() == 0 {
+            OrderStatus::Shipped
+        } else if units.shipped > 0 {
+            OrderStatus::PartiallyShipped
+        } else if !self.confirmed {
+            OrderStatus::Pending
+        } else if is_paid {
+            OrderStatus::Paid
+        } else {
+            OrderStatus::Confirmed
         }
     }
 
-    fn advanced(mut self, recorded: &RecordedEvent, event: &Event, status: OrderStatus) -> Self {
-        match event {
-            Event::Amended(amended) => {
-                self.total = amended.items.total();
-                self.items = amended.items.clone();
-            }
-            Event::Paid(paid) => self.payment = Some(paid.clone()),
-            Event::Shipped(shipped) => self.shipment = Some(shipped.clone()),
-            // These events change only the status. The table has no second creation.
-            Event::Created(_)
-            | Event::Confirmed(_)
-            | Event::Delivered(_)
-            | Event::Cancelled(_)
-            | Event::Returned(_)
-            | Event::Refunded(_) => {}
+    /// The price of the order: the remaining units of its lines, plus the adjustments, less the refunds that were a
+    /// concession; never below 0. An order of which every unit is cancelled costs nothing.
+    pub(crate) fn derived_total(&self) -> i128 {
+        if self.units().active() == 0 {
+            return 0;
         }
-        self.status = status;
-        self.version = recorded.version;
-        self.updated_at = recorded.envelope.timestamp;
-        self.recorded_at = Some(recorded.recorded_at);
-        self
+        let lines: i128 = self.items.iter().map(OrderLine::price).sum();
+        let adjustments: i128 = self.adjustments.list().iter().map(|it| self.adjustment(it)).sum();
+        let conceded: i128 = self
+            .refunds
+            .iter()
+            .filter(|refund| refund.goodwill)
+            .map(|refund| i128::from(refund.amount.minor()))
+            .sum();
+        (lines + adjustments - conceded).max(0)
     }
 
-    fn write(&self, json: &mut JsonWriter) {
-        json.raw(r#"{"order_id":"#);
-        json.plain(self.order_id.as_str());
-        json.raw(r#","customer_id":"#);
-        json.text(self.customer_id.as_str());
-        json.raw(r#","status":"#);
-        json.plain(self.status.as_str());
-        json.raw(r#","version":"#);
-        json.value(&self.version);
-        json.raw(r#","currency":"#);
-        json.plain(self.currency.as_str());
-        json.raw(r#","items":"#);
-        json.lines(self.items.lines());
-        json.raw(r#","total":"#);
-        json.value(&self.total);
-        let metadata = Some(&self.metadata).filter(|metadata| !metadata.is_empty());
-        json.optional(r#","metadata":"#, metadata);
-        json.optional(r#","payment":"#, self.payment.as_ref());
-        json.optional(r#","shipment":"#, self.shipment.as_ref());
-        json.raw(r#","created_at":"#);
-        json.time(self.created_at);
-        json.raw(r#","updated_at":"#);
-        json.time(self.updated_at);
-        if let Some(recorded_at) = self.recorded_at {
-            json.raw(r#","recorded_at":"#);
-            json.time(recorded_at);
+    /// What an adjustment adds to the total: its amount, or for an adjustment of a line the share of the units that remain,
+    /// rounded half away from zero.
+    fn adjustment(&self, adjustment: &Adjustment) -> i128 {
+        let amount = i128::from(adjustment.amount.minor());
+        let Some(id) = &adjustment.line_id else { return amount };
+        let found = LineFinder::new(&self.items).find(id.as_str());
+        let Some(line) = found.map(|index| &self.items[index]) else { return 0 };
+        let (remaining, quantity) = (i128::from(line.remaining()), i128::from(line.quantity.get()));
+        let share = amount.abs() * remaining;
+        amount.signum() * ((2 * share + quantity) / (2 * quantity))
+    }
+
+    /// When the service proposes to cancel the order: at `expires_at`, or `unpaid_age_micros` after its creation, whichever is
+    /// earlier. `None` if the order has no deadline: something is captured, authorized or shipped, or nothing is due or left
+    /// to ship. An order that may be shipped unpaid expires only at its own `expires_at`.
+    pub fn deadline(&self, unpaid_age_micros: Option<i64>) -> Option<Timestamp> {
+        let units = self.units();
+        if self.payment_status() != PaymentStatus::Unpaid || units.left() == 0 || units.shipped > 0 {
+            return None;
         }
-        json.raw("}");
+        let age = unpaid_age_micros.filter(|_| !self.ship_unpaid);
+        let aged = age.and_then(|age| Timestamp::from_micros(self.created_at.micros().checked_add(age)?));
+        self.expires_at.into_iter().chain(aged).min()
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::envelope::Envelope;
 use crate::event_kinds::EventType;
+use crate::guard::Violation;
 use crate::ids::{EventId, OrderId};
 use crate::reasons::{ParkReason, RejectReason};
 
@@ -26,6 +27,10 @@ pub enum Outcome {
         /// in outcomes that older versions of this program stored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at_version: Option<u64>,
+        /// The guard that the event failed, and the numbers that it compared. `None` if another rule refused the event, and in
+        /// outcomes that older versions of this program stored.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        violation: Option<Box<Violation>>,
     },
     /// The event could not be processed and is kept as a dead letter.
     Parked {

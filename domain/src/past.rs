@@ -1,6 +1,7 @@
 //! An order as it was: its log, folded up to a version or a time. The readers behind the API call it.
 
-use crate::order::{FoldError, Order};
+use crate::fold::FoldError;
+use crate::order::Order;
 use crate::recorded::RecordedEvent;
 use crate::value::Timestamp;
 

@@ -59,12 +59,13 @@ fn predict_event(
 ) -> Prediction {
     match outcomes.iter().find(|(id, _)| *id == envelope.event_id) {
         Some((_, Outcome::Recorded { version })) => return Prediction::AlreadyRecorded(*version),
-        Some((_, Outcome::Rejected { reason, detail, .. })) => {
-            return Prediction::Illegal(Refusal { reason: *reason, detail: detail.clone() });
+        Some((_, Outcome::Rejected { reason, detail, violation, .. })) => {
+            let violation = violation.clone();
+            return Prediction::Illegal(Refusal { reason: *reason, detail: detail.clone(), violation });
         }
         Some((_, Outcome::Parked { .. })) | None => {}
     }
-    match judge(order.as_ref(), &envelope) {
+    match judge(order.as_ref(), None, &envelope) {
         Verdict::Early(refusal) | Verdict::Never(refusal) => Prediction::Illegal(refusal),
         Verdict::Legal => {
             let version = order.as_ref().map_or(1, |order| order.version + 1);
@@ -77,6 +78,7 @@ fn predict_event(
                 Err(error) => Prediction::Illegal(Refusal {
                     reason: RejectReason::IllegalTransition,
                     detail: error.to_string(),
+                    violation: None,
                 }),
             }
         }

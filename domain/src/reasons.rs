@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectReason {
-    /// The state machine has no such transition.
+    /// The event failed a guard.
     IllegalTransition,
     /// The order is not at the version that the event expects.
     VersionMismatch,

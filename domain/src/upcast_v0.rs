@@ -16,15 +16,18 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::decode::DecodeError;
-use crate::event::{Cancelled, Created, Empty, Paid, Refunded, Returned, Shipped};
-use crate::event_kinds::Event;
+use crate::event::{Cancelled, Created, Delivered, Empty, Paid, Refunded, Returned, Shipped};
+use crate::event_kinds::{Event, EventType};
 use crate::ids::CustomerId;
-use crate::money::{Amount, Currency, LineItem, LineItems, Quantity, Sku};
-use crate::value::{InvalidValue, Metadata, Text};
+use crate::lines::{LineItem, LineItems, Sku};
+use crate::metadata::Metadata;
+use crate::money::{Amount, Currency, Quantity};
+use crate::upcast_v1::{CreatedV1, is_of_version_1, upcast_v1};
+use crate::value::{InvalidValue, Text};
 use crate::wording::{shown, value_error};
 
-/// Upcasts the event in a message without `schema_version`. A type that schema version 0 does not define is decoded as in the
-/// current version.
+/// Upcasts the event in a message without `schema_version`. A type that schema version 0 does not define is decoded as in
+/// version 1, or else as in the current version.
 ///
 /// The members of an order line may have these names: `sku`, `product_id`, `item_id`, `id` or `name`; `quantity` or
 /// `qty` (default 1); `unit_price` or `price` (optional). A `total` in the message is used unchanged, because it may
@@ -38,6 +41,7 @@ pub(crate) fn upcast_v0(
     match event_type {
         "order_created" => created(&parse(data)?, default_currency).map(Event::Created),
         "order_updated" => updated(&parse(data)?),
+        _ if EventType::from_name(event_type).is_some_and(is_of_version_1) => upcast_v1(event_type, data),
         _ => Event::decode(event_type, data),
     }
 }
@@ -69,7 +73,7 @@ fn created(data: &Value, default_currency: Currency) -> Result<Created, DecodeEr
     };
     let customer_id =
         at("data.customer_id", CustomerId::parse(data["customer_id"].as_str().unwrap_or_default()))?;
-    Ok(Created { customer_id, currency, items, total, metadata })
+    Ok(CreatedV1 { customer_id, currency, items, total, metadata }.into())
 }
 
 fn line(index: usize, item: &Value) -> Result<LineItem, DecodeError> {
@@ -88,7 +92,9 @@ fn line(index: usize, item: &Value) -> Result<LineItem, DecodeError> {
         .map(|price| amount(&path("unit_price"), price))
         .transpose()?;
     Ok(LineItem {
+        line_id: None,
         sku: at(&path("sku"), Sku::parse(name))?,
+        name: None,
         quantity: at(&path("quantity"), Quantity::parse(quantity))?,
         unit_price,
     })
@@ -99,15 +105,26 @@ fn updated(data: &Value) -> Result<Event, DecodeError> {
     let money = || present(data, &["amount"]).map(|value| amount("data.amount", value)).transpose();
     Ok(match status {
         "confirmed" => Event::Confirmed(Empty {}),
-        "paid" => Event::Paid(Paid { payment_id: text(data, "payment_id")?, amount: money()? }),
+        "paid" => Event::Paid(Paid {
+            payment_id: text(data, "payment_id")?,
+            amount: money()?,
+            settles: true,
+            ..Paid::default()
+        }),
         "shipped" => Event::Shipped(Shipped {
             carrier: text(data, "carrier")?,
             tracking_number: text(data, "tracking_number")?,
+            ..Shipped::default()
         }),
-        "delivered" => Event::Delivered(Empty {}),
-        "cancelled" => Event::Cancelled(Cancelled { reason: text(data, "reason")? }),
-        "returned" => Event::Returned(Returned { reason: text(data, "reason")? }),
-        "refunded" => Event::Refunded(Refunded { refund_id: text(data, "refund_id")?, amount: money()? }),
+        "delivered" => Event::Delivered(Delivered::default()),
+        "cancelled" => Event::Cancelled(Cancelled { reason: text(data, "reason")?, items: None }),
+        "returned" => Event::Returned(Returned { reason: text(data, "reason")?, ..Returned::default() }),
+        "refunded" => Event::Refunded(Refunded {
+            refund_id: text(data, "refund_id")?,
+            amount: money()?,
+            settles: true,
+            ..Refunded::default()
+        }),
         other => {
             return Err(DecodeError::invalid(
                 "data.status",

@@ -1,6 +1,5 @@
 //! Small value types. Each is parsed once and cannot hold an invalid value afterwards. Used by all crates.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
@@ -264,50 +263,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A client's notes on an order: at most 20 entries, with keys of 1–40 and values of 0–500 characters.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-#[serde(transparent)]
-pub struct Metadata(BTreeMap<String, String>);
-
-impl Metadata {
-    /// The maximum number of entries.
-    pub const MAX_ENTRIES: usize = 20;
-    /// The maximum length of a key, in characters.
-    pub const MAX_KEY: usize = 40;
-    /// The maximum length of a value, in characters.
-    pub const MAX_VALUE: usize = 500;
-
-    /// Checks the number of entries and their lengths.
-    pub fn parse(entries: BTreeMap<String, String>) -> Result<Self, InvalidValue> {
-        let within = |(key, value): (&String, &String)| {
-            check_text("key", key, Self::MAX_KEY).is_ok() && value.chars().count() <= Self::MAX_VALUE
-        };
-        if entries.len() > Self::MAX_ENTRIES || !entries.iter().all(within) {
-            return Err(Self::limits());
-        }
-        Ok(Self(entries))
-    }
-
-    /// The error for too many entries, or too long ones.
-    pub fn limits() -> InvalidValue {
-        let (n, k, v) = (Self::MAX_ENTRIES, Self::MAX_KEY, Self::MAX_VALUE);
-        let rule = format!("must have at most {n} entries, keys of 1–{k} and values of up to {v} characters");
-        InvalidValue::new("metadata", rule)
-    }
-
-    /// Whether there are no entries.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The entries, by key.
-    pub fn entries(&self) -> &BTreeMap<String, String> {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Metadata {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(BTreeMap::deserialize(deserializer)?).map_err(de::Error::custom)
-    }
+/// For `skip_serializing_if`: a flag that is not set is not written.
+pub(crate) fn is_false(flag: &bool) -> bool {
+    !flag
 }

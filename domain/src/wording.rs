@@ -19,6 +19,11 @@ pub fn value_error(error: &serde_json::Error) -> String {
     plain(parts(error, &text).0).into_owned()
 }
 
+/// Removes the value that was found from a description by [`value_error`], so that only the rule is left.
+pub fn without_value(description: String) -> String {
+    description.split_once(", not ").map_or(description.clone(), |(rule, _)| rule.to_owned())
+}
+
 /// Truncates a text for an error.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_SHOWN) {

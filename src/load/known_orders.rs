@@ -4,9 +4,8 @@
 //! An order has at most one write in flight: it is idle only after the answer. So we know in which order the service
 //! accepted its events, and the rules of `domain` give the outcome of each.
 
-use domain::judge::{Verdict, judge_transition};
-use domain::lifecycle::{self, OrderState, OrderStatus};
-use domain::{EventId, EventType, OrderId};
+use super::life::{self, OrderState, Verdict, judge_transition};
+use domain::{EventId, EventType, OrderId, OrderStatus};
 use fastrand::Rng;
 
 use super::receipt::ReceiptLocation;
@@ -69,10 +68,10 @@ impl KnownOrder {
     fn illegal_event(&self, unordered: bool, rng: &mut Rng) -> Option<EventType> {
         let forbidden = |event: &EventType| match judge_transition(self.state, *event) {
             Verdict::Legal => false,
-            Verdict::Early(_) => !unordered,
-            Verdict::Never(_) => true,
+            Verdict::Early => !unordered,
+            Verdict::Never => true,
         };
-        let proposable = EventType::ALL.into_iter().filter(|event| *event != EventType::Created);
+        let proposable = life::EVENTS.into_iter().filter(|event| *event != EventType::Created);
         rng.choice(proposable.filter(forbidden).collect::<Vec<_>>())
     }
 }
@@ -128,7 +127,7 @@ impl KnownOrders {
     pub(super) fn plan_cancel(&mut self, rng: &mut Rng) -> Option<PlannedEvent> {
         let at = (0..TRIES).filter_map(|_| random_index(&self.open, rng)).find(|at| {
             let state = self.orders[self.open[*at]].state;
-            lifecycle::next(state, EventType::Cancelled).is_some()
+            life::next(state, EventType::Cancelled).is_some()
         })?;
         Some(self.take_open(at, EventType::Cancelled, ExpectedOutcome::Recorded))
     }
@@ -178,7 +177,7 @@ impl KnownOrders {
         self.accepted += 1;
         let order = &mut self.orders[place];
         if accepted.expected == ExpectedOutcome::Recorded {
-            order.state = lifecycle::next(order.state, accepted.event_type).unwrap_or(order.state);
+            order.state = life::next(order.state, accepted.event_type).unwrap_or(order.state);
         }
         order.events.push(accepted);
         self.release(place);
@@ -243,8 +242,8 @@ mod tests {
                     let state = orders.orders[planned.place].state;
                     match judge_transition(state, planned.event_type) {
                         Verdict::Legal => panic!("{planned:?} in {state}"),
-                        Verdict::Early(_) => assert!(!unordered),
-                        Verdict::Never(_) => {}
+                        Verdict::Early => assert!(!unordered),
+                        Verdict::Never => {}
                     }
                     orders.add_event(planned.place, accepted(number, planned.event_type, planned.expected));
                     assert_eq!(orders.orders[planned.place].state, state);

@@ -15,6 +15,7 @@ mod counts;
 mod findings;
 mod known_orders;
 mod latency_text;
+mod life;
 mod measure;
 mod mix;
 mod options;

@@ -70,7 +70,7 @@ pub(super) fn data_body(event_type: EventType) -> (Cow<'static, str>, RefOr<Sche
         EventType::Shipped => (ShippedData::name(), ShippedData::schema()),
         EventType::Cancelled | EventType::Returned => (ReasonData::name(), ReasonData::schema()),
         EventType::Refunded => (RefundedData::name(), RefundedData::schema()),
-        EventType::Confirmed | EventType::Delivered => (NoData::name(), NoData::schema()),
+        _ => (NoData::name(), NoData::schema()),
     }
 }
 

@@ -142,6 +142,10 @@ pub(crate) fn recorded_events() -> RefOr<Schema> {
     schema(json!({ "type": "array", "items": reference("RecordedEvent") }))
 }
 
+pub(crate) fn violation() -> RefOr<Schema> {
+    reference("Violation")
+}
+
 /// Converts JSON to a schema. Literals are shorter than the builder, and read like the document.
 pub(crate) fn schema(json: Value) -> RefOr<Schema> {
     serde_json::from_value(json).expect("the literals of this module are schemas")

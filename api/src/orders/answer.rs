@@ -84,8 +84,9 @@ async fn with_outcome(
 ) -> Result<Option<Response>, Problem> {
     match &receipt.outcome {
         Some(Outcome::Recorded { .. }) => {}
-        Some(Outcome::Rejected { reason, detail, at_version }) => {
-            return Err(rejected(state, context, receipt, *reason, detail, *at_version).await);
+        Some(Outcome::Rejected { reason, detail, at_version, violation }) => {
+            let problem = rejected(state, context, receipt, *reason, detail, *at_version).await;
+            return Err(problem.with_violation(violation.as_deref()));
         }
         Some(Outcome::Parked { .. }) | None => return with_receipt(context, receipt).map(Some),
     }

@@ -1,6 +1,6 @@
 //! The body that proposes an event: `{type, data}`, where the type determines the data. `accept` reads it.
 
-use domain::event::{Amended, Cancelled, Empty, Paid, Refunded, Returned, Shipped};
+use domain::event::{Amended, Cancelled, Delivered, Empty, Paid, Refunded, Returned, Shipped};
 use domain::wording::value_error;
 use domain::{Amount, Event, EventType, LineItems, Text};
 use serde::de::MapAccess;
@@ -62,10 +62,11 @@ impl ProposedData<'_> {
             EventType::Confirmed => self.read_none().map(Event::Confirmed),
             EventType::Paid => self.read().map(Event::Paid),
             EventType::Shipped => self.read().map(Event::Shipped),
-            EventType::Delivered => self.read_none().map(Event::Delivered),
+            EventType::Delivered => self.read_none().map(|_| Event::Delivered(Delivered::default())),
             EventType::Cancelled => self.read().map(Event::Cancelled),
             EventType::Returned => self.read().map(Event::Returned),
             EventType::Refunded => self.read().map(Event::Refunded),
+            _ => Err(invalid(ValidationCode::Unknown, "is unknown")),
         }
     }
 
@@ -219,7 +220,7 @@ macro_rules! data {
             const EXPECTED: &'static str = "an object";
 
             fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
-                read_object(members, |dto: $dto| Some(Self { $($field: Some(dto.$field.into_valid()?)),* }))
+                read_object(members, |dto: $dto| Some(Self { $($field: Some(dto.$field.into_valid()?),)* ..Self::default() }))
             }
         }
     )*};
@@ -237,7 +238,9 @@ impl<'de> FromJson<'de> for Amended {
     const EXPECTED: &'static str = "an object";
 
     fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
-        read_object(members, |dto: AmendedData| Some(Self { items: dto.items.into_valid()? }))
+        read_object(members, |dto: AmendedData| {
+            Some(Self { items: Some(dto.items.into_valid()?), ..Self::default() })
+        })
     }
 }
 

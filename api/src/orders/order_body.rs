@@ -73,6 +73,12 @@ impl<'de> FromJson<'de> for Created {
                 total: items.total(),
                 items,
                 metadata: order.metadata.into_valid().unwrap_or_default(),
+                adjustments: domain::adjustments::Adjustments::default(),
+                reference: None,
+                contact: None,
+                notes: None,
+                expires_at: None,
+                ship_unpaid: false,
             })
         })
     }
@@ -108,6 +114,8 @@ impl<'de> FromJson<'de> for LineItem {
     fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
         read_object(members, |line: OrderLineBody| {
             Some(Self {
+                line_id: None,
+                name: None,
                 sku: line.sku.into_valid()?,
                 quantity: line.quantity.into_valid()?,
                 unit_price: Some(line.unit_price.into_valid()?),

@@ -3,8 +3,8 @@
 
 use domain::event::{Paid, Shipped};
 use domain::{
-    Amount, Currency, CustomerId, EventId, EventType, LineItems, Metadata, OrderId, OrderStatus, Receipt,
-    ReceiptState, RecordedEvent, Timestamp,
+    Amount, Currency, CustomerId, EventId, EventType, Metadata, OrderId, OrderLine, OrderStatus, Receipt,
+    ReceiptState, RecordedEvent, Timestamp, allowed_events,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -131,7 +131,7 @@ pub(crate) struct OrderBody<'a> {
     currency: Currency,
     /// The line items.
     #[schema(schema_with = schemas::recorded_lines)]
-    items: &'a LineItems,
+    items: &'a [OrderLine],
     /// The price of the order, in the currency's minor unit.
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     total: Amount,
@@ -141,11 +141,11 @@ pub(crate) struct OrderBody<'a> {
     /// The payment. Absent before the order is paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::payment, required = false)]
-    payment: Option<&'a Paid>,
+    payment: Option<Paid>,
     /// The shipment. Absent before the order is shipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::shipment, required = false)]
-    shipment: Option<&'a Shipped>,
+    shipment: Option<Shipped>,
     /// The number of the order's events in the dead letters; 100 means 100 or more.
     parked: u64,
     /// The events that are legal now.
@@ -183,10 +183,10 @@ impl<'a> OrderBody<'a> {
             items: &order.items,
             total: order.total,
             metadata: &order.metadata,
-            payment: order.payment.as_ref(),
-            shipment: order.shipment.as_ref(),
+            payment: None,
+            shipment: None,
             parked: *parked,
-            allowed_events: order.state().allowed_events().collect(),
+            allowed_events: allowed_events(Some(order)).collect(),
             created_at: order.created_at,
             updated_at: order.updated_at,
             links: OrderLinks { own: links.order(&order.order_id), events: links.events(&order.order_id) },

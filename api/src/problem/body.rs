@@ -1,6 +1,6 @@
 //! The JSON body of problems, and an example of each kind for the descriptions.
 
-use domain::{EventId, EventType, OrderId, OrderState, OrderStatus};
+use domain::{EventId, EventType, OrderId, OrderStatus, Violation};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -52,6 +52,10 @@ pub(crate) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::event_types, required = false)]
     allowed_events: Option<&'a [EventType]>,
+    /// The guard that the event failed, and the numbers that it compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::violation, required = false)]
+    violation: Option<&'a Violation>,
     /// The order of the event whose outcome is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
@@ -109,6 +113,7 @@ impl<'a> ProblemBody<'a> {
             order_status: None,
             order_version: None,
             allowed_events: None,
+            violation: None,
             order_id: None,
             event_id: None,
             links: None,
@@ -128,6 +133,11 @@ impl<'a> ProblemBody<'a> {
     /// Adds the number of errors that are not listed.
     pub(super) fn omitting(self, errors: usize) -> Self {
         Self { errors_omitted: Some(errors).filter(|errors| *errors > 0), ..self }
+    }
+
+    /// Adds the guard that the event failed.
+    pub(super) fn failing(self, violation: Option<&'a Violation>) -> Self {
+        Self { violation, ..self }
     }
 
     /// Adds the status and the version of the order, and the events that are legal at that version.
@@ -188,8 +198,7 @@ pub(crate) fn example(kind: ProblemKind) -> serde_json::Value {
         ProblemKind::Discarded => ("The payment was made twice.", order, vec![]),
         _ => (definition.meaning, order, vec![]),
     };
-    let pending = OrderState::Is(OrderStatus::Pending);
-    let legal: Vec<_> = pending.allowed_events().collect();
+    let legal = [EventType::Amended, EventType::Confirmed, EventType::Paid, EventType::Cancelled];
     let body = ProblemBody::of(definition, detail, instance, "f47ac10b-58cc-4372-a567-0e02b2c3d479", &errors);
     let body = match kind {
         ProblemKind::IllegalTransition | ProblemKind::PreconditionFailed => {

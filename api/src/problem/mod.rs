@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::{EventId, OrderId};
+
+use domain::{EventId, OrderId, Violation};
 
 use crate::input::ValidationError;
 
@@ -41,6 +42,8 @@ struct ProblemParts {
     retry_after_seconds: Option<u32>,
     /// The order whose status or version caused the problem.
     order: Option<OrderAtRejection>,
+    /// The guard that the event failed.
+    violation: Option<Box<Violation>>,
     /// Whether this answer is a replay for the same idempotency key.
     replayed: bool,
     /// The event or the dead letter whose outcome is unknown.
@@ -71,6 +74,7 @@ impl Problem {
             errors_omitted: 0,
             retry_after_seconds: None,
             order: None,
+            violation: None,
             replayed: false,
             subject: None,
             challenge: None,
@@ -112,9 +116,9 @@ impl Problem {
     }
 
     pub(crate) fn body<'a>(&'a self, correlation_id: &'a str, instance: &'a str) -> ProblemBody<'a> {
-        let ProblemParts { kind, detail, errors, errors_omitted, order, subject, .. } = &*self.0;
+        let ProblemParts { kind, detail, errors, errors_omitted, order, violation, subject, .. } = &*self.0;
         let body = ProblemBody::of(kind.definition(), detail, instance, correlation_id, errors);
-        let body = body.omitting(*errors_omitted);
+        let body = body.omitting(*errors_omitted).failing(violation.as_deref());
         let body = match order {
             Some(OrderAtRejection { status, version, allowed_events }) => {
                 body.about_order(*status, *version, allowed_events)

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use domain::{AsOf, EventType, Order, OrderId, OrderStatus};
+use domain::{AsOf, EventType, Order, OrderId, OrderStatus, Violation, allowed_events};
 
 use super::{Problem, ProblemKind, ProblemParts};
 
@@ -18,10 +18,18 @@ pub(super) struct OrderAtRejection {
 impl Problem {
     /// The order's status or version does not allow the request.
     pub(crate) fn of_order(kind: ProblemKind, detail: impl Into<Cow<'static, str>>, order: &Order) -> Self {
-        let allowed_events = order.state().allowed_events().collect();
+        let allowed_events = allowed_events(Some(order)).collect();
         let order_at_rejection =
             OrderAtRejection { status: order.status, version: order.version, allowed_events };
         Self(Arc::new(ProblemParts { order: Some(order_at_rejection), ..Self::of(kind, detail) }))
+    }
+
+    /// Adds the guard that the event failed, and its numbers.
+    pub(crate) fn with_violation(mut self, violation: Option<&Violation>) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            parts.violation = violation.cloned().map(Box::new);
+        }
+        self
     }
 
     /// Marks the problem as a replay for the same idempotency key.

@@ -3,7 +3,7 @@
 //! A request can return an order or a receipt, so both have a constant member `object`. Generators treat unions
 //! differently; [`union`](crate::describe::schemas::union) writes a form that all of them support, as `.ci/clients` tests.
 
-use domain::{EventType, OrderState, ParkReason};
+use domain::{EventType, Guard, OrderStatus, ParkReason};
 use serde_json::json;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -39,12 +39,27 @@ impl PartialSchema for OrderOrReceipt {
 
 /// Schemas that several members refer to, or that would otherwise have no name.
 pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
-    let mut statuses: Vec<_> = OrderState::ALL.into_iter().filter_map(OrderState::status).collect();
-    statuses.dedup();
     let parts = [
         (
             "OrderStatus",
-            json!({ "type": "string", "description": "The status of an order.", "enum": statuses }),
+            json!({ "type": "string", "description": "The status of an order.", "enum": OrderStatus::ALL }),
+        ),
+        (
+            "Violation",
+            json!({
+                "type": "object",
+                "description": "The guard that the event failed, and the numbers that it compared.",
+                "properties": {
+                    "guard": { "type": "string", "enum": Guard::ALL, "description": "The code of the guard." },
+                    "line_id": { "type": "string", "description": "The line whose units the guard counted." },
+                    "order_id": { "type": "string", "description": "The other order that has the reference." },
+                    "numbers": {
+                        "type": "object", "additionalProperties": { "type": "integer", "format": "int64" },
+                        "description": "The numbers, by name.",
+                    },
+                },
+                "required": ["guard"],
+            }),
         ),
         (
             "OrderPayment",

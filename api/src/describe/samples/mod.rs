@@ -24,7 +24,7 @@ pub(crate) fn message(event_type: EventType) -> Value {
     let message = json!({
         "event_id": format!("019ab0c2-7d1e-7000-8000-{:012}", place + 1),
         "type": event_type,
-        "schema_version": 1,
+        "schema_version": domain::SCHEMA_VERSION,
         "timestamp": format!("2026-11-23T10:{:02}:00Z", place * 5),
         "correlation_id": "f47ac10b-58cc-4372-a567-0e02b2c3d479",
         "data": data,
@@ -111,6 +111,7 @@ fn receipts() -> Vec<(&'static str, &'static str, Value)> {
         reason: RejectReason::IllegalTransition,
         detail: "order_shipped is not legal while the order is pending".to_owned(),
         at_version: Some(1),
+        violation: None,
     };
     vec![
         ("accepted", "In flight", receipt(EventType::Created, None)),

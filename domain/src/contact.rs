@@ -1,0 +1,122 @@
+//! Whom to reach about an order, and where to send it: personal data. Events and orders contain it.
+//!
+//! Nothing here is ever logged: `Debug` shows only that there is a contact, and errors do not repeat values.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::{InvalidValue, Text, string_value};
+
+/// How to reach the people behind an order. Every member is optional.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Contact {
+    /// The person's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text<200>>,
+    /// The e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+    /// The telephone number, as the person writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Text<40>>,
+    /// Where the goods go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipping_address: Option<Address>,
+    /// Where the invoice goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing_address: Option<Address>,
+}
+
+/// A postal address.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The name of the person at the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text<200>>,
+    /// The company at the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company: Option<Text<200>>,
+    /// The street and number.
+    pub line1: Text<200>,
+    /// The rest of the street address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line2: Option<Text<200>>,
+    /// The town.
+    pub city: Text<100>,
+    /// The postal code. Some countries have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<Text<20>>,
+    /// The state, province or region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Text<100>>,
+    /// The country.
+    pub country: Country,
+}
+
+impl fmt::Debug for Contact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Contact(…)")
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address(…)")
+    }
+}
+
+/// An e-mail address as HTML forms accept it, of at most 254 characters (RFC 5321 section 4.5.3.1).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Email(Box<str>);
+
+impl Email {
+    /// Parses an address. An error contains the rule, and not the address.
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+        use validator::ValidateEmail as _;
+        if text.len() > 254 || !text.validate_email() {
+            return Err(InvalidValue::new("email", "must be an e-mail address, such as name@example.com"));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The address as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Email(…)")
+    }
+}
+
+string_value!(Email);
+
+/// A country by its ISO 3166-1 alpha-2 code, such as `DE`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Country(&'static str);
+
+impl Country {
+    /// Parses an upper-case alpha-2 code. An error contains the rule, and not the code.
+    pub fn parse(code: &str) -> Result<Self, InvalidValue> {
+        let known = celes::Country::from_alpha2(code).ok().filter(|country| country.alpha2 == code);
+        known.map(|country| Self(country.alpha2)).ok_or_else(|| {
+            InvalidValue::new("country", "must be an ISO 3166-1 alpha-2 code in upper case, such as DE")
+        })
+    }
+
+    /// The code.
+    pub fn as_str(&self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Debug for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Country(…)")
+    }
+}
+
+string_value!(Country);

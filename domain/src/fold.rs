@@ -1,0 +1,231 @@
+//! Applies recorded events to an order. The consumer and all readers of logs fold with it.
+
+use crate::event::{Amended, Cancelled, Created, Delivered, Shipped};
+use crate::event_kinds::{Event, EventType};
+use crate::fold_money::{capture, refund};
+use crate::fold_returns::{request_return, take_back};
+use crate::judge::judge_event;
+use crate::money::Amount;
+use crate::order::Order;
+use crate::order_line::{LineFinder, OrderLine, line_ids, line_quantities, units};
+use crate::parcels::{Hold, Shipment, ShipmentState};
+use crate::payments::Payment;
+use crate::recorded::RecordedEvent;
+use crate::status::OrderStatus;
+use crate::value::Text;
+
+/// Why a log cannot be folded. This service only writes logs that can be folded, so the cause is corruption or a bug.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {event_type} at version {version} does not fit: {why}")]
+pub struct FoldError {
+    /// The version of the event that does not fit the order.
+    pub version: u64,
+    /// The type of the event.
+    pub event_type: EventType,
+    /// Why the event does not fit the order.
+    pub why: String,
+}
+
+impl Order {
+    /// The order after `event`. `previous` is the order before `event`; `None` for the first event.
+    pub fn apply(previous: Option<Self>, recorded: &RecordedEvent) -> Result<Self, FoldError> {
+        let event = &recorded.envelope.event;
+        let fail = |why: String| FoldError { version: recorded.version, event_type: event.event_type(), why };
+
+        let expected = previous.as_ref().map_or(1, |order| order.version.saturating_add(1));
+        if recorded.version != expected {
+            return Err(fail(format!("version {expected} was expected")));
+        }
+        if let Some(order) = &previous
+            && order.order_id != recorded.envelope.order_id
+        {
+            return Err(fail(format!("it is about order {}", recorded.envelope.order_id)));
+        }
+        judge_event(previous.as_ref(), event).map_err(|failure| fail(failure.detail))?;
+
+        let mut order = match (previous, event) {
+            (None, Event::Created(created)) => return Ok(Self::created(recorded, created)),
+            (Some(order), _) => order,
+            (None, _) => return Err(fail("the order does not exist".to_owned())),
+        };
+        order.change(event);
+        order.version = recorded.version;
+        order.updated_at = recorded.envelope.timestamp;
+        order.recorded_at = Some(recorded.recorded_at);
+        order.derive();
+        Ok(order)
+    }
+
+    /// The order after all `events`; `None` if there are none.
+    pub fn fold<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> Result<Option<Self>, FoldError> {
+        events.into_iter().try_fold(None, |order, event| Self::apply(order, event).map(Some))
+    }
+
+    fn created(event: &RecordedEvent, created: &Created) -> Self {
+        let at = event.envelope.timestamp;
+        Self {
+            order_id: event.envelope.order_id.clone(),
+            customer_id: created.customer_id.clone(),
+            status: OrderStatus::Pending,
+            version: event.version,
+            currency: created.currency,
+            items: created.items.lines().iter().map(OrderLine::from).collect(),
+            total: created.total,
+            metadata: created.metadata.clone(),
+            adjustments: created.adjustments.clone(),
+            reference: created.reference.clone(),
+            contact: created.contact.clone(),
+            notes: created.notes.clone(),
+            expires_at: created.expires_at,
+            ship_unpaid: created.ship_unpaid,
+            confirmed: false,
+            payments: Vec::new(),
+            settled_by_payment: false,
+            refunds: Vec::new(),
+            settled_by_refund: false,
+            shipments: Vec::new(),
+            returns: Vec::new(),
+            holds: Vec::new(),
+            created_at: at,
+            updated_at: at,
+            recorded_at: Some(event.recorded_at),
+        }
+    }
+
+    /// The size of the order's JSON after `event`, in bytes.
+    pub(crate) fn size_after(&self, event: &Event) -> usize {
+        let mut after = self.clone();
+        after.change(event);
+        after.encode().len()
+    }
+
+    /// Changes the counters. The guards have passed, so every unit and amount that the event concerns is there.
+    fn change(&mut self, event: &Event) {
+        match event {
+            // The guards refuse a second creation.
+            Event::Created(_) => {}
+            Event::Amended(amended) => self.amend(amended),
+            Event::Annotated(annotated) => {
+                if let Ok(metadata) = annotated.metadata.apply(&self.metadata) {
+                    self.metadata = metadata;
+                }
+                if annotated.notes.is_some() {
+                    self.notes.clone_from(&annotated.notes);
+                }
+            }
+            Event::Confirmed(_) => self.confirmed = true,
+            Event::Held(held) => {
+                self.holds.push(Hold { hold: held.hold.clone(), reason: held.reason.clone() });
+            }
+            Event::Released(released) => self.holds.retain(|hold| hold.hold != released.hold),
+            Event::PaymentAuthorized(payment) => self.payments.push(Payment {
+                payment_id: Some(payment.payment_id.clone()),
+                method: payment.method.clone(),
+                authorized: Some(payment.amount),
+                voided: false,
+                captured: Amount::ZERO,
+                refunded: Amount::ZERO,
+            }),
+            Event::PaymentVoided(voided) => {
+                let id = Some(&voided.payment_id);
+                for payment in self.payments.iter_mut().filter(|it| it.payment_id.as_ref() == id) {
+                    payment.voided = true;
+                }
+            }
+            Event::Paid(paid) => capture(self, paid),
+            Event::Shipped(shipped) => self.ship(shipped),
+            Event::Delivered(delivered) => self.deliver(delivered),
+            Event::Cancelled(cancelled) => self.cancel(cancelled),
+            Event::ReturnRequested(requested) => request_return(self, requested),
+            Event::Returned(returned) => take_back(self, returned),
+            Event::Refunded(refunded) => refund(self, refunded),
+        }
+    }
+
+    /// Derives the total and the status. The guards keep the total within the range of an [`Amount`].
+    pub(crate) fn derive(&mut self) {
+        let total = i64::try_from(self.derived_total()).unwrap_or(Amount::MAX).min(Amount::MAX);
+        self.total = Amount::parse(total).unwrap_or(Amount::ZERO);
+        self.status = self.derived_status();
+    }
+
+    /// Replaces the parts that are present. A line keeps the counters of the earlier line with its id.
+    pub(crate) fn amend(&mut self, amended: &Amended) {
+        let before = self.derived_total();
+        if let Some(items) = &amended.items {
+            let mut lines: Vec<OrderLine> = items.lines().iter().map(OrderLine::from).collect();
+            if self.items.iter().any(|line| line.cancelled + line.shipped > 0) {
+                for (id, earlier) in line_ids(&self.items).zip(&self.items) {
+                    let same = line_ids(&lines).position(|it| it == id);
+                    if let Some(line) = same.and_then(|index| lines.get_mut(index)) {
+                        let OrderLine { cancelled, shipped, delivered, returned, .. } = *earlier;
+                        *line = OrderLine { cancelled, shipped, delivered, returned, ..line.clone() };
+                    }
+                }
+            }
+            self.items = lines;
+        }
+        if let Some(adjustments) = &amended.adjustments {
+            self.adjustments.clone_from(adjustments);
+        }
+        if amended.contact.is_some() {
+            self.contact.clone_from(&amended.contact);
+        }
+        if amended.reference.is_some() {
+            self.reference.clone_from(&amended.reference);
+        }
+        self.settled_by_payment &= self.derived_total() == before;
+    }
+
+    fn ship(&mut self, shipped: &Shipped) {
+        let units = units(&self.items, shipped.items.as_ref(), OrderLine::left).unwrap_or_default();
+        let items = line_quantities(&self.items, &units);
+        units.iter().for_each(|(index, count)| self.items[*index].shipped += count);
+        self.shipments.push(Shipment {
+            shipment_id: shipped.shipment_id.clone().unwrap_or_else(|| {
+                free_number(self.shipments.len(), |id| self.shipments.iter().any(|it| it.shipment_id == *id))
+            }),
+            carrier: shipped.carrier.clone(),
+            tracking_number: shipped.tracking_number.clone(),
+            items,
+            state: ShipmentState::Shipped,
+        });
+    }
+
+    fn deliver(&mut self, delivered: &Delivered) {
+        let mut lines = std::mem::take(&mut self.items);
+        for shipment in &mut self.shipments {
+            let is_meant = delivered.shipment_id.as_ref().is_none_or(|id| *id == shipment.shipment_id);
+            if shipment.state == ShipmentState::Delivered || !is_meant {
+                continue;
+            }
+            shipment.state = ShipmentState::Delivered;
+            let mut finder = LineFinder::new(&lines);
+            let found: Vec<(usize, u32)> = shipment
+                .items
+                .iter()
+                .filter_map(|item| Some((finder.find(item.line_id.as_str())?, item.quantity.get())))
+                .collect();
+            found.into_iter().for_each(|(index, count)| lines[index].delivered += count);
+        }
+        self.items = lines;
+    }
+
+    fn cancel(&mut self, cancelled: &Cancelled) {
+        let units = units(&self.items, cancelled.items.as_ref(), OrderLine::left).unwrap_or_default();
+        units.into_iter().for_each(|(index, count)| self.items[index].cancelled += count);
+    }
+}
+
+/// The id of a shipment or return that has none from the client: its number, or the next one that is not taken.
+pub(crate) fn free_number<const MAX: usize>(
+    earlier: usize,
+    is_taken: impl Fn(&Text<MAX>) -> bool,
+) -> Text<MAX> {
+    let number = |number: usize| Text::parse(&number.to_string()).expect("a number is a short, visible text");
+    // Of one number more than there are entries, one is free.
+    (earlier + 1..=2 * earlier + 1)
+        .map(number)
+        .find(|id| !is_taken(id))
+        .unwrap_or_else(|| number(earlier + 1))
+}

@@ -1,0 +1,84 @@
+//! Applies captures and refunds to the payments of an order. [`crate::fold`] calls it.
+
+use crate::event::{Paid, Refunded};
+use crate::money::Amount;
+use crate::order::Order;
+use crate::payments::{Payment, Refund};
+
+/// The amount of a capture: the stated one, or else what is left of the payment's authorization, or for other payments what is
+/// due. At least 0.
+pub(crate) fn captured_amount(order: &Order, paid: &Paid) -> i64 {
+    if let Some(amount) = paid.amount {
+        return amount.minor();
+    }
+    match known_payment(order, paid.payment_id.as_ref()) {
+        Some(payment) => payment.capturable(),
+        None => order.money().balance.max(0),
+    }
+}
+
+/// The payment with this id; `None` if there is no such payment, or no id.
+pub(crate) fn known_payment<'a>(
+    order: &'a Order,
+    payment_id: Option<&crate::value::Text<128>>,
+) -> Option<&'a Payment> {
+    let id = payment_id?;
+    order.payments.iter().find(|payment| payment.payment_id.as_ref() == Some(id))
+}
+
+/// The amount that can be refunded: of the payment, or of all payments.
+pub(crate) fn refundable(order: &Order, refunded: &Refunded) -> i64 {
+    match &refunded.payment_id {
+        Some(_) => known_payment(order, refunded.payment_id.as_ref()).map_or(0, Payment::refundable),
+        None => order.money().captured - order.money().refunded,
+    }
+}
+
+pub(crate) fn capture(order: &mut Order, paid: &Paid) {
+    let amount = captured_amount(order, paid);
+    let amount = Amount::parse(amount).unwrap_or(Amount::ZERO);
+    let id = paid.payment_id.as_ref();
+    let known = order.payments.iter_mut().find(|payment| id.is_some() && payment.payment_id.as_ref() == id);
+    match known {
+        Some(payment) => {
+            payment.captured = payment.captured.plus(amount).unwrap_or(payment.captured);
+            if payment.method.is_none() {
+                payment.method.clone_from(&paid.method);
+            }
+        }
+        None => order.payments.push(Payment {
+            payment_id: paid.payment_id.clone(),
+            method: paid.method.clone(),
+            authorized: None,
+            voided: false,
+            captured: amount,
+            refunded: Amount::ZERO,
+        }),
+    }
+    order.settled_by_payment |= paid.settles;
+}
+
+pub(crate) fn refund(order: &mut Order, refunded: &Refunded) {
+    let left = refundable(order, refunded);
+    // Events of schema versions 0 and 1 may state more than was captured. No more than that can have been refunded.
+    let amount = refunded.amount.map_or(left, Amount::minor).min(left);
+    let mut rest = amount;
+    for payment in &mut order.payments {
+        let is_meant = refunded.payment_id.is_none() || payment.payment_id == refunded.payment_id;
+        if !is_meant {
+            continue;
+        }
+        let share = payment.refundable().min(rest);
+        let share_amount = Amount::parse(share).unwrap_or(Amount::ZERO);
+        payment.refunded = payment.refunded.plus(share_amount).unwrap_or(payment.refunded);
+        rest -= share;
+    }
+    order.refunds.push(Refund {
+        refund_id: refunded.refund_id.clone(),
+        amount: Amount::parse(amount).unwrap_or(Amount::ZERO),
+        payment_id: refunded.payment_id.clone(),
+        reason: refunded.reason.clone(),
+        goodwill: refunded.goodwill,
+    });
+    order.settled_by_refund |= refunded.settles;
+}

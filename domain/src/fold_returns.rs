@@ -1,0 +1,58 @@
+//! Applies returns to an order. [`crate::fold`] calls it.
+
+use crate::event::{ReturnRequested, Returned};
+use crate::fold::free_number;
+use crate::lines::LineQuantities;
+use crate::order::Order;
+use crate::order_line::{OrderLine, line_quantities, units};
+use crate::parcels::{Return, ReturnState};
+use crate::value::Text;
+
+/// The return with this id; `None` if there is no such return, or no id.
+pub(crate) fn known_return<'a>(order: &'a Order, return_id: Option<&Text<64>>) -> Option<&'a Return> {
+    let id = return_id?;
+    order.returns.iter().find(|it| it.return_id == *id)
+}
+
+/// The units that were returned: the stated ones, or else those of the requested return. `None` means all that are delivered
+/// and not returned.
+pub(crate) fn returned_items(order: &Order, returned: &Returned) -> Option<LineQuantities> {
+    let requested = || known_return(order, returned.return_id.as_ref()).map(|it| it.items.clone());
+    returned.items.clone().or_else(|| LineQuantities::parse(requested()?).ok())
+}
+
+pub(crate) fn request_return(order: &mut Order, requested: &ReturnRequested) {
+    let units = units(&order.items, requested.items.as_ref(), OrderLine::returnable).unwrap_or_default();
+    order.returns.push(Return {
+        return_id: requested.return_id.clone().unwrap_or_else(|| free_return_number(order)),
+        reason: requested.reason.clone(),
+        items: line_quantities(&order.items, &units),
+        state: ReturnState::Requested,
+    });
+}
+
+pub(crate) fn take_back(order: &mut Order, returned: &Returned) {
+    let items = returned_items(order, returned);
+    let units = units(&order.items, items.as_ref(), OrderLine::returnable).unwrap_or_default();
+    let items = line_quantities(&order.items, &units);
+    units.into_iter().for_each(|(index, count)| order.items[index].returned += count);
+    let known = known_return(order, returned.return_id.as_ref()).map(|it| it.return_id.clone());
+    let return_id = known.clone().or_else(|| returned.return_id.clone());
+    let new = Return {
+        return_id: return_id.unwrap_or_else(|| free_return_number(order)),
+        reason: returned.reason.clone(),
+        items,
+        state: ReturnState::Received,
+    };
+    match order.returns.iter_mut().find(|it| Some(&it.return_id) == known.as_ref()) {
+        Some(requested) => {
+            let reason = new.reason.clone().or_else(|| requested.reason.clone());
+            *requested = Return { reason, ..new };
+        }
+        None => order.returns.push(new),
+    }
+}
+
+fn free_return_number(order: &Order) -> Text<64> {
+    free_number(order.returns.len(), |id| order.returns.iter().any(|it| it.return_id == *id))
+}

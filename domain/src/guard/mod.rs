@@ -1,0 +1,244 @@
+//! The guards: the conditions that must hold for an event to be recorded. [`crate::event_kinds`] lists the guards of each kind of
+//! event; [`mod@crate::judge`] checks them, and the API's answers and documents show them.
+//!
+//! A guard that fails says whether the event is *early*: a later event can make the condition true. Otherwise it never becomes
+//! true again. This follows from what only grows: cancelled, shipped, delivered and returned units, captured and refunded
+//! amounts, and the ids that are taken. An order of which nothing is left to ship cannot be amended, so nothing can be left
+//! to ship again.
+
+mod goods;
+mod money;
+mod state;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event_kinds::Event;
+use crate::ids::OrderId;
+use crate::order::Order;
+
+/// Defines [`Guard`] from the table below.
+macro_rules! guards {
+    ($($guard:ident $code:literal $rule:literal early $early:literal)*) => {
+        /// A condition that must hold for an event to be recorded.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Guard {
+            $(#[doc = $rule] #[serde(rename = $code)] $guard,)*
+        }
+
+        impl Guard {
+            /// Every guard.
+            pub const ALL: [Self; [$($code),*].len()] = [$(Self::$guard),*];
+
+            /// The code of the guard, as answers write it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$guard => $code,)*
+                }
+            }
+
+            /// The condition, in one sentence.
+            pub fn rule(self) -> &'static str {
+                match self {
+                    $(Self::$guard => $rule,)*
+                }
+            }
+
+            /// When an event that fails the guard is early.
+            pub fn early(self) -> &'static str {
+                match self {
+                    $(Self::$guard => $early,)*
+                }
+            }
+        }
+    };
+}
+
+guards! {
+    New "new" "The order does not exist."
+        early "never"
+    Exists "exists" "The order exists."
+        early "always"
+    ReferenceFree "reference_free" "No other order has the reference."
+        early "never"
+    Open "open" "Something is left to ship."
+        early "never"
+    NotCancelled "not_cancelled" "Not every unit is cancelled."
+        early "never"
+    Unconfirmed "unconfirmed" "The order is not confirmed yet, and something is left to ship."
+        early "never"
+    Confirmed "confirmed" "The order is confirmed."
+        early "always"
+    LinesKept "lines_kept" "No line gets fewer units than were shipped or cancelled of it."
+        early "never"
+    AmountsFit "amounts_fit" "No sum of amounts exceeds 9,007,199,254,740,991."
+        early "if an amendment exceeds it: the rest of the order may get cheaper"
+    MetadataFits "metadata_fits" "The metadata has at most 20 entries after the change."
+        early "always"
+    HoldFree "hold_free" "The order does not have this hold."
+        early "always"
+    HoldKnown "hold_known" "The order has this hold."
+        early "while something is left to ship"
+    NotHeld "not_held" "The order has no hold."
+        early "always"
+    PaymentNew "payment_new" "The order has no payment with this id."
+        early "never"
+    PaymentVoidable "payment_voidable" "The payment is authorized, and nothing of it is captured."
+        early "if the payment is unknown, and not every unit is cancelled"
+    PaymentCapturable "payment_capturable" "The payment is new, or the amount is within what is left of its authorization. Without an amount, something is due."
+        early "if nothing is due, and something can become due"
+    Covered "covered" "The total is captured or authorized, unless the order has `ship_unpaid`."
+        early "always"
+    UnitsLeft "units_left" "The units are left to ship: ordered, and neither cancelled nor shipped."
+        early "while something is left to ship: an amendment may add units"
+    ShipmentNew "shipment_new" "The order has no shipment with this id."
+        early "never"
+    ShipmentUndelivered "shipment_undelivered" "The shipment is known and not delivered; without an id, there is such a shipment."
+        early "if the shipment is unknown, and something is left to ship"
+    UnitsDelivered "units_delivered" "The units are delivered and not returned."
+        early "if enough units are shipped, or something is left to ship"
+    ReturnNew "return_new" "The order has no return with this id."
+        early "never"
+    ReturnOpen "return_open" "The goods of the return have not arrived yet."
+        early "never"
+    Refundable "refundable" "The amount is captured and not refunded; with a payment id, of that payment."
+        early "unless the payment can have no more captures"
+    RefundNew "refund_new" "The order has no refund with this id."
+        early "never"
+    SizeFits "size_fits" "The order has at most 100 payments, refunds, shipments and returns each, and 20 holds, and its JSON has at most 380,000 bytes."
+        early "for a hold"
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A guard that an event failed, with the numbers that it compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// The guard.
+    pub guard: Guard,
+    /// The line whose units it counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_id: Option<String>,
+    /// The other order that has the reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+    /// The numbers, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<String, i64>,
+}
+
+/// Why an event fails a guard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuardFailure {
+    /// The guard and the numbers.
+    pub violation: Violation,
+    /// The violation, in one clause.
+    pub detail: String,
+    /// Whether a later event can make the condition true.
+    pub is_early: bool,
+}
+
+impl GuardFailure {
+    fn early(guard: Guard, detail: impl Into<String>) -> Self {
+        Self::new(guard, detail, true)
+    }
+
+    fn never(guard: Guard, detail: impl Into<String>) -> Self {
+        Self::new(guard, detail, false)
+    }
+
+    pub(crate) fn new(guard: Guard, detail: impl Into<String>, is_early: bool) -> Self {
+        let violation = Violation { guard, line_id: None, order_id: None, numbers: BTreeMap::new() };
+        Self { violation, detail: detail.into(), is_early }
+    }
+
+    fn with_numbers(mut self, numbers: &[(&str, i64)]) -> Self {
+        self.violation.numbers = numbers.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect();
+        self
+    }
+
+    fn of_line(mut self, line_id: impl Into<String>) -> Self {
+        self.violation.line_id = Some(line_id.into());
+        self
+    }
+}
+
+/// What a guard finds.
+type Check = Result<(), GuardFailure>;
+
+impl Guard {
+    /// Checks the condition for `event`. [`Guard::ReferenceFree`] depends on other orders; [`crate::judge`] checks it.
+    pub(crate) fn check(self, order: Option<&Order>, event: &Event) -> Result<(), GuardFailure> {
+        let Some(order) = order else {
+            return match self {
+                Self::Exists => Err(GuardFailure::early(self, "the order does not exist yet")),
+                _ => Ok(()),
+            };
+        };
+        match self {
+            Self::Exists | Self::ReferenceFree => Ok(()),
+            Self::New => Err(GuardFailure::never(self, "the order exists")),
+            Self::Open => state::open(order),
+            Self::NotCancelled => state::not_cancelled(order),
+            Self::Unconfirmed => state::unconfirmed(order),
+            Self::Confirmed => state::confirmed(order),
+            Self::HoldFree => state::hold_free(order, event),
+            Self::HoldKnown => state::hold_known(order, event),
+            Self::NotHeld => state::not_held(order),
+            Self::MetadataFits => state::metadata_fits(order, event),
+            Self::SizeFits => state::size_fits(order, event),
+            Self::LinesKept => goods::lines_kept(order, event),
+            Self::UnitsLeft => goods::units_left(order, event),
+            Self::ShipmentNew => goods::shipment_new(order, event),
+            Self::ShipmentUndelivered => goods::shipment_undelivered(order, event),
+            Self::UnitsDelivered => goods::units_delivered(order, event),
+            Self::ReturnNew => goods::return_new(order, event),
+            Self::ReturnOpen => goods::return_open(order, event),
+            Self::AmountsFit => money::amounts_fit(order, event),
+            Self::PaymentNew => money::payment_new(order, event),
+            Self::PaymentVoidable => money::payment_voidable(order, event),
+            Self::PaymentCapturable => money::payment_capturable(order, event),
+            Self::Covered => money::covered(order),
+            Self::Refundable => money::refundable(order, event),
+            Self::RefundNew => money::refund_new(order, event),
+        }
+    }
+
+    /// Whether some data makes an event pass the guard now. For a list of the events that are legal now.
+    pub(crate) fn can_pass(self, order: Option<&Order>) -> bool {
+        let Some(order) = order else { return matches!(self, Self::New | Self::ReferenceFree) };
+        match self {
+            Self::New => false,
+            Self::Open | Self::UnitsLeft => order.units().left() > 0,
+            Self::NotCancelled => order.units().active() > 0,
+            Self::Unconfirmed => state::unconfirmed(order).is_ok(),
+            Self::Confirmed => order.confirmed,
+            Self::HoldKnown => !order.holds.is_empty(),
+            Self::NotHeld => order.holds.is_empty(),
+            Self::Covered => money::covered(order).is_ok(),
+            Self::PaymentVoidable => order.payments.iter().any(money::is_voidable),
+            Self::ShipmentUndelivered => goods::undelivered(order).next().is_some(),
+            Self::UnitsDelivered => order.items.iter().any(|line| line.returnable() > 0),
+            Self::Refundable => order.payments.iter().any(|payment| payment.refundable() > 0),
+            Self::Exists
+            | Self::ReferenceFree
+            | Self::LinesKept
+            | Self::AmountsFit
+            | Self::MetadataFits
+            | Self::HoldFree
+            | Self::PaymentNew
+            | Self::PaymentCapturable
+            | Self::ShipmentNew
+            | Self::ReturnNew
+            | Self::ReturnOpen
+            | Self::RefundNew
+            | Self::SizeFits => true,
+        }
+    }
+}

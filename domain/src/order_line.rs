@@ -1,0 +1,139 @@
+//! A line of an order with its counters. [`crate::order`] contains the lines; [`crate::guard`] and the fold find the units that
+//! an event concerns here.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lines::{LineId, LineItem, LineQuantities, LineQuantity, Sku, line_id};
+use crate::money::{Amount, Quantity};
+use crate::value::Text;
+
+/// A line of an order, with how many of its units were cancelled, shipped, delivered and returned.
+///
+/// Always `cancelled + shipped ≤ quantity` and `returned ≤ delivered ≤ shipped`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLine {
+    /// The client's id of the line. If absent, the line's place is its id ([`line_ids`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_id: Option<LineId>,
+    /// The product.
+    pub sku: Sku,
+    /// The product's name, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text<200>>,
+    /// The number of ordered units.
+    pub quantity: Quantity,
+    /// The price of one unit, in minor units. Absent only if a v0 producer stated a total without prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_price: Option<Amount>,
+    /// Units that will not be shipped.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cancelled: u32,
+    /// Units that were shipped.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shipped: u32,
+    /// Shipped units that were delivered.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub delivered: u32,
+    /// Delivered units that were returned.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub returned: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl OrderLine {
+    /// Units that can still be shipped or cancelled.
+    pub fn left(&self) -> u32 {
+        self.quantity.get().saturating_sub(self.cancelled).saturating_sub(self.shipped)
+    }
+
+    /// Units that were shipped and are not delivered.
+    pub fn in_transit(&self) -> u32 {
+        self.shipped.saturating_sub(self.delivered)
+    }
+
+    /// Units that can be returned.
+    pub fn returnable(&self) -> u32 {
+        self.delivered.saturating_sub(self.returned)
+    }
+
+    /// Units that the customer pays for: neither cancelled nor returned.
+    pub fn remaining(&self) -> u32 {
+        self.quantity.get().saturating_sub(self.cancelled).saturating_sub(self.returned)
+    }
+
+    /// The price of the remaining units.
+    pub(crate) fn price(&self) -> i128 {
+        i128::from(self.unit_price.map_or(0, Amount::minor)) * i128::from(self.remaining())
+    }
+}
+
+impl From<&LineItem> for OrderLine {
+    fn from(item: &LineItem) -> Self {
+        let LineItem { line_id, sku, name, quantity, unit_price } = item.clone();
+        let (cancelled, shipped, delivered, returned) = (0, 0, 0, 0);
+        Self { line_id, sku, name, quantity, unit_price, cancelled, shipped, delivered, returned }
+    }
+}
+
+/// The ids of the lines, in order: the client's, or else the place of the line.
+pub fn line_ids(lines: &[OrderLine]) -> impl Iterator<Item = Cow<'_, str>> {
+    lines.iter().enumerate().map(|(index, line)| line_id(line.line_id.as_ref(), index))
+}
+
+/// Finds lines by their ids. Searches on from the line that was found last, because clients name lines in their order.
+pub(crate) struct LineFinder<'a> {
+    lines: &'a [OrderLine],
+    next: usize,
+}
+
+impl<'a> LineFinder<'a> {
+    pub(crate) fn new(lines: &'a [OrderLine]) -> Self {
+        Self { lines, next: 0 }
+    }
+
+    /// The index of the line.
+    pub(crate) fn find(&mut self, id: &str) -> Option<usize> {
+        let place = id.parse::<usize>().ok().filter(|place| place.to_string() == id);
+        let mut indexes = (self.next..self.lines.len()).chain(0..self.next);
+        let found = indexes.find(|index| match &self.lines[*index].line_id {
+            Some(given) => given.as_str() == id,
+            None => place == Some(index + 1),
+        })?;
+        self.next = found + 1;
+        Some(found)
+    }
+}
+
+/// The units that an event concerns, as index and count: the given ones, or else all that `available` counts. `None` if a given
+/// line does not exist.
+pub(crate) fn units(
+    lines: &[OrderLine],
+    given: Option<&LineQuantities>,
+    available: fn(&OrderLine) -> u32,
+) -> Option<Vec<(usize, u32)>> {
+    let Some(given) = given else {
+        let all = lines.iter().map(available).enumerate();
+        return Some(all.filter(|(_, count)| *count > 0).collect());
+    };
+    let mut finder = LineFinder::new(lines);
+    given
+        .lines()
+        .iter()
+        .map(|line| Some((finder.find(line.line_id.as_str())?, line.quantity.get())))
+        .collect()
+}
+
+/// The units as events and shipments write them.
+pub(crate) fn line_quantities(lines: &[OrderLine], units: &[(usize, u32)]) -> Vec<LineQuantity> {
+    let quantity = |(index, count): &(usize, u32)| {
+        let id = line_id(lines[*index].line_id.as_ref(), *index);
+        let line_id = LineId::parse(&id).ok()?;
+        Some(LineQuantity { line_id, quantity: Quantity::parse(i64::from(*count)).ok()? })
+    };
+    units.iter().filter_map(quantity).collect()
+}
