@@ -73,8 +73,12 @@ async fn each_outcome_has_its_answer() {
     assert_eq!((recorded.header("etag"), recorded.header("content-location")), ("\"1-2\"", "/v1/orders/o-1"));
     assert_eq!(recorded.json()["order_id"], "o-1");
 
-    let rejected =
-        |reason| Outcome::Rejected { reason, detail: "No, because.".to_owned(), at_version: Some(1) };
+    let rejected = |reason| Outcome::Rejected {
+        reason,
+        detail: "No, because.".to_owned(),
+        at_version: Some(1),
+        violation: None,
+    };
     let illegal = answer_to(rejected(RejectReason::IllegalTransition)).await;
     illegal.is_problem(409, "/problems/illegal-transition");
     let body = illegal.json();
@@ -111,7 +115,12 @@ async fn a_replayed_refusal_shows_the_order_as_it_was_then() {
         (Some(3), Value::Null, Value::Null),
     ] {
         let detail = "no".to_owned();
-        let outcome = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail, at_version };
+        let outcome = Outcome::Rejected {
+            reason: RejectReason::IllegalTransition,
+            detail,
+            at_version,
+            violation: None,
+        };
         let answer = answer_over(log.clone(), outcome).await;
         answer.is_problem(409, "/problems/illegal-transition");
         let body = answer.json();
@@ -120,7 +129,12 @@ async fn a_replayed_refusal_shows_the_order_as_it_was_then() {
     }
     // The order did not exist at version 0, so the answer is a 404 although the order exists now.
     let detail = "order_confirmed is not legal while the order is not yet created".to_owned();
-    let outcome = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail, at_version: Some(0) };
+    let outcome = Outcome::Rejected {
+        reason: RejectReason::IllegalTransition,
+        detail,
+        at_version: Some(0),
+        violation: None,
+    };
     answer_over(log, outcome).await.is_problem(404, "/problems/order-not-found");
 }
 

@@ -189,6 +189,7 @@ async fn a_principal_without_the_read_scope_gets_no_order_data() {
             reason: rejected,
             detail: "the order is pending".to_owned(),
             at_version: Some(1),
+            violation: None,
         },
     ] {
         let receipt = Some(Receipt::of(&proposed, Some(outcome)));

@@ -53,6 +53,7 @@ async fn a_receipt_is_returned_in_every_state() {
                 reason: RejectReason::IllegalTransition,
                 detail: "no".to_owned(),
                 at_version: Some(1),
+                violation: None,
             }),
             json!({ "state": "rejected", "reason": "illegal_transition", "detail": "no" }),
         ),

@@ -138,7 +138,12 @@ pub async fn outcomes_are_stored(backend: &dyn Backend) {
     let id = new_order_id();
     let refused = paid(&id);
     let detail = "order_paid is not legal while the order is not yet created".to_owned();
-    let outcome = Outcome::Rejected { reason: RejectReason::IllegalTransition, detail, at_version: Some(0) };
+    let outcome = Outcome::Rejected {
+        reason: RejectReason::IllegalTransition,
+        detail,
+        at_version: Some(0),
+        violation: None,
+    };
     let receipt = Receipt::of(&refused, Some(outcome));
     backend.log().settle(std::slice::from_ref(&receipt)).await.remove(0).unwrap();
 
@@ -163,6 +168,7 @@ pub async fn waiting_readers_receive_the_outcome(backend: &dyn Backend) {
         reason: RejectReason::IllegalTransition,
         detail: "no".to_owned(),
         at_version: Some(7),
+        violation: None,
     };
     let receipt = Receipt::of(&log[1].envelope, Some(refusal));
     backend.log().settle(std::slice::from_ref(&receipt)).await.remove(0).unwrap();
@@ -184,6 +190,7 @@ pub async fn the_hash_of_a_request_is_stored_with_its_receipt(backend: &dyn Back
         reason: RejectReason::IllegalTransition,
         detail: "no".to_owned(),
         at_version: None,
+        violation: None,
     };
     backend.log().settle(&[Receipt::of(&refused, Some(refusal))]).await.remove(0).unwrap();
     for (event_id, hash) in [(log[0].envelope.event_id, "aa"), (refused.event_id, "bb")] {

@@ -1,5 +1,6 @@
 //! Events for tests.
 
+use domain::adjustments::Adjustments;
 use domain::event::{Amended, Created, Empty, Paid};
 use domain::{
     Amount, CorrelationId, Currency, CustomerId, Envelope, Event, EventId, LineItem, LineItems, Metadata,
@@ -21,6 +22,8 @@ pub fn at(second: u32) -> Timestamp {
 
 pub fn items(lines: usize) -> LineItems {
     let line = |i| LineItem {
+        line_id: None,
+        name: None,
         sku: Sku::parse(&format!("sku-{i}-{}", "x".repeat(40))).unwrap(),
         quantity: Quantity::parse(2).unwrap(),
         unit_price: Some(Amount::parse(450).unwrap()),
@@ -45,7 +48,19 @@ pub fn created_for(order_id: &OrderId, customer: &str) -> Envelope {
     let items = items(2);
     let total = items.total();
     let customer_id = CustomerId::parse(customer).unwrap();
-    let created = Created { customer_id, currency: eur(), items, total, metadata: Metadata::default() };
+    let created = Created {
+        customer_id,
+        currency: eur(),
+        items,
+        total,
+        metadata: Metadata::default(),
+        adjustments: Adjustments::default(),
+        reference: None,
+        contact: None,
+        notes: None,
+        expires_at: None,
+        ship_unpaid: false,
+    };
     envelope(order_id, Event::Created(created))
 }
 
@@ -54,7 +69,7 @@ pub fn created(order_id: &OrderId) -> Envelope {
 }
 
 pub fn amended(order_id: &OrderId, lines: usize) -> Envelope {
-    envelope(order_id, Event::Amended(Amended { items: items(lines) }))
+    envelope(order_id, Event::Amended(Amended { items: Some(items(lines)), ..Amended::default() }))
 }
 
 pub fn confirmed(order_id: &OrderId) -> Envelope {
@@ -63,7 +78,8 @@ pub fn confirmed(order_id: &OrderId) -> Envelope {
 
 pub fn paid(order_id: &OrderId) -> Envelope {
     let payment_id = Some(Text::parse("pay-1").unwrap());
-    envelope(order_id, Event::Paid(Paid { payment_id, amount: Some(Amount::parse(1800).unwrap()) }))
+    let amount = Some(Amount::parse(1800).unwrap());
+    envelope(order_id, Event::Paid(Paid { payment_id, amount, ..Paid::default() }))
 }
 
 /// These events as recorded from version `first` on.
