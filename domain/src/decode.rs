@@ -62,9 +62,9 @@ pub(crate) fn typed<T: DeserializeOwned>(data: &RawValue) -> Result<T, DecodeErr
             let path = error.path().to_string();
             let at = if path == "." { "data".to_owned() } else { format!("data.{}", wording::shown(&path)) };
             // Personal data is never repeated: errors are logged and shown to operators.
-            let is_personal = path.starts_with("contact");
+            let is_personal = ["contact", "notes"].iter().any(|member| path.starts_with(member));
             let why = wording::value_error(error.inner());
-            DecodeError::invalid(at, if is_personal { wording::without_value(why) } else { why })
+            DecodeError::invalid(at, if is_personal { wording::without_value(&why) } else { &why })
         })
     })
 }

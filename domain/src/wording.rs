@@ -20,8 +20,8 @@ pub fn value_error(error: &serde_json::Error) -> String {
 }
 
 /// Removes the value that was found from a description by [`value_error`], so that only the rule is left.
-pub fn without_value(description: String) -> String {
-    description.split_once(", not ").map_or(description.clone(), |(rule, _)| rule.to_owned())
+pub fn without_value(description: &str) -> &str {
+    description.split_once(", not ").map_or(description, |(rule, _)| rule)
 }
 
 /// Truncates a text for an error.
