@@ -28,6 +28,7 @@ mod operator;
 mod orders;
 pub mod ports;
 mod problem;
+mod shared_order;
 mod state;
 
 use std::sync::Arc;

@@ -9,6 +9,8 @@ use domain::{
 };
 use tokio::time::{Instant, sleep_until};
 
+pub use crate::shared_order::SharedOrder;
+
 /// How many events are read at a time to fold a past state of an order.
 pub const EVENTS_PER_READ: usize = 50;
 
@@ -171,7 +173,7 @@ pub struct OrderList {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderSnapshot {
     /// The order.
-    pub order: Order,
+    pub order: SharedOrder,
     /// The number of its events in the dead letters, up to [`MAX_PARKED`].
     pub parked: u64,
 }

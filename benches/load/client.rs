@@ -101,6 +101,35 @@ pub(crate) async fn answered(port: u16, path: &'static str, time: Duration) -> a
     Ok(all)
 }
 
+/// Asks for pages from concurrent clients, each client one by one, for the given time. Returns the sorted times of the
+/// requests. `path` makes the path from the number of the request.
+pub(crate) async fn page_times(
+    port: u16,
+    time: Duration,
+    path: impl Fn(u64) -> String + Copy + Send + 'static,
+) -> anyhow::Result<Vec<Duration>> {
+    let until = Instant::now() + time;
+    let client = move |first: u64| async move {
+        let (mut connection, mut times) = (Connection::open(port).await?, Vec::new());
+        for number in (first..).step_by(CONNECTIONS as usize) {
+            let start = Instant::now();
+            if start >= until {
+                break;
+            }
+            connection.get(&path(number)).await?;
+            times.push(start.elapsed());
+        }
+        anyhow::Ok(times)
+    };
+    let clients: Vec<_> = (0..u64::from(CONNECTIONS)).map(|first| tokio::spawn(client(first))).collect();
+    let mut all = Vec::new();
+    for client in clients {
+        all.extend(client.await??);
+    }
+    all.sort();
+    Ok(all)
+}
+
 /// Which time of a paced request is measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wait {

@@ -53,6 +53,10 @@ impl LinkBuilder {
         Self { base, sees_queued }
     }
 
+    pub(crate) fn are_at_root(&self) -> bool {
+        self.base.as_str().is_empty()
+    }
+
     pub(crate) fn order(&self, order_id: &OrderId) -> String {
         self.to_order(order_id, 0)
     }

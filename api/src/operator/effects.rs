@@ -1,13 +1,12 @@
 //! Decides what a redrive does with the dead letters of one sequence. `dead_letters` and `redrive` call it. The
 //! functions are pure, so a dry run and a redrive decide alike.
 
-use domain::{
-    Currency, DeadLetter, DeadLetterState, EventId, Order, Outcome, Prediction, Timestamp, predict,
-};
+use domain::{Currency, DeadLetter, DeadLetterState, EventId, Outcome, Prediction, Timestamp, predict};
 use serde_json::json;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::describe::schemas::schema;
+use crate::ports::SharedOrder;
 
 /// How often a dead letter is replayed before it must be repaired. A dead letter that failed this often will fail
 /// again, and replaying it in a loop would fill the queue.
@@ -114,7 +113,7 @@ pub(super) fn effect_schema() -> RefOr<Schema> {
 
 /// The recorded facts that a prediction needs.
 pub(crate) struct SequenceContext {
-    pub(crate) order: Option<Order>,
+    pub(crate) order: Option<SharedOrder>,
     /// The outcomes of those events in the dead letters that have one.
     pub(crate) outcomes: Vec<(EventId, Outcome)>,
 }
@@ -127,7 +126,7 @@ pub(crate) fn redrive_effects(
     currency: Currency,
     now: Timestamp,
 ) -> Vec<RedriveEffect> {
-    let predictions = predict(context.order.as_ref(), &context.outcomes, sequence, currency, now);
+    let predictions = predict(context.order.as_deref(), &context.outcomes, sequence, currency, now);
     let mut is_blocked = false;
     let effect = |(letter, prediction): (&DeadLetter, Prediction)| {
         let is_replayed_too_often = letter.replays >= MAX_REPLAYS && letter.state == DeadLetterState::Parked;

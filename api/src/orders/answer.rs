@@ -4,12 +4,12 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::{AsOf, Order, Outcome, Receipt, RejectReason};
+use domain::{AsOf, Outcome, Receipt, RejectReason};
 
 use crate::input::etag;
 use crate::orders::responses::{OrderBody, ReceiptBody};
 use crate::orders::write_context::{AcceptedEvent, WriteContext};
-use crate::ports::OrderSnapshot;
+use crate::ports::{OrderSnapshot, SharedOrder};
 use crate::problem::{Problem, ProblemKind, REPLAYED};
 use crate::state::AppState;
 
@@ -93,7 +93,8 @@ async fn with_outcome(
     let Some(snapshot) = current_order(state, context, receipt).await else {
         return with_receipt(context, receipt).map(Some);
     };
-    let mut response = (recorded, Json(OrderBody::of(&snapshot, &context.links))).into_response();
+    let mut response =
+        (recorded, Json(OrderBody::of(&snapshot.order, snapshot.parked, &context.links))).into_response();
     response.headers_mut().insert(header::ETAG, etag(&snapshot));
     let address = match recorded {
         StatusCode::CREATED => (header::LOCATION, context.links.order(&receipt.order_id)),
@@ -114,12 +115,13 @@ async fn order_at_version(
     context: &WriteContext,
     receipt: &Receipt,
     version: u64,
-) -> Option<Order> {
+) -> Option<SharedOrder> {
     let now = current_order(state, context, receipt).await?.order;
     if now.version == version {
         return Some(now);
     }
     readable(context, state.reader.order_as_of(&receipt.order_id, AsOf::Version(version)).await)
+        .map(SharedOrder::from)
 }
 
 fn readable<T>(context: &WriteContext, order: anyhow::Result<Option<T>>) -> Option<T> {

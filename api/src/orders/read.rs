@@ -52,7 +52,7 @@ pub(crate) async fn get_order(
         None => state.reader.order(&order_id).await?,
         Some(as_of) => {
             let order = state.reader.order_as_of(&order_id, as_of).await?;
-            order.map(|order| OrderSnapshot { order, parked: 0 })
+            order.map(|order| OrderSnapshot { order: order.into(), parked: 0 })
         }
     };
     let visible = |snapshot: &OrderSnapshot| principal.sees(&snapshot.order.customer_id);
@@ -73,7 +73,7 @@ pub(crate) async fn get_order(
     if if_none_match.has(&tag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
-    Ok((headers, Json(OrderBody::of(&snapshot, &links))).into_response())
+    Ok((headers, Json(OrderBody::of(&snapshot.order, snapshot.parked, &links))).into_response())
 }
 
 /// Lists a customer's orders, newest first
@@ -112,13 +112,12 @@ pub(crate) async fn list_orders(
 ) -> Result<Response, Problem> {
     principal.require(Scope::Read)?;
     if !principal.sees(&query.customer_id) {
-        return Ok(Json(OrderPage::of(Vec::new(), None)).into_response());
+        return Ok(Json(OrderPage::of(&[], &links, None)).into_response());
     }
     let OrdersQuery { customer_id, filter, limit, after } = &query;
     let list = state.reader.orders_of(customer_id, filter, after.as_ref(), *limit).await?;
     let scope = OrdersQuery::scope(customer_id, filter);
     let next_cursor = list.next.map(|position| cursor::after_order(&position, &scope));
     let link = next_cursor.as_deref().map(|cursor| links.next_orders(&query.next(cursor)));
-    let items = list.orders.iter().map(|order| OrderBody::of(order, &links)).collect();
-    page_response(OrderPage::of(items, next_cursor), link)
+    page_response(OrderPage::of(&list.orders, &links, next_cursor), link)
 }

@@ -3,10 +3,11 @@
 
 use domain::event::{Paid, Shipped};
 use domain::{
-    Amount, Currency, CustomerId, EventId, EventType, Metadata, OrderId, OrderLine, OrderStatus, Receipt,
-    ReceiptState, RecordedEvent, Timestamp, allowed_events,
+    Amount, Currency, CustomerId, EventId, EventType, Metadata, Order, OrderId, OrderLine, OrderStatus,
+    Receipt, ReceiptState, RecordedEvent, Timestamp, allowed_events,
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -171,8 +172,7 @@ pub(crate) struct OrderLinks {
 }
 
 impl<'a> OrderBody<'a> {
-    pub(crate) fn of(snapshot: &'a OrderSnapshot, links: &LinkBuilder) -> Self {
-        let OrderSnapshot { order, parked } = snapshot;
+    pub(crate) fn of(order: &'a Order, parked: u64, links: &LinkBuilder) -> Self {
         Self {
             object: schemas::ORDER,
             order_id: &order.order_id,
@@ -185,7 +185,7 @@ impl<'a> OrderBody<'a> {
             metadata: &order.metadata,
             payment: None,
             shipment: None,
-            parked: *parked,
+            parked,
             allowed_events: allowed_events(Some(order)).collect(),
             created_at: order.created_at,
             updated_at: order.updated_at,
@@ -199,15 +199,31 @@ impl<'a> OrderBody<'a> {
 pub(crate) struct OrderPage<'a> {
     #[schema(schema_with = schemas::list_object)]
     object: &'static str,
-    items: Vec<OrderBody<'a>>,
+    #[schema(value_type = Vec<OrderBody<'a>>)]
+    items: Vec<ListedBody<'a>>,
     /// The `cursor` of the next page. `null` on the last page.
     #[schema(required = true)]
     next_cursor: Option<String>,
 }
 
+/// An order of a page. Most are encoded already.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum ListedBody<'a> {
+    Encoded(&'a RawValue),
+    Members(Box<OrderBody<'a>>),
+}
+
 impl<'a> OrderPage<'a> {
-    pub(crate) fn of(items: Vec<OrderBody<'a>>, next_cursor: Option<String>) -> Self {
-        Self { object: schemas::LIST, items, next_cursor }
+    pub(crate) fn of(orders: &'a [OrderSnapshot], links: &LinkBuilder, next_cursor: Option<String>) -> Self {
+        let body = |OrderSnapshot { order, parked }: &'a OrderSnapshot| {
+            if *parked == 0 && links.are_at_root() {
+                ListedBody::Encoded(order.usual_body())
+            } else {
+                ListedBody::Members(Box::new(OrderBody::of(order, *parked, links)))
+            }
+        };
+        Self { object: schemas::LIST, items: orders.iter().map(body).collect(), next_cursor }
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) async fn is_visible(
         return Ok(Some(true));
     }
     let customer = match state.reader.order(order_id).await? {
-        Some(snapshot) => Some(snapshot.order.customer_id),
+        Some(snapshot) => Some(snapshot.order.customer_id.clone()),
         None => match state.reader.creates_for(order_id, event_id).await? {
             Some(customer) => Some(customer),
             None => customer_of_parked(state, order_id, event_id).await?,

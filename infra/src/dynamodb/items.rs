@@ -103,7 +103,7 @@ impl Projection {
     /// The order as readers see it.
     pub(super) fn into_snapshot(self) -> Option<OrderSnapshot> {
         let parked = self.parked.len().min(MAX_PARKED) as u64;
-        self.order.map(|order| OrderSnapshot { order, parked })
+        self.order.map(|order| OrderSnapshot { order: order.into(), parked })
     }
 }
 

@@ -60,13 +60,13 @@ fn receipt(event_type: EventType, outcome: Option<Outcome>) -> Value {
 pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
     let order =
         Order::fold(&log()).expect("the samples follow the domain's rules").expect("there are events");
-    let snapshot = OrderSnapshot { order, parked: 0 };
-    let order = || OrderBody::of(&snapshot, &LinkBuilder::at_root());
+    let snapshot = OrderSnapshot { order: order.into(), parked: 0 };
+    let order = || OrderBody::of(&snapshot.order, 0, &LinkBuilder::at_root());
     match name {
         "Receipt" => receipts(),
         "Order" => vec![("paid", "A paid order", to_json(order()))],
         "OrderPage" => {
-            let page = OrderPage::of(vec![order()], None);
+            let page = OrderPage::of(std::slice::from_ref(&snapshot), &LinkBuilder::at_root(), None);
             vec![("last", "The last page", to_json(page))]
         }
         "EventPage" => {

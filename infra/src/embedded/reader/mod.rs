@@ -1,15 +1,18 @@
 //! Answers the queries of the API, and loads orders for the consumer ([`load`]).
 //!
 //! An order and a receipt are a few rows each. Usually they are in memory, and a filter rules out missing keys. So they
-//! are read on the thread of the request: handing them to another thread takes several times as long. Reads that may be
-//! long take turns on the blocking pool.
+//! are read on the thread of the request: handing them to another thread takes several times as long. So are the first
+//! orders of a page ([`list`]), most of which are in the [`order_cache`]. Reads that may be long take turns on the blocking
+//! pool.
 
+mod list;
 mod load;
+mod order_cache;
 mod past;
 
 use std::sync::Arc;
 
-use api::ports::{MAX_ORDERS_SCANNED, MAX_PARKED, OrderFilter, OrderList, OrderPosition, OrderSnapshot};
+use api::ports::{MAX_PARKED, OrderSnapshot, SharedOrder};
 use domain::{CustomerId, EventId, EventType, OrderId, Receipt, RecordedEvent};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -21,12 +24,14 @@ use super::store::views::{ReadStore, View};
 use super::store::{Store, keys};
 
 pub(crate) use load::load;
+use order_cache::OrderCache;
 
 pub(crate) struct Reader {
     store: Arc<Store>,
     log: Arc<Log>,
     queue: Arc<EmbeddedQueue>,
     dead_letters: Arc<DeadLetters>,
+    order_cache: OrderCache,
 }
 
 /// The parts of a queued event that its receipt shows.
@@ -44,17 +49,19 @@ impl Reader {
             log: Arc::clone(log),
             queue: Arc::clone(queue),
             dead_letters: Arc::clone(dead_letters),
+            order_cache: OrderCache::new(&log.store.changes),
         }
     }
 
     pub(crate) fn order(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
-        self.snapshot(&self.store.view(), order_id)
+        let view = self.store.view();
+        let Some(order) = self.log.order_in(&*view, order_id)? else { return Ok(None) };
+        self.snapshot(&view, order.into()).map(Some)
     }
 
-    fn snapshot(&self, view: &View, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
-        let Some(order) = self.log.order_in(view, order_id)? else { return Ok(None) };
-        let parked = self.dead_letters.sequence_length(view, order_id, MAX_PARKED)?;
-        Ok(Some(OrderSnapshot { order, parked }))
+    fn snapshot(&self, view: &View, order: SharedOrder) -> anyhow::Result<OrderSnapshot> {
+        let parked = self.dead_letters.sequence_length(view, &order.order_id, MAX_PARKED)?;
+        Ok(OrderSnapshot { order, parked })
     }
 
     pub(crate) async fn events(
@@ -116,55 +123,5 @@ impl Reader {
                 return Ok(receipt);
             }
         }
-    }
-
-    pub(crate) async fn orders_of(
-        self: &Arc<Self>,
-        customer_id: &CustomerId,
-        filter: &OrderFilter,
-        after: Option<&OrderPosition>,
-        limit: usize,
-    ) -> anyhow::Result<OrderList> {
-        let (reader, customer_id) = (Arc::clone(self), customer_id.clone());
-        let (filter, after) = (*filter, after.cloned());
-        let read = move || reader.list(&customer_id, &filter, after.as_ref(), limit);
-        self.store.read_turns.read(read).await
-    }
-
-    fn list(
-        &self,
-        customer_id: &CustomerId,
-        filter: &OrderFilter,
-        after: Option<&OrderPosition>,
-        limit: usize,
-    ) -> anyhow::Result<OrderList> {
-        let start = match filter.created_from {
-            Some(from) => keys::customer_time_key(customer_id, from.micros()),
-            None => keys::customer_prefix(customer_id),
-        };
-        let mut end = match after {
-            Some(position) => keys::customer_key(customer_id, position.created_at_micros, &position.order_id),
-            None => keys::customer_time_key(customer_id, i64::MAX),
-        };
-        if let Some(before) = filter.created_before {
-            end = end.min(keys::customer_time_key(customer_id, before.micros()));
-        }
-        let mut list = OrderList::default();
-        let view = self.store.view();
-        if start >= end {
-            return Ok(list);
-        }
-        let mut latest = None;
-        for (looked_at, row) in view.range(&self.store.keys.customers, start..end).rev().enumerate() {
-            if list.orders.len() == limit || looked_at == MAX_ORDERS_SCANNED {
-                list.next = latest;
-                break;
-            }
-            let position = keys::customer_key_position(&row.key()?)?;
-            let snapshot = self.snapshot(&view, &position.order_id)?;
-            list.orders.extend(snapshot.filter(|snapshot| filter.passes(&snapshot.order)));
-            latest = Some(position);
-        }
-        Ok(list)
     }
 }

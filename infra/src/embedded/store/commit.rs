@@ -1,9 +1,12 @@
 //! Makes the commits of the store, one after the other, and numbers them. The writing thread owns the [`Committer`];
 //! opening and recovering a store use one as well, for a single commit.
 
+use std::sync::Arc;
+
 use fjall::AbstractTree;
 
 use super::chain::{Chain, Link};
+use super::changes::OrderChanges;
 use super::counters::{LatestTotals, Totals};
 use super::keyspaces::{self, Keyspaces};
 use super::stage::Stage;
@@ -12,6 +15,7 @@ use super::views::View;
 pub(crate) struct Committer {
     pub(crate) keys: Keyspaces,
     pub(crate) totals: LatestTotals,
+    pub(crate) changes: Arc<OrderChanges>,
     /// The latest commit.
     pub(crate) chain: Chain,
 }
@@ -37,10 +41,12 @@ impl Committer {
         stage.touched.add(keyspaces::META);
         let link = self.chain.next(stage.touched);
         stage.put(meta, Link::KEY, link.encode());
+        // Before any reader can see the commit.
+        self.changes.record(&stage.changed_orders, link.commit);
         stage.commit(|| self.totals.set(after))?;
         // Only this thread writes, so the latest write is that of this commit.
         let seqno = meta.tree.get_highest_seqno().expect("a commit was written");
         self.chain = Chain::after(&link, seqno);
-        Ok(View::new(self.keys.db.snapshot(), after))
+        Ok(View::new(self.keys.db.snapshot(), link.commit, after))
     }
 }

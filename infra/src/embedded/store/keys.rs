@@ -23,6 +23,12 @@ pub(crate) fn log_prefix(order_id: &OrderId) -> Vec<u8> {
     scoped(order_id.as_str(), &[])
 }
 
+/// The order id and the version in a key of `log`.
+pub(crate) fn split_log_key(key: &[u8]) -> Option<(&[u8], u64)> {
+    let (order_id, version) = key.split_last_chunk()?;
+    Some((order_id.strip_suffix(&[0])?, u64::from_be_bytes(*version)))
+}
+
 /// The order that a key of `log` belongs to.
 pub(crate) fn order_of_log_key(key: &[u8]) -> anyhow::Result<OrderId> {
     let id = key.split(|byte| *byte == 0).next().unwrap_or_default();

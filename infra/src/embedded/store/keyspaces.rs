@@ -34,6 +34,7 @@ const MERGED_TABLE_BYTES: u64 = 8 << 20;
 
 /// Keyspace numbers. fjall counts keyspaces from 1 in the order of their creation; 0 is its own.
 pub(crate) const LOG: u64 = 1;
+pub(crate) const ORDERS: u64 = 2;
 pub(crate) const RECEIPTS: u64 = 4;
 pub(crate) const QUEUE: u64 = 5;
 pub(crate) const META: u64 = 12;

@@ -7,9 +7,11 @@
 //!   refused folder usable again.
 //! - Writing: [`writer`] queues jobs, each fills a [`stage`], [`commit`] writes it, [`sync`] syncs its [`journal_file`]. [`pace`] joins jobs under
 //!   load, and [`reclaim`] frees full journals.
-//! - Reading: [`views`], at the pace of [`read_turns`]. [`keyspaces`] lists what is stored.
+//! - Reading: [`views`], at the pace of [`read_turns`]. [`changes`] tells readers which orders they may keep in memory.
+//!   [`keyspaces`] lists what is stored.
 
 pub(crate) mod chain;
+pub(crate) mod changes;
 pub(crate) mod commit;
 pub(crate) mod continuity;
 pub(crate) mod counters;
@@ -35,6 +37,7 @@ pub(crate) mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use changes::OrderChanges;
 use counters::{Counters, LatestTotals};
 use keyspaces::Keyspaces;
 use read_turns::ReadTurns;
@@ -47,6 +50,7 @@ pub(crate) struct Store {
     pub(crate) keys: Keyspaces,
     totals: LatestTotals,
     synced: Arc<SyncedView>,
+    pub(crate) changes: Arc<OrderChanges>,
     pub(crate) read_turns: ReadTurns,
     folder_name: Arc<str>,
     pub(crate) path: PathBuf,

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::Store;
 use super::chain::{Chain, LastWrites, Link};
+use super::changes::OrderChanges;
 use super::commit::Committer;
 use super::counters::{Counters, LatestTotals, Totals};
 use super::extent::{Extent, ExtentFile};
@@ -74,17 +75,21 @@ impl<'a> Opening<'a> {
         let chain = stored_chain(&self.keys).map_err(|error| self.damaged(&error))?;
         let Self { path, folder, keys, stage, .. } = self;
         let latest = LatestTotals::new(totals);
-        let mut committer = Committer { keys: keys.clone(), totals: latest.clone(), chain };
+        let changes = Arc::new(OrderChanges::default());
+        let mut committer =
+            Committer { keys: keys.clone(), totals: latest.clone(), changes: Arc::clone(&changes), chain };
         let start = || -> std::io::Result<_> {
             let extent = first_commit(&folder, &mut committer, stage)?;
-            let synced = Arc::new(SyncedView::new(View::new(keys.db.snapshot(), totals)));
+            let synced =
+                Arc::new(SyncedView::new(View::new(keys.db.snapshot(), committer.chain.commit, totals)));
             let disk = Disk::new(&folder.store(), extent, Arc::clone(&synced))?;
             let (writer, threads) = writer::start(committer, disk)?;
             Ok((synced, writer, threads))
         };
         let (synced, writer, threads) = start().map_err(|error| OpenError::io(path, error))?;
         let (read_turns, path) = (ReadTurns::default(), path.to_owned());
-        let store = Store { keys, totals: latest, synced, read_turns, folder_name: name, path, writer };
+        let store =
+            Store { keys, totals: latest, synced, changes, read_turns, folder_name: name, path, writer };
         Ok(OpenedStore { store, threads, folder })
     }
 }

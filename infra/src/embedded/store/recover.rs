@@ -13,6 +13,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fjall::PersistMode;
 
@@ -103,7 +104,8 @@ fn restart(
     let counts = recount(&keys).map_err(|error| OpenError::damaged(path, format!("{error:#}")))?;
     let commit = stored_chain(&keys).map_or(0, |chain| chain.commit) + 1;
     let chain = Chain { commit, last: last_writes(&keys) };
-    let mut committer = Committer { keys, totals: LatestTotals::new(counts.stored), chain };
+    let mut committer =
+        Committer { keys, totals: LatestTotals::new(counts.stored), changes: Arc::default(), chain };
     let mut stage = committer.stage();
     stage.counters = counts.correct;
     committer.commit(stage).map_err(fjall_error)?;

@@ -8,6 +8,7 @@ use fjall::{Database, OwnedWriteBatch, PersistMode, UserKey, UserValue};
 use foldhash::fast::RandomState;
 
 use super::chain::TouchedKeyspaces;
+use super::changes::ChangedOrders;
 use super::counters::{Counters, Totals};
 use super::keyspaces::NumberedKeyspace;
 use super::sync::{AwaitingSync, Completion, Failure};
@@ -27,6 +28,7 @@ pub(crate) struct Stage {
     pub(crate) awaiting_sync: AwaitingSync,
     claimed_keys: HashSet<Vec<u8>, RandomState>,
     pub(crate) touched: TouchedKeyspaces,
+    pub(crate) changed_orders: ChangedOrders,
     bytes: usize,
     /// The reason why the disk is too full, once a job of this commit has checked.
     full_disk: OnceCell<Option<String>>,
@@ -44,6 +46,7 @@ impl Stage {
             awaiting_sync: AwaitingSync::default(),
             claimed_keys: HashSet::default(),
             touched: TouchedKeyspaces::default(),
+            changed_orders: ChangedOrders::default(),
             bytes: 0,
             full_disk: OnceCell::new(),
         }
@@ -58,6 +61,7 @@ impl Stage {
         let (key, value) = (key.into(), value.into());
         self.bytes += key.len() + value.len();
         self.touched.add(keyspace.number);
+        self.changed_orders.add(keyspace.number, &key);
         self.batch.insert(keyspace, key, value);
     }
 
@@ -65,6 +69,7 @@ impl Stage {
         let key = key.into();
         self.bytes += key.len();
         self.touched.add(keyspace.number);
+        self.changed_orders.add(keyspace.number, &key);
         self.batch.remove(keyspace, key);
     }
 

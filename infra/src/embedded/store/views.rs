@@ -14,13 +14,15 @@ use super::keyspaces::NumberedKeyspace;
 /// The store as of one commit.
 pub(crate) struct View {
     snapshot: Snapshot,
+    /// The number of the commit.
+    pub(crate) commit: u64,
     /// The totals as of the same commit.
     pub(crate) totals: Totals,
 }
 
 impl View {
-    pub(crate) fn new(snapshot: Snapshot, totals: Totals) -> Self {
-        Self { snapshot, totals }
+    pub(crate) fn new(snapshot: Snapshot, commit: u64, totals: Totals) -> Self {
+        Self { snapshot, commit, totals }
     }
 }
 

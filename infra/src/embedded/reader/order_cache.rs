@@ -1,0 +1,67 @@
+//! Keeps orders in memory that were listed lately, decoded and encoded as answers show them, so that the next list need not
+//! read, fold and encode them again. The reader fills it and asks it; see [`changes`](crate::embedded::store::changes) for how
+//! it notices that an order has changed.
+
+use std::sync::Arc;
+
+use api::ports::SharedOrder;
+use domain::OrderId;
+use foldhash::fast::RandomState;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+
+use crate::embedded::store::changes::OrderChanges;
+
+/// The maximum size of all kept orders.
+const CAPACITY_BYTES: u64 = 128 << 20;
+/// About the size of an order with two lines, with its place in the cache.
+const USUAL_ORDER_BYTES: u64 = 2048;
+/// The size of an order's key and of its place in the cache.
+const ENTRY_BYTES: u64 = 128;
+
+pub(crate) struct OrderCache {
+    kept: Cache<OrderId, KeptOrder, ByBytes, RandomState>,
+    changes: Arc<OrderChanges>,
+}
+
+#[derive(Clone)]
+struct KeptOrder {
+    order: SharedOrder,
+    /// The number of the commit that a reader saw when it read the order.
+    as_of: u64,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<OrderId, KeptOrder> for ByBytes {
+    fn weight(&self, _: &OrderId, kept: &KeptOrder) -> u64 {
+        ENTRY_BYTES + kept.order.approximate_bytes() as u64
+    }
+}
+
+impl OrderCache {
+    pub(crate) fn new(changes: &Arc<OrderChanges>) -> Self {
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity((CAPACITY_BYTES / USUAL_ORDER_BYTES) as usize)
+            .weight_capacity(CAPACITY_BYTES)
+            .build()
+            .expect("both capacities are given");
+        let kept = Cache::with_options(options, ByBytes, RandomState::default(), DefaultLifecycle::default());
+        Self { kept, changes: Arc::clone(changes) }
+    }
+
+    /// The order, if it is kept and has not changed since. It may be newer than the caller's view, but it is synced.
+    pub(crate) fn get(&self, order_id: &OrderId) -> Option<SharedOrder> {
+        let kept = self.kept.get(order_id)?;
+        self.changes.is_current(order_id, kept.as_of).then_some(kept.order)
+    }
+
+    /// Keeps an order that was read in the view of this commit.
+    pub(crate) fn keep(&self, order: &SharedOrder, as_of: u64) {
+        // An order that has changed meanwhile would never be shown.
+        if self.changes.is_current(&order.order_id, as_of) {
+            self.kept.insert(order.order_id.clone(), KeptOrder { order: order.clone(), as_of });
+        }
+    }
+}
