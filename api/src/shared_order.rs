@@ -9,7 +9,7 @@ use domain::Order;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::http::LinkBuilder;
-use crate::orders::responses::OrderBody;
+use crate::orders::OrderBody;
 
 /// An order, and its JSON once an answer has shown it. Cheap to clone.
 #[derive(Clone)]

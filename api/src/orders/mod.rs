@@ -11,7 +11,7 @@ mod idempotency;
 mod order_body;
 mod publish;
 mod read;
-pub(crate) mod responses;
+mod responses;
 mod visibility;
 mod write_context;
 

@@ -247,7 +247,32 @@ impl EventPage {
 
 #[cfg(test)]
 mod tests {
+    use domain::Envelope;
+
     use super::*;
+    use crate::http::BasePath;
+
+    #[test]
+    fn an_encoded_order_of_a_page_equals_the_one_that_is_shown_alone() {
+        let event =
+            br#"{"type":"order_created","schema_version":1,"timestamp":"2026-11-23T10:00:00Z","data":{
+            "order_id":"o-1","customer_id":"c","total":2,"currency":"EUR",
+            "items":[{"sku":"s","quantity":1,"unit_price":2}]}}"#;
+        let envelope = Envelope::decode(event, Currency::parse("EUR").unwrap()).unwrap();
+        let recorded_at = envelope.timestamp;
+        let event = RecordedEvent { version: 1, recorded_at, repaired: None, envelope };
+        let order = Order::fold([&event]).unwrap().unwrap();
+        let at_root = LinkBuilder::at_root();
+        let below = LinkBuilder::under(BasePath::parse("/prod").unwrap(), true);
+        let mut snapshot = OrderSnapshot { order: order.into(), parked: 0 };
+        for (parked, links) in [(0, &at_root), (0, &below), (3, &at_root), (0, &at_root)] {
+            snapshot.parked = parked;
+            let page = OrderPage::of(std::slice::from_ref(&snapshot), links, None);
+            let alone = serde_json::to_string(&OrderBody::of(&snapshot.order, parked, links)).unwrap();
+            let expected = format!(r#"{{"object":"list","items":[{alone}],"next_cursor":null}}"#);
+            assert_eq!(serde_json::to_string(&page).unwrap(), expected);
+        }
+    }
 
     #[test]
     fn a_concatenated_receipt_equals_the_one_of_serde() {

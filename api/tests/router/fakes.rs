@@ -94,7 +94,7 @@ impl FakePorts {
         let fold = |id: &OrderId| Order::fold(self.log.iter().filter(|event| event.envelope.order_id == *id));
         let mut orders: Vec<_> = ids.iter().filter_map(|id| fold(id).unwrap()).collect();
         orders.sort_by_key(|order| std::cmp::Reverse((order.created_at.micros(), order.order_id.clone())));
-        orders.into_iter().map(|order| OrderSnapshot { order, parked: 2 }).collect()
+        orders.into_iter().map(|order| OrderSnapshot { order: order.into(), parked: 2 }).collect()
     }
 }
 

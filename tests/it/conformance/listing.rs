@@ -48,8 +48,11 @@ async fn eventually_lists_filtered(
 ) {
     let patience = Duration::from_secs(20);
     eventually_within(patience, &format!("the list is {expected:?}"), async || {
-        let found: Vec<_> =
-            list(backend, customer, filter).await.into_iter().map(|listed| listed.order.order_id).collect();
+        let found: Vec<_> = list(backend, customer, filter)
+            .await
+            .into_iter()
+            .map(|listed| listed.order.order_id.clone())
+            .collect();
         check(found == expected, found)
     })
     .await;

@@ -9,6 +9,8 @@ mod list;
 mod load;
 mod order_cache;
 mod past;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
