@@ -95,18 +95,32 @@ impl Adjustments {
         self.0.is_empty()
     }
 
+    /// The first line that an adjustment names and that is not among the lines with these ids.
+    pub(crate) fn unknown_line(&self, is_line: impl Fn(&str) -> bool) -> Option<&LineId> {
+        self.0.iter().filter_map(|it| it.line_id.as_ref()).find(|id| !is_line(id.as_str()))
+    }
+
+    /// The sum of the adjustments that raise the total.
+    pub(crate) fn raise(&self) -> i128 {
+        self.0.iter().map(|adjustment| i128::from(adjustment.amount.minor().max(0))).sum()
+    }
+
     /// The total of an order of these lines with these adjustments, of which no unit is cancelled or returned. The total must
-    /// be an amount, and an adjustment of a line must name one of the lines.
+    /// be an amount, also without the discounts, because a cancellation can end one. An adjustment of a line must name one of
+    /// the lines.
     pub fn total_with(&self, items: &LineItems) -> Result<Amount, InvalidValue> {
-        let is_line = |id: &LineId| (0..items.lines().len()).any(|index| items.line_id(index) == id.as_str());
-        for adjustment in &self.0 {
-            if let Some(id) = adjustment.line_id.as_ref().filter(|id| !is_line(id)) {
-                let rule = format!("must name lines of the order, which has no line {:?}", id.as_str());
-                return Err(InvalidValue::new("adjustments", rule));
-            }
+        let is_line = |id: &str| (0..items.lines().len()).any(|index| items.line_id(index) == id);
+        if let Some(id) = self.unknown_line(is_line) {
+            let rule = format!("must name lines of the order, which has no line {:?}", id.as_str());
+            return Err(InvalidValue::new("adjustments", rule));
+        }
+        let lines = i128::from(items.total().minor());
+        if lines + self.raise() > i128::from(Amount::MAX) {
+            let rule = format!("must be 0–{} with its adjustments, also without the discounts", Amount::MAX);
+            return Err(InvalidValue::new("total", rule));
         }
         let sum: i128 = self.0.iter().map(|adjustment| i128::from(adjustment.amount.minor())).sum();
-        let total = i128::from(items.total().minor()) + sum;
+        let total = lines + sum;
         let total = i64::try_from(total).ok().and_then(|total| Amount::parse(total).ok());
         total.ok_or_else(|| {
             let rule = format!("must be 0–{} with its adjustments", Amount::MAX);

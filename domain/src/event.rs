@@ -103,7 +103,7 @@ impl TryFrom<UncheckedCreated> for Created {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Amended {
     /// All lines of the order from now on, each with a price.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "priced")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_priced")]
     pub items: Option<LineItems>,
     /// All adjustments of the order from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,12 +116,17 @@ pub struct Amended {
     pub reference: Option<Reference>,
 }
 
-fn priced<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<LineItems>, D::Error> {
+fn optional_priced<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<LineItems>, D::Error> {
+    priced(deserializer).map(Some)
+}
+
+/// Reads lines that must all have a price.
+pub(crate) fn priced<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LineItems, D::Error> {
     let items = LineItems::deserialize(deserializer)?;
     if !items.is_priced() {
         return Err(de::Error::custom(InvalidValue::new("items", "must have a unit price on every line")));
     }
-    Ok(Some(items))
+    Ok(items)
 }
 
 /// Data of `order_annotated`.

@@ -99,13 +99,13 @@ event_kinds! {
     Created(Created) "order_created"
         "The customer placed the order."
         requires ["customer_id", "currency", "items", "total"]
-        guards [New, ReferenceFree]
+        guards [New, ReferenceFree, SizeFits]
         example r#"{"customer_id":"customer-7","currency":"EUR","total":3790,"metadata":{"channel":"web"},"items":[{"line_id":"mug","sku":"MUG-BLUE","name":"Blue mug","quantity":2,"unit_price":1250},{"sku":"TEA-ASSAM-250G","quantity":1,"unit_price":800}],"adjustments":[{"adjustment_id":"shipping","kind":"shipping","label":"Standard shipping","amount":490}],"reference":"WEB-2026-1007","contact":{"name":"Ada Lovelace","email":"ada@example.com","shipping_address":{"line1":"Hauptstraße 5","city":"Köln","postal_code":"50667","country":"DE"}},"notes":"Please ring twice.","expires_at":"2026-12-24T18:00:00Z"}"#
 
     Amended(Amended) "order_amended"
         "The lines, adjustments, contact or reference were replaced."
         requires []
-        guards [Exists, Open, LinesKept, AmountsFit, SizeFits, ReferenceFree]
+        guards [Exists, Open, LinesKept, AdjustedLines, AmountsFit, SizeFits, ReferenceFree]
         example r#"{"items":[{"line_id":"mug","sku":"MUG-BLUE","name":"Blue mug","quantity":3,"unit_price":1250}],"adjustments":[{"adjustment_id":"shipping","kind":"shipping","amount":490}]}"#
 
     Annotated(Annotated) "order_annotated"

@@ -56,6 +56,8 @@ pub(crate) fn capture(order: &mut Order, paid: &Paid) {
         }),
     }
     order.settled_by_payment |= paid.settles;
+    // More money came in after the refund that settled the order. It is owed to the customer.
+    order.settled_by_refund &= amount == Amount::ZERO;
 }
 
 pub(crate) fn refund(order: &mut Order, refunded: &Refunded) {
@@ -81,4 +83,6 @@ pub(crate) fn refund(order: &mut Order, refunded: &Refunded) {
         goodwill: refunded.goodwill,
     });
     order.settled_by_refund |= refunded.settles;
+    // Unlike a concession, this refund leaves less than the price paid.
+    order.settled_by_payment &= refunded.goodwill || amount == 0;
 }

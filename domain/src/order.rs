@@ -124,16 +124,16 @@ pub struct Money {
     pub captured: i64,
     /// Refunded.
     pub refunded: i64,
-    /// Total − captured + refunded. Positive: the customer owes it. Negative: it is owed to the customer.
+    /// Total − captured + refunded. Positive: the customer owes it. Negative: it is owed to the customer. Nothing is due from an
+    /// order that counts as paid in full, and the balance of one that counts as refunded in full is 0.
     pub balance: i64,
 }
 
 impl Order {
-    /// Whether this is a projection that a program of schema version 1 stored. It lacks the counters, so the order must be
-    /// folded again from its log. A pending order of version 1 had no counters, and is complete.
+    /// Whether this is a projection that a program of schema version 1 stored, and its status or total does not follow from
+    /// the counters, which it lacks. Such an order must be folded again from its log.
     pub fn lacks_counters(&self) -> bool {
-        let is_cancelled = || self.items.iter().any(|line| line.cancelled > 0);
-        self.status != OrderStatus::Pending && !self.confirmed && !is_cancelled()
+        self.status != self.derived_status() || i128::from(self.total.minor()) != self.derived_total()
     }
 
     /// The sums of the units of all lines.
@@ -156,7 +156,12 @@ impl Order {
         });
         let captured = sum(|payment| payment.captured.minor());
         let refunded = sum(|payment| payment.refunded.minor());
-        Money { authorized, captured, refunded, balance: self.total.minor() - captured + refunded }
+        let balance = match self.total.minor() - captured + refunded {
+            _ if self.settled_by_refund => 0,
+            balance if self.settled_by_payment => balance.min(0),
+            balance => balance,
+        };
+        Money { authorized, captured, refunded, balance }
     }
 
     /// The amount that is authorized and not captured.
@@ -211,7 +216,8 @@ impl Order {
     pub(crate) fn derived_status(&self) -> OrderStatus {
         let (units, Money { captured, refunded, .. }) = (self.units(), self.money());
         let is_refunded = self.settled_by_refund || (refunded > 0 && refunded == captured);
-        let is_paid = self.settled_by_payment || (captured > 0 && captured - refunded >= self.total.minor());
+        let kept = captured - refunded;
+        let is_paid = self.settled_by_payment || (kept > 0 && kept >= self.total.minor());
         if units.left() == 0 && is_refunded {
             OrderStatus::Refunded
         } else if units.active() == 0 {

@@ -50,8 +50,8 @@ words! {
     "The status of an order, in one word."
     OrderStatus {
         Pending "pending" "The order is not confirmed yet."
-        Confirmed "confirmed" "The order is confirmed, and not paid in full."
-        Paid "paid" "The order is confirmed and paid in full, and nothing was shipped."
+        Confirmed "confirmed" "The order is confirmed and nothing was shipped; its total is not captured, or is 0."
+        Paid "paid" "The order is confirmed and nothing was shipped; its total is captured."
         PartiallyShipped "partially_shipped" "Some units were shipped, and others are left to ship."
         Shipped "shipped" "All units were shipped, and not all of them are delivered."
         Delivered "delivered" "All units are delivered, and not all of them are returned."

@@ -10,7 +10,9 @@ use serde_json::value::RawValue;
 
 use crate::adjustments::{Adjustment, AdjustmentKind, Adjustments};
 use crate::decode::{DecodeError, typed};
-use crate::event::{Amended, Created, Delivered, Empty, Paid, Refunded};
+use crate::event::{
+    Amended, Cancelled, Created, Delivered, Empty, Paid, Refunded, Returned, Shipped, priced,
+};
 use crate::event_kinds::{Event, EventType};
 use crate::ids::CustomerId;
 use crate::lines::LineItems;
@@ -69,29 +71,69 @@ fn stated_total(items: &LineItems, total: Amount) -> Adjustments {
     Adjustments::parse(vec![adjustment]).expect("one adjustment is valid")
 }
 
-/// Upcasts the event of this type and data.
+/// Data of `order_amended` in version 1.
+#[derive(Deserialize)]
+struct AmendedV1 {
+    #[serde(deserialize_with = "priced")]
+    items: LineItems,
+}
+
+/// Data of `order_paid` in version 1.
+#[derive(Deserialize)]
+struct PaidV1 {
+    payment_id: Option<Text<128>>,
+    amount: Option<Amount>,
+}
+
+/// Data of `order_shipped` in version 1.
+#[derive(Deserialize)]
+struct ShippedV1 {
+    carrier: Option<Text<128>>,
+    tracking_number: Option<Text<128>>,
+}
+
+/// Data of `order_cancelled` and `order_returned` in version 1.
+#[derive(Deserialize)]
+struct ReasonV1 {
+    reason: Option<Text<500>>,
+}
+
+/// Data of `order_refunded` in version 1.
+#[derive(Deserialize)]
+struct RefundedV1 {
+    refund_id: Option<Text<128>>,
+    amount: Option<Amount>,
+}
+
+/// Upcasts the event of this type and data. Members that version 1 did not have are ignored, as version 1 ignored them.
 pub(crate) fn upcast_v1(event_type: &str, data: &RawValue) -> Result<Event, DecodeError> {
     let Some(kind) = EventType::from_name(event_type).filter(|kind| is_of_version_1(*kind)) else {
         return Err(DecodeError::UnknownType(event_type.to_owned()));
     };
     Ok(match kind {
         EventType::Created => Event::Created(typed::<CreatedV1>(data)?.into()),
-        EventType::Amended => Event::Amended(amended(data)?),
-        EventType::Paid => Event::Paid(Paid { settles: true, ..typed(data)? }),
-        EventType::Refunded => Event::Refunded(Refunded { settles: true, ..typed(data)? }),
-        EventType::Confirmed => typed::<Empty>(data).map(Event::Confirmed)?,
+        // The lines replaced a stated total too.
+        EventType::Amended => typed(data).map(|AmendedV1 { items }| {
+            let adjustments = Some(Adjustments::default());
+            Event::Amended(Amended { items: Some(items), adjustments, ..Amended::default() })
+        })?,
+        EventType::Paid => typed(data).map(|PaidV1 { payment_id, amount }| {
+            Event::Paid(Paid { payment_id, amount, method: None, settles: true })
+        })?,
+        EventType::Shipped => typed(data).map(|ShippedV1 { carrier, tracking_number }| {
+            Event::Shipped(Shipped { carrier, tracking_number, ..Shipped::default() })
+        })?,
         EventType::Delivered => typed::<Empty>(data).map(|_| Event::Delivered(Delivered::default()))?,
-        _ => Event::decode(event_type, data)?,
+        EventType::Cancelled => {
+            typed(data).map(|ReasonV1 { reason }| Event::Cancelled(Cancelled { reason, items: None }))?
+        }
+        EventType::Returned => typed(data)
+            .map(|ReasonV1 { reason }| Event::Returned(Returned { reason, ..Returned::default() }))?,
+        EventType::Refunded => typed(data).map(|RefundedV1 { refund_id, amount }| {
+            Event::Refunded(Refunded { refund_id, amount, settles: true, ..Refunded::default() })
+        })?,
+        _ => typed::<Empty>(data).map(Event::Confirmed)?,
     })
-}
-
-/// The lines are required, and replace a stated total.
-fn amended(data: &RawValue) -> Result<Amended, DecodeError> {
-    let amended: Amended = typed(data)?;
-    if amended.items.is_none() {
-        return Err(DecodeError::invalid("data", "`items` is required"));
-    }
-    Ok(Amended { items: amended.items, adjustments: Some(Adjustments::default()), ..Amended::default() })
 }
 
 /// Whether version 1 had this kind of event.

@@ -1,9 +1,11 @@
-//! Guards about goods: the units of lines, shipments and returns.
+//! Guards about goods: the units of lines, shipments and returns. [`super`] calls them.
 
 use super::{Check, Guard, GuardFailure};
+use crate::event::Amended;
 use crate::event_kinds::Event;
 use crate::fold_returns::{known_return, returned_items};
-use crate::lines::LineQuantities;
+use crate::lines::{LineId, LineQuantities};
+use crate::money::Quantity;
 use crate::order::Order;
 use crate::order_line::{LineFinder, OrderLine, line_ids};
 use crate::parcels::{ReturnState, Shipment, ShipmentState};
@@ -30,6 +32,19 @@ pub(super) fn lines_kept(order: &Order, event: &Event) -> Check {
     Ok(())
 }
 
+pub(super) fn adjusted_lines(order: &Order, event: &Event) -> Check {
+    let Event::Amended(Amended { items, adjustments: Some(adjustments), .. }) = event else { return Ok(()) };
+    let unknown = match items {
+        Some(items) => {
+            adjustments.unknown_line(|id| (0..items.lines().len()).any(|index| items.line_id(index) == id))
+        }
+        None => adjustments.unknown_line(|id| LineFinder::new(&order.items).find(id).is_some()),
+    };
+    let Some(id) = unknown.map(LineId::as_str) else { return Ok(()) };
+    let detail = format!("the order has no line {id:?}");
+    Err(GuardFailure::new(Guard::AdjustedLines, detail, items.is_none()).of_line(id))
+}
+
 pub(super) fn units_left(order: &Order, event: &Event) -> Check {
     let given = match event {
         Event::Shipped(shipped) => shipped.items.as_ref(),
@@ -54,7 +69,8 @@ pub(super) fn units_left(order: &Order, event: &Event) -> Check {
         let detail = format!(
             "line {id:?}: {ordered} ordered, {cancelled} cancelled, {shipped} shipped; {asked} asked, {left} left"
         );
-        let failure = GuardFailure::new(Guard::UnitsLeft, detail, is_open).of_line(id);
+        let is_early = is_open && cancelled + shipped + asked <= Quantity::MAX;
+        let failure = GuardFailure::new(Guard::UnitsLeft, detail, is_early).of_line(id);
         Err(numbered(
             failure,
             &[
@@ -91,10 +107,11 @@ pub(super) fn units_delivered(order: &Order, event: &Event) -> Check {
         if asked <= left {
             return Ok(());
         }
-        let OrderLine { delivered, returned, .. } = line;
+        let OrderLine { cancelled, delivered, returned, .. } = line;
         let detail =
             format!("line {id:?}: {delivered} delivered, {returned} returned; {asked} asked, {left} left");
-        let is_early = is_open || line.shipped - line.returned >= asked;
+        let can_be_shipped = is_open && cancelled + returned + asked <= Quantity::MAX;
+        let is_early = can_be_shipped || line.shipped - line.returned >= asked;
         let failure = GuardFailure::new(Guard::UnitsDelivered, detail, is_early).of_line(id);
         Err(numbered(
             failure,

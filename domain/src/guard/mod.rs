@@ -8,6 +8,7 @@
 
 mod goods;
 mod money;
+mod size;
 mod state;
 
 use std::collections::BTreeMap;
@@ -73,8 +74,10 @@ guards! {
         early "always"
     LinesKept "lines_kept" "No line gets fewer units than were shipped or cancelled of it."
         early "never"
+    AdjustedLines "adjusted_lines" "Each adjustment of a line names a line of the order."
+        early "unless the event replaces the lines too"
     AmountsFit "amounts_fit" "No sum of amounts exceeds 9,007,199,254,740,991."
-        early "if an amendment exceeds it: the rest of the order may get cheaper"
+        early "for an authorization, if other authorizations can be voided; for an amendment, if it keeps the lines or the adjustments, which can get cheaper"
     MetadataFits "metadata_fits" "The metadata has at most 20 entries after the change."
         early "always"
     HoldFree "hold_free" "The order does not have this hold."
@@ -88,27 +91,27 @@ guards! {
     PaymentVoidable "payment_voidable" "The payment is authorized, and nothing of it is captured."
         early "if the payment is unknown, and not every unit is cancelled"
     PaymentCapturable "payment_capturable" "The payment is new, or the amount is within what is left of its authorization. Without an amount, something is due."
-        early "if nothing is due, and something can become due"
+        early "if nothing is due, and something can become due or the payment can still be authorized"
     Covered "covered" "The total is captured or authorized, unless the order has `ship_unpaid`."
         early "always"
     UnitsLeft "units_left" "The units are left to ship: ordered, and neither cancelled nor shipped."
-        early "while something is left to ship: an amendment may add units"
+        early "while something is left to ship: an amendment may add units, up to 1,000,000 on a line"
     ShipmentNew "shipment_new" "The order has no shipment with this id."
         early "never"
     ShipmentUndelivered "shipment_undelivered" "The shipment is known and not delivered; without an id, there is such a shipment."
         early "if the shipment is unknown, and something is left to ship"
     UnitsDelivered "units_delivered" "The units are delivered and not returned."
-        early "if enough units are shipped, or something is left to ship"
+        early "if enough units are shipped, or while something is left to ship"
     ReturnNew "return_new" "The order has no return with this id."
         early "never"
     ReturnOpen "return_open" "The goods of the return have not arrived yet."
         early "never"
     Refundable "refundable" "The amount is captured and not refunded; with a payment id, of that payment."
-        early "unless the payment can have no more captures"
+        early "unless the payment can have no more captures, or the sum of all refunds would exceed what can be captured"
     RefundNew "refund_new" "The order has no refund with this id."
         early "never"
-    SizeFits "size_fits" "The order has at most 100 payments, refunds, shipments and returns each, and 20 holds, and its JSON has at most 380,000 bytes."
-        early "for a hold"
+    SizeFits "size_fits" "The order has at most 100 payments, refunds, shipments and returns each, and 20 holds. Its JSON has at most 350,000 bytes, and 200,000 when it is created or amended, so that its shipments and returns fit too."
+        early "for a hold; for the bytes, while something is left to ship: an amendment may shorten the order"
 }
 
 impl fmt::Display for Guard {
@@ -178,6 +181,7 @@ impl Guard {
         let Some(order) = order else {
             return match self {
                 Self::Exists => Err(GuardFailure::early(self, "the order does not exist yet")),
+                Self::SizeFits => size::creation_fits(event),
                 _ => Ok(()),
             };
         };
@@ -192,8 +196,9 @@ impl Guard {
             Self::HoldKnown => state::hold_known(order, event),
             Self::NotHeld => state::not_held(order),
             Self::MetadataFits => state::metadata_fits(order, event),
-            Self::SizeFits => state::size_fits(order, event),
+            Self::SizeFits => size::size_fits(order, event),
             Self::LinesKept => goods::lines_kept(order, event),
+            Self::AdjustedLines => goods::adjusted_lines(order, event),
             Self::UnitsLeft => goods::units_left(order, event),
             Self::ShipmentNew => goods::shipment_new(order, event),
             Self::ShipmentUndelivered => goods::shipment_undelivered(order, event),
@@ -212,7 +217,9 @@ impl Guard {
 
     /// Whether some data makes an event pass the guard now. For a list of the events that are legal now.
     pub(crate) fn can_pass(self, order: Option<&Order>) -> bool {
-        let Some(order) = order else { return matches!(self, Self::New | Self::ReferenceFree) };
+        let Some(order) = order else {
+            return matches!(self, Self::New | Self::ReferenceFree | Self::SizeFits);
+        };
         match self {
             Self::New => false,
             Self::Open | Self::UnitsLeft => order.units().left() > 0,
@@ -229,6 +236,7 @@ impl Guard {
             Self::Exists
             | Self::ReferenceFree
             | Self::LinesKept
+            | Self::AdjustedLines
             | Self::AmountsFit
             | Self::MetadataFits
             | Self::HoldFree

@@ -1,23 +1,22 @@
-//! Guards about money: totals, payments and refunds.
+//! Guards about money: totals, payments and refunds. [`super`] calls them.
 
 use super::{Check, Guard, GuardFailure};
-use crate::event::{Paid, Refunded};
+use crate::event::{Amended, Paid, Refunded};
 use crate::event_kinds::Event;
 use crate::fold_money::{captured_amount, known_payment, refundable as refundable_amount};
+use crate::lines::LineId;
 use crate::money::Amount;
 use crate::order::{Money, Order};
+use crate::order_line::{LineFinder, OrderLine};
 use crate::payments::Payment;
 
 pub(super) fn amounts_fit(order: &Order, event: &Event) -> Check {
     let (sum, is_early) = match event {
-        Event::Amended(amended) => {
-            let mut after = order.clone();
-            after.amend(amended);
-            (after.derived_total(), amended.items.is_none() || amended.adjustments.is_none())
-        }
+        Event::Amended(amended) => (gross_after(order, amended), is_partial(amended)),
         Event::PaymentAuthorized(payment) => {
             let sum = i128::from(order.money().authorized) + i128::from(payment.amount.minor());
-            (sum, order.payments.iter().any(is_voidable))
+            let voidable = order.payments.iter().filter(|it| is_voidable(it)).map(Payment::capturable);
+            (sum, sum - voidable.map(i128::from).sum::<i128>() <= i128::from(Amount::MAX))
         }
         Event::Paid(paid) => {
             (i128::from(order.money().captured) + i128::from(captured_amount(order, paid)), false)
@@ -29,6 +28,20 @@ pub(super) fn amounts_fit(order: &Order, event: &Event) -> Check {
     }
     let failure = GuardFailure::new(Guard::AmountsFit, format!("the sum would be {sum}"), is_early);
     Err(failure.with_numbers(&[("limit", Amount::MAX)]))
+}
+
+/// What all units and adjustments would cost after the amendment without the discounts. Cancellations and returns can end
+/// discounts, so it limits every later total.
+fn gross_after(order: &Order, amended: &Amended) -> i128 {
+    let lines = match &amended.items {
+        Some(items) => i128::from(items.total().minor()),
+        None => order.items.iter().map(OrderLine::ordered_price).sum(),
+    };
+    lines + amended.adjustments.as_ref().unwrap_or(&order.adjustments).raise()
+}
+
+fn is_partial(amended: &Amended) -> bool {
+    amended.items.is_none() || amended.adjustments.is_none()
 }
 
 pub(super) fn payment_new(order: &Order, event: &Event) -> Check {
@@ -86,8 +99,8 @@ fn capture_again(payment: &Payment, paid: &Paid) -> Check {
         return Err(never(format!("the payment {id:?} is voided")));
     }
     let left = payment.capturable();
-    let asked = paid.amount.map_or(left.max(1), Amount::minor);
-    if asked <= left {
+    let asked = paid.amount.map_or(left, Amount::minor);
+    if 0 < left && asked <= left {
         return Ok(());
     }
     let (authorized, captured) = (authorized.minor(), payment.captured.minor());
@@ -107,12 +120,26 @@ fn capture_new(order: &Order, paid: &Paid) -> Check {
             false => Ok(()),
         };
     }
-    if paid.amount.is_some() || order.money().balance > 0 {
+    let balance = order.money().balance;
+    if paid.amount.is_some() || balance > 0 {
         return Ok(());
     }
-    let can_become_due = order.units().left() > 0 || order.total > Amount::ZERO;
-    let failure = GuardFailure::new(Guard::PaymentCapturable, "nothing is due", can_become_due);
-    Err(failure.with_numbers(&[("balance", order.money().balance)]))
+    let can_be_authorized = paid.payment_id.is_some() && order.units().active() > 0;
+    let is_early = can_be_authorized || can_become_due(order);
+    let failure = GuardFailure::new(Guard::PaymentCapturable, "nothing is due", is_early);
+    Err(failure.with_numbers(&[("balance", balance)]))
+}
+
+/// Whether a refund, an amendment, or the end of a line with a discount can make something due.
+fn can_become_due(order: &Order) -> bool {
+    let is_discounted = |line: &LineId| {
+        let found = LineFinder::new(&order.items).find(line.as_str()).map(|index| &order.items[index]);
+        found.is_some_and(|line| line.shipped > line.returned)
+    };
+    let discounts = order.adjustments.list().iter().filter(|adjustment| adjustment.amount.minor() < 0);
+    order.units().left() > 0
+        || order.total > Amount::ZERO
+        || discounts.filter_map(|discount| discount.line_id.as_ref()).any(is_discounted)
 }
 
 pub(super) fn covered(order: &Order) -> Check {
@@ -135,23 +162,23 @@ pub(super) fn covered(order: &Order) -> Check {
 
 pub(super) fn refundable(order: &Order, event: &Event) -> Check {
     let Event::Refunded(refunded) = event else { return Ok(()) };
-    let Money { captured, .. } = order.money();
+    let Money { captured, refunded: done, .. } = order.money();
     if refunded.settles && !order.settled_by_refund && (captured > 0 || order.settled_by_payment) {
         return Ok(());
     }
     let left = refundable_amount(order, refunded);
-    let asked = refunded.amount.map_or(left.max(1), Amount::minor);
-    if asked <= left {
+    let asked = refunded.amount.map_or(left, Amount::minor);
+    if 0 < left && asked <= left {
         return Ok(());
     }
     let payment = known_payment(order, refunded.payment_id.as_ref());
+    // Other payments can still come, as long as the sum of all captures stays in range.
+    let fits = i128::from(done) + i128::from(asked) <= i128::from(Amount::MAX);
     let is_early = match payment {
-        Some(payment) => payment.capturable() + left >= asked,
-        None => true,
+        Some(payment) => payment.capturable() > 0 && payment.capturable() + left >= asked,
+        None => fits,
     };
-    let of_all = order.money();
-    let (captured, done) =
-        payment.map_or((of_all.captured, of_all.refunded), |it| (it.captured.minor(), it.refunded.minor()));
+    let (captured, done) = payment.map_or((captured, done), |it| (it.captured.minor(), it.refunded.minor()));
     let detail = match (&refunded.payment_id, payment) {
         (Some(id), None) => format!("the order has no payment {:?}", id.as_str()),
         _ => format!("{captured} captured, {done} refunded; {asked} asked, {left} left"),
