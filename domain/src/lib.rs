@@ -15,8 +15,9 @@
 //!    [`mod@predict`] predicts a redrive.
 //! 8. [`ledger`]: the counts that show that nothing was lost.
 //!
-//! [`value`], [`money`], [`lines`], [`adjustments`], [`contact`], [`metadata`] and [`ids`] are value types: parsed once, and always valid afterwards. [`derived_ids`] derives
-//! the ids that retries share. [`wording`] describes what is wrong with JSON.
+//! [`value`], [`money`], [`lines`], [`adjustments`], [`contact`], [`metadata`] and [`ids`] are value types: parsed once, and always
+//! valid afterwards. [`derived_ids`] derives the ids that retries share. [`wording`] describes what is wrong with JSON, and
+//! [`mod@diagram`] what documents show.
 //!
 //! The words are those of `docs/glossary.md`.
 
@@ -26,6 +27,7 @@ pub mod contact;
 pub mod dead_letter;
 pub mod decode;
 pub mod derived_ids;
+pub mod diagram;
 pub mod envelope;
 pub mod event;
 pub mod event_kinds;

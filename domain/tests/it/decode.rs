@@ -100,7 +100,7 @@ fn the_error_for_an_unknown_type_contains_the_type() {
 
 #[test]
 fn the_error_for_an_unknown_schema_version_contains_it_whatever_the_type_and_data() {
-    for version in [0, 2, u32::MAX] {
+    for version in [0, 3, u32::MAX] {
         let mut json = message(EventType::Paid);
         json["schema_version"] = json!(version);
         json["type"] = json!("order_of_the_future");
@@ -110,7 +110,7 @@ fn the_error_for_an_unknown_schema_version_contains_it_whatever_the_type_and_dat
         assert_eq!(error.reason(), ParkReason::UnknownSchema);
         assert_eq!(
             error.to_string(),
-            format!("unknown schema version {version}: this program reads up to 1")
+            format!("unknown schema version {version}: this program reads up to 2")
         );
     }
 }
@@ -134,7 +134,7 @@ fn the_error_for_invalid_data_contains_the_path_and_the_rule() {
         ),
         (E::Created, "/data/items/1/unit_price", json!(-1), "data.items[1].unit_price: amount must be 0–"),
         (E::Created, "/data/items/0/sku", json!(""), "data.items[0].sku: sku must be 1–64 characters"),
-        (E::Created, "/data/items", json!([]), "data.items: items must have 1–200 lines"),
+        (E::Created, "/data/items", json!([]), "data.items: items must have 1–1000 lines"),
         (E::Created, "/data/items", json!("mug"), "data.items: must be an array, not a string"),
         (E::Created, "/data/total", json!(29.99), "data.total: must be an integer, not 29.99"),
         (E::Created, "/data/currency", json!("eur"), "data.currency: currency must be an ISO 4217 code"),
@@ -174,7 +174,8 @@ fn the_error_for_missing_data_contains_the_field() {
         (refused_without(EventType::Created, "/data", "items"), "data: `items` is required"),
         (refused_without(EventType::Created, "/data", "total"), "data: `total` is required"),
         (refused_without(EventType::Created, "/data/items/0", "sku"), "data.items[0]: `sku` is required"),
-        (refused_without(EventType::Amended, "/data", "items"), "data: `items` is required"),
+        (refused_without(EventType::Held, "/data", "hold"), "data: `hold` is required"),
+        (refused_without(EventType::PaymentVoided, "/data", "payment_id"), "data: `payment_id` is required"),
     ];
     for (error, expected) in cases {
         assert_eq!(error.reason(), ParkReason::Invalid);

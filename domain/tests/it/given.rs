@@ -1,10 +1,11 @@
 //! The events, envelopes and orders that tests start from.
 
-use domain::event::{Amended, Cancelled, Created, Empty, Paid, Refunded, Returned, Shipped};
+use domain::event::Created;
 use domain::{
     Amount, CorrelationId, Currency, CustomerId, Envelope, Event, EventId, EventType, LineItem, LineItems,
-    Metadata, Order, OrderId, Quantity, RecordedEvent, Sku, Text, Timestamp,
+    Order, OrderId, Quantity, RecordedEvent, Sku, Text, Timestamp,
 };
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub(crate) const ORDER: &str = "order-1";
@@ -27,7 +28,9 @@ pub(crate) fn amount(minor: i64) -> Amount {
 
 pub(crate) fn line(sku: &str, quantity: i64, unit_price: Option<i64>) -> LineItem {
     LineItem {
+        line_id: None,
         sku: Sku::parse(sku).unwrap(),
+        name: None,
         quantity: Quantity::parse(quantity).unwrap(),
         unit_price: unit_price.map(amount),
     }
@@ -38,31 +41,94 @@ pub(crate) fn items() -> LineItems {
     LineItems::parse(vec![line("mug", 2, Some(1250)), line("tea", 1, Some(499))]).unwrap()
 }
 
-/// An event of this type, with every field it can have.
-pub(crate) fn event(event_type: EventType) -> Event {
+/// A creation with these lines, and nothing else that is optional.
+pub(crate) fn created(items: LineItems, total: i64) -> Created {
+    Created {
+        customer_id: CustomerId::parse("customer-1").unwrap(),
+        currency: eur(),
+        items,
+        total: amount(total),
+        metadata: domain::Metadata::default(),
+        adjustments: domain::adjustments::Adjustments::default(),
+        reference: None,
+        contact: None,
+        notes: None,
+        expires_at: None,
+        ship_unpaid: false,
+    }
+}
+
+/// The data of an event of this type, with every member that it can have in the current schema version, except
+/// `ship_unpaid`, `goodwill` and the members that only older versions set. The order's total is 2999.
+pub(crate) fn data(event_type: EventType) -> Value {
+    let units = json!([{"line_id": "mug", "quantity": 2}, {"line_id": "2", "quantity": 1}]);
     match event_type {
-        EventType::Created => Event::Created(Created {
-            customer_id: CustomerId::parse("customer-1").unwrap(),
-            currency: eur(),
-            items: items(),
-            total: amount(2999),
-            metadata: Metadata::parse([("gift".to_owned(), "yes".to_owned())].into()).unwrap(),
+        EventType::Created => json!({
+            "customer_id": "customer-1", "currency": "EUR", "total": 2999, "metadata": {"gift": "yes"},
+            "items": [
+                {"line_id": "mug", "sku": "mug", "name": "Blue mug", "quantity": 2, "unit_price": 1250},
+                {"sku": "tea", "quantity": 1, "unit_price": 499}
+            ],
+            "adjustments": [
+                {"adjustment_id": "shipping", "kind": "shipping", "label": "Standard", "amount": 200},
+                {"adjustment_id": "summer", "kind": "discount", "amount": -200, "line_id": "mug"}
+            ],
+            "reference": "PO-1", "notes": "Ring twice.", "expires_at": "2026-12-01T00:00:00Z",
+            "contact": {
+                "name": "Ada Lovelace", "email": "ada@example.com", "phone": "+49 221 1234567",
+                "shipping_address": {
+                    "name": "Ada Lovelace", "company": "Engines", "line1": "Hauptstraße 5", "line2": "Hof",
+                    "city": "Köln", "postal_code": "50667", "region": "NRW", "country": "DE"
+                },
+                "billing_address": {"line1": "St James's Square 12", "city": "London", "country": "GB"}
+            },
         }),
-        EventType::Amended => {
-            Event::Amended(Amended { items: LineItems::parse(vec![line("pot", 3, Some(2000))]).unwrap() })
-        }
-        EventType::Confirmed => Event::Confirmed(Empty {}),
-        EventType::Paid => Event::Paid(Paid { payment_id: text("pay-1"), amount: Some(amount(2999)) }),
+        EventType::Amended => json!({
+            "items": [{"sku": "pot", "quantity": 3, "unit_price": 2000}], "adjustments": [],
+            "contact": {"name": "Grace Hopper"}, "reference": "PO-2"
+        }),
+        EventType::Annotated => json!({"metadata": {"clerk": "Grace", "gift": null}, "notes": "Wrap it."}),
+        EventType::Confirmed => json!({}),
+        EventType::Held => json!({"hold": "fraud-check", "reason": "The addresses differ."}),
+        EventType::Released => json!({"hold": "fraud-check", "reason": "Asked by phone."}),
+        EventType::PaymentAuthorized => json!({"payment_id": "pay-0", "amount": 2999, "method": "card"}),
+        EventType::PaymentVoided => json!({"payment_id": "pay-0"}),
+        EventType::Paid => json!({"payment_id": "pay-1", "amount": 2999, "method": "card"}),
         EventType::Shipped => {
-            Event::Shipped(Shipped { carrier: text("Post"), tracking_number: text("track-1") })
+            json!({"carrier": "Post", "tracking_number": "track-1", "shipment_id": "box-1", "items": units})
         }
-        EventType::Delivered => Event::Delivered(Empty {}),
-        EventType::Cancelled => Event::Cancelled(Cancelled { reason: text("changed their mind") }),
-        EventType::Returned => Event::Returned(Returned { reason: text("does not fit") }),
+        EventType::Delivered => json!({"shipment_id": "box-1"}),
+        EventType::Cancelled => json!({"reason": "changed their mind", "items": units}),
+        EventType::ReturnRequested => {
+            json!({"reason": "does not fit", "return_id": "return-1", "items": units})
+        }
+        EventType::Returned => json!({"reason": "does not fit", "return_id": "return-1", "items": units}),
         EventType::Refunded => {
-            Event::Refunded(Refunded { refund_id: text("refund-1"), amount: Some(amount(2999)) })
+            json!({"refund_id": "refund-1", "amount": 2999, "payment_id": "pay-1", "reason": "returned"})
         }
     }
+}
+
+/// An event of this type with the data of [`data`].
+pub(crate) fn event(event_type: EventType) -> Event {
+    proposed(event_type, &data(event_type))
+}
+
+/// The event with this type and data, in the current schema version.
+pub(crate) fn proposed(event_type: EventType, data: &Value) -> Event {
+    message(event_type, 2, data).event
+}
+
+/// The envelope of a message of this type, schema version and data.
+pub(crate) fn message(event_type: EventType, schema_version: u32, data: &Value) -> Envelope {
+    let mut data = data.clone();
+    data["order_id"] = json!(ORDER);
+    let message = json!({
+        "event_id": Uuid::from_u128(1), "type": event_type, "schema_version": schema_version,
+        "timestamp": "2026-11-23T10:00:00Z", "correlation_id": "request-1", "data": data,
+    });
+    Envelope::decode(message.to_string().as_bytes(), eur())
+        .unwrap_or_else(|error| panic!("{message}: {error}"))
 }
 
 /// An envelope about [`ORDER`], without optional members.
@@ -96,6 +162,12 @@ pub(crate) fn recorded(version: u64, event: Event) -> RecordedEvent {
 /// The log of these events, in versions 1, 2, 3 …
 pub(crate) fn log(events: impl IntoIterator<Item = Event>) -> Vec<RecordedEvent> {
     (1..).zip(events).map(|(version, event)| recorded(version, event)).collect()
+}
+
+/// The order after `event` as the next version.
+pub(crate) fn after(order: Option<Order>, event: Event) -> Result<Order, String> {
+    let version = order.as_ref().map_or(1, |order| order.version + 1);
+    Order::apply(order, &recorded(version, event)).map_err(|error| error.to_string())
 }
 
 /// The order after these events; `None` if there are none.

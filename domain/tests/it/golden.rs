@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use domain::{Envelope, Event, Order, OrderId, RecordedEvent};
+use domain::{Envelope, Event, EventType, Order, OrderId, RecordedEvent};
 use serde_json::Value;
 
 use crate::given::eur;
@@ -31,11 +31,12 @@ fn v0() -> Vec<RecordedEvent> {
     read("article-v0.jsonl").lines().map(decode).collect()
 }
 
-fn v1() -> Vec<RecordedEvent> {
+/// The entries of the order log in this file.
+fn logged(file: &str) -> Vec<RecordedEvent> {
     let decode = |line: &str| {
         RecordedEvent::decode(line.as_bytes(), eur()).unwrap_or_else(|error| panic!("{line}: {error}"))
     };
-    read("v1.jsonl").lines().map(decode).collect()
+    read(file).lines().map(decode).collect()
 }
 
 /// Each order's state after its events, as JSON.
@@ -66,19 +67,78 @@ fn expected(file: &str) -> BTreeMap<String, Value> {
 
 #[test]
 fn messages_in_version_0_fold_to_the_pinned_orders() {
-    assert_eq!(folded(&v0()), expected("article-v0.jsonl"));
+    assert_eq!(folded(&v0()), expected("article-v0.jsonl, counted"));
 }
 
 #[test]
-fn the_log_in_version_1_folds_to_the_pinned_orders() {
-    assert_eq!(folded(&v1()), expected("v1.jsonl"));
+fn the_logs_fold_to_the_pinned_orders() {
+    for file in ["v1.jsonl", "v2.jsonl"] {
+        assert_eq!(folded(&logged(file)), expected(&format!("{file}, counted")), "{file}");
+    }
+}
+
+/// The members of an order that programs of version 1 projected, without those whose meaning has changed since: the total
+/// followed from no counters, and `payment` and `shipment` contained the latest event.
+fn as_in_version_1(mut order: Value) -> Value {
+    let keep = |names: &[&str], json: &mut Value| {
+        json.as_object_mut().unwrap().retain(|name, _| names.contains(&name.as_str()));
+    };
+    for line in order["items"].as_array_mut().unwrap() {
+        keep(&["sku", "quantity", "unit_price"], line);
+    }
+    let members = [
+        "order_id",
+        "customer_id",
+        "status",
+        "version",
+        "currency",
+        "items",
+        "metadata",
+        "created_at",
+        "updated_at",
+    ];
+    keep(&members, &mut order);
+    order
+}
+
+#[test]
+fn the_orders_are_as_programs_of_version_1_projected_them() {
+    for file in ["article-v0.jsonl", "v1.jsonl"] {
+        let counted = expected(&format!("{file}, counted"));
+        let projected = expected(file);
+        assert_eq!(counted.len(), projected.len());
+        for (id, order) in projected {
+            let after = &counted[&id];
+            assert_eq!(as_in_version_1(after.clone()), as_in_version_1(order.clone()), "{id}");
+            let is_reduced = |line: &Value| line.get("cancelled").is_some() || line.get("returned").is_some();
+            if !after["items"].as_array().unwrap().iter().any(is_reduced) {
+                assert_eq!(after["total"], order["total"], "{id}");
+            }
+            // A projection of version 1 can be read, and is known to be one unless it is complete.
+            let stored: Order = serde_json::from_value(order.clone()).unwrap();
+            assert_eq!(stored.lacks_counters(), serde_json::to_value(&stored).unwrap() != *after, "{id}");
+        }
+    }
 }
 
 #[test]
 fn the_pinned_orders_can_be_read_as_orders() {
-    for (id, order) in expected("article-v0.jsonl").into_iter().chain(expected("v1.jsonl")) {
-        let read_back: Order = serde_json::from_value(order.clone()).unwrap();
-        assert_eq!(serde_json::to_value(read_back).unwrap(), order, "{id}");
+    for file in ["article-v0.jsonl, counted", "v1.jsonl, counted", "v2.jsonl, counted"] {
+        for (id, order) in expected(file) {
+            let read_back: Order = serde_json::from_value(order.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&read_back).unwrap(), order, "{id}");
+            assert!(!read_back.lacks_counters(), "{id}");
+        }
+    }
+}
+
+#[test]
+fn the_words_and_the_balance_of_the_orders_are_the_pinned_ones() {
+    let derived = &json(&read("expected.json"))["v2.jsonl, derived"];
+    for (id, order) in expected("v2.jsonl, counted") {
+        let order: Order = serde_json::from_value(order).unwrap();
+        let (payment, fulfilment) = (order.payment_status(), order.fulfilment_status());
+        assert_eq!(serde_json::json!([payment, fulfilment, order.money().balance]), derived[&id], "{id}");
     }
 }
 
@@ -89,67 +149,84 @@ fn messages_in_version_0_get_the_pinned_event_ids() {
 }
 
 #[test]
-fn the_log_in_version_1_is_written_as_it_was_read() {
-    for (line, event) in read("v1.jsonl").lines().zip(v1()) {
-        assert_eq!(json(std::str::from_utf8(&event.encode()).unwrap()), json(line));
+fn the_log_in_version_2_is_written_byte_for_byte_as_it_was_read() {
+    for (line, event) in read("v2.jsonl").lines().zip(logged("v2.jsonl")) {
+        assert_eq!(String::from_utf8(event.encode()).unwrap(), line);
+        assert_eq!(serde_json::to_string(&event).unwrap(), line);
     }
 }
 
 #[test]
-fn messages_in_version_0_fold_to_the_same_orders_after_encoding_in_version_1() {
-    let logged: Vec<_> =
-        v0().iter().map(|event| RecordedEvent::decode(&event.encode(), eur()).unwrap()).collect();
-    assert_eq!(folded(&logged), expected("article-v0.jsonl"));
+fn older_versions_fold_to_the_same_orders_after_encoding_in_version_2() {
+    for (file, events) in [("article-v0.jsonl", v0()), ("v1.jsonl", logged("v1.jsonl"))] {
+        let rewritten: Vec<_> =
+            events.iter().map(|event| RecordedEvent::decode(&event.encode(), eur()).unwrap()).collect();
+        assert_eq!(rewritten, events, "{file}");
+        assert_eq!(folded(&rewritten), expected(&format!("{file}, counted")), "{file}");
+    }
 }
 
-/// Every path of field names that occurs in the events of `lines`, written as `order_paid data.amount`.
-fn fields(lines: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for line in lines.lines().map(json) {
-        let event_type = line["type"].as_str().unwrap();
-        let names = |value: &Value, prefix: &str| -> Vec<String> {
-            value.as_object().unwrap().keys().map(|name| format!("{event_type} {prefix}{name}")).collect()
-        };
-        found.extend(names(&line, ""));
-        found.extend(names(&line["data"], "data."));
+/// Whether the entry has the member at this path, such as `data.items.line_id`; of an array, any element counts.
+fn has(value: &Value, path: &str) -> bool {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    match (value, rest) {
+        (Value::Array(values), _) => values.iter().any(|value| has(value, path)),
+        (_, None) => value.get(name).is_some(),
+        (_, Some(rest)) => value.get(name).is_some_and(|value| has(value, rest)),
     }
-    found
 }
 
 #[test]
-fn the_corpus_has_every_event_type_and_every_optional_field_present_and_absent() {
-    let optional = [
-        "order_created data.metadata",
-        "order_paid data.payment_id",
-        "order_paid data.amount",
-        "order_shipped data.carrier",
-        "order_shipped data.tracking_number",
-        "order_cancelled data.reason",
-        "order_returned data.reason",
-        "order_refunded data.refund_id",
-        "order_refunded data.amount",
-        "order_created request_hash",
-        "order_created actor",
-        "order_paid repaired",
-        "order_amended expected_version",
-    ];
-    let text = read("v1.jsonl");
-    for field in optional {
-        let event_type = field.split(' ').next().unwrap();
-        let of_type = |line: &&str| json(line)["type"] == event_type;
-        let with = text.lines().filter(of_type).filter(|line| fields(line).contains(field)).count();
-        let all = text.lines().filter(of_type).count();
-        assert!(0 < with && with < all, "{field} is in {with} of {all} lines");
+fn the_corpus_has_every_event_type_and_every_optional_member_present_and_absent() {
+    let of_version_1 = "
+        order_created data.metadata request_hash actor
+        order_paid data.payment_id data.amount repaired
+        order_shipped data.carrier data.tracking_number
+        order_cancelled data.reason
+        order_returned data.reason
+        order_refunded data.refund_id data.amount
+        order_amended expected_version";
+    let of_version_2 = "
+        order_created data.metadata data.adjustments data.reference data.contact data.notes data.expires_at
+        order_created data.ship_unpaid data.items.line_id data.items.name data.items.unit_price
+        order_created data.adjustments.label data.adjustments.line_id request_hash actor
+        order_amended data.items data.adjustments data.contact data.reference expected_version
+        order_annotated data.metadata data.notes
+        order_held data.reason
+        order_released data.reason
+        order_payment_authorized data.method
+        order_paid data.payment_id data.amount data.method data.settles repaired
+        order_shipped data.carrier data.tracking_number data.shipment_id data.items
+        order_delivered data.shipment_id
+        order_cancelled data.reason data.items
+        order_return_requested data.reason data.return_id data.items
+        order_returned data.reason data.return_id data.items
+        order_refunded data.refund_id data.amount data.payment_id data.reason data.goodwill data.settles";
+    for (file, optional) in [("v1.jsonl", of_version_1), ("v2.jsonl", of_version_2)] {
+        let lines: Vec<Value> = read(file).lines().map(json).collect();
+        for row in optional.lines().filter(|row| !row.trim().is_empty()) {
+            let (event_type, paths) = row.trim().split_once(' ').unwrap();
+            let of_type: Vec<_> = lines.iter().filter(|line| line["type"] == event_type).collect();
+            for path in paths.split(' ') {
+                let with = of_type.iter().filter(|line| has(line, path)).count();
+                assert!(0 < with && with < of_type.len(), "{file}: {event_type} {path} is in {with} lines");
+            }
+        }
     }
-    for file in ["article-v0.jsonl", "v1.jsonl"] {
+}
+
+#[test]
+fn the_corpus_has_every_event_type_of_its_version() {
+    for file in ["article-v0.jsonl", "v1.jsonl", "v2.jsonl"] {
         assert!(read(file).ends_with('\n'));
     }
     let types = |events: &[RecordedEvent]| -> BTreeSet<_> {
         events.iter().map(|event| event.envelope.event.event_type().as_str()).collect()
     };
-    assert_eq!(types(&v1()).len(), 9);
-    assert_eq!(types(&v0()).len(), 8, "all but order_amended, which version 0 does not have");
+    assert_eq!(types(&logged("v2.jsonl")).len(), EventType::ALL.len());
+    assert_eq!(types(&logged("v1.jsonl")).len(), 9);
+    assert_eq!(types(&v0()).len(), 8, "all of version 1 but order_amended, which version 0 does not have");
     let unpriced =
         |event: &RecordedEvent| matches!(&event.envelope.event, Event::Created(c) if !c.items.is_priced());
-    assert!(v1().iter().any(unpriced) && v0().iter().any(unpriced));
+    assert!(logged("v1.jsonl").iter().any(unpriced) && v0().iter().any(unpriced));
 }

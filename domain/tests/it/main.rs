@@ -4,18 +4,23 @@
 
 mod dead_letters;
 mod decode;
+mod derived;
 mod derived_ids;
+mod documents;
 mod envelope;
 mod event_kinds;
+mod exhaustive;
 mod fold;
 mod given;
 mod golden;
-mod lifecycle;
+mod guards;
 mod money;
 mod outcome;
 mod past;
+mod personal_data;
 mod properties;
 mod upcast_v0;
 mod upcast_v0_refusals;
 mod values;
+mod version_1;
 mod versions;

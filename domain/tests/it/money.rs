@@ -61,13 +61,13 @@ fn sums_and_products_beyond_the_largest_amount_are_refused() {
 }
 
 #[test]
-fn lines_are_1_to_200_and_add_up() {
+fn lines_are_1_to_1000_and_add_up() {
     let lines = |n: usize| -> Vec<LineItem> { (0..n).map(|_| line("mug", 2, Some(3))).collect() };
     assert_eq!(items().total(), amount(2999));
     assert_eq!(LineItems::parse(lines(1)).unwrap().total(), amount(6));
-    assert_eq!(LineItems::parse(lines(200)).unwrap().total(), amount(1200));
-    for n in [0, 201] {
-        assert_eq!(LineItems::parse(lines(n)).unwrap_err().to_string(), "items must have 1–200 lines");
+    assert_eq!(LineItems::parse(lines(1000)).unwrap().total(), amount(6000));
+    for n in [0, 1001] {
+        assert_eq!(LineItems::parse(lines(n)).unwrap_err().to_string(), "items must have 1–1000 lines");
     }
 }
 

@@ -20,6 +20,7 @@ fn rejected() -> Outcome {
         reason: RejectReason::IllegalTransition,
         detail: "no".to_owned(),
         at_version: Some(4),
+        violation: None,
     }
 }
 
@@ -55,6 +56,7 @@ fn outcomes_are_stored_as_this_json() {
                 reason: RejectReason::VersionMismatch,
                 detail: "no".to_owned(),
                 at_version: None,
+                violation: None,
             },
             json!({"state": "rejected", "reason": "version_mismatch", "detail": "no"}),
         ),

@@ -1,10 +1,11 @@
 //! Messages in schema version 0, exactly as a Python producer writes them with `json.dumps`, are upcast.
 
 use domain::derived_ids::derive_event_id;
-use domain::event::{Cancelled, Created, Empty, Paid, Refunded, Returned, Shipped};
-use domain::{Currency, CustomerId, Envelope, Event, EventType, LineItem, LineItems, Metadata, OrderId};
+use domain::event::{Cancelled, Created, Delivered, Empty, Paid, Refunded, Returned, Shipped};
+use domain::{Currency, CustomerId, Envelope, Event, EventType, LineItem, LineItems, OrderId};
+use serde_json::json;
 
-use crate::given::{amount, eur, line, text, time};
+use crate::given::{self, amount, eur, line, text, time};
 
 const SENT: &str = "2026-11-23T10:00:00.123456";
 const CORRELATION: &str = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
@@ -45,10 +46,12 @@ fn an_order_created_message_becomes_a_created_event() {
         actor: None,
         event: Event::Created(Created {
             customer_id: CustomerId::parse("customer-7").unwrap(),
-            currency: eur(),
-            items: LineItems::parse(vec![line("mug", 2, Some(1250))]).unwrap(),
-            total: amount(2999),
-            metadata: Metadata::default(),
+            // The total exceeds the lines, perhaps for shipping.
+            adjustments: serde_json::from_value(json!([
+                {"adjustment_id": "stated_total", "kind": "other", "amount": 499}
+            ]))
+            .unwrap(),
+            ..given::created(LineItems::parse(vec![line("mug", 2, Some(1250))]).unwrap(), 2999)
         }),
     };
     assert_eq!(decode(message), expected);
@@ -132,12 +135,12 @@ fn an_order_updated_message_becomes_the_event_that_leads_to_its_status() {
     let bare = |status: &str| format!(r#"{{"order_id": "order-1", "status": "{status}"}}"#);
     let cases = [
         ("confirmed", Event::Confirmed(Empty {})),
-        ("paid", Event::Paid(Paid { payment_id: None, amount: None })),
-        ("shipped", Event::Shipped(Shipped { carrier: None, tracking_number: None })),
-        ("delivered", Event::Delivered(Empty {})),
-        ("cancelled", Event::Cancelled(Cancelled { reason: None })),
-        ("returned", Event::Returned(Returned { reason: None })),
-        ("refunded", Event::Refunded(Refunded { refund_id: None, amount: None })),
+        ("paid", Event::Paid(Paid { settles: true, ..Paid::default() })),
+        ("shipped", Event::Shipped(Shipped::default())),
+        ("delivered", Event::Delivered(Delivered::default())),
+        ("cancelled", Event::Cancelled(Cancelled::default())),
+        ("returned", Event::Returned(Returned::default())),
+        ("refunded", Event::Refunded(Refunded { settles: true, ..Refunded::default() })),
     ];
     for (status, expected) in cases {
         let envelope = decode(&sent("order_updated", &bare(status)));
@@ -153,17 +156,34 @@ fn an_order_updated_message_may_contain_the_data_of_its_event() {
     let cases = [
         (
             r#""paid", "payment_id": "pay-1", "amount": 2999"#,
-            Event::Paid(Paid { payment_id: text("pay-1"), amount: Some(amount(2999)) }),
+            Event::Paid(Paid {
+                payment_id: text("pay-1"),
+                amount: Some(amount(2999)),
+                settles: true,
+                ..Paid::default()
+            }),
         ),
         (
             r#""shipped", "carrier": "Post", "tracking_number": "track-1""#,
-            Event::Shipped(Shipped { carrier: text("Post"), tracking_number: text("track-1") }),
+            Event::Shipped(Shipped {
+                carrier: text("Post"),
+                tracking_number: text("track-1"),
+                ..Shipped::default()
+            }),
         ),
-        (r#""cancelled", "reason": "late""#, Event::Cancelled(Cancelled { reason: text("late") })),
-        (r#""returned", "reason": null"#, Event::Returned(Returned { reason: None })),
+        (
+            r#""cancelled", "reason": "late""#,
+            Event::Cancelled(Cancelled { reason: text("late"), items: None }),
+        ),
+        (r#""returned", "reason": null"#, Event::Returned(Returned::default())),
         (
             r#""refunded", "refund_id": "refund-1", "amount": 0"#,
-            Event::Refunded(Refunded { refund_id: text("refund-1"), amount: Some(amount(0)) }),
+            Event::Refunded(Refunded {
+                refund_id: text("refund-1"),
+                amount: Some(amount(0)),
+                settles: true,
+                ..Refunded::default()
+            }),
         ),
     ];
     for (fields, expected) in cases {
@@ -172,13 +192,17 @@ fn an_order_updated_message_may_contain_the_data_of_its_event() {
 }
 
 #[test]
-fn a_v0_producer_may_send_current_event_types_too() {
+fn a_v0_producer_may_send_the_event_types_of_later_versions_too() {
     let data = r#"{"order_id": "order-1", "items": [{"sku": "mug", "quantity": 1, "unit_price": 5}]}"#;
     assert_eq!(decode(&sent("order_amended", data)).event.event_type(), EventType::Amended);
     assert_eq!(
         decode(&sent("order_delivered", r#"{"order_id": "o"}"#)).event.event_type(),
         EventType::Delivered
     );
+    let Event::Paid(paid) = decode(&sent("order_paid", r#"{"order_id": "o"}"#)).event else { panic!() };
+    assert!(paid.settles, "as in version 1");
+    let held = decode(&sent("order_held", r#"{"order_id": "o", "hold": "fraud-check"}"#)).event;
+    assert_eq!(held.event_type(), EventType::Held);
 }
 
 #[test]

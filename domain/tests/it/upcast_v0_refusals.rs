@@ -71,7 +71,7 @@ fn lines_of_unknown_shape_are_refused() {
     let data =
         |items: &str| format!(r#"{{"order_id": "o", "customer_id": "c", "items": {items}, "total": 1}}"#);
     let cases = [
-        ("[]", "invalid data.items: items must have 1–200 lines"),
+        ("[]", "invalid data.items: items must have 1–1000 lines"),
         ("null", "invalid data.items: must be an array"),
         (r#"{"mug": 1}"#, "invalid data.items: must be an array"),
         ("[7]", "invalid data.items[0].sku: is missing, or not a string"),

@@ -1,6 +1,6 @@
 //! Totals, compared with the same sum in wider arithmetic.
 
-use domain::{Amount, LineItem, LineItems, Quantity, Sku};
+use domain::{Amount, LineItem, LineItems, Quantity};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -23,11 +23,7 @@ fn lines() -> impl Strategy<Value = Vec<(i64, Option<i64>)>> {
 }
 
 fn line((quantity, unit_price): (i64, Option<i64>)) -> LineItem {
-    LineItem {
-        sku: Sku::parse("mug").unwrap(),
-        quantity: Quantity::parse(quantity).unwrap(),
-        unit_price: unit_price.map(|minor| Amount::parse(minor).unwrap()),
-    }
+    crate::given::line("mug", quantity, unit_price)
 }
 
 proptest! {

@@ -1,0 +1,96 @@
+//! What documents show about orders, derived from the code: how the status changes, and the guards. `docs/api.md` contains both,
+//! and a test compares them.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::envelope::Envelope;
+use crate::event_kinds::EventType;
+use crate::guard::Guard;
+use crate::money::Currency;
+use crate::order::Order;
+use crate::recorded::RecordedEvent;
+use crate::status::OrderStatus;
+
+/// The events of the order in the diagram, with the data besides its id: two units, one payment, and one refund of all. Amended
+/// or further events lead to no other status.
+const EVENTS: &[(EventType, &str)] = &[
+    (
+        EventType::Created,
+        r#","customer_id":"c","currency":"EUR","total":2,"items":[{"sku":"s","quantity":2,"unit_price":1}]"#,
+    ),
+    (EventType::Confirmed, ""),
+    (EventType::Paid, r#","payment_id":"p","amount":2"#),
+    (EventType::Shipped, r#","items":[{"line_id":"1","quantity":1}]"#),
+    (EventType::Shipped, ""),
+    (EventType::Delivered, ""),
+    (EventType::Cancelled, r#","items":[{"line_id":"1","quantity":1}]"#),
+    (EventType::Cancelled, ""),
+    (EventType::Returned, r#","items":[{"line_id":"1","quantity":1}]"#),
+    (EventType::Returned, ""),
+    (EventType::Refunded, r#","amount":2"#),
+];
+
+/// How events change the status of a small order, as a Mermaid state diagram. Events that leave it as it is are not shown.
+pub fn diagram() -> String {
+    let name = |status: Option<OrderStatus>| status.map_or("[*]", OrderStatus::as_str);
+    let place = |event: EventType| EventType::ALL.iter().position(|it| *it == event);
+    let mut arrows = BTreeSet::new();
+    for (from, event, to) in changes() {
+        arrows.insert((from, to, place(event), event.as_str()));
+    }
+    let mut lines = vec!["stateDiagram-v2".to_owned()];
+    let mut shown = None;
+    for (from, to, _, event) in arrows {
+        match lines.last_mut().filter(|_| shown == Some((from, to))) {
+            Some(line) => line.push_str(&format!(", {event}")),
+            None => lines.push(format!("    {} --> {to}: {event}", name(from))),
+        }
+        shown = Some((from, to));
+    }
+    lines.join("\n")
+}
+
+/// Every change of the status in all histories of the order.
+fn changes() -> Vec<(Option<OrderStatus>, EventType, OrderStatus)> {
+    let events: Vec<_> = EVENTS.iter().map(|(event_type, data)| entry(*event_type, data)).collect();
+    let mut changes = Vec::new();
+    let (mut open, mut known) = (vec![None], HashSet::new());
+    while let Some(order) = open.pop() {
+        for event in &events {
+            let version = order.as_ref().map_or(1, |order: &Order| order.version + 1);
+            let event = RecordedEvent { version, ..event.clone() };
+            let Ok(after) = Order::apply(order.clone(), &event) else { continue };
+            let from = order.as_ref().map(|order| order.status);
+            if from != Some(after.status) {
+                changes.push((from, event.envelope.event.event_type(), after.status));
+            }
+            if known.insert(Order { version: 1, ..after.clone() }.encode()) {
+                open.push(Some(after));
+            }
+        }
+    }
+    changes
+}
+
+fn entry(event_type: EventType, data: &str) -> RecordedEvent {
+    let message = format!(
+        r#"{{"type":"{event_type}","schema_version":2,"timestamp":"2026-01-01T00:00:00Z","data":{{"order_id":"o"{data}}}}}"#
+    );
+    let currency = Currency::parse("EUR").expect("EUR is a currency");
+    let envelope = Envelope::decode(message.as_bytes(), currency).expect("the events are valid");
+    RecordedEvent { version: 1, recorded_at: envelope.timestamp, repaired: None, envelope }
+}
+
+/// The guards of each event, and what each guard requires, as two tables in Markdown.
+pub fn guards_table() -> String {
+    let mut lines = vec!["| event | guards |".to_owned(), "|---|---|".to_owned()];
+    for event in EventType::ALL {
+        let guards: Vec<_> = event.guards().iter().map(|guard| format!("`{guard}`")).collect();
+        lines.push(format!("| `{event}` | {} |", guards.join(", ")));
+    }
+    lines.push("\n| guard | rule | an event that fails it is early |".to_owned());
+    lines.push("|---|---|---|".to_owned());
+    let row = |guard: Guard| format!("| `{guard}` | {} | {} |", guard.rule(), guard.early());
+    lines.extend(Guard::ALL.map(row));
+    lines.join("\n")
+}

@@ -1,0 +1,228 @@
+//! The search: it applies each event of an alphabet in each state that it finds, and then checks what each verdict promised.
+
+use std::collections::HashMap;
+
+use domain::{Event, Guard, Order, RecordedEvent, Verdict, allowed_events, judge};
+
+use super::{invariants, witness};
+use crate::given::{envelope, eur, log, recorded};
+
+/// What a history may consist of.
+pub(super) struct Alphabet {
+    pub(super) created: Event,
+    pub(super) events: Vec<Event>,
+}
+
+/// How much a search found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) states: usize,
+    pub(super) steps: usize,
+    pub(super) early: usize,
+    pub(super) never: usize,
+}
+
+/// A state with what may follow, in the order of the alphabet.
+struct State {
+    order: Order,
+    /// The state before it and the event that led here.
+    from: Option<(usize, usize)>,
+    verdicts: Vec<Promise>,
+    next: Vec<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Promise {
+    Legal,
+    Early,
+    Never,
+}
+
+/// Every this many states, a whole log is folded and compared.
+const FOLDED: usize = 8;
+
+/// Searches all histories of the alphabet. `mutate` may change a verdict, with the guard that failed; for a test of the search.
+pub(super) fn search(
+    alphabet: &Alphabet,
+    mutate: impl Fn(Option<Guard>, Verdict) -> Verdict,
+) -> Result<Found, String> {
+    let first =
+        canonical(Order::apply(None, &recorded(1, alphabet.created.clone())).map_err(|it| it.to_string())?);
+    let mut known = HashMap::from([(key(&first), 0)]);
+    let mut states = vec![State { order: first, from: None, verdicts: Vec::new(), next: Vec::new() }];
+    let mut found = Found::default();
+    let mut at = 0;
+    while at < states.len() {
+        let order = states[at].order.clone();
+        invariants::check(&order).map_err(|error| format!("{error}: {}", history(alphabet, &states, at)))?;
+        check_allowed(alphabet, &order)
+            .map_err(|error| format!("{error}: {}", history(alphabet, &states, at)))?;
+        for (index, event) in alphabet.events.iter().enumerate() {
+            let promise = promise(&order, event, &mutate);
+            states[at].verdicts.push(promise);
+            let Promise::Legal = promise else { continue };
+            found.steps += 1;
+            let applied = apply(&order, event).map_err(|error| {
+                format!(
+                    "{event:?} was judged legal, and does not apply: {error}: {}",
+                    history(alphabet, &states, at)
+                )
+            })?;
+            let count = states.len();
+            let next = *known.entry(key(&applied)).or_insert(count);
+            if next == count {
+                let from = Some((at, index));
+                states.push(State { order: applied, from, verdicts: Vec::new(), next: Vec::new() });
+            }
+            states[at].next.push(next);
+        }
+        if at % FOLDED == 0 {
+            check_fold(alphabet, &states, at)?;
+        }
+        at += 1;
+    }
+    found.states = states.len();
+    check_promises(alphabet, &states, &mut found)?;
+    Ok(found)
+}
+
+fn promise(order: &Order, event: &Event, mutate: &impl Fn(Option<Guard>, Verdict) -> Verdict) -> Promise {
+    let verdict = judge(Some(order), None, &envelope(event.clone()));
+    let guard = match &verdict {
+        Verdict::Legal => None,
+        Verdict::Early(refusal) | Verdict::Never(refusal) => refusal.violation.as_ref().map(|it| it.guard),
+    };
+    match mutate(guard, verdict) {
+        Verdict::Legal => Promise::Legal,
+        Verdict::Early(_) => Promise::Early,
+        Verdict::Never(_) => Promise::Never,
+    }
+}
+
+/// The order after the event, in its canonical form.
+pub(super) fn apply(order: &Order, event: &Event) -> Result<Order, String> {
+    let entry = recorded(order.version + 1, event.clone());
+    Order::apply(Some(order.clone()), &entry).map(canonical).map_err(|error| error.to_string())
+}
+
+/// The order without what no later event depends on: its version and times.
+fn canonical(order: Order) -> Order {
+    let (created_at, recorded_at) = (order.created_at, None);
+    Order { version: 1, updated_at: created_at, recorded_at, ..order }
+}
+
+/// Identifies a state. Two states with the same key have the same future: the items of what has arrived are in the counters,
+/// and of earlier refunds only the ids and the concessions count.
+fn key(order: &Order) -> Vec<u8> {
+    let mut order = order.clone();
+    for shipment in
+        order.shipments.iter_mut().filter(|it| it.state == domain::parcels::ShipmentState::Delivered)
+    {
+        shipment.items.clear();
+    }
+    for returned in order.returns.iter_mut().filter(|it| it.state == domain::parcels::ReturnState::Received) {
+        returned.items.clear();
+        returned.reason = None;
+    }
+    order.returns.sort_by(|one, other| one.return_id.as_str().cmp(other.return_id.as_str()));
+    order.refunds.retain(|refund| refund.goodwill || refund.refund_id.is_some());
+    order.encode()
+}
+
+/// `allowed_events` lists a type exactly if an event of the alphabet, or the easiest event of the type, is legal.
+fn check_allowed(alphabet: &Alphabet, order: &Order) -> Result<(), String> {
+    let allowed: Vec<_> = allowed_events(Some(order)).collect();
+    let is_legal = |event: &Event| judge(Some(order), None, &envelope(event.clone())) == Verdict::Legal;
+    for event in alphabet.events.iter().filter(|event| !allowed.contains(&event.event_type())) {
+        if is_legal(event) {
+            return Err(format!("{event:?} is legal, and its type is not allowed"));
+        }
+    }
+    for event_type in allowed {
+        let easiest = witness::easiest(order, event_type);
+        if !easiest.as_ref().is_some_and(&is_legal) {
+            return Err(format!("{event_type} is allowed, and {easiest:?} is not legal"));
+        }
+    }
+    Ok(())
+}
+
+/// The log of the history folds to the state, and the stored order is read as it was.
+fn check_fold(alphabet: &Alphabet, states: &[State], at: usize) -> Result<(), String> {
+    let entries = log(path(states, at).into_iter().map(|index| match index {
+        None => alphabet.created.clone(),
+        Some(index) => alphabet.events[index].clone(),
+    }));
+    let read: Vec<_> =
+        entries.iter().map(|entry| RecordedEvent::decode(&entry.encode(), eur()).unwrap()).collect();
+    let folded = Order::fold(&read).map_err(|error| error.to_string())?.unwrap();
+    let stored: Order = serde_json::from_slice(&folded.encode()).unwrap();
+    // The first history to a state may differ from the path in what the key leaves out.
+    if read != entries || stored != folded || key(&canonical(folded)) != key(&states[at].order) {
+        return Err(format!("the log does not fold to the state: {}", history(alphabet, states, at)));
+    }
+    Ok(())
+}
+
+/// The indexes of the events that lead to a state; `None` is the creation.
+fn path(states: &[State], mut at: usize) -> Vec<Option<usize>> {
+    let mut path = Vec::new();
+    while let Some((before, event)) = states[at].from {
+        path.push(Some(event));
+        at = before;
+    }
+    path.push(None);
+    path.reverse();
+    path
+}
+
+fn history(alphabet: &Alphabet, states: &[State], at: usize) -> String {
+    let events = path(states, at).into_iter().flatten().map(|index| format!("{:?}", alphabet.events[index]));
+    format!(
+        "after {}\nin {}",
+        events.collect::<Vec<_>>().join("\n  "),
+        String::from_utf8_lossy(&states[at].order.encode())
+    )
+}
+
+/// An event that was judged early is legal in a later state, and one that was judged never is legal in none.
+fn check_promises(alphabet: &Alphabet, states: &[State], found: &mut Found) -> Result<(), String> {
+    let mut before: Vec<Vec<usize>> = vec![Vec::new(); states.len()];
+    for (at, state) in states.iter().enumerate() {
+        state.next.iter().for_each(|next| before[*next].push(at));
+    }
+    for (index, event) in alphabet.events.iter().enumerate() {
+        let mut is_reachable: Vec<bool> =
+            states.iter().map(|it| it.verdicts[index] == Promise::Legal).collect();
+        let mut open: Vec<usize> = (0..states.len()).filter(|at| is_reachable[*at]).collect();
+        while let Some(at) = open.pop() {
+            for earlier in &before[at] {
+                if !std::mem::replace(&mut is_reachable[*earlier], true) {
+                    open.push(*earlier);
+                }
+            }
+        }
+        for (at, state) in states.iter().enumerate() {
+            match state.verdicts[index] {
+                Promise::Legal => {}
+                Promise::Early => {
+                    found.early += 1;
+                    if !is_reachable[at] && !witness::can_become_legal(&state.order, event) {
+                        let history = history(alphabet, states, at);
+                        return Err(format!("{event:?} was judged early, and is never legal: {history}"));
+                    }
+                }
+                Promise::Never => {
+                    found.never += 1;
+                    if is_reachable[at]
+                        || (at % FOLDED == 0 && witness::can_become_legal(&state.order, event))
+                    {
+                        let history = history(alphabet, states, at);
+                        return Err(format!("{event:?} was judged never, and is legal later: {history}"));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
