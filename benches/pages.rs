@@ -129,7 +129,7 @@ fn append(number: u64, customer: u64) -> anyhow::Result<Append> {
     let events: Vec<_> = life.iter().copied().zip(1..).map(recorded).collect::<Result<_, _>>()?;
     let order = Order::fold(&events)?.context("no order")?;
     let messages = (0..events.len()).map(|message| format!("{number}-{message}")).collect();
-    Ok(Append { events, messages, order, counts: LedgerCounts::default() })
+    Ok(Append { events, messages, order, previous: None, counts: LedgerCounts::default() })
 }
 
 fn event_data(kind: &str, number: u64, customer: u64) -> String {

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use domain::adjustments::Adjustments;
 use domain::event::Created;
 use domain::{
     Amount, CorrelationId, Currency, CustomerId, Envelope, Event, EventId, LineItem, LineItems, Metadata,
@@ -64,6 +65,8 @@ fn id(number: u64) -> Uuid {
 fn creation(number: u64, at: Timestamp) -> anyhow::Result<Envelope> {
     let line = |sku: &str, quantity| {
         anyhow::Ok(LineItem {
+            line_id: None,
+            name: None,
             sku: Sku::parse(sku)?,
             quantity: Quantity::parse(quantity)?,
             unit_price: Some(Amount::parse(450)?),
@@ -84,6 +87,12 @@ fn creation(number: u64, at: Timestamp) -> anyhow::Result<Envelope> {
             total: items.total(),
             items,
             metadata: Metadata::default(),
+            adjustments: Adjustments::default(),
+            reference: None,
+            contact: None,
+            notes: None,
+            expires_at: None,
+            ship_unpaid: false,
         }),
     })
 }
@@ -102,7 +111,13 @@ async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
             };
             let order = Order::fold([&event])?.context("no order")?;
             let messages = vec![number.to_string()];
-            anyhow::Ok(Append { events: vec![event], messages, order, counts: LedgerCounts::default() })
+            anyhow::Ok(Append {
+                events: vec![event],
+                messages,
+                order,
+                previous: None,
+                counts: LedgerCounts::default(),
+            })
         };
         let appends: Vec<_> = (first..orders.min(first + CHUNK)).map(append).collect::<Result<_, _>>()?;
         for appended in engine.append(&appends).await {

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{
-    AsOf, CustomerId, Envelope, EventId, Order, OrderId, OrderStatus, Past, Receipt, RecordedEvent, Timestamp,
-};
+use domain::{AsOf, CustomerId, Envelope, EventId, Order, OrderId, Past, Receipt, RecordedEvent, Reference};
 use tokio::time::{Instant, sleep_until};
 
 pub use crate::shared_order::SharedOrder;
+pub use find::{FindError, MAX_ORDERS_SCANNED, OrderFilter, OrderList, OrderPosition, OrderSort};
+
+mod find;
 
 /// How many events are read at a time to fold a past state of an order.
 pub const EVENTS_PER_READ: usize = 50;
@@ -55,7 +56,7 @@ pub enum PublishError {
 }
 
 /// Reads orders, their logs and receipts. All reads see what was recorded before they began, except
-/// [`OrderReader::orders_of`], which may lag on some backends.
+/// [`OrderReader::find_orders`], which may lag on some backends.
 #[async_trait]
 pub trait OrderReader: Send + Sync {
     /// The order, or `None` if no event of it is recorded.
@@ -129,44 +130,16 @@ pub trait OrderReader: Send + Sync {
         }
     }
 
-    /// Up to `limit` of the customer's orders that pass the filter, newest first, starting after `after`.
-    async fn orders_of(
+    /// Up to `limit` orders that pass the filter, sorted as [`OrderFilter::sort`] returns, starting after `after`.
+    async fn find_orders(
         &self,
-        customer_id: &CustomerId,
         filter: &OrderFilter,
         after: Option<&OrderPosition>,
         limit: usize,
-    ) -> anyhow::Result<OrderList>;
-}
+    ) -> Result<OrderList, FindError>;
 
-/// Selects some of a customer's orders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct OrderFilter {
-    /// Only orders with this status.
-    pub status: Option<OrderStatus>,
-    /// Only orders created at this time or later.
-    pub created_from: Option<Timestamp>,
-    /// Only orders created before this time.
-    pub created_before: Option<Timestamp>,
-}
-
-impl OrderFilter {
-    /// Whether the order has the status. The backend checks the times itself, because the list is sorted by them.
-    pub fn passes(&self, order: &Order) -> bool {
-        self.status.is_none_or(|status| status == order.status)
-    }
-}
-
-/// The maximum number of orders that are read for one page, whether they pass the filter or not.
-pub const MAX_ORDERS_SCANNED: usize = 1000;
-
-/// A page of a customer's orders.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OrderList {
-    /// The orders. There may be fewer than the limit, or none, if many orders were read that do not pass the filter.
-    pub orders: Vec<OrderSnapshot>,
-    /// Where the next page begins. `None` on the last page.
-    pub next: Option<OrderPosition>,
+    /// The order that has this reference.
+    async fn order_by_reference(&self, reference: &Reference) -> Result<Option<OrderSnapshot>, FindError>;
 }
 
 /// An order with the number of its parked events, which is not in its log.
@@ -180,15 +153,6 @@ pub struct OrderSnapshot {
 
 /// The maximum number of parked events that are counted for an order.
 pub const MAX_PARKED: usize = 100;
-
-/// A position in a customer's list of orders: after this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderPosition {
-    /// When the order was created, in microseconds since 1970 UTC.
-    pub created_at_micros: i64,
-    /// The id of the order.
-    pub order_id: OrderId,
-}
 
 /// Reports whether the service is ready. An `Err` is the reason, in a sentence for operators.
 #[async_trait]

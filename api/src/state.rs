@@ -1,5 +1,6 @@
 //! The state that every handler gets. The commands that serve build it, and so do the tests.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -35,6 +36,8 @@ pub struct AppState {
     pub clock: fn() -> Timestamp,
     /// Returns a new id for an order, an event or a request.
     pub new_id: fn() -> Uuid,
+    /// The keys of orders' metadata by which orders can be found. The store must have an index of each.
+    pub searchable_metadata: Arc<BTreeSet<String>>,
     /// How many requests under `/v1` a client may make. `None`: any number.
     pub rate_limit: Option<RateLimit>,
     /// The memory and threads that all request bodies share.
@@ -65,6 +68,7 @@ impl AppState {
             require_idempotency_key,
             clock,
             new_id,
+            searchable_metadata: Arc::default(),
             rate_limit,
             body_budget: BodyBudget::default(),
             hosts: Hosts::Any,

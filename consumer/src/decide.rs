@@ -3,7 +3,8 @@
 
 use domain::judge::Refusal;
 use domain::{
-    Envelope, Event, EventId, FoldError, Order, Outcome, ParkReason, RecordedEvent, Timestamp, Verdict, judge,
+    Envelope, Event, FoldError, Order, OrderId, Outcome, ParkReason, RecordedEvent, Reference, Timestamp,
+    Verdict, judge,
 };
 
 use crate::ports::{EventOutcome, LoadedOrder, Message};
@@ -37,13 +38,20 @@ pub struct OrderContext<'a> {
     pub parked: &'a [String],
     /// The outcome of the event, if it was handled before.
     pub earlier: Option<&'a EventOutcome>,
+    /// Another order that has the reference which the event would give to this one.
+    pub reference_holder: Option<&'a OrderId>,
 }
 
 impl<'a> OrderContext<'a> {
-    /// The context for the event `event_id` of a loaded order.
-    pub fn of(loaded: &'a LoadedOrder, event_id: EventId) -> Self {
-        let earlier = loaded.outcomes.iter().find(|outcome| outcome.event_id == event_id);
-        Self { order: loaded.order.as_ref(), parked: &loaded.parked, earlier }
+    /// The context for an event of a loaded order.
+    pub fn of(loaded: &'a LoadedOrder, envelope: &Envelope) -> Self {
+        let earlier = loaded.outcomes.iter().find(|outcome| outcome.event_id == envelope.event_id);
+        let reference_holder = reference_of(&envelope.event).and_then(|wanted| {
+            let mut holders = loaded.reference_holders.iter();
+            let taken = holders.find(|(taken, by)| taken == wanted && *by != envelope.order_id);
+            taken.map(|(_, by)| by)
+        });
+        Self { order: loaded.order.as_ref(), parked: &loaded.parked, earlier, reference_holder }
     }
 
     /// Whether a dead letter of the order must be processed before this message. A replay must wait only for the dead
@@ -78,7 +86,7 @@ pub fn decide(context: OrderContext<'_>, message: &Message, envelope: &Envelope)
         }
     }
     let follows_parked = context.follows_parked(message);
-    match judge(context.order, None, envelope) {
+    match judge(context.order, context.reference_holder, envelope) {
         Verdict::Never(refusal) => reject(context.order, refusal),
         Verdict::Legal if follows_parked && is_ordered && !matches!(envelope.event, Event::Created(_)) => {
             park_after_parked()
@@ -88,6 +96,15 @@ pub fn decide(context: OrderContext<'_>, message: &Message, envelope: &Envelope)
         Verdict::Early(_) if follows_parked => park_after_parked(),
         Verdict::Early(refusal) if is_ordered => reject(context.order, refusal),
         Verdict::Early(refusal) => Plan::Retry(refusal.detail),
+    }
+}
+
+/// The reference that the event gives to its order.
+pub fn reference_of(event: &Event) -> Option<&Reference> {
+    match event {
+        Event::Created(created) => created.reference.as_ref(),
+        Event::Amended(amended) => amended.reference.as_ref(),
+        _ => None,
     }
 }
 

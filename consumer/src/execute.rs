@@ -10,6 +10,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::backoff::full_jitter;
+use crate::decide::reference_of;
 use crate::disposition::Disposition;
 use crate::group::{DecodedMessage, MessageGroup, group_messages};
 use crate::handler::{BatchHandler, HandledMessage};
@@ -173,8 +174,8 @@ fn at_deadline(message: Message, disposition: OnceLock<Disposition>) -> HandledM
 }
 
 /// The orders of a group that are assumed not to exist, and the orders to load. The first round assumes that an order does
-/// not exist if its first event in the group creates it and is received for the first time. If the order exists after all,
-/// the append conflicts, and the next round loads it.
+/// not exist if its first event in the group creates it and is received for the first time, and that no order has its
+/// reference. If the order exists after all, or the reference is taken, the append fails, and the next round loads both.
 fn orders_to_load(messages: &[DecodedMessage], is_first_round: bool) -> (LoadedOrders, Vec<LoadRequest>) {
     let mut assumed = LoadedOrders::default();
     let mut requests: Vec<LoadRequest> = Vec::new();
@@ -186,13 +187,18 @@ fn orders_to_load(messages: &[DecodedMessage], is_first_round: bool) -> (LoadedO
         }
         if let Some(request) = requests.iter_mut().find(|request| request.order_id == *order_id) {
             request.event_ids.push(envelope.event_id);
+            request.references.extend(reference_of(&envelope.event).cloned());
         } else if is_first_round
             && matches!(envelope.event, Event::Created(_))
             && decoded.message.receive_count == 1
         {
             assumed.insert(order_id.clone(), Ok(LoadedOrder::default()));
         } else {
-            requests.push(LoadRequest { order_id: order_id.clone(), event_ids: vec![envelope.event_id] });
+            requests.push(LoadRequest {
+                order_id: order_id.clone(),
+                event_ids: vec![envelope.event_id],
+                references: reference_of(&envelope.event).cloned().into_iter().collect(),
+            });
         }
     }
     (assumed, requests)

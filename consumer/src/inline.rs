@@ -31,18 +31,19 @@ impl InlineAppend {
     /// Decides on the event, to be recorded at `now`. `message` is the message that would carry the event on an ordered
     /// queue, with those fields that are known. `None` if the event cannot be recorded now.
     pub fn decide(
-        loaded: &LoadedOrder,
+        loaded: LoadedOrder,
         message: &Message,
         envelope: &Envelope,
         now: Timestamp,
     ) -> Option<Self> {
         let since = Instant::now();
-        let context = OrderContext::of(loaded, envelope.event_id);
+        let context = OrderContext::of(&loaded, envelope);
         let Plan::Record { .. } = decide(context, message, envelope) else { return None };
         let (event, order) = log_entry(context.order, message, envelope, now).ok()?;
         let span = spans::of_event(message, Some(envelope));
         let messages = vec![NO_MESSAGE.to_owned()];
-        let append = Append { events: vec![event], messages, order, counts: LedgerCounts::default() };
+        let (previous, counts) = (loaded.order, LedgerCounts::default());
+        let append = Append { events: vec![event], messages, order, previous, counts };
         Some(Self { append, span, since })
     }
 

@@ -86,12 +86,12 @@ impl GroupPlanner<'_> {
             None => return Plan::Retry("its order was not loaded".to_owned()),
         };
         let message = &decoded.message;
-        match decide(OrderContext::of(loaded, envelope.event_id), message, envelope) {
+        match decide(OrderContext::of(loaded, envelope), message, envelope) {
             Plan::Record { version } => match log_entry(loaded.order.as_ref(), message, envelope, self.now) {
                 Ok((event, order)) => {
-                    loaded.order = Some(order.clone());
+                    let previous = loaded.order.replace(order.clone());
                     set_outcome(loaded, message, envelope.event_id, Outcome::Recorded { version });
-                    self.append(event, message, order);
+                    self.append(event, message, order, previous);
                     Plan::Record { version }
                 }
                 Err(error) => self.park(decoded, ParkReason::Invalid, error.to_string()),
@@ -117,8 +117,8 @@ impl GroupPlanner<'_> {
         Plan::Park(reason, detail)
     }
 
-    /// Adds an event to the append of its order.
-    fn append(&mut self, event: RecordedEvent, message: &Message, order: Order) {
+    /// Adds an event to the append of its order, which was `previous` before.
+    fn append(&mut self, event: RecordedEvent, message: &Message, order: Order, previous: Option<Order>) {
         let disposition = Disposition::Recorded(event.version);
         let place = self.appends.iter().position(|append| append.order.order_id == order.order_id);
         let place = match place {
@@ -128,7 +128,7 @@ impl GroupPlanner<'_> {
             }
             None => {
                 let (events, messages, counts) = Default::default();
-                self.appends.push(Append { events, messages, order, counts });
+                self.appends.push(Append { events, messages, order, previous, counts });
                 self.appends.len() - 1
             }
         };

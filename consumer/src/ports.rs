@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    DeadLetter, Envelope, EventId, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Repaired,
-    Timestamp,
+    DeadLetter, Envelope, EventId, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, Reference,
+    Repaired, Timestamp,
 };
 
 use crate::alert::Alert;
@@ -192,6 +192,8 @@ pub struct LoadRequest {
     pub order_id: OrderId,
     /// Events of the order that may have been handled before.
     pub event_ids: Vec<EventId>,
+    /// The references that these events would give to the order. Usually there are none.
+    pub references: Vec<Reference>,
 }
 
 /// The parts of an order's state on which decisions about its events depend.
@@ -204,6 +206,8 @@ pub struct LoadedOrder {
     pub parked: Vec<String>,
     /// The outcomes of those requested events that already have one.
     pub outcomes: Vec<EventOutcome>,
+    /// Those requested references that an order has, each with that order.
+    pub reference_holders: Vec<(Reference, OrderId)>,
 }
 
 /// An event with its outcome.
@@ -227,6 +231,8 @@ pub struct Append {
     pub messages: Vec<String>,
     /// The order after the last event.
     pub order: Order,
+    /// The order before the first event; `None` if that event creates it.
+    pub previous: Option<Order>,
     /// The optimistic count of the messages: received and recorded only. A [`LedgerStore`] may write it along with the
     /// events; it is corrected when the batch is counted.
     pub counts: LedgerCounts,
@@ -251,6 +257,14 @@ pub enum AppendError {
         order_id: OrderId,
         /// The first version that is taken.
         version: u64,
+    },
+    /// Another order has the reference that an event gives to this one: load and decide again. Nothing was appended.
+    #[error("order {by} has the reference {reference:?}")]
+    ReferenceTaken {
+        /// The reference.
+        reference: Reference,
+        /// The order that has it.
+        by: OrderId,
     },
     /// The store failed; the same append may succeed later.
     #[error("the store is not available")]

@@ -24,7 +24,9 @@ pub(crate) struct ExecutedGroup {
 
 impl ExecutedGroup {
     pub(crate) fn has_conflict(&self) -> bool {
-        self.appended.iter().any(|(_, result)| matches!(result, Err(AppendError::Conflict { .. })))
+        self.appended.iter().any(|(_, result)| {
+            matches!(result, Err(AppendError::Conflict { .. } | AppendError::ReferenceTaken { .. }))
+        })
     }
 
     /// The messages, each with its disposition if the appends determine it.
@@ -224,7 +226,7 @@ fn after_append(
 fn explain(error: &AppendError) -> String {
     match error {
         AppendError::Unavailable(source) => format!("{error}: {source:#}"),
-        AppendError::Conflict { .. } => error.to_string(),
+        AppendError::Conflict { .. } | AppendError::ReferenceTaken { .. } => error.to_string(),
     }
 }
 

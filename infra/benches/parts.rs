@@ -82,7 +82,7 @@ mod rules {
         let events = life();
         bencher.counter(ItemsCount::new(events.len())).bench(|| {
             events.iter().fold(None, |order: Option<Order>, event| {
-                divan::black_box(domain::judge(order.as_ref(), &event.envelope));
+                divan::black_box(domain::judge(order.as_ref(), None, &event.envelope));
                 Some(Order::apply(order, event).unwrap())
             })
         });
@@ -145,6 +145,7 @@ mod engine {
                 events: vec![event],
                 messages: vec!["1".to_owned()],
                 order,
+                previous: None,
                 counts: LedgerCounts::default(),
             }
         };

@@ -1,18 +1,65 @@
 //! `orders export` and `orders rebuild`: work on a data folder that no service is using.
 
-use std::io::{BufWriter, ErrorKind, stdout};
+use std::cell::RefCell;
+use std::io::{BufWriter, ErrorKind, IsTerminal, stderr, stdout};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use infra::embedded::maintenance::{self, RebuildFindings};
-use infra::embedded::{Embedded, Options};
+use infra::embedded::{BackfillProgress, Embedded, Options};
 
 use super::{DataArgs, RebuildArgs};
 
 /// Opens the data folder, without blocking the runtime.
 pub(crate) async fn open(data: &DataArgs, options: Options) -> anyhow::Result<Embedded> {
     let path = data.data.clone();
-    Ok(tokio::task::spawn_blocking(move || Embedded::open(&path, options)).await??)
+    let open = move || {
+        let shown = UpgradeDisplay::default();
+        Embedded::open_showing(&path, options, &|progress| {
+            shown.update(progress);
+            ControlFlow::Continue(())
+        })
+    };
+    Ok(tokio::task::spawn_blocking(open).await??)
+}
+
+/// The time between two log lines.
+const LOG_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows how far the indexes of a data folder are filled: a bar on a terminal, log lines elsewhere.
+#[derive(Default)]
+struct UpgradeDisplay {
+    /// The bar, and the time of the latest log line.
+    shown: RefCell<Option<(ProgressBar, Instant)>>,
+}
+
+impl UpgradeDisplay {
+    fn update(&self, BackfillProgress { events, about }: BackfillProgress) {
+        let mut shown = self.shown.borrow_mut();
+        let (bar, logged) = shown.get_or_insert_with(|| {
+            tracing::info!("filling the indexes of the data folder from about {about} events");
+            let template = "filling the indexes {bar:30} {pos} of about {len} events, {per_sec}, {eta} left";
+            let style =
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            (ProgressBar::new(about).with_style(style), Instant::now())
+        });
+        bar.set_position(events);
+        if !stderr().is_terminal() && logged.elapsed() >= LOG_EVERY {
+            *logged = Instant::now();
+            tracing::info!("filling the indexes: {events} of about {about} events");
+        }
+    }
+}
+
+impl Drop for UpgradeDisplay {
+    fn drop(&mut self) {
+        if let Some((bar, _)) = self.shown.take() {
+            bar.finish_and_clear();
+            tracing::info!("the indexes of the data folder are complete");
+        }
+    }
 }
 
 /// Like [`open`], but a missing folder is an error.

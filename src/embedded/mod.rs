@@ -5,13 +5,14 @@ mod maintenance;
 mod recover;
 mod serve;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use domain::Currency;
+use domain::{Currency, Metadata};
 use infra::embedded::Options;
 use infra::embedded::maintenance::RebuildOptions;
 use infra::webhook::Webhook;
@@ -92,6 +93,10 @@ pub(crate) struct ServeArgs {
     /// With this many messages on the queue, no new event is accepted; 0 for no limit. This bounds the memory of the queue.
     #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value_t = 2_000_000, value_name = "COUNT")]
     pub(crate) max_queue_depth: usize,
+    /// The keys of orders' metadata by which orders can be found, separated by commas: at most 8. An order has a row in an index
+    /// for each. The first start with another list fills the index, which takes some seconds for a million orders.
+    #[arg(long, env = "ORDERS_SEARCHABLE_METADATA", value_name = "KEYS", value_parser = searchable_keys)]
+    searchable_metadata: Option<SearchableKeys>,
     /// A URL to post alerts of dead letters to, in addition to the log. If the URL contains a secret, use the variable:
     /// other users of this machine can see flags. Logs show only its host.
     #[arg(long, env = "ORDERS_ALERT_WEBHOOK", value_name = "URL", hide_env_values = true)]
@@ -103,6 +108,23 @@ pub(crate) struct ServeArgs {
     /// A file with the secret that signs alerts. Make it readable for the service only.
     #[arg(long, env = "ORDERS_ALERT_WEBHOOK_SECRET_FILE", value_name = "FILE")]
     alert_webhook_secret_file: Option<PathBuf>,
+}
+
+/// The keys of a list, in a type of its own: clap would take a set for a flag that may be repeated.
+#[derive(Debug, Clone)]
+struct SearchableKeys(BTreeSet<String>);
+
+fn searchable_keys(list: &str) -> Result<SearchableKeys, String> {
+    const MAX_KEYS: usize = 8;
+    let keys: BTreeSet<_> = list.split(',').map(|key| key.trim().to_owned()).collect();
+    if keys.len() > MAX_KEYS {
+        return Err(format!("must have at most {MAX_KEYS} keys"));
+    }
+    let entry = |key: &String| Metadata::parse(BTreeMap::from([(key.clone(), String::new())]));
+    match keys.iter().find(|key| entry(key).is_err()) {
+        Some(key) => Err(format!("{key:?} cannot be a key of the metadata")),
+        None => Ok(SearchableKeys(keys)),
+    }
 }
 
 impl DataArgs {
@@ -126,8 +148,14 @@ impl ServeArgs {
         Ok(AlertSinks { webhook })
     }
 
+    /// The searchable keys of the metadata.
+    pub(crate) fn searchable_metadata(&self) -> BTreeSet<String> {
+        self.searchable_metadata.clone().map(|SearchableKeys(keys)| keys).unwrap_or_default()
+    }
+
     pub(crate) fn options(&self) -> Options {
         Options {
+            searchable_metadata: Some(self.searchable_metadata()),
             visibility_timeout: Duration::from_secs(self.visibility_timeout),
             max_receives: self.max_receives,
             min_free_bytes: self.min_free_disk.saturating_mul(1 << 20),

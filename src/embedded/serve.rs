@@ -56,7 +56,8 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         default_currency: args.data.default_currency,
     });
     let state = http.apply(AppState::new(recorder.clone(), recorder.clone(), recorder));
-    let router = api::router(AppState { operations, ..access.apply(state) });
+    let searchable_metadata = Arc::new(args.searchable_metadata());
+    let router = api::router(AppState { operations, searchable_metadata, ..access.apply(state) });
     announce(listener.local_addr()?, args, &engine);
     let mut api_stopped = stopped;
     let until_stopped = async move {

@@ -9,12 +9,14 @@ use api::operations::{DeadLetterFilter, DeadLetterStore, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use consumer::ports::{Inbox, Message};
 use consumer::{Consumer, Disposition, HandledMessage};
-use domain::{Envelope, OrderId};
+use domain::event::Amended;
+use domain::{Envelope, Event, Guard, OrderId, Outcome, Reference};
+use infra::embedded::maintenance::RebuildOptions;
 use infra::embedded::{Embedded, NewMessage, Options};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::support::events::{amended, confirmed, created, eur, paid};
+use crate::support::events::{amended, confirmed, created, envelope, eur, new_order_id, paid};
 
 const ORDERS: [&str; 3] = ["o-1", "o-2", "o-3"];
 
@@ -120,6 +122,13 @@ impl Service {
         Self { engine: open(&folder, inline), inline, held: Vec::new(), folder }
     }
 
+    /// Checks that projections, indexes and ledger agree with the logs.
+    async fn check_derived_writes(&self) {
+        let check = RebuildOptions { check_only: true, ..RebuildOptions::default() };
+        let checked = self.engine.rebuild(check, &|_| ()).await.unwrap();
+        assert_eq!(checked.differences.count, 0, "{:?}", checked.differences);
+    }
+
     /// The final state, without what differs between runs: logs and orders, outcomes, dead letters, the ledger.
     async fn final_state(&self, events: &[Envelope]) -> Vec<String> {
         let mut state = Vec::new();
@@ -139,6 +148,7 @@ impl Service {
         let counters = self.engine.counters().await.unwrap();
         assert!(counters.balanced(), "{counters:?}");
         state.push(format!("{:?}", counters.ledger));
+        self.check_derived_writes().await;
         state
     }
 }
@@ -210,6 +220,57 @@ async fn with_order() -> (Service, OrderId) {
 
 async fn version(service: &Service, order_id: &OrderId) -> Option<u64> {
     service.engine.order(order_id).await.unwrap().map(|it| it.order.version)
+}
+
+/// The creation of an order with this reference.
+fn referred(order_id: &OrderId, reference: &Reference) -> Envelope {
+    let mut envelope = created(order_id);
+    if let Event::Created(created) = &mut envelope.event {
+        created.reference = Some(reference.clone());
+    }
+    envelope
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_concurrent_orders_with_one_reference_exactly_one_is_recorded_and_the_others_are_rejected() {
+    for inline in [true, false] {
+        let mut service = Service::start(inline);
+        let reference = Reference::parse("PO 7").unwrap();
+        let events: Vec<_> = (0..32).map(|_| referred(&new_order_id(), &reference)).collect();
+        let publishing = events.iter().map(|event| service.publish(std::slice::from_ref(event)));
+        futures_util::future::join_all(publishing).await;
+        service.drain().await;
+        let winner = service.engine.order_by_reference(&reference).await.unwrap().unwrap().order;
+        for event in &events {
+            let receipt = service.engine.receipt(&event.order_id, event.event_id).await.unwrap().unwrap();
+            match receipt.outcome.unwrap() {
+                Outcome::Recorded { version } => {
+                    assert_eq!((&event.order_id, version), (&winner.order_id, 1), "inline: {inline}");
+                }
+                Outcome::Rejected { violation, .. } => {
+                    let violation = violation.unwrap();
+                    assert_eq!(
+                        (violation.guard, violation.order_id),
+                        (Guard::ReferenceFree, Some(winner.order_id.clone()))
+                    );
+                }
+                other => panic!("inline: {inline}: {other:?}"),
+            }
+        }
+        let ledger = service.engine.counters().await.unwrap().ledger;
+        assert_eq!((ledger.accepted, ledger.recorded, ledger.rejected), (32, 1, 31));
+
+        // Once the winner has another reference, a new order gets the old one.
+        let amended = Amended { reference: Some(Reference::parse("PO 8").unwrap()), ..Amended::default() };
+        service.publish(&[envelope(&winner.order_id, Event::Amended(amended))]).await;
+        service.drain().await;
+        let next = new_order_id();
+        service.publish(&[referred(&next, &reference)]).await;
+        service.drain().await;
+        let found = service.engine.order_by_reference(&reference).await.unwrap().unwrap();
+        assert_eq!(found.order.order_id, next);
+        service.check_derived_writes().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

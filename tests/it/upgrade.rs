@@ -3,13 +3,18 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::damage::copy;
-use crate::support::service::{Service, order, run};
+use crate::support::eventually::{check, eventually};
+use crate::support::service::{Service, order, orders, run};
 
-/// The order in the golden folder that was confirmed and paid.
+const FORMAT: &str = "orders data folder, format 5\n";
+
+/// The order in the golden folder of format 3 that was confirmed and paid.
 const PAID: &str = "a43c4bc3-0e46-5b66-a079-1aa00e5fbf5c";
 
 fn golden(format: &str) -> TempDir {
@@ -39,7 +44,7 @@ async fn a_folder_of_format_3_is_upgraded_with_everything_in_it() {
     assert_eq!(service.outcome(&receipt).await["state"], "recorded");
     assert!(service.terminate().success());
 
-    assert_eq!(fs::read_to_string(data.join("FORMAT")).unwrap(), "orders data folder, format 4\n");
+    assert_eq!(fs::read_to_string(data.join("FORMAT")).unwrap(), FORMAT);
     assert_eq!(fs::metadata(data.join("store")).unwrap().permissions().mode() & 0o777, 0o700);
     let check = run(&["rebuild", "--check"], data);
     let text = String::from_utf8_lossy(&check.stdout).into_owned();
@@ -63,7 +68,115 @@ async fn an_interrupted_upgrade_continues_with_the_next_start() {
     for _ in 0..2 {
         let export = run(&["export"], data);
         assert_eq!(String::from_utf8(export.stdout).unwrap().lines().count(), 5);
-        assert_eq!(fs::read_to_string(data.join("FORMAT")).unwrap(), "orders data folder, format 4\n");
+        assert_eq!(fs::read_to_string(data.join("FORMAT")).unwrap(), FORMAT);
+    }
+}
+
+/// The ids of the orders in the golden folder of format 4, by what they are.
+fn orders_of_format_4() -> Value {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden/folders/format-4.json");
+    serde_json::from_slice(&fs::read(golden).unwrap()).unwrap()
+}
+
+/// Every order in the list, sorted.
+async fn listed(service: &Service, query: &str) -> Vec<String> {
+    let (status, list) = service.get(&format!("/v1/orders?limit=200&{query}")).await;
+    assert_eq!((status.as_u16(), &list["next_cursor"]), (200, &Value::Null), "{query}: {list}");
+    let id = |order: &Value| order["order_id"].as_str().unwrap().to_owned();
+    let mut ids: Vec<_> = list["items"].as_array().unwrap().iter().map(id).collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_format_4_is_upgraded_with_everything_in_it() {
+    let folder = golden("format-4");
+    let data = folder.path();
+    let ids = orders_of_format_4();
+    let mut service = Service::start(data, &["--searchable-metadata", "channel"]);
+    for (name, status) in [
+        ("pending", "pending"),
+        ("amended", "pending"),
+        ("confirmed", "confirmed"),
+        ("paid", "paid"),
+        ("paid_less", "paid"),
+        ("paid_more", "paid"),
+        ("shipped", "shipped"),
+        ("delivered", "delivered"),
+        ("returned", "returned"),
+        ("refunded", "refunded"),
+        ("cancelled", "cancelled"),
+        ("cancelled_paid", "cancelled"),
+        ("cancelled_refunded", "refunded"),
+        ("stuck", "confirmed"),
+    ] {
+        let (_, order) = service.get(&format!("/v1/orders/{}", ids[name].as_str().unwrap())).await;
+        assert_eq!(order["status"], status, "{name}: {order}");
+        assert_eq!(order["parked"], if name == "stuck" { 2 } else { 0 }, "{name}: {order}");
+    }
+    let only = |names: &[&str]| {
+        let mut only: Vec<_> = names.iter().map(|name| ids[*name].as_str().unwrap().to_owned()).collect();
+        only.sort();
+        only
+    };
+    assert_eq!(listed(&service, "status=paid").await, only(&["paid", "paid_less", "paid_more"]));
+    assert_eq!(listed(&service, "status=refunded").await, only(&["refunded", "cancelled_refunded"]));
+    assert_eq!(listed(&service, "metadata.channel=shop").await, only(&["paid"]));
+    assert_eq!(listed(&service, "metadata.channel=web").await, only(&["pending_with_metadata"]));
+    // The service records what nobody had received.
+    let queued: Vec<_> =
+        ids["queued"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+    eventually("the queued orders are recorded", async || {
+        let found = listed(&service, "customer_id=customer-10").await;
+        check(found == queued, found)
+    })
+    .await;
+    let all = "updated_from=2026-01-01T00:00:00Z";
+    assert_eq!((listed(&service, "").await.len(), listed(&service, all).await.len()), (23, 23));
+    let (_, letters) = service.get("/v1/dead-letters").await;
+    assert_eq!(letters["items"].as_array().unwrap().len(), 3, "{letters}");
+    let (_, discarded) = service.get("/v1/dead-letters?state=discarded").await;
+    assert_eq!(discarded["items"].as_array().unwrap().len(), 1, "{discarded}");
+    assert!(service.terminate().success());
+
+    assert_eq!(fs::read_to_string(data.join("FORMAT")).unwrap(), FORMAT);
+    let check = run(&["rebuild", "--check"], data);
+    let text = String::from_utf8_lossy(&[check.stdout, check.stderr].concat()).into_owned();
+    assert!(check.status.success() && text.starts_with("58 events of 23 orders"), "{text}");
+}
+
+#[test]
+fn an_upgrade_that_is_killed_at_any_step_continues_with_the_next_start() {
+    // A new keyspace exists, FORMAT is about to be replaced, or it is replaced and the indexes are being filled.
+    let keyspace = |number: u32| move |data: &Path| data.join(format!("store/keyspaces/{number}")).exists();
+    let current = |data: &Path| fs::read_to_string(data.join("FORMAT")).is_ok_and(|text| text == FORMAT);
+    let steps: Vec<Box<dyn Fn(&Path) -> bool>> = vec![
+        Box::new(keyspace(13)),
+        Box::new(keyspace(14)),
+        Box::new(keyspace(16)),
+        Box::new(|data| data.join("FORMAT.new").exists()),
+        Box::new(current),
+    ];
+    for format in ["format-3", "format-4"] {
+        let folder = golden(format);
+        let data = folder.path();
+        for is_reached in &steps {
+            let mut killed =
+                orders(&["export"]).arg("--data").arg(data).stdout(Stdio::null()).spawn().unwrap();
+            // The process may also end first.
+            while !is_reached(data) && killed.try_wait().unwrap().is_none() {
+                std::hint::spin_loop();
+            }
+            let _ = killed.kill();
+            killed.wait().unwrap();
+        }
+        let check = run(&["rebuild", "--check"], data);
+        let text = String::from_utf8_lossy(&[check.stdout, check.stderr].concat()).into_owned();
+        assert!(check.status.success(), "{format}: {text}");
+        assert!(current(data));
+        for number in 0..=16 {
+            assert!(keyspace(number)(data), "{format}: keyspace {number} is missing");
+        }
     }
 }
 

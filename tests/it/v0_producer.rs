@@ -47,7 +47,7 @@ fn open(folder: &TempDir) -> (Arc<Embedded>, Consumer) {
 }
 
 async fn order(engine: &Embedded, id: &str) -> Option<Order> {
-    engine.order(&OrderId::parse(id).unwrap()).await.unwrap().map(|snapshot| snapshot.order)
+    engine.order(&OrderId::parse(id).unwrap()).await.unwrap().map(|snapshot| (*snapshot.order).clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +78,7 @@ async fn the_orders_of_a_v0_producer_are_recorded_and_projected() {
     assert_eq!(order.currency, eur(), "the configured default");
     assert_eq!(order.created_at.to_string(), "2026-11-23T10:00:00.123456Z", "a time without offset is UTC");
     let listed = engine
-        .orders_of(&CustomerId::parse("cust_7").unwrap(), &OrderFilter::default(), None, 10)
+        .find_orders(&OrderFilter::of_customer(CustomerId::parse("cust_7").unwrap()), None, 10)
         .await
         .unwrap();
     assert_eq!(listed.orders.len(), 1);

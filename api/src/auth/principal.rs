@@ -10,7 +10,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use domain::CustomerId;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemKind};
 
 /// A permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Scope {
     Read,
     /// Create orders and propose events.
     Write,
-    /// Manage dead letters and read the pipeline's counters.
+    /// Manage dead letters, read the pipeline's counters, and list the orders of all customers.
     Operate,
 }
 
@@ -73,6 +73,16 @@ impl Principal {
     /// Whether the principal may operate the pipeline of all customers.
     pub(crate) fn operates(&self) -> bool {
         self.customer_id.is_none() && self.require(Scope::Operate).is_ok()
+    }
+
+    /// Fails unless the principal may see the orders of all customers.
+    pub(crate) fn require_all_customers(&self) -> Result<(), Problem> {
+        self.require(Scope::Operate)?;
+        if self.customer_id.is_none() {
+            return Ok(());
+        }
+        let detail = "The token is limited to one customer. A list without a customer_id needs a token without a customer_id.";
+        Err(Problem::new(ProblemKind::Forbidden, detail))
     }
 
     /// Whether the principal can see this customer's orders.

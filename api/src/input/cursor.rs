@@ -26,9 +26,9 @@ pub(crate) fn read_version(cursor: &str, scope: &str) -> Option<u64> {
     digits(open(cursor, scope)?.strip_prefix('v')?)?.parse().ok()
 }
 
-/// The cursor for the orders after this position in a customer's list.
+/// The cursor for the orders after this position in a list.
 pub(crate) fn after_order(position: &OrderPosition, scope: &str) -> String {
-    seal(&format!("{}.{}", position.created_at_micros, position.order_id), scope)
+    seal(&format!("{}.{}", position.at_micros, position.order_id), scope)
 }
 
 /// Reads a cursor of [`after_order`].
@@ -36,7 +36,7 @@ pub(crate) fn read_order(cursor: &str, scope: &str) -> Option<OrderPosition> {
     let place = open(cursor, scope)?;
     let (micros, order_id) = place.split_once('.')?;
     digits(micros.strip_prefix('-').unwrap_or(micros))?;
-    Some(OrderPosition { created_at_micros: micros.parse().ok()?, order_id: OrderId::parse(order_id).ok()? })
+    Some(OrderPosition { at_micros: micros.parse().ok()?, order_id: OrderId::parse(order_id).ok()? })
 }
 
 /// The cursor for the dead letters after this position.
@@ -92,9 +92,9 @@ mod tests {
         for n in [0, 1, u64::MAX] {
             assert_eq!(read_version(&after_version(n, "a"), "a"), Some(n));
         }
-        for created_at_micros in [i64::MIN, -1, 0, 1_795_431_600_000_000] {
+        for at_micros in [i64::MIN, -1, 0, 1_795_431_600_000_000] {
             let order_id = OrderId::parse("a_b-C").unwrap();
-            let at = OrderPosition { created_at_micros, order_id };
+            let at = OrderPosition { at_micros, order_id };
             assert_eq!(read_order(&after_order(&at, "a"), "a"), Some(at));
         }
     }
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_cursor_of_another_list_is_refused() {
         assert_eq!(read_version(&after_version(1, "a"), "b"), None);
-        let at = OrderPosition { created_at_micros: 1, order_id: OrderId::parse("o").unwrap() };
+        let at = OrderPosition { at_micros: 1, order_id: OrderId::parse("o").unwrap() };
         assert_eq!(read_order(&after_order(&at, "a"), "b"), None);
         assert_eq!(read_order(&after_version(1, "a"), "a"), None);
     }

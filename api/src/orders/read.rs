@@ -10,7 +10,7 @@ use crate::auth::{Principal, Scope};
 use crate::http::{LinkBuilder, page_response};
 use crate::input::{IfNoneMatch, OrderPath, OrderQuery, OrdersQuery, cursor, etag};
 use crate::orders::responses::{OrderBody, OrderPage};
-use crate::ports::OrderSnapshot;
+use crate::ports::{OrderList, OrderSnapshot};
 use crate::problem::Problem;
 use crate::state::SharedState;
 
@@ -76,31 +76,28 @@ pub(crate) async fn get_order(
     Ok((headers, Json(OrderBody::of(&snapshot.order, snapshot.parked, &links))).into_response())
 }
 
-/// Lists a customer's orders, newest first
+/// Finds orders
 ///
-/// Returns a page of one customer's orders. A page can be short or even empty and still have a next one, if few of the
-/// orders that were read pass the filter. Continue with `next_cursor` until it is `null`.
+/// Returns a page of the orders that pass every filter: those of one customer or, with the scope `orders.operate`, of all
+/// customers. With a `reference`, the list has at most the one order that has it. A token that is limited to a customer finds
+/// only that customer's orders. `metadata.KEY=VALUE` finds orders by their metadata, for keys that the operator of the
+/// service has declared as searchable.
+///
+/// The list is sorted by creation time, newest first. With `updated_from` or `updated_before` it is sorted by update time,
+/// oldest first: an order that is updated while you read the list moves towards its end, and you meet it again.
+///
+/// A page can be short or even empty and still have a next one, if few of the orders that were read pass the filter.
+/// Continue with `next_cursor` until it is `null`.
 #[utoipa::path(
     get,
     path = "/v1/orders",
     operation_id = "listOrders",
     tag = "orders",
-    params(
-        ("customer_id" = String, Query, description = "The customer whose orders to list", min_length = 1, max_length = 128),
-        ("status" = Option<String>, Query, description = "Only orders with this status", nullable = false,
-            pattern = "^(pending|confirmed|paid|shipped|delivered|returned|cancelled|refunded)$"),
-        ("created_from" = Option<String>, Query, description = "Only orders created at this time (RFC 3339) or later",
-            nullable = false, format = "date-time"),
-        ("created_before" = Option<String>, Query, description = "Only orders created before this time (RFC 3339)",
-            nullable = false, format = "date-time"),
-        ("limit" = Option<u32>, Query, description = "The maximum number of orders on a page; 50 by default", nullable = false,
-            minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous page of the same list",
-            nullable = false),
-    ),
+    params(OrdersQuery),
     responses(
         (status = 200, description = "A page of orders", body = OrderPage<'static>),
-        (status = 400, description = "The query has errors; up to 100 are listed"),
+        (status = 400, description = "The query has errors; up to 100 are listed. Or the service has no index for it \
+            (`query-not-configured`)"),
         (status = 403, description = "The token does not allow this"),
     )
 )]
@@ -110,14 +107,25 @@ pub(crate) async fn list_orders(
     links: LinkBuilder,
     query: OrdersQuery,
 ) -> Result<Response, Problem> {
-    principal.require(Scope::Read)?;
-    if !principal.sees(&query.customer_id) {
+    let OrdersQuery { filter, reference, limit, after } = &query;
+    match (&filter.customer_id, reference) {
+        (None, None) => principal.require_all_customers()?,
+        _ => principal.require(Scope::Read)?,
+    }
+    if filter.customer_id.as_ref().is_some_and(|customer_id| !principal.sees(customer_id)) {
         return Ok(Json(OrderPage::of(&[], &links, None)).into_response());
     }
-    let OrdersQuery { customer_id, filter, limit, after } = &query;
-    let list = state.reader.orders_of(customer_id, filter, after.as_ref(), *limit).await?;
-    let scope = OrdersQuery::scope(customer_id, filter);
-    let next_cursor = list.next.map(|position| cursor::after_order(&position, &scope));
+    let list = match reference {
+        Some(reference) => {
+            let found = state.reader.order_by_reference(reference).await?;
+            let is_wanted = |OrderSnapshot { order, .. }: &OrderSnapshot| {
+                principal.sees(&order.customer_id) && filter.passes(order)
+            };
+            OrderList { orders: found.into_iter().filter(is_wanted).collect(), next: None }
+        }
+        None => state.reader.find_orders(filter, after.as_ref(), *limit).await?,
+    };
+    let next_cursor = list.next.map(|position| cursor::after_order(&position, &query.scope()));
     let link = next_cursor.as_deref().map(|cursor| links.next_orders(&query.next(cursor)));
     page_response(OrderPage::of(&list.orders, &links, next_cursor), link)
 }

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 
 use super::{Problem, ProblemKind, ProblemParts, ProblemSubject};
 use crate::input::{BodyErrors, MAX_LISTED_ERRORS, ValidationCode, ValidationError};
-use crate::ports::PublishError;
+use crate::ports::{FindError, PublishError};
 
 const INTERNAL_DETAIL: &str = "The service failed unexpectedly. Report the correlation id to its operator.";
 
@@ -182,6 +182,15 @@ impl Problem {
             cause: Some(error.into()),
             ..Self::of(kind, detail)
         }))
+    }
+}
+
+impl From<FindError> for Problem {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::NotConfigured(why) => Self::new(ProblemKind::QueryNotConfigured, why),
+            FindError::Failed(cause) => cause.into(),
+        }
     }
 }
 

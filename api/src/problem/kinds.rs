@@ -53,6 +53,9 @@ kinds! {
     InvalidParameter: BAD_REQUEST "invalid-parameter", "Invalid path or query",
         "Parameters in the path or the query are invalid, unknown or repeated. `errors` lists each of them by name.",
         "Correct every listed parameter. The same request fails again.";
+    QueryNotConfigured: BAD_REQUEST "query-not-configured", "The query is not configured",
+        "The service has no index that can answer this query. `detail` states which queries it can answer.",
+        "List the orders of one customer, by creation time, or ask the operator of the service for the index.";
     InvalidHeader: BAD_REQUEST "invalid-header", "Invalid header",
         "A header has an invalid value. `errors` names the header and the rule it breaks.",
         "Correct the header. The same request fails again.";

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex};
 
 use api::AppState;
 use api::ports::{
-    Acceptance, EventPublisher, Health, OrderFilter, OrderList, OrderPosition, OrderReader, OrderSnapshot,
-    PublishError,
+    Acceptance, EventPublisher, FindError, Health, OrderFilter, OrderList, OrderPosition, OrderReader,
+    OrderSnapshot, OrderSort, PublishError,
 };
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use domain::{Currency, CustomerId, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent, Timestamp};
+use domain::{
+    Currency, CustomerId, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent, Reference, Timestamp,
+};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -59,6 +61,9 @@ pub(crate) struct FakePorts {
     pub(crate) lookups: AtomicUsize,
     pub(crate) sees_queued: bool,
     pub(crate) broken: bool,
+    /// Whether the store has no index across customers.
+    pub(crate) lists_customers_only: bool,
+    pub(crate) searchable_metadata: &'static [&'static str],
 }
 
 impl Default for FakePorts {
@@ -73,6 +78,8 @@ impl Default for FakePorts {
             lookups: AtomicUsize::new(0),
             sees_queued: true,
             broken: false,
+            lists_customers_only: false,
+            searchable_metadata: &[],
         }
     }
 }
@@ -160,35 +167,41 @@ impl OrderReader for FakePorts {
         self.sees_queued
     }
 
-    async fn orders_of(
+    async fn find_orders(
         &self,
-        customer_id: &CustomerId,
         filter: &OrderFilter,
         after: Option<&OrderPosition>,
         limit: usize,
-    ) -> anyhow::Result<OrderList> {
+    ) -> Result<OrderList, FindError> {
         self.check()?;
-        let key =
-            |snapshot: &OrderSnapshot| (snapshot.order.created_at.micros(), snapshot.order.order_id.clone());
+        if self.lists_customers_only && filter.customer_id.is_none() {
+            return Err(FindError::NotConfigured("There is no index."));
+        }
+        let by_update = filter.sort() == OrderSort::LeastRecentlyUpdatedFirst;
+        let position = |OrderSnapshot { order, .. }: &OrderSnapshot| {
+            let at = if by_update { order.updated_at } else { order.created_at };
+            OrderPosition { at_micros: at.micros(), order_id: order.order_id.clone() }
+        };
+        let key = |at: &OrderPosition| (at.at_micros, at.order_id.clone());
+        let mut orders = self.orders();
+        orders.sort_by_key(|snapshot| key(&position(snapshot)));
+        if !by_update {
+            orders.reverse();
+        }
         let is_after = |snapshot: &OrderSnapshot| {
-            after.is_none_or(|at| key(snapshot) < (at.created_at_micros, at.order_id.clone()))
+            after.is_none_or(|after| {
+                (key(&position(snapshot)) > key(after)) == by_update && position(snapshot) != *after
+            })
         };
-        let in_time = |snapshot: &OrderSnapshot| {
-            let at = snapshot.order.created_at;
-            filter.created_from.is_none_or(|from| at >= from)
-                && filter.created_before.is_none_or(|to| at < to)
-        };
-        let wanted = |s: &OrderSnapshot| {
-            s.order.customer_id == *customer_id && is_after(s) && in_time(s) && filter.passes(&s.order)
-        };
-        let mut orders: Vec<_> = self.orders().into_iter().filter(wanted).take(limit + 1).collect();
+        orders.retain(|snapshot| is_after(snapshot) && filter.passes(&snapshot.order));
         let more = orders.len() > limit;
         orders.truncate(limit);
-        let position = |snapshot: &OrderSnapshot| OrderPosition {
-            created_at_micros: snapshot.order.created_at.micros(),
-            order_id: snapshot.order.order_id.clone(),
-        };
         Ok(OrderList { next: orders.last().filter(|_| more).map(position), orders })
+    }
+
+    async fn order_by_reference(&self, reference: &Reference) -> Result<Option<OrderSnapshot>, FindError> {
+        self.check()?;
+        Ok(self.orders().into_iter().find(|snapshot| snapshot.order.reference.as_ref() == Some(reference)))
     }
 }
 
@@ -251,7 +264,9 @@ impl Answer {
 
 pub(crate) fn state(fake: &Arc<FakePorts>) -> AppState {
     let clock = || Timestamp::parse("2026-11-23T10:00:00Z").unwrap();
-    AppState { clock, ..AppState::new(fake.clone(), fake.clone(), fake.clone()) }
+    let searchable = fake.searchable_metadata.iter().map(|key| (*key).to_owned()).collect();
+    let searchable_metadata = Arc::new(searchable);
+    AppState { clock, searchable_metadata, ..AppState::new(fake.clone(), fake.clone(), fake.clone()) }
 }
 
 pub(crate) fn router(fake: &Arc<FakePorts>) -> Router {

@@ -9,6 +9,8 @@ mod dead_letters;
 #[cfg(test)]
 mod fakes;
 #[cfg(test)]
+mod finding;
+#[cfg(test)]
 mod forged_tokens;
 #[cfg(test)]
 mod generated_clients;

@@ -186,7 +186,6 @@ async fn invalid_paths_and_queries_name_every_parameter() {
             "/v1/orders/o/events/0199d3a0-0000-7000-8000-000000000001?type=&type=order_paid&x=1",
             &["type duplicate", "type enum", "x unknown"],
         ),
-        ("/v1/orders", &["customer_id required"]),
         ("/v1/orders?customer_id=", &["customer_id format"]),
         ("/v1/orders?customer_id=c&cursor=v5", &["cursor format"]),
         (

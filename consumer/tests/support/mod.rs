@@ -82,7 +82,7 @@ impl OrderLog for Fake {
             outcomes.extend(Self::settled_of(&self.settled.lock().unwrap(), &wanted.order_id));
             let order = known.map(|(order, _)| order.clone());
             let parked = self.sequences.lock().unwrap().get(&wanted.order_id).cloned().unwrap_or_default();
-            Ok(LoadedOrder { order, parked, outcomes })
+            Ok(LoadedOrder { order, parked, outcomes, reference_holders: Vec::new() })
         };
         wanted.iter().map(load).collect()
     }

@@ -60,7 +60,11 @@ impl S3Archive {
         letter: &DeadLetter,
     ) -> anyhow::Result<Option<Disposition>> {
         let Some(event) = event else { return Ok(None) };
-        let wanted = LoadRequest { order_id: event.order_id.clone(), event_ids: vec![event.event_id] };
+        let wanted = LoadRequest {
+            order_id: event.order_id.clone(),
+            event_ids: vec![event.event_id],
+            references: Vec::new(),
+        };
         let loaded: Vec<_> = self.table.load(&[wanted]).await.into_iter().collect::<anyhow::Result<_>>()?;
         let disposition = |EventOutcome { outcome, message, .. }: &EventOutcome| {
             let by_another_message = message.as_deref().is_some_and(|message| message != letter.id);

@@ -55,8 +55,8 @@ pub(super) fn listed_time(created_at_micros: i64) -> String {
 /// The position that a sort key of [`listed_at`] encodes.
 pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<OrderPosition> {
     let (time, order_id) = listed_at.split_once('#').context("a list key without an order")?;
-    let created_at_micros = i64::try_from(time.parse::<i128>()? + i128::from(i64::MIN))?;
-    Ok(OrderPosition { created_at_micros, order_id: OrderId::parse(order_id)? })
+    let at_micros = i64::try_from(time.parse::<i128>()? + i128::from(i64::MIN))?;
+    Ok(OrderPosition { at_micros, order_id: OrderId::parse(order_id)? })
 }
 
 /// The attributes of an item to write.
@@ -86,7 +86,7 @@ pub(super) fn event_item(event: &RecordedEvent, message: Option<&str>) -> anyhow
 /// An item of an order, by its kind.
 pub(super) enum StoredItem {
     Event { version: u64, event_id: EventId, item: TableItem },
-    Projection(Projection),
+    Projection(Box<Projection>),
     Outcome(StoredOutcome),
 }
 
@@ -130,7 +130,7 @@ pub(super) fn parse_item(mut item: TableItem) -> anyhow::Result<StoredItem> {
     if sk == METADATA {
         let parked = take_parked(&mut item);
         let order = item.remove("order").map(serde_dynamo::from_attribute_value).transpose()?;
-        return Ok(StoredItem::Projection(Projection { order, parked }));
+        return Ok(StoredItem::Projection(Box::new(Projection { order, parked })));
     }
     if sk.starts_with("RECEIPT#") {
         return Ok(StoredItem::Outcome(serde_dynamo::from_item(item)?));

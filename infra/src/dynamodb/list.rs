@@ -39,7 +39,7 @@ impl Table {
         limit: usize,
     ) -> anyhow::Result<OrderList> {
         let first = filter.created_from.map_or_else(String::new, |from| listed_time(from.micros()));
-        let mut last = after.map_or(AFTER_ALL.to_owned(), |at| listed_at(at.created_at_micros, &at.order_id));
+        let mut last = after.map_or(AFTER_ALL.to_owned(), |at| listed_at(at.at_micros, &at.order_id));
         if let Some(before) = filter.created_before {
             last = last.min(listed_time(before.micros()));
         }
@@ -99,7 +99,7 @@ impl Table {
         for item in self.get_all(keys).await? {
             let order_id = order_of(&item)?;
             if let StoredItem::Projection(projection) = parse_item(item)? {
-                found.insert(order_id, projection);
+                found.insert(order_id, *projection);
             }
         }
         // An order with one recorded event has no projected order; its log entry is read instead.

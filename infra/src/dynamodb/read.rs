@@ -1,11 +1,13 @@
 //! Reads orders, logs and receipts, strongly consistent, for the API and the consumer.
 
 use anyhow::Context;
-use api::ports::{Health, OrderFilter, OrderList, OrderPosition, OrderReader, OrderSnapshot};
+use api::ports::{
+    FindError, Health, OrderFilter, OrderList, OrderPosition, OrderReader, OrderSnapshot, OrderSort,
+};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use consumer::ports::{EventOutcome, LoadRequest, LoadedOrder};
-use domain::{CustomerId, EventId, Order, OrderId, Outcome, Receipt, RecordedEvent};
+use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, Reference};
 
 use crate::sdk::explain;
 
@@ -56,7 +58,7 @@ impl Table {
                     }
                     events.push((version, item));
                 }
-                StoredItem::Projection(found) => projection = found,
+                StoredItem::Projection(found) => projection = *found,
                 StoredItem::Outcome(stored) => {
                     let known =
                         outcomes.iter().any(|settled: &EventOutcome| settled.event_id == stored.event_id);
@@ -68,7 +70,7 @@ impl Table {
             }
         }
         let order = self.healed(projection.order, events)?;
-        Ok(LoadedOrder { order, parked: projection.parked, outcomes })
+        Ok(LoadedOrder { order, parked: projection.parked, outcomes, reference_holders: Vec::new() })
     }
 
     /// The order, with events folded in that are in the log but not yet in its projection.
@@ -97,7 +99,7 @@ impl Table {
         for item in self.items(newest, 2).await? {
             match parse_item(item)? {
                 StoredItem::Event { version, item, .. } => events.insert(0, (version, item)),
-                StoredItem::Projection(found) => projection = found,
+                StoredItem::Projection(found) => projection = *found,
                 StoredItem::Outcome(_) => {}
             }
         }
@@ -105,7 +107,8 @@ impl Table {
         projection.order = if events.first().is_none_or(|(oldest, _)| *oldest <= version + 1) {
             self.healed(projection.order, events)?
         } else {
-            let whole = LoadRequest { order_id: order_id.clone(), event_ids: Vec::new() };
+            let whole =
+                LoadRequest { order_id: order_id.clone(), event_ids: Vec::new(), references: Vec::new() };
             self.load_one(&whole).await?.order
         };
         Ok(projection.into_snapshot())
@@ -151,14 +154,22 @@ impl OrderReader for Table {
         found.map_or(Ok(None), |item| receipt(order_id, &parse_item(item)?))
     }
 
-    async fn orders_of(
+    async fn find_orders(
         &self,
-        customer_id: &CustomerId,
         filter: &OrderFilter,
         after: Option<&OrderPosition>,
         limit: usize,
-    ) -> anyhow::Result<OrderList> {
-        self.list(customer_id, filter, after, limit).await
+    ) -> Result<OrderList, FindError> {
+        match (&filter.customer_id, filter.sort()) {
+            (Some(customer_id), OrderSort::NewestFirst) => {
+                Ok(self.list(customer_id, filter, after, limit).await?)
+            }
+            _ => Err(FindError::NotConfigured(NO_INDEX)),
+        }
+    }
+
+    async fn order_by_reference(&self, _: &Reference) -> Result<Option<OrderSnapshot>, FindError> {
+        Err(FindError::NotConfigured(NO_INDEX))
     }
 }
 
@@ -174,5 +185,9 @@ impl Health for Table {
         }
     }
 }
+
+/// Why only the orders of a customer can be found.
+const NO_INDEX: &str =
+    "This service lists the orders of one customer, by creation time. It has no index for other queries.";
 
 const HEALTH: [(&str, &str); 2] = [("pk", "HEALTH"), ("sk", "HEALTH")];

@@ -44,7 +44,9 @@ mod store;
 #[cfg(test)]
 mod testing;
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +57,7 @@ use tokio::sync::watch;
 pub use dead_letters::alerts;
 pub use dead_letters::import::{Imported, Incoming};
 pub use publish::{NewMessage, SendError};
+pub use store::backfill::BackfillProgress;
 pub use store::open_error::OpenError;
 pub use store::recover;
 
@@ -67,12 +70,13 @@ use queue::EmbeddedQueue;
 use queue::index::QueueIndex;
 use reader::Reader;
 use store::Store;
+use store::backfill::BackfillOptions;
 use store::folder::DataFolder;
 use store::opening::{OpenedStore, Opening};
 use store::writer::WriterThreads;
 
 /// How an embedded engine behaves.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// The currency of orders whose producer does not send one (schema version 0).
     pub default_currency: Currency,
@@ -90,6 +94,8 @@ pub struct Options {
     pub inline: bool,
     /// With this many messages on the queue, no new event is accepted. This bounds the memory of the queue's index.
     pub max_queue_depth: usize,
+    /// The keys of orders' metadata by which orders can be found. `None`: those that the folder has already.
+    pub searchable_metadata: Option<BTreeSet<String>>,
 }
 
 impl Options {
@@ -103,6 +109,7 @@ impl Options {
             min_free_bytes: 256 << 20,
             inline: false,
             max_queue_depth: 2_000_000,
+            searchable_metadata: None,
         }
     }
 }
@@ -130,13 +137,31 @@ impl Embedded {
     ///
     /// This blocks while it reads the whole queue: seconds for a million messages.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        Self::open_showing(path, options, &|_| ControlFlow::Continue(()))
+    }
+
+    /// Like [`Embedded::open`]. Calls `progress` while a folder of an earlier format is upgraded, or while keys of the metadata
+    /// become searchable. That takes about half a minute for a million orders; if it
+    /// is interrupted, or `progress` breaks, the next start continues.
+    #[expect(clippy::needless_pass_by_value, reason = "callers make the options for this call")]
+    pub fn open_showing(
+        path: &Path,
+        options: Options,
+        progress: &dyn Fn(BackfillProgress) -> ControlFlow<()>,
+    ) -> Result<Self, OpenError> {
         let mut opening = Opening::begin(path)?;
         let mut index = QueueIndex::new(options.visibility_timeout, options.max_receives);
         let restored = queue::restore(&opening.keys, &mut opening.stage, &mut index);
         restored.map_err(|error| opening.damaged(&error))?;
-        let OpenedStore { store, threads, folder } = opening.finish(index.depth() as u64)?;
+        let backfill = BackfillOptions {
+            searchable: options.searchable_metadata.as_ref(),
+            default_currency: options.default_currency,
+            progress,
+        };
+        let OpenedStore { store, threads, searchable, folder } =
+            opening.finish(index.depth() as u64, &backfill)?;
         let store = Arc::new(store);
-        let log = Arc::new(Log::new(&store, options.default_currency));
+        let log = Arc::new(Log::new(&store, options.default_currency, Arc::new(searchable)));
         let queue = Arc::new(EmbeddedQueue::new(&store, index, &options));
         let dead_letters = Arc::new(DeadLetters::new(&log, &queue));
         let reader = Reader::new(&log, &queue, &dead_letters);

@@ -7,8 +7,8 @@ use api::operations::{
     Pipeline, PipelineCounters, ReplayError,
 };
 use api::ports::{
-    Acceptance, EventPublisher, Health, OrderFilter, OrderList, OrderPosition, OrderReader, OrderSnapshot,
-    PublishError,
+    Acceptance, EventPublisher, FindError, Health, OrderFilter, OrderList, OrderPosition, OrderReader,
+    OrderSnapshot, PublishError,
 };
 use async_trait::async_trait;
 use consumer::Disposition;
@@ -18,7 +18,8 @@ use consumer::ports::{
 };
 use domain::dead_letter::Discard;
 use domain::{
-    AsOf, CustomerId, DeadLetter, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent, Repair,
+    AsOf, CustomerId, DeadLetter, Envelope, EventId, Order, OrderId, Receipt, RecordedEvent, Reference,
+    Repair,
 };
 use tokio::time::Instant;
 
@@ -68,14 +69,17 @@ impl OrderReader for Embedded {
         self.0.reader.settled(order_id, event_id, until).await
     }
 
-    async fn orders_of(
+    async fn find_orders(
         &self,
-        customer_id: &CustomerId,
         filter: &OrderFilter,
         after: Option<&OrderPosition>,
         limit: usize,
-    ) -> anyhow::Result<OrderList> {
-        self.0.reader.orders_of(customer_id, filter, after, limit).await
+    ) -> Result<OrderList, FindError> {
+        self.0.reader.find_orders(filter, after, limit).await
+    }
+
+    async fn order_by_reference(&self, reference: &Reference) -> Result<Option<OrderSnapshot>, FindError> {
+        Ok(self.0.reader.order_by_reference(reference)?)
     }
 }
 

@@ -152,27 +152,20 @@ async fn the_largest_message_of_sqs_is_parked_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_shows_how_many_of_its_events_are_parked() {
-    use crate::support::events::{fold, recorded};
+    use crate::support::events::{append_of, fold, recorded};
     use api::ports::{OrderFilter, OrderReader};
-    use consumer::ports::{Append, LedgerCounts};
 
     use crate::conformance::listing::eventually_lists;
 
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let id = new_order_id();
     let log = recorded(1, &[created(&id), confirmed(&id)]);
-    let append = |from: usize, to: usize| Append {
-        events: log[from..to].to_vec(),
-        messages: Vec::new(),
-        order: fold(&log[..to]),
-        counts: LedgerCounts::default(),
-    };
-    let customer = fold(&log).customer_id;
+    let append = |from: usize, to: usize| append_of(&log[..to], to - from);
+    let orders_of_customer = OrderFilter::of_customer(fold(&log).customer_id);
     let parked = async || {
         let snapshot = backend.table.order(&id).await.unwrap().unwrap();
-        eventually_lists(&backend, &customer, std::slice::from_ref(&id)).await;
-        let listed =
-            backend.table.orders_of(&customer, &OrderFilter::default(), None, 1).await.unwrap().orders;
+        eventually_lists(&backend, &orders_of_customer, std::slice::from_ref(&id)).await;
+        let listed = backend.table.find_orders(&orders_of_customer, None, 1).await.unwrap().orders;
         assert_eq!(listed, std::slice::from_ref(&snapshot), "the list shows the same");
         snapshot.parked
     };

@@ -1,7 +1,7 @@
 //! The calls that an order costs, counted at the HTTP layer.
 
 use api::ports::{EventPublisher, OrderReader};
-use consumer::ports::{Append, Appended, Inbox, LedgerCounts, LoadRequest, OrderLog, ParkRequest};
+use consumer::ports::{Appended, Inbox, LoadRequest, OrderLog, ParkRequest};
 use consumer::{Consumer, Disposition};
 use domain::{ParkReason, RecordedEvent};
 use infra::aws::{self, SqsDeadLetters};
@@ -10,7 +10,7 @@ use crate::conformance::aws::AwsBackend;
 use crate::conformance::{Backend, QueueOptions};
 use crate::support::counting::CountingProxy;
 use crate::support::emulator::Emulator;
-use crate::support::events::{confirmed, created, eur, fold, new_order_id, recorded};
+use crate::support::events::{append_of, confirmed, created, eur, new_order_id, recorded};
 use crate::support::eventually::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,12 +66,7 @@ async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
     let table = aws::table(&aws::config_at(&proxy.endpoint).await, &backend.table_name, eur());
     let orders: Vec<_> = (0..10).map(|_| new_order_id()).collect();
     let logs: Vec<_> = orders.iter().map(|id| recorded(1, &[created(id), confirmed(id)])).collect();
-    let append = |log: &[RecordedEvent], version: usize| Append {
-        events: log[version - 1..version].to_vec(),
-        messages: Vec::new(),
-        order: fold(&log[..version]),
-        counts: LedgerCounts::default(),
-    };
+    let append = |log: &[RecordedEvent], version: usize| append_of(&log[..version], 1);
     // Order 5 has another first event, and order 3 has a dead letter.
     let taken = recorded(1, &[created(&orders[5]), confirmed(&orders[5])]);
     backend.table.append(&[append(&taken, 1)]).await.remove(0).unwrap();
@@ -108,7 +103,7 @@ async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
     for (i, (id, log)) in orders.iter().zip(&logs).enumerate() {
         let expected = if i == 5 { &taken } else { log };
         assert_eq!(&backend.history(id).await, expected, "{i}");
-        let wanted = LoadRequest { order_id: id.clone(), event_ids: Vec::new() };
+        let wanted = LoadRequest { order_id: id.clone(), event_ids: Vec::new(), references: Vec::new() };
         let sequence = table.load(&[wanted]).await.remove(0).unwrap().parked;
         assert_eq!(sequence.len(), usize::from(i == 3), "{i}: it stays in the sequence until it is released");
     }

@@ -14,7 +14,7 @@ use crate::conformance::QueueOptions;
 use crate::conformance::aws::AwsBackend;
 use crate::support::counting::CountingProxy;
 use crate::support::emulator::Emulator;
-use crate::support::events::{confirmed, created, eur, fold, new_order_id, recorded};
+use crate::support::events::{append_of, confirmed, created, eur, new_order_id, recorded};
 
 const BATCHES: u64 = 40;
 const ONE: LedgerCounts = LedgerCounts { received: 1, recorded: 1, rejected: 0, duplicate: 0, parked: 0 };
@@ -41,7 +41,7 @@ impl Setting {
 
     async fn append_all(&self, events: &[Envelope], counts: LedgerCounts) {
         let events = recorded(1, events);
-        let append = Append { order: fold(&events), messages: Vec::new(), events, counts };
+        let append = Append { counts, ..append_of(&events, events.len()) };
         self.table.append(&[append]).await.remove(0).unwrap();
     }
 

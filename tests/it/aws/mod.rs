@@ -65,9 +65,10 @@ impl AwsBackend {
     pub async fn history(&self, order_id: &OrderId) -> Vec<RecordedEvent> {
         use api::ports::OrderReader;
         let history = self.table.events(order_id, 0, 1000).await.unwrap();
-        let wanted = LoadRequest { order_id: order_id.clone(), event_ids: Vec::new() };
+        let wanted =
+            LoadRequest { order_id: order_id.clone(), event_ids: Vec::new(), references: Vec::new() };
         let loaded = self.table.load(&[wanted]).await.remove(0).unwrap();
-        let projected = self.table.order(order_id).await.unwrap().map(|snapshot| snapshot.order);
+        let projected = self.table.order(order_id).await.unwrap().map(|snapshot| (*snapshot.order).clone());
         assert_eq!(projected, domain::Order::fold(&history).unwrap());
         assert_eq!(projected, loaded.order);
         history

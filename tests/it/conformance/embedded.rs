@@ -10,7 +10,7 @@ use domain::{ParkReason, RecordedEvent};
 use infra::embedded::{Embedded, NewMessage, Options};
 use tempfile::TempDir;
 
-use super::{Backend, QueueOptions, conformance_suite};
+use super::{Backend, QueueOptions, conformance_suite, finding_suite};
 use crate::support::events::eur;
 
 struct EmbeddedBackend {
@@ -25,6 +25,7 @@ async fn open(queue: QueueOptions) -> EmbeddedBackend {
         max_receives: queue.max_receives,
         delay: queue.delay,
         min_free_bytes: 0,
+        searchable_metadata: Some(queue.searchable_metadata.iter().map(|key| (*key).to_owned()).collect()),
         ..Options::new(eur())
     };
     let engine = Arc::new(Embedded::open(&folder.path().join("data"), options).unwrap());
@@ -83,3 +84,4 @@ impl Backend for EmbeddedBackend {
 }
 
 conformance_suite!(open);
+finding_suite!(open);

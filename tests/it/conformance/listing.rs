@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use api::ports::{OrderFilter, OrderSnapshot};
-use consumer::ports::{Append, LedgerCounts};
 use domain::{CustomerId, Envelope, OrderId, OrderStatus};
 
 use super::{Backend, QueueOptions};
-use crate::support::events::{at, confirmed, created_for, fold, new_order_id, recorded};
+use crate::support::events::{append_of, at, confirmed, created_for, new_order_id, recorded};
 use crate::support::eventually::{check, eventually_within};
 
 pub fn options(_case: &str) -> QueueOptions {
@@ -16,16 +15,14 @@ pub fn options(_case: &str) -> QueueOptions {
 
 async fn record(backend: &dyn Backend, envelopes: &[Envelope]) {
     let events = recorded(1, envelopes);
-    let append =
-        Append { order: fold(&events), messages: Vec::new(), events, counts: LedgerCounts::default() };
-    backend.log().append(&[append]).await.remove(0).unwrap();
+    backend.log().append(&[append_of(&events, events.len())]).await.remove(0).unwrap();
 }
 
 /// Reads the whole list in pages of two.
-async fn list(backend: &dyn Backend, customer: &CustomerId, filter: &OrderFilter) -> Vec<OrderSnapshot> {
+async fn list(backend: &dyn Backend, filter: &OrderFilter) -> Vec<OrderSnapshot> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let page = backend.reader().orders_of(customer, filter, after.as_ref(), 2).await.unwrap();
+        let page = backend.reader().find_orders(filter, after.as_ref(), 2).await.unwrap();
         assert!(page.orders.len() <= 2);
         all.extend(page.orders);
         after = page.next;
@@ -35,24 +32,16 @@ async fn list(backend: &dyn Backend, customer: &CustomerId, filter: &OrderFilter
     }
 }
 
-/// Waits until the customer's list is exactly `expected`.
-pub async fn eventually_lists(backend: &dyn Backend, customer: &CustomerId, expected: &[OrderId]) {
-    eventually_lists_filtered(backend, customer, &OrderFilter::default(), expected).await;
+fn of_customer(name: &str) -> OrderFilter {
+    OrderFilter::of_customer(CustomerId::parse(name).unwrap())
 }
 
-async fn eventually_lists_filtered(
-    backend: &dyn Backend,
-    customer: &CustomerId,
-    filter: &OrderFilter,
-    expected: &[OrderId],
-) {
+/// Waits until the list is exactly `expected`.
+pub async fn eventually_lists(backend: &dyn Backend, filter: &OrderFilter, expected: &[OrderId]) {
     let patience = Duration::from_secs(20);
     eventually_within(patience, &format!("the list is {expected:?}"), async || {
-        let found: Vec<_> = list(backend, customer, filter)
-            .await
-            .into_iter()
-            .map(|listed| listed.order.order_id.clone())
-            .collect();
+        let found: Vec<_> =
+            list(backend, filter).await.into_iter().map(|listed| listed.order.order_id.clone()).collect();
         check(found == expected, found)
     })
     .await;
@@ -70,8 +59,8 @@ pub async fn a_customers_orders_are_listed_newest_first(backend: &dyn Backend) {
     record(backend, &[created_for(&new_order_id(), "mi")]).await;
 
     let newest_first: Vec<_> = ids.into_iter().rev().collect();
-    eventually_lists(backend, &CustomerId::parse("mia").unwrap(), &newest_first).await;
-    eventually_lists(backend, &CustomerId::parse("nobody").unwrap(), &[]).await;
+    eventually_lists(backend, &of_customer("mia"), &newest_first).await;
+    eventually_lists(backend, &of_customer("nobody"), &[]).await;
 }
 
 pub async fn orders_of_the_same_moment_are_listed_once_each(backend: &dyn Backend) {
@@ -80,15 +69,15 @@ pub async fn orders_of_the_same_moment_are_listed_once_each(backend: &dyn Backen
         record(backend, &[created_for(id, "tom")]).await;
     }
     ids.sort_by(|a, b| b.cmp(a));
-    eventually_lists(backend, &CustomerId::parse("tom").unwrap(), &ids).await;
+    eventually_lists(backend, &of_customer("tom"), &ids).await;
 }
 
 pub async fn a_list_shows_the_current_orders(backend: &dyn Backend) {
     let id = new_order_id();
     record(backend, &[created_for(&id, "eve"), confirmed(&id)]).await;
-    let eve = CustomerId::parse("eve").unwrap();
+    let eve = of_customer("eve");
     eventually_lists(backend, &eve, std::slice::from_ref(&id)).await;
-    let listed = list(backend, &eve, &OrderFilter::default()).await.remove(0);
+    let listed = list(backend, &eve).await.remove(0);
     assert_eq!((listed.order.version, listed.order.status.as_str(), listed.parked), (2, "confirmed", 0));
 }
 
@@ -99,26 +88,27 @@ pub async fn a_list_shows_only_orders_that_pass_the_filter(backend: &dyn Backend
         let events = if second % 3 == 0 { vec![created, confirmed(id)] } else { vec![created] };
         record(backend, &events).await;
     }
-    let ann = CustomerId::parse("ann").unwrap();
+    let ann = of_customer("ann");
     let all: Vec<_> = ids.iter().rev().cloned().collect();
     eventually_lists(backend, &ann, &all).await;
 
     let only = |indexes: &[usize]| indexes.iter().map(|i| ids[*i].clone()).collect::<Vec<_>>();
-    let status = |status| OrderFilter { status: Some(status), ..OrderFilter::default() };
-    eventually_lists_filtered(backend, &ann, &status(OrderStatus::Confirmed), &only(&[6, 3, 0])).await;
-    eventually_lists_filtered(backend, &ann, &status(OrderStatus::Paid), &[]).await;
-    let from = OrderFilter { created_from: Some(at(4)), ..OrderFilter::default() };
-    eventually_lists_filtered(backend, &ann, &from, &only(&[6, 5, 4])).await;
-    let before = OrderFilter { created_before: Some(at(2)), ..OrderFilter::default() };
-    eventually_lists_filtered(backend, &ann, &before, &only(&[1, 0])).await;
+    let status = |status| OrderFilter { status: Some(status), ..ann.clone() };
+    eventually_lists(backend, &status(OrderStatus::Confirmed), &only(&[6, 3, 0])).await;
+    eventually_lists(backend, &status(OrderStatus::Paid), &[]).await;
+    let from = OrderFilter { created_from: Some(at(4)), ..ann.clone() };
+    eventually_lists(backend, &from, &only(&[6, 5, 4])).await;
+    let before = OrderFilter { created_before: Some(at(2)), ..ann.clone() };
+    eventually_lists(backend, &before, &only(&[1, 0])).await;
     let both = OrderFilter {
         created_from: Some(at(1)),
         created_before: Some(at(6)),
         status: Some(OrderStatus::Pending),
+        ..ann.clone()
     };
-    eventually_lists_filtered(backend, &ann, &both, &only(&[5, 4, 2, 1])).await;
-    let never = OrderFilter { created_from: Some(at(6)), created_before: Some(at(1)), status: None };
-    eventually_lists_filtered(backend, &ann, &never, &[]).await;
+    eventually_lists(backend, &both, &only(&[5, 4, 2, 1])).await;
+    let never = OrderFilter { created_from: Some(at(6)), created_before: Some(at(1)), ..ann.clone() };
+    eventually_lists(backend, &never, &[]).await;
 }
 
 pub async fn paging_continues_in_place_while_orders_are_added(backend: &dyn Backend) {
@@ -126,15 +116,14 @@ pub async fn paging_continues_in_place_while_orders_are_added(backend: &dyn Back
     for (second, id) in (10..).zip(&ids) {
         record(backend, &[Envelope { timestamp: at(second), ..created_for(id, "joe") }]).await;
     }
-    let joe = CustomerId::parse("joe").unwrap();
+    let joe = of_customer("joe");
     eventually_lists(backend, &joe, &ids.iter().rev().cloned().collect::<Vec<_>>()).await;
-    let everything = OrderFilter::default();
-    let first = backend.reader().orders_of(&joe, &everything, None, 3).await.unwrap();
+    let first = backend.reader().find_orders(&joe, None, 3).await.unwrap();
     // Two newer orders, and one between those on the first page.
     for second in [11, 40, 50] {
         record(backend, &[Envelope { timestamp: at(second), ..created_for(&new_order_id(), "joe") }]).await;
     }
-    let second = backend.reader().orders_of(&joe, &everything, first.next.as_ref(), 2).await.unwrap();
+    let second = backend.reader().find_orders(&joe, first.next.as_ref(), 2).await.unwrap();
     let found: Vec<_> =
         first.orders.iter().chain(&second.orders).map(|it| it.order.order_id.clone()).collect();
     let expected: Vec<_> = ids[1..].iter().rev().cloned().collect();

@@ -1,11 +1,12 @@
 //! The cases for the log: conditional appends, duplicates, conflicts, healing, outcomes and paging.
 
-use consumer::ports::{Append, AppendError, Appended, EventOutcome, LedgerCounts, LoadRequest, LoadedOrder};
+use api::ports::OrderFilter;
+use consumer::ports::{AppendError, Appended, EventOutcome, LoadRequest, LoadedOrder};
 use domain::{Envelope, EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, RejectReason};
 use uuid::Uuid;
 
 use super::{Backend, QueueOptions};
-use crate::support::events::{amended, confirmed, created, fold, new_order_id, paid, recorded};
+use crate::support::events::{amended, append_of, confirmed, created, fold, new_order_id, paid, recorded};
 use crate::support::eventually::PATIENCE;
 
 pub fn options(_case: &str) -> QueueOptions {
@@ -13,7 +14,8 @@ pub fn options(_case: &str) -> QueueOptions {
 }
 
 async fn load(backend: &dyn Backend, order_id: &OrderId, event_ids: &[EventId]) -> LoadedOrder {
-    let wanted = LoadRequest { order_id: order_id.clone(), event_ids: event_ids.to_vec() };
+    let wanted =
+        LoadRequest { order_id: order_id.clone(), event_ids: event_ids.to_vec(), references: Vec::new() };
     backend.log().load(&[wanted]).await.remove(0).unwrap()
 }
 
@@ -27,17 +29,8 @@ fn settled(event: &Envelope, outcome: Outcome) -> EventOutcome {
     EventOutcome { event_id: event.event_id, outcome, message: None }
 }
 
-fn append_of(log: &[RecordedEvent], last: usize) -> Append {
-    Append {
-        events: log[log.len() - last..].to_vec(),
-        messages: Vec::new(),
-        order: fold(log),
-        counts: LedgerCounts::default(),
-    }
-}
-
 async fn read(backend: &dyn Backend, order_id: &OrderId) -> Option<Order> {
-    backend.reader().order(order_id).await.unwrap().map(|snapshot| snapshot.order)
+    backend.reader().order(order_id).await.unwrap().map(|snapshot| (*snapshot.order).clone())
 }
 
 pub async fn an_unknown_order_is_empty(backend: &dyn Backend) {
@@ -100,8 +93,10 @@ pub async fn appends_of_a_batch_are_independent(backend: &dyn Backend) {
     for (i, result) in results.iter().enumerate() {
         assert_eq!(result.is_err(), i == 5, "{i}: {result:?}");
     }
-    let wanted: Vec<_> =
-        ids.iter().map(|id| LoadRequest { order_id: id.clone(), event_ids: Vec::new() }).collect();
+    let wanted: Vec<_> = ids
+        .iter()
+        .map(|id| LoadRequest { order_id: id.clone(), event_ids: Vec::new(), references: Vec::new() })
+        .collect();
     let loaded = backend.log().load(&wanted).await;
     for (i, (loaded, log)) in loaded.into_iter().zip(&logs).enumerate() {
         let expected = if i == 5 { &taken } else { log };
@@ -128,8 +123,8 @@ pub async fn a_crash_before_the_projection_heals_on_redelivery(backend: &dyn Bac
     backend.append_without_projecting(log[0].clone()).await;
     assert_eq!(append(backend, &log, 1).await.unwrap(), Appended::Already);
     assert_eq!(read(backend, &id).await, Some(fold(&log)));
-    let customer = &fold(&log).customer_id;
-    super::listing::eventually_lists(backend, customer, std::slice::from_ref(&id)).await;
+    let of_customer = OrderFilter::of_customer(fold(&log).customer_id);
+    super::listing::eventually_lists(backend, &of_customer, std::slice::from_ref(&id)).await;
     let receipt = backend.reader().receipt(&id, log[0].envelope.event_id).await.unwrap().unwrap();
     assert_eq!(receipt.version(), Some(1));
 }

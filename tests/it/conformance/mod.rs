@@ -7,6 +7,7 @@
 pub mod aws;
 mod dead_letters;
 mod embedded;
+pub mod finding;
 pub mod listing;
 mod log;
 mod queue;
@@ -112,6 +113,25 @@ macro_rules! conformance_suite {
     };
 }
 pub(crate) use conformance_suite;
+
+/// Runs the cases of a backend that has indexes across customers.
+macro_rules! finding_suite {
+    ($open:path) => {
+        $crate::conformance::conformance_suite!(
+            $open,
+            finding {
+                orders_of_all_customers_are_found_by_each_of_their_words,
+                updated_orders_are_listed_from_the_least_recently_updated_one,
+                a_list_of_all_orders_continues_in_place_while_orders_change,
+                an_order_is_found_by_its_reference_alone,
+                a_reference_belongs_to_one_order_at_a_time,
+                of_concurrent_orders_with_one_reference_exactly_one_is_recorded,
+                orders_are_found_by_searchable_metadata
+            }
+        );
+    };
+}
+pub(crate) use finding_suite;
 
 /// Checks that a case has consumed every message, so that an unexpected message fails the test.
 pub async fn assert_queue_is_empty(backend: &dyn Backend) {

@@ -1,5 +1,6 @@
 //! Events for tests.
 
+use consumer::ports::{Append, LedgerCounts};
 use domain::adjustments::Adjustments;
 use domain::event::{Amended, Created, Empty, Paid};
 use domain::{
@@ -93,6 +94,18 @@ pub fn recorded(first: u64, envelopes: &[Envelope]) -> Vec<RecordedEvent> {
             envelope: envelope.clone(),
         })
         .collect()
+}
+
+/// The append of the last `last` events of `log`.
+pub fn append_of(log: &[RecordedEvent], last: usize) -> Append {
+    let (before, events) = log.split_at(log.len() - last);
+    Append {
+        events: events.to_vec(),
+        messages: Vec::new(),
+        order: fold(log),
+        previous: Order::fold(before).unwrap(),
+        counts: LedgerCounts::default(),
+    }
 }
 
 pub fn fold(events: &[RecordedEvent]) -> Order {

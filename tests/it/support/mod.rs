@@ -19,10 +19,17 @@ pub struct QueueOptions {
     pub visibility_timeout: Duration,
     pub max_receives: u32,
     pub delay: Duration,
+    /// The keys of the metadata by which orders can be found.
+    pub searchable_metadata: &'static [&'static str],
 }
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self { visibility_timeout: Duration::from_secs(30), max_receives: 5, delay: Duration::ZERO }
+        Self {
+            visibility_timeout: Duration::from_secs(30),
+            max_receives: 5,
+            delay: Duration::ZERO,
+            searchable_metadata: &[],
+        }
     }
 }

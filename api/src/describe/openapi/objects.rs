@@ -38,6 +38,7 @@ impl PartialSchema for OrderOrReceipt {
 }
 
 /// Schemas that several members refer to, or that would otherwise have no name.
+#[expect(clippy::too_many_lines, reason = "one table")]
 pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
     let parts = [
         (

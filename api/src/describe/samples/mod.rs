@@ -25,7 +25,7 @@ pub(crate) fn message(event_type: EventType) -> Value {
         "event_id": format!("019ab0c2-7d1e-7000-8000-{:012}", place + 1),
         "type": event_type,
         "schema_version": domain::SCHEMA_VERSION,
-        "timestamp": format!("2026-11-23T10:{:02}:00Z", place * 5),
+        "timestamp": format!("2026-11-23T10:{:02}:00Z", place * 4),
         "correlation_id": "f47ac10b-58cc-4372-a567-0e02b2c3d479",
         "data": data,
     });

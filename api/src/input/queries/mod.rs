@@ -3,14 +3,16 @@
 //! Unknown parameters are errors: otherwise a misspelt filter would be ignored and the list would be unfiltered.
 
 mod dead_letters;
+mod orders;
 mod pairs;
 
 pub(crate) use self::dead_letters::DeadLettersQuery;
+pub(crate) use self::orders::OrdersQuery;
 use self::pairs::QueryPairs;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::{AsOf, CustomerId, EventType, OrderStatus, Timestamp};
+use domain::{AsOf, EventType};
 use serde_json::json;
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
@@ -21,7 +23,6 @@ use crate::http::RequestTag;
 use crate::input::cursor;
 use crate::input::params::OrderPath;
 use crate::input::validation::ValidationCode;
-use crate::ports::{OrderFilter, OrderPosition};
 use crate::problem::Problem;
 
 /// The query of an order's history.
@@ -135,62 +136,5 @@ impl<S: Sync> FromRequestParts<S> for OrderQuery {
         }
         let as_of = version.map(AsOf::Version).or(at.map(AsOf::Time));
         pairs.finish(Self { as_of })
-    }
-}
-
-/// The query of a customer's orders.
-#[derive(Debug)]
-pub(crate) struct OrdersQuery {
-    pub(crate) customer_id: CustomerId,
-    pub(crate) filter: OrderFilter,
-    pub(crate) limit: usize,
-    pub(crate) after: Option<OrderPosition>,
-}
-
-impl OrdersQuery {
-    /// The list that a cursor belongs to.
-    pub(crate) fn scope(customer_id: &CustomerId, filter: &OrderFilter) -> String {
-        let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
-        let status = filter.status.map_or("", OrderStatus::as_str);
-        let (from, before) = (time(filter.created_from), time(filter.created_before));
-        format!("{customer_id}\n{status}\n{from}\n{before}")
-    }
-
-    /// The query of the next page.
-    pub(crate) fn next(&self, cursor: &str) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("customer_id", self.customer_id.as_str());
-        if let Some(status) = self.filter.status {
-            query.append_pair("status", status.as_str());
-        }
-        for (name, time) in
-            [("created_from", self.filter.created_from), ("created_before", self.filter.created_before)]
-        {
-            if let Some(time) = time {
-                query.append_pair(name, &time.to_string());
-            }
-        }
-        query.append_pair("limit", &self.limit.to_string()).append_pair("cursor", cursor).finish()
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for OrdersQuery {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let mut pairs = QueryPairs::of(&parts.uri)?;
-        let customer_id = pairs.customer_id();
-        let filter = OrderFilter {
-            status: pairs.status(),
-            created_from: pairs.time("created_from"),
-            created_before: pairs.time("created_before"),
-        };
-        let limit = pairs.limit();
-        let scope =
-            customer_id.as_ref().map(|customer_id| Self::scope(customer_id, &filter)).unwrap_or_default();
-        let after = pairs.cursor(|text| cursor::read_order(text, &scope));
-        let customer_id = pairs.finish(customer_id)?;
-        let customer_id = customer_id.expect("a missing or invalid customer id is an error");
-        Ok(Self { customer_id, filter, limit, after })
     }
 }

@@ -1,9 +1,10 @@
 //! Reads the parameters of a query string one by one and collects their errors. All queries in the parent use it.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use axum::http::Uri;
-use domain::{CustomerId, EventType, InvalidValue, OrderId, OrderStatus, Timestamp};
+use domain::{CustomerId, EventType, InvalidValue, OrderId, Reference, Timestamp};
 use percent_encoding::percent_decode_str;
 
 use super::ReadyFor;
@@ -141,22 +142,43 @@ impl QueryPairs {
         time.map_err(|invalid| self.errors.push(malformed(name, invalid))).ok()
     }
 
-    pub(super) fn status(&mut self) -> Option<OrderStatus> {
-        let text = self.take("status")?;
-        let status = OrderStatus::from_name(&text);
-        if status.is_none() {
-            self.add_error("status", ValidationCode::Enum, "must be a status of an order");
-        }
-        status
-    }
-
     pub(super) fn customer_id(&mut self) -> Option<CustomerId> {
-        let Some(text) = self.take("customer_id") else {
-            self.add_error("customer_id", ValidationCode::Required, "is required");
-            return None;
-        };
+        let text = self.take("customer_id")?;
         let customer_id = domain::value::without_blanks(&text, CustomerId::parse);
         customer_id.map_err(|invalid| self.errors.push(malformed("customer_id", invalid))).ok()
+    }
+
+    pub(super) fn reference(&mut self) -> Option<Reference> {
+        let text = self.take("reference")?;
+        let reference = domain::value::without_blanks(&text, Reference::parse);
+        reference.map_err(|invalid| self.errors.push(malformed("reference", invalid))).ok()
+    }
+
+    /// Takes the pairs whose names begin with `prefix`, each name once.
+    pub(super) fn take_prefixed(&mut self, prefix: &str) -> Vec<(String, String)> {
+        let (taken, left) = self.left.drain(..).partition(|(name, _)| name.starts_with(prefix));
+        self.left = left;
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for (name, value) in taken {
+            if pairs.iter().any(|(known, _)| *known == name) {
+                let error =
+                    ValidationError::parameter(name, ValidationCode::Duplicate, "must occur only once");
+                self.errors.push(error);
+            } else {
+                pairs.push((name, value));
+            }
+        }
+        pairs
+    }
+
+    /// Adds the error of a condition on metadata whose key has no index.
+    pub(super) fn not_searchable(&mut self, name: String, searchable: &BTreeSet<String>) {
+        let keys: Vec<_> = searchable.iter().map(String::as_str).collect();
+        let detail = match keys.as_slice() {
+            [] => "cannot be searched: the service has no searchable keys of the metadata".to_owned(),
+            keys => format!("cannot be searched; the searchable keys are {}", keys.join(", ")),
+        };
+        self.errors.push(ValidationError::parameter(name, ValidationCode::Enum, detail));
     }
 
     pub(super) fn one_of<T: Copy>(&mut self, name: &'static str, all: &[(&'static str, T)]) -> Option<T> {

@@ -41,7 +41,7 @@ async fn a_long_parked_sequence_is_read_only_as_far_as_needed() {
         assert_eq!(line.is_longer, limit < LETTERS);
     }
     let event_ids = vec![EventId::from(Uuid::nil()); 3];
-    let wanted = LoadRequest { order_id: order_id.clone(), event_ids };
+    let wanted = LoadRequest { order_id: order_id.clone(), event_ids, references: Vec::new() };
     let loaded = engine.load(&[wanted]).await.remove(0).unwrap();
     assert_eq!(loaded.parked, ids[..4], "one more than the wanted events");
 

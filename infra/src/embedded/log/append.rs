@@ -1,13 +1,16 @@
 //! Appends events to the logs of orders, with their derived writes, in one atomic commit. The consumer appends here; the
 //! inline commit stages its entries with the same functions.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Context;
+use consumer::decide::reference_of;
 use consumer::ports::{Append, AppendError, Appended};
-use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent};
+use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, Reference};
 
 use super::Log;
+use crate::embedded::store::indexes::IndexChanges;
 use crate::embedded::store::keys;
 use crate::embedded::store::records::{log_entry, receipt_row};
 use crate::embedded::store::stage::Stage;
@@ -20,6 +23,8 @@ pub(crate) struct EncodedAppend {
     version: u64,
     pub(crate) entries: Vec<EncodedEntry>,
     pub(crate) derived: DerivedWrites,
+    /// The references that the events give to the order. Usually there are none.
+    pub(crate) references: Vec<Reference>,
 }
 
 pub(crate) struct EncodedEntry {
@@ -38,10 +43,11 @@ pub(crate) struct DerivedWrites {
     /// The key of the order in its customer's list, if the append creates the order.
     customer: Option<Vec<u8>>,
     receipts: Vec<(Vec<u8>, Vec<u8>)>,
+    indexes: IndexChanges,
 }
 
 impl EncodedAppend {
-    pub(crate) fn of(append: &Append) -> anyhow::Result<Self> {
+    pub(crate) fn of(append: &Append, searchable: &BTreeSet<String>) -> anyhow::Result<Self> {
         let order = &append.order;
         let messages = append.messages.iter().cloned().map(Some).chain(std::iter::repeat(None));
         let events: Vec<_> = append.events.iter().zip(messages).collect();
@@ -63,6 +69,8 @@ impl EncodedAppend {
                 message,
             }
         };
+        let references = append.events.iter().filter_map(|event| reference_of(&event.envelope.event));
+        let references = references.cloned().collect();
         Ok(Self {
             order_id: order.order_id.clone(),
             version: order.version,
@@ -71,14 +79,16 @@ impl EncodedAppend {
                 projection: crate::is_projected(order).then(|| order.encode()),
                 customer: creates.then(customer),
                 receipts,
+                indexes: IndexChanges::between(append.previous.as_ref(), order, searchable),
             },
+            references,
         })
     }
 }
 
 impl Log {
     pub(crate) async fn append(self: &Arc<Self>, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
-        let all: Vec<_> = appends.iter().map(EncodedAppend::of).collect();
+        let all: Vec<_> = appends.iter().map(|append| EncodedAppend::of(append, &self.searchable)).collect();
         let log = Arc::clone(self);
         let job = move |stage: &mut Stage| {
             let append = |append: anyhow::Result<EncodedAppend>| {
@@ -144,12 +154,19 @@ impl Log {
             }
         }
         let already = missing.is_empty();
+        if !already {
+            self.claim_references(stage, order_id, &append.references)?;
+        }
         if already {
             let is_complete = match append.derived.projection {
                 Some(_) => !self.projection_lags(order_id, append.version).map_err(unavailable)?,
                 None => repaired_entry.is_none(),
             };
-            if is_complete {
+            // The derived writes of a later version are there, and these would replace them.
+            let next = keys::log_key(order_id, append.version + 1);
+            if is_complete
+                || self.store.keys.log.contains_key(next).map_err(|error| unavailable(error.into()))?
+            {
                 return Ok(Appended::Already);
             }
         }
@@ -176,7 +193,32 @@ impl Log {
         if let Some(key) = derived.customer {
             stage.put(&keys.customers, key, []);
         }
+        derived.indexes.stage(stage, keys, order_id);
         derived.receipts.into_iter().for_each(|(key, row)| stage.put(&keys.receipts, key, row));
+    }
+
+    /// Reserves references for an order. Fails if another order has one of them. Runs on the writing thread: nothing else
+    /// changes the references between this check and the commit.
+    pub(crate) fn claim_references(
+        &self,
+        stage: &mut Stage,
+        order_id: &OrderId,
+        references: &[Reference],
+    ) -> Result<(), AppendError> {
+        let unavailable = AppendError::Unavailable;
+        for reference in references {
+            let staged = stage.claimed_references.get(reference).cloned();
+            let holder = match staged {
+                Some(holder) => Some(holder),
+                None => self.reference_holder(&self.store.latest(), reference).map_err(unavailable)?,
+            };
+            if let Some(by) = holder.filter(|holder| holder != order_id) {
+                return Err(AppendError::ReferenceTaken { reference: reference.clone(), by });
+            }
+        }
+        let claims = references.iter().map(|reference| (reference.clone(), order_id.clone()));
+        stage.claimed_references.extend(claims);
+        Ok(())
     }
 
     fn projection_lags(&self, order_id: &OrderId, version: u64) -> anyhow::Result<bool> {

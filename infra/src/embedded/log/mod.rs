@@ -4,10 +4,11 @@
 pub(crate) mod append;
 pub(crate) mod waiters;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Context;
-use domain::{Currency, EventId, Order, OrderId, RecordedEvent};
+use domain::{Currency, EventId, Order, OrderId, RecordedEvent, Reference};
 
 use super::store::records::{self, StoredReceipt};
 use super::store::views::ReadStore;
@@ -18,11 +19,17 @@ pub(crate) struct Log {
     pub(crate) store: Arc<Store>,
     pub(crate) default_currency: Currency,
     pub(crate) waiters: OutcomeWaiters,
+    /// The keys of the metadata that have an index.
+    pub(crate) searchable: Arc<BTreeSet<String>>,
 }
 
 impl Log {
-    pub(crate) fn new(store: &Arc<Store>, default_currency: Currency) -> Self {
-        Self { store: Arc::clone(store), default_currency, waiters: OutcomeWaiters::default() }
+    pub(crate) fn new(
+        store: &Arc<Store>,
+        default_currency: Currency,
+        searchable: Arc<BTreeSet<String>>,
+    ) -> Self {
+        Self { store: Arc::clone(store), default_currency, waiters: OutcomeWaiters::default(), searchable }
     }
 
     /// The order as of its latest event. The stored projection is never newer than the log. An order with one event has
@@ -59,6 +66,17 @@ impl Log {
     pub(crate) fn decode_entry(&self, entry: &[u8]) -> anyhow::Result<RecordedEvent> {
         let (event, _) = records::split_log_entry(entry);
         RecordedEvent::decode(event, self.default_currency).context("a log entry")
+    }
+
+    /// The order that has this reference.
+    pub(crate) fn reference_holder(
+        &self,
+        state: &impl ReadStore,
+        reference: &Reference,
+    ) -> anyhow::Result<Option<OrderId>> {
+        let order_id = state.get(&self.store.keys.references, reference.as_str())?;
+        let parse = |id: &[u8]| OrderId::parse(std::str::from_utf8(id)?).context("a row of a reference");
+        order_id.map(|id| parse(&id)).transpose()
     }
 
     /// The type and outcome of an event, if it has an outcome. The log takes precedence over a stored receipt.

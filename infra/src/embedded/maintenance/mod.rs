@@ -1,6 +1,7 @@
 //! Work on a data folder that no service is using: verify its tables, export its events, and rebuild the derived
 //! writes. The commands of the binary call these functions.
 
+mod index_rows;
 mod rebuild;
 #[cfg(test)]
 mod tests;
@@ -67,7 +68,8 @@ impl RebuildFindings {
 /// far. Returns their total.
 pub fn verify(path: &Path, progress: &dyn Fn(u64)) -> Result<u64, OpenError> {
     let folder = DataFolder::claim(path)?;
-    continuity::verify_tables(&folder.store(), progress).map_err(|flaw| folder.explain(flaw))
+    continuity::verify_tables(&folder.store(), folder.last_keyspace(), progress)
+        .map_err(|flaw| folder.explain(flaw))
 }
 
 /// Writes every recorded event as a line of JSON, in the order of its log. Returns the number of events.

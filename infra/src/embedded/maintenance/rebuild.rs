@@ -46,6 +46,8 @@ pub(crate) async fn rebuild(
     rebuild.order(entries)?;
     rebuild.orphans().await?;
     rebuild.commit().await?;
+    rebuild.stray_index_rows().await?;
+    rebuild.commit().await?;
     rebuild.ledger().await?;
     Ok(rebuild.report)
 }
@@ -60,8 +62,8 @@ struct OrderEntries {
     error: Option<anyhow::Error>,
 }
 
-struct Rebuild<'a> {
-    log: &'a Log,
+pub(super) struct Rebuild<'a> {
+    pub(super) log: &'a Log,
     options: RebuildOptions,
     report: RebuildReport,
     /// The corrections for the next commit.
@@ -79,6 +81,7 @@ impl Rebuild<'_> {
         match folded {
             Ok(Some(order)) => {
                 self.projection(&order_id, &order)?;
+                self.index_rows(&order)?;
                 entries.events.iter().try_for_each(|event| self.receipt(event))?;
             }
             Ok(None) => {}
@@ -194,7 +197,7 @@ impl Rebuild<'_> {
     }
 
     /// Reports a difference, and plans its correction.
-    fn differs(
+    pub(super) fn differs(
         &mut self,
         finding: String,
         keyspace: &NumberedKeyspace,
@@ -205,7 +208,7 @@ impl Rebuild<'_> {
         self.corrections.push((keyspace.clone(), key, value));
     }
 
-    async fn commit_full_chunk(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn commit_full_chunk(&mut self) -> anyhow::Result<()> {
         if self.corrections.len() < CORRECTIONS_OF_COMMIT {
             return Ok(());
         }

@@ -3,13 +3,14 @@
 //! publisher calls these functions.
 //!
 //! The publisher's thread judges the event by the latest commit. On the writing thread the verdict still holds if the
-//! version is free, and nothing of the order is queued or parked. Otherwise the event is queued. An event that the
+//! version is free, no other order has its reference, and nothing of the order is queued or parked. Otherwise the event is queued. An event that the
 //! rules do not allow is queued too: the consumer decides about it.
 
 use std::collections::BTreeMap;
 
+use consumer::decide::reference_of;
 use consumer::inline::InlineAppend;
-use consumer::ports::{LoadRequest, LoadedOrder, Message};
+use consumer::ports::{AppendError, LoadRequest, LoadedOrder, Message};
 use domain::{Envelope, Event};
 
 use super::Publisher;
@@ -53,12 +54,16 @@ impl Publisher {
             // Usually the order does not exist. If it does, its version 1 is taken, and the event is queued.
             Event::Created(_) => LoadedOrder::default(),
             _ => {
-                let (order_id, event_ids) = (envelope.order_id.clone(), vec![envelope.event_id]);
-                load(&self.log, &self.dead_letters, &LoadRequest { order_id, event_ids })?
+                let wanted = LoadRequest {
+                    order_id: envelope.order_id.clone(),
+                    event_ids: vec![envelope.event_id],
+                    references: reference_of(&envelope.event).cloned().into_iter().collect(),
+                };
+                load(&self.log, &self.dead_letters, &wanted)?
             }
         };
-        let Some(judged) = InlineAppend::decide(&loaded, message, envelope, now()) else { return Ok(None) };
-        let append = EncodedAppend::of(judged.append())?;
+        let Some(judged) = InlineAppend::decide(loaded, message, envelope, now()) else { return Ok(None) };
+        let append = EncodedAppend::of(judged.append(), &self.log.searchable)?;
         Ok(Some(InlineCommit { judged, append, attributes: message.attributes.clone() }))
     }
 
@@ -75,6 +80,12 @@ impl Publisher {
             && self.dead_letters.sequence_length(&self.store.latest(), order_id, 1)? > 0
         {
             return Ok(false);
+        }
+        // The consumer rejects an event whose reference is taken.
+        match self.log.claim_references(stage, order_id, &commit.append.references) {
+            Ok(()) => {}
+            Err(AppendError::Unavailable(error)) => return Err(error),
+            Err(_) => return Ok(false),
         }
         for entry in &commit.append.entries {
             if stage.is_claimed(&entry.key) || self.store.keys.log.contains_key(&entry.key)? {

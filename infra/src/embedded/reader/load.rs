@@ -24,5 +24,11 @@ pub(crate) fn load(
     // Each wanted event may be one dead letter of the sequence. Reading one more shows whether any other is parked.
     let max = wanted.event_ids.len() + 1;
     let parked = dead_letters.first_of_sequence(&log.store.latest(), order_id, max)?;
-    Ok(LoadedOrder { order, parked: parked.into_iter().map(|letter| letter.id).collect(), outcomes })
+    let parked = parked.into_iter().map(|letter| letter.id).collect();
+    let mut reference_holders = Vec::new();
+    for reference in &wanted.references {
+        let holder = log.reference_holder(&log.store.latest(), reference)?;
+        reference_holders.extend(holder.map(|holder| (reference.clone(), holder)));
+    }
+    Ok(LoadedOrder { order, parked, outcomes, reference_holders })
 }

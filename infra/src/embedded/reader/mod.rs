@@ -2,10 +2,10 @@
 //!
 //! An order and a receipt are a few rows each. Usually they are in memory, and a filter rules out missing keys. So they
 //! are read on the thread of the request: handing them to another thread takes several times as long. So are the first
-//! orders of a page ([`list`]), most of which are in the [`order_cache`]. Reads that may be long take turns on the blocking
+//! orders of a page ([`find`]), most of which are in the [`order_cache`]. Reads that may be long take turns on the blocking
 //! pool.
 
-mod list;
+mod find;
 mod load;
 mod order_cache;
 mod past;

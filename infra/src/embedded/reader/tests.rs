@@ -23,7 +23,8 @@ async fn publish(engine: &Embedded, event: Envelope) {
 }
 
 async fn list(engine: &Embedded, filter: OrderFilter, limit: usize) -> OrderList {
-    engine.orders_of(&CustomerId::parse("c").unwrap(), &filter, None, limit).await.unwrap()
+    let filter = OrderFilter { customer_id: Some(CustomerId::parse("c").unwrap()), ..filter };
+    engine.find_orders(&filter, None, limit).await.unwrap()
 }
 
 async fn only_version(engine: &Embedded) -> u64 {

@@ -98,9 +98,9 @@ pub(crate) struct JournalTail {
 }
 
 /// Checks the store, and returns the ends of its journals. `extent` states what must be durable; `None` for a folder of
-/// format 3, which has no extent.
-pub(crate) fn check(store: &Path, extent: Option<&Extent>) -> Result<Vec<JournalTail>, Flaw> {
-    let tables = TableCoverage::read(store)?;
+/// format 3, which has no extent. The keyspaces up to number `last` must be there.
+pub(crate) fn check(store: &Path, extent: Option<&Extent>, last: u64) -> Result<Vec<JournalTail>, Flaw> {
+    let tables = TableCoverage::read(store, last)?;
     let mut scan = JournalScan::default();
     let mut tails = Vec::new();
     let journals = journals(store)?;
@@ -157,9 +157,9 @@ fn begins_with_hole(rest: &[u8]) -> bool {
 }
 
 /// Verifies every table of the store, however large.
-pub(crate) fn verify_tables(store: &Path, progress: &dyn Fn(u64)) -> Result<u64, Flaw> {
+pub(crate) fn verify_tables(store: &Path, last: u64, progress: &dyn Fn(u64)) -> Result<u64, Flaw> {
     let mut verified = 0;
-    for keyspace in 0..=keyspaces::META {
+    for keyspace in 0..=last {
         for table in TableManifest::read(&keyspace_path(store, keyspace))?.tables {
             table.verify()?;
             verified += table.bytes;
@@ -173,10 +173,9 @@ pub(crate) fn verify_tables(store: &Path, progress: &dyn Fn(u64)) -> Result<u64,
 pub(crate) struct TableCoverage(LastWrites);
 
 impl TableCoverage {
-    fn read(store: &Path) -> Result<Self, Flaw> {
+    fn read(store: &Path, last: u64) -> Result<Self, Flaw> {
         // Every keyspace must be there: fjall creates a missing one anew and deletes its leftover files.
-        let manifests =
-            (0..=keyspaces::META).map(|number| TableManifest::read(&keyspace_path(store, number)));
+        let manifests = (0..=last).map(|number| TableManifest::read(&keyspace_path(store, number)));
         let manifests = manifests.collect::<Result<Vec<_>, _>>()?;
         let all = || manifests.iter().flat_map(|manifest| &manifest.tables);
         if all().map(|table| table.bytes).sum::<u64>() <= MAX_BYTES_VERIFIED_AT_OPEN {

@@ -27,14 +27,30 @@ const WORKER_NICENESS: i32 = 5;
 pub(crate) fn open(folder: &Path, store: &Path) -> Result<Keyspaces, OpenError> {
     // fjall panics on some kinds of damage. The user gets the same error for all kinds.
     let opened = catch_unwind(AssertUnwindSafe(|| {
-        let db = Database::builder(store).cache_size(CACHE_BYTES).worker_threads(WORKER_THREADS);
-        Keyspaces::open(&in_background(|| db.open())?)
+        let builder = || Database::builder(store).cache_size(CACHE_BYTES).worker_threads(WORKER_THREADS);
+        let folders = count_folders(&store.join("keyspaces")).unwrap_or(0);
+        let mut db = in_background(|| builder().open())?;
+        // The keyspace with number 0 is fjall's own. If there are more folders than keyspaces, an earlier start was killed
+        // while it created one. fjall has now removed that folder, but does not use its number again until it is reopened.
+        if folders > 1 + Keyspaces::count_in(&db) {
+            drop(db);
+            db = in_background(|| builder().open())?;
+        }
+        Keyspaces::open(&db)
     }));
     match opened {
         Ok(Ok(keyspaces)) => Ok(keyspaces),
         Ok(Err(error)) => Err(explain(folder, store, error)),
         Err(_) => Err(OpenError::damaged(folder, "the store cannot be recovered; the log shows where")),
     }
+}
+
+fn count_folders(path: &Path) -> io::Result<usize> {
+    let mut count = 0;
+    for entry in fs::read_dir(path)? {
+        count += usize::from(entry?.file_type()?.is_dir());
+    }
+    Ok(count)
 }
 
 fn explain(folder: &Path, store: &Path, error: fjall::Error) -> OpenError {

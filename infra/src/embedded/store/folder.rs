@@ -7,11 +7,13 @@
 //!   store.new/  an incomplete database; left by a first start that was interrupted
 //!   store/      the fjall database
 //!   EXTENT      how far the journals are on the disk
-//!   FORMAT      "orders data folder, format 4"; written when everything else is complete
+//!   FORMAT      "orders data folder, format 5"; written when everything else is complete
 //!   FORMAT.new  the next FORMAT; left by an upgrade that was interrupted
 //! ```
 //!
-//! Format 3 had no `EXTENT` and no commit numbers. Such a folder is upgraded when it is opened.
+//! Format 4 had no indexes but the customers' lists. Format 3 also had no `EXTENT` and no commit numbers. Such folders are
+//! upgraded when they are opened: `FORMAT` is replaced first, so that no earlier version opens the folder again, and then the
+//! [backfill](super::backfill) fills the indexes.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
@@ -25,10 +27,12 @@ use rustix::process::umask;
 use super::continuity::{self, Flaw, JournalTail};
 use super::database;
 use super::extent::{Extent, ExtentFile};
-use super::keyspaces::Keyspaces;
+use super::keyspaces::{self, Keyspaces};
+use super::layout;
 use super::open_error::OpenError;
 
-const FORMAT: &str = "orders data folder, format 4\n";
+const FORMAT: &str = "orders data folder, format 5\n";
+const FORMAT_4: &str = "orders data folder, format 4\n";
 const FORMAT_3: &str = "orders data folder, format 3\n";
 
 /// How complete the folder is.
@@ -38,6 +42,8 @@ enum FolderState {
     Unfinished,
     /// A store of format 3.
     Format3,
+    /// A store of format 4.
+    Format4,
     /// A store of this format.
     Complete,
 }
@@ -82,6 +88,21 @@ impl DataFolder {
         self.state == FolderState::Unfinished
     }
 
+    /// Whether the folder had an earlier format when it was claimed.
+    pub(crate) fn is_upgrade(&self) -> bool {
+        matches!(self.state, FolderState::Format3 | FolderState::Format4)
+    }
+
+    /// The number of the last keyspace that must be there.
+    pub(crate) fn last_keyspace(&self) -> u64 {
+        if self.is_upgrade() { keyspaces::LAST_OF_FORMAT_4 } else { keyspaces::LAST }
+    }
+
+    /// Whether the folder has an extent, and so everything in it must be there.
+    fn has_extent(&self) -> bool {
+        matches!(self.state, FolderState::Format4 | FolderState::Complete)
+    }
+
     /// The path of the database.
     pub(crate) fn store(&self) -> PathBuf {
         self.path.join("store")
@@ -106,7 +127,12 @@ impl DataFolder {
         if self.state == FolderState::Format3 {
             database::sync_tree(&store).map_err(io_error)?;
         }
-        Ok((database::open(&self.path, &store)?, extent))
+        let keyspaces = database::open(&self.path, &store)?;
+        if self.is_upgrade() {
+            // It has new keyspaces.
+            database::sync_tree(&store).map_err(io_error)?;
+        }
+        Ok((keyspaces, extent))
     }
 
     /// Checks that everything that was acknowledged is there. Returns the extent, if the folder has one, and the ends
@@ -117,7 +143,8 @@ impl DataFolder {
             return Err(OpenError::damaged(&self.path, "store/version is missing"));
         }
         let promised = extent.as_ref().filter(|_| self.state != FolderState::Format3);
-        let tails = continuity::check(&self.store(), promised).map_err(|flaw| self.explain(flaw))?;
+        let tails = continuity::check(&self.store(), promised, self.last_keyspace())
+            .map_err(|flaw| self.explain(flaw))?;
         Ok((extent, tails))
     }
 
@@ -128,7 +155,7 @@ impl DataFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(OpenError::io(&self.path.join(ExtentFile::NAME), error)),
         };
-        Ok((continuity::check(&self.store(), extent.as_ref()).err(), extent))
+        Ok((continuity::check(&self.store(), extent.as_ref(), self.last_keyspace()).err(), extent))
     }
 
     pub(crate) fn explain(&self, flaw: Flaw) -> OpenError {
@@ -141,7 +168,7 @@ impl DataFolder {
         match ExtentFile::read(&self.path) {
             Ok(Some(extent)) => Ok(Some(extent)),
             // The folder is not complete: nothing was acknowledged yet.
-            _ if self.state != FolderState::Complete => Ok(None),
+            _ if !self.has_extent() => Ok(None),
             Ok(None) => damaged("contains no readable extent"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => damaged("is missing"),
             Err(error) => Err(OpenError::io(&self.path.join(ExtentFile::NAME), error)),
@@ -151,7 +178,7 @@ impl DataFolder {
     /// Records the extent, and that the folder is complete and of this format.
     pub(crate) fn complete(&self, extent: &Extent) -> io::Result<ExtentFile> {
         let file = match ExtentFile::read(&self.path).ok().flatten() {
-            Some(known) if self.state == FolderState::Complete => {
+            Some(known) if self.has_extent() => {
                 let mut file = ExtentFile::open(&self.path, &known)?;
                 file.write(extent)?;
                 file.sync()?;
@@ -254,6 +281,9 @@ fn state_of(path: &Path) -> Result<FolderState, OpenError> {
     if text == FORMAT.as_bytes() {
         return Ok(FolderState::Complete);
     }
+    if text == FORMAT_4.as_bytes() {
+        return Ok(FolderState::Format4);
+    }
     if text == FORMAT_3.as_bytes() {
         return Ok(FolderState::Format3);
     }
@@ -271,10 +301,15 @@ fn state_of(path: &Path) -> Result<FolderState, OpenError> {
     let has_extent = ExtentFile::read(path).is_ok_and(|extent| extent.is_some());
     // A first start that is interrupted in its last step leaves a truncated FORMAT. Any other text is not of this
     // program.
-    let cut_short = [FORMAT, FORMAT_3].iter().any(|format| format.as_bytes().starts_with(&text));
+    let cut_short = [FORMAT, FORMAT_4, FORMAT_3].iter().any(|format| format.as_bytes().starts_with(&text));
     if entries.is_empty() || (has_lock && ours && cut_short) {
-        // With an EXTENT, everything but FORMAT must be there.
-        return Ok(if has_extent { FolderState::Complete } else { FolderState::Unfinished });
+        // With an EXTENT, everything but FORMAT must be there. A store without the latest keyspace is of format 4.
+        let has_indexes = layout::keyspace_path(&path.join("store"), keyspaces::LAST).exists();
+        return Ok(match (has_extent, has_indexes) {
+            (true, true) => FolderState::Complete,
+            (true, false) => FolderState::Format4,
+            (false, _) => FolderState::Unfinished,
+        });
     }
     Err(OpenError::Foreign(path.to_owned()))
 }

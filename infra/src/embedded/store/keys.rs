@@ -5,6 +5,8 @@ use anyhow::Context;
 use api::ports::OrderPosition;
 use domain::{CustomerId, EventId, OrderId};
 
+use super::index_keys::{position_of, sortable};
+
 /// `id`, a zero byte, `rest`.
 fn scoped(id: &str, rest: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(id.len() + 1 + rest.iter().map(|part| part.len()).sum::<usize>());
@@ -47,22 +49,10 @@ pub(crate) fn customer_key(customer_id: &CustomerId, created_at_micros: i64, ord
     scoped(customer_id.as_str(), &[&sortable(created_at_micros), order_id.as_str().as_bytes()])
 }
 
-/// The lower bound of the customer's orders that were created at this time or later.
-pub(crate) fn customer_time_key(customer_id: &CustomerId, created_at_micros: i64) -> Vec<u8> {
-    scoped(customer_id.as_str(), &[&sortable(created_at_micros)])
-}
-
-/// With the sign bit flipped, times before 1970 sort before later ones.
-fn sortable(micros: i64) -> [u8; 8] {
-    (micros as u64 ^ (1 << 63)).to_be_bytes()
-}
-
 /// The list position that a key of `customers` encodes.
 pub(crate) fn customer_key_position(key: &[u8]) -> anyhow::Result<OrderPosition> {
     let zero = key.iter().position(|byte| *byte == 0).context("a customer key without a separator")?;
-    let (time, order_id) = key[zero + 1..].split_first_chunk().context("a customer key that is too short")?;
-    let created_at_micros = (u64::from_be_bytes(*time) ^ (1 << 63)) as i64;
-    Ok(OrderPosition { created_at_micros, order_id: OrderId::parse(std::str::from_utf8(order_id)?)? })
+    position_of(key, zero + 1)
 }
 
 /// The key of a dead letter in the parked sequence of its order.

@@ -13,14 +13,22 @@
 //! | `lines` | order id, 0, sequence number | empty: this dead letter is in the parked sequence of the order. `lines` is an old name for parked sequences |
 //! | `letter_ids` | id of a dead letter | its sequence number |
 //! | `alerts` | sequence number | the time at which a dead letter was parked, until an alert has reported it |
+//! | `by_status` | [words](super::index_keys::Words), creation time, order id | empty |
+//! | `by_update` | update time, order id | empty. An order with one event has no row |
+//! | `references` | reference | the id of the order that has it |
+//! | `by_metadata` | key of the metadata, 0, hash of its value, creation time, order id | empty. Only searchable keys have rows |
 //! | `meta` | `next_seq` | the sequence number of the next message |
 //! | | `ledger` | the ledger, and the number of dead letters |
 //! | | `folder` | the name of the folder, which is part of its message ids |
 //! | | `chain` | the number of the commit, see [`chain`](super::chain) |
+//! | | `searchable` | the searchable keys of the metadata, as JSON |
+//! | | `backfill` | how far the indexes are filled, see [`backfill`](super::backfill); absent once they are complete |
 //!
 //! Integers in keys are big-endian, so that they sort. [`keys`](super::keys) encodes the keys, [`records`](super::records)
 //! the values.
 
+use std::ffi::OsStr;
+use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -38,11 +46,37 @@ pub(crate) const ORDERS: u64 = 2;
 pub(crate) const RECEIPTS: u64 = 4;
 pub(crate) const QUEUE: u64 = 5;
 pub(crate) const META: u64 = 12;
+/// The last keyspace of formats 3 and 4.
+pub(crate) const LAST_OF_FORMAT_4: u64 = META;
+/// The last keyspace.
+pub(crate) const LAST: u64 = 16;
+
+/// The keyspaces by number.
+const NAMES: [&str; LAST as usize] = [
+    "log",
+    "orders",
+    "customers",
+    "receipts",
+    "queue",
+    "receives",
+    "first_receives",
+    "dead_letters",
+    "lines",
+    "letter_ids",
+    "alerts",
+    "meta",
+    "by_status",
+    "by_update",
+    "references",
+    "by_metadata",
+];
 
 /// Keys of `meta`.
 pub(crate) const NEXT_SEQ: &[u8] = b"next_seq";
 pub(crate) const LEDGER: &[u8] = b"ledger";
 pub(crate) const FOLDER: &[u8] = b"folder";
+pub(crate) const SEARCHABLE: &[u8] = b"searchable";
+pub(crate) const BACKFILL: &[u8] = b"backfill";
 
 /// A keyspace with its number, by which journals name it.
 #[derive(Clone)]
@@ -81,6 +115,10 @@ pub(crate) struct Keyspaces {
     pub(crate) dead_letter_ids: NumberedKeyspace,
     pub(crate) alerts: NumberedKeyspace,
     pub(crate) meta: NumberedKeyspace,
+    pub(crate) by_status: NumberedKeyspace,
+    pub(crate) by_update: NumberedKeyspace,
+    pub(crate) references: NumberedKeyspace,
+    pub(crate) by_metadata: NumberedKeyspace,
 }
 
 impl Keyspaces {
@@ -91,29 +129,41 @@ impl Keyspaces {
                 .max_memtable_size(MEMTABLE_BYTES)
                 .compaction_strategy(Arc::new(merging))
         };
-        let mut number = 0;
-        let mut open = |name| {
-            number += 1;
-            Ok::<_, fjall::Error>(NumberedKeyspace { number, keyspace: db.keyspace(name, options)? })
+        let mut names = (1..).zip(NAMES);
+        let mut open = || {
+            let (number, name) = names.next().expect("as many names as keyspaces");
+            let keyspace = db.keyspace(name, options)?;
+            // Each keyspace is in the folder with its number.
+            let is_numbered = keyspace.path().file_name() == Some(OsStr::new(&number.to_string()));
+            if is_numbered { Ok(NumberedKeyspace { number, keyspace }) } else { Err(misnumbered(name)) }
         };
         Ok(Self {
-            log: open("log")?,
-            orders: open("orders")?,
-            customers: open("customers")?,
-            receipts: open("receipts")?,
-            queue: open("queue")?,
-            receives: open("receives")?,
-            first_receives: open("first_receives")?,
-            dead_letters: open("dead_letters")?,
-            parked_sequences: open("lines")?,
-            dead_letter_ids: open("letter_ids")?,
-            alerts: open("alerts")?,
-            meta: open("meta")?,
+            log: open()?,
+            orders: open()?,
+            customers: open()?,
+            receipts: open()?,
+            queue: open()?,
+            receives: open()?,
+            first_receives: open()?,
+            dead_letters: open()?,
+            parked_sequences: open()?,
+            dead_letter_ids: open()?,
+            alerts: open()?,
+            meta: open()?,
+            by_status: open()?,
+            by_update: open()?,
+            references: open()?,
+            by_metadata: open()?,
             db: db.clone(),
         })
     }
 
-    pub(crate) fn all(&self) -> [&NumberedKeyspace; META as usize] {
+    /// How many of the keyspaces exist.
+    pub(crate) fn count_in(db: &Database) -> usize {
+        NAMES.iter().filter(|name| db.keyspace_exists(name)).count()
+    }
+
+    pub(crate) fn all(&self) -> [&NumberedKeyspace; LAST as usize] {
         [
             &self.log,
             &self.orders,
@@ -127,6 +177,14 @@ impl Keyspaces {
             &self.dead_letter_ids,
             &self.alerts,
             &self.meta,
+            &self.by_status,
+            &self.by_update,
+            &self.references,
+            &self.by_metadata,
         ]
     }
+}
+
+fn misnumbered(name: &str) -> fjall::Error {
+    fjall::Error::Io(io::Error::other(format!("the keyspace {name} has another number")))
 }

@@ -3,13 +3,15 @@
 //! reads its private file formats.
 //!
 //! - Opening: [`folder`] locks the data folder. [`continuity`] compares its journals with the [`extent`] and the commit
-//!   [`chain`] before [`database`] lets fjall open them. [`opening`] makes the first commit. [`recover`] makes a
+//!   [`chain`] before [`database`] lets fjall open them. [`opening`] makes the first commit, and [`backfill`]
+//!   fills the indexes of an older folder. [`recover`] makes a
 //!   refused folder usable again.
 //! - Writing: [`writer`] queues jobs, each fills a [`stage`], [`commit`] writes it, [`sync`] syncs its [`journal_file`]. [`pace`] joins jobs under
 //!   load, and [`reclaim`] frees full journals.
 //! - Reading: [`views`], at the pace of [`read_turns`]. [`changes`] tells readers which orders they may keep in memory.
 //!   [`keyspaces`] lists what is stored.
 
+pub(crate) mod backfill;
 pub(crate) mod chain;
 pub(crate) mod changes;
 pub(crate) mod commit;
@@ -18,6 +20,8 @@ pub(crate) mod counters;
 pub(crate) mod database;
 pub(crate) mod extent;
 pub(crate) mod folder;
+pub(crate) mod index_keys;
+pub(crate) mod indexes;
 pub(crate) mod journal_file;
 pub(crate) mod keys;
 pub(crate) mod keyspaces;

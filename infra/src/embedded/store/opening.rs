@@ -1,6 +1,7 @@
 //! Opens the store of a data folder, in three steps: [`Opening::begin`], then the queue reads its messages, then
 //! [`Opening::finish`]. The first commit is made only after the whole store was checked.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use fjall::{AbstractTree, PersistMode};
 use uuid::Uuid;
 
 use super::Store;
+use super::backfill::{Backfill, BackfillOptions};
 use super::chain::{Chain, LastWrites, Link};
 use super::changes::OrderChanges;
 use super::commit::Committer;
@@ -45,6 +47,8 @@ pub(crate) struct Opening<'a> {
 pub(crate) struct OpenedStore {
     pub(crate) store: Store,
     pub(crate) threads: WriterThreads,
+    /// The searchable keys of the metadata.
+    pub(crate) searchable: BTreeSet<String>,
     pub(crate) folder: DataFolder,
 }
 
@@ -64,7 +68,11 @@ impl<'a> Opening<'a> {
     }
 
     /// Checks the ledger against the number of `queued` messages, makes the first commit and starts the threads.
-    pub(crate) fn finish(mut self, queued: u64) -> Result<OpenedStore, OpenError> {
+    pub(crate) fn finish(
+        mut self,
+        queued: u64,
+        options: &BackfillOptions<'_>,
+    ) -> Result<OpenedStore, OpenError> {
         self.stage.queued = queued;
         let totals = Totals { counters: self.counters, queued };
         if let Some(promised) = &self.promised {
@@ -73,6 +81,9 @@ impl<'a> Opening<'a> {
         }
         let name = stored_name(&self.keys, &mut self.stage).map_err(|error| damaged(self.path, &error))?;
         let chain = stored_chain(&self.keys).map_err(|error| self.damaged(&error))?;
+        let is_upgrade = self.folder.is_upgrade();
+        let backfill = Backfill::plan(&self.keys, &mut self.stage, options.searchable, is_upgrade);
+        let backfill = backfill.map_err(|error| damaged(self.path, &error))?;
         let Self { path, folder, keys, stage, .. } = self;
         let latest = LatestTotals::new(totals);
         let changes = Arc::new(OrderChanges::default());
@@ -80,6 +91,8 @@ impl<'a> Opening<'a> {
             Committer { keys: keys.clone(), totals: latest.clone(), changes: Arc::clone(&changes), chain };
         let start = || -> std::io::Result<_> {
             let extent = first_commit(&folder, &mut committer, stage)?;
+            backfill.run(&mut committer, options).map_err(io_of)?;
+            committer.keys.db.persist(PersistMode::SyncAll).map_err(io_of)?;
             let synced =
                 Arc::new(SyncedView::new(View::new(keys.db.snapshot(), committer.chain.commit, totals)));
             let disk = Disk::new(&folder.store(), extent, Arc::clone(&synced))?;
@@ -90,7 +103,7 @@ impl<'a> Opening<'a> {
         let (read_turns, path) = (ReadTurns::default(), path.to_owned());
         let store =
             Store { keys, totals: latest, synced, changes, read_turns, folder_name: name, path, writer };
-        Ok(OpenedStore { store, threads, folder })
+        Ok(OpenedStore { store, threads, searchable: backfill.searchable, folder })
     }
 }
 
@@ -98,14 +111,17 @@ fn damaged(path: &Path, error: &anyhow::Error) -> OpenError {
     OpenError::damaged(path, format!("{error:#}"))
 }
 
+fn io_of(error: impl std::fmt::Display) -> std::io::Error {
+    std::io::Error::other(format!("{error:#}"))
+}
+
 /// Commits the staged writes, if there are any, and records that everything in the store is on the disk.
 fn first_commit(folder: &DataFolder, committer: &mut Committer, stage: Stage) -> std::io::Result<ExtentFile> {
-    let io = |error: fjall::Error| std::io::Error::other(error.to_string());
     if stage.bytes() > 0 || committer.chain.commit == 0 {
-        committer.commit(stage).map_err(io)?;
+        committer.commit(stage).map_err(io_of)?;
     }
     // Data that a killed process had written may still be in memory only.
-    committer.keys.db.persist(PersistMode::SyncAll).map_err(io)?;
+    committer.keys.db.persist(PersistMode::SyncAll).map_err(io_of)?;
     let journal = journal_file::newest_journal(&folder.store())?;
     folder.complete(&Extent::now(&committer.chain, journal, &committer.totals.get().counters.ledger))
 }

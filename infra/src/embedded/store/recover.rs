@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use fjall::PersistMode;
 
+use super::backfill;
 use super::chain::Chain;
 use super::commit::Committer;
 use super::continuity::{Flaw, JournalCut};
@@ -108,6 +109,10 @@ fn restart(
         Committer { keys, totals: LatestTotals::new(counts.stored), changes: Arc::default(), chain };
     let mut stage = committer.stage();
     stage.counters = counts.correct;
+    if folder.is_upgrade() {
+        database::sync_tree(&folder.store()).map_err(io_error)?;
+        backfill::announce(&committer.keys, &mut stage);
+    }
     committer.commit(stage).map_err(fjall_error)?;
     committer.keys.db.persist(PersistMode::SyncAll).map_err(fjall_error)?;
     if counts.correct != counts.stored.counters {

@@ -2,8 +2,9 @@
 //! fill it, one after the other.
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use domain::{OrderId, Reference};
 use fjall::{Database, OwnedWriteBatch, PersistMode, UserKey, UserValue};
 use foldhash::fast::RandomState;
 
@@ -27,6 +28,8 @@ pub(crate) struct Stage {
     /// The replies and effects that wait for the sync of this commit.
     pub(crate) awaiting_sync: AwaitingSync,
     claimed_keys: HashSet<Vec<u8>, RandomState>,
+    /// References that earlier jobs of this commit give to orders.
+    pub(crate) claimed_references: HashMap<Reference, OrderId>,
     pub(crate) touched: TouchedKeyspaces,
     pub(crate) changed_orders: ChangedOrders,
     bytes: usize,
@@ -45,6 +48,7 @@ impl Stage {
             after_commit: Vec::new(),
             awaiting_sync: AwaitingSync::default(),
             claimed_keys: HashSet::default(),
+            claimed_references: HashMap::new(),
             touched: TouchedKeyspaces::default(),
             changed_orders: ChangedOrders::default(),
             bytes: 0,

@@ -1,0 +1,291 @@
+//! Fills the indexes from the log: when a folder of an earlier format is upgraded, and when keys of the metadata become
+//! searchable. [`opening`](super::opening) calls it before anything else can write.
+//!
+//! The commit that announces the work puts a cursor into `meta`. Each later commit writes the rows of some orders and moves the
+//! cursor past them, so the work continues there after a crash at any moment. The last commit removes the cursor. An upgrade
+//! also folds every projection again, because schema version 2 adds members to it.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+use anyhow::{Context, ensure};
+use domain::{Currency, Order, OrderId, RecordedEvent};
+use serde::{Deserialize, Serialize};
+
+use super::commit::Committer;
+use super::index_keys::metadata_key_of;
+use super::indexes::{Index, rows_of};
+use super::keyspaces::{self, Keyspaces};
+use super::stage::Stage;
+use super::{keys, records};
+
+/// One commit contains the rows of about this many events; few in tests, so that they need few orders.
+const EVENTS_OF_COMMIT: u64 = if cfg!(test) { 50 } else { 5000 };
+/// How many commits are prepared ahead of the one that is being written.
+const PREPARED_COMMITS: usize = 2;
+
+/// How far a backfill is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackfillProgress {
+    /// The events whose orders are done.
+    pub events: u64,
+    /// The approximate number of all events.
+    pub about: u64,
+}
+
+/// What a backfill needs to know.
+pub(crate) struct BackfillOptions<'a> {
+    /// The searchable keys of the metadata. `None` for those that the folder has already.
+    pub(crate) searchable: Option<&'a BTreeSet<String>>,
+    pub(crate) default_currency: Currency,
+    /// Called after each commit. If it breaks, the backfill stops, and so does the start; the next start continues.
+    pub(crate) progress: &'a dyn Fn(BackfillProgress) -> ControlFlow<()>,
+}
+
+/// What is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Scope {
+    /// All indexes and all projections.
+    Everything,
+    /// The index by metadata.
+    Metadata,
+}
+
+/// A backfill that is not complete: the row `backfill` of `meta`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Cursor {
+    scope: Scope,
+    /// The latest order that is done; `None` at the beginning.
+    after: Option<OrderId>,
+    /// The events of the orders that are done.
+    events: u64,
+}
+
+/// A backfill that is due, and the searchable keys.
+pub(crate) struct Backfill {
+    cursor: Option<Cursor>,
+    pub(crate) searchable: BTreeSet<String>,
+}
+
+/// Announces a backfill of everything in `stage`: for a folder of an earlier format.
+pub(crate) fn announce(keys: &Keyspaces, stage: &mut Stage) {
+    put_cursor(keys, stage, &Cursor { scope: Scope::Everything, after: None, events: 0 });
+}
+
+fn put_cursor(keys: &Keyspaces, stage: &mut Stage, cursor: &Cursor) {
+    let row = serde_json::to_vec(cursor).expect("a cursor always serializes");
+    stage.put(&keys.meta, keyspaces::BACKFILL, row);
+}
+
+impl Backfill {
+    /// Finds out what is due, and announces it in `stage`. `is_upgrade`: the folder has an earlier format.
+    pub(crate) fn plan(
+        keys: &Keyspaces,
+        stage: &mut Stage,
+        declared: Option<&BTreeSet<String>>,
+        is_upgrade: bool,
+    ) -> anyhow::Result<Self> {
+        let stored = keys.meta.get(keyspaces::SEARCHABLE)?;
+        let stored: BTreeSet<String> = stored
+            .map(|row| serde_json::from_slice(&row).context("the searchable keys"))
+            .transpose()?
+            .unwrap_or_default();
+        let cursor = keys.meta.get(keyspaces::BACKFILL)?;
+        let mut cursor: Option<Cursor> =
+            cursor.map(|row| serde_json::from_slice(&row).context("the cursor of a backfill")).transpose()?;
+        let start = |scope| Some(Cursor { scope, after: None, events: 0 });
+        let searchable = declared.cloned().unwrap_or_else(|| stored.clone());
+        if searchable != stored {
+            stage.put(&keys.meta, keyspaces::SEARCHABLE, serde_json::to_vec(&searchable)?);
+            cursor = start(cursor.map_or(Scope::Metadata, |cursor| cursor.scope));
+        }
+        if is_upgrade {
+            cursor = start(Scope::Everything);
+        }
+        if let Some(cursor) = &cursor {
+            put_cursor(keys, stage, cursor);
+        }
+        Ok(Self { cursor, searchable })
+    }
+
+    /// Fills the indexes. The commit that announces it was made.
+    pub(crate) fn run(&self, committer: &mut Committer, options: &BackfillOptions<'_>) -> anyhow::Result<()> {
+        let Some(cursor) = &self.cursor else { return Ok(()) };
+        let about = committer.keys.log.approximate_len() as u64;
+        report(options, BackfillProgress { events: cursor.events, about })?;
+        self.remove_undeclared(committer)?;
+        let keys = committer.keys.clone();
+        thread::scope(|scope| {
+            let (sender, portions) = sync_channel(PREPARED_COMMITS);
+            let currency = options.default_currency;
+            let reader = scope.spawn(move || self.prepare(&keys, cursor, currency, &sender));
+            // Received by value, so that the reader ends if this closure returns early.
+            for Portion { rows, cursor, .. } in portions {
+                let mut stage = committer.stage();
+                rows.into_iter().for_each(|row| row.stage(&mut stage, &committer.keys));
+                put_cursor(&committer.keys, &mut stage, &cursor);
+                committer.commit(stage)?;
+                report(options, BackfillProgress { events: cursor.events, about })?;
+            }
+            reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+        let mut stage = committer.stage();
+        stage.remove(&committer.keys.meta, keyspaces::BACKFILL);
+        committer.commit(stage)?;
+        Ok(())
+    }
+
+    /// Removes the rows of keys that are no longer searchable.
+    fn remove_undeclared(&self, committer: &mut Committer) -> anyhow::Result<()> {
+        let keys = committer.keys.clone();
+        let mut stage = committer.stage();
+        for row in keys.by_metadata.iter() {
+            let row = row.key()?;
+            if !self.searchable.contains(metadata_key_of(&row)?.0) {
+                stage.remove(&keys.by_metadata, row);
+            }
+            if stage.bytes() > 1 << 20 {
+                let full = std::mem::replace(&mut stage, committer.stage());
+                committer.commit(full)?;
+            }
+        }
+        committer.commit(stage)?;
+        Ok(())
+    }
+
+    /// Reads the log after the cursor, folds each order, and sends the rows in portions.
+    fn prepare(
+        &self,
+        keys: &Keyspaces,
+        cursor: &Cursor,
+        currency: Currency,
+        portions: &SyncSender<Portion>,
+    ) -> anyhow::Result<()> {
+        let start =
+            cursor.after.as_ref().map(|order_id| keys::log_key(order_id, u64::MAX)).unwrap_or_default();
+        let mut portion = Portion { rows: Vec::new(), events: 0, cursor: cursor.clone() };
+        let mut fold = Fold::default();
+        for row in keys.log.range(start..) {
+            let (key, entry) = row.into_inner()?;
+            // Parsing the id of each entry would take longer than comparing the bytes.
+            if key.strip_prefix(fold.prefix.as_slice()).is_none_or(|version| version.len() != 8) {
+                self.add(keys, std::mem::replace(&mut fold, Fold::of(&key)?), &mut portion)?;
+                if portion.events >= EVENTS_OF_COMMIT {
+                    let next = Portion { rows: Vec::new(), events: 0, cursor: portion.cursor.clone() };
+                    if portions.send(std::mem::replace(&mut portion, next)).is_err() {
+                        // A commit failed, and the caller returns its error.
+                        return Ok(());
+                    }
+                }
+            }
+            fold.add(&entry, currency);
+        }
+        self.add(keys, fold, &mut portion)?;
+        // As above.
+        let _ = portions.send(portion);
+        Ok(())
+    }
+
+    /// Adds the rows of an order. A log that cannot be folded has none; `orders rebuild` reports it.
+    fn add(&self, keys: &Keyspaces, fold: Fold, portion: &mut Portion) -> anyhow::Result<()> {
+        let Some(order_id) = fold.order_id else { return Ok(()) };
+        portion.events += fold.events;
+        portion.cursor.events += fold.events;
+        portion.cursor.after = Some(order_id.clone());
+        let order = match fold.order {
+            Ok(Some(order)) => order,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                let order_id = order_id.as_str();
+                tracing::warn!(
+                    order_id,
+                    "the order is in no index, because its log cannot be folded: {error:#}"
+                );
+                return Ok(());
+            }
+        };
+        let rows = rows_of(&order, &self.searchable);
+        let is_everything = portion.cursor.scope == Scope::Everything;
+        let rows = rows.into_iter().filter(|(index, _)| is_everything || *index == Index::Metadata);
+        portion.rows.extend(rows.map(|(index, key)| PreparedRow::Index(index, key, order_id.clone())));
+        if is_everything {
+            if crate::is_projected(&order) {
+                portion.rows.push(PreparedRow::Projection(order_id, Some(order.encode())));
+            } else if keys.orders.contains_key(order_id.as_str())? {
+                // Early versions also projected orders with one event.
+                portion.rows.push(PreparedRow::Projection(order_id, None));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn report(options: &BackfillOptions<'_>, progress: BackfillProgress) -> anyhow::Result<()> {
+    ensure!(
+        (options.progress)(progress).is_continue(),
+        "the indexes are not complete; the next start continues"
+    );
+    Ok(())
+}
+
+/// The rows of one commit, and the cursor after it.
+struct Portion {
+    rows: Vec<PreparedRow>,
+    events: u64,
+    cursor: Cursor,
+}
+
+enum PreparedRow {
+    Index(Index, Vec<u8>, OrderId),
+    /// A projection, or `None` to remove it.
+    Projection(OrderId, Option<Vec<u8>>),
+}
+
+impl PreparedRow {
+    fn stage(self, stage: &mut Stage, keys: &Keyspaces) {
+        match self {
+            Self::Index(index, key, order_id) => index.put(stage, keys, key, &order_id),
+            Self::Projection(order_id, Some(row)) => stage.put(&keys.orders, order_id.as_str(), row),
+            Self::Projection(order_id, None) => stage.remove(&keys.orders, order_id.as_str()),
+        }
+    }
+}
+
+/// The log of one order, as far as it was read.
+struct Fold {
+    /// `None` before the first order.
+    order_id: Option<OrderId>,
+    /// The keys of the order's entries, without their versions.
+    prefix: Vec<u8>,
+    events: u64,
+    order: anyhow::Result<Option<Order>>,
+}
+
+impl Default for Fold {
+    fn default() -> Self {
+        Self { order_id: None, prefix: Vec::new(), events: 0, order: Ok(None) }
+    }
+}
+
+impl Fold {
+    fn of(key: &[u8]) -> anyhow::Result<Self> {
+        let order_id = keys::order_of_log_key(key)?;
+        Ok(Self { prefix: keys::log_prefix(&order_id), order_id: Some(order_id), ..Self::default() })
+    }
+
+    fn add(&mut self, entry: &[u8], currency: Currency) {
+        self.events += 1;
+        let (event, _) = records::split_log_entry(entry);
+        let order = std::mem::replace(&mut self.order, Ok(None));
+        self.order = order.and_then(|order| {
+            let event = RecordedEvent::decode(event, currency).context("a log entry")?;
+            Ok(Some(Order::apply(order, &event)?))
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! The rows of an order in the indexes, and how they change. Appends, backfills and rebuilds use these functions.
+//!
+//! An order with one event has one row, in `by_status`. Its later events move that row only if a word changes, and add one in
+//! `by_update`. Orders with a reference, or with an entry of their metadata at a searchable key, have further rows.
+
+use std::collections::BTreeSet;
+
+use domain::{Order, OrderId};
+
+use super::index_keys::{Words, metadata_prefix, position_key};
+use super::keyspaces::{Keyspaces, NumberedKeyspace};
+use super::stage::Stage;
+
+/// An index, apart from the customers' lists, in which orders never move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Index {
+    Status,
+    Update,
+    Reference,
+    Metadata,
+}
+
+impl Index {
+    pub(crate) fn keyspace(self, keys: &Keyspaces) -> &NumberedKeyspace {
+        match self {
+            Self::Status => &keys.by_status,
+            Self::Update => &keys.by_update,
+            Self::Reference => &keys.references,
+            Self::Metadata => &keys.by_metadata,
+        }
+    }
+
+    /// What orders are found by, for messages.
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Update => "update time",
+            Self::Reference => "reference",
+            Self::Metadata => "metadata",
+        }
+    }
+
+    /// Stages a row of an order.
+    pub(crate) fn put(self, stage: &mut Stage, keys: &Keyspaces, key: Vec<u8>, order_id: &OrderId) {
+        let value = if self == Self::Reference { order_id.as_str().as_bytes() } else { &[] };
+        stage.put(self.keyspace(keys), key, value);
+    }
+}
+
+/// A row of an index: its key. Rows of `references` have the order's id as their value; all others are empty.
+pub(crate) type IndexRow = (Index, Vec<u8>);
+
+/// The changes of the indexes that belong to an append.
+#[derive(Debug, Default)]
+pub(crate) struct IndexChanges {
+    removed: Vec<IndexRow>,
+    added: Vec<IndexRow>,
+}
+
+/// The rows of an order. `searchable` contains the keys of the metadata that have an index.
+pub(crate) fn rows_of(order: &Order, searchable: &BTreeSet<String>) -> Vec<IndexRow> {
+    let (created, updated) = (order.created_at.micros(), order.updated_at.micros());
+    let id = &order.order_id;
+    let mut rows = vec![(Index::Status, position_key(&Words::of(order).prefix(), created, id))];
+    if order.version > 1 {
+        rows.push((Index::Update, position_key(&[], updated, id)));
+    }
+    rows.extend(
+        order.reference.as_ref().map(|reference| (Index::Reference, reference.as_str().as_bytes().to_vec())),
+    );
+    if !searchable.is_empty() && !order.metadata.is_empty() {
+        let entries = order.metadata.entries().iter().filter(|(key, _)| searchable.contains(*key));
+        rows.extend(
+            entries.map(|(key, value)| {
+                (Index::Metadata, position_key(&metadata_prefix(key, value), created, id))
+            }),
+        );
+    }
+    rows
+}
+
+impl IndexChanges {
+    /// The changes from `previous`, which is `None` for a new order, to `order`.
+    pub(crate) fn between(previous: Option<&Order>, order: &Order, searchable: &BTreeSet<String>) -> Self {
+        let mut added = rows_of(order, searchable);
+        let mut removed = previous.map(|previous| rows_of(previous, searchable)).unwrap_or_default();
+        removed.retain(|row| match added.iter().position(|new| new == row) {
+            Some(place) => {
+                added.swap_remove(place);
+                false
+            }
+            None => true,
+        });
+        Self { removed, added }
+    }
+
+    pub(crate) fn stage(self, stage: &mut Stage, keys: &Keyspaces, order_id: &OrderId) {
+        for (index, key) in self.removed {
+            stage.remove(index.keyspace(keys), key);
+        }
+        self.added.into_iter().for_each(|(index, key)| index.put(stage, keys, key, order_id));
+    }
+}
