@@ -13,9 +13,9 @@ use crate::event::{
 };
 use crate::guard::Guard;
 
-/// Defines [`Event`] and [`EventType`] from the table below.
+/// Defines [`Event`], [`EventType`] and `for_each_event_kind!` from the table below. `$d` is a dollar sign.
 macro_rules! event_kinds {
-    ($(
+    ($d:tt $(
         $kind:ident($data:ty) $name:literal
         $summary:literal
         requires $required:tt
@@ -50,6 +50,13 @@ macro_rules! event_kinds {
                     None => Err(DecodeError::UnknownType(event_type.to_owned())),
                 }
             }
+        }
+
+        /// Calls a macro with `Kind(Data)` of each kind of event, so that a crate can add its own column to the table. The
+        /// caller imports the data types of [`crate::event`].
+        #[macro_export]
+        macro_rules! for_each_event_kind {
+            ($d callback:ident) => { $d callback! { $($kind($data))* } };
         }
 
         impl EventType {
@@ -95,7 +102,7 @@ macro_rules! event_kinds {
     };
 }
 
-event_kinds! {
+event_kinds! { $
     Created(Created) "order_created"
         "The customer placed the order."
         requires ["customer_id", "currency", "items", "total"]

@@ -134,7 +134,7 @@ impl LineItems {
 }
 
 /// The id of the line at this index: the client's, or else its place.
-pub(crate) fn line_id(given: Option<&LineId>, index: usize) -> Cow<'_, str> {
+pub fn line_id(given: Option<&LineId>, index: usize) -> Cow<'_, str> {
     given.map_or_else(|| LineId::of_place(index).into(), |id| id.as_str().into())
 }
 

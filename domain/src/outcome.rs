@@ -103,6 +103,14 @@ impl Receipt {
         }
     }
 
+    /// The guard that the event failed, if a guard refused it.
+    pub fn violation(&self) -> Option<&Violation> {
+        match &self.outcome {
+            Some(Outcome::Rejected { violation, .. }) => violation.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Why the event was not recorded: the code and the sentence.
     pub fn reason(&self) -> Option<(&'static str, &str)> {
         match &self.outcome {

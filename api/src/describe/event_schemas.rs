@@ -4,17 +4,12 @@
 //! data contains its order's id, unknown members are ignored, ids may have surrounding blanks, and members that
 //! version 0 does not have may be absent.
 
-use std::borrow::Cow;
-
 use domain::EventType;
 use serde_json::{Value, json};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::PartialSchema;
 
 use crate::describe::schemas;
-use crate::orders::{
-    AmendedData, CreateOrder, NoData, OrderLineBody, PaidData, ReasonData, RefundedData, ShippedData,
-};
+use crate::orders::{AddressBody, AdjustmentBody, ContactBody, DataBody, LineQuantityBody, OrderLineBody};
 
 const REQUIRED: [&str; 6] = ["event_id", "type", "schema_version", "timestamp", "correlation_id", "data"];
 
@@ -61,53 +56,59 @@ pub(crate) fn envelope() -> Value {
     })
 }
 
-/// The body with which clients send the data of events of this type: the name of its schema, and the schema.
-pub(super) fn data_body(event_type: EventType) -> (Cow<'static, str>, RefOr<Schema>) {
-    match event_type {
-        EventType::Created => (CreateOrder::name(), CreateOrder::schema()),
-        EventType::Amended => (AmendedData::name(), AmendedData::schema()),
-        EventType::Paid => (PaidData::name(), PaidData::schema()),
-        EventType::Shipped => (ShippedData::name(), ShippedData::schema()),
-        EventType::Cancelled | EventType::Returned => (ReasonData::name(), ReasonData::schema()),
-        EventType::Refunded => (RefundedData::name(), RefundedData::schema()),
-        _ => (NoData::name(), NoData::schema()),
-    }
-}
-
-/// The schema of the data of events of this type.
+/// The schema of the data of events of this type. It refers to the schemas of [`parts`].
 pub(crate) fn data(event_type: EventType) -> Value {
-    let (_, body) = data_body(event_type);
-    let mut data = loosened(to_json(&body));
+    let mut data = loosened(to_json(&DataBody::of(event_type).schema));
     data["description"] = format!("Data of `{event_type}`.").into();
     data["required"] = ["order_id"].iter().chain(event_type.required_data()).copied().collect();
     if !data["properties"].is_object() {
         data["properties"] = json!({});
     }
-    data["properties"]["order_id"] = order_id();
-    if data["properties"]["items"].is_object() {
-        data["properties"]["items"]["items"] = line(event_type);
-    }
-    if event_type == EventType::Created {
-        data["properties"]["metadata"] = schemas::metadata_entries();
-        data["properties"]["total"]["description"] =
-            "The price of the order in the currency's minor unit: the sum of the line items, or the total that a v0 \
-             producer stated."
-                .into();
+    let members = &mut data["properties"];
+    members["order_id"] = order_id();
+    match event_type {
+        EventType::Created => {
+            members["items"]["items"] = reference("CreatedLine");
+            members["metadata"] = schemas::metadata_entries();
+            members["total"]["description"] =
+                "The price of the order in the currency's minor unit: the sum of the lines and adjustments. In schema version \
+                 1, the stated total: its difference to the lines becomes an adjustment."
+                    .into();
+        }
+        EventType::Amended => members["items"]["items"] = reference("AmendedLine"),
+        EventType::Annotated => members["metadata"] = loosened(schemas::metadata_changes()),
+        EventType::Paid | EventType::Refunded => members["settles"] = settles(),
+        _ => {}
     }
     data
 }
 
-/// The schema of a line item in the data of events of this type.
-pub(crate) fn line(event_type: EventType) -> Value {
-    let mut line = loosened(to_json(&OrderLineBody::schema()));
-    if event_type == EventType::Created {
-        line["required"] = json!(["sku", "quantity"]);
-        line["properties"]["unit_price"]["description"] =
-            "The price of one unit in the currency's minor unit. Absent only for orders of v0 producers, which state \
-             only a total."
-                .into();
-    }
-    line
+/// The schema of a member that the API accepts from nobody.
+fn settles() -> Value {
+    json!({
+        "type": "boolean",
+        "description": "Whether the order counts as paid or refunded in full, whatever the amount. Events of schema versions 0 \
+            and 1 always do; later events state it only if they were upcast from them.",
+    })
+}
+
+/// The named schemas that the data of events refers to.
+pub(crate) fn parts() -> [(&'static str, Value); 6] {
+    let loose = |schema| loosened(to_json(&schema));
+    let mut created = loose(OrderLineBody::schema());
+    created["required"] = json!(["sku", "quantity"]);
+    created["properties"]["unit_price"]["description"] =
+        "The price of one unit in the currency's minor unit. Absent only for orders of v0 producers, which state only a \
+         total."
+            .into();
+    [
+        ("CreatedLine", created),
+        ("AmendedLine", loose(OrderLineBody::schema())),
+        ("OrderLineQuantity", loose(LineQuantityBody::schema())),
+        ("OrderAdjustment", loose(AdjustmentBody::schema())),
+        ("OrderContact", loose(ContactBody::schema())),
+        ("OrderAddress", loose(AddressBody::schema())),
+    ]
 }
 
 /// The name of the schema of recorded events of this type.
@@ -120,11 +121,7 @@ pub(crate) fn recorded_name(event_type: EventType) -> String {
 pub(crate) fn recorded() -> Vec<(String, Value)> {
     let of_type = |event_type: EventType| {
         let name = recorded_name(event_type);
-        let mut data = data(event_type);
-        if data["properties"]["items"].is_object() {
-            let line = if event_type == EventType::Created { "OrderLine" } else { "AmendedLine" };
-            data["properties"]["items"]["items"] = reference(line);
-        }
+        let data = data(event_type);
         let constant = json!({ "type": "string", "enum": [event_type] });
         [
             (format!("{event_type}_type"), constant),
@@ -205,21 +202,39 @@ fn to_json(schema: &impl serde::Serialize) -> Value {
     serde_json::to_value(schema).expect("a schema is plain JSON")
 }
 
-/// The schema of a body without the rules that hold only for requests: no unknown members, `null` for absent members, and
-/// no surrounding blanks.
+/// The schema of a body without the rules that hold only for requests: no unknown members, `null` for absent members, at
+/// least one member, and no surrounding blanks. Bodies that it refers to are replaced by those of [`parts`].
 fn loosened(mut schema: Value) -> Value {
-    if let Some(schema) = schema.as_object_mut() {
-        schema.remove("additionalProperties");
+    if let Some(reference) = schema["$ref"].as_str() {
+        return self::reference(&loose_name(reference));
     }
-    for member in schema["properties"].as_object_mut().into_iter().flat_map(|members| members.values_mut()) {
-        if let Some(types) = member["type"].as_array() {
-            member["type"] = types.iter().find(|kind| *kind != "null").cloned().unwrap_or_default();
-        }
-        if let Some(pattern) = member["pattern"].as_str().and_then(with_blanks) {
-            member["pattern"] = pattern.into();
-        }
+    let variants = schema["oneOf"].as_array().into_iter().flatten();
+    if let Some(variant) = variants.into_iter().find(|variant| variant["$ref"].is_string()) {
+        return loosened(variant.clone());
+    }
+    if schema["additionalProperties"] == false {
+        schema.as_object_mut().map(|keywords| keywords.remove("additionalProperties"));
+    }
+    schema.as_object_mut().map(|keywords| keywords.remove("minProperties"));
+    if let Some(types) = schema["type"].as_array() {
+        schema["type"] = types.iter().find(|kind| *kind != "null").cloned().unwrap_or_default();
+    }
+    if let Some(pattern) = schema["pattern"].as_str().and_then(with_blanks) {
+        schema["pattern"] = pattern.into();
+    }
+    if schema["items"].is_object() {
+        schema["items"] = loosened(schema["items"].take());
+    }
+    let members = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for member in members.into_iter().flat_map(|members| members.values_mut()) {
+        *member = loosened(member.take());
     }
     schema
+}
+
+/// The name of the schema for events that corresponds to the schema of a body.
+fn loose_name(reference: &str) -> String {
+    format!("Order{}", reference.rsplit('/').next().unwrap_or_default())
 }
 
 /// Converts the pattern of a name without surrounding blanks to one that allows them.

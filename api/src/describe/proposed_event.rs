@@ -5,9 +5,8 @@ use serde_json::json;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::describe::event_schemas;
 use crate::describe::schemas::{reference, schema};
-use crate::orders::{AmendedData, NoData, proposable};
+use crate::orders::{DataBody, proposable};
 
 /// The body that proposes an event: one schema for each `type`. The union has no discriminator, because with one, the
 /// Rust clients of OpenAPI Generator send `type` twice.
@@ -15,10 +14,12 @@ pub(crate) struct ProposedEvent;
 
 impl ToSchema for ProposedEvent {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        let data = proposable().map(event_schemas::data_body);
-        schemas.extend(data.map(|(name, schema)| (name.into_owned(), schema)));
-        schemas.extend(proposable().map(|event_type| (event_type.to_string(), proposed(event_type))));
-        AmendedData::schemas(schemas);
+        for event_type in proposable() {
+            let DataBody { name, schema, parts, .. } = DataBody::of(event_type);
+            schemas.push((event_type.to_string(), proposed(event_type)));
+            schemas.push((name, schema));
+            schemas.extend(parts);
+        }
     }
 }
 
@@ -33,16 +34,15 @@ impl PartialSchema for ProposedEvent {
 
 /// The schema of the body that proposes an event of this type.
 fn proposed(event_type: EventType) -> RefOr<Schema> {
-    let (data, _) = event_schemas::data_body(event_type);
-    let has_data = data != NoData::name();
-    let required = if has_data { json!(["type", "data"]) } else { json!(["type"]) };
-    let data = json!({ "$ref": format!("#/components/schemas/{data}") });
+    let DataBody { name, is_optional, .. } = DataBody::of(event_type);
+    let required = if is_optional { json!(["type"]) } else { json!(["type", "data"]) };
+    let data = json!({ "$ref": format!("#/components/schemas/{name}") });
     schema(json!({
         "type": "object",
         "properties": {
             "type": { "type": "string", "enum": [event_type] },
-            // Data without members may be absent or `null`.
-            "data": if has_data { data } else { json!({ "oneOf": [data, { "type": "null" }] }) },
+            // Optional data may be `null` too.
+            "data": if is_optional { json!({ "oneOf": [data, { "type": "null" }] }) } else { data },
         },
         "required": required,
         "additionalProperties": false,

@@ -1,6 +1,7 @@
 //! Schemas that bodies, parameters and both descriptions share, and helpers to write them. The bodies in `orders` and
 //! `operator` refer to them in their derived schemas.
 
+use domain::adjustments::AdjustmentKind;
 use domain::{EventType, Metadata};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::extensions::Extensions;
@@ -125,15 +126,82 @@ pub(crate) fn metadata_entries() -> Value {
     })
 }
 
-pub(crate) fn recorded_lines() -> RefOr<Schema> {
-    let line = reference("OrderLine");
-    schema(json!({ "type": "array", "description": "The order's line items.", "items": line }))
+/// The schema of changes of the client's own metadata, as a reference.
+pub(crate) fn metadata_patch() -> RefOr<Schema> {
+    reference("MetadataPatch")
 }
 
+/// The schema of changes of the client's own metadata.
+pub(crate) fn metadata_changes() -> Value {
+    let mut patch = metadata_entries();
+    patch["description"] =
+        "Changes of the metadata, as a merge patch (RFC 7396): a string sets an entry, and `null` removes it.".into();
+    patch["minProperties"] = 1.into();
+    patch["additionalProperties"]["type"] = json!(["string", "null"]);
+    patch
+}
+
+pub(crate) fn adjustment_kind() -> RefOr<Schema> {
+    schema(json!({
+        "type": "string", "enum": AdjustmentKind::ALL, "description": "What the adjustment is for.",
+    }))
+}
+
+pub(crate) fn payment_status() -> RefOr<Schema> {
+    reference("PaymentStatus")
+}
+
+pub(crate) fn fulfilment_status() -> RefOr<Schema> {
+    reference("FulfilmentStatus")
+}
+
+pub(crate) fn order_contact() -> RefOr<Schema> {
+    reference("OrderContact")
+}
+
+pub(crate) fn order_adjustments() -> RefOr<Schema> {
+    list("Discounts, shipping, taxes and fees.", "OrderAdjustment")
+}
+
+pub(crate) fn holds() -> RefOr<Schema> {
+    list("The holds that are not released. The order may not be shipped while it has one.", "Hold")
+}
+
+pub(crate) fn line_quantities() -> RefOr<Schema> {
+    list("The units, by line.", "OrderLineQuantity")
+}
+
+fn list(description: &str, element: &str) -> RefOr<Schema> {
+    schema(json!({ "type": "array", "description": description, "items": reference(element) }))
+}
+
+pub(crate) fn shipment_state() -> RefOr<Schema> {
+    schema(json!({
+        "type": "string", "enum": ["shipped", "delivered"],
+        "description": "`shipped`: on its way. `delivered`: at the customer.",
+    }))
+}
+
+pub(crate) fn return_state() -> RefOr<Schema> {
+    schema(json!({
+        "type": "string", "enum": ["requested", "received"],
+        "description": "`requested`: the customer asked for it. `received`: the goods are back.",
+    }))
+}
+
+/// The schema of a word, with the meaning of each.
+pub(crate) fn words(summary: &str, words: &[(&str, &str)]) -> Value {
+    let meanings: Vec<_> = words.iter().map(|(word, meaning)| format!("`{word}`: {meaning}")).collect();
+    let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+    json!({ "type": "string", "description": format!("{summary} {}", meanings.join(" ")), "enum": names })
+}
+
+/// The schema of the member `payment`, which old clients read.
 pub(crate) fn payment() -> RefOr<Schema> {
     reference("OrderPayment")
 }
 
+/// The schema of the member `shipment`, which old clients read.
 pub(crate) fn shipment() -> RefOr<Schema> {
     reference("OrderShipment")
 }

@@ -34,20 +34,12 @@ use crate::state::{AppState, SharedState};
     tag = "orders",
     params(IdempotencyKey, Prefer),
     request_body(
-        content = crate::orders::order_body::CreateOrder,
+        content = crate::orders::body::CreateOrder,
         description = "The order to create; at most 256 KiB",
         examples(
             ("minimal" = (summary = "The required members", value = json!({
                 "customer_id": "customer-7", "currency": "EUR",
                 "items": [{ "sku": "MUG-BLUE", "quantity": 2, "unit_price": 1250 }],
-            }))),
-            ("full" = (summary = "With a total and metadata", value = json!({
-                "customer_id": "customer-7", "currency": "EUR", "total": 3300,
-                "items": [
-                    { "sku": "MUG-BLUE", "quantity": 2, "unit_price": 1250 },
-                    { "sku": "TEA-ASSAM-250G", "quantity": 1, "unit_price": 800 },
-                ],
-                "metadata": { "channel": "web" },
             }))),
         ),
     ),
@@ -106,19 +98,6 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
     request_body(
         content = ProposedEvent,
         description = "The event to propose; at most 256 KiB",
-        examples(
-            // Pages sort examples by name, so the names begin with numbers.
-            ("1-confirmed" = (summary = "Confirm the order", value = json!({ "type": "order_confirmed" }))),
-            ("2-paid" = (summary = "Record the payment", value = json!({
-                "type": "order_paid", "data": { "payment_id": "pay-81", "amount": 3300 },
-            }))),
-            ("3-shipped" = (summary = "Record the shipment", value = json!({
-                "type": "order_shipped", "data": { "carrier": "DHL", "tracking_number": "00340434161094015902" },
-            }))),
-            ("4-cancelled" = (summary = "Cancel the order", value = json!({
-                "type": "order_cancelled", "data": { "reason": "The customer changed their mind." },
-            }))),
-        ),
     ),
     responses(
         (status = 200, description = "The event was recorded within the time to wait", body = OrderOrReceipt),

@@ -4,10 +4,11 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::{AsOf, Outcome, Receipt, RejectReason};
+use domain::{AsOf, Guard, Outcome, Receipt, RejectReason, Violation};
 
 use crate::input::etag;
-use crate::orders::responses::{OrderBody, ReceiptBody};
+use crate::orders::order_response::OrderBody;
+use crate::orders::responses::ReceiptBody;
 use crate::orders::write_context::{AcceptedEvent, WriteContext};
 use crate::ports::{OrderSnapshot, SharedOrder};
 use crate::problem::{Problem, ProblemKind, REPLAYED};
@@ -85,8 +86,10 @@ async fn with_outcome(
     match &receipt.outcome {
         Some(Outcome::Recorded { .. }) => {}
         Some(Outcome::Rejected { reason, detail, at_version, violation }) => {
-            let problem = rejected(state, context, receipt, *reason, detail, *at_version).await;
-            return Err(problem.with_violation(violation.as_deref()));
+            let violation = violation.as_deref();
+            let kind = kind_of_rejection(*reason, *at_version, violation);
+            let problem = rejected(state, context, receipt, kind, detail, *at_version).await;
+            return Err(problem.with_violation(violation, &context.links));
         }
         Some(Outcome::Parked { .. }) | None => return with_receipt(context, receipt).map(Some),
     }
@@ -132,22 +135,32 @@ fn readable<T>(context: &WriteContext, order: anyhow::Result<Option<T>>) -> Opti
     })
 }
 
+/// The kind of problem for a rejection. An event of an order that did not exist was not found, unless the event creates the
+/// order, and fails another guard.
+fn kind_of_rejection(
+    reason: RejectReason,
+    at_version: Option<u64>,
+    violation: Option<&Violation>,
+) -> ProblemKind {
+    let is_creation = violation.is_some_and(|violation| violation.guard != Guard::Exists);
+    match (reason, at_version) {
+        (RejectReason::Discarded, _) => ProblemKind::Discarded,
+        (_, Some(0)) if !is_creation => ProblemKind::OrderNotFound,
+        (RejectReason::IllegalTransition, _) => ProblemKind::IllegalTransition,
+        (RejectReason::VersionMismatch, _) => ProblemKind::PreconditionFailed,
+    }
+}
+
 /// The problem for a rejection. The problem describes the order at `at_version`, where the event was rejected: the
 /// order may have changed since then, and a replay must get the same answer.
 async fn rejected(
     state: &AppState,
     context: &WriteContext,
     receipt: &Receipt,
-    reason: RejectReason,
+    kind: ProblemKind,
     detail: &str,
     at_version: Option<u64>,
 ) -> Problem {
-    let kind = match (reason, at_version) {
-        (RejectReason::Discarded, _) => ProblemKind::Discarded,
-        (_, Some(0)) => ProblemKind::OrderNotFound,
-        (RejectReason::IllegalTransition, _) => ProblemKind::IllegalTransition,
-        (RejectReason::VersionMismatch, _) => ProblemKind::PreconditionFailed,
-    };
     let order = match at_version {
         Some(version @ 1..) => order_at_version(state, context, receipt, version).await,
         _ => None,

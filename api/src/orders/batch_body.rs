@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::input::{BodyField, FromJson, Parsed, check_length, members, read_elements, read_object};
-use crate::orders::order_body::CreateOrder;
+use crate::orders::body::CreateOrder;
 use crate::orders::responses::ReceiptBody;
 use crate::problem::ProblemBody;
 

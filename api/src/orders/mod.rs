@@ -5,10 +5,11 @@ mod accept;
 mod answer;
 mod batch;
 mod batch_body;
-mod event_body;
+mod body;
 mod history;
 mod idempotency;
-mod order_body;
+mod order_parts;
+mod order_response;
 mod publish;
 mod read;
 mod responses;
@@ -18,11 +19,12 @@ mod write_context;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use self::event_body::{
-    AmendedData, NoData, PaidData, ReasonData, RefundedData, ShippedData, proposable,
+pub(crate) use self::body::{
+    AddressBody, AdjustmentBody, ContactBody, CreateOrder, DataBody, LineQuantityBody, OrderLineBody,
+    proposable,
 };
-pub(crate) use self::order_body::{CreateOrder, OrderLineBody};
-pub(crate) use self::responses::{EventPage, OrderBody, OrderPage, ReceiptBody};
+pub(crate) use self::order_response::OrderBody;
+pub(crate) use self::responses::{EventPage, OrderPage, ReceiptBody};
 pub use self::visibility::created_for;
 use crate::state::SharedState;
 

@@ -1,11 +1,6 @@
-//! The bodies of successful answers about orders. The handlers of this module return them, and `describe` shows their
-//! schemas.
+//! The bodies of receipts and pages. The handlers of this module return them, and `describe` shows their schemas.
 
-use domain::event::{Paid, Shipped};
-use domain::{
-    Amount, Currency, CustomerId, EventId, EventType, Metadata, Order, OrderId, OrderLine, OrderStatus,
-    Receipt, ReceiptState, RecordedEvent, Timestamp, allowed_events,
-};
+use domain::{EventId, EventType, OrderId, Receipt, ReceiptState, RecordedEvent, Violation};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -13,6 +8,7 @@ use uuid::Uuid;
 
 use crate::describe::schemas;
 use crate::http::LinkBuilder;
+use crate::orders::order_response::OrderBody;
 use crate::ports::OrderSnapshot;
 
 /// The capacity for a receipt without an outcome, in bytes: more than any needs.
@@ -50,6 +46,10 @@ pub(crate) struct ReceiptBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<&'a str>,
+    /// The guard that the event failed, and the numbers that it compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::violation, required = false)]
+    violation: Option<&'a Violation>,
     pub(crate) links: ReceiptLinks,
 }
 
@@ -75,6 +75,7 @@ impl<'a> ReceiptBody<'a> {
             version: receipt.version(),
             reason: reason.map(|(code, _)| code),
             detail: reason.map(|(_, detail)| detail),
+            violation: receipt.violation(),
             links: ReceiptLinks { own: links.receipt(receipt), order: links.order(&receipt.order_id) },
         }
     }
@@ -106,91 +107,6 @@ impl ReceiptBody<'_> {
         ];
         parts.iter().for_each(|part| json.extend_from_slice(part.as_bytes()));
         Ok(json)
-    }
-}
-
-/// An order as of its latest recorded event.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Order)]
-pub(crate) struct OrderBody<'a> {
-    #[schema(schema_with = schemas::order_object)]
-    object: &'static str,
-    /// The id of the order.
-    #[schema(value_type = String)]
-    order_id: &'a OrderId,
-    /// The customer who placed the order.
-    #[schema(value_type = String)]
-    customer_id: &'a CustomerId,
-    /// The status of the order.
-    #[schema(schema_with = schemas::status)]
-    status: OrderStatus,
-    /// The number of recorded events.
-    #[schema(minimum = 1)]
-    version: u64,
-    /// The ISO 4217 code of the currency of every amount.
-    #[schema(value_type = String, pattern = "^[A-Z]{3}$")]
-    currency: Currency,
-    /// The line items.
-    #[schema(schema_with = schemas::recorded_lines)]
-    items: &'a [OrderLine],
-    /// The price of the order, in the currency's minor unit.
-    #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
-    total: Amount,
-    /// The client's own key-value data.
-    #[schema(value_type = std::collections::BTreeMap<String, String>)]
-    metadata: &'a Metadata,
-    /// The payment. Absent before the order is paid.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = schemas::payment, required = false)]
-    payment: Option<Paid>,
-    /// The shipment. Absent before the order is shipped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = schemas::shipment, required = false)]
-    shipment: Option<Shipped>,
-    /// The number of the order's events in the dead letters; 100 means 100 or more.
-    parked: u64,
-    /// The events that are legal now.
-    #[schema(schema_with = schemas::event_types)]
-    allowed_events: Vec<EventType>,
-    /// The timestamp of the first event.
-    #[schema(value_type = String, format = "date-time")]
-    created_at: Timestamp,
-    /// The timestamp of the latest event.
-    #[schema(value_type = String, format = "date-time")]
-    updated_at: Timestamp,
-    links: OrderLinks,
-}
-
-/// The links of an order.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OrderLinks {
-    /// This order.
-    #[serde(rename = "self")]
-    own: String,
-    /// The order's log.
-    events: String,
-}
-
-impl<'a> OrderBody<'a> {
-    pub(crate) fn of(order: &'a Order, parked: u64, links: &LinkBuilder) -> Self {
-        Self {
-            object: schemas::ORDER,
-            order_id: &order.order_id,
-            customer_id: &order.customer_id,
-            status: order.status,
-            version: order.version,
-            currency: order.currency,
-            items: &order.items,
-            total: order.total,
-            metadata: &order.metadata,
-            payment: None,
-            shipment: None,
-            parked,
-            allowed_events: allowed_events(Some(order)).collect(),
-            created_at: order.created_at,
-            updated_at: order.updated_at,
-            links: OrderLinks { own: links.order(&order.order_id), events: links.events(&order.order_id) },
-        }
     }
 }
 
@@ -247,7 +163,7 @@ impl EventPage {
 
 #[cfg(test)]
 mod tests {
-    use domain::Envelope;
+    use domain::{Currency, Envelope, Order};
 
     use super::*;
     use crate::http::BasePath;

@@ -1,6 +1,6 @@
 //! The JSON body of problems, and an example of each kind for the descriptions.
 
-use domain::{EventId, EventType, OrderId, OrderStatus, Violation};
+use domain::{EventId, EventType, Guard, OrderId, OrderStatus, Violation};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -69,14 +69,14 @@ pub(crate) struct ProblemBody<'a> {
     links: Option<&'a ProblemLinks>,
 }
 
-/// Where to check an unknown outcome.
+/// Where to check an unknown outcome, or the order that has the reference.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub(crate) struct ProblemLinks {
     /// The event's receipt, which exists if the event was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) receipt: Option<String>,
-    /// The order.
+    /// The order of the event, or the other order that has the reference.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) order: Option<String>,
@@ -178,8 +178,8 @@ pub(crate) fn example(kind: ProblemKind) -> serde_json::Value {
             ("The path or the query has errors.", "/v1/orders", vec![limit])
         }
         ProblemKind::IllegalTransition => {
-            let detail = "order_shipped is not legal while the order is pending; \
-                legal now: order_amended, order_confirmed, order_cancelled";
+            let detail = "order_shipped is not legal while the order is paid: line \"mug\": 2 ordered, 1 cancelled, \
+                0 shipped; 2 asked, 1 left";
             (detail, "/v1/orders/019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f/events", vec![])
         }
         ProblemKind::NotReady => ("The store does not answer.", "/readyz", vec![]),
@@ -198,12 +198,21 @@ pub(crate) fn example(kind: ProblemKind) -> serde_json::Value {
         ProblemKind::Discarded => ("The payment was made twice.", order, vec![]),
         _ => (definition.meaning, order, vec![]),
     };
-    let legal = [EventType::Amended, EventType::Confirmed, EventType::Paid, EventType::Cancelled];
+    let legal =
+        [EventType::Amended, EventType::Annotated, EventType::Paid, EventType::Shipped, EventType::Cancelled];
+    let numbers = [("ordered", 2), ("cancelled", 1), ("shipped", 0), ("asked", 2), ("left", 1)];
+    let violation = Violation {
+        guard: Guard::UnitsLeft,
+        line_id: Some("mug".to_owned()),
+        order_id: None,
+        numbers: numbers.map(|(name, number)| (name.to_owned(), number)).into(),
+    };
     let body = ProblemBody::of(definition, detail, instance, "f47ac10b-58cc-4372-a567-0e02b2c3d479", &errors);
     let body = match kind {
-        ProblemKind::IllegalTransition | ProblemKind::PreconditionFailed => {
-            body.about_order(OrderStatus::Pending, 1, &legal)
+        ProblemKind::IllegalTransition => {
+            body.failing(Some(&violation)).about_order(OrderStatus::Paid, 4, &legal)
         }
+        ProblemKind::PreconditionFailed => body.about_order(OrderStatus::Paid, 4, &legal),
         _ => body,
     };
     serde_json::to_value(body).expect("plain strings and numbers always serialize")

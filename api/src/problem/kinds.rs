@@ -89,8 +89,9 @@ kinds! {
         "The body did not arrive in time. Nothing was accepted.",
         "Send the request again over a faster connection.";
     IllegalTransition: CONFLICT "illegal-transition", "The event is not legal now",
-        "The event was accepted and then rejected, because it is not legal in the order's status. `order_status`, \
-         `order_version` and `allowed_events` describe the order at the time of that decision.",
+        "The event was accepted and then rejected, because it fails a guard: a condition of its type. `violation` names the \
+         guard and the numbers that it compared. `order_status`, `order_version` and `allowed_events` describe the order at \
+         the time of that decision. If another order has the reference, `links.order` is that order.",
         "Propose one of the `allowed_events`. To propose the same event later, when it may be legal, use a new \
          idempotency key: with the old key this answer is repeated, with `Idempotent-Replayed: true`.";
     Discarded: CONFLICT "discarded", "The event was discarded",

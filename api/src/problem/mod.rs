@@ -46,7 +46,7 @@ struct ProblemParts {
     violation: Option<Box<Violation>>,
     /// Whether this answer is a replay for the same idempotency key.
     replayed: bool,
-    /// The event or the dead letter whose outcome is unknown.
+    /// The event or the dead letter whose outcome is unknown, or the order that has the reference.
     subject: Option<ProblemSubject>,
     /// The `WWW-Authenticate` header of the response (RFC 6750, section 3).
     challenge: Option<String>,

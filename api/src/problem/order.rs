@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use domain::{AsOf, EventType, Order, OrderId, OrderStatus, Violation, allowed_events};
 
-use super::{Problem, ProblemKind, ProblemParts};
+use super::{Problem, ProblemKind, ProblemLinks, ProblemParts, ProblemSubject};
+use crate::http::LinkBuilder;
 
 /// The status of an order at a version, and the events that are legal at that version.
 #[derive(Debug)]
@@ -24,10 +25,15 @@ impl Problem {
         Self(Arc::new(ProblemParts { order: Some(order_at_rejection), ..Self::of(kind, detail) }))
     }
 
-    /// Adds the guard that the event failed, and its numbers.
-    pub(crate) fn with_violation(mut self, violation: Option<&Violation>) -> Self {
+    /// Adds the guard that the event failed, its numbers, and a link to the other order that it names.
+    pub(crate) fn with_violation(mut self, violation: Option<&Violation>, links: &LinkBuilder) -> Self {
         if let Some(parts) = Arc::get_mut(&mut self.0) {
             parts.violation = violation.cloned().map(Box::new);
+            let other = violation.and_then(|violation| violation.order_id.as_ref());
+            parts.subject = other.map(|other| ProblemSubject {
+                links: ProblemLinks { order: Some(links.order(other)), ..ProblemLinks::default() },
+                ..ProblemSubject::default()
+            });
         }
         self
     }

@@ -9,6 +9,7 @@ use axum::extract::rejection::PathRejection;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
+use domain::{EventType, Guard};
 
 use crate::describe::html::{self, escape, prose};
 use crate::problem::kinds::ProblemKind;
@@ -57,13 +58,35 @@ fn page(kind: ProblemKind) -> Response {
         definition.title,
         &format!(
             "<table><tr><th>type</th><td><code>{}</code></td></tr><tr><th>status</th><td>{}</td></tr></table>\n\
-             <h2>What it means</h2>\n<p>{}</p>\n<h2>What to do</h2>\n<p>{}</p>\n<h2>Example</h2>\n{}\n\
+             <h2>What it means</h2>\n<p>{}</p>\n<h2>What to do</h2>\n<p>{}</p>\n{}<h2>Example</h2>\n{}\n\
              <p><a href=\"../problems\">All problems</a> · <a href=\"../docs/\">The API</a></p>",
             definition.uri,
             definition.status,
             prose(definition.meaning),
             prose(definition.advice),
+            if kind == ProblemKind::IllegalTransition { guards() } else { String::new() },
             html::json(&problem::example(kind))
         ),
+    )
+}
+
+/// A table of all guards.
+fn guards() -> String {
+    let row = |guard: &Guard| {
+        let events = EventType::ALL.into_iter().filter(|event_type| event_type.guards().contains(guard));
+        let events: Vec<_> = events.map(|event_type| format!("<code>{event_type}</code>")).collect();
+        format!(
+            "<tr><td><code>{guard}</code></td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+            prose(guard.rule()),
+            events.join(" "),
+            prose(guard.early()),
+        )
+    };
+    let rows: String = Guard::ALL.iter().map(row).collect();
+    format!(
+        "<h2>Guards</h2>\n<p>An event is recorded only if it passes all guards of its type. An event that fails a guard is \
+         <em>early</em> if a later event can make the condition true. A queue that does not keep the order of events retries \
+         early events; all other queues reject them too.</p>\n\
+         <table><tr><th>guard</th><th>condition</th><th>events</th><th>early</th></tr>\n{rows}</table>\n"
     )
 }

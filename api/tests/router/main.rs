@@ -7,6 +7,8 @@ mod connection_slots;
 #[cfg(test)]
 mod dead_letters;
 #[cfg(test)]
+mod event_data;
+#[cfg(test)]
 mod fakes;
 #[cfg(test)]
 mod finding;

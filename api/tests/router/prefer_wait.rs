@@ -1,12 +1,13 @@
 //! `Prefer: wait`: answers before and after an event has an outcome.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::Deadline;
 use axum::body::Body;
 use axum::http::Request;
-use domain::{EventType, Outcome, ParkReason, Receipt, RecordedEvent, RejectReason};
+use domain::{EventType, Guard, Outcome, ParkReason, Receipt, RecordedEvent, RejectReason, Violation};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -88,7 +89,15 @@ async fn each_outcome_has_its_answer() {
     assert_eq!(illegal.header("idempotent-replayed"), "true");
     assert_eq!(
         body["allowed_events"],
-        serde_json::json!(["order_amended", "order_confirmed", "order_cancelled"])
+        serde_json::json!([
+            "order_amended",
+            "order_annotated",
+            "order_confirmed",
+            "order_held",
+            "order_payment_authorized",
+            "order_paid",
+            "order_cancelled"
+        ])
     );
     answer_to(rejected(RejectReason::VersionMismatch)).await.is_problem(412, "/problems/precondition-failed");
 
@@ -106,9 +115,22 @@ async fn a_replayed_refusal_shows_the_order_as_it_was_then() {
         "data": { "order_id": "o-1" },
     });
     log.push(RecordedEvent::decode(confirmed.to_string().as_bytes(), "EUR".parse().unwrap()).unwrap());
+    let allowed = |is_pending: bool| {
+        let all = EventType::ALL.into_iter();
+        all.filter(|kind| match kind {
+            EventType::Confirmed => is_pending,
+            EventType::Amended | EventType::Annotated | EventType::Held | EventType::PaymentAuthorized => {
+                true
+            }
+            EventType::Paid | EventType::Cancelled => true,
+            _ => false,
+        })
+        .map(EventType::as_str)
+        .collect::<Value>()
+    };
     for (at_version, status, allowed) in [
-        (Some(1), json!("pending"), json!(["order_amended", "order_confirmed", "order_cancelled"])),
-        (Some(2), json!("confirmed"), json!(["order_paid", "order_cancelled"])),
+        (Some(1), json!("pending"), allowed(true)),
+        (Some(2), json!("confirmed"), allowed(false)),
         // The members are absent if the outcome has no version, as in older receipts, or if the order cannot be read at
         // that version.
         (None, Value::Null, Value::Null),
@@ -127,6 +149,24 @@ async fn a_replayed_refusal_shows_the_order_as_it_was_then() {
         assert_eq!((&body["order_status"], &body["allowed_events"]), (&status, &allowed), "{body}");
         assert_eq!(body["order_version"].as_u64(), at_version.filter(|_| !status.is_null()));
     }
+    // An order whose reference is taken did not exist either. The answer names the order that has the reference.
+    let violation = Violation {
+        guard: Guard::ReferenceFree,
+        line_id: None,
+        order_id: Some("o-9".parse().unwrap()),
+        numbers: BTreeMap::new(),
+    };
+    let outcome = Outcome::Rejected {
+        reason: RejectReason::IllegalTransition,
+        detail: "no".to_owned(),
+        at_version: Some(0),
+        violation: Some(Box::new(violation)),
+    };
+    let answer = answer_over(log.clone(), outcome).await;
+    answer.is_problem(409, "/problems/illegal-transition");
+    let body = answer.json();
+    assert_eq!(body["violation"], json!({ "guard": "reference_free", "order_id": "o-9" }));
+    assert_eq!(body["links"], json!({ "order": "/v1/orders/o-9" }));
     // The order did not exist at version 0, so the answer is a 404 although the order exists now.
     let detail = "order_confirmed is not legal while the order is not yet created".to_owned();
     let outcome = Outcome::Rejected {

@@ -34,8 +34,18 @@ async fn an_order_is_returned_with_all_members() {
     let answer = get(&fake, "/v1/orders/o-1").await;
     let expected = json!({
         "object": "order", "order_id": "o-1", "customer_id": "c/1 & co", "status": "pending", "version": 2, "currency": "EUR",
-        "items": [{ "sku": "A", "quantity": 2, "unit_price": 10 }], "total": 20, "metadata": {}, "parked": 2,
-        "allowed_events": ["order_amended", "order_confirmed", "order_cancelled"],
+        "payment_status": "unpaid", "fulfilment_status": "unfulfilled", "confirmed": false, "ship_unpaid": false,
+        "items": [{
+            "line_id": "1", "sku": "A", "quantity": 2, "unit_price": 10,
+            "cancelled": 0, "shipped": 0, "delivered": 0, "returned": 0,
+        }],
+        "total": 20, "money": { "authorized": 0, "captured": 0, "refunded": 0, "balance": 20 },
+        "adjustments": [], "payments": [], "refunds": [], "shipments": [], "returns": [], "holds": [],
+        "metadata": {}, "parked": 2,
+        "allowed_events": [
+            "order_amended", "order_annotated", "order_confirmed", "order_held", "order_payment_authorized", "order_paid",
+            "order_cancelled",
+        ],
         "created_at": "2026-11-23T10:05:00Z", "updated_at": "2026-11-23T10:05:00Z",
         "links": { "self": "/v1/orders/o-1", "events": "/v1/orders/o-1/events" },
     });

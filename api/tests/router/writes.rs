@@ -29,7 +29,7 @@ async fn an_order_is_published_and_answered_with_a_receipt() {
     let (order_id, event_id) = (&envelope.order_id, envelope.event_id);
     let json: Value = serde_json::from_slice(&envelope.encode()).unwrap();
     let expected = json!({
-        "event_id": event_id, "type": "order_created", "schema_version": 1, "correlation_id": "req-1",
+        "event_id": event_id, "type": "order_created", "schema_version": 2, "correlation_id": "req-1",
         "timestamp": "2026-11-23T10:00:00Z",
         "data": {
             "order_id": order_id, "customer_id": "c-1", "currency": "EUR", "total": 300, "metadata": { "k": "v" },

@@ -143,7 +143,7 @@ fn the_schemas_and_the_domain_accept_the_same_messages() {
         ("/correlation_id", json!("")),
         ("/correlation_id", json!("a b")),
         ("/expected_version", json!(-1)),
-        ("/schema_version", json!(2)),
+        ("/schema_version", json!(3)),
         ("/schema_version", json!(0)),
         ("/type", json!("order_lost")),
         ("/data", json!([])),

@@ -174,6 +174,7 @@ fn schemas() -> Value {
     };
     let mut schemas: Map<_, _> = EventType::ALL.into_iter().map(of_event).collect();
     schemas.insert("Envelope".to_owned(), event_schemas::envelope());
+    schemas.extend(event_schemas::parts().map(|(name, schema)| (name.to_owned(), schema)));
     schemas.extend(v0_messages::schemas());
     schemas.iter_mut().for_each(|(name, schema)| name_parts(name, schema));
     Value::Object(schemas)

@@ -162,9 +162,9 @@ fn of_schema(name: &str, status: &str) -> Vec<NamedComponent<Example>> {
     possible.map(named_example).collect()
 }
 
-fn named_example((name, summary, value): (&str, &str, Value)) -> NamedComponent<Example> {
+fn named_example((name, summary, value): (impl Into<String>, &str, Value)) -> NamedComponent<Example> {
     let example = ExampleBuilder::new().summary(summary).value(Some(value));
-    (name.to_owned(), example.into())
+    (name.into(), example.into())
 }
 
 /// The properties of an operation that decide which problems it can return.

@@ -3,13 +3,13 @@
 //! A request can return an order or a receipt, so both have a constant member `object`. Generators treat unions
 //! differently; [`union`](crate::describe::schemas::union) writes a form that all of them support, as `.ci/clients` tests.
 
-use domain::{EventType, Guard, OrderStatus, ParkReason};
+use domain::{EventType, FulfilmentStatus, Guard, OrderStatus, ParkReason, PaymentStatus};
 use serde_json::json;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::describe::event_schemas;
-use crate::describe::schemas::{ORDER, RECEIPT, metadata_entries, schema, union};
+use crate::describe::schemas::{ORDER, RECEIPT, metadata_changes, metadata_entries, schema, union, words};
 use crate::orders::{OrderBody, ReceiptBody};
 
 /// The answer to a write: the order if the event was recorded within the time to wait, otherwise the receipt. Every
@@ -43,7 +43,27 @@ pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
     let parts = [
         (
             "OrderStatus",
-            json!({ "type": "string", "description": "The status of an order.", "enum": OrderStatus::ALL }),
+            words("The status of an order.", &OrderStatus::ALL.map(|it| (it.as_str(), it.meaning()))),
+        ),
+        (
+            "PaymentStatus",
+            words("What the customer has paid.", &PaymentStatus::ALL.map(|it| (it.as_str(), it.meaning()))),
+        ),
+        (
+            "FulfilmentStatus",
+            words("Where the goods are.", &FulfilmentStatus::ALL.map(|it| (it.as_str(), it.meaning()))),
+        ),
+        (
+            "Hold",
+            json!({
+                "type": "object",
+                "description": "A reason not to ship the order for now.",
+                "properties": {
+                    "hold": { "type": "string", "description": "Identifies the hold within its order." },
+                    "reason": { "type": "string", "description": "The reason, in free text." },
+                },
+                "required": ["hold"],
+            }),
         ),
         (
             "Violation",
@@ -66,7 +86,8 @@ pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
             "OrderPayment",
             json!({
                 "type": "object",
-                "description": "The payment of an order.",
+                "deprecated": true,
+                "description": "Deprecated: `payments` has all payments. The first payment, with the amount captured of it.",
                 "properties": {
                     "payment_id": { "type": "string" },
                     "amount": { "type": "integer", "format": "int64", "minimum": 0 },
@@ -77,13 +98,13 @@ pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
             "OrderShipment",
             json!({
                 "type": "object",
-                "description": "The shipment of an order.",
+                "deprecated": true,
+                "description": "Deprecated: `shipments` has all shipments. The first shipment.",
                 "properties": { "carrier": { "type": "string" }, "tracking_number": { "type": "string" } },
             }),
         ),
-        ("OrderLine", event_schemas::line(EventType::Created)),
-        ("AmendedLine", event_schemas::line(EventType::Amended)),
         ("Metadata", metadata_entries()),
+        ("MetadataPatch", metadata_changes()),
         (
             "Discard",
             json!({
@@ -108,7 +129,8 @@ pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
             }),
         ),
     ];
-    let parts = parts.into_iter().map(|(name, json)| (name.to_owned(), schema(json)));
+    let parts =
+        parts.into_iter().chain(event_schemas::parts()).map(|(name, json)| (name.to_owned(), schema(json)));
     let events = event_schemas::recorded().into_iter().map(|(name, json)| (name, schema(json)));
     parts.chain(events).chain([("RecordedEvent".to_owned(), recorded_event())])
 }

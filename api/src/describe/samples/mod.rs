@@ -4,12 +4,16 @@
 
 mod operator;
 
-use domain::{Currency, Envelope, EventType, Order, Outcome, Receipt, RecordedEvent, RejectReason};
+use std::collections::BTreeMap;
+
+use domain::{
+    Currency, Envelope, EventType, Guard, Order, Outcome, Receipt, RecordedEvent, RejectReason, Violation,
+};
 use serde_json::{Value, json};
 
 use crate::health::{HealthBody, ReadyBody};
 use crate::http::LinkBuilder;
-use crate::orders::{EventPage, OrderBody, OrderPage, ReceiptBody};
+use crate::orders::{EventPage, OrderBody, OrderPage, ReceiptBody, proposable};
 use crate::ports::OrderSnapshot;
 use crate::problem::{self, ProblemKind};
 
@@ -17,8 +21,7 @@ const ORDER: &str = "019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
 
 /// A queue message of this type.
 pub(crate) fn message(event_type: EventType) -> Value {
-    let example = event_type.example_data();
-    let mut data: Value = serde_json::from_str(example).expect("the examples are JSON");
+    let mut data = data(event_type);
     data["order_id"] = ORDER.into();
     let place = EventType::ALL.iter().position(|other| *other == event_type).unwrap_or_default();
     let message = json!({
@@ -93,25 +96,48 @@ pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
     }
 }
 
-/// Examples of the request body of this operation: name, summary and value.
-pub(crate) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Value)> {
+/// Examples of the request body of this operation: name, summary and value. Pages sort them by name.
+pub(crate) fn of_request(operation: &str) -> Vec<(String, &'static str, Value)> {
     match operation {
+        "createOrder" => vec![("full".to_owned(), "With all members", data(EventType::Created))],
         "createOrders" => {
-            let mut full = message(EventType::Created)["data"].take();
-            full.as_object_mut().map(|members| members.remove("order_id"));
+            let mut full = data(EventType::Created);
+            // Each order has a reference of its own.
+            full["reference"] = "WEB-2026-1008".into();
             let minimal = json!({ "customer_id": "customer-7", "currency": "EUR", "items": full["items"] });
-            vec![("two", "Two orders", json!({ "orders": [full, minimal] }))]
+            vec![("two".to_owned(), "Two orders", json!({ "orders": [full, minimal] }))]
         }
-        operation => operator::of_request(operation),
+        "proposeEvent" => {
+            let proposal = |(place, event_type): (usize, EventType)| {
+                let event = match data(event_type) {
+                    Value::Object(data) if data.is_empty() => json!({ "type": event_type }),
+                    data => json!({ "type": event_type, "data": data }),
+                };
+                (format!("{:02}-{event_type}", place + 1), event_type.summary(), event)
+            };
+            proposable().enumerate().map(proposal).collect()
+        }
+        operation => {
+            let samples = operator::of_request(operation).into_iter();
+            samples.map(|(name, summary, value)| (name.to_owned(), summary, value)).collect()
+        }
     }
 }
 
+/// The example of the data of events of this type, as clients send it.
+fn data(event_type: EventType) -> Value {
+    serde_json::from_str(event_type.example_data()).expect("the examples are JSON")
+}
+
 fn receipts() -> Vec<(&'static str, &'static str, Value)> {
+    let violation =
+        Violation { guard: Guard::Confirmed, line_id: None, order_id: None, numbers: BTreeMap::new() };
     let rejected = Outcome::Rejected {
         reason: RejectReason::IllegalTransition,
-        detail: "order_shipped is not legal while the order is pending".to_owned(),
+        detail: "order_shipped is not legal while the order is pending: the order is not confirmed"
+            .to_owned(),
         at_version: Some(1),
-        violation: None,
+        violation: Some(Box::new(violation)),
     };
     vec![
         ("accepted", "In flight", receipt(EventType::Created, None)),
