@@ -21,7 +21,7 @@ const TRANSITIONS: &str = "
     refunded
 ";
 
-/// Version 1 allowed any number of amendments.
+/// Version 1 allowed any number of amendments. An amendment replaces all that an earlier one changed.
 const MAX_AMENDMENTS: usize = 2;
 
 fn transitions(state: &str) -> Vec<(EventType, &'static str)> {
@@ -86,7 +86,9 @@ fn explore(history: &History) -> usize {
         if event_type == EventType::Amended && history.amendments == MAX_AMENDMENTS {
             continue;
         }
-        for data in variants(event_type) {
+        // After the second amendment, one variant of each event is enough.
+        let limit = if history.amendments < MAX_AMENDMENTS { usize::MAX } else { 1 };
+        for data in variants(event_type).into_iter().take(limit) {
             count += 1 + explore(&step(history, event_type, &data, to));
         }
     }
@@ -149,9 +151,11 @@ fn check(history: &History, order: &Order, version: u64, case: &str) {
 fn every_history_of_version_1_is_legal_and_has_the_status_it_had() {
     let start = History { state: "none", items: json!(null), total: json!(null), amendments: 0, order: None };
     let count = explore(&start);
-    // Of 8 × (1 + 3 + 9) pending histories: 1 pending, 2 cancelled and 1 confirmed one; 10 paid ones, each cancelled in 2
-    // ways, shipped in 2, delivered in 2, returned in 4, and refunded in 10 × (2 + 4).
-    assert_eq!(count, 8 * 13 * (1 + 2 + 1 + 2 + 10 * (1 + 2 + 20 + 2 + 2 + 4 + 40)));
+    // A pending history leads to 2 cancelled and 1 confirmed one; that to 2 cancelled and 10 paid ones, each cancelled in 2 ways
+    // and refunded in 10, shipped in 2, delivered, returned in 2, and refunded in 10. Of the 8 creations there are 8 × 3
+    // histories with one amendment and 8 × 9 with two, after which there is one way for each event.
+    let after_pending = 2 + 1 + 2 + 10 * (1 + 2 + 20 + 2 + 2 + 4 + 40);
+    assert_eq!(count, (8 + 24) * (1 + after_pending) + 72 * 11);
 }
 
 #[test]

@@ -175,23 +175,23 @@ fn the_search_finds_a_guard_that_is_wrong() {
         Verdict::Never(refusal) if guard == wrong => Verdict::Early(refusal),
         verdict => verdict,
     };
-    let [goods, lines, money, life] = <[World; 4]>::try_from(worlds()).ok().unwrap();
+    let [goods, lines, _, life] = <[World; 4]>::try_from(worlds()).ok().unwrap();
     for (world, guard) in [(&goods, Guard::NotHeld), (&life, Guard::Covered), (&lines, Guard::UnitsDelivered)]
     {
         let error = refuted(world, |failed, verdict| never(failed, verdict, guard));
         assert!(error.contains("was judged never, and is legal later"), "{error}");
     }
     for (world, guard) in [
-        (&money, Guard::PaymentCapturable),
+        (&life, Guard::PaymentCapturable),
         (&life, Guard::UnitsLeft),
         (&goods, Guard::ReturnOpen),
-        (&money, Guard::PaymentVoidable),
+        (&life, Guard::PaymentVoidable),
     ] {
         let error = refuted(world, |failed, verdict| early(failed, verdict, guard));
         assert!(error.contains("was judged early, and is never legal"), "{error}");
     }
     let error =
-        refuted(&money, |failed, verdict| if failed == Guard::Refundable { Verdict::Legal } else { verdict });
+        refuted(&life, |failed, verdict| if failed == Guard::Refundable { Verdict::Legal } else { verdict });
     assert!(error.contains("was judged legal, and does not apply"), "{error}");
 }
 
