@@ -69,7 +69,8 @@ pub(crate) fn judge_event(order: Option<&Order>, event: &Event) -> Result<(), Gu
 
 /// The events that are legal now with some data, in the order of the table.
 pub fn allowed_events(order: Option<&Order>) -> impl Iterator<Item = EventType> {
-    let is_allowed = move |event: &EventType| event.guards().iter().all(|guard| guard.can_pass(order));
+    let is_allowed =
+        move |event: &EventType| event.guards().iter().all(|guard| guard.can_pass(order, *event));
     EventType::ALL.into_iter().filter(is_allowed)
 }
 

@@ -16,7 +16,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event_kinds::Event;
+use crate::event_kinds::{Event, EventType};
 use crate::ids::OrderId;
 use crate::order::Order;
 
@@ -215,8 +215,8 @@ impl Guard {
         }
     }
 
-    /// Whether some data makes an event pass the guard now. For a list of the events that are legal now.
-    pub(crate) fn can_pass(self, order: Option<&Order>) -> bool {
+    /// Whether some data makes an event of this type pass the guard now. For a list of the events that are legal now.
+    pub(crate) fn can_pass(self, order: Option<&Order>, event: EventType) -> bool {
         let Some(order) = order else {
             return matches!(self, Self::New | Self::ReferenceFree | Self::SizeFits);
         };
@@ -245,8 +245,8 @@ impl Guard {
             | Self::ShipmentNew
             | Self::ReturnNew
             | Self::ReturnOpen
-            | Self::RefundNew
-            | Self::SizeFits => true,
+            | Self::RefundNew => true,
+            Self::SizeFits => size::has_room(order, event),
         }
     }
 }

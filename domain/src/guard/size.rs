@@ -2,10 +2,11 @@
 
 use super::{Check, Guard, GuardFailure};
 use crate::event::{Amended, Created};
-use crate::event_kinds::Event;
+use crate::event_kinds::{Event, EventType};
 use crate::fold_money::known_payment;
 use crate::fold_returns::known_return;
 use crate::order::Order;
+use crate::parcels::{Return, ReturnState};
 
 /// The maximum number of payments, refunds, shipments and returns of an order, each.
 const MAX_ENTRIES: usize = 100;
@@ -110,6 +111,23 @@ fn longest_amendment(amended: &Amended) -> usize {
 fn longest_creation(created: &Created) -> usize {
     let (lines, adjustments) = (created.items.lines().len(), created.adjustments.list().len());
     longest::REST + longest::LINE * lines + longest::ADJUSTMENT * adjustments
+}
+
+/// Whether some event of this type adds no entry to a full list.
+pub(super) fn has_room(order: &Order, event: EventType) -> bool {
+    let is_requested = |it: &Return| it.state == ReturnState::Requested;
+    match event {
+        EventType::PaymentAuthorized => order.payments.len() < MAX_ENTRIES,
+        EventType::Paid => {
+            order.payments.len() < MAX_ENTRIES || order.payments.iter().any(|it| it.capturable() > 0)
+        }
+        EventType::Refunded => order.refunds.len() < MAX_ENTRIES,
+        EventType::Shipped => order.shipments.len() < MAX_ENTRIES,
+        EventType::ReturnRequested => order.returns.len() < MAX_ENTRIES,
+        EventType::Returned => order.returns.len() < MAX_ENTRIES || order.returns.iter().any(is_requested),
+        EventType::Held => order.holds.len() < MAX_HOLDS,
+        _ => true,
+    }
 }
 
 /// Whether the event adds an entry to a list, rather than changing one.

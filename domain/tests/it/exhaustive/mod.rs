@@ -140,7 +140,7 @@ fn every_history_of_a_small_order_keeps_every_invariant() {
 }
 
 #[test]
-#[ignore = "takes minutes; scripts/exhaustive-orders.sh runs it"]
+#[ignore = "takes a minute; scripts/exhaustive-orders.sh runs it"]
 fn every_history_of_a_larger_order_keeps_every_invariant() {
     let both = format!("{GOODS}{LINES}");
     let money_and_goods = format!("{LIFE}{MONEY}");

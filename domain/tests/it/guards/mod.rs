@@ -38,6 +38,11 @@ fn units(lines: &[(&str, u32)]) -> Value {
     json!({ "items": lines.iter().map(unit).collect::<Vec<_>>() })
 }
 
+/// Whether `allowed_events` lists the event.
+fn is_allowed(order: &Order, short: &str) -> bool {
+    allowed_events(Some(order)).any(|allowed| allowed == event_type(short))
+}
+
 /// The data of an event with the members of both.
 fn with(mut data: Value, more: &Value) -> Value {
     data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -50,7 +55,7 @@ fn legal(order: &Order, short: &str, data: Value) -> Order {
     let event = proposed(event_type(short), &data);
     let verdict = judge(Some(order), None, &envelope(event.clone()));
     assert_eq!(verdict, Verdict::Legal, "{short} {data}");
-    assert!(allowed_events(Some(order)).any(|allowed| allowed == event_type(short)), "{short}");
+    assert!(is_allowed(order, short), "{short}");
     after(Some(order.clone()), event).unwrap()
 }
 

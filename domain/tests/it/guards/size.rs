@@ -3,7 +3,7 @@
 use domain::{EventType, Guard, Verdict, judge};
 use serde_json::{Value, json};
 
-use super::{legal, order_of, refused, units};
+use super::{is_allowed, legal, order_of, refused, units};
 use crate::given::{envelope, proposed};
 
 /// An order of 200 units that may be shipped unpaid.
@@ -28,7 +28,9 @@ fn an_order_has_up_to_100_payments_and_refunds() {
     let (detail, numbers) = full("payments", 100, "never");
     refused(&order, "paid", json!({"amount": 2}), &detail, numbers.clone());
     refused(&order, "payment_authorized", json!({"payment_id": "q", "amount": 2}), &detail, numbers);
-    order = legal(&order, "paid", json!({"payment_id": "p", "amount": 2}));
+    assert!(!is_allowed(&order, "payment_authorized"));
+    order = legal(&order, "paid", json!({"payment_id": "p"}));
+    assert!(!is_allowed(&order, "paid"), "no authorization is left");
     for _ in 0..100 {
         order = legal(&order, "refunded", json!({"amount": 1}));
     }
@@ -44,6 +46,7 @@ fn an_order_has_up_to_100_shipments_and_returns() {
     }
     let (detail, numbers) = full("shipments", 100, "never");
     refused(&order, "shipped", units(&[("1", 1)]), &detail, numbers);
+    assert!(!is_allowed(&order, "shipped"));
     order = legal(&order, "delivered", json!({}));
     order =
         legal(&order, "return_requested", json!({"return_id": "r", "items": units(&[("1", 1)])["items"]}));
@@ -53,7 +56,9 @@ fn an_order_has_up_to_100_shipments_and_returns() {
     let (detail, numbers) = full("returns", 100, "never");
     refused(&order, "returned", units(&[("1", 1)]), &detail, numbers.clone());
     refused(&order, "return_requested", units(&[("1", 1)]), &detail, numbers);
-    legal(&order, "returned", json!({"return_id": "r"}));
+    assert!(!is_allowed(&order, "return_requested"));
+    let order = legal(&order, "returned", json!({"return_id": "r"}));
+    assert!(!is_allowed(&order, "returned"), "no request is left");
 }
 
 #[test]
@@ -64,6 +69,7 @@ fn an_order_has_up_to_20_holds() {
     }
     let (detail, numbers) = full("holds", 20, "early");
     refused(&order, "held", json!({"hold": "20"}), &detail, numbers);
+    assert!(!is_allowed(&order, "held"));
     legal(&legal(&order, "released", json!({"hold": "7"})), "held", json!({"hold": "20"}));
 }
 
