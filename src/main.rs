@@ -35,6 +35,8 @@ mod secret;
 mod signals;
 mod style;
 mod telemetry;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod unpaid_age;
 mod variables;
 
 use std::io::Write;

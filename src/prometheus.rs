@@ -107,6 +107,7 @@ const QUEUE: &str = "orders_queue_messages";
 const LEDGER: &str = "orders_ledger_events";
 const DEAD_LETTERS: &str = "orders_dead_letters";
 const DROPPED_LINES: &str = "orders_log_lines_dropped_total";
+const DUE_LAG: &str = "orders_due_lag_seconds";
 const OLDEST: &str = "orders_queue_oldest_seconds";
 
 /// The gauges of the pipeline: name, label, label value, and how to read the value.
@@ -149,6 +150,7 @@ fn describe() {
         ("orders_messages_redelivered_total", "Messages received more than once"),
         (DROPPED_LINES, "Log lines dropped because standard error did not take them in time"),
         ("orders_dead_letters_parked_total", "Messages parked as dead letters, by reason"),
+        ("orders_due_proposed_total", "Proposals to cancel an order that is unpaid at its deadline"),
     ];
     let histograms = [
         (
@@ -162,6 +164,10 @@ fn describe() {
         ),
         ("orders_queue_age_seconds", "Time from accepting an event until each receive"),
         ("orders_end_to_end_seconds", "Time from accepting an event until it is recorded"),
+        (
+            "orders_due_late_seconds",
+            "Time from the deadline of an unpaid order until its cancellation is proposed",
+        ),
     ];
     let gauges = [
         (QUEUE, "Messages on the queue, by state"),
@@ -173,5 +179,10 @@ fn describe() {
     histograms.into_iter().for_each(|(name, what)| describe_histogram!(name, Seconds, what));
     gauges.into_iter().for_each(|(name, what)| describe_gauge!(name, Count, what));
     describe_histogram!("orders_batch_size", Count, "Messages per received batch");
+    describe_gauge!(
+        DUE_LAG,
+        Seconds,
+        "How late the latest proposal to cancel an unpaid order was; 0 once no order is due"
+    );
     describe_gauge!(OLDEST, Seconds, "Age of the oldest message on the queue, if it is known");
 }

@@ -14,9 +14,12 @@
 //!    answers health checks.
 //! 5. `problem` builds the error answers (RFC 9457), and a page for each kind of problem.
 //! 6. `describe` generates the OpenAPI and AsyncAPI descriptions and serves them.
+//!
+//! [`expiry`] publishes events of the service itself: it proposes to cancel orders that are unpaid at their deadline.
 
 pub mod auth;
 mod describe;
+pub mod expiry;
 mod health;
 mod http;
 pub mod http_client;

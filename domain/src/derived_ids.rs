@@ -1,4 +1,5 @@
-//! Ids derived from a request or a message, so that its retries lead to the same ids. The API and the envelope use them.
+//! Ids derived from a request, a message or a deadline, so that repetitions lead to the same ids. The API, the envelope and
+//! [`crate::expiry`] use them.
 
 use uuid::Uuid;
 
@@ -33,6 +34,13 @@ pub fn ids_for_item(principal: &str, key: &str, place: usize) -> (OrderId, Event
 /// orders had the same id, the queue would drop the second as a duplicate.
 pub fn event_id_for_key(principal: &str, order_id: &OrderId, key: &str) -> EventId {
     EventId::from(derive(&["event of order", principal, order_id.as_str(), key]))
+}
+
+/// The id of the event that cancels an order at this version because it is unpaid at its deadline. A restarted service, or
+/// two services, propose the same event. An order that is still unpaid at a later version gets another proposal.
+pub fn event_id_for_deadline(order_id: &OrderId, deadline: Timestamp, version: u64) -> EventId {
+    let (deadline, version) = (deadline.micros().to_string(), version.to_string());
+    EventId::from(derive(&["deadline", order_id.as_str(), &deadline, &version]))
 }
 
 /// The UUIDv5 of the parts, each preceded by its length, so that different lists of parts never make the same text.

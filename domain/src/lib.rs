@@ -10,6 +10,7 @@
 //! 4. [`fold`]: folds an order from its events; [`past`] folds it as it was.
 //! 5. [`envelope`]: an event with its metadata, as it travels; [`recorded`] is an entry of the log, [`decode`] describes why a
 //!    message cannot be read, and `upcast_v0` and `upcast_v1` read older schema versions.
+//!    [`mod@expiry`] is the event that the service itself proposes.
 //! 6. [`outcome`]: what happened to an event, which its receipt shows; [`reasons`] contains the codes.
 //! 7. [`dead_letter`]: a message that could not be processed; [`mod@identify`] finds its ids, [`repair`] keeps its repairs, and
 //!    [`mod@predict`] predicts a redrive.
@@ -31,6 +32,7 @@ pub mod diagram;
 pub mod envelope;
 pub mod event;
 pub mod event_kinds;
+pub mod expiry;
 pub mod fold;
 mod fold_money;
 mod fold_returns;
@@ -65,6 +67,7 @@ pub use dead_letter::{DeadLetter, DeadLetterState};
 pub use decode::{DecodeError, SCHEMA_VERSION};
 pub use envelope::Envelope;
 pub use event_kinds::{Event, EventType};
+pub use expiry::{Expiry, expiry};
 pub use fold::FoldError;
 pub use guard::{Guard, Violation};
 pub use identify::{MessageIdentity, identify};

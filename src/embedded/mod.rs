@@ -97,6 +97,9 @@ pub(crate) struct ServeArgs {
     /// for each. The first start with another list fills the index, which takes some seconds for a million orders.
     #[arg(long, env = "ORDERS_SEARCHABLE_METADATA", value_name = "KEYS", value_parser = searchable_keys)]
     searchable_metadata: Option<SearchableKeys>,
+    /// Propose to cancel orders that are unpaid at this age, such as `48h`. By default, only orders with an `expires_at` expire.
+    #[arg(long, env = "ORDERS_EXPIRE_UNPAID", value_name = "DURATION", value_parser = crate::unpaid_age::parse)]
+    pub(crate) expire_unpaid: Option<Duration>,
     /// A URL to post alerts of dead letters to, in addition to the log. If the URL contains a secret, use the variable:
     /// other users of this machine can see flags. Logs show only its host.
     #[arg(long, env = "ORDERS_ALERT_WEBHOOK", value_name = "URL", hide_env_values = true)]

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use api::AppState;
+use api::expiry::ExpiryRole;
 use api::operations::Operations;
 use consumer::Consumer;
 use consumer::poll::{self, PollOptions};
 use infra::embedded::{Embedded, alerts};
 use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::ServeArgs;
 use super::maintenance::open;
@@ -24,6 +26,9 @@ use crate::signals::Hangups;
 /// Two batches at a time: while one is written, the next one is received and judged. Larger batches cost less for each
 /// event, but requests wait for the writing thread while one is appended.
 const POLL: PollOptions = PollOptions { concurrency: 2, batch_size: 256, wait: Duration::from_secs(20) };
+
+/// How often the service looks for orders that are due.
+const EXPIRY_TICK: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or Ctrl-C, then finishes the work in progress. Fails if the data folder can no longer be written.
 pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
@@ -49,6 +54,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     };
     let mut polling = poll_apart(recorder.clone(), consumer, stopped.clone())?;
     let alerting = tokio::spawn(alerts::run(engine.clone(), alarm, stopped.clone()));
+    let expiring = expire(&recorder, args.expire_unpaid, stopped.clone());
 
     let operations = Some(Operations {
         letters: recorder.clone(),
@@ -81,7 +87,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     if !polling.is_terminated() {
         polling.await.context("the consumer has panicked")?;
     }
-    alerting.await?;
+    tokio::try_join!(alerting, expiring)?;
     let waiting = engine.queue_depth();
     drop(engine);
     if let Some(reason) = failure {
@@ -118,6 +124,23 @@ fn poll_apart(
     };
     thread::Builder::new().name("consumer".to_owned()).spawn(work).context("cannot start the consumer")?;
     Ok(end)
+}
+
+/// Proposes to cancel orders that are unpaid at their deadline, until `stopped` becomes true.
+fn expire(
+    engine: &Arc<Embedded>,
+    unpaid_age: Option<Duration>,
+    stopped: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    let role = ExpiryRole {
+        due: engine.clone(),
+        reader: engine.clone(),
+        publisher: engine.clone(),
+        clock: infra::now,
+        unpaid_age,
+        tick: EXPIRY_TICK,
+    };
+    tokio::spawn(async move { role.run(stopped).await })
 }
 
 /// Logs the addresses; on a first start also a request to try.

@@ -17,6 +17,7 @@ mod contract;
 mod crash;
 mod credentials;
 mod damage;
+mod deadlines;
 mod dlq;
 #[cfg(feature = "doctor")]
 mod doctor;

@@ -24,6 +24,7 @@ pub(crate) use self::body::{
     proposable,
 };
 pub(crate) use self::order_response::OrderBody;
+pub(crate) use self::publish::publish_events;
 pub(crate) use self::responses::{EventPage, OrderPage, ReceiptBody};
 pub use self::visibility::created_for;
 use crate::state::SharedState;

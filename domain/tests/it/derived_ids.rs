@@ -1,7 +1,9 @@
 //! Derived ids are the same on every backend and never change. The literals here must never be edited; they were
 //! computed with another UUIDv5 implementation.
 
-use domain::derived_ids::{derive_event_id, event_id_for_key, ids_for_item, ids_for_key};
+use domain::derived_ids::{
+    derive_event_id, event_id_for_deadline, event_id_for_key, ids_for_item, ids_for_key,
+};
 use domain::{CorrelationId, EventId, EventType, OrderId};
 use uuid::Uuid;
 
@@ -75,6 +77,18 @@ fn ids_for_the_orders_of_a_batch_are_pinned() {
     }
     let event_id = event_id_for_key("client-a", &OrderId::parse("o-1").unwrap(), "key-1");
     assert_eq!(event_id.to_string(), "a3f3e1b4-f04d-5465-af41-606c6c371f91");
+}
+
+#[test]
+fn the_id_of_an_expiry_depends_on_order_deadline_and_version_and_is_pinned() {
+    let id = |order_id: &str, deadline: &str, version: u64| {
+        event_id_for_deadline(&OrderId::parse(order_id).unwrap(), time(deadline), version).to_string()
+    };
+    let (noon, later) = ("2026-11-29T12:00:00Z", "2026-11-29T12:00:00.000001Z");
+    assert_eq!(id("order-1", noon, 1), "53a18da0-1422-5e61-b634-8ccf99e247e3");
+    assert_eq!(id("order-1", noon, 2), "29e06a4d-583d-58d2-a833-abbb8a1d9b30");
+    assert_ne!(id("order-1", later, 1), id("order-1", noon, 1));
+    assert_ne!(id("order-2", noon, 1), id("order-1", noon, 1));
 }
 
 #[test]

@@ -10,6 +10,7 @@
 //! | [`log`] | the order log, with the requests that wait for outcomes |
 //! | [`dead_letters`] | the parked sequences, and pending alerts |
 //! | [`reader`] | the queries |
+//! | [`due`] | the list of orders that may be past their deadline |
 //! | [`inbox`] | the deliveries to the consumer |
 //! | [`publish`] | the acceptance of events, inline or queued |
 //! | [`maintenance`] | work on a folder that no service is using |
@@ -33,6 +34,7 @@
 //!   not acknowledged, but the operating system may present it to that start as written. So the start writes it again.
 
 mod dead_letters;
+mod due;
 mod inbox;
 mod log;
 pub mod maintenance;

@@ -26,7 +26,7 @@ impl Rebuild<'_> {
     /// Removes the rows that do not belong to their order. The projections are correct by now.
     pub(super) async fn stray_index_rows(&mut self) -> anyhow::Result<()> {
         let log = self.log;
-        for index in [Index::Status, Index::Update, Index::Reference, Index::Metadata] {
+        for index in [Index::Status, Index::Update, Index::Reference, Index::Metadata, Index::Due] {
             let keyspace = index.keyspace(&log.store.keys);
             for row in keyspace.iter() {
                 let (key, value) = row.into_inner()?;
@@ -50,7 +50,7 @@ impl Rebuild<'_> {
 fn order_of(index: Index, key: &[u8], value: &[u8]) -> anyhow::Result<OrderId> {
     let position = match index {
         Index::Status => position_of(key, 2),
-        Index::Update => position_of(key, 0),
+        Index::Update | Index::Due => position_of(key, 0),
         Index::Metadata => metadata_key_of(key).and_then(|(_, prefix_bytes)| position_of(key, prefix_bytes)),
         Index::Reference => {
             return OrderId::parse(std::str::from_utf8(value)?).context("a row of a reference");

@@ -1,7 +1,8 @@
 //! The rows of an order in the indexes, and how they change. Appends, backfills and rebuilds use these functions.
 //!
 //! An order with one event has one row, in `by_status`. Its later events move that row only if a word changes, and add one in
-//! `by_update`. Orders with a reference, or with an entry of their metadata at a searchable key, have further rows.
+//! `by_update`. Orders with a reference, or with an entry of their metadata at a searchable key, have further rows, and so do
+//! unpaid orders with an `expires_at`.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ pub(crate) enum Index {
     Update,
     Reference,
     Metadata,
+    Due,
 }
 
 impl Index {
@@ -27,6 +29,7 @@ impl Index {
             Self::Update => &keys.by_update,
             Self::Reference => &keys.references,
             Self::Metadata => &keys.by_metadata,
+            Self::Due => &keys.due,
         }
     }
 
@@ -37,6 +40,7 @@ impl Index {
             Self::Update => "update time",
             Self::Reference => "reference",
             Self::Metadata => "metadata",
+            Self::Due => "deadline",
         }
     }
 
@@ -76,6 +80,9 @@ pub(crate) fn rows_of(order: &Order, searchable: &BTreeSet<String>) -> Vec<Index
             }),
         );
     }
+    // Only `expires_at` counts: the configured age may change, and is found by status and creation time.
+    let deadline = order.deadline(None);
+    rows.extend(deadline.map(|deadline| (Index::Due, position_key(&[], deadline.micros(), id))));
     rows
 }
 

@@ -17,6 +17,7 @@
 //! | `by_update` | update time, order id | empty. An order with one event has no row |
 //! | `references` | reference | the id of the order that has it |
 //! | `by_metadata` | key of the metadata, 0, hash of its value, creation time, order id | empty. Only searchable keys have rows |
+//! | `due` | `expires_at`, order id | empty. Only orders that expire at this time if they are still unpaid have a row |
 //! | `meta` | `next_seq` | the sequence number of the next message |
 //! | | `ledger` | the ledger, and the number of dead letters |
 //! | | `folder` | the name of the folder, which is part of its message ids |
@@ -49,7 +50,7 @@ pub(crate) const META: u64 = 12;
 /// The last keyspace of formats 3 and 4.
 pub(crate) const LAST_OF_FORMAT_4: u64 = META;
 /// The last keyspace.
-pub(crate) const LAST: u64 = 16;
+pub(crate) const LAST: u64 = 17;
 
 /// The keyspaces by number.
 const NAMES: [&str; LAST as usize] = [
@@ -69,6 +70,7 @@ const NAMES: [&str; LAST as usize] = [
     "by_update",
     "references",
     "by_metadata",
+    "due",
 ];
 
 /// Keys of `meta`.
@@ -119,6 +121,7 @@ pub(crate) struct Keyspaces {
     pub(crate) by_update: NumberedKeyspace,
     pub(crate) references: NumberedKeyspace,
     pub(crate) by_metadata: NumberedKeyspace,
+    pub(crate) due: NumberedKeyspace,
 }
 
 impl Keyspaces {
@@ -154,6 +157,7 @@ impl Keyspaces {
             by_update: open()?,
             references: open()?,
             by_metadata: open()?,
+            due: open()?,
             db: db.clone(),
         })
     }
@@ -181,6 +185,7 @@ impl Keyspaces {
             &self.by_update,
             &self.references,
             &self.by_metadata,
+            &self.due,
         ]
     }
 }
