@@ -102,6 +102,8 @@ fn run() -> anyhow::Result<()> {
         #[cfg(feature = "aws")]
         Command::DeadLetters(args) => runtime.block_on(aws::dead_letters(&args, aws::errors_of(logging))),
         #[cfg(feature = "aws")]
+        Command::Expiry(args) => runtime.block_on(aws::expiry(&args, aws::errors_of(logging))),
+        #[cfg(feature = "aws")]
         Command::Table(command) => runtime.block_on(aws::create_table(&command, aws::errors_of(logging))),
         #[cfg(feature = "dlq")]
         Command::Dlq(command) => {

@@ -65,6 +65,8 @@ pub(crate) struct ConsumerArgs {
     #[arg(long, env = "ORDERS_MAX_RECEIVES", value_name = "COUNT")]
     pub(super) max_receives: Option<String>,
     #[command(flatten)]
+    pub(super) unpaid: UnpaidArgs,
+    #[command(flatten)]
     pub(super) metrics: MetricsArgs,
 }
 
@@ -83,6 +85,28 @@ pub(crate) struct DeadLettersArgs {
     pub(super) alerts_topic: Option<String>,
     #[command(flatten)]
     pub(super) metrics: MetricsArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExpiryArgs {
+    #[command(flatten)]
+    pub(super) aws: AwsArgs,
+    #[command(flatten)]
+    pub(super) unpaid: UnpaidArgs,
+    /// Propose nothing while this many messages are queued; 0: no limit.
+    #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value = "0", value_name = "COUNT")]
+    pub(super) max_queue_depth: String,
+    #[command(flatten)]
+    pub(super) metrics: MetricsArgs,
+}
+
+/// The age at which unpaid orders expire.
+#[derive(Debug, Args)]
+pub(crate) struct UnpaidArgs {
+    /// Propose to cancel orders that are unpaid at this age, such as `48h`. The consumer and the expiry role must have the same
+    /// value. It costs three writes for each new order. By default, only orders with an `expires_at` expire.
+    #[arg(long, env = "ORDERS_EXPIRE_UNPAID", value_name = "DURATION")]
+    pub(super) expire_unpaid: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -13,7 +13,7 @@ use infra::sqs::coalesce::CoalescingPublisher;
 use infra::sqs::depth_limit::DepthLimitedPublisher;
 use tokio::sync::watch;
 
-use super::args::{ApiArgs, ConsumerArgs, DeadLettersArgs, TableCommand};
+use super::args::{ApiArgs, ConsumerArgs, DeadLettersArgs, ExpiryArgs, TableCommand};
 use super::log_progress;
 use super::settings::{self, ConfigErrors};
 use crate::prometheus;
@@ -72,6 +72,7 @@ pub(crate) async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyho
     let common = &settings.common;
     let queue = Arc::new(aws::queue(&sdk, &common.queue_url));
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
+    let table = table.expiring_unpaid(settings.unpaid_age);
     let dead_letters = aws::queue(&sdk, &settings.dlq_url);
     check_resources(&AwsHealth {
         queues: vec![Arc::unwrap_or_clone(queue.clone()), dead_letters.clone()],
@@ -132,6 +133,26 @@ pub(crate) async fn dead_letters(args: &DeadLettersArgs, errors: ConfigErrors) -
     tracing::info!("stopping: finishing open work");
     stop.send_replace(true);
     Ok(polling.await?)
+}
+
+/// `orders expiry`: proposes to cancel orders that are unpaid at their deadline, until SIGTERM or Ctrl-C.
+pub(crate) async fn expiry(args: &ExpiryArgs, errors: ConfigErrors) -> anyhow::Result<()> {
+    let hangups = Hangups::listen()?;
+    let sdk = aws::config().await;
+    let settings = settings::of_expiry(errors, args, &sdk)?;
+    let common = &settings.common;
+    let queue = aws::queue(&sdk, &common.queue_url);
+    let table = aws::table(&sdk, &common.table_name, common.default_currency);
+    check_resources(&AwsHealth { queues: vec![queue.clone()], table: table.clone() }).await?;
+    prometheus::serve(settings.metrics, None).await?;
+    let role = super::expiry_role(&settings, &queue, &table);
+    let (stop, stopped) = watch::channel(false);
+    let expiring = tokio::spawn(async move { role.run(stopped).await });
+    tracing::info!(queue = common.queue_url, table = common.table_name, "expiring");
+    hangups.until_stopped(None).await?;
+    tracing::info!("stopping: finishing open work");
+    stop.send_replace(true);
+    Ok(expiring.await?)
 }
 
 /// `orders table create`.

@@ -49,7 +49,7 @@ const fn metric(
     ExportedMetric { recorded, metric, unit, factor, dimension: None }
 }
 
-const EXPORTED: [ExportedMetric; 10] = [
+const EXPORTED: [ExportedMetric; 12] = [
     ExportedMetric {
         dimension: Some(("status", "Status")),
         ..metric("orders_messages_processed_total", "MessagesProcessed", "Count", 1.0)
@@ -68,6 +68,8 @@ const EXPORTED: [ExportedMetric; 10] = [
     metric("orders_queue_age_seconds", "QueueAge", "Milliseconds", 1000.0),
     metric("orders_end_to_end_seconds", "EndToEndLatency", "Milliseconds", 1000.0),
     metric("orders_publish_duration_seconds", "PublishLatency", "Milliseconds", 1000.0),
+    metric("orders_due_proposed_total", "DueProposed", "Count", 1.0),
+    metric("orders_due_late_seconds", "DueLateness", "Milliseconds", 1000.0),
     metric("orders_http_request_duration_seconds", "RequestDuration", "Milliseconds", 1000.0),
 ];
 

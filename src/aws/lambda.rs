@@ -9,7 +9,7 @@ use consumer::Consumer;
 use futures_util::future::BoxFuture;
 use infra::aws::{self, AwsHealth, SqsDeadLetters};
 
-use super::args::{ApiArgs, ConsumerArgs, DeadLettersArgs};
+use super::args::{ApiArgs, ConsumerArgs, DeadLettersArgs, ExpiryArgs};
 use super::emf;
 use super::ping::is_ping;
 use super::settings::{self, ConfigErrors};
@@ -24,10 +24,11 @@ pub(crate) fn role() -> Option<String> {
 /// The command line of a role. All settings come from the environment.
 pub(crate) fn command_line(role: &str) -> anyhow::Result<Cli> {
     match role {
-        "api" | "consumer" | "dead-letters" => Ok(Cli::of(["orders", role])?),
+        "api" | "consumer" | "dead-letters" | "expiry" => Ok(Cli::of(["orders", role])?),
         other => {
             bail!(
-                "the handler {other:?} is not a role of this program; it must be `api`, `consumer` or `dead-letters`"
+                "the handler {other:?} is not a role of this program; it must be `api`, `consumer`, `dead-letters` or \
+                 `expiry`"
             )
         }
     }
@@ -51,7 +52,8 @@ pub(crate) async fn run(cli: &Cli, errors: ConfigErrors) -> anyhow::Result<()> {
         Command::Api(args) => api(args, errors).await,
         Command::Consumer(args) => consumer(args, errors).await,
         Command::DeadLetters(args) => dead_letters(args, errors).await,
-        _ => bail!("only `api`, `consumer` and `dead-letters` run as Lambda functions"),
+        Command::Expiry(args) => expiry(args, errors).await,
+        _ => bail!("only `api`, `consumer`, `dead-letters` and `expiry` run as Lambda functions"),
     }
 }
 
@@ -74,8 +76,10 @@ async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyhow::Result<(
     let sdk = aws::config().await;
     let settings = settings::of_consumer(errors, args, &sdk)?;
     let (common, dlq_url, max_receives) = (settings.common, settings.dlq_url, settings.max_receives);
+    let unpaid_age = settings.unpaid_age;
     let queue = Arc::new(aws::queue(&sdk, &common.queue_url));
-    let table = aws::table(&sdk, &common.table_name, common.default_currency).counting_optimistically();
+    let table = aws::table(&sdk, &common.table_name, common.default_currency);
+    let table = table.expiring_unpaid(unpaid_age).counting_optimistically();
     let dead_letters = SqsDeadLetters {
         queue: aws::queue(&sdk, &dlq_url),
         table: table.clone(),
@@ -102,4 +106,14 @@ async fn dead_letters(args: &DeadLettersArgs, errors: ConfigErrors) -> anyhow::R
     let inbox = Arc::new(aws::queue(&sdk, &settings.dlq_url));
     let work = Arc::new(super::dead_letter_role(&sdk, &settings));
     consumer::lambda::run(work, inbox, is_ping, after_each).await
+}
+
+async fn expiry(args: &ExpiryArgs, errors: ConfigErrors) -> anyhow::Result<()> {
+    let sdk = aws::config().await;
+    let settings = settings::of_expiry(errors, args, &sdk)?;
+    let common = &settings.common;
+    let queue = aws::queue(&sdk, &common.queue_url);
+    let table = aws::table(&sdk, &common.table_name, common.default_currency);
+    let role = super::expiry_role(&settings, &queue, &table);
+    api::expiry::lambda::run(&role, after_each).await
 }

@@ -9,16 +9,20 @@ mod settings;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::time::Duration;
 
+use api::expiry::ExpiryRole;
 use api::operations::Operations;
+use api::ports::EventPublisher;
 use consumer::DeadLetterRole;
 use infra::aws::{self as adapters, AwsDeadLetterStore, S3Archive, SdkConfig, SqsPipeline};
 use infra::dynamodb::Table;
 use infra::sqs::Queue;
+use infra::sqs::depth_limit::DepthLimitedPublisher;
 
 #[cfg(feature = "doctor")]
-use args::{ApiArgs, ConsumerArgs, DeadLettersArgs};
-pub(crate) use containers::{api, consumer, create_table, dead_letters};
+use args::{ApiArgs, ConsumerArgs, DeadLettersArgs, ExpiryArgs};
+pub(crate) use containers::{api, consumer, create_table, dead_letters, expiry};
 pub(crate) use lambda::{command_line, role, run as run_lambda};
 use settings::ConfigErrors;
 
@@ -51,6 +55,25 @@ fn dead_letter_role(sdk: &SdkConfig, settings: &settings::DeadLetterSettings) ->
     }
 }
 
+/// How often the role looks for orders that are due.
+const EXPIRY_TICK: Duration = Duration::from_secs(5);
+
+/// The role that proposes to cancel unpaid orders.
+fn expiry_role(settings: &settings::ExpirySettings, queue: &Queue, table: &Table) -> ExpiryRole {
+    let publisher: Arc<dyn EventPublisher> = match settings.max_queue_depth {
+        None => Arc::new(queue.clone()),
+        Some(most) => Arc::new(DepthLimitedPublisher::new(queue.clone(), most, queue.clone())),
+    };
+    ExpiryRole {
+        due: Arc::new(table.clone()),
+        reader: Arc::new(table.clone()),
+        publisher,
+        clock: infra::now,
+        unpaid_age: settings.unpaid_age,
+        tick: EXPIRY_TICK,
+    }
+}
+
 /// How the API would authenticate with these arguments, or all errors in them.
 #[cfg(feature = "doctor")]
 pub(crate) async fn check_api(args: &ApiArgs) -> Result<crate::auth::AuthSettings, Vec<String>> {
@@ -70,6 +93,13 @@ pub(crate) async fn check_dead_letters(args: &DeadLettersArgs) -> Result<(), Vec
 pub(crate) async fn check_consumer(args: &ConsumerArgs) -> Result<(), Vec<String>> {
     let sdk = infra::aws::config().await;
     settings::of_consumer(ConfigErrors::default(), args, &sdk).map(|_| ()).map_err(listed)
+}
+
+/// All errors in the arguments of `orders expiry`.
+#[cfg(feature = "doctor")]
+pub(crate) async fn check_expiry(args: &ExpiryArgs) -> Result<(), Vec<String>> {
+    let sdk = infra::aws::config().await;
+    settings::of_expiry(ConfigErrors::default(), args, &sdk).map(|_| ()).map_err(listed)
 }
 
 #[cfg(feature = "doctor")]

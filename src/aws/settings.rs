@@ -1,16 +1,20 @@
 //! Validates the settings of the roles and reports all errors together. The roles and the doctor use it.
 
+mod expiry;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use domain::Currency;
 use infra::aws::SdkConfig;
 use infra::sqs::is_fifo;
 
-use super::args::{ApiArgs, AwsArgs, ConsumerArgs, DeadLettersArgs};
+use super::args::{ApiArgs, AwsArgs, ConsumerArgs, DeadLettersArgs, UnpaidArgs};
 use crate::auth::{self, RequestOrigin};
 use crate::http::HttpSettings;
+pub(crate) use expiry::{ExpirySettings, of_expiry};
 
 /// All errors in the settings of a role.
 #[derive(Debug)]
@@ -111,6 +115,17 @@ impl ConfigErrors {
         )
     }
 
+    fn depth(&mut self, value: &str) -> Option<Option<NonZeroU64>> {
+        let depth = value.parse().map_err(|_| format!("ORDERS_MAX_QUEUE_DEPTH {value:?} is not a number"));
+        self.check(depth).map(NonZeroU64::new)
+    }
+
+    fn unpaid_age(&mut self, args: &UnpaidArgs) -> Option<Duration> {
+        let age = args.expire_unpaid.as_ref().filter(|age| !age.is_empty())?;
+        let parsed = crate::unpaid_age::parse(age);
+        self.check(parsed.map_err(|error| format!("ORDERS_EXPIRE_UNPAID {age:?}: {error}")))
+    }
+
     fn region(&mut self, sdk: &SdkConfig) {
         if sdk.region().is_none() {
             self.0.push("AWS_REGION is not set, and no profile states a region".to_owned());
@@ -192,9 +207,7 @@ fn api(
     let listen = crate::listen::address(listen).map_err(|error| format!("ORDERS_LISTEN {listen:?} {error}"));
     let listen = errors.check(listen);
     let http = args.http.read().map_err(|found| errors.0.extend(found)).ok();
-    let depth = &args.max_queue_depth;
-    let depth = depth.parse().map_err(|_| format!("ORDERS_MAX_QUEUE_DEPTH {depth:?} is not a number"));
-    let depth = errors.check(depth).map(NonZeroU64::new);
+    let depth = errors.depth(&args.max_queue_depth);
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let bucket = given(&args.letters.dlq_bucket).map(|name| errors.bucket(Some(&name)));
     let dlq_url = given(&args.letters.dlq_url).map(|url| errors.queue("DLQ_URL", Some(&url)));
@@ -217,6 +230,8 @@ pub(crate) struct ConsumerSettings {
     pub(crate) concurrency: usize,
     /// The queue's `maxReceiveCount`, if set.
     pub(crate) max_receives: Option<u32>,
+    /// The age at which unpaid orders expire.
+    pub(crate) unpaid_age: Option<Duration>,
     /// The address that serves metrics; `None`: no metrics.
     pub(crate) metrics: Option<SocketAddr>,
 }
@@ -240,11 +255,12 @@ pub(crate) fn of_consumer(
         let count_or_none = count.parse().ok().filter(valid);
         errors.check(count_or_none.ok_or_else(|| format!("ORDERS_MAX_RECEIVES {count:?} is not 1–1000")))
     });
+    let unpaid_age = errors.unpaid_age(&args.unpaid);
     let metrics = errors.check(args.metrics.read());
     let settings = (|| {
         let (common, dlq_url, concurrency, metrics) = (common?, dlq_url?, concurrency?, metrics?);
         let max_receives = max_receives.flatten();
-        Some(ConsumerSettings { common, dlq_url, concurrency, max_receives, metrics })
+        Some(ConsumerSettings { common, dlq_url, concurrency, max_receives, unpaid_age, metrics })
     })();
     errors.finish(settings)
 }

@@ -145,6 +145,9 @@ pub(crate) enum Command {
     /// Archive dead letters from their SQS queue to S3, and publish alerts to SNS.
     #[cfg(feature = "aws")]
     DeadLetters(crate::aws::args::DeadLettersArgs),
+    /// Propose to cancel orders that are unpaid at their deadline, on SQS and DynamoDB.
+    #[cfg(feature = "aws")]
+    Expiry(crate::aws::args::ExpiryArgs),
     /// Manage the DynamoDB table.
     #[cfg(feature = "aws")]
     #[command(subcommand)]

@@ -21,7 +21,7 @@ Every option of every command, with its variable. `orders help COMMAND` prints t
 - Give secrets by a variable or a file: other users of a machine can see the flags of a process.
 - The AWS roles report everything that is wrong with their configuration at once.
 
-`api`, `consumer`, `dead-letters` and `table` are in builds with `--features aws` only.
+`api`, `consumer`, `dead-letters`, `expiry` and `table` are in builds with `--features aws` only.
 
 ## Configuration file
 

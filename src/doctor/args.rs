@@ -44,6 +44,9 @@ pub(crate) enum ServiceRole {
     /// The archive of dead letters, with alerts.
     #[cfg(feature = "aws")]
     DeadLetters,
+    /// The proposals to cancel unpaid orders.
+    #[cfg(feature = "aws")]
+    Expiry,
 }
 
 impl ServiceRole {
@@ -79,6 +82,8 @@ impl ServiceRole {
             Self::Consumer => "consumer",
             #[cfg(feature = "aws")]
             Self::DeadLetters => "dead-letters",
+            #[cfg(feature = "aws")]
+            Self::Expiry => "expiry",
         }
     }
 }

@@ -25,6 +25,13 @@ pub(super) fn deployment(configuration: TerraformResources) -> Deployment {
             "aws_lambda_event_source_mapping" if may_be_of_queue(resource) => {
                 deployment.mappings.push(mapping(resource));
             }
+            "aws_cloudwatch_event_target" => {
+                deployment.schedule_targets.push(resource.attributes().link("arn"));
+            }
+            "aws_scheduler_schedule" => {
+                let target = resource.attributes().block("target");
+                deployment.schedule_targets.push(target.then(|target| target.link("arn")));
+            }
             "aws_dynamodb_table" => deployment.tables.push(table(resource)),
             "aws_cloudwatch_metric_alarm" => deployment.alarms.push(alarm(resource)),
             _ => {}

@@ -83,6 +83,11 @@ async fn problems(role: ServiceRole, config: Option<&Path>) -> EnvironmentProble
             let wrong = crate::aws::check_dead_letters(args).await.err();
             problems.extend(wrong.into_iter().flatten().map(|problem| (WRONG, problem)));
         }
+        #[cfg(feature = "aws")]
+        Command::Expiry(args) => {
+            let wrong = crate::aws::check_expiry(args).await.err();
+            problems.extend(wrong.into_iter().flatten().map(|problem| (WRONG, problem)));
+        }
         _ => {}
     }
     problems

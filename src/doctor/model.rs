@@ -54,6 +54,8 @@ pub(super) struct Deployment {
     pub(super) queues: Vec<SqsQueue>,
     pub(super) functions: Vec<LambdaFunction>,
     pub(super) mappings: Vec<EventSourceMapping>,
+    /// What schedules and event rules invoke.
+    pub(super) schedule_targets: Vec<Attribute<ResourceReference>>,
     pub(super) roles: Vec<IamRole>,
     pub(super) tables: Vec<DynamoTable>,
     pub(super) alarms: Vec<CloudWatchAlarm>,

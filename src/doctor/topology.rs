@@ -9,6 +9,7 @@ pub(super) enum FunctionJob {
     Api,
     Consumer,
     DeadLetters,
+    Expiry,
     /// A program that is none of the above.
     Other,
 }
@@ -102,7 +103,10 @@ impl Deployment {
 
     /// Whether a function runs this program: its handler names a role, or it has the variables that roles read.
     pub(super) fn is_ours(function: &LambdaFunction) -> bool {
-        if matches!(function.handler.known().map(String::as_str), Some("api" | "consumer" | "dead-letters")) {
+        if matches!(
+            function.handler.known().map(String::as_str),
+            Some("api" | "consumer" | "dead-letters" | "expiry")
+        ) {
             return true;
         }
         let Some(variables) = function.environment.known() else { return false };
@@ -122,6 +126,7 @@ impl Deployment {
             Some("api") => FunctionJob::Api,
             Some("consumer") => FunctionJob::Consumer,
             Some("dead-letters") => FunctionJob::DeadLetters,
+            Some("expiry") => FunctionJob::Expiry,
             _ => match self.source_of(function) {
                 Some(queue) if self.holds_dead_letters(queue) => FunctionJob::DeadLetters,
                 Some(_) => FunctionJob::Consumer,

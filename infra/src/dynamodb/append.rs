@@ -54,7 +54,8 @@ impl Table {
         message: Option<&str>,
         counts: LedgerCounts,
     ) -> Result<Appended, AppendError> {
-        let insert = event_item(event, message).and_then(|item| insert(&self.name, item));
+        let insert =
+            event_item(event, message, self.unpaid_age_micros).and_then(|item| insert(&self.name, item));
         let insert = insert.map_err(AppendError::Unavailable)?;
         if self.write_batched(insert, counts).await.map_err(AppendError::Unavailable)? {
             return Ok(Appended::New);
@@ -67,7 +68,7 @@ impl Table {
         event: &RecordedEvent,
         message: Option<&str>,
     ) -> Result<Appended, AppendError> {
-        let item = event_item(event, message).map_err(AppendError::Unavailable)?;
+        let item = event_item(event, message, self.unpaid_age_micros).map_err(AppendError::Unavailable)?;
         let item: TableItem = item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let event_id = item.get("event_id").cloned();
         let call = self

@@ -11,8 +11,12 @@ use std::time::Duration;
 use crate::sdk::explain;
 
 use super::Table;
+use super::due::DUE_INDEX;
 use super::list::INDEX;
 
+/// The indexes with their keys, the hash key first.
+const INDEXES: [(&str, [&str; 2]); 2] =
+    [(INDEX, ["customer_id", "listed_at"]), (DUE_INDEX, ["due_shard", "due_at"])];
 /// How long a table may take to become usable.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -22,16 +26,16 @@ impl Table {
     pub async fn create(&self) -> anyhow::Result<bool> {
         let (name, string) = (&self.name, ScalarAttributeType::S);
         let mut call = self.client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-        for attribute in ["pk", "sk", "customer_id", "listed_at"] {
+        for attribute in ["pk", "sk", "customer_id", "listed_at", "due_shard", "due_at"] {
             let definition = AttributeDefinition::builder().attribute_name(attribute);
             call = call.attribute_definitions(definition.attribute_type(string.clone()).build()?);
         }
-        let index = GlobalSecondaryIndex::builder()
-            .index_name(INDEX)
-            .set_key_schema(Some(keys("customer_id", "listed_at")?))
-            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
-            .build()?;
-        let call = call.set_key_schema(Some(keys("pk", "sk")?)).global_secondary_indexes(index);
+        let mut call = call.set_key_schema(Some(keys("pk", "sk")?));
+        for (index, [hash, range]) in INDEXES {
+            let projection = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
+            let index = GlobalSecondaryIndex::builder().index_name(index).projection(projection);
+            call = call.global_secondary_indexes(index.set_key_schema(Some(keys(hash, range)?)).build()?);
+        }
         let created = match call.send().await {
             Ok(_) => true,
             Err(error)
@@ -77,9 +81,11 @@ fn mismatches(table: &TableDescription) -> Vec<String> {
     if names(table.key_schema()) != ["pk", "sk"] {
         mismatches.push("does not have the keys pk and sk".to_owned());
     }
-    let index = table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(INDEX));
-    if index.is_none_or(|index| names(index.key_schema()) != ["customer_id", "listed_at"]) {
-        mismatches.push(format!("has no index {INDEX} with the keys customer_id and listed_at"));
+    for (name, keys) in INDEXES {
+        let index = table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(name));
+        if index.is_none_or(|index| names(index.key_schema()) != keys) {
+            mismatches.push(format!("has no index {name} with the keys {}", keys.join(" and ")));
+        }
     }
     mismatches
 }

@@ -8,6 +8,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Currency, EventId, EventType, Order, OrderId, Outcome, Receipt, RecordedEvent};
 use serde::{Deserialize, Serialize};
 
+use super::due::due_attributes;
+
 pub(super) type TableItem = HashMap<String, AttributeValue>;
 
 pub(super) const METADATA: &str = "METADATA";
@@ -63,8 +65,12 @@ pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<OrderPosition> 
 pub(super) type Attributes = Vec<(&'static str, AttributeValue)>;
 
 /// A log entry as an item, with the id of the message that carried it, if known. The item of an order's first entry
-/// also has the keys of the customer's list.
-pub(super) fn event_item(event: &RecordedEvent, message: Option<&str>) -> anyhow::Result<Attributes> {
+/// also has the keys of the customer's list, and of the due orders if the order has a deadline.
+pub(super) fn event_item(
+    event: &RecordedEvent,
+    message: Option<&str>,
+    unpaid_age_micros: Option<i64>,
+) -> anyhow::Result<Attributes> {
     let envelope = &event.envelope;
     let mut item = vec![
         ("pk", pk(&envelope.order_id)),
@@ -76,9 +82,10 @@ pub(super) fn event_item(event: &RecordedEvent, message: Option<&str>) -> anyhow
     item.extend(envelope.request_hash.as_ref().map(|hash| ("request_hash", text(hash))));
     item.extend(message.map(|message| ("message", text(message))));
     if event.version == 1 {
-        let Order { order_id, customer_id, created_at, .. } = Order::apply(None, event)?;
-        item.push(("customer_id", text(customer_id.as_str())));
-        item.push(("listed_at", text(listed_at(created_at.micros(), &order_id))));
+        let order = Order::apply(None, event)?;
+        item.push(("customer_id", text(order.customer_id.as_str())));
+        item.push(("listed_at", text(listed_at(order.created_at.micros(), &order.order_id))));
+        item.extend(due_attributes(&order, unpaid_age_micros));
     }
     Ok(item)
 }

@@ -3,7 +3,7 @@
 //!
 //! | `pk` | `sk` | holds |
 //! |---|---|---|
-//! | `ORDER#{id}` | `EVENT#{version:010}` | a log entry: `event_id`, `type`, and the event as JSON in `entry`; the first one also has `customer_id` and `listed_at`, the keys of the index |
+//! | `ORDER#{id}` | `EVENT#{version:010}` | a log entry: `event_id`, `type`, and the event as JSON in `entry`; the first one also has `customer_id` and `listed_at`, the keys of the index; that of an order with a deadline also has `due_shard` and `due_at` ([`due`]) |
 //! | | `METADATA` | the projection, from the second event on: `order`, `version`, `status`; the ids of the parked sequence in `parked` |
 //! | | `RECEIPT#{event_id}` | the outcome of a rejected or parked event |
 //! | `DEADLETTER#{id}` | `METADATA` | a dead letter without its body ([`dead_letter_index`]); in the index it has a `customer_id` that no customer can have |
@@ -20,6 +20,7 @@ mod create;
 pub(crate) mod dead_letter_index;
 mod dead_letter_list;
 mod describe;
+mod due;
 mod items;
 pub(crate) mod ledger;
 mod list;
@@ -32,6 +33,7 @@ mod write_batcher;
 pub use describe::TableSettings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use domain::Currency;
@@ -47,6 +49,8 @@ pub struct Table {
     name: String,
     /// The currency of log entries of v0 producers, which state no currency.
     default_currency: Currency,
+    /// The configured age for unpaid orders, in microseconds.
+    unpaid_age_micros: Option<i64>,
     /// The limit of concurrency, shared by all callers and concurrent batches.
     permits: Arc<Semaphore>,
     write_batcher: Arc<write_batcher::WriteBatcher>,
@@ -62,10 +66,17 @@ impl Table {
             client,
             name: name.into(),
             default_currency,
+            unpaid_age_micros: None,
             permits,
             write_batcher: Arc::default(),
             optimistic_count: None,
         }
+    }
+
+    /// Gives new orders a deadline at this age, if they are unpaid then.
+    pub fn expiring_unpaid(self, age: Option<Duration>) -> Self {
+        let unpaid_age_micros = age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+        Self { unpaid_age_micros, ..self }
     }
 
     /// Runs `work` for each of `items` with limited concurrency. The results are in the order of `items`.

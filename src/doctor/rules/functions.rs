@@ -87,6 +87,7 @@ fn needs(job: FunctionJob) -> &'static [AnyVariableOf] {
         FunctionJob::DeadLetters => {
             &[&["QUEUE_URL"], &["DLQ_URL"], &["TABLE_NAME"], &["DLQ_BUCKET"], &["ALERTS_TOPIC"]]
         }
+        FunctionJob::Expiry => &[&["QUEUE_URL"], &["TABLE_NAME"]],
         FunctionJob::Other => &[],
     }
 }
@@ -125,7 +126,7 @@ fn environment_elsewhere(deployment: &Deployment, results: &mut CheckResults) {
         let work: Vec<_> = deployment.work_queues().map(|queue| queue.identity.clone()).collect();
         let queue = match job {
             FunctionJob::Consumer => source.map(|queue| queue.identity.clone()),
-            FunctionJob::Api => one(&work),
+            FunctionJob::Api | FunctionJob::Expiry => one(&work),
             _ => None,
         };
         let dead_letters =

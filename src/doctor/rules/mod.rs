@@ -2,6 +2,7 @@
 //! runs the tables, `docs/doctor.md` is printed from them, and a test requires an example of each.
 
 mod alarms;
+mod expiry;
 mod fifo;
 mod functions;
 mod mappings;
@@ -136,6 +137,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
         functions::RULES,
         permissions::RULES,
         tables::RULES,
+        expiry::RULES,
         alarms::RULES,
         service::RULES,
     ];

@@ -98,6 +98,8 @@ fn needs<'a>(deployment: &'a Deployment, function: &'a LambdaFunction) -> Vec<Re
             need(SEND, Some(&dead_letters.identity));
         }
     }
+    let mut work = deployment.work_queues();
+    let work_queue = work.next().filter(|_| work.next().is_none()).map(|queue| &queue.identity);
     let table = if let [table] = deployment.tables.as_slice() { Some(&table.identity) } else { None };
     match job {
         _ if !ours => {}
@@ -108,11 +110,14 @@ fn needs<'a>(deployment: &'a Deployment, function: &'a LambdaFunction) -> Vec<Re
             need(&["sns:Publish"], None);
         }
         FunctionJob::Api => {
-            let mut work = deployment.work_queues();
-            let queue = work.next().filter(|_| work.next().is_none()).map(|queue| &queue.identity);
-            need(SEND, queue);
-            need(&["sqs:GetQueueAttributes"], queue);
+            need(SEND, work_queue);
+            need(&["sqs:GetQueueAttributes"], work_queue);
             need(READ, table);
+            needs.push(RequiredPermission { actions: QUERY, on: table, index: true });
+        }
+        FunctionJob::Expiry => {
+            need(SEND, work_queue);
+            need(&["dynamodb:Query", "dynamodb:UpdateItem"], table);
             needs.push(RequiredPermission { actions: QUERY, on: table, index: true });
         }
         FunctionJob::Other => {}

@@ -4,6 +4,7 @@ mod batches;
 mod containers;
 mod costs;
 mod dead_letters;
+mod deadlines;
 mod endpoints;
 mod failures;
 mod lambda;

@@ -114,7 +114,7 @@ fn missing_resources_are_found() {
     let table = report(&without(TABLE));
     let expected =
         |function: &str| format!("table-missing aws_lambda_function.{function} environment.TABLE_NAME");
-    assert_eq!(table.findings(), ["api", "consumer", "dead_letters"].map(expected));
+    assert_eq!(table.findings(), ["api", "consumer", "dead_letters", "expiry"].map(expected));
     let unattended = report(&without("aws_lambda_event_source_mapping.dead_letters"));
     assert_eq!(unattended.findings(), ["dead-letters-unattended aws_sqs_queue.dlq"]);
 }

@@ -208,7 +208,7 @@ pub fn faults() -> Vec<(&'static str, Value)> {
         ("table-keys aws_dynamodb_table.orders hash_key", changed(TABLE, "/range_key", &json!("sort"))),
         (
             "table-index aws_dynamodb_table.orders global_secondary_index",
-            changed(TABLE, "/global_secondary_index", &json!([])),
+            changed(TABLE, "/global_secondary_index/0/name", &json!("orders-of-customers")),
         ),
         (
             "table-not-recoverable aws_dynamodb_table.orders point_in_time_recovery",
@@ -217,6 +217,19 @@ pub fn faults() -> Vec<(&'static str, Value)> {
         (
             "table-not-protected aws_dynamodb_table.orders deletion_protection_enabled",
             changed(TABLE, "/deletion_protection_enabled", &json!(false)),
+        ),
+        (
+            "expiry-index aws_dynamodb_table.orders global_secondary_index",
+            changed(TABLE, "/global_secondary_index/1/range_key", &json!("due")),
+        ),
+        ("expiry-not-scheduled aws_lambda_function.expiry", without("aws_cloudwatch_event_target.expiry")),
+        (
+            "expiry-missing aws_lambda_function.consumer environment.ORDERS_EXPIRE_UNPAID",
+            changed(CONSUMER, "/environment/0/variables/ORDERS_EXPIRE_UNPAID", &json!("24h")),
+        ),
+        (
+            "permission-missing aws_lambda_function.expiry role",
+            policy("aws_iam_role_policy.expiry", "dynamodb:UpdateItem", "dynamodb:PutItem"),
         ),
         ("alarm-dead-letters-missing aws_sqs_queue.dlq", without(ALARM)),
         (

@@ -110,10 +110,12 @@ fn the_table_is_as_the_program_makes_it_and_protected() {
     let attributes: Vec<_> =
         table["attribute"].as_array().unwrap().iter().map(|it| (&it["name"], &it["type"])).collect();
     let string = json!("S");
-    let names = ["pk", "sk", "customer_id", "listed_at"].map(Json::from);
+    let names = ["pk", "sk", "customer_id", "listed_at", "due_shard", "due_at"].map(Json::from);
     assert_eq!(attributes, names.iter().map(|name| (name, &string)).collect::<Vec<_>>());
-    let index = json!([{ "name": "customer-orders", "hash_key": "customer_id", "range_key": "listed_at",
-                         "projection_type": "KEYS_ONLY" }]);
+    let index = json!([
+        { "name": "customer-orders", "hash_key": "customer_id", "range_key": "listed_at", "projection_type": "KEYS_ONLY" },
+        { "name": "due-orders", "hash_key": "due_shard", "range_key": "due_at", "projection_type": "KEYS_ONLY" },
+    ]);
     assert_eq!(table["global_secondary_index"], index);
     assert_eq!(table["point_in_time_recovery"], json!([{ "enabled": true }]));
     assert_eq!(table["deletion_protection_enabled"], true);

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::{KEY, document, plan, plan_with, standard, try_plan};
 
-const ROLES: [&str; 3] = ["api", "consumer", "dead-letters"];
+const ROLES: [&str; 4] = ["api", "consumer", "dead-letters", "expiry"];
 
 fn function(role: &str) -> String {
     format!("aws_lambda_function.function[{role}]")
@@ -72,6 +72,7 @@ fn every_role_has_the_variables_that_it_reads() {
                 "ORDERS_CORS_ORIGINS": "https://shop.example,https://app.example" }),
         json!({ "DLQ_URL": dlq, "ORDERS_MAX_RECEIVES": 5 }),
         json!({ "DLQ_URL": dlq, "DLQ_BUCKET": bucket, "ALERTS_TOPIC": "aws_sns_topic.alerts.arn" }),
+        json!({}),
     ];
     for (role, own) in ROLES.into_iter().zip(own) {
         let mut expected = common.as_object().unwrap().clone();
@@ -155,4 +156,26 @@ fn logs_are_json_lines_without_a_level_filter_and_expire() {
             "{address}"
         );
     }
+}
+
+#[test]
+fn the_expiry_function_runs_every_minute_and_is_not_repeated() {
+    let plan = plan_with(&[("expire_unpaid", "48h".into())]);
+    let rule = plan.get("aws_cloudwatch_event_rule.expiry");
+    assert_eq!(rule["schedule_expression"], "rate(1 minute)");
+    let target = plan.get("aws_cloudwatch_event_target.expiry");
+    assert_eq!(
+        (&target["rule"], &target["arn"]),
+        (&rule["name"], &json!(format!("{}.arn", function("expiry"))))
+    );
+    let permission = plan.get("aws_lambda_permission.expiry");
+    assert_eq!(permission["principal"], "events.amazonaws.com");
+    assert_eq!(permission["source_arn"], "aws_cloudwatch_event_rule.expiry.arn");
+    let asynchronous = plan.get("aws_lambda_function_event_invoke_config.expiry");
+    assert_eq!(asynchronous["maximum_retry_attempts"], 0);
+    assert_eq!(plan.get(&function("expiry"))["timeout"], 60, "an invocation ends before the next");
+    for role in ["consumer", "expiry"] {
+        assert_eq!(plan.get(&function(role))["environment"][0]["variables"]["ORDERS_EXPIRE_UNPAID"], "48h");
+    }
+    assert!(try_plan(&[("expire_unpaid", "soon".into())]).is_err());
 }

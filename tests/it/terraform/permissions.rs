@@ -50,6 +50,7 @@ const MAIN: &str = "aws_sqs_queue.main.arn";
 const DLQ: &str = "aws_sqs_queue.dlq.arn";
 const TABLE: &str = "aws_dynamodb_table.orders.arn";
 const INDEX: &str = "aws_dynamodb_table.orders.arn/index/customer-orders";
+const DUE_INDEX: &str = "aws_dynamodb_table.orders.arn/index/due-orders";
 const ARCHIVE: &str = "aws_s3_bucket.archive.arn/failed/*";
 const REPAIRED: &str = "aws_s3_bucket.archive.arn/repaired/*";
 const TOPIC: &str = "aws_sns_topic.alerts.arn";
@@ -58,7 +59,7 @@ const TOPIC_KEY: &str = "aws_kms_key.alerts[0].arn";
 /// Calls that a role makes: role, resource, file, and the functions in it (all if empty).
 type Reach = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-const REACHES: [Reach; 30] = [
+const REACHES: [Reach; 34] = [
     ("api", MAIN, "sqs/publisher.rs", &[]),
     ("api", MAIN, "sqs/redrive.rs", &[]),
     ("api", MAIN, "sqs/mod.rs", &["some_attributes"]),
@@ -89,6 +90,10 @@ const REACHES: [Reach; 30] = [
     ("dead-letters", TABLE, "dynamodb/outcomes.rs", &[]),
     ("dead-letters", ARCHIVE, "s3.rs", &["keep"]),
     ("dead-letters", TOPIC, "sns.rs", &["raise"]),
+    ("expiry", MAIN, "sqs/publisher.rs", &[]),
+    ("expiry", TABLE, "dynamodb/read.rs", &["query"]),
+    ("expiry", TABLE, "dynamodb/due.rs", &["report_one"]),
+    ("expiry", DUE_INDEX, "dynamodb/due.rs", &["due"]),
 ];
 
 /// Calls that no Lambda function makes.
@@ -111,7 +116,7 @@ const NOT_IN_FUNCTIONS: [(&str, &[&str]); 7] = [
 const POLLED: [(&str, &str); 2] = [("consumer", MAIN), ("dead-letters", DLQ)];
 const POLLING: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
-const ROLES: [&str; 3] = ["api", "consumer", "dead-letters"];
+const ROLES: [&str; 4] = ["api", "consumer", "dead-letters", "expiry"];
 
 /// A call of an SDK.
 #[derive(Debug)]

@@ -89,6 +89,9 @@ fn every_alarm_has_actions_and_treats_missing_data() {
         "dead-letters-errors",
         "dead-letters-throttles",
         "dlq-not-empty",
+        "expiry-errors",
+        "expiry-late",
+        "expiry-throttles",
         "ledger-imbalance",
         "message-age",
         "parked-rate",
@@ -182,13 +185,19 @@ fn alarms_watch_the_api_and_all_functions() {
     for name in ["api_5xx", "api_latency"] {
         assert_eq!(alarm(&plan, name)["dimensions"], of_api);
     }
-    for role in ["api", "consumer", "dead-letters"] {
+    for role in ["api", "consumer", "dead-letters", "expiry"] {
         let throttled = json!({ "metric_name": "Throttles", "statistic": "Sum", "threshold": 0,
                                 "dimensions": { "FunctionName": format!("orders-{role}") } });
         assert_has(alarm(&plan, &format!("throttles[{role}]")), &throttled);
     }
     let archive = json!({ "metric_name": "Errors", "threshold": 0, "dimensions": { "FunctionName": "orders-dead-letters" } });
     assert_has(alarm(&plan, "dead_letters_errors"), &archive);
+    let failing = json!({ "metric_name": "Errors", "threshold": 0, "evaluation_periods": 5,
+                          "dimensions": { "FunctionName": "orders-expiry" } });
+    assert_has(alarm(&plan, "expiry_errors"), &failing);
+    // The metric is in milliseconds.
+    let late = json!({ "namespace": "OrderProcessing", "metric_name": "DueLateness", "statistic": "Maximum", "threshold": 900_000 });
+    assert_has(alarm(&plan, "expiry_late"), &late);
     let stuck =
         json!({ "metric_name": "ApproximateAgeOfOldestMessage", "statistic": "Maximum", "threshold": 900 });
     assert_has(alarm(&plan, "message_age"), &stuck);

@@ -1,4 +1,4 @@
-# The three roles of the program as functions of one package. A function's handler is its role.
+# The roles of the program as functions of one package. A function's handler is its role.
 
 locals {
   functions = {
@@ -24,12 +24,15 @@ locals {
       timeout              = var.consumer_timeout
       memory               = var.consumer_memory
       reserved_concurrency = var.consumer_reserved_concurrency
-      environment = {
-        QUEUE_URL = aws_sqs_queue.main.url
-        DLQ_URL   = aws_sqs_queue.dlq.url
-        # The consumer parks a message on its last receive, with the error. SQS would move it without one.
-        ORDERS_MAX_RECEIVES = var.max_receive_count
-      }
+      environment = merge(
+        {
+          QUEUE_URL = aws_sqs_queue.main.url
+          DLQ_URL   = aws_sqs_queue.dlq.url
+          # The consumer parks a message on its last receive, with the error. SQS would move it without one.
+          ORDERS_MAX_RECEIVES = var.max_receive_count
+        },
+        local.expire_unpaid,
+      )
     }
     dead-letters = {
       description          = "The archiver of ${var.name}: archives dead letters, marks their orders and publishes alerts."
@@ -43,7 +46,17 @@ locals {
         ALERTS_TOPIC = aws_sns_topic.alerts.arn
       }
     }
+    expiry = {
+      description          = "Proposes to cancel orders of ${var.name} that are unpaid at their deadline."
+      timeout              = local.expiry_timeout
+      memory               = var.expiry_memory
+      reserved_concurrency = -1
+      environment          = merge({ QUEUE_URL = aws_sqs_queue.main.url }, local.expire_unpaid)
+    }
   }
+
+  # The consumer writes the deadline of a new order, and the expiry function reads it.
+  expire_unpaid = var.expire_unpaid == null ? {} : { ORDERS_EXPIRE_UNPAID = var.expire_unpaid }
 }
 
 # There is no dead_letter_config, which is for asynchronous invocations only. The consumer's dead letters are those of its

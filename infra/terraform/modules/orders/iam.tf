@@ -98,6 +98,26 @@ locals {
         Resource = [aws_sns_topic.alerts.arn]
       },
     ]
+    expiry = [
+      {
+        Sid      = "Propose"
+        Effect   = "Allow"
+        Action   = ["sqs:SendMessage"]
+        Resource = [aws_sqs_queue.main.arn]
+      },
+      {
+        Sid      = "Orders"
+        Effect   = "Allow"
+        Action   = ["dynamodb:Query", "dynamodb:UpdateItem"]
+        Resource = [aws_dynamodb_table.orders.arn]
+      },
+      {
+        Sid      = "Due"
+        Effect   = "Allow"
+        Action   = ["dynamodb:Query"]
+        Resource = ["${aws_dynamodb_table.orders.arn}/index/due-orders"]
+      },
+    ]
   }
 
   # Access to encrypted resources needs access to their key: all functions use kms_key_arn; without it, the publisher of
@@ -106,6 +126,7 @@ locals {
     api          = var.kms_key_arn == null ? [] : [var.kms_key_arn]
     consumer     = var.kms_key_arn == null ? [] : [var.kms_key_arn]
     dead-letters = [local.alerts_key_arn]
+    expiry       = var.kms_key_arn == null ? [] : [var.kms_key_arn]
   }
 }
 

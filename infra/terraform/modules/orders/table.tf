@@ -36,6 +36,24 @@ resource "aws_dynamodb_table" "orders" {
     projection_type = "KEYS_ONLY"
   }
 
+  attribute {
+    name = "due_shard"
+    type = "S"
+  }
+
+  attribute {
+    name = "due_at"
+    type = "S"
+  }
+
+  # Only orders with a deadline are in this index; an index without items costs nothing.
+  global_secondary_index {
+    name            = "due-orders"
+    hash_key        = "due_shard"
+    range_key       = "due_at"
+    projection_type = "KEYS_ONLY"
+  }
+
   # A released dead letter leaves a marker that expires, so that its message does not bring it back.
   ttl {
     attribute_name = "expires_at"

@@ -150,3 +150,36 @@ variable "dead_letters_reserved_concurrency" {
     error_message = "dead_letters_reserved_concurrency must be -1 or at least 2, the maximum concurrency of its event source mapping."
   }
 }
+
+variable "expire_unpaid" {
+  description = "The age at which unpaid orders are cancelled, such as 48h. It costs three writes for each new order. Without it, only orders with an expires_at expire."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.expire_unpaid == null ? true : length(regexall("^[0-9]+(s|m|h|d)$", var.expire_unpaid)) > 0
+    error_message = "expire_unpaid must be a number with s, m, h or d, such as 48h."
+  }
+}
+
+variable "expiry_memory" {
+  description = "The memory of the function that proposes to cancel unpaid orders, in MiB."
+  type        = number
+  default     = 256
+
+  validation {
+    condition     = var.expiry_memory >= 128 && var.expiry_memory <= 10240
+    error_message = "expiry_memory must be 128 to 10240."
+  }
+}
+
+variable "expiry_late_threshold" {
+  description = "The lateness of a cancellation that raises an alarm, in seconds."
+  type        = number
+  default     = 900
+
+  validation {
+    condition     = var.expiry_late_threshold >= 1
+    error_message = "expiry_late_threshold must be at least 1."
+  }
+}
