@@ -34,6 +34,7 @@ mod load;
 mod logs;
 mod metrics;
 mod pages;
+mod personal_data;
 mod pipeline;
 mod power;
 mod spec;
