@@ -10,8 +10,10 @@ import uuid
 import schemathesis
 
 LARGEST_AMOUNT = 2**53 - 1
-# A price at which even the largest order stays below the largest amount: 200 lines of a million each.
-SAFE_PRICE = LARGEST_AMOUNT // (200 * 1_000_000)
+# A price at which even the largest order stays below the largest amount: 1,000 lines of a million each.
+SAFE_PRICE = LARGEST_AMOUNT // (1000 * 1_000_000) // 2
+# The largest adjustment: 100 of them do not make a total negative or too large.
+SAFE_ADJUSTMENT = LARGEST_AMOUNT // 1000
 # Any three capitals match the pattern; these few are currencies.
 CURRENCIES = {"EUR", "USD", "GBP", "JPY", "CHF"}
 
@@ -86,14 +88,31 @@ def kept(value):
     value = {name: kept(member) for name, member in value.items()}
     if isinstance(value.get("currency"), str) and value["currency"] not in CURRENCIES:
         value["currency"] = "EUR"
-    lines = value.get("items")
+    if isinstance(value.get("country"), str):
+        value["country"] = "DE"
+    if value.get("reference") is not None:
+        # A reference is free only once.
+        value["reference"] = str(uuid.uuid4())
+    number_ids(value.get("items"), "line_id")
+    number_ids(value.get("adjustments"), "adjustment_id")
+    lines, adjustments = value.get("items"), value.get("adjustments") or []
     if isinstance(lines, list) and all(is_line(line) for line in lines):
-        if total(lines) > LARGEST_AMOUNT:
+        if total(lines) > LARGEST_AMOUNT // 2:
             for line in lines:
                 line["unit_price"] = min(line["unit_price"], SAFE_PRICE)
+        for adjustment in adjustments:
+            adjustment["amount"] = min(abs(adjustment["amount"]), SAFE_ADJUSTMENT)
+            adjustment.pop("line_id", None)
         if value.get("total") is not None:
-            value["total"] = total(lines)
+            value["total"] = total(lines) + sum(adjustment["amount"] for adjustment in adjustments)
     return value
+
+
+def number_ids(elements, name):
+    """Gives the elements of a list distinct ids, which no schema can demand."""
+    for place, element in enumerate(elements if isinstance(elements, list) else [], 1):
+        if isinstance(element, dict) and element.get(name) is not None:
+            element[name] = str(place)
 
 
 def is_line(line):

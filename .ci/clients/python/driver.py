@@ -4,8 +4,8 @@ import sys
 
 import orders_client
 from orders_client.models import (
-    CreateOrder, CreateOrders, Line, OrderConfirmed, OrderPaid, OrderShipped, PaidData, ProposedEvent, Receipt, Order,
-    RecordedOrderConfirmed, RecordedOrderCreated, RecordedOrderPaid, ShippedData,
+    CreateOrder, CreateOrders, Line, LineQuantity, OrderConfirmed, OrderPaid, OrderRefunded, OrderShipped, PaidData,
+    ProposedEvent, Receipt, Order, RecordedOrderConfirmed, RecordedOrderCreated, RecordedOrderPaid, RefundedData, ShippedData,
 )
 
 WAIT = "wait=20"
@@ -53,6 +53,17 @@ assert len(listed) >= 2 and id in [order.order_id for order in listed], listed
 events = [event.actual_instance for event in api.list_events(id).items]
 assert [type(event) for event in events] == [RecordedOrderCreated, RecordedOrderConfirmed, RecordedOrderPaid], events
 assert (events[0].data.total, events[2].data.payment_id) == (900, "p-1"), events
+
+parcel = ShippedData(
+    carrier="DHL", tracking_number="1", shipment_id="parcel-1", items=[LineQuantity(line_id="1", quantity=1)],
+)
+partly = propose(id, OrderShipped(type="order_shipped", data=parcel))
+assert (partly.status, partly.items[0].shipped, partly.shipments[0].state) == ("partially_shipped", 1, "shipped"), partly
+refund = RefundedData(refund_id="r-1", amount=450, payment_id="p-1")
+refunded = propose(id, OrderRefunded(type="order_refunded", data=refund))
+assert (refunded.payment_status, refunded.money.refunded) == ("partially_refunded", 450), refunded
+problem = refused(lambda: propose(id, OrderRefunded(type="order_refunded", data=RefundedData(refund_id="r-2", amount=451))))
+assert (problem.status, problem.violation.guard) == (409, "refundable"), problem
 
 good, bad = api.create_orders(CreateOrders(orders=[order(), order(total=1)])).items
 assert (good.status, bad.status) == (202, 422) and good.receipt and bad.problem, (good, bad)

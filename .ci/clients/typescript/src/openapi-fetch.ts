@@ -61,6 +61,13 @@ run("openapi-fetch", async () => {
   const payment = events.find((event) => event.type === "order_paid");
   assert(payment?.data.payment_id === "p-1", events);
 
+  const parcel = { carrier: "DHL", tracking_number: "1", shipment_id: "parcel-1", items: [{ line_id: "1", quantity: 1 }] };
+  const partly = wanted(await propose(path.order_id, { type: "order_shipped", data: parcel }));
+  assert(partly.object === "order" && partly.status === "partially_shipped" && partly.items[0]?.shipped === 1, partly);
+  const refund = { refund_id: "r-1", amount: 450, payment_id: "p-1" };
+  const refunded = wanted(await propose(path.order_id, { type: "order_refunded", data: refund }));
+  assert(refunded.object === "order" && refunded.payment_status === "partially_refunded", refunded);
+
   const wrong: CreateOrder = { ...order, total: 1 };
   const batch = wanted(await api.POST("/v1/orders/batch", { body: { orders: [order, wrong] } })).items;
   assert(batch[0]?.status === 202 && batch[0].receipt !== undefined, batch);

@@ -45,6 +45,13 @@ run("OpenAPI Generator, fetch", async () => {
   const payment = events.find((event) => event.type === "order_paid");
   assert(payment?.data.paymentId === "p-1" && payment.recordedAt instanceof Date, events);
 
+  const parcel = { carrier: "DHL", trackingNumber: "1", shipmentId: "parcel-1", items: [{ lineId: "1", quantity: 1 }] };
+  const partly = await propose(id, { type: "order_shipped", data: parcel });
+  assert(partly.object === "order" && partly.status === "partially_shipped" && partly.items[0]?.shipped === 1, partly);
+  const refund = { refundId: "r-1", amount: 450, paymentId: "p-1" };
+  const refunded = await propose(id, { type: "order_refunded", data: refund });
+  assert(refunded.object === "order" && refunded.paymentStatus === "partially_refunded", refunded);
+
   const wrong: CreateOrder = { ...order, total: 1 };
   const batch = (await api.createOrders({ createOrders: { orders: [order, wrong] } })).items;
   assert(batch[0]?.status === 202 && batch[0].receipt !== undefined, batch);
