@@ -67,7 +67,15 @@ pub async fn prefer_wait_waits_for_the_outcome(api: &Api) {
     assert_eq!(illegal.body["order_status"], "pending");
     assert_eq!(
         illegal.body["allowed_events"],
-        json!(["order_amended", "order_confirmed", "order_cancelled"])
+        json!([
+            "order_amended",
+            "order_annotated",
+            "order_confirmed",
+            "order_held",
+            "order_payment_authorized",
+            "order_paid",
+            "order_cancelled"
+        ])
     );
     propose(api, "nobody", &[WAIT], "order_confirmed", json!({})).await.is_problem(404, "order-not-found");
 

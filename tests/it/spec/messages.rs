@@ -121,6 +121,7 @@ fn the_schemas_and_the_domain_accept_the_same_messages() {
         json!("EUR"),
         long,
     ];
+    let mut differences = vec![];
     for event_type in EventType::ALL {
         let message = example(event_type);
         let schema = schema_of(&message);
@@ -128,14 +129,15 @@ fn the_schemas_and_the_domain_accept_the_same_messages() {
             for value in values.iter().map(Some).chain([None]) {
                 let changed = with(&message, &pointer, value);
                 let (described, read) = (messages.check(&schema, &changed), decode(&changed));
-                assert_eq!(
-                    described.is_ok(),
-                    read.is_ok(),
-                    "{event_type} {pointer} {value:?}: {described:?} {read:?}"
-                );
+                // No schema can state a sum.
+                let is_sum = matches!(&read, Err(error) if error.contains("must be the sum of the lines"));
+                if described.is_ok() != (read.is_ok() || is_sum) {
+                    differences.push(format!("{event_type} {pointer} {value:?}: {described:?} {read:?}"));
+                }
             }
         }
     }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
     let message = example(EventType::Paid);
     for (pointer, value) in [
         ("/event_id", json!("1")),
