@@ -30,8 +30,10 @@ pub(super) enum FindingKind {
     OtherData,
     /// A log cannot be folded by the rules of `domain`.
     LogDoesNotFold,
-    /// An order differs from the fold of its log.
+    /// An order differs from the fold of the events that this run sent.
     OrderDiffersFromLog,
+    /// An order is unpaid, and the service did not cancel it after its deadline.
+    NotExpired,
     /// A request that was sent again with its idempotency key was answered as a new one.
     RetryNotRecognised,
     /// An answer is wrong for the kind of request.
@@ -76,7 +78,8 @@ impl FindingKind {
             Self::NeverSent => "events in a log that this run did not send",
             Self::OtherData => "events recorded with other data than was sent",
             Self::LogDoesNotFold => "logs that cannot be folded",
-            Self::OrderDiffersFromLog => "orders that differ from the fold of their log",
+            Self::OrderDiffersFromLog => "orders that differ from the fold of their events",
+            Self::NotExpired => "unpaid orders that were not cancelled after their deadline",
             Self::RetryNotRecognised => {
                 "requests that were sent again with their key and answered as new ones"
             }

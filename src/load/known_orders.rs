@@ -3,15 +3,21 @@
 //!
 //! An order has at most one write in flight: it is idle only after the answer. So we know in which order the service
 //! accepted its events, and the rules of `domain` give the outcome of each.
+//!
+//! Steps of a life need no decision. For a cancellation or an illegal event, a worker takes an idle order, folds its events
+//! without holding the lock, and releases the order if the event does not fit.
 
-use super::life::{self, OrderState, Verdict, judge_transition};
-use domain::{EventId, EventType, OrderId, OrderStatus};
+use domain::{EventId, EventType, Order, OrderId, Verdict};
 use fastrand::Rng;
 
+use super::lives::after_cancellation;
 use super::receipt::ReceiptLocation;
+use super::requests::{Creation, RequestBodies};
+use super::sent::{SentEvent, SentOrder};
+use super::steps::LifeStep;
 
-/// How many idle orders are tried to find one that fits the event.
-const TRIES: usize = 16;
+/// Stands for the number of a write that is being planned: no write has it yet.
+const NEXT_NUMBER: u32 = u32::MAX;
 
 /// The outcome that an event must have if the queue preserves order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,54 +32,51 @@ pub(super) struct AcceptedEvent {
     pub(super) event_id: EventId,
     /// The number of the request.
     pub(super) number: u32,
-    pub(super) event_type: EventType,
+    /// The step of the order's life.
+    pub(super) step: LifeStep,
     pub(super) expected: ExpectedOutcome,
     /// The location of the event's receipt.
     pub(super) receipt: ReceiptLocation,
 }
 
-/// An order that this run created.
+impl AcceptedEvent {
+    pub(super) fn event_type(&self) -> EventType {
+        self.step.event_type()
+    }
+
+    pub(super) fn sent(&self) -> SentEvent {
+        SentEvent { step: self.step, number: self.number }
+    }
+}
+
+/// An order that this run created. A run may create millions, so it holds no data that the numbers of the requests determine.
 #[derive(Debug)]
 pub(super) struct KnownOrder {
     pub(super) id: OrderId,
-    /// The number of the request that created the order.
-    pub(super) creation: u32,
+    pub(super) creation: Creation,
     /// The accepted events. The first is the creation.
     pub(super) events: Vec<AcceptedEvent>,
     /// Whether a request for the order got no answer, so that the service may have an event that is not in `events`.
     pub(super) is_uncertain: bool,
-    state: OrderState,
+    /// The steps that are left of the order's life.
+    rest: &'static [LifeStep],
 }
 
 impl KnownOrder {
-    /// The next event in the life of this order; `None` at its end. Every tenth order is amended first, and every twentieth
-    /// is returned.
-    fn next_step(&self) -> Option<EventType> {
-        let is_returned = self.creation % 20 == 7;
-        match self.state {
-            OrderState::Is(OrderStatus::Pending) if self.creation % 10 == 3 && self.events.len() == 1 => {
-                Some(EventType::Amended)
-            }
-            OrderState::Is(OrderStatus::Pending) => Some(EventType::Confirmed),
-            OrderState::Is(OrderStatus::Confirmed) => Some(EventType::Paid),
-            OrderState::Is(OrderStatus::Paid) => Some(EventType::Shipped),
-            OrderState::Is(OrderStatus::Shipped) => Some(EventType::Delivered),
-            OrderState::Is(OrderStatus::Delivered) if is_returned => Some(EventType::Returned),
-            OrderState::Is(OrderStatus::Returned) | OrderState::CancelledPaid => Some(EventType::Refunded),
-            OrderState::None | OrderState::Is(_) => None,
-        }
+    pub(super) fn sent<'a>(&'a self, requests: &'a RequestBodies) -> SentOrder<'a> {
+        SentOrder { requests, id: &self.id, creation: self.creation }
     }
+}
 
-    /// An event that the rules forbid now. With `unordered`, an event that they can never allow.
-    fn illegal_event(&self, unordered: bool, rng: &mut Rng) -> Option<EventType> {
-        let forbidden = |event: &EventType| match judge_transition(self.state, *event) {
-            Verdict::Legal => false,
-            Verdict::Early => !unordered,
-            Verdict::Never => true,
-        };
-        let proposable = life::EVENTS.into_iter().filter(|event| *event != EventType::Created);
-        rng.choice(proposable.filter(forbidden).collect::<Vec<_>>())
-    }
+/// An idle order that was taken to plan a write. It is not idle until it is released.
+#[derive(Debug)]
+pub(super) struct IdleOrder {
+    place: usize,
+    id: OrderId,
+    creation: Creation,
+    /// The events that must be recorded.
+    recorded: Vec<SentEvent>,
+    rest: &'static [LifeStep],
 }
 
 /// The next write to an order. The order is not idle until the write is answered.
@@ -82,16 +85,74 @@ pub(super) struct PlannedEvent {
     /// The index of the order in [`KnownOrders`].
     pub(super) place: usize,
     pub(super) order_id: OrderId,
-    pub(super) creation: u32,
-    pub(super) event_type: EventType,
+    pub(super) creation: Creation,
+    pub(super) step: LifeStep,
     pub(super) expected: ExpectedOutcome,
+    /// The steps that are left of the order's life after this write.
+    pub(super) rest: &'static [LifeStep],
+}
+
+impl IdleOrder {
+    pub(super) fn place(&self) -> usize {
+        self.place
+    }
+
+    /// Plans the cancellation of all that has not shipped, if that is legal.
+    pub(super) fn plan_cancel(&self, requests: &RequestBodies) -> Option<PlannedEvent> {
+        let (sent, order) = self.fold(requests)?;
+        let cancel = SentEvent { step: LifeStep::CancelRest, number: NEXT_NUMBER };
+        let version = order.version + 1;
+        let cancelled = sent.apply(Some(order), version, cancel).ok()?;
+        let has_parcels = cancelled.items.iter().any(|line| line.in_transit() > 0);
+        let is_legal = |step: &LifeStep| {
+            let sent = sent.judge(&cancelled, SentEvent { step: *step, number: NEXT_NUMBER });
+            sent.is_ok_and(|verdict| verdict == Verdict::Legal)
+        };
+        let refund = [LifeStep::RefundTotal, LifeStep::RefundPart].into_iter().find(is_legal);
+        let rest = after_cancellation(has_parcels, refund);
+        Some(self.planned(cancel.step, ExpectedOutcome::Recorded, rest))
+    }
+
+    /// Plans an event that the rules forbid now. With `unordered`, an event that they can never allow.
+    pub(super) fn plan_illegal(
+        &self,
+        requests: &RequestBodies,
+        unordered: bool,
+        rng: &mut Rng,
+    ) -> Option<PlannedEvent> {
+        let (sent, order) = self.fold(requests)?;
+        let is_forbidden =
+            |step: &LifeStep| match sent.judge(&order, SentEvent { step: *step, number: NEXT_NUMBER }) {
+                Ok(Verdict::Never(_)) => true,
+                Ok(Verdict::Early(_)) => !unordered,
+                Ok(Verdict::Legal) | Err(_) => false,
+            };
+        let steps = LifeStep::ALL.into_iter().filter(|step| *step != LifeStep::Create);
+        let step = rng.choice(steps.filter(is_forbidden).collect::<Vec<_>>())?;
+        Some(self.planned(step, ExpectedOutcome::Rejected, self.rest))
+    }
+
+    /// The order after its events. `None` if the service may cancel it at any time, so that outcomes are unknown.
+    fn fold<'a>(&'a self, requests: &'a RequestBodies) -> Option<(SentOrder<'a>, Order)> {
+        let sent = SentOrder { requests, id: &self.id, creation: self.creation };
+        if sent.expires_soon().is_some() {
+            return None;
+        }
+        let order = sent.fold(self.recorded.iter().copied()).ok()??;
+        Some((sent, order))
+    }
+
+    fn planned(&self, step: LifeStep, expected: ExpectedOutcome, rest: &'static [LifeStep]) -> PlannedEvent {
+        let (place, order_id, creation) = (self.place, self.id.clone(), self.creation);
+        PlannedEvent { place, order_id, creation, step, expected, rest }
+    }
 }
 
 /// An accepted event, to be read or sent again.
 #[derive(Debug, Clone)]
 pub(super) struct EarlierEvent {
     pub(super) order_id: OrderId,
-    pub(super) creation: u32,
+    pub(super) creation: Creation,
     pub(super) accepted: AcceptedEvent,
 }
 
@@ -116,45 +177,44 @@ impl KnownOrders {
         self.orders
     }
 
-    /// Plans the next step of a random idle order.
+    /// Plans the next step of a random idle order. Lives contain only legal steps.
     pub(super) fn plan_step(&mut self, rng: &mut Rng) -> Option<PlannedEvent> {
         let at = random_index(&self.open, rng)?;
-        let event_type = self.orders[self.open[at]].next_step()?;
-        Some(self.take_open(at, event_type, ExpectedOutcome::Recorded))
-    }
-
-    /// Plans the cancellation of a random idle order that can be cancelled.
-    pub(super) fn plan_cancel(&mut self, rng: &mut Rng) -> Option<PlannedEvent> {
-        let at = (0..TRIES).filter_map(|_| random_index(&self.open, rng)).find(|at| {
-            let state = self.orders[self.open[*at]].state;
-            life::next(state, EventType::Cancelled).is_some()
-        })?;
-        Some(self.take_open(at, EventType::Cancelled, ExpectedOutcome::Recorded))
-    }
-
-    /// Plans an illegal event of a random idle order.
-    pub(super) fn plan_illegal(&mut self, unordered: bool, rng: &mut Rng) -> Option<PlannedEvent> {
-        for _ in 0..TRIES {
-            let of_ended = !self.ended.is_empty() && (self.open.is_empty() || rng.bool());
-            let idle = if of_ended { &mut self.ended } else { &mut self.open };
-            let at = random_index(idle, rng)?;
-            let place = idle[at];
-            if let Some(event_type) = self.orders[place].illegal_event(unordered, rng) {
-                idle.swap_remove(at);
-                return Some(self.planned(place, event_type, ExpectedOutcome::Rejected));
-            }
-        }
-        None
-    }
-
-    fn take_open(&mut self, at: usize, event_type: EventType, expected: ExpectedOutcome) -> PlannedEvent {
+        let order = &self.orders[self.open[at]];
+        let (step, rest) = order.rest.split_first()?;
         let place = self.open.swap_remove(at);
-        self.planned(place, event_type, expected)
+        let (order_id, creation) = (order.id.clone(), order.creation);
+        Some(PlannedEvent {
+            place,
+            order_id,
+            creation,
+            step: *step,
+            expected: ExpectedOutcome::Recorded,
+            rest,
+        })
     }
 
-    fn planned(&self, place: usize, event_type: EventType, expected: ExpectedOutcome) -> PlannedEvent {
-        let order = &self.orders[place];
-        PlannedEvent { place, order_id: order.id.clone(), creation: order.creation, event_type, expected }
+    /// Takes a random idle order that has a next step.
+    pub(super) fn take_open(&mut self, rng: &mut Rng) -> Option<IdleOrder> {
+        let at = random_index(&self.open, rng)?;
+        let place = self.open.swap_remove(at);
+        Some(self.idle(place))
+    }
+
+    /// Takes a random idle order.
+    pub(super) fn take_idle(&mut self, rng: &mut Rng) -> Option<IdleOrder> {
+        let of_ended = !self.ended.is_empty() && (self.open.is_empty() || rng.bool());
+        let idle = if of_ended { &mut self.ended } else { &mut self.open };
+        let at = random_index(idle, rng)?;
+        let place = idle.swap_remove(at);
+        Some(self.idle(place))
+    }
+
+    fn idle(&self, place: usize) -> IdleOrder {
+        let KnownOrder { id, creation, events, rest, .. } = &self.orders[place];
+        let recorded = events.iter().filter(|event| event.expected == ExpectedOutcome::Recorded);
+        let recorded = recorded.map(AcceptedEvent::sent).collect();
+        IdleOrder { place, id: id.clone(), creation: *creation, recorded, rest }
     }
 
     /// A random accepted event of a random order, idle or not.
@@ -164,28 +224,31 @@ impl KnownOrders {
         Some(EarlierEvent { order_id: order.id.clone(), creation: order.creation, accepted })
     }
 
-    /// Adds a new order as idle.
-    pub(super) fn add_order(&mut self, id: OrderId, accepted: AcceptedEvent) {
+    /// Adds a new order as idle, with the steps of its life.
+    pub(super) fn add_order(
+        &mut self,
+        id: OrderId,
+        creation: Creation,
+        rest: &'static [LifeStep],
+        accepted: AcceptedEvent,
+    ) {
         self.accepted += 1;
-        let (creation, state) = (accepted.number, OrderState::Is(OrderStatus::Pending));
-        self.orders.push(KnownOrder { id, creation, events: vec![accepted], is_uncertain: false, state });
+        self.orders.push(KnownOrder { id, creation, events: vec![accepted], is_uncertain: false, rest });
         self.release(self.orders.len() - 1);
     }
 
-    /// Adds an accepted event to the order at `place`, and makes the order idle again.
-    pub(super) fn add_event(&mut self, place: usize, accepted: AcceptedEvent) {
+    /// Adds an accepted event to the order at `place`, and makes the order idle again, with the steps that are left.
+    pub(super) fn add_event(&mut self, place: usize, rest: &'static [LifeStep], accepted: AcceptedEvent) {
         self.accepted += 1;
         let order = &mut self.orders[place];
-        if accepted.expected == ExpectedOutcome::Recorded {
-            order.state = life::next(order.state, accepted.event_type).unwrap_or(order.state);
-        }
+        order.rest = rest;
         order.events.push(accepted);
         self.release(place);
     }
 
     /// Makes the order at `place` idle again.
     pub(super) fn release(&mut self, place: usize) {
-        let has_next = self.orders[place].next_step().is_some();
+        let has_next = !self.orders[place].rest.is_empty();
         if has_next { self.open.push(place) } else { self.ended.push(place) }
     }
 
@@ -200,61 +263,4 @@ fn random_index<T>(of: &[T], rng: &mut Rng) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn accepted(number: u32, event_type: EventType, expected: ExpectedOutcome) -> AcceptedEvent {
-        let event_id = uuid::Uuid::from_u128(number.into()).into();
-        AcceptedEvent { event_id, number, event_type, expected, receipt: ReceiptLocation::Plain }
-    }
-
-    fn one_order(creation: u32) -> KnownOrders {
-        let mut orders = KnownOrders::default();
-        let id = OrderId::parse("o-1").unwrap();
-        orders.add_order(id, accepted(creation, EventType::Created, ExpectedOutcome::Recorded));
-        orders
-    }
-
-    fn live(creation: u32) -> Vec<EventType> {
-        let (mut orders, mut rng) = (one_order(creation), Rng::with_seed(1));
-        while let Some(planned) = orders.plan_step(&mut rng) {
-            assert!(orders.plan_step(&mut rng).is_none(), "a write is in flight");
-            orders.add_event(planned.place, accepted(9, planned.event_type, planned.expected));
-        }
-        orders.into_orders().remove(0).events.iter().map(|event| event.event_type).collect()
-    }
-
-    #[test]
-    fn every_order_reaches_the_end_of_its_life() {
-        use EventType as E;
-        let usual = [E::Created, E::Confirmed, E::Paid, E::Shipped, E::Delivered];
-        assert_eq!(live(1), usual);
-        assert_eq!(live(3), [E::Created, E::Amended, E::Confirmed, E::Paid, E::Shipped, E::Delivered]);
-        assert_eq!(live(7), [&usual[..], &[E::Returned, E::Refunded]].concat());
-    }
-
-    #[test]
-    fn planned_illegal_events_are_illegal_and_do_not_change_the_state() {
-        for unordered in [false, true] {
-            let (mut orders, mut rng) = (one_order(1), Rng::with_seed(1));
-            for number in 2..200 {
-                if let Some(planned) = orders.plan_illegal(unordered, &mut rng) {
-                    let state = orders.orders[planned.place].state;
-                    match judge_transition(state, planned.event_type) {
-                        Verdict::Legal => panic!("{planned:?} in {state}"),
-                        Verdict::Early => assert!(!unordered),
-                        Verdict::Never => {}
-                    }
-                    orders.add_event(planned.place, accepted(number, planned.event_type, planned.expected));
-                    assert_eq!(orders.orders[planned.place].state, state);
-                }
-                if number % 20 == 0
-                    && let Some(step) = orders.plan_step(&mut rng)
-                {
-                    orders.add_event(step.place, accepted(number, step.event_type, step.expected));
-                }
-            }
-            assert_eq!(orders.orders[0].state, OrderState::Is(OrderStatus::Delivered));
-        }
-    }
-}
+mod tests;

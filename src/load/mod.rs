@@ -2,7 +2,8 @@
 //!
 //! 1. [`options`] parses the flags. [`client`] sends requests to the [`target`].
 //! 2. Whenever a request is due in [`arrivals`], a [`worker`] sends one of the [`mix`], with a body from [`requests`],
-//!    and adds accepted events to [`known_orders`]. [`measure`] and [`counts`] keep the figures, [`samples`] follows
+//!    and adds accepted events to [`known_orders`]. [`lives`] says which [`steps`] an order goes through, and [`sent`] folds
+//!    them. [`measure`] and [`counts`] keep the figures, [`samples`] follows
 //!    some events until they are recorded, [`pipeline`] reads the service's ledger, and [`progress`] shows all that.
 //! 3. [`audit`] checks every accepted event, and returns its [`findings`].
 //! 4. [`cost`] estimates the price on AWS, and [`report`] prints everything: in the terminal, as JSON, as a web page.
@@ -15,7 +16,7 @@ mod counts;
 mod findings;
 mod known_orders;
 mod latency_text;
-mod life;
+mod lives;
 mod measure;
 mod mix;
 mod options;
@@ -25,6 +26,8 @@ mod receipt;
 mod report;
 mod requests;
 mod samples;
+mod sent;
+mod steps;
 mod target;
 mod worker;
 
@@ -45,7 +48,7 @@ use measure::Measurements;
 pub(crate) use options::LoadArgs;
 use options::LoopMode;
 use report::LoadReport;
-use requests::RequestBodies;
+use requests::{Creation, RequestBodies};
 use samples::OutcomeSamples;
 use target::LoadTarget;
 use worker::LoadWorker;
@@ -97,7 +100,7 @@ impl LoadRun {
             start,
             target,
             arrivals: ArrivalQueue::new(args.loop_mode(), start + args.warm_up + args.duration),
-            requests: RequestBodies::new(uuid::Uuid::now_v7(), args.customers),
+            requests: RequestBodies::new(uuid::Uuid::now_v7(), args.customers, args.lives, infra::now()),
             next_number: AtomicU32::new(0),
             orders: Mutex::default(),
             measure: Mutex::new(Measurements::new(start, args.warm_up, args.duration)),
@@ -120,6 +123,12 @@ impl LoadRun {
     /// Whether every request has failed for so long that the run considers the service dead.
     fn is_dead(&self) -> bool {
         self.target.outage.has_lasted(self.args.patience())
+    }
+
+    /// The number of the next write, as a creation.
+    fn next_creation(&self) -> Creation {
+        let second = u32::try_from(self.start.elapsed().as_secs()).unwrap_or(u32::MAX);
+        Creation { number: self.next_number(), second }
     }
 
     fn next_number(&self) -> u32 {

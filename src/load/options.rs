@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::lives::Lives;
 use super::mix::RequestMix;
 use crate::base_url::{BaseUrl, LOCAL_SERVICE};
 
@@ -52,6 +53,9 @@ pub(crate) struct LoadArgs {
     /// `malformed`. A kind that is not listed has weight 0.
     #[arg(long, default_value_t = RequestMix::default(), value_name = "KIND=WEIGHT,…")]
     pub(super) mix: RequestMix,
+    /// What `advance` makes of orders.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) lives: Lives,
     /// The seed of all random choices. The same seed gives the same send times and requests, as long as the service gives
     /// the same answers.
     #[arg(long, default_value_t = 1)]

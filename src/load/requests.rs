@@ -3,40 +3,46 @@
 //! Each write has a number that determines its key and its body. So repeating a write byte for byte needs no stored
 //! copy.
 
-use domain::{EventType, OrderId};
+use domain::{OrderId, Timestamp};
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 use uuid::Uuid;
 
 use super::client::LoadRequest;
+use super::lives::{ADJUSTMENTS, AMENDED, Expiry, Lives, OrderLife};
+use super::steps::{CONCESSION, LifeStep, SURPLUS};
 
-/// The items of orders, and their total.
-const BASKETS: [(&str, u64); 4] = [
-    (
-        r#"[{"sku":"TEA-ASSAM-250G","quantity":2,"unit_price":450},{"sku":"CUP-BLUE","quantity":1,"unit_price":900}]"#,
-        1800,
-    ),
-    (r#"[{"sku":"MUG-BLUE","quantity":2,"unit_price":1250}]"#, 2500),
-    (
-        r#"[{"sku":"POT-IRON","quantity":1,"unit_price":6900},{"sku":"TEA-SENCHA-100G","quantity":3,"unit_price":780},{"sku":"FILTER","quantity":1,"unit_price":250}]"#,
-        9490,
-    ),
-    (r#"[{"sku":"GIFT-CARD","quantity":1,"unit_price":5000}]"#, 5000),
-];
-/// The items of an amended order. Their total is 3600.
-const AMENDED: &str = r#"[{"sku":"TEA-ASSAM-250G","quantity":4,"unit_price":450},{"sku":"CUP-BLUE","quantity":2,"unit_price":900}]"#;
+const CONTACT: &str = r#"{"name":"Ada Lovelace","email":"ada@example.com","shipping_address":{"line1":"Hauptstraße 5","city":"Köln","postal_code":"50667","country":"DE"}}"#;
+const NEW_CONTACT: &str = r#"{"name":"Ada Lovelace","email":"ada@example.com","shipping_address":{"line1":"5 Rue Neuve","city":"Lyon","postal_code":"69001","country":"FR"}}"#;
+/// [`ADJUSTMENTS`] without the price of shipping.
+const FREE_SHIPPING: &str = r#"[{"adjustment_id":"welcome","kind":"discount","amount":-100,"line_id":"1"}]"#;
+/// A unit of the first line.
+const ONE: &str = r#"[{"line_id":"1","quantity":1}]"#;
+/// How many seconds after its creation an order expires during the run, and after it.
+const EXPIRY_SECONDS: (i64, i64) = (4, 30 * 86_400);
+
+/// When an order was created. It determines the order's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Creation {
+    /// The number of the request.
+    pub(super) number: u32,
+    /// Seconds since the start of the run.
+    pub(super) second: u32,
+}
 
 /// Makes the requests of one run. Their keys and customers differ from those of other runs.
 #[derive(Debug)]
 pub(super) struct RequestBodies {
-    /// The prefix of all keys and customer ids.
+    /// The prefix of all keys, references and customer ids.
     run: String,
     customers: u32,
+    lives: Lives,
+    start: Timestamp,
 }
 
 impl RequestBodies {
-    pub(super) fn new(run: Uuid, customers: u32) -> Self {
-        Self { run: format!("load-{}", run.simple()), customers }
+    pub(super) fn new(run: Uuid, customers: u32, lives: Lives, start: Timestamp) -> Self {
+        Self { run: format!("load-{}", run.simple()), customers, lives, start }
     }
 
     /// The idempotency key of the write with this number.
@@ -49,38 +55,105 @@ impl RequestBodies {
         format!("{}-c{}", self.run, number % self.customers)
     }
 
-    pub(super) fn creation(&self, number: u32) -> String {
-        let (items, _) = BASKETS[number as usize % BASKETS.len()];
-        let customer = self.customer(number);
-        format!(
-            r#"{{"customer_id":"{customer}","currency":"EUR","items":{items},"metadata":{{"channel":"load"}}}}"#
-        )
+    /// When the run began.
+    pub(super) fn start(&self) -> Timestamp {
+        self.start
     }
 
-    /// The body of an event for the order that the write with the number `creation` created.
-    pub(super) fn event(&self, event_type: EventType, number: u32, creation: u32) -> String {
-        let amount = BASKETS[creation as usize % BASKETS.len()].1;
-        let data = match event_type {
-            EventType::Amended => format!(r#","data":{{"items":{AMENDED}}}"#),
-            EventType::Paid => format!(r#","data":{{"payment_id":"pay-{number}","amount":{amount}}}"#),
-            EventType::Shipped => {
-                format!(r#","data":{{"carrier":"DHL","tracking_number":"JD{number:014}"}}"#)
-            }
-            EventType::Refunded => format!(r#","data":{{"refund_id":"ref-{number}","amount":{amount}}}"#),
-            // All events of the other types may have the same data.
-            _ => match event_type.example_data() {
-                "{}" => String::new(),
-                example => format!(r#","data":{example}"#),
-            },
+    /// The life of the order that was created then.
+    pub(super) fn life(&self, creation: Creation) -> OrderLife {
+        self.lives.life(creation.number)
+    }
+
+    /// When an order that was created then is cancelled by the service, if it is not paid.
+    pub(super) fn expires_at(&self, creation: Creation) -> Option<Timestamp> {
+        let seconds = match self.life(creation).expiry {
+            Expiry::None => return None,
+            Expiry::Soon => EXPIRY_SECONDS.0,
+            Expiry::Later => EXPIRY_SECONDS.1,
         };
-        format!(r#"{{"type":"{event_type}"{data}}}"#)
+        Timestamp::from_micros(self.start.micros() + (i64::from(creation.second) + seconds) * 1_000_000)
+    }
+
+    /// The data of a creation.
+    fn creation(&self, creation: Creation) -> String {
+        let life = self.life(creation);
+        let (customer, items) = (self.customer(creation.number), life.basket.items);
+        let mut data = format!(
+            r#"{{"customer_id":"{customer}","currency":"EUR","items":{items},"metadata":{{"channel":"load"}}"#
+        );
+        if life.is_detailed {
+            let (adjustments, reference) = (ADJUSTMENTS.0, self.key(creation.number));
+            let total = life.basket.total + ADJUSTMENTS.1;
+            data += &format!(
+                r#","total":{total},"adjustments":{adjustments},"reference":"{reference}","contact":{CONTACT},"notes":"Please ring twice.""#
+            );
+        }
+        if let Some(expires_at) = self.expires_at(creation) {
+            data += &format!(r#","expires_at":"{expires_at}""#);
+        }
+        data + if life.ship_unpaid { r#","ship_unpaid":true}"# } else { "}" }
+    }
+
+    /// The data of the event of a step, of an order that was created then.
+    pub(super) fn data(&self, step: LifeStep, number: u32, creation: Creation) -> String {
+        use LifeStep as S;
+        let total = self.life(creation).total;
+        let authorization = format!(r#""payment_id":"auth-{}""#, creation.number);
+        let parcel = format!(r#""carrier":"DHL","tracking_number":"JD{number:014}""#);
+        let refund = format!(r#""refund_id":"ref-{number}""#);
+        match step {
+            S::Create => self.creation(creation),
+            S::AmendItems => format!(r#"{{"items":{}}}"#, AMENDED.items),
+            S::AmendAdjustments => format!(r#"{{"adjustments":{FREE_SHIPPING}}}"#),
+            S::AmendContact => format!(r#"{{"contact":{NEW_CONTACT}}}"#),
+            S::AmendReference => format!(r#"{{"reference":"{}"}}"#, self.key(number)),
+            S::Annotate => format!(
+                r#"{{"metadata":{{"channel":null,"clerk":"clerk-{}"}},"notes":"Gift wrapping."}}"#,
+                number % 10
+            ),
+            S::Confirm => "{}".to_owned(),
+            S::Hold => r#"{"hold":"fraud-check","reason":"The addresses differ."}"#.to_owned(),
+            S::Release => r#"{"hold":"fraud-check"}"#.to_owned(),
+            S::Authorize => format!(r#"{{{authorization},"amount":{total},"method":"card"}}"#),
+            S::Void => format!("{{{authorization}}}"),
+            S::CapturePart => format!(r#"{{{authorization},"amount":{}}}"#, total / 2),
+            S::CaptureRest => format!(r#"{{{authorization},"amount":{}}}"#, total - total / 2),
+            S::PayTotal => format!(r#"{{"payment_id":"pay-{number}","amount":{total}}}"#),
+            S::PayTooMuch => format!(r#"{{"payment_id":"pay-{number}","amount":{}}}"#, total + SURPLUS),
+            S::PayGiftCard => {
+                format!(r#"{{"payment_id":"pay-{number}","amount":{},"method":"gift_card"}}"#, total / 3)
+            }
+            S::PayRest => {
+                let amount = total - total / 3;
+                format!(r#"{{"payment_id":"pay-{number}","amount":{amount},"method":"card"}}"#)
+            }
+            S::ShipOne => format!(r#"{{{parcel},"shipment_id":"parcel-1","items":{ONE}}}"#),
+            S::ShipRest => format!("{{{parcel}}}"),
+            S::DeliverOne => r#"{"shipment_id":"parcel-1"}"#.to_owned(),
+            S::DeliverRest => "{}".to_owned(),
+            S::CancelOne => format!(r#"{{"reason":"Out of stock.","items":{ONE}}}"#),
+            S::CancelRest => r#"{"reason":"The customer changed their mind."}"#.to_owned(),
+            S::RequestReturn => {
+                format!(r#"{{"return_id":"return-1","reason":"It arrived broken.","items":{ONE}}}"#)
+            }
+            S::ReceiveReturn => r#"{"return_id":"return-1","reason":"It arrived broken."}"#.to_owned(),
+            S::ReturnRest => r#"{"reason":"It does not fit."}"#.to_owned(),
+            S::RefundPart => format!(r#"{{{refund},"amount":{SURPLUS},"reason":"It was too much."}}"#),
+            S::RefundGoodwill => format!(
+                r#"{{{refund},"amount":{CONCESSION},"goodwill":true,"reason":"The parcel was late."}}"#
+            ),
+            S::RefundTotal => format!(r#"{{{refund},"amount":{total}}}"#),
+        }
     }
 
     /// The body of a write.
-    pub(super) fn body(&self, event_type: EventType, number: u32, creation: u32) -> String {
-        match event_type {
-            EventType::Created => self.creation(number),
-            other => self.event(other, number, creation),
+    pub(super) fn body(&self, step: LifeStep, number: u32, creation: Creation) -> String {
+        let data = self.data(step, number, creation);
+        match step {
+            LifeStep::Create => data,
+            _ if data == "{}" => format!(r#"{{"type":"{}"}}"#, step.event_type()),
+            _ => format!(r#"{{"type":"{}","data":{data}}}"#, step.event_type()),
         }
     }
 }
@@ -113,29 +186,47 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn every_body_is_json_and_the_same_for_the_same_number() {
-        let requests = RequestBodies::new(Uuid::nil(), 10);
-        for (number, event_type) in (1..).zip(EventType::ALL) {
-            let body = requests.body(event_type, number, 3);
-            assert_eq!(body, requests.body(event_type, number, 3));
-            let json: Value = serde_json::from_str(&body).unwrap();
-            match event_type {
-                EventType::Created => assert_eq!(json["customer_id"], requests.customer(number)),
-                other => assert_eq!(json["type"], other.as_str()),
-            }
-        }
-        assert_ne!(requests.key(1), requests.key(2));
-        assert_ne!(requests.key(1), RequestBodies::new(Uuid::max(), 10).key(1));
+    fn bodies(run: Uuid) -> RequestBodies {
+        RequestBodies::new(run, 10, Lives::Expiring, Timestamp::parse("2026-11-29T10:00:00Z").unwrap())
     }
 
     #[test]
-    fn each_total_is_the_sum_of_its_items() {
-        for (items, total) in BASKETS {
-            let items: Value = serde_json::from_str(items).unwrap();
-            let cost =
-                |item: &Value| item["quantity"].as_u64().unwrap() * item["unit_price"].as_u64().unwrap();
-            assert_eq!(items.as_array().unwrap().iter().map(cost).sum::<u64>(), total);
+    fn every_body_is_json_and_the_same_for_the_same_number() {
+        let requests = bodies(Uuid::nil());
+        for number in 0..100 {
+            for step in LifeStep::ALL {
+                let creation = Creation {
+                    number: if step == LifeStep::Create { number } else { number / 2 },
+                    second: 7,
+                };
+                let body = requests.body(step, number, creation);
+                assert_eq!(body, requests.body(step, number, creation));
+                let json: Value = serde_json::from_str(&body).unwrap();
+                match step {
+                    LifeStep::Create => assert_eq!(json["customer_id"], requests.customer(number)),
+                    other => assert_eq!(json["type"], other.event_type().as_str()),
+                }
+            }
         }
+        assert_ne!(requests.key(1), requests.key(2));
+        assert_ne!(requests.key(1), bodies(Uuid::max()).key(1));
+    }
+
+    #[test]
+    fn a_deadline_counts_from_the_second_of_the_creation() {
+        let requests = bodies(Uuid::nil());
+        let (mut soon, mut later) = (0, 0);
+        for number in 0..100 {
+            match requests.expires_at(Creation { number, second: 60 }).map(|at| at.to_string()) {
+                Some(at) if at == "2026-11-29T10:01:04Z" => soon += 1,
+                Some(at) => {
+                    assert_eq!(at, "2026-12-29T10:01:00Z");
+                    later += 1;
+                }
+                None => {}
+            }
+        }
+        assert_eq!(soon, 8);
+        assert!(later > 50, "{later}");
     }
 }

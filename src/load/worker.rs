@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::{EventType, OrderId};
+use domain::OrderId;
 use fastrand::Rng;
 
 use super::LoadRun;
@@ -14,7 +14,12 @@ use super::known_orders::{AcceptedEvent, EarlierEvent, ExpectedOutcome, PlannedE
 use super::measure::Acceptance;
 use super::mix::RequestKind;
 use super::receipt::ServiceReceipt;
-use super::requests::{self, malformed};
+use super::requests::{self, Creation, malformed};
+use super::sent::SentEvent;
+use super::steps::LifeStep;
+
+/// How many idle orders are tried to find one that fits the event.
+const TRIES: usize = 16;
 
 /// The page size of the customer lists that workers read.
 pub(super) const LIST_LIMIT: u32 = 10;
@@ -51,18 +56,14 @@ impl LoadWorker {
 
     /// Sends a request of this kind. If the kind needs an existing order and there is none, creates an order instead.
     async fn request(&mut self, kind: RequestKind, due: Instant) {
-        let unordered = self.run.args.unordered;
-        let planned = {
-            let mut orders = self.run.orders();
-            match kind {
-                RequestKind::Advance => orders.plan_step(&mut self.rng),
-                RequestKind::Cancel => orders.plan_cancel(&mut self.rng),
-                RequestKind::Illegal => orders.plan_illegal(unordered, &mut self.rng),
-                RequestKind::Create | RequestKind::Read | RequestKind::Retry | RequestKind::Malformed => None,
-            }
+        let planned = match kind {
+            RequestKind::Advance => self.run.orders().plan_step(&mut self.rng),
+            RequestKind::Cancel | RequestKind::Illegal => self.plan(kind),
+            RequestKind::Create | RequestKind::Read | RequestKind::Retry | RequestKind::Malformed => None,
         };
         if let Some(planned) = planned {
-            return self.propose(kind, due, planned).await;
+            let number = self.run.next_number();
+            return self.propose(kind, due, number, planned).await;
         }
         if kind == RequestKind::Malformed {
             return self.malformed(due).await;
@@ -76,15 +77,38 @@ impl LoadWorker {
         }
     }
 
+    /// Plans a cancellation or an illegal event of a random idle order.
+    fn plan(&mut self, kind: RequestKind) -> Option<PlannedEvent> {
+        let run = &self.run;
+        for _ in 0..TRIES {
+            let idle = match kind {
+                RequestKind::Cancel => run.orders().take_open(&mut self.rng)?,
+                _ => run.orders().take_idle(&mut self.rng)?,
+            };
+            let planned = match kind {
+                RequestKind::Cancel => idle.plan_cancel(&run.requests),
+                _ => idle.plan_illegal(&run.requests, run.args.unordered, &mut self.rng),
+            };
+            if planned.is_some() {
+                return planned;
+            }
+            run.orders().release(idle.place());
+        }
+        None
+    }
+
     async fn create(&mut self, due: Instant) {
-        let number = self.run.next_number();
-        if let WriteResult::Accepted(receipt, answer) = self.write(EventType::Created, number, None).await {
+        let creation = self.run.next_creation();
+        let sent = SentEvent { step: LifeStep::Create, number: creation.number };
+        if let WriteResult::Accepted(receipt, answer) = self.write(sent, creation, None).await {
             let before = {
                 let mut orders = self.run.orders();
                 let before = orders.accepted_count();
                 orders.add_order(
                     receipt.order_id.clone(),
-                    self.accepted(&receipt, number, ExpectedOutcome::Recorded),
+                    creation,
+                    self.run.requests.life(creation).steps,
+                    self.accepted(&receipt, sent, ExpectedOutcome::Recorded),
                 );
                 before
             };
@@ -93,15 +117,15 @@ impl LoadWorker {
         }
     }
 
-    async fn propose(&mut self, kind: RequestKind, due: Instant, planned: PlannedEvent) {
-        let number = self.run.next_number();
-        let PlannedEvent { place, order_id, creation, event_type, expected } = planned;
-        match self.write(event_type, number, Some((&order_id, creation))).await {
+    async fn propose(&mut self, kind: RequestKind, due: Instant, number: u32, planned: PlannedEvent) {
+        let PlannedEvent { place, order_id, creation, step, expected, rest } = planned;
+        let sent = SentEvent { step, number };
+        match self.write(sent, creation, Some(&order_id)).await {
             WriteResult::Accepted(receipt, answer) => {
                 let before = {
                     let mut orders = self.run.orders();
                     let before = orders.accepted_count();
-                    orders.add_event(place, self.accepted(&receipt, number, expected));
+                    orders.add_event(place, rest, self.accepted(&receipt, sent, expected));
                     before
                 };
                 self.done(kind, due, Acceptance::New, &answer, |calls| &mut calls.events);
@@ -116,9 +140,8 @@ impl LoadWorker {
 
     async fn retry(&mut self, due: Instant, earlier: EarlierEvent) {
         let EarlierEvent { order_id, creation, accepted } = earlier;
-        let order = (accepted.event_type != EventType::Created).then_some((&order_id, creation));
-        let WriteResult::Accepted(receipt, answer) =
-            self.write(accepted.event_type, accepted.number, order).await
+        let order = (accepted.step != LifeStep::Create).then_some(&order_id);
+        let WriteResult::Accepted(receipt, answer) = self.write(accepted.sent(), creation, order).await
         else {
             return;
         };
@@ -134,21 +157,16 @@ impl LoadWorker {
     }
 
     /// Sends a write with its idempotency key until it is answered.
-    async fn write(
-        &mut self,
-        event_type: EventType,
-        number: u32,
-        order: Option<(&OrderId, u32)>,
-    ) -> WriteResult {
+    async fn write(&mut self, sent: SentEvent, creation: Creation, order: Option<&OrderId>) -> WriteResult {
+        let SentEvent { step, number } = sent;
         let run = &self.run;
-        let path = run.args.url.path(&requests::path(order.map(|(id, _)| id)));
-        let creation = order.map_or(number, |(_, creation)| creation);
-        let body = run.requests.body(event_type, number, creation);
+        let path = run.args.url.path(&requests::path(order));
+        let body = run.requests.body(step, number, creation);
         let request = LoadRequest { key: Some(run.requests.key(number)), ..LoadRequest::post(&path, body) };
         let failed = |result: &_| run.measure().failed(result, Instant::now());
-        let sent =
+        let result =
             self.client.send_until_answered(&request, run.args.patience(), &mut self.rng, failed).await;
-        let answer = match sent {
+        let answer = match result {
             Ok(answer) if !answer.is_retryable() => answer,
             Ok(answer) => return self.unanswered(&path, &answer.status.to_string()),
             Err(failure) => return self.unanswered(&path, &format!("{:#}", failure.error)),
@@ -158,7 +176,7 @@ impl LoadWorker {
             return WriteResult::Refused;
         }
         match ServiceReceipt::decode(&answer.body) {
-            Ok(receipt) if receipt.event_type == event_type => {
+            Ok(receipt) if receipt.event_type == step.event_type() => {
                 WriteResult::Accepted(Box::new(receipt), answer)
             }
             Ok(_) | Err(_) => {
@@ -195,12 +213,12 @@ impl LoadWorker {
             0 => (url.path(&format!("/v1/orders/{order_id}")), maybe_not_yet, |calls| &mut calls.orders),
             1 => (url.path(&requests::path(Some(&order_id))), maybe_not_yet, |calls| &mut calls.histories),
             2 => {
-                let customer = self.run.requests.customer(creation);
+                let customer = self.run.requests.customer(creation.number);
                 let path = url.path(&format!("/v1/orders?customer_id={customer}&limit={LIST_LIMIT}"));
                 (path, &[200], |calls| &mut calls.lists)
             }
             _ => {
-                let path = accepted.receipt.path(url, &order_id, accepted.event_id, accepted.event_type);
+                let path = accepted.receipt.path(url, &order_id, accepted.event_id, accepted.event_type());
                 (path, &[200], |calls| &mut calls.receipts)
             }
         };
@@ -250,15 +268,15 @@ impl LoadWorker {
             .add(FindingKind::UnexpectedAnswer, format!("{what}: {} {body:.300}", answer.status));
     }
 
-    fn accepted(&self, receipt: &ServiceReceipt, number: u32, expected: ExpectedOutcome) -> AcceptedEvent {
+    fn accepted(
+        &self,
+        receipt: &ServiceReceipt,
+        sent: SentEvent,
+        expected: ExpectedOutcome,
+    ) -> AcceptedEvent {
         let location = receipt.location(&self.run.args.url);
-        AcceptedEvent {
-            event_id: receipt.event_id,
-            number,
-            event_type: receipt.event_type,
-            expected,
-            receipt: location,
-        }
+        let SentEvent { step, number } = sent;
+        AcceptedEvent { event_id: receipt.event_id, number, step, expected, receipt: location }
     }
 
     /// Follows the event to its outcome, if a sample is due. `before` is how many events were accepted before it.

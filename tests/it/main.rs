@@ -37,6 +37,7 @@ mod pages;
 mod personal_data;
 mod pipeline;
 mod power;
+mod shop_week;
 mod spec;
 mod support;
 #[cfg(feature = "doctor")]

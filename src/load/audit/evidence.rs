@@ -2,23 +2,28 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{Currency, OrderId, ReceiptState, RecordedEvent};
+use domain::{OrderId, ReceiptState, RecordedEvent, Timestamp};
 use fastrand::Rng;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::expiry;
 use crate::load::LoadRun;
 use crate::load::client::{LoadClient, LoadRequest, LoadResponse};
 use crate::load::counts::CallCounts;
 use crate::load::known_orders::{AcceptedEvent, KnownOrder};
 use crate::load::receipt::ServiceReceipt;
+use crate::load::sent::currency;
 
 /// The page size for logs: the largest that the API allows.
 const PAGE: usize = 200;
 
 /// The pause between two reads of a receipt.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The pause between two reads of an order that the service must cancel.
+const EXPIRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Everything the service returned about an order.
 #[derive(Debug)]
@@ -86,13 +91,17 @@ impl<'a> EvidenceReader<'a> {
             receipts.push(found);
         }
         // Log and projection are complete only after all events have outcomes.
-        OrderEvidence { receipts, log: self.log(&known.id).await, order: self.order(&known.id).await }
+        let log = match known.sent(&self.run.requests).expires_soon() {
+            Some(deadline) => self.log_after(&known.id, deadline).await,
+            None => self.log(&known.id).await,
+        };
+        OrderEvidence { receipts, log, order: self.order(&known.id).await }
     }
 
     /// Reads the receipt of an event once it has an outcome.
     async fn receipt(&mut self, order_id: &OrderId, accepted: &AcceptedEvent) -> ReceiptEvidence {
         let path =
-            accepted.receipt.path(&self.run.args.url, order_id, accepted.event_id, accepted.event_type);
+            accepted.receipt.path(&self.run.args.url, order_id, accepted.event_id, accepted.event_type());
         let mut request = LoadRequest::get(&path);
         loop {
             self.calls.receipts += 1;
@@ -118,6 +127,26 @@ impl<'a> EvidenceReader<'a> {
                 tokio::time::sleep(PAUSE).await;
             }
             request = LoadRequest::wait(&path);
+        }
+    }
+
+    /// Reads the log of an order after its deadline, and waits until the order is paid or cancelled. Gives up when the deadline
+    /// has passed for longer than the patience for outcomes.
+    async fn log_after(
+        &mut self,
+        order_id: &OrderId,
+        deadline: Timestamp,
+    ) -> Result<Vec<LoggedEvent>, String> {
+        let patience = self.run.args.outcome_patience();
+        loop {
+            let entries = self.log(order_id).await?;
+            let late = infra::now().micros() - deadline.micros();
+            if !expiry::is_unpaid(&entries) || late > i64::try_from(patience.as_micros()).unwrap_or(i64::MAX)
+            {
+                return Ok(entries);
+            }
+            self.run.last_outcome.mark();
+            tokio::time::sleep(EXPIRY_PAUSE).await;
         }
     }
 
@@ -175,9 +204,8 @@ fn entry(item: &RawValue) -> Result<LoggedEvent, String> {
     struct DataMember {
         data: Value,
     }
-    // The default for events without a currency. All events of a run have a currency.
-    let currency = Currency::parse("EUR").map_err(|error| error.to_string())?;
-    let event = RecordedEvent::decode(item.get().as_bytes(), currency).map_err(|error| error.to_string())?;
+    let event =
+        RecordedEvent::decode(item.get().as_bytes(), currency()).map_err(|error| error.to_string())?;
     let DataMember { data } = serde_json::from_str(item.get()).map_err(|error| error.to_string())?;
     Ok(LoggedEvent { event, data })
 }

@@ -1,11 +1,14 @@
 //! The audit after the load: checks every accepted event and returns findings for the report.
 //!
-//! [`evidence`] reads an order's receipts, its log and its projection. [`order`] checks these against the accepted events,
-//! and [`ledger`] compares the service's ledger with the outcomes.
+//! [`evidence`] reads an order's receipts, its log and its projection. [`order`] checks these against the accepted events, with
+//! [`projection`] for the order as a whole and [`expiry`] for its deadline. [`ledger`] compares the service's ledger with the
+//! outcomes.
 
 mod evidence;
+mod expiry;
 mod ledger;
 mod order;
+mod projection;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,6 +43,11 @@ pub(super) struct OutcomeCounts {
     pub(super) parked: u64,
     /// Events without an outcome or without a receipt.
     pub(super) lost: u64,
+    /// Cancellations that the service itself proposed, because the order was unpaid at its deadline. They are not part of
+    /// `accepted`.
+    pub(super) expired: u64,
+    /// Orders with a deadline during the run. The service may propose to cancel each of them.
+    pub(super) with_deadline: u64,
     /// Orders with a request that got no answer.
     pub(super) uncertain_orders: u64,
 }
@@ -52,6 +60,8 @@ impl OutcomeCounts {
         self.rejected += other.rejected;
         self.parked += other.parked;
         self.lost += other.lost;
+        self.expired += other.expired;
+        self.with_deadline += other.with_deadline;
         self.uncertain_orders += other.uncertain_orders;
     }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use domain::{EventId, EventType, Order, ReceiptState};
+use domain::{EventId, Order, ReceiptState, Timestamp};
 use serde_json::Value;
 
 use super::OutcomeCounts;
 use super::evidence::{LoggedEvent, OrderEvidence, ReceiptEvidence};
+use super::expiry;
+use super::projection::{self, contains};
 use crate::load::findings::{AuditFindings, FindingKind};
 use crate::load::known_orders::{AcceptedEvent, ExpectedOutcome, KnownOrder};
 use crate::load::receipt::ServiceReceipt;
@@ -21,8 +23,10 @@ pub(super) fn audit(
     outcomes: &mut OutcomeCounts,
     findings: &mut AuditFindings,
 ) {
-    let mut audit = OrderAudit { known, unordered, findings };
+    let deadline = known.sent(requests).expires_soon();
+    let mut audit = OrderAudit { known, unordered, deadline, findings };
     outcomes.orders += 1;
+    outcomes.with_deadline += u64::from(deadline.is_some());
     outcomes.uncertain_orders += u64::from(known.is_uncertain);
     audit.count_outcomes(&evidence.receipts, outcomes);
     let entries = match evidence.log {
@@ -32,10 +36,12 @@ pub(super) fn audit(
     audit.check_outcomes(&evidence.receipts);
     audit.compare_receipts_and_log(&evidence.receipts, &entries);
     audit.check_sequence(&entries);
+    outcomes.expired += entries.iter().filter(|entry| audit.is_expiry(entry)).count() as u64;
+    audit.check_expiry(&entries);
     audit.check_data(requests, &entries);
     let parked = evidence.receipts.iter().filter(|found| has_state(found, ReceiptState::Parked)).count();
     match evidence.order {
-        Ok(order) => audit.check_projection(&entries, order.as_ref(), parked),
+        Ok(order) => audit.check_projection(requests, &entries, order.as_ref(), parked),
         Err(error) => audit.find(FindingKind::NotAudited, error),
     }
 }
@@ -47,6 +53,8 @@ fn has_state(found: &ReceiptEvidence, state: ReceiptState) -> bool {
 struct OrderAudit<'a> {
     known: &'a KnownOrder,
     unordered: bool,
+    /// When the service cancels the order during the run, if it is not paid.
+    deadline: Option<Timestamp>,
     findings: &'a mut AuditFindings,
 }
 
@@ -60,7 +68,7 @@ impl OrderAudit<'_> {
         let known = self.known;
         for (accepted, found) in known.events.iter().zip(receipts) {
             outcomes.accepted += 1;
-            let event = format_args!("{} {}", accepted.event_type, accepted.event_id);
+            let event = format_args!("{} {}", accepted.event_type(), accepted.event_id);
             let counter = match found {
                 ReceiptEvidence::Settled(receipt) if !is_about(receipt, known, accepted) => {
                     self.find(
@@ -105,7 +113,7 @@ impl OrderAudit<'_> {
                 (_, ReceiptState::Parked) => return,
                 (expected, state) => {
                     let reason = receipt.reason.as_deref().unwrap_or("no reason");
-                    let event = format_args!("{} {}", accepted.event_type, accepted.event_id);
+                    let event = format_args!("{} {}", accepted.event_type(), accepted.event_id);
                     let what = format!("{event} is {state:?} ({reason}) and should be {expected:?}");
                     // Further wrong outcomes may only be consequences of this one.
                     return self.find(FindingKind::WrongOutcome, what);
@@ -165,7 +173,8 @@ impl OrderAudit<'_> {
             known.events.iter().enumerate().map(|(place, accepted)| (accepted.event_id, place)).collect();
         let mut seen: BTreeMap<EventId, u64> = BTreeMap::new();
         let mut latest = None;
-        for (expected, LoggedEvent { event, .. }) in (1..).zip(entries) {
+        for (expected, entry) in (1..).zip(entries) {
+            let event = &entry.event;
             let (id, version) = (event.envelope.event_id, event.version);
             if version != expected {
                 let what = format_args!("version {version} is in the place of version {expected}");
@@ -177,7 +186,7 @@ impl OrderAudit<'_> {
                 continue;
             }
             let Some(place) = places.get(&id) else {
-                if !known.is_uncertain {
+                if !known.is_uncertain && !self.is_expiry(entry) {
                     let what =
                         format_args!("{} {id} at version {version}", event.envelope.event.event_type());
                     self.find(FindingKind::NeverSent, what);
@@ -203,30 +212,49 @@ impl OrderAudit<'_> {
             };
             let recorded_type = event.envelope.event.event_type();
             let sent = sent_data(requests, known, accepted);
-            if recorded_type != accepted.event_type || !contains(data, &sent) {
+            if recorded_type != accepted.event_type() || !contains(data, &sent) {
                 let what = format_args!(
                     "event {id}: {} {sent} was sent, but {recorded_type} {data} is recorded",
-                    accepted.event_type
+                    accepted.event_type()
                 );
                 self.find(FindingKind::OtherData, what);
             }
         }
     }
 
-    /// The projection must equal the fold of the log.
-    fn check_projection(&mut self, entries: &[LoggedEvent], order: Option<&Value>, parked: usize) {
-        let folded = match Order::fold(entries.iter().map(|entry| &entry.event)) {
-            Ok(folded) => folded,
+    fn is_expiry(&self, entry: &LoggedEvent) -> bool {
+        self.deadline.is_some_and(|deadline| expiry::is_expiry(entry, deadline))
+    }
+
+    /// The service must have cancelled the order if it was unpaid at its deadline. Its evidence was read after the deadline.
+    fn check_expiry(&mut self, entries: &[LoggedEvent]) {
+        if let Some(deadline) = self.deadline
+            && expiry::is_unpaid(entries)
+        {
+            self.find(FindingKind::NotExpired, format_args!("it was to be paid by {deadline}"));
+        }
+    }
+
+    /// The projection must equal the fold of the events that were sent, as far as the log contains them.
+    fn check_projection(
+        &mut self,
+        requests: &RequestBodies,
+        entries: &[LoggedEvent],
+        order: Option<&Value>,
+        parked: usize,
+    ) {
+        if let Err(error) = Order::fold(entries.iter().map(|entry| &entry.event)) {
+            return self.find(FindingKind::LogDoesNotFold, error);
+        }
+        let expected = match projection::expected(requests, self.known, entries) {
+            Ok(expected) => expected,
             Err(error) => return self.find(FindingKind::LogDoesNotFold, error),
         };
-        // Only the log contains the time of the latest event.
-        let folded = folded.map(|order| Order { recorded_at: None, ..order });
-        let folded = folded.map(|order| serde_json::to_value(order).unwrap_or_default());
-        match (folded, order) {
+        match (expected, order) {
             (None, None) => {}
-            (Some(folded), Some(order)) => {
-                if !contains(order, &folded) {
-                    let what = format_args!("the order is {order}, but its log folds to {folded}");
+            (Some(expected), Some(order)) => {
+                if !contains(order, &expected) {
+                    let what = format_args!("the order is {order}, but its events fold to {expected}");
                     self.find(FindingKind::OrderDiffersFromLog, what);
                 }
                 if order["parked"] != parked && !self.known.is_uncertain {
@@ -247,23 +275,13 @@ impl OrderAudit<'_> {
 
 fn is_about(receipt: &ServiceReceipt, known: &KnownOrder, accepted: &AcceptedEvent) -> bool {
     (&receipt.order_id, receipt.event_id, receipt.event_type)
-        == (&known.id, accepted.event_id, accepted.event_type)
+        == (&known.id, accepted.event_id, accepted.event_type())
 }
 
 /// The data of an event as this run sent it.
 fn sent_data(requests: &RequestBodies, known: &KnownOrder, accepted: &AcceptedEvent) -> Value {
-    let body = requests.body(accepted.event_type, accepted.number, known.creation);
-    let mut body: Value = serde_json::from_str(&body).unwrap_or_default();
-    if accepted.event_type == EventType::Created { body } else { body["data"].take() }
-}
-
-/// Whether an object has all of `members`, with the same values.
-fn contains(object: &Value, members: &Value) -> bool {
-    match members {
-        Value::Object(members) => members.iter().all(|(name, value)| object.get(name) == Some(value)),
-        Value::Null => true,
-        other => object == other,
-    }
+    let data = requests.data(accepted.step, accepted.number, known.creation);
+    serde_json::from_str(&data).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::LoadRun;
 use super::audit::AuditResult;
 use super::cost::{self, CostEstimate};
 use super::counts::{CallCounts, FailedAttempts};
+use super::lives::Lives;
 use super::measure::{LatencyHistogram, TimelinePoint};
 use super::mix::{RequestKind, RequestMix};
 use super::options::LoopMode;
@@ -48,6 +49,7 @@ struct LoadConfiguration {
     duration: f64,
     warm_up: f64,
     mix: RequestMix,
+    lives: Lives,
     seed: u64,
     customers: u32,
     unordered: bool,
@@ -166,6 +168,7 @@ impl LoadReport {
                 duration: args.duration.as_secs_f64(),
                 warm_up: args.warm_up.as_secs_f64(),
                 mix: args.mix.clone(),
+                lives: args.lives,
                 seed: args.seed,
                 customers: args.customers,
                 unordered: args.unordered,

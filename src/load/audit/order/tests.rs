@@ -1,64 +1,76 @@
-use domain::{Currency, OrderId, RecordedEvent};
+use domain::{EventType, OrderId, RecordedEvent};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
 use crate::load::known_orders::KnownOrders;
+use crate::load::lives::{Expiry, Lives};
 use crate::load::receipt::ReceiptLocation;
+use crate::load::requests::Creation;
+use crate::load::sent::currency;
+use crate::load::steps::LifeStep;
 
-const TYPES: [EventType; 4] =
-    [EventType::Created, EventType::Confirmed, EventType::Delivered, EventType::Paid];
+const STEPS: [LifeStep; 4] = [LifeStep::Create, LifeStep::Confirm, LifeStep::DeliverRest, LifeStep::PayTotal];
 
 /// An order that was created, confirmed and paid. In between, an illegal delivery was rejected.
 fn known() -> KnownOrder {
     let mut orders = KnownOrders::default();
-    for (number, event_type) in (0..).zip(TYPES) {
-        let expected = if event_type == EventType::Delivered {
-            ExpectedOutcome::Rejected
-        } else {
-            ExpectedOutcome::Recorded
-        };
-        let accepted = AcceptedEvent {
-            event_id: id(number),
-            number,
-            event_type,
-            expected,
-            receipt: ReceiptLocation::Plain,
-        };
-        match event_type {
-            EventType::Created => orders.add_order(OrderId::parse("o-1").unwrap(), accepted),
-            _ => orders.add_event(0, accepted),
+    for (number, step) in (0..).zip(STEPS) {
+        let expected =
+            if step == LifeStep::DeliverRest { ExpectedOutcome::Rejected } else { ExpectedOutcome::Recorded };
+        let receipt = ReceiptLocation::Plain;
+        let accepted = AcceptedEvent { event_id: id(number), number, step, expected, receipt };
+        match step {
+            LifeStep::Create => orders.add_order(OrderId::parse("o-1").unwrap(), CREATION, &[], accepted),
+            _ => orders.add_event(0, &[], accepted),
         }
     }
     orders.into_orders().remove(0)
 }
 
+const CREATION: Creation = Creation { number: 0, second: 0 };
+
 fn requests() -> RequestBodies {
-    RequestBodies::new(Uuid::nil(), 10)
+    RequestBodies::new(Uuid::nil(), 10, Lives::Expiring, Timestamp::parse("2026-11-23T10:00:00Z").unwrap())
 }
 
 fn id(number: u32) -> EventId {
     Uuid::from_u128(number.into()).into()
 }
 
+fn event_type(number: u32) -> EventType {
+    STEPS[number as usize].event_type()
+}
+
 fn entry(number: u32, version: u64) -> LoggedEvent {
-    let event_type = TYPES[number as usize];
-    let mut data: Value = serde_json::from_str(&requests().body(event_type, number, 0)).unwrap();
-    if event_type == EventType::Created {
+    let step = STEPS[number as usize];
+    let mut data: Value = serde_json::from_str(&requests().data(step, number, CREATION)).unwrap();
+    if step == LifeStep::Create {
         data["total"] = json!(1800);
-    } else {
-        data = data.get("data").cloned().unwrap_or(json!({}));
     }
+    logged(number, version, event_type(number), data, None)
+}
+
+fn logged(
+    number: u32,
+    version: u64,
+    event_type: EventType,
+    mut data: Value,
+    actor: Option<&str>,
+) -> LoggedEvent {
     data["order_id"] = json!("o-1");
-    let text = json!({ "version": version, "recorded_at": "2026-11-23T10:00:00Z", "event_id": id(number),
-        "type": event_type, "schema_version": 1, "timestamp": "2026-11-23T10:00:00Z",
+    let mut text = json!({ "version": version, "recorded_at": "2026-11-23T10:00:10Z", "event_id": id(number),
+        "type": event_type, "schema_version": 2, "timestamp": "2026-11-23T10:00:10Z",
         "correlation_id": "c", "data": data });
-    let event = RecordedEvent::decode(text.to_string().as_bytes(), Currency::parse("EUR").unwrap()).unwrap();
+    if let Some(actor) = actor {
+        text["actor"] = json!(actor);
+    }
+    let event = RecordedEvent::decode(text.to_string().as_bytes(), currency()).unwrap();
     LoggedEvent { event, data }
 }
 
 fn receipt(number: u32, state: &str, version: Option<u64>) -> ReceiptEvidence {
-    let text = json!({ "order_id": "o-1", "event_id": id(number), "type": TYPES[number as usize], "state": state,
+    let text = json!({ "order_id": "o-1", "event_id": id(number), "type": event_type(number), "state": state,
         "version": version, "links": { "self": "/" } });
     ReceiptEvidence::Settled(ServiceReceipt::decode(text.to_string().as_bytes()).unwrap())
 }
@@ -66,9 +78,7 @@ fn receipt(number: u32, state: &str, version: Option<u64>) -> ReceiptEvidence {
 /// Evidence without any findings.
 fn evidence() -> OrderEvidence {
     let log = vec![entry(0, 1), entry(1, 2), entry(3, 3)];
-    let order = Order::fold(log.iter().map(|entry| &entry.event)).unwrap();
-    let mut order = serde_json::to_value(order).unwrap();
-    order["parked"] = json!(0);
+    let order = shown(&log);
     let receipts = vec![
         receipt(0, "recorded", Some(1)),
         receipt(1, "recorded", Some(2)),
@@ -76,6 +86,14 @@ fn evidence() -> OrderEvidence {
         receipt(3, "recorded", Some(3)),
     ];
     OrderEvidence { receipts, log: Ok(log), order: Ok(Some(order)) }
+}
+
+/// The order as the service shows it.
+fn shown(log: &[LoggedEvent]) -> Value {
+    let order = Order::fold(log.iter().map(|entry| &entry.event)).unwrap().unwrap();
+    let mut shown = projection::shown(&order);
+    shown["parked"] = json!(0);
+    shown
 }
 
 /// The findings after a change of the order or the evidence.
@@ -180,7 +198,16 @@ fn an_event_that_was_not_sent_is_found_unless_a_request_got_no_answer() {
 fn changed_data_and_a_changed_order_are_found() {
     let kinds = kinds_after(|_, evidence| log(evidence)[2].data["amount"] = json!(1));
     assert_eq!(kinds, [FindingKind::OtherData]);
-    for (member, value) in [("status", json!("pending")), ("version", json!(2)), ("parked", json!(1))] {
+    for (member, value) in [
+        ("status", json!("pending")),
+        ("version", json!(2)),
+        ("parked", json!(1)),
+        ("total", json!(1799)),
+        ("payment_status", json!("unpaid")),
+        ("fulfilment_status", json!("shipped")),
+        ("money", json!({ "authorized": 0, "captured": 1800, "refunded": 0, "balance": 1 })),
+        ("items", json!([])),
+    ] {
         let kinds =
             kinds_after(|_, evidence| evidence.order.as_mut().unwrap().as_mut().unwrap()[member] = value);
         assert_eq!(kinds, [FindingKind::OrderDiffersFromLog], "{member}");
@@ -199,10 +226,43 @@ fn a_parked_event_has_an_outcome() {
     let (kinds, outcomes) = audit_after(false, |_, evidence| {
         evidence.receipts[3] = receipt(3, "parked", None);
         log(evidence).pop();
-        let order = Order::fold(log(evidence).iter().map(|entry| &entry.event)).unwrap();
-        let mut order = serde_json::to_value(order).unwrap();
+        let mut order = shown(log(evidence));
         order["parked"] = json!(1);
         evidence.order = Ok(Some(order));
     });
     assert_eq!((kinds, outcomes.parked, outcomes.lost), (vec![], 1, 0));
+}
+
+/// An order that was to be paid within seconds, and its evidence after the deadline. `expired` is when the service cancelled it.
+fn audit_unpaid(expired: Option<(&str, &str)>) -> Vec<FindingKind> {
+    let number = (0..).find(|number| Lives::Expiring.life(*number).expiry == Expiry::Soon).unwrap();
+    let mut orders = KnownOrders::default();
+    let (creation, step) = (Creation { number, second: 0 }, LifeStep::Create);
+    let (expected, receipt_at) = (ExpectedOutcome::Recorded, ReceiptLocation::Plain);
+    let accepted = AcceptedEvent { event_id: id(0), number, step, expected, receipt: receipt_at };
+    orders.add_order(OrderId::parse("o-1").unwrap(), creation, &[], accepted);
+    let known = orders.into_orders().remove(0);
+
+    let life = requests().life(creation);
+    let mut data: Value = serde_json::from_str(&requests().data(LifeStep::Create, number, creation)).unwrap();
+    data["total"] = json!(life.total);
+    let mut log = vec![logged(0, 1, EventType::Created, data, None)];
+    if let Some((reason, actor)) = expired {
+        log.push(logged(9, 2, EventType::Cancelled, json!({ "reason": reason }), Some(actor)));
+    }
+    let (order, receipts) = (shown(&log), vec![receipt(0, "recorded", Some(1))]);
+    let evidence = OrderEvidence { receipts, log: Ok(log), order: Ok(Some(order)) };
+    let (mut outcomes, mut findings) = (OutcomeCounts::default(), AuditFindings::default());
+    audit(&requests(), false, &known, evidence, &mut outcomes, &mut findings);
+    assert_eq!((outcomes.accepted, outcomes.with_deadline), (1, 1));
+    assert_eq!(outcomes.expired, u64::from(findings.is_clean()));
+    findings.kinds.into_keys().collect()
+}
+
+#[test]
+fn an_unpaid_order_must_be_cancelled_by_the_service() {
+    assert_eq!(audit_unpaid(Some(("expired", "orders"))), []);
+    assert_eq!(audit_unpaid(None), [FindingKind::NotExpired]);
+    assert_eq!(audit_unpaid(Some(("expired", "mallory"))), [FindingKind::NeverSent]);
+    assert_eq!(audit_unpaid(Some(("bored", "orders"))), [FindingKind::NeverSent]);
 }

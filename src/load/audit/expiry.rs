@@ -1,0 +1,27 @@
+//! Checks the cancellations that the service itself proposes for orders that are unpaid at their deadline. The audit of an order
+//! uses it.
+
+use domain::{Event, Order, Timestamp};
+
+use super::evidence::LoggedEvent;
+
+/// The actor of events that the service itself proposes.
+const ACTOR: &str = "orders";
+/// The reason of these cancellations.
+const REASON: &str = "expired";
+
+/// Whether this is a cancellation by the service, at the deadline or later.
+pub(super) fn is_expiry(entry: &LoggedEvent, deadline: Timestamp) -> bool {
+    let envelope = &entry.event.envelope;
+    let Event::Cancelled(cancelled) = &envelope.event else { return false };
+    envelope.actor.as_deref() == Some(ACTOR)
+        && cancelled.reason.as_ref().is_some_and(|reason| reason.as_str() == REASON)
+        && cancelled.items.is_none()
+        && envelope.timestamp >= deadline
+}
+
+/// Whether the order of this log must still be cancelled by the service: it is unpaid, and something is left to ship.
+pub(super) fn is_unpaid(entries: &[LoggedEvent]) -> bool {
+    let folded = Order::fold(entries.iter().map(|entry| &entry.event));
+    folded.ok().flatten().is_some_and(|order| order.deadline(None).is_some())
+}
