@@ -143,8 +143,8 @@ impl Embedded {
     }
 
     /// Like [`Embedded::open`]. Calls `progress` while a folder of an earlier format is upgraded, or while keys of the metadata
-    /// become searchable. That takes about half a minute for a million orders; if it
-    /// is interrupted, or `progress` breaks, the next start continues.
+    /// become searchable. That takes about half a minute for a million orders. If it is interrupted, or `progress` breaks, the
+    /// next start continues.
     #[expect(clippy::needless_pass_by_value, reason = "callers make the options for this call")]
     pub fn open_showing(
         path: &Path,
