@@ -122,7 +122,9 @@ fn metadata(pairs: &mut QueryPairs, searchable: &BTreeSet<String>) -> BTreeMap<S
 impl IntoParams for OrdersQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let time = || json!({ "type": "string", "format": "date-time" });
-        let words = |words: &[&str]| json!({ "type": "string", "enum": words });
+        // A pattern and not an enumeration, because clients may be generated from an earlier list of words.
+        let words =
+            |words: &[&str]| json!({ "type": "string", "pattern": format!("^({})$", words.join("|")) });
         let of = |(name, description, schema): (&str, &str, Value)| {
             let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
             let parameter = parameter.required(Required::False).description(Some(description));
