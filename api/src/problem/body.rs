@@ -200,13 +200,7 @@ pub(crate) fn example(kind: ProblemKind) -> serde_json::Value {
     };
     let legal =
         [EventType::Amended, EventType::Annotated, EventType::Paid, EventType::Shipped, EventType::Cancelled];
-    let numbers = [("ordered", 2), ("cancelled", 1), ("shipped", 0), ("asked", 2), ("left", 1)];
-    let violation = Violation {
-        guard: Guard::UnitsLeft,
-        line_id: Some("mug".to_owned()),
-        order_id: None,
-        numbers: numbers.map(|(name, number)| (name.to_owned(), number)).into(),
-    };
+    let violation = violation_example();
     let body = ProblemBody::of(definition, detail, instance, "f47ac10b-58cc-4372-a567-0e02b2c3d479", &errors);
     let body = match kind {
         ProblemKind::IllegalTransition => {
@@ -216,6 +210,16 @@ pub(crate) fn example(kind: ProblemKind) -> serde_json::Value {
         _ => body,
     };
     serde_json::to_value(body).expect("plain strings and numbers always serialize")
+}
+
+fn violation_example() -> Violation {
+    let numbers = [("ordered", 2), ("cancelled", 1), ("shipped", 0), ("asked", 2), ("left", 1)];
+    Violation {
+        guard: Guard::UnitsLeft,
+        line_id: Some("mug".to_owned()),
+        order_id: None,
+        numbers: numbers.map(|(name, number)| (name.to_owned(), number)).into(),
+    }
 }
 
 /// A plain string and not an enum, because clients must accept kinds that are newer than themselves.

@@ -149,7 +149,20 @@ async fn a_replayed_refusal_shows_the_order_as_it_was_then() {
         assert_eq!((&body["order_status"], &body["allowed_events"]), (&status, &allowed), "{body}");
         assert_eq!(body["order_version"].as_u64(), at_version.filter(|_| !status.is_null()));
     }
-    // An order whose reference is taken did not exist either. The answer names the order that has the reference.
+    // The order did not exist at version 0, so the answer is a 404 although the order exists now.
+    let detail = "order_confirmed is not legal while the order is not yet created".to_owned();
+    let outcome = Outcome::Rejected {
+        reason: RejectReason::IllegalTransition,
+        detail,
+        at_version: Some(0),
+        violation: None,
+    };
+    answer_over(log, outcome).await.is_problem(404, "/problems/order-not-found");
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_taken_reference_names_its_order() {
+    // An order whose reference is taken was not created. The answer names the order that has the reference.
     let violation = Violation {
         guard: Guard::ReferenceFree,
         line_id: None,
@@ -162,20 +175,11 @@ async fn a_replayed_refusal_shows_the_order_as_it_was_then() {
         at_version: Some(0),
         violation: Some(Box::new(violation)),
     };
-    let answer = answer_over(log.clone(), outcome).await;
+    let answer = answer_over(vec![created("o-1", "c-1")], outcome).await;
     answer.is_problem(409, "/problems/illegal-transition");
     let body = answer.json();
     assert_eq!(body["violation"], json!({ "guard": "reference_free", "order_id": "o-9" }));
     assert_eq!(body["links"], json!({ "order": "/v1/orders/o-9" }));
-    // The order did not exist at version 0, so the answer is a 404 although the order exists now.
-    let detail = "order_confirmed is not legal while the order is not yet created".to_owned();
-    let outcome = Outcome::Rejected {
-        reason: RejectReason::IllegalTransition,
-        detail,
-        at_version: Some(0),
-        violation: None,
-    };
-    answer_over(log, outcome).await.is_problem(404, "/problems/order-not-found");
 }
 
 #[tokio::test(start_paused = true)]

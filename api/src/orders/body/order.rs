@@ -92,7 +92,7 @@ impl CreateOrder {
 fn total_is_the_sum(order: &CreateOrder) -> Result<(), validator::ValidationError> {
     match (order.sum(), order.total.as_valid()) {
         (Some(Err(error)), _) => {
-            let detail = format!("the {error}", error = error);
+            let detail = format!("the {error}");
             Err(at_member(ValidationCode::Sum.error(detail), "adjustments"))
         }
         (Some(Ok(sum)), Some(total)) if *total != sum => {
