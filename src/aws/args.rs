@@ -20,10 +20,20 @@ pub(crate) struct AwsArgs {
     pub(super) default_currency: String,
 }
 
+/// The search index of the table.
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// The table has the index `order-search`, by which orders are found across customers. Set it for the API and the consumer.
+    #[arg(long, env = "ORDERS_SEARCH_INDEX")]
+    pub(super) search_index: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ApiArgs {
     #[command(flatten)]
     pub(super) aws: AwsArgs,
+    #[command(flatten)]
+    pub(super) search: SearchArgs,
     /// The address or host name to listen on, and the port.
     #[arg(long, env = "ORDERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub(super) listen: String,
@@ -55,6 +65,8 @@ pub(crate) struct OperatorArgs {
 pub(crate) struct ConsumerArgs {
     #[command(flatten)]
     pub(super) aws: AwsArgs,
+    #[command(flatten)]
+    pub(super) search: SearchArgs,
     /// The URL of the dead-letter queue.
     #[arg(long, env = "DLQ_URL", value_name = "URL")]
     pub(super) dlq_url: Option<String>,
@@ -111,10 +123,12 @@ pub(crate) struct UnpaidArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TableCommand {
-    /// Create the table and its index, for local use. In production the deployment creates them.
+    /// Create the table and its indexes, for local use. In production the deployment creates them.
     Create {
         /// The name of the table.
         #[arg(long, env = "TABLE_NAME", value_name = "NAME")]
         table_name: Option<String>,
+        #[command(flatten)]
+        search: SearchArgs,
     },
 }

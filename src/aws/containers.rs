@@ -29,7 +29,8 @@ pub(crate) async fn api(args: &ApiArgs, errors: ConfigErrors) -> anyhow::Result<
     let settings = settings::of_api(errors, args, &sdk)?;
     let (common, http, listen) = (&settings.common, &settings.http, settings.listen);
     let queue = aws::queue(&sdk, &common.queue_url);
-    let table = aws::table(&sdk, &common.table_name, common.default_currency);
+    let table = aws::table(&sdk, &common.table_name, common.default_currency)
+        .with_search_index(settings.search_index);
     let health = AwsHealth { queues: vec![queue.clone()], table: table.clone() };
     check_resources(&health).await?;
     if let Some(name) = &settings.bucket {
@@ -71,8 +72,9 @@ pub(crate) async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyho
     let settings = settings::of_consumer(errors, args, &sdk)?;
     let common = &settings.common;
     let queue = Arc::new(aws::queue(&sdk, &common.queue_url));
-    let table = aws::table(&sdk, &common.table_name, common.default_currency);
-    let table = table.expiring_unpaid(settings.unpaid_age);
+    let table = aws::table(&sdk, &common.table_name, common.default_currency)
+        .with_search_index(settings.search_index)
+        .expiring_unpaid(settings.unpaid_age);
     let dead_letters = aws::queue(&sdk, &settings.dlq_url);
     check_resources(&AwsHealth {
         queues: vec![Arc::unwrap_or_clone(queue.clone()), dead_letters.clone()],
@@ -157,14 +159,14 @@ pub(crate) async fn expiry(args: &ExpiryArgs, errors: ConfigErrors) -> anyhow::R
 
 /// `orders table create`.
 pub(crate) async fn create_table(command: &TableCommand, errors: ConfigErrors) -> anyhow::Result<()> {
-    let TableCommand::Create { table_name } = command;
+    let TableCommand::Create { table_name, search } = command;
     let sdk = aws::config().await;
     let name = settings::of_table(errors, table_name.as_ref(), &sdk)?;
     log_progress(&format!("creating the table {name}; this may take a while"));
     // The currency is not used: it only matters when log entries are read.
     let table = aws::table(&sdk, &name, domain::Currency::parse("USD")?);
-    let created = table.create().await?;
-    let result = if created { "was created" } else { "exists already and has the right keys and index" };
+    let created = table.with_search_index(search.search_index).create().await?;
+    let result = if created { "was created" } else { "exists already and has the right keys and indexes" };
     crate::print(&format!("the table {name} {result}"))
 }
 

@@ -62,7 +62,8 @@ async fn api(args: &ApiArgs, errors: ConfigErrors) -> anyhow::Result<()> {
     let settings = settings::of_api_function(errors, args, &sdk)?;
     let common = &settings.common;
     let queue = aws::queue(&sdk, &common.queue_url);
-    let table = aws::table(&sdk, &common.table_name, common.default_currency);
+    let table = aws::table(&sdk, &common.table_name, common.default_currency)
+        .with_search_index(settings.search_index);
     let health = AwsHealth { queues: vec![queue.clone()], table: table.clone() };
     let operations = super::operations(&sdk, &settings, &queue, &table);
     // A function handles one request at a time, so there is nothing to coalesce.
@@ -76,9 +77,9 @@ async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyhow::Result<(
     let sdk = aws::config().await;
     let settings = settings::of_consumer(errors, args, &sdk)?;
     let (common, dlq_url, max_receives) = (settings.common, settings.dlq_url, settings.max_receives);
-    let unpaid_age = settings.unpaid_age;
+    let (unpaid_age, search_index) = (settings.unpaid_age, settings.search_index);
     let queue = Arc::new(aws::queue(&sdk, &common.queue_url));
-    let table = aws::table(&sdk, &common.table_name, common.default_currency);
+    let table = aws::table(&sdk, &common.table_name, common.default_currency).with_search_index(search_index);
     let table = table.expiring_unpaid(unpaid_age).counting_optimistically();
     let dead_letters = SqsDeadLetters {
         queue: aws::queue(&sdk, &dlq_url),

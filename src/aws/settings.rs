@@ -169,6 +169,8 @@ fn common(errors: &mut ConfigErrors, args: &AwsArgs, sdk: &SdkConfig) -> Option<
 #[derive(Debug)]
 pub(crate) struct ApiSettings {
     pub(crate) common: CommonSettings,
+    /// Whether the table has the search index.
+    pub(crate) search_index: bool,
     pub(crate) listen: SocketAddr,
     pub(crate) http: HttpSettings,
     pub(crate) auth: auth::AuthSettings,
@@ -216,8 +218,18 @@ fn api(
     let settings = (|| {
         let (common, listen, http, auth) = (common?, listen?, http?, auth?);
         let (bucket, dlq_url) = (bucket.flatten(), dlq_url.flatten());
-        let (max_queue_depth, metrics) = (depth?, metrics?);
-        Some(ApiSettings { common, listen, http, auth, max_queue_depth, bucket, dlq_url, metrics })
+        let (max_queue_depth, metrics, search_index) = (depth?, metrics?, args.search.search_index);
+        Some(ApiSettings {
+            common,
+            search_index,
+            listen,
+            http,
+            auth,
+            max_queue_depth,
+            bucket,
+            dlq_url,
+            metrics,
+        })
     })();
     errors.finish(settings)
 }
@@ -226,6 +238,8 @@ fn api(
 #[derive(Debug)]
 pub(crate) struct ConsumerSettings {
     pub(crate) common: CommonSettings,
+    /// Whether the table has the search index.
+    pub(crate) search_index: bool,
     pub(crate) dlq_url: String,
     pub(crate) concurrency: usize,
     /// The queue's `maxReceiveCount`, if set.
@@ -259,8 +273,16 @@ pub(crate) fn of_consumer(
     let metrics = errors.check(args.metrics.read());
     let settings = (|| {
         let (common, dlq_url, concurrency, metrics) = (common?, dlq_url?, concurrency?, metrics?);
-        let max_receives = max_receives.flatten();
-        Some(ConsumerSettings { common, dlq_url, concurrency, max_receives, unpaid_age, metrics })
+        let (max_receives, search_index) = (max_receives.flatten(), args.search.search_index);
+        Some(ConsumerSettings {
+            common,
+            search_index,
+            dlq_url,
+            concurrency,
+            max_receives,
+            unpaid_age,
+            metrics,
+        })
     })();
     errors.finish(settings)
 }

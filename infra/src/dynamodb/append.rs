@@ -11,7 +11,7 @@ use domain::{Order, Receipt, RecordedEvent};
 use crate::sdk::explain;
 
 use super::Table;
-use super::items::{METADATA, TableItem, event_item, key, pk, text};
+use super::items::{METADATA, TableItem, event_item, key, pk, projection_attributes, text};
 use super::write_batcher::{insert, statement};
 
 #[async_trait]
@@ -31,12 +31,14 @@ impl OrderLog for Table {
 
 impl Table {
     async fn append_one(&self, append: &Append) -> Result<Appended, AppendError> {
+        let reserved = self.reserve_references(append).await?;
         // The counts are sent with the last write: the projection, or the event if no projection is written.
         let projected = crate::is_projected(&append.order);
         let counts = if projected { LedgerCounts::default() } else { append.counts };
         let mut appended = Appended::Already;
         for (place, event) in append.events.iter().enumerate() {
             let message = append.messages.get(place).map(String::as_str);
+            reserved.check_age()?;
             if self.put_event(event, message, counts).await? == Appended::New {
                 appended = Appended::New;
             }
@@ -44,6 +46,7 @@ impl Table {
         if projected {
             self.project(append).await.map_err(AppendError::Unavailable)?;
         }
+        self.release_references(append).await;
         Ok(appended)
     }
 
@@ -54,8 +57,8 @@ impl Table {
         message: Option<&str>,
         counts: LedgerCounts,
     ) -> Result<Appended, AppendError> {
-        let insert =
-            event_item(event, message, self.unpaid_age_micros).and_then(|item| insert(&self.name, item));
+        let item = event_item(event, message, self.unpaid_age_micros, self.search_index);
+        let insert = item.and_then(|item| insert(&self.name, item));
         let insert = insert.map_err(AppendError::Unavailable)?;
         if self.write_batched(insert, counts).await.map_err(AppendError::Unavailable)? {
             return Ok(Appended::New);
@@ -68,7 +71,8 @@ impl Table {
         event: &RecordedEvent,
         message: Option<&str>,
     ) -> Result<Appended, AppendError> {
-        let item = event_item(event, message, self.unpaid_age_micros).map_err(AppendError::Unavailable)?;
+        let item = event_item(event, message, self.unpaid_age_micros, self.search_index);
+        let item = item.map_err(AppendError::Unavailable)?;
         let item: TableItem = item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let event_id = item.get("event_id").cloned();
         let call = self
@@ -107,25 +111,20 @@ impl Table {
     /// The write of the projection in the common case: an order with at most one recorded event has no projection yet,
     /// any other order has an older projection. Otherwise the condition fails.
     fn projection_statement(&self, append: &Append) -> anyhow::Result<BatchStatementRequest> {
-        let Order { order_id, status, version, .. } = &append.order;
-        let order = serde_dynamo::to_attribute_value(&append.order)?;
-        let (version, status) = (AttributeValue::N(version.to_string()), text(status.as_str()));
+        let Order { order_id, version, .. } = &append.order;
+        let attributes = projection_attributes(&append.order, self.search_index)?;
         if append.events.first().is_some_and(|first| first.version <= 2) {
-            let item = vec![
-                ("pk", pk(order_id)),
-                ("sk", text(METADATA)),
-                ("order", order),
-                ("version", version),
-                ("status", status),
-            ];
-            return insert(&self.name, item);
+            let key = [("pk", pk(order_id)), ("sk", text(METADATA))];
+            return insert(&self.name, key.into_iter().chain(attributes).collect());
         }
+        let changes: Vec<_> = attributes.iter().map(|(name, _)| format!("SET \"{name}\" = ?")).collect();
         let update = format!(
-            "UPDATE \"{}\" SET \"order\" = ? SET \"version\" = ? SET \"status\" = ? WHERE \"pk\" = ? \
-             AND \"sk\" = ? AND \"version\" < ?",
-            self.name
+            "UPDATE \"{}\" {} WHERE \"pk\" = ? AND \"sk\" = ? AND \"version\" < ?",
+            self.name,
+            changes.join(" ")
         );
-        statement(update, vec![order, version.clone(), status, pk(order_id), text(METADATA), version])
+        let condition = [pk(order_id), text(METADATA), AttributeValue::N(version.to_string())];
+        statement(update, attributes.into_iter().map(|(_, value)| value).chain(condition).collect())
     }
 
     /// Writes the projection unless it is at this version or a later one.
@@ -137,20 +136,19 @@ impl Table {
     }
 
     async fn project_alone(&self, append: &Append) -> anyhow::Result<()> {
-        let Order { order_id, status, version, .. } = &append.order;
-        let call = self
+        let attributes = projection_attributes(&append.order, self.search_index)?;
+        let changes: Vec<_> = attributes.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+        let mut call = self
             .client
             .update_item()
             .table_name(&self.name)
-            .set_key(Some(key(order_id, text(METADATA))))
-            .update_expression("SET #order = :order, #version = :version, #status = :status")
-            .condition_expression("attribute_not_exists(#version) OR #version < :version")
-            .expression_attribute_names("#order", "order")
-            .expression_attribute_names("#version", "version")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":order", serde_dynamo::to_attribute_value(&append.order)?)
-            .expression_attribute_values(":version", AttributeValue::N(version.to_string()))
-            .expression_attribute_values(":status", text(status.as_str()));
+            .set_key(Some(key(&append.order.order_id, text(METADATA))))
+            .update_expression(format!("SET {}", changes.join(", ")))
+            .condition_expression("attribute_not_exists(#version) OR #version < :version");
+        for (name, value) in attributes {
+            call = call.expression_attribute_names(format!("#{name}"), name);
+            call = call.expression_attribute_values(format!(":{name}"), value);
+        }
         match call.send().await {
             Ok(_) => Ok(()),
             Err(error) if is_overtaken(error.as_service_error()) => Ok(()),

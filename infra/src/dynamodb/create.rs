@@ -13,6 +13,7 @@ use crate::sdk::explain;
 use super::Table;
 use super::due::DUE_INDEX;
 use super::list::INDEX;
+use super::search::{SEARCH_INDEX, SEARCH_KEYS, SEARCH_WORDS};
 
 /// The indexes with their keys, the hash key first.
 const INDEXES: [(&str, [&str; 2]); 2] =
@@ -21,13 +22,14 @@ const INDEXES: [(&str, [&str; 2]); 2] =
 const PATIENCE: Duration = Duration::from_secs(300);
 
 impl Table {
-    /// Creates the table and waits until it is active. `false` if it existed already; an existing table with other keys or
+    /// Creates the table, with the search index if the table is to have it, and waits until it is active. `false` if it existed already; an existing table with other keys or
     /// indexes is an error.
     pub async fn create(&self) -> anyhow::Result<bool> {
         let (name, string) = (&self.name, ScalarAttributeType::S);
         let mut call = self.client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-        for attribute in ["pk", "sk", "customer_id", "listed_at", "due_shard", "due_at"] {
-            let definition = AttributeDefinition::builder().attribute_name(attribute);
+        let searched: &[&str] = if self.search_index { &SEARCH_KEYS } else { &[] };
+        for attribute in ["pk", "sk", "customer_id", "listed_at", "due_shard", "due_at"].iter().chain(searched) {
+            let definition = AttributeDefinition::builder().attribute_name(*attribute);
             call = call.attribute_definitions(definition.attribute_type(string.clone()).build()?);
         }
         let mut call = call.set_key_schema(Some(keys("pk", "sk")?));
@@ -35,6 +37,9 @@ impl Table {
             let projection = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
             let index = GlobalSecondaryIndex::builder().index_name(index).projection(projection);
             call = call.global_secondary_indexes(index.set_key_schema(Some(keys(hash, range)?)).build()?);
+        }
+        if self.search_index {
+            call = call.global_secondary_indexes(search_index()?);
         }
         let created = match call.send().await {
             Ok(_) => true,
@@ -60,7 +65,7 @@ impl Table {
         if table.table_status() != Some(&TableStatus::Active) {
             bail!("the table {name} is not active");
         }
-        let mismatches = mismatches(&table);
+        let mismatches = mismatches(&table, self.search_index);
         if mismatches.is_empty() { Ok(()) } else { bail!("the table {name} {}", mismatches.join(", and ")) }
     }
 }
@@ -75,13 +80,24 @@ pub(super) fn names(schema: &[KeySchemaElement]) -> Vec<String> {
     schema.iter().map(|key| key.attribute_name().to_owned()).collect()
 }
 
+/// The search index, with the words by which readers skip entries.
+fn search_index() -> anyhow::Result<GlobalSecondaryIndex> {
+    let [list, at] = SEARCH_KEYS;
+    let projection = Projection::builder().projection_type(ProjectionType::Include);
+    let projection = projection.set_non_key_attributes(Some(SEARCH_WORDS.map(str::to_owned).into()));
+    let index =
+        GlobalSecondaryIndex::builder().index_name(SEARCH_INDEX).set_key_schema(Some(keys(list, at)?));
+    Ok(index.projection(projection.build()).build()?)
+}
+
 /// How the table differs from what this program needs.
-fn mismatches(table: &TableDescription) -> Vec<String> {
+fn mismatches(table: &TableDescription, search_index: bool) -> Vec<String> {
     let mut mismatches = Vec::new();
     if names(table.key_schema()) != ["pk", "sk"] {
         mismatches.push("does not have the keys pk and sk".to_owned());
     }
-    for (name, keys) in INDEXES {
+    let searched = search_index.then_some((SEARCH_INDEX, SEARCH_KEYS));
+    for (name, keys) in INDEXES.into_iter().chain(searched) {
         let index = table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(name));
         if index.is_none_or(|index| names(index.key_schema()) != keys) {
             mismatches.push(format!("has no index {name} with the keys {}", keys.join(" and ")));

@@ -9,6 +9,7 @@ use domain::{Currency, EventId, EventType, Order, OrderId, Outcome, Receipt, Rec
 use serde::{Deserialize, Serialize};
 
 use super::due::due_attributes;
+use super::search::{SearchList, search_keys};
 
 pub(super) type TableItem = HashMap<String, AttributeValue>;
 
@@ -65,11 +66,13 @@ pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<OrderPosition> 
 pub(super) type Attributes = Vec<(&'static str, AttributeValue)>;
 
 /// A log entry as an item, with the id of the message that carried it, if known. The item of an order's first entry
-/// also has the keys of the customer's list, and of the due orders if the order has a deadline.
+/// also has the keys of the customer's list, those of the due orders if the order has a deadline and, if `is_searchable`,
+/// those of the search index.
 pub(super) fn event_item(
     event: &RecordedEvent,
     message: Option<&str>,
     unpaid_age_micros: Option<i64>,
+    is_searchable: bool,
 ) -> anyhow::Result<Attributes> {
     let envelope = &event.envelope;
     let mut item = vec![
@@ -86,8 +89,30 @@ pub(super) fn event_item(
         item.push(("customer_id", text(order.customer_id.as_str())));
         item.push(("listed_at", text(listed_at(order.created_at.micros(), &order.order_id))));
         item.extend(due_attributes(&order, unpaid_age_micros));
+        if is_searchable {
+            item.extend(search_keys(SearchList::Created, &order.order_id, order.created_at));
+        }
     }
     Ok(item)
+}
+
+/// An order's projection as attributes of its METADATA item; if `is_searchable`, with the keys of the search index and the
+/// words that the index shows.
+///
+/// The order is JSON text. Programs of schema version 1 stored and read a map: they cannot read the text, so they leave the
+/// events of an order that a newer program has changed to newer programs.
+pub(super) fn projection_attributes(order: &Order, is_searchable: bool) -> anyhow::Result<Attributes> {
+    let mut attributes = vec![
+        ("order", text(String::from_utf8(order.encode())?)),
+        ("version", AttributeValue::N(order.version.to_string())),
+        ("status", text(order.status.as_str())),
+    ];
+    if is_searchable {
+        attributes.push(("payment_status", text(order.payment_status().as_str())));
+        attributes.push(("fulfilment_status", text(order.fulfilment_status().as_str())));
+        attributes.extend(search_keys(SearchList::Updated, &order.order_id, order.updated_at));
+    }
+    Ok(attributes)
 }
 
 /// An item of an order, by its kind.
@@ -100,8 +125,12 @@ pub(super) enum StoredItem {
 /// An order's METADATA item.
 #[derive(Debug, Default)]
 pub(super) struct Projection {
-    /// `None` if every event of the order so far is a dead letter, or if the order has only one recorded event.
+    /// `None` if every event of the order so far is a dead letter, if the order has only one recorded event, or if the
+    /// projection is outdated.
     pub(super) order: Option<Order>,
+    /// Whether a program of schema version 1 stored the projection, and it lacks the counters. The order must be folded from
+    /// its whole log.
+    pub(super) is_outdated: bool,
     /// The ids of the order's dead letters, in order.
     pub(super) parked: Vec<String>,
 }
@@ -136,13 +165,22 @@ pub(super) fn parse_item(mut item: TableItem) -> anyhow::Result<StoredItem> {
     }
     if sk == METADATA {
         let parked = take_parked(&mut item);
-        let order = item.remove("order").map(serde_dynamo::from_attribute_value).transpose()?;
-        return Ok(StoredItem::Projection(Box::new(Projection { order, parked })));
+        let (order, is_outdated) = item.remove("order").map_or(Ok((None, false)), projected_order)?;
+        return Ok(StoredItem::Projection(Box::new(Projection { order, is_outdated, parked })));
     }
     if sk.starts_with("RECEIPT#") {
         return Ok(StoredItem::Outcome(serde_dynamo::from_item(item)?));
     }
     Err(anyhow!("an item of unknown kind {sk:?}"))
+}
+
+/// The order of a projection, and whether the projection is outdated.
+fn projected_order(value: AttributeValue) -> anyhow::Result<(Option<Order>, bool)> {
+    if let AttributeValue::S(json) = &value {
+        return Ok((Some(serde_json::from_str(json).context("a projection")?), false));
+    }
+    let order: Order = serde_dynamo::from_attribute_value(value).context("a projection of version 1")?;
+    Ok(if order.lacks_counters() { (None, true) } else { (Some(order), false) })
 }
 
 /// Removes the ids of the parked sequence from a METADATA item.

@@ -1,6 +1,6 @@
 //! Lists a customer's orders: the index yields their keys, the current projections are then read by key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -90,11 +90,43 @@ impl Table {
         items.iter().map(|item| Ok(string(item, "listed_at")?.to_owned())).collect()
     }
 
-    /// The current orders at these sort keys.
-    async fn snapshots(&self, places: &[String]) -> anyhow::Result<Vec<Option<OrderSnapshot>>> {
+    /// Up to `limit` of a customer's orders, sorted by update time, oldest first. All of the customer's orders that the
+    /// filter admits by creation time are read, so the result is `None` if there are more than [`MAX_ORDERS_SCANNED`].
+    pub(super) async fn list_by_update(
+        &self,
+        customer_id: &CustomerId,
+        filter: &OrderFilter,
+        after: Option<&OrderPosition>,
+        limit: usize,
+    ) -> anyhow::Result<Option<OrderList>> {
+        let OrderList { mut orders, next } = self.list(customer_id, filter, None, MAX_ORDERS_SCANNED).await?;
+        if next.is_some() {
+            return Ok(None);
+        }
+        let place =
+            |OrderSnapshot { order, .. }: &OrderSnapshot| (order.updated_at.micros(), order.order_id.clone());
+        let is_later = |place: &(i64, OrderId)| {
+            after.is_none_or(|after| (place.0, &place.1) > (after.at_micros, &after.order_id))
+        };
+        orders.retain(|snapshot| is_later(&place(snapshot)));
+        orders.sort_by_key(place);
+        let has_next = orders.len() > limit;
+        orders.truncate(limit);
+        let position = |snapshot: &OrderSnapshot| {
+            let (at_micros, order_id) = place(snapshot);
+            OrderPosition { at_micros, order_id }
+        };
+        let next = orders.last().filter(|_| has_next).map(position);
+        Ok(Some(OrderList { orders, next }))
+    }
+
+    /// The current orders at these sort keys, which may name an order more than once.
+    pub(super) async fn snapshots(&self, places: &[String]) -> anyhow::Result<Vec<Option<OrderSnapshot>>> {
         let ids: Vec<_> =
             places.iter().map(|place| Ok(listed_position(place)?.order_id)).collect::<anyhow::Result<_>>()?;
-        let keys = ids.iter().map(|id: &OrderId| key(id, text(METADATA))).collect();
+        // DynamoDB rejects a key that is given twice.
+        let distinct: BTreeSet<&OrderId> = ids.iter().collect();
+        let keys = distinct.iter().map(|id| key(id, text(METADATA))).collect();
         let mut found: HashMap<OrderId, Projection> = HashMap::new();
         for item in self.get_all(keys).await? {
             let order_id = order_of(&item)?;
@@ -102,14 +134,21 @@ impl Table {
                 found.insert(order_id, *projection);
             }
         }
+        let outdated: Vec<_> =
+            distinct.iter().filter(|id| found.get(**id).is_some_and(|found| found.is_outdated)).collect();
+        for (id, order) in outdated.iter().zip(self.each(&outdated, |id| self.folded(id)).await) {
+            found.entry((**id).clone()).or_default().order = order?;
+        }
         // An order with one recorded event has no projected order; its log entry is read instead.
-        let others = ids.iter().filter(|id| found.get(id).is_none_or(|found| found.order.is_none()));
+        let others = distinct.iter().filter(|id| found.get(**id).is_none_or(|found| found.order.is_none()));
         let first_events = others.map(|id| key(id, event_sk(1))).collect();
         for item in self.get_all(first_events).await? {
             let order = Order::apply(None, &event(&item, self.default_currency)?)?;
             found.entry(order_of(&item)?).or_default().order = Some(order);
         }
-        Ok(ids.iter().map(|id| found.remove(id)?.into_snapshot()).collect())
+        let found: HashMap<OrderId, OrderSnapshot> =
+            found.into_iter().filter_map(|(id, found)| Some((id, found.into_snapshot()?))).collect();
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
     }
 
     /// The items with these keys, in any order, strongly consistent.

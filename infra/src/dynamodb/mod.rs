@@ -3,9 +3,10 @@
 //!
 //! | `pk` | `sk` | holds |
 //! |---|---|---|
-//! | `ORDER#{id}` | `EVENT#{version:010}` | a log entry: `event_id`, `type`, and the event as JSON in `entry`; the first one also has `customer_id` and `listed_at`, the keys of the index; that of an order with a deadline also has `due_shard` and `due_at` ([`due`]) |
-//! | | `METADATA` | the projection, from the second event on: `order`, `version`, `status`; the ids of the parked sequence in `parked` |
+//! | `ORDER#{id}` | `EVENT#{version:010}` | a log entry: `event_id`, `type`, and the event as JSON in `entry`; the first one also has `customer_id` and `listed_at`, the keys of the index of customers' orders; that of an order with a deadline also has `due_shard` and `due_at` ([`due`]) |
+//! | | `METADATA` | the projection, from the second event on: `order` (JSON; in schema version 1 a map), `version`, `status`; the ids of the parked sequence in `parked` |
 //! | | `RECEIPT#{event_id}` | the outcome of a rejected or parked event |
+//! | `REF#{reference}` | `METADATA` | the order that has the reference, or is about to get it ([`references`]) |
 //! | `DEADLETTER#{id}` | `METADATA` | a dead letter without its body ([`dead_letter_index`]); in the index it has a `customer_id` that no customer can have |
 //! | `LEDGER#{shard}` | `METADATA` | counters ([`ledger`]) |
 //!
@@ -14,6 +15,9 @@
 //! delivered again; until then readers fold the missing events into the projection ([`read`]). Appends use no
 //! transactions, which would double their price. Concurrent writes of different orders share a call
 //! ([`write_batcher`]), and the ledger's counts are sent with them ([`optimistic_count`]).
+//!
+//! With the search index ([`search`]), the first log entry and the projection also have its keys `search_list` and
+//! `search_at`, and the projection has `payment_status` and `fulfilment_status`.
 
 mod append;
 mod create;
@@ -28,6 +32,9 @@ mod optimistic_count;
 mod outcomes;
 mod parked_sequence;
 mod read;
+mod reference_lookup;
+mod references;
+mod search;
 mod write_batcher;
 
 pub use describe::TableSettings;
@@ -56,6 +63,8 @@ pub struct Table {
     write_batcher: Arc<write_batcher::WriteBatcher>,
     /// The counts of unfinished batches, if this table counts optimistically.
     optimistic_count: Option<optimistic_count::OptimisticCount>,
+    /// Whether the table has the search index ([`search`]).
+    search_index: bool,
 }
 
 impl Table {
@@ -70,6 +79,7 @@ impl Table {
             permits,
             write_batcher: Arc::default(),
             optimistic_count: None,
+            search_index: false,
         }
     }
 
@@ -77,6 +87,13 @@ impl Table {
     pub fn expiring_unpaid(self, age: Option<Duration>) -> Self {
         let unpaid_age_micros = age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
         Self { unpaid_age_micros, ..self }
+    }
+
+    /// The same table, with or without the search index. With it, writes maintain the index, and orders are found across
+    /// customers.
+    #[must_use]
+    pub fn with_search_index(self, search_index: bool) -> Self {
+        Self { search_index, ..self }
     }
 
     /// Runs `work` for each of `items` with limited concurrency. The results are in the order of `items`.

@@ -70,7 +70,8 @@ impl Table {
             }
         }
         let order = self.healed(projection.order, events)?;
-        Ok(LoadedOrder { order, parked: projection.parked, outcomes, reference_holders: Vec::new() })
+        let reference_holders = Box::pin(self.reference_holders(wanted)).await?;
+        Ok(LoadedOrder { order, parked: projection.parked, outcomes, reference_holders })
     }
 
     /// The order, with events folded in that are in the log but not yet in its projection.
@@ -87,8 +88,8 @@ impl Table {
 
     /// The order in one small read: the projection and the newest event, which precedes the projection in the table, or
     /// the newest two events if there is no projection. The whole order is read only if the projection lacks more
-    /// events.
-    async fn snapshot(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
+    /// events, or is outdated.
+    pub(super) async fn snapshot(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
         let newest = self
             .query(order_id)
             .key_condition_expression("pk = :pk AND sk <= :metadata")
@@ -107,11 +108,15 @@ impl Table {
         projection.order = if events.first().is_none_or(|(oldest, _)| *oldest <= version + 1) {
             self.healed(projection.order, events)?
         } else {
-            let whole =
-                LoadRequest { order_id: order_id.clone(), event_ids: Vec::new(), references: Vec::new() };
-            self.load_one(&whole).await?.order
+            self.folded(order_id).await?
         };
         Ok(projection.into_snapshot())
+    }
+
+    /// The order, from its projection and its whole log.
+    pub(super) async fn folded(&self, order_id: &OrderId) -> anyhow::Result<Option<Order>> {
+        let whole = LoadRequest { order_id: order_id.clone(), event_ids: Vec::new(), references: Vec::new() };
+        Ok(Box::pin(self.load_one(&whole)).await?.order)
     }
 }
 
@@ -160,16 +165,27 @@ impl OrderReader for Table {
         after: Option<&OrderPosition>,
         limit: usize,
     ) -> Result<OrderList, FindError> {
+        if !filter.metadata.is_empty() {
+            return Err(FindError::NotConfigured(NO_METADATA));
+        }
         match (&filter.customer_id, filter.sort()) {
             (Some(customer_id), OrderSort::NewestFirst) => {
                 Ok(self.list(customer_id, filter, after, limit).await?)
             }
-            _ => Err(FindError::NotConfigured(NO_INDEX)),
+            (Some(customer_id), OrderSort::LeastRecentlyUpdatedFirst) => {
+                match self.list_by_update(customer_id, filter, after, limit).await? {
+                    Some(list) => Ok(list),
+                    None if self.search_index => Ok(self.search(filter, after, limit).await?),
+                    None => Err(FindError::NotConfigured(TOO_MANY)),
+                }
+            }
+            (None, _) if self.search_index => Ok(self.search(filter, after, limit).await?),
+            (None, _) => Err(FindError::NotConfigured(NO_INDEX)),
         }
     }
 
-    async fn order_by_reference(&self, _: &Reference) -> Result<Option<OrderSnapshot>, FindError> {
-        Err(FindError::NotConfigured(NO_INDEX))
+    async fn order_by_reference(&self, reference: &Reference) -> Result<Option<OrderSnapshot>, FindError> {
+        Ok(self.find_by_reference(reference).await?)
     }
 }
 
@@ -188,6 +204,13 @@ impl Health for Table {
 
 /// Why only the orders of a customer can be found.
 const NO_INDEX: &str =
-    "This service lists the orders of one customer, by creation time. It has no index for other queries.";
+    "This service has no index of the orders of all customers: it lists the orders of one customer.";
+
+/// Why orders cannot be found by metadata.
+const NO_METADATA: &str = "This service has no index of metadata.";
+
+/// Why a customer's orders cannot be listed by update time.
+const TOO_MANY: &str = "This service has no index by update time, and lists the orders of a customer by it only if there are \
+    at most 1000 of them. Limit the creation time with `created_from` and `created_before`.";
 
 const HEALTH: [(&str, &str); 2] = [("pk", "HEALTH"), ("sk", "HEALTH")];

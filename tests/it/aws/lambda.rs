@@ -108,8 +108,10 @@ async fn a_standard_queue_brings_every_order_to_its_final_state() {
     publish(created(&id)).await;
     backend.drained(RETRIES).await;
 
-    let kinds: Vec<_> =
+    let mut kinds: Vec<_> =
         backend.history(&id).await.iter().map(|event| event.envelope.event.event_type().as_str()).collect();
+    // A payment may come before the confirmation.
+    kinds[1..].sort_unstable();
     assert_eq!(kinds, ["order_created", "order_confirmed", "order_paid"]);
     assert_eq!(dead_letters(&backend.queues.dead_letters_url).await.len(), 0);
 }

@@ -11,7 +11,10 @@ mod lambda;
 mod ledger;
 mod lost_answers;
 mod metrics;
+mod references;
+mod search;
 mod unacked;
+mod version_1;
 
 use std::process::Command;
 use std::time::Duration;

@@ -15,7 +15,7 @@ use infra::sqs::Queue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Backend, MOMENT, QueueOptions, conformance_suite};
+use super::{Backend, MOMENT, QueueOptions, conformance_suite, finding_suite};
 use crate::support::emulator::Emulator;
 use crate::support::emulator::queues::Queues;
 use crate::support::events::eur;
@@ -33,11 +33,16 @@ pub struct AwsBackend {
 impl AwsBackend {
     /// Creates empty queues, FIFO or standard, and an empty table.
     pub async fn open(fifo: bool, options: QueueOptions) -> Self {
+        Self::open_with(fifo, options, false).await
+    }
+
+    /// Like `open`, for a table with or without the search index.
+    pub async fn open_with(fifo: bool, options: QueueOptions, search_index: bool) -> Self {
         let emulator = Emulator::shared();
         let queues = emulator.create_queues(fifo, options).await;
         let sdk = aws::config_at(&emulator.endpoint).await;
         let table_name = format!("orders-{}", Uuid::now_v7().simple());
-        let table = aws::table(&sdk, &table_name, eur());
+        let table = aws::table(&sdk, &table_name, eur()).with_search_index(search_index);
         assert!(table.create().await.unwrap(), "the table existed already");
         let queue = Arc::new(aws::queue(&sdk, &queues.url));
         let dead_letters = SqsDeadLetters {
@@ -66,6 +71,10 @@ impl AwsBackend {
 
 async fn open(options: QueueOptions) -> AwsBackend {
     AwsBackend::open(true, options).await
+}
+
+async fn open_searchable(options: QueueOptions) -> AwsBackend {
+    AwsBackend::open_with(true, options, true).await
 }
 
 /// The messages on the dead-letter queue, which stay there.
@@ -138,3 +147,4 @@ impl Backend for AwsBackend {
 }
 
 conformance_suite!(open);
+finding_suite!(open_searchable);

@@ -85,3 +85,4 @@ impl Backend for EmbeddedBackend {
 
 conformance_suite!(open);
 finding_suite!(open);
+conformance_suite!(open, finding { orders_are_found_by_searchable_metadata });

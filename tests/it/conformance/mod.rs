@@ -125,8 +125,7 @@ macro_rules! finding_suite {
                 a_list_of_all_orders_continues_in_place_while_orders_change,
                 an_order_is_found_by_its_reference_alone,
                 a_reference_belongs_to_one_order_at_a_time,
-                of_concurrent_orders_with_one_reference_exactly_one_is_recorded,
-                orders_are_found_by_searchable_metadata
+                of_concurrent_orders_with_one_reference_exactly_one_is_recorded
             }
         );
     };
