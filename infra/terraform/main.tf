@@ -47,6 +47,7 @@ module "orders" {
   kms_key_arn         = var.kms_key_arn
   alert_emails        = var.alert_emails
   deletion_protection = var.deletion_protection
+  search_index        = var.search_index
 
   tags = merge({ service = var.name }, var.tags)
 }

@@ -68,6 +68,12 @@ variable "cors_origins" {
   default     = []
 }
 
+variable "search_index" {
+  description = "Whether orders can be found across customers, by status and by update time. The index takes up to two writes with every change of an order, and contains what changes after it is created."
+  type        = bool
+  default     = false
+}
+
 variable "kms_key_arn" {
   description = "The ARN of a KMS key to encrypt everything with; null uses the services' own keys. modules/orders describes what its policy must allow."
   type        = string

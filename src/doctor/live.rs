@@ -41,6 +41,8 @@ pub(super) async fn read() -> anyhow::Result<Deployment> {
         deployment.tables.push(table(&sdk, name).await?);
         deployment.seen.insert(Area::Tables);
     }
+    let search_index = variable("ORDERS_SEARCH_INDEX").map(|value| crate::variables::switch(&value));
+    deployment.search_index = search_index == Some(Ok(true));
     check_redrive_target(&mut deployment);
     deployment.seen.insert(Area::Environment);
     let absent = [("QUEUE_URL", queue_url), ("DLQ_URL", dlq_url), ("TABLE_NAME", table_name)];

@@ -61,6 +61,8 @@ pub(super) struct Deployment {
     pub(super) alarms: Vec<CloudWatchAlarm>,
     pub(super) service: Option<RunningService>,
     pub(super) environment: Vec<EnvironmentProblem>,
+    /// Whether `ORDERS_SEARCH_INDEX` is on in the environment of this process.
+    pub(super) search_index: bool,
     /// The areas that the reader has looked at.
     pub(super) seen: BTreeSet<Area>,
     /// The areas that the reader should look at but cannot, with the reason.

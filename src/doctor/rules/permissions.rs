@@ -2,6 +2,7 @@
 
 use wildmatch::WildMatch;
 
+use super::tables::{SEARCH_INDEX, searches};
 use super::{CheckResults, Rule, Severity};
 use crate::doctor::model::{Area, Attribute, Deployment, IamRole, LambdaFunction, PolicyStatement};
 use crate::doctor::references::ResourceIdentity;
@@ -44,8 +45,8 @@ struct RequiredPermission<'a> {
     actions: &'static [&'static str],
     /// The resource. `None` if a permission on any resource is enough.
     on: Option<&'a ResourceIdentity>,
-    /// Whether the actions are on the indexes of the table.
-    index: bool,
+    /// The index of the table that the actions are on; `None` if they are on the resource itself.
+    index: Option<&'static str>,
 }
 
 const RECEIVE: &[&str] = &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
@@ -59,6 +60,7 @@ const RECORD: &[&str] = &[
     "dynamodb:Query",
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
     "dynamodb:PartiQLInsert",
     "dynamodb:PartiQLUpdate",
 ];
@@ -75,7 +77,7 @@ const TRACES: &[&str] = &["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
 fn needs<'a>(deployment: &'a Deployment, function: &'a LambdaFunction) -> Vec<RequiredPermission<'a>> {
     let mut needs = Vec::new();
     let mut need = |actions, on: Option<&'a ResourceIdentity>| {
-        needs.push(RequiredPermission { actions, on, index: false });
+        needs.push(RequiredPermission { actions, on, index: None });
     };
     need(LOGS, None);
     if function.tracing.known().is_some_and(|mode| mode == "Active") {
@@ -113,12 +115,15 @@ fn needs<'a>(deployment: &'a Deployment, function: &'a LambdaFunction) -> Vec<Re
             need(SEND, work_queue);
             need(&["sqs:GetQueueAttributes"], work_queue);
             need(READ, table);
-            needs.push(RequiredPermission { actions: QUERY, on: table, index: true });
+            let search = (searches(function) == Some(true)).then_some(SEARCH_INDEX.0);
+            for index in std::iter::once("customer-orders").chain(search) {
+                needs.push(RequiredPermission { actions: QUERY, on: table, index: Some(index) });
+            }
         }
         FunctionJob::Expiry => {
             need(SEND, work_queue);
             need(&["dynamodb:Query", "dynamodb:UpdateItem"], table);
-            needs.push(RequiredPermission { actions: QUERY, on: table, index: true });
+            needs.push(RequiredPermission { actions: QUERY, on: table, index: Some("due-orders") });
         }
         FunctionJob::Other => {}
     }
@@ -141,7 +146,7 @@ fn permission_missing(deployment: &Deployment, results: &mut CheckResults) {
                 actions.iter().map(|(action, _)| *action).collect::<Vec<_>>().join(", ")
             };
             let on = need.on.map_or_else(String::new, |on| format!(" on {}", on.shown()));
-            let on = if need.index { format!("{on}/index/*") } else { on };
+            let on = need.index.map_or(on.clone(), |index| format!("{on}/index/{index}"));
             if !missing.is_empty() {
                 let found = format!("{} may not {}{on}", role.identity.shown(), list(&missing));
                 results.found(at, "role", found);
@@ -190,11 +195,17 @@ impl PolicyStatement {
             if link.text == "*" {
                 return Some(true);
             }
-            let indexes = link.suffix().starts_with("/index/") || link.text.contains("/index/");
+            let index = [link.suffix(), &link.text].into_iter().find_map(|text| text.split_once("/index/"));
             let wide = link.suffix() == "*" || link.suffix() == "/*";
-            if indexes != need.index && !wide {
+            let is_right = match (index, need.index) {
+                (Some((_, pattern)), Some(index)) => matches(pattern, index),
+                (None, None) => true,
+                _ => false,
+            };
+            if !is_right && !wide {
                 return Some(false);
             }
+            let indexes = index.is_some();
             if indexes && !link.text.starts_with("${") {
                 let table = link.text.split("/index/").next().unwrap_or_default();
                 return crate::doctor::references::ResourceReference::of(table).means(on);

@@ -2,9 +2,13 @@
 
 use super::{CheckResults, Rule, Severity};
 use crate::doctor::model::{Area, Deployment, DynamoTable, LambdaFunction};
+use crate::doctor::topology::FunctionJob;
 
 const NEEDS: &[Area] = &[Area::Tables];
-const INDEX: &str = "customer-orders";
+/// The index of customers' orders, with its keys.
+const INDEX: (&str, [&str; 2]) = ("customer-orders", ["customer_id", "listed_at"]);
+/// The search index, with its keys.
+pub(super) const SEARCH_INDEX: (&str, [&str; 2]) = ("order-search", ["search_list", "search_at"]);
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -33,6 +37,24 @@ pub(super) const RULES: &[Rule] = &[
         harm: "A customer's orders cannot be listed: GET /v1/orders fails.",
         remedy: "Add the global secondary index customer-orders, with hash key customer_id, range key listed_at and the keys projected.",
         check: table_index,
+    },
+    Rule {
+        id: "table-search-index",
+        severity: Severity::Error,
+        needs: NEEDS,
+        rule: "If ORDERS_SEARCH_INDEX is on, the table has an index order-search with the keys search_list and search_at.",
+        harm: "Orders cannot be found across customers: GET /v1/orders without customer_id fails.",
+        remedy: "Set search_index = true in the module, or add the global secondary index order-search, with hash key search_list, range key search_at and the attributes status, payment_status and fulfilment_status projected. Or turn ORDERS_SEARCH_INDEX off.",
+        check: table_search_index,
+    },
+    Rule {
+        id: "search-index-by-one-role",
+        severity: Severity::Error,
+        needs: &[Area::Functions],
+        rule: "ORDERS_SEARCH_INDEX is on for both the API and the consumer, or for neither.",
+        harm: "If only the API has it, the index is empty and no order is found. If only the consumer has it, every change pays for an index that nobody reads.",
+        remedy: "Set ORDERS_SEARCH_INDEX to the same value for both functions.",
+        check: search_index_by_one_role,
     },
     Rule {
         id: "table-not-recoverable",
@@ -97,6 +119,43 @@ fn table_keys(deployment: &Deployment, results: &mut CheckResults) {
 }
 
 fn table_index(deployment: &Deployment, results: &mut CheckResults) {
+    has_index(deployment, results, INDEX);
+}
+
+fn table_search_index(deployment: &Deployment, results: &mut CheckResults) {
+    let mut ours = deployment.functions.iter().filter(|function| Deployment::is_ours(function));
+    if deployment.search_index || ours.any(|function| searches(function) == Some(true)) {
+        has_index(deployment, results, SEARCH_INDEX);
+    }
+}
+
+/// Whether the function uses the search index; `None` if that is not known.
+pub(super) fn searches(function: &LambdaFunction) -> Option<bool> {
+    let Some(value) = function.environment.known()?.get("ORDERS_SEARCH_INDEX") else { return Some(false) };
+    crate::variables::switch(&value.known()?.text).ok()
+}
+
+fn search_index_by_one_role(deployment: &Deployment, results: &mut CheckResults) {
+    let of = |job: FunctionJob| {
+        let ours = deployment.functions.iter().filter(|function| Deployment::is_ours(function));
+        ours.filter(move |function| deployment.job(function) == job)
+    };
+    for (job, other) in [(FunctionJob::Api, FunctionJob::Consumer), (FunctionJob::Consumer, FunctionJob::Api)]
+    {
+        let is_off = of(other).any(|function| searches(function) == Some(false));
+        for function in of(job).filter(|function| is_off && searches(function) == Some(true)) {
+            let at = function.identity.shown();
+            results.found(at, "environment.ORDERS_SEARCH_INDEX", "on for this function only");
+        }
+    }
+}
+
+/// Checks that the tables have an index with these keys.
+fn has_index(
+    deployment: &Deployment,
+    results: &mut CheckResults,
+    (name, needed): (&'static str, [&'static str; 2]),
+) {
     for table in in_use(deployment) {
         let at = table.identity.shown();
         let Some(indexes) =
@@ -104,14 +163,14 @@ fn table_index(deployment: &Deployment, results: &mut CheckResults) {
         else {
             continue;
         };
-        match indexes.get(INDEX) {
-            Some(keys) if *keys == ["customer_id", "listed_at"] => {}
+        match indexes.get(name) {
+            Some(keys) if *keys == needed => {}
             Some(keys) => results.found(
                 at,
                 "global_secondary_index",
-                format!("{INDEX} with the keys {}", keys.join(", ")),
+                format!("{name} with the keys {}", keys.join(", ")),
             ),
-            None => results.found(at, "global_secondary_index", format!("no index {INDEX}")),
+            None => results.found(at, "global_secondary_index", format!("no index {name}")),
         }
     }
 }

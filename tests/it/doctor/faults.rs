@@ -7,10 +7,32 @@ use super::broken::{changed, policy, without};
 const MAIN: &str = "aws_sqs_queue.main";
 const DLQ: &str = "aws_sqs_queue.dlq";
 const CONSUMER: &str = "aws_lambda_function.consumer";
+const API: &str = "aws_lambda_function.api";
 const MAPPING: &str = "aws_lambda_event_source_mapping.consumer";
 const TABLE: &str = "aws_dynamodb_table.orders";
 const ALARM: &str = "aws_cloudwatch_metric_alarm.dead_letters";
 const ARN: &str = "arn:aws:sqs:eu-central-1:123456789012:";
+
+/// The good plan with the search index, and changed policies of the API and functions that use the index.
+fn searching(table: bool, permission: bool, functions: &[&str]) -> Value {
+    let mut plan = policy("aws_iam_role_policy.api", "/index/customer-orders", "/index/*");
+    if !permission {
+        plan = policy("aws_iam_role_policy.api", "/index/customer-orders", "/index/customer*");
+    }
+    let resources = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
+    for resource in resources {
+        let address = resource["address"].as_str().unwrap().to_owned();
+        if functions.contains(&address.as_str()) {
+            resource["values"]["environment"][0]["variables"]["ORDERS_SEARCH_INDEX"] = json!("true");
+        }
+        if address == TABLE && table {
+            let index =
+                json!({ "name": "order-search", "hash_key": "search_list", "range_key": "search_at" });
+            resource["values"]["global_secondary_index"].as_array_mut().unwrap().push(index);
+        }
+    }
+    plan
+}
 
 /// Pairs of the expected finding and the plan with the fault.
 #[expect(clippy::too_many_lines, reason = "a table")]
@@ -209,6 +231,23 @@ pub fn faults() -> Vec<(&'static str, Value)> {
         (
             "table-index aws_dynamodb_table.orders global_secondary_index",
             changed(TABLE, "/global_secondary_index/0/name", &json!("orders-of-customers")),
+        ),
+        (
+            "table-search-index aws_dynamodb_table.orders global_secondary_index",
+            searching(false, true, &[API, CONSUMER]),
+        ),
+        (
+            "search-index-by-one-role aws_lambda_function.api environment.ORDERS_SEARCH_INDEX",
+            searching(true, true, &[API]),
+        ),
+        (
+            "search-index-by-one-role aws_lambda_function.consumer environment.ORDERS_SEARCH_INDEX",
+            searching(true, true, &[CONSUMER]),
+        ),
+        ("permission-missing aws_lambda_function.api role", searching(true, false, &[API, CONSUMER])),
+        (
+            "permission-missing aws_lambda_function.consumer role",
+            policy("aws_iam_role_policy.consumer", "dynamodb:DeleteItem", "dynamodb:DescribeTable"),
         ),
         (
             "table-not-recoverable aws_dynamodb_table.orders point_in_time_recovery",

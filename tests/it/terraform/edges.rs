@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{KEY, document, plan, plan_with, try_plan};
+use super::{KEY, Plan, document, plan, plan_with, try_plan};
 
 /// The routes that require a scope, from the OpenAPI document.
 fn described() -> BTreeMap<String, String> {
@@ -125,6 +125,28 @@ fn the_table_is_as_the_program_makes_it_and_protected() {
     let keyed = plan_with(&[("kms_key_arn", KEY.into())]);
     let keyed = &keyed.get("aws_dynamodb_table.orders")["server_side_encryption"];
     assert_eq!(*keyed, json!([{ "enabled": true, "kms_key_arn": KEY }]));
+}
+
+#[test]
+fn the_search_index_is_made_and_used_only_if_it_is_wanted() {
+    let variable = |plan: &Plan, role: &str| {
+        let function = plan.get(&format!("aws_lambda_function.function[{role}]"));
+        function["environment"][0]["variables"]["ORDERS_SEARCH_INDEX"].clone()
+    };
+    let roles = ["api", "consumer", "dead-letters"];
+    assert_eq!(roles.map(|role| variable(&plan(), role)), [Json::Null, Json::Null, Json::Null]);
+
+    let plan = plan_with(&[("search_index", true.into())]);
+    assert_eq!(roles.map(|role| variable(&plan, role)), [json!("true"), json!("true"), Json::Null]);
+    let table = plan.get("aws_dynamodb_table.orders");
+    let index = json!({ "name": "order-search", "hash_key": "search_list", "range_key": "search_at",
+                        "projection_type": "INCLUDE",
+                        "non_key_attributes": ["status", "payment_status", "fulfilment_status"] });
+    assert!(table["global_secondary_index"].as_array().unwrap().contains(&index), "{table}");
+    for name in ["search_list", "search_at"] {
+        let attribute = json!({ "name": name, "type": "S" });
+        assert!(table["attribute"].as_array().unwrap().contains(&attribute), "{table}");
+    }
 }
 
 #[test]

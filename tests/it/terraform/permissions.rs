@@ -14,7 +14,7 @@ use super::{KEY, Plan, document, plan, plan_with};
 
 /// The actions that operations of the SDK and statements of PartiQL need
 /// ([actions](https://docs.aws.amazon.com/service-authorization/latest/reference/)).
-const ACTIONS: [(&str, &[&str]); 27] = [
+const ACTIONS: [(&str, &[&str]); 28] = [
     ("sqs/send_message", &["sqs:SendMessage"]),
     ("sqs/send_message_batch", &["sqs:SendMessage"]),
     ("sqs/receive_message", &["sqs:ReceiveMessage"]),
@@ -23,6 +23,7 @@ const ACTIONS: [(&str, &[&str]); 27] = [
     ("sqs/get_queue_attributes", &["sqs:GetQueueAttributes"]),
     ("dynamodb/put_item", &["dynamodb:PutItem"]),
     ("dynamodb/update_item", &["dynamodb:UpdateItem"]),
+    ("dynamodb/delete_item", &["dynamodb:DeleteItem"]),
     ("dynamodb/get_item", &["dynamodb:GetItem"]),
     ("dynamodb/batch_get_item", &["dynamodb:BatchGetItem"]),
     ("dynamodb/query", &["dynamodb:Query"]),
@@ -51,6 +52,7 @@ const DLQ: &str = "aws_sqs_queue.dlq.arn";
 const TABLE: &str = "aws_dynamodb_table.orders.arn";
 const INDEX: &str = "aws_dynamodb_table.orders.arn/index/customer-orders";
 const DUE_INDEX: &str = "aws_dynamodb_table.orders.arn/index/due-orders";
+const SEARCH_INDEX: &str = "aws_dynamodb_table.orders.arn/index/order-search";
 const ARCHIVE: &str = "aws_s3_bucket.archive.arn/failed/*";
 const REPAIRED: &str = "aws_s3_bucket.archive.arn/repaired/*";
 const TOPIC: &str = "aws_sns_topic.alerts.arn";
@@ -59,7 +61,7 @@ const TOPIC_KEY: &str = "aws_kms_key.alerts[0].arn";
 /// Calls that a role makes: role, resource, file, and the functions in it (all if empty).
 type Reach = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-const REACHES: [Reach; 34] = [
+const REACHES: [Reach; 38] = [
     ("api", MAIN, "sqs/publisher.rs", &[]),
     ("api", MAIN, "sqs/redrive.rs", &[]),
     ("api", MAIN, "sqs/mod.rs", &["some_attributes"]),
@@ -70,12 +72,16 @@ const REACHES: [Reach; 34] = [
     ("api", TABLE, "dynamodb/ledger.rs", &["transact"]),
     ("api", TABLE, "dynamodb/outcomes.rs", &[]),
     ("api", INDEX, "dynamodb/list.rs", &["places"]),
+    ("api", TABLE, "dynamodb/reference_lookup.rs", &[]),
+    ("api", SEARCH_INDEX, "dynamodb/search.rs", &["entries"]),
     ("api", INDEX, "dynamodb/dead_letter_list.rs", &["count_dead_letters"]),
     ("api", ARCHIVE, "s3.rs", &["letter"]),
     ("api", REPAIRED, "s3.rs", &["letter", "keep_repaired"]),
     ("consumer", MAIN, "sqs/inbox.rs", &["retry"]),
     ("consumer", DLQ, "sqs/park.rs", &[]),
     ("consumer", TABLE, "dynamodb/append.rs", &[]),
+    ("consumer", TABLE, "dynamodb/references.rs", &[]),
+    ("consumer", TABLE, "dynamodb/reference_lookup.rs", &[]),
     ("consumer", TABLE, "dynamodb/outcomes.rs", &[]),
     ("consumer", TABLE, "dynamodb/read.rs", &["query"]),
     ("consumer", TABLE, "dynamodb/write_batcher.rs", &[]),
@@ -235,9 +241,14 @@ fn granted(plan: &Plan, role: &str) -> Permissions {
 
 #[test]
 fn each_role_has_exactly_the_permissions_that_its_code_needs() {
-    for (plan, key) in [(plan(), None), (plan_with(&[("kms_key_arn", KEY.into())]), Some(KEY))] {
+    let searching = plan_with(&[("search_index", true.into())]);
+    let encrypted = plan_with(&[("kms_key_arn", KEY.into())]);
+    for (plan, key, searches) in
+        [(plan(), None, false), (searching, None, true), (encrypted, Some(KEY), false)]
+    {
         for role in ROLES {
-            let (needed, granted) = (needed(role, key), granted(&plan, role));
+            let (mut needed, granted) = (needed(role, key), granted(&plan, role));
+            needed.retain(|(resource, _)| searches || resource != SEARCH_INDEX);
             let (missing, idle): (Vec<_>, Vec<_>) =
                 (needed.difference(&granted).collect(), granted.difference(&needed).collect());
             assert!(
@@ -248,6 +259,19 @@ fn each_role_has_exactly_the_permissions_that_its_code_needs() {
         assert_eq!(plan.all("aws_iam_role_policy").count(), ROLES.len());
         assert_eq!(plan.all("aws_iam_role_policy_attachment").count(), 0, "nothing is granted elsewhere");
     }
+}
+
+#[test]
+fn only_references_can_be_deleted() {
+    let plan = plan();
+    let policies = plan.all("aws_iam_role_policy").map(|(_, policy)| document(&policy["policy"]));
+    let statements = policies.flat_map(|policy| policy["Statement"].as_array().unwrap().clone());
+    let deletes = |statement: &Json| statement["Action"].to_string().contains("dynamodb:DeleteItem");
+    let deleting: Vec<_> = statements.filter(deletes).collect();
+    assert_eq!(deleting.len(), 1, "{deleting:?}");
+    let condition = serde_json::json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["REF#*"] } });
+    assert_eq!(deleting[0]["Condition"], condition);
+    assert_eq!(deleting[0]["Action"], serde_json::json!(["dynamodb:DeleteItem"]));
 }
 
 #[test]

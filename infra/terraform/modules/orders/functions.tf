@@ -17,6 +17,7 @@ locals {
         },
         var.jwt_scope_prefix == null ? {} : { ORDERS_JWT_SCOPE_PREFIX = var.jwt_scope_prefix },
         length(var.cors_origins) > 0 ? { ORDERS_CORS_ORIGINS = join(",", var.cors_origins) } : {},
+        var.search_index ? { ORDERS_SEARCH_INDEX = "true" } : {},
       )
     }
     consumer = {
@@ -32,6 +33,7 @@ locals {
           ORDERS_MAX_RECEIVES = var.max_receive_count
         },
         local.expire_unpaid,
+        var.search_index ? { ORDERS_SEARCH_INDEX = "true" } : {},
       )
     }
     dead-letters = {

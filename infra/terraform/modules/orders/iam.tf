@@ -5,6 +5,9 @@ locals {
   # The calls that Lambda makes with a function's role to feed it from a queue.
   poll = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 
+  # The indexes of the table that the API queries.
+  indexes = concat(["customer-orders"], var.search_index ? ["order-search"] : [])
+
   statements = {
     api = [
       {
@@ -31,7 +34,7 @@ locals {
         Sid      = "Lists"
         Effect   = "Allow"
         Action   = ["dynamodb:Query"]
-        Resource = ["${aws_dynamodb_table.orders.arn}/index/customer-orders"]
+        Resource = [for index in local.indexes : "${aws_dynamodb_table.orders.arn}/index/${index}"]
       },
       {
         Sid      = "DeadLetters"
@@ -68,6 +71,14 @@ locals {
           "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate",
         ]
         Resource = [aws_dynamodb_table.orders.arn]
+      },
+      {
+        # The consumer deletes only the items of references that their orders no longer have.
+        Sid       = "References"
+        Effect    = "Allow"
+        Action    = ["dynamodb:DeleteItem"]
+        Resource  = [aws_dynamodb_table.orders.arn]
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["REF#*"] } }
       },
     ]
     dead-letters = [

@@ -27,6 +27,15 @@ resource "aws_dynamodb_table" "orders" {
     type = "S"
   }
 
+  dynamic "attribute" {
+    for_each = var.search_index ? ["search_list", "search_at"] : []
+
+    content {
+      name = attribute.value
+      type = "S"
+    }
+  }
+
   # Only the keys, so that a change of an order needs no write to the index. (Newer provider releases prefer key_schema
   # blocks; all releases of 6 support these two arguments.)
   global_secondary_index {
@@ -52,6 +61,19 @@ resource "aws_dynamodb_table" "orders" {
     hash_key        = "due_shard"
     range_key       = "due_at"
     projection_type = "KEYS_ONLY"
+  }
+
+  # Orders of all customers, in partitions by hash. It takes writes with every change of an order: docs/aws.md has the price.
+  dynamic "global_secondary_index" {
+    for_each = var.search_index ? ["order-search"] : []
+
+    content {
+      name               = global_secondary_index.value
+      hash_key           = "search_list"
+      range_key          = "search_at"
+      projection_type    = "INCLUDE"
+      non_key_attributes = ["status", "payment_status", "fulfilment_status"]
+    }
   }
 
   # A released dead letter leaves a marker that expires, so that its message does not bring it back.

@@ -36,6 +36,14 @@ variable "deletion_protection" {
   default     = true
 }
 
+# The table
+
+variable "search_index" {
+  description = "Whether orders can be found across customers, by status and by update time. The index takes up to two writes with every change of an order, and contains what changes after it is created."
+  type        = bool
+  default     = false
+}
+
 # The queue
 
 variable "fifo" {
