@@ -28,7 +28,9 @@ impl Table {
         let (name, string) = (&self.name, ScalarAttributeType::S);
         let mut call = self.client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
         let searched: &[&str] = if self.search_index { &SEARCH_KEYS } else { &[] };
-        for attribute in ["pk", "sk", "customer_id", "listed_at", "due_shard", "due_at"].iter().chain(searched) {
+        for attribute in
+            ["pk", "sk", "customer_id", "listed_at", "due_shard", "due_at"].iter().chain(searched)
+        {
             let definition = AttributeDefinition::builder().attribute_name(*attribute);
             call = call.attribute_definitions(definition.attribute_type(string.clone()).build()?);
         }
