@@ -13,13 +13,14 @@ use crate::base_url::{BaseUrl, LOCAL_SERVICE};
 use crate::http_client;
 use crate::secret::TokenFile;
 
-/// Larger than any answer: a page of dead letters, or a dead letter with its body and its original.
+/// The maximum size of an answer. The largest answers are a page of dead letters, and a dead letter with its body and
+/// its original.
 const MAX_BYTES: usize = 64 << 20;
-/// The limit of one request, from the connection to the last byte. The service's own limit is 30 s.
+/// The time limit of one request, from the connection to the last byte. The service's own limit is 30 s.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// The maximum number of times we send a request that the service's rate limit refuses.
+/// The maximum number of attempts for a request that the service's rate limit refuses.
 const TRIES: u32 = 10;
-/// The maximum `Retry-After` that we follow.
+/// The maximum `Retry-After` that the client follows. A longer one fails the command.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The flags of every command that calls the API.
@@ -28,8 +29,8 @@ pub(crate) struct ApiClientArgs {
     /// The service's URL, including its base path if it has one.
     #[arg(long, env = "ORDERS_URL", default_value = LOCAL_SERVICE, value_name = "URL")]
     pub(crate) url: BaseUrl,
-    /// The bearer token, if the service requires one. It needs the scope orders.operate. Other users of this machine can
-    /// see flags: prefer the variable or --token-file.
+    /// The bearer token, if the service requires one. It needs the scope orders.operate. Other users of this machine
+    /// can see flags: prefer the variable or --token-file.
     #[arg(long, env = "ORDERS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
     #[command(flatten)]
@@ -48,7 +49,7 @@ struct ApiResponse {
     body: Vec<u8>,
 }
 
-/// The members of a problem document (RFC 9457) that we print.
+/// The members of a problem document (RFC 9457) that the commands print.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ProblemDetails {
@@ -80,7 +81,7 @@ impl ApiClient {
         self.decode(path, &response)
     }
 
-    /// Like `get`, but `None` if the service answers that the resource does not exist.
+    /// Like `get`, but returns `None` if the service answers that the resource does not exist.
     pub(crate) async fn find<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Option<T>> {
         let response = self.send(Method::GET, path, None).await?;
         if response.status == StatusCode::NOT_FOUND && response.problem().is_some() {
@@ -156,7 +157,7 @@ impl ApiClient {
     }
 }
 
-/// How long to wait if the service's rate limit refused the request.
+/// How long to wait before the next attempt, if the service's rate limit refused the request.
 fn retry_after(response: &ApiResponse) -> Option<Duration> {
     if response.status != StatusCode::TOO_MANY_REQUESTS {
         return None;
@@ -202,7 +203,7 @@ impl ApiResponse {
     }
 }
 
-/// The text as one segment of a path.
+/// Encodes the text as one segment of a path.
 pub(crate) fn segment(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }

@@ -1,4 +1,4 @@
-//! The address of a running service. `orders dlq`, `orders load` and `orders doctor` all read it here.
+//! The address of a running service. `orders dlq`, `orders load` and `orders doctor` parse their URLs here.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -11,13 +11,13 @@ use clap::{Arg, Command};
 /// The address of a service on this machine.
 pub(crate) const LOCAL_SERVICE: &str = "http://127.0.0.1:8080";
 
-/// An absolute http or https URL that every path of the API is appended to. It contains no user name and no password, so
-/// it can be printed and logged.
+/// The absolute http or https URL that precedes every path of the API. It contains no user name and no password, so it
+/// can be printed and logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
     scheme: Scheme,
     authority: Authority,
-    /// The path of the URL without a slash at its end; empty at the root.
+    /// The path of the URL without a slash at its end. Empty if the URL has no path.
     path: String,
 }
 
@@ -42,12 +42,12 @@ impl BaseUrl {
         self.authority.port_u16().unwrap_or(if self.is_https() { 443 } else { 80 })
     }
 
-    /// The part of the URL that precedes every path of the API.
+    /// The part of the URL before the paths of the API.
     pub(crate) fn base_path(&self) -> &str {
         &self.path
     }
 
-    /// The API path below the base path, as it appears in a request line.
+    /// A path of the API with the base path before it, as a request line contains it.
     pub(crate) fn path(&self, path: &str) -> String {
         format!("{}{path}", self.path)
     }
@@ -89,8 +89,8 @@ impl serde::Serialize for BaseUrl {
     }
 }
 
-/// Parses the URL of a flag or variable. Errors show the URL redacted: clap's own URL parser would print a refused URL
-/// with its password.
+/// Parses the URL of a flag or variable. Errors show the URL without its secrets. clap's own URL parser would print a
+/// refused URL with its password.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BaseUrlParser;
 

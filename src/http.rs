@@ -8,22 +8,22 @@ use api::{AppState, CorsOrigins, RateLimit, ServeOptions};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The flags as text: [`HttpArgs::read`] reports all invalid values together.
+/// The flags as text, so that [`HttpArgs::read`] can report all invalid values together.
 #[derive(Debug, Args)]
 pub(crate) struct HttpArgs {
-    /// How many connections may be open at the same time. The limit is lower if the system allows fewer open files.
+    /// The maximum number of open connections. The limit is lower if the system allows fewer open files.
     #[arg(long, env = "ORDERS_MAX_CONNECTIONS", default_value = "10000", value_name = "COUNT")]
     max_connections: String,
-    /// How many connections one address (an IPv6 /64 counts as one) may have while less than an eighth of all connections
-    /// is free. Default: half of --max-connections. Behind a proxy all clients share one address: set both to the same
-    /// number there.
+    /// The maximum number of connections of one address while less than an eighth of all connections is free. An IPv6
+    /// /64 counts as one address. Default: half of --max-connections. Behind a proxy, all clients share one address:
+    /// set both options to the same number there.
     #[arg(long, env = "ORDERS_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT")]
     max_connections_per_address: Option<String>,
-    /// Requests per second for each client, with an optional burst, as in `100/200`. A client is a token's subject, or an
-    /// address where requests have no token. Default: no limit.
+    /// The maximum number of requests per second for each client, with an optional burst, as in `100/200`. A client is
+    /// the subject of a token, or the address of a request without a token. Default: no limit.
     #[arg(long, env = "ORDERS_RATE_LIMIT", value_name = "RATE[/BURST]")]
     rate_limit: Option<String>,
-    /// Origins whose pages may call the API from a browser, separated by commas, or `*`.
+    /// The origins, separated by commas, whose pages may call the API from a browser; or `*` for all.
     #[arg(long, env = "ORDERS_CORS_ORIGINS", value_name = "ORIGINS")]
     cors_origins: Option<String>,
     /// Refuse writes without an idempotency key.
@@ -85,7 +85,7 @@ impl HttpSettings {
         AppState { rate_limit: self.rate_limit, ..self.apply_behind_gateway(state) }
     }
 
-    /// Applies these settings to an API behind a gateway, without our rate limit: the gateway has its own.
+    /// Applies these settings to an API behind a gateway. Our rate limit is omitted, because the gateway has its own.
     pub(crate) fn apply_behind_gateway(&self, state: AppState) -> AppState {
         let require_idempotency_key = self.require_idempotency_key;
         AppState { cors_origins: self.cors_origins.clone(), require_idempotency_key, ..state }
@@ -107,7 +107,7 @@ impl HttpSettings {
     }
 }
 
-/// Raises this process's limit of open files as far as the system allows, and returns the limit.
+/// Raises this process's limit of open files as far as the system allows, and returns the new limit.
 fn open_files() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     // `None` means unlimited.

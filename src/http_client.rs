@@ -1,12 +1,12 @@
-//! The HTTP client of `orders dlq` and `orders doctor`, which call a running service. `orders load` has its own (see
-//! `docs/decisions/load-generator-http-client.md`).
+//! The HTTP client of `orders dlq` and `orders doctor`, which call a running service. `orders load` has a separate
+//! client (see `docs/decisions/load-generator-http-client.md`).
 
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-/// A client with the settings that all clients of this program share. A request fails after `timeout`, which includes
-/// the connection and the whole answer.
+/// A client with the settings that `orders dlq` and `orders doctor` share. A request fails after `timeout`, which
+/// includes the connection and the whole answer.
 pub(crate) fn new(timeout: Duration) -> anyhow::Result<reqwest::Client> {
     api::http_client::builder()?.timeout(timeout).build().context("cannot set up the HTTP client")
 }

@@ -5,9 +5,9 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use tokio::net::TcpListener;
 
-/// Parses `127.0.0.1:8080` or `[::1]:8080`, or resolves a name and a port. We prefer a name's first IPv4 address,
-/// because some machines resolve `localhost` to `::1` without having that address. An error is the second half of a
-/// sentence that begins with the address.
+/// Parses `127.0.0.1:8080` or `[::1]:8080`, or resolves a name and a port. A name's first IPv4 address is preferred,
+/// because some machines resolve `localhost` to `::1` without having that address. The error text continues a sentence
+/// that begins with the address.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);

@@ -50,7 +50,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use cli::{Cli, Command};
 use telemetry::LogWriting;
 
-/// mimalloc is fast for a pattern that is common here: one thread allocates, and another thread frees.
+/// mimalloc is fast for a pattern that is common here: one thread allocates memory, and another thread frees it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Printed, not logged: the person who typed the command reads this message.
+            // The message is printed and not logged, because its reader is the person who typed the command.
             telemetry::print(&format!("{} {error:#}", style::on_stderr(style::ERROR, "error:")));
             ExitCode::FAILURE
         }
@@ -71,7 +71,7 @@ fn run() -> anyhow::Result<()> {
     if let Some(role) = aws::role() {
         let cli = aws::command_line(&role)?;
         let errors = aws::errors_of(telemetry::init(cli.log_level(), LogWriting::Direct));
-        // A Lambda function has a fraction of a core, and handles one event at a time.
+        // A Lambda function has a fraction of a core, and handles one event at a time. One thread is enough.
         let runtime =
             Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         return runtime.block_on(aws::run_lambda(&cli, errors));
@@ -134,7 +134,7 @@ async fn run_embedded(command: Command) -> anyhow::Result<()> {
     }
 }
 
-/// Completes when this process is asked to stop: by SIGTERM or Ctrl-C.
+/// Completes when SIGTERM or Ctrl-C asks this process to stop.
 async fn asked_to_stop() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {

@@ -18,7 +18,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// The content type of the text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Bucket bounds of durations in seconds, from a disk write to an hour on the queue.
+/// The bucket bounds of durations in seconds. They range from a disk write to an hour on the queue.
 const SECONDS: [f64; 19] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
     900.0, 3600.0,
@@ -30,13 +30,14 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArgs {
-    /// Where to serve metrics for Prometheus, at `/metrics`. Clients should not be able to reach it. Off by default.
+    /// The address that serves metrics for Prometheus, at `/metrics`. Clients should not be able to reach it. Metrics
+    /// are off by default.
     #[arg(long, env = "ORDERS_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     metrics_listen: Option<String>,
 }
 
 impl MetricsArgs {
-    /// The address for metrics, if one is set.
+    /// The address for metrics, or `None` if metrics are off.
     pub(crate) fn read(&self) -> Result<Option<SocketAddr>, String> {
         let given = self.metrics_listen.as_ref().filter(|address| !address.is_empty());
         let read = |address: &String| {
@@ -47,7 +48,7 @@ impl MetricsArgs {
     }
 }
 
-/// Serves metrics until the process ends, including those of the pipeline if `pipeline` is given.
+/// Serves metrics until the process ends. If `pipeline` is given, its counters are included.
 pub(crate) async fn serve(
     address: Option<SocketAddr>,
     pipeline: Option<Arc<dyn Pipeline>>,
@@ -122,7 +123,8 @@ const LEVELS: [PipelineGauge; 8] = [
     (LEDGER, "end", "parked", |numbers| numbers.ledger.parked),
 ];
 
-/// Sets the gauges of the pipeline. Without current numbers the gauges become NaN and do not keep old values.
+/// Sets the gauges of the pipeline. If the current numbers are unknown, the gauges become NaN, so that they do not keep
+/// old values.
 fn show(numbers: Option<PipelineCounters>) {
     let reading =
         |level: fn(&PipelineCounters) -> u64| numbers.map_or(f64::NAN, |numbers| level(&numbers) as f64);

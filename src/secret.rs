@@ -1,5 +1,5 @@
 //! Reads secrets from a flag, a variable or a file. Errors name the source of a secret and never contain the secret.
-//! `dlq` and `load` read tokens with it, and `serve` the webhook's secret.
+//! `dlq` and `load` read their tokens here, and `serve` the webhook's secret.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,26 +8,26 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
-/// The maximum size of a secret file: larger than any token.
+/// The maximum size of a secret file, which is larger than any token.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// The file with the bearer token, for commands that call the API.
+/// The flag for a file with the bearer token, for commands that call the API.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TokenFile {
-    /// Read the token from this file. Make it readable by you alone (mode 0600).
+    /// Read the token from this file. Make the file readable only for your user (mode 0600).
     #[arg(long, env = "ORDERS_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
 impl TokenFile {
-    /// The given token, or else the content of the token file.
+    /// The given token, or otherwise the content of the token file.
     pub(crate) fn token_or_file(&self, token: Option<&String>) -> anyhow::Result<Option<String>> {
         read("ORDERS_TOKEN", token, self.token_file.as_deref())
     }
 }
 
-/// Reads the secret `name` from the value that is `given`, or from `file`. Returns `None` without either. Both together
-/// are an error.
+/// Reads the secret `name` from the value that is `given`, or from `file`. Returns `None` if both are absent. It is an
+/// error if both are present.
 pub(crate) fn read(
     name: &str,
     given: Option<&String>,

@@ -17,7 +17,7 @@ impl Hangups {
         signal(SignalKind::hangup()).map(Self).context("cannot listen for SIGHUP")
     }
 
-    /// Completes when the process is asked to stop: by SIGTERM, by Ctrl-C, or by SIGHUP when its terminal closes. Without
+    /// Completes when SIGTERM or Ctrl-C asks the process to stop, or when its terminal closes and sends SIGHUP. Without
     /// a terminal, SIGHUP reloads the issuer's keys instead.
     pub(crate) async fn until_stopped(mut self, keys: Option<&Arc<IssuerKeys>>) -> io::Result<()> {
         let mut stop = pin!(crate::asked_to_stop());
@@ -40,7 +40,7 @@ fn reload(keys: Option<&Arc<IssuerKeys>>) {
         tracing::info!("SIGHUP ignored: there are no keys to reload");
         return;
     };
-    // In a separate task: the caller must notice further signals while the keys load.
+    // The keys load in a separate task, so that the caller notices further signals meanwhile.
     tokio::spawn(async move {
         match keys.reload_now().await {
             Ok(()) => tracing::info!("SIGHUP: reloaded the issuer's keys"),

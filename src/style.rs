@@ -1,4 +1,5 @@
-//! Colours, where the output is a terminal and `NO_COLOR` is not set. Everything that prints for people uses them.
+//! Colours text if the output is a terminal and `NO_COLOR` is not set. Everything that prints for people uses this
+//! module.
 
 use std::io::stderr;
 #[cfg(feature = "doctor")]
@@ -15,12 +16,12 @@ pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 #[cfg(feature = "doctor")]
 pub(crate) const NOTICE: Style = AnsiColor::Cyan.on_default().bold();
 
-/// The text as it is printed to standard error.
+/// The text with its colours, for standard error.
 pub(crate) fn on_stderr(style: Style, text: &str) -> String {
     painted(style, text, AutoStream::choice(&stderr()))
 }
 
-/// The text as it is printed to standard output.
+/// The text with its colours, for standard output.
 #[cfg(feature = "doctor")]
 pub(crate) fn on_stdout(style: Style, text: &str) -> String {
     painted(style, text, AutoStream::choice(&stdout()))

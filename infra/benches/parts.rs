@@ -155,7 +155,7 @@ mod engine {
             .bench_local_values(|appends| runtime.block_on(engine.append(&appends)));
     }
 
-    /// The lower bound: fjall without the engine.
+    /// The lower bound for the engine: raw fjall batches.
     #[divan::bench(name = "fjall: 64 rows of as many bytes", args = [PersistMode::Buffer, PersistMode::SyncData])]
     fn raw(bencher: Bencher<'_, '_>, durability: PersistMode) {
         let folder = TempDir::new().unwrap();

@@ -1,9 +1,9 @@
 //! Adapters: implementations of the ports of `api` and `consumer`. No adapter depends on another.
 //!
-//! - [`embedded`]: queue and store in one data folder on this machine (feature `embedded`); with it [`webhook`], which
-//!   sends alerts about dead letters.
-//! - [`sqs`], [`dynamodb`], [`s3`] and [`sns`]: queue, table, archive and alerts on AWS (feature `aws`). [`aws`] constructs
-//!   them and implements the ports that need several of them; `sdk` configures the SDK.
+//! - [`embedded`]: queue and store in one data folder on this machine (feature `embedded`). The feature includes
+//!   [`webhook`], which sends alerts about dead letters.
+//! - [`sqs`], [`dynamodb`], [`s3`] and [`sns`]: queue, table, archive and alerts on AWS (feature `aws`). [`aws`]
+//!   constructs these adapters and implements the ports that need several of them. `sdk` configures the SDK.
 
 #[cfg(feature = "aws")]
 pub mod aws;
@@ -24,13 +24,13 @@ pub mod sqs;
 #[cfg(feature = "embedded")]
 pub mod webhook;
 
-/// Whether stores keep a projection of the order. An order with one event needs none: its log entry is enough.
+/// Whether stores keep a projection of the order. An order with one event needs none, because its log entry is enough.
 #[cfg(any(feature = "aws", feature = "embedded"))]
 fn is_projected(order: &domain::Order) -> bool {
     order.version > 1
 }
 
-/// The time on this machine's clock.
+/// The current time by this machine's clock.
 pub fn now() -> domain::Timestamp {
     domain::Timestamp::new(std::time::SystemTime::now().into())
 }

@@ -6,10 +6,11 @@ use sha2::{Digest, Sha256};
 
 /// The maximum size of an original body that is kept in the event, in bytes. Of a larger body, only the hash is kept.
 const MAX_ORIGINAL: usize = 16 << 10;
-/// The maximum size of original and repaired body together, in bytes: the event must fit into a DynamoDB item.
+/// The maximum size of original and repaired body together, in bytes. The limit ensures that the event fits into a
+/// DynamoDB item.
 const MAX_BOTH: usize = 256 << 10;
 
-/// The repair record of a dead letter; `None` if it was not repaired.
+/// The repair record of a dead letter, or `None` if the dead letter was not repaired.
 pub(crate) fn repaired(letter: &DeadLetter) -> Option<Repaired> {
     let original = letter.original.as_ref()?;
     let fits = original.0.len() <= MAX_ORIGINAL && original.0.len() + letter.body.0.len() <= MAX_BOTH;

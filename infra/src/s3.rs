@@ -1,4 +1,5 @@
-//! The archive of dead letters in an S3 bucket: each as first parked, never overwritten, and its latest repair.
+//! The archive of dead letters in an S3 bucket. It holds each dead letter as it was first parked, which is never
+//! overwritten, and its latest repair.
 //!
 //! | key | holds |
 //! |---|---|
@@ -34,13 +35,13 @@ impl Bucket {
         Self { client, name: name.into() }
     }
 
-    /// An error sentence if the bucket does not exist or S3 does not answer.
+    /// Returns an error sentence if the bucket does not exist or S3 does not answer.
     pub(crate) async fn check_reachable(&self) -> Result<(), String> {
         let answer = self.client.head_bucket().bucket(&self.name).send().await;
         check_reachable(&format!("the bucket {}", self.name), answer)
     }
 
-    /// Archives a dead letter as it was parked, unless the archive already contains it; returns its key.
+    /// Archives a dead letter as it was parked, unless the archive already contains it. Returns its key.
     pub(crate) async fn keep(&self, letter: &DeadLetter) -> anyhow::Result<String> {
         let key = key("failed", letter);
         let put = self.client.put_object().bucket(&self.name).key(&key).if_none_match("*");
@@ -52,7 +53,7 @@ impl Bucket {
         }
     }
 
-    /// Archives a repaired dead letter; returns its key.
+    /// Archives a repaired dead letter. Returns its key.
     pub(crate) async fn keep_repaired(&self, letter: &DeadLetter) -> anyhow::Result<String> {
         let key = key("repaired", letter);
         let put = self.client.put_object().bucket(&self.name).key(&key).content_type("application/json");
@@ -70,8 +71,9 @@ impl Bucket {
             .with_context(|| format!("s3://{}/{key} is not a dead letter", self.name))
     }
 
-    /// Calls `each` for every object whose key begins with `prefix`, in the order of keys, with the key, the content or why
-    /// it cannot be read, and the number of objects. Objects of more than `max_bytes` are not read.
+    /// Calls `each` for every object whose key begins with `prefix`, in the order of keys. `each` gets the key, the
+    /// content or the reason why it cannot be read, and the number of objects. Objects of more than `max_bytes` are not
+    /// read.
     pub async fn each_object(
         &self,
         prefix: &str,
@@ -106,7 +108,7 @@ impl Bucket {
             let page = page.with_context(|| format!("listing s3://{}/{prefix}", self.name))?;
             token = page.next_continuation_token;
             let objects = page.contents.unwrap_or_default();
-            // Consoles create an empty object for each folder that they show.
+            // AWS consoles create an empty object for each folder that they show.
             keys.extend(
                 objects.into_iter().filter_map(|object| object.key).filter(|key| !key.ends_with('/')),
             );
@@ -123,7 +125,8 @@ impl Bucket {
     }
 }
 
-/// Ready unless the bucket does not exist or S3 does not answer: archiving needs no permission to look at the bucket.
+/// Checks that the bucket exists and S3 answers. Archiving needs no permission to describe the bucket, so a refusal
+/// counts as ready.
 #[async_trait]
 impl Health for Bucket {
     async fn ready(&self) -> Result<(), String> {

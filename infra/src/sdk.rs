@@ -1,4 +1,4 @@
-//! The AWS SDK's configuration, and its errors as text that operators understand. All AWS adapters use it.
+//! Configures the AWS SDK, and turns its errors into text that operators understand. All AWS adapters use this module.
 
 use std::time::Duration;
 
@@ -11,16 +11,17 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-/// The configuration of every client: the SDK finds region, credentials and `AWS_ENDPOINT_URL`.
+/// The configuration of every client. The SDK finds region, credentials and `AWS_ENDPOINT_URL`.
 ///
-/// TLS uses rustls on ring: AWS-LC can spend up to a second of a small function's cold start on gathering entropy.
-/// The SDK makes up to four attempts for throttled and failed calls, with jittered backoff.
+/// TLS uses rustls on ring, because AWS-LC can spend up to a second of a small function's cold start on gathering
+/// entropy. The SDK makes up to four attempts for throttled and failed calls, with jittered backoff.
 pub async fn config() -> SdkConfig {
     loader().load().await
 }
 
-/// The configuration for an emulator at `endpoint`, with made-up credentials, independent of the environment. For tests.
-/// The timeout is a minute because many tests share an emulator, and a retried call may count twice.
+/// The configuration for an emulator at `endpoint`, for tests. It uses made-up credentials and ignores the environment.
+/// The timeout is a minute because many tests share an emulator, and a call that times out and is retried may count
+/// twice.
 #[doc(hidden)]
 pub async fn config_at(endpoint: &str) -> SdkConfig {
     let credentials = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "tests");
@@ -43,7 +44,7 @@ fn loader() -> ConfigLoader {
     loader.timeout_config(timeouts.build()).retry_config(retries)
 }
 
-/// The service's code and message, or the SDK's own error if there was no answer.
+/// The error code and message of the service, or the SDK's own error if there was no answer.
 pub(crate) fn explain<E>(error: SdkError<E>) -> anyhow::Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -55,7 +56,7 @@ where
     }
 }
 
-/// An error sentence if the resource does not exist or its endpoint does not answer.
+/// Returns an error sentence if the resource does not exist or its endpoint does not answer.
 pub(crate) fn check_reachable<T, E>(resource: &str, answer: Result<T, SdkError<E>>) -> Result<(), String>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -63,7 +64,8 @@ where
     let Err(error) = answer else { return Ok(()) };
     match error.raw_response().map(|response| response.status().as_u16()) {
         Some(404) => Err(format!("{resource} cannot be used: {:#}", explain(error))),
-        // Any other status is an answer of the service. Usually it means that we have no permission to look.
+        // Any other status shows that the service answered. Usually it means that we have no permission to describe the
+        // resource.
         Some(_) => Ok(()),
         None => Err(format!("{resource} cannot be reached: {:#}", explain(error))),
     }

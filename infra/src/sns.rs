@@ -1,7 +1,7 @@
 //! Publishes alerts to an SNS topic, for the archiver of dead letters.
 //!
-//! A batch of dead letters is one message. Its text is for people, who get it by e-mail. Programs find the alert as JSON in
-//! the attribute `alert`, and can filter by the attribute `type`, which is always `dead_letters`.
+//! One message reports a batch of dead letters. Its text is for people, who get it by e-mail. Programs find the alert
+//! as JSON in the attribute `alert`. They can filter by the attribute `type`, which is always `dead_letters`.
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -31,7 +31,7 @@ impl Topic {
         Self { client, arn: arn.into() }
     }
 
-    /// An error sentence if the topic does not exist or SNS does not answer.
+    /// Returns an error sentence if the topic does not exist or SNS does not answer.
     pub(crate) async fn check_reachable(&self) -> Result<(), String> {
         let answer = self.client.get_topic_attributes().topic_arn(&self.arn).send().await;
         check_reachable(&format!("the topic {}", self.arn), answer)

@@ -1,5 +1,5 @@
-//! Posts alerts to a webhook, signed as [Standard Webhooks](https://www.standardwebhooks.com) defines, so that the
-//! receiver can verify the sender and reject replays. The embedded service sends its alerts through this module.
+//! Posts alerts to a webhook, signed as [Standard Webhooks](https://www.standardwebhooks.com) defines. The signature
+//! lets the receiver verify the sender and reject replays. The embedded service sends its alerts through this module.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use uuid::Uuid;
 
 use crate::now;
 
-/// How long the receiver has to answer; the specification recommends 15 to 30 s.
+/// How long the receiver may take to answer. The specification recommends 15 to 30 s.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// The prefix of a secret, before its base64.
+/// The prefix of a secret. Base64 follows it.
 const SECRET_PREFIX: &str = "whsec_";
 
 /// A webhook that receives alerts.
 pub struct Webhook {
-    /// The URL of the webhook. Its path and query are often secrets.
+    /// The URL of the webhook. Its path and query are often secret.
     url: Url,
     secret: Option<hmac::Key>,
     client: Client,
@@ -44,14 +44,14 @@ impl Webhook {
             "the webhook's address must not have a user name or password, which would not be sent; put the credential \
              into its path, or sign alerts with a secret"
         );
-        // Alerts are rare: a connection kept open would be stale by the next alert.
+        // Alerts are rare, so a connection that is kept open would be stale by the next alert.
         let client = http_client::builder()?.pool_max_idle_per_host(0).timeout(TIMEOUT);
         let client = client.build().context("cannot set up the webhook's HTTP client")?;
         Ok(Self { url, secret: secret.map(key).transpose()?, client })
     }
 }
 
-/// Omits the secret, and the parts of the URL that may be secret.
+/// Omits the secret and the secret parts of the URL.
 impl std::fmt::Debug for Webhook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Webhook").field("at", &self.loggable_url()).finish_non_exhaustive()

@@ -1,5 +1,4 @@
-//! Access control ready for use by the API, with the keys loaded. The commands that run an API call
-//! [`AuthSettings::access`].
+//! The access control of the API, with its keys loaded. The commands that run an API call [`AuthSettings::access`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use api::{AppState, Hosts, RateLimit};
 
 use super::{AuthSettings, KeySource};
 
-/// Limits on the use of keys, and on failed tokens.
+/// Limits on the use of keys and on failed tokens.
 #[derive(Debug)]
 pub(crate) struct TokenLimits {
     pub(super) max_stale: Duration,
@@ -24,12 +23,12 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Adds this access control to the state of the API.
+    /// Adds this access control to the API's state.
     pub(crate) fn apply(&self, state: AppState) -> AppState {
         AppState { auth: self.auth.clone(), hosts: self.hosts.clone(), ..state }
     }
 
-    /// The keys that verify tokens; `None` if no tokens are required.
+    /// The keys that verify tokens, or `None` if no tokens are required.
     pub(crate) fn keys(&self) -> Option<&Arc<IssuerKeys>> {
         match &self.auth {
             Auth::Tokens(verifier) => Some(verifier.keys()),
@@ -39,8 +38,8 @@ impl Access {
 }
 
 impl AuthSettings {
-    /// Loads the keys. A file without keys is an error. A URL that does not answer is no error: requests wait until its
-    /// keys are loaded.
+    /// Loads the keys. A file without keys is an error. A URL that does not answer is not an error: requests wait until
+    /// its keys are loaded.
     pub(crate) async fn access(self) -> anyhow::Result<Access> {
         let (source, rules, limits) = match self {
             Self::Nobody { warn, hosts } => {
@@ -66,7 +65,7 @@ impl AuthSettings {
             }
             KeySource::Url(url) => {
                 let keys = IssuerKeys::of_url(url, KeyRefresh { max_stale, ..KeyRefresh::URL })?;
-                // A failure to load is logged. The service starts anyway, because the issuer may also be starting.
+                // Logs a failure to load. The service starts anyway, because the issuer may also be starting.
                 let _ = keys.load().await;
                 keys
             }

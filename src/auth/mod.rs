@@ -15,12 +15,14 @@ use clap::Args;
 
 use access::TokenLimits;
 
-/// The maximum leeway. A clock with a larger error must be corrected, not tolerated.
+/// The maximum leeway. A clock with a larger error must be corrected.
 const MAX_LEEWAY: u64 = 600;
-/// Less than a minute is too short to repair an issuer that is down. More than a week would be no effective limit.
+/// The limits of the maximum age of keys. Less than a minute is too short to repair an issuer that is down. More than a
+/// week would be no effective limit.
 const MAX_STALE: RangeInclusive<u64> = 60..=7 * 24 * 3600;
 
-/// Who may call the API. The values are texts, so that all problems are reported together. An empty text counts as unset.
+/// Who may call the API. All values are texts, so that their problems are reported together. An empty text counts as
+/// unset.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access control")]
 pub(crate) struct AuthArgs {
@@ -30,23 +32,24 @@ pub(crate) struct AuthArgs {
     /// Accept bearer tokens signed by a key in the JSON Web Key Set at this https URL.
     #[arg(long, env = "ORDERS_JWKS_URL", value_name = "URL")]
     jwks_url: Option<String>,
-    /// The required issuer of tokens, their `iss`.
+    /// The required issuer of tokens (their claim `iss`).
     #[arg(long, env = "ORDERS_JWT_ISSUER", value_name = "ISSUER")]
     jwt_issuer: Option<String>,
-    /// The required audience of tokens: the name of this service in their `aud`.
+    /// The required audience of tokens (their claim `aud`): the name of this service.
     #[arg(long, env = "ORDERS_JWT_AUDIENCE", value_name = "AUDIENCE")]
     jwt_audience: Option<String>,
     /// The prefix that the issuer adds to scopes, such as `orders/` for Amazon Cognito, which grants `orders/orders.read`.
     #[arg(long, env = "ORDERS_JWT_SCOPE_PREFIX", value_name = "PREFIX")]
     jwt_scope_prefix: Option<String>,
-    /// How long to use keys that cannot be read again, in seconds. After that, no token is accepted until they can be.
+    /// For how many seconds keys that cannot be loaded again may be used. After that time, all tokens are refused until
+    /// the keys can be loaded.
     #[arg(long, env = "ORDERS_JWKS_MAX_STALE", default_value = "3600", value_name = "SECONDS")]
     jwks_max_stale: String,
-    /// Failed tokens per second, with a burst, that one client address (an IPv6 /64) may send, or `off`. Above that, only
-    /// tokens that were verified before are accepted from this address for a while.
+    /// How many failed tokens one client address (an IPv6 /64) may send per second, with a burst, or `off`. Above that
+    /// rate, the API accepts only tokens from this address that it has verified before.
     #[arg(long, env = "ORDERS_AUTH_FAILURE_LIMIT", default_value = "5/50", value_name = "RATE[/BURST]")]
     auth_failure_limit: String,
-    /// How far the clock of the issuer and ours may differ, in seconds.
+    /// The maximum difference between the issuer's clock and ours, in seconds.
     #[arg(long, env = "ORDERS_JWT_LEEWAY", default_value = "60", value_name = "SECONDS")]
     jwt_leeway: String,
     /// `gateway`: in a Lambda function, trust the claims that the authorizer of API Gateway has verified.
@@ -62,8 +65,8 @@ pub(crate) struct AuthArgs {
         default_missing_value = "true"
     )]
     insecure_no_auth: Option<String>,
-    /// Further host names of an API that accepts unauthenticated requests from its own machine, separated by commas.
-    /// `localhost` and the addresses of this machine are always allowed.
+    /// Further host names under which clients may reach an API that accepts unauthenticated requests from its own
+    /// machine, separated by commas. `localhost` and the addresses of this machine are always allowed.
     #[arg(long, env = "ORDERS_ALLOWED_HOSTS", value_name = "HOSTS")]
     allowed_hosts: Option<String>,
 }
@@ -71,9 +74,9 @@ pub(crate) struct AuthArgs {
 /// How requests reach the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestOrigin {
-    /// By connections to this address.
+    /// The API serves connections to this address.
     Listening(SocketAddr),
-    /// As events of a Lambda function.
+    /// The API receives requests as events of a Lambda function.
     #[cfg(feature = "aws")]
     Lambda,
 }
@@ -81,7 +84,7 @@ pub(crate) enum RequestOrigin {
 /// How the API authenticates requests.
 #[derive(Debug)]
 pub(crate) enum AuthSettings {
-    /// Not at all. `warn` is set if other machines can reach the API.
+    /// The API does not authenticate requests. `warn` is set if other machines can reach it.
     Nobody { warn: bool, hosts: Hosts },
     /// By tokens.
     Tokens(KeySource, TokenRules, TokenLimits),
@@ -90,7 +93,7 @@ pub(crate) enum AuthSettings {
     Gateway { scope_prefix: Option<Arc<str>> },
 }
 
-/// Where the keys of the issuer are.
+/// Where to load the issuer's keys from.
 #[derive(Debug)]
 pub(crate) enum KeySource {
     File(PathBuf),
@@ -138,7 +141,7 @@ impl AuthArgs {
                     .to_owned(),
             );
         }
-        // After another problem, this message could mislead: the option may be present but invalid.
+        // This message is omitted after another problem, because the option may be present but invalid.
         if problems.is_empty() && !(insecure || gateway || jwks) {
             problems.extend(exposed(origin));
         }
@@ -175,7 +178,7 @@ impl AuthArgs {
         let allowed = given(&self.allowed_hosts).map(str::parse).transpose();
         let allowed = allowed.map_err(|problem| format!("ORDERS_ALLOWED_HOSTS {problem}"))?;
         Ok(match (allowed, exposed(origin)) {
-            // An API that accepts requests from other machines also accepts the pages in their browsers.
+            // If other machines may send requests to the API, so may the pages in their browsers.
             (None, Some(_)) => Hosts::Any,
             (allowed, _) => Hosts::Local(allowed.unwrap_or_default()),
         })
@@ -202,8 +205,8 @@ impl AuthArgs {
         }
     }
 
-    /// The prefix of scopes. The prefix appears in challenges, so only the characters of scopes are allowed
-    /// ([RFC 6749, section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    /// The prefix of scopes. Challenges contain it, so only the characters of scopes are allowed ([RFC 6749, section
+    /// 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     fn scope_prefix(&self, gateway: bool) -> Result<Option<Arc<str>>, String> {
         let Some(prefix) = given(&self.jwt_scope_prefix) else { return Ok(None) };
         if !gateway && given(&self.jwks_file).or(given(&self.jwks_url)).is_none() {
@@ -265,7 +268,7 @@ impl AuthArgs {
     }
 }
 
-/// Why requests of this origin must be authenticated; `None` if they need not be.
+/// The reason why requests of this origin must be authenticated, or `None` if they need not be.
 fn exposed(origin: RequestOrigin) -> Option<String> {
     match origin {
         RequestOrigin::Listening(address) if address.ip().to_canonical().is_loopback() => None,
@@ -275,7 +278,7 @@ fn exposed(origin: RequestOrigin) -> Option<String> {
         )),
         #[cfg(feature = "aws")]
         RequestOrigin::Lambda => Some(format!(
-            "a function can be reached from everywhere, and the API would accept unauthenticated requests. {HOW}; or, \
+            "a function can be reached from anywhere, and the API would accept unauthenticated requests. {HOW}; or, \
              behind an authorizer of API Gateway, ORDERS_AUTH=gateway; or, {INSECURE}"
         )),
     }

@@ -6,7 +6,8 @@ use crate::auth::AuthArgs;
 use crate::http::HttpArgs;
 use crate::prometheus::MetricsArgs;
 
-/// The queue and the table. Read as plain strings, so that `settings` can report all errors together.
+/// The flags for the queue and the table. They are read as plain strings, so that `settings` can report all errors
+/// together.
 #[derive(Debug, Args)]
 pub(crate) struct AwsArgs {
     /// The URL of the SQS queue.
@@ -15,7 +16,7 @@ pub(crate) struct AwsArgs {
     /// The name of the DynamoDB table.
     #[arg(long, env = "TABLE_NAME", value_name = "NAME")]
     pub(super) table_name: Option<String>,
-    /// The currency (ISO 4217) of orders whose producer states none.
+    /// The currency (ISO 4217) of orders whose producer does not send one.
     #[arg(long, env = "ORDERS_DEFAULT_CURRENCY", default_value = "USD", value_name = "CODE")]
     pub(super) default_currency: String,
 }
@@ -41,7 +42,7 @@ pub(crate) struct ApiArgs {
     pub(super) http: HttpArgs,
     #[command(flatten)]
     pub(super) auth: AuthArgs,
-    /// Refuse events while this many messages are queued; 0: no limit. Not for functions.
+    /// Refuse events while this many messages are queued; 0 means no limit. Functions do not use this setting.
     #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value = "0", value_name = "COUNT")]
     pub(super) max_queue_depth: String,
     #[command(flatten)]
@@ -50,7 +51,7 @@ pub(crate) struct ApiArgs {
     pub(super) metrics: MetricsArgs,
 }
 
-/// Where dead letters are, for the API's operator endpoints.
+/// Where dead letters are kept, for the API's operator endpoints.
 #[derive(Debug, Args)]
 pub(crate) struct OperatorArgs {
     /// The S3 bucket of archived dead letters. Without it, the API has no operator endpoints.
@@ -70,10 +71,11 @@ pub(crate) struct ConsumerArgs {
     /// The URL of the dead-letter queue.
     #[arg(long, env = "DLQ_URL", value_name = "URL")]
     pub(super) dlq_url: Option<String>,
-    /// The most batches that are handled concurrently.
+    /// The maximum number of batches that are handled concurrently.
     #[arg(long, env = "ORDERS_CONCURRENCY", default_value = "8", value_name = "COUNT")]
     pub(super) concurrency: String,
-    /// The maxReceiveCount of the queue's redrive policy. A container reads it from the queue; a function does not.
+    /// The maxReceiveCount of the queue's redrive policy. A container reads it from the queue. A function needs this
+    /// variable.
     #[arg(long, env = "ORDERS_MAX_RECEIVES", value_name = "COUNT")]
     pub(super) max_receives: Option<String>,
     #[command(flatten)]

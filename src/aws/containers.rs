@@ -19,10 +19,10 @@ use super::settings::{self, ConfigErrors};
 use crate::prometheus;
 use crate::signals::Hangups;
 
-/// The wait time of a receive: the maximum that SQS allows.
+/// How long a receive call waits for messages: the maximum that SQS allows.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// `orders api`: serves HTTP until SIGTERM or Ctrl-C, then finishes the open requests.
+/// Runs `orders api`: serves HTTP until SIGTERM or Ctrl-C, then finishes the open requests.
 pub(crate) async fn api(args: &ApiArgs, errors: ConfigErrors) -> anyhow::Result<()> {
     let hangups = Hangups::listen()?;
     let sdk = aws::config().await;
@@ -35,7 +35,7 @@ pub(crate) async fn api(args: &ApiArgs, errors: ConfigErrors) -> anyhow::Result<
     check_resources(&health).await?;
     if let Some(name) = &settings.bucket {
         let bucket = aws::bucket(&sdk, name);
-        // The service starts without waiting for the answer: clients do not need the bucket.
+        // The service starts without waiting for the bucket's answer, because clients do not need the bucket.
         tokio::spawn(async move {
             if let Err(error) = bucket.ready().await {
                 tracing::error!("operators cannot see dead letters: {error}");
@@ -65,7 +65,7 @@ pub(crate) async fn api(args: &ApiArgs, errors: ConfigErrors) -> anyhow::Result<
     api::serve(listener, api::router(state), http.serve_options(), until_stopped).await
 }
 
-/// `orders consumer`: handles messages until SIGTERM or Ctrl-C, then finishes the open batches.
+/// Runs `orders consumer`: handles messages until SIGTERM or Ctrl-C, then finishes the open batches.
 pub(crate) async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyhow::Result<()> {
     let hangups = Hangups::listen()?;
     let sdk = aws::config().await;
@@ -110,7 +110,7 @@ pub(crate) async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyho
     Ok(polling.await?)
 }
 
-/// `orders dead-letters`: archives until SIGTERM or Ctrl-C, then finishes the open batch.
+/// Runs `orders dead-letters`: archives until SIGTERM or Ctrl-C, then finishes the open batch.
 pub(crate) async fn dead_letters(args: &DeadLettersArgs, errors: ConfigErrors) -> anyhow::Result<()> {
     let hangups = Hangups::listen()?;
     let sdk = aws::config().await;
@@ -127,7 +127,7 @@ pub(crate) async fn dead_letters(args: &DeadLettersArgs, errors: ConfigErrors) -
     prometheus::serve(settings.metrics, None).await?;
     let role = super::dead_letter_role(&sdk, &settings);
     let (stop, stopped) = watch::channel(false);
-    // One batch at a time: dead letters are rare, and larger batches mean fewer alerts.
+    // Archives one batch at a time: dead letters are rare, and larger batches mean fewer alerts.
     let options = PollOptions { concurrency: 1, batch_size: 10, wait: WAIT };
     let polling = tokio::spawn(poll::run(queue, Arc::new(role), options, stopped));
     tracing::info!(queue = settings.dlq_url, bucket = settings.bucket, "archiving");
@@ -163,20 +163,20 @@ pub(crate) async fn create_table(command: &TableCommand, errors: ConfigErrors) -
     let sdk = aws::config().await;
     let name = settings::of_table(errors, table_name.as_ref(), &sdk)?;
     log_progress(&format!("creating the table {name}; this may take a while"));
-    // The currency is not used: it only matters when log entries are read.
+    // The currency is not used here, because it matters only when log entries are read.
     let table = aws::table(&sdk, &name, domain::Currency::parse("USD")?);
     let created = table.with_search_index(search.search_index).create().await?;
     let result = if created { "was created" } else { "exists already and has the right keys and indexes" };
     crate::print(&format!("the table {name} {result}"))
 }
 
-/// Fails with all errors if a resource that this process needs cannot be used.
+/// Fails with all errors if any resource that this process needs cannot be used.
 async fn check_resources(health: &impl Health) -> anyhow::Result<()> {
     let ready = with_retries(async || health.accepts().await).await;
     ready.or_else(|errors| bail!("not ready to start:\n  {}", errors.replace("; ", "\n  ")))
 }
 
-/// Retries up to three times, so that a moment of throttling does not prevent the start.
+/// Retries up to three times, so that brief throttling does not prevent the start.
 async fn with_retries<T, E>(ask: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
     for pause in [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(2)] {
         if let Ok(answer) = ask().await {

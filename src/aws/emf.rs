@@ -1,10 +1,11 @@
-//! The metrics of Lambda functions: log lines that CloudWatch turns into metrics without a call
-//! ([embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
+//! The metrics of Lambda functions: log lines that CloudWatch turns into metrics without a call ([embedded metric
+//! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
 //! `lambda` installs the recorder and flushes it after each invocation. `docs/decisions/emf-recorder.md` explains why
 //! we do not use a library.
 //!
-//! Only the metrics in [`EXPORTED`] are written: CloudWatch bills each combination of a metric and its dimensions, so a
-//! new counter in the code must not be exported automatically. API Gateway already has metrics of requests.
+//! Only the metrics in [`EXPORTED`] are written. CloudWatch bills each combination of a metric and its dimensions, so
+//! new counters in the code are not exported automatically. Metrics of requests are not exported because API Gateway
+//! already has them.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -28,7 +29,7 @@ struct ExportedMetric {
     /// The metric's name in CloudWatch.
     metric: &'static str,
     unit: &'static str,
-    /// Converts from the program's unit to the exported unit.
+    /// The factor that converts the program's unit to the exported unit.
     factor: f64,
     /// The label that becomes a dimension, and the dimension's name.
     dimension: Option<(&'static str, &'static str)>,
@@ -73,8 +74,8 @@ const EXPORTED: [ExportedMetric; 12] = [
     metric("orders_http_request_duration_seconds", "RequestDuration", "Milliseconds", 1000.0),
 ];
 
-/// The dispositions that also count as `Success` in the dimension `Status`, as in the metrics of the v0 consumer; all others
-/// count as `Failure`.
+/// The dispositions that also count as `Success` in the dimension `Status`, as they did in the metrics of the v0
+/// consumer. All other dispositions count as `Failure`.
 const SUCCESSES: [&str; 4] = ["Archived", "Duplicate", "Recorded", "Rejected"];
 
 static RECORDER: OnceLock<EmfRecorder> = OnceLock::new();
@@ -85,19 +86,19 @@ struct EmfRecorder {
     registry: Registry<Key, AtomicStorage>,
 }
 
-/// Installs the recorder. Call it only once in a process.
+/// Installs the recorder. The process may call it only once.
 pub(crate) fn install(role: &str) -> anyhow::Result<()> {
     let recorder = EmfRecorder { role: role.to_owned(), registry: Registry::new(AtomicStorage) };
     let recorder = RECORDER.get_or_init(|| recorder);
     metrics::set_global_recorder(EmfHandle(recorder)).context("another metrics recorder is installed already")
 }
 
-/// Writes the metrics recorded since the last flush and resets them. Call it before an invocation is answered:
-/// afterwards the execution environment may be frozen.
+/// Writes the metrics recorded since the last flush and resets them. The caller must flush before it answers an
+/// invocation, because the execution environment may be frozen afterwards.
 pub(crate) fn flush() {
     let Some(recorder) = RECORDER.get() else { return };
     let lines = recorder.take().lines(&recorder.role, now_millis());
-    // A failure to write cannot be reported: reports go to the same log.
+    // A failure to write cannot be reported, because reports go to the same log.
     let _ = std::io::stdout().lock().write_all(lines.as_bytes());
 }
 
@@ -142,13 +143,13 @@ impl EmfRecorder {
     }
 }
 
-/// A dimension and its value; `None` for metrics without one.
+/// A dimension and its value, or `None` for metrics without a dimension.
 type Dimension = Option<(&'static str, String)>;
 
-/// Unit and values of each metric.
+/// The unit and the values of each metric.
 type Metrics = BTreeMap<&'static str, (&'static str, Vec<f64>)>;
 
-/// The metrics of a flush, by dimension.
+/// The metrics of a flush, grouped by dimension.
 #[derive(Default)]
 struct EmfBatch(BTreeMap<Dimension, Metrics>);
 
@@ -172,7 +173,7 @@ impl EmfBatch {
         let (_, all) = metrics.entry(metric.metric).or_insert((metric.unit, Vec::new()));
         all.extend(values.iter().map(|value| value * metric.factor));
         if metric.is_counter() {
-            // Counters that differ only in other labels are one metric here.
+            // Counters that differ only in their other labels are exported as one metric.
             let sum = all.drain(..).sum();
             all.push(sum);
         }
@@ -193,8 +194,8 @@ impl EmfBatch {
     }
 }
 
-/// Formats one line and removes the values that the line contains. The formatting is hand-written, because a line is
-/// written for each batch; only the role and the dimension's value need escaping.
+/// Formats one line and removes the values that the line contains. The formatting is hand-written for speed, because
+/// every batch writes a line. Only the role and the dimension's value need escaping.
 fn line(role: &str, timestamp: u64, dimension: &Dimension, metrics: &mut Metrics) -> String {
     // Lambda treats a line without a level as INFO and drops it if the function's log level is WARN.
     let mut line = format!(r#"{{"level":"WARN","role":{}"#, Value::from(role));

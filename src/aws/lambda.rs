@@ -1,5 +1,6 @@
-//! The AWS roles as Lambda functions: the same binary, named `bootstrap`, with its role in `_HANDLER`. Settings are read and
-//! clients are created once, when the execution environment starts, and serve all of its invocations.
+//! The AWS roles as Lambda functions. They run the same binary, named `bootstrap`, with the role in `_HANDLER`. When
+//! the execution environment starts, it reads the settings and creates the clients once. All of its invocations use
+//! them.
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub(crate) fn role() -> Option<String> {
     Some(std::env::var("_HANDLER").unwrap_or_default())
 }
 
-/// The command line of a role. All settings come from the environment.
+/// The command line of a role. The environment contains all settings.
 pub(crate) fn command_line(role: &str) -> anyhow::Result<Cli> {
     match role {
         "api" | "consumer" | "dead-letters" | "expiry" => Ok(Cli::of(["orders", role])?),
@@ -34,7 +35,7 @@ pub(crate) fn command_line(role: &str) -> anyhow::Result<Cli> {
     }
 }
 
-/// Writes out the metrics and spans of an invocation.
+/// Writes the metrics and exports the spans of an invocation.
 fn after_each() -> BoxFuture<'static, ()> {
     emf::flush();
     Box::pin(async {
@@ -66,7 +67,7 @@ async fn api(args: &ApiArgs, errors: ConfigErrors) -> anyhow::Result<()> {
         .with_search_index(settings.search_index);
     let health = AwsHealth { queues: vec![queue.clone()], table: table.clone() };
     let operations = super::operations(&sdk, &settings, &queue, &table);
-    // A function handles one request at a time, so there is nothing to coalesce.
+    // A function handles one request at a time, so it never has several requests to coalesce.
     let state = AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health));
     let state = AppState { operations, ..settings.auth.access().await?.apply(state) };
     let router = api::router(settings.http.apply_behind_gateway(state));
@@ -101,8 +102,8 @@ async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyhow::Result<(
 
 async fn dead_letters(args: &DeadLettersArgs, errors: ConfigErrors) -> anyhow::Result<()> {
     let sdk = aws::config().await;
-    // The event source mapping receives and deletes the messages. The URL of the queue is only needed to set when
-    // failed messages return.
+    // The event source mapping receives and deletes the messages. The function needs the URL of the queue only to set
+    // when failed messages become visible again.
     let settings = settings::of_dead_letters(errors, args, &sdk)?;
     let inbox = Arc::new(aws::queue(&sdk, &settings.dlq_url));
     let work = Arc::new(super::dead_letter_role(&sdk, &settings));

@@ -109,14 +109,14 @@ fn listed(error: anyhow::Error) -> Vec<String> {
         .map_or_else(|other| vec![format!("{other:#}")], |invalid| invalid.0)
 }
 
-/// Logs progress if stderr is a terminal.
+/// Sets up logging, with progress if stderr is a terminal.
 fn log_progress(text: &str) {
     if std::io::stderr().is_terminal() {
         tracing::info!("{text}");
     }
 }
 
-/// The configuration errors, starting with the result of setting up the log.
+/// The configuration errors, starting with any error from setting up the log.
 pub(crate) fn errors_of(logging: Result<(), String>) -> ConfigErrors {
     let mut errors = ConfigErrors::default();
     errors.check(logging);

@@ -3,12 +3,13 @@
 
 use serde_json::Value;
 
-/// The members with which common tools mark their pings.
+/// The names of members by which common tools mark their pings.
 const MARKS: [&str; 4] = ["ping", "warmup", "warmer", "#warmer"];
-/// The senders of pings: EventBridge rules and schedules, and the plugin of the Serverless Framework.
+/// The senders of pings: EventBridge rules and schedules, and the warm-up plugin of the Serverless Framework.
 const SENDERS: [&str; 3] = ["aws.events", "aws.scheduler", "serverless-plugin-warmup"];
 
-/// Whether the event, which is neither a request nor a batch, is a ping: empty (`{}` or `null`) or marked as one.
+/// Whether an event is a ping. The event is known to be neither a request nor a batch. A ping is empty (`{}` or `null`)
+/// or marked as a ping.
 pub(super) fn is_ping(event: &str) -> bool {
     match serde_json::from_str(event) {
         Ok(Value::Null) => true,

@@ -1,4 +1,4 @@
-//! Validates the settings of the roles and reports all errors together. The roles and the doctor use it.
+//! Validates the settings of the roles and reports all errors together. The roles and the doctor call it.
 
 mod expiry;
 
@@ -33,7 +33,7 @@ impl std::error::Error for InvalidConfig {}
 pub(crate) struct ConfigErrors(Vec<String>);
 
 impl ConfigErrors {
-    /// The value, or `None` and one more error.
+    /// Returns the value, or adds the error and returns `None`.
     pub(crate) fn check<T>(&mut self, checked: Result<T, String>) -> Option<T> {
         checked.map_err(|error| self.0.push(error)).ok()
     }
@@ -50,7 +50,7 @@ impl ConfigErrors {
         };
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let valid = rest.is_some_and(named);
-        // Requests to SQS are signed; credentials in the URL would be useless, and would appear in logs.
+        // Requests to SQS are signed, so credentials in the URL would be useless. They would also appear in logs.
         if rest.is_some_and(|rest| rest.split('/').next().is_some_and(|host| host.contains('@'))) {
             self.0.push(format!("{name} must not have a user name or password"));
             return None;
@@ -136,7 +136,7 @@ impl ConfigErrors {
         args.auth.settings(origin).map_err(|found| self.0.extend(found)).ok()
     }
 
-    /// The settings, or an error that lists all errors.
+    /// The settings, or one error that lists every problem.
     pub(crate) fn finish<T>(self, settings: Option<T>) -> anyhow::Result<T> {
         match settings {
             Some(settings) if self.0.is_empty() => Ok(settings),
@@ -145,7 +145,7 @@ impl ConfigErrors {
     }
 }
 
-/// The settings that all roles share.
+/// The settings that all roles have.
 #[derive(Debug)]
 pub(crate) struct CommonSettings {
     pub(crate) queue_url: String,
@@ -174,13 +174,13 @@ pub(crate) struct ApiSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) http: HttpSettings,
     pub(crate) auth: auth::AuthSettings,
-    /// The API refuses events while at least this many messages are queued; `None`: no limit.
+    /// The number of queued messages from which on the API refuses events, or `None` for no limit.
     pub(crate) max_queue_depth: Option<NonZeroU64>,
-    /// The bucket of archived dead letters; `None`: no operator endpoints.
+    /// The bucket of archived dead letters. Without a bucket, the API has no operator endpoints.
     pub(crate) bucket: Option<String>,
-    /// The dead-letter queue, for counting dead letters that are not archived yet.
+    /// The dead-letter queue. Its messages are counted as dead letters that are not archived yet.
     pub(crate) dlq_url: Option<String>,
-    /// The address that serves metrics; `None`: no metrics.
+    /// The address that serves metrics, or `None` to serve none.
     pub(crate) metrics: Option<SocketAddr>,
 }
 
@@ -294,7 +294,7 @@ pub(crate) struct DeadLetterSettings {
     pub(crate) dlq_url: String,
     pub(crate) bucket: String,
     pub(crate) topic: String,
-    /// The address that serves metrics; `None`: no metrics.
+    /// The address that serves metrics, or `None` to serve none.
     pub(crate) metrics: Option<SocketAddr>,
 }
 

@@ -1,4 +1,4 @@
-//! `orders config`: every setting, its value, and where the value comes from.
+//! Implements `orders config`, which shows every setting, its value, and where the value comes from.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,8 +12,8 @@ use super::{Cli, first_word, parse, with_command};
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// The command with its flags, such as `serve --listen 127.0.0.1:9000`, to show its settings only. Every command if
-    /// absent.
+    /// The command line whose settings to show, such as `serve --listen 127.0.0.1:9000`. Without it, the settings of
+    /// every command are shown.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND LINE")]
     line: Vec<OsString>,
 }
@@ -29,7 +29,7 @@ struct SettingRow {
 /// The table of settings that `orders config` prints, for the command line of this process.
 pub(crate) fn show(args: &ConfigArgs) -> Result<String, clap::Error> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    // Without the word `config`, the arguments are the command line to explain, with the program's own flags.
+    // After the word `config`, the arguments are the command line to explain, and may include the program's own flags.
     first_word(&arguments).map(|place| arguments.remove(place));
     if !args.line.is_empty() {
         return Ok(table(&rows_of(&with_command(arguments))?, false));
@@ -54,14 +54,14 @@ pub(crate) fn show(args: &ConfigArgs) -> Result<String, clap::Error> {
     Ok(table(&rows, true))
 }
 
-/// The words of every command that has no subcommands.
+/// The words of every command without subcommands.
 fn leaves(command: &Command, path: &[String]) -> Vec<Vec<String>> {
     let below = command.get_subcommands().map(|it| leaves(it, &[path, &[it.get_name().to_owned()]].concat()));
     let below: Vec<_> = below.flatten().collect();
     if below.is_empty() { vec![path.to_vec()] } else { below }
 }
 
-/// The settings of one command line, which may lack required arguments.
+/// The settings of one command line. Required arguments may be missing.
 fn rows_of(line: &[OsString]) -> Result<Vec<(SettingRow, Vec<String>)>, clap::Error> {
     let (matches, file) = parse(line, lenient)?;
     let program = Cli::command();
@@ -77,8 +77,8 @@ fn rows_of(line: &[OsString]) -> Result<Vec<(SettingRow, Vec<String>)>, clap::Er
     }
 }
 
-/// Makes all arguments optional and accepts any text as a value, so that `orders config` shows what is set even if the
-/// command would refuse it.
+/// Makes all arguments optional and accepts any text as their value, so that `orders config` also shows settings that
+/// the command would refuse.
 fn lenient(command: Command) -> Command {
     let groups: Vec<_> = command.get_groups().map(|group| group.get_id().clone()).collect();
     let command =
@@ -110,7 +110,7 @@ fn row(flag: &Arg, matches: &ArgMatches, file: Option<&ConfigFile>, top: &str) -
     SettingRow { name: name(flag).to_owned(), value, source }
 }
 
-/// The value without its secrets. In a URL, these are user, password and query.
+/// The value without its secrets. The secrets of a URL are its user, password and query.
 fn masked(flag: &Arg, value: &str) -> String {
     let is_url = flag.get_value_names().is_some_and(|names| names.iter().any(|name| name == "URL"));
     match is_secret(flag) {

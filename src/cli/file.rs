@@ -1,7 +1,9 @@
-//! The configuration file: TOML with the names of the flags. `Cli::of` reads it and applies it to the command line.
+//! The configuration file, in TOML. Its keys are the names of the flags. `Cli::of` reads the file and applies it to the
+//! command line.
 //!
-//! A value of the file becomes the default of its flag before the command line is parsed. So clap itself prefers flag
-//! and variable to the file, and the file to the built-in default, and parses the value exactly like the flag's.
+//! A value of the file becomes the default of its flag before the command line is parsed. So clap itself prefers the
+//! flag and its variable to the file, and the file to the built-in default. It parses a value of the file exactly like
+//! a value of the flag.
 //!
 //! A key at the top level applies to every command that has the flag. A key in a table with the name of a command, such
 //! as `[load]`, applies to that command only, and takes precedence there.
@@ -25,17 +27,17 @@ pub(super) struct ConfigFile {
 
 #[derive(Debug)]
 struct ConfigEntry {
-    /// The command whose table contains the key; `None` at the top level.
+    /// The command whose table contains the key, or `None` at the top level.
     command: Option<String>,
     key: String,
-    /// The value as text, in the form that its flag accepts.
+    /// The value as text, in the form that the flag accepts.
     text: String,
     line: usize,
 }
 
 impl ConfigFile {
-    /// Reads a file for this command line. An error lists all problems, each with file, line and key, and never
-    /// contains the value of a secret.
+    /// Reads a file for this command line. An error lists all problems, each with file, line and key. It never contains
+    /// the value of a secret.
     pub(super) fn read(path: &Path, program: &Command) -> Result<Self, String> {
         let shown = path.display();
         let text = std::fs::read_to_string(path)
@@ -80,13 +82,13 @@ impl ConfigFile {
         }
     }
 
-    /// Where the file sets this flag of a command; `None` if it does not.
+    /// The place in the file that sets this flag of a command, or `None` if the file does not set it.
     pub(super) fn place(&self, flag: &Arg, top: &str) -> Option<String> {
         self.entry(flag, top).map(|entry| format!("{}, line {}", self.path.display(), entry.line))
     }
 
-    /// The entry that applies to a flag of a command; `top` is the first word of that command. As with variables, an
-    /// empty entry counts as absent.
+    /// The entry that applies to a flag of a command. `top` is the first word of that command. An empty entry counts as
+    /// absent, like an empty variable.
     fn entry(&self, flag: &Arg, top: &str) -> Option<&ConfigEntry> {
         let of_flag = |entry: &&ConfigEntry| entry.key == name(flag) && !entry.text.trim().is_empty();
         let entries = || self.entries.iter().filter(of_flag);
@@ -95,7 +97,7 @@ impl ConfigFile {
     }
 }
 
-/// Reads entries, and collects the problems with them.
+/// Reads the entries, and collects the problems with them.
 struct EntryReader<'a> {
     text: &'a str,
     settings: Vec<Setting>,
@@ -108,7 +110,7 @@ impl EntryReader<'_> {
     fn read(&mut self) {
         let table = match DeTable::parse(self.text) {
             Ok(table) => table,
-            // The parser's own error text is not used: it shows the line, which may contain a secret.
+            // The parser's own error text is not used, because it shows the line, which may contain a secret.
             Err(error) => {
                 let span = error.span().unwrap_or_default();
                 let key = self.key_at(span.start);
@@ -188,7 +190,7 @@ fn described(value: &DeValue<'_>) -> String {
     format!("{article} {kind}")
 }
 
-/// The value as text, in the form that a flag accepts; `None` if the value has another type.
+/// The value as text, in the form that a flag accepts, or `None` if the value has an unsuitable type.
 fn text_of(value: &DeValue<'_>, expected: ValueType) -> Option<String> {
     use ValueType::{Boolean, Number, NumberOrString, String};
     match (value, expected) {
@@ -204,7 +206,7 @@ fn text_of(value: &DeValue<'_>, expected: ValueType) -> Option<String> {
     }
 }
 
-/// Why the flag would refuse a value; `None` if the flag accepts it.
+/// The reason why the flag would refuse a value, or `None` if the flag accepts it.
 fn refusal(flag: &Arg, text: &str) -> Option<String> {
     if text.trim().is_empty() {
         return None;
@@ -216,7 +218,7 @@ fn refusal(flag: &Arg, text: &str) -> Option<String> {
     }
     let reason =
         error.source().map_or_else(|| "not one of the possible values".to_owned(), |it| it.to_string());
-    // A URL may contain a password, which is one of the reasons to refuse it.
+    // The URL is not shown: it may be refused because it contains a password.
     let shown = if text.contains("://") { crate::redact::url(text) } else { text.to_owned() };
     Some(format!("cannot be {shown:?}: {reason}"))
 }

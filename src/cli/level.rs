@@ -1,5 +1,5 @@
-//! Parses the levels to log, by target. Stricter than the filter's own notation, in which a misspelt level is the name of a
-//! target, and nothing is logged. `Cli::log_level` calls it.
+//! Parses the setting of log levels, which may differ by target. This parser is stricter than the filter's own
+//! notation, which reads a misspelt level as the name of a target and then logs nothing. `Cli::log_level` calls it.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -12,7 +12,7 @@ const LEVELS: [(&str, LevelFilter); 6] = [
     ("trace", LevelFilter::TRACE),
 ];
 
-/// Parses levels separated by commas: one for everything, others for targets (`warn,consumer=info`).
+/// Parses levels separated by commas. One applies to everything, the others to single targets (`warn,consumer=info`).
 pub(super) fn parse(text: &str) -> Result<Targets, String> {
     let mut targets = Targets::new();
     for part in text.split(',') {

@@ -1,8 +1,8 @@
 //! The command line: its commands, and how flags, variables and the configuration file are combined into one set of
 //! values. `main` and the Lambda roles use it.
 //!
-//! A flag takes precedence over its variable, the variable over the [configuration file](mod@file), the file over the
-//! default.
+//! A flag takes precedence over its variable, the variable over the [configuration file](mod@file), and the file over
+//! the default.
 
 mod config;
 mod file;
@@ -30,7 +30,8 @@ pub(crate) use pages::{CompletionsArgs, ManArgs, completions, man};
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// A TOML file with settings, by the names of their flags: `listen = "127.0.0.1:9000"`. Flags and variables win over it.
+    /// A TOML file with settings, by the names of their flags, such as `listen = "127.0.0.1:9000"`. Flags and variables
+    /// take precedence over the file.
     #[arg(long, global = true, env = "ORDERS_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// What to log: off, error, warn, info, debug or trace. Levels can differ by target, as in `warn,consumer=info`.
@@ -48,10 +49,10 @@ pub(crate) struct Cli {
 const GLOBAL_FLAGS: [&str; 2] = ["--config", "--log-level"];
 
 impl Cli {
-    /// Parses the arguments of this process. Without a command it is `serve`, if this build has it.
+    /// Parses the arguments of this process. Arguments without a command get the command `serve`, if this build has it.
     ///
-    /// The flags of `serve` are not flags of the program itself: their variables would be read, and their errors reported,
-    /// for every other command as well.
+    /// The flags of `serve` are not declared on the program itself. Otherwise their variables would be read, and errors
+    /// in them reported, for every other command as well.
     pub(crate) fn of_process() -> Self {
         Self::of(with_command(std::env::args_os().collect())).unwrap_or_else(|error| error.exit())
     }
@@ -63,15 +64,15 @@ impl Cli {
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))
     }
 
-    /// The levels to log, or why the setting is invalid.
+    /// The levels to log, or the reason why the setting is invalid.
     pub(crate) fn log_level(&self) -> Result<Targets, String> {
         level::parse(&self.log_level).map_err(|error| format!("LOG_LEVEL {:?}: {error}", self.log_level))
     }
 }
 
-/// Parses twice if a configuration file is named: first for the file's name, then with the file's values as defaults.
-/// No flag that a file can set is required, so a command line that fails without the file fails with it, and `--help`
-/// never needs the file.
+/// Parses the command line. If it names a configuration file, parses twice: first to find the file's name, then with
+/// the file's values as defaults. A file cannot set required flags, so a command line that fails without the file also
+/// fails with it. `--help` never needs the file.
 fn parse(
     arguments: &[OsString],
     adapt: impl Fn(clap::Command) -> clap::Command,
@@ -101,8 +102,8 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
-/// The place of the first argument that is neither a flag of the program itself nor its value; `None` if there is no
-/// such argument, or it is another flag.
+/// The place of the first argument that is neither a flag of the program itself nor the value of one. Returns `None` if
+/// there is no such argument, or if it is another flag.
 fn first_word(arguments: &[OsString]) -> Option<usize> {
     let mut rest = arguments.iter().enumerate().skip(1);
     while let Some((place, argument)) = rest.next() {
@@ -132,8 +133,9 @@ pub(crate) enum Command {
     Rebuild(crate::embedded::RebuildArgs),
     /// Make a damaged data folder usable again, and report what is lost.
     ///
-    /// It cuts off what cannot be read. A copy of that stays in the folder, with a report of every order it touches and of
-    /// the events in it that are still readable. Then it folds every log again, as `rebuild` does.
+    /// The command cuts off data that cannot be read, and keeps a copy of it in the folder. Beside the copy it writes a
+    /// report of the affected orders and of the events in the copy that can still be read. Then it folds every log
+    /// again, like `rebuild`.
     #[cfg(feature = "embedded")]
     Recover(crate::embedded::RecoverArgs),
     /// Run the API on SQS and DynamoDB.
@@ -158,12 +160,12 @@ pub(crate) enum Command {
     Dlq(Box<crate::dlq::DlqCommand>),
     /// Put a running service under load, wait until it has handled everything, and audit the outcome.
     ///
-    /// The load goes over HTTP, to either backend. At the end, every accepted event must be recorded, rejected or parked
-    /// exactly once, and every order's log must be complete and in order; otherwise the exit code is not 0. Ctrl-C ends
-    /// the load early; the audit still runs.
+    /// The load goes over HTTP, to either backend. At the end, every accepted event must be recorded, rejected or
+    /// parked exactly once, and every order's log must be complete and in order. Otherwise the exit code is not 0.
+    /// Ctrl-C ends the load early; the audit still runs.
     #[cfg(feature = "load")]
     Load(Box<crate::load::LoadArgs>),
-    /// Check a deployment, or the environment of this process, for what would lose, duplicate or stop orders.
+    /// Check a deployment, or the environment of this process, for faults that would lose, duplicate or stop orders.
     #[cfg(feature = "doctor")]
     Doctor(crate::doctor::args::DoctorArgs),
     /// Print the OpenAPI document of the API.

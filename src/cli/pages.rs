@@ -6,7 +6,7 @@ use clap_complete::Shell;
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
-    /// The shell. For bash, for example: `source <(orders completions bash)`.
+    /// The shell to write the script for. In bash, load it with `source <(orders completions bash)`.
     shell: CompletionShell,
 }
 
@@ -19,7 +19,8 @@ enum CompletionShell {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// The command, such as `dlq list`; the program itself if absent. To read it: `orders man dlq list | man -l -`.
+    /// The command, such as `dlq list`. Without it, the page of the program is printed. To read a page, run `orders man
+    /// dlq list | man -l -`.
     command: Vec<String>,
 }
 

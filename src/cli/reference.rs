@@ -1,4 +1,5 @@
-//! Generates `docs/configuration.md` from the declaration of the command line, in a test: only changed options need it.
+//! Generates `docs/configuration.md` from the declaration of the command line. The generator is a test, because the
+//! page changes only with the options.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -109,7 +110,7 @@ fn row(arg: &Arg) -> Row {
     Row { text: format!("| `{flag}` | {shown} | {default} | {} |", help.replace('|', "\\|")), flag, variable }
 }
 
-/// A help text in one line, with the full stop that clap removes.
+/// A help text in one line. Adds the full stop that clap removes.
 fn sentence(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() || line.ends_with(['.', '?']) { line } else { line + "." }
@@ -205,7 +206,7 @@ fn the_reference_is_what_the_command_line_declares() {
     let renew = "docs/configuration.md is stale; renew it: UPDATE_DOCS=1 cargo test --all-features --bin orders reference";
     let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(!has_everything || checked_in == page(), "{renew}");
-    // A build with fewer features has fewer options than the page, so only its own options are looked up.
+    // A build with fewer features has fewer options than the page, so the test looks up only the options of this build.
     for option in commands().iter().flat_map(|command| &command.options) {
         assert!(checked_in.contains(&option.text), "{renew}\n{}", option.text);
     }

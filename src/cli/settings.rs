@@ -3,7 +3,7 @@
 
 use clap::{Arg, ArgAction, Command};
 
-/// The flag that names the configuration file. A configuration file cannot set it.
+/// The flag that names the configuration file. A configuration file cannot set this flag.
 pub(super) const CONFIG: &str = "config";
 
 /// A setting of one command.
@@ -39,17 +39,17 @@ pub(super) fn name(flag: &Arg) -> &str {
     flag.get_long().unwrap_or_default()
 }
 
-/// Whether the value must not be printed.
+/// Whether the value is a secret that must not be printed.
 pub(super) fn is_secret(flag: &Arg) -> bool {
     flag.is_hide_env_values_set()
 }
 
-/// The type of value that a configuration file may give a setting.
+/// The type that the value must have in a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueType {
     Boolean,
     Number,
-    /// A rate is a number, or a text such as `100/200`.
+    /// A rate, which is a number or a text such as `100/200`.
     NumberOrString,
     String,
 }

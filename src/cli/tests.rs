@@ -13,7 +13,7 @@ fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     below.filter(wanted).collect()
 }
 
-/// The commands of this program in a text: in backquotes, and in lines of code blocks.
+/// The commands of this program in a text. They are in backquotes and in lines of code blocks.
 fn commands(text: &str) -> Vec<String> {
     let quoted = text.split('`').skip(1).step_by(2).filter(|quoted| !quoted.contains('\n'));
     let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
@@ -23,14 +23,14 @@ fn commands(text: &str) -> Vec<String> {
         let end = [" #", " >", " |", " \\|", " &&"].iter().filter_map(|mark| command.find(mark)).min();
         command[..end.unwrap_or(command.len())].to_owned()
     };
-    // An example with a placeholder cannot be typed.
+    // An example with a placeholder is not a complete command.
     let whole =
         |command: &String| !command.contains(['…', '<', '[', '=']) && !command.starts_with("orders {");
     all.map(cut).chain(advised(text)).filter(whole).collect()
 }
 
-/// The commands in the string literals of a source, as the program prints them: after a colon or at the start, to the end of
-/// the line.
+/// The commands in the string literals of a source file, as the program prints them. Each begins after a colon or at
+/// the start of the text, and ends with the line.
 fn advised(text: &str) -> Vec<String> {
     let joined = regex::Regex::new(r"\\\n\s*").unwrap().replace_all(text, "").into_owned();
     let command = regex::Regex::new("(?:^|: |^ +)(orders [a-z-]+(?: .*)?)$").unwrap();
@@ -56,7 +56,7 @@ fn words(command: &str) -> Vec<OsString> {
     words.map(Into::into).collect()
 }
 
-/// Every command that the program prints, or that the documents show, parses.
+/// Tests that the program can parse every command that it prints or that the documents show.
 #[test]
 fn every_printed_command_parses() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,6 +1,6 @@
 //! The text of `orders --version`: version, commit and features. The declaration of the command line uses it.
 
-/// The commit that this program was built from. Empty in a build from a source archive.
+/// The commit that this program was built from. It is empty in a build from a source archive.
 const COMMIT: &str = env!("ORDERS_COMMIT");
 
 const FEATURES: [(&str, bool); 6] = [

@@ -1,4 +1,4 @@
-//! The service's answers about dead letters, with the members that these commands read, and the paged listing.
+//! The service's answers about dead letters, with the members that the commands read, and the paged listing.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::FilterArgs;
 use super::ids::checked_id;
 use crate::api_client::{ApiClient, with_query};
 
-/// One dead letter in a list. `others` keeps the members that we do not read, for `--json`.
+/// One dead letter in a list. `others` keeps the members that the commands do not read, for `--json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct DeadLetterSummary {
     pub(super) id: String,
@@ -40,16 +40,16 @@ struct DeadLetterPage {
 pub(super) struct DeadLetterDetails {
     #[serde(flatten)]
     pub(super) summary: DeadLetterSummary,
-    /// The ids in the parked sequence of its order, from the first on.
+    /// The ids of the first dead letters in the parked sequence of its order.
     #[serde(rename = "line")]
     pub(super) sequence: Vec<String>,
-    /// Whether the sequence is longer than `sequence`.
+    /// Whether the parked sequence is longer than `sequence`.
     #[serde(default, rename = "line_cut")]
     pub(super) sequence_is_cut: bool,
     pub(super) prediction: RedriveResult,
 }
 
-/// The result of a redrive of one dead letter: predicted, or actual.
+/// The predicted or actual result of redriving one dead letter.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RedriveResult {
     pub(super) result: String,
@@ -91,12 +91,12 @@ pub(super) struct RedrivenDeadLetter {
     pub(super) redrive: RedriveResult,
 }
 
-/// The path of a dead letter. HTTP clients resolve `..` in a path, so the id is checked first.
+/// The path of a dead letter. The id is checked first, because HTTP clients resolve `..` in a path.
 pub(super) fn dead_letter_path(id: &str) -> anyhow::Result<String> {
     Ok(format!("/v1/dead-letters/{}", checked_id(id)?))
 }
 
-/// Lists up to `limit` dead letters, over as many pages as necessary, and reports whether there are more.
+/// Lists up to `limit` dead letters, reading as many pages as necessary. Also returns whether there are more.
 pub(super) async fn list(
     client: &ApiClient,
     filter: &FilterArgs,

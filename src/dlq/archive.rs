@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::ids::checked_id;
 
 /// Decodes one dead letter. There are three forms: the archive's own JSON, the record `{message, attributes}` of a v0
-/// producer's archive, and a bare message, of which only the `name` is known. `from` is its origin, for error messages.
+/// producer's archive, and a bare message, for which only the file `name` is known. `from` is where the dead letter was
+/// read, for error messages.
 pub(super) fn decode(
     from: String,
     name: &str,
@@ -34,7 +35,7 @@ pub(super) fn decode(
     Ok(Incoming { letter, from, names_itself: false })
 }
 
-/// Reads the ids and the type again from the body, which may have been edited in the archive. The order must not
+/// Reads the ids and the type again from the body, which may have been edited in the archive. The order id must not
 /// change.
 fn with_identity_of_body(letter: DeadLetter) -> anyhow::Result<DeadLetter> {
     checked_id(&letter.id)?;
@@ -52,7 +53,7 @@ fn with_identity_of_body(letter: DeadLetter) -> anyhow::Result<DeadLetter> {
     })
 }
 
-/// Decodes `{message, attributes, original_queue, processed_at}`, which is named after the message's id.
+/// Decodes `{message, attributes, original_queue, processed_at}` from a file that is named after the message's id.
 fn decode_v0_record(name: &str, json: &Value) -> DeadLetter {
     let time = json["processed_at"].as_str().and_then(|time| Timestamp::parse(time).ok());
     let body = match &json["message"] {

@@ -59,7 +59,7 @@ fn table(letters: &[DeadLetterSummary]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// The text without control characters: a message must not be able to control the operator's terminal.
+/// The text without control characters, so that a message cannot control the operator's terminal.
 pub(super) fn without_controls(text: &str) -> String {
     let harmless = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
     text.chars().map(harmless).collect()
@@ -130,7 +130,7 @@ fn lines(letter: &DeadLetterDetails) -> Vec<String> {
     lines
 }
 
-/// The position of a dead letter in its parked sequence, and the beginning of that sequence.
+/// Describes the position of a dead letter in its parked sequence, and the beginning of that sequence.
 fn place_in_sequence(letter: &DeadLetterDetails) -> String {
     let length = letter.sequence.len();
     let place = letter.sequence.iter().position(|id| *id == letter.summary.id);

@@ -1,5 +1,5 @@
-//! `orders dlq export`: writes dead letters to files, in the format of the S3 archive. Ids from the service are checked
-//! before they become file names, and existing files are never replaced.
+//! Implements `orders dlq export`, which writes dead letters to files in the format of the S3 archive. Ids from the
+//! service are checked before they become file names. Existing files are never replaced.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -38,7 +38,7 @@ pub(super) async fn export(client: &ApiClient, filter: &FilterArgs, folder: &Pat
     bail!("{} dead letters could not be written; see the list above", refused.len())
 }
 
-/// Writes one dead letter and returns the number written: 0 or 1. The inner error concerns only this dead letter.
+/// Writes one dead letter. Returns the number written, which is 0 or 1. The inner error concerns only this dead letter.
 async fn export_one(client: &ApiClient, id: &str, folder: &Path) -> anyhow::Result<anyhow::Result<u64>> {
     if let Err(error) = checked_id(id) {
         return Ok(Err(error.context("the service returned an id that cannot be a file name")));
@@ -53,14 +53,15 @@ async fn export_one(client: &ApiClient, id: &str, folder: &Path) -> anyhow::Resu
     Ok(write(&folder.join(format!("{id}.json")), &serde_json::to_vec_pretty(&letter)?).map(|()| 1))
 }
 
-/// Creates a file. An existing file with the same content is fine; any other existing file is an error and stays as it is.
+/// Creates a file. An existing file with the same content is accepted. Any other existing file is an error and is not
+/// changed.
 fn write(file: &Path, json: &[u8]) -> anyhow::Result<()> {
     let at = || format!("cannot write {}", file.display());
     // `create_new` also refuses links.
     let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
     match new {
         Ok(mut new) => new.write_all(json).with_context(|| {
-            // A half-written file must not look like a dead letter.
+            // A partly written file must not look like a dead letter.
             let _ = std::fs::remove_file(file);
             at()
         }),

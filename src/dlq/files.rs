@@ -1,5 +1,5 @@
-//! Finds and reads the files of an archive of dead letters, for `import` and `export`. It follows no links and opens only
-//! regular files. A file that cannot be read is reported by its path; the others are still read.
+//! Finds and reads the files of an archive of dead letters, for `import` and `export`. Links are not followed, and only
+//! regular files are opened. A file that cannot be read is reported by its path, and the others are still read.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -13,7 +13,7 @@ use anyhow::Context;
 use anyhow::ensure;
 use rustix::fs::OFlags;
 
-/// A size limit above that of any dead letter: a message of 1 MiB twice, with every byte escaped.
+/// The maximum size of a file. The largest dead letter has a message of 1 MiB twice, with every byte escaped.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
 
 /// The files below a path, sorted by path.
@@ -77,7 +77,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Opens a regular file. If the file was replaced by a link or a pipe after it was listed, the link is not followed and
-/// the pipe does not block.
+/// the open does not block.
 fn open(file: &Path) -> anyhow::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(file)?;

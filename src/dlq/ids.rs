@@ -2,8 +2,8 @@
 
 use anyhow::bail;
 
-/// The id, if it consists of 1–100 characters of `[A-Za-z0-9_-]`. Such an id is never a path, a device or a control
-/// sequence of a terminal.
+/// Returns the id if it consists of 1–100 characters of `[A-Za-z0-9_-]`. Such an id is never a path, a device or a
+/// control sequence of a terminal.
 pub(super) fn checked_id(id: &str) -> anyhow::Result<&str> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     if (1..=100).contains(&id.len()) && id.bytes().all(allowed) {

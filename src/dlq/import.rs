@@ -1,4 +1,4 @@
-//! `orders dlq import`: loads an archive of dead letters into a local data folder.
+//! Implements `orders dlq import`, which loads an archive of dead letters into a local data folder.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ use crate::embedded::{DataArgs, open};
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The archive: a folder, which is searched recursively, a single file, or s3://bucket/prefix. Links in a folder are
-    /// not followed.
+    /// The archive: a folder, a single file, or s3://bucket/prefix. A folder is searched recursively, and links in it
+    /// are not followed.
     source: String,
     #[command(flatten)]
     data: DataArgs,
@@ -24,7 +24,7 @@ pub(crate) struct ImportArgs {
 #[derive(Default)]
 struct ArchiveContents {
     letters: Vec<Incoming>,
-    /// The entries that could not be decoded, with the reason.
+    /// The entries that could not be decoded, each with the reason.
     skipped: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! `orders dlq`: the commands for dead letters. All except `import` call the API of a running service, so they work the
-//! same with every backend. `import` writes into a data folder that no service uses.
+//! Implements `orders dlq`, the commands for dead letters. All except `import` call the API of a running service, so
+//! they work the same with every backend. `import` writes into a data folder that no service uses.
 
 mod api;
 #[cfg(feature = "embedded")]
@@ -29,7 +29,8 @@ pub(crate) enum DlqCommand {
         client: ApiClientArgs,
         #[command(flatten)]
         filter: FilterArgs,
-        /// List only dead letters in this state: parked, replaying or discarded. Default: all but discarded ones.
+        /// List only dead letters in this state: parked, replaying or discarded. By default, all but the discarded ones
+        /// are listed.
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
         /// List at most this many.
@@ -39,7 +40,7 @@ pub(crate) enum DlqCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Show a dead letter with its body, and what a redrive would do with it.
+    /// Show a dead letter with its body, and predict the result of a redrive.
     Show {
         #[command(flatten)]
         client: ApiClientArgs,
@@ -48,7 +49,7 @@ pub(crate) enum DlqCommand {
         /// Print JSON.
         #[arg(long, conflicts_with = "body")]
         json: bool,
-        /// Print only the body, byte for byte: to edit it and pass it to `repair`.
+        /// Print only the body, byte for byte, to edit it and pass it to `repair`.
         #[arg(long)]
         body: bool,
     },
@@ -87,8 +88,8 @@ pub(crate) enum DlqCommand {
         folder: PathBuf,
     },
     /// Load an archive of dead letters into a local data folder, to reproduce a failure there. No service may use the
-    /// folder meanwhile. A dead letter that already exists gets the archive's body; a file that only has the same name
-    /// replaces nothing.
+    /// folder meanwhile. A dead letter that already exists gets the body from the archive. A different dead letter with
+    /// the same file name is reported and not imported.
     #[cfg(feature = "embedded")]
     Import(import::ImportArgs),
 }
@@ -96,23 +97,23 @@ pub(crate) enum DlqCommand {
 /// Selects dead letters.
 #[derive(Debug, Args)]
 pub(crate) struct FilterArgs {
-    /// Only dead letters of this order.
+    /// Select only dead letters of this order.
     #[arg(long, value_name = "ORDER")]
     order: Option<String>,
-    /// Only dead letters that were parked for this reason: malformed, unknown_type, unknown_schema, invalid,
+    /// Select only dead letters that were parked for this reason: malformed, unknown_type, unknown_schema, invalid,
     /// tries_exhausted or behind_parked.
     #[arg(long, value_name = "REASON")]
     reason: Option<String>,
-    /// Only dead letters that were parked at this time (RFC 3339) or later.
+    /// Select only dead letters that were parked at this time (RFC 3339) or later.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Only dead letters that were parked before this time (RFC 3339).
+    /// Select only dead letters that were parked before this time (RFC 3339).
     #[arg(long, value_name = "TIME")]
     before: Option<String>,
 }
 
 impl FilterArgs {
-    /// The filter as the members of a query or a body.
+    /// The filter, as members of a query or of a body.
     fn pairs(&self) -> Vec<(&'static str, String)> {
         let named = [
             ("order_id", &self.order),
@@ -148,7 +149,7 @@ pub(crate) async fn run(command: DlqCommand) -> anyhow::Result<()> {
     }
 }
 
-/// Prints text that contains parts of messages, without control characters.
+/// Prints text that contains parts of messages, after removing control characters.
 fn print_untrusted(text: &str) -> anyhow::Result<()> {
     crate::print(&display::without_controls(text))
 }
@@ -176,7 +177,7 @@ async fn discard(client: &ApiClient, id: &str, reason: &str, yes: bool) -> anyho
         let letter: api::DeadLetterDetails = client.get(&api::dead_letter_path(id)?).await?;
         let kind = letter.summary.event_type.as_deref().unwrap_or("a message");
         let order = letter.summary.order_id.as_deref().unwrap_or("an unknown order");
-        // A question to the operator, not a log line.
+        // Printed, because this is a question to the operator and not a log line.
         let question = format!("{kind} of {order} will be rejected for good. Discard it? [y/N] ");
         let _ = write!(std::io::stderr(), "{}", display::without_controls(&question));
         let mut answer = String::new();

@@ -1,5 +1,5 @@
-//! `orders dlq redrive`: sends dead letters back to the queue, waits for their outcomes, and repeats this for dead
-//! letters that were parked behind them meanwhile.
+//! Implements `orders dlq redrive`. It sends dead letters back to the queue and waits for their outcomes. Meanwhile,
+//! later events of the same orders may be parked; these are sent too.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -15,13 +15,13 @@ use crate::api_client::{ApiClient, ApiClientArgs, segment};
 
 /// How often we poll for outcomes.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-/// The maximum number of rounds. Each round sends the dead letters that were parked behind those of the previous round.
-/// Extra rounds for a parked sequence that is longer than one request covers do not count.
+/// The maximum number of rounds. Each round sends the dead letters that were parked while the previous round was in
+/// flight. Rounds that only continue a parked sequence that is too long for one request do not count.
 const ROUNDS: usize = 10;
 /// The arguments that select dead letters. At least one is required, so that a bare `redrive` does not send everything
 /// by accident.
 const SELECTION: [&str; 6] = ["ids", "order", "reason", "from", "before", "all"];
-/// The status of a dead letter that the service no longer has and whose event has no receipt.
+/// The status of a dead letter that the service no longer has, and whose event has no receipt.
 const GONE: &str = "no longer a dead letter";
 
 #[derive(Debug, Args)]
@@ -29,14 +29,14 @@ const GONE: &str = "no longer a dead letter";
 pub(crate) struct RedriveArgs {
     #[command(flatten)]
     client: ApiClientArgs,
-    /// Redrive these dead letters, with the parked sequences they belong to.
+    /// Redrive these dead letters, with the parked sequences that they belong to.
     ids: Vec<String>,
     #[command(flatten)]
     filter: FilterArgs,
     /// Redrive all dead letters.
     #[arg(long)]
     all: bool,
-    /// Send nothing; only show what would happen to each.
+    /// Send nothing; only show the expected result for each dead letter.
     #[arg(long)]
     dry_run: bool,
     /// How many seconds to wait for outcomes.
@@ -48,9 +48,9 @@ pub(crate) struct RedriveArgs {
 #[derive(Debug, Clone)]
 struct LetterStatus {
     text: String,
-    /// Whether the dead letter is gone, or is discarded and so never leaves the dead letters.
+    /// Whether the dead letter is finished: it was removed, or it is discarded and stays as such.
     is_done: bool,
-    /// Whether the redrive ended with the event being parked once more.
+    /// Whether the redrive ended with the event being parked again.
     is_parked_again: bool,
 }
 
@@ -117,8 +117,8 @@ pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
             break;
         }
         let all_settled = wait_for_outcomes(&client, &sent, until, &bar, &mut outcomes).await?;
-        // Another round only helps dead letters that were parked behind these. Events that were parked again would only
-        // be parked once more.
+        // Another round helps only dead letters that were parked behind those of this round. Events that were parked
+        // again would be parked once more.
         if !all_settled || outcomes.letters.iter().any(|(_, status)| status.is_parked_again) {
             break;
         }
@@ -133,7 +133,7 @@ pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The result of one pass over the selection.
+/// The result of sending the selection once.
 #[derive(Default)]
 struct RedriveRound {
     letters: Vec<RedrivenDeadLetter>,
@@ -141,7 +141,7 @@ struct RedriveRound {
     is_cut: bool,
 }
 
-/// The selection as members of the request's body.
+/// The selection, as members of the request's body.
 fn selection(args: &RedriveArgs) -> anyhow::Result<Map<String, Value>> {
     let mut selection = Map::new();
     for (name, value) in args.filter.pairs() {
@@ -215,7 +215,7 @@ async fn wait_for_outcomes(
     }
 }
 
-/// The outcome of a dead letter that was sent; `None` while it is in flight.
+/// The outcome of a dead letter that was sent, or `None` while it is in flight.
 async fn outcome(client: &ApiClient, letter: &RedrivenDeadLetter) -> anyhow::Result<Option<LetterStatus>> {
     let found: Option<DeadLetterSummary> = client.find(&dead_letter_path(&letter.id)?).await?;
     if let Some(found) = found {

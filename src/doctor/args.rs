@@ -7,9 +7,9 @@ use crate::base_url::BaseUrl;
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// What to check: a folder with Terraform configuration; a file with the JSON of a plan or state (`terraform show
-    /// -json`); or `live` (if built with `aws`), which checks the queues and the table on AWS that QUEUE_URL, DLQ_URL and
-    /// TABLE_NAME name. Without a target and without --url, the settings of this process: its environment and its
-    /// configuration file.
+    /// -json`); or `live` (in builds with `aws`), which checks the queues and the table that QUEUE_URL, DLQ_URL and
+    /// TABLE_NAME name on AWS. Without a target and without --url, the command checks the settings of this process: its
+    /// environment and its configuration file.
     pub(super) target: Option<String>,
     /// Check the running API at this URL. The URL may also be given as the target.
     #[arg(long, conflicts_with = "target", value_name = "URL")]
@@ -20,11 +20,13 @@ pub(crate) struct DoctorArgs {
     /// Print the rules in Markdown, and check nothing.
     #[arg(long, conflicts_with_all = ["target", "url", "json"])]
     pub(super) rules: bool,
-    /// Print the resources of a Terraform configuration, plan or state as JSON, as the rules see them, and check nothing.
+    /// Print the resources of a Terraform configuration, plan or state as the rules see them, in JSON, and check
+    /// nothing.
     #[arg(long, requires = "target", conflicts_with_all = ["json", "rules"])]
     pub(super) resources: bool,
-    /// Without a target: the command whose settings to check. By default, the variables that are set decide: ALERTS_TOPIC
-    /// means `dead-letters`, DLQ_URL without DLQ_BUCKET `consumer`, QUEUE_URL or TABLE_NAME `api`, none of them `serve`.
+    /// The command whose settings to check, without a target. By default, the variables that are set decide:
+    /// ALERTS_TOPIC means `dead-letters`; DLQ_URL without DLQ_BUCKET means `consumer`; QUEUE_URL or TABLE_NAME means
+    /// `api`; none of them means `serve`.
     #[arg(long, conflicts_with_all = ["target", "url"], value_name = "COMMAND")]
     pub(super) role: Option<ServiceRole>,
 }
@@ -41,7 +43,7 @@ pub(crate) enum ServiceRole {
     /// The consumer on SQS and DynamoDB.
     #[cfg(feature = "aws")]
     Consumer,
-    /// The archive of dead letters, with alerts.
+    /// The archiver of dead letters, with alerts.
     #[cfg(feature = "aws")]
     DeadLetters,
     /// The proposals to cancel unpaid orders.
@@ -50,7 +52,7 @@ pub(crate) enum ServiceRole {
 }
 
 impl ServiceRole {
-    /// The role that the environment is probably for, by the variables that only one role reads.
+    /// Guesses the role that the environment is for, by the variables that only one role reads.
     pub(super) fn of_process() -> Self {
         #[cfg(feature = "aws")]
         {

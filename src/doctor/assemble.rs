@@ -1,4 +1,4 @@
-//! Makes the model of a deployment from Terraform resources. `doctor::read` calls it.
+//! Builds the model of a deployment from Terraform resources. `doctor::read` calls it.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,7 @@ fn queue(resource: &TerraformResource) -> SqsQueue {
     }
 }
 
-/// A redrive policy. Even if the policy is known only after apply, its target can be known now.
+/// A redrive policy. Its target can be known now, even if the policy itself is known only after apply.
 pub(super) fn redrive(
     document: Attribute<TerraformValue>,
     refers: Attribute<ResourceReference>,
@@ -191,7 +191,7 @@ fn table(resource: &TerraformResource) -> DynamoTable {
     }
 }
 
-/// The keys of a table or an index: attributes, or the blocks that can replace them.
+/// The keys of a table or an index. They are given as attributes or as blocks.
 fn keys(a: AttributeReader<'_>) -> Attribute<Vec<String>> {
     if let Attribute::Known(blocks) = a.blocks("key_schema") {
         let named = |kind: &str| {

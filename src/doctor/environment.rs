@@ -1,5 +1,5 @@
-//! Checks the environment of this process, and the configuration file: would the role start, and is the setup safe?
-//! `doctor::doctor` calls `read` when there is no target.
+//! Checks the environment of this process and the configuration file: whether the role would start, and whether the
+//! setup is safe. `doctor::doctor` calls `read` when there is no target.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -10,8 +10,8 @@ use super::rules::{OPEN, RECEIVES, WRONG};
 use crate::auth::AuthSettings;
 use crate::cli::{Cli, Command};
 
-/// The name of the checked command, and the problems of its settings. Without a given role, the role is guessed from
-/// the environment.
+/// The name of the checked command, and the problems with its settings. If no role is given, it is guessed from the
+/// environment.
 pub(super) async fn read(role: Option<ServiceRole>, config: Option<&Path>) -> (String, Deployment) {
     let role = role.unwrap_or_else(ServiceRole::of_process);
     let name = format!("orders {}", role.name());

@@ -13,7 +13,7 @@ use super::rules::WRONG;
 use super::value::TerraformValue;
 
 const HINT: &str =
-    "this needs other APIs than those of SQS and DynamoDB; check the JSON of a plan or state instead";
+    "this needs APIs besides those of SQS and DynamoDB; check the JSON of a plan or state instead";
 
 /// The deployment that `QUEUE_URL`, `DLQ_URL` and `TABLE_NAME` name.
 pub(super) async fn read() -> anyhow::Result<Deployment> {
@@ -54,7 +54,7 @@ pub(super) async fn read() -> anyhow::Result<Deployment> {
     Ok(deployment)
 }
 
-/// Reports a redrive policy whose target is not the queue that DLQ_URL names.
+/// Reports a redrive policy whose target differs from the queue that DLQ_URL names.
 fn check_redrive_target(deployment: &mut Deployment) {
     let [queue, dead_letters] = deployment.queues.as_slice() else { return };
     let Some(target) = queue.redrive.known().and_then(|redrive| redrive.target.known()) else { return };
@@ -107,7 +107,7 @@ fn parsed<T: std::str::FromStr>(text: Option<&String>) -> Attribute<T> {
 }
 
 async fn table(sdk: &SdkConfig, name: &str) -> anyhow::Result<DynamoTable> {
-    // The currency only matters when items are read, and the doctor reads none.
+    // The currency matters only when items are read, and the doctor reads none.
     let described = aws::table(sdk, name, Currency::parse("USD").context("a currency")?).describe().await?;
     let indexes: BTreeMap<_, _> = described.indexes;
     Ok(DynamoTable {

@@ -1,8 +1,9 @@
-//! `orders doctor`: checks a deployment by [`rules`], and reports what would lose, duplicate or stop orders.
+//! Implements `orders doctor`, which checks a deployment by [`rules`] and reports faults that would lose, duplicate or
+//! stop orders.
 //!
 //! Each kind of target has a reader that fills the same [`model`]: [`hcl`] and [`plan`] for Terraform, through
 //! [`resources`] and [`assemble`]; `live` for AWS, [`web`] for a running API, [`environment`] for this process. A check
-//! that needs an unknown value is reported as unchecked: the value is not guessed, and the check does not pass.
+//! that needs an unknown value is reported as unchecked. It does not pass, and the value is not guessed.
 
 pub(crate) mod args;
 mod assemble;
@@ -31,7 +32,8 @@ use model::Deployment;
 use resources::TerraformResources;
 use rules::{Severity, Unchecked};
 
-/// Checks the target and prints the findings. Fails if there are errors, or parts that could not be seen.
+/// Checks the target and prints the findings. Fails if there are errors or if parts of the deployment could not be
+/// seen.
 pub(crate) async fn doctor(args: &DoctorArgs, config: Option<&Path>) -> anyhow::Result<()> {
     if args.rules {
         return crate::print(&report::rules());
@@ -59,7 +61,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, config: Option<&Path>) -> anyhow::
         crate::print(&report::text(&target, &results))?;
     }
     match report::count(&results, Severity::Error) {
-        // A part that was not checked must not pass.
+        // A part that was not checked must not count as passed.
         0 if unseen > 0 => bail!(
             "the check is incomplete: there are no errors, but {unseen} part{} of the deployment could not be seen",
             if unseen == 1 { "" } else { "s" }

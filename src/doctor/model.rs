@@ -1,6 +1,8 @@
-//! The model of a deployment that the rules check. Every reader fills it: Terraform, AWS, a running API, the environment.
+//! The model of a deployment that the rules check. Every reader fills it: Terraform, AWS, a running API, the
+//! environment.
 //!
-//! An absent attribute has the default of the AWS service. An unknown attribute leaves a rule unchecked.
+//! An absent attribute has the AWS service's default value. If an attribute is unknown, the rules that need it are
+//! reported as unchecked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +11,10 @@ use super::references::{ResourceIdentity, ResourceReference};
 /// An attribute of a part of the deployment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) enum Attribute<T> {
-    /// Not set: the default of the AWS service applies.
+    /// The attribute is not set, so the AWS service's default applies.
     #[default]
     Absent,
-    /// Set to a value that is not known, with the reason.
+    /// The attribute is set to an unknown value. The text is the reason why it is unknown.
     Unknown(String),
     Known(T),
 }
@@ -33,7 +35,7 @@ impl<T> Attribute<T> {
     }
 }
 
-/// A part of the deployment that a rule needs to see.
+/// A kind of parts that a rule needs to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Area {
     Queues,
@@ -65,16 +67,16 @@ pub(super) struct Deployment {
     pub(super) search_index: bool,
     /// The areas that the reader has looked at.
     pub(super) seen: BTreeSet<Area>,
-    /// The areas that the reader should look at but cannot, with the reason.
+    /// The areas that the reader should examine but cannot, each with the reason.
     pub(super) blind: BTreeMap<Area, String>,
-    /// Parts that cannot be seen: where, and why.
+    /// The parts that cannot be seen, each with its place and the reason.
     pub(super) unseen: Vec<(String, String)>,
 }
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct SqsQueue {
     pub(super) identity: ResourceIdentity,
-    /// Whether the reader knows that the queue holds dead letters. The queue's policies can show that as well.
+    /// Whether the reader knows that the queue holds dead letters. The queue's policies can also show that.
     pub(super) dead_letters: bool,
     pub(super) fifo: Attribute<bool>,
     pub(super) visibility: Attribute<f64>,
@@ -109,7 +111,7 @@ pub(super) struct LambdaFunction {
     pub(super) timeout: Attribute<f64>,
     pub(super) reserved: Attribute<f64>,
     pub(super) environment: Attribute<BTreeMap<String, Attribute<ResourceReference>>>,
-    /// Where failed asynchronous invocations go.
+    /// Where AWS sends failed asynchronous invocations.
     pub(super) dead_letters: Attribute<ResourceReference>,
     pub(super) tracing: Attribute<String>,
     pub(super) role: Attribute<ResourceReference>,
@@ -135,7 +137,7 @@ pub(super) struct EventSourceMapping {
 pub(super) struct IamRole {
     pub(super) identity: ResourceIdentity,
     pub(super) statements: Vec<PolicyStatement>,
-    /// The policies of the role that are not known: where, and why.
+    /// The policies of the role that are not known, each with its place and the reason.
     pub(super) unknown: Vec<(String, String)>,
 }
 
@@ -153,7 +155,7 @@ pub(super) struct PolicyStatement {
 #[derive(Debug, Default, Clone)]
 pub(super) struct DynamoTable {
     pub(super) identity: ResourceIdentity,
-    /// The names of the table's keys: hash key, range key.
+    /// The names of the table's keys: the hash key, then the range key.
     pub(super) keys: Attribute<Vec<String>>,
     /// The names of the keys of each index.
     pub(super) indexes: Attribute<BTreeMap<String, Vec<String>>>,
@@ -184,11 +186,11 @@ pub(super) struct AlarmMetric {
 #[derive(Debug)]
 pub(super) struct RunningService {
     pub(super) url: String,
-    /// Whether the address of the API is one that only this machine can reach.
+    /// Whether only this machine can reach the API's address.
     pub(super) local: bool,
     /// Whether requests travel unencrypted to another machine.
     pub(super) in_the_clear: bool,
-    /// Why the API is not ready. Absent if the API is ready.
+    /// The reason why the API is not ready. Absent if the API is ready.
     pub(super) not_ready: Attribute<String>,
     /// The status of a request without a token.
     pub(super) without_token: Attribute<u16>,

@@ -1,8 +1,8 @@
 //! Reads the JSON of a Terraform plan or state, which `terraform show -json` writes
 //! (<https://developer.hashicorp.com/terraform/internals/json-format>). `doctor::read` calls it.
 //!
-//! A value that is known only after apply is unknown here too. But a plan contains the configuration, so the resources
-//! that such a value depends on are known, and therefore which resource refers to which.
+//! A value that is known only after apply is unknown here too. But a plan contains the configuration, which shows the
+//! resources that such a value depends on. So the reader still knows which resource refers to which.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,8 @@ struct PlanReader<'a> {
     found: TerraformResources,
 }
 
-/// The path to a module of the configuration: the root first, then each nested module, with its prefix and JSON.
+/// The path to a module of the configuration, from the root through each nested module. Each step has its address
+/// prefix and its JSON.
 type ModuleChain<'a> = [(String, &'a Json)];
 
 fn items<'a>(json: &'a Json, name: &str) -> impl Iterator<Item = &'a Json> {
@@ -87,7 +88,7 @@ impl<'a> PlanReader<'a> {
         }
     }
 
-    /// A value of the plan, with its unknown parts.
+    /// A value of the plan. Its unknown parts are marked.
     fn overlay(
         &self,
         value: &Json,
@@ -96,7 +97,7 @@ impl<'a> PlanReader<'a> {
         place: &ExpressionPlace<'_>,
     ) -> TerraformValue {
         match (value, unknown) {
-            // The configuration does not set this attribute: the provider will use its default.
+            // The configuration does not set this attribute, so the provider will use its default.
             (_, Json::Bool(true)) if expression.is_null() => TerraformValue::Null,
             (_, Json::Bool(true)) => {
                 let mut refers: Vec<String> = self.references(expression, place.chain, place.own_key);

@@ -1,12 +1,13 @@
-//! References between the parts of a deployment: by address where a part does not exist yet, otherwise by ARN, URL or
-//! name. The model stores these references, and the rules compare them.
+//! References between the parts of a deployment. A reference is an address if the part does not exist yet, and
+//! otherwise an ARN, URL or name. The model stores these references, and the rules compare them.
 
 use super::value::TerraformValue;
 
 /// The names of a part of the deployment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ResourceIdentity {
-    /// The address of the part in the configuration. For a part on AWS, the URL or name it was looked up by.
+    /// The address of the part in the configuration. A part that was read from AWS has the URL or name by which it was
+    /// found.
     pub(super) address: String,
     pub(super) name: Option<String>,
     /// Other names of the part: ARN, id, URL.
@@ -18,7 +19,7 @@ pub(super) struct ResourceIdentity {
 pub(super) struct ResourceReference {
     /// The text as written.
     pub(super) text: String,
-    /// If the text is known only after apply: the addresses that the text depends on.
+    /// The addresses that the text depends on, if the text is known only after apply.
     pub(super) refers: Vec<String>,
 }
 
@@ -39,7 +40,7 @@ impl ResourceReference {
         }
     }
 
-    /// Whether the reference is to this part. `None` if that is not known.
+    /// Whether the reference is to this part. `None` if that cannot be known.
     pub(super) fn means(&self, identity: &ResourceIdentity) -> Option<bool> {
         if !self.refers.is_empty() {
             let this = |refers: &String| belongs(refers, &identity.address);
@@ -73,7 +74,8 @@ impl ResourceReference {
 
     /// Whether the reference can be to a resource of this AWS service and this Terraform type.
     pub(super) fn may_be(&self, service: &str, kind: &str) -> bool {
-        // The type is the part of an address that begins with the provider: `module.a.aws_sqs_queue.main.arn`.
+        // The type is the part of an address that begins with the provider's name, as in
+        // `module.a.aws_sqs_queue.main.arn`.
         let is_other = |address: &str| {
             let address = address.strip_prefix("data.").unwrap_or(address);
             address.split('.').any(|part| part.starts_with("aws_"))

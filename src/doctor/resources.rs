@@ -1,4 +1,4 @@
-//! The resources that the readers of Terraform produce, and typed access to their attributes. `assemble` and `roles` read
+//! The resources that the Terraform readers produce, and typed access to their attributes. `assemble` and `roles` read
 //! them.
 
 use std::collections::BTreeMap;
@@ -11,9 +11,9 @@ use super::value::{TerraformValue, UnknownValue};
 #[derive(Debug, Default)]
 pub(super) struct TerraformResources {
     pub(super) resources: Vec<TerraformResource>,
-    /// Parts that cannot be seen: where, and why.
+    /// The parts that cannot be seen, each with its place and the reason.
     pub(super) unseen: Vec<(String, String)>,
-    /// Why Terraform would refuse the variables of the configuration.
+    /// The reasons why Terraform would refuse the variables of the configuration.
     pub(super) refused: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ impl<'a> AttributeReader<'a> {
     pub(super) fn value(&self, name: &str) -> Attribute<&'a TerraformValue> {
         match self.0.get(name) {
             None | Some(TerraformValue::Null) => Attribute::Absent,
-            // In a plan, a text that is not set is empty.
+            // A plan shows a text that is not set as an empty text.
             Some(TerraformValue::Text(text)) if text.is_empty() => Attribute::Absent,
             Some(TerraformValue::Unknown(unknown)) => Attribute::Unknown(unknown.why.clone()),
             Some(value) => Attribute::Known(value),
@@ -89,7 +89,7 @@ impl<'a> AttributeReader<'a> {
         }
     }
 
-    /// A list, with its unknown elements. A single value is a list of one.
+    /// A list, which may contain unknown elements. A single value becomes a list with one element.
     pub(super) fn list(&self, name: &str) -> Attribute<Vec<&'a TerraformValue>> {
         self.value(name).then(|value| match value {
             TerraformValue::List(items) => Attribute::Known(items.iter().collect()),
@@ -137,7 +137,7 @@ impl<'a> AttributeReader<'a> {
         })
     }
 
-    /// A document in JSON, as policies are.
+    /// An attribute that contains a JSON document, such as a policy.
     pub(super) fn document(&self, name: &str) -> Attribute<TerraformValue> {
         self.value(name).then(|value| match value.clone().into_document() {
             TerraformValue::Unknown(unknown) => Attribute::Unknown(unknown.why),

@@ -1,11 +1,11 @@
-//! Collects the policies of IAM roles, inline, attached or managed by AWS. `assemble` calls it.
+//! Collects the policies of IAM roles: inline policies, attached ones, and those managed by AWS. `assemble` calls it.
 
 use super::model::{Attribute, IamRole, PolicyStatement};
 use super::references::ResourceReference;
 use super::resources::{AttributeReader, TerraformResource, link};
 use super::value::TerraformValue;
 
-/// Policies managed by AWS that functions often have, with the actions that they allow on all resources.
+/// AWS managed policies that functions often have, with the actions that each allows on all resources.
 const MANAGED: [(&str, &[&str]); 4] = [
     ("AWSLambdaBasicExecutionRole", &["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]),
     (
@@ -67,8 +67,8 @@ pub(super) fn of(resources: &[TerraformResource]) -> Vec<IamRole> {
     roles
 }
 
-/// Calls `then` with the role that `meant` refers to. If the role is not known, calls `then` with every possible role,
-/// so that no rule reports a permission as missing that one of these roles may have.
+/// Calls `then` with the role that `meant` refers to. If the role is not known, calls `then` with every possible role.
+/// Then no rule reports a permission as missing that one of these roles may have.
 fn with(roles: &mut [IamRole], meant: &Attribute<ResourceReference>, mut then: impl FnMut(&mut IamRole)) {
     for role in roles {
         let is_it = meant.known().and_then(|link| link.means(&role.identity));
@@ -132,7 +132,7 @@ impl IamRole {
         });
     }
 
-    /// Adds a policy by its ARN: a policy of the configuration, or one managed by AWS.
+    /// Adds a policy by its ARN. The policy is part of the configuration or managed by AWS.
     fn attach(&mut self, address: &str, arn: &Attribute<ResourceReference>, resources: &[TerraformResource]) {
         let arn = match arn {
             Attribute::Known(arn) => arn,

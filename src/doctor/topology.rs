@@ -32,12 +32,12 @@ impl Deployment {
         self.roles.iter().find(|role| link.means(&role.identity) == Some(true))
     }
 
-    /// The queue to which messages of `queue` move after too many receives.
+    /// The queue that receives a message of `queue` after too many receives.
     pub(super) fn dead_letters_of(&self, queue: &SqsQueue) -> Option<&SqsQueue> {
         self.queue(&queue.redrive.known()?.target)
     }
 
-    /// The queues whose dead letters go to this one.
+    /// The queues that send their dead letters to this one.
     pub(super) fn sources_of<'a>(&'a self, dead_letters: &'a SqsQueue) -> impl Iterator<Item = &'a SqsQueue> {
         self.queues.iter().filter(|queue| {
             let target = self.dead_letters_of(queue);
@@ -45,8 +45,8 @@ impl Deployment {
         })
     }
 
-    /// Whether a queue holds dead letters: by its own policy, or because another queue or a function sends its dead
-    /// letters there.
+    /// Whether a queue holds dead letters. Its own policy can show that, and so can another queue or a function that
+    /// sends its dead letters there.
     pub(super) fn holds_dead_letters(&self, queue: &SqsQueue) -> bool {
         let means = |link: &Attribute<ResourceReference>| {
             link.known().and_then(|link| link.means(&queue.identity)) == Some(true)
@@ -66,7 +66,7 @@ impl Deployment {
             || self.sources_of(queue).next().is_some()
     }
 
-    /// The queues that are not for dead letters.
+    /// The queues that do not hold dead letters.
     pub(super) fn work_queues(&self) -> impl Iterator<Item = &SqsQueue> {
         self.queues.iter().filter(|queue| !self.holds_dead_letters(queue))
     }
@@ -101,7 +101,8 @@ impl Deployment {
         })
     }
 
-    /// Whether a function runs this program: its handler names a role, or it has the variables that roles read.
+    /// Whether a function runs this program. Its handler names a role, or it has variables that only roles of this
+    /// program read.
     pub(super) fn is_ours(function: &LambdaFunction) -> bool {
         if matches!(
             function.handler.known().map(String::as_str),
@@ -120,7 +121,8 @@ impl Deployment {
         self.functions.is_empty() || self.functions.iter().any(Self::is_ours)
     }
 
-    /// The job of a function: by its handler, or else by the queue that invokes it.
+    /// The job of a function, by its handler. If the handler names no role, the queue that invokes the function
+    /// decides.
     pub(super) fn job(&self, function: &LambdaFunction) -> FunctionJob {
         match function.handler.known().map(String::as_str) {
             Some("api") => FunctionJob::Api,
@@ -137,7 +139,7 @@ impl Deployment {
 }
 
 impl SqsQueue {
-    /// Whether the queue is FIFO. The name shows it: SQS requires the suffix `.fifo`.
+    /// Whether the queue is FIFO. The name shows it, because SQS requires the suffix `.fifo`.
     pub(super) fn is_fifo(&self) -> Option<bool> {
         match &self.fifo {
             Attribute::Known(fifo) => Some(*fifo),

@@ -6,8 +6,8 @@ use std::fmt;
 
 /// A value of a Terraform configuration or plan.
 ///
-/// A text can name attributes that exist only after apply, as `${address.attribute}`. That is enough to see which resource
-/// refers to which.
+/// A text can name attributes that exist only after apply, as `${address.attribute}`. Such a name shows which resource
+/// the text refers to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum TerraformValue {
     Null,
@@ -23,10 +23,10 @@ pub(super) enum TerraformValue {
     Unknown(UnknownValue),
 }
 
-/// A value that is not known before apply, or not evaluated here.
+/// A value that is not known before apply, or that this program does not evaluate.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct UnknownValue {
-    /// The reason, such as "var.timeout has no default and is not set".
+    /// The reason why the value is unknown, such as "var.timeout has no default and is not set".
     pub(super) why: String,
     /// The addresses of the resources that the value depends on, as far as they are known.
     pub(super) refers: Vec<String>,
@@ -56,7 +56,7 @@ impl TerraformValue {
         if let Self::Map(map) = self { Some(map) } else { None }
     }
 
-    /// Whether the value contains a reference to something that exists only after apply.
+    /// Whether the value refers to something that exists only after apply.
     pub(super) fn is_symbolic(&self) -> bool {
         match self {
             Self::Text(text) => text.contains("${"),
@@ -78,7 +78,7 @@ impl TerraformValue {
         }
     }
 
-    /// The value as JSON. An unknown value becomes an object with the reason, so that it equals no known one.
+    /// The value as JSON. An unknown value becomes an object with the reason, so that it never equals a known value.
     pub(super) fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Null => serde_json::Value::Null,
@@ -104,7 +104,7 @@ impl TerraformValue {
         }
     }
 
-    /// The text of this value in a template.
+    /// The text that a template contains for this value.
     pub(super) fn to_text(&self) -> Result<String, UnknownValue> {
         match self {
             Self::Bool(bool) => Ok(bool.to_string()),

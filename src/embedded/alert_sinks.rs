@@ -1,4 +1,4 @@
-//! Sends alerts of dead letters to the log, and to a webhook if one is configured. `serve` creates the `AlertSinks`.
+//! Sends alerts about dead letters to the log, and to a webhook if one is configured. `serve` creates the `AlertSinks`.
 
 use async_trait::async_trait;
 use consumer::alert::Alert;
@@ -23,7 +23,7 @@ impl Alerts for AlertSinks {
             reasons,
             first,
             next,
-            "dead letters: nothing is lost, but somebody has to look"
+            "dead letters: they are kept, and an operator must decide about them"
         );
         match &self.webhook {
             Some(webhook) => webhook.raise(alert).await,

@@ -1,4 +1,4 @@
-//! `orders export` and `orders rebuild`: work on a data folder that no service is using.
+//! Implements `orders export` and `orders rebuild`, which work on a data folder that no service is using.
 
 use std::cell::RefCell;
 use std::io::{BufWriter, ErrorKind, IsTerminal, stderr, stdout};
@@ -12,7 +12,7 @@ use infra::embedded::{BackfillProgress, Embedded, Options};
 
 use super::{DataArgs, RebuildArgs};
 
-/// Opens the data folder, without blocking the runtime.
+/// Opens the data folder without blocking the runtime.
 pub(crate) async fn open(data: &DataArgs, options: Options) -> anyhow::Result<Embedded> {
     let path = data.data.clone();
     let open = move || {
@@ -90,7 +90,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-/// Folds every log again and corrects what differs. With `--check` it only reports the differences.
+/// Folds every log again and corrects derived writes that differ. With `--check` it only reports the differences.
 pub(crate) async fn rebuild(args: &RebuildArgs) -> anyhow::Result<()> {
     if args.check {
         verify_tables(&args.data).await?;
@@ -114,7 +114,7 @@ pub(crate) async fn rebuild(args: &RebuildArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Compares every table with its checksum.
+/// Verifies the checksum of every table.
 async fn verify_tables(data: &DataArgs) -> anyhow::Result<()> {
     require_existing(data)?;
     let path = data.data.clone();

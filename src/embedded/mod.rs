@@ -31,7 +31,7 @@ pub(crate) struct DataArgs {
     /// The data folder.
     #[arg(long, env = "ORDERS_DATA", default_value = "./orders-data", value_name = "FOLDER")]
     pub(crate) data: PathBuf,
-    /// The currency (ISO 4217) of orders whose producer states none.
+    /// The currency (ISO 4217) of orders whose producer does not send one.
     #[arg(long, env = "ORDERS_DEFAULT_CURRENCY", default_value = "USD", value_name = "CODE", value_parser = Currency::parse)]
     pub(crate) default_currency: Currency,
 }
@@ -40,11 +40,12 @@ pub(crate) struct DataArgs {
 pub(crate) struct RebuildArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// Only compare, and change nothing. Fails if anything differs. Also verifies the checksum of every table.
+    /// Compare the projections with the logs, verify the checksum of every table, and change nothing. The command fails
+    /// if anything differs.
     #[arg(long)]
     pub(crate) check: bool,
-    /// Remove projections and list entries of orders that have no log. They may be the last trace of the orders: keep a
-    /// copy.
+    /// Remove projections and list entries of orders that have no log. They may be the last trace of these orders, so
+    /// keep a copy of the folder.
     #[arg(long, conflicts_with = "check")]
     pub(crate) remove_orphans: bool,
 }
@@ -80,17 +81,18 @@ pub(crate) struct ServeArgs {
     /// Seconds until a message that was received but not finished is received again.
     #[arg(long, env = "ORDERS_VISIBILITY_TIMEOUT", default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) visibility_timeout: u64,
-    /// How often a message is received before it is parked with the dead letters.
+    /// How often a message is received before it is parked as a dead letter.
     #[arg(long, env = "ORDERS_MAX_RECEIVES", default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_receives: u32,
-    /// With less free disk space than this, in MiB, no new event is accepted. Accepted events are still processed.
+    /// Accept no new events while less than this much disk space is free, in MiB. Accepted events are still processed.
     #[arg(long, env = "ORDERS_MIN_FREE_DISK", default_value_t = 256, value_name = "MIB")]
     pub(crate) min_free_disk: u64,
-    /// Put every event on the queue. By default, an event is recorded by the commit that accepts it if nothing of its order
-    /// is queued.
+    /// Put every event on the queue. By default, the commit that accepts an event also records it, if nothing of its
+    /// order is queued.
     #[arg(long, env = "ORDERS_ALWAYS_QUEUE")]
     pub(crate) always_queue: bool,
-    /// With this many messages on the queue, no new event is accepted; 0 for no limit. This bounds the memory of the queue.
+    /// Accept no new events while this many messages are queued; 0 means no limit. The limit bounds the memory of the
+    /// queue.
     #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value_t = 2_000_000, value_name = "COUNT")]
     pub(crate) max_queue_depth: usize,
     /// The keys of orders' metadata by which orders can be found, separated by commas: at most 8. An order has a row in an index
@@ -137,7 +139,7 @@ impl DataArgs {
 }
 
 impl ServeArgs {
-    /// Where alerts of dead letters go.
+    /// Where to send alerts about dead letters.
     pub(crate) fn alerts(&self) -> anyhow::Result<AlertSinks> {
         let set = |value: &'_ Option<String>| value.clone().filter(|value| !value.is_empty());
         let webhook = set(&self.alert_webhook);

@@ -1,4 +1,4 @@
-//! `orders recover`: discards what cannot be read in a damaged data folder, and reports what that is.
+//! Implements `orders recover`, which discards unreadable data of a damaged data folder and reports what it discards.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::maintenance::{rebuild, require_existing};
 use super::{RebuildArgs, RecoverArgs};
 
-/// The maximum number of orders that are printed. The report contains all of them.
+/// The maximum number of orders to print. The report contains all of them.
 const MAX_ORDERS_SHOWN: usize = 20;
 
 /// Recovers the folder. With `--dry-run` it only reports what would be lost.

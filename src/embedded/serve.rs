@@ -1,4 +1,4 @@
-//! `orders serve`: the API and the consumer on one data folder.
+//! Implements `orders serve`: the API and the consumer on one data folder.
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -23,8 +23,8 @@ use crate::auth::RequestOrigin;
 use crate::http::HttpSettings;
 use crate::signals::Hangups;
 
-/// Two batches at a time: while one is written, the next one is received and judged. Larger batches cost less for each
-/// event, but requests wait for the writing thread while one is appended.
+/// The consumer handles two batches at a time. While one is written, the next one is received and judged. A larger
+/// batch costs less for each event, but requests wait while the writing thread appends it.
 const POLL: PollOptions = PollOptions { concurrency: 2, batch_size: 256, wait: Duration::from_secs(20) };
 
 /// How often the service looks for orders that are due.
@@ -67,7 +67,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     announce(listener.local_addr()?, args, &engine);
     let mut api_stopped = stopped;
     let until_stopped = async move {
-        // If the sender is gone, the service is stopping too.
+        // If the sender has been dropped, the service is already stopping.
         let _ = api_stopped.wait_for(|stop| *stop).await;
     };
     let serving = tokio::spawn(api::serve(listener, router, http.serve_options(), until_stopped));
@@ -76,7 +76,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         asked = hangups.until_stopped(access.keys()) => { asked?; None }
         reason = failed.wait_for(Option::is_some) => Some(match reason.as_deref() {
             Ok(Some(reason)) => format!("the data folder {} can no longer be written: {reason}", args.data.data.display()),
-            // The thread panicked, and the panic was reported.
+            // If the thread has panicked, the panic was reported already.
             _ => "the writing thread has ended".to_owned(),
         }),
         _ = &mut polling => Some("the consumer has ended".to_owned()),
@@ -108,8 +108,8 @@ fn listening(args: &ServeArgs) -> anyhow::Result<(HttpSettings, Option<SocketAdd
     }
 }
 
-/// Polls on a separate thread, so that the consumer may block and does not compete with requests for the threads that
-/// serve them. Completes when polling has stopped.
+/// Polls on a separate thread. There the consumer may block, and it does not take time from the threads that serve
+/// requests. Completes when polling has stopped.
 fn poll_apart(
     engine: Arc<Embedded>,
     consumer: Consumer,
@@ -119,7 +119,7 @@ fn poll_apart(
     let (ended, end) = oneshot::channel();
     let work = move || {
         runtime.block_on(poll::run(engine, Arc::new(consumer), POLL, stopped));
-        // The receiver is gone if the service no longer waits for this thread.
+        // The receiver has been dropped if the service no longer waits for this thread.
         let _ = ended.send(());
     };
     thread::Builder::new().name("consumer".to_owned()).spawn(work).context("cannot start the consumer")?;

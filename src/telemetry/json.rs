@@ -1,5 +1,5 @@
-//! Writes log lines as JSON objects. The formatter is hand-written, because every recorded event logs a line, and the
-//! formatter of `tracing-subscriber` takes several times as long: see `docs/decisions/log-lines.md`.
+//! Writes log lines as JSON objects. Every recorded event logs a line, and the formatter of `tracing-subscriber` takes
+//! several times as long as this hand-written one: see `docs/decisions/log-lines.md`.
 
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Write};
@@ -13,7 +13,7 @@ use tracing_subscriber::layer::Context;
 
 use super::log_queue::{LogOutput, is_urgent};
 
-/// The layer that writes a line for each event.
+/// The layer that writes a log line for each `tracing` event.
 pub(super) struct JsonLines(pub(super) LogOutput);
 
 thread_local! {
@@ -24,13 +24,13 @@ impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let write = |line: &mut String| {
             line.clear();
-            // Writing to a string never fails, but formatting a value may. The rest of the line is still useful.
+            // Writing to a string never fails, but formatting a value may fail. The rest of the line is still useful.
             let _ = write_line(line, event);
             self.0.push(line.as_bytes(), is_urgent(*event.metadata().level()));
         };
         LINE.with(|line| match line.try_borrow_mut() {
             Ok(mut line) => write(&mut line),
-            // Formatting a value has logged an event itself, so the shared buffer is in use.
+            // Formatting a value has itself logged a line, so the shared buffer is in use.
             Err(_) => write(&mut String::new()),
         });
     }
@@ -69,7 +69,7 @@ fn name_of(level: Level) -> &'static str {
 /// Writes the fields of an event as members of the JSON object.
 struct JsonMembers<'a> {
     line: &'a mut String,
-    /// The target of a line from the crate `log`. `tracing` has one target for all lines of that crate.
+    /// The target of a line that the crate `log` produced. `tracing` gives all such lines the same target.
     target: Option<String>,
 }
 
@@ -97,7 +97,7 @@ impl Visit for JsonMembers<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        // The crate `log` reports its source line as a field; that number is not logged.
+        // The crate `log` reports the number of the source line as a field. That field is not logged.
         if !field.name().starts_with("log.") {
             self.number(field, value);
         }
@@ -130,7 +130,7 @@ impl Visit for JsonMembers<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let line = self.name(field);
         line.push('"');
-        // A value whose formatting fails is cut off there.
+        // If formatting a value fails, the value is cut off there.
         let _ = write!(JsonEscaped(line), "{value:?}");
         line.push('"');
     }

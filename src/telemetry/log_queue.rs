@@ -1,5 +1,6 @@
-//! The bounded queue between logging threads and standard error. The parent pushes lines, and a thread of the queue writes
-//! them, so a reader that stops reading (a stuck pipe, a stopped terminal, a full disk) never blocks the service.
+//! The bounded queue between logging threads and standard error. The parent module pushes lines, and a thread of the
+//! queue writes them. So a reader that stops reading (a stuck pipe, a stopped terminal, a full disk) never blocks the
+//! service.
 //!
 //! When the queue is full, lines are dropped and counted. Its last part is reserved for warnings and errors.
 
@@ -15,11 +16,11 @@ use std::time::Duration;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The limit for pending bytes: about 12,000 lines.
+/// The maximum size of the pending lines in bytes. It holds about 12,000 lines.
 const MAX_BYTES: usize = 4 << 20;
-/// The additional limit for warnings and errors.
+/// The additional size for warnings and errors, in bytes.
 const RESERVED_BYTES: usize = 1 << 20;
-/// The capacity that the writer's buffers keep after a burst.
+/// The capacity that the writer's buffers keep after many lines were pending.
 const KEPT_BYTES: usize = 1 << 20;
 /// How long the writer collects lines for one system call.
 const GATHER: Duration = Duration::from_millis(5);
@@ -54,8 +55,8 @@ struct PendingLines {
 }
 
 impl LogQueue {
-    /// Starts the thread that writes to standard error. The thread uses a separate file descriptor: a write that blocks
-    /// while it holds the standard library's lock would block all other writers.
+    /// Starts the thread that writes to standard error. The thread uses a separate file descriptor. A blocked write
+    /// that held the standard library's lock would block all other writers.
     pub(super) fn to_stderr() -> io::Result<Self> {
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         Self::start(stderr, report)
@@ -75,7 +76,7 @@ impl LogQueue {
     pub(super) fn push(&self, line: &[u8], is_urgent: bool) {
         let limit = if is_urgent { MAX_BYTES + RESERVED_BYTES } else { MAX_BYTES };
         let mut queue = self.lock();
-        // The report of dropped lines, from the writer thread, is never dropped.
+        // The report of dropped lines, which the writer thread sends, is never dropped.
         if queue.bytes.len() + line.len() > limit && thread::current().name() != Some(THREAD) {
             queue.unreported += 1;
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
@@ -94,7 +95,7 @@ impl LogQueue {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits until all lines are written, at most for `limit`.
+    /// Waits until all lines are written, but at most for `limit`.
     pub(super) fn flush(&self, limit: Duration) {
         let is_pending = |queue: &mut PendingLines| queue.is_writing || !queue.bytes.is_empty();
         let waited = self.0.written.wait_timeout_while(self.lock(), limit, is_pending);
@@ -143,7 +144,7 @@ impl LogQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, PendingLines> {
-        // Nothing panics under the lock.
+        // No code panics while it holds this lock.
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -156,8 +157,8 @@ fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// Writes the batch, after a newline if the previous write was cut off within a line. Returns the number of unwritten
-/// bytes if the write fails.
+/// Writes the batch. Writes a newline first if the previous write was cut off within a line. If the write fails,
+/// returns the number of unwritten bytes.
 fn write(out: &mut impl Write, batch: &[u8], is_torn: bool) -> Option<usize> {
     let mut prefix: &[u8] = if is_torn { b"\n" } else { b"" };
     let mut rest = batch;
@@ -178,8 +179,8 @@ fn write(out: &mut impl Write, batch: &[u8], is_torn: bool) -> Option<usize> {
 #[derive(Debug, Clone)]
 pub(super) enum LogOutput {
     Queued(LogQueue),
-    /// Written immediately: a Lambda function may be frozen as soon as it has answered, and queued lines would be
-    /// written late or never.
+    /// Immediately. A Lambda function may be frozen as soon as it has answered, and queued lines would be written late
+    /// or never.
     Direct,
 }
 
@@ -188,13 +189,13 @@ impl LogOutput {
     pub(super) fn push(&self, line: &[u8], is_urgent: bool) {
         match self {
             Self::Queued(lines) => lines.push(line, is_urgent),
-            // If the log cannot be written, there is no other place to report that.
+            // A failure to write the log cannot be reported anywhere else.
             Self::Direct => drop(io::stderr().lock().write_all(line)),
         }
     }
 }
 
-/// Receives a line from a formatter, which writes the line in one call.
+/// Receives a line from a formatter, which passes the line in one call.
 pub(super) struct LineWriter<'a> {
     output: &'a LogOutput,
     is_urgent: bool,

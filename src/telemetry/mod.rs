@@ -1,4 +1,5 @@
-//! Logs on standard error, for people on a terminal and otherwise as JSON lines; and traces, if a collector is configured.
+//! Sets up the service's telemetry: logs on standard error, and traces if a collector is configured. Logs are text on a
+//! terminal and JSON lines elsewhere.
 //!
 //! `main` calls [`init`] once, before anything is logged. Log lines never block: see [`log_queue`].
 
@@ -24,7 +25,7 @@ use tracing_subscriber::registry::LookupSpan;
 use json::JsonLines;
 use log_queue::{LogOutput, LogQueue};
 
-/// How long the process waits at exit until the last lines are written to standard error.
+/// How long the process waits at its exit until the last lines are written to standard error.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 static OUTPUT: OnceLock<LogOutput> = OnceLock::new();
@@ -32,9 +33,10 @@ static OUTPUT: OnceLock<LogOutput> = OnceLock::new();
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogWriting {
-    /// By a separate thread. Only [`flush`] waits for that thread.
+    /// A separate thread writes the lines. Only [`flush`] waits for that thread.
     Queued,
-    /// By the thread that logs. For Lambda functions, which may be frozen as soon as they have answered.
+    /// The thread that logs writes the line. Used in Lambda functions, which may be frozen as soon as they have
+    /// answered.
     #[cfg(feature = "aws")]
     Direct,
 }
@@ -43,7 +45,8 @@ pub(crate) enum LogWriting {
 pub(crate) fn init(level: Result<Targets, String>, writing: LogWriting) -> Result<(), String> {
     let level = level?;
     let output = OUTPUT.get_or_init(|| match writing {
-        // If no file descriptor or thread can be created for the queue, direct writes are better than no log.
+        // If the system has no file descriptor or thread for the queue, lines are written directly. That is better than
+        // no log.
         LogWriting::Queued => LogQueue::to_stderr().map_or(LogOutput::Direct, LogOutput::Queued),
         #[cfg(feature = "aws")]
         LogWriting::Direct => LogOutput::Direct,
@@ -62,7 +65,7 @@ pub(crate) fn init(level: Result<Targets, String>, writing: LogWriting) -> Resul
     Ok(())
 }
 
-/// Logs a panic. Rust's own hook would write to standard error directly, and block while the reader does not read.
+/// Logs a panic. Rust's own hook writes directly to standard error, and would block if the reader has stopped reading.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("no message");
     let location = panic.location().map(tracing::field::display);

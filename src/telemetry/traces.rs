@@ -18,7 +18,7 @@ const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
-/// The layer that exports spans, if an endpoint is set, or why the settings are invalid.
+/// The layer that exports spans, if an endpoint is set, or the reason why the settings are invalid.
 pub(super) fn exported<S>() -> Result<Option<impl Layer<S>>, String>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -60,7 +60,7 @@ fn has_user(url: &str) -> bool {
     rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
-/// Exports the pending spans. Blocks until the collector has received the spans, or until the exporter's timeout.
+/// Exports the pending spans. Blocks until the collector has received them, or until the exporter's timeout.
 pub(super) fn flush() {
     if let Some(Err(error)) = PROVIDER.get().map(SdkTracerProvider::force_flush) {
         tracing::warn!("not all spans could be exported: {error}");

@@ -13,9 +13,9 @@ use crate::s3::Bucket;
 
 /// Keeps dead letters in a bucket, with an index in the table.
 ///
-/// `keep` writes, in this order: the dead letter to the bucket, its index item, its place in its order's parked
-/// sequence, and its event's receipt. Every step is idempotent and is repeated when the message is delivered again,
-/// which completes the steps after a crash.
+/// `keep` writes the dead letter to the bucket first, then its index item, then its place in its order's parked
+/// sequence, and last the receipt of its event. Every step is idempotent. If the archiver crashes, the message is
+/// delivered again and the steps are repeated.
 #[derive(Debug, Clone)]
 pub struct S3Archive {
     /// The bucket of the dead letters.
@@ -33,7 +33,7 @@ impl consumer::ports::Archive for S3Archive {
         loop {
             let next = match self.table.look_up_dead_letter(&letter.id).await? {
                 IndexLookup::Absent => IndexedDeadLetter::new(letter, self.bucket.keep(letter).await?),
-                // The message was delivered again after its dead letter was released.
+                // The dead letter was released before its message was delivered again.
                 IndexLookup::Released => return self.unblock_order(letter).await,
                 IndexLookup::Found(indexed) if indexed.letter.state == DeadLetterState::Discarded => {
                     return self.unblock_order(letter).await;
@@ -53,7 +53,8 @@ impl consumer::ports::Archive for S3Archive {
 }
 
 impl S3Archive {
-    /// The disposition of the dead letter if its event has an outcome already. It then does not block its order.
+    /// The disposition of a dead letter whose event already has an outcome. Such a dead letter does not block its
+    /// order.
     async fn disposition_of(
         &self,
         event: Option<&Envelope>,
@@ -77,7 +78,7 @@ impl S3Archive {
         Ok(loaded.iter().flat_map(|loaded| &loaded.outcomes).find_map(disposition))
     }
 
-    /// Releases a dead letter whose event has an outcome. `false` if the index has changed since it was read.
+    /// Releases a dead letter whose event has an outcome. Returns `false` if the index has changed since it was read.
     async fn release(&self, next: &IndexedDeadLetter, disposition: &Disposition) -> anyhow::Result<bool> {
         if next.is_new() {
             // The ledger has not counted the dead letter yet.
@@ -94,8 +95,8 @@ impl S3Archive {
         self.table.release_if_unchanged(next, disposition).await
     }
 
-    /// Writes the dead letter to the index if it is new or returns from a redrive. `None` if the index has changed
-    /// meanwhile.
+    /// Writes the dead letter to the index if it is new or returns from a redrive. Returns `None` if another process
+    /// has changed the index since it was read.
     async fn index(
         &self,
         mut next: IndexedDeadLetter,

@@ -37,7 +37,8 @@ impl AwsDeadLetterStore {
         let archived = self.bucket.letter(indexed.repaired.as_deref().unwrap_or(&indexed.archived)).await?;
         let DeadLetter { body, original, attributes, detail, origin, .. } = archived;
         let indexed = indexed.letter;
-        // The index has a shortened detail. The archive has the full text, unless the detail in the index is newer.
+        // The index holds a shortened detail, the archive the full text. A detail that is newer in the index takes
+        // precedence.
         let detail = if detail.starts_with(&indexed.detail) { detail } else { indexed.detail.clone() };
         Ok(DeadLetter { body, original, attributes, detail, origin, ..indexed })
     }
@@ -47,7 +48,7 @@ impl AwsDeadLetterStore {
         reads.buffered(s3::CONCURRENCY).try_collect().await
     }
 
-    /// The dead letter if it is parked, or else the result of an attempt to change it.
+    /// Returns the dead letter if it is parked, and otherwise the result to report for the attempt to change it.
     async fn parked(&self, id: &str) -> anyhow::Result<Result<Box<IndexedDeadLetter>, DeadLetterChange>> {
         Ok(match self.table.look_up_dead_letter(id).await? {
             IndexLookup::Found(indexed) if indexed.letter.state == DeadLetterState::Parked => Ok(indexed),

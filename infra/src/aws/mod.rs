@@ -38,8 +38,8 @@ pub fn table(config: &SdkConfig, name: &str, default_currency: Currency) -> Tabl
     Table::new(aws_sdk_dynamodb::Client::new(config), name, default_currency)
 }
 
-/// The bucket called `name`. Its name is put into the URL's path unless the endpoint is Amazon's: only Amazon has a DNS
-/// name for each bucket.
+/// The bucket called `name`. Amazon gives each bucket its own DNS name. For any other endpoint, the bucket's name is
+/// part of the URL's path.
 pub fn bucket(config: &SdkConfig, name: &str) -> Bucket {
     let by_path = endpoint::s3_endpoint(config).is_some_and(|url| !endpoint::is_aws(&url));
     let config = aws_sdk_s3::config::Builder::from(config).force_path_style(by_path).build();
@@ -54,7 +54,7 @@ pub fn topic(config: &SdkConfig, arn: &str) -> Topic {
 /// Checks the queues and the table that a role needs.
 #[derive(Debug, Clone)]
 pub struct AwsHealth {
-    /// The queues, which must work to accept events, but not to be ready.
+    /// The queues. The service can be ready while they are unreachable, but cannot accept events.
     pub queues: Vec<Queue>,
     /// The table of orders.
     pub table: Table,
@@ -73,8 +73,8 @@ impl Health for AwsHealth {
     }
 }
 
-/// Checks what the archiver of dead letters needs. The bucket and the topic fail only if they do not exist or their endpoint
-/// does not answer: archiving and alerting need no permission to look at them.
+/// Checks what the archiver of dead letters needs. The check of the bucket or the topic fails only if it does not exist
+/// or its endpoint does not answer, because archiving and alerting need no permission to describe either.
 #[derive(Debug, Clone)]
 pub struct ArchiverHealth {
     /// The dead-letter queue and the table.

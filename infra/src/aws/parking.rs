@@ -37,7 +37,7 @@ impl DeadLetters for SqsDeadLetters {
         let acks: Vec<_> =
             parked.iter().map(|place| (messages[*place].message, &Disposition::Archived)).collect();
         for (place, acked) in parked.iter().zip(inbox.ack(&acks).await) {
-            // If the ack fails, the message is delivered and parked again, with the same id.
+            // If the ack fails, the message is delivered again and parked again under the same id.
             results[*place] =
                 acked.context("the message was parked, but could not be deleted from its queue");
         }
@@ -51,8 +51,8 @@ impl DeadLetters for SqsDeadLetters {
 }
 
 impl SqsDeadLetters {
-    /// Adds the message to its order's parked sequence and stores the event's receipt, if the message names the order
-    /// and the event.
+    /// Adds the message to its order's parked sequence and stores the event's receipt. Does nothing if the message does
+    /// not contain the ids of the order and the event.
     async fn mark(&self, parking: &ParkRequest<'_>) -> anyhow::Result<()> {
         if let Some(order_id) = &parking.order_id {
             self.table.add_to_sequence(order_id, parking.message.dead_letter_id()).await?;

@@ -9,26 +9,27 @@ use crate::sqs::{MessageCounts, Queue};
 
 /// Computes the counters from the table's ledger and from the depths that SQS reports.
 ///
-/// SQS does not count accepted messages, and not every producer is ours. So the number accepted is derived from what was
-/// received and what is queued: `accepted = settled + max(received - settled, queued)`. *Received* counts first receives,
-/// without redrives. *Settled* counts messages with an outcome and dead letters, archived or still on their queue. A
-/// message that was received, is not settled and is not queued is missing from the ledger:
+/// SQS does not count accepted messages, and other programs may send messages too. So the number of accepted messages
+/// is derived: `accepted = settled + max(received - settled, queued)`. *Received* counts first receives, without
+/// redrives. *Settled* counts messages with an outcome, and dead letters that are archived or still on their queue. If
+/// a message was received but is neither settled nor queued, the ledger reports it as missing:
 ///
-/// - A message that has not been received yet is queued only.
-/// - One that is being handled, or retried later, was received and is queued.
-/// - One that is replayed was received, is no longer parked, and is queued.
-/// - One that was lost was received, and is neither settled nor queued.
+/// - A message that has not been received yet is only queued.
+/// - A message that is being handled, or will be retried, is received and queued.
+/// - A message that is being replayed is received and queued, and no longer parked.
+/// - A lost message is received, and neither settled nor queued.
 ///
-/// The counters are approximate, and marked so. SQS reports approximate depths. Consumers count a batch after it is acked,
-/// in a separate call: a consumer killed in between leaves the batch uncounted, as received and as settled alike, so that
-/// the equation still holds. A function counts before the mapping deletes, so a batch that is delivered again counts twice.
-/// So does an `ADD` that the SDK retries because its answer was lost.
+/// The counters are marked as approximate, for these reasons. SQS reports approximate depths. Consumers count a batch
+/// in a separate call after its ack. A consumer that is killed between the two leaves the batch uncounted, both as
+/// received and as settled, so the equation still holds. A function counts a batch before the event source mapping
+/// deletes it, so a batch that is delivered again is counted twice. An `ADD` is also counted twice if the SDK retries
+/// it after a lost answer.
 #[derive(Debug, Clone)]
 pub struct SqsPipeline {
     /// The queue of events.
     pub queue: Queue,
-    /// The dead-letter queue, if configured. Its messages are parked, but not archived yet; without it, they are missing
-    /// from the counters until they are archived.
+    /// The dead-letter queue, if configured. Its messages are parked, but not archived yet. If this is `None`, the
+    /// counters lack those messages until they are archived.
     pub dead_letters: Option<Queue>,
     /// The table with the ledger.
     pub table: Table,
@@ -57,7 +58,7 @@ impl Pipeline for SqsPipeline {
             visible: messages.visible,
             in_flight: messages.in_flight,
             delayed: messages.delayed,
-            // Only CloudWatch has the age of the oldest message, as ApproximateAgeOfOldestMessage.
+            // Only CloudWatch reports the age of the oldest message, as ApproximateAgeOfOldestMessage.
             oldest: None,
             dead_letters,
             exact: false,

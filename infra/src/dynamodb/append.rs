@@ -95,21 +95,22 @@ impl Table {
         let same_message =
             existing.get("message").is_none_or(|of| message.is_none_or(|message| *of == text(message)));
         if existing.get("event_id") == event_id.as_ref() && same_message {
-            // This call itself may have appended the event: the SDK retries when an answer is lost.
+            // An earlier attempt of the same call may have appended the event: the SDK retries when an answer is lost.
             return Ok(Appended::Already);
         }
         let order_id = event.envelope.order_id.clone();
         Err(AppendError::Conflict { order_id, version: event.version })
     }
 
-    /// Appends without projecting, like a crash between the two writes. For the conformance suite.
+    /// Appends the event without its projection, as a crash between the two writes would leave it. Used by the
+    /// conformance suite.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: &RecordedEvent) -> Result<Appended, AppendError> {
         self.put_event(event, None, LedgerCounts::default()).await
     }
 
-    /// The write of the projection in the common case: an order with at most one recorded event has no projection yet,
-    /// any other order has an older projection. Otherwise the condition fails.
+    /// The statement that writes the projection in the common case. It expects no projection of an order with at most
+    /// one earlier event, and an older projection of any other order. Otherwise its condition fails.
     fn projection_statement(&self, append: &Append) -> anyhow::Result<BatchStatementRequest> {
         let Order { order_id, version, .. } = &append.order;
         let attributes = projection_attributes(&append.order, self.search_index)?;
@@ -127,7 +128,7 @@ impl Table {
         statement(update, attributes.into_iter().map(|(_, value)| value).chain(condition).collect())
     }
 
-    /// Writes the projection unless it is at this version or a later one.
+    /// Writes the projection, unless the table holds one of the same or a later version.
     async fn project(&self, append: &Append) -> anyhow::Result<()> {
         if self.write_batched(self.projection_statement(append)?, append.counts).await? {
             return Ok(());

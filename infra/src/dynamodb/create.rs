@@ -1,4 +1,4 @@
-//! Creates the table, for local use and tests. In production the table is part of the deployment.
+//! Creates the table for local use and for tests. In production, the deployment creates the table.
 
 use anyhow::{Context, bail};
 use aws_sdk_dynamodb::client::Waiters;

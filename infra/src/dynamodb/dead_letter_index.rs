@@ -1,12 +1,12 @@
-//! The index of dead letters, in the table: everything about a dead letter except its body, which is in the archive.
-//! The archiver, the parking consumer and the operators' store use it.
+//! The index of dead letters, in the table. It holds everything about a dead letter except its body, which is in the
+//! archive. The archiver, the parking consumer and the operators' store use the index.
 //!
-//! Each write replaces the whole item, on condition that it has not changed since it was read, and updates the ledger in
-//! the same transaction. So a dead letter counts once, however often its message is delivered. A transaction costs twice
-//! as much as a write, but dead letters are rare.
+//! Each write replaces the whole item, on condition that it has not changed since it was read, and updates the ledger
+//! in the same transaction. So a dead letter counts once, however often its message is delivered. A transaction costs
+//! twice as much as a write, but dead letters are rare.
 //!
-//! A released dead letter leaves a marker for some time: its message may still be on the dead-letter queue, and must
-//! not make it a dead letter again.
+//! A released dead letter leaves a marker for some time. A copy of its message may still be on the dead-letter queue,
+//! and the marker prevents that copy from becoming a dead letter again.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,8 @@ use super::items::{METADATA, TableItem, listed_time, string, text};
 use super::ledger::LedgerDeltas;
 use super::outcomes::item_of;
 
-/// The index partition of parked and replaying dead letters. No customer id contains a control character.
+/// The index partition of parked and replaying dead letters. It contains a control character, so it differs from every
+/// customer id.
 pub(super) const OPEN: &str = "\u{1}dead-letters";
 /// The index partition of discarded dead letters.
 pub(super) const DISCARDED: &str = "\u{1}discarded-letters";
@@ -47,11 +48,11 @@ pub(crate) struct IndexedDeadLetter {
     revision: u64,
 }
 
-/// What the index has under a dead letter's id.
+/// What the index contains for the id of a dead letter.
 #[derive(Debug)]
 pub(crate) enum IndexLookup {
     Absent,
-    /// The dead letter was released: its event has an outcome.
+    /// The marker of a released dead letter, whose event has an outcome.
     Released,
     Found(Box<IndexedDeadLetter>),
 }
@@ -71,7 +72,7 @@ impl IndexedDeadLetter {
         format!("{}#{}", listed_time(self.letter.parked_at.micros()), self.letter.id)
     }
 
-    /// The same index entry with another state of the dead letter.
+    /// The same index entry, with the dead letter in another state.
     pub(crate) fn with(&self, letter: &DeadLetter, repaired: Option<String>) -> Self {
         let letter = Self::new(letter, String::new()).letter;
         Self { letter, repaired, ..self.clone() }
@@ -147,8 +148,8 @@ impl Table {
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }
 
-    /// Writes a dead letter and the ledger's change. `false`, and nothing written, if the item has changed since it was
-    /// read.
+    /// Writes a dead letter and the ledger's change. Returns `false` and writes nothing if the item has changed since
+    /// it was read.
     pub(crate) async fn write_dead_letter(
         &self,
         indexed: &IndexedDeadLetter,
@@ -158,8 +159,7 @@ impl Table {
         self.put_dead_letter(if_unchanged(self.put(item), indexed.revision), None, deltas).await
     }
 
-    /// Like `write_dead_letter`, for a discarded dead letter. Stores a given `receipt` of its event in the same
-    /// transaction.
+    /// Like `write_dead_letter`, for a discarded dead letter. If a `receipt` is given, the same transaction stores it.
     pub(crate) async fn discard_dead_letter(
         &self,
         indexed: &IndexedDeadLetter,
@@ -171,8 +171,8 @@ impl Table {
         self.put_dead_letter(if_unchanged(self.put(item), indexed.revision), receipt, deltas).await
     }
 
-    /// Replaces a dead letter by the marker that it was released. `read` is the indexed dead letter as read before;
-    /// `None` if it was absent.
+    /// Replaces a dead letter with the marker of a released one. `read` is the indexed dead letter as it was read
+    /// before, or `None` if there was none.
     pub(crate) async fn release_dead_letter(
         &self,
         id: &str,
@@ -188,8 +188,8 @@ impl Table {
             .await
     }
 
-    /// Releases a dead letter with this disposition: removes it from its order's parked sequence and from the index. A
-    /// dead letter that is not in the index, or was discarded, is not changed.
+    /// Releases a dead letter with this disposition: removes it from its order's parked sequence and from the index.
+    /// Does nothing if the dead letter is discarded or not in the index.
     pub(crate) async fn release(&self, id: &str, disposition: &Disposition) -> anyhow::Result<()> {
         loop {
             let IndexLookup::Found(read) = self.look_up_dead_letter(id).await? else { return Ok(()) };
@@ -201,13 +201,14 @@ impl Table {
         }
     }
 
-    /// Like `release`, for a dead letter that was read before. `false` if the index has changed meanwhile.
+    /// Like `release`, for a dead letter that was read before. Returns `false` if the index has changed since then.
     pub(crate) async fn release_if_unchanged(
         &self,
         read: &IndexedDeadLetter,
         disposition: &Disposition,
     ) -> anyhow::Result<bool> {
-        // The sequence is changed first: after a crash between the two steps, the dead letter can still be released.
+        // Changes the sequence first. After a crash between the two steps, the index still has the dead letter, so it
+        // can be released again.
         if let Some(order_id) = &read.letter.order_id {
             self.remove_from_sequence(order_id, &read.letter.id).await?;
         }

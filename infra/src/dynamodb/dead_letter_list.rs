@@ -25,7 +25,7 @@ pub(crate) struct DeadLetterPage {
 }
 
 impl Table {
-    /// Up to `limit` dead letters that pass the filter, newest first, starting after `after`.
+    /// Lists up to `limit` dead letters that pass the filter, newest first. The list begins after the position `after`.
     pub(crate) async fn list_dead_letters(
         &self,
         filter: &DeadLetterFilter,
@@ -46,8 +46,8 @@ impl Table {
         let list = if filter.state == Some(DeadLetterState::Discarded) { DISCARDED } else { OPEN };
         let (mut listed, mut read) = (DeadLetterPage::default(), 0);
         while first < last {
-            // One more than `limit` shows whether there is another page. A query includes both bounds, so the place
-            // where the last page ended is read again.
+            // One more than `limit` shows whether there is another page. A query includes both bounds, so it also
+            // returns the last item of the previous page.
             let mut places = self.places(list, &first, &last, limit + 2).await?;
             places.retain(|place| *place != last);
             let page = &places[..places.len().min(limit - listed.letters.len())];
@@ -66,7 +66,8 @@ impl Table {
         Ok(listed)
     }
 
-    /// How many dead letters are parked or replaying. The index is eventually consistent.
+    /// The number of dead letters that are parked or replaying. The index is eventually consistent, so the number may
+    /// lag.
     pub(crate) async fn count_dead_letters(&self) -> anyhow::Result<u64> {
         let (mut count, mut start) = (0, None);
         for _ in 0..COUNTED_PAGES {

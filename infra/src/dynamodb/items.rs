@@ -1,4 +1,4 @@
-//! Converts between domain types and table items: keys, attributes and what an item holds.
+//! Converts domain types to table items and back: their keys and their attributes.
 
 use std::collections::HashMap;
 
@@ -49,7 +49,8 @@ pub(super) fn listed_at(created_at_micros: i64, order_id: &OrderId) -> String {
     format!("{}#{order_id}", listed_time(created_at_micros))
 }
 
-/// A sort key before the keys of all orders created at this time or later, and after those of all earlier ones.
+/// A sort key that separates orders by their time of creation. It sorts before the keys of all orders created at or
+/// after this time, and after all other keys.
 pub(super) fn listed_time(created_at_micros: i64) -> String {
     let since_min = i128::from(created_at_micros) - i128::from(i64::MIN);
     format!("{since_min:020}")
@@ -143,7 +144,7 @@ impl Projection {
     }
 }
 
-/// The outcome of a rejected or parked event.
+/// The outcome, if the event was rejected or parked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredOutcome {
     pub(super) event_id: EventId,
@@ -200,7 +201,7 @@ pub(super) fn event(item: &TableItem, default_currency: Currency) -> anyhow::Res
     RecordedEvent::decode(string(item, "entry")?.as_bytes(), default_currency).context("a log entry")
 }
 
-/// The receipt of the event that an item records, if it is a log entry or an outcome.
+/// The receipt that an item implies. Only log entries and outcomes imply one.
 pub(super) fn receipt(order_id: &OrderId, item: &StoredItem) -> anyhow::Result<Option<Receipt>> {
     let (event_id, event_type, outcome, request_hash, message) = match item {
         StoredItem::Event { version, event_id, item } => {

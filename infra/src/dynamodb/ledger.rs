@@ -1,5 +1,5 @@
-//! The ledger's counters: several items to which consumers add at random, so that no item becomes hot, and one item
-//! that changes in the transactions of the dead-letter index.
+//! The ledger's counters. Consumers add to several items, chosen at random so that no item becomes hot. One further
+//! item changes only in the transactions of the dead-letter index.
 
 use std::collections::HashMap;
 use std::ops::Sub;
@@ -39,7 +39,8 @@ pub(crate) struct LedgerDeltas {
 }
 
 impl LedgerDeltas {
-    /// The change by a batch's counts, without parked messages: the dead-letter index counts those, exactly once.
+    /// The change that a batch's counts cause, without its parked messages. The dead-letter index counts those, exactly
+    /// once.
     pub(super) fn of(counts: LedgerCounts) -> Self {
         let LedgerCounts { received, recorded, rejected, duplicate, parked: _ } = counts;
         let [received, recorded, rejected, duplicate] =
@@ -47,12 +48,13 @@ impl LedgerDeltas {
         Self { received, recorded, rejected, duplicate, ..Self::default() }
     }
 
-    /// A change of the parked count alone.
+    /// A change of the parked count only.
     pub(crate) fn parked(parked: i64) -> Self {
         Self { parked, ..Self::default() }
     }
 
-    /// The change by a message with this disposition. `was_parked`: whether the message counts as parked until now.
+    /// The change that a message with this disposition causes. `was_parked` states whether the ledger counted the
+    /// message as parked before.
     pub(crate) fn of_disposition(disposition: &Disposition, was_parked: bool) -> Self {
         let parked = Self::parked(if was_parked { -1 } else { 0 });
         match disposition {
@@ -74,7 +76,7 @@ impl LedgerDeltas {
         ]
     }
 
-    /// The update expression and its values; `None` if nothing changes.
+    /// The update expression and its values, or `None` if nothing changes.
     pub(super) fn expression(self) -> Option<(String, HashMap<String, AttributeValue>)> {
         let changes: Vec<_> = self.fields().into_iter().filter(|(_, delta)| *delta != 0).collect();
         let parts: Vec<_> = changes.iter().map(|(name, _)| format!("{name} :{name}")).collect();
@@ -103,7 +105,7 @@ impl Sub for LedgerDeltas {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct LedgerTotals {
     pub(crate) ledger: Ledger,
-    /// First receives of messages, without replays.
+    /// The number of messages that were received for the first time, without replays.
     pub(crate) received: u64,
 }
 
@@ -162,7 +164,7 @@ impl Table {
         let items = self.get_all(keys).await?;
         let sum = |name: &str| {
             let of = |item: &TableItem| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
-            // A sum is negative if an earlier addition was lost and the matching subtraction was not.
+            // A sum becomes negative if an addition was lost, but not the matching subtraction.
             items.iter().filter_map(of).sum::<i64>().max(0).unsigned_abs()
         };
         let ledger = Ledger {
@@ -176,7 +178,7 @@ impl Table {
         Ok(LedgerTotals { ledger, received: sum("received") })
     }
 
-    /// Makes all of the writes. If a condition does not hold, makes none and returns `false`.
+    /// Makes all of the writes, or none. Returns `false` if a condition does not hold.
     pub(super) async fn transact(&self, writes: &[TransactWriteItem]) -> anyhow::Result<bool> {
         for attempt in 1..=ATTEMPTS {
             let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));

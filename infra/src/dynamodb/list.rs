@@ -18,14 +18,14 @@ use super::items::{
 };
 
 /// The index of a customer's orders, by `customer_id` and `listed_at` of their first log entries. It contains only the
-/// keys, which never change: so an order costs one write to the index.
+/// keys. They never change, so an order costs only one write to the index.
 pub(super) const INDEX: &str = "customer-orders";
 /// The maximum number of keys of a batch get
 /// ([BatchGetItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html)).
 const MAX_KEYS: usize = 100;
 /// A text that sorts after every list key: list keys begin with digits.
 pub(super) const AFTER_ALL: &str = ":";
-/// Attempts to get keys that the table leaves unprocessed.
+/// The maximum number of attempts to get keys that the table leaves unprocessed.
 const ATTEMPTS: u32 = 6;
 /// The maximum pause after the first attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -45,8 +45,8 @@ impl Table {
         }
         let (mut list, mut read) = (OrderList::default(), 0);
         while first < last {
-            // One more than `limit` shows whether there is another page. A query includes both bounds, so the place
-            // where the last page ended is read again.
+            // One more than `limit` shows whether there is another page. A query includes both bounds, so it also
+            // returns the last item of the previous page.
             let mut places = self.places(customer_id.as_str(), &first, &last, limit + 2).await?;
             places.retain(|place| *place != last);
             let page = &places[..places.len().min(limit - list.orders.len())];
@@ -166,7 +166,7 @@ impl Table {
                 return Ok(found);
             }
             if attempt > 0 {
-                // DynamoDB throttled the call. The page linked above recommends exponential backoff.
+                // DynamoDB throttled the call. The page that BATCH_GET links to recommends exponential backoff.
                 tokio::time::sleep(full_jitter(attempt, FIRST_PAUSE, Duration::MAX)).await;
             }
             let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build()?;

@@ -98,7 +98,7 @@ impl Table {
 
     /// Runs `work` for each of `items` with limited concurrency. The results are in the order of `items`.
     ///
-    /// The future of an AWS call takes kilobytes, so `work` boxes its calls: most of these futures make no call.
+    /// The future of an AWS call takes kilobytes, so `work` boxes its calls. Most futures make no call and stay small.
     async fn each<'a, T, R, F>(&'a self, items: &'a [T], work: impl Fn(&'a T) -> F) -> Vec<R>
     where
         F: Future<Output = R>,
@@ -106,7 +106,7 @@ impl Table {
         let limited = items.iter().map(|item| {
             let work = work(item);
             async move {
-                // The semaphore is never closed. If acquiring failed, the work would run without a limit.
+                // The semaphore is never closed. If it were, the work would run without a limit.
                 let _permit = self.permits.acquire().await;
                 work.await
             }

@@ -1,17 +1,17 @@
 //! Counts a batch in the ledger before the batch is finished, with a write that is needed anyway.
 //! [`write_batcher`](super::write_batcher) sends the counts, [`ledger`](super::ledger) corrects them.
 //!
-//! The counts of a batch are final only when the batch is finished, and would then need a separate call. But nearly
-//! always they are as expected. So the expected counts are sent with the last write of each order, and
-//! [`OptimisticCount`] keeps their sum until the batch is finished.
+//! The counts of a batch are final only when the batch is finished. Writing them then takes a separate call. But the
+//! final counts are nearly always the expected ones. So the expected counts are sent with the last write of each order,
+//! and [`OptimisticCount`] keeps their sum until the batch is finished.
 //! [`LedgerStore::add`](consumer::ports::LedgerStore::add) then writes the difference, which is usually zero.
 //!
-//! A function that is killed after it has counted and before it has answered receives the batch again and counts it
-//! twice. Every function that counts before it answers has this risk; early counting extends the time of risk until the
-//! rest of the batch is done.
+//! If a function is killed after it has counted a batch and before it has answered, it receives the batch again and
+//! counts it twice. Every function that counts before it answers takes this risk. Counting early makes the risk last
+//! longer: until the rest of the batch is finished.
 //!
 //! Use this only in processes that handle one batch at a time, as functions do. Concurrent batches would correct each
-//! other's counts: the sums stay right, but the corrections cost more calls than are saved.
+//! other's counts. The sums would stay right, but the corrections would cost more calls than early counting saves.
 
 use std::sync::Arc;
 
@@ -36,13 +36,13 @@ impl OptimisticCount {
 }
 
 impl Table {
-    /// The same table, counting optimistically.
+    /// Returns the same table, which now counts optimistically.
     #[must_use]
     pub fn counting_optimistically(self) -> Self {
         Self { optimistic_count: Some(OptimisticCount::default()), ..self }
     }
 
-    /// The lock; `None` if there is nothing to count, or another call is counting.
+    /// Locks the counts. Returns `None` if there is nothing to count, or if another call is counting.
     pub(super) fn lock_optimistic_count(
         &self,
         counts: LedgerCounts,
@@ -52,9 +52,9 @@ impl Table {
         Arc::clone(count).try_lock_owned().ok()
     }
 
-    /// Like [`Table::execute`], with the counts added to the ledger in the same call.
+    /// Like [`Table::execute`], but adds the counts to the ledger in the same call.
     ///
-    /// Runs as a separate task: the caller may be dropped at a deadline, and the counts must stay exact even then.
+    /// Runs as a separate task, because the caller may be dropped at a deadline and the counts must stay exact.
     pub(super) async fn execute_counting(
         &self,
         mut statements: Vec<BatchStatementRequest>,
@@ -65,7 +65,7 @@ impl Table {
         statements.push(addition(&self.name, counts)?);
         let work = async move {
             let made = table.execute(statements).await?;
-            // The statement fails while the counters do not exist; `LedgerStore::add` creates them after the batch.
+            // The statement fails until the counters exist. `LedgerStore::add` creates them after the batch.
             if made.get(last) == Some(&true) {
                 *count = [*count, counts].into_iter().sum();
             }

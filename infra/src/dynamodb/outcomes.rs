@@ -32,7 +32,7 @@ impl Table {
     }
 }
 
-/// The item of a receipt; an error if the event was recorded or has no outcome.
+/// The item that stores a receipt. It is an error if the event was recorded or has no outcome.
 pub(super) fn item_of(receipt: &Receipt) -> anyhow::Result<TableItem> {
     let outcome = receipt.outcome.clone().context("a receipt without an outcome is not stored")?;
     if matches!(outcome, Outcome::Recorded { .. }) {

@@ -1,7 +1,7 @@
 //! An order's parked sequence: the list `parked` of its METADATA item, with the ids of its dead letters in the order in
 //! which they were parked. The archiver, the parking consumer and the operators' store use it.
 //!
-//! The attribute exists only while the sequence is not empty, so that other orders stay as small as before.
+//! The attribute exists only while the sequence has an entry, so orders without dead letters need no space for it.
 
 use anyhow::{Context, bail};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -42,12 +42,12 @@ impl Table {
         }
     }
 
-    /// Appends a dead letter to its order's sequence, unless it is released or discarded: no later step would remove
-    /// such an entry.
+    /// Appends a dead letter to its order's sequence, unless it is released or discarded. No later step would remove
+    /// the entry of such a dead letter.
     pub(crate) async fn add_to_sequence(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
         self.append_to_sequence(order_id, letter).await?;
-        // The index is read after the append, so that no discard is missed: a discard changes the state before the
-        // sequence. If a release runs at the same time, the archiver repeats it on receiving a copy of the message.
+        // Reads the index after the append, so that no discard is missed: a discard changes the state before the
+        // sequence. If a release runs at the same time, the archiver repeats it when it receives a copy of the message.
         match self.look_up_dead_letter(letter).await? {
             IndexLookup::Absent => Ok(()),
             IndexLookup::Found(indexed) if indexed.letter.state != DeadLetterState::Discarded => Ok(()),
@@ -71,7 +71,7 @@ impl Table {
         )
     }
 
-    /// Removes the entry at `place`. `false` if the sequence has changed.
+    /// Removes the entry at `place`. Returns `false` if the sequence has changed.
     async fn remove_at(
         &self,
         order_id: &OrderId,

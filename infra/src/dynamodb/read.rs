@@ -44,7 +44,7 @@ impl Table {
         }
     }
 
-    /// Everything the consumer needs of an order, in one paged query.
+    /// Reads everything that the consumer needs of an order, in one paged query.
     pub(super) async fn load_one(&self, wanted: &LoadRequest) -> anyhow::Result<LoadedOrder> {
         let query = self.query(&wanted.order_id).key_condition_expression("pk = :pk");
         let (mut events, mut projection, mut outcomes) = (Vec::new(), Projection::default(), Vec::new());
@@ -74,7 +74,7 @@ impl Table {
         Ok(LoadedOrder { order, parked: projection.parked, outcomes, reference_holders })
     }
 
-    /// The order, with events folded in that are in the log but not yet in its projection.
+    /// The current order. Events that are in the log but not yet in the projection are folded in.
     fn healed(
         &self,
         projected: Option<Order>,
@@ -192,7 +192,7 @@ impl OrderReader for Table {
 #[async_trait]
 impl Health for Table {
     async fn ready(&self) -> Result<(), String> {
-        // Reads an item that never exists: the functions have permissions on items only.
+        // Reads an item that never exists, because the functions have permissions on items only.
         let probe = self.client.get_item().table_name(&self.name);
         let probe = probe.set_key(Some(HEALTH.iter().map(|(k, v)| ((*k).to_owned(), text(*v))).collect()));
         match probe.send().await {

@@ -1,9 +1,10 @@
 //! Joins conditional writes of concurrent callers into one call. [`append`](super::append) writes through it.
 //!
-//! A call costs a function far more CPU than its content, and the groups of a batch reach the same step at the same time.
-//! So each write yields to the runtime once; all writes that are pending then go out as PartiQL statements of one
-//! `BatchExecuteStatement`: independent of each other, each with its own condition, at the price of single writes. A
-//! statement that fails is repeated as a single write, which finds out why.
+//! For a function, making a call takes far more CPU time than preparing its content, and the groups of a batch reach
+//! the same step at the same time. So each write yields to the runtime once. All pending writes are then sent as
+//! PartiQL statements of one `BatchExecuteStatement`. The statements are independent of each other, each has its own
+//! condition, and each costs as much as a single write. A statement that fails is repeated as a single write, whose
+//! error shows the cause.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -20,7 +21,7 @@ use crate::sdk::explain;
 use super::Table;
 use super::items::Attributes;
 
-/// The maximum number of writes of a call: one less than DynamoDB's limit, to leave a place for the ledger's statement.
+/// The maximum number of writes in one call. DynamoDB allows one more, which is reserved for the ledger's statement.
 const MAX_BATCH: usize = 24;
 
 /// The writes to send with the next call.
@@ -30,9 +31,9 @@ pub(super) struct WriteBatcher(Mutex<Vec<PendingWrite>>);
 #[derive(Debug)]
 struct PendingWrite {
     statement: BatchStatementRequest,
-    /// The ledger counts of this write.
+    /// The ledger counts to add with this write.
     counts: LedgerCounts,
-    /// Receives whether the write was made, or the error of the whole call.
+    /// The channel for the result: whether the write was made, or the error of the whole call.
     made: oneshot::Sender<Result<bool, String>>,
 }
 
@@ -49,10 +50,12 @@ impl WriteBatcher {
 }
 
 impl Table {
-    /// Makes a write in one call together with the other pending writes. `false` if the write was not made: its
-    /// condition did not hold, it was throttled, or no other write was pending. The caller then makes the write itself.
+    /// Makes a write in one call together with the other pending writes.
     ///
-    /// A table that counts optimistically adds the counts to the ledger in the same call.
+    /// Returns `false` if the write was not made: its condition did not hold, it was throttled, or no other write was
+    /// pending. The caller then makes the write itself.
+    ///
+    /// If the table counts optimistically, the same call adds the counts to the ledger.
     pub(super) async fn write_batched(
         &self,
         statement: BatchStatementRequest,
@@ -95,14 +98,15 @@ impl Table {
         }
     }
 
-    /// Returns for each statement whether it was made; all `false` if DynamoDB refuses the call. No answer is an error.
+    /// Returns for each statement whether it was made. If DynamoDB refuses the whole call, returns `false` for every
+    /// statement. A missing answer is an error.
     pub(super) async fn execute(&self, statements: Vec<BatchStatementRequest>) -> anyhow::Result<Vec<bool>> {
         let call = self.client.batch_execute_statement().set_statements(Some(statements));
         match call.send().await {
             Ok(answer) => Ok(answer.responses().iter().map(|response| is_made(response.error())).collect()),
             Err(error) if error.as_service_error().is_some() => {
                 tracing::warn!(
-                    "DynamoDB refused a batch of writes, which are repeated one by one: {:#}",
+                    "DynamoDB refused a batch of writes; each is repeated alone: {:#}",
                     explain(error)
                 );
                 Ok(Vec::new())
@@ -112,7 +116,7 @@ impl Table {
     }
 }
 
-/// Whether a statement with this error was made. A failed condition is not logged: it is expected.
+/// Whether a statement with this error was made. Does not log a failed condition, which is expected.
 fn is_made(error: Option<&BatchStatementError>) -> bool {
     use BatchStatementErrorCodeEnum::{ConditionalCheckFailed, DuplicateItem};
     if let Some(error) = error

@@ -48,7 +48,8 @@ impl Inbox {
             let taken = self.queue.lock().take(max, at);
             let done = !taken.deliveries.is_empty() || at >= deadline;
             if taken.more || (done && taken.next_wake.is_some()) {
-                // This receiver returns. Another one receives the remaining messages, and waits for the next wake.
+                // This receiver returns with its messages. Another one takes the remaining messages and waits for the
+                // next wake.
                 self.queue.arrivals.notify_one();
             }
             self.park_exhausted(&taken.exhausted).await;
@@ -59,7 +60,7 @@ impl Inbox {
                 return Ok(Vec::new());
             }
             let wake = taken.next_wake.map_or(deadline, |wake| wake.min(deadline));
-            // Notified, or the wait has timed out: check again.
+            // Either a wake arrived or the wait has timed out, so check for messages again.
             let _ = timeout_at(wake.into(), notified).await;
         }
     }
@@ -76,7 +77,7 @@ impl Inbox {
         }
     }
 
-    /// Stores the receive counts, then returns the messages.
+    /// Stores the receive counts before it returns the messages.
     async fn deliver(&self, deliveries: Vec<Delivery>) -> anyhow::Result<Vec<Message>> {
         let Some(number) = deliveries.first().map(|delivery| delivery.lease) else { return Ok(Vec::new()) };
         let named = |delivery: &Delivery| (Arc::clone(&delivery.group), delivery.seq, delivery.receives);
@@ -104,7 +105,7 @@ impl Inbox {
             let received = deliveries.into_iter().zip(firsts);
             let readable = received.filter_map(|(delivery, first)| {
                 let seq = delivery.seq;
-                // The message becomes visible again. It blocks only its group, until an operator acts.
+                // The message becomes visible again. It blocks only its own group until an operator acts.
                 let unreadable = |error| tracing::error!(seq, "cannot read a message: {error:#}");
                 message(&store, delivery, first).map_err(unreadable).ok()
             });
@@ -121,8 +122,8 @@ impl Inbox {
                 Disposition::Recorded(_) => counts.recorded += 1,
                 Disposition::Rejected(..) => counts.rejected += 1,
                 Disposition::Duplicate => counts.duplicate += 1,
-                // Parked messages are counted when they are parked. Retried ones are not finished, and none are
-                // archived.
+                // Parked messages are counted when they are parked. Messages to retry are not finished. No message of
+                // this engine is archived.
                 Disposition::Archived | Disposition::Parked(..) | Disposition::Retry(_) => {}
             }
         }
@@ -134,7 +135,7 @@ impl Inbox {
             ledger.recorded += counts.recorded;
             ledger.rejected += counts.rejected;
             ledger.duplicate += counts.duplicate;
-            // Until the sync, queries show no outcome, so the event must look queued until then.
+            // Until the sync, queries show no outcome for the event. So it must look queued until then.
             stage.after_sync(move || queue.remove(&acked));
             Ok(())
         };
@@ -155,7 +156,7 @@ impl Inbox {
     }
 }
 
-/// The delivered message: from memory if it is held, else from the store.
+/// The delivered message. It is read from the store unless it is held in memory.
 fn message(store: &Store, delivery: Delivery, first: Timestamp) -> anyhow::Result<Message> {
     let message = Message {
         id: store.message_id(delivery.seq),

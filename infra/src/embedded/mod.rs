@@ -22,16 +22,18 @@
 //!
 //! What a crash leaves:
 //!
-//! - Accepts, appends and acks are synced before they are answered or shown: readers see a view of what is on the disk. Receive
-//!   counts are not synced. They go to the same journal, in order, so a power cut can only cut off its end. An ack never
-//!   survives without the append before it. An event whose append was cut off is still queued, and is recorded again with the
-//!   same result.
-//! - The file `EXTENT` records how far the journal is on the disk, and commits are numbered. Before fjall opens the store, both
-//!   are compared with the journal. If something acknowledged is missing, the start fails and changes nothing.
-//! - `kill -9` loses nothing that was written, because the operating system has it.
+//! - Accepts, appends and acks are synced before they are answered or shown to readers. Receive counts are not synced.
+//!   All of them are written to one journal, in order, and a power cut can only cut off its end. So an ack never
+//!   survives without the append before it. An event whose append was cut off is still queued, and is recorded again
+//!   with the same result.
+//! - The file `EXTENT` records how far the journal is on the disk, and commits are numbered. Before fjall opens the
+//!   store, the start compares the journal with `EXTENT` and the numbers. If an acknowledged commit is missing, the
+//!   start fails and changes nothing.
+//! - `kill -9` loses nothing that was written, because the operating system still writes it to the disk.
 //! - A write that fails (disk full, broken disk) stops the engine permanently ([`Embedded::failed`]), because no later
 //!   write could be trusted. The process ends, and the next start recovers from the journal. Data whose sync failed was
-//!   not acknowledged, but the operating system may present it to that start as written. So the start writes it again.
+//!   not acknowledged, but the next start may still read it from the operating system's cache. So that start writes the
+//!   data again.
 
 mod dead_letters;
 mod due;
@@ -88,13 +90,14 @@ pub struct Options {
     pub max_receives: u32,
     /// How long a new message stays invisible.
     pub delay: Duration,
-    /// With fewer free bytes on the disk than this, no new event is accepted. Accepted events are still processed: the
-    /// reserve is for them.
+    /// The free disk space, in bytes, below which no new event is accepted. Accepted events are still processed: the
+    /// space is reserved for them.
     pub min_free_bytes: u64,
-    /// Whether an event is recorded in the commit that accepts it if nothing of its order is queued. Otherwise every event
-    /// is queued.
+    /// Whether the commit that accepts an event also records it, if nothing of its order is queued. Otherwise every
+    /// event is queued.
     pub inline: bool,
-    /// With this many messages on the queue, no new event is accepted. This bounds the memory of the queue's index.
+    /// The number of queued messages from which on no new event is accepted. This bounds the memory of the queue's
+    /// index.
     pub max_queue_depth: usize,
     /// The keys of orders' metadata by which orders can be found. `None`: those that the folder has already.
     pub searchable_metadata: Option<BTreeSet<String>>,
@@ -128,16 +131,16 @@ struct Rooms {
     inbox: Inbox,
     publisher: Arc<Publisher>,
     store: Arc<Store>,
-    // Dropped after the modules: dropping the threads waits for them, and they end once all modules are dropped.
+    // Dropped after the modules. Dropping the threads waits for them to end, and they end once all modules are dropped.
     _threads: WriterThreads,
-    // Dropped last: it holds the folder's lock.
+    // Dropped last, because it holds the folder's lock.
     folder: DataFolder,
 }
 
 impl Embedded {
-    /// Opens the data folder at `path`. Creates it if it does not exist or is empty.
+    /// Opens the data folder at `path`. Creates the folder if it does not exist or is empty.
     ///
-    /// This blocks while it reads the whole queue: seconds for a million messages.
+    /// This call blocks while it reads the whole queue, which takes seconds for a million messages.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
         Self::open_showing(path, options, &|_| ControlFlow::Continue(()))
     }
@@ -167,7 +170,7 @@ impl Embedded {
         let queue = Arc::new(EmbeddedQueue::new(&store, index, &options));
         let dead_letters = Arc::new(DeadLetters::new(&log, &queue));
         let reader = Reader::new(&log, &queue, &dead_letters);
-        // A delayed event is queued, even if nothing else of its order is.
+        // A delayed event is queued even if nothing else of its order is queued.
         let commits_inline = options.inline && options.delay.is_zero();
         let publisher = Publisher::new(&log, &queue, &dead_letters, commits_inline);
         let inbox = Inbox::new(&queue, &dead_letters);
@@ -184,7 +187,7 @@ impl Embedded {
         })))
     }
 
-    /// Whether the data folder was empty before.
+    /// Whether the data folder was empty when this process opened it.
     pub fn is_new(&self) -> bool {
         self.0.folder.is_new()
     }
@@ -199,18 +202,19 @@ impl Embedded {
         self.0.store.counters().letters
     }
 
-    /// Becomes `Some` with the reason once a write has failed. From then on, nothing can be written.
+    /// The reason why the store can no longer be written, once a write has failed.
     pub fn failed(&self) -> watch::Receiver<Option<Arc<str>>> {
         self.0.store.writer.failed()
     }
 
-    /// Puts messages of any content on the queue, all of them or none.
+    /// Puts messages with any content on the queue, all of them or none.
     pub async fn send(&self, messages: Vec<NewMessage>) -> Result<(), SendError> {
         self.0.publisher.send(messages).await
     }
 
-    /// Imports dead letters in the order in which they were parked. A dead letter that exists here already is repaired
-    /// if it is parked and is the same one. `progress` gets the number of dead letters processed so far.
+    /// Imports dead letters in the order in which they were parked. If a dead letter exists already, is the same one
+    /// and is parked, it gets the imported body as a repair. `progress` gets the number of dead letters processed so
+    /// far.
     pub async fn import(
         &self,
         letters: Vec<Incoming>,
@@ -219,18 +223,18 @@ impl Embedded {
         self.0.dead_letters.import(letters, progress).await
     }
 
-    /// The approximate number of events in the log, for progress.
+    /// The approximate number of events in the log, to show progress.
     pub fn approximate_events(&self) -> u64 {
         self.0.store.keys.log.approximate_len() as u64
     }
 
-    /// Writes every recorded event as a line of JSON, order by order, and the events of each in order. Returns their number.
+    /// Writes every recorded event as a line of JSON, order by order. Returns the number of events.
     pub fn export(&self, out: &mut dyn Write) -> anyhow::Result<u64> {
         maintenance::export(&self.0.log, out)
     }
 
-    /// Folds every log again and compares the derived writes and the ledger with the result. Corrects differences,
-    /// unless the options say to check only. `progress` gets the number of events read so far.
+    /// Folds every log again and compares the result with the derived writes and the ledger. Corrects differences,
+    /// unless the options ask for a check only. `progress` gets the number of events read so far.
     pub async fn rebuild(
         &self,
         options: RebuildOptions,
@@ -239,8 +243,8 @@ impl Embedded {
         maintenance::rebuild(&self.0.log, options, progress).await
     }
 
-    /// Puts an event into the log only, without its derived writes, as a crash between append and projection would
-    /// leave it on a backend that writes the two separately. For the conformance suite.
+    /// Puts an event into the log without its derived writes. On a backend that writes the two separately, a crash
+    /// between append and projection leaves such a log. Used by the conformance suite.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
         self.0.log.append_without_projecting(event).await

@@ -1,4 +1,4 @@
-//! Shared by the tests of the engine's modules: an engine in a temporary folder, and events.
+//! Helpers for the tests of the engine's modules: an engine in a temporary folder, and events.
 
 use domain::{Currency, Envelope};
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ pub(crate) fn created(order_id: &str) -> Envelope {
     decode(&event(event_id(order_id), "order_created", order_id, data))
 }
 
-/// The event that confirms this order, with this number as its event id.
+/// An event that confirms this order. The number becomes the event id.
 pub(crate) fn confirmed(order_id: &str, number: u128) -> Envelope {
     decode(&event(Uuid::from_u128(number), "order_confirmed", order_id, ""))
 }
@@ -37,7 +37,7 @@ pub(crate) fn event_id(order_id: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, order_id.as_bytes())
 }
 
-/// An event as JSON. `data` contains further members of its data.
+/// An event as JSON. `data` contains further members for the event's data.
 pub(crate) fn event(id: Uuid, kind: &str, order_id: &str, data: &str) -> String {
     format!(
         r#"{{"type":"{kind}","event_id":"{id}","schema_version":1,"timestamp":"2026-11-23T10:00:00Z",

@@ -1,5 +1,5 @@
-//! Follows the attempts of one SQS call for `publisher`. The error of a failed call covers its last attempt only; this also
-//! detects an earlier attempt that may have been carried out while its answer was lost.
+//! Follows the attempts of one SQS call for `publisher`. The error of a failed call describes only the last attempt.
+//! This module also detects an earlier attempt that may have succeeded although its answer was lost.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -18,9 +18,10 @@ pub(super) struct CallAttempts(Arc<AttemptCounts>);
 
 #[derive(Debug, Default)]
 struct AttemptCounts {
-    /// Attempts that were transmitted or about to be.
+    /// The number of attempts that were sent or were about to be sent.
     sent: AtomicU32,
-    /// Attempts that were answered, or that had no connection and so cannot have changed anything.
+    /// The number of attempts with a known result: they were answered, or they had no connection and so changed
+    /// nothing.
     settled: AtomicU32,
 }
 
@@ -65,8 +66,8 @@ impl Intercept for CallAttempts {
     }
 }
 
-/// Whether a response with this status means that nothing was carried out. After a 408, which proxies send, and any 5xx the
-/// call may have been carried out.
+/// Whether a response with this status means that SQS carried out nothing. After a 408, which proxies send, and after
+/// any 5xx, SQS may have carried out the call.
 fn is_refusal(status: u16) -> bool {
     (400..500).contains(&status) && status != 408
 }

@@ -1,4 +1,4 @@
-//! Lets concurrent requests share SQS calls: events that are published within 2 ms are sent together. The API role
+//! Lets concurrent requests share SQS calls. Events that are published within 2 ms are sent together. The API role
 //! publishes through this module.
 
 use std::time::Duration;
@@ -16,11 +16,11 @@ use super::{MAX_BATCH, Queue};
 
 /// How long the first event of a call waits for further events.
 const LINGER: Duration = Duration::from_millis(2);
-/// The maximum number of pending events. Further events wait until pending ones are sent.
+/// The maximum number of pending events. When it is reached, further events wait until pending ones are sent.
 const MAX_PENDING: usize = 1024;
 
-/// Gathers single events of concurrent callers into calls of up to 10. Each caller waits for the answer for its own event.
-/// Several events that are published together are passed on unchanged.
+/// Gathers single events of concurrent callers into calls of up to 10 events. Each caller waits for the answer to its
+/// own event. A publish of several events is passed on unchanged.
 #[derive(Debug)]
 pub struct CoalescingPublisher {
     queue: Queue,
@@ -34,7 +34,8 @@ struct PendingEvent {
 }
 
 impl CoalescingPublisher {
-    /// Gathers events for `queue`. Must be called in a runtime: it spawns a task that ends when this value is dropped.
+    /// Gathers events for `queue`. Must be called in a runtime, because it spawns a task. That task ends when this
+    /// value is dropped.
     pub fn new(queue: Queue) -> Self {
         let (pending, events) = mpsc::channel(MAX_PENDING);
         tokio::spawn(gather(queue.clone(), events));
@@ -57,7 +58,7 @@ async fn gather(queue: Queue, mut events: mpsc::Receiver<PendingEvent>) {
 async fn publish(queue: Queue, batch: Vec<PendingEvent>) {
     let events: Vec<_> = batch.iter().map(|pending| (&pending.event, &pending.trace)).collect();
     for (result, pending) in queue.publish_all(&events).await.into_iter().zip(batch) {
-        // The caller may have stopped waiting; its event is on the queue nevertheless.
+        // The caller may have stopped waiting, but its event is on the queue.
         let _ = pending.answer.send(result);
     }
 }
@@ -71,7 +72,7 @@ impl EventPublisher for CoalescingPublisher {
             PendingEvent { event: event.clone(), trace: trace::current().unwrap_or_default(), answer };
         let stopping = || anyhow!("the publisher is stopping");
         let result = match self.pending.send(pending).await {
-            // The call with this event may have been sent.
+            // The call may have been sent with this event.
             Ok(()) => answered.await.unwrap_or_else(|_| Err(PublishError::Unknown(stopping()))),
             Err(_) => Err(PublishError::NotAccepted(stopping())),
         };

@@ -1,8 +1,8 @@
-//! Refuses events while the queue is too deep, for operators who prefer refusing to falling behind. The API role wraps its
-//! publisher in it.
+//! Refuses events while the queue is too deep, for operators who prefer refused events to a growing backlog. The API
+//! role wraps its publisher in this module.
 //!
-//! SQS itself holds any number of messages; it limits only those in flight (120,000, and a FIFO queue looks for groups among
-//! its first 120,000).
+//! SQS itself holds any number of messages. It limits only messages in flight to 120,000, and a FIFO queue searches for
+//! groups only among its first 120,000 messages.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// A queue whose depth can be read.
 #[async_trait]
 pub trait QueueDepth: Send + Sync + 'static {
-    /// The approximate number of queued messages, or a sentence that explains why it is unknown.
+    /// The approximate number of queued messages, or a sentence that explains why that number is unknown.
     async fn depth(&self) -> Result<u64, String>;
 }
 
@@ -46,8 +46,8 @@ pub struct DepthLimitedPublisher<P> {
 }
 
 impl<P> DepthLimitedPublisher<P> {
-    /// Publishes through `publisher` while fewer than `limit` messages are queued on `queue`. Must be called in a runtime: it
-    /// spawns a task that polls the depth and ends when this value is dropped.
+    /// Publishes through `publisher` while fewer than `limit` messages are queued on `queue`. Must be called in a
+    /// runtime, because it spawns a task that polls the depth. That task ends when this value is dropped.
     pub fn new(publisher: P, limit: NonZeroU64, queue: impl QueueDepth) -> Self {
         let depth = Arc::new(AtomicU64::new(0));
         let poll_task = tokio::spawn(poll_depth(queue, Arc::clone(&depth))).abort_handle();
@@ -67,7 +67,7 @@ async fn poll_depth(queue: impl QueueDepth, depth: Arc<AtomicU64>) {
     loop {
         ticks.tick().await;
         let current = queue.depth().await.unwrap_or_else(|error| {
-            // An unknown depth is no reason to refuse events: if the queue is unreachable, publishing fails anyway.
+            // An unknown depth is no reason to refuse events. If the queue is unreachable, publishing fails anyway.
             tracing::warn!(error, "the depth of the queue is unknown; events are accepted without a limit");
             0
         });

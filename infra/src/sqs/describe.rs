@@ -9,7 +9,7 @@ use super::Queue;
 use crate::sdk::explain;
 
 impl Queue {
-    /// All attributes of the queue, by their SQS names.
+    /// All attributes of the queue, by the names that SQS uses.
     pub async fn attributes(&self) -> anyhow::Result<BTreeMap<String, String>> {
         let all =
             self.client.get_queue_attributes().queue_url(&self.url).attribute_names(QueueAttributeName::All);

@@ -19,7 +19,7 @@ use super::{MAX_BATCH, Queue, all_failed, each};
 
 /// The maximum wait time that SQS allows for a receive.
 const MAX_WAIT: Duration = Duration::from_secs(20);
-/// How much longer than its wait time a receive may take.
+/// How much longer than its wait time a receive call may take.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// The maximum visibility timeout, 12 hours.
 const MAX_VISIBILITY: u64 = 12 * 60 * 60;
@@ -94,13 +94,14 @@ impl Queue {
         let trace = attributes.get(&MessageSystemAttributeName::AwsTraceHeader);
         let trace = trace.map(|header| (TRACE_HEADER.to_owned(), header.clone()));
         let receives = attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount);
-        // A standard queue may carry message groups too, as a fair queue, but does not keep their order.
+        // A standard queue may also have message groups (as a fair queue), but it does not keep their order.
         let group = attributes.get(&MessageSystemAttributeName::MessageGroupId).filter(|_| self.fifo);
         Message {
             id: message.message_id.unwrap_or_default(),
             handle: message.receipt_handle.unwrap_or_default(),
             group: group.cloned(),
-            // Without a receive count, the message may be a redelivery: a creation is then looked up first.
+            // Without a receive count, the message may be a redelivery. So the consumer checks whether a creation is
+            // already recorded.
             receive_count: receives.and_then(|count| count.parse().ok()).unwrap_or(2),
             sent_at: time(&MessageSystemAttributeName::SentTimestamp),
             first_received_at: time(&MessageSystemAttributeName::ApproximateFirstReceiveTimestamp),

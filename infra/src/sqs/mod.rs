@@ -29,7 +29,7 @@ use crate::sdk::explain;
 /// The maximum number of messages of a batch call
 /// ([SQS quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)).
 const MAX_BATCH: usize = 10;
-/// The maximum size in bytes of a message with its attributes, and of a batch (same page).
+/// The maximum size in bytes, both of a message with its attributes and of a batch (same page).
 const MAX_BYTES: usize = 1 << 20;
 
 /// A queue, by its URL. Cheap to clone.
@@ -114,7 +114,7 @@ pub fn is_fifo(url: &str) -> bool {
     url.ends_with(".fifo")
 }
 
-/// The results of a batch call for `count` entries, whose ids are their indices.
+/// The results of a batch call with `count` entries. The id of each entry is its index.
 fn each(count: usize, failed: &[BatchResultErrorEntry]) -> Vec<anyhow::Result<()>> {
     let mut results: Vec<_> = (0..count).map(|_| Ok(())).collect();
     for entry in failed {
@@ -134,7 +134,7 @@ fn all_failed(count: usize, error: &anyhow::Error) -> Vec<anyhow::Result<()>> {
     (0..count).map(|_| Err(anyhow::anyhow!("{error:#}"))).collect()
 }
 
-/// The character if SQS accepts it in a body or an attribute, or else U+FFFD
+/// Returns the character if SQS accepts it in a body or an attribute, and otherwise U+FFFD
 /// ([SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)).
 fn printable(character: char) -> char {
     match character {

@@ -15,23 +15,25 @@ use crate::sdk::explain;
 use super::publisher::{attribute_bytes, text_attribute};
 use super::{MAX_BYTES, Queue, all_failed, each, printable};
 
-/// The maximum length of the error text in the attributes, in characters: most of the size is for the message.
+/// The maximum length of the error text in the attributes, in characters. The limit leaves most of the size for the
+/// message itself.
 const MAX_DETAIL: usize = 1000;
 /// The maximum number of attributes of a message
 /// ([Message metadata](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html)).
 const MAX_ATTRIBUTES: usize = 10;
 
 impl Queue {
-    /// Sends copies of messages from the queue at `origin` to this dead-letter queue. The originals stay where they are.
+    /// Sends copies of messages from the queue at `origin` to this dead-letter queue. The originals stay on their
+    /// queue.
     ///
-    /// The attributes are those that [`names`] lists, then the message's own. Attributes that do not fit are left out, the
-    /// least important first; the body is never cut.
+    /// The attributes are those that [`names`] lists, followed by the message's own. If not all of them fit, the least
+    /// important are left out first. The body is never cut.
     pub async fn send_dead_letters(
         &self,
         origin: &str,
         messages: &[ParkRequest<'_>],
     ) -> Vec<anyhow::Result<()>> {
-        // Each message has its own call, as one message may be as large as a whole batch. Dead letters are rare.
+        // Each message has its own call, because one message may be as large as a whole batch. Dead letters are rare.
         let calls = messages.iter().map(|parking| async move {
             let sent = async {
                 let entry = self.dead_letter_entry(origin, parking)?;
@@ -69,8 +71,9 @@ impl Queue {
             entry = entry.message_system_attributes(name, value.build()?);
         }
         if self.fifo {
-            // Deduplicated by message id: a message that is parked twice because an ack was lost is one dead letter. A
-            // redriven message has a new id, so it becomes a new dead letter even within the 5-minute deduplication.
+            // Deduplicated by message id. A message that is parked twice because an ack was lost becomes one dead
+            // letter. A redriven message has a new id, so it becomes a new dead letter even within the 5 minutes of
+            // deduplication.
             let group = message.group.as_deref().unwrap_or(&message.id);
             entry = entry.message_group_id(group).message_deduplication_id(&message.id);
         }

@@ -20,7 +20,7 @@ use crate::sdk::explain;
 use super::attempts::CallAttempts;
 use super::{MAX_BATCH, MAX_BYTES, Queue, refused};
 
-/// The maximum number of attempts for an entry that SQS refuses although it is valid.
+/// The maximum number of attempts for a valid entry that SQS refuses.
 const ATTEMPTS: u32 = 4;
 /// The maximum pause after the first attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -29,7 +29,7 @@ const CONCURRENCY: usize = 8;
 
 /// An event to send.
 struct OutgoingEntry {
-    /// The index of the entry among the events to publish.
+    /// The index of the entry in the events to publish.
     place: usize,
     order_id: OrderId,
     entry: SendMessageBatchRequestEntry,
@@ -49,7 +49,7 @@ impl EventPublisher for Queue {
 }
 
 impl Queue {
-    /// Publishes events, each with the trace of the request that caused it.
+    /// Publishes events, each with the trace of the request that sent it.
     pub(super) async fn publish_all(&self, events: &[(&Envelope, &TraceContext)]) -> Vec<PublishResult> {
         let mut results: Vec<Option<PublishResult>> = events.iter().map(|_| None).collect();
         let mut pending = Vec::with_capacity(events.len());
@@ -59,8 +59,9 @@ impl Queue {
                 Err(error) => results[place] = Some(Err(error)),
             }
         }
-        // A FIFO queue keeps the order in which it accepts messages. A refused entry that is sent again would follow a
-        // later one of its order. So a wave has at most one event of an order, and the next wave waits for its answer.
+        // A FIFO queue keeps the order in which it accepts messages. If a refused entry were sent again, it could
+        // follow a later entry of its order. So a wave has at most one event of an order, and the next wave starts
+        // after the answer to it.
         let mut failed = HashSet::new();
         while !pending.is_empty() {
             let (wave, later) = self.next_wave(pending);
@@ -73,7 +74,8 @@ impl Queue {
             }
             pending.retain(|outgoing| !failed.contains(&outgoing.order_id));
         }
-        let blocked = || Err(not_accepted("an earlier event of its order is not known to be accepted"));
+        let blocked =
+            || Err(not_accepted("it is unknown whether an earlier event of its order was accepted"));
         results.into_iter().map(|result| result.unwrap_or_else(blocked)).collect()
     }
 
@@ -114,7 +116,7 @@ impl Queue {
         Ok(OutgoingEntry { place, order_id: event.order_id.clone(), entry, bytes, in_doubt: false })
     }
 
-    /// Splits the events into those to send now and those that must be sent later.
+    /// Splits the events into those to send now and those to send later.
     fn next_wave(&self, pending: Vec<OutgoingEntry>) -> (Vec<OutgoingEntry>, Vec<OutgoingEntry>) {
         if !self.fifo {
             return (pending, Vec::new());
@@ -133,7 +135,7 @@ impl Queue {
             .await
     }
 
-    /// Sends a batch. Entries that SQS refuses although they are valid are sent again after a pause.
+    /// Sends a batch. Valid entries that SQS refuses are sent again after a pause.
     async fn send_batch(&self, mut left: Vec<OutgoingEntry>) -> Vec<(OutgoingEntry, PublishResult)> {
         let mut done = Vec::with_capacity(left.len());
         for attempt in 1..=ATTEMPTS {
@@ -152,15 +154,15 @@ impl Queue {
                     return done;
                 }
             };
-            // An earlier attempt may have sent an entry that is refused in the answer to the last attempt.
+            // The answer to the last attempt may refuse an entry that an earlier attempt has sent.
             left.iter_mut().for_each(|outgoing| outgoing.in_doubt |= attempts.lost_an_answer());
             let sent: HashSet<_> = answer.successful().iter().map(|entry| entry.id()).collect();
             let mut again = Vec::new();
             for mut outgoing in left {
                 let refusal = answer.failed().iter().find(|entry| entry.id() == outgoing.entry.id());
                 match refusal {
-                    // The event counts as new even if it is not: SQS accepts and drops a second message with the same
-                    // deduplication id.
+                    // The event counts as new even if it is a duplicate, because SQS accepts and drops a second message
+                    // with the same deduplication id.
                     _ if sent.contains(outgoing.entry.id()) => {
                         done.push((outgoing, Ok(ports::Acceptance::New)));
                     }
@@ -190,13 +192,13 @@ impl Queue {
 }
 
 impl OutgoingEntry {
-    /// The error, depending on whether the event may be on the queue.
+    /// The error for an event, which depends on whether the event may be on the queue.
     fn failed(&self, error: anyhow::Error) -> PublishError {
         if self.in_doubt { PublishError::Unknown(error) } else { PublishError::NotAccepted(error) }
     }
 }
 
-/// Splits a wave into batches within the limits of SQS.
+/// Splits a wave into batches that respect the limits of SQS.
 fn batches(wave: Vec<OutgoingEntry>) -> Vec<Vec<OutgoingEntry>> {
     let mut batches: Vec<Vec<OutgoingEntry>> = Vec::new();
     let mut room = 0;
@@ -215,9 +217,9 @@ fn batches(wave: Vec<OutgoingEntry>) -> Vec<Vec<OutgoingEntry>> {
     batches
 }
 
-/// The body in the characters that SQS accepts: all of Unicode but U+FFFE, U+FFFF and control characters
+/// The body in characters that SQS accepts: all of Unicode except U+FFFE, U+FFFF and control characters
 /// ([SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)). JSON
-/// escapes control characters; the other two occur only in strings, where an escape means the same.
+/// escapes control characters anyway. The other two occur only in JSON strings, where an escape has the same meaning.
 fn printable(json: Vec<u8>) -> String {
     let text = String::from_utf8(json).expect("JSON is UTF-8");
     if !text.contains(['\u{fffe}', '\u{ffff}']) {

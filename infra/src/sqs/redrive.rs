@@ -11,8 +11,8 @@ use super::publisher::text_attribute;
 use super::{Queue, printable};
 
 impl Queue {
-    /// Sends a dead letter back, with its id and its number of replays as attributes. `sends` numbers its redrives: a FIFO
-    /// queue drops a second message with the same number within 5 minutes.
+    /// Sends a dead letter back, with its id and its number of replays as attributes. `sends` numbers the redrives of
+    /// the dead letter. A FIFO queue drops a second message with the same number within 5 minutes.
     pub(crate) async fn redrive(&self, letter: &DeadLetter, sends: u32) -> anyhow::Result<()> {
         let mut call = self
             .client
@@ -37,8 +37,8 @@ impl Queue {
     }
 }
 
-/// The repair record as an attribute value. If the original body has characters that SQS does not accept, the record has
-/// only its hash; the archive has the body.
+/// The repair record as an attribute value. If the original body has characters that SQS does not accept, the record
+/// contains only the hash of the body. The archive has the body itself.
 fn repair_record(letter: &DeadLetter) -> anyhow::Result<Option<String>> {
     let Some(mut repaired) = repaired(letter) else { return Ok(None) };
     let mut text = serde_json::to_string(&repaired)?;
@@ -49,7 +49,7 @@ fn repair_record(letter: &DeadLetter) -> anyhow::Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// The body as text, or why SQS does not accept it.
+/// The body as text, or the reason why SQS does not accept it.
 fn sendable(body: &[u8]) -> anyhow::Result<&str> {
     let text = match std::str::from_utf8(body) {
         Ok("") => bail!("its body is empty, and the queue accepts only text; repair it first"),

@@ -1,4 +1,4 @@
-//! Evaluates blocks: a resource becomes a map of its attributes and of lists of its nested blocks.
+//! Evaluates blocks. A resource becomes a map of its attributes and of lists of its nested blocks.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ impl HclEvaluator {
         values
     }
 
-    /// The nested blocks of this name, including those that a `dynamic` block produces.
+    /// The nested blocks with this name, including those that a `dynamic` block produces.
     pub(super) fn nested_blocks(
         &self,
         body: &Body,

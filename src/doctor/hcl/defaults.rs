@@ -5,7 +5,7 @@ use hcl::expr::ObjectKey;
 
 use crate::doctor::value::TerraformValue;
 
-/// The value, with the default of each absent attribute.
+/// The value, in which each absent attribute has its default.
 pub(super) fn complete(
     value: TerraformValue,
     kind: &Expression,

@@ -1,5 +1,5 @@
 //! Evaluates expressions as far as their values are known before apply. All other expressions are unknown, and so is
-//! every expression that depends on them: nothing is guessed.
+//! every expression that depends on an unknown one. Values are never guessed.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ impl HclEvaluator {
         for (key, value) in entries {
             let key = match key {
                 ObjectKey::Identifier(name) => Ok(name.to_string()),
-                // A name without parentheses is the key itself, not a variable.
+                // A name without parentheses is the key itself, and not a variable.
                 ObjectKey::Expression(Expression::Variable(name)) => Ok(name.to_string()),
                 ObjectKey::Expression(expression) => self.evaluate(expression, scope).to_text(),
                 _ => return TerraformValue::unknown("an object has a key of an unknown kind"),

@@ -1,4 +1,5 @@
-//! The Terraform functions that configurations like ours use. The result of any other function is unknown.
+//! The Terraform functions that typical configurations of this program use. The result of any other function is
+//! unknown.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use crate::doctor::value::TerraformValue;
 
 pub(super) fn call(name: &str, arguments: Vec<TerraformValue>) -> TerraformValue {
     match name {
-        // A failing expression is unknown here, and so is one whose value is known only after apply. Only a failing
+        // Both a failing expression and a value that is known only after apply are unknown here. But only a failing
         // expression makes `try` evaluate the next one.
         "try" => attempt(arguments),
         "can" => match arguments.first() {
@@ -14,12 +15,12 @@ pub(super) fn call(name: &str, arguments: Vec<TerraformValue>) -> TerraformValue
             _ => TerraformValue::Bool(true),
         },
         "coalesce" => coalesce(arguments),
-        // Structures are not encoded as text: the rules read structures, and would have to parse the text again.
+        // Structures are not encoded as text, because the rules read structures and would have to parse the text again.
         "jsonencode" | "tolist" | "toset" | "tomap" | "sensitive" | "nonsensitive" => only(arguments)
             .map_or_else(|| wrong(name), |value| if name == "toset" { set(value) } else { value }),
         "merge" => merge(arguments),
         "concat" => concat(arguments),
-        // The file need not exist yet, and the rules do not look at hashes.
+        // The file may be missing, because the rules do not look at hashes.
         "filebase64sha256" => match arguments.first().map(TerraformValue::to_text) {
             Some(Ok(file)) => TerraformValue::Text(format!("${{filebase64sha256({file})}}")),
             _ => wrong(name),
@@ -115,7 +116,7 @@ fn known(name: &str, arguments: &[TerraformValue]) -> Option<TerraformValue> {
         "lower" | "upper" | "trimspace" => change(name, texts()?.first()?),
         "trimprefix" | "trimsuffix" | "startswith" | "endswith" => affix(name, &texts()?),
         "replace" => match texts()?.as_slice() {
-            // A pattern in slashes is a regular expression, which is not evaluated.
+            // A pattern between slashes is a regular expression, which is not evaluated.
             [text, from, to] if !(from.len() > 1 && from.starts_with('/') && from.ends_with('/')) => {
                 Some(TerraformValue::Text(text.replace(from.as_str(), to)))
             }
@@ -174,7 +175,7 @@ fn affix(name: &str, texts: &[String]) -> Option<TerraformValue> {
     })
 }
 
-/// The matches of a regular expression: texts, or lists of groups if the expression has any.
+/// The matches of a regular expression. Each is a text, or a list of groups if the expression has groups.
 fn regex_all(texts: &[String]) -> Option<TerraformValue> {
     let [pattern, text] = texts else { return None };
     let pattern = regex::Regex::new(pattern).ok().filter(|_| !text.contains("${"))?;

@@ -1,4 +1,5 @@
-//! Reads a folder of Terraform configuration: its resources, as far as they are known before apply. `doctor::read` calls it.
+//! Reads the resources of a folder of Terraform configuration, as far as they are known before apply. `doctor::read`
+//! calls it.
 
 mod blocks;
 mod defaults;
@@ -30,7 +31,8 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<TerraformResources> {
         let values = evaluator.block_values(&placed.body, &placed.scope);
         configuration.resources.push(TerraformResource { address, kind: placed.kind, values });
     }
-    // Terraform could not read such a module either, so this is an error in the configuration, not a gap in the check.
+    // Terraform itself could not read such a module, so this is an error in the configuration and not a gap in the
+    // check.
     if let Some(error) = evaluator.failed.borrow_mut().take() {
         return Err(error);
     }
@@ -41,7 +43,7 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<TerraformResources> {
     Ok(configuration)
 }
 
-/// Places the instances of all resources of this module and of the modules that it uses.
+/// Adds the instances of all resources of this module and of the modules that it uses.
 fn place(evaluator: &HclEvaluator, instance: &Rc<ModuleInstance>, configuration: &mut TerraformResources) {
     let why = "files in JSON are not read; check the JSON of a plan instead";
     let unread = instance.module.unread.iter().map(|file| (file.display().to_string(), why.to_owned()));

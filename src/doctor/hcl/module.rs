@@ -17,9 +17,9 @@ pub(super) struct TerraformModule {
     /// The resources and data sources, by type and name. The type of a data source begins with `data.`.
     pub(super) resources: BTreeMap<(String, String), Rc<Body>>,
     pub(super) calls: BTreeMap<String, Rc<Body>>,
-    /// The variables that files (`*.tfvars`) set.
+    /// The variables that `*.tfvars` files set.
     pub(super) settings: BTreeMap<String, Expression>,
-    /// Files of the configuration that are not read.
+    /// The files of the configuration that are not read.
     pub(super) unread: Vec<PathBuf>,
 }
 
@@ -27,12 +27,12 @@ pub(super) struct TerraformModule {
 pub(super) struct VariableDeclaration {
     pub(super) default: Option<Expression>,
     pub(super) kind: Option<Expression>,
-    /// Condition and error message of each validation.
+    /// The condition and the error message of each validation.
     pub(super) validations: Vec<(Expression, Expression)>,
 }
 
 impl TerraformModule {
-    /// Reads every file of the folder, without its subfolders, as Terraform does.
+    /// Reads every file of the folder. Like Terraform, it ignores subfolders.
     pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
         let mut files = Vec::new();
         let entries = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;

@@ -13,7 +13,7 @@ use super::scope::{EvaluationScope, HclEvaluator, ModuleInstance, PlacedResource
 use super::{defaults, installed};
 use crate::doctor::value::TerraformValue;
 
-/// The maximum nesting of modules: far deeper than any real configuration; only a module that uses itself exceeds it.
+/// The maximum nesting of modules. Real configurations stay far below it; only a module that uses itself exceeds it.
 const DEEPEST: usize = 16;
 
 impl HclEvaluator {
@@ -95,7 +95,8 @@ impl HclEvaluator {
         })
     }
 
-    /// Why Terraform would refuse the variables of a module: they have no value, or a validation fails.
+    /// The reasons why Terraform would refuse the variables of a module: a variable has no value, or a validation
+    /// fails.
     pub(super) fn refused_variables(&self, instance: &Rc<ModuleInstance>) -> Vec<String> {
         let scope = EvaluationScope::of(instance);
         let is_set = |name: &str| match &instance.caller {
@@ -197,7 +198,7 @@ impl HclEvaluator {
         Ok(module)
     }
 
-    /// A module of a registry or a repository, from where `terraform init` installed it.
+    /// A module of a registry or a repository, read from the folder in which `terraform init` installed it.
     fn installed(&self, source: &str, key: &str) -> Result<Rc<TerraformModule>, String> {
         let Some(folder) = self.installed.borrow().get(key).cloned() else {
             return Err(format!(
@@ -208,7 +209,7 @@ impl HclEvaluator {
         if let Some(module) = self.folders.borrow().get(&folder) {
             return Ok(module.clone());
         }
-        // The module is not part of this configuration, so a failure to read it is a gap in the check, not an error.
+        // The module is not part of this configuration, so a failure to read it is a gap in the check and not an error.
         let module = TerraformModule::read(&folder).map_err(|error| {
             format!("{error:#}: run `terraform init` again, or check the JSON of a plan instead")
         })?;
@@ -289,7 +290,7 @@ impl HclEvaluator {
         })
     }
 
-    /// An attribute of a resource. An attribute that exists only after apply becomes a text that names the attribute.
+    /// An attribute of a resource. An attribute that exists only after apply becomes a text with the attribute's name.
     pub(super) fn resource_attribute(&self, address: &str, name: &str) -> TerraformValue {
         let symbol = || TerraformValue::Text(format!("${{{address}.{name}}}"));
         let Some(placed) = self.resources.borrow().get(address).cloned() else { return symbol() };

@@ -4,8 +4,8 @@ use hcl::expr::BinaryOperator;
 
 use crate::doctor::value::TerraformValue;
 
-/// The unknown value that replaces a value of the wrong type: `what` is the place where it was used. A value that is
-/// unknown already is returned unchanged.
+/// The unknown value that replaces a value of the wrong type. `what` names the place where the value was used. A value
+/// that is already unknown is returned unchanged.
 pub(super) fn unexpected(what: &str, value: TerraformValue) -> TerraformValue {
     match value {
         TerraformValue::Unknown(unknown) => TerraformValue::Unknown(unknown),
@@ -13,7 +13,8 @@ pub(super) fn unexpected(what: &str, value: TerraformValue) -> TerraformValue {
     }
 }
 
-/// Converts a text that is a number or a boolean, as Terraform does where a number or boolean is needed.
+/// Converts a text to the number or boolean that it contains. Terraform does the same where a number or boolean is
+/// needed.
 pub(super) fn number_of(value: TerraformValue) -> TerraformValue {
     match &value {
         TerraformValue::Text(text) => match (text.parse(), text.as_str()) {
@@ -31,7 +32,7 @@ pub(super) fn equal(left: &TerraformValue, right: &TerraformValue) -> TerraformV
         (unknown @ TerraformValue::Unknown(_), _) | (_, unknown @ TerraformValue::Unknown(_)) => {
             unknown.clone()
         }
-        // An attribute that exists only after apply has an unknown value, but never null.
+        // An attribute that exists only after apply has an unknown value, but that value is never null.
         (symbol, TerraformValue::Null) | (TerraformValue::Null, symbol) if symbol.is_symbolic() => {
             TerraformValue::Bool(false)
         }

@@ -1,5 +1,5 @@
-//! The state of an evaluation, and where an expression is evaluated. The other files of this folder implement the
-//! evaluator: expressions, names, blocks.
+//! The state of an evaluation, and the scope in which an expression is evaluated. The other files of this folder
+//! implement the evaluator: expressions, names, blocks.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -11,7 +11,7 @@ use hcl::Body;
 use super::module::TerraformModule;
 use crate::doctor::value::TerraformValue;
 
-/// Names that an expression can use besides those of its module: `each`, `count` and what `for` binds.
+/// The names that an expression can use besides those of its module: `each`, `count` and the names that `for` binds.
 pub(super) type NameBindings = BTreeMap<String, TerraformValue>;
 
 /// What the names in an expression refer to.
@@ -38,11 +38,12 @@ impl EvaluationScope {
 #[derive(Debug)]
 pub(super) struct ModuleInstance {
     pub(super) module: Rc<TerraformModule>,
-    /// The beginning of the addresses of this module's resources: nothing, or for example `module.orders.`.
+    /// The prefix of the addresses of this module's resources, such as `module.orders.`. Empty for the root.
     pub(super) prefix: String,
-    /// The key of this module in `terraform init`'s list: nothing, or the names of the calls to it, joined by dots.
+    /// The key of this module in `terraform init`'s list: the names of the calls to the module, joined by dots. Empty
+    /// for the root.
     pub(super) key: String,
-    /// The scope of the call, and its body with the inputs. `None` for the root.
+    /// The scope of the call, and the call's body with the inputs. `None` for the root.
     pub(super) caller: Option<(EvaluationScope, Rc<Body>)>,
 }
 
@@ -57,15 +58,16 @@ pub(super) struct PlacedResource {
 /// Evaluates expressions, and remembers the results.
 #[derive(Debug, Default)]
 pub(super) struct HclEvaluator {
-    /// Values of names, by address. `None` marks a name that is being evaluated: another use of it is a cycle.
+    /// The values of names, by address. `None` marks a name that is being evaluated. If that name is used again
+    /// meanwhile, its definition is a cycle.
     pub(super) found: RefCell<HashMap<String, Option<TerraformValue>>>,
     pub(super) resources: RefCell<BTreeMap<String, PlacedResource>>,
     pub(super) modules: RefCell<BTreeMap<String, Rc<ModuleInstance>>>,
-    /// The folders where `terraform init` installed modules, by their keys.
+    /// The folders in which `terraform init` installed modules, by their keys.
     pub(super) installed: RefCell<BTreeMap<String, PathBuf>>,
     /// The modules read so far.
     pub(super) folders: RefCell<HashMap<PathBuf, Rc<TerraformModule>>>,
-    /// Parts of the configuration that cannot be seen: where, and why.
+    /// The parts of the configuration that cannot be seen, each with its place and the reason.
     pub(super) unseen: RefCell<Vec<(String, String)>>,
     /// The first module folder that could not be read.
     pub(super) failed: RefCell<Option<anyhow::Error>>,

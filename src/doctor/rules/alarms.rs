@@ -1,4 +1,4 @@
-//! Rules about alarms: they exist, and they can trigger.
+//! Rules about alarms: the required alarms exist, and each can trigger.
 
 use super::{CheckResults, Rule, Severity};
 use crate::doctor::model::{AlarmMetric, Area, Attribute, CloudWatchAlarm, Deployment, SqsQueue};
@@ -31,7 +31,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "An alarm watches the age of the oldest message of every queue in use.",
-        harm: "Depth shows how many messages are queued, not whether they move. A consumer that hangs, or a message that blocks its group, shows in no other metric.",
+        harm: "The depth shows how many messages are queued, but not whether they are handled. Only the age reveals a consumer that hangs or a message that blocks its group.",
         remedy: "Alarm on ApproximateAgeOfOldestMessage of the queue, with the statistic Maximum.",
         check: age_missing,
     },
@@ -40,7 +40,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "An alarm watches the errors of the consumer.",
-        harm: "Batches that fail as a whole are noticed only when they are dead letters.",
+        harm: "Batches that fail as a whole are noticed only when their messages become dead letters.",
         remedy: "Alarm on Errors of the function.",
         check: errors_missing,
     },
@@ -49,7 +49,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "An alarm watches throttles of the consumer.",
-        harm: "Throttled receives count towards maxReceiveCount: good messages become dead letters, and nothing shows why.",
+        harm: "Throttled receives count towards maxReceiveCount: good messages become dead letters, and no other metric shows why.",
         remedy: "Alarm on Throttles of the function.",
         check: throttles_missing,
     },
@@ -58,7 +58,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: &[Area::Alarms],
         rule: "Alarms have actions.",
-        harm: "The alarm goes off, and nobody is notified.",
+        harm: "The alarm goes off, but nobody is notified.",
         remedy: "Set alarm_actions to a topic with subscribers, and leave actions_enabled on.",
         check: actions_missing,
     },
@@ -67,8 +67,8 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Notice,
         needs: &[Area::Alarms],
         rule: "Alarms define how to treat missing data.",
-        harm: "SQS sends no metrics for a queue that has been idle for hours, and Lambda none for a function that is not invoked: an alarm that went off can stay in that state.",
-        remedy: "Set treat_missing_data, for most metrics to notBreaching.",
+        harm: "SQS sends no metrics for a queue that has been idle for hours, and Lambda sends none for a function that is not invoked. An alarm that has gone off can then stay in the alarm state.",
+        remedy: "Set treat_missing_data; notBreaching suits most metrics.",
         check: missing_data,
     },
 ];
@@ -96,7 +96,8 @@ impl AlarmMetric {
     }
 }
 
-/// The alarms on a metric of a resource, and whether further alarms may exist among those that are not fully known.
+/// The alarms on a metric of a resource. Also returns whether further alarms may exist among those that are not fully
+/// known.
 fn alarms_on<'a>(
     deployment: &'a Deployment,
     name: &str,
@@ -139,7 +140,7 @@ fn require(
 
 const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
 
-/// The queues that invoke functions. Without any mapping, all queues.
+/// The queues that invoke functions. If no mapping exists, all queues.
 fn in_use(deployment: &Deployment) -> impl Iterator<Item = &SqsQueue> {
     let any = deployment.mappings.is_empty();
     deployment.work_queues().filter(move |queue| any || deployment.mappings_of(queue).next().is_some())
@@ -172,7 +173,7 @@ fn dead_letters_deaf(deployment: &Deployment, results: &mut CheckResults) {
                 alarm.metrics.iter().filter(|metric| metric.name.known().is_some_and(|name| name == VISIBLE))
             {
                 let statistic = results.value_or(at, "statistic", &metric.statistic, "Average".to_owned());
-                // Neither the number of samples nor the lowest one shows a single message.
+                // With a single message, neither the number of samples nor the minimum crosses the threshold.
                 if let Some(statistic) = statistic.filter(|s| matches!(s.as_str(), "SampleCount" | "Minimum"))
                 {
                     results.found(at, "statistic", statistic);

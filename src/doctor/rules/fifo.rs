@@ -11,7 +11,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "FIFO queues do not deduplicate by content.",
-        harm: "A producer that does not send the event id as deduplication id goes unnoticed: of two events with the same body within 5 minutes, SQS drops one.",
+        harm: "With deduplication by content, SQS drops one of two events that have the same body and are sent within 5 minutes. It also hides a producer that does not send the event id as deduplication id.",
         remedy: "Set content_based_deduplication to false: our producers send the event id.",
         check: content_deduplication,
     },
@@ -19,7 +19,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "throughput-mode-contradicts",
         severity: Severity::Error,
         needs: NEEDS,
-        rule: "fifo_throughput_limit perMessageGroupId goes with deduplication_scope messageGroup.",
+        rule: "A queue with fifo_throughput_limit perMessageGroupId has deduplication_scope messageGroup.",
         harm: "SQS refuses the combination, so the queue cannot be created.",
         remedy: "Set deduplication_scope to messageGroup as well.",
         check: throughput_mode_contradicts,
@@ -29,7 +29,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "FIFO queues are in high-throughput mode.",
-        harm: "All orders together are limited to 300 calls per second. Above that, SQS throttles publishing, and clients get 503.",
+        harm: "All orders together are limited to 300 calls per second. Above that rate, SQS throttles publishing, and clients get 503.",
         remedy: "Set deduplication_scope to messageGroup and fifo_throughput_limit to perMessageGroupId.",
         check: throughput_mode_off,
     },
@@ -38,7 +38,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Notice,
         needs: NEEDS,
         rule: "Orders are queued on a FIFO queue.",
-        harm: "A standard queue delivers out of order and sometimes twice. Nothing is lost, but an event that arrives too early is retried, and each receive counts. A message group id does not change that.",
+        harm: "A standard queue delivers out of order and sometimes twice. No event is lost, but an event that arrives too early is retried, and each receive counts towards maxReceiveCount. A message group id does not change that.",
         remedy: "Use a FIFO queue (fifo_queue = true), unless order does not matter or throughput matters more.",
         check: standard_queue,
     },
@@ -62,7 +62,7 @@ fn content_deduplication(deployment: &Deployment, results: &mut CheckResults) {
     }
 }
 
-/// The deduplication scope and throughput limit of a FIFO queue. `None` if either is unknown.
+/// The deduplication scope and the throughput limit of a FIFO queue. `None` if either is unknown.
 fn throughput(queue: &SqsQueue, results: &mut CheckResults) -> Option<(String, String)> {
     let at = queue.identity.shown();
     let scope =

@@ -13,7 +13,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "A function that is invoked by a queue has no dead_letter_config.",
-        harm: "It is for asynchronous invocations only, so it has no effect here: messages are lost if they rely on it. The redrive policy of the queue is what counts.",
+        harm: "The setting applies only to asynchronous invocations, so it has no effect on messages from a queue. Failing messages are lost unless the queue itself has a redrive policy.",
         remedy: "Remove dead_letter_config, and set redrive_policy on the queue.",
         check: dead_letters_on_function,
     },
@@ -21,7 +21,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "environment-missing",
         severity: Severity::Error,
         needs: NEEDS,
-        rule: "A function has the variables that its role reads: QUEUE_URL, DLQ_URL, TABLE_NAME, DLQ_BUCKET, ALERTS_TOPIC, and for the API those for access control.",
+        rule: "A function has the variables that its role reads: QUEUE_URL, DLQ_URL, TABLE_NAME, DLQ_BUCKET, ALERTS_TOPIC, and for the API the variables for access control.",
         harm: "The function does not start: every invocation fails, and messages become dead letters.",
         remedy: "Set the variable in environment.variables.",
         check: environment_missing,
@@ -31,7 +31,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "The variables of a function name the queues and the table of this deployment.",
-        harm: "The function acknowledges or parks messages of one queue on another, or records them in another table: orders are handled twice, or cannot be found.",
+        harm: "The function uses a queue or a table of another deployment. It can fail to acknowledge messages, park them on the wrong queue, or record them in the wrong table: orders are handled twice, or cannot be found.",
         remedy: "Reference the resource instead of writing its name.",
         check: environment_elsewhere,
     },
@@ -49,7 +49,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "With JSON logging, the application log level includes INFO.",
-        harm: "Metrics are log lines (EMF) without a level. Lambda treats these as INFO and drops them at a higher level, so alarms on outcomes see no data.",
+        harm: "Metrics are log lines (EMF) without a level. Lambda treats such lines as INFO and drops them at a higher level, so alarms on outcomes get no data.",
         remedy: "Set logging_config.application_log_level to INFO, DEBUG or TRACE. The program filters its own lines by LOG_LEVEL.",
         check: metrics_dropped,
     },
@@ -58,7 +58,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "No function has a reserved concurrency of 0.",
-        harm: "Lambda never runs it: requests fail, and messages are received without being handled until they are dead letters.",
+        harm: "Lambda never runs the function: requests fail, and messages are received without being handled until they become dead letters.",
         remedy: "Set reserved_concurrent_executions to the concurrency that the function needs, or remove it. To pause a consumer, disable its mapping.",
         check: function_switched_off,
     },
@@ -74,7 +74,7 @@ fn dead_letters_on_function(deployment: &Deployment, results: &mut CheckResults)
     }
 }
 
-/// Variables of which a role needs any one.
+/// Variables of which a role needs at least one.
 type AnyVariableOf = &'static [&'static str];
 
 const AUTH: AnyVariableOf =

@@ -11,8 +11,8 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "The visibility timeout of a queue is at least 6 times the timeout of the function that it invokes.",
-        harm: "A message becomes visible again while its batch is still being handled or retried. It is delivered twice, and each receive counts towards maxReceiveCount until a good message is a dead letter.",
-        remedy: "Set visibility_timeout_seconds to 6 times the function's timeout (compute it), or shorten the timeout.",
+        harm: "A message becomes visible again while its batch is still being handled or retried. It is delivered twice, and each receive counts towards maxReceiveCount, so a good message can become a dead letter.",
+        remedy: "Set visibility_timeout_seconds to 6 times the function's timeout, as an expression, or shorten the timeout.",
         check: visibility_too_short,
     },
     Rule {
@@ -20,7 +20,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "Mappings have ReportBatchItemFailures on.",
-        harm: "Lambda ignores which messages the function reports as failed, and deletes the whole batch: failed events are lost.",
+        harm: "Lambda ignores the function's report of failed messages and deletes the whole batch: failed events are lost.",
         remedy: "Set function_response_types to [\"ReportBatchItemFailures\"].",
         check: partial_responses_off,
     },
@@ -153,8 +153,8 @@ fn concurrency_range(deployment: &Deployment, results: &mut CheckResults) {
     }
 }
 
-/// Calls `judge` with the maximum concurrency of each mapping and the reserved concurrency of its function (`None` if
-/// the function has none).
+/// Calls `judge` with the maximum concurrency of each mapping and the reserved concurrency of its function, which is
+/// `None` if the function has none.
 fn reserved(
     deployment: &Deployment,
     results: &mut CheckResults,
@@ -187,7 +187,7 @@ fn concurrency_unbounded(deployment: &Deployment, results: &mut CheckResults) {
     });
 }
 
-/// Calls `judge` with the address, the batch size and the window of each mapping of a queue of this kind.
+/// Calls `judge` with the address, the batch size and the window of each mapping from a queue of this kind.
 fn batches(
     deployment: &Deployment,
     results: &mut CheckResults,
@@ -232,7 +232,7 @@ fn large_batch_without_window(deployment: &Deployment, results: &mut CheckResult
 }
 
 fn dead_letters_unattended(deployment: &Deployment, results: &mut CheckResults) {
-    // A mapping with an unknown source may be the mapping of this queue.
+    // A mapping with an unknown source may belong to this queue.
     let unsure = deployment.mappings.iter().any(|mapping| matches!(mapping.source, Attribute::Unknown(_)));
     for queue in deployment.dead_letter_queues() {
         let at = queue.identity.shown();

@@ -1,5 +1,6 @@
-//! The rules, as tables: what each requires, the harm when it is violated, the remedy, and the check itself. The doctor
-//! runs the tables, `docs/doctor.md` is printed from them, and a test requires an example of each.
+//! The rules, as tables. Each entry has the requirement, the harm when it is violated, the remedy, and the check
+//! itself. The doctor runs the tables, `docs/doctor.md` is printed from them, and a test requires an example of each
+//! rule.
 
 mod alarms;
 mod expiry;
@@ -19,9 +20,9 @@ use super::model::{Area, Attribute, Deployment};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Severity {
-    /// Orders are lost, parked without reason or handled twice, or the deployment cannot work.
+    /// A violation loses orders, parks them without reason, handles them twice, or keeps the deployment from working.
     Error,
-    /// No harm until something else fails.
+    /// A violation does no harm until something else fails.
     Warning,
     /// Worth knowing.
     Notice,
@@ -42,7 +43,7 @@ pub(super) struct Rule {
     /// The name of the rule. Users rely on it, so it never changes.
     pub(super) id: &'static str,
     pub(super) severity: Severity,
-    /// The areas that the check looks at.
+    /// The areas that the check examines.
     pub(super) needs: &'static [Area],
     /// The requirement.
     pub(super) rule: &'static str,
@@ -144,7 +145,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
     groups.into_iter().flatten()
 }
 
-/// Checks a deployment by every rule whose areas the reader has looked at.
+/// Checks a deployment by every rule whose areas the reader has examined.
 pub(super) fn judge(deployment: &Deployment) -> CheckResults {
     let mut results = CheckResults::default();
     for rule in all() {

@@ -1,4 +1,4 @@
-//! Rules about the permissions of functions: all that are needed, and no others.
+//! Rules about the permissions of functions: a function has all permissions that it needs, and no others.
 
 use wildmatch::WildMatch;
 
@@ -15,7 +15,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "permission-missing",
         severity: Severity::Error,
         needs: NEEDS,
-        rule: "The role of a function allows the calls of the function: to its queues and the table, for logs and traces.",
+        rule: "The role of a function allows every call that the function makes: to its queues and the table, and for logs and traces.",
         harm: "AWS refuses the calls: messages are retried until they are dead letters, or the function works without logs and traces.",
         remedy: "Allow the actions on the resource, in a policy of the function's role.",
         check: permission_missing,
@@ -25,7 +25,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "The role of a function allows no actions by wildcard, and none on all resources where the action supports naming one.",
-        harm: "Whoever takes over the function can read, change and delete orders, queues and archives that it does not need.",
+        harm: "An attacker who takes over the function can read, change and delete orders, queues and archives that the function does not need.",
         remedy: "Name the actions and the resources.",
         check: permission_too_wide,
     },
@@ -34,13 +34,13 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Notice,
         needs: NEEDS,
         rule: "Functions write metrics as log lines (EMF), not by PutMetricData.",
-        harm: "A call for each batch costs time and money, and can fail. A log line does not.",
+        harm: "A call for each batch costs time and money and can fail. A log line avoids all three.",
         remedy: "Remove cloudwatch:PutMetricData. The program needs no permission for its metrics.",
         check: metrics_by_calls,
     },
 ];
 
-/// Actions that a function needs on a resource.
+/// The actions that a function needs on a resource.
 struct RequiredPermission<'a> {
     actions: &'static [&'static str],
     /// The resource. `None` if a permission on any resource is enough.
@@ -168,7 +168,8 @@ impl IamRole {
         for statement in self.statements.iter().filter(|statement| statement.mentions(action)) {
             let covers = statement.covers(need);
             match (statement.allow, covers) {
-                // Conditions are not evaluated, so only a denial on all resources counts: it makes the answer unknown.
+                // Conditions are not evaluated. So only a denial on all resources is considered, and it makes the
+                // answer unknown.
                 (false, _) if statement.resources.iter().all(|link| link.text != "*") => {}
                 (false, _) => return None,
                 (true, Some(true)) => return Some(true),
@@ -236,7 +237,7 @@ fn by_pattern(pattern: &str, identity: &ResourceIdentity) -> Option<bool> {
     Some(matches(last, name))
 }
 
-/// Whether a text matches a pattern with `*` and `?`, as IAM policies have them.
+/// Whether a text matches a pattern with `*` and `?`, as IAM policies use them.
 fn matches(pattern: &str, text: &str) -> bool {
     WildMatch::new(pattern).matches(text)
 }

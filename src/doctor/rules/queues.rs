@@ -24,7 +24,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "dead-letter-queue-kind",
         severity: Severity::Error,
         needs: NEEDS,
-        rule: "The dead-letter queue of a FIFO queue is a FIFO queue, that of a standard queue a standard one.",
+        rule: "The dead-letter queue of a FIFO queue is a FIFO queue, and that of a standard queue is a standard queue.",
         harm: "SQS refuses the redrive policy, so failing messages are never dead-lettered.",
         remedy: "Create both queues of the same kind: fifo_queue, and a name that ends with .fifo, on both or on neither.",
         check: dead_letter_queue_kind,
@@ -34,7 +34,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "A message is received at least 3 times before it is a dead letter.",
-        harm: "Throttled receives and short outages count: good messages become dead letters. On a standard queue, so do events that arrive too early.",
+        harm: "Throttled receives and short outages count as receives, so good messages become dead letters. On a standard queue, events that arrive too early become dead letters too.",
         remedy: "Set maxReceiveCount to 3 or more; 5 is usual with Lambda.",
         check: max_receives_low,
     },
@@ -192,7 +192,8 @@ fn redrive_open(deployment: &Deployment, results: &mut CheckResults) {
     }
 }
 
-/// Queues whose dead-letter queue has a shorter retention: the queue, its dead-letter queue, and its own retention.
+/// Queues whose dead-letter queue has a shorter retention. Each entry has the queue, its dead-letter queue, and its own
+/// retention.
 fn expiring_first(deployment: &Deployment) -> impl Iterator<Item = (&SqsQueue, &SqsQueue, f64)> {
     let retention = |queue: &SqsQueue| match &queue.retention {
         Attribute::Known(seconds) => Some(*seconds),
@@ -254,7 +255,7 @@ fn short_polling(deployment: &Deployment, results: &mut CheckResults) {
 fn not_encrypted(deployment: &Deployment, results: &mut CheckResults) {
     for queue in &deployment.queues {
         let at = queue.identity.shown();
-        // Without the setting SQS encrypts by default.
+        // SQS encrypts by default if the setting is absent.
         let managed = results.value_or(at, "sqs_managed_sse_enabled", &queue.managed_encryption, true);
         if managed == Some(false) && queue.key == Attribute::Absent {
             results.found(at, "sqs_managed_sse_enabled", "false, and no kms_master_key_id");

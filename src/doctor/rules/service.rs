@@ -93,7 +93,7 @@ fn open(deployment: &Deployment, results: &mut CheckResults) {
         // A 400 or 422 is about the content of the request, so the request passed access control.
         match status {
             Some(Some(401 | 403)) => {}
-            // On a loopback address, open access is the default, and other machines cannot reach the API.
+            // Open access is the default on a loopback address, which other machines cannot reach.
             Some(Some(200..=299 | 400 | 422)) if service.local => {}
             Some(Some(status @ (200..=299 | 400 | 422))) => {
                 results.found(&service.url, "/v1/orders", format!("{status} without a token"));

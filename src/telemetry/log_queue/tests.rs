@@ -3,7 +3,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
-/// A time limit longer than any of these tests takes. Only a failing test waits that long.
+/// A time limit that none of these tests reaches unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A writer whose writes finish only when the test allows.
@@ -23,7 +23,7 @@ impl Write for GatedWriter {
     }
 }
 
-/// A queue with a gated writer, the sender that lets writes finish, and the receiver of what was written.
+/// A queue with a gated writer. Also returns the sender that lets writes finish, and the receiver of the written bytes.
 fn gated() -> (LogQueue, Sender<io::Result<()>>, Receiver<Vec<u8>>) {
     let ((open, allowed), (seen, written)) = (channel(), channel());
     let report = |lines: &LogQueue, dropped: u64| {

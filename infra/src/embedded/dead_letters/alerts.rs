@@ -1,5 +1,5 @@
-//! Reports dead letters to the operators of the service. An alert is pending on disk until it was raised, so neither a
-//! crash nor a failing sink loses it.
+//! Reports dead letters to the operators of the service. Each alert is pending on disk until it is raised, so that
+//! neither a crash nor a failing sink loses it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::embedded::store::keys;
 use crate::embedded::store::stage::Stage;
 use crate::embedded::store::writer::Durability;
 
-/// How long the first dead letter waits for others, so that a flood of them raises one alert.
+/// How long the first dead letter waits for others, so that many dead letters within a short time raise one alert.
 const GATHER_TIME: Duration = Duration::from_secs(1);
 /// One alert covers at most this many dead letters. Each takes a few bytes of memory.
 const MAX_LETTERS_PER_ALERT: usize = 1_000_000;
@@ -69,7 +69,7 @@ impl DeadLetters {
         if count > 0 {
             let raised = move |letters: &Arc<Self>, stage: &mut Stage| {
                 let alerts = &letters.store.keys.alerts;
-                // If the dead letter was parked again since, its alert has another value, and stays pending.
+                // If the dead letter has been parked again since, its alert has another value and stays pending.
                 let rows = pending.iter().map(|(key, _)| alerts.get(key)).collect::<Result<Vec<_>, _>>()?;
                 let rows =
                     rows.into_iter().zip(pending).filter(|(row, (_, since))| row.as_ref() == Some(since));
@@ -81,7 +81,7 @@ impl DeadLetters {
         Ok(count)
     }
 
-    /// The pending alerts, and one alert for those whose dead letter still exists.
+    /// Reads the pending alerts. Returns them together with one alert for those whose dead letter still exists.
     fn pending_alerts(&self) -> anyhow::Result<(PendingAlerts, Option<Alert>)> {
         let mut alert = Alert::default();
         let mut pending = Vec::new();

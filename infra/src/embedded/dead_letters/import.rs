@@ -23,9 +23,9 @@ const REPAIRED_BY: &str = "orders dlq import";
 pub struct Incoming {
     /// The dead letter.
     pub letter: DeadLetter,
-    /// The place it was read from, for reports.
+    /// Where the dead letter was read from, for reports.
     pub from: String,
-    /// Whether the id was read with the dead letter. Otherwise the id was derived from a file name.
+    /// Whether the archive contained the id. If not, the id was derived from the file name.
     pub names_itself: bool,
 }
 
@@ -34,11 +34,11 @@ pub struct Incoming {
 pub struct Imported {
     /// Dead letters that were added.
     pub added: u64,
-    /// Existing dead letters that got the imported body.
+    /// The existing dead letters that got the imported body.
     pub repaired: u64,
-    /// Existing dead letters that have the imported body already.
+    /// The existing dead letters that had the imported body already.
     pub unchanged: u64,
-    /// Dead letters that were not imported: the place each was read from, and the reason.
+    /// The dead letters that were not imported, each with the place where it was read and the reason.
     pub conflicts: Vec<String>,
 }
 
@@ -51,8 +51,9 @@ enum ImportAction {
 }
 
 impl DeadLetters {
-    /// Imports dead letters in the order in which they were parked. A dead letter that exists here already is repaired
-    /// if it is parked and is the same one. `progress` gets the number of dead letters processed so far.
+    /// Imports dead letters in the order in which they were parked. If a dead letter exists already, is the same one
+    /// and is parked, it gets the imported body as a repair. `progress` gets the number of dead letters processed so
+    /// far.
     pub(crate) async fn import(
         self: &Arc<Self>,
         letters: Vec<Incoming>,
@@ -134,7 +135,7 @@ impl DeadLetters {
     }
 }
 
-/// How many of the dead letters go into the next commit; at least one.
+/// The number of dead letters in the next commit; at least one.
 fn size_of_commit(letters: &[Incoming]) -> usize {
     let mut bytes = 0;
     let fits = |incoming: &&Incoming| {
@@ -144,7 +145,7 @@ fn size_of_commit(letters: &[Incoming]) -> usize {
     letters.iter().take(MAX_LETTERS_OF_COMMIT).take_while(fits).count().max(1)
 }
 
-/// Why `letter` must not replace the body of the `known` dead letter with the same id; `None` if it may.
+/// The reason why `letter` must not replace the body of the `known` dead letter with the same id, or `None` if it may.
 fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Option<String> {
     let id = &known.id;
     if !names_itself {
@@ -175,8 +176,8 @@ fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Opti
     None
 }
 
-/// Keeps one dead letter for each id. A dead letter that contains its id takes precedence. Of a dead letter and its
-/// repaired version, the repaired one is kept.
+/// Keeps one dead letter for each id. A dead letter that contains its id takes precedence over one with a derived id.
+/// The repaired version of a dead letter takes precedence over the original.
 fn distinct(mut letters: Vec<Incoming>, imported: &mut Imported) -> Vec<Incoming> {
     letters.sort_by(|one, other| (!one.names_itself, &one.from).cmp(&(!other.names_itself, &other.from)));
     let mut places: HashMap<String, usize> = HashMap::new();
@@ -206,7 +207,7 @@ fn distinct(mut letters: Vec<Incoming>, imported: &mut Imported) -> Vec<Incoming
     taken
 }
 
-/// Whether `one` is `other` after a repair.
+/// Whether `one` is the repaired version of `other`.
 fn is_repair_of(one: &Incoming, other: &Incoming) -> bool {
     let original = one.letter.original.as_ref();
     one.names_itself && other.names_itself && original == Some(&other.letter.body)

@@ -1,8 +1,9 @@
-//! The dead letters. [`park`] moves messages to them. [`operate`] and [`redrive`] implement the actions of operators,
-//! and [`import`] adds dead letters of another archive. [`alerts`] reports them, and [`parked_sequences`] reads them.
+//! The dead letters. [`park`] moves messages to them. [`operate`] and [`redrive`] implement the actions of operators.
+//! [`import`] adds dead letters of another archive. [`alerts`] reports dead letters, and [`parked_sequences`] reads
+//! them.
 //!
-//! A dead letter keeps the sequence number of its first message through all redrives. So the dead letters of an order are in
-//! the order in which their messages were sent.
+//! A dead letter keeps the sequence number of its first message through all redrives. So the dead letters of an order
+//! are sorted by the time at which their messages were sent.
 
 pub mod alerts;
 pub(crate) mod import;
@@ -27,23 +28,23 @@ use super::store::{Store, keys};
 
 pub(crate) use park::MessageToPark;
 
-/// The origin of dead letters that were parked here.
+/// The origin that is stored with dead letters that this service parked itself.
 pub(crate) const ORIGIN: &str = "embedded";
 
 pub(crate) struct DeadLetters {
     pub(crate) store: Arc<Store>,
     log: Arc<Log>,
     queue: Arc<EmbeddedQueue>,
-    /// Held by the one change of dead letters that is being prepared or committed.
+    /// The lock that a change of dead letters holds while it is prepared and committed.
     turn: Arc<AsyncMutex<()>>,
-    /// Notified when an alert is pending.
+    /// Wakes the task that raises alerts when one is pending.
     alarm: Notify,
 }
 
 /// The rows of a dead letter.
 pub(crate) struct EncodedDeadLetter {
     letter: Vec<u8>,
-    /// The key and the row of its event's receipt.
+    /// The receipt of its event, as key and row.
     receipt: Option<(Vec<u8>, Vec<u8>)>,
     is_new: bool,
 }
@@ -59,8 +60,8 @@ impl DeadLetters {
         }
     }
 
-    /// Changes dead letters on the writing thread. A commit contains at most one such change, so each sees the results of
-    /// all earlier ones. If `change` fails, it must not have staged anything.
+    /// Changes dead letters on the writing thread. A commit contains at most one such change, so each change sees the
+    /// results of all earlier ones. A `change` that fails must not stage anything.
     async fn change<R: Send + 'static>(
         self: &Arc<Self>,
         durability: Durability,
@@ -76,7 +77,7 @@ impl DeadLetters {
         self.store.writer.write(durability, job).await
     }
 
-    /// Encodes a dead letter, and the receipt of its event unless that has a final outcome.
+    /// Encodes a dead letter. Also encodes the receipt of its event, unless that event has a final outcome.
     fn encode(&self, letter: &DeadLetter) -> anyhow::Result<EncodedDeadLetter> {
         Ok(EncodedDeadLetter {
             letter: serde_json::to_vec(letter)?,
@@ -121,7 +122,7 @@ impl DeadLetters {
         stage.put(&self.store.keys.alerts, seq.to_be_bytes(), since);
     }
 
-    /// Stages that a dead letter leaves the parked sequence of its order.
+    /// Stages the removal of a dead letter from the parked sequence of its order.
     fn stage_out_of_sequence(&self, stage: &mut Stage, seq: u64, letter: &DeadLetter) {
         if let Some(order_id) = &letter.order_id {
             stage.remove(&self.store.keys.parked_sequences, keys::parked_key(order_id, seq));

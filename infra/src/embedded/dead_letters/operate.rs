@@ -88,7 +88,7 @@ impl DeadLetters {
     ) -> anyhow::Result<ParkedSequence> {
         let (dead_letters, order_id) = (Arc::clone(self), order_id.clone());
         let read = move || {
-            // Reads one more than the limit, to know whether the sequence is longer.
+            // Reads one more than the limit, which shows whether the sequence is longer.
             let view = dead_letters.store.view();
             let mut letters = dead_letters.first_of_sequence(&*view, &order_id, limit + 1)?;
             let is_longer = letters.len() > limit;

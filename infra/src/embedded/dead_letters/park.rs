@@ -1,5 +1,5 @@
 //! Moves messages from the queue to the dead letters, and removes dead letters whose redrive has succeeded. The
-//! consumer calls these functions; the inbox parks messages that were received too often.
+//! consumer calls these functions. The inbox also calls them, to park messages that were received too often.
 
 use std::sync::Arc;
 
@@ -83,8 +83,8 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// The dead letter that a message becomes, and its sequence number. A redriven message becomes the same dead letter
-    /// again.
+    /// The dead letter that a message becomes, and its sequence number. A redriven message becomes the dead letter that
+    /// it was before.
     fn letter_of(&self, message: &MessageToPark) -> anyhow::Result<(u64, DeadLetter)> {
         let key = message.seq.to_be_bytes();
         let row = self.store.keys.queue.get(key)?.context("the message is gone")?;

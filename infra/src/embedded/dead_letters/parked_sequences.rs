@@ -1,5 +1,5 @@
 //! Reads dead letters: by id, by sequence number, and in the parked sequence of an order. A sequence may be long, so
-//! callers read only the part that they need.
+//! every function reads only what its caller asks for.
 
 use anyhow::Context;
 use domain::{DeadLetter, OrderId};
@@ -29,7 +29,7 @@ impl DeadLetters {
         row.map(|row| serde_json::from_slice(&row).context("a dead letter")).transpose()
     }
 
-    /// The sequence numbers below `end` of the order's parked sequence, in order.
+    /// The sequence numbers of the order's dead letters, in order. Only numbers below `end` are returned.
     pub(crate) fn sequence_in<R: ReadStore>(
         &self,
         state: &R,
@@ -37,13 +37,13 @@ impl DeadLetters {
         end: u64,
     ) -> impl DoubleEndedIterator<Item = anyhow::Result<u64>> + use<R> {
         let range = || keys::parked_key(order_id, 0)..keys::parked_key(order_id, end);
-        // Usually there are no dead letters at all, and nothing must be read.
+        // Usually there are no dead letters, and no read is needed.
         let rows =
             (state.dead_letters() > 0).then(|| state.range(&self.store.keys.parked_sequences, range()));
         rows.into_iter().flatten().map(|row| keys::parked_seq(&row.key()?))
     }
 
-    /// The length of the order's parked sequence; `max` if it is longer.
+    /// The length of the order's parked sequence, but at most `max`.
     pub(crate) fn sequence_length(
         &self,
         state: &impl ReadStore,
@@ -54,7 +54,7 @@ impl DeadLetters {
         sequence.try_fold(0, |count, seq| seq.map(|_| count + 1))
     }
 
-    /// The first dead letters of the order's parked sequence, at most `max`.
+    /// The first dead letters of the order's parked sequence, up to `max` of them.
     pub(crate) fn first_of_sequence(
         &self,
         state: &impl ReadStore,

@@ -16,11 +16,11 @@ use crate::embedded::store::writer::Durability;
 use crate::now;
 use crate::repaired::repaired;
 
-/// How a dead letter gets back to the queue.
+/// What the redrive of a dead letter must do.
 enum PlannedRedrive {
-    /// Its message is on the queue already.
+    /// Nothing, because the message is on the queue already.
     Queued,
-    /// Its message must be queued.
+    /// Put the message on the queue.
     Due { seq: u64, was_parked: bool, letter: Vec<u8>, header: Box<MessageHeader>, message: Vec<u8> },
 }
 
@@ -52,7 +52,7 @@ impl DeadLetters {
         }
     }
 
-    /// `None` if the dead letter was removed or discarded.
+    /// Plans the redrive of a dead letter. Returns `None` if the dead letter was removed or discarded.
     fn plan_redrive(&self, id: &str) -> anyhow::Result<Option<PlannedRedrive>> {
         let Some((seq, letter)) = self.find(id)? else { return Ok(None) };
         let group = letter.order_id.as_ref().map(|order_id| order_id.as_str().to_owned());

@@ -1,4 +1,4 @@
-//! Tests of long parked sequences: only the dead letters that are needed are read.
+//! Tests that an operation on a long parked sequence reads only the dead letters that it needs.
 
 use api::operations::{DeadLetterFilter, DeadLetterStore};
 use api::ports::{EventPublisher, MAX_PARKED, OrderReader};

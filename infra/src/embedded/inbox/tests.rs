@@ -1,5 +1,5 @@
-//! Which receive counts are stored, and what a crash leaves of them. A dropped engine writes nothing more, so opening its
-//! folder again is like a start after `kill -9`.
+//! Tests which receive counts are stored, and which of them survive a crash. A dropped engine writes nothing more, so
+//! opening its folder again is like a start after `kill -9`.
 
 use std::time::Duration;
 
@@ -36,7 +36,8 @@ fn counts(messages: &[Message]) -> Vec<u32> {
     messages.iter().map(|message| message.receive_count).collect()
 }
 
-/// The number of rows that count receives: of whole deliveries, and of single messages.
+/// The number of rows that count the receives of whole deliveries, and of those that count the receives of single
+/// messages.
 fn receive_rows(engine: &Embedded) -> (usize, usize) {
     let keys = &engine.store().keys;
     (keys.first_receives.len().unwrap(), keys.receives.len().unwrap())

@@ -1,5 +1,5 @@
-//! Appends events to the logs of orders, with their derived writes, in one atomic commit. The consumer appends here; the
-//! inline commit stages its entries with the same functions.
+//! Appends events to the logs of orders, with their derived writes, in one atomic commit. The consumer appends here.
+//! The inline commit stages its entries with the same functions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::embedded::store::records::{log_entry, receipt_row};
 use crate::embedded::store::stage::Stage;
 use crate::embedded::store::writer::Durability;
 
-/// The rows of an append. The caller encodes them, so that the writing thread need not.
+/// The rows of an append. The caller encodes them to save time on the writing thread.
 pub(crate) struct EncodedAppend {
     pub(crate) order_id: OrderId,
     /// The order's version after the append.
@@ -36,7 +36,7 @@ pub(crate) struct EncodedEntry {
     pub(crate) row: Vec<u8>,
 }
 
-/// The derived writes: they are written with log entries, and can be rebuilt from them.
+/// The writes that accompany log entries and can be rebuilt from them.
 pub(crate) struct DerivedWrites {
     /// The projection, if the order has more than one event.
     projection: Option<Vec<u8>>,
@@ -109,7 +109,7 @@ impl Log {
         }
     }
 
-    /// Stores outcomes of events that are not in the log.
+    /// Stores the outcomes of events that are not in the log.
     pub(crate) async fn settle(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>> {
         let rows: Vec<_> = receipts.iter().map(receipt_row).collect();
         let stored: Vec<_> = rows.iter().flatten().cloned().collect();
@@ -127,7 +127,7 @@ impl Log {
         rows.into_iter().map(result).collect()
     }
 
-    /// Runs on the writing thread: nothing else changes the log between this check and the commit.
+    /// Runs on the writing thread, so nothing else changes the log between this check and the commit.
     fn stage_append(&self, stage: &mut Stage, append: EncodedAppend) -> Result<Appended, AppendError> {
         let unavailable = AppendError::Unavailable;
         let order_id = &append.order_id;
@@ -146,7 +146,7 @@ impl Log {
                         return Err(conflict());
                     }
                     if version == 1 && carried_by.is_none() {
-                        // The entry lacks its message id, so it is written again with the id.
+                        // The stored entry lacks the message id, so it is written again with it.
                         repaired_entry = Some((key, row));
                     }
                 }
@@ -177,7 +177,7 @@ impl Log {
     }
 
     /// Stages entries of an order's log and their derived writes. fjall applies a commit row by row, and readers may
-    /// see part of it. So a receipt is staged after the entry that it reports.
+    /// see part of it. So the entry is staged before the receipt that reports it.
     pub(crate) fn stage_entries(
         &self,
         stage: &mut Stage,
@@ -227,8 +227,8 @@ impl Log {
         Ok(projected.version < version)
     }
 
-    /// Puts an event into the log only, without its derived writes, as a crash between append and projection would
-    /// leave it on a backend that writes the two separately. For the conformance suite.
+    /// Puts an event into the log without its derived writes. On a backend that writes the two separately, a crash
+    /// between append and projection leaves such a log. Used by the conformance suite.
     pub(crate) async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
         let log = self.store.keys.log.clone();
         let job = move |stage: &mut Stage| {

@@ -32,8 +32,8 @@ impl Log {
         Self { store: Arc::clone(store), default_currency, waiters: OutcomeWaiters::default(), searchable }
     }
 
-    /// The order as of its latest event. The stored projection is never newer than the log. An order with one event has
-    /// no projection, and after a crash the projection may lag; so the events after it are folded in here.
+    /// The order as of its latest event. The stored projection is never newer than the log, but it may be older after a
+    /// crash, and an order with one event has none. So this function folds the events after the projection into it.
     pub(crate) fn order_in(
         &self,
         state: &impl ReadStore,
@@ -100,7 +100,7 @@ impl Log {
         row.map(|row| serde_json::from_slice(&row).context("a stored receipt")).transpose()
     }
 
-    /// The receipt as of the latest commit, synced or not.
+    /// The receipt as of the latest commit, whether that is synced or not.
     pub(crate) fn latest_receipt(
         &self,
         order_id: &OrderId,

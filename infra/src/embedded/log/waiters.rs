@@ -12,11 +12,11 @@ use tokio::sync::Notify;
 pub(crate) struct OutcomeWaiters {
     /// One entry for each event that at least one request waits for.
     signals: Mutex<HashMap<EventId, Arc<Notify>>>,
-    /// The number of waiting requests. While it is 0, nothing needs to take the lock.
+    /// The number of waiting requests. While it is 0, the lock is not taken.
     count: AtomicUsize,
 }
 
-/// A request that waits. Dropping this value unregisters it.
+/// Represents a waiting request. Dropping this value unregisters the request.
 pub(crate) struct OutcomeWaiter<'a> {
     waiters: &'a OutcomeWaiters,
     event_id: EventId,
@@ -31,7 +31,7 @@ impl OutcomeWaiters {
         OutcomeWaiter { waiters: self, event_id, signal }
     }
 
-    /// Wakes the requests that wait for these events. The caller has made the outcomes readable before.
+    /// Wakes the requests that wait for these events. The caller must make the outcomes readable first.
     pub(crate) fn wake(&self, events: impl IntoIterator<Item = EventId>) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
@@ -41,7 +41,7 @@ impl OutcomeWaiters {
         signals_of_events.for_each(|signal| signal.notify_waiters());
     }
 
-    /// Wakes every request that waits. For parked messages: they are rare, and not all of them contain an event.
+    /// Wakes every waiting request. Used for parked messages, which are rare and do not always contain an event.
     pub(crate) fn wake_all(&self) {
         if self.count.load(Ordering::SeqCst) > 0 {
             self.lock().values().for_each(|signal| signal.notify_waiters());
@@ -63,7 +63,7 @@ impl OutcomeWaiter<'_> {
 impl Drop for OutcomeWaiter<'_> {
     fn drop(&mut self) {
         let mut signals = self.waiters.lock();
-        // Two references are left, the map's and this one, so no other request waits for the event.
+        // Only the map and this value hold a reference, so no other request waits for the event.
         if Arc::strong_count(&self.signal) == 2 {
             signals.remove(&self.event_id);
         }

@@ -25,35 +25,35 @@ pub struct RebuildReport {
     pub orders: u64,
     /// Events in the log.
     pub events: u64,
-    /// Derived writes, and counters of the ledger, that differ from the log.
+    /// The differences between the log and its derived writes, or the ledger.
     pub differences: RebuildFindings,
-    /// Logs that cannot be folded. They stay as they are.
+    /// The logs that cannot be folded. They are not changed.
     pub broken: RebuildFindings,
-    /// Projections and list entries of orders that have no log. They may be the only remaining data of these orders, so
-    /// they are kept unless [`RebuildOptions::remove_orphans`] is set.
+    /// The projections and list entries of orders that have no log. They may be the only remaining data of these
+    /// orders, so they are kept unless [`RebuildOptions::remove_orphans`] is set.
     pub orphans: RebuildFindings,
 }
 
 /// What a rebuild does.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RebuildOptions {
-    /// Only compare, and change nothing.
+    /// Compare only, and change nothing.
     pub check_only: bool,
     /// Remove projections and list entries of orders that have no log.
     pub remove_orphans: bool,
 }
 
-/// The number of findings, and the first of them.
+/// How many findings there are, with the first of them as examples.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RebuildFindings {
     /// The number of findings.
     pub count: u64,
-    /// The first [`RebuildFindings::MAX_EXAMPLES`] findings, a sentence each.
+    /// One sentence for each of the first [`RebuildFindings::MAX_EXAMPLES`] findings.
     pub examples: Vec<String>,
 }
 
 impl RebuildFindings {
-    /// The maximum number of examples.
+    /// The maximum number of examples that are kept.
     pub const MAX_EXAMPLES: usize = 20;
 
     fn add(&mut self, finding: String) {
@@ -64,15 +64,15 @@ impl RebuildFindings {
     }
 }
 
-/// Reads every table of the folder at `path` and compares it with its checksum. `progress` gets the number of bytes read so
-/// far. Returns their total.
+/// Reads every table of the folder at `path` and verifies its checksum. `progress` gets the number of bytes read so
+/// far. Returns the total number of bytes.
 pub fn verify(path: &Path, progress: &dyn Fn(u64)) -> Result<u64, OpenError> {
     let folder = DataFolder::claim(path)?;
     continuity::verify_tables(&folder.store(), folder.last_keyspace(), progress)
         .map_err(|flaw| folder.explain(flaw))
 }
 
-/// Writes every recorded event as a line of JSON, in the order of its log. Returns the number of events.
+/// Writes every recorded event as a line of JSON, order by order. Returns the number of events.
 pub(crate) fn export(log: &Log, out: &mut dyn Write) -> anyhow::Result<u64> {
     let mut events = 0;
     for row in log.store.keys.log.iter() {

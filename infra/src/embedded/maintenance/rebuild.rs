@@ -1,4 +1,4 @@
-//! Folds every log again, compares the derived writes and the ledger with the result, and corrects them.
+//! Folds every log again and compares the result with the derived writes and the ledger. Corrects what differs.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::embedded::store::writer::Durability;
 /// One commit contains about this many corrections.
 const CORRECTIONS_OF_COMMIT: usize = 1000;
 
-/// A row to write, or to remove if it has no value.
+/// A row to write. A row without a value is removed.
 type Correction = (NumberedKeyspace, Vec<u8>, Option<Vec<u8>>);
 
 /// Rebuilds the derived writes. `progress` gets the number of events read so far.
@@ -58,7 +58,7 @@ struct OrderEntries {
     /// `None` before the first order.
     order_id: Option<OrderId>,
     events: Vec<RecordedEvent>,
-    /// The first error of an entry that cannot be read.
+    /// The error of the first entry that cannot be read.
     error: Option<anyhow::Error>,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Rebuild<'a> {
     pub(super) log: &'a Log,
     options: RebuildOptions,
     report: RebuildReport,
-    /// The corrections for the next commit.
+    /// The corrections to write with the next commit.
     corrections: Vec<Correction>,
 }
 
@@ -98,7 +98,7 @@ impl Rebuild<'_> {
         // Earlier versions did not project the time of the latest event. The next event adds it.
         let recorded_at = order.recorded_at;
         let projected = projected.map(|old| Order { recorded_at: old.recorded_at.or(recorded_at), ..old });
-        // Earlier versions also projected orders with one event.
+        // Earlier versions projected orders with one event too.
         let is_needed = crate::is_projected(order);
         if projected.as_ref() != Some(order) && (is_needed || row.is_some()) {
             let found = projected.map_or("is missing or unreadable".to_owned(), |old| {
@@ -149,7 +149,7 @@ impl Rebuild<'_> {
                 self.orphan(finding, &keys.customers, &key);
                 continue;
             };
-            // A log that cannot be folded stays as it is, and so does the order's list entry.
+            // A log that cannot be folded is not changed, and neither is the order's list entry.
             let Ok(Ok(Some(order))) = self.log.decode_entry(&first).map(|event| Order::fold([&event])) else {
                 continue;
             };
@@ -233,7 +233,7 @@ impl Rebuild<'_> {
     }
 }
 
-/// The members in which two states of an order differ.
+/// The names of the members that differ between two states of an order.
 fn differing_members(one: &Order, other: &Order) -> Vec<String> {
     let members = |order: &Order| match serde_json::to_value(order) {
         Ok(serde_json::Value::Object(members)) => members,

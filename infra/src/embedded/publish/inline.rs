@@ -25,7 +25,7 @@ use crate::now;
 pub(crate) struct InlineCommit {
     judged: InlineAppend,
     append: EncodedAppend,
-    /// The attributes of its message, if it is queued after all.
+    /// The attributes of the message that the event becomes if it must be queued.
     attributes: BTreeMap<String, String>,
 }
 
@@ -34,14 +34,14 @@ impl InlineCommit {
         self.judged.envelope()
     }
 
-    /// The message that carries the event if it is queued after all.
+    /// The message that the event becomes if it must be queued.
     pub(crate) fn into_message(self) -> UnqueuedMessage {
         UnqueuedMessage::of(self.judged.into_envelope(), self.attributes)
     }
 }
 
 impl Publisher {
-    /// Judges an event that `message` would carry. `None` if the event must be queued.
+    /// Judges an event that would travel as `message`. Returns `None` if the event must be queued.
     pub(crate) fn judge_inline(
         &self,
         message: &Message,
@@ -67,15 +67,15 @@ impl Publisher {
         Ok(Some(InlineCommit { judged, append, attributes: message.attributes.clone() }))
     }
 
-    /// Whether the verdict still holds. If it does, the version is claimed: no later job of the commit can take it.
-    /// Runs on the writing thread.
+    /// Whether the verdict still holds. A verdict that holds claims the version, so that no later job of the commit can
+    /// take it. Runs on the writing thread.
     pub(crate) fn claim_version(&self, stage: &mut Stage, commit: &InlineCommit) -> anyhow::Result<bool> {
         let order_id = &commit.append.order_id;
         // A received message stays on the queue until its append is committed, or until it is parked.
         if self.queue.has_messages_of(order_id) {
             return Ok(false);
         }
-        // Usually there are no dead letters at all. The counter shows that without a search.
+        // Usually there are no dead letters. The counter shows that without a read.
         if stage.counters.letters > 0
             && self.dead_letters.sequence_length(&self.store.latest(), order_id, 1)? > 0
         {
@@ -93,7 +93,7 @@ impl Publisher {
             }
             stage.claim(entry.key.clone());
         }
-        // If the same request arrives again within this commit, this claim shows that it has an outcome.
+        // If the same request arrives again within this commit, this claim shows that its event has an outcome.
         let envelope = commit.envelope();
         if envelope.request_hash.is_some() {
             stage.claim(keys::receipt_key(order_id, envelope.event_id));

@@ -1,5 +1,5 @@
 //! Accepts events and messages durably. An event is recorded by the commit that accepts it ([`inline`]) or put on the
-//! queue. The API publishes here, and tests and tools send raw messages.
+//! queue. The API publishes events here. Tests and tools also send raw messages.
 
 mod inline;
 #[cfg(test)]
@@ -25,27 +25,28 @@ use super::store::{Store, keys};
 use crate::now;
 use inline::InlineCommit;
 
-/// A message to send, with any content.
+/// A message to send. It may have any content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
-    /// Messages of one group are received in order.
+    /// The group of the message. Messages of one group are received in order.
     pub group: String,
-    /// While the group holds a message with this id, another message with the same id is accepted and dropped.
+    /// The deduplication id. While the group holds a message with this id, another message with the same id is accepted
+    /// and dropped.
     pub deduplication_id: String,
-    /// Any bytes. The consumer expects an envelope.
+    /// The body, which may be any bytes. The consumer expects an envelope.
     pub body: Vec<u8>,
 }
 
-/// Why messages were not accepted, or may not have been. All messages of one call share the error.
+/// The reason why messages were not accepted, or may not have been accepted. All messages of one call share it.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The queue or the disk is full. No message was accepted.
+    /// The queue or the disk is full, and no message was accepted.
     #[error("{0}")]
     Full(String),
-    /// The store failed before anything was written. No message was accepted.
+    /// The store failed before it wrote anything, and no message was accepted.
     #[error("{0:#}")]
     NotTaken(anyhow::Error),
-    /// The store failed while it wrote the messages. The next start may find them or not.
+    /// The store failed while it wrote the messages. They may exist after the next start.
     #[error("{0:#}")]
     Unknown(anyhow::Error),
 }
@@ -63,8 +64,8 @@ type PublishResult = Result<Acceptance, PublishError>;
 
 /// A message to accept, as the publisher prepared it for the writing thread.
 enum OutgoingMessage {
-    /// An event to record in this commit. If its version is no longer free, or its order has queued or parked messages
-    /// by then, the event is queued instead.
+    /// The event to record in this commit. It is queued instead if its version is no longer free, or if its order has
+    /// queued or parked messages.
     Inline(Box<InlineCommit>),
     Queued(UnqueuedMessage),
 }
@@ -124,12 +125,12 @@ impl Publisher {
         self.accept(outgoing.collect()).await.map(drop)
     }
 
-    /// Judges the events that may be committed inline.
+    /// Judges those events that may be committed inline.
     fn prepare(&self, events: &[Envelope]) -> anyhow::Result<Vec<OutgoingMessage>> {
         let attributes: BTreeMap<_, _> = trace::current().iter().flat_map(TraceContext::w3c).collect();
         let message = Message { group: Some(String::new()), attributes, ..Message::default() };
         let prepare = |(number, event): (usize, &Envelope)| {
-            // Only the first event of an order is judged here: if it is queued later, the others must follow it.
+            // Only the first event of an order is judged here. If that event is queued, the later ones must follow it.
             let is_first = events[..number].iter().all(|earlier| earlier.order_id != event.order_id);
             let judged = if is_first { self.judge_inline(&message, event)? } else { None };
             Ok(match judged {
@@ -186,7 +187,7 @@ impl Publisher {
             };
             queueing.push((place, self.queue.encode(message, at)?));
         }
-        // No step after this one can fail: the index and the stage must agree.
+        // No step after this one can fail, because the index and the stage must stay consistent.
         let recorded: Vec<InlineAppend> =
             recording.into_iter().map(|commit| self.stage_inline(stage, commit)).collect();
         let is_queued = |place: usize| results[place] = Ok(Acceptance::Repeated);
@@ -202,7 +203,7 @@ impl Publisher {
             publisher.queue.show(&reserved);
         });
         if !recorded.is_empty() {
-            // Writes logs, metrics and traces, for which no caller waits.
+            // Writes logs, metrics and traces. No caller waits for them.
             stage.after_replies(move || recorded.iter().for_each(InlineAppend::report_recorded));
         }
         Ok(results)

@@ -1,4 +1,4 @@
-//! Which events are accepted, what is reported when the store fails, and what readers see meanwhile.
+//! Tests which events are accepted, what is reported when the store fails, and what readers see meanwhile.
 
 use std::path::{Path, PathBuf};
 
@@ -33,8 +33,8 @@ async fn events_are_refused_while_the_queue_is_too_deep() {
     assert!(engine.publish(&[event(3)]).await[0].is_ok(), "without a bound it accepts more");
 }
 
-/// Makes every sync of the store below `folder` fail from now on: a folder takes the place of the next journal. Returns
-/// the path of that folder.
+/// Makes every sync of the store below `folder` fail from now on, by creating a folder where the next journal would be.
+/// Returns the path of that folder.
 fn break_syncs(folder: &Path) -> PathBuf {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -76,7 +76,7 @@ async fn the_outcome_of_an_event_is_unknown_if_its_sync_fails_and_later_events_a
         let Envelope { order_id, event_id, .. } = event(number);
         found.push(engine.receipt(&order_id, event_id).await.unwrap().is_some());
     }
-    // The sync failed, but the operating system still had what was written.
+    // The sync failed, but the operating system kept what was written.
     assert_eq!(found, [true, true, true, false]);
 }
 

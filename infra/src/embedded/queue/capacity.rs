@@ -9,7 +9,7 @@ pub(crate) struct Capacity {
 }
 
 impl EmbeddedQueue {
-    /// The reason why the queue accepts no new message; `None` while it accepts them.
+    /// The reason why the queue accepts no new message, or `None` if it accepts them.
     pub(crate) fn no_room(&self) -> Option<String> {
         self.full_queue().or_else(|| self.full_disk())
     }
@@ -26,7 +26,7 @@ impl EmbeddedQueue {
                 let free = (disk.f_bavail * disk.f_frsize) >> 20;
                 Some(format!("the disk has {free} MiB left, and {} MiB are kept in reserve", min >> 20))
             }
-            // If the free space is unknown, the queue accepts messages: on a full disk the write itself fails.
+            // If the free space is unknown, the queue accepts messages. On a full disk the write itself fails.
             _ => None,
         }
     }

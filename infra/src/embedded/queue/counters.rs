@@ -11,8 +11,8 @@ use crate::embedded::store::records::StoredMessage;
 use crate::now;
 
 impl EmbeddedQueue {
-    /// The ledger and the depth are of one commit. The numbers of visible, delayed and in-flight messages are counted a
-    /// moment later, because that reads every message.
+    /// The counters of the pipeline. The ledger and the depth are of one commit. The numbers of visible, delayed and
+    /// in-flight messages are counted a moment later, because that reads every message.
     pub(crate) async fn pipeline_counters(self: &Arc<Self>) -> anyhow::Result<PipelineCounters> {
         let Totals { counters, queued: depth } = self.store.view().totals;
         let queue = Arc::clone(self);
@@ -33,8 +33,8 @@ impl EmbeddedQueue {
         self.store.read_turns.read(count).await
     }
 
-    /// How long ago the message was sent; `None` if the message is gone by now. The result is at least the time for
-    /// which the message has been visible, in case the clock was set back.
+    /// How long ago the message was sent, or `None` if the message no longer exists. If the clock was set back, the
+    /// result is the time since the message became visible.
     fn age(&self, (seq, visible): (u64, Duration)) -> anyhow::Result<Option<Duration>> {
         let Some(row) = self.store.keys.queue.get(seq.to_be_bytes())? else { return Ok(None) };
         let sent = StoredMessage::decode(&row)?.header.enqueued_at;

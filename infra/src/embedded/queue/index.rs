@@ -1,9 +1,10 @@
-//! The order of the queue, in memory: which message may be received when. [`EmbeddedQueue`](super::Queue) owns it in a mutex. It
-//! has no clock and does no I/O. Bodies and receive counts are on disk, and a start rebuilds the index from there.
+//! The order of the queue, in memory: it decides which message may be received when. [`EmbeddedQueue`](super::Queue)
+//! owns the index in a mutex. The index has no clock and does no I/O. Bodies and receive counts are on disk, and each
+//! start rebuilds the index from there.
 //!
-//! The rules are those of an SQS FIFO queue: messages of a group come in order, and while some are in flight no other
-//! message of that group is received. [`wakes`] schedules groups, [`receive_counts`] counts receives, [`held_messages`]
-//! keeps recent messages in memory, and [`statistics`] counts messages by state.
+//! The rules are those of an SQS FIFO queue. The messages of a group are delivered in order. While some of them are in
+//! flight, no other message of the group is received. [`wakes`] schedules groups, [`receive_counts`] counts receives,
+//! [`held_messages`] keeps recent messages in memory, and [`statistics`] counts messages by state.
 
 mod held_messages;
 mod receive_counts;
@@ -31,28 +32,28 @@ pub(crate) use receive_counts::ObsoleteReceives;
 
 pub(crate) type GroupName = Arc<str>;
 
-/// Names one delivery of one message.
+/// Identifies one delivery of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) group: GroupName,
     pub(crate) seq: u64,
-    /// Differs between the deliveries of one message, so that an old delivery cannot act on a newer one.
+    /// A number that differs between the deliveries of one message, so that an old delivery cannot act on a newer one.
     pub(crate) lease: u64,
     pub(crate) receives: u32,
     /// The message, if it is still in memory.
     pub(crate) held: Option<Box<HeldMessage>>,
 }
 
-/// The messages that one receive takes.
+/// The messages that one receive call takes.
 #[derive(Debug, Default)]
 pub(crate) struct TakenMessages {
     /// Now in flight.
     pub(crate) deliveries: Vec<Delivery>,
-    /// Messages that were received the maximum number of times before. They are in flight too, and must be parked.
+    /// The messages that were already received the maximum number of times. They are in flight and must be parked.
     pub(crate) exhausted: Vec<Delivery>,
-    /// Whether more messages are visible now.
+    /// Whether more messages are visible than this call took.
     pub(crate) more: bool,
-    /// When the next group must be checked again.
+    /// The time of the next check of any group.
     pub(crate) next_wake: Option<Instant>,
 }
 
@@ -60,10 +61,10 @@ struct QueuedMessage {
     seq: u64,
     dedup: Uuid,
     receives: u32,
-    /// The lease of the latest delivery; 0 before the first.
+    /// The lease of the latest delivery, or 0 before the first delivery.
     lease: u64,
     visible_at: Instant,
-    /// Whether the message is synced. Until then it only reserves its place.
+    /// Whether the message is synced. A message that is not synced only reserves its place.
     is_durable: bool,
     stored_receives: StoredReceives,
     held: Option<Box<HeldMessage>>,
@@ -77,8 +78,8 @@ struct GroupQueue {
 }
 
 impl GroupQueue {
-    /// When a message of this group can be received, if nothing else happens: as soon as the first message is visible
-    /// and no delivered message is in flight.
+    /// The time from which a message of this group can be received, if nothing else happens before. The first message
+    /// must be visible, and no delivered message may be in flight.
     fn available_at(&self) -> Option<Instant> {
         let head = self.messages.front().filter(|entry| entry.is_durable)?;
         let in_flight =
@@ -100,16 +101,16 @@ pub(crate) struct QueueIndex {
     visibility_timeout: Duration,
     max_receives: u32,
     groups: HashMap<GroupName, GroupQueue, RandomState>,
-    /// Groups that may have a visible message now.
+    /// The groups that may have a visible message now.
     ready: VecDeque<GroupName>,
-    /// When to check each group again, earliest first.
+    /// The times at which to check groups again, earliest first.
     wakes: BinaryHeap<Reverse<(Instant, GroupName)>>,
     depth: usize,
     next_seq: u64,
     next_lease: u64,
     first_receive_rows: FirstReceiveRows,
     held_bytes: HeldBytes,
-    /// Until when receivers wait for more messages to arrive.
+    /// The time until which receivers wait for more messages.
     gather_until: Option<Instant>,
 }
 
@@ -134,33 +135,33 @@ impl QueueIndex {
         self.depth
     }
 
-    /// The sequence number that the next message gets.
+    /// The sequence number of the next message.
     pub(crate) fn next_seq(&self) -> u64 {
         self.next_seq
     }
 
-    /// Takes the next sequence number for something other than a message.
+    /// Takes the next sequence number for an entry that is not a message.
     pub(crate) fn take_seq(&mut self) -> u64 {
         self.next_seq += 1;
         self.next_seq - 1
     }
 
-    /// Assigns no sequence number below `seq` from now on.
+    /// Ensures that no sequence number below `seq` is assigned from now on.
     pub(crate) fn advance_to(&mut self, seq: u64) {
         self.next_seq = self.next_seq.max(seq);
     }
 
-    /// Whether the queue holds any message of the group, including those in flight or not synced.
+    /// Whether the queue holds a message of the group. Messages in flight and messages that are not synced count too.
     pub(crate) fn has_group(&self, group: &str) -> bool {
         self.groups.contains_key(group)
     }
 
-    /// The message of the group with this deduplication id.
+    /// The message of the group that has this deduplication id.
     pub(crate) fn find(&self, group: &str, dedup: Uuid) -> Option<u64> {
         self.message_with(group, dedup).map(|entry| entry.seq)
     }
 
-    /// Like [`QueueIndex::find`], but only if the message is synced.
+    /// Like [`QueueIndex::find`], but returns only a synced message.
     pub(crate) fn find_durable(&self, group: &str, dedup: Uuid) -> Option<u64> {
         self.message_with(group, dedup).filter(|entry| entry.is_durable).map(|entry| entry.seq)
     }
@@ -169,7 +170,8 @@ impl QueueIndex {
         self.groups.get(group)?.messages.iter().find(|entry| entry.dedup == dedup)
     }
 
-    /// Reserves the last place of the group for a message. It is received only after [`QueueIndex::make_durable`].
+    /// Reserves the last place of the group for a message. The message can be received only after
+    /// [`QueueIndex::make_durable`].
     pub(crate) fn reserve(
         &mut self,
         group: &str,
@@ -193,7 +195,7 @@ impl QueueIndex {
         (self.push(group, entry), seq)
     }
 
-    /// Adds a message that was stored before this start. Call it in the order of `seq`.
+    /// Adds a message that was stored before this start. The caller must add messages in the order of `seq`.
     pub(crate) fn restore(
         &mut self,
         seq: u64,
@@ -226,7 +228,7 @@ impl QueueIndex {
         };
         let queue = self.groups.entry(Arc::clone(&group)).or_default();
         if queue.messages.is_empty() {
-            // Most groups have one message at a time, and there may be millions of groups.
+            // Most groups hold one message at a time, and there may be millions of groups.
             queue.messages.reserve_exact(1);
         }
         queue.messages.push_back(entry);
@@ -245,7 +247,7 @@ impl QueueIndex {
         }
     }
 
-    /// Takes up to `max` messages that are visible at `now`. Messages of one group come in order.
+    /// Takes up to `max` messages that are visible at `now`. Messages of one group keep their order.
     pub(crate) fn take(&mut self, max: usize, now: Instant) -> TakenMessages {
         self.wake(now);
         let mut taken = TakenMessages::default();
@@ -288,7 +290,7 @@ impl QueueIndex {
         self.schedule(group);
     }
 
-    /// Whether this is the latest delivery of the message, and the message is still on the queue.
+    /// Whether the message is on the queue and this is its latest delivery.
     pub(crate) fn is_current(&self, group: &str, seq: u64, lease: u64) -> bool {
         let entry = self.groups.get(group).and_then(|queue| Some(&queue.messages[queue.position(seq)?]));
         entry.is_some_and(|entry| entry.lease == lease)

@@ -45,30 +45,31 @@ impl EmbeddedQueue {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, QueueIndex> {
-        // A panic while the lock is held is a bug. With a half-changed index, the engine would lose messages.
+        // A panic while the lock is held is a bug. With a half-changed index, the engine would lose messages, so it
+        // must not continue.
         self.index.lock().expect("the queue index is intact")
     }
 
-    /// The number of messages: visible, delayed and in flight.
+    /// The number of queued messages, whether visible, delayed or in flight.
     pub(crate) fn depth(&self) -> usize {
         self.lock().depth()
     }
 
-    /// Whether the queue holds any message of the order, including those in flight or not synced.
+    /// Whether the queue holds a message of the order. Messages in flight and messages that are not synced count too.
     pub(crate) fn has_messages_of(&self, order_id: &OrderId) -> bool {
         self.lock().has_group(order_id.as_str())
     }
 
     /// The body of the message that carries the event, if it is on the queue.
     pub(crate) fn body_of(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Vec<u8>>> {
-        // An event is accepted once its message is synced, not earlier.
+        // An event counts as accepted only once its message is synced.
         let seq = self.lock().find_durable(order_id.as_str(), event_id.as_uuid());
         let Some(seq) = seq else { return Ok(None) };
         let Some(row) = self.store.keys.queue.get(seq.to_be_bytes())? else { return Ok(None) };
         Ok(Some(StoredMessage::decode(&row)?.body))
     }
 
-    /// Stages the removal of a message, with its receive count.
+    /// Stages the removal of a message and of its receive count.
     pub(crate) fn stage_removal(&self, stage: &mut Stage, group: &str, seq: u64) {
         let keys = &self.store.keys;
         stage.remove(&keys.queue, seq.to_be_bytes());
@@ -90,7 +91,7 @@ impl EmbeddedQueue {
         self.arrivals.notify_one();
     }
 
-    /// The group and the sequence number of each message. An error for a message whose delivery is not its latest one.
+    /// The group and the sequence number of each message, or an error for each message whose delivery is stale.
     pub(crate) fn current<'a>(
         &self,
         messages: impl Iterator<Item = &'a Message>,
@@ -107,7 +108,7 @@ impl EmbeddedQueue {
 
 pub(crate) fn stale(message: &Message) -> anyhow::Error {
     anyhow!(
-        "this delivery of message {} is stale: the message was handled or received again since",
+        "this delivery of message {} is stale: the message has been handled or received again",
         message.id
     )
 }
@@ -121,7 +122,7 @@ pub(crate) fn parse_handle(message: &Message) -> anyhow::Result<(&str, u64, u64)
     parts().with_context(|| format!("{:?} is not a handle of this queue", message.handle))
 }
 
-/// The result of each message: its own error if it has one, otherwise the result of the write that the messages share.
+/// The result of each message. A message without its own error gets the result of the write that all messages share.
 pub(crate) fn result_of_each<T>(
     current: Vec<anyhow::Result<T>>,
     written: &anyhow::Result<()>,

@@ -17,7 +17,7 @@ use crate::embedded::store::stage::Stage;
 pub(crate) struct UnqueuedMessage {
     pub(crate) group: String,
     pub(crate) dedup: Uuid,
-    /// The event in the body, if it is known.
+    /// The event in the body, if the caller has decoded it.
     pub(crate) event: Option<Box<Envelope>>,
     pub(crate) body: Vec<u8>,
     pub(crate) attributes: BTreeMap<String, String>,
@@ -35,7 +35,7 @@ impl UnqueuedMessage {
     }
 }
 
-/// A message with its row for the store, and its copy for the index.
+/// A message, as a row for the store and as a copy for the index.
 pub(crate) struct EncodedMessage {
     row: Vec<u8>,
     group: String,
@@ -61,8 +61,8 @@ impl EmbeddedQueue {
         Ok(EncodedMessage { row, group, dedup, held: Box::new(held) })
     }
 
-    /// Stages messages for the ends of their groups. If a group already holds a message with the same deduplication id,
-    /// the new message is not staged, and `is_queued` is called with its tag.
+    /// Stages messages at the ends of their groups. If a group already holds a message with the same deduplication id,
+    /// the new message is not staged. The function then calls `is_queued` with the message's tag.
     pub(crate) fn stage_messages<T>(
         &self,
         stage: &mut Stage,
@@ -89,7 +89,8 @@ impl EmbeddedQueue {
         reserved
     }
 
-    /// Stages one message without a delay. It becomes visible once the commit is synced, without a further call.
+    /// Stages one message without a delay. The message becomes visible once the commit is synced, and the caller need
+    /// not do anything more.
     pub(crate) fn stage_visible_message(
         self: &Arc<Self>,
         stage: &mut Stage,
@@ -106,7 +107,7 @@ impl EmbeddedQueue {
         stage.after_sync(move || queue.show(&[reserved]));
     }
 
-    /// Makes messages visible. They must be synced by now.
+    /// Makes messages visible. The caller must have synced them.
     pub(crate) fn show(&self, reserved: &[ReservedMessage]) {
         if reserved.is_empty() {
             return;

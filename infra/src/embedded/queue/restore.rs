@@ -28,15 +28,16 @@ pub(crate) fn restore(keys: &Keyspaces, stage: &mut Stage, index: &mut QueueInde
     Ok(())
 }
 
-/// How long the message stays invisible: at most the delay that it was sent with, even if the clock was set back.
+/// How long the message stays invisible. Even if the clock was set back, this is at most the delay that the message was
+/// sent with.
 fn delay_left(header: &MessageHeader, now_micros: i64) -> Duration {
     let sent_with = header.visible_at.saturating_sub(header.enqueued_at);
     let left = header.visible_at.saturating_sub(now_micros).min(sent_with);
     Duration::from_micros(u64::try_from(left).unwrap_or(0))
 }
 
-/// The receive count of each message. Each start numbers deliveries from the beginning. So rows that count the first
-/// receives of a whole delivery are replaced, in the first commit, by one row for each message that is still queued.
+/// The receive count of each message. Every start numbers its deliveries from the beginning, so rows of earlier
+/// deliveries must go. The first commit replaces them with one row for each message that is still queued.
 fn stored_receives(keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<HashMap<u64, ReceiveCount>> {
     let mut received = HashMap::new();
     for row in keys.receives.iter() {

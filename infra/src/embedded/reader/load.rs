@@ -1,5 +1,5 @@
-//! Loads what a decision about an event needs: the order, its first dead letters, and earlier outcomes. The consumer and the
-//! inline commit call it.
+//! Loads the order, its first dead letters and earlier outcomes: all that a decision about an event needs. The consumer
+//! and the inline commit call it.
 
 use consumer::ports::{EventOutcome, LoadRequest, LoadedOrder};
 
@@ -12,7 +12,7 @@ pub(crate) fn load(
     wanted: &LoadRequest,
 ) -> anyhow::Result<LoadedOrder> {
     let order_id = &wanted.order_id;
-    // Reads the outcomes first: events that are recorded after this read are then in the order.
+    // Reads the outcomes before the order. An event that is recorded between the two reads is then in the order.
     let mut outcomes = Vec::new();
     for event_id in &wanted.event_ids {
         if let Some(receipt) = log.latest_receipt(order_id, *event_id)? {
@@ -21,7 +21,8 @@ pub(crate) fn load(
         }
     }
     let order = log.order_in(&log.store.latest(), order_id)?;
-    // Each wanted event may be one dead letter of the sequence. Reading one more shows whether any other is parked.
+    // Each wanted event may be one dead letter of the sequence. One more dead letter shows whether any other event is
+    // parked.
     let max = wanted.event_ids.len() + 1;
     let parked = dead_letters.first_of_sequence(&log.store.latest(), order_id, max)?;
     let parked = parked.into_iter().map(|letter| letter.id).collect();

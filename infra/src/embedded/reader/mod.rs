@@ -83,7 +83,7 @@ impl Reader {
     }
 
     pub(crate) fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
-        // Reads the queue first: an event that leaves the queue between the two reads has an outcome by the second.
+        // Reads the queue first. If the event leaves the queue between the two reads, it has an outcome by the second.
         let queued = self.queued_event(order_id, event_id)?;
         let stored = self.log.receipt_in(&*self.store.view(), order_id, event_id)?;
         let Some((event_type, outcome, request_hash, message)) = stored
@@ -108,7 +108,7 @@ impl Reader {
         Ok(self.queue.body_of(order_id, event_id)?.and_then(|body| api::created_for(&body)))
     }
 
-    /// Waits until the event has an outcome, or until the time is over. Then returns its receipt.
+    /// Waits until the event has an outcome or the time is over, then returns its receipt.
     pub(crate) async fn settled(
         &self,
         order_id: &OrderId,
@@ -117,7 +117,7 @@ impl Reader {
     ) -> anyhow::Result<Option<Receipt>> {
         let waiter = self.log.waiters.join(event_id);
         loop {
-            // Registered before the first read, so that an outcome right after the read is noticed.
+            // Registers before the first read, so that an outcome right after the read is noticed.
             let notified = waiter.signal().notified();
             let receipt = self.receipt(order_id, event_id)?;
             let has_outcome = receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_some());

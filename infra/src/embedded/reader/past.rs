@@ -10,7 +10,8 @@ use crate::embedded::store::keys;
 use crate::embedded::store::views::ReadStore;
 
 impl Reader {
-    /// Each page of the log takes a separate turn, so that reading a short log need not wait for all of a long one.
+    /// The order as it was then. Each page of the log takes a separate turn, so that the read of a short log need not
+    /// wait for all pages of a long one.
     pub(crate) async fn order_as_of(&self, order_id: &OrderId, as_of: AsOf) -> anyhow::Result<Option<Order>> {
         let mut past = Past::new(as_of);
         let mut is_last = false;
@@ -42,7 +43,7 @@ mod tests {
     use super::*;
     use crate::embedded::testing::{created, open_inline};
 
-    /// Whether the future is not ready yet.
+    /// Whether the future is still pending.
     async fn is_pending(future: impl Future + Unpin) -> bool {
         tokio::select! {
             biased;

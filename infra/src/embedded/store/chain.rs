@@ -2,15 +2,15 @@
 //! [continuity](super::continuity) check reads the links.
 //!
 //! A link contains the number of its commit, and the sequence number of the latest earlier write to each keyspace of
-//! [`KEPT`]. The numbers have no gaps. So a journal that begins with commit 70 proves that there were 69 earlier
-//! commits, and its first link states up to which sequence number the tables must hold their writes.
+//! [`KEPT`]. Commit numbers have no gaps. So a journal that begins with commit 70 proves that there were 69 earlier
+//! commits. The first link of that journal states up to which sequence number the tables must hold the earlier writes.
 
 use anyhow::Context;
 
 use super::keyspaces;
 
-/// The keyspaces from which nothing is ever removed, so that their tables always hold their latest write. The queue and the
-/// dead letters are checked against the ledger instead, and derived writes can be rebuilt.
+/// The keyspaces from which nothing is ever removed, so that their tables always hold their latest write. The ledger
+/// serves to check the queue and the dead letters, and derived writes can be rebuilt.
 pub(crate) const KEPT: [u64; 3] = [keyspaces::LOG, keyspaces::RECEIPTS, keyspaces::META];
 
 /// The sequence number of the latest write to each keyspace of [`KEPT`]; 0 if there was none.
@@ -31,10 +31,10 @@ impl TouchedKeyspaces {
 /// The row of `meta` that links a commit to the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Link {
-    /// The number of the commit, counted from 1.
+    /// The number of the commit. The first commit has number 1.
     pub(crate) commit: u64,
     touched: TouchedKeyspaces,
-    /// The latest writes before this commit.
+    /// The latest write to each kept keyspace before this commit.
     pub(crate) before: LastWrites,
 }
 
@@ -69,7 +69,8 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// The chain after the commit of this link. `seqno` is the sequence number that fjall gave to the commit.
+    /// The chain after the commit that this link belongs to. `seqno` is the sequence number that fjall gave to the
+    /// commit.
     pub(crate) fn after(link: &Link, seqno: u64) -> Self {
         let mut last = link.before;
         let touched = last.0.iter_mut().zip(link.touched.0).filter(|(_, touched)| *touched);

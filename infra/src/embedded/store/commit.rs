@@ -1,5 +1,5 @@
-//! Makes the commits of the store, one after the other, and numbers them. The writing thread owns the [`Committer`];
-//! opening and recovering a store use one as well, for a single commit.
+//! Makes the commits of the store, one after the other, and numbers them. The writing thread owns a [`Committer`].
+//! Opening and recovering a store use one as well, for a single commit.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Committer {
         Stage::new(&self.keys.db, self.totals.get())
     }
 
-    /// Writes what is staged, with its counters and its number. Returns the store as of this commit.
+    /// Writes the staged writes together with the counters and the commit number. Returns the store as of this commit.
     pub(crate) fn commit(&mut self, mut stage: Stage) -> fjall::Result<View> {
         let before = self.totals.get();
         let after = Totals { counters: stage.counters, queued: stage.queued };
@@ -44,7 +44,7 @@ impl Committer {
         // Before any reader can see the commit.
         self.changes.record(&stage.changed_orders, link.commit);
         stage.commit(|| self.totals.set(after))?;
-        // Only this thread writes, so the latest write is that of this commit.
+        // Only this thread writes, so the database's latest write belongs to this commit.
         let seqno = meta.tree.get_highest_seqno().expect("a commit was written");
         self.chain = Chain::after(&link, seqno);
         Ok(View::new(self.keys.db.snapshot(), link.commit, after))

@@ -1,13 +1,14 @@
-//! Checks, before fjall opens a store, that everything that was acknowledged is there. Opening and recovery call this
-//! check, which only reads.
+//! Checks that a store contains every acknowledged write, before fjall opens it. Opening and recovery call this check,
+//! which only reads.
 //!
 //! fjall cuts off a journal at the first place that it cannot read. After a power cut that is correct: the data after
 //! that place was never acknowledged. After damage it would silently discard acknowledged commits. This check requires:
 //!
-//! 1. The lists of tables are whole, and so are the tables, if they are smaller than [`MAX_BYTES_VERIFIED_AT_OPEN`].
-//! 2. The commits in the journals are numbered without a gap ([`super::chain`]), or the tables hold every write before the gap.
-//!    Gaps are normal: old journals are removed once tables hold their content.
-//! 3. The journals, or the tables, reach as far as the synced [`Extent`].
+//! 1. The lists of tables are whole. The tables are whole too, which is verified unless they are larger than
+//!    [`MAX_BYTES_VERIFIED_AT_OPEN`].
+//! 2. The commits in the journals are numbered without a gap ([`super::chain`]), or the tables hold every write before
+//!    the gap. Gaps are normal: old journals are removed once tables hold their content.
+//! 3. The journals and the tables contain every write up to the synced [`Extent`].
 //!
 //! Commits after the extent were not acknowledged, and the journal may end anywhere among them.
 
@@ -23,8 +24,8 @@ use super::layout::journal::{self, JournalBatch, JournalBatches};
 use super::layout::manifest::TableManifest;
 use super::layout::{LayoutError, journals, keyspace_path};
 
-/// A start verifies the tables if all of them together have at most this many bytes: that takes well under a second.
-/// Larger tables are verified by `orders rebuild --check`, and fjall verifies each block that it reads.
+/// A start verifies the tables if their total size is at most this many bytes, which takes well under a second. Larger
+/// tables are verified by `orders rebuild --check`, and fjall verifies each block that it reads.
 const MAX_BYTES_VERIFIED_AT_OPEN: u64 = 128 << 20;
 
 /// Why a store must not be opened.
@@ -32,30 +33,30 @@ const MAX_BYTES_VERIFIED_AT_OPEN: u64 = 128 << 20;
 pub(crate) enum Flaw {
     /// The file system returned an error.
     Io(PathBuf, io::Error),
-    /// From this cut on, commits that were on the disk cannot be read.
+    /// Commits from this cut on were on the disk, but cannot be read any more.
     Cut(Box<JournalCut>),
-    /// Older commits are in no table and no journal. The later ones can be read.
+    /// Older commits are in no table and no journal, but later ones can be read.
     Missing(PathBuf, String),
     /// A file is missing or damaged, and nothing can replace it.
     Irreparable(PathBuf, String),
 }
 
-/// The place where the readable commits end too early.
+/// The place in the journals where the readable commits end too early.
 #[derive(Debug)]
 pub(crate) struct JournalCut {
     /// The number of the journal.
     pub(crate) journal: u64,
     pub(crate) path: PathBuf,
-    /// The byte at which its readable part ends.
+    /// The byte offset at which the readable part of the journal ends.
     pub(crate) offset: u64,
-    /// The latest commit before the cut.
+    /// The number of the latest commit before the cut.
     pub(crate) kept: Chain,
-    /// How many commits that were on the disk are missing, and how many accepted and recorded events with them, if
+    /// How many commits that were on the disk are missing, and how many accepted and recorded events they contained, if
     /// known.
     pub(crate) commits: Option<u64>,
     pub(crate) accepted: Option<u64>,
     pub(crate) recorded: Option<u64>,
-    /// How many whole commits after the cut can be read.
+    /// The number of whole commits after the cut that can still be read.
     pub(crate) readable: u64,
 }
 
@@ -87,13 +88,13 @@ impl JournalCut {
     }
 }
 
-/// The end of a journal, after everything that is known to be durable.
+/// The part of a journal after the latest commit that is known to be durable.
 #[derive(Debug)]
 pub(crate) struct JournalTail {
     pub(crate) path: PathBuf,
-    /// The range of the whole commits that are not known to be durable.
+    /// The byte range of the whole commits that are not known to be durable.
     pub(crate) commits: Range<u64>,
-    /// Whether the remains of a torn commit follow, which a power cut leaves.
+    /// Whether the remains of a torn commit follow. A power cut leaves such remains.
     pub(crate) is_torn: bool,
 }
 
@@ -150,7 +151,8 @@ pub(crate) fn check(store: &Path, extent: Option<&Extent>, last: u64) -> Result<
     }
 }
 
-/// Whether the page in which the journal ends is empty from there on. A crash can leave that; damage alone does not.
+/// Whether the rest of the page in which the journal ends is empty. A crash can leave an empty rest, but damage alone
+/// does not.
 fn begins_with_hole(rest: &[u8]) -> bool {
     const PAGE_BYTES: usize = 4096;
     rest.iter().take(PAGE_BYTES).all(|byte| *byte == 0)
@@ -169,7 +171,7 @@ pub(crate) fn verify_tables(store: &Path, last: u64, progress: &dyn Fn(u64)) -> 
     Ok(verified)
 }
 
-/// The sequence number up to which the tables of each keyspace of [`KEPT`] hold everything.
+/// For each keyspace of [`KEPT`], the sequence number up to which its tables hold every write.
 pub(crate) struct TableCoverage(LastWrites);
 
 impl TableCoverage {
@@ -184,26 +186,27 @@ impl TableCoverage {
         Ok(Self(LastWrites(KEPT.map(|number| manifests[number as usize].highest_seqno().unwrap_or(0)))))
     }
 
-    /// Whether the tables hold all writes up to these.
+    /// Whether the tables hold all of these latest writes.
     fn hold(&self, last: &LastWrites) -> bool {
         self.missing(last).is_none()
     }
 
-    /// The first keyspace whose tables end too early: its number, where they end, and where they should end.
+    /// The first keyspace whose tables lack writes: its number, the last write in its tables, and the last write that
+    /// they should contain.
     fn missing(&self, last: &LastWrites) -> Option<(u64, u64, u64)> {
         let ends = KEPT.into_iter().zip(self.0.0).zip(last.0);
         ends.map(|((keyspace, held), last)| (keyspace, held, last)).find(|(_, held, last)| held < last)
     }
 }
 
-/// The end of a journal's readable part.
+/// The place where the readable part of a journal ends.
 struct JournalEnd {
     number: u64,
     path: PathBuf,
     offset: u64,
 }
 
-/// The journals as far as they were read.
+/// The journals that were read so far.
 #[derive(Default)]
 struct JournalScan {
     chain: Chain,
@@ -212,7 +215,8 @@ struct JournalScan {
 }
 
 impl JournalScan {
-    /// Adds a batch. If there is a gap before it that the tables do not fill, returns the number of its commit.
+    /// Adds a batch. If there is a gap before the batch that the tables do not fill, returns the number of the batch's
+    /// commit.
     fn add(
         &mut self,
         batch: &JournalBatch<'_>,
@@ -232,7 +236,7 @@ impl JournalScan {
             }
         }
         let Some(link) = link else {
-            // Commits before the folder's upgrade have no number.
+            // Commits from before the folder was upgraded have no number.
             let is_old = self.chain.commit == 0;
             return if is_old {
                 Ok(None)
@@ -244,8 +248,8 @@ impl JournalScan {
             return match tables.missing(&link.before) {
                 Some((keyspace, held, last)) if self.chain.commit == 0 => {
                     let what = format!(
-                        "it begins with commit {}, before which keyspace {keyspace} was written up to sequence number \
-                         {last}, and the tables of that end at {held}: an older journal or a table is missing",
+                        "it begins with commit {}; before that commit, keyspace {keyspace} was written up to sequence number \
+                         {last}, but its tables end at {held}: an older journal or a table is missing",
                         link.commit
                     );
                     Err(Flaw::Missing(path.to_owned(), what))
@@ -257,8 +261,8 @@ impl JournalScan {
         Ok(None)
     }
 
-    /// Reports that the commits end at the end of the latest journal that was read. `readable` commits follow in the
-    /// same journal.
+    /// Reports that the commits end with the latest journal that was read. `readable` commits follow in the same
+    /// journal.
     fn cut(&self, extent: Option<&Extent>, readable: u64, later: &[(u64, PathBuf)]) -> Flaw {
         // If nothing in a journal can be read, the cut is at the end of the previous journal.
         let Some(end) = self.ends.last() else {
@@ -279,7 +283,7 @@ impl JournalScan {
         }))
     }
 
-    /// Reports that the commits end before a gap. The `later` journals begin after it, with this commit.
+    /// Reports that the commits end before a gap. The `later` journals begin after the gap, with this commit.
     fn cut_before(&self, commit: u64, extent: Option<&Extent>, later: &[(u64, PathBuf)]) -> Flaw {
         match self.cut(extent, 0, later) {
             Flaw::Cut(mut cut) => {

@@ -1,16 +1,16 @@
-//! The counters of the store. The writer changes them in the commit that writes what they count.
+//! The counters of the store. The writer changes them in the same commit as the data that they count.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::Ledger;
 use serde::{Deserialize, Serialize};
 
-/// The ledger, and the number of dead letters. One row of `meta`.
+/// The ledger and the number of dead letters. Stored as one row of `meta`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Counters {
     #[serde(flatten)]
     pub(crate) ledger: Ledger,
-    /// Dead letters that are parked or being redriven.
+    /// The number of dead letters that are parked or being redriven.
     pub(crate) letters: u64,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Totals {
     pub(crate) queued: u64,
 }
 
-/// The totals as of the latest commit, synced or not.
+/// The totals as of the latest commit, whether that is synced or not.
 #[derive(Clone, Default)]
 pub(crate) struct LatestTotals(Arc<Mutex<Totals>>);
 

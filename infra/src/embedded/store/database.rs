@@ -1,5 +1,5 @@
-//! Opens the fjall database of a data folder, and makes a new one survive a power cut. The [`folder`](super::folder)
-//! module calls these functions.
+//! Opens the fjall database of a data folder, and syncs a new database so that it survives a power cut. The
+//! [`folder`](super::folder) module calls these functions.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,16 +16,17 @@ use super::open_error::OpenError;
 /// The size of fjall's block cache.
 const CACHE_BYTES: u64 = 32 << 20;
 
-/// Threads that flush and compact. fjall reserves the first one for flushes: while all others compact and more compactions
-/// are due, it requeues them in a busy loop, which takes a core. With this many threads that does not last.
+/// The number of threads that flush and compact. fjall reserves the first one for flushes. While all others compact and
+/// more compactions are due, the first one requeues these in a busy loop, which occupies a core. With this many
+/// threads, such a phase is short.
 const WORKER_THREADS: usize = 4;
-/// The niceness of these threads. On a busy machine they get a third of the processor time of other threads, which is enough
-/// to keep up.
+/// The niceness of the threads that flush and compact. On a busy machine they get a third of the processor time of
+/// other threads, which is enough to keep up.
 const WORKER_NICENESS: i32 = 5;
 
 /// Opens the database at `store`, or creates it. `folder` is the data folder, for errors.
 pub(crate) fn open(folder: &Path, store: &Path) -> Result<Keyspaces, OpenError> {
-    // fjall panics on some kinds of damage. The user gets the same error for all kinds.
+    // fjall panics on some kinds of damage. The user gets the same error for every kind.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let builder = || Database::builder(store).cache_size(CACHE_BYTES).worker_threads(WORKER_THREADS);
         let folders = count_folders(&store.join("keyspaces")).unwrap_or(0);
@@ -64,18 +65,19 @@ fn explain(folder: &Path, store: &Path, error: fjall::Error) -> OpenError {
     }
 }
 
-/// Runs `open`. The threads that it starts inherit a lower priority than the threads that serve requests.
+/// Runs `open` at a lower priority. The threads that it starts inherit that priority, so they yield to the threads that
+/// serve requests.
 fn in_background<R: Send>(open: impl FnOnce() -> R + Send) -> R {
     let work = || {
-        // If this fails, the threads only compete with the others; nothing else changes.
+        // If this fails, the threads compete with the others. Nothing else changes.
         let _ = setpriority_process(None, WORKER_NICENESS);
         open()
     };
     thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Syncs every file and folder below `folder`. fjall does not sync the entries of the folders that it creates for
-/// keyspaces: without this, a power cut could remove these folders with all their content.
+/// Syncs every file and folder below `folder`. fjall creates folders for keyspaces, but does not sync the directory
+/// entries of these folders. Without this function, a power cut could remove the folders with all their content.
 pub(crate) fn sync_tree(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

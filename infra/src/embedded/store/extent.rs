@@ -1,5 +1,5 @@
 //! The file `EXTENT`: how far the journals are on the disk. The syncing thread writes it after each sync, and the next
-//! start compares the journals with it. It is a separate file, so that damage to a journal cannot hide what must be
+//! start compares the journals with it. The file is separate, so that a damaged journal cannot hide what must be
 //! durable.
 //!
 //! ```text
@@ -7,9 +7,10 @@
 //! byte 4096  second slot  the same; the newer one of the whole slots counts
 //! ```
 //!
-//! After each sync of the journal, once its callers have their results, the older slot is overwritten. A slot is within one
-//! sector, so a power cut leaves either its old or its new content. The file itself is synced once a second and at the end.
-//! After a power cut it may lag by that much; it is never ahead of the journals.
+//! The syncing thread overwrites the older slot after each sync of the journal, once the callers have their results. A
+//! slot lies within one sector, so a power cut leaves either its old or its new content. The file itself is synced once
+//! a second and when the service stops. After a power cut it may lag behind the journals by a second, but it is never
+//! ahead of them.
 
 use std::fs::File;
 use std::io;
@@ -24,28 +25,28 @@ use crate::now;
 
 const MAGIC: &[u8; 8] = b"ORDEXT1\n";
 const SLOT_BYTES: u64 = 4096;
-/// The magic, five numbers, the latest writes, and the checksum.
+/// The size of a slot: the magic, five numbers, the latest writes, and the checksum.
 const EXTENT_BYTES: usize = 8 * (1 + 5 + KEPT.len() + 1);
 
-/// Everything up to this commit is on the disk.
+/// States that every commit up to this one is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Extent {
     /// The number of the latest commit.
     pub(crate) commit: u64,
     /// The number of the journal that contains the commit.
     pub(crate) journal: u64,
-    /// The time of its sync, in microseconds since 1970.
+    /// The time when the commit was synced, in microseconds since 1970.
     pub(crate) at: i64,
-    /// The accepted events by the ledger, as of this commit.
+    /// The number of accepted events in the ledger, as of this commit.
     pub(crate) accepted: u64,
-    /// The recorded events by the ledger, as of this commit.
+    /// The number of recorded events in the ledger, as of this commit.
     pub(crate) recorded: u64,
-    /// The latest writes, this commit included.
+    /// The latest write to each kept keyspace, including this commit.
     pub(crate) last: LastWrites,
 }
 
 impl Extent {
-    /// Everything up to the latest commit of `chain` is on the disk, as of now.
+    /// The extent when everything up to the latest commit of `chain` has just been synced.
     pub(crate) fn now(chain: &Chain, journal: u64, ledger: &Ledger) -> Self {
         let Ledger { accepted, recorded, .. } = *ledger;
         Self { commit: chain.commit, journal, at: now().micros(), accepted, recorded, last: chain.last }
@@ -80,11 +81,11 @@ impl Extent {
     }
 }
 
-/// The file `EXTENT`, open for writing.
+/// The file `EXTENT`, opened for writing.
 #[derive(Debug)]
 pub(crate) struct ExtentFile {
     file: File,
-    /// The slot that is overwritten next.
+    /// The slot to overwrite next.
     next: u64,
     is_dirty: bool,
 }
@@ -92,7 +93,7 @@ pub(crate) struct ExtentFile {
 impl ExtentFile {
     pub(crate) const NAME: &str = "EXTENT";
 
-    /// Creates the file, or replaces its content, and syncs it. The caller syncs the folder.
+    /// Creates the file, or replaces its content, and syncs it. The caller must sync the folder.
     pub(crate) fn create(folder: &Path, extent: &Extent) -> io::Result<Self> {
         let file = File::create(folder.join(Self::NAME))?;
         file.set_len(2 * SLOT_BYTES)?;
@@ -101,14 +102,14 @@ impl ExtentFile {
         Ok(Self { file, next: 1, is_dirty: false })
     }
 
-    /// Opens the file, in which [`ExtentFile::read`] has found `extent`.
+    /// Opens the file, from which [`ExtentFile::read`] has read `extent`.
     pub(crate) fn open(folder: &Path, extent: &Extent) -> io::Result<Self> {
         let file = File::options().read(true).write(true).open(folder.join(Self::NAME))?;
         let newest = slot(&file, 0)?.is_some_and(|first| first == *extent);
         Ok(Self { file, next: u64::from(newest), is_dirty: false })
     }
 
-    /// The newest extent in the file; `None` if no slot is whole.
+    /// The newest extent in the file, or `None` if no slot is whole.
     pub(crate) fn read(folder: &Path) -> io::Result<Option<Extent>> {
         let file = File::open(folder.join(Self::NAME))?;
         let extents = [slot(&file, 0)?, slot(&file, 1)?];
@@ -162,7 +163,7 @@ mod tests {
             file.write(&extent(commit)).unwrap();
             assert_eq!(read(), Some(extent(commit)));
         }
-        // After opening again, the older slot is overwritten.
+        // After the file was opened again, the older slot is overwritten.
         let mut file = ExtentFile::open(folder.path(), &extent(4)).unwrap();
         file.write(&extent(5)).unwrap();
         let good = std::fs::read(&path).unwrap();

@@ -1,5 +1,5 @@
-//! The data folder: its format, its lock, and the files beside the database. Opening and recovery lock it. In a
-//! doubtful case they return an error and change nothing.
+//! The data folder: its format, its lock, and the files beside the database. Opening and recovery lock it. If the
+//! content is unexpected, they return an error and change nothing.
 //!
 //! ```text
 //! orders-data/
@@ -38,7 +38,7 @@ const FORMAT_3: &str = "orders data folder, format 3\n";
 /// How complete the folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FolderState {
-    /// Empty, or left by a first start that was interrupted.
+    /// The folder is empty, or a first start in it was interrupted.
     Unfinished,
     /// A store of format 3.
     Format3,
@@ -52,13 +52,13 @@ enum FolderState {
 pub(crate) struct DataFolder {
     path: PathBuf,
     state: FolderState,
-    // The lock is released when the file is closed.
+    // Holds the lock, which is released when the file is closed.
     _lock: File,
 }
 
 impl DataFolder {
-    /// Creates the folder if it does not exist, and locks it against other processes. From then on, whatever this process
-    /// creates anywhere is readable for its own user only.
+    /// Creates the folder if it does not exist, and locks it against other processes. After this call, only its own
+    /// user can read the files that this process creates.
     pub(crate) fn claim(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::io(path, source);
         if let Some(what) = not_a_folder(path) {
@@ -108,7 +108,7 @@ impl DataFolder {
         self.path.join("store")
     }
 
-    /// Opens the database, after a check that opening it cannot lose anything. Returns the extent of what the store
+    /// Opens the database, after a check that no acknowledged write is missing. Returns the extent of what the store
     /// must contain, if the folder has one. The caller must call [`DataFolder::complete`] afterwards.
     pub(crate) fn open_store(&self) -> Result<(Keyspaces, Option<Extent>), OpenError> {
         let store = self.store();
@@ -135,7 +135,7 @@ impl DataFolder {
         Ok((keyspaces, extent))
     }
 
-    /// Checks that everything that was acknowledged is there. Returns the extent, if the folder has one, and the ends
+    /// Checks that the store contains every acknowledged write. Returns the extent, if the folder has one, and the ends
     /// of the journals.
     fn check(&self) -> Result<(Option<Extent>, Vec<JournalTail>), OpenError> {
         let extent = self.extent()?;
@@ -175,7 +175,7 @@ impl DataFolder {
         }
     }
 
-    /// Records the extent, and that the folder is complete and of this format.
+    /// Records the extent, and marks the folder as complete and of the current format.
     pub(crate) fn complete(&self, extent: &Extent) -> io::Result<ExtentFile> {
         let file = match ExtentFile::read(&self.path).ok().flatten() {
             Some(known) if self.has_extent() => {
@@ -197,12 +197,12 @@ impl DataFolder {
         Ok(file)
     }
 
-    /// Makes the folder's own entries survive a power cut.
+    /// Syncs the folder's own entries, so that they survive a power cut.
     fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
 
-    /// Creates an empty store. It appears whole or not at all.
+    /// Creates an empty store. After a crash, the store is either complete or absent.
     fn create_store(&self, store: &Path) -> Result<(), OpenError> {
         let io_error = |source| OpenError::io(&self.path, source);
         let unfinished = self.path.join("store.new");
@@ -216,7 +216,7 @@ impl DataFolder {
     }
 }
 
-/// What is at the path instead of a folder; `None` if it is a folder or cannot be examined.
+/// Names what is at the path if it is not a folder. Returns `None` if it is a folder or cannot be examined.
 fn not_a_folder(path: &Path) -> Option<&'static str> {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => None,
@@ -227,14 +227,14 @@ fn not_a_folder(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// Makes the end of a journal certain before anything after it is acknowledged.
+/// Makes the end of a journal durable before anything after it is acknowledged.
 ///
-/// The remains of a torn commit, which a power cut leaves after the last whole commit, are cut off. fjall cuts them off
-/// too if an entry cannot be read. But if a commit has all its entries and one of them has a hole, fjall refuses the
-/// store.
+/// After a power cut, the remains of a torn commit may follow the last whole commit. This function cuts them off. fjall
+/// also cuts them off if an entry cannot be read. But if all entries can be read and one of them has a hole, fjall
+/// refuses the store.
 ///
-/// The commits that are not known to be durable are written again, in place. Their sync may have failed; the operating
-/// system then treats them as written, and another sync would not write them.
+/// Commits that are not known to be durable are written again, in place. Their sync may have failed. The operating
+/// system then treats them as written, so another sync would not write them.
 fn fix_tail(tail: &JournalTail) -> io::Result<()> {
     if tail.commits.is_empty() && !tail.is_torn {
         return Ok(());
@@ -249,8 +249,9 @@ fn fix_tail(tail: &JournalTail) -> io::Result<()> {
     journal.sync_all()
 }
 
-/// Creates the folder and its missing parents so that they survive a power cut: each is an entry of its parent, which
-/// must be synced. A folder without `FORMAT` may come from a start that was killed before it synced the parent.
+/// Creates the folder and its missing parents so that they survive a power cut. Each folder is an entry of its parent,
+/// so the parent must be synced. A folder without `FORMAT` may come from a start that was killed before it synced the
+/// parent.
 fn create_durably(path: &Path) -> io::Result<()> {
     if path.join("FORMAT").exists() {
         return Ok(());
@@ -263,12 +264,13 @@ fn create_durably(path: &Path) -> io::Result<()> {
         if missing.contains(&folder) {
             synced?;
         }
-        // A parent that existed before may not be readable for this user. Its creator was responsible for syncing it.
+        // This user may not be allowed to read a parent that existed before. Whoever created that parent had to sync
+        // it.
     }
     Ok(())
 }
 
-/// How complete the folder is; an error if it contains something else.
+/// How complete the folder is. It is an error if the folder contains other files.
 fn state_of(path: &Path) -> Result<FolderState, OpenError> {
     let io_error = |source| OpenError::io(path, source);
     let format = path.join("FORMAT");
@@ -292,14 +294,14 @@ fn state_of(path: &Path) -> Result<FolderState, OpenError> {
         return Err(OpenError::OtherFormat { path: path.to_owned(), found, readable: FORMAT });
     }
     let entries = fs::read_dir(path).map_err(io_error)?.collect::<Result<Vec<_>, _>>().map_err(io_error)?;
-    // The root of a fresh ext4 file system contains this folder.
+    // The root of a new ext4 file system contains this folder.
     let entries: Vec<_> = entries.into_iter().filter(|entry| entry.file_name() != "lost+found").collect();
     let has_lock = entries.iter().any(|entry| entry.file_name() == "LOCK");
     let ours = ["LOCK", "store.new", "store", "EXTENT", "FORMAT", "FORMAT.new"].map(OsStr::new);
     let ours = entries.iter().all(|entry| ours.contains(&entry.file_name().as_os_str()));
-    // EXTENT is synced before FORMAT is written. So if EXTENT cannot be read, a first start was interrupted.
+    // EXTENT is synced before FORMAT is written. So if EXTENT cannot be read here, a first start was interrupted.
     let has_extent = ExtentFile::read(path).is_ok_and(|extent| extent.is_some());
-    // A first start that is interrupted in its last step leaves a truncated FORMAT. Any other text is not of this
+    // A first start that is interrupted in its last step leaves a truncated FORMAT. Any other text comes from another
     // program.
     let cut_short = [FORMAT, FORMAT_4, FORMAT_3].iter().any(|format| format.as_bytes().starts_with(&text));
     if entries.is_empty() || (has_lock && ours && cut_short) {

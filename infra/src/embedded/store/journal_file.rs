@@ -1,4 +1,5 @@
-//! The journal that is synced. The syncing thread owns a [`JournalFile`], which follows fjall from one journal to the next.
+//! The journal that receives syncs. The syncing thread owns a [`JournalFile`], which follows fjall from one journal to
+//! the next.
 
 use std::fs::File;
 use std::io;
@@ -10,13 +11,13 @@ use std::sync::mpsc::Sender;
 use super::layout;
 use super::reclaim;
 
-/// The journal that fjall writes to. Older journals have lower numbers and are synced completely: fjall syncs a journal
-/// before it begins the next one.
+/// The journal that fjall writes to. Older journals have lower numbers and are completely synced, because fjall syncs a
+/// journal before it begins the next one.
 pub(crate) struct JournalFile {
     store: PathBuf,
     pub(crate) number: u64,
     file: File,
-    /// Takes the journals that are full.
+    /// Receives the journals that are full.
     full_journals: Sender<File>,
 }
 
@@ -33,8 +34,8 @@ impl JournalFile {
         self.file.sync_data()
     }
 
-    /// Moves to the newest journal. Journal numbers have no gaps, and the oldest journals are removed first. So if this
-    /// journal still exists and the next one does not, this is the newest.
+    /// Moves to the newest journal. Journal numbers have no gaps, and the oldest journals are removed first. So if the
+    /// current journal still exists and the next number does not, the current journal is the newest.
     fn follow(&mut self) -> io::Result<()> {
         loop {
             match open(&self.store, self.number + 1) {
@@ -51,7 +52,7 @@ impl JournalFile {
 
     fn turn_to(&mut self, number: u64, file: File) {
         self.number = number;
-        // Sending fails only if a bug has ended the reclaiming thread. The file is closed then.
+        // Sending fails only if a bug has ended the reclaiming thread. The file is then closed.
         let _ = self.full_journals.send(replace(&mut self.file, file));
     }
 }
@@ -62,7 +63,7 @@ pub(crate) fn newest_journal(store: &Path) -> io::Result<u64> {
     journals.last().map(|(number, _)| *number).ok_or_else(|| io::Error::other("the store has no journal"))
 }
 
-/// Opens a journal so that it can be synced and, once its name is removed, truncated through the same handle.
+/// Opens a journal for two purposes: to sync it, and to truncate it through the same handle after its name was removed.
 fn open(store: &Path, number: u64) -> io::Result<File> {
     File::options().write(true).open(layout::journal_path(store, number))
 }

@@ -1,5 +1,5 @@
-//! Keys of the store's keyspaces. Ids never contain a zero byte, so a prefix that ends with one belongs to exactly one order
-//! or customer.
+//! The keys of the store's keyspaces. An id never contains a zero byte, so a prefix that ends with a zero byte belongs
+//! to exactly one order or customer.
 
 use anyhow::Context;
 use api::ports::OrderPosition;
@@ -60,7 +60,7 @@ pub(crate) fn parked_key(order_id: &OrderId, seq: u64) -> Vec<u8> {
     scoped(order_id.as_str(), &[&seq.to_be_bytes()])
 }
 
-/// The sequence number of the dead letter that a key of `lines` names.
+/// The sequence number of the dead letter in a key of `lines`.
 pub(crate) fn parked_seq(key: &[u8]) -> anyhow::Result<u64> {
     seq_of(key.last_chunk::<8>().context("a key of a parked sequence that is too short")?)
 }

@@ -2,7 +2,7 @@
 //!
 //! | keyspace | key | value |
 //! |---|---|---|
-//! | `log` | order id, 0, version | the recorded event; after the first one, a newline and the id of the message that carried it |
+//! | `log` | order id, 0, version | the recorded event; for version 1 also a newline and the id of the message that carried the event |
 //! | `orders` | order id | the projection: the order as of its latest event. An order with one event has none |
 //! | `customers` | customer id, 0, creation time, order id | empty |
 //! | `receipts` | order id, 0, event id | type and outcome of the event. The first event of an order has none: its log entry is its receipt |
@@ -25,8 +25,8 @@
 //! | | `searchable` | the searchable keys of the metadata, as JSON |
 //! | | `backfill` | how far the indexes are filled, see [`backfill`](super::backfill); absent once they are complete |
 //!
-//! Integers in keys are big-endian, so that they sort. [`keys`](super::keys) encodes the keys, [`records`](super::records)
-//! the values.
+//! Integers in keys are big-endian, so that they sort. [`keys`](super::keys) encodes the keys,
+//! [`records`](super::records) the values.
 
 use std::ffi::OsStr;
 use std::io;
@@ -36,12 +36,12 @@ use std::sync::Arc;
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 
-/// The size at which a memtable is flushed, and the size of merged tables. fjall writes and syncs each as a whole, and
-/// the syncs of commits wait until it is done. With 16 MiB they wait 30 ms or more, so both are small.
+/// The size at which a memtable is flushed, and the size of merged tables. fjall writes and syncs each of them as a
+/// whole, and the syncs of commits wait meanwhile. With 16 MiB they wait for 30 ms or more, so both sizes are small.
 const MEMTABLE_BYTES: u64 = 4 << 20;
 const MERGED_TABLE_BYTES: u64 = 8 << 20;
 
-/// Keyspace numbers. fjall counts keyspaces from 1 in the order of their creation; 0 is its own.
+/// The numbers of the keyspaces. fjall counts keyspaces from 1 in the order of their creation, and uses 0 itself.
 pub(crate) const LOG: u64 = 1;
 pub(crate) const ORDERS: u64 = 2;
 pub(crate) const RECEIPTS: u64 = 4;
@@ -80,7 +80,7 @@ pub(crate) const FOLDER: &[u8] = b"folder";
 pub(crate) const SEARCHABLE: &[u8] = b"searchable";
 pub(crate) const BACKFILL: &[u8] = b"backfill";
 
-/// A keyspace with its number, by which journals name it.
+/// A keyspace with its number, which journals use to name the keyspace.
 #[derive(Clone)]
 pub(crate) struct NumberedKeyspace {
     pub(crate) number: u64,

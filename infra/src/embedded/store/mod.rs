@@ -1,6 +1,6 @@
 //! The store on disk: the data folder, fjall's database in it, and the threads that write and sync. Every other module
-//! of the engine holds the [`Store`]; nothing outside of this module depends on fjall's layout, and only [`layout`]
-//! reads its private file formats.
+//! of the engine holds the [`Store`]. Code outside of this module does not depend on fjall's layout, and only
+//! [`layout`] reads fjall's private file formats.
 //!
 //! - Opening: [`folder`] locks the data folder. [`continuity`] compares its journals with the [`extent`] and the commit
 //!   [`chain`] before [`database`] lets fjall open them. [`opening`] makes the first commit, and [`backfill`]
@@ -48,9 +48,9 @@ use read_turns::ReadTurns;
 use views::{LatestCommit, SyncedView, View};
 use writer::WriterHandle;
 
-/// An open store. The modules of the engine share it.
+/// An open store. All modules of the engine share it.
 pub(crate) struct Store {
-    // Dropped before the writer's handle: with the last handle the threads end, and the folder is released.
+    // Dropped before the writer's handle: when the last handle is dropped, the threads end and the folder is released.
     pub(crate) keys: Keyspaces,
     totals: LatestTotals,
     synced: Arc<SyncedView>,
@@ -62,23 +62,24 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// The counters as of the latest commit, synced or not.
+    /// The counters as of the latest commit, whether that is synced or not.
     pub(crate) fn counters(&self) -> Counters {
         self.totals.get().counters
     }
 
-    /// The latest commit, synced or not: for the writing thread, and for decisions that this thread checks again.
+    /// The latest commit, whether it is synced or not. Used on the writing thread, and for decisions that the writing
+    /// thread checks again.
     pub(crate) fn latest(&self) -> LatestCommit {
         LatestCommit { dead_letters: self.counters().letters }
     }
 
-    /// The latest synced commit: for queries.
+    /// The latest synced commit. Used for queries.
     pub(crate) fn view(&self) -> Arc<View> {
         self.synced.view()
     }
 
-    /// The id of the message with this sequence number. It contains the folder's name: dead letters of other folders can be
-    /// imported, and their ids must differ.
+    /// The id of the message with this sequence number. The id contains the folder's name, so it differs from the ids
+    /// of dead letters that are imported from other folders.
     pub(crate) fn message_id(&self, seq: u64) -> String {
         format!("{seq}-{}", self.folder_name)
     }

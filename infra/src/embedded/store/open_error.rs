@@ -1,11 +1,11 @@
-//! Why a data folder cannot be used. Opening, recovery and verification return it.
+//! The reasons why a data folder cannot be used. Opening, recovery and verification return them.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::continuity::Flaw;
 
-/// Why a data folder cannot be used. Nothing in the folder was changed.
+/// The reason why a data folder cannot be used. The folder was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
@@ -30,13 +30,12 @@ pub enum OpenError {
     },
     /// Another version of the program has written the folder.
     #[error(
-        "the data folder {} is of another version of this program (its FORMAT is {found:?}; this version reads \
-         {readable:?} and older). Use that version for it; nothing was changed in it", path.display()
+        "the data folder {} was written by another version of this program (its FORMAT is {found:?}; this version reads {readable:?} and older). Open it with that version; nothing was changed in it", path.display()
     )]
     OtherFormat {
         /// The folder.
         path: PathBuf,
-        /// The content of its FORMAT file.
+        /// The content of the folder's FORMAT file.
         found: String,
         /// The newest format that this version reads.
         readable: &'static str,
@@ -52,12 +51,13 @@ pub enum OpenError {
         /// What was found, and where.
         what: String,
     },
-    /// The file system returned an error: permissions, a read-only or full disk.
+    /// The file system returned an error, for example because of permissions, a read-only file system or a full disk.
     #[error("the data folder {} cannot be used: {}", path.display(), explain(error))]
     Io {
         /// The folder or the file in it.
         path: PathBuf,
-        /// The error. Not called `source`, so that it is not printed again as the cause.
+        /// The file system's error. The field is not called `source`, because the error would then be printed a second
+        /// time, as the cause.
         error: io::Error,
     },
 }
@@ -71,7 +71,7 @@ impl OpenError {
         Self::Damaged { path: path.to_owned(), what: what.into() }
     }
 
-    /// The error for a flaw that [`continuity`](super::continuity) found in the folder at `path`.
+    /// The error that reports a flaw which [`continuity`](super::continuity) found in the folder at `path`.
     pub(crate) fn of_flaw(path: &Path, flaw: Flaw) -> Self {
         let name = |file: &Path| file.strip_prefix(path).unwrap_or(file).display().to_string();
         match flaw {

@@ -1,5 +1,6 @@
-//! Opens the store of a data folder, in three steps: [`Opening::begin`], then the queue reads its messages, then
-//! [`Opening::finish`]. The first commit is made only after the whole store was checked.
+//! Opens the store of a data folder, in three steps. First [`Opening::begin`] opens the database, then the queue reads
+//! its messages, and last [`Opening::finish`] checks the ledger and starts the threads. The first commit is made only
+//! after the whole store was checked.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -27,23 +28,23 @@ use super::views::{SyncedView, View};
 use super::writer::{self, WriterThreads};
 use crate::now;
 
-/// A clock that is behind by less than this is not reported.
+/// A clock that is set back by less than this is not reported.
 const CLOCK_TOLERANCE_MICROS: i64 = 1_000_000;
 
-/// A store that is being opened. It can be read.
+/// A store that is being opened. It can be read, but not written.
 pub(crate) struct Opening<'a> {
     path: &'a Path,
     pub(crate) keys: Keyspaces,
     /// The writes of the first commit.
     pub(crate) stage: Stage,
     counters: Counters,
-    /// What the store must contain, if the folder has an extent.
+    /// The extent of what the store must contain, if the folder has an extent.
     promised: Option<Extent>,
-    // Dropped last: it holds the folder's lock.
+    // Dropped last, because it holds the folder's lock.
     folder: DataFolder,
 }
 
-/// An open store, with the values that must outlive it.
+/// An open store, with the values that must live longer than it.
 pub(crate) struct OpenedStore {
     pub(crate) store: Store,
     pub(crate) threads: WriterThreads,
@@ -53,7 +54,7 @@ pub(crate) struct OpenedStore {
 }
 
 impl<'a> Opening<'a> {
-    /// Locks the folder at `path` and opens its database. Creates both if they do not exist.
+    /// Locks the folder at `path` and opens its database. Creates the folder and the database if they do not exist.
     pub(crate) fn begin(path: &'a Path) -> Result<Self, OpenError> {
         let folder = DataFolder::claim(path)?;
         let (keys, promised) = folder.open_store()?;
@@ -62,7 +63,7 @@ impl<'a> Opening<'a> {
         Ok(Self { path, keys, stage, counters, promised, folder })
     }
 
-    /// The error for a store that contains something unreadable.
+    /// The error for a store that contains unreadable data.
     pub(crate) fn damaged(&self, error: &anyhow::Error) -> OpenError {
         damaged(self.path, error)
     }
@@ -126,18 +127,18 @@ fn first_commit(folder: &DataFolder, committer: &mut Committer, stage: Stage) ->
     folder.complete(&Extent::now(&committer.chain, journal, &committer.totals.get().counters.ledger))
 }
 
-/// Every event in flight is on the queue. If the queue holds fewer, messages are missing.
+/// Checks that the queue holds every event in flight. If it holds fewer, messages are missing.
 fn check_balance(totals: &Totals) -> anyhow::Result<()> {
     let (in_flight, queued) = (totals.counters.ledger.missing(), i128::from(totals.queued));
     ensure!(
         in_flight <= queued,
-        "store: by the ledger {in_flight} accepted events are on the queue, but it holds {queued}: a table of the queue is \
-         missing or out of date"
+        "store: according to the ledger, {in_flight} accepted events are on the queue, but the queue holds \
+         {queued}: a table of the queue is missing or out of date"
     );
     Ok(())
 }
 
-/// Warns if the clock was set back: events get their times from it.
+/// Warns if the clock was set back, because events get their times from it.
 fn report_clock(promised: &Extent) {
     let behind = promised.at.saturating_sub(now().micros());
     if behind > CLOCK_TOLERANCE_MICROS {
@@ -149,7 +150,7 @@ fn report_clock(promised: &Extent) {
     }
 }
 
-/// The name of the folder. A new folder gets one in its first commit.
+/// The name of the folder. A new folder gets a name in its first commit.
 fn stored_name(keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<Arc<str>> {
     if let Some(name) = keys.meta.get(keyspaces::FOLDER)? {
         return Ok(std::str::from_utf8(&name).context("the name of the folder")?.into());
@@ -163,13 +164,13 @@ fn stored_name(keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<Arc<str>> 
 /// The latest commit.
 pub(crate) fn stored_chain(keys: &Keyspaces) -> anyhow::Result<Chain> {
     Ok(match keys.meta.get(Link::KEY)? {
-        // Every commit writes this row, so the latest write to `meta` is this commit's.
+        // Every commit writes this row, so the latest write to `meta` belongs to this commit.
         Some(row) => Chain::after(&Link::decode(&row)?, latest_seqno(&keys.meta)),
         None => Chain { commit: 0, last: last_writes(keys) },
     })
 }
 
-/// The latest writes to the keyspaces that the chain follows.
+/// The latest write to each keyspace that the chain follows.
 pub(crate) fn last_writes(keys: &Keyspaces) -> LastWrites {
     LastWrites([&keys.log, &keys.receipts, &keys.meta].map(latest_seqno))
 }

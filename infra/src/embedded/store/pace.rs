@@ -1,27 +1,27 @@
-//! When the writer makes the next commit. A commit, its sync and the threads that it wakes cost about the same for one
-//! job as for many. So under load the writer pauses between commits to gather jobs. With few jobs it commits without a
-//! pause.
+//! Decides when the writer makes the next commit. A commit costs about the same for one job as for many, including its
+//! sync and the threads that it wakes. So under load the writer pauses between commits to gather jobs. With few jobs it
+//! commits without a pause.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// A commit with at most this many jobs is followed by the next one without a pause.
+/// A commit with at most this many jobs is followed by the next commit without a pause.
 const MAX_JOBS_WITHOUT_PAUSE: usize = 12;
 /// The time from one commit to the next, unless enough jobs are queued earlier.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(1);
-/// This many queued jobs end the pause.
+/// The number of queued jobs that ends the pause.
 const ENOUGH_JOBS: usize = 20;
 
-/// Shared by the writer, which pauses, and by the callers that queue jobs.
+/// The pause of the writer. The writer and the callers that queue jobs share it.
 #[derive(Default)]
 pub(crate) struct CommitPace {
     is_pausing: AtomicBool,
 }
 
 impl CommitPace {
-    /// Pauses the writer if the commit at `latest` had many `jobs`: until the interval has passed, or until enough jobs are
-    /// `queued`.
+    /// Pauses the writer if the commit at `latest` had many `jobs`. The pause ends when the interval has passed or
+    /// enough jobs are `queued`.
     pub(crate) fn pause(&self, jobs: usize, latest: Instant, queued: impl Fn() -> usize) {
         if jobs <= MAX_JOBS_WITHOUT_PAUSE {
             return;
@@ -39,7 +39,7 @@ impl CommitPace {
     }
 
     /// Ends the pause of the `writer` if enough jobs are `queued`. Callers call it after they have queued a job. A call
-    /// that comes just before a pause begins does not end it; the pause then lasts for its whole interval.
+    /// that comes just before a pause begins does not end that pause, which then lasts for the whole interval.
     pub(crate) fn job_queued(&self, queued: usize, writer: &Thread) {
         if queued >= ENOUGH_JOBS && self.is_pausing.swap(false, Relaxed) {
             writer.unpark();
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn enough_jobs_end_the_pause() {
         let (pace, queued) = (CommitPace::default(), AtomicUsize::new(1));
-        // Only jobs can end this pause within the test.
+        // Within this test, only queued jobs can end the pause.
         let latest = Instant::now() + HOUR;
         thread::scope(|scope| {
             let pause = || pace.pause(MAX_JOBS_WITHOUT_PAUSE + 1, latest, || queued.load(Relaxed));

@@ -1,5 +1,5 @@
-//! Reads that may take long: pages of a log, lists, dead letters. They run on the blocking pool and take turns, so that
-//! they never take all processors from the clients that place orders.
+//! Reads that may take long, such as pages of a log, lists and dead letters. They run on the blocking pool and take
+//! turns, so that clients that place orders always find a free processor.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use std::thread;
 use anyhow::Context;
 use tokio::sync::Semaphore;
 
-/// The turns of long reads, first come, first served.
+/// The turns of long reads, in the order of their requests.
 #[derive(Debug)]
 pub(crate) struct ReadTurns(pub(crate) Arc<Semaphore>);
 
 impl Default for ReadTurns {
-    /// Half as many turns as processors.
+    /// Allows half as many concurrent reads as there are processors.
     fn default() -> Self {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         Self(Arc::new(Semaphore::new((processors / 2).max(1))))
@@ -28,7 +28,7 @@ impl ReadTurns {
     ) -> anyhow::Result<R> {
         let turn = Arc::clone(&self.0).acquire_owned().await.context("the engine is closing")?;
         let read = move || {
-            // The turn lasts until the read ends, even if the caller stops waiting earlier.
+            // The read keeps its turn until it ends, even if the caller stops waiting earlier.
             let _turn = turn;
             read()
         };

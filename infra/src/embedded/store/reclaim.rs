@@ -1,8 +1,8 @@
-//! Journal reclaim: frees the space of full journals bit by bit. The syncing thread hands them over.
+//! Journal reclaim: frees the space of full journals step by step. The syncing thread hands the journals over.
 //!
-//! fjall removes a journal when its content is in tables. Freeing tens of MiB at once, in the many pieces in which they
-//! were written, keeps the disk busy for a tenth of a second, and orders would wait that long for their sync. This
-//! thread holds the files open, so that removing them frees nothing yet, and then shortens them step by step.
+//! fjall removes a journal once its content is in tables. A journal consists of many pieces, and freeing tens of MiB in
+//! one step keeps the disk busy for a tenth of a second. Orders would wait that long for their sync. So this thread
+//! holds the files open, which means that removing them frees no space yet. Then it shortens the files step by step.
 
 use std::fs::File;
 use std::io;
@@ -11,14 +11,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-/// How much one step frees, and the pause between two steps.
+/// How much space one step frees, and the pause between two steps.
 const STEP_BYTES: u64 = 1 << 20;
 const STEP_PAUSE: Duration = Duration::from_millis(20);
-/// How often to look for removed journals.
+/// How often the thread looks for removed journals.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Starts the thread. It frees the files that it gets, which must be open for writing, once they are removed. It ends when
-/// the sender is gone, and the operating system frees the rest.
+/// Starts the thread. It receives files that are open for writing, and frees each one after the file was removed. The
+/// thread ends when the sender is dropped. The operating system then frees the remaining files.
 pub(crate) fn start() -> io::Result<Sender<File>> {
     let (sender, handed) = mpsc::channel();
     thread::Builder::new().name("reclaim".to_owned()).spawn(move || run(&handed))?;
@@ -34,7 +34,7 @@ fn run(handed: &Receiver<File>) {
             Err(RecvTimeoutError::Timeout) => {
                 let removed = files.iter().position(is_removed);
                 wait = if removed.is_some() { STEP_PAUSE } else { LOOK_INTERVAL };
-                // A file that cannot be shortened is closed, which frees it.
+                // A file that cannot be shortened is closed, which frees its space.
                 if let Some(at) = removed
                     && !shorten(&files[at]).unwrap_or(false)
                 {
@@ -46,12 +46,12 @@ fn run(handed: &Receiver<File>) {
     }
 }
 
-/// Whether the file has no name any more, so that no process can open it.
+/// Whether the file no longer has a name, so that no process can open it.
 fn is_removed(file: &File) -> bool {
     file.metadata().is_ok_and(|file| file.nlink() == 0)
 }
 
-/// Frees one step. Returns whether there is more to free.
+/// Frees the space of one step. Returns whether more space is left to free.
 fn shorten(file: &File) -> io::Result<bool> {
     let length = file.metadata()?.len().saturating_sub(STEP_BYTES);
     file.set_len(length)?;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::keys;
 
-/// The value of a log entry: the event, and the id of its message if the entry also serves as its receipt.
+/// The value of a log entry: the event, and the id of its message if the entry also serves as the event's receipt.
 pub(crate) fn log_entry(event: &RecordedEvent, message: Option<&str>) -> Vec<u8> {
     let mut entry = event.encode();
     if let Some(message) = message {
@@ -19,21 +19,21 @@ pub(crate) fn log_entry(event: &RecordedEvent, message: Option<&str>) -> Vec<u8>
     entry
 }
 
-/// Splits a log entry into the event and the id of its message. The event has no newline: it is JSON that
-/// [`RecordedEvent::encode`] wrote.
+/// Splits a log entry into the event and the id of its message. The event contains no newline, because
+/// [`RecordedEvent::encode`] writes JSON without newlines.
 pub(crate) fn split_log_entry(entry: &[u8]) -> (&[u8], Option<&str>) {
     let Some(newline) = entry.iter().rposition(|byte| *byte == b'\n') else { return (entry, None) };
     (&entry[..newline], std::str::from_utf8(&entry[newline + 1..]).ok())
 }
 
-/// Whether the JSON contains the id anywhere. Much faster than decoding, and enough to exclude an event.
+/// Whether the JSON contains the id anywhere. This is much faster than decoding, and a `false` is certain.
 pub(crate) fn contains_id(json: &[u8], id: EventId) -> bool {
     let mut text = Uuid::encode_buffer();
     let id = id.as_uuid().hyphenated().encode_lower(&mut text);
     std::str::from_utf8(json).is_ok_and(|json| json.contains(&*id))
 }
 
-/// A message's receive count, and the time of its first receive.
+/// The receive count of a message, and the time of its first receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReceiveCount {
     pub(crate) count: u32,
@@ -56,7 +56,8 @@ impl ReceiveCount {
     }
 }
 
-/// The messages that were received for the first time in one delivery. One row counts the first receive of all of them.
+/// The messages that were received for the first time in one delivery. One row counts the first receives of all these
+/// messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FirstReceives {
     pub(crate) at: Timestamp,
@@ -79,10 +80,10 @@ impl FirstReceives {
     }
 }
 
-/// A capacity larger than that of a usual header.
+/// A capacity that exceeds the size of a usual header.
 const HEADER_CAPACITY_BYTES: usize = 256;
 
-/// A message on the queue: a header in JSON, a newline, and the body as it was sent.
+/// A message on the queue: a JSON header, a newline, and the body as it was sent.
 pub(crate) struct StoredMessage {
     pub(crate) header: MessageHeader,
     pub(crate) body: Vec<u8>,
@@ -119,7 +120,7 @@ impl StoredMessage {
 }
 
 impl MessageHeader {
-    /// The time of sending; `None` if the number is out of range.
+    /// The time of sending, or `None` if the stored number is out of range.
     pub(crate) fn enqueued_at(&self) -> Option<Timestamp> {
         Timestamp::from_micros(self.enqueued_at)
     }

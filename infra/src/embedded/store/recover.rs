@@ -1,12 +1,12 @@
-//! Makes a damaged data folder usable again. Recovery discards what cannot be read, and reports what that is.
-//! `orders recover` calls it for a folder that [`opening`](super::opening) refuses.
+//! Makes a damaged data folder usable again. Recovery discards unreadable data and reports what it discards. `orders
+//! recover` calls it for a folder that [`opening`](super::opening) refuses.
 //!
 //! There are three steps. A recovery that is interrupted can be run again.
 //!
 //! 1. Copy the journals that will be cut, and search the cut part for events that can still be read ([`lost`]).
-//! 2. Record in `EXTENT` where the journals are going to end, and cut them there.
-//! 3. Open the store, flush it to tables and correct its ledger. The next commit numbers follow from what is left, so later
-//!    starts see no gap.
+//! 2. Record in `EXTENT` where the journals will end, and cut them there.
+//! 3. Open the store, flush it to tables and correct its ledger. The next commit gets the number after the last
+//!    remaining commit, so later starts see no gap.
 //!
 //! Projections are not changed, so a rebuild must follow.
 
@@ -35,23 +35,23 @@ pub use lost::{LostEvent, LostEventState};
 
 mod lost;
 
-/// What was found, and what was done about it.
+/// What recovery found, and what it did.
 #[derive(Debug, Default)]
 pub struct Recovery {
-    /// What is wrong with the folder; `None` if nothing is.
+    /// What is wrong with the folder, or `None` if nothing is wrong.
     pub found: Option<String>,
-    /// Commits that were on the disk and can no longer be read. Their content is not known.
+    /// The number of commits that were on the disk and can no longer be read. Their content is unknown.
     pub unreadable_commits: u64,
     /// The readable events of the commits that are cut off.
     pub events: Vec<LostEvent>,
-    /// The folder with copies of the files that were cut, if any were.
+    /// The folder with copies of the files that were cut, if any were cut.
     pub copy: Option<PathBuf>,
-    /// The number of accepted events by the ledger, before and after.
+    /// The number of accepted events in the ledger, before and after the recovery.
     pub accepted: Option<(u64, u64)>,
 }
 
-/// Makes the folder at `path` usable again. With `dry_run` it only reports what would be lost. Files that are cut are
-/// first copied into `copy`, which must not exist.
+/// Makes the folder at `path` usable again. With `dry_run` it only reports what would be lost. Before a file is cut, it
+/// is copied into `copy`, which must not exist.
 pub fn recover(path: &Path, copy: &Path, dry_run: bool) -> Result<Recovery, OpenError> {
     let folder = DataFolder::claim(path)?;
     if folder.is_new() {
@@ -126,7 +126,7 @@ fn restart(
     folder.complete(&extent).map(drop).map_err(io_error)
 }
 
-/// The totals as they are stored, and the counters as they should be.
+/// The stored totals, and the counters that they should match.
 struct Recount {
     stored: Totals,
     correct: Counters,
@@ -144,7 +144,7 @@ fn recount(keys: &Keyspaces) -> anyhow::Result<Recount> {
     Ok(Recount { stored: Totals { counters, queued }, correct })
 }
 
-/// Copies the files that will be cut, durably.
+/// Copies the files that will be cut, and syncs the copies.
 fn keep_copy(path: &Path, store: &Path, cut: &JournalCut, copy: &Path) -> io::Result<()> {
     fs::create_dir(copy)?;
     for journal in cut_journals(store, cut)? {
@@ -160,14 +160,14 @@ fn keep_copy(path: &Path, store: &Path, cut: &JournalCut, copy: &Path) -> io::Re
     File::open(path)?.sync_all()
 }
 
-/// The journal that is cut, and the later ones, which are removed.
+/// The journal to cut, and the later journals, which are removed.
 fn cut_journals(store: &Path, cut: &JournalCut) -> io::Result<Vec<PathBuf>> {
     let journals = layout::journals(store).map_err(|error| io::Error::other(format!("{error:?}")))?;
     Ok(journals.into_iter().filter(|(number, _)| *number >= cut.journal).map(|(_, path)| path).collect())
 }
 
 fn cut_off(path: &Path, store: &Path, cut: &JournalCut, extent: Option<&Extent>) -> io::Result<()> {
-    // Writes the extent first: if recovery is interrupted, the extent states no more than the journals hold.
+    // Writes the extent first. If recovery is interrupted, the extent then never claims more than the journals hold.
     let at = extent.map_or(0, |extent| extent.at);
     let kept = Extent {
         commit: cut.kept.commit,

@@ -1,4 +1,4 @@
-//! The writes of one commit while it is prepared. The writer makes a [`Stage`] for each commit, and the jobs of the commit
+//! The writes of one commit while it is prepared. The writer makes a [`Stage`] for each commit. The jobs of the commit
 //! fill it, one after the other.
 
 use std::cell::OnceCell;
@@ -17,15 +17,16 @@ use super::sync::{AwaitingSync, Completion, Failure};
 pub(crate) struct Stage {
     /// The counters after the commit.
     pub(crate) counters: Counters,
-    /// Why the store can no longer be written; `None` while it can. After a failure, no job stages anything.
+    /// The reason why the store can no longer be written, or `None` while it can. After a failure, no job stages
+    /// anything.
     pub(crate) failure: Failure,
-    /// Messages on the queue after the commit.
+    /// The number of messages on the queue after the commit.
     pub(crate) queued: u64,
-    /// The sequence number of the next message, if the commit assigns any.
+    /// The next free sequence number, if the commit assigns any.
     pub(crate) next_seq: Option<u64>,
     batch: OwnedWriteBatch,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
-    /// The replies and effects that wait for the sync of this commit.
+    /// The replies to send and the effects to run once this commit is synced.
     pub(crate) awaiting_sync: AwaitingSync,
     claimed_keys: HashSet<Vec<u8>, RandomState>,
     /// References that earlier jobs of this commit give to orders.
@@ -33,7 +34,8 @@ pub(crate) struct Stage {
     pub(crate) touched: TouchedKeyspaces,
     pub(crate) changed_orders: ChangedOrders,
     bytes: usize,
-    /// The reason why the disk is too full, once a job of this commit has checked.
+    /// The result of the disk check: the reason why the disk is too full, or `None`. Empty until a job of this commit
+    /// has checked the disk.
     full_disk: OnceCell<Option<String>>,
 }
 
@@ -77,34 +79,35 @@ impl Stage {
         self.batch.remove(keyspace, key);
     }
 
-    /// The reason why the disk is too full; `None` if it is not. `look` runs once for all jobs of the commit.
+    /// The reason why the disk is too full, or `None` if it is not. `look` runs once for all jobs of the commit.
     pub(crate) fn full_disk(&self, look: impl FnOnce() -> Option<String>) -> Option<String> {
         self.full_disk.get_or_init(look).clone()
     }
 
-    /// Runs `effect` once the commit has succeeded, before any caller gets its result. It runs even if the caller has
-    /// stopped waiting.
+    /// Runs `effect` once the commit has succeeded, before any caller gets its result. The effect runs even if the
+    /// caller has stopped waiting.
     pub(crate) fn after_commit(&mut self, effect: impl FnOnce() + Send + 'static) {
         self.after_commit.push(Box::new(effect));
     }
 
-    /// Runs `effect` once the commit is synced, before any caller gets its result. It runs even if the caller has stopped
-    /// waiting. For jobs that are [`Durability::Synced`](super::writer::Durability).
+    /// Runs `effect` once the commit is synced, before any caller gets its result. The effect runs even if the caller
+    /// has stopped waiting. Only jobs that are [`Durability::Synced`](super::writer::Durability) may call this.
     pub(crate) fn after_sync(&mut self, effect: impl FnOnce() + Send + 'static) {
         self.awaiting_sync.effects.push(if_synced(effect));
     }
 
-    /// Like [`Stage::after_sync`], but after the callers have their results; for work that no caller waits for.
+    /// Like [`Stage::after_sync`], but runs after the callers have their results. Use it for work that no caller waits
+    /// for.
     pub(crate) fn after_replies(&mut self, effect: impl FnOnce() + Send + 'static) {
         self.awaiting_sync.effects_after_replies.push(if_synced(effect));
     }
 
-    /// About how many bytes the commit writes.
+    /// The approximate number of bytes that the commit writes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Writes everything or nothing. `committed` runs before the other effects.
+    /// Writes all staged writes or none. `committed` runs before the other effects.
     pub(crate) fn commit(self, committed: impl FnOnce()) -> fjall::Result<()> {
         self.batch.commit()?;
         committed();

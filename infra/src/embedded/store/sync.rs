@@ -1,10 +1,10 @@
 //! The one thread that waits for the disk. The writer hands it each commit and continues with the next one. One sync
-//! covers every commit that was handed over before it began. After the sync this thread shows readers the latest commit
-//! and completes the jobs. It wakes the callers on their own runtimes: waking each of them from outside takes a system
-//! call.
+//! covers every commit that was handed over before it began. After the sync, this thread shows readers the latest
+//! commit and completes the jobs. It completes the jobs on the runtimes of their callers, because waking a caller from
+//! outside its runtime takes a system call.
 //!
 //! fjall's own sync holds the lock that every commit takes. So this thread syncs the journal through a separate file
-//! handle: the operating system syncs the file, whichever handle is used.
+//! handle. The operating system syncs the whole file through any handle.
 
 use std::io;
 use std::path::Path;
@@ -21,14 +21,14 @@ use super::extent::{Extent, ExtentFile};
 use super::journal_file::JournalFile;
 use super::views::{SyncedView, View};
 
-/// The minimum time between two syncs of the extent. After a power cut the extent may lag by that much.
+/// The minimum time between two syncs of the extent. After a power cut, the extent may lag by this much.
 const EXTENT_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the thread syncs, and where it shows the result.
+/// What the thread syncs, and where readers see the result.
 pub(crate) struct Disk {
     journal: JournalFile,
     extent: ExtentFile,
-    /// The extent as of the latest sync, if it is not in the file yet.
+    /// The extent as of the latest sync, if it has not been written to the file yet.
     unrecorded: Option<Extent>,
     synced: Arc<SyncedView>,
 }
@@ -48,27 +48,28 @@ impl Disk {
         Ok(())
     }
 
-    /// Writes the extent to its file, if it has changed. No caller waits for it: until then the file lags by one sync.
+    /// Writes the extent to its file, if it has changed. No caller waits for this write. Until then, the file lags by
+    /// one sync.
     fn record_extent(&mut self) -> io::Result<()> {
         self.unrecorded.take().map_or(Ok(()), |extent| self.extent.write(&extent))
     }
 }
 
-/// Why the store cannot be written any more; `None` while it can.
+/// The reason why the store can no longer be written, or `None` while it can.
 pub(crate) type Failure = Option<Arc<str>>;
-/// Runs once a commit is as durable as requested, or once that has failed.
+/// Runs once a commit is as durable as requested, or once making it durable has failed.
 pub(crate) type Completion = Box<dyn FnOnce(&Failure) + Send>;
 
-/// The replies and effects that wait for the sync of one commit, or of several.
+/// The replies to send and the effects to run once one or several commits are synced.
 #[derive(Default)]
 pub(crate) struct AwaitingSync {
-    /// The commit, or the latest of several; `None` if it failed.
+    /// The latest of these commits, or `None` if it failed.
     pub(crate) commit: Option<(Chain, View)>,
     /// Effects that run before the replies.
     pub(crate) effects: Vec<Completion>,
-    /// The results for the callers, each with the caller's runtime, if it has one.
+    /// The results for the callers. Each comes with the runtime of its caller, if there is one.
     pub(crate) replies: Vec<(Option<Handle>, Completion)>,
-    /// Effects that run once the replies are sent, or are on their way.
+    /// Effects that run after the replies have been sent or handed to the callers' runtimes.
     pub(crate) effects_after_replies: Vec<Completion>,
 }
 
@@ -95,15 +96,15 @@ impl AwaitingSync {
         }
         for (runtime, replies) in runtimes {
             let failure = failure.clone();
-            // If the runtime has ended, no caller waits any more.
+            // If the runtime has ended, its callers no longer wait.
             runtime.spawn(async move { replies.into_iter().for_each(|reply| reply(&failure)) });
         }
         self.effects_after_replies.into_iter().for_each(|effect| effect(failure));
     }
 }
 
-/// Starts the thread. It ends when the sender is gone and everything that was handed over is completed. If a sync
-/// fails, `failed` gets the error, and nothing is synced any more.
+/// Starts the thread. It ends when the sender is dropped and all commits handed over are completed. If a sync fails,
+/// `failed` gets the error, and the thread syncs nothing more.
 pub(crate) fn start(
     mut disk: Disk,
     failed: watch::Sender<Failure>,
@@ -130,7 +131,7 @@ pub(crate) fn start(
 
 /// What the thread does next.
 enum DiskTask {
-    /// Sync everything up to this commit.
+    /// Sync every commit up to this one.
     Commit(Option<(Chain, View)>),
     /// Write the extent, and sync it if enough time has passed since its last sync. No caller waits for it.
     Extent,

@@ -38,10 +38,10 @@ impl SyncedView {
         Arc::clone(&self.lock())
     }
 
-    /// Shows readers a later commit, which is synced by now.
+    /// Shows readers a later commit. The caller must have synced it.
     pub(crate) fn replace(&self, view: View) {
         let before = std::mem::replace(&mut *self.lock(), Arc::new(view));
-        // Dropped outside of the lock: closing a snapshot takes a while.
+        // The old view is dropped outside of the lock, because closing a snapshot takes a while.
         drop(before);
     }
 
@@ -51,9 +51,9 @@ impl SyncedView {
     }
 }
 
-/// The store as of the latest commit, synced or not.
+/// The store as of the latest commit, whether that is synced or not.
 pub(crate) struct LatestCommit {
-    /// Dead letters that are parked or being redriven.
+    /// The number of dead letters that are parked or being redriven.
     pub(crate) dead_letters: u64,
 }
 

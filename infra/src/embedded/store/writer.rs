@@ -1,12 +1,13 @@
-//! The one thread that writes. Callers queue jobs with a [`WriterHandle`]. The thread takes the jobs that are queued,
-//! lets them fill one [`Stage`], and commits it: group commit. Jobs that are [`Durability::Written`] get their result
-//! then; those that are [`Durability::Synced`] get it from the syncing thread ([`sync`]), while the writing thread
-//! continues with the next commit.
+//! The one thread that writes. Callers queue jobs with a [`WriterHandle`]. The thread takes the queued jobs, lets them
+//! fill one [`Stage`], and commits it, which is a group commit. Jobs that are [`Durability::Written`] then get their
+//! results. Jobs that are [`Durability::Synced`] get them later from the syncing thread ([`sync`]), while the writing
+//! thread continues with the next commit.
 //!
-//! The data that a job reads from the store is changed only by earlier jobs of the same commit. Those claim keys, which
-//! the job can check: [`Stage::is_claimed`].
+//! While a job runs, only earlier jobs of the same commit can change the data that it reads from the store. Those jobs
+//! claim keys, and the job can check the claims with [`Stage::is_claimed`].
 //!
-//! The threads end when the last handle is gone and every job is finished. A handle in a job is dropped with the job.
+//! The threads end when the last handle is dropped and every job is finished. A job's own handle is dropped together
+//! with the job.
 
 use std::mem::take;
 use std::sync::Arc;
@@ -23,19 +24,19 @@ use super::pace::CommitPace;
 use super::stage::Stage;
 use super::sync::{self, AwaitingSync, Completion, Disk, Failure};
 
-/// A commit ends when it has this many jobs, or about this many bytes.
+/// The number of jobs, or the approximate number of bytes, at which a commit takes no further job.
 const MAX_JOBS_OF_COMMIT: usize = 1024;
 const MAX_COMMIT_BYTES: usize = 8 << 20;
-/// The maximum number of queued jobs. Further callers wait until they can queue theirs.
+/// The maximum number of queued jobs. Further callers wait until the queue has space for theirs.
 const MAX_QUEUED_JOBS: usize = 4096;
 
 /// Why a job has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
-    /// Nothing was written, and nothing will be.
+    /// Nothing was written, and nothing will be written.
     #[error("{0:#}")]
     NotWritten(anyhow::Error),
-    /// The commit or its sync failed after the job had staged its writes. The next start may find them or not.
+    /// The commit or its sync failed after the job had staged its writes. The writes may exist after the next start.
     #[error("{0:#}; after a restart, what was being written may be there or not")]
     Unknown(anyhow::Error),
 }
@@ -47,12 +48,12 @@ struct Job {
     work: Box<dyn FnOnce(&mut Stage) -> Completion + Send>,
 }
 
-/// What a commit must have reached before its job gets a result.
+/// How durable a commit must be before its job gets a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
-    /// The operating system: the commit survives `kill -9`.
+    /// The operating system has the commit, which survives `kill -9`.
     Written,
-    /// The disk: the commit survives a power cut.
+    /// The disk has the commit, which survives a power cut.
     Synced,
 }
 
@@ -64,7 +65,7 @@ pub(crate) struct WriterHandle {
     failed: watch::Receiver<Failure>,
 }
 
-/// The threads that write and sync. Dropping this value waits for them, so all handles must be dropped before.
+/// The threads that write and sync. Dropping this value waits for them to end, so all handles must be dropped first.
 pub(crate) struct WriterThreads(Vec<JoinHandle<()>>);
 
 /// What the writing thread owns.
@@ -92,9 +93,9 @@ impl WriterHandle {
         self.failed.clone()
     }
 
-    /// Runs `job` on the writing thread and returns once its writes are as durable as requested. If `job` fails, it
-    /// must not have staged anything. If the caller stops waiting, the job still runs. Once a write has failed, no
-    /// further job runs.
+    /// Runs `job` on the writing thread and returns once its writes are as durable as requested. A `job` that fails
+    /// must not stage anything. The job runs even if the caller stops waiting. After a write has failed, no further job
+    /// runs.
     pub(crate) async fn write<R: Send + 'static>(
         &self,
         durability: Durability,
@@ -103,7 +104,7 @@ impl WriterHandle {
         Ok(self.try_write(durability, job).await?)
     }
 
-    /// Like [`WriterHandle::write`], for callers that report whether the outcome is known.
+    /// Like [`WriterHandle::write`], for callers that must report whether the outcome is known.
     pub(crate) async fn try_write<R: Send + 'static>(
         &self,
         durability: Durability,
@@ -126,7 +127,7 @@ impl WriterHandle {
             })
         });
         self.queue(Job { durability, runtime: Handle::try_current().ok(), work }).await?;
-        // The reply is dropped only if the thread has panicked, and how far it had come is unknown.
+        // The reply is dropped only if the thread has panicked. It is then unknown how far the job had come.
         answer.await.unwrap_or_else(|_| Err(WriteError::Unknown(stopped())))
     }
 
@@ -140,7 +141,7 @@ impl WriterHandle {
 impl Drop for WriterThreads {
     fn drop(&mut self) {
         for thread in self.0.drain(..) {
-            // A panic of the thread was reported when it happened.
+            // If the thread has panicked, the panic was reported when it happened.
             let _ = thread.join();
         }
     }
@@ -185,7 +186,7 @@ impl Writer {
         }
     }
 
-    /// Completes the jobs that need their commit written, and hands the others to the syncing thread.
+    /// Completes the jobs that only need their commit written, and hands the others to the syncing thread.
     fn reply(&self, written: Vec<Completion>, awaiting_sync: AwaitingSync) {
         let failure = self.failed.borrow().clone();
         written.into_iter().for_each(|complete| complete(&failure));
@@ -200,7 +201,7 @@ impl Writer {
     }
 }
 
-/// The error for the operator. An error of the operating system keeps its own text.
+/// The error as the operator sees it. An error of the operating system keeps its own text.
 fn describe(error: &fjall::Error) -> String {
     match error {
         fjall::Error::Io(source) => source.to_string(),

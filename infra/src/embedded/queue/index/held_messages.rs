@@ -1,5 +1,5 @@
-//! Messages that stay in memory until their first receive, so that the consumer need not read and decode again what was
-//! sent a moment ago. Their total size is limited; other messages are read from the store.
+//! Messages that stay in memory until their first receive, so that the consumer need not read and decode them from the
+//! store. Their total size is limited. Messages beyond that limit are read from the store.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ const ATTRIBUTE_BYTES: usize = 2 * size_of::<String>();
 /// A message as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeldMessage {
-    /// The event in the body, if the sender passed the decoded event along.
+    /// The decoded event, if the sender passed it along with the body.
     pub(crate) event: Option<Box<Envelope>>,
     pub(crate) body: Vec<u8>,
     pub(crate) enqueued_at: Timestamp,
@@ -23,7 +23,8 @@ pub(crate) struct HeldMessage {
 }
 
 impl HeldMessage {
-    /// The approximate size of the message. A decoded event is many small allocations, larger than its text.
+    /// The approximate size of the message. A decoded event consists of many small allocations and takes more memory
+    /// than its text.
     fn bytes(&self) -> usize {
         let event = if self.event.is_some() { size_of::<Envelope>() + self.body.len() } else { 0 };
         let attributes =
@@ -32,14 +33,14 @@ impl HeldMessage {
     }
 }
 
-/// The bytes that all held messages take.
+/// The total size of all held messages, in bytes.
 #[derive(Debug, Default)]
 pub(crate) struct HeldBytes {
     bytes: usize,
 }
 
 impl HeldBytes {
-    /// Accounts for the message and returns it, or drops it if it would exceed `MAX_HELD_BYTES`.
+    /// Accounts for the message and returns it. Drops it if the total would exceed `MAX_HELD_BYTES`.
     pub(crate) fn add(&mut self, held: Option<Box<HeldMessage>>) -> Option<Box<HeldMessage>> {
         let held = held?;
         if self.bytes + held.bytes() > MAX_HELD_BYTES {

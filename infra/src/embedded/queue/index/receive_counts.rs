@@ -1,9 +1,9 @@
 //! Plans the writes that preserve receive counts across a crash. The inbox calls it before it hands out messages.
 //!
-//! A count is stored before its message is handed out. Otherwise a message that crashes the process would be received
-//! without end. But most messages are received once and then removed. So one row counts the first receives of a whole
-//! delivery, and is removed with the last message that it counts. A message that is received again gets a separate row
-//! with its count.
+//! The engine stores a count before it hands out the message. Otherwise a message that crashes the process would be
+//! received again after every start, without a limit. Most messages are received once and then removed. So one row
+//! counts the first receives of a whole delivery, and is removed with the last message that it counts. A message that
+//! is received again gets a separate row with its count.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use foldhash::fast::RandomState;
 use super::{GroupName, QueueIndex};
 use crate::embedded::store::records::{FirstReceives, ReceiveCount};
 
-/// Where the receives of a message are stored.
+/// Where the receive count of a message is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum StoredReceives {
-    /// Nowhere: the message was not received yet.
+    /// Nowhere, because the message was not received yet.
     #[default]
     None,
     /// In the row of this delivery, together with other messages. The time is that of the delivery.
@@ -38,12 +38,12 @@ impl StoredReceives {
     }
 }
 
-/// How many messages the row of each delivery counts.
+/// The number of messages that the row of each delivery counts.
 #[derive(Debug, Default)]
 pub(crate) struct FirstReceiveRows(HashMap<u64, usize, RandomState>);
 
 impl FirstReceiveRows {
-    /// Counts one message less in the row. Returns whether the row counts none now.
+    /// Reduces the row's count by one message. Returns whether the row no longer counts any message.
     fn remove_one(&mut self, delivery: u64) -> bool {
         let Some(left) = self.0.get_mut(&delivery) else { return false };
         *left -= 1;
@@ -56,17 +56,18 @@ impl FirstReceiveRows {
 pub(crate) struct ReceiveWrites {
     /// The time of each message's first receive.
     pub(crate) firsts: Vec<Timestamp>,
-    /// The row of this delivery, if any message is received for the first time.
+    /// The row of this delivery. `None` if no message is received for the first time.
     pub(crate) shared: Option<FirstReceives>,
     /// Rows of single messages.
     pub(crate) own: Vec<(u64, ReceiveCount)>,
-    /// Earlier deliveries whose rows no longer count any message.
+    /// The earlier deliveries whose rows no longer count any message.
     pub(crate) obsolete: Vec<u64>,
 }
 
 impl QueueIndex {
-    /// Counts the receives of the messages that `delivery` took: group, sequence number and receive count of each. Must
-    /// be called, like [`QueueIndex::forget_receives`], in the order of the commits that write the rows.
+    /// Counts the receives of the messages that `delivery` took. Each is given by its group, sequence number and
+    /// receive count. Like [`QueueIndex::forget_receives`], this must be called in the order of the commits that write
+    /// the rows.
     pub(crate) fn count_receives(
         &mut self,
         delivery: u64,
@@ -77,7 +78,7 @@ impl QueueIndex {
         let mut seqs = Vec::new();
         for (group, seq, receives) in taken {
             let entry = self.groups.get_mut(group).and_then(|queue| queue.message_mut(*seq));
-            // The message may be gone by now. Its delivery is then stale, and acknowledging it fails.
+            // The message may no longer exist. Its delivery is then stale, and the consumer cannot acknowledge it.
             let known = entry.as_ref().map_or(StoredReceives::None, |entry| entry.stored_receives);
             writes.firsts.push(known.first().unwrap_or(at));
             let Some(entry) = entry else { continue };
@@ -121,12 +122,12 @@ impl QueueIndex {
     }
 }
 
-/// The row of receives that is obsolete once a message is gone.
+/// The row of receives that becomes obsolete when its message is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ObsoleteReceives {
     None,
     /// The message's own row.
     Own,
-    /// The row of a delivery whose last message this was.
+    /// The row of the delivery, because this was the last message that it counted.
     Delivery(u64),
 }

@@ -6,11 +6,11 @@ use super::QueueIndex;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct QueueStatistics {
-    /// Messages that were delivered and are not visible yet.
+    /// The number of messages that were delivered and are not visible yet.
     pub(crate) in_flight: u64,
-    /// Messages that were never delivered and are not visible yet.
+    /// The number of messages that were never delivered and are not visible yet.
     pub(crate) delayed: u64,
-    /// The sequence number of the oldest message, and how long it has been visible by the monotonic clock.
+    /// The sequence number of the oldest message, and how long that message has been visible by the monotonic clock.
     pub(crate) oldest: Option<(u64, Duration)>,
 }
 

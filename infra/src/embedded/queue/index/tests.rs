@@ -1,4 +1,4 @@
-//! Which messages the index delivers, and when.
+//! Tests which messages the index delivers, and when.
 
 use domain::Timestamp;
 
@@ -128,7 +128,7 @@ fn sequence_numbers_are_never_assigned_twice() {
     assert_eq!(index.reserve("a", Uuid::from_u128(2), now, None).1, 20);
     assert_eq!(index.depth(), 2);
     let first = take(&mut index, 1, now).remove(0);
-    assert_eq!((first.seq, first.receives), (7, 2), "receives before a restart count");
+    assert_eq!((first.seq, first.receives), (7, 2), "receives before a restart are counted");
 }
 
 #[test]

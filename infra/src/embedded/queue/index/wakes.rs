@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::{GroupName, GroupQueue, QueueIndex, TakenMessages};
 
-/// After a batch of at most this many messages, receivers do not wait for more.
+/// The largest batch after which receivers do not wait for more messages.
 pub(crate) const MAX_BATCH_WITHOUT_GATHERING: usize = 16;
-/// How long receivers wait after a larger batch. A batch costs three commits, however large it is.
+/// How long receivers wait for more messages after a larger batch. Every batch costs three commits, whatever its size.
 const GATHER_TIME: Duration = Duration::from_millis(2);
 
 impl QueueIndex {
-    /// Until when receivers should wait for more messages.
+    /// The time until which receivers should wait for more messages.
     pub(crate) fn gather_until(&self) -> Option<Instant> {
         self.gather_until
     }
@@ -31,7 +31,7 @@ impl QueueIndex {
         {
             self.wakes.push(Reverse((at, Arc::clone(group))));
         }
-        // Wakes of finished groups stay in the heap. Remove them before they outnumber the others.
+        // Wakes of finished groups stay in the heap. They are removed before they outnumber the others.
         if self.wakes.len() > 1024 + 2 * self.groups.len() {
             let current = |(group, queue): (&GroupName, &GroupQueue)| {
                 queue.available_at().filter(|_| !queue.ready).map(|at| Reverse((at, Arc::clone(group))))

@@ -1,9 +1,9 @@
 //! Reads journals. The continuity check and recovery call it.
 //!
-//! In fjall's disk format 3, a batch consists of a start (tag 1, item count u32, sequence number u64), items (tag 2, value
-//! type u8, compression u8, keyspace u64, key length u16, value length u32, stored length u32, key, stored value) or clears
-//! (tag 4, keyspace u64), and an end (tag 3, XXH3 of the items u64, `FJL` 3). All numbers are little-endian. Journals are
-//! allocated in advance, so zeros follow the last batch until the store is opened again.
+//! In fjall's disk format 3, a batch consists of a start (tag 1, item count u32, sequence number u64), items (tag 2,
+//! value type u8, compression u8, keyspace u64, key length u16, value length u32, stored length u32, key, stored value)
+//! or clears (tag 4, keyspace u64), and an end (tag 3, XXH3 of the items u64, `FJL` 3). All numbers are little-endian.
+//! fjall allocates journals in advance, so zeros follow the last batch until the store is opened again.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,8 +19,8 @@ const CLEAR: u8 = 4;
 const TRAILER: &[u8] = b"FJL\x03";
 const START_BYTES: usize = 13;
 
-/// Reads a journal without the zeros after its last batch. A new journal is nearly all zeros, and never takes its allocated
-/// size in memory.
+/// Reads a journal without the zeros after its last batch. A new journal consists almost completely of zeros, so
+/// reading it takes little memory.
 pub(crate) fn read(journal: &Path) -> io::Result<Vec<u8>> {
     const CHUNK_BYTES: usize = 256 << 10;
     let mut file = File::open(journal)?;
@@ -51,7 +51,7 @@ pub(crate) struct JournalBatch<'a> {
     items: &'a [u8],
 }
 
-/// A value that a batch writes, or a removal.
+/// A write of a batch to one key: a value or a removal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct JournalItem<'a> {
     pub(crate) keyspace: u64,
@@ -64,12 +64,12 @@ pub(crate) struct JournalItem<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct JournalValue<'a> {
     stored: &'a [u8],
-    /// The length of the value before compression; `None` if it is not compressed.
+    /// The length of the value before compression, or `None` if the value is not compressed.
     uncompressed_bytes: Option<usize>,
 }
 
 impl JournalValue<'_> {
-    /// The value; `None` if it cannot be decompressed.
+    /// The value, or `None` if it cannot be decompressed.
     pub(crate) fn read(&self) -> Option<Vec<u8>> {
         match self.uncompressed_bytes {
             None => Some(self.stored.to_vec()),
@@ -85,7 +85,7 @@ impl<'a> JournalBatch<'a> {
         std::iter::from_fn(move || rest.item().flatten())
     }
 
-    /// The batch that starts at `at`; `None` if there is no whole batch.
+    /// The batch that starts at `at`, or `None` if no whole batch starts there.
     fn at(journal: &'a [u8], at: usize) -> Option<Self> {
         let mut rest = JournalBytes(journal.get(at..)?);
         let [START, count @ ..] = rest.take::<5>()? else { return None };
@@ -103,7 +103,7 @@ impl<'a> JournalBatch<'a> {
     }
 }
 
-/// The batches from the start of a journal to the first place that is not a batch.
+/// The batches from the start of a journal up to the first place where no batch starts.
 pub(crate) struct JournalBatches<'a> {
     journal: &'a [u8],
     /// The end of the last batch.
@@ -116,7 +116,7 @@ impl<'a> JournalBatches<'a> {
         Self { journal, end: 0, latest: None }
     }
 
-    /// The whole batches after the end, wherever they start. fjall would cut them off.
+    /// The whole batches after the readable end of the journal, wherever they start. fjall would cut them off.
     pub(crate) fn after_end(&self) -> Vec<JournalBatch<'a>> {
         let (mut found, mut at) = (Vec::new(), self.end);
         while let Some(start) = next_start(self.journal, at) {
@@ -131,7 +131,7 @@ impl<'a> JournalBatches<'a> {
         found
     }
 
-    /// Whether only zeros follow the end.
+    /// Whether the journal has only zeros after its end.
     pub(crate) fn ends_clean(&self) -> bool {
         self.journal[self.end..].iter().all(|byte| *byte == 0)
     }
@@ -151,7 +151,7 @@ impl<'a> Iterator for JournalBatches<'a> {
     type Item = JournalBatch<'a>;
 
     fn next(&mut self) -> Option<JournalBatch<'a>> {
-        // Sequence numbers only grow. This matters because fjall's checksum does not cover them.
+        // Sequence numbers never decrease. This check is needed because fjall's checksum does not cover them.
         let batch = JournalBatch::at(self.journal, self.end)
             .filter(|batch| self.latest.is_none_or(|latest| latest < batch.seqno))?;
         (self.end, self.latest) = (batch.range.end, Some(batch.seqno));
@@ -159,7 +159,7 @@ impl<'a> Iterator for JournalBatches<'a> {
     }
 }
 
-/// The bytes that are left to read.
+/// The remaining bytes to read.
 struct JournalBytes<'a>(&'a [u8]);
 
 impl<'a> JournalBytes<'a> {
@@ -175,7 +175,7 @@ impl<'a> JournalBytes<'a> {
         Some(bytes)
     }
 
-    /// The next item; `Some(None)` for the clearing of a keyspace, which this engine never does.
+    /// The next item. `Some(None)` means that a keyspace is cleared, which this engine never does.
     fn item(&mut self) -> Option<Option<JournalItem<'a>>> {
         match self.take::<1>()? {
             [ITEM] => {

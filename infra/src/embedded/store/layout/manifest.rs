@@ -1,7 +1,8 @@
 //! Reads the list of tables of a keyspace. The continuity check and `orders rebuild --check` call it.
 //!
-//! `current` contains a version and its XXH3-128. `v<version>` lists the tables by level, each with its XXH3-128. The `meta`
-//! section of a table contains its highest sequence number.
+//! The file `current` contains a version number and the XXH3-128 of that version's list. The file `v<version>` lists
+//! the tables by level, each with its XXH3-128. The `meta` section of a table contains the highest sequence number in
+//! the table.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
@@ -11,13 +12,13 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use super::LayoutError;
 
-/// The list of a keyspace's tables.
+/// The list of the tables of a keyspace.
 #[derive(Debug, Default)]
 pub(crate) struct TableManifest {
     pub(crate) tables: Vec<TableFile>,
 }
 
-/// A table. It is written once and never changed.
+/// A table, which is written once and never changed.
 #[derive(Debug)]
 pub(crate) struct TableFile {
     pub(crate) path: PathBuf,
@@ -27,7 +28,7 @@ pub(crate) struct TableFile {
 }
 
 impl TableManifest {
-    /// The highest sequence number in the tables; `None` if there are no tables.
+    /// The highest sequence number in the tables, or `None` if there are no tables.
     pub(crate) fn highest_seqno(&self) -> Option<u64> {
         self.tables.iter().map(|table| table.highest_seqno).max()
     }
@@ -61,7 +62,7 @@ impl TableFile {
         Ok(Self { path, bytes, highest_seqno: highest + offset, checksum })
     }
 
-    /// Reads the table and compares it with its checksum.
+    /// Reads the table and verifies its checksum.
     pub(crate) fn verify(&self) -> Result<(), LayoutError> {
         let mut hasher = Xxh3Default::new();
         let read =
@@ -87,14 +88,14 @@ impl io::Write for HashWriter<'_> {
     }
 }
 
-/// The version number, and the checksum of its list.
+/// The version number in `current`, and the checksum of that version's list.
 fn parse_current(bytes: &[u8]) -> Option<(u64, u128)> {
     let (version, rest) = bytes.split_first_chunk()?;
     let (checksum, rest) = rest.split_first_chunk()?;
     (rest == [0]).then(|| (u64::from_le_bytes(*version), u128::from_le_bytes(*checksum)))
 }
 
-/// The number of each table, its checksum, and the offset of its sequence numbers.
+/// The number of each table, with the table's checksum and the offset of its sequence numbers.
 fn parse_version(bytes: &[u8]) -> Option<Vec<(u64, u128, u64)>> {
     let sections = sfa::Reader::from_reader(&mut Cursor::new(bytes)).ok()?;
     let section = sections.toc().section(b"tables")?;
@@ -114,7 +115,7 @@ fn parse_version(bytes: &[u8]) -> Option<Vec<(u64, u128, u64)>> {
     Some(tables)
 }
 
-/// Reads the properties of a table: names and values, each after its length.
+/// Reads the properties of a table. Each name and each value follows its length.
 fn read_highest_seqno(file: &mut File) -> Option<u64> {
     const NAME: &[u8] = b"seqno#max";
     let sections = sfa::Reader::from_reader(file).ok()?;

@@ -1,6 +1,6 @@
-//! The only code that depends on fjall's private file formats: [`journal`] reads its journals, [`manifest`] the lists of its
-//! tables. Nothing here writes. `Cargo.toml` pins fjall to one exact version, and the tests fail if another version changes
-//! a format.
+//! The only code that depends on fjall's private file formats. [`journal`] reads its journals, and [`manifest`] reads
+//! the lists of its tables. This module never writes. `Cargo.toml` pins fjall to one exact version, and the tests fail
+//! if another version changes a format.
 
 pub(crate) mod journal;
 pub(crate) mod manifest;
@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a file of fjall cannot be read.
+/// The reason why a file of fjall cannot be read.
 #[derive(Debug)]
 pub(crate) enum LayoutError {
     /// The file system failed.

@@ -1,4 +1,4 @@
-//! Reads files that fjall has written. These tests fail if fjall changes a format.
+//! Tests that read files which fjall has written. They fail if fjall changes a format.
 
 use fjall::{AbstractTree, Database, KeyspaceCreateOptions, PersistMode};
 
@@ -46,13 +46,14 @@ fn journals_that_fjall_wrote_can_be_read() {
         ]
     );
 
-    // Any changed byte of the first batch ends the journal there. The second batch is still found after the end.
+    // Changing any byte of the first batch makes the journal end there. The second batch is still found after that end.
     let (first, second) = (read[0].range.clone(), read[1].range.clone());
     for position in first.clone().step_by(11) {
         bytes[position] ^= 0x40;
         let mut batches = JournalBatches::of(&bytes);
         let found: Vec<_> = batches.by_ref().map(|batch| batch.range).collect();
-        // The checksum does not cover the sequence number, which must only be lower than that of the second batch.
+        // The checksum does not cover the sequence number. That number must only be lower than the one of the second
+        // batch.
         assert!(found.is_empty() || found[0] == first, "{position}: {found:?}");
         if found.is_empty() {
             assert_eq!(batches.end, 0);
@@ -98,7 +99,8 @@ fn table_lists_that_fjall_wrote_can_be_read() {
 fn a_journal_is_read_up_to_its_last_byte_that_is_not_zero() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("0.jnl");
-    // Zeros in between, longer than one read, are content: a power cut can leave such a hole.
+    // A power cut can leave a hole of zeros between batches. Such zeros are content, even if they are longer than one
+    // read.
     for content in [&[][..], &[1], &[&[0; 300_000][..], &[7; 300_000], &[0; 700_000], &[9]].concat()] {
         let mut file = content.to_vec();
         file.resize(content.len() + 1_000_000, 0);

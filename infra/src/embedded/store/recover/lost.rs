@@ -14,7 +14,7 @@ use crate::embedded::store::layout::journal::{self, JournalBatch, JournalBatches
 use crate::embedded::store::layout::{LayoutError, journals};
 use crate::embedded::store::records::{self, StoredMessage};
 
-/// An accepted event in a commit that is cut off.
+/// An accepted event in a commit that recovery cuts off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LostEvent {
     /// The order that the event belongs to.
@@ -24,7 +24,7 @@ pub struct LostEvent {
     /// The type of the event.
     #[serde(rename = "type")]
     pub event_type: EventType,
-    /// Its version in the order log; `None` if it was only queued.
+    /// The event's version in the order log, or `None` if the event was only queued.
     pub version: Option<u64>,
     /// Whether the event is lost.
     pub fate: LostEventState,
@@ -40,7 +40,7 @@ pub enum LostEventState {
     Recorded,
     /// Yes: it is not in the log.
     Lost,
-    /// Unknown: a dry run does not look for it.
+    /// Unknown, because a dry run does not search for the event.
     Unknown,
 }
 
@@ -86,9 +86,9 @@ impl LostEvents {
         }
     }
 
-    /// Adds an event. Bytes that are not an event are skipped: they were not one before the damage either.
+    /// Adds an event. Bytes that are not an event are skipped. The damage did not cause them: they were never an event.
     fn add_event(&mut self, json: &[u8]) {
-        // The currency is only used for schema version 0, whose events have none.
+        // The currency is used only for schema version 0, whose events contain none.
         let Ok(currency) = Currency::parse("USD") else { return };
         let Ok(envelope) = Envelope::decode(json, currency) else { return };
         let Ok(value) = serde_json::from_slice::<serde_json::Value>(json) else { return };
