@@ -62,13 +62,14 @@ async fn readyz(
 /// What the service is ready for.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReadyBody {
-    /// Always `ok`: orders can be read, and accepted events are processed. Otherwise the answer is a problem.
+    /// Always `ok`, because orders can be read and accepted events are processed. If they could not, the answer would
+    /// be a problem.
     #[schema(value_type = String)]
     status: &'static str,
     /// `ok` if orders can be read.
     #[schema(value_type = String)]
     reads: &'static str,
-    /// `ok` if new events are accepted, otherwise `refused`, for example while the disk is nearly full.
+    /// `ok` if new events are accepted. `refused` if they are not, for example while the disk is nearly full.
     #[schema(value_type = String)]
     writes: &'static str,
     /// Why new events are refused.
@@ -78,7 +79,7 @@ pub(crate) struct ReadyBody {
 }
 
 impl ReadyBody {
-    /// Ready for reading, and for writing unless there is a reason to refuse it.
+    /// The service is ready for reading, and also for writing unless there is a reason to refuse new events.
     pub(crate) fn of(refused: Option<String>) -> Self {
         let writes = if refused.is_some() { "refused" } else { "ok" };
         Self { status: "ok", reads: "ok", writes, detail: refused }
@@ -88,7 +89,7 @@ impl ReadyBody {
 /// The answer of the health check.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HealthBody {
-    /// Always `ok`: otherwise the answer is a problem.
+    /// Always `ok`. A service that is not healthy answers with a problem.
     #[schema(value_type = String)]
     pub(crate) status: &'static str,
 }

@@ -1,17 +1,17 @@
-//! The HTTP client that this program uses for outgoing requests. Callers add the settings that they do not share.
+//! The HTTP client that this program uses for outgoing requests. Each caller adds further settings.
 
 use anyhow::Context;
 use hyper_rustls::ConfigBuilderExt;
 
 /// Sets ring as the TLS provider of the process, for libraries that create their own clients.
 pub fn install_tls_provider() {
-    // An error means that a provider is set already.
+    // An error means that a provider is already set.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// A client that trusts the system's certificates, follows no redirects and ignores proxy variables.
 ///
-/// The TLS provider is named explicitly, because a process may contain more than one.
+/// The TLS provider is set explicitly, because a process may contain several providers.
 pub fn builder() -> anyhow::Result<reqwest::ClientBuilder> {
     let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
         .with_safe_default_protocol_versions()

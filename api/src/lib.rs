@@ -1,18 +1,19 @@
 //! The HTTP API of the order service: it validates requests, publishes events, and shows orders and outcomes.
 //!
 //! [`router`] builds the whole API from an [`AppState`], which holds the [`ports`] and, for operators, the
-//! [`operations`]. [`serve`](serve()) serves it over TCP, and `lambda` behind API Gateway. All tests use the same router.
+//! [`operations`]. [`serve`](serve()) serves it over TCP, and `lambda` behind API Gateway. All tests use the same
+//! router.
 //!
-//! Terms are defined in `docs/glossary.md`. The modules, in the order in which a request passes them:
+//! Terms are defined in `docs/glossary.md`. A request passes the modules in this order:
 //!
-//! 1. `http` is everything that requests share. Its server reads a request and gives it a [`Deadline`]. The outermost
+//! 1. `http` contains what all requests share. Its server reads a request and gives it a [`Deadline`]. The outermost
 //!    middleware (`correlation`) assigns a correlation id and the [`trace`], checks the host, enforces the deadline and
 //!    writes every error as a problem. `http` also contains CORS, the rate limit and the links in answers.
 //! 2. [`auth`] authenticates the request and puts a [`Principal`](auth::Principal) into its extensions.
 //! 3. `input` reads path, query, headers and body, and collects all validation errors.
-//! 4. `orders` accepts events and shows orders. `operator` manages dead letters and shows the pipeline's counters. `health`
-//!    answers health checks.
-//! 5. `problem` builds the error answers (RFC 9457), and a page for each kind of problem.
+//! 4. `orders` accepts events and shows orders. `operator` manages dead letters and shows the pipeline's counters.
+//!    `health` answers health checks.
+//! 5. `problem` builds the error answers (RFC 9457) and a page for each kind of problem.
 //! 6. `describe` generates the OpenAPI and AsyncAPI descriptions and serves them.
 //!
 //! [`expiry`] publishes events of the service itself: it proposes to cancel orders that are unpaid at their deadline.
@@ -61,7 +62,8 @@ pub fn router(state: AppState) -> Router {
     let hosts = Arc::new(state.hosts.clone());
     let cors = state.cors_origins.as_ref().map(CorsOrigins::layer);
     let DescribedRoutes { v1, others, api } = described();
-    // The layer that is added last runs first: authentication is added later, so the rate limit can count by principal.
+    // The layer that is added last runs first. Authentication is added later, so it runs before the rate limit, which
+    // can then count by principal.
     let v1 = rate_limited(v1, state.rate_limit);
     let (auth, clock) = (state.auth.clone(), state.clock);
     let router =
@@ -70,7 +72,7 @@ pub fn router(state: AppState) -> Router {
         auth::Auth::None => router,
         auth => router.layer(middleware::from_fn_with_state((auth, clock), auth::authenticate)),
     };
-    // `layer_fn` and not `from_fn`, which would box the inner service again for each request.
+    // Uses `layer_fn`, because `from_fn` would box the inner service again for each request.
     let router = router.layer(layer_fn(move |route: Route| {
         let hosts = Arc::clone(&hosts);
         service_fn(move |request| {
@@ -78,7 +80,7 @@ pub fn router(state: AppState) -> Router {
             correlate(new_id, sees_queued, request, route.clone(), refused)
         })
     }));
-    // The outermost layer, so that pages of other origins can read every answer, including errors.
+    // CORS is the outermost layer, so that pages of other origins can read every answer, including errors.
     match cors {
         Some(cors) => router.layer(cors),
         None => router,
@@ -90,7 +92,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     described().api
 }
 
-/// The handlers and their description, registered together so that they cannot differ.
+/// The handlers and their description. They are registered together so that they cannot differ.
 struct DescribedRoutes {
     /// The routes under `/v1`.
     v1: Router<SharedState>,

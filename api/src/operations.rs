@@ -14,7 +14,7 @@ pub struct Operations {
     pub letters: Arc<dyn DeadLetterStore>,
     /// The counters.
     pub pipeline: Arc<dyn Pipeline>,
-    /// The currency of version 0 orders without one. Must equal the consumer's currency, so that the API and the
+    /// The currency of version 0 orders without one. It must equal the consumer's currency, so that the API and the
     /// consumer decode a message alike.
     pub default_currency: Currency,
 }
@@ -23,7 +23,7 @@ pub struct Operations {
 /// backends.
 #[async_trait]
 pub trait DeadLetterStore: Send + Sync {
-    /// Lists up to `limit` dead letters that pass the filter, newest first, starting after `after`.
+    /// Lists up to `limit` dead letters that pass the filter, newest first. The list begins after the position `after`.
     async fn letters(
         &self,
         filter: &DeadLetterFilter,
@@ -34,29 +34,30 @@ pub trait DeadLetterStore: Send + Sync {
     /// The dead letter with this id.
     async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>>;
 
-    /// The first dead letters of an order, in order, up to `limit`: parked ones and replaying ones.
+    /// The first parked or replaying dead letters of an order, in order, up to `limit`.
     async fn sequence(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<ParkedSequence>;
 
-    /// Sends dead letters back to the queue, in the given order, and marks them as replaying. Returns a result for each.
+    /// Sends dead letters back to the queue, in the given order, and marks them as replaying. Returns one result for
+    /// each dead letter.
     ///
     /// Dead letters that are already replaying are sent again, because a replay may have been interrupted. No event is
     /// recorded twice, because the consumer recognizes its id. If a dead letter cannot be sent, later ones of its order
     /// are not sent.
     async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>>;
 
-    /// Replaces the body that is replayed. The original body and the repair are kept, and recorded with the event that the
-    /// dead letter becomes.
+    /// Replaces the body that a redrive sends. The original body and the repair are kept. Both are recorded with the
+    /// event that the dead letter becomes.
     async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<DeadLetterChange>;
 
-    /// Discards a dead letter: it leaves its order's sequence, and its receipt becomes rejected with the reason. The dead
-    /// letter is kept.
+    /// Discards a dead letter. It leaves its order's sequence but is kept, and the receipt of its event becomes
+    /// rejected with the reason.
     async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<DeadLetterChange>;
 }
 
-/// The result of a change of a dead letter.
+/// The result of changing a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeadLetterChange {
-    /// The change was made. Contains the dead letter after the change.
+    /// The change was made. The value is the dead letter after the change.
     Made(Box<DeadLetter>),
     /// The dead letter does not exist, or no longer exists.
     Missing,
@@ -64,7 +65,7 @@ pub enum DeadLetterChange {
     NotParked(DeadLetterState),
 }
 
-/// Why a dead letter was not sent back to the queue.
+/// The reason why a dead letter was not sent back to the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The dead letter no longer exists, or was discarded.
@@ -81,15 +82,15 @@ pub enum ReplayError {
 /// Selects dead letters. All conditions must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeadLetterFilter {
-    /// The state. `None` selects every state except discarded.
+    /// The required state. `None` selects every state except discarded.
     pub state: Option<DeadLetterState>,
-    /// The reason for which the dead letter was parked.
+    /// The required reason for which the dead letter was parked.
     pub reason: Option<ParkReason>,
     /// The order of its event.
     pub order_id: Option<OrderId>,
-    /// The dead letter was parked at this time or later.
+    /// Selects dead letters that were parked at this time or later.
     pub parked_from: Option<Timestamp>,
-    /// The dead letter was parked before this time.
+    /// Selects dead letters that were parked before this time.
     pub parked_before: Option<Timestamp>,
 }
 
@@ -111,22 +112,22 @@ impl DeadLetterFilter {
 /// A page of dead letters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeadLetterList {
-    /// The dead letters. There may be fewer than requested, or none, if few of those examined pass the filter.
+    /// The dead letters. There may be fewer than requested, or none, if many of those examined do not pass the filter.
     pub letters: Vec<DeadLetter>,
-    /// Where the next page begins. `None` on the last page.
+    /// The position at which the next page begins, or `None` on the last page.
     pub next: Option<DeadLetterPosition>,
 }
 
-/// The beginning of an order's parked sequence.
+/// The first dead letters of an order's parked sequence.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ParkedSequence {
     /// The dead letters, in order.
     pub letters: Vec<DeadLetter>,
-    /// Whether the sequence has more dead letters than these.
+    /// Whether the sequence has further dead letters after these.
     pub is_longer: bool,
 }
 
-/// A position in a list of dead letters, right after one of them.
+/// A position in a list of dead letters, directly after one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterPosition {
     /// The sort key of the list. It grows with the time of parking.
@@ -143,20 +144,20 @@ pub trait Pipeline: Send + Sync {
 /// The pipeline's counters. On SQS, all of them are approximate, and `exact` is false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PipelineCounters {
-    /// What happened to all accepted events.
+    /// The ledger, which counts what happened to all accepted events.
     pub ledger: Ledger,
-    /// Messages on the queue that can be received now.
+    /// The number of messages on the queue that can be received now.
     pub visible: u64,
-    /// Messages on the queue that are being handled, or are in backoff after a failure.
+    /// The number of messages on the queue that are being handled, or are in backoff after a failure.
     pub in_flight: u64,
-    /// Messages on the queue that cannot be received yet.
+    /// The number of messages on the queue that cannot be received yet.
     pub delayed: u64,
     /// The age of the oldest message on the queue, if it is known.
     pub oldest: Option<Duration>,
-    /// Dead letters that are parked or replaying.
+    /// The number of dead letters that are parked or replaying.
     pub dead_letters: u64,
-    /// Whether the ledger's counters change in the same commit as what they count. If `exact` is false, a crash or a
-    /// lost answer can leave the counters too low or too high.
+    /// Whether the ledger's counters change in the same commit as the data that they count. If `exact` is false, a
+    /// crash or a lost answer can make the counters too low or too high.
     pub exact: bool,
 }
 

@@ -15,28 +15,29 @@ mod find;
 /// How many events are read at a time to fold a past state of an order.
 pub const EVENTS_PER_READ: usize = 50;
 
-/// Stores accepted events durably: on the queue, or with an inline commit in the order log where that is possible.
+/// Stores accepted events durably, either on the queue or with an inline commit in the order log.
 #[async_trait]
 pub trait EventPublisher: Send + Sync {
-    /// Publishes `events` and returns one result for each, in the same order. `Ok` means that the event is durable: it
-    /// survives a crash. An event whose id was published before is `Ok`, too, and changes nothing.
+    /// Publishes `events` and returns one result for each, in the same order. `Ok` means that the event is durable, so
+    /// that it survives a crash. An event whose id was published before is also `Ok` and changes nothing.
     async fn publish(&self, events: &[Envelope]) -> Vec<Result<Acceptance, PublishError>>;
 }
 
 /// How an event was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acceptance {
-    /// The event was accepted by this call. A queue that cannot be searched ([`OrderReader::sees_queued`]) also returns
-    /// this for a repeated id.
+    /// This call accepted the event. A queue that cannot be searched ([`OrderReader::sees_queued`]) returns this for a
+    /// repeated id too.
     New,
-    /// An event with this id was published before, perhaps by a concurrent request, and perhaps with other content.
+    /// An event with this id was published before, perhaps by a concurrent request and perhaps with other content.
     Repeated,
 }
 
-/// Why an event was not accepted. Except for [`PublishError::Unknown`], nothing of the event was stored.
+/// The reason why an event was not accepted. Except for [`PublishError::Unknown`], nothing of the event was stored.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// The queue accepts nothing for now: it is full, or its disk is nearly full. Clients may try again later.
+    /// The queue accepts nothing at the moment, because it is full or its disk is nearly full. Clients may try again
+    /// later.
     #[error("the queue is full: {0}")]
     Full(String),
     /// The event is too large for the queue. Clients must not try again.
@@ -44,13 +45,15 @@ pub enum PublishError {
     TooLarge {
         /// The size of the encoded event.
         bytes: usize,
-        /// The largest size that the queue accepts.
+        /// The maximum size that the queue accepts, in bytes.
         limit: usize,
     },
-    /// The queue could not be reached or refused the event, so the event was certainly not accepted. Clients may try again.
+    /// The queue could not be reached or refused the event. The event was certainly not accepted, so clients may try
+    /// again.
     #[error("the queue is not available")]
     NotAccepted(#[source] anyhow::Error),
-    /// The outcome is unknown: something failed while the event was being sent or written, so it may have been accepted.
+    /// The outcome is unknown: a failure occurred while the event was being sent or written, so it may have been
+    /// accepted.
     #[error("it is unknown whether the event was accepted")]
     Unknown(#[source] anyhow::Error),
 }
@@ -59,7 +62,7 @@ pub enum PublishError {
 /// [`OrderReader::find_orders`], which may lag on some backends.
 #[async_trait]
 pub trait OrderReader: Send + Sync {
-    /// The order, or `None` if no event of it is recorded.
+    /// The order, or `None` if none of its events is recorded.
     async fn order(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>>;
 
     /// Up to `limit` events of the order's log with a version above `after`, oldest first.
@@ -72,9 +75,9 @@ pub trait OrderReader: Send + Sync {
 
     /// A past state of the order. `None` if the order did not exist then or does not have that version.
     ///
-    /// The default implementation reads the log page by page, which may take long. A backend whose reads use the
-    /// processor rather than the network should limit how many of these run at the same time, and run none on the
-    /// threads that serve connections.
+    /// The default implementation reads the log page by page, which may take long. Some backends read with the
+    /// processor rather than over the network. They should limit how many such reads run concurrently, and run none of
+    /// them on the threads that serve connections.
     async fn order_as_of(&self, order_id: &OrderId, as_of: AsOf) -> anyhow::Result<Option<Order>> {
         let mut past = Past::new(as_of);
         while !past.is_complete() {
@@ -93,14 +96,15 @@ pub trait OrderReader: Send + Sync {
 
     /// Whether [`receipt`](Self::receipt) finds events that are still on the queue.
     ///
-    /// Some queues cannot be searched, and storing each accepted event elsewhere would cost a write for each event.
-    /// With such a queue, the link in a `202` contains the event's type (`?type=order_paid`), and a request with this
-    /// link is answered with `accepted` until the event has an outcome.
+    /// Some queues cannot be searched, and storing each accepted event elsewhere would cost one more write. With such a
+    /// queue, the link in a `202` contains the event's type (`?type=order_paid`). A request with this link is answered
+    /// with `accepted` until the event has an outcome.
     fn sees_queued(&self) -> bool {
         true
     }
 
-    /// The customer whose order the event creates, if the event is on the queue and the queue can be searched.
+    /// The customer of the order that the event creates. `None` unless the event is on the queue and the queue can be
+    /// searched.
     async fn creates_for(
         &self,
         _order_id: &OrderId,
@@ -109,7 +113,7 @@ pub trait OrderReader: Send + Sync {
         Ok(None)
     }
 
-    /// Waits until the event has an outcome, but not longer than `until`, and returns its receipt.
+    /// Waits until the event has an outcome, but at most until `until`, and returns its receipt.
     ///
     /// The default implementation polls with growing pauses. A backend that is notified of outcomes should override it.
     async fn settled(
@@ -142,7 +146,7 @@ pub trait OrderReader: Send + Sync {
     async fn order_by_reference(&self, reference: &Reference) -> Result<Option<OrderSnapshot>, FindError>;
 }
 
-/// An order with the number of its parked events, which is not in its log.
+/// An order with the number of its parked events. The order log does not contain that number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderSnapshot {
     /// The order.
@@ -161,7 +165,7 @@ pub trait Health: Send + Sync {
     async fn ready(&self) -> Result<(), String>;
 
     /// Whether new events can be accepted. If they cannot, accepted events are still processed, and orders can be read.
-    /// By default, this is the same as [`ready`](Self::ready).
+    /// By default, this equals [`ready`](Self::ready).
     async fn accepts(&self) -> Result<(), String> {
         self.ready().await
     }

@@ -1,4 +1,4 @@
-//! The state that every handler gets. The commands that serve build it, and so do the tests.
+//! The state that every handler gets. The commands that run an API build it, and so do the tests.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::input::BodyBudget;
 use crate::operations::Operations;
 use crate::ports::{EventPublisher, Health, OrderReader};
 
-/// The state as handlers get it. Each request clones it several times; with one `Arc` around everything, the threads
-/// contend for one reference count instead of one for each member.
+/// The state as handlers get it. Each request clones it several times. Each member has its own reference count, because
+/// the threads would contend for a single count.
 pub(crate) type SharedState = Arc<AppState>;
 
 /// The ports, the clock, the source of ids and the options of the API.
@@ -26,7 +26,7 @@ pub struct AppState {
     pub reader: Arc<dyn OrderReader>,
     /// Checks whether the service is ready.
     pub health: Arc<dyn Health>,
-    /// The dead letters and counters for operators. Without this value, the operator endpoints answer 404.
+    /// The dead letters and counters for operators. If this is `None`, the operator endpoints answer 404.
     pub operations: Option<Operations>,
     /// How requests are authenticated.
     pub auth: Auth,
@@ -44,7 +44,7 @@ pub struct AppState {
     pub body_budget: BodyBudget,
     /// The host names that requests may use.
     pub hosts: Hosts,
-    /// Which pages of other origins may call the API from a browser. `None`: no pages.
+    /// Which pages of other origins may call the API from a browser. `None` allows no pages.
     pub cors_origins: Option<CorsOrigins>,
 }
 

@@ -1,5 +1,5 @@
-//! Checks the claims of a token and turns them into a principal. `token` and `gateway` call it after the signature was
-//! verified.
+//! Checks the claims of a token and turns them into a principal. `token` and `gateway` call this module after the
+//! signature was verified.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use crate::auth::refusal::AuthRefusal;
 pub struct TokenRules {
     /// The required `iss`.
     pub issuer: String,
-    /// The required `aud`, or one of its values.
+    /// The required audience: the claim `aud` must be or contain this value.
     pub audience: String,
     /// The tolerated difference between the issuer's clock and ours.
     pub leeway: Duration,
-    /// The issuer's prefix of our scopes: [`Principal::scope_prefix`].
+    /// The prefix that the issuer writes before our scopes: [`Principal::scope_prefix`].
     pub scope_prefix: Option<Arc<str>>,
 }
 
-/// The claims of a token. A claim that is `null` is not treated as absent, so that an unreadable claim never grants more
-/// than a missing one.
+/// The claims of a token. A claim that is `null` is invalid and not absent. Otherwise, an unreadable claim could grant
+/// more than a missing one.
 #[derive(Debug)]
 pub(super) struct TokenClaims(Map<String, Value>);
 
@@ -39,7 +39,7 @@ impl TokenClaims {
         Self(claims)
     }
 
-    /// Fails unless the token is for this service and valid now.
+    /// Fails unless the token was issued for this service and is valid now.
     pub(super) fn check(&self, rules: &TokenRules, now: Timestamp) -> Result<(), AuthRefusal> {
         if self.issuer()? != rules.issuer {
             return Err(AuthRefusal::Issuer);
@@ -53,7 +53,8 @@ impl TokenClaims {
         if !ours {
             return Err(AuthRefusal::Audience);
         }
-        // Seconds may have a fraction (RFC 7519, section 2). An f64 holds every whole second of the next million years.
+        // Times in seconds may have a fraction (RFC 7519, section 2). An f64 represents every whole second of the next
+        // million years exactly.
         let now = now.micros() as f64 / 1e6;
         let leeway = rules.leeway.as_secs_f64();
         let expires = self.0.get("exp").and_then(Value::as_f64).ok_or(AuthRefusal::NoExpiry)?;
@@ -90,7 +91,7 @@ impl TokenClaims {
         }
     }
 
-    /// `scope` is one string (RFC 8693). Some issuers write `scp` instead, as a string or a list.
+    /// The claim `scope` is one string (RFC 8693). Some issuers write `scp` instead, as a string or a list.
     fn scopes(&self) -> Result<Vec<String>, AuthRefusal> {
         let names = |text: &str| text.split_ascii_whitespace().map(str::to_owned).collect();
         match self.0.get("scope").or_else(|| self.0.get("scp")) {

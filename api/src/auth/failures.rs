@@ -1,10 +1,9 @@
-//! Limits failed authentication for each address, which bounds the cost of forged tokens. `token` calls it around each
-//! verification.
+//! Limits failed authentication for each address, which bounds the cost of forged tokens. `token` calls this module
+//! around each verification.
 //!
-//! Each refused token takes from the allowance of its address. When the allowance is used up, tokens from that address are
-//! answered with `429` without being verified, except those that were verified recently: other clients behind the same
-//! proxy or NAT can continue with the tokens they have. New tokens from the address must wait until the allowance is
-//! refilled.
+//! Each refused token takes from the allowance of its address. When the allowance is used up, further tokens from that
+//! address are answered with `429` and not verified. Tokens that were verified recently are excepted, so other clients
+//! behind the same proxy or NAT can continue. New tokens from the address must wait until the allowance is refilled.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -22,8 +21,8 @@ use tokio::time::Instant;
 use crate::auth::refusal::AuthRefusal;
 use crate::http::{EvictionSchedule, RateLimit, TimerClock, retry_after_seconds};
 
-/// How many verified tokens are remembered; a new one may replace another. Also how many blocked addresses are kept before
-/// the expired ones are evicted.
+/// The number of slots for verified tokens; a new token may replace another. Expired blocked addresses are evicted when
+/// their number exceeds this limit.
 const REMEMBERED: usize = 4096;
 
 type FailureCounts = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, TimerClock, NoOpMiddleware<Duration>>;
@@ -34,9 +33,9 @@ pub(super) struct FailureLimiter {
     clock: TimerClock,
     counts: FailureCounts,
     housekeeping: EvictionSchedule,
-    /// The addresses whose allowance is used up, and until when.
+    /// The addresses whose allowance is used up, each with the time when the block ends.
     blocked: Mutex<HashMap<IpAddr, Duration>>,
-    /// The size of `blocked`, readable without the lock.
+    /// The size of `blocked`, which can be read without taking the lock.
     blocked_count: AtomicUsize,
     verified: VerifiedTokens,
 }
@@ -58,7 +57,7 @@ impl FailureLimiter {
         self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fails if the address has used up its allowance, and the token was not verified recently.
+    /// Fails if the address has used up its allowance and the token was not verified recently.
     pub(super) fn admit(&self, address: IpAddr, token: &str) -> Result<(), AuthRefusal> {
         if self.blocked_count.load(Relaxed) == 0 {
             return Ok(());
@@ -80,7 +79,7 @@ impl FailureLimiter {
         self.verified.add(token);
     }
 
-    /// Counts a failed token, and returns the refusal to answer with.
+    /// Counts a failed token. Returns the refusal to answer with.
     pub(super) fn failed(&self, address: IpAddr, token: &str, refusal: AuthRefusal) -> AuthRefusal {
         self.verified.remove(token);
         let now = self.clock.now();
@@ -108,8 +107,8 @@ fn too_many(wait: Duration) -> AuthRefusal {
     AuthRefusal::TooManyFailures(retry_after_seconds(wait))
 }
 
-/// The hashes of verified tokens. A token found here by mistake is still verified afterwards, so collisions do no harm,
-/// and each slot can hold just one hash.
+/// The hashes of verified tokens. A token whose hash is found here is still verified afterwards. So collisions do no
+/// harm, and each slot can hold just one hash.
 #[derive(Debug)]
 struct VerifiedTokens {
     hasher: RandomState,

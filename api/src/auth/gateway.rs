@@ -1,5 +1,5 @@
-//! Reads the claims that an authorizer of API Gateway has verified, from the context of the event, which clients cannot
-//! write. The middleware in the parent calls [`principal`].
+//! Reads the claims that an authorizer of API Gateway has verified. They are in the context of the event, which clients
+//! cannot write. The middleware in the parent calls [`principal`].
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) fn principal(request: &Request, scope_prefix: Option<Arc<str>>) -> Re
     TokenClaims::stated(claims).principal(scope_prefix)
 }
 
-/// The claims of a request. Their place in the event depends on the authorizer:
+/// The claims of a request. The authorizer determines where they are in the event:
 ///
 /// | authorizer | where its claims are |
 /// |---|---|
@@ -45,7 +45,7 @@ fn claims(context: &RequestContext) -> Option<Map<String, Value>> {
     Some(with_scopes(stated, scopes.filter(|scopes| !scopes.is_null())))
 }
 
-/// Writes scopes as tokens do. API Gateway writes a list as `[a b]`.
+/// Writes scopes in the form that tokens use. API Gateway writes a list as `[a b]`.
 fn with_scopes(mut claims: Map<String, Value>, scopes: Option<Value>) -> Map<String, Value> {
     for name in ["scope", "scp"] {
         if let Some(Value::String(text)) = claims.get_mut(name)

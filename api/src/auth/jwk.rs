@@ -1,8 +1,8 @@
 //! Parses JSON Web Key Sets (RFC 7517, 7518, 8037) and verifies signatures with their keys. `keys` loads the sets, and
 //! `token` verifies with the keys.
 //!
-//! `ring`, which our TLS uses too, does the cryptography. This module has only public keys, so its timing reveals no
-//! secret.
+//! The cryptography is that of `ring`, which our TLS uses too. This module handles only public keys, so its timing
+//! reveals no secret.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::auth::refusal::AuthRefusal;
 
-/// The maximum number of keys in a set: more than any issuer publishes, and few enough to search on every request.
+/// The maximum number of keys in a set. No issuer publishes more, and so few keys can be searched on every request.
 const MAX_KEYS: usize = 100;
 
 /// The supported signature algorithms.
@@ -38,7 +38,7 @@ impl SignatureAlgorithm {
         match name {
             "RS256" => Some(Self::Rs256),
             "ES256" => Some(Self::Es256),
-            // RFC 9864 names the one supported kind of EdDSA "Ed25519".
+            // RFC 9864 gives the only supported kind of EdDSA the name "Ed25519".
             "EdDSA" | "Ed25519" => Some(Self::EdDsa),
             _ => None,
         }
@@ -96,7 +96,7 @@ impl VerificationKey {
     }
 }
 
-/// The members of a key that are used. `d` is only read to detect private keys.
+/// The members of a key that this module uses. `d` is read only to detect private keys.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -138,7 +138,7 @@ impl Jwk {
     }
 }
 
-/// Base64url without padding, as in RFC 7515, or with it, as some issuers write it.
+/// Decodes base64url without padding, as in RFC 7515, and also with padding, as some issuers write it.
 const PADDED_OR_NOT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -155,9 +155,9 @@ fn octets(member: &Option<String>, name: &str, count: usize) -> anyhow::Result<V
     Ok(bytes)
 }
 
-/// An RSA key of 2048 to 8192 bits. Shorter keys can be broken; longer keys only cost time.
+/// An RSA key of 2048 to 8192 bits. Shorter keys can be broken; longer keys only take more time.
 fn rsa(n: &Option<String>, e: &Option<String>) -> anyhow::Result<RsaPublicKeyComponents<Vec<u8>>> {
-    // Some issuers write a leading zero byte, which RFC 7518 forbids and which changes nothing.
+    // Some issuers write a leading zero byte. RFC 7518 forbids it, but it does not change the number.
     let number = |mut bytes: Vec<u8>| {
         bytes.drain(..bytes.iter().take_while(|byte| **byte == 0).count());
         bytes

@@ -2,9 +2,9 @@
 //! keys are loaded.
 //!
 //! Loads are triggered by requests, not by a timer: in a Lambda function, timers stop between requests. A request waits
-//! for a load only if there are no keys, if the keys are too old, or if the issuer may have a new key; otherwise the load
-//! runs in the background. There is one load at a time, in its own task, so that a client that disconnects cannot cancel
-//! it.
+//! for a load only if there are no keys, if the keys are too old, or if the issuer may have a new key; otherwise the
+//! load runs in the background. Only one load runs at a time. It runs in a separate task, so that a client that
+//! disconnects cannot cancel it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,20 +21,20 @@ use crate::auth::jwk::{KeySet, SignatureAlgorithm, VerificationKey};
 use crate::auth::refusal::AuthRefusal;
 use crate::auth::source::{FileStamp, JwksEndpoint, JwksUrl, KeySource};
 
-/// How often keys are loaded, and how long they are used.
+/// How often keys are loaded, and how long they may be used.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyRefresh {
-    /// How long keys are fresh if the answer has no `Cache-Control`.
+    /// How long keys are fresh if the issuer's answer has no `Cache-Control`.
     pub default_age: Duration,
     /// The lower bound of the time that keys are fresh.
     pub min_age: Duration,
     /// The upper bound of the time that keys are fresh.
     pub max_age: Duration,
-    /// The shortest time between two loads that tokens with an unknown key cause.
+    /// The shortest time between two loads that are caused by tokens with an unknown key.
     pub unknown_key: Duration,
     /// The pause after a failed load.
     pub retry: Duration,
-    /// How long keys are used after the last successful load. It limits every age.
+    /// How long keys may be used after the last successful load. No other age exceeds this one.
     pub max_stale: Duration,
 }
 
@@ -48,7 +48,7 @@ impl KeyRefresh {
         retry: Duration::from_secs(5),
         max_stale: Duration::from_secs(60 * 60),
     };
-    /// The intervals for a file, where the check for a change is cheap.
+    /// The intervals for a file, for which the check for a change is cheap.
     pub const FILE: Self = Self {
         default_age: Duration::from_secs(2),
         min_age: Duration::from_secs(2),
@@ -76,7 +76,7 @@ struct LoadedKeys {
     due: Instant,
     /// When requests begin to wait for a load.
     stale: Instant,
-    /// When the keys are no longer used.
+    /// When the keys may no longer be used.
     expires: Instant,
 }
 
@@ -86,7 +86,7 @@ struct LoadHistory {
     ended: Option<Instant>,
     /// When a token with an unknown key last caused a load.
     unknown_key: Option<Instant>,
-    /// The stamp of the file whose keys are held.
+    /// The stamp of the file that the current keys were loaded from.
     stamp: Option<FileStamp>,
 }
 
@@ -98,12 +98,12 @@ enum LoadReason {
 }
 
 impl IssuerKeys {
-    /// Keys from a JWKS file, which is read again when it changes.
+    /// The keys of a JWKS file, which is read again when it changes.
     pub fn of_file(path: &Path, refresh: KeyRefresh) -> Arc<Self> {
         Self::of(KeySource::File(path.to_owned()), refresh)
     }
 
-    /// Keys from a URL. Fails if the system's trusted certificates cannot be read.
+    /// The keys at a URL. Fails if the system's trusted certificates cannot be read.
     pub fn of_url(url: JwksUrl, refresh: KeyRefresh) -> anyhow::Result<Arc<Self>> {
         Ok(Self::of(KeySource::Url(Box::new(JwksEndpoint::new(url)?)), refresh))
     }
@@ -136,12 +136,12 @@ impl IssuerKeys {
         }
     }
 
-    /// The keys, reloaded first if they are too old.
+    /// The keys. If they are too old, they are loaded again first.
     async fn current(self: &Arc<Self>) -> Option<Arc<KeySet>> {
         let now = Instant::now();
         match self.held() {
             Some(held) if now < held.due => Some(held.set),
-            // While loads fail, requests do not wait for them but use the old keys.
+            // While loads fail, requests use the old keys instead of waiting.
             Some(held) if now < held.stale || self.failing.load(Ordering::Relaxed) => {
                 if let Ok(loads) = self.loads.clone().try_lock_owned() {
                     self.begin(loads, LoadReason::Age);
@@ -164,14 +164,15 @@ impl IssuerKeys {
     /// Loads the keys now, even if they are fresh.
     pub async fn reload_now(&self) -> anyhow::Result<()> {
         let mut loads = self.loads.lock().await;
-        // With this reason, a file is read even if its stamp is unchanged.
+        // For this reason, a file is read even if its stamp is unchanged.
         self.load_with(&mut loads, LoadReason::UnknownKey).await
     }
 
-    /// Whether there are keys, reloaded first if they are too old. Without keys, no token can be verified.
+    /// Whether any keys are loaded. If the keys are too old, they are loaded again first. Without keys, no token can be
+    /// verified.
     pub(crate) async fn are_available(self: &Arc<Self>) -> bool {
         let set = self.current().await;
-        // The first load happens before a metrics recorder is installed, so set the gauge again here.
+        // The first load happens before a metrics recorder is installed, so the gauge is set again here.
         gauge!("orders_jwks_keys").set(set.as_ref().map_or(0, |set| set.len()) as f64);
         set.is_some()
     }
@@ -180,16 +181,16 @@ impl IssuerKeys {
     async fn reload(self: &Arc<Self>, why: LoadReason) {
         let asked = Instant::now();
         let loads = self.loads.clone().lock_owned().await;
-        // If another request's load ended while this one waited for the lock, there is nothing left to do.
+        // If another request's load ended while this request waited for the lock, nothing is left to do.
         if loads.ended.is_none_or(|ended| ended < asked)
             && let Some(load) = self.begin(loads, why)
         {
-            // The load has no result. If it panics, the keys are unchanged.
+            // A load returns nothing. If it panics, the keys are unchanged.
             let _ = load.await;
         }
     }
 
-    /// Starts a load, unless it is too early for one.
+    /// Starts a load, unless it is too early for the next one.
     fn begin(
         self: &Arc<Self>,
         mut loads: OwnedMutexGuard<LoadHistory>,
@@ -256,7 +257,7 @@ impl IssuerKeys {
     }
 
     async fn loaded(&self, loads: &mut LoadHistory, why: LoadReason) -> anyhow::Result<()> {
-        // Two versions of a file may have the same stamp, so after an unknown key the file is always read.
+        // Two versions of a file may have the same stamp. So after an unknown key, the file is always read.
         let unless = loads.stamp.filter(|_| why == LoadReason::Age);
         let (set, age) = match self.source.load(unless).await? {
             Some(published) => {
@@ -271,7 +272,7 @@ impl IssuerKeys {
         let age = age.clamp(min_age, max_age).min(max_stale);
         let now = Instant::now();
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        // If the file is unchanged, keep the current keys: a stamp is stored only together with keys.
+        // If the file is unchanged, the current keys are kept: a stamp is stored only together with keys.
         if let Some(set) = set.or_else(|| held.take().map(|held| held.set)) {
             gauge!("orders_jwks_keys").set(set.len() as f64);
             *held = Some(LoadedKeys {
@@ -284,8 +285,8 @@ impl IssuerKeys {
         Ok(())
     }
 
-    /// A set without usable keys replaces the current keys, because the issuer may have revoked them. The first set must
-    /// have a usable key.
+    /// Checks a newly loaded set. A set without usable keys replaces the current keys, because the issuer may have
+    /// revoked them. The first set must contain a usable key.
     fn check_count(&self, set: &KeySet) -> anyhow::Result<()> {
         let before = self.held().map_or(0, |held| held.set.len());
         if set.len() == 0 && before > 0 {

@@ -1,7 +1,7 @@
 //! Who makes a request, and what they may do. Handlers take the [`Principal`] as an extractor.
 //!
-//! The authentication middleware puts the principal into the request's extensions. Only a service that is configured
-//! without authentication has requests without a principal; there, every client may do everything.
+//! The authentication middleware puts the principal into the request's extensions. Requests have no principal only if
+//! the service is configured without authentication. Then every client may do everything.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -39,12 +39,12 @@ impl Scope {
 pub struct Principal {
     /// A unique name: the issuer and the subject of the token. Idempotency keys belong to a subject.
     pub subject: String,
-    /// The granted scopes, as the token names them. `None`: all scopes.
+    /// The granted scopes, as the token names them. `None` grants all scopes.
     pub scopes: Option<Vec<String>>,
-    /// The prefix that the token's issuer writes before our scopes: with `orders/`, the token contains
-    /// `orders/orders.read`. `None`: no prefix.
+    /// The prefix that the token's issuer writes before our scopes. With `orders/`, the token contains
+    /// `orders/orders.read`. `None` means no prefix.
     pub scope_prefix: Option<Arc<str>>,
-    /// The only customer whose orders this principal can see. `None`: the orders of all customers.
+    /// The only customer whose orders this principal can see. `None` allows the orders of all customers.
     pub customer_id: Option<CustomerId>,
 }
 
@@ -70,7 +70,7 @@ impl Principal {
         Err(Problem::insufficient_scope(&format!("{prefix}{}", scope.as_str())))
     }
 
-    /// Whether the principal may operate the pipeline of all customers.
+    /// Whether the principal may operate the pipeline, which concerns all customers.
     pub(crate) fn operates(&self) -> bool {
         self.customer_id.is_none() && self.require(Scope::Operate).is_ok()
     }

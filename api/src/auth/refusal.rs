@@ -1,10 +1,10 @@
-//! The reasons to refuse a request without valid credentials, in words that help a developer and reveal nothing new to
-//! an attacker. All files of this module return them.
+//! The reasons to refuse a request without valid credentials. The texts help a developer and reveal nothing new to an
+//! attacker. All files of this module return them.
 
 use crate::problem::Problem;
 
-/// Why a request is refused. The texts are put into a quoted string of `WWW-Authenticate` unchanged, so they contain
-/// neither quotes nor backslashes nor anything from the request.
+/// Why a request is refused. The texts become part of a quoted string of `WWW-Authenticate` without escaping. So they
+/// contain neither quotes nor backslashes nor anything from the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AuthRefusal {
     #[error("The request has no bearer token.")]
@@ -65,7 +65,7 @@ pub(crate) enum AuthRefusal {
 
 impl From<AuthRefusal> for Problem {
     fn from(refusal: AuthRefusal) -> Self {
-        // Logged only at debug level, because any client can cause any number of refusals.
+        // Logged at debug level only, because any client can cause any number of refusals.
         tracing::debug!(%refusal, "request refused");
         let text = refusal.to_string();
         match refusal {

@@ -12,15 +12,15 @@ use crate::http_client;
 
 /// The largest key set.
 const MAX_BYTES: u64 = 256 * 1024;
-/// The time limit of a fetch, from connecting to the last byte.
+/// The time limit for loading a URL, from connecting to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The URL of a key set: an `https` URL, or an `http` URL on this machine.
+/// The URL of a key set. It uses `https`, or `http` on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwksUrl(Uri);
 
 impl JwksUrl {
-    /// Parses a URL. The error states the rule that it breaks.
+    /// Parses a URL. An error states the rule that the URL breaks.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let uri: Uri = text.parse().map_err(|_| "it must be a URL")?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or("it must be a URL with a host")?;
@@ -32,15 +32,15 @@ impl JwksUrl {
         match uri.scheme_str() {
             Some("https") => Ok(Self(uri)),
             Some("http") if is_here => Ok(Self(uri)),
-            // Over plain http, an attacker on the network could add their own key.
-            Some("http") => Err("it must be an https URL; http is for this machine only"),
+            // With plain http, an attacker on the network could add keys of their own.
+            Some("http") => Err("it must be an https URL; http is allowed only for this machine"),
             _ => Err("it must be an https URL"),
         }
     }
 }
 
 impl JwksUrl {
-    /// The URL for logs, without its query, which may contain a secret.
+    /// The URL for logs. Its query is omitted, because it may contain a secret.
     fn shown(&self) -> String {
         let text = self.0.to_string();
         text.split_once('?').map_or(text.clone(), |(address, _)| format!("{address}?…"))
@@ -50,7 +50,7 @@ impl JwksUrl {
 /// A key set as the issuer has published it.
 pub(super) struct KeyDocument {
     pub(super) json: Vec<u8>,
-    /// How long the answer may be cached.
+    /// How long the issuer's answer may be cached.
     pub(super) max_age: Option<Duration>,
     /// The stamp of the file, which changes when the file changes. `None` for a URL.
     pub(super) stamp: Option<FileStamp>,
@@ -93,7 +93,7 @@ fn read(path: &PathBuf, unless: Option<FileStamp>) -> anyhow::Result<Option<KeyD
     Ok(Some(KeyDocument { json: std::fs::read(path)?, max_age: None, stamp: Some(stamp) }))
 }
 
-/// A URL and an HTTP client for it. The client follows no redirects: keys come from the configured URL only.
+/// A URL with an HTTP client for it. The client follows no redirects, so keys come only from the configured URL.
 #[derive(Debug)]
 pub(super) struct JwksEndpoint {
     url: JwksUrl,
@@ -102,7 +102,7 @@ pub(super) struct JwksEndpoint {
 
 impl JwksEndpoint {
     pub(super) fn new(url: JwksUrl) -> anyhow::Result<Self> {
-        // Fetches are minutes apart, so idle connections are not worth keeping.
+        // Loads are minutes apart, so keeping idle connections is not worthwhile.
         let client = http_client::builder()?.pool_max_idle_per_host(0).build();
         Ok(Self { url, client: client.context("cannot set up the HTTP client for the key set")? })
     }
@@ -110,7 +110,7 @@ impl JwksEndpoint {
     async fn fetch(&self) -> anyhow::Result<KeyDocument> {
         let request = self.client.get(self.url.0.to_string());
         let request = request.header(header::ACCEPT, "application/jwk-set+json, application/json");
-        // The URL in reqwest's errors would reveal the query.
+        // reqwest's errors contain the URL, whose query may be secret.
         let mut answer = request.send().await.map_err(reqwest::Error::without_url)?;
         ensure!(answer.status() == StatusCode::OK, "the answer has the status {}", answer.status());
         let max_age = max_age(answer.headers());
@@ -124,7 +124,7 @@ impl JwksEndpoint {
     }
 }
 
-/// How long an answer may be cached, by its `Cache-Control`.
+/// How long an answer may be cached, according to its `Cache-Control`.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     let directives = values.flat_map(|value| value.split(',')).map(|text| text.trim().to_ascii_lowercase());
@@ -132,7 +132,7 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
         "no-store" | "no-cache" => Some(0),
         _ => directive.strip_prefix("max-age=")?.trim_matches('"').parse().ok(),
     });
-    // The strictest directive counts.
+    // If several directives apply, the strictest one counts.
     seconds.min().map(Duration::from_secs)
 }
 

@@ -125,7 +125,7 @@ mod gateway {
                 json!({ "jwt": { "claims": who, "scopes": ["orders.read"] } }),
                 ours(&["orders.read"], None),
             ),
-            // An HTTP API with payload format 1.0.
+            // The event is of an HTTP API with payload format 1.0.
             (v1(), json!({ "claims": who, "scopes": ["orders.read"] }), ours(&["orders.read"], None)),
             // Lambda authorizers.
             (

@@ -1,8 +1,9 @@
-//! Verifies bearer tokens (RFC 6750): signed JWTs (RFC 7519, RFC 9068) in the compact form (RFC 7515). The middleware in
-//! the parent calls it.
+//! Verifies bearer tokens (RFC 6750): signed JWTs (RFC 7519, RFC 9068) in the compact form (RFC 7515). The middleware
+//! in the parent calls it.
 //!
-//! The key, not the token, decides how the signature is verified. Only three algorithms are supported, all asymmetric.
-//! Encrypted tokens are not supported, and keys or key URLs in a token are ignored, which leaves little to attack.
+//! The key decides how the signature is verified, and not the token. Only three algorithms are supported, all of them
+//! asymmetric. Encrypted tokens are refused, and keys or key URLs in a token are ignored. So an attacker has few ways
+//! to influence the verification.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -96,7 +97,7 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, AuthRefusal> {
     }
     let value = value.to_str().map_err(|_| AuthRefusal::Malformed)?;
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    // Credentials of another scheme are treated like no credentials.
+    // Credentials of another scheme are treated like missing credentials.
     if scheme.eq_ignore_ascii_case("bearer") {
         Ok(token.trim_matches(' '))
     } else {
@@ -104,7 +105,7 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, AuthRefusal> {
     }
 }
 
-/// The parts of a token. Nothing in it can be trusted before its signature is verified.
+/// The parts of a token. They must not be trusted before the signature is verified.
 struct CompactJwt<'a> {
     algorithm: SignatureAlgorithm,
     kid: Option<String>,
@@ -114,7 +115,8 @@ struct CompactJwt<'a> {
     signature: Vec<u8>,
 }
 
-/// The header members that are used. Never read the members that contain or locate keys (`jku`, `jwk`, `x5u`, `x5c`).
+/// The header members that this module reads. It must never read the members that contain or locate keys (`jku`, `jwk`,
+/// `x5u`, `x5c`).
 #[derive(Deserialize)]
 struct JwtHeader {
     alg: String,
@@ -129,7 +131,7 @@ impl<'a> CompactJwt<'a> {
             return Err(AuthRefusal::TooLong);
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(AuthRefusal::Malformed)?;
-        // A dot in the payload would not be base64url, so decoding checks that there are exactly three parts.
+        // A dot is not part of base64url. So decoding the payload fails if the token has more than three parts.
         let (header, payload) = signed.split_once('.').ok_or(AuthRefusal::Malformed)?;
         let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| AuthRefusal::Malformed);
         let header: JwtHeader =

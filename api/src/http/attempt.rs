@@ -1,6 +1,6 @@
-//! Records what a request is about to change. Handlers that write register a [`ChangeAttempt`]; if such a handler
-//! panics or runs out of time, the middleware in `correlation` answers that the outcome is unknown and where to look it
-//! up.
+//! Records what a request is about to change. Handlers that write register a [`ChangeAttempt`]. If such a handler
+//! panics or runs out of time, the middleware in `correlation` answers that the outcome is unknown and where the client
+//! can find it.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub(crate) enum ChangeAttempt {
 }
 
 impl ChangeAttempt {
-    /// The answer if `cause` leaves the outcome of the change unknown.
+    /// The answer to a request if `cause` leaves the outcome of the change unknown.
     pub(crate) fn problem(self, links: &LinkBuilder, cause: anyhow::Error) -> Problem {
         match self {
             Self::Event(event) => event.problem(links, cause),
@@ -57,12 +57,12 @@ impl ChangeAttempt {
     }
 }
 
-/// An event that may or may not have been accepted.
+/// An event that may have been accepted.
 #[derive(Debug)]
 pub(crate) struct UncertainEvent {
     order_id: OrderId,
     event_id: EventId,
-    /// `None` if the request has no idempotency key.
+    /// The key to repeat the request with. `None` if the request has no idempotency key.
     request: Option<RequestTag>,
 }
 
@@ -83,12 +83,12 @@ impl UncertainEvent {
         let receipt = Some(links.uncertain_receipt(&order_id, event_id, request));
         let found = ProblemLinks { receipt, order: Some(links.order(&order_id)), dead_letter: None };
         let subject = ProblemSubject { order_id: Some(order_id), event_id: Some(event_id), links: found };
-        // Without a key there is no Retry-After: a client that retries because of it would order twice.
+        // Without a key, there is no Retry-After. A client that retries because of it would create a second order.
         Problem::outcome_unknown(detail, subject, request.map(|_| 1), cause)
     }
 }
 
-/// What a client without an idempotency key should do next.
+/// Tells a client without an idempotency key what to do next.
 fn unkeyed(event_id: EventId, links: &LinkBuilder) -> String {
     let absent = if links.sees_queued() {
         "While the answer is 404, the event may still be in progress. If it is still 404 after a restart of the service, \

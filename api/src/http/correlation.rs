@@ -1,4 +1,4 @@
-//! The outermost middleware, which `lib.rs` puts around every route. It assigns the correlation id and the trace,
+//! The outermost middleware, which `lib.rs` adds around every route. It assigns the correlation id and the trace,
 //! enforces the deadline, and writes every error as a problem.
 
 use std::any::Any;
@@ -33,11 +33,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// A request extension: the time by which the request must be answered. A handler that has not finished by then is
-/// dropped, and the answer is a 503. Without this extension there is no limit.
+/// dropped, and the client gets a 503. Without this extension, a request has no time limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
-/// How much of a request's time is reserved for writing the answer.
+/// The part of a request's time that is reserved for writing the answer.
 const MARGIN: Duration = Duration::from_millis(500);
 
 impl Deadline {
@@ -51,10 +51,10 @@ tokio::task_local! {
     static CURRENT: CurrentRequest;
 }
 
-/// The request that this task is answering.
+/// The correlation id of the request that this task is answering.
 struct CurrentRequest {
     id: CorrelationId,
-    /// What the handler has begun to change, if anything.
+    /// What the handler may already have changed, if it has begun to change something.
     attempt: RefCell<Option<ChangeAttempt>>,
 }
 
@@ -64,16 +64,16 @@ impl CurrentRequest {
     }
 }
 
-/// Calls `with` with the correlation id of the request that this task is answering. Returns `None` in any other task;
-/// spawned tasks do not inherit the id. The logger calls this to add the id to every log line.
+/// Calls `with` with the correlation id of the request that this task is answering. Returns `None` in any other task,
+/// because spawned tasks do not inherit the id. The logger calls this to add the id to every log line.
 pub fn with_correlation_id<R>(with: impl FnOnce(&CorrelationId) -> R) -> Option<R> {
     CURRENT.try_with(|current| with(&current.id)).ok()
 }
 
-/// Records what the current request is about to change. If the request's handler panics or runs out of time after this
-/// call, the answer is that the outcome is unknown.
+/// Records what the current request is about to change. If the request's handler panics or runs out of time afterwards,
+/// the answer is that the outcome is unknown.
 pub(crate) fn begin_change(attempt: ChangeAttempt) {
-    // Outside a request there is no answer to prepare.
+    // Outside of a request, there is no answer to prepare.
     let _ = CURRENT.try_with(|current| current.attempt.replace(Some(attempt)));
 }
 
@@ -95,8 +95,8 @@ pub(crate) async fn correlate(
     let span = spans::of_request(&id);
     let trace = spans::join(&span, &request, TraceContext::of(request.headers()));
 
-    // Unwind safe: a future that panicked is dropped and never polled again. It is pinned here so that the futures around
-    // it hold only a pointer.
+    // This is unwind safe, because a future that panicked is dropped and never polled again. The future is pinned here
+    // so that the futures around it hold only a pointer.
     let answer = async {
         match refused {
             Some(problem) => Ok(problem.into_response()),
@@ -126,7 +126,7 @@ pub(crate) async fn correlate(
     Ok(response)
 }
 
-/// The problem for a request whose handler panicked or, if `panic` is `None`, ran out of time.
+/// The problem for a request whose handler panicked. If `panic` is `None`, the handler ran out of time.
 fn unanswered(
     panic: Option<Box<dyn Any + Send>>,
     attempt: Option<ChangeAttempt>,
@@ -161,8 +161,8 @@ fn written(response: Response, id: &CorrelationId, path: &str) -> Response {
     Response::from_parts(parts, Body::from(problem.to_json(id.as_str(), path)))
 }
 
-/// The output of `future`, or `None` if the deadline passes first. The output of a future that is ready when it is
-/// first polled is returned even after the deadline.
+/// The output of `future`, or `None` if the deadline passes first. If the future is ready when it is first polled, its
+/// output is returned even after the deadline.
 async fn in_time<F: Future>(deadline: Option<Deadline>, future: F) -> Option<F::Output> {
     match deadline {
         Some(Deadline(at)) => timeout_at(at, future).await.ok(),

@@ -1,4 +1,5 @@
-//! CORS: which pages of other origins may call the API from a browser. `lib.rs` adds the layer around the router.
+//! CORS decides which pages of other origins may call the API from a browser. `lib.rs` adds the layer around the
+//! router.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -44,8 +45,8 @@ fn origin_of(text: &str) -> Result<HeaderValue, String> {
 }
 
 impl CorsOrigins {
-    /// Answers preflights, and lets pages of these origins read answers. Credentials are not allowed: clients authenticate
-    /// with a header, never with a cookie.
+    /// Answers preflights, and lets pages of these origins read the answers of the API. Credentials are not allowed,
+    /// because clients authenticate with a header and never with a cookie.
     pub(crate) fn layer(&self) -> CorsLayer {
         let custom = HeaderName::from_static;
         let origins = match &self.0 {

@@ -10,15 +10,15 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const DENY: HeaderValue = HeaderValue::from_static("DENY");
-/// Our pages load everything from this service. Swagger UI embeds pictures in its style sheet and writes styles into
-/// the page, so the policy allows `data:` and `'unsafe-inline'`.
+/// The content security policy of our pages, which load everything from this service. Swagger UI embeds pictures in its
+/// style sheet and writes styles into the page. So the policy allows `data:` and `'unsafe-inline'`.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 
-/// Adds the headers of every answer for `path`: content types are not sniffed, caches do not store orders unless the
-/// handler allows it, and pages cannot be framed or load anything from other sites.
+/// Adds the headers of every answer for `path`. They forbid browsers to sniff content types, to frame pages and to load
+/// anything from other sites. They also forbid caches to store orders, unless the handler allows it.
 pub(crate) fn protect(path: &str, headers: &mut HeaderMap) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     if path.starts_with("/v1") {

@@ -1,9 +1,8 @@
-//! Checks the `Host` of every request, for `lib.rs` and the admin server: an HTTP/1.1 request must name exactly one
-//! host (RFC 9112, section 3.2), and a service without authentication answers only requests for the names of its own
-//! machine.
+//! Checks the `Host` of every request, for `lib.rs` and the admin server. An HTTP/1.1 request must name exactly one
+//! host (RFC 9112, section 3.2). A service without authentication answers only requests that name its own machine.
 //!
-//! The second rule prevents DNS rebinding: a page in a browser on that machine could have its own name resolve to 127.0.0.1
-//! and then call the service from the same origin.
+//! The second rule prevents DNS rebinding. In that attack, the name of a malicious site resolves to 127.0.0.1, so a
+//! page of that site in a browser on this machine calls the service from the same origin.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -26,11 +25,11 @@ pub enum Hosts {
     /// Requests may use any name.
     #[default]
     Any,
-    /// The names of this machine (`localhost` and the loopback addresses), and these additional ones.
+    /// The names of this machine (`localhost` and the loopback addresses), and further names.
     Local(AllowedHosts),
 }
 
-/// Host names, each with any port. Written as a comma-separated list.
+/// Host names without ports, which match any port. They are written as a comma-separated list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedHosts(Arc<[String]>);
 
@@ -40,7 +39,7 @@ impl FromStr for AllowedHosts {
     fn from_str(text: &str) -> Result<Self, String> {
         let host = |name: &str| {
             let name = name.trim();
-            // In an authority, an IPv6 address is in brackets, so that a port can follow.
+            // An IPv6 address is in brackets in an authority, because a port may follow.
             let name = if name.parse::<Ipv6Addr>().is_ok() { format!("[{name}]") } else { name.to_owned() };
             let authority = name.parse::<Authority>().ok();
             let is_name = |authority: &Authority| {
@@ -61,8 +60,9 @@ fn normal(host: &str) -> String {
 }
 
 impl Hosts {
-    /// The problem to refuse the request with, or `None`. Only requests over TCP are checked: behind Lambda, the
-    /// gateway has parsed the HTTP request. Boxed to keep the result small: it is nearly always `None`.
+    /// The problem to refuse the request with, or `None` if the host is allowed. Only requests over TCP are checked,
+    /// because the gateway in front of Lambda has already parsed the others. The problem is boxed to keep the result
+    /// small, which is nearly always `None`.
     pub(crate) fn refuse<B>(&self, request: &Request<B>) -> Option<Box<Problem>> {
         request.extensions().get::<ConnectInfo<SocketAddr>>()?;
         let mut hosts = request.headers().get_all(HOST).iter();
@@ -77,7 +77,7 @@ impl Hosts {
             return None;
         }
         let named = match host {
-            // A target without an authority, such as a URN, comes with an empty Host.
+            // If a request target has no authority, as in a URN, the Host header is empty.
             Some(b"") | None => None,
             Some(host) => match Authority::try_from(host) {
                 Ok(authority) if !authority.as_str().contains('@') => Some(authority),
@@ -95,7 +95,8 @@ impl Hosts {
 }
 
 impl Hosts {
-    /// Restricts a router to these names. Requests with other names get the status of the problem, without its body.
+    /// Restricts a router to these names. Requests with other names are answered with the status of the problem and an
+    /// empty body.
     pub fn protect(self, router: Router) -> Router {
         router.layer(middleware::from_fn(move |request: Request<Body>, next: Next| {
             let refused = self.refuse(&request);
@@ -116,7 +117,7 @@ impl AllowedHosts {
     }
 }
 
-/// Whether the name always means this machine, without asking a resolver.
+/// Whether the name always means this machine, whatever a resolver returns.
 fn is_local(host: &str) -> bool {
     if host == "localhost" {
         return true;
@@ -129,7 +130,7 @@ fn is_local(host: &str) -> bool {
     }
 }
 
-/// Whether a Host header is the usual name of this machine with a port, so that it needs no parsing.
+/// Whether a Host header is the usual name of this machine with a port. Such a header needs no parsing.
 fn is_plainly_local(host: &[u8]) -> bool {
     let port = host.strip_prefix(b"127.0.0.1:").or_else(|| host.strip_prefix(b"localhost:"));
     port.is_some_and(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit))

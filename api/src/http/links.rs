@@ -15,21 +15,21 @@ use crate::state::SharedState;
 const EVENTS: &str = "/events";
 
 /// A request extension: the path under which the client sees the API, such as `/prod` for a stage of API Gateway. Code
-/// that mounts the router under a path removes it from the request's path and inserts this extension, so that every link
-/// and `Location` contains it. Without it, the API is at the root.
+/// that mounts the router under a path removes that path from the request's path and inserts this extension. Then every
+/// link and `Location` contains the path. Without this extension, the API is at the root.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BasePath(String);
 
 impl BasePath {
-    /// Parses `/one` or `/one/two`, of characters that need no escaping. Every other path is refused: the path becomes
-    /// part of links, which must not point to another host.
+    /// Parses `/one` or `/one/two`. All characters must be ones that need no escaping. Every other path is refused,
+    /// because the path becomes part of links, which must not point to another host.
     pub fn parse(path: &str) -> Option<Self> {
         let plain = |c: u8| c.is_ascii_alphanumeric() || b"$-_.+!*'()~".contains(&c);
         let segment = |s: &str| !s.is_empty() && !matches!(s, "." | "..") && s.bytes().all(plain);
         path.strip_prefix('/')?.split('/').all(segment).then(|| Self(path.to_owned()))
     }
 
-    /// The path, without a trailing slash; empty for the root.
+    /// The path without a trailing slash. Empty for the root.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -39,7 +39,8 @@ impl BasePath {
 #[derive(Debug, Clone)]
 pub(crate) struct LinkBuilder {
     base: BasePath,
-    /// See [`OrderReader::sees_queued`](crate::ports::OrderReader::sees_queued).
+    /// Whether receipts of queued events are found, see
+    /// [`OrderReader::sees_queued`](crate::ports::OrderReader::sees_queued).
     sees_queued: bool,
 }
 
@@ -61,7 +62,8 @@ impl LinkBuilder {
         self.to_order(order_id, 0)
     }
 
-    /// The path of an order, with capacity for `more` bytes after it: every answer has several of these.
+    /// The path of an order, with spare capacity for `more` bytes. Every answer contains several links that begin with
+    /// this path.
     fn to_order(&self, order_id: &OrderId, more: usize) -> String {
         const ORDERS: &str = "/v1/orders/";
         let (base, order_id) = (self.base.as_str(), order_id.as_str());
@@ -97,8 +99,8 @@ impl LinkBuilder {
         next_page(&format!("{}/v1/dead-letters", self.base.as_str()), query)
     }
 
-    /// The link to a receipt. Where the queue cannot be searched, the link of an event without an outcome also contains
-    /// the event's type and, with an idempotency key, the request's tag, because the receipt is built from the link.
+    /// The link to a receipt. If the queue cannot be searched, a receipt without an outcome is built from its link. So
+    /// the link of such an event also contains the event's type and, with an idempotency key, the request's tag.
     pub(crate) fn receipt(&self, receipt: &Receipt) -> String {
         let path = self.to_receipt(&receipt.order_id, receipt.event_id);
         if self.sees_queued || receipt.outcome.is_some() {
@@ -111,8 +113,8 @@ impl LinkBuilder {
         }
     }
 
-    /// The link to the receipt of an event that may not have been accepted. The link has no event type: a link with a
-    /// type means that the event was accepted.
+    /// The link to the receipt of an event that may not have been accepted. This link omits the event's type, because a
+    /// link with a type claims that the event was accepted.
     pub(crate) fn uncertain_receipt(
         &self,
         order_id: &OrderId,

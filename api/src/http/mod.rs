@@ -1,5 +1,5 @@
-//! What all HTTP requests share: the server, the outermost middleware, limits, traces and links. `lib.rs` builds the
-//! router with this module; handlers use [`LinkBuilder`], [`page_response`] and [`begin_change`].
+//! The parts that all HTTP requests share: the server, the outermost middleware, limits, traces and links. `lib.rs`
+//! builds the router with this module. Handlers use [`LinkBuilder`], [`page_response`] and [`begin_change`].
 
 mod attempt;
 mod correlation;

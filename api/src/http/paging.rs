@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::problem::Problem;
 
-/// Answers with a page. `next_link` is the value of its `Link` header, unless this is the last page.
+/// Answers with a page. `next_link` is the value of the `Link` header. It is `None` on the last page.
 pub(crate) fn page_response(page: impl Serialize, next_link: Option<String>) -> Result<Response, Problem> {
     let mut response = Json(page).into_response();
     if let Some(link) = next_link {

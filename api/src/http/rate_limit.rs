@@ -1,8 +1,8 @@
-//! The rate limit of `/v1`, which `lib.rs` adds to its routes: a maximum number of requests a second for each client,
-//! with bursts.
+//! The rate limit of `/v1`, which `lib.rs` adds to its routes. It limits the number of requests per second for each
+//! client, and allows bursts.
 //!
-//! A client is the authenticated subject, or else the network it connects from. Every answer contains the number of
-//! requests that are left (draft-ietf-httpapi-ratelimit-headers-10).
+//! A client is the authenticated subject, or otherwise the network that it connects from. Every answer contains the
+//! number of requests that are left (draft-ietf-httpapi-ratelimit-headers-10).
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -29,17 +29,17 @@ use crate::problem::Problem;
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// The shortest time between two evictions of clients whose bucket is full, in seconds.
+/// The shortest time between two evictions, in seconds. An eviction removes the clients whose bucket is full.
 const MIN_EVICTION_INTERVAL: u64 = 10;
 
 const VISIBLE: &str = "names and numbers are visible ASCII";
 
-/// How many requests a client may make. Written as `100` or `100/200`: requests per second, and burst.
+/// How many requests a client may make. The text form is `100` or `100/200`: requests per second, and burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
     /// The sustained number of requests per second.
     pub per_second: NonZeroU32,
-    /// How many requests a client may make at the same time, after a pause.
+    /// The burst: how many requests a client may make at the same time after a pause.
     pub burst: NonZeroU32,
 }
 
@@ -67,8 +67,8 @@ impl FromStr for RateLimit {
     }
 }
 
-/// Limits these routes. The authentication layer must be added later, so that it runs first and the principal is known
-/// here.
+/// Limits these routes. The authentication layer must be added after this layer, so that it runs earlier and the
+/// principal is known here.
 pub(crate) fn rate_limited<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     limit: Option<RateLimit>,
@@ -88,7 +88,7 @@ enum LimitedClient {
     Subject(String),
     /// The result of [`client_network`].
     Network(IpAddr),
-    /// Requests without a subject or an address share one bucket.
+    /// Requests without a subject and without an address, which share one bucket.
     Unknown,
 }
 
@@ -115,13 +115,13 @@ impl Clock for TimerClock {
     }
 }
 
-/// A wait in whole seconds, at least one, for `Retry-After`.
+/// A wait in whole seconds, at least one, for the `Retry-After` header.
 pub(crate) fn retry_after_seconds(wait: Duration) -> u32 {
     u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
-/// When to evict clients whose bucket is full, because such a bucket carries no information. This bounds the memory to
-/// the clients of the last window, or of the last 10 seconds if the window is shorter.
+/// When to evict clients whose bucket is full. A full bucket carries no information, so evicting it changes nothing.
+/// Memory then holds only the clients of the last window, or of the last 10 seconds if the window is shorter.
 #[derive(Debug)]
 pub(crate) struct EvictionSchedule {
     interval: u64,
@@ -134,7 +134,7 @@ impl EvictionSchedule {
         Self { interval: window.max(MIN_EVICTION_INTERVAL), next: AtomicU64::new(MIN_EVICTION_INTERVAL) }
     }
 
-    /// Whether an eviction is due. Only one of several concurrent callers gets `true`.
+    /// Whether an eviction is due. Of several concurrent callers, only one gets `true`.
     pub(crate) fn is_due(&self, now: Duration) -> bool {
         let (now, next) = (now.as_secs(), self.next.load(Relaxed));
         now >= next && self.next.compare_exchange(next, now + self.interval, Relaxed, Relaxed).is_ok()
@@ -178,7 +178,8 @@ impl RequestLimiter {
         response
     }
 
-    /// Adds the policy, how many requests are left, and the seconds until the bucket is full again.
+    /// Adds headers to the answer: the policy, how many requests are left, and the seconds until the bucket is full
+    /// again.
     fn add_headers(&self, headers: &mut HeaderMap, left: u32) {
         let RateLimit { per_second, burst } = self.limit;
         let seconds = burst.get().saturating_sub(left).div_ceil(per_second.get());

@@ -1,5 +1,5 @@
-//! The first digits of a request's hash. Links to receipts contain these digits, so that a client is never shown the
-//! receipt of another request under the same idempotency key.
+//! The request tag: the first digits of a request's hash. Links to receipts contain the tag, so that a client is never
+//! shown the receipt of another request under the same idempotency key.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ impl RequestTag {
         Self::parse(hash.get(..DIGITS)?)
     }
 
-    /// Parses what [`fmt::Display`] writes.
+    /// Parses the text that [`fmt::Display`] writes.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         let valid = text.len() == DIGITS && text.bytes().all(is_digit);

@@ -20,7 +20,7 @@ impl RequestTimer {
     }
 
     pub(crate) fn answered(self, status: StatusCode) {
-        // The label is the route and not the path: with paths, clients could create any number of series.
+        // The label is the route and not the path, because clients could create any number of series with paths.
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         let (method, took) = (self.method, self.started.elapsed());
         SERIES.with_borrow_mut(|series| {
@@ -36,9 +36,9 @@ impl RequestTimer {
 }
 
 thread_local! {
-    /// The series that are registered so far. There are a few dozen, because routes, methods and statuses are few. A search
-    /// here costs a fraction of building and hashing a metric's key. The recorder is installed before the first request
-    /// and never replaced.
+    /// The series that are registered so far. There are only a few dozen, because routes, methods and statuses are few.
+    /// Searching them costs a fraction of building and hashing a metric's key. The recorder is installed before the
+    /// first request and never replaced.
     static SERIES: RefCell<Vec<RequestSeries>> = RefCell::default();
 }
 
@@ -67,7 +67,7 @@ impl RequestSeries {
     }
 }
 
-/// The method, or `other`: clients can send any method.
+/// The method as a label. An unusual method becomes `other`, because clients can send any text as the method.
 fn label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,7 +1,7 @@
 //! The span of a request, and the span of publishing within it. `correlation` and `orders::publish` open them.
 //!
-//! Spans exist only with the feature `otlp`: a span costs half as much as reading the body, and log lines contain the
-//! correlation id without it.
+//! Spans exist only with the feature `otlp`, because a span costs half as much as reading the body. Log lines contain
+//! the correlation id even without spans.
 
 use axum::extract::Request;
 use domain::{CorrelationId, Envelope};
@@ -25,8 +25,8 @@ pub(crate) fn of_request(_: &CorrelationId) -> Span {
     Span::none()
 }
 
-/// Makes the span a part of the caller's trace, and returns the trace context to pass on: that of the span, or the
-/// caller's if the span is not exported.
+/// Makes the span a part of the caller's trace, and returns the trace context to pass on. It names this span, or the
+/// caller's span if this span is not exported.
 #[cfg(feature = "otlp")]
 pub(crate) fn join(span: &Span, request: &Request, trace: Option<TraceContext>) -> Option<TraceContext> {
     use axum::extract::MatchedPath;
@@ -62,7 +62,7 @@ pub(crate) fn answered(span: &Span, status: u16) {
 #[cfg(not(feature = "otlp"))]
 pub(crate) fn answered(_: &Span, _: u16) {}
 
-/// Runs `publish` in its own span. The events carry the context of this span through the queue.
+/// Runs `publish` in a separate span. The events carry the context of this span through the queue.
 #[cfg(feature = "otlp")]
 pub(crate) async fn publish_span<F: Future>(events: &[Envelope], publish: F) -> F::Output {
     use tracing::Instrument;
@@ -101,7 +101,7 @@ mod exported {
         get_text_map_propagator(|propagator| propagator.extract(&headers))
     }
 
-    /// The context that continues the trace from this span, or `trace` if the span is not exported.
+    /// The context that continues the trace from this span. Returns `trace` if the span is not exported.
     pub(super) fn onward(span: &Span, trace: Option<TraceContext>) -> Option<TraceContext> {
         let context = span.context();
         if !context.span().span_context().is_valid() {

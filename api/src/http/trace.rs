@@ -1,7 +1,7 @@
 //! The trace context of a request. The middleware sets it, and adapters that send messages read it with [`current`].
 //!
-//! The trace context is task-local, as in tracing libraries: a parameter would have to pass through every handler and
-//! port to the one adapter that needs it. Data that an order depends on must not be passed this way.
+//! The trace context is task-local, as in tracing libraries. As a parameter, it would pass through every handler and
+//! port only to reach one adapter. Data that an order depends on must not be passed this way.
 
 use std::future::Future;
 
@@ -11,25 +11,27 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
-/// The longest `tracestate` and the longest X-Ray header that are passed on, in bytes. Longer ones are dropped.
+/// The maximum length of a `tracestate` or an X-Ray header that is passed on, in bytes. Longer headers are dropped.
 const MAX_TRACESTATE: usize = 512;
 const MAX_XRAY: usize = 256;
-/// The length of `version-traceid-parentid-flags`: all of version 00, and the beginning of every later version.
+/// The length of `version-traceid-parentid-flags`. Version 00 has only this part, and every later version begins with
+/// it.
 const PARENT_BYTES: usize = 55;
-/// The longest `traceparent` of a later version, in bytes, so that it fits a queue message.
+/// The maximum length of a `traceparent` of a later version, in bytes. It ensures that the value fits into a queue
+/// message.
 const MAX_TRACEPARENT: usize = 256;
 
 tokio::task_local! {
     static CURRENT: Option<TraceContext>;
 }
 
-/// The place of a request in its caller's traces. Each member is the checked value of a header and is passed on unchanged,
-/// except that `traceparent` names our latest span where spans are exported.
+/// The place of a request in its caller's traces. Each member is the checked value of a header and is passed on
+/// unchanged. As an exception, `traceparent` names our latest span where spans are exported.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TraceContext {
     /// The `traceparent` of W3C Trace Context.
     pub traceparent: Option<String>,
-    /// The `tracestate` of W3C Trace Context; only together with a `traceparent`.
+    /// The `tracestate` of W3C Trace Context. It exists only together with a `traceparent`.
     pub tracestate: Option<String>,
     /// The `X-Amzn-Trace-Id` of AWS X-Ray.
     pub xray: Option<String>,
@@ -37,13 +39,13 @@ pub struct TraceContext {
 
 /// The trace context of the current request, or `None` if the request has none.
 ///
-/// A publisher must call this within `publish`, before it passes the event to another task: spawned tasks do not inherit
-/// the context.
+/// A publisher must call this within `publish`, before it passes the event to another task, because spawned tasks do
+/// not inherit the context.
 pub fn current() -> Option<TraceContext> {
     CURRENT.try_with(Clone::clone).ok().flatten()
 }
 
-/// Runs `future`, within which [`current`] returns `trace`.
+/// Runs `future`. Within it, [`current`] returns `trace`.
 pub async fn within<F: Future>(trace: Option<TraceContext>, future: F) -> F::Output {
     match trace {
         Some(trace) => CURRENT.scope(Some(trace), future).await,
@@ -58,7 +60,8 @@ impl TraceContext {
         named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
     }
 
-    /// The valid trace headers. Invalid headers are ignored: an order with an invalid trace header is still accepted.
+    /// The valid trace headers. Invalid headers are ignored, because an order with an invalid trace header must still
+    /// be accepted.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let traceparent = only(headers, &TRACEPARENT).filter(|value| is_traceparent(value));
         let tracestate = traceparent.and_then(|_| tracestate(headers));
@@ -100,7 +103,7 @@ fn is_traceparent(value: &str) -> bool {
         && value.len() <= MAX_TRACEPARENT
 }
 
-/// The header's values as one list: it may occur more than once.
+/// The values of all headers with this name, as one list.
 fn tracestate(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all(TRACESTATE).iter().map(|value| value.to_str().ok());
     let joined = values.collect::<Option<Vec<_>>>()?.join(",");

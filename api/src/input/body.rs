@@ -1,12 +1,12 @@
 //! Parses a JSON body in one pass that finds all its errors. `json` calls it; the bodies in `orders` and `operator`
 //! implement [`FromJson`].
 //!
-//! `serde` stops at the first error. Here only invalid JSON stops the parsing: each member is read into a [`BodyField`],
-//! which holds either the domain's value or its errors. Single values are checked by the domain's `parse` functions, whole
-//! objects by the `Validate` of their DTO.
+//! `serde` stops at the first error. This parser stops only at invalid JSON. It reads each member into a [`BodyField`],
+//! which holds either the domain's value or its errors. Single values are checked by the domain's `parse` functions,
+//! whole objects by the `Validate` of their DTO.
 //!
-//! Memory is bounded for every body: the rest of a list that is too long or has a hundred errors is skipped, and errors
-//! beyond the first hundred are only counted.
+//! Memory is bounded for every body. The parser skips the rest of a list that is too long or has a hundred errors, and
+//! it only counts errors beyond the first hundred.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,9 +23,10 @@ use crate::input::validation::{BodyErrors, IS_REQUIRED, ValidationCode};
 /// A value, or all its errors.
 pub(crate) type Parsed<T> = Result<T, Box<BodyErrors>>;
 
-/// A value that can be read from JSON. The methods that a type does not implement report the wrong JSON type.
+/// A value that can be read from JSON. By default, each method reports that the JSON type is wrong. A type implements
+/// the methods for the JSON types that it accepts.
 pub(crate) trait FromJson<'de>: Sized {
-    /// The expected JSON type, as it follows "must be" in error messages.
+    /// The expected JSON type, in the words that follow "must be" in error messages.
     const EXPECTED: &'static str;
 
     fn from_text(_text: &str) -> Parsed<Self> {
@@ -69,13 +70,13 @@ pub(crate) fn check_length(length: usize, allowed: RangeInclusive<usize>, what: 
     Err(invalid(ValidationCode::Length, format!("must have {min}–{max} {what}")))
 }
 
-/// The result of the domain's `parse`, with the code to report if it failed.
+/// The result of the domain's `parse`. A failure is reported with this code.
 pub(crate) fn checked<T>(code: ValidationCode, parsed: Result<T, InvalidValue>) -> Parsed<T> {
     parsed.map_err(|error| invalid(code, error.rule))
 }
 
 /// Passes the elements of an array to `element`, up to `max` of them or until `element` returns `Break`. Skips the
-/// rest. Returns the number of all elements.
+/// remaining elements. Returns the number of all elements.
 pub(crate) fn read_elements<'de, T: FromJson<'de>, A: SeqAccess<'de>>(
     mut array: A,
     max: usize,
@@ -96,7 +97,7 @@ pub(crate) fn read_elements<'de, T: FromJson<'de>, A: SeqAccess<'de>>(
     Ok(count)
 }
 
-/// One member of an object. `null` means the same as absent, except that a second member of the same name is still a
+/// One member of an object. `null` is treated like an absent member, but a second member of the same name is still a
 /// duplicate.
 #[derive(Debug, Default)]
 pub(crate) enum BodyField<T> {
@@ -122,7 +123,7 @@ impl<T> BodyField<T> {
         }
     }
 
-    /// The value. An absent value is an error.
+    /// The value. It is an error if the value is absent.
     pub(crate) fn required(self) -> Parsed<T> {
         match self {
             Self::Valid(value) => Ok(value),
@@ -138,7 +139,7 @@ impl<T> ValidateRequired for BodyField<T> {
     }
 }
 
-/// `validator` stores the refused value with its error. Here it refuses only absent values, so there is nothing to
+/// `validator` stores a refused value with its error. Here it refuses only absent values, so it has nothing to
 /// serialize.
 impl<T> Serialize for BodyField<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -182,8 +183,8 @@ impl<'de, T: FromJson<'de>> Visitor<'de> for BodyFieldVisitor<T> {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        // JSON has one kind of number: `450.0` and `1e3` are integers, as in JSON Schema. A number too large for an `i64`
-        // becomes `i64::MAX`, which is outside of every allowed range.
+        // JSON has only one kind of number, so `450.0` and `1e3` are integers, as in JSON Schema. A number that is too
+        // large for an `i64` becomes `i64::MAX`, which is outside of every allowed range.
         let integer = domain::value::whole(number);
         Ok(integer.map_or_else(|| Err(wrong_type::<T>()), T::from_integer).into())
     }
@@ -203,7 +204,7 @@ impl<T> From<Parsed<T>> for BodyField<T> {
     }
 }
 
-/// The name of a member, borrowed from the body if it contains no escapes.
+/// The name of a member. It is borrowed from the body if it contains no escapes.
 #[derive(serde::Deserialize)]
 pub(crate) struct MemberName<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
@@ -213,7 +214,7 @@ pub(crate) trait JsonMembers<'de>: Default + Validate {
     fn take<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<MemberResult, A::Error>;
 }
 
-/// The result of reading a member. The value of a duplicate or unknown member has not been read yet.
+/// The result of reading a member. For a duplicate or unknown member, the value has not been read yet.
 pub(crate) enum MemberResult {
     Read,
     Wrong(Box<BodyErrors>),
@@ -221,7 +222,7 @@ pub(crate) enum MemberResult {
     Unknown,
 }
 
-/// A field of a DTO that a member is read into.
+/// A field of a DTO into which a member is read.
 pub(crate) trait MemberSlot<'de> {
     fn take<A: MapAccess<'de>>(&mut self, object: &mut A) -> Result<MemberResult, A::Error>;
 }
@@ -258,8 +259,8 @@ macro_rules! members {
 }
 pub(crate) use members;
 
-/// Reads the members of an object and all their errors. Errors of present members come from reading them; `validator`
-/// finds the missing ones.
+/// Reads the members of an object and collects all their errors. Reading finds the errors of present members, and
+/// `validator` finds the missing members.
 pub(crate) fn read_members<'de, T: JsonMembers<'de>, A: MapAccess<'de>>(
     mut object: A,
 ) -> Result<(T, BodyErrors), A::Error> {

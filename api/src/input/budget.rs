@@ -1,15 +1,15 @@
 //! Limits the memory and the processor time that all request bodies use together. `json` reads and parses every body
-//! through it. Why we count bodies ourselves: `docs/decisions/body-budget-and-json.md`.
+//! through this module. `docs/decisions/body-budget-and-json.md` explains why we count bodies ourselves.
 //!
-//! Nearly all bodies are small, arrive with their headers, and are parsed in place. Large bodies must not slow down other
-//! requests:
+//! Nearly all bodies are small, arrive with their headers, and are parsed in place. Large bodies must not slow down
+//! other requests:
 //!
-//! - Of each body, the bytes beyond the first [`SMALL`] are counted. Together they are at most [`BODIES`]. When these are
-//!   used up, the next body waits for others to finish and is refused after [`MAX_WAIT`].
-//! - Bodies of more than [`SMALL`] bytes are parsed on a worker thread, at most [`WORKERS`] at a time, so that they do not
-//!   block other connections of the same thread.
+//! - The bytes of each body beyond the first [`SMALL`] are counted. The total is at most [`BODIES`]. When the total is
+//!   reached, the next body waits for others to finish and is refused after [`MAX_WAIT`].
+//! - Bodies of more than [`SMALL`] bytes are parsed on a worker thread, at most [`WORKERS`] at a time, so that they do
+//!   not block other connections of the same thread.
 //! - Beyond a burst of [`BURST`], large bodies pass at [`BYTES_PER_SECOND`]. An accepted body takes several times its
-//!   size on the disk. If data arrived faster than the store can merge it, the store would stop all writes, also those
+//!   size on the disk. If data arrived faster than the store can merge it, the store would stop all writes, even those
 //!   of small bodies.
 
 use std::panic::resume_unwind;
@@ -22,21 +22,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// The largest body that is not counted and is parsed on the thread of its connection, in bytes. An order of a hundred
-/// order lines fits. Size alone does not bound the cost of parsing: an order line without its three members is three
-/// bytes long and has three errors.
+/// The largest body that is not counted, in bytes. Such a body is parsed on the thread of its connection. An order of a
+/// hundred order lines fits. The size alone does not bound the cost of parsing: an order line without its three members
+/// is three bytes long and has three errors.
 const SMALL: usize = 16 << 10;
-/// The limit of the counted bytes, beyond the first [`SMALL`] of each body, of all bodies together.
+/// The maximum total of the counted bytes, which are the bytes beyond the first [`SMALL`] of each body.
 const BODIES: usize = 64 << 20;
-/// The bytes of one semaphore permit.
+/// The number of bytes that one semaphore permit stands for.
 const UNIT: usize = 4 << 10;
 /// How long a body may wait for memory.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 /// How many large bodies are parsed at the same time.
 const WORKERS: usize = 2;
-/// How many bytes of large bodies pass in a second.
+/// How many bytes of large bodies are accepted per second.
 const BYTES_PER_SECOND: u64 = 24 << 20;
-/// How many bytes of large bodies pass without delay after a pause.
+/// How many bytes of large bodies are accepted without delay after a pause.
 const BURST: u64 = 16 << 20;
 
 const NEVER_CLOSED: &str = "the semaphores of the budget are never closed";
@@ -57,7 +57,7 @@ impl Default for BodyBudget {
     }
 }
 
-/// The memory that a body uses. Dropping the grant returns it to the budget.
+/// The memory that a body uses. Dropping this value returns the memory to the budget.
 #[derive(Debug, Default)]
 pub(crate) struct MemoryGrant {
     permit: Option<OwnedSemaphorePermit>,
@@ -95,7 +95,7 @@ impl BodyBudget {
         if body.is_end_stream() && bytes.len() <= max {
             return Ok((bytes, grant));
         }
-        // Copy into one buffer: a list of chunks would keep the receive buffer of every chunk alive.
+        // The chunks are copied into one buffer. A list of chunks would keep the receive buffer of every chunk alive.
         let mut whole = Vec::new();
         loop {
             let length = whole.len() + bytes.len();
@@ -103,7 +103,8 @@ impl BodyBudget {
                 return Err(BodyReadError::TooLarge);
             }
             if length > whole.capacity() {
-                // Grow with what has arrived, not with what Content-Length announces.
+                // The buffer grows with the bytes that have arrived. Content-Length may announce more than the client
+                // sends.
                 let capacity = (2 * whole.capacity()).max(length).min(max);
                 self.grow(&mut grant, capacity).await?;
                 whole.reserve_exact(capacity - whole.len());
@@ -145,7 +146,7 @@ impl BodyBudget {
         }
         self.pace(grant.bytes as u64).await;
         let worker = Arc::clone(&self.workers).acquire_owned().await.expect(NEVER_CLOSED);
-        // The work holds its permit, because it continues if the request is dropped.
+        // The work holds its permit, because it continues even if the request is dropped.
         let done = spawn_blocking(move || {
             let _worker = worker;
             work()
@@ -155,12 +156,12 @@ impl BodyBudget {
 }
 
 impl BodyBudget {
-    /// Waits for the turn of a large body.
+    /// Waits until this large body may pass.
     async fn pace(&self, bytes: u64) {
         let turn = {
             let mut passed_at = self.passed_at.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
-            // Time without large bodies is credited, up to a burst.
+            // Time without large bodies is credited, up to one burst.
             let earliest = now.checked_sub(duration_of(BURST)).unwrap_or(now);
             let start = passed_at.map_or(earliest, |at| at.max(earliest));
             *passed_at = Some(start + duration_of(bytes));
@@ -175,7 +176,7 @@ fn duration_of(bytes: u64) -> Duration {
     Duration::from_micros(bytes * 1_000_000 / BYTES_PER_SECOND)
 }
 
-/// The next bytes of a body; `None` at its end.
+/// The next bytes of a body, or `None` at its end.
 async fn data(body: &mut Body) -> Result<Option<Bytes>, BodyReadError> {
     loop {
         match body.frame().await {
@@ -256,7 +257,7 @@ mod tests {
         };
         assert_eq!(pass(BURST >> 22, 4 << 20).await, Duration::ZERO);
         assert_eq!(pass(1000, SMALL).await, Duration::ZERO);
-        // The body after the burst, and each one that follows it, waits for the one before.
+        // The body after the burst waits, and each further body waits for the one before it.
         let late = pass(1 + 6, 4 << 20).await;
         assert!((Duration::from_millis(1000)..Duration::from_millis(1002)).contains(&late), "{late:?}");
     }

@@ -17,8 +17,8 @@ use crate::problem::{Problem, ProblemKind};
 /// The syntax of a list of entity tags, for the description.
 const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#;
 
-/// The entity tag of an order: its version, and the number of parked events if it is not zero, because the
-/// representation contains both.
+/// The entity tag of an order. It consists of the version and the number of parked events, unless that number is zero.
+/// The representation of an order contains both.
 pub(crate) fn etag(snapshot: &OrderSnapshot) -> HeaderValue {
     let OrderSnapshot { order, parked } = snapshot;
     let tag = if *parked == 0 {
@@ -36,15 +36,16 @@ pub(crate) enum IfMatch {
     Absent,
     /// The order must exist.
     Any,
-    /// The order must be at one of these versions. Tags that are not ours have no version and are left out.
+    /// The order must be at one of these versions. Entity tags that this service never sent have no version and are
+    /// omitted.
     Versions {
         strong: Vec<u64>,
-        /// The versions of weak tags. They match nothing, because `If-Match` compares strongly.
+        /// The versions of weak tags. They never match, because `If-Match` compares strongly.
         weak: Vec<u64>,
     },
 }
 
-/// Stored request hashes contain this text, so it must never change.
+/// The text form of the condition. Stored request hashes contain this text, so it must never change.
 impl fmt::Debug for IfMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -103,17 +104,17 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
-/// `If-None-Match`: the representations that the client has already.
+/// `If-None-Match`: the representations that the client already has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IfNoneMatch(EntityTags);
 
 impl IfNoneMatch {
-    /// Whether the client has the representation with this tag.
+    /// Whether the client already has the representation with this tag.
     pub(crate) fn has(&self, etag: &HeaderValue) -> bool {
         match &self.0 {
             EntityTags::Absent => false,
             EntityTags::Any => true,
-            // A weak comparison, because a proxy may have weakened the tag.
+            // The comparison is weak, because a proxy may have weakened the tag.
             EntityTags::These(tags) => tags.iter().any(|tag| tag.opaque.as_bytes() == etag.as_bytes()),
         }
     }
@@ -153,7 +154,7 @@ impl EntityTag {
     }
 }
 
-/// The tags in a header; `None` if its syntax is wrong.
+/// The tags in a header, or `None` if the syntax is wrong.
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<EntityTags> {
     let mut tags = Vec::new();
     let mut present = false;
@@ -188,7 +189,8 @@ impl IntoParams for IfMatch {
 
 impl IntoParams for IfNoneMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "The entity tags that you have already, or `*`. If one matches, the answer is `304` without a body.";
+        let description = "The entity tags that you already have, or `*`. If one matches, the answer is `304` \
+        without a body.";
         vec![header_parameter("If-None-Match", description, json!({ "type": "string", "pattern": TAGS }))]
     }
 }

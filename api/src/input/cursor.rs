@@ -1,9 +1,9 @@
 //! Cursors: where the next page of a list begins. Cursors are opaque to clients and contain only characters that need
 //! no escaping in a URL. The handlers of lists write them, and the queries read them.
 //!
-//! A cursor belongs to one list, its scope, and contains a checksum over both. The checksum is no protection against
-//! forgery, and none is needed: a forged cursor shows only what the client may see anyway. With the checksum, a cursor
-//! that was cut off, changed or used for another list is an error instead of a wrong page.
+//! A cursor belongs to one list, which is its scope. The cursor ends with a checksum over the scope and the position.
+//! So a cursor that was cut off, changed or used for another list is an error and never leads to a wrong page. The
+//! checksum does not prevent forgery, and need not: a forged cursor shows only what the client may see anyway.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -49,8 +49,8 @@ pub(crate) fn read_dead_letter(cursor: &str, scope: &str) -> Option<DeadLetterPo
     Some(DeadLetterPosition { key: open(cursor, scope)?.strip_prefix('d')?.to_owned() })
 }
 
-/// A filter as a part of a scope. Cursors that clients hold depend on this text, so it must never change. It is written
-/// out here, so that renaming a type does not change it.
+/// A filter as part of a scope. Cursors that clients hold depend on this text, so it must never change. The text is
+/// written out here, so that renaming a type does not change it.
 pub(crate) fn filter_text(filter: &DeadLetterFilter) -> String {
     let DeadLetterFilter { state, reason, order_id, parked_from, parked_before } = filter;
     format!(
@@ -76,7 +76,7 @@ fn checksum(place: &str, scope: &str) -> [u8; CHECKSUM] {
     *hash.finalize().first_chunk().expect("the hash is longer")
 }
 
-/// The text, if it contains only digits: `parse` would accept a sign, too.
+/// The text, if it contains only digits. `parse` would also accept a sign.
 fn digits(text: &str) -> Option<&str> {
     text.bytes().all(|b| b.is_ascii_digit()).then_some(text)
 }

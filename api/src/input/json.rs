@@ -10,12 +10,12 @@ use crate::input::budget::{BodyReadError, MemoryGrant};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::SharedState;
 
-/// The largest body, in bytes. Several times 200 order lines with the longest names fit in such a body, and the body
-/// fits in a queue message.
+/// The largest body, in bytes. Such a body fits in a queue message. It has space for several times 200 order lines with
+/// the longest names.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
 
-/// A valid JSON body of at most `MAX` bytes, and the memory granted for it. The handler keeps the grant for as long as it
-/// uses the value.
+/// A valid JSON body of at most `MAX` bytes, with the memory granted for it. The handler keeps the grant for as long as
+/// it uses the value.
 #[derive(Debug)]
 pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY>(pub(crate) T, pub(crate) MemoryGrant);
 
@@ -61,7 +61,8 @@ fn read<T: for<'de> FromJson<'de>>(body: &[u8]) -> Result<T, Problem> {
     field.required().map_err(|errors| Problem::of_body(*errors))
 }
 
-/// The error of a body that begins with a byte order mark. Some editors and tools write one, and it is invisible.
+/// The error of a body that begins with a byte order mark. Some editors and tools write such a mark, which is
+/// invisible.
 fn byte_order_mark(body: &[u8]) -> Option<&'static str> {
     match body {
         [0xef, 0xbb, 0xbf, ..] => {
@@ -74,7 +75,7 @@ fn byte_order_mark(body: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether the body has a content coding, such as compression. None is supported.
+/// Whether the body has a content coding, such as compression. No content coding is supported.
 fn is_encoded(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(header::CONTENT_ENCODING).iter();
     codings.into_iter().any(|value| match value.to_str() {

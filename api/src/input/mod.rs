@@ -1,6 +1,5 @@
-//! Reads what a request contains: path, query, headers and body, and collects all their validation errors. Handlers use
-//! the extractors of this module; `orders` and `operator` define their bodies with [`FromJson`] and
-//! [`members!`](members).
+//! Reads path, query, headers and body of a request, and collects all their validation errors. Handlers use the
+//! extractors of this module. `orders` and `operator` define their bodies with [`FromJson`] and [`members!`](members).
 
 mod body;
 mod budget;

@@ -80,10 +80,10 @@ pub(crate) fn malformed(name: &'static str, invalid: InvalidValue) -> Validation
     ValidationError::parameter(name, ValidationCode::Format, invalid.rule)
 }
 
-/// The rule for names and values whose percent-encoding does not decode to UTF-8.
+/// The rule that names and values break if their percent-encoding does not decode to UTF-8.
 pub(crate) const NOT_UTF8: &str = "must be UTF-8, percent-encoded";
 
-/// The problem of a path whose percent-encoding does not decode to UTF-8.
+/// The problem that answers a path whose percent-encoding does not decode to UTF-8.
 fn undecodable(rejection: &PathRejection) -> Problem {
     let of_event =
         |kind: &ErrorKind| matches!(kind, ErrorKind::InvalidUtf8InPathParam { key } if key == "event_id");

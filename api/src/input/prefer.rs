@@ -18,7 +18,7 @@ use crate::http::Deadline;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-/// The longest wait, in seconds: less than the 30 s after which gateways and the server give up a request.
+/// The longest wait, in seconds. It is shorter than the 30 s after which gateways and the server give up a request.
 const MAX_WAIT: u64 = 25;
 
 /// How long the client wants to wait for an outcome.
@@ -30,12 +30,12 @@ pub(crate) struct Prefer {
 }
 
 impl Prefer {
-    /// Removes the wait, for a client that may not see the outcome.
+    /// Removes the wait, because this client may not see the outcome.
     pub(crate) fn without_wait(self) -> Self {
         Self { wait_seconds: None, ..self }
     }
 
-    /// Until when to wait for the outcome. `None`: do not wait.
+    /// The time until which to wait for the outcome, or `None` not to wait.
     pub(crate) fn until(&self) -> Option<Instant> {
         let seconds = self.wait_seconds.filter(|seconds| *seconds > 0 && !self.respond_async)?;
         let until = Instant::now() + Duration::from_secs(seconds);
@@ -64,8 +64,8 @@ impl<S: Sync> FromRequestParts<S> for Prefer {
     }
 }
 
-/// The seconds of the first `wait`, up to [`MAX_WAIT`], and whether there is a `respond-async`. If a preference occurs
-/// twice, only the first counts (RFC 7240, section 2).
+/// The seconds of the first `wait`, up to [`MAX_WAIT`], and whether the header contains `respond-async`. If a
+/// preference occurs twice, only the first one counts (RFC 7240, section 2).
 fn parse(headers: &HeaderMap) -> (Option<u64>, bool) {
     let (mut wait, mut respond_async) = (None, false);
     for value in headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok()) {
@@ -82,7 +82,7 @@ fn parse(headers: &HeaderMap) -> (Option<u64>, bool) {
     (wait.flatten(), respond_async)
 }
 
-/// The value of `wait`, which may be quoted, up to [`MAX_WAIT`]. The number may have any length.
+/// The value of `wait`, up to [`MAX_WAIT`]. The value may be quoted and may have any number of digits.
 fn seconds(value: &str) -> Option<u64> {
     let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let digits = quoted.unwrap_or(value);
@@ -92,8 +92,8 @@ fn seconds(value: &str) -> Option<u64> {
     Some(digits.parse().unwrap_or(MAX_WAIT).min(MAX_WAIT))
 }
 
-/// The parts between separators that are outside of quoted strings. A quoted string without its end extends to the end of
-/// the text.
+/// Splits a text at separators outside of quoted strings. A quoted string that does not end extends to the end of the
+/// text.
 fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -115,8 +115,8 @@ fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
 
 impl IntoParams for Prefer {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "`wait=N`: wait for the outcome, up to N seconds (at most 25). `respond-async`: do not wait, which is \
-            the default. Other preferences are ignored, and so is `wait` if the token does not grant `orders.read`.";
+        let description = "`wait=N`: wait for the outcome, up to N seconds (at most 25). `respond-async`: do not wait, \
+        which is the default. Other preferences are ignored. `wait` is also ignored if the token does not grant `orders.read`.";
         vec![header_parameter("Prefer", description, json!({ "type": "string" }))]
     }
 }

@@ -1,7 +1,7 @@
 //! Validation errors: what is wrong with a request, and where. All of `input` creates them, and `problem` lists them.
 //!
 //! While a body is read, its errors are collected in [`BodyErrors`]. Each error's JSON pointer is built from the
-//! innermost value outwards. The list is bounded: four million errors use no more memory than a hundred.
+//! innermost value outwards. The list is bounded, so four million errors use no more memory than a hundred.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -17,13 +17,13 @@ pub(crate) const MAX_LISTED_ERRORS: usize = 100;
 /// The maximum length of a member's or parameter's name in an error message, in characters.
 const MAX_NAME: usize = 64;
 
-/// The key under which `validator` stores errors of a whole struct. No member has this key in `validator`'s list.
+/// The key under which `validator` stores errors of a whole struct. No member has this name.
 const WHOLE: &str = "__all__";
 
-/// The detail of a missing member. `validator`'s `required` is the only rule without a message.
+/// The detail of a missing member. `validator`'s rule `required` is the only rule without a message.
 pub(crate) const IS_REQUIRED: &str = "is required";
 
-/// The parameter of a struct's error that names the member at which the error is reported.
+/// The parameter in which a struct's error names the member to report the error at.
 const MEMBER: &str = "member";
 
 /// One validation error of a request: in the body (`pointer`), or in the path, the query or a header (`parameter`).
@@ -42,7 +42,7 @@ pub(crate) struct ValidationError {
     /// The kind of error.
     #[schema(value_type = ValidationCode)]
     pub(crate) code: Cow<'static, str>,
-    /// The error in words, to follow the name of the member or parameter.
+    /// The error in words. The text follows the name of the member or parameter.
     #[schema(value_type = String, example = "must be 1–1000000")]
     pub(crate) detail: Cow<'static, str>,
 }
@@ -119,8 +119,8 @@ pub(crate) fn at_member(
     error
 }
 
-/// The errors of a value: the first [`MAX_LISTED_ERRORS`], with pointers relative to that value, and the number of the
-/// others.
+/// The errors of a value. The first [`MAX_LISTED_ERRORS`] are listed, with pointers relative to that value, and the
+/// others are counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct BodyErrors {
     listed: Vec<ValidationError>,
@@ -144,7 +144,7 @@ impl BodyErrors {
         }
     }
 
-    /// Whether to look for more errors: `Break` if the list is full.
+    /// Whether to look for more errors. Returns `Break` if the list is full.
     pub(crate) fn next(&self) -> ControlFlow<()> {
         if self.listed.len() < MAX_LISTED_ERRORS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
@@ -196,20 +196,20 @@ impl BodyErrors {
         }
     }
 
-    /// Whether the list can take one more error. If the list is full, the error is counted as omitted.
+    /// Whether the list has space for one more error. If it has none, the error is counted as omitted.
     fn has_room(&mut self) -> bool {
         let room = self.listed.len() < MAX_LISTED_ERRORS;
         self.omitted += usize::from(!room);
         room
     }
 
-    /// The errors for the client, sorted by pointer, and the number of those that are omitted.
+    /// The errors for the client, sorted by pointer, and the number of omitted errors.
     pub(crate) fn into_list(mut self) -> (Vec<ValidationError>, usize) {
         self.listed.sort_by(|a, b| by_pointer(a.pointer.as_deref(), b.pointer.as_deref()));
         (self.listed, self.omitted)
     }
 
-    /// Cuts the list to what is `left` of a shared limit, but keeps at least one error. The errors cut off are counted
+    /// Cuts the list to what is `left` of a shared limit, but keeps at least one error. The removed errors are counted
     /// as omitted.
     pub(crate) fn cut(&mut self, left: &mut usize) {
         let keep = (*left).clamp(1, MAX_LISTED_ERRORS);
@@ -219,7 +219,7 @@ impl BodyErrors {
     }
 }
 
-/// Orders array elements by index, so that element 2 comes before element 10, and members by name.
+/// Sorts array elements by index, so that element 2 comes before element 10, and members by name.
 fn by_pointer(a: Option<&str>, b: Option<&str>) -> Ordering {
     fn segments(pointer: Option<&str>) -> impl Iterator<Item = (usize, &str)> {
         let segments = pointer.unwrap_or_default().split('/');
@@ -233,7 +233,7 @@ fn child(name: &str) -> String {
     format!("/{}", shown(name).replace('~', "~0").replace('/', "~1"))
 }
 
-/// A name as error messages show it.
+/// A name in the form that error messages show.
 pub(crate) fn shown(name: &str) -> String {
     let short = short(name);
     let ellipsis = if short.len() < name.len() { "…" } else { "" };

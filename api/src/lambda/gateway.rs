@@ -1,7 +1,8 @@
 //! Splits the path of a request from API Gateway into the base path that the client sees and the router's own path. The
 //! parent calls [`routed_path`] for each request.
 //!
-//! What an event contains depends on the kind of API. With the route `/v1/orders` on stage `prod`:
+//! What an event contains depends on the kind of API. This table shows the events for the route `/v1/orders` on stage
+//! `prod`:
 //!
 //! | client requests | event's path | context's path | router's path | base path |
 //! |---|---|---|---|---|
@@ -11,15 +12,16 @@
 //! | REST API, `/prod/v1/orders` | `/v1/orders` | `/prod/v1/orders` | `/v1/orders` | `/prod` |
 //! | REST API, custom domain, `/shop/v1/orders` | `/shop/v1/orders` | same | `/v1/orders` | `/shop` |
 //!
-//! For a custom domain, payload format 2.0 contains the stage instead of the key of the API mapping. Links are then written
-//! without a base path. So the mapping of an HTTP API must have no key, or the API must use payload format 1.0.
+//! For a custom domain, payload format 2.0 contains the stage instead of the key of the API mapping. Links are then
+//! written without a base path. So the mapping of an HTTP API must have no key, or the API must use payload format 1.0.
 //!
 //! The prefix is the part before the path of the matched route, with the route's parameters filled in. The `$default`
-//! route of an HTTP API has no path; only there, a path that begins with the stage's name is assumed to begin with the
-//! stage. (So with a `$default` route, do not name a stage like the first segment of one of our paths.)
+//! route of an HTTP API has no path. So a path there that begins with the stage's name is assumed to begin with the
+//! stage. With a `$default` route, no stage may have the name of the first segment of one of our paths.
 //!
-//! `lambda_http` adds the stage to every path that does not begin with it, even for custom domains, where the client has not
-//! sent it. We undo this first, so its variable `AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH` makes no difference.
+//! `lambda_http` adds the stage to every path that does not begin with it, even for custom domains, where the client
+//! has not sent the stage. This module removes that addition first. So the variable
+//! `AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH`, which prevents it, makes no difference.
 
 use axum::http::Uri;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequestContext, ApiGatewayV2httpRequestContext};
@@ -60,12 +62,12 @@ pub(super) fn routed_path(request: &Request) -> RoutedPath {
     };
     RoutedPath {
         base: seen.and_then(BasePath::parse).unwrap_or_default(),
-        // A suffix of a path that begins with a slash is a valid path, so this fallback is never used.
+        // This fallback is never used: if a path is valid, so is each of its suffixes that begins with a slash.
         uri: uri.unwrap_or_else(|_| request.uri().clone()),
     }
 }
 
-/// The prefix of the router's path: as the client sees it, and as the event's path contains it.
+/// The prefix of the router's path, both as the client sees it and as the event's path contains it.
 #[derive(Default)]
 struct PathPrefix<'a> {
     seen: Option<&'a str>,
@@ -110,25 +112,25 @@ fn before_route<'a>(path: &'a str, route: Option<&str>, parameters: Option<&Quer
     };
     let route = route.filter(|route| route.starts_with('/'))?;
     let route = route.split('/').map(filled).collect::<Option<Vec<_>>>()?.join("/");
-    // Depending on the kind of API, either path may be percent-encoded. The prefix needs no encoding, so its length is the
-    // same in both forms.
+    // Depending on the kind of API, either path may be percent-encoded. The prefix has the same length in both forms,
+    // because it needs no encoding.
     let (whole, end) = (decoded(path.trim_end_matches('/')), decoded(route.trim_end_matches('/')));
     let before = whole.strip_suffix(end.as_slice())?;
     path.get(..before.len()).filter(|found| found.as_bytes() == before)
 }
 
-/// The stage as a prefix of `path`, if `path` begins with it.
+/// The stage as a prefix of `path`, if `path` begins with the stage.
 fn of_stage<'a>(path: &'a str, stage: Option<&str>) -> Option<&'a str> {
     let prefix = stage.and_then(named)?;
     strip(path, &prefix).map(|_| &path[..prefix.len()])
 }
 
-/// The path of a stage. `$default` has none.
+/// The path of a stage. The stage `$default` has no path.
 fn named(stage: &str) -> Option<String> {
     (stage != "$default").then(|| format!("/{stage}"))
 }
 
-/// `path` without the stage that `lambda_http` has added to `raw`.
+/// Removes from `path` the stage that `lambda_http` has added to `raw`.
 fn without_added_stage<'a>(path: &'a str, stage: &str, raw: &str) -> &'a str {
     let begins_with_it = strip(raw, stage).is_some_and(|rest| !rest.is_empty());
     if begins_with_it { path } else { strip(path, stage).unwrap_or(path) }
@@ -139,7 +141,7 @@ fn strip<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Percent-decodes a path. Invalid escapes are left as they are.
+/// Percent-decodes a path. Invalid escapes are not changed.
 fn decoded(path: &str) -> Vec<u8> {
     let mut bytes = path.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

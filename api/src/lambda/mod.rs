@@ -1,10 +1,10 @@
-//! Serves the router as a Lambda function, behind Amazon API Gateway (HTTP APIs with payload formats 2.0 and 1.0, and REST
-//! APIs), a function URL or an Application Load Balancer. The command for Lambda calls [`serve`].
+//! Serves the router as a Lambda function, behind Amazon API Gateway (HTTP APIs with payload formats 2.0 and 1.0, and
+//! REST APIs), a function URL or an Application Load Balancer. The command for Lambda calls [`serve`].
 //!
-//! [`answer`] handles requests and pings, and refuses every other event with an explanation. `lambda_http` parses the events
-//! (it decodes base64 bodies) and writes the answers: text as text, and the pictures of `/docs` in base64, which a REST API
-//! decodes only if its `binaryMediaTypes` list them. This module removes the stage or base path from the request's path
-//! (`gateway`) and sets the deadline.
+//! [`answer`] handles requests and pings, and refuses every other event with an explanation. `lambda_http` parses the
+//! events, decodes their base64 bodies and writes the answers. It writes the pictures of `/docs` in base64, which a
+//! REST API decodes only if its `binaryMediaTypes` list them. This module sets the deadline and removes the stage or
+//! base path from the request's path (`gateway`).
 
 mod event;
 mod gateway;
@@ -28,13 +28,13 @@ use crate::http::Deadline;
 use crate::lambda::event::Invocation;
 use crate::lambda::gateway::RoutedPath;
 
-/// The time between a request's deadline and the function's, so that an answer can still be written and delivered.
+/// The time between a request's deadline and that of the function. It is long enough to write and deliver an answer.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// Runs after each request and before its answer is returned, because the environment may be frozen after that.
 pub type AfterEach = fn() -> BoxFuture<'static, ()>;
 
-/// Whether an event that is not a request is a ping, which only keeps the environment warm.
+/// Whether an event that is not a request is a ping. A ping only keeps the environment warm.
 pub type IsPing = fn(&str) -> bool;
 
 /// The answer to a ping.
@@ -70,7 +70,8 @@ pub async fn serve(router: Router, is_ping: IsPing, after_each: AfterEach) -> an
         .context("serving Lambda events")
 }
 
-/// Answers one event: requests with `router`, and pings without it. Other events are errors. [`serve`] calls it.
+/// Answers one event. Requests are answered by `router`, pings without it, and other events are errors. [`serve`] calls
+/// this.
 pub async fn answer(
     router: Router,
     event: LambdaEvent<Box<RawValue>>,
@@ -99,7 +100,7 @@ pub fn service(
     service_fn(move |request| router.clone().oneshot(routable(request)))
 }
 
-/// The request as the router expects it. The other contents of the event stay in its extensions.
+/// The request as the router expects it. Its extensions keep the other contents of the event.
 fn routable(request: Request) -> axum::extract::Request {
     let RoutedPath { base, uri } = gateway::routed_path(&request);
     let deadline =
@@ -107,7 +108,7 @@ fn routable(request: Request) -> axum::extract::Request {
     let mut request = request.map(|body| match body {
         Payload::Text(text) => Body::from(text),
         Payload::Binary(bytes) => Body::from(bytes),
-        // The only other kind is an empty body.
+        // The remaining kind is an empty body.
         _ => Body::empty(),
     });
     *request.uri_mut() = uri;
@@ -118,7 +119,8 @@ fn routable(request: Request) -> axum::extract::Request {
     request
 }
 
-/// Converts a wall-clock time, less the margin, to the clock of the timers. A time in the past becomes now.
+/// Converts a wall-clock time, less the margin, to the clock of the timers. A time in the past becomes the current
+/// time.
 fn deadline(at: SystemTime, now: SystemTime) -> Deadline {
     let left = at.duration_since(now).unwrap_or_default();
     Deadline(Instant::now() + left.saturating_sub(MARGIN))

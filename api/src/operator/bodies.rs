@@ -28,13 +28,13 @@ pub(crate) struct DeadLetterSummary<'a> {
     /// Why it was parked, as a code.
     #[schema(schema_with = operator_schemas::park_reason)]
     reason: &'static str,
-    /// Why it was parked, in a sentence.
+    /// Why the dead letter was parked, in a sentence.
     detail: &'a str,
-    /// The order of its event, if the message is readable enough to determine it.
+    /// The order of the dead letter's event, if the message is readable enough to determine it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     order_id: Option<&'a OrderId>,
-    /// The id of its event, if the message is readable enough to determine it.
+    /// The id of the dead letter's event, if the message is readable enough to determine it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, format = "uuid")]
     event_id: Option<domain::EventId>,
@@ -42,34 +42,35 @@ pub(crate) struct DeadLetterSummary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     event_type: Option<&'a str>,
-    /// The correlation id of the request that caused it.
+    /// The correlation id of the request that caused the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     correlation_id: Option<&'a str>,
     /// The queue that it came from.
     origin: &'a str,
-    /// Its message group on that queue.
+    /// The message group on that queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     group: Option<&'a str>,
-    /// How often it was received before it was parked. 0 if unknown.
+    /// How often the message was received before it was parked. 0 if unknown.
     receive_count: u32,
     /// When it was sent to the queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, format = "date-time")]
     sent_at: Option<Timestamp>,
-    /// When it was received for the first time.
+    /// When the message was received for the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, format = "date-time")]
     first_received_at: Option<Timestamp>,
-    /// When it was parked the last time.
+    /// When the message was parked the last time.
     #[schema(value_type = String, format = "date-time")]
     parked_at: Timestamp,
-    /// How often it was sent back to the queue since the last repair. At 5, it must be repaired or discarded.
+    /// How often the dead letter was sent back to the queue since its last repair. At 5, it must be repaired or
+    /// discarded.
     replays: u32,
-    /// Whether its body was replaced.
+    /// Whether the body was replaced.
     repaired: bool,
-    /// Who repaired it, and when: up to 20 repairs, the first and the latest ones.
+    /// Who repaired the dead letter, and when. At most 20 repairs are listed: the first and the latest ones.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(schema_with = operator_schemas::repairs, required = false)]
     repairs: &'a [Repair],
@@ -139,7 +140,7 @@ impl<'a> DeadLetterPage<'a> {
     }
 }
 
-/// A dead letter with its body, which is `body` if it is text and otherwise `body_base64`.
+/// A dead letter with its body. The body is in `body` if it is text, and otherwise in `body_base64`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetter)]
 pub(crate) struct DeadLetterBody<'a> {
@@ -154,11 +155,12 @@ pub(crate) struct DeadLetterBody<'a> {
     original: Option<&'a MessageBody>,
     /// The attributes of the message, as the queue names them.
     attributes: &'a BTreeMap<String, String>,
-    /// The parked sequence of its order: the ids of the first 100 dead letters, in order. Empty if it has no order.
+    /// The parked sequence of the order: the ids of its first 100 dead letters, in order. Empty if the dead letter has
+    /// no order.
     line: Vec<&'a str>,
     /// Whether the parked sequence is longer than `line`.
     line_cut: bool,
-    /// What a redrive would do with it now.
+    /// What a redrive would do with the dead letter now.
     prediction: RedriveEffectBody,
 }
 
@@ -191,7 +193,7 @@ pub(crate) struct RedriveEffectBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
-    /// The version that its event would be, or was, recorded as.
+    /// The version as which the event would be, or was, recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     version: Option<u64>,
@@ -203,7 +205,7 @@ impl RedriveEffectBody {
     }
 }
 
-/// The result of a redrive, or its prediction.
+/// The result of a redrive, or a prediction of it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RedriveResult)]
 pub(crate) struct RedriveBody {
@@ -213,11 +215,11 @@ pub(crate) struct RedriveBody {
     pub(crate) items: Vec<RedriveItem>,
     /// The number of dead letters with each result.
     pub(crate) counts: BTreeMap<&'static str, u64>,
-    /// Whether more dead letters are selected than one request handles. Continue with `next_cursor` as `cursor`, if it is
-    /// not `null`.
+    /// Whether more dead letters are selected than one request handles. To continue, send `next_cursor` as `cursor`,
+    /// unless it is `null`.
     pub(crate) remaining: bool,
-    /// Whether a parked sequence is longer than one request handles. When the dead letters that were sent are processed,
-    /// send the same request again without a cursor.
+    /// Whether a parked sequence is longer than one request handles. If it is, send the same request again without a
+    /// cursor when the dead letters that were sent are processed.
     pub(crate) lines_cut: bool,
     /// Where the next request continues. `null` if there are no more sequences.
     #[schema(required = true)]

@@ -16,7 +16,7 @@ use super::bodies::DeadLetterBody;
 use super::dead_letters::{missing, show};
 use super::requests::{DiscardReason, DiscardRequest, RepairRequest, RepairedBody};
 
-/// The largest body of a repair, in bytes: a message of 1 MiB can need twice as much as JSON.
+/// The largest body of a repair, in bytes. A message of 1 MiB can take twice as much space as JSON.
 const MAX_REPAIR: usize = 2 << 20;
 
 /// Repairs a dead letter
@@ -65,9 +65,9 @@ pub(crate) async fn repair_dead_letter(
 
 /// Discards a dead letter
 ///
-/// Decides that the event will not be recorded, and returns the dead letter. The event's receipt becomes `rejected` with
-/// your reason. The dead letter is kept. Later dead letters of the order stay parked until you redrive them. Discarding
-/// cannot be undone.
+/// Decides that the event will not be recorded, and returns the dead letter. The event's receipt becomes `rejected`
+/// with your reason. The dead letter is kept. Later dead letters of the order stay parked until you redrive them. A
+/// discard cannot be undone.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/{id}/discard",

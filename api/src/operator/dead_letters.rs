@@ -18,16 +18,16 @@ use super::Operator;
 use super::bodies::{DeadLetterBody, DeadLetterPage, DeadLetterSummary};
 use super::effects::{RedriveEffect, SequenceContext, redrive_effects};
 
-/// How many dead letters of a sequence are shown with one of them.
+/// How many dead letters of its sequence are shown with a dead letter.
 const SEQUENCE_SHOWN: usize = 100;
 /// How many outcomes are looked up concurrently.
 const CONCURRENT_LOOKUPS: usize = 100;
 
 /// Lists dead letters, newest first
 ///
-/// Returns a page of dead letters without their bodies. Without `state`, these are the parked ones and those that were sent
-/// back to the queue, but not the discarded ones. A page may be short or empty and still have a next one; continue with
-/// `next_cursor` until it is `null`.
+/// Returns a page of dead letters without their bodies. Without `state`, the list has the parked dead letters and those
+/// that were sent back to the queue, but not the discarded ones. A page may be short or empty although more pages
+/// follow. Continue with `next_cursor` until it is `null`.
 #[utoipa::path(
     get,
     path = "/v1/dead-letters",
@@ -92,7 +92,7 @@ pub(super) async fn show(
         }
         _ => ParkedSequence::default(),
     };
-    // A dead letter without an order forms its own sequence.
+    // A dead letter without an order forms a sequence by itself.
     let shown = if sequence.letters.is_empty() { slice::from_ref(letter) } else { &sequence.letters };
     let context = sequence_context(state, shown).await?;
     let effects = redrive_effects(shown, &context, operations.default_currency, (state.clock)());
@@ -102,7 +102,7 @@ pub(super) async fn show(
     Ok(Json(DeadLetterBody::of(letter, &sequence, effect, links)).into_response())
 }
 
-/// Reads the order of a sequence, and the outcomes of the events in it.
+/// Reads the order of a sequence, and the outcomes of the events in the sequence.
 pub(super) async fn sequence_context(
     state: &AppState,
     sequence: &[DeadLetter],

@@ -1,5 +1,5 @@
-//! Decides what a redrive does with the dead letters of one sequence. `dead_letters` and `redrive` call it. The
-//! functions are pure, so a dry run and a redrive decide alike.
+//! Decides what a redrive does with the dead letters of one sequence. `dead_letters` and `redrive` call this module.
+//! Its functions are pure, so a dry run and a redrive make the same decisions.
 
 use domain::{Currency, DeadLetter, DeadLetterState, EventId, Outcome, Prediction, Timestamp, predict};
 use serde_json::json;
@@ -8,8 +8,8 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::describe::schemas::schema;
 use crate::ports::SharedOrder;
 
-/// How often a dead letter is replayed before it must be repaired. A dead letter that failed this often will fail
-/// again, and replaying it in a loop would fill the queue.
+/// How often a dead letter is replayed before it must be repaired. A dead letter that has failed this often will fail
+/// again. Without the limit, it could be replayed in a loop that fills the queue.
 pub(crate) const MAX_REPLAYS: u32 = 5;
 
 /// What a redrive does, or would do, with a dead letter.
@@ -17,9 +17,9 @@ pub(crate) const MAX_REPLAYS: u32 = 5;
 pub(crate) enum RedriveEffect {
     /// The effect that the rules predict if the dead letter is sent.
     Predicted(Prediction),
-    /// The dead letter was replayed this many times, and is not sent again.
+    /// The dead letter was already replayed the maximum number of times, so it is not sent again.
     ReplayedTooOften(u32),
-    /// The dead letter was discarded, and is not sent.
+    /// The dead letter was discarded, so it is not sent.
     Discarded,
     /// The dead letter is too far back in its sequence to predict.
     NotPredicted,
@@ -90,7 +90,7 @@ impl RedriveEffect {
         }
     }
 
-    /// Whether the dead letter is sent. The consumer then decides about the event, and the event's receipt shows the
+    /// Whether the dead letter is sent. The consumer then decides about its event, and the event's receipt shows the
     /// outcome.
     pub(crate) fn is_to_be_sent(&self) -> bool {
         use Prediction::{AlreadyRecorded, Illegal, WouldRecord};
@@ -98,7 +98,7 @@ impl RedriveEffect {
     }
 }
 
-/// The schema of [`RedriveEffect::as_str`].
+/// The schema of the texts that [`RedriveEffect::as_str`] returns.
 pub(super) fn effect_schema() -> RefOr<Schema> {
     schema(json!({
         "type": "string", "enum": RedriveEffect::ALL,
@@ -118,8 +118,8 @@ pub(crate) struct SequenceContext {
     pub(crate) outcomes: Vec<(EventId, Outcome)>,
 }
 
-/// The effect on each dead letter of a sequence, in order. A dead letter that was replayed too often or cannot be read
-/// blocks those after it.
+/// The effect of a redrive on each dead letter of a sequence, in order. A dead letter that was replayed too often or
+/// cannot be read blocks the ones after it.
 pub(crate) fn redrive_effects(
     sequence: &[DeadLetter],
     context: &SequenceContext,

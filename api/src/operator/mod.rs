@@ -1,7 +1,7 @@
 //! The operator endpoints: list, show, redrive, repair and discard dead letters, and read the pipeline's counters.
 //!
 //! All endpoints need the scope `orders.operate` and a token that is not limited to one customer. The endpoints decide
-//! which dead letters are sent or changed; the ports in [`operations`](crate::operations) send and change them.
+//! which dead letters to send or change. The ports in [`operations`](crate::operations) send and change them.
 
 mod bodies;
 mod change;
@@ -35,14 +35,14 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(pipeline::get_pipeline))
 }
 
-/// A principal that may operate the pipeline, and the ports for it.
+/// A principal that may operate the pipeline, with the ports for it.
 pub(crate) struct Operator {
     pub(crate) principal: Principal,
     pub(crate) operations: Operations,
 }
 
 impl Operator {
-    /// The subject to record with a change. `None` if requests are not authenticated.
+    /// The subject that is recorded with a change, or `None` if requests are not authenticated.
     pub(crate) fn by(&self) -> Option<String> {
         Some(self.principal.subject.clone()).filter(|subject| !subject.is_empty())
     }

@@ -13,11 +13,11 @@ use super::Operator;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Pipeline)]
 pub(crate) struct PipelineBody {
-    /// The ledger: what happened to all accepted events.
+    /// The ledger, which counts what happened to all accepted events.
     ledger: LedgerBody,
     /// The messages on the queue.
     queue: QueueBody,
-    /// The number of dead letters that are parked or were sent back and are not finished yet.
+    /// The number of dead letters that are parked, or were sent back and are not finished yet.
     dead_letters: u64,
 }
 
@@ -26,27 +26,28 @@ pub(crate) struct PipelineBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Ledger)]
 pub(crate) struct LedgerBody {
-    /// Messages that the queue accepted.
+    /// The number of messages that the queue accepted.
     accepted: u64,
-    /// Messages whose event was recorded.
+    /// The number of messages whose event was recorded.
     recorded: u64,
-    /// Messages whose event the rules rejected or an operator discarded.
+    /// The number of messages whose event was rejected by the rules or discarded by an operator.
     rejected: u64,
     /// The part of `rejected` that operators discarded.
     discarded: u64,
-    /// Messages whose event had an outcome already.
+    /// The number of messages whose event had an outcome already.
     duplicate: u64,
-    /// Messages that are parked as dead letters. Those that were sent back to the queue are not included.
+    /// The number of messages that are parked as dead letters. Dead letters that were sent back to the queue are not
+    /// included.
     parked: u64,
     /// Messages on the queue.
     in_flight: u64,
-    /// Whether the equation holds. If `exact` is true, this proves that no message is lost. If `exact` is false, the equation
-    /// may fail for moments; investigate if it fails for minutes.
+    /// Whether the equation holds. If `exact` is true, this proves that no message is lost. If `exact` is false, the
+    /// equation may fail for moments; investigate if it fails for minutes.
     balanced: bool,
-    /// Whether the counters are exact. They are on the embedded engine, where they change in the same commit as what they
-    /// count. On SQS and DynamoDB they are approximate: a killed consumer leaves messages uncounted, an update whose answer
-    /// is lost counts twice, and SQS reports approximate depths. Such an error is permanent, and `balanced` may be true
-    /// despite it.
+    /// Whether the counters are exact. On the embedded engine they are exact, because they change in the same commit as
+    /// the data that they count. On SQS and DynamoDB they are approximate: a killed consumer leaves messages uncounted,
+    /// an update whose answer is lost counts twice, and SQS reports approximate depths. Such an error is permanent, and
+    /// `balanced` may be true despite it.
     exact: bool,
 }
 
@@ -54,13 +55,13 @@ pub(crate) struct LedgerBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Queue)]
 pub(crate) struct QueueBody {
-    /// Messages that can be received now.
+    /// The number of messages that can be received now.
     visible: u64,
-    /// Messages that are being handled, or are in backoff after a failure.
+    /// The number of messages that are being handled, or are in backoff after a failure.
     in_flight: u64,
-    /// Messages that cannot be received yet.
+    /// The number of messages that cannot be received yet.
     delayed: u64,
-    /// The age of the oldest message in seconds. `null` if the queue is empty or does not report it.
+    /// The age of the oldest message in seconds. `null` if the queue is empty or does not report the age.
     #[schema(required = true, minimum = 0)]
     oldest_seconds: Option<f64>,
 }

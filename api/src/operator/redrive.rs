@@ -1,4 +1,5 @@
-//! The redrive endpoint: sends dead letters back to the queue, each order's parked sequence as a whole and in order.
+//! The redrive endpoint, which sends dead letters back to the queue. It sends each order's parked sequence as a whole
+//! and in order.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -19,23 +20,25 @@ use super::dead_letters::sequence_context;
 use super::effects::{RedriveEffect, redrive_effects};
 use super::requests::{RedriveCommand, RedriveSelection};
 
-/// How many sequences one request handles.
+/// The maximum number of sequences that one request handles.
 const MAX_SEQUENCES: usize = 100;
-/// How many dead letters one request handles. Each further sequence of its last page adds up to [`MIN_OF_SEQUENCE`].
+/// The number of dead letters after which a request handles no further page. The sequences of its last page may exceed
+/// this number, by up to [`MIN_OF_SEQUENCE`] each.
 const MAX_LETTERS: usize = 500;
 /// How many dead letters of each sequence are handled even after [`MAX_LETTERS`] is reached.
 const MIN_OF_SEQUENCE: usize = 10;
-/// How many dead letters one call to the store lists.
+/// The maximum number of dead letters that one call to the store lists.
 const PAGE: usize = 100;
 
 /// Sends dead letters back to the queue
 ///
-/// Redrives the selected dead letters. For each selected order, the whole parked sequence is sent, in order. Returns the
-/// result for each dead letter. With `dry_run`, nothing is sent, and the results are predictions; use it first.
+/// Redrives the selected dead letters. For each selected order, the whole parked sequence is sent, in order. Returns
+/// the result for each dead letter. With `dry_run`, nothing is sent, and the results are predictions; use it first.
 ///
-/// A dead letter that still cannot be read, or that was replayed 5 times without success, is not sent, and neither are those
-/// after it in its sequence: repair or discard it. One request handles about 500 dead letters, and the first of a longer
-/// sequence. It is safe to repeat a redrive: no event is recorded twice.
+/// A dead letter is not sent if it still cannot be read or was replayed 5 times without success. The dead letters after
+/// it in its sequence are not sent either. Repair or discard such a dead letter. One request handles about 500 dead
+/// letters. Of a longer sequence, it handles only the first ones. You can repeat a redrive safely, because no event is
+/// recorded twice.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/redrive",
@@ -95,7 +98,7 @@ pub(crate) async fn redrive(
     Ok(Json(body).into_response())
 }
 
-/// Sends the dead letters of a sequence whose effect allows it, and updates their effects.
+/// Sends those dead letters of a sequence whose effect allows it, and updates their effects.
 async fn send(operations: &Operations, sequence: &[DeadLetter], effects: &mut [RedriveEffect]) {
     let (places, letters): (Vec<usize>, Vec<DeadLetter>) = sequence
         .iter()
@@ -119,15 +122,15 @@ async fn send(operations: &Operations, sequence: &[DeadLetter], effects: &mut [R
     }
 }
 
-/// The sequences that a selection contains, each once.
+/// The sequences that a selection contains, each of them once.
 struct SelectedSequences<'a> {
     operations: &'a Operations,
-    /// The sequences that were added: an order id, or `/` and the id of a dead letter without an order.
+    /// The keys of the sequences that were added: an order id, or `/` and the id of a dead letter without an order.
     seen: HashSet<String>,
     sequences: Vec<Vec<DeadLetter>>,
     /// The number of dead letters in all sequences so far.
     letters: usize,
-    /// Whether a sequence is longer than one request handles.
+    /// Whether any sequence is longer than one request handles.
     is_cut: bool,
     /// Where the next request continues.
     next: Option<DeadLetterPosition>,
@@ -152,7 +155,7 @@ impl<'a> SelectedSequences<'a> {
                 selected.add(letter).await?;
             }
             selected.next = list.next;
-            // A page is always handled as a whole, because the next request continues at its end.
+            // A page is always handled as a whole, because the next request continues at the end of the page.
             let is_full = selected.sequences.len() >= MAX_SEQUENCES || selected.letters >= MAX_LETTERS;
             if selected.next.is_none() || is_full {
                 return Ok(selected);

@@ -14,10 +14,11 @@ use crate::input::{
 };
 use crate::operations::{DeadLetterFilter, DeadLetterPosition};
 
-/// How many dead letters a request can name.
+/// The maximum number of dead letters that a request can name.
 const MAX_IDS: usize = 100;
 
-/// Selects the dead letters to redrive: by `ids`, by filters that must all match, or `all`. One of them is required.
+/// Selects the dead letters to redrive: by `ids`, by filters that must all match, or `all`. At least one of them is
+/// required.
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = selects_something, skip_on_field_errors = false))]
@@ -25,19 +26,19 @@ pub(crate) struct RedriveRequest {
     /// If true, nothing is sent, and the answer predicts what a redrive would do.
     #[schema(value_type = Option<bool>)]
     dry_run: BodyField<bool>,
-    /// The ids of dead letters. The whole sequence of each one's order is redriven.
+    /// The ids of dead letters. For each id, the whole parked sequence of its order is redriven.
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100)]
     ids: BodyField<Vec<String>>,
-    /// Only dead letters of this order.
+    /// Selects only dead letters of this order.
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]{1,64}$")]
     order_id: BodyField<OrderId>,
-    /// Only dead letters that were parked for this reason.
+    /// Selects only dead letters that were parked for this reason.
     #[schema(schema_with = operator_schemas::optional_park_reason, required = false)]
     reason: BodyField<ParkReason>,
-    /// Only dead letters that were parked at this time (RFC 3339) or later.
+    /// Selects only dead letters that were parked at this time (RFC 3339) or later.
     #[schema(value_type = Option<String>, format = "date-time")]
     parked_from: BodyField<Timestamp>,
-    /// Only dead letters that were parked before this time (RFC 3339).
+    /// Selects only dead letters that were parked before this time (RFC 3339).
     #[schema(value_type = Option<String>, format = "date-time")]
     parked_before: BodyField<Timestamp>,
     /// If true, all dead letters.
@@ -63,7 +64,7 @@ impl RedriveRequest {
     /// The selection. `None` if nothing is selected, or if the cursor belongs to another selection.
     fn selection(&self) -> Option<RedriveSelection> {
         let filter = DeadLetterFilter {
-            // Dead letters that were sent already are in the sequences of the parked ones.
+            // Dead letters that were already sent are in the same sequences as the parked ones.
             state: Some(DeadLetterState::Parked),
             reason: self.reason.as_valid().copied(),
             order_id: self.order_id.as_valid().cloned(),
@@ -140,7 +141,7 @@ pub(crate) struct RepairRequest {
     /// The new body as text.
     #[schema(value_type = Option<String>)]
     body: BodyField<String>,
-    /// The new body as base64 (RFC 4648, section 4), if it is not text.
+    /// The new body as base64 (RFC 4648, section 4). Use this member if the body is not text.
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9+/]*={0,2}$")]
     body_base64: BodyField<Base64Body>,
 }

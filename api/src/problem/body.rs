@@ -18,7 +18,7 @@ pub(crate) struct ProblemBody<'a> {
     #[serde(rename = "type")]
     #[schema(schema_with = problem_type)]
     type_: &'a str,
-    /// The title of the kind, the same for every problem of this type.
+    /// The title of the kind. All problems of this type have the same title.
     title: &'a str,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
@@ -34,8 +34,8 @@ pub(crate) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(max_items = 100)]
     errors: &'a [ValidationError],
-    /// The number of errors found that `errors` does not list. Absent if it lists them all. The body may have even more
-    /// errors, because validation may stop after the first 100.
+    /// The number of errors that `errors` does not list. Absent if `errors` lists all of them. The body may have even
+    /// more errors, because validation may stop after the first 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 4_194_304, nullable = false)]
     errors_omitted: Option<usize>,
@@ -120,7 +120,7 @@ impl<'a> ProblemBody<'a> {
         }
     }
 
-    /// Adds links for looking up an unknown outcome and, if it is the outcome of an event, the event's ids.
+    /// Adds links for looking up an unknown outcome. If it is the outcome of an event, also adds the event's ids.
     pub(super) fn about_event(
         self,
         order_id: Option<&'a OrderId>,

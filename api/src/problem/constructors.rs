@@ -1,4 +1,4 @@
-//! The constructors of [`Problem`], one for each situation. Handlers, extractors and the middleware call them.
+//! The constructors of [`Problem`]: one for each situation. Handlers, extractors and the middleware call them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Problem {
         Self(Arc::new(ProblemParts { errors, ..Self::of(ProblemKind::InvalidHeader, detail) }))
     }
 
-    /// The idempotency key was used before, for a different request.
+    /// The idempotency key was already used for a different request.
     pub(crate) fn key_reused() -> Self {
         let detail =
             "A different request was accepted with this key. Repeat that request exactly, or use a new key.";
@@ -123,7 +123,7 @@ impl Problem {
         }))
     }
 
-    /// The memory for large bodies is in use.
+    /// Other bodies use all of the memory for large bodies.
     pub(crate) fn too_many_bodies() -> Self {
         let detail = "The memory for large bodies is in use. Nothing was accepted. Try again.";
         Self(Arc::new(ProblemParts {
@@ -159,7 +159,7 @@ impl Problem {
         Self::new(kind, detail)
     }
 
-    /// The event was not published. `uncertain` creates the answer for an unknown outcome.
+    /// The event was not published. `uncertain` creates the answer if the outcome is unknown.
     pub(crate) fn unpublished(error: PublishError, uncertain: impl FnOnce(anyhow::Error) -> Self) -> Self {
         let (kind, detail, seconds) = match error {
             PublishError::TooLarge { bytes, limit } => {

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 /// What all problems of one kind have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProblemDefinition {
-    /// The URI reference that identifies the kind, without a base path. Clients compare it, so it never changes.
+    /// The URI reference that identifies the kind, without a base path. Clients compare this text, so it never changes.
     pub(crate) uri: &'static str,
     pub(crate) title: &'static str,
     pub(crate) status: StatusCode,
@@ -15,7 +15,7 @@ pub(crate) struct ProblemDefinition {
     pub(crate) advice: &'static str,
 }
 
-/// The path below which each kind has its page.
+/// The path below which each kind of problem has its page.
 pub(crate) const PREFIX: &str = "/problems/";
 
 macro_rules! kinds {

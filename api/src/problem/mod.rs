@@ -1,7 +1,7 @@
 //! Every error that clients see, as problem details (RFC 9457). All modules of this crate return a [`Problem`].
 //!
-//! The middleware of [`crate::http::correlation`] writes the body of a [`Problem`], because it has the request's path
-//! and correlation id. The middleware also does this for axum's own errors, so no error is plain text.
+//! The middleware in [`crate::http::correlation`] writes the body of a [`Problem`], because it knows the request's path
+//! and correlation id. It also writes the body of axum's own errors, so no error is plain text.
 
 mod body;
 mod constructors;
@@ -25,7 +25,7 @@ pub(crate) use body::{ProblemBody, ProblemLinks, example};
 pub(crate) use kinds::ProblemKind;
 pub(crate) use pages::routes;
 
-/// The header of a replay: the request was accepted before, with the same key.
+/// The header that marks a replay: the request was accepted before, with the same key.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// An error for the client.
@@ -56,8 +56,8 @@ struct ProblemParts {
     cause: Option<anyhow::Error>,
 }
 
-/// The order and event whose outcome is unknown, and links for looking up the outcome. For a dead letter, only a link;
-/// for a batch or a redrive, empty.
+/// What a client needs to look up an unknown outcome: the order, the event, and links. For a dead letter there is only
+/// a link. For a batch or a redrive, the value is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ProblemSubject {
     pub(crate) order_id: Option<OrderId>,
@@ -141,7 +141,7 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         if matches!(self.0.kind, ProblemKind::RequestTimeout | ProblemKind::Overloaded) {
-            // The rest of the body may still arrive. It must not be parsed as the next request.
+            // The rest of the body may still arrive, and must not be parsed as the next request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(codings) = self.0.accept_encoding {

@@ -1,4 +1,4 @@
-//! Problems that concern an order: its status or version, or that it does not exist.
+//! Problems with the state of an order: its status or version conflicts with the request, or it does not exist.
 
 use std::borrow::Cow;
 use std::sync::Arc;

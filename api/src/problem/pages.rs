@@ -1,7 +1,7 @@
 //! `/problems` with a page for each kind of problem. The `type` of a problem is the path of its page.
 //!
-//! A `type` never has a base path, so that it is the same in every deployment. Under a base path, the page is at the base
-//! path followed by the `type`. Links between the pages are relative, so they work under any base path.
+//! A `type` never has a base path, so that it is the same in every deployment. If the API has a base path, the page is
+//! at the base path followed by the `type`. Links between the pages are relative, so they work under any base path.
 
 use axum::Router;
 use axum::extract::Path;
@@ -46,7 +46,7 @@ fn row(kind: ProblemKind) -> String {
 }
 
 async fn show(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
-    // A name that is not UTF-8 is not the name of a kind.
+    // A name that is not UTF-8 never names a kind.
     let named = |name: &str| ProblemKind::ALL.iter().copied().find(|kind| kind.name() == name);
     let kind = name.ok().and_then(|Path(name)| named(&name));
     kind.map(page).ok_or_else(|| Problem::of_status(StatusCode::NOT_FOUND))

@@ -68,7 +68,7 @@ fn unusable_keys_are_ignored() {
         key[member] = value;
         key
     };
-    // 1024 and 2047 bits, the second with the length of 2048.
+    // Moduli of 1024 and 2047 bits. The second has as many bytes as one of 2048 bits.
     let short = URL_SAFE_NO_PAD.encode([0xff; 128]);
     let just_short = URL_SAFE_NO_PAD.encode([[0x7f; 1].as_slice(), &[0xff; 255]].concat());
     let refused = [

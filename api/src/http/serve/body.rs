@@ -34,12 +34,12 @@ impl fmt::Display for BodyTimeout {
 
 impl Error for BodyTimeout {}
 
-/// A body that fails with [`BodyTimeout`] if it is incomplete when its time is up. If the body is dropped before its
-/// end, the rest is left to the connection's [`drain`](super::drain).
+/// A body that fails with [`BodyTimeout`] if it is incomplete when its time is up. If this value is dropped before the
+/// end of the body, the connection's [`drain`](super::drain) gets the rest.
 pub(super) struct TimedBody {
     incoming: Option<Incoming>,
     due: Instant,
-    /// Created on the first wait: most bodies arrive together with their headers.
+    /// The timer is created on the first wait, because most bodies arrive together with their headers.
     timer: Option<Pin<Box<Sleep>>>,
     pace: Arc<ClientPace>,
     was_polled: bool,

@@ -1,4 +1,5 @@
-//! Runs one connection, from accept to close. The accept loop in the parent starts [`run`] for each connection.
+//! Runs one connection, from its acceptance to its end. The accept loop in the parent starts [`run`] for each
+//! connection.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -39,7 +40,7 @@ pub(super) async fn run(
     options: &ServeOptions,
     slot: &ConnectionSlot,
 ) {
-    // An answer is one small write; waiting to fill a packet would only delay it.
+    // An answer is one small write, and waiting to fill a packet would only delay it.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
@@ -60,7 +61,7 @@ pub(super) async fn run(
     let stream = TokioIo::new(WatchedStream { stream, pace: pace.clone() });
     let mut http = http1::Builder::new();
     http.max_buf_size(MAX_BUFFER.max(options.max_head_bytes)).max_header_size(options.max_head_bytes);
-    // `ClientPace` enforces the limit for headers without a timer for each request.
+    // `ClientPace` enforces the time limit for headers without a timer for each request.
     http.header_read_timeout(None);
     let mut serving = http.serve_connection(stream, service);
     let mut drain = BodyDrain::new(pace.clone());
@@ -113,7 +114,7 @@ fn arrived(
     request
 }
 
-/// The body of an answer. The request counts as answered when this is dropped.
+/// The body of an answer. Dropping it marks the request as answered.
 struct ResponseBody {
     body: Body,
     _answering: AnswerGuard,

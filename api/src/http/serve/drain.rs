@@ -1,10 +1,10 @@
-//! Reads and drops what is left of a body whose request was answered early, for example because the body is too large or
+//! Reads and drops the rest of a body whose request was answered early, for example because the body is too large or
 //! the token is missing. `connection` polls [`BodyDrain`] and calls [`linger`].
 //!
-//! A client that is still sending when its connection is closed gets a reset and never sees the answer. So the rest of the
-//! body is dropped while the answer is sent, and the connection stays open. A rest that is too large is answered with
-//! `Connection: close`, and the connection is closed in two steps: first the writing side, and the reading side when the
-//! client has closed too, or after a timeout (RFC 9112, section 9.6).
+//! A client that is still sending when its connection is closed gets a reset and never sees the answer. So the rest of
+//! the body is read and dropped while the answer is sent, and the connection stays open. If the rest is too large, the
+//! answer has `Connection: close`, and the connection is closed in two steps (RFC 9112, section 9.6). The server first
+//! closes the writing side. It closes the reading side when the client has closed too, or after a timeout.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -21,17 +21,18 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::leftover::MAX_BYTES;
 use super::pace::ClientPace;
 
-/// The minimum time for draining a body: the time limit of a body that was too slow has already passed.
+/// The minimum time for draining a body. It is needed for a body that was too slow, whose own time limit has already
+/// passed.
 const MIN_DRAIN_TIME: Duration = Duration::from_secs(1);
-/// How long a closing connection waits for its client to close too.
+/// How long a closing connection waits until its client has closed too.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Reads and drops the rests of bodies. This future never completes. Poll it right after the connection, which leaves
-/// the rests to it.
+/// Reads and drops the rests of bodies. This future never completes. It must be polled after the connection, which
+/// hands over the rests.
 pub(super) struct BodyDrain {
     pace: Arc<ClientPace>,
     rest: Option<(Incoming, Pin<Box<Sleep>>)>,
-    /// How many more bytes of the rest are read before it is given up.
+    /// How many more bytes of the rest are read before the drain gives up.
     bytes: u64,
 }
 
@@ -40,7 +41,7 @@ impl BodyDrain {
         Self { pace, rest: None, bytes: 0 }
     }
 
-    /// Reads the rest until it ends, is pending, or is given up.
+    /// Reads the rest until it ends, is pending, or is too large.
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some((body, timer)) = &mut self.rest else { return Poll::Ready(()) };
         loop {
@@ -83,9 +84,9 @@ impl Future for BodyDrain {
     }
 }
 
-/// Closes a connection whose client may still be sending, in such a way that the client receives the answer.
+/// Closes a connection whose client may still be sending, so that the client still receives the answer.
 pub(super) async fn linger(mut stream: TcpStream) {
-    // An error means that the connection is closed already.
+    // An error means that the connection is already closed.
     let _ = stream.shutdown().await;
     let until_closed = async {
         let mut buffer = vec![0; 16 << 10];
@@ -97,6 +98,6 @@ pub(super) async fn linger(mut stream: TcpStream) {
             }
         }
     };
-    // After this timeout the client may get a reset and not see the answer.
+    // After this timeout, the client may get a reset and not see the answer.
     let _ = timeout(LINGER, until_closed).await;
 }

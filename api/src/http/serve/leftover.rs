@@ -1,4 +1,4 @@
-//! The unread rest of a body whose request was answered early. `body` puts it here, and `drain` reads and drops it.
+//! The unread rest of a body whose request was answered early. `body` stores it here, and `drain` reads and drops it.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -13,9 +13,9 @@ pub(super) const MAX_BYTES: u64 = 16 << 20;
 #[derive(Debug)]
 pub(super) struct UnreadBody {
     pub(super) body: Incoming,
-    /// When the whole body must have arrived.
+    /// The time by which the whole body must have arrived.
     pub(super) due: Instant,
-    /// Whether a handler has polled the body. Before that, a client that expects `100 Continue` does not send it.
+    /// Whether a handler has polled the body. A client that expects `100 Continue` does not send the body before that.
     pub(super) was_polled: bool,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct UnreadBody {
 #[derive(Debug, Default)]
 pub(super) struct UnreadBodyCell {
     rest: Mutex<Option<UnreadBody>>,
-    /// Whether `rest` is set, readable without the lock.
+    /// Whether `rest` is set. Can be read without taking the lock.
     has_rest: AtomicBool,
     /// Whether the connection must close although a body is unread.
     is_given_up: AtomicBool,

@@ -1,9 +1,10 @@
 //! Serves the router over TCP, so that no client can starve the others. The command `serve` calls [`serve`].
 //!
-//! Every connection holds one of [`ServeOptions::max_connections`] [`slots`], runs on one of the [`threads`], and has
-//! time limits: [`pace`] tracks what the client does, [`connection`] closes the connection of a client that is too slow,
-//! [`body`] ends bodies that do not arrive in time, and [`drain`] reads the rest of bodies that were answered before they
-//! arrived. A request that arrived in time gets a [`Deadline`](crate::Deadline) for its answer.
+//! Every connection holds one of [`ServeOptions::max_connections`] [`slots`] and runs on one of the [`threads`]. Every
+//! step of a connection has a time limit. [`pace`] tracks what the client does, and [`connection`] closes the
+//! connection of a client that is too slow. [`body`] ends bodies that do not arrive in time. [`drain`] reads the rest
+//! of bodies whose requests were answered early. A request that arrived in time gets a [`Deadline`](crate::Deadline)
+//! for its answer.
 
 mod body;
 mod connection;
@@ -34,35 +35,35 @@ use crate::http::serve::threads::ServingThreads;
 
 /// How long a connection may be silent before TCP probes whether the client still exists.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
-/// The pause after a failed `accept`, so that the loop does not spin.
+/// The pause after a failed `accept`, so that the accept loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The limits of the server. Each time limit runs from its start to its end, regardless of what happens in between.
+/// The limits of the server. Each time limit covers its whole period; activity within the period does not extend it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServeOptions {
-    /// The number of threads that only serve connections. With 0, the caller's runtime serves them.
+    /// The number of threads that only serve connections. If it is 0, the caller's runtime serves them.
     pub threads: usize,
     /// The maximum number of open connections, at least 1. If all are in use, the server closes a connection whose
-    /// client is idle or slow, of the address (for IPv6, the /64) with the most connections. If none can be closed, new
-    /// connections wait.
+    /// client is idle or slow. It chooses the address (for IPv6, the /64) with the most connections. If no connection
+    /// can be closed, new connections wait.
     pub max_connections: usize,
-    /// The maximum number of connections of one address while less than an eighth of all connections is free. With
-    /// `max_connections` or more, one address may use all.
+    /// The maximum number of connections of one address while less than an eighth of all connections is free. If it is
+    /// `max_connections` or more, one address may use all of them.
     pub max_connections_per_address: usize,
-    /// The maximum size of a request's line and headers, in bytes; a larger request is answered with `431`. A request
-    /// has at most 100 headers.
+    /// The maximum size of a request's line and headers, in bytes. A larger request is answered with `431`. A request
+    /// may have at most 100 headers.
     pub max_head_bytes: usize,
-    /// From a request's first byte, or from connecting, to the end of its headers.
+    /// The time from a request's first byte, or from connecting, to the end of its headers.
     pub head_timeout: Duration,
-    /// From the end of a request's headers to the end of its body; after that the answer is `408`.
+    /// The time from the end of a request's headers to the end of its body. A slower body is answered with `408`.
     pub body_timeout: Duration,
-    /// From the end of a request's headers to its answer; after that the answer is `503`.
+    /// The time from the end of a request's headers to its answer. After that time, the answer is `503`.
     pub request_timeout: Duration,
-    /// From one answer to the first byte of the next request.
+    /// The time from one answer to the first byte of the next request.
     pub idle_timeout: Duration,
-    /// How long a client may read nothing of its answer.
+    /// How long a client may pause in reading its answer.
     pub write_timeout: Duration,
-    /// How long requests in progress at shutdown may take to finish.
+    /// How long requests that are in progress at shutdown may take to finish.
     pub grace: Duration,
 }
 
@@ -83,23 +84,23 @@ impl Default for ServeOptions {
     }
 }
 
-/// Serves `router` on `listener` until `shutdown` completes. Then no more connections are accepted, idle ones are closed,
-/// and requests in progress have [`ServeOptions::grace`] to finish.
+/// Serves `router` on `listener` until `shutdown` completes. Then it accepts no more connections and closes idle ones.
+/// Requests in progress have [`ServeOptions::grace`] to finish.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    // Connections inherit this option. It ends a long answer to a vanished client earlier than our limits would; our
-    // limits end all other connections.
+    // Connections inherit this option. If a client vanishes during a long answer, the option ends the connection
+    // earlier than our limits would. All other connections are ended by our limits.
     if let Err(error) =
         SockRef::from(&listener).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_AFTER))
     {
         tracing::debug!(%error, "cannot set SO_KEEPALIVE");
     }
     let server = HttpServer {
-        // Prepares the routes once; otherwise each request would do it.
+        // Prepares the routes once, because otherwise each request would prepare them.
         router: router.with_state(()),
         options,
         slots: ConnectionSlots::new(&options),
@@ -138,10 +139,10 @@ impl HttpServer {
                         self.start(stream, peer, slot);
                     }
                 }
-                // Only this connection failed; the next one may be fine.
+                // Only this connection has failed, and the next one may succeed.
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
-                    // Most likely too many files are open, so close connections that can be closed.
+                    // The most likely cause is too many open files, so connections that can be closed are closed.
                     tracing::error!(%error, "cannot accept a connection");
                     self.slots.make_room();
                     sleep(ACCEPT_PAUSE).await;

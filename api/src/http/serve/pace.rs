@@ -1,8 +1,8 @@
-//! Tracks what a client does with its connection, and by when it must do more. `connection`, `body` and `drain` report to
-//! the connection's [`ClientPace`]; `slots` and [`SlowClient`] query it.
+//! Tracks what a client does with its connection, and when it must do more. `connection`, `body` and `drain` report to
+//! the connection's [`ClientPace`]. `slots` and [`SlowClient`] query it.
 //!
 //! Tracking costs each request a few reads of the clock. The only timer of a connection is in [`SlowClient`].
-//! Everything about a connection happens in one task, so relaxed ordering is enough; the fields are atomic because a
+//! Everything about a connection happens in one task, so relaxed ordering is enough. The fields are atomic because a
 //! task may move to another thread.
 
 use std::future::Future;
@@ -19,7 +19,7 @@ use super::leftover::UnreadBodyCell;
 
 const NEVER: u64 = u64::MAX;
 
-/// What the client of a connection must do, and when. Times are in milliseconds since the connection was accepted.
+/// What the client of a connection must do, and by when. Times are in milliseconds since the connection was accepted.
 #[derive(Debug)]
 pub(super) struct ClientPace {
     pub(super) leftover: UnreadBodyCell,
@@ -29,13 +29,14 @@ pub(super) struct ClientPace {
     write: Duration,
     /// Whether the connection is between two requests and no byte of the next one has arrived.
     is_idle: AtomicBool,
-    /// By when the next request must begin, or its headers must end. `NEVER` while a request is being answered.
+    /// The time by which the next request must begin, or its headers must end. `NEVER` while a request is being
+    /// answered.
     request_due: AtomicU64,
-    /// Since when the connection waits for the next request or for the rest of a body.
+    /// The time since which the connection waits for the next request or for the rest of a body.
     request_since: AtomicU64,
-    /// Since when a handler waits for the next part of a body.
+    /// The time since which a handler waits for the next part of a body.
     body_since: AtomicU64,
-    /// By when the client must read something. `NEVER` unless the client blocks a write.
+    /// The time by which the client must read something. `NEVER` unless the client blocks a write.
     write_due: AtomicU64,
     is_answering: AtomicBool,
     /// Whether the rest of a body is being drained.
@@ -43,7 +44,8 @@ pub(super) struct ClientPace {
 }
 
 impl ClientPace {
-    /// The pace of a connection that was just accepted. It is not idle: its first request is expected now.
+    /// The pace of a connection that was just accepted. Such a connection is not idle, because its first request is
+    /// expected now.
     pub(super) fn new(options: &ServeOptions) -> Arc<Self> {
         let never = || AtomicU64::new(NEVER);
         let pace = Self {
@@ -68,7 +70,7 @@ impl ClientPace {
         duration_millis(self.accepted_at.elapsed().saturating_add(after))
     }
 
-    /// The client must send its next request, or the rest of its headers, within `limit`.
+    /// Requires the client to send its next request, or the rest of its headers, within `limit`.
     fn expect_request_within(&self, limit: Duration) {
         let now = self.millis(Duration::ZERO);
         self.request_since.store(now, Relaxed);
@@ -79,7 +81,7 @@ impl ClientPace {
         self.is_idle.load(Relaxed)
     }
 
-    /// Since when the connection waits for its client. `None` while the service works on a request.
+    /// The time since which the connection waits for its client. `None` while the service works on a request.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         let write_due = self.write_due.load(Relaxed);
         let write_since =
@@ -96,7 +98,7 @@ impl ClientPace {
         }
     }
 
-    /// A handler starts or stops waiting for more of a body.
+    /// Records that a handler starts or stops waiting for more of a body.
     pub(super) fn awaits_body(&self, waits: bool) {
         let waited = self.body_since.load(Relaxed) != NEVER;
         if waits != waited {
@@ -105,21 +107,21 @@ impl ClientPace {
         }
     }
 
-    /// A request is being answered until the returned guard is dropped.
+    /// Marks a request as being answered until the returned guard is dropped.
     pub(super) fn answering(self: &Arc<Self>) -> AnswerGuard {
         self.is_answering.store(true, Relaxed);
         self.suspend_request_limit();
         AnswerGuard(Arc::clone(self))
     }
 
-    /// Suspends the limit for requests: no request is expected, or another limit applies.
+    /// Suspends the limit for requests, because no request is expected or another limit applies.
     fn suspend_request_limit(&self) {
         self.is_idle.store(false, Relaxed);
         self.request_due.store(NEVER, Relaxed);
         self.request_since.store(NEVER, Relaxed);
     }
 
-    /// The client may send its next request.
+    /// Records that the client may send its next request.
     fn become_idle(&self) {
         self.is_idle.store(true, Relaxed);
         self.expect_request_within(self.idle);
@@ -132,15 +134,15 @@ impl ClientPace {
         }
     }
 
-    /// The rest of a body is being drained from now on, with a separate time limit. The answer may still be in
-    /// progress.
+    /// Records that the rest of a body is being drained from now on, with a separate time limit. The answer may still
+    /// be in progress.
     pub(super) fn begin_drain(&self) {
         self.is_draining.store(true, Relaxed);
         self.suspend_request_limit();
         self.request_since.store(self.millis(Duration::ZERO), Relaxed);
     }
 
-    /// Draining has ended, with or without the end of the body.
+    /// Records that draining has ended, whether or not the body has ended.
     pub(super) fn end_drain(&self) {
         self.is_draining.store(false, Relaxed);
         if self.is_answering.load(Relaxed) { self.suspend_request_limit() } else { self.become_idle() }
@@ -155,10 +157,10 @@ impl ClientPace {
         }
     }
 
-    /// By when the client must act. `None` if the service does not wait for the client.
+    /// The time by which the client must act. `None` if the service does not wait for the client.
     fn due(&self) -> Option<Instant> {
         let due = self.request_due.load(Relaxed).min(self.write_due.load(Relaxed));
-        // Also `None` for times beyond the range of the clock.
+        // Times beyond the range of the clock also become `None`.
         if due == NEVER { None } else { self.accepted_at.checked_add(Duration::from_millis(due)) }
     }
 }
@@ -177,10 +179,10 @@ impl Drop for AnswerGuard {
     }
 }
 
-/// Completes when the client is too slow. Poll it after everything that reports to the pace.
+/// Completes when the client is too slow. It must be polled after everything that reports to the pace.
 ///
-/// The timer is moved to an earlier time immediately, and to a later time only when it fires. So a connection in steady
-/// use never resets the timer.
+/// If the time limit becomes earlier, the timer is reset immediately. If the limit becomes later, the timer is reset
+/// only when it fires. So a connection in steady use never resets the timer.
 pub(super) struct SlowClient {
     pace: Arc<ClientPace>,
     timer: Pin<Box<Sleep>>,
@@ -259,7 +261,7 @@ mod tests {
         assert!(!pace.is_idle());
         advance(9 * SECOND).await;
         pace.received();
-        assert_eq!(seconds_left(&pace, &mut too_slow).await, Some(1), "a trickle of bytes does not help");
+        assert_eq!(seconds_left(&pace, &mut too_slow).await, Some(1), "single bytes do not extend the limit");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,10 +1,10 @@
-//! The slots for connections, and which connection is closed when they run out.
+//! The slots for connections, and the choice of a connection to close when all slots are in use.
 //!
 //! The accept loop [takes](ConnectionSlots::take) a slot for each connection, and the connection frees it by dropping
-//! its [`ConnectionSlot`]. While slots are free, every address gets one, except that the last ones are reserved for
-//! addresses with less than their share. When no slot is free, the server closes a connection that waits for its client
-//! (idle, or in the middle of a request or an answer), of the address with the most connections. A connection whose
-//! request the service is processing is never closed.
+//! its [`ConnectionSlot`]. While slots are free, every address gets one, but the last ones are reserved for addresses
+//! with less than their share. When no slot is free, the server closes a connection of the address with the most
+//! connections. It closes only a connection that waits for its client: an idle one, or one in the middle of a request
+//! or an answer. A connection whose request the service is processing is never closed.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -20,20 +20,20 @@ use tokio::time::{Instant, timeout};
 use super::ServeOptions;
 use super::pace::ClientPace;
 
-/// The pause between searches for a connection to close while none can be closed.
+/// The pause between two searches for a connection to close, while none can be closed.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-/// How many connections of an address are searched for one to close, oldest first. The others are searched only if none
-/// of these can be closed.
+/// How many connections of an address the first search considers, oldest first. The other connections are considered
+/// only if none of these can be closed.
 const SEARCHED_FIRST: usize = 512;
-/// How often the log may report that slots run out, in seconds.
+/// How often the log may report that all slots are in use, in seconds.
 const REPORT_INTERVAL: u64 = 10;
 
-/// What the server wants a connection to do.
+/// A command of the server to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionCommand {
-    /// Close, if the connection waits for its client.
+    /// Close the connection if it waits for its client.
     GiveWay = 1,
-    /// Finish the request in progress, and accept no other.
+    /// Finish the request in progress, and accept no further request.
     Stop = 2,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct ConnectionSlot {
 }
 
 impl ConnectionSlot {
-    /// Reports that the connection does not close after all: its client has sent a request in the meantime.
+    /// Reports that the connection does not close, because its client has sent a request in the meantime.
     pub(super) fn keep(&self) {
         self.slots.changed.notify_one();
     }
@@ -110,12 +110,12 @@ type ConnectionsOfNetwork = BTreeMap<u64, Arc<ConnectionHandle>>;
 #[derive(Debug)]
 pub(super) struct ConnectionSlots {
     max: usize,
-    /// How many connections a network may have while only the reserve is free.
+    /// How many connections a network may have while only reserved slots are free.
     share: usize,
-    /// How many of the last slots are reserved for networks with less than their share.
+    /// How many slots are reserved for networks with less than their share.
     reserve: usize,
     table: Mutex<ConnectionTable>,
-    /// Notified when a connection has ended, or does not close after all.
+    /// Notified when a connection has ended or has refused to close.
     changed: Notify,
     started: Instant,
     report_at: AtomicU64,
@@ -124,7 +124,7 @@ pub(super) struct ConnectionSlots {
 /// The result of a search for a slot.
 enum SlotSearch {
     Slot(ConnectionSlot),
-    /// No slot is free, but one may be soon.
+    /// No slot is free, but one may become free soon.
     Wait,
     Refused,
 }
@@ -136,7 +136,7 @@ impl ConnectionSlots {
         Arc::new(Self {
             max,
             share,
-            // If one network may use all slots, there is nothing to reserve.
+            // If one network may use all slots, no slot is reserved.
             reserve: if share < max { max / 8 } else { 0 },
             table: Mutex::default(),
             changed: Notify::new(),
@@ -150,7 +150,7 @@ impl ConnectionSlots {
     }
 
     /// Waits for a slot for a connection from `network`. Returns `None` if the network has its share and none of its
-    /// connections can be closed: waiting for it would block the connections of other networks.
+    /// connections can be closed. Waiting for such a slot would block the connections of other networks.
     pub(super) async fn take(
         self: &Arc<Self>,
         network: IpAddr,
@@ -160,7 +160,7 @@ impl ConnectionSlots {
             match self.find(network, options) {
                 SlotSearch::Slot(slot) => return Some(slot),
                 SlotSearch::Refused => return None,
-                // Search again, whether the wait ended by a notification or by the timeout.
+                // Searches again, whether a notification or the timeout has ended the wait.
                 SlotSearch::Wait => drop(timeout(RETRY_INTERVAL, self.changed.notified()).await),
             }
         }
@@ -178,11 +178,11 @@ impl ConnectionSlots {
             let own = table.by_network.get(&network);
             if !own.is_some_and(|handles| close_one(handles, false)) {
                 counter!("orders_connections_closed_total", "reason" => "share").increment(1);
-                self.report("an address uses its whole share of the connections: refusing more from it");
+                self.report("an address uses its whole share of the connections: refusing further ones");
                 return SlotSearch::Refused;
             }
         } else if !table.make_room(network, held) {
-            self.report("all connections are in use, and none waits for its client: new ones have to wait");
+            self.report("all connections are in use, and none waits for its client: new ones must wait");
         }
         SlotSearch::Wait
     }
@@ -202,7 +202,7 @@ impl ConnectionSlots {
         ConnectionSlot { handle, slots: Arc::clone(self), network, number }
     }
 
-    /// Closes every idle connection, and one more that waits for its client, to free file descriptors.
+    /// Closes every idle connection and one more that waits for its client, to free file descriptors.
     pub(super) fn make_room(&self) {
         let table = self.table();
         for handle in table.by_network.values().flat_map(BTreeMap::values) {
@@ -240,8 +240,8 @@ impl ConnectionSlots {
 }
 
 impl ConnectionTable {
-    /// Closes a connection to make room for `network`, which holds `held` connections. Returns whether a connection
-    /// could be closed. Of networks with fewer connections, only idle connections are closed.
+    /// Closes a connection to free a slot for `network`, which holds `held` connections. Networks with fewer
+    /// connections lose only idle ones. Returns whether a connection could be closed.
     fn make_room(&self, network: IpAddr, held: usize) -> bool {
         let rank = |(other, handles): &(&IpAddr, &ConnectionsOfNetwork)| (handles.len(), **other == network);
         let Some(greatest) = self.by_network.iter().max_by_key(rank) else { return false };

@@ -1,8 +1,8 @@
 //! The threads that serve connections, each with its own single-threaded runtime. The accept loop in the parent assigns
 //! each connection to one of them, and the connection stays there.
 //!
-//! A work-stealing runtime wakes idle threads to look for work. Requests here wait for the same disk sync and continue
-//! together, so a work-stealing runtime would wake one thread for every few requests.
+//! The threads do not share work, because a work-stealing runtime wakes idle threads to look for work. Many requests
+//! wait for the same disk sync and continue together, so such a runtime would wake a thread for every few requests.
 
 use std::future::Future;
 use std::io;
@@ -24,7 +24,7 @@ pub(super) struct ServingThreads {
 
 struct ServingThread {
     runtime: Handle,
-    /// Each connection of the thread holds a clone, so the reference count is the number of connections.
+    /// The reference count is the number of connections, because each connection of the thread holds a clone.
     connections: Arc<()>,
 }
 
@@ -38,7 +38,7 @@ impl ServingThreads {
             let handle = runtime.handle().clone();
             let (mut running, alive) = (running.clone(), alive.clone());
             let serve = move || {
-                // Nothing is ever sent; dropping the sender ends the wait with an error.
+                // No value is ever sent. Dropping the sender ends the wait with an error.
                 let _ = runtime.block_on(running.changed());
                 drop(runtime);
                 drop(alive);
@@ -50,7 +50,7 @@ impl ServingThreads {
         Ok(Self { all, run, ended })
     }
 
-    /// Serves a connection on the thread with the fewest connections.
+    /// Serves a connection on the thread that has the fewest connections.
     pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
         &self,
         stream: TcpStream,
@@ -72,7 +72,7 @@ impl ServingThreads {
         });
     }
 
-    /// Ends the threads and with them all remaining connections.
+    /// Ends the threads and all of their connections.
     pub(super) async fn stop(self) {
         let Self { all, run, mut ended } = self;
         drop((all, run));

@@ -72,7 +72,7 @@ impl<S: Sync> FromRequestParts<S> for DeadLettersQuery {
     }
 }
 
-/// Written by hand, because a derived parameter with its own schema loses its description.
+/// Written by hand, because a derived parameter with a separate schema loses its description.
 impl IntoParams for DeadLettersQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let time = || json!({ "type": "string", "format": "date-time" });
@@ -84,7 +84,7 @@ impl IntoParams for DeadLettersQuery {
         [
             (
                 "state",
-                "Only dead letters in this state; without it, all that are not discarded",
+                "Only dead letters in this state; by default, all except discarded ones",
                 json!({ "type": "string", "enum": DeadLetterState::ALL }),
             ),
             ("reason", "Only dead letters parked for this reason", json!(operator_schemas::park_reason())),

@@ -1,6 +1,6 @@
 //! Extractors of query strings. The handlers of lists, orders, receipts and readiness use them.
 //!
-//! Unknown parameters are errors: otherwise a misspelt filter would be ignored and the list would be unfiltered.
+//! Unknown parameters are errors. Otherwise a misspelt filter would be ignored, and the list would be unfiltered.
 
 mod dead_letters;
 mod orders;
@@ -52,7 +52,7 @@ pub(crate) struct ReceiptQuery {
     pub(crate) request: Option<RequestTag>,
 }
 
-/// Written by hand, because a derived parameter with its own schema loses its description.
+/// Written by hand, because a derived parameter with a separate schema loses its description.
 impl IntoParams for ReceiptQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "The event's type. It is part of an `accepted` receipt's link if the queue cannot be searched. With \
@@ -119,7 +119,7 @@ impl<S: Sync> FromRequestParts<S> for ReadyQuery {
     }
 }
 
-/// The query of an order: its current state, or a past one.
+/// The query of an order, in its current state or a past one.
 #[derive(Debug)]
 pub(crate) struct OrderQuery {
     pub(crate) as_of: Option<AsOf>,

@@ -13,18 +13,18 @@ use crate::input::params::{NOT_UTF8, malformed};
 use crate::input::validation::{ValidationCode, ValidationError};
 use crate::problem::Problem;
 
-/// The length of a page by default.
+/// The length of a page if the query does not state one.
 const DEFAULT_LIMIT: usize = 50;
 /// The longest page.
 pub(super) const MAX_LIMIT: usize = 200;
 
-/// Decodes a name or a value of a query, where `+` is a space. `None` if it is not UTF-8.
+/// Decodes a name or a value of a query, where `+` means a space. Returns `None` if it is not UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let text = text.replace('+', " ");
     percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
 }
 
-/// The pairs of a query that have not been taken yet, and the errors of the pairs taken so far.
+/// The pairs of a query that have not been taken yet, and the errors of the pairs that have.
 pub(super) struct QueryPairs {
     left: Vec<(String, String)>,
     errors: Vec<ValidationError>,
@@ -43,7 +43,7 @@ impl QueryPairs {
                 }
             }
         }
-        // With a pair that cannot be decoded, nothing else is checked: a required parameter could wrongly seem missing.
+        // If a pair cannot be decoded, nothing else is checked, because a required parameter could seem to be missing.
         if errors.is_empty() { Ok(Self { left, errors }) } else { Err(Problem::invalid_parameters(errors)) }
     }
 
@@ -196,7 +196,7 @@ impl QueryPairs {
         OrderId::parse(&text).map_err(|invalid| self.errors.push(malformed("order_id", invalid))).ok()
     }
 
-    /// Returns the query if it has no errors. Pairs that were not taken are unknown.
+    /// Returns the query if it has no errors. Pairs that were not taken are reported as unknown.
     pub(super) fn finish<T>(mut self, query: T) -> Result<T, Problem> {
         let unknown = |(name, _)| ValidationError::parameter(name, ValidationCode::Unknown, "is unknown");
         self.errors.extend(self.left.into_iter().map(unknown));

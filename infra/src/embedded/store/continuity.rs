@@ -248,8 +248,8 @@ impl JournalScan {
             return match tables.missing(&link.before) {
                 Some((keyspace, held, last)) if self.chain.commit == 0 => {
                     let what = format!(
-                        "it begins with commit {}; before that commit, keyspace {keyspace} was written up to sequence number \
-                         {last}, but its tables end at {held}: an older journal or a table is missing",
+                        "it begins with commit {}; before that commit, keyspace {keyspace} was written up to sequence \
+                         number {last}, but its tables end at {held}: an older journal or a table is missing",
                         link.commit
                     );
                     Err(Flaw::Missing(path.to_owned(), what))

@@ -30,7 +30,8 @@ pub enum OpenError {
     },
     /// Another version of the program has written the folder.
     #[error(
-        "the data folder {} was written by another version of this program (its FORMAT is {found:?}; this version reads {readable:?} and older). Open it with that version; nothing was changed in it", path.display()
+        "the data folder {} was written by another version of this program (its FORMAT is {found:?}; this version reads \
+         {readable:?} and older). Open it with that version; nothing was changed in it", path.display()
     )]
     OtherFormat {
         /// The folder.
