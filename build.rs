@@ -1,11 +1,12 @@
-//! Gives `orders --version` the commit that it was built from. A source archive has none, which is no error.
+//! Passes the commit that `orders` is built from to the compiler, for `orders --version`. A source archive has no
+//! commit, and is built without one.
 
 use std::path::Path;
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // An archive that was unpacked within another repository must not show the commit of that one.
+    // If an archive was unpacked within another repository, the commit of that repository must not be shown.
     let root = git(&["rev-parse", "--show-toplevel"]);
     let is_own = root.is_some_and(|root| Path::new(&root) == Path::new(env!("CARGO_MANIFEST_DIR")));
     let commit = if is_own { git(&["rev-parse", "--short=12", "HEAD"]) } else { None };
@@ -17,7 +18,7 @@ fn main() {
     }
 }
 
-/// What git prints; `None` without git, without a repository, or if it fails.
+/// The output of git, or `None` if git is missing or fails, or if this is no repository.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

@@ -1,5 +1,5 @@
-//! The alert about new dead letters: one for a batch, with counts, reasons and the commands to inspect them. The
-//! [`crate::DeadLetterRole`] and the embedded engine raise it.
+//! The alert about new dead letters. One alert covers a batch, with counts, reasons and the commands to inspect the
+//! dead letters. The [`crate::DeadLetterRole`] and the embedded engine raise it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
@@ -7,9 +7,10 @@ use std::fmt::Write;
 use domain::{DeadLetter, OrderId};
 use serde::Serialize;
 
-/// How many dead letters an alert lists.
+/// The maximum number of dead letters that an alert lists.
 const LISTED: usize = 5;
-/// How many queues an alert lists. Dead letters come from at most two, unless an archive was imported.
+/// The maximum number of queues that an alert lists. Dead letters come from at most two queues, unless an archive was
+/// imported.
 const MAX_ORIGINS: usize = 10;
 
 /// An alert. Its JSON is for programs; [`Alert::subject`] and [`Alert::text`] are for people.
@@ -28,12 +29,12 @@ pub struct Alert {
     pub orders: usize,
     /// The first dead letters.
     pub first: Vec<ListedDeadLetter>,
-    /// The distinct orders counted in `orders`.
+    /// The distinct orders that `orders` counts.
     #[serde(skip)]
     order_ids: HashSet<OrderId>,
 }
 
-/// A dead letter, as an alert lists it.
+/// A dead letter, with the fields that an alert lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedDeadLetter {
     /// The id of the dead letter.
@@ -55,7 +56,7 @@ impl Default for Alert {
 }
 
 impl Alert {
-    /// The alert about these dead letters; `None` if there are none.
+    /// The alert about these dead letters, or `None` if there are none.
     pub fn of<'a>(letters: impl IntoIterator<Item = &'a DeadLetter>) -> Option<Self> {
         let mut alert = Self::default();
         letters.into_iter().for_each(|letter| alert.add(letter));
@@ -87,7 +88,7 @@ impl Alert {
         }
     }
 
-    /// One line of at most 100 ASCII characters, the limit of SNS
+    /// The subject line. It has at most 100 ASCII characters, which is the limit of SNS
     /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
     pub fn subject(&self) -> String {
         let reasons: Vec<_> =
@@ -100,7 +101,7 @@ impl Alert {
     /// The full text.
     pub fn text(&self) -> String {
         let mut text = format!("{} parked. Orders affected: {}.\n\n", messages(self.count), self.orders);
-        // Writing to a string does not fail.
+        // Writing to a string never fails.
         for (reason, count) in &self.reasons {
             let _ = writeln!(text, "  {count} × {reason}");
         }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// `base` · 2^(attempt - 1), at most `cap`. Attempts count from 1.
+/// Returns `base` · 2^(attempt - 1), but at most `cap`. Attempts count from 1.
 pub fn exponential(attempt: u32, base: Duration, cap: Duration) -> Duration {
     base.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(cap)
 }
 
-/// A random duration up to [`exponential`], so that callers that failed together do not retry together
-/// ([Exponential backoff and jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)).
+/// A random duration up to [`exponential`]. Callers that failed together then retry at different times ([Exponential
+/// backoff and jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)).
 pub fn full_jitter(attempt: u32, base: Duration, cap: Duration) -> Duration {
     exponential(attempt, base, cap).mul_f64(fastrand::f64())
 }

@@ -1,8 +1,8 @@
-//! Handles batches from the dead-letter queue: archives each dead letter, and raises one alert for a batch. The poll loop or the
-//! Lambda handler calls it.
+//! Handles batches from the dead-letter queue: archives each dead letter, and raises one alert for a batch. The poll
+//! loop or the Lambda handler calls this module.
 //!
-//! A dead letter is acknowledged only after it is archived and the alert is raised. Until then it stays on its queue; archiving
-//! it again changes nothing. So alerts are delivered at least once.
+//! A dead letter is acknowledged only after it is archived and its alert is raised. Until then, its message stays on
+//! the queue. Archiving a dead letter again changes nothing, and alerts are delivered at least once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::ports::{Alerts, Archive, Clock, DEAD_LETTER, Message, REPAIRED, REPLA
 
 /// The names of the message attributes that describe a dead letter. The adapter that parks a message writes them.
 pub mod attributes {
-    /// Why the message was parked, as [`domain::ParkReason::as_str`] writes it.
+    /// Why the message was parked, as a text of [`domain::ParkReason::as_str`].
     pub const REASON: &str = "reason";
     /// What is wrong and where.
     pub const DETAIL: &str = "detail";
@@ -46,20 +46,20 @@ pub struct DeadLetterRole {
     pub alerts: Arc<dyn Alerts>,
     /// Supplies the parking time of dead letters that have none.
     pub clock: Clock,
-    /// The origin of dead letters without an origin attribute: SQS moved them to the dead-letter queue.
+    /// The origin of dead letters without an origin attribute. SQS itself moved these to the dead-letter queue.
     pub origin: String,
 }
 
 impl DeadLetterRole {
-    /// Archives messages one by one, so that a parked sequence keeps the order of its events. A failure holds back the rest of
-    /// its group.
+    /// Archives messages one by one, so that a parked sequence keeps the order of its events. After a failure, the
+    /// later messages of the same group are not archived.
     async fn archive(&self, messages: Vec<Message>) -> Vec<HandledMessage> {
         let mut stopped_groups: Vec<String> = Vec::new();
         let (mut handled, mut kept) = (Vec::with_capacity(messages.len()), Vec::new());
         for message in messages {
             let is_held_back = message.group.as_ref().is_some_and(|group| stopped_groups.contains(group));
             let disposition = if is_held_back {
-                Disposition::Retry("an earlier dead letter of its group has to be archived first".to_owned())
+                Disposition::Retry("an earlier dead letter of its group must be archived first".to_owned())
             } else {
                 let letter = dead_letter_of(&message, &self.origin, (self.clock)());
                 match self.archive.keep(&letter).await {
@@ -119,9 +119,8 @@ fn log_archived(letter: &DeadLetter) {
     tracing::warn!(letter = id, order_id, reason, detail, "archived");
 }
 
-/// Reads a dead letter from a message of the dead-letter queue. Any attribute may be missing: a message without a
-/// reason was moved by SQS itself, after the maximum number of receives, and its dead letter gets the id of the
-/// message.
+/// Reads a dead letter from a message of the dead-letter queue. Any attribute may be missing. A message without a
+/// reason was moved by SQS itself, after the maximum number of receives. Its dead letter gets the id of the message.
 pub fn dead_letter_of(message: &Message, origin: &str, now: Timestamp) -> DeadLetter {
     let mut attributes = message.attributes.clone();
     let mut take = |name: &str| attributes.remove(name);
@@ -136,7 +135,8 @@ pub fn dead_letter_of(message: &Message, origin: &str, now: Timestamp) -> DeadLe
     // The dead letter itself keeps its repairs, so the attribute is dropped.
     take(REPAIRED);
     let id = replayed.or(message_id).unwrap_or_else(|| message.id.clone());
-    let moved = || "received as often as the queue allows, and failed each time; the logs of that time contain the errors";
+    let moved =
+        || "received as often as the queue allows without success; the logs of that time contain the errors";
     let parked_at = parked_at.or(message.sent_at).unwrap_or(now);
     let mut letter = DeadLetter::new(
         safe_id(&id, message),
@@ -155,8 +155,8 @@ pub fn dead_letter_of(message: &Message, origin: &str, now: Timestamp) -> DeadLe
     letter
 }
 
-/// `id` if it can be part of a key and a URL, and otherwise an id derived from it. If `id` is empty, the new id is
-/// derived from the body, so that archiving the message again still changes nothing.
+/// Returns `id` if it can be part of a key and a URL, and otherwise an id derived from it. If `id` is empty, the new id
+/// is derived from the body. So archiving the same message again still changes nothing.
 fn safe_id(id: &str, message: &Message) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     match id {

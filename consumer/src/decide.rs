@@ -1,5 +1,5 @@
-//! Decides what to do with one event, given the state of its order. Plain functions: `plan` calls them for messages
-//! from the queue, and [`crate::inline`] for an event that is being accepted.
+//! Decides what to do with one event, given the state of its order. The functions are pure. `plan` calls them for
+//! messages from the queue, and [`crate::inline`] for an event that is being accepted.
 
 use domain::judge::Refusal;
 use domain::{
@@ -19,9 +19,9 @@ pub enum Plan {
     },
     /// Store this outcome: the rules refuse the event.
     Reject(Outcome),
-    /// Write nothing: an earlier delivery of the same message led to this outcome.
+    /// Write nothing, because an earlier delivery of the same message led to this outcome.
     AlreadyHandled(Outcome),
-    /// Write nothing: another message brought the same event before.
+    /// Write nothing, because another message brought the same event before.
     Duplicate,
     /// Move the event's message to the dead letters.
     Park(ParkReason, String),
@@ -32,11 +32,11 @@ pub enum Plan {
 /// The parts of an order's state on which the decision about one event depends.
 #[derive(Debug, Clone, Copy)]
 pub struct OrderContext<'a> {
-    /// The order; `None` if its log is empty.
+    /// The order, or `None` if its log is empty.
     pub order: Option<&'a Order>,
-    /// The ids at the head of the order's parked sequence.
+    /// The ids of the first dead letters in the order's parked sequence.
     pub parked: &'a [String],
-    /// The outcome of the event, if it was handled before.
+    /// The outcome of the event, if the event was handled before.
     pub earlier: Option<&'a EventOutcome>,
     /// Another order that has the reference which the event would give to this one.
     pub reference_holder: Option<&'a OrderId>,
@@ -54,20 +54,22 @@ impl<'a> OrderContext<'a> {
         Self { order: loaded.order.as_ref(), parked: &loaded.parked, earlier, reference_holder }
     }
 
-    /// Whether a dead letter of the order must be processed before this message. A replay must wait only for the dead
-    /// letters before its own in the parked sequence; a message from a producer must wait for all of them.
+    /// Whether a dead letter of the order must be processed before this message. A replay waits only for the dead
+    /// letters before its own in the parked sequence. A message from a producer waits for all of them.
     fn follows_parked(&self, message: &Message) -> bool {
         let place = self.parked.iter().position(|id| id == message.dead_letter_id());
         place.unwrap_or(self.parked.len()) > 0
     }
 }
 
-/// Decides on `envelope`, which `message` carries.
+/// Decides about `envelope`, which `message` carries.
 ///
-/// On an ordered queue, an event that follows a parked event of its order is parked too, even if it is legal now,
-/// because redriving the parked event may make it illegal. Only an `order_created` is never parked for that reason. On
-/// a queue without order, a legal event is recorded, and an early one is retried until its predecessors are recorded.
-/// If its predecessors are parked, it is parked too, unless it is a replay.
+/// On an ordered queue, an event that follows a parked event of its order is parked too. This applies even to an event
+/// that is legal now, because redriving the parked event may make it illegal. Only an `order_created` is never parked
+/// for that reason.
+///
+/// On a queue without order, a legal event is recorded, and an early one is retried until its predecessors are
+/// recorded. If its predecessors are parked, the early event is parked too, unless it is a replay.
 pub fn decide(context: OrderContext<'_>, message: &Message, envelope: &Envelope) -> Plan {
     let is_ordered = message.group.is_some();
     let is_replay = message.replayed().is_some();
@@ -77,7 +79,7 @@ pub fn decide(context: OrderContext<'_>, message: &Message, envelope: &Envelope)
             Outcome::Recorded { .. } | Outcome::Rejected { .. } if is_same_message => {
                 return Plan::AlreadyHandled(outcome.clone());
             }
-            // The message is a dead letter already, but could not be removed from the queue.
+            // The message is already a dead letter, but could not be removed from the queue.
             Outcome::Parked { reason, detail } if is_same_message && !is_replay => {
                 return Plan::Park(*reason, detail.clone());
             }
@@ -123,7 +125,7 @@ fn park_after_parked() -> Plan {
 
 /// The log entry for an event whose plan is [`Plan::Record`], recorded at `now`, and the order after that entry.
 ///
-/// The rules and the fold read the same table, so an error means that the event contradicts itself.
+/// The rules and the fold read the same table. So an error means that the event contradicts itself.
 pub fn log_entry(
     order: Option<&Order>,
     message: &Message,

@@ -14,7 +14,7 @@ pub enum Disposition {
     Duplicate,
     /// Acknowledge the message: it came from the dead-letter queue and is archived.
     Archived,
-    /// Do nothing: the message is a dead letter now, and has already left the queue.
+    /// Do nothing: the message is now a dead letter and has already left the queue.
     Parked(ParkReason, String),
     /// Receive the message again, for this reason.
     Retry(String),

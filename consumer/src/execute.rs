@@ -1,5 +1,5 @@
-//! Handles batches of messages: groups them, loads their orders, plans, appends, and calls `settle` for the rest. The
-//! poll loop and the Lambda handler call this module through [`BatchHandler`].
+//! Handles batches of messages. It groups the messages, loads their orders, plans, and appends, and then calls `settle`
+//! to finish. The poll loop and the Lambda handler call this module through [`BatchHandler`].
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -24,8 +24,8 @@ const ROUNDS: u32 = 4;
 /// The maximum pause before a group is planned again. The pause keeps two consumers from conflicting repeatedly.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How many groups [`Consumer::handle_until`] handles concurrently. A batch of a queue without order can contain thousands
-/// of groups, and each needs connections to the store.
+/// How many groups [`Consumer::handle_until`] handles concurrently. A batch of a queue without order can contain
+/// thousands of groups, and each group needs connections to the store.
 const CONCURRENT_GROUPS: usize = 100;
 
 /// Handles batches of messages.
@@ -37,13 +37,13 @@ pub struct Consumer {
     pub dead_letters: Arc<dyn DeadLetters>,
     /// Supplies the time at which events are recorded.
     pub clock: Clock,
-    /// The currency of orders in schema version 0, whose messages contain none.
+    /// The currency of orders in schema version 0, whose messages contain no currency.
     pub default_currency: Currency,
-    /// How often the queue delivers a message before the queue itself moves it to the dead letters; `None` if it never
+    /// How often the queue delivers a message before the queue itself moves it to the dead letters. `None` if it never
     /// does. The consumer parks a message that fails on its last delivery, so that the parked sequence and the reason
     /// are complete.
     pub max_receives: Option<u32>,
-    /// Counts messages; `None` if the inbox counts the messages that it acknowledges.
+    /// Counts messages. `None` if the inbox counts the messages that it acknowledges.
     pub ledger: Option<Arc<dyn LedgerStore>>,
 }
 
@@ -67,18 +67,18 @@ impl BatchHandler for Consumer {
 impl Consumer {
     /// Handles `messages`, group by group, each group in the order given. A failure affects no other group.
     ///
-    /// Each step is one call to the store for all groups, so the slowest group determines when all are done.
+    /// Each step is one call to the store for all groups, so all groups take as long as the slowest one.
     pub async fn handle(&self, messages: Vec<Message>) -> Vec<HandledMessage> {
         self.handle_groups(group_messages(messages, self.default_currency)).await
     }
 
-    /// Handles `messages` like [`Consumer::handle`], but each group independently, and returns the disposition of each message
-    /// at the `deadline`, in the order given. A group that is not done by then is retried as a whole, and no group is started
-    /// after the deadline.
+    /// Handles `messages` like [`Consumer::handle`], but handles each group independently. At the `deadline`, returns
+    /// the disposition of each message, in the order given. A group that is not finished by then is retried as a whole.
+    /// No group is started after the deadline.
     ///
-    /// The deadline can interrupt a group anywhere without loss: its messages are still on the queue, or parked, at
-    /// worst twice. The next delivery finds what was written: an appended event is a duplicate, and a missing
-    /// projection is written.
+    /// The deadline can interrupt a group anywhere without loss. Its messages are still on the queue or parked, and at
+    /// worst parked twice. The next delivery continues from what was written: an appended event counts as a duplicate,
+    /// and a missing projection is written.
     pub async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<HandledMessage> {
         let groups = group_messages(messages.clone(), self.default_currency);
         let dispositions: Vec<OnceLock<Disposition>> = messages.iter().map(|_| OnceLock::new()).collect();
@@ -89,7 +89,7 @@ impl Consumer {
             }
             let places = group.places.clone();
             for (place, handled) in places.into_iter().zip(self.handle_groups(vec![group]).await) {
-                // Each place belongs to exactly one group, so its disposition is set once.
+                // Each place belongs to exactly one group, so its disposition is set only once.
                 let _ = dispositions_ref[place].set(handled.disposition);
             }
         });
@@ -104,8 +104,8 @@ impl Consumer {
         let mut executed: Vec<ExecutedGroup> = Vec::new();
         for round in 1..=ROUNDS {
             if round > 2 {
-                // The second round loaded every order, so a conflict means that another consumer writes to an order
-                // now.
+                // The second round loads every order. So a conflict after it means that another consumer is writing to
+                // an order at the same time.
                 tokio::time::sleep(full_jitter(1, CONFLICT_PAUSE, CONFLICT_PAUSE)).await;
             }
             let (conflicts, done): (Vec<_>, Vec<_>) =
@@ -162,7 +162,7 @@ impl Consumer {
     }
 }
 
-/// A message with its disposition. A message whose group was not done at the deadline is retried.
+/// A message with its disposition. A message whose group was not finished at the deadline is retried.
 fn at_deadline(message: Message, disposition: OnceLock<Disposition>) -> HandledMessage {
     let disposition = disposition.into_inner().unwrap_or_else(|| {
         let why = "out of time: its group was not done at the deadline";

@@ -1,4 +1,5 @@
-//! Decodes the messages of a batch and groups those that must be handled in order. `execute` starts each batch here.
+//! Decodes the messages of a batch, and groups the messages that must be handled in order. `execute` calls this module
+//! first.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ use tracing::Span;
 use crate::ports::Message;
 use crate::spans;
 
-/// A message with the event in it, if it can be read.
+/// A message, with its event if the event can be read.
 #[derive(Debug)]
 pub(crate) struct DecodedMessage {
     pub(crate) message: Message,
@@ -43,7 +44,7 @@ pub(crate) struct MessageGroup {
     pub(crate) places: Vec<usize>,
 }
 
-/// What the messages of a group have in common.
+/// The key by which messages are grouped.
 #[derive(PartialEq, Eq, Hash)]
 enum GroupKey {
     Group(String),
@@ -51,7 +52,8 @@ enum GroupKey {
     Message(String),
 }
 
-/// Groups messages by the queue's ordering group, or else by order. A message with neither forms a separate group.
+/// Groups messages by the queue's ordering group, or otherwise by order. A message that has neither forms a separate
+/// group.
 pub(crate) fn group_messages(messages: Vec<Message>, default_currency: Currency) -> Vec<MessageGroup> {
     let mut groups: Vec<MessageGroup> = Vec::new();
     let mut group_of_key: HashMap<GroupKey, usize, RandomState> = HashMap::default();

@@ -25,7 +25,7 @@ pub trait BatchHandler: Send + Sync {
     /// Handles a batch, and returns the disposition of each message at the deadline, in the order given.
     async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<HandledMessage>;
 
-    /// Counts a batch. Call this method after the messages are acknowledged. The disposition of a message that could
-    /// not be acknowledged must be [`Disposition::Retry`] by then.
+    /// Counts a batch. The caller must acknowledge the messages first, and set the disposition of a message that could
+    /// not be acknowledged to [`Disposition::Retry`].
     async fn count(&self, handled: &[HandledMessage]);
 }

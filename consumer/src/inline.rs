@@ -1,8 +1,8 @@
 //! Decides on an event while it is being accepted, for an inline commit. The embedded engine calls it.
 //!
-//! Where queue and log share one store, an event of an order that has nothing queued can be recorded in the commit that
-//! accepts it. The decision is the same as the consumer's: [`decide`]. An event that cannot be recorded immediately is
-//! queued instead, and the consumer handles it.
+//! If queue and log share one store, the commit that accepts an event can also record it, provided that nothing of its
+//! order is queued. The decision is the same as the consumer's: [`decide`]. An event that cannot be recorded
+//! immediately is queued, and the consumer handles it.
 
 use std::time::Instant;
 
@@ -14,22 +14,22 @@ use crate::disposition::Disposition;
 use crate::ports::{Append, LedgerCounts, LoadedOrder, Message};
 use crate::{metering, settle, spans};
 
-/// Stored in place of a message id, because no message carried the event. Any message that carries the event later has
-/// another id, and is therefore a duplicate.
+/// Stored in place of a message id, because no message carried the event. If a message carries the event later, its id
+/// differs, so the message is a duplicate.
 const NO_MESSAGE: &str = "-";
 
 /// An event that can be recorded by the commit that accepts it.
 #[derive(Debug)]
 pub struct InlineAppend {
-    /// Valid as long as the order does not change and none of its events is queued or parked.
+    /// The append to make. It is valid as long as the order does not change and none of its events is queued or parked.
     append: Append,
     span: Span,
     since: Instant,
 }
 
 impl InlineAppend {
-    /// Decides on the event, to be recorded at `now`. `message` is the message that would carry the event on an ordered
-    /// queue, with those fields that are known. `None` if the event cannot be recorded now.
+    /// Decides about the event, which would be recorded at `now`. `message` is the message that would carry the event
+    /// on an ordered queue; only its known fields are set. Returns `None` if the event cannot be recorded now.
     pub fn decide(
         loaded: LoadedOrder,
         message: &Message,
@@ -61,12 +61,12 @@ impl InlineAppend {
         &self.append.events[0]
     }
 
-    /// Returns the event, so that the caller can queue it instead.
+    /// Returns the event, so that the caller can queue it.
     pub fn into_envelope(mut self) -> Envelope {
         self.append.events.remove(0).envelope
     }
 
-    /// Reports the recorded event to log, metrics and trace, as for events from the queue.
+    /// Reports the recorded event to log, metrics and trace, like an event from the queue.
     pub fn report_recorded(&self) {
         let event = self.event();
         let disposition = Disposition::Recorded(event.version);

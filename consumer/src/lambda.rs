@@ -1,9 +1,10 @@
-//! The consumer as a Lambda function behind an SQS event source mapping: each invocation delivers one batch. The Lambda command
-//! runs it.
+//! The consumer as a Lambda function behind an SQS event source mapping: each invocation delivers one batch. The Lambda
+//! command runs it.
 //!
-//! The mapping owns the messages: it deletes those that the answer does not list. So the answer lists exactly the
-//! messages that must be received again; parked messages are not listed, because they are dead letters. This requires
-//! `ReportBatchItemFailures` on the mapping. Without it, the mapping ignores the answer and deletes all messages.
+//! The mapping owns the messages, and deletes all messages that the answer does not list. So the answer lists exactly
+//! the messages that must be received again. Parked messages are not listed, because they are dead letters. The mapping
+//! must have the setting `ReportBatchItemFailures`. Without this setting, it ignores the answer and deletes all
+//! messages.
 //!
 //! The mapping deletes messages after the answer, and does not report whether that succeeded. So the function counts a
 //! batch before the result is known: if the mapping fails to delete a message, the next delivery counts it again.
@@ -60,7 +61,7 @@ fn diagnostic(error: &anyhow::Error) -> Diagnostic {
 #[derive(Clone)]
 pub struct InvocationHandler {
     work: Arc<dyn BatchHandler>,
-    /// Only used to delay retries; the event source mapping receives and deletes.
+    /// The queue, which is used only to delay retries. The event source mapping receives and deletes the messages.
     inbox: Arc<dyn Inbox>,
 }
 
@@ -83,9 +84,10 @@ impl InvocationHandler {
         }
     }
 
-    /// Handles the batch before the deadline of its invocation, and returns the messages to be received again.
+    /// Handles the batch before the deadline of its invocation. Returns the messages to be received again.
     ///
-    /// An error means that all messages of the batch must be received again, because a message to be retried has no id.
+    /// An error means that all messages of the batch must be received again, because one of the messages to retry has
+    /// no id.
     pub async fn handle(&self, event: LambdaEvent<SqsBatch>) -> anyhow::Result<SqsBatchResponse> {
         let limits = Limits::of(event.context.deadline());
         let messages = event.payload.into_messages();
@@ -94,7 +96,7 @@ impl InvocationHandler {
         self.delay_retries(&handled, limits.answer).await;
         let answer = answer(&handled);
         if let Err(error) = &answer {
-            // All messages are delivered again, so none of them counts yet.
+            // All messages are delivered again, so none of them is counted yet.
             handled
                 .iter_mut()
                 .for_each(|handled| handled.disposition = Disposition::Retry(format!("{error:#}")));
@@ -133,9 +135,9 @@ struct Limits {
 }
 
 impl Limits {
-    /// Reserves up to [`MARGIN`] before `deadline`, at which Lambda kills the environment and the whole batch is
-    /// delivered again. The margin is at most a fifth of the time left, so that most of a short timeout is spent on the
-    /// messages.
+    /// The deadlines that reserve up to [`MARGIN`] before `deadline`. At `deadline`, Lambda kills the environment and
+    /// delivers the whole batch again. The margin is at most a fifth of the time left, so that most of a short timeout
+    /// is spent on the messages.
     fn of(deadline: SystemTime) -> Self {
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let margin = MARGIN.min(left / 5);
@@ -144,15 +146,15 @@ impl Limits {
     }
 }
 
-/// Lists the messages to be retried. A message without an id is an error: an empty id in the answer would fail the whole
-/// batch too, but nothing would be logged.
+/// Lists the messages to retry. A message without an id is an error. An empty id in the answer would also make the
+/// whole batch fail, but without a log line.
 fn answer(handled: &[HandledMessage]) -> anyhow::Result<SqsBatchResponse> {
     let mut answer = SqsBatchResponse::default();
     for HandledMessage { message, disposition } in handled {
         if let Disposition::Retry(why) = disposition {
             anyhow::ensure!(
                 !message.id.is_empty(),
-                "the whole batch has to be retried, because a message without an id has to be: {why}"
+                "the whole batch must be retried, because a message without an id must be retried: {why}"
             );
             answer.add_failure(message.id.as_str());
         }

@@ -40,7 +40,7 @@ pub(crate) async fn count(store: &dyn LedgerStore, handled: &[HandledMessage]) {
     for HandledMessage { message, disposition } in handled {
         counts.add(message, disposition);
     }
-    // Counts of zero are reported too, because the store may have to correct an optimistic count.
+    // Counts of zero are also reported, because the store may have to correct an optimistic count.
     if let Err(error) = store.add(counts).await {
         tracing::warn!(?counts, "cannot count a batch in the ledger: {error:#}");
     }

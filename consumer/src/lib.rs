@@ -1,23 +1,24 @@
-//! Receives events from the queue, decides on them, records and projects them. `infra` implements the [`ports`], and
-//! the commands run the consumer.
+//! Receives events from the queue, decides about them, and records and projects them. `infra` implements the [`ports`],
+//! and the commands run the consumer.
 //!
 //! Follow one event through a batch:
 //!
-//! 1. [`poll`] receives a batch of messages, or `lambda` gets one from an event source mapping. Both call a [`BatchHandler`].
-//! 2. [`decide`] decides on one event: a [`Plan`]. A plain function.
-//! 3. `plan` plans an ordering group of messages, in order, before anything is written. A plain function as well.
-//! 4. [`execute`] does the I/O: it groups the messages, loads their orders, has each group planned, and appends, in one call
-//!    for the whole batch.
-//! 5. `settle` stores rejections, parks, and gives each message its [`Disposition`]; `ledger` counts it.
+//! 1. [`poll`] receives a batch of messages, or `lambda` gets one from an event source mapping. Both call a
+//!    [`BatchHandler`].
+//! 2. [`decide`] makes the decision about one event, which is a [`Plan`]. Its functions are pure.
+//! 3. `plan` plans an ordering group of messages, in order, before anything is written. Its functions are pure, too.
+//! 4. [`execute`] does the I/O. It groups the messages, loads their orders, has each group planned, and appends in one
+//!    call for the whole batch.
+//! 5. `settle` stores rejections, parks messages, and gives each message its [`Disposition`]. `ledger` counts the
+//!    messages.
 //!
-//! [`inline`] also calls `decide`: it decides on an event while it is being accepted, for a queue that shares its
-//! commits with the log.
+//! [`inline`] also calls `decide`, for an event that is being accepted by a queue that shares its commits with the log.
 //!
 //! [`dead_letters`] handles the dead-letter queue: it archives dead letters and raises an [`alert`].
 //!
 //! The caller that received the messages acknowledges or retries them. The [`Consumer`] itself only parks messages.
 //!
-//! The words are those of `docs/glossary.md`.
+//! The terms are defined in `docs/glossary.md`.
 
 pub mod alert;
 pub mod backoff;

@@ -39,7 +39,7 @@ impl BatchMetrics {
         for HandledMessage { message, disposition } in handled {
             *statuses.entry(disposition.as_str()).or_default() += 1;
             match disposition {
-                // The latency of a replay would include its time as a dead letter.
+                // The latency of a replay would include the time that it spent as a dead letter.
                 Disposition::Recorded(_) if message.replayed().is_none() => {
                     since(message, now).into_iter().for_each(|seconds| latency.record(seconds));
                 }
@@ -80,7 +80,8 @@ fn now() -> Timestamp {
     Timestamp::new(SystemTime::now().into())
 }
 
-/// Seconds since the message was sent, if the queue reports that; 0 if the queue's clock is later than ours.
+/// The seconds since the message was sent, if the queue reports the time. The result is 0 if the queue's clock is ahead
+/// of ours.
 fn since(message: &Message, now: Timestamp) -> Option<f64> {
     let micros = now.micros() - message.sent_at?.micros();
     Some(Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64())

@@ -1,5 +1,5 @@
-//! Plans one ordering group of a batch before anything is written: decides on each message in order, and collects the
-//! appends. Plain functions, called by `execute`.
+//! Plans one ordering group of a batch before anything is written. It decides about each message in order, and collects
+//! the appends. `execute` calls these pure functions.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use crate::disposition::Disposition;
 use crate::group::DecodedMessage;
 use crate::ports::{Append, EventOutcome, LoadedOrder, Message};
 
-/// The orders of a group; `Err` contains the reason why an order could not be loaded.
+/// The orders of a group. `Err` contains the reason why an order could not be loaded.
 pub(crate) type LoadedOrders = HashMap<OrderId, Result<LoadedOrder, String>, RandomState>;
 
-/// What is done with the messages of a group.
+/// What the consumer does with the messages of a group.
 #[derive(Debug, Default)]
 pub(crate) struct GroupPlan {
     /// The appends, one for each order that gets events.
@@ -25,10 +25,9 @@ pub(crate) struct GroupPlan {
 
 /// Plans the messages of one group in the order of the queue, and updates `orders` to their state after the plan.
 ///
-/// On an ordered queue, the first message to be retried holds back the rest of its group. On a queue without order,
-/// early events are decided again after all others, because their predecessors may come later in the same batch. The
-/// second decision is made last, as if the event had been received again, so it never changes the plan of another
-/// message.
+/// On an ordered queue, all messages after the first one to retry are retried too. On a queue without order, early
+/// events are decided again after all others, because their predecessors may come later in the same batch. That second
+/// decision treats the event as if it had been received again, so it never changes the plan of another message.
 pub(crate) fn plan_group(
     messages: &[DecodedMessage],
     orders: &mut LoadedOrders,
@@ -39,7 +38,7 @@ pub(crate) fn plan_group(
     let mut is_held_back = false;
     for decoded in messages {
         let plan = if is_held_back {
-            Plan::Retry("an earlier event of its group has to be retried first".to_owned())
+            Plan::Retry("an earlier event of its group must be retried first".to_owned())
         } else {
             planner.plan(decoded)
         };
@@ -50,8 +49,8 @@ pub(crate) fn plan_group(
     GroupPlan { appends: planner.appends, plans }
 }
 
-/// Decides again on the messages without order that are to be retried. Returns true if an event is to be recorded now,
-/// which may make another early event legal.
+/// Decides again about the messages without order that are to be retried. Returns true if an event is to be recorded
+/// now, because that may make another early event legal.
 fn replan_retries(messages: &[DecodedMessage], plans: &mut [Plan], planner: &mut GroupPlanner<'_>) -> bool {
     let mut has_recorded = false;
     for (decoded, plan) in messages.iter().zip(plans) {
@@ -65,16 +64,16 @@ fn replan_retries(messages: &[DecodedMessage], plans: &mut [Plan], planner: &mut
 
 /// Collects the plan of a group.
 struct GroupPlanner<'a> {
-    /// The orders after the plan so far.
+    /// The orders as of the plan so far.
     orders: &'a mut LoadedOrders,
     /// The time at which all events of the group are recorded.
     now: Timestamp,
-    /// At most one append for each order. A linear search is enough: a group is one order or a small batch.
+    /// At most one append for each order. A linear search is enough, because a group is one order or a small batch.
     appends: Vec<Append>,
 }
 
 impl GroupPlanner<'_> {
-    /// Decides on one message and applies the decision to its order.
+    /// Decides about one message and applies the decision to its order.
     fn plan(&mut self, decoded: &DecodedMessage) -> Plan {
         let envelope = match &decoded.event {
             Ok(envelope) => envelope,

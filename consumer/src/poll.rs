@@ -1,5 +1,5 @@
-//! The poll loop: receives batches, passes them to the handler, acknowledges and retries. The commands that serve
-//! without Lambda run this loop.
+//! The poll loop: receives batches, passes them to the handler, and acknowledges or retries their messages. The
+//! commands that serve without Lambda run this loop.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub struct PollOptions {
     pub concurrency: usize,
     /// The maximum number of messages in a batch.
     pub batch_size: usize,
-    /// How long a receive waits for messages.
+    /// How long a receive call waits for messages.
     pub wait: Duration,
 }
 
@@ -79,11 +79,11 @@ async fn work(
     }
 }
 
-/// Acknowledges the messages that are done and retries the others.
+/// Acknowledges the finished messages and retries the others.
 ///
-/// A message that cannot be acknowledged becomes [`Disposition::Retry`]: the queue delivers it again at its visibility
-/// timeout, and the consumer reaches the same disposition then. So each message is counted once, when it leaves the
-/// queue.
+/// A message that cannot be acknowledged becomes [`Disposition::Retry`]. The queue delivers it again at its visibility
+/// timeout, and the consumer then reaches the same disposition as before. So each message is counted once, when it
+/// leaves the queue.
 async fn acknowledge(inbox: &dyn Inbox, mut handled: Vec<HandledMessage>) -> Vec<HandledMessage> {
     let is_done = |place: &usize| handled[*place].disposition.is_acknowledged();
     let done: Vec<usize> = (0..handled.len()).filter(is_done).collect();
@@ -104,8 +104,8 @@ async fn acknowledge(inbox: &dyn Inbox, mut handled: Vec<HandledMessage>) -> Vec
     handled
 }
 
-/// The messages to be received again, each with its delay. All messages of an ordering group get the delay of the first
-/// one, because none of them can be received before it.
+/// The messages to receive again, each with its delay. All messages of an ordering group get the delay of the first
+/// one, because none of them can be received before the first.
 pub(crate) fn retries(handled: &[HandledMessage]) -> Vec<(&Message, Duration)> {
     let mut delays: HashMap<&str, Duration> = HashMap::new();
     let again = handled.iter().filter(|handled| matches!(handled.disposition, Disposition::Retry(_)));
@@ -121,8 +121,9 @@ pub(crate) fn retries(handled: &[HandledMessage]) -> Vec<(&Message, Duration)> {
         .collect()
 }
 
-/// The backoff of a message, from its receive count: up to 30 s · 2^(receives - 1), at most 300 s, with full jitter
-/// ([Exponential backoff and jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)).
+/// The backoff of a message, which depends on its receive count. It is up to 30 s · 2^(receives - 1), at most 300 s,
+/// with full jitter ([Exponential backoff and
+/// jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)).
 pub fn retry_delay(receives: u32) -> Duration {
     full_jitter(receives, Duration::from_secs(30), Duration::from_secs(300))
 }

@@ -1,7 +1,7 @@
-//! What the consumer needs from the outside: the inbox of messages, the order log, the dead letters and the ledger. `infra`
-//! implements these traits.
+//! The ports of the consumer: the inbox of messages, the order log, the dead letters and the ledger. `infra` implements
+//! these traits.
 //!
-//! Most methods take a batch and return a result for each element, as SQS, DynamoDB and group commit do.
+//! Most methods take a batch and return one result for each element, as SQS, DynamoDB and group commit do.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -20,13 +20,13 @@ use crate::disposition::Disposition;
 /// group are delivered in order, and no message is delivered while earlier ones of its group are in flight.
 #[async_trait]
 pub trait Inbox: Send + Sync {
-    /// Waits up to `wait` for messages and takes up to `max` of them. They are in flight until they are acknowledged, parked or
-    /// retried, or until their visibility timeout passes. An empty result means that none arrived in time.
+    /// Waits up to `wait` for messages and takes up to `max` of them. They are in flight until they are acknowledged,
+    /// parked or retried, or until their visibility timeout passes. An empty result means that none arrived in time.
     ///
-    /// Dropping the future loses nothing: messages that were on their way become visible again at their timeout.
+    /// Dropping the future loses no message. Messages that were being delivered become visible again at their timeout.
     async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Message>>;
 
-    /// Removes messages from the queue and counts their dispositions, which are all
+    /// Removes messages from the queue and counts their dispositions. All dispositions must be
     /// [acknowledged](Disposition::is_acknowledged).
     async fn ack(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>>;
 
@@ -38,15 +38,15 @@ pub trait Inbox: Send + Sync {
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
     /// Moves messages from the queue to the dead letters, each to the end of its order's parked sequence. A message
-    /// leaves the queue only if its move succeeded. A message that already is a dead letter keeps its place.
+    /// leaves the queue only if its move succeeded. A message that is already a dead letter keeps its place.
     async fn park(&self, messages: &[ParkRequest<'_>]) -> Vec<anyhow::Result<()>>;
 
-    /// Removes dead letters, given by id, from the dead letters and from their parked sequences, and counts the dispositions of
-    /// their replays. A dead letter that does not exist is not an error.
+    /// Removes dead letters, given by id, from the dead letters and from their parked sequences. Counts the
+    /// dispositions of their replays. A dead letter that does not exist is not an error.
     async fn release(&self, letters: &[(&str, &Disposition)]) -> Vec<anyhow::Result<()>>;
 }
 
-/// Where dead letters from a dead-letter queue are kept: the raw messages, and an index by order.
+/// The permanent store for messages of a dead-letter queue. It keeps the raw messages and an index by order.
 #[async_trait]
 pub trait Archive: Send + Sync {
     /// Keeps a dead letter permanently, adds it to the end of its order's parked sequence, and updates its event's
@@ -57,18 +57,19 @@ pub trait Archive: Send + Sync {
 /// Notifies operators of dead letters.
 #[async_trait]
 pub trait Alerts: Send + Sync {
-    /// Sends the alert; an error means that no operator was notified.
+    /// Sends the alert. An error means that no operator was notified.
     async fn raise(&self, alert: &Alert) -> anyhow::Result<()>;
 }
 
-/// Counts dispositions, for inboxes that do not count the messages they acknowledge.
+/// Counts dispositions, for inboxes that do not count the messages that they acknowledge.
 #[async_trait]
 pub trait LedgerStore: Send + Sync {
     /// Adds the counts of a batch, minus the optimistic counts that were written with its appends ([`Append::counts`]).
     async fn add(&self, counts: LedgerCounts) -> anyhow::Result<()>;
 }
 
-/// The dispositions of a batch of messages. A replay that is not parked again is counted by its release instead.
+/// The dispositions of a batch of messages. The disposition of a replay is counted here only if it is parked again;
+/// otherwise its release counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LedgerCounts {
     /// Received for the first time.
@@ -77,7 +78,7 @@ pub struct LedgerCounts {
     pub recorded: u64,
     /// Refused by the rules.
     pub rejected: u64,
-    /// Events that were handled before.
+    /// The number of events that were handled before.
     pub duplicate: u64,
     /// Moved to the dead letters.
     pub parked: u64,
@@ -87,10 +88,10 @@ pub struct LedgerCounts {
 pub const DEAD_LETTER: &str = "dead_letter";
 /// The attribute of a replayed message that contains how often it was replayed, including this time.
 pub const REPLAYS: &str = "replays";
-/// The attribute of a replayed message that contains the repairs of its dead letter: a [`Repaired`] in JSON.
+/// The attribute of a replayed message that contains the repairs of its dead letter, as a [`Repaired`] in JSON.
 pub const REPAIRED: &str = "repaired";
 
-/// The name of the attribute with X-Ray's trace header, as SQS names it.
+/// The attribute that contains X-Ray's trace header, by the name that SQS uses.
 pub const TRACE_HEADER: &str = "AWSTraceHeader";
 
 /// A message in flight.
@@ -98,9 +99,9 @@ pub const TRACE_HEADER: &str = "AWSTraceHeader";
 pub struct Message {
     /// Identifies the message in logs and dead letters.
     pub id: String,
-    /// Opaque data with which the inbox refers to this delivery of the message.
+    /// Opaque data by which the inbox identifies this delivery of the message.
     pub handle: String,
-    /// The ordering group; `None` on a queue without order.
+    /// The ordering group, or `None` on a queue without order.
     pub group: Option<String>,
     /// How often the message was received, including this time.
     pub receive_count: u32,
@@ -112,24 +113,24 @@ pub struct Message {
     pub attributes: BTreeMap<String, String>,
     /// The body, as it was sent.
     pub body: Vec<u8>,
-    /// The event in the body, if the inbox still has it in decoded form. Otherwise the consumer decodes the body.
+    /// The decoded event, if the inbox still has it. Otherwise the consumer decodes the body.
     pub event: Option<Box<Envelope>>,
 }
 
 impl Message {
-    /// The id of the dead letter that this message replays, if it is a replay.
+    /// The id of the dead letter that this message replays. `None` if this message is not a replay.
     pub fn replayed(&self) -> Option<&str> {
         self.attributes.get(DEAD_LETTER).map(String::as_str)
     }
 
-    /// The id of the dead letter that this message replays. For other messages, the message id, which their dead letter
-    /// would get.
+    /// The id of the dead letter that this message replays. For any other message, the message id, which is also the id
+    /// of the dead letter that it could become.
     pub fn dead_letter_id(&self) -> &str {
         self.replayed().unwrap_or(&self.id)
     }
 
-    /// The repairs of the dead letter that this message replays, and its original body. Only an attribute of a replay has this
-    /// meaning; a producer's attribute of the same name is ignored.
+    /// The repairs of the dead letter that this message replays, and its original body. Only the attribute of a replay
+    /// has this meaning. An attribute of the same name from a producer is ignored.
     pub fn repaired(&self) -> Option<Box<Repaired>> {
         self.replayed()?;
         let text = self.attributes.get(REPAIRED)?;
@@ -140,7 +141,7 @@ impl Message {
         Some(Box::new(repaired))
     }
 
-    /// How often the dead letter in this message was redriven, including this time; 0 if the message is not a replay.
+    /// How often the dead letter in this message was redriven, including this time. 0 if the message is not a replay.
     pub fn replays(&self) -> u32 {
         let count = self.attributes.get(REPLAYS).and_then(|count| count.parse().ok());
         count.unwrap_or_else(|| u32::from(self.replayed().is_some()))
@@ -163,7 +164,7 @@ pub struct ParkRequest<'a> {
 }
 
 impl ParkRequest<'_> {
-    /// The event's receipt once the message is parked; `None` if the event cannot be read.
+    /// The event's receipt after the message is parked. `None` if the event cannot be read.
     pub fn receipt(&self) -> Option<Receipt> {
         let outcome = Outcome::Parked { reason: self.reason, detail: self.detail.clone() };
         let receipt = Receipt::of(self.event?, Some(outcome));
@@ -177,15 +178,15 @@ pub trait OrderLog: Send + Sync {
     /// Loads orders, with the outcomes of the given events. The result is never stale.
     async fn load(&self, requests: &[LoadRequest]) -> Vec<anyhow::Result<LoadedOrder>>;
 
-    /// Appends to logs. Each element is independent of the others, and its events are consecutive versions of one
-    /// order. The append is the commit point; the derived writes may follow it.
+    /// Appends to logs. Each element is independent of the others. Its events are consecutive versions of one order.
+    /// The append is the commit point; the derived writes may follow it.
     async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>>;
 
-    /// Stores the outcomes of events that are not appended: rejected and parked ones.
+    /// Stores the outcomes of events that are not appended, because they are rejected or parked.
     async fn settle(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>>;
 }
 
-/// An order to load, and the events whose outcomes are needed.
+/// An order to load, with the events whose outcomes are needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadRequest {
     /// The order.
@@ -199,12 +200,12 @@ pub struct LoadRequest {
 /// The parts of an order's state on which decisions about its events depend.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadedOrder {
-    /// The order after its latest event, whether projected or not; `None` if its log is empty.
+    /// The order after its latest event, whether or not it is projected. `None` if its log is empty.
     pub order: Option<Order>,
-    /// The ids at the head of the order's parked sequence. One more than the events in the request is enough, because
-    /// each event removes at most one dead letter from the sequence.
+    /// The ids of the first dead letters in the order's parked sequence. One more than the number of requested events
+    /// is enough, because each event removes at most one dead letter from the sequence.
     pub parked: Vec<String>,
-    /// The outcomes of those requested events that already have one.
+    /// The outcomes of the requested events, as far as they have one.
     pub outcomes: Vec<EventOutcome>,
     /// Those requested references that an order has, each with that order.
     pub reference_holders: Vec<(Reference, OrderId)>,
@@ -217,8 +218,8 @@ pub struct EventOutcome {
     pub event_id: EventId,
     /// The outcome of the event.
     pub outcome: Outcome,
-    /// The message that carried the event, if known. If another message carries the event, that message is a duplicate;
-    /// another delivery of this message is not.
+    /// The id of the message that carried the event, if known. Another message with the event is a duplicate. Another
+    /// delivery of this message is not.
     pub message: Option<String>,
 }
 
@@ -227,7 +228,7 @@ pub struct EventOutcome {
 pub struct Append {
     /// Consecutive versions, at least one.
     pub events: Vec<RecordedEvent>,
-    /// The ids of the messages that carried the events, one for each; empty if they are not known.
+    /// The ids of the messages that carried the events, one for each event. Empty if they are not known.
     pub messages: Vec<String>,
     /// The order after the last event.
     pub order: Order,
@@ -243,14 +244,15 @@ pub struct Append {
 pub enum Appended {
     /// The events were new.
     New,
-    /// An earlier attempt had appended the same events, from the same messages, at the same versions.
+    /// An earlier attempt appended the same events, from the same messages, at the same versions.
     Already,
 }
 
 /// Why an append failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// The versions are taken by other events, or by the same events from other messages: load and decide again.
+    /// The versions are taken by other events, or by the same events from other messages. The caller must load and
+    /// decide again.
     #[error("version {version} of order {order_id} is taken by another event")]
     Conflict {
         /// The order.

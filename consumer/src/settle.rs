@@ -10,7 +10,8 @@ use crate::handler::HandledMessage;
 use crate::ports::{AppendError, Appended, DeadLetters, Message, OrderLog, ParkRequest};
 use crate::spans;
 
-/// The target of the log lines about handled messages. `docs/observability.md` names it for switching them off.
+/// The target of the log lines about handled messages. `docs/observability.md` gives this name, so that operators can
+/// turn the lines off.
 const LOG_TARGET: &str = "consumer::finish";
 
 /// A group whose plan was executed.
@@ -35,8 +36,8 @@ impl ExecutedGroup {
         let failure = appended.iter().find_map(|(_, result)| result.as_ref().err()).map(explain);
         group.messages.into_iter().zip(plans).map(move |(decoded, plan)| {
             let disposition = match (&plan, &failure) {
-                // The event was judged after events that were then not appended. In an ordered group, the message is
-                // held back anyway.
+                // The decision about the event assumed that earlier events were appended, but they were not. In an
+                // ordered group, the message is retried anyway.
                 (Plan::Reject(_), Some(why)) if decoded.message.group.is_none() => {
                     Some(Disposition::Retry(why.clone()))
                 }
@@ -51,7 +52,7 @@ impl ExecutedGroup {
 struct PendingMessage {
     decoded: DecodedMessage,
     plan: Plan,
-    /// The number of its group in the batch.
+    /// The number of the message's group in the batch.
     group: usize,
     disposition: Option<Disposition>,
 }
@@ -88,7 +89,7 @@ impl PendingMessage {
 pub(crate) struct Settler<'a> {
     pub(crate) log: &'a dyn OrderLog,
     pub(crate) dead_letters: &'a dyn DeadLetters,
-    /// See [`crate::Consumer::max_receives`].
+    /// How often the queue delivers a message, see [`crate::Consumer::max_receives`].
     pub(crate) max_receives: Option<u32>,
 }
 
@@ -130,8 +131,8 @@ impl Settler<'_> {
         }
     }
 
-    /// Releases the dead letters whose replays are done. If that fails, the replay is handled again, with the same
-    /// outcome.
+    /// Releases the dead letters whose replays are finished. If the release fails, the replay is handled again, with
+    /// the same outcome.
     async fn release_replays(&self, pending: &mut [PendingMessage]) {
         let replays = pending.iter_mut().filter(|message| message.decoded.message.replayed().is_some());
         let mut done: Vec<&mut PendingMessage> = replays
@@ -154,7 +155,7 @@ impl Settler<'_> {
         }
     }
 
-    /// Plans to park those messages to be retried that the queue would not deliver again.
+    /// Decides to park messages that must be retried, but that the queue would not deliver again.
     fn park_last_retries(&self, pending: &mut [PendingMessage]) {
         let Some(max_receives) = self.max_receives else { return };
         let mut group_with_failure = None;
@@ -172,9 +173,9 @@ impl Settler<'_> {
         }
     }
 
-    /// Parks the first message to be parked of each ordered group, and all of the other groups. Parking one at a time
-    /// keeps the parked sequence in order: if one cannot be parked, the later ones are not parked either. Returns
-    /// whether there may be more messages to park.
+    /// Parks messages: of each ordered group the first one to park, and of the other groups all of them. Parking one at
+    /// a time keeps the parked sequence in order, because the later messages are not parked if an earlier one fails.
+    /// Returns whether there may be more messages to park.
     async fn park_next(&self, pending: &mut [PendingMessage]) -> bool {
         let mut latest_group = None;
         let mut is_first_of_group = |message: &&mut PendingMessage| {
@@ -201,7 +202,7 @@ impl Settler<'_> {
     }
 }
 
-/// The disposition of a message after the appends; `None` if the message must still be rejected or parked.
+/// The disposition of a message after the appends. `None` if the message must still be rejected or parked.
 fn after_append(
     plan: &Plan,
     order_id: Option<&OrderId>,
@@ -230,15 +231,15 @@ fn explain(error: &AppendError) -> String {
     }
 }
 
-/// In an ordered group, retries every message that follows a message to be retried. A message that is already parked
-/// has left the queue and stays parked.
+/// In an ordered group, retries every message that follows a message to retry. A message that is already parked has
+/// left the queue and stays parked.
 fn hold_back(pending: &mut [PendingMessage]) {
     let mut stopped_group = None;
     for message in pending {
         if stopped_group == Some(message.group)
             && !matches!(message.disposition, Some(Disposition::Parked(..) | Disposition::Retry(_)))
         {
-            let why = "an earlier event of its group has to be retried first".to_owned();
+            let why = "an earlier event of its group must be retried first".to_owned();
             message.disposition = Some(Disposition::Retry(why));
         }
         if message.is_ordered() && matches!(message.disposition, Some(Disposition::Retry(_))) {
@@ -253,7 +254,7 @@ pub(crate) fn log_recorded(envelope: &Envelope, version: u64) {
     tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, version, "recorded");
 }
 
-/// Reports the disposition to the trace and the log, with one log line for each message.
+/// Reports the disposition to the trace and the log. Each message logs one line.
 fn report(pending: PendingMessage) -> HandledMessage {
     let disposition =
         pending.disposition.unwrap_or_else(|| Disposition::Retry("it was not settled".to_owned()));

@@ -1,5 +1,6 @@
-//! The span of a handled event, in the trace of the request that proposed it. `group` and `inline` open it, `settle` ends it.
-//! Without the feature `otlp` there are no spans; log lines carry the correlation id either way.
+//! The span of a handled event, which is part of the trace of the request that proposed the event. `group` and `inline`
+//! open the span, and `settle` ends it. Without the feature `otlp` there are no spans. Log lines carry the correlation
+//! id with or without spans.
 
 use domain::Envelope;
 use tracing::Span;
@@ -83,9 +84,9 @@ mod exported {
         }
     }
 
-    /// The `traceparent` of W3C Trace Context with the ids of an X-Ray header
+    /// Converts the ids of an X-Ray header to a `traceparent` of W3C Trace Context
     /// ([X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader)).
-    /// `None` if the header does not name a parent segment.
+    /// Returns `None` if the header does not name a parent segment.
     fn traceparent_of(header: &str) -> Option<String> {
         let field = |name: &str| header.split(';').find_map(|field| field.strip_prefix(name));
         let (time, unique) = field("Root=1-")?.split_once('-')?;

@@ -1,4 +1,4 @@
-//! Batches of messages: the disposition of each, given the state of the log and its failures.
+//! Tests of batches of messages: the disposition of each message, given the state of the log and its failures.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -72,14 +72,14 @@ async fn a_failing_order_holds_back_its_group_and_no_other() {
         ("confirmed@b", "recorded"),
     ];
     assert_eq!(found, expected(&wanted));
-    assert!(fake.settled.lock().unwrap().is_empty(), "nothing after a failure is decided");
+    assert!(fake.settled.lock().unwrap().is_empty(), "no message after a failure is decided");
 }
 
 #[tokio::test]
 async fn an_order_assumed_to_be_new_is_loaded_after_a_conflict() {
     let fake = Arc::new(Fake::default());
     dispositions(&fake, messages(&["created@a", "confirmed@a"])).await;
-    // The creation again: the same message, its event in another message, and another event.
+    // The creation arrives again: the same message, its event in another message, and another event.
     let mut again = messages(&["created@a", "created@a", "x@a"]);
     again[1].id = "copy".to_owned();
     again[1].body = again[0].body.clone();
@@ -301,7 +301,7 @@ async fn orders_that_share_a_group_get_only_their_own_events() {
     assert_eq!(fake.recorded("b"), ["created", "confirmed"]);
 }
 
-/// The ids with the dispositions, in the order of the result.
+/// The ids with their dispositions, in the order of the result.
 fn in_order(handled: &[HandledMessage]) -> Vec<(&str, &'static str)> {
     handled.iter().map(|handled| (handled.message.id.as_str(), word(&handled.disposition))).collect()
 }
@@ -311,7 +311,7 @@ async fn at_the_deadline_finished_groups_have_their_disposition_and_the_others_a
     let fake = Arc::new(Fake { hanging: HashSet::from(["a"]), ..Fake::default() });
     let started = Instant::now();
     let sent = ["created@b", "created@a", "teleported@c", "confirmed@a", "confirmed@b", "paid@c"];
-    // The handling is spawned, because real callers are tasks of a multi-threaded runtime.
+    // The handling is spawned, because the real callers are tasks of a multi-threaded runtime.
     let consumer = consumer(&fake);
     let handling =
         async move { consumer.handle_until(messages(&sent), started + Duration::from_secs(5)).await };

@@ -1,4 +1,4 @@
-//! Invocations by an event source mapping: the answer to each event, and the dispositions of its messages.
+//! Tests of invocations by an event source mapping: the answer to each event, and the dispositions of its messages.
 
 #![cfg(feature = "lambda")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -24,7 +24,7 @@ const MALFORMED: &str = include_str!("fixtures/malformed.json");
 const NAMELESS: &str = include_str!("fixtures/nameless.json");
 const SURROGATE: &str = include_str!("fixtures/surrogate.json");
 
-/// The event of an invocation whose deadline is in ten seconds, read as the runtime reads it.
+/// The event of an invocation whose deadline is in ten seconds, read in the way the Lambda runtime reads it.
 fn event(json: &str) -> LambdaEvent<SqsBatch> {
     let reader = &mut serde_json::Deserializer::from_slice(json.as_bytes());
     let payload: Box<RawValue> = serde_path_to_error::deserialize(reader).unwrap();
@@ -40,7 +40,7 @@ async fn answer(fake: &Arc<Fake>, inbox: &Arc<FakeInbox>, json: &str) -> anyhow:
     Ok(serde_json::to_value(answer).unwrap())
 }
 
-/// The answer that lists the messages at `places` in a fixture.
+/// The answer that lists the messages at these `places` of a fixture.
 fn failures(json: &str, places: &[usize]) -> Value {
     let event: Value = serde_json::from_str(json).unwrap();
     let named: Vec<_> = places
@@ -83,7 +83,7 @@ async fn a_transient_failure_retries_its_message_and_the_rest_of_its_group() {
     assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
     assert_eq!(fake.recorded("o-3"), ["created"]);
 
-    // The messages were received nine times, nine times, and once. All get the delay of the first.
+    // The messages were received nine times, nine times, and once. All get the delay of the first message.
     let retried = inbox.retried.lock().unwrap();
     let handles: Vec<&str> = retried.iter().map(|(handle, _)| handle.as_str()).collect();
     assert_eq!(handles, ["AQEB-handle-2", "AQEB-handle-4", "AQEB-handle-7"]);
@@ -102,7 +102,7 @@ async fn delays_are_spread_over_the_whole_range_of_their_receive_count() {
     }
     let retried = inbox.retried.lock().unwrap();
     let longest = |handle: &str| retried.iter().filter(|(it, _)| it == handle).map(|(_, delay)| *delay).max();
-    // A hundred random delays cannot all miss the upper half by chance.
+    // It is practically impossible that a hundred random delays all miss the upper half.
     for (handle, most) in [("AQEB-handle-2", 300), ("first-handle-2", 30)] {
         let longest = longest(handle).unwrap();
         assert!(

@@ -1,4 +1,4 @@
-//! Random batches, compared with a model: the disposition of each message, and the logs at the end.
+//! Tests random batches against a model, which predicts the disposition of each message and the logs at the end.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -30,7 +30,7 @@ enum What {
 struct Sent {
     order: usize,
     what: What,
-    /// Whether the message is in a group with other orders, as v0 producers send it.
+    /// Whether the message is in one group with other orders, as v0 producers send it.
     shared: bool,
 }
 
@@ -47,7 +47,7 @@ fn sent() -> impl Strategy<Value = Sent> {
     })
 }
 
-/// Mixes random events with events in the order of [`LIFE`], which reach later states than random events would.
+/// Mixes random events with events in the order of [`LIFE`]. The latter reach later states than random events would.
 fn batch() -> impl Strategy<Value = Vec<Sent>> {
     let lives = prop::collection::vec((0..ORDERS.len(), 0..=LIFE.len()), 0..3).prop_map(|lives| {
         let life = |(order, length): (usize, usize)| {
@@ -56,7 +56,7 @@ fn batch() -> impl Strategy<Value = Vec<Sent>> {
         lives.into_iter().flat_map(life).collect::<Vec<_>>()
     });
     (lives, prop::collection::vec(sent(), 0..12)).prop_map(|(lives, others)| {
-        // Interleaves the events in the order of `LIFE` with the random ones, so that neither come in one block.
+        // Interleaves the events in the order of `LIFE` with the random ones, so that neither kind comes in one block.
         let (mut lives, mut others) = (lives.into_iter(), others.into_iter());
         let mut all = Vec::new();
         loop {
@@ -87,7 +87,7 @@ fn messages(sent: &[Sent], ordered: bool) -> Vec<Message> {
     sent.iter().enumerate().map(one).collect()
 }
 
-/// The model handles one message after the other.
+/// A model of the consumer that handles one message after the other.
 struct Model<'a> {
     recorded: [usize; ORDERS.len()],
     parked: [usize; ORDERS.len()],
@@ -137,7 +137,8 @@ fn by_number(handled: &[HandledMessage]) -> BTreeMap<usize, &'static str> {
     handled.iter().map(|it| (it.message.id.parse().unwrap(), word(&it.disposition))).collect()
 }
 
-/// Whether each order is in one group only. Events of an order in two groups would not be handled in order.
+/// Whether all messages of each order are in one group. The events of an order in two groups would not be handled in
+/// order.
 fn groups_are_apart(sent: &[Sent]) -> bool {
     let of = |shared: bool| sent.iter().filter(move |it| it.shared == shared).map(|it| it.order);
     let shared: HashSet<_> = of(true).collect();
@@ -162,7 +163,8 @@ proptest! {
         let expected: BTreeMap<_, _> = sent.iter().map(|sent| model.step(*sent)).enumerate().collect();
         prop_assert_eq!(by_number(&handled), expected);
 
-        // The retried messages are delivered again, without failures. The result is as if no failure had occurred.
+        // The retried messages are delivered again, without failures. The result must be the same as if no failure had
+        // occurred.
         let mut fake = fake;
         let healthy = Arc::get_mut(&mut fake).unwrap();
         (healthy.failing, healthy.dead_letters_fail) = (HashSet::new(), false);
@@ -197,7 +199,8 @@ proptest! {
         let found = by_number(&run(&one_fails, messages(&sent, false)));
         for (number, sent) in sent.iter().enumerate() {
             match sent.what {
-                // The events of the failing order cannot be written, but those that follow a parked message are parked.
+                // The events of the failing order cannot be written, but those of them that follow a parked message are
+                // parked.
                 What::Event(_) if ORDERS[sent.order] == failing => {
                     prop_assert!(["retry", "parked"].contains(&found[&number]), "{}", found[&number]);
                 }

@@ -1,4 +1,4 @@
-//! The poll loop: how a batch is counted if the queue fails to delete it.
+//! Tests how the poll loop counts a batch if the queue fails to delete it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -57,7 +57,7 @@ impl Inbox for StickyQueue {
 #[tokio::test]
 async fn a_message_that_cannot_be_acknowledged_is_counted_once_it_is() {
     let mut sent = messages(&["created@a", "shipped@a", "created@b", "confirmed@b"]);
-    // The same event in another message.
+    // A different message contains the same event.
     sent.push(Message { id: "again".to_owned(), ..sent[3].clone() });
     sent.iter_mut().for_each(|message| message.receive_count = 0);
     let (empty, mut emptied) = watch::channel(false);
@@ -72,5 +72,9 @@ async fn a_message_that_cannot_be_acknowledged_is_counted_once_it_is() {
     polling.await.unwrap();
 
     let expected = LedgerCounts { received: 5, recorded: 3, rejected: 1, duplicate: 1, parked: 0 };
-    assert_eq!(*counted.0.lock().unwrap(), expected, "each is counted once, but was received three times");
+    assert_eq!(
+        *counted.0.lock().unwrap(),
+        expected,
+        "each message is counted once, although it was received three times"
+    );
 }

@@ -24,7 +24,7 @@ use crate::auth::principal::Principal;
 use crate::auth::refusal::AuthRefusal;
 use crate::http::RateLimit;
 
-/// The longest token that is parsed.
+/// The maximum length of a token that is parsed.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// How often tokens from one address may fail, by default.
@@ -55,8 +55,8 @@ impl TokenVerifier {
         &self.keys
     }
 
-    /// The principal of a token that came from `address`. Without an address, failures are not limited: behind a gateway,
-    /// the gateway can limit them.
+    /// The principal of a token that came from `address`. Without an address, failures are not limited here, because a
+    /// gateway can limit them.
     pub(super) async fn verify(
         &self,
         token: &str,
@@ -72,7 +72,7 @@ impl TokenVerifier {
                 failures.succeeded(token);
                 Ok(principal)
             }
-            // Missing keys are not the client's fault, so this is not counted as a failure.
+            // The client did not cause missing keys, so they are not counted as a failure.
             Err(AuthRefusal::NoKeys) => Err(AuthRefusal::NoKeys),
             Err(refusal) => Err(failures.failed(address, token, refusal)),
         }

@@ -1,9 +1,9 @@
 //! Reads the event of an invocation and the messages in it. The parent module calls it.
 //!
 //! `aws_lambda_events` has a type for the event, with bodies that are strings. But JSON can contain a lone surrogate
-//! (`\ud800`), which no string can hold, and one such body would make the whole event unreadable on every delivery. SQS does
-//! not accept such a message, but other senders of events may. So a body is read as bytes. If they are not UTF-8, the message
-//! is parked as malformed, with all its bytes. Fields that are not needed are ignored.
+//! (`\ud800`), which no string can hold, and one such body would make the whole event unreadable on every delivery. SQS
+//! does not accept such a message, but other senders of events may. So a body is read as bytes. A message whose body is
+//! not UTF-8 is parked as malformed, with all its bytes. Fields that the consumer does not need are ignored.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,8 +15,8 @@ use serde::de::{self, Deserializer, Visitor};
 
 use crate::ports::{Message, TRACE_HEADER};
 
-/// The receive count of a message that does not state one. It must not be 1: the consumer assumes that an order does not exist
-/// if its creation is received for the first time.
+/// The receive count of a message that does not state one. This value must not be 1: if the creation of an order is
+/// received for the first time, the consumer assumes that the order does not exist.
 const UNKNOWN_RECEIVE_COUNT: u32 = 2;
 
 /// The messages of one invocation, as the event source mapping sends them.
@@ -56,20 +56,20 @@ struct MessageAttribute {
     string_value: Option<String>,
 }
 
-/// The bytes of a JSON string, which need not be UTF-8.
+/// The bytes of a JSON string. They need not be UTF-8.
 #[derive(Debug)]
 struct RawBody(Vec<u8>);
 
 impl SqsBatch {
-    /// Reads the event of an invocation. The runtime could read it too, but the runtime's reader tracks the path of
-    /// each value, which takes longer than the reading itself.
+    /// Reads the event of an invocation. The Lambda runtime's own reader tracks the path of each value, which takes
+    /// longer than the reading itself.
     pub fn read(event: &str) -> anyhow::Result<Self> {
         serde_json::from_str(event).context(
             "this function only handles batches from an SQS event source mapping, and this event is not one",
         )
     }
 
-    /// The messages, in the order of the queue. A missing id or body becomes an empty one.
+    /// The messages, in the order of the queue. A missing id or body becomes an empty text.
     pub fn into_messages(self) -> Vec<Message> {
         self.records.into_iter().map(SqsRecord::into_message).collect()
     }
@@ -77,7 +77,7 @@ impl SqsBatch {
 
 impl SqsRecord {
     fn into_message(self) -> Message {
-        // A standard queue may have groups too, for fairness. Such groups do not imply an order.
+        // A standard queue may also have groups, for fairness. Such groups do not imply an order.
         let ordered = self.source.is_some_and(|arn| arn.ends_with(".fifo"));
         let attributes = self.attributes.unwrap_or_default();
         let texts = self.message_attributes.unwrap_or_default().into_iter();
@@ -118,7 +118,7 @@ impl<'de> Deserialize<'de> for RawBody {
                 Ok(RawBody(bytes.to_vec()))
             }
         }
-        // When serde_json reads a string as bytes, a lone surrogate becomes the three bytes of its WTF-8 encoding.
+        // If serde_json reads a string as bytes, a lone surrogate becomes the three bytes of its WTF-8 encoding.
         deserializer.deserialize_bytes(Bytes)
     }
 }

@@ -1,4 +1,4 @@
-//! Shared by the tests of batches: a log, dead letters and an inbox in memory, and messages.
+//! Helpers for the tests of batches: a log, dead letters and an inbox in memory, and messages.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses only a part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -16,7 +16,7 @@ use consumer::ports::{
 use consumer::{Consumer, Disposition};
 use domain::{Currency, Order, OrderId, ParkReason, Receipt, RecordedEvent, RejectReason, Timestamp};
 
-/// A log and dead letters in memory. The log fails, or hangs, for chosen orders.
+/// A log and dead letters in memory. For chosen orders, the log fails or never answers.
 #[derive(Default)]
 pub struct Fake {
     pub orders: Mutex<BTreeMap<OrderId, (Order, Vec<EventOutcome>)>>,
@@ -24,7 +24,7 @@ pub struct Fake {
     pub log: Mutex<Vec<(OrderId, u64, String)>>,
     /// The parked sequence of each order, as ids of dead letters.
     pub sequences: Mutex<BTreeMap<OrderId, Vec<String>>>,
-    /// Released dead letters, with their dispositions.
+    /// The released dead letters, each with its disposition.
     pub released: Mutex<Vec<(String, Disposition)>>,
     pub failing: HashSet<&'static str>,
     pub hanging: HashSet<&'static str>,
@@ -40,7 +40,7 @@ impl Fake {
         self.failing.contains(order_id.as_str())
     }
 
-    /// Never returns if one of the orders hangs.
+    /// Never returns if one of the orders is set to hang.
     async fn hang_if_chosen(&self, mut orders: impl Iterator<Item = &OrderId> + Send) {
         if orders.any(|order_id| self.hanging.contains(order_id.as_str())) {
             pending::<()>().await;
@@ -173,12 +173,12 @@ impl DeadLetters for Fake {
     }
 }
 
-/// An inbox that only supports retries, and remembers them.
+/// An inbox that only supports retries, and records them.
 #[derive(Default)]
 pub struct FakeInbox {
     pub fails: bool,
     pub hangs: bool,
-    /// The retried messages: handles and delays.
+    /// The retried messages, by handle, with their delays.
     pub retried: Mutex<Vec<(String, Duration)>>,
 }
 
