@@ -1,13 +1,13 @@
-//! The intake rate: durable `POST /v1/orders` compared with a bare axum JSON echo, in one run with the same client on the
-//! same machine. Run it with `cargo bench --bench intake`.
+//! Measures the intake rate. It compares durable `POST /v1/orders` with a bare axum JSON echo, in one run with the same
+//! client on the same machine. Run it with `cargo bench --bench intake`.
 //!
-//! Each round measures the echo, an echo that waits for the disk, and three services: one with the default settings,
-//! one that queues every event instead of committing inline, and one that logs a line for each event to a file; the
-//! others log warnings only. After its orders, the round waits until all of them are recorded: the recorded rate over
-//! that whole time is the rate that the service can sustain.
+//! Each round measures the echo, an echo that waits for the disk, and three services. The first service has the default
+//! settings. The second one queues every event instead of committing inline. The third one logs a line for each event
+//! to a file, while the others log only warnings. Each measurement waits until all orders are recorded. The number of
+//! recorded orders over that whole time is the rate that the service can sustain.
 //!
-//! At the end, clients send orders at half of that rate, and some of them wait until their order is recorded.
-//! Alternating with these orders, the echo receives requests at half of its own rate.
+//! At the end, clients send orders at half of that rate, and some clients wait until their order is recorded. In turns
+//! with the service, the echo receives requests at half of its own rate.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 
@@ -51,7 +51,7 @@ struct IntakeRound {
 
 type Rate = fn(&IntakeRound) -> f64;
 
-/// The rates that are compared with the bare echo.
+/// The rates to compare with the bare echo.
 const COMPARED: [(&str, Rate); 5] = [
     ("durable echo", |round| round.durable),
     ("durable orders", |round| round.orders.accepted),
@@ -60,7 +60,7 @@ const COMPARED: [(&str, Rate); 5] = [
     ("recorded and logged", |round| round.logging),
 ];
 
-/// Compares the rates; returns the sustainable ones of the echo and of orders.
+/// Compares the rates. Returns the sustainable rates of the echo and of orders.
 async fn throughput(echoes: [&Process; 2], services: [&Process; 3]) -> anyhow::Result<[f64; 2]> {
     let mut rounds = Vec::new();
     for number in 1..=ROUNDS {
@@ -88,8 +88,8 @@ async fn throughput(echoes: [&Process; 2], services: [&Process; 3]) -> anyhow::R
     Ok([median(|round| round.bare), median(|round| round.orders.recorded)])
 }
 
-/// Measures the latency of the echo and of recording orders at these rates. The echo shows how much of the latency is due to
-/// a shared machine.
+/// Measures the latency of the echo and of recording orders at these rates. The latency of the echo shows how much of
+/// it a shared machine causes.
 async fn latency(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::Result<()> {
     let measured = [
         ("the echo, from sending to its answer", echo, Wait::Echo, rates[0]),
@@ -109,7 +109,7 @@ async fn latency(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::R
     Ok(())
 }
 
-/// The 99th percentile of these sorted waits, in ms. Prints other percentiles as well.
+/// The 99th percentile of these sorted waits, in ms. Also prints other percentiles.
 fn p99(round: usize, what: &str, waits: &[Duration]) -> f64 {
     let [p50, p90, p99] =
         [50, 90, 99].map(|percent| waits[waits.len() * percent / 100].as_secs_f64() * 1000.0);

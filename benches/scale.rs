@@ -1,5 +1,5 @@
-//! How the service scales with stored orders: throughput, latency of reads and lists, and memory at 10,000 and at millions of
-//! stored orders; and the time of a start with a million queued events.
+//! Measures how the service scales with stored orders: throughput, latency of reads and lists, and memory, at 10,000
+//! and at millions of stored orders. Also measures a start with a million queued events.
 //!
 //! Run it with `cargo bench --bench scale`, or with another number of orders: `cargo bench --bench scale -- 1000000`.
 
@@ -40,7 +40,7 @@ fn main() -> anyhow::Result<()> {
         for (folder, orders) in folders.iter().zip([FEW, many]) {
             store(folder.path(), orders).await?;
         }
-        // The measurements alternate, so that other load on the machine affects both alike.
+        // The two measurements take turns, so that other load on the machine affects both alike.
         let mut ratios = Vec::new();
         for _ in 0..ROUNDS {
             let few = measure(folders[0].path(), FEW).await?;
@@ -57,7 +57,7 @@ fn open(folder: &Path) -> anyhow::Result<Embedded> {
     Ok(Embedded::open(folder, Options { min_free_bytes: 0, ..Options::new(currency) })?)
 }
 
-/// An id that sorts by its number, as real order ids sort by time.
+/// An id that sorts by its number, as ids of real orders sort by time.
 fn id(number: u64) -> Uuid {
     Uuid::from_u128(u128::from(number))
 }
@@ -128,7 +128,7 @@ async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Measures intake, reads and lists; returns the rate of recorded orders per second.
+/// Measures intake, reads and lists. Returns the rate of recorded orders per second.
 async fn measure(folder: &Path, orders: u64) -> anyhow::Result<f64> {
     let start = Instant::now();
     let service = Process::orders(folder, &[]).await?;

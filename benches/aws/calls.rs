@@ -9,16 +9,16 @@ use crate::support::counting::{CallCounts, CountingProxy};
 use crate::support::service::{Api, Service, order};
 
 const ROUNDS: usize = 5;
-/// Orders of a round that one client posts one by one.
+/// The orders of a round that one client posts one by one.
 const SEQUENTIAL: usize = 40;
-/// Concurrent clients of a round.
+/// The number of concurrent clients of a round.
 const CONNECTIONS: usize = 64;
-/// Orders of a round that each concurrent client posts one by one.
+/// The orders of a round that each concurrent client posts one by one.
 const PER_CONNECTION: usize = 5;
-/// Orders of a round that go through their whole life cycle.
+/// The orders of a round that go through their whole life cycle.
 const LIVES: usize = 10;
 
-/// The roles as in containers, each with a counting proxy to AWS.
+/// The roles as in containers. Each has a counting proxy before AWS.
 struct Roles<'a> {
     deployment: &'a Deployment,
     api: Service,
@@ -27,7 +27,7 @@ struct Roles<'a> {
     consumer_calls: CountingProxy,
 }
 
-/// The calls of a round, and its number of orders.
+/// The calls of a round, and the number of its orders.
 struct CountedRound {
     orders: f64,
     api: CallCounts,
@@ -37,7 +37,7 @@ struct CountedRound {
 pub(crate) async fn report(deployment: &Deployment) -> anyhow::Result<()> {
     println!("\nCalls and units per order, {ROUNDS} rounds each");
     println!(
-        "  the emulator does not count the index for writes that share a call: on AWS a creation costs 2 units and its share of the ledger"
+        "  for writes that share a call, the emulator does not count the index: on AWS, a creation costs 2 units and its share of the ledger"
     );
     let roles = Roles::start(deployment).await?;
     let (mut sequential, mut concurrent, mut lives) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,5 +1,5 @@
-//! CPU and memory per message: our consumer compared with the v0 consumer in Python. Both run behind the same Runtime
-//! API and emulator, and alternate.
+//! Measures CPU time and memory per message for our consumer and for the v0 consumer in Python. Both run behind the
+//! same Runtime API and emulator, and take turns.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ pub(crate) async fn report(deployment: &Deployment) -> anyhow::Result<()> {
     println!("  ours: the whole process, logs and polling included; v0: its handler only");
     for (name, load) in LOADS {
         let (mut ours, mut v0) = (deployment.function("consumer").await?, deployment.v0_consumer().await?);
-        // A short round warms up both functions: connections and lazily created clients.
+        // A short round warms up the connections and the lazily created clients of both functions.
         for function in [&mut ours, &mut v0] {
             round(deployment, function, load, MESSAGES / 5).await?;
         }

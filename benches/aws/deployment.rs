@@ -33,7 +33,7 @@ impl Deployment {
         Ok(deployment)
     }
 
-    /// A role as in a container, with AWS at `endpoint`.
+    /// A role as it runs in a container, with AWS at `endpoint`.
     pub(crate) fn role(&self, arguments: &[&str], endpoint: &str) -> Command {
         let mut command = orders(arguments);
         command.envs(self.environment(endpoint));

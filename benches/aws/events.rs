@@ -1,5 +1,6 @@
-//! Events as Lambda passes them to a function. Our consumer and the v0 consumer both understand every message: creations as
-//! our API writes them, with the time in `data` where v0 expects it, and changes as a v0 producer writes them.
+//! Events in the form in which Lambda passes them to a function. Our consumer and the v0 consumer both understand every
+//! message. Creations have the form that our API writes, with the time also in `data`, where v0 expects it. Changes
+//! have the form of a v0 producer.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -16,7 +17,7 @@ pub(crate) fn creations(queue_arn: &str) -> Vec<Value> {
     vec![batch(queue_arn, orders.iter().map(|id| (id, created(id))))]
 }
 
-/// Ten orders from created to delivered; each batch contains one event of each order.
+/// Ten orders from created to delivered. Each batch contains one event of each order.
 pub(crate) fn lives_step_by_step(queue_arn: &str) -> Vec<Value> {
     let orders: Vec<_> = (0..10).map(|_| Uuid::now_v7().to_string()).collect();
     let mut batches = vec![batch(queue_arn, orders.iter().map(|id| (id, created(id))))];
@@ -43,7 +44,7 @@ pub(crate) fn one_creation(queue_arn: &str) -> Value {
     batch(queue_arn, std::iter::once((&id, created(&id))))
 }
 
-/// A request to create an order, as an HTTP API passes it to a function (payload format 2.0).
+/// A request to create an order, in the form in which an HTTP API passes it to a function (payload format 2.0).
 pub(crate) fn post_order() -> Value {
     let body = json!({ "customer_id": "c-1", "currency": "EUR",
                        "items": [{ "sku": "tea", "quantity": 2, "unit_price": 450 },

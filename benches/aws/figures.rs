@@ -28,11 +28,11 @@ impl fmt::Display for Spread {
     }
 }
 
-/// The user and system CPU time of a process so far, over all of its threads.
+/// The user and system CPU time that a process has used so far, over all of its threads.
 pub(crate) fn cpu(process: u32) -> anyhow::Result<Duration> {
     let mut nanoseconds = 0;
     for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
-        // This clock is the one of /proc/{pid}/stat, which only has a resolution of hundredths of a second.
+        // /proc/{pid}/stat has the same clock, but only at a resolution of hundredths of a second.
         let schedule = std::fs::read_to_string(thread?.path().join("schedstat"))?;
         nanoseconds += schedule.split(' ').next().unwrap_or("0").parse::<u64>()?;
     }

@@ -1,8 +1,9 @@
-//! The cost of the roles on AWS: calls and units per order, CPU per message compared with the v0 consumer in Python,
-//! and the cold start of a function. The benchmark runs the real program on the emulator.
+//! Measures the cost of the roles on AWS: calls and units per order, CPU time per message in comparison to the v0
+//! consumer in Python, and the cold start of a function. The benchmark runs the real program on the emulator.
 //!
-//! Run it with `cargo bench --features aws --bench aws`; after `--`, any of `calls`, `cpu` and `start` selects parts, and
-//! `--program PATH` measures another build of the functions: `-- start --program target/lambda/orders/bootstrap`.
+//! Run it with `cargo bench --features aws --bench aws`. After `--`, any of `calls`, `cpu` and `start` selects parts of
+//! the benchmark. `--program PATH` measures another build of the functions, as in `-- start --program
+//! target/lambda/orders/bootstrap`.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails has nothing to report")]

@@ -1,4 +1,5 @@
-//! The Lambda Runtime API for one function: passes events to its process one by one, and receives the answers.
+//! The Lambda Runtime API for one function. It passes events to the function's process one by one, and receives the
+//! answers.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
@@ -41,7 +42,7 @@ pub(crate) struct Answer {
 struct Shared {
     events: Mutex<mpsc::Receiver<String>>,
     answers: mpsc::Sender<anyhow::Result<Answer>>,
-    /// When the function first requested an event.
+    /// The time at which the function first requested an event.
     requested: OnceLock<Instant>,
 }
 
@@ -95,7 +96,7 @@ impl FunctionProcess {
 
 impl Drop for FunctionProcess {
     fn drop(&mut self) {
-        // Both calls fail if the process has exited already.
+        // Both calls fail if the process has already exited.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,5 @@
-//! Cold starts, from the start of a process to its answer to the first invocation, and the size of the program.
+//! Measures cold starts, from the start of a process to its answer to the first invocation, and the size of the
+//! program.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,5 @@
-//! A minimal HTTP client. It shares the machine with the service, so the service lacks the CPU time that it uses.
+//! A minimal HTTP client. It runs on the same machine as the service, so every bit of CPU time that it uses is lost to
+//! the service.
 
 use std::time::Duration;
 
@@ -8,12 +9,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) const CONNECTIONS: u32 = 64;
-/// One of this many paced requests is measured.
+/// The client measures one of this many paced requests.
 const MEASURED_EVERY: u32 = 8;
 const WAIT: &str = "prefer: wait=20\r\n";
 const BODY: &str = r#"{"customer_id":"c-1","currency":"EUR","items":[{"sku":"tea","quantity":2,"unit_price":450},{"sku":"cup","quantity":1,"unit_price":900}]}"#;
 
-/// A connection and a buffer for its answer.
+/// A connection, with a buffer for its answers.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -26,7 +27,7 @@ impl Connection {
         Ok(Self { stream, buffer: vec![0; 64 << 10] })
     }
 
-    /// Sends a request and returns the whole answer; an error if it is not a success.
+    /// Sends a request and returns the whole answer. An answer that is not a success is an error.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
         self.stream.write_all(request).await?;
         let mut filled = 0;
@@ -42,7 +43,7 @@ impl Connection {
         Ok(&self.buffer[..filled])
     }
 
-    /// Whether the server sent any answer, success or not.
+    /// Whether the server sent an answer, successful or not.
     pub(crate) fn has_answer(&self) -> bool {
         self.buffer.starts_with(b"HTTP/1.1")
     }
@@ -72,7 +73,7 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-/// Whether the response is complete; an error if it is not a success.
+/// Whether the response is complete. A response that is not a success is an error.
 fn is_whole(response: &[u8]) -> anyhow::Result<bool> {
     let Some(end) = response.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(false) };
     let head = std::str::from_utf8(&response[..end])?;
@@ -81,7 +82,8 @@ fn is_whole(response: &[u8]) -> anyhow::Result<bool> {
     Ok(response.len() >= end + 4 + length.unwrap_or(0usize))
 }
 
-/// Sends requests from concurrent clients, each client one by one, for the given time; returns the number of answers.
+/// Sends requests from concurrent clients for the given time. Each client sends its requests one by one. Returns the
+/// number of answers.
 pub(crate) async fn answered(port: u16, path: &'static str, time: Duration) -> anyhow::Result<u64> {
     let until = Instant::now() + time;
     let client = move || async move {
@@ -133,12 +135,12 @@ pub(crate) async fn page_times(
 /// Which time of a paced request is measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wait {
-    /// From the due time of the request to the echo's answer.
+    /// The time from when the request is due until the echo's answer.
     Echo,
-    /// From the due time of the request to the answer that the order is recorded.
+    /// The time from when the request is due until the answer that the order is recorded.
     SentToRecorded,
-    /// From the answer that the order is accepted to the answer with its receipt, which the service sends when the
-    /// order is recorded.
+    /// The time from the answer that the order is accepted until the answer with its receipt. The service sends the
+    /// latter when the order is recorded.
     AcceptedToRecorded,
 }
 
@@ -176,7 +178,7 @@ impl Wait {
     }
 }
 
-/// Sends requests at this rate, and returns the sorted times of those that are measured.
+/// Sends requests at this rate. Returns the sorted times of the measured requests.
 pub(crate) async fn paced(
     port: u16,
     wait: Wait,

@@ -1,5 +1,5 @@
-//! The echo that rates are compared with, and an echo that also waits for the disk: the maximum rate of any service
-//! that stores before it answers.
+//! The echo that rates are compared with, and an echo that also waits for the disk. No service that stores a request
+//! before it answers can be faster than the second one.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,15 +15,16 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// A body to store, and the request that waits for it.
+/// A body to store, with the request that waits for it.
 type Job = (Value, oneshot::Sender<()>);
 
-/// Answers every JSON body with itself, on the port in `PORT`.
+/// Answers every JSON body with the same body, on the port in `PORT`.
 pub(super) async fn bare() -> anyhow::Result<()> {
     serve(Router::new().route("/", post(async |Json(body): Json<Value>| Json(body)))).await
 }
 
-/// Like `bare`, but answers once the body is on the disk. One thread writes all pending bodies to this file and syncs it.
+/// Like `bare`, but answers only after the body is on the disk. One thread writes all pending bodies to this file and
+/// syncs it.
 pub(super) async fn durable(path: &Path) -> anyhow::Result<()> {
     let file = File::create_new(path)?;
     let (jobs, pending) = mpsc::channel();

@@ -1,4 +1,4 @@
-//! Shared by the benchmarks of the service: a client that uses little CPU, and the processes that it measures.
+//! Shared by the benchmarks of the service: a client that uses little CPU time, and the processes to measure.
 
 #![allow(dead_code, reason = "no benchmark uses all of it")]
 

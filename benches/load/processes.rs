@@ -13,7 +13,7 @@ use super::client::{Connection, answered};
 use super::echo;
 use super::figures::resident;
 
-/// A running process. Killed when dropped.
+/// A running process. It is killed when this value is dropped.
 pub(crate) struct Process {
     child: Child,
     pub port: u16,
@@ -21,7 +21,7 @@ pub(crate) struct Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both calls fail if the process has exited already.
+        // Both calls fail if the process has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -30,7 +30,7 @@ impl Drop for Process {
 /// Orders per second.
 pub(crate) struct Rates {
     pub accepted: f64,
-    /// The rate over the time until all accepted orders were recorded.
+    /// The rate of orders, over the time until all accepted orders were recorded.
     pub recorded: f64,
 }
 
@@ -71,7 +71,7 @@ impl Process {
         Self::logging(data, &more, Stdio::inherit()).await
     }
 
-    /// Starts the service with its default log level, logging to this file.
+    /// Starts the service with its default log level. It logs to this file.
     pub(crate) async fn orders_with_log(data: &Path, log: &Path) -> anyhow::Result<Self> {
         Self::logging(data, &[], File::create(log)?.into()).await
     }
@@ -88,7 +88,7 @@ impl Process {
     /// Starts a command and waits until it answers on the port.
     pub(crate) async fn start(command: &mut Command, port: u16) -> anyhow::Result<Self> {
         let mut process = Self { child: command.spawn()?, port };
-        // A process may listen before it answers.
+        // A process may listen before it can answer.
         while !answers(port).await {
             if let Some(status) = process.child.try_wait()? {
                 anyhow::bail!("the process ended during its start: {status}");
@@ -135,7 +135,8 @@ impl Process {
             if in_flight == 0 {
                 return Ok(());
             }
-            // The service reads every queued message to count the events in flight, so polling is slower with many.
+            // To count the events in flight, the service reads every queued message. So the loop polls less often if
+            // many messages are queued.
             tokio::time::sleep(Duration::from_micros(5000 + in_flight)).await;
         }
     }
@@ -143,7 +144,7 @@ impl Process {
 
 async fn answers(port: u16) -> bool {
     let Ok(mut connection) = Connection::open(port).await else { return false };
-    // The echo answers this path with 404, which also shows that it runs.
+    // The echo answers this path with 404, which also shows that the echo is running.
     connection.get("/healthz").await.is_ok() || connection.has_answer()
 }
 

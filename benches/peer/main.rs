@@ -1,10 +1,10 @@
-//! Compares our service with a common alternative: an order service on the Python library `eventsourcing` with SQLite, behind
-//! Starlette on uvicorn (`app.py`), installed from PyPI. Run it with `cargo bench --bench peer`; it needs Python 3.11 or
-//! newer.
+//! Compares our service with a common alternative: an order service on the Python library `eventsourcing` with SQLite,
+//! behind Starlette on uvicorn (`app.py`), installed from PyPI. Run it with `cargo bench --bench peer`; it needs Python
+//! 3.11 or newer.
 //!
-//! The echo, the peer and our service run in turn with the client of the benchmark `intake`. The peer has recorded an
-//! order when it answers; our service has only accepted it. So both rates of our service are compared: accepted and
-//! recorded.
+//! The echo, the peer and our service run in turn, with the client of the benchmark `intake`. When the peer answers, it
+//! has recorded the order. When our service answers, it has only accepted the order. So the benchmark shows both rates
+//! of our service: accepted and recorded.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 

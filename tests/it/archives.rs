@@ -1,4 +1,4 @@
-//! Archives of dead letters: which files `orders dlq export` writes, and which `orders dlq import` accepts.
+//! Tests archives of dead letters: which files `orders dlq export` writes, and which ones `orders dlq import` accepts.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -21,13 +21,13 @@ fn payment(order: &str) -> String {
     .to_string()
 }
 
-/// A dead letter in the format of the archive.
+/// A dead letter in the format of an archive.
 fn letter(id: &str, order: &str, body: &str) -> Value {
     json!({ "id": id, "reason": "tries_exhausted", "detail": "x", "order_id": order, "origin": "here", "receive_count": 5,
             "sent_at": "2026-11-23T10:00:00Z", "parked_at": "2026-11-23T11:00:00Z", "body": body })
 }
 
-/// Runs an import, which must end with this exit code, and returns what it printed.
+/// Runs an import, which must end with this exit code. Returns the printed text.
 #[track_caller]
 fn import(archive: &Path, data: &Path, code: i32) -> String {
     let output = run(&["dlq", "import", archive.to_str().unwrap()], data);
@@ -176,7 +176,7 @@ async fn many_imported_dead_letters_raise_one_alert() {
     assert_eq!((&ledger["parked"], &ledger["balanced"]), (&json!(LETTERS), &json!(true)));
 }
 
-/// A service whose dead letters have these ids. The answer for `liar` contains another id than the requested one.
+/// A service whose dead letters have these ids. For the id `liar`, its answer contains a different id.
 async fn service_with_ids(ids: Vec<&'static str>) -> String {
     let summary = |id: &str| {
         json!({ "id": id, "state": "parked", "reason": "malformed", "detail": "x", "parked_at": "2026-11-23T10:00:00Z",

@@ -1,4 +1,4 @@
-//! Authentication of the real binary: tokens, key rotation, and the refusal to listen without authentication.
+//! Tests authentication with the real binary: tokens, key rotation, and the refusal to listen without authentication.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -47,7 +47,7 @@ pub fn token_with_scope(scope: &str, kid: &str, pair: &Ed25519KeyPair, expires_i
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes())))
 }
 
-/// Posts an order; returns the status and the body.
+/// Posts an order. Returns the status and the body.
 async fn posted(url: &str, token: Option<&str>) -> (StatusCode, String) {
     let request = http::client().post(format!("{url}/v1/orders"));
     let request = request.header("content-type", "application/json").body(order("c-1").to_string());

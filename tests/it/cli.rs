@@ -1,4 +1,4 @@
-//! The commands on a data folder other than `serve`, and the error messages for wrong arguments.
+//! Tests the commands on a data folder other than `serve`, and the error messages for wrong arguments.
 
 use std::path::Path;
 use std::process::Output;

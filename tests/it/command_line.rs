@@ -1,4 +1,4 @@
-//! The habits of a command line: suggestions, version, completions, man pages and colours.
+//! Tests the command line: suggestions, version, completions, man pages and colours.
 
 use std::process::Command;
 
@@ -95,7 +95,7 @@ fn man_pages_describe_the_program_and_each_command() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("there is no command `dlq lst`"));
 }
 
-/// What a command prints to a terminal.
+/// The text that a command prints to a terminal.
 fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let spawn = "import pty, sys; pty.spawn(sys.argv[1:])";
     let program = orders(&[]);

@@ -1,4 +1,4 @@
-//! The commands that alerts and `orders dlq` print. Each is run as printed, against a real service.
+//! Tests the commands that alerts and `orders dlq` print. Each command is run as printed, against a real service.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -26,7 +26,7 @@ fn shell(line: &str, url: &str, folder: &Path) -> (bool, String) {
     (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
-/// The commands in a text: each from `orders dlq` to the end of the line.
+/// The commands in a text. Each begins with `orders dlq` and ends with its line.
 fn commands(text: &str) -> Vec<&str> {
     let command = |line: &'_ str| line.find("orders dlq").map(|at| at..line.len());
     text.lines().filter_map(|line| Some(&line[command(line)?])).collect()

@@ -1,4 +1,4 @@
-//! The configuration file, and `orders config`, which shows where each value comes from.
+//! Tests the configuration file, and `orders config`, which shows where each value comes from.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,7 +21,7 @@ impl Configured {
         Self { folder, file }
     }
 
-    /// A command that is given the file by its variable.
+    /// A command that finds the file through its variable.
     fn orders(&self, arguments: &[&str]) -> Command {
         let mut command = orders(arguments);
         command.env("ORDERS_CONFIG", &self.file);
@@ -29,14 +29,14 @@ impl Configured {
     }
 }
 
-/// The exit code, what was printed, and the errors.
+/// The exit code, the printed text, and the errors.
 fn run(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// Value and source of a setting, as `orders config` shows them.
+/// The value and the source of a setting, as `orders config` shows them.
 fn shown(command: &mut Command, setting: &str) -> (String, String) {
     let (code, table, error) = run(command);
     assert_eq!(code, Some(0), "{error}");
@@ -65,7 +65,7 @@ fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
     assert_eq!(from(&["config", "serve"], Some("")), pair("127.0.0.1:1", &line_2), "empty is unset");
     assert_eq!(from(&["config", "serve"], None), pair("127.0.0.1:1", &line_2));
     assert_eq!(shown(&mut orders(&["config", "serve"]), "listen"), pair("127.0.0.1:8080", "default"));
-    // Without a command, `config` shows the settings of `serve`. The file can also be given by a flag.
+    // Without a command, `config` shows the settings of `serve`. A flag can also name the file.
     let file = configured.file.to_str().unwrap();
     assert_eq!(
         shown(&mut orders(&["config", "--config", file, "--listen", "127.0.0.1:3"]), "listen").0,

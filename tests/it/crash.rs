@@ -1,4 +1,4 @@
-//! kill -9 under load: no accepted event is lost or applied twice.
+//! Tests `kill -9` under load: no accepted event is lost or applied twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::support::service::{Service, order, run};
 
 const ROUNDS: usize = 20;
 const CLIENTS: usize = 16;
-/// The number of accepted orders in each round before the kill.
+/// The number of orders that each round accepts before the kill.
 const ACCEPTED: usize = 150;
 
-/// Posts orders, each followed by a confirmation, and every third also by an illegal event, until the service is gone.
-/// Returns the receipts.
+/// Posts orders until the service is killed. Each order is followed by a confirmation, and every third order also by an
+/// illegal event. Returns the receipts.
 async fn load(service: Arc<Service>, accepted: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Vec<Value> {
     let mut receipts = Vec::new();
     let post = async |path: &str, body: &Value| -> Option<Value> {
@@ -81,7 +81,8 @@ async fn nothing_is_lost(flags: &[&str]) {
     }
     assert!(receipts.len() >= ROUNDS * ACCEPTED);
 
-    // accepted = recorded + rejected + duplicate + parked + in flight, and at the end nothing is in flight.
+    // The equation is accepted = recorded + rejected + duplicate + parked + in flight, and at the end nothing is in
+    // flight.
     let mut service = Service::start(&data, flags);
     let mut versions: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -99,7 +100,7 @@ async fn nothing_is_lost(flags: &[&str]) {
             );
         }
     }
-    // Events may be in flight that were accepted although the client got no answer.
+    // The service may have accepted further events whose answers the client did not get.
     let nothing_in_flight = async || {
         let ledger = service.get("/v1/pipeline").await.1["ledger"].clone();
         if ledger["in_flight"] == 0 { Ok(ledger) } else { Err(ledger) }
@@ -109,8 +110,8 @@ async fn nothing_is_lost(flags: &[&str]) {
     assert!(ledger["accepted"].as_u64().unwrap() >= receipts.len() as u64, "{ledger}");
     assert!(service.terminate().success());
 
-    // The log contains each accepted event once, in order. It may contain more: events that were accepted before the kill,
-    // without an answer.
+    // The log contains each accepted event once, in order. It may also contain events that were accepted before the
+    // kill, without an answer.
     let exported = String::from_utf8(run(&["export"], &data).stdout).unwrap();
     let mut logged: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
     let mut event_ids = BTreeSet::new();

@@ -1,5 +1,5 @@
-//! Credentials of the operators' commands: tokens from files, and URLs that contain a user name and a password, which every
-//! setting refuses without printing them.
+//! Tests credentials of the operators' commands. Tokens may come from files. Every setting refuses a URL with a user
+//! name or a password, and does not print it.
 
 use std::path::Path;
 use std::process::Command;
@@ -66,7 +66,7 @@ async fn dlq_reads_its_token_from_a_file() {
     }
 }
 
-/// Asserts that a command fails because this setting contains a password, which it does not print.
+/// Asserts that a command fails because this setting contains a password, and that it does not print the password.
 #[track_caller]
 fn assert_refused(command: Command, setting: &str) {
     let shown = format!("{command:?}");

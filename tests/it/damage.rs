@@ -1,5 +1,5 @@
-//! Data folders whose files were damaged while no process used them. A damaged folder either is refused and stays
-//! unchanged, or still contains everything. No folder is opened with less than was acknowledged.
+//! Tests data folders whose files were damaged while no process used them. A damaged folder is either refused and
+//! unchanged, or it still contains everything. A folder that lacks acknowledged data is never opened.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::service::{Service, order, run};
 
-/// The number of acknowledged orders in the folder that is damaged.
+/// The number of acknowledged orders in the folder before it is damaged.
 const ORDERS: usize = 10_000;
 const TRIES: u64 = 200;
 const SECTOR_BYTES: u64 = 512;
@@ -31,7 +31,8 @@ impl SeededNumbers {
     }
 }
 
-/// Fills the folder with acknowledged orders, `together` in one request, and stops the service. Returns their ids.
+/// Fills the folder with acknowledged orders, with `together` of them in each request, and stops the service. Returns
+/// their ids.
 async fn fill(data: &Path, orders: usize, together: usize) -> BTreeSet<String> {
     let mut service = Service::start(data, &["--log-level", "warn,orders=info"]);
     let mut ids = BTreeSet::new();
@@ -72,7 +73,7 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The ids of the orders in the folder; `None` if the folder is refused.
+/// The ids of the orders in the folder, or `None` if the folder is refused.
 fn orders_in(data: &Path) -> Option<BTreeSet<String>> {
     let output = run(&["export"], data);
     if !output.status.success() {
@@ -85,7 +86,8 @@ fn orders_in(data: &Path) -> Option<BTreeSet<String>> {
     Some(events.map(|event| event["data"]["order_id"].as_str().unwrap().to_owned()).collect())
 }
 
-/// Damages a file within its used part, which ends with the last byte that is not zero. Describes the damage.
+/// Damages a file within its used part, which ends with the last byte that is not zero. Returns a description of the
+/// damage.
 fn damage(path: &Path, numbers: &mut SeededNumbers) -> String {
     let file = File::options().read(true).write(true).open(path).unwrap();
     let length = file.metadata().unwrap().len();
@@ -113,7 +115,7 @@ async fn a_zeroed_sector_or_a_cut_file_is_refused_or_harmless() {
     for seed in 0..TRIES {
         let mut numbers = SeededNumbers(seed);
         copy(&good, &bad);
-        // Every other try damages a journal: the journals contain nearly everything.
+        // Every second try damages a journal, because the journals contain nearly everything.
         let journals: Vec<_> = files.iter().filter(|path| path.extension() == Some("jnl".as_ref())).collect();
         let path = match seed % 2 {
             0 => journals[numbers.below(journals.len() as u64) as usize],
@@ -211,8 +213,8 @@ async fn recovery_reports_the_lost_events_of_a_damaged_journal_before_it_cuts_th
     let reported = report["orders"].as_array().unwrap().iter();
     let reported: BTreeSet<_> =
         reported.map(|order| order["order_id"].as_str().unwrap().to_owned()).collect();
-    // The damaged sector overlaps one or two commits. Their events cannot be read, so the report names all lost events but
-    // these.
+    // The damaged sector overlaps one or two commits. Their events cannot be read, so the report names all lost events
+    // except theirs.
     let unreadable = report["unreadable_commits"].as_u64().unwrap();
     assert!((1..=2).contains(&unreadable), "{report}");
     let unnamed = lost.difference(&reported).count() as u64;
@@ -222,7 +224,7 @@ async fn recovery_reports_the_lost_events_of_a_damaged_journal_before_it_cuts_th
 
     let check = run(&["rebuild", "--check"], &data);
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
-    // The folder can be used like any other.
+    // The folder can be used like any other folder.
     let mut more = fill(&data, 20, 5).await;
     more.extend(left);
     assert_eq!(orders_in(&data), Some(more));

@@ -1,4 +1,4 @@
-//! `orders dlq` against the embedded service: from an event that cannot be processed to the repaired order.
+//! Tests `orders dlq` against the embedded service, from an event that cannot be processed to the repaired order.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::support::service::{Api, PATIENCE, Service, orders};
 /// The pause between two checks of a condition.
 const POLL_EVERY: Duration = Duration::from_millis(5);
 
-/// A payment of the order, cut off and complete.
+/// A payment of the order: once cut off, and once complete.
 fn cut_payment(id: &OrderId) -> (String, String) {
     let whole = String::from_utf8(paid(id).encode()).unwrap();
     (whole[..whole.len() - 4].to_owned(), whole)
@@ -30,7 +30,7 @@ fn shipment(id: &OrderId) -> String {
     .to_string()
 }
 
-/// Sends messages to the queue of a data folder that no service uses, each in the group of its order.
+/// Sends messages to the queue of a data folder that no service uses. Each message is in the group of its order.
 pub(crate) async fn send(data: &Path, messages: impl IntoIterator<Item = (&OrderId, String)>) {
     let engine = Embedded::open(data, Options { min_free_bytes: 0, ..Options::new(eur()) }).unwrap();
     let message = |(group, body): (&OrderId, String)| NewMessage {
@@ -46,7 +46,7 @@ fn beginning(id: &OrderId) -> [String; 2] {
     [created(id), confirmed(id)].map(|event| String::from_utf8(event.encode()).unwrap())
 }
 
-/// An order whose payment is cut off and followed by a shipment, as messages.
+/// The messages of an order whose payment is cut off and followed by a shipment.
 fn with_cut_payment(id: &OrderId) -> impl Iterator<Item = (&OrderId, String)> {
     beginning(id).into_iter().chain([cut_payment(id).0, shipment(id)]).map(move |body| (id, body))
 }
@@ -78,7 +78,7 @@ fn command(api: &Api, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs `orders dlq` to its end, and returns what it printed.
+/// Runs `orders dlq` to its end. Returns the printed text.
 #[track_caller]
 pub fn dlq(api: &Api, arguments: &[&str], succeeds: bool) -> String {
     let Output { status, stdout, stderr } = command(api, arguments).output().unwrap();
@@ -209,7 +209,7 @@ async fn an_exported_archive_with_a_corrected_file_is_imported_and_redriven_else
     dlq(&service, &["export", archive_name], true);
     drop(service);
 
-    // The other folder has the order in the state in which it was stuck, and other dead letters whose ids look alike.
+    // The other folder contains the order in the state in which it was stuck, and other dead letters with similar ids.
     let other = new_order_id();
     drop(with_parked_sequence(&there, &other).await);
     send(&there, beginning(&id).map(|body| (&id, body))).await;
@@ -277,7 +277,7 @@ async fn a_redrive_that_is_killed_repeatedly_and_run_again_applies_every_event_o
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // Kill the command and the service after the first dead letters were sent, and before all were.
+        // Kills the command and the service after the first dead letters were sent and before the last ones.
         let start = Instant::now();
         while service.get("/v1/pipeline").await.1["dead_letters"] == before
             && redrive.try_wait().unwrap().is_none()

@@ -1,4 +1,4 @@
-//! Tests of the AWS emulator: the behaviour that other tests rely on, and that it leaves no processes behind.
+//! Tests the AWS emulator: the behaviour that other tests rely on, and that it leaves no processes behind.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ use crate::support::emulator::{Aws, Emulator, python};
 use crate::support::eventually::{check, eventually, eventually_blocking};
 use crate::support::http;
 
-/// Set in the process that a test kills.
+/// A variable that is set in the process that a test kills.
 const TO_BE_KILLED: &str = "ORDERS_TEST_TO_BE_KILLED";
 
 const EMPTY: Depth = Depth { visible: 0, in_flight: 0, delayed: 0 };
@@ -218,7 +218,7 @@ fn the_emulator_and_its_functions_end_with_their_parent() {
         kill.args(["-0", "--", &group]).stderr(Stdio::null()).status().unwrap().success()
     };
     assert!(is_alive());
-    // SIGKILL, so that the parent cannot clean up.
+    // SIGKILL ends the parent, so that it cannot clean up.
     parent.kill().unwrap();
     parent.wait().unwrap();
     eventually_blocking("the processes are gone", || check(!is_alive(), format!("process group {group}")));

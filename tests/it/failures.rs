@@ -1,5 +1,5 @@
-//! Poison messages, transient failures and alerts on the embedded engine: nothing is lost. `aws` has the same tests on SQS
-//! and DynamoDB.
+//! Tests poison messages, transient failures and alerts on the embedded engine: nothing is lost. `aws` has the same
+//! tests on SQS and DynamoDB.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -36,7 +36,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 #[derive(Default)]
 struct Pager {
     refusals_left: AtomicUsize,
-    /// The headers and bodies of all requests, including the refused ones.
+    /// The headers and bodies of all requests. Refused requests are included.
     requests: Mutex<Vec<(HeaderMap, Vec<u8>)>>,
 }
 

@@ -1,4 +1,4 @@
-//! Data folders that cannot be used. Each results in a clear error, and nothing in it is changed.
+//! Tests data folders that cannot be used. Each one results in a clear error and is not changed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,7 +28,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// A data folder with some recorded orders in it.
+/// A data folder with some recorded orders.
 async fn filled(data: &Path) {
     let mut service = Service::start(data, &[]);
     for _ in 0..20 {
@@ -38,7 +38,7 @@ async fn filled(data: &Path) {
     assert!(service.terminate().success());
 }
 
-/// Asserts that serving from `data` fails with one line that contains all of `expected`, and changes nothing.
+/// Asserts that serving from `data` fails with one line that contains all of `expected`, and that it changes nothing.
 fn assert_refused(data: &Path, expected: &[&str]) {
     let before = contents(data);
     let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--data"]);
@@ -116,8 +116,8 @@ async fn a_second_process_is_refused() {
     assert_eq!(service.outcome(&receipt).await["state"], "recorded", "the first process continues");
 }
 
-/// The journal of a filled data folder: its path, its bytes, and the index of the last byte that is not zero. In a small
-/// folder it contains everything.
+/// The journal of a filled data folder: its path, its bytes, and the index of the last byte that is not zero. In a
+/// small folder, the journal contains all data.
 async fn filled_journal(data: &Path) -> (PathBuf, Vec<u8>, usize) {
     filled(data).await;
     let mut files = contents(&data.join("store")).into_iter();
@@ -132,7 +132,7 @@ async fn a_damaged_journal_is_refused_wherever_the_damage_is() {
     let data = folder.path().join("data");
     let (journal, good, end) = filled_journal(&data).await;
 
-    // With a prime number as the step, the positions cover structure, keys, values and checksums.
+    // The step is a prime number, so that the positions cover structure, keys, values and checksums.
     for position in (100..end / 2).step_by(307) {
         let mut bad = good.clone();
         bad[position] ^= 0x55;
@@ -182,8 +182,8 @@ async fn a_store_with_missing_parts_is_refused() {
     }
 }
 
-/// A command that runs a copy of the binary, which any user may run. If the tests run as root, who may write anywhere,
-/// the command runs as a user without rights.
+/// A command that runs a copy of the binary, which every user may run. If the tests run as root, who may write
+/// anywhere, the command runs as a user without rights.
 fn as_ordinary_user(folder: &Path) -> Command {
     let binary = folder.join("orders");
     fs::copy(env!("CARGO_BIN_EXE_orders"), &binary).unwrap();
@@ -214,7 +214,7 @@ async fn with_a_nearly_full_disk_no_new_orders_are_accepted_and_reads_go_on() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     filled(&data).await;
-    // A reserve larger than any disk.
+    // The reserve is larger than any disk.
     let service = Service::start(&data, &["--min-free-disk", "9999999999"]);
     let response = service.send(Method::POST, "/v1/orders", Some(&order("c-1"))).await.unwrap();
     assert_eq!(response.status(), 503);
@@ -236,7 +236,7 @@ async fn a_full_disk_stops_the_service_and_loses_nothing() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     filled(&data).await;
-    // A limit on file sizes (in KiB) stands in for a full disk: the same write fails with an operating system error.
+    // A limit on file sizes (in KiB) simulates a full disk: the same write fails with an operating system error.
     let script = "trap '' XFSZ; ulimit -f 3072; exec \"$0\" \"$@\"";
     let binary = orders(&[]).get_program().to_owned();
     let mut command = Command::new("bash");
@@ -275,7 +275,7 @@ async fn a_full_disk_stops_the_service_and_loses_nothing() {
         assert_eq!(service.outcome(receipt).await["state"], "recorded");
     }
     if let Some((_, text)) = refused {
-        // Whether the event was recorded or not, the receipt that the problem links to shows it.
+        // The receipt that the problem links to shows whether the event was recorded.
         let problem: serde_json::Value = serde_json::from_str(&text).unwrap();
         let receipt = problem["links"]["receipt"].as_str().unwrap();
         assert!([200, 404].contains(&service.get(receipt).await.0.as_u16()));

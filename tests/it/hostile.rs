@@ -1,5 +1,5 @@
-//! Hostile request bodies of every kind, at the maximum allowed size, four at a time, while another client continues to
-//! send requests. `scripts/hostile-bodies.py` measures the speed.
+//! Tests hostile request bodies of every kind, at the maximum allowed size. Four of them are sent at a time, while
+//! another client continues to send requests. `scripts/hostile-bodies.py` measures the speed.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ const ORDERS: (&str, usize) = ("/v1/orders", 256 << 10);
 const EVENTS: (&str, usize) = ("/v1/orders/o-1/events", 256 << 10);
 const REDRIVE: (&str, usize) = ("/v1/dead-letters/redrive", 256 << 10);
 const REPAIR: usize = 2 << 20;
-/// The maximum memory of the service: the 512 MiB of a small container.
+/// The maximum memory of the service, which is the 512 MiB of a small container.
 const MAX_PEAK_KIB: u64 = 512 << 10;
 
 struct HostileBody {
@@ -26,7 +26,7 @@ struct HostileBody {
     body: String,
 }
 
-/// A body of nearly `size` bytes: `head`, as many elements as fit, and `tail`.
+/// A body of nearly `size` bytes. It consists of `head`, as many elements as fit, and `tail`.
 fn filled(
     (path, size): (&str, usize),
     head: &str,
@@ -61,7 +61,7 @@ fn member(value: &str) -> impl Fn(usize) -> String {
     move |number| format!(r#""m{number}":{value}"#)
 }
 
-/// Bodies with orders that are invalid or only large, between `head` and `tail`.
+/// Bodies with orders that are invalid or merely large, between `head` and `tail`.
 fn of_order(place: (&str, usize), head: &str, tail: &str) -> Vec<HostileBody> {
     let start = format!("{head}{{");
     let end = format!("}}{tail}");
@@ -133,7 +133,7 @@ fn of_others(letter: &str) -> Vec<HostileBody> {
     ]
 }
 
-/// The peak memory of the process so far, in KiB.
+/// The peak memory that the process has used so far, in KiB.
 fn peak_kib(service: &Service) -> u64 {
     let status =
         fs::read_to_string(Path::new("/proc").join(service.id().to_string()).join("status")).unwrap();

@@ -1,5 +1,5 @@
-//! The inline commit: an event is recorded by the commit that accepts it if nothing of its order is queued. The result is
-//! the same as if every event had been queued.
+//! Tests the inline commit: if nothing of an event's order is queued, the commit that accepts the event also records
+//! it. The result must be the same as if every event had been queued.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::support::events::{amended, confirmed, created, envelope, eur, new_ord
 
 const ORDERS: [&str; 3] = ["o-1", "o-2", "o-3"];
 
-/// A step of a test: what happens to the service.
+/// A step of a test, which is one thing that happens to the service.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Events are published in one call: the order and the kind of each.
+    /// Events are published in one call. Each is given by its order and its kind.
     Publish(Vec<(usize, Kind)>),
     /// An unreadable message arrives in the group of an order.
     Poison(usize),
@@ -294,7 +294,7 @@ async fn an_event_of_an_order_with_nothing_queued_needs_no_consumer() {
 async fn an_event_is_queued_after_queued_events_of_its_order_but_not_of_others() {
     let (mut service, order_id) = with_order().await;
     let other = OrderId::parse(ORDERS[1]).unwrap();
-    // Paid is too early, so it is queued for the consumer to decide. The confirmation after it follows on the queue.
+    // The payment is too early, so it is queued for the consumer to decide. The confirmation after it is also queued.
     service.publish(&[paid(&order_id), confirmed(&order_id), created(&other)]).await;
     service.consume(1).await;
     service.publish(&[amended(&order_id, 1), amended(&other, 1)]).await;

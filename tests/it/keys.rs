@@ -1,4 +1,4 @@
-//! Concurrent requests with one idempotency key on the embedded service: exactly one of them is new.
+//! Tests concurrent requests with one idempotency key on the embedded service. Exactly one of them must be new.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::support::service::{Answer, Service, order};
 
 const MANY: usize = 50;
 
-/// The number of requests that got each kind of answer.
+/// The number of requests for each kind of answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct AnswerCounts {
     new: usize,
@@ -47,7 +47,7 @@ async fn orders_of(service: &Service, customer: &str) -> usize {
     list["items"].as_array().unwrap().len()
 }
 
-/// A batch of two orders of one customer. Their metadata contains the number of the request.
+/// A batch of two orders of one customer. The metadata of the orders contains the number of the request.
 fn batch(customer: &str, number: usize) -> Value {
     let mut order = order(customer);
     order["metadata"] = json!({ "number": number.to_string() });

@@ -1,4 +1,4 @@
-//! Limits for clients, set by flags and variables.
+//! Tests limits for clients, which flags and variables set.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -59,17 +59,17 @@ fn connect(service: &Service) -> TcpStream {
 async fn one_address_cannot_keep_others_out() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--max-connections", "16"]);
-    // These connections send nothing. The service would close them after 10 s.
+    // These connections send nothing. The service would close them only after 10 s.
     let silent: Vec<_> = (0..100).map(|_| connect(&service)).collect();
     let bystander = http::client_builder().local_address("127.0.0.2".parse::<std::net::IpAddr>().unwrap());
-    // The timeout is well below these 10 s, so no slot becomes free because a connection was closed.
+    // The time limit of this test is well below these 10 s, so no slot becomes free because a connection was closed.
     let bystander = bystander.timeout(Duration::from_secs(8)).build().unwrap();
     let answer = bystander.get(format!("{}/v1/orders?customer_id=c-1", service.url)).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     drop(silent);
 }
 
-/// Sends like Python's `http.client`, which sends the whole body before it reads the answer.
+/// Sends a request as Python's `http.client` does: it sends the whole body before it reads the answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_sends_a_too_large_body_gets_the_answer() {
     let folder = TempDir::new().unwrap();

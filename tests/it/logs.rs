@@ -1,4 +1,4 @@
-//! The log of the service: it never blocks the service, and dropped lines are counted and reported.
+//! Tests the log of the service. It never blocks the service, and dropped lines are counted and reported.
 
 use std::io::{BufRead, BufReader, PipeReader, pipe};
 use std::process::{Child, Command, Stdio};
@@ -24,13 +24,14 @@ struct Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        // The service may have exited already; after `wait` it is gone either way.
+        // The service may have exited already. After `wait`, it has exited in any case.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Two free ports. The tests choose them because they do not read the log, which contains the address of a service.
+/// Two free ports. The log contains the address of a service, but these tests do not read the log, so they choose the
+/// ports.
 fn free_ports() -> [u16; 2] {
     let listeners = [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
@@ -44,7 +45,7 @@ impl Unread {
         let mut command = orders(&["serve", "--listen", &port, "--metrics-listen", &metrics]);
         command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(folder.path().join("data"));
         let child = command.stdout(Stdio::null()).stderr(writer).spawn().unwrap();
-        // The command holds a copy of the pipe's write end. Without it, the pipe ends when the service exits.
+        // The command holds a copy of the pipe's write end. Dropping the copy lets the pipe end when the service exits.
         drop(command);
         let [api, metrics] = [port, metrics].map(|address| Api::at(&format!("http://{address}")));
         let service = Self { child, api, metrics, stderr: Some(stderr), _folder: folder };
@@ -107,7 +108,7 @@ async fn a_reader_that_returns_gets_a_report_of_dropped_lines() {
     let (sender, log) = channel();
     let read = move || BufReader::new(stderr).lines().try_for_each(|line| sender.send(line.unwrap()));
     let reading = thread::spawn(read);
-    // Post orders until the log line of one is no longer dropped.
+    // Posts orders until the log line of one order is no longer dropped.
     let mut lines: Vec<Value> = Vec::new();
     let start = Instant::now();
     while !lines.iter().any(|line| line["correlation_id"] == "again") {

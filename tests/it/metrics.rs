@@ -1,4 +1,4 @@
-//! The Prometheus metrics of a server, read by Prometheus's own client library.
+//! Tests the Prometheus metrics of a server, read with Prometheus's own client library.
 
 use std::collections::BTreeSet;
 
@@ -56,7 +56,8 @@ fn value(families: &[Value], name: &str, labels: &Value) -> f64 {
 async fn prometheus_reads_the_metrics_of_an_order() {
     let measured = Measured::start();
     let order_id = created_and_shipped_too_early(&measured.api, "c-metrics").await;
-    // An event gets its outcome before its message is deleted. Until then, the next event of the order is queued too.
+    // An event gets its outcome before its message is deleted. Until the message is deleted, the next event of the
+    // order is queued too.
     eventually("nothing is in flight", async || {
         let (_, pipeline) = measured.api.get("/v1/pipeline").await;
         check(pipeline["ledger"]["in_flight"] == 0, pipeline)
@@ -70,7 +71,7 @@ async fn prometheus_reads_the_metrics_of_an_order() {
 
     let metrics = measured.scrape();
     let value = |name: &str, labels: Value| value(&metrics, name, &labels);
-    // Five legal events and a rejected one.
+    // The requests send five legal events and a rejected one.
     assert_eq!(value("orders_messages_processed_total", json!({ "status": "recorded" })), 5.0);
     assert_eq!(value("orders_messages_processed_total", json!({ "status": "rejected" })), 1.0);
     assert_eq!(value("orders_events_published_total", json!({ "result": "accepted" })), 6.0);
@@ -118,7 +119,7 @@ async fn metrics_have_a_type_and_a_help_text_and_are_documented() {
     let documented: BTreeSet<_> = documented().map(|(name, _)| name.to_owned()).collect();
     let undocumented: Vec<_> = there.difference(&documented).collect();
     assert!(undocumented.is_empty(), "not in docs/observability.md: {undocumented:?}");
-    // The absent metrics count things that do not happen in this test.
+    // The missing metrics count things that do not happen in this test.
     let missing: Vec<_> = documented.difference(&there).map(String::as_str).collect();
     let absent = [
         "orders_connections_closed_total",
@@ -130,7 +131,7 @@ async fn metrics_have_a_type_and_a_help_text_and_are_documented() {
     assert_eq!(missing, absent);
 }
 
-/// The metrics in the documentation's table: their names in Prometheus and in CloudWatch.
+/// The metrics in the documentation's table, by their names in Prometheus and in CloudWatch.
 pub fn documented() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
     DOCUMENTED.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.split('|').map(|cell| cell.trim().split('`'));

@@ -1,4 +1,4 @@
-//! The HTML pages in a real browser: they fit the width of a desktop and of a phone.
+//! Tests the HTML pages in a real browser: they must fit the width of a desktop and of a phone.
 
 use axum::Router;
 use axum::extract::Request;
@@ -11,7 +11,7 @@ use crate::support::browser::rendered;
 use crate::support::http;
 use crate::support::service::Service;
 
-/// A page that shows `page` in a frame of this width and writes down its size and its text. A browser's own window cannot
+/// A page that shows `page` in a frame of this width, and reports its size and its text. A browser's own window cannot
 /// be as narrow as a phone's.
 fn frame(page: &str, width: &str) -> String {
     format!(
@@ -28,7 +28,8 @@ fn frame(page: &str, width: &str) -> String {
     )
 }
 
-/// Forwards requests to the service and drops the headers that forbid framing. Below `/framed/` it serves the frames.
+/// Forwards requests to the service and drops the headers that forbid framing. Paths below `/framed/` return pages with
+/// a frame.
 async fn forward_or_frame(service: String, request: Request) -> Response {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     if let Some(framed) = path.strip_prefix("/framed/") {

@@ -1,4 +1,4 @@
-//! Orders from the first request to the final status, through the real binary.
+//! Tests orders from the first request to the final status, through the real binary.
 
 use std::collections::BTreeMap;
 

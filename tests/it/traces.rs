@@ -1,4 +1,5 @@
-//! Exported spans: one trace from the client's request through the queue to the consumer, in each deployment.
+//! Tests exported spans: each deployment produces one trace from the client's request through the queue to the
+//! consumer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -41,7 +42,7 @@ struct Span {
 }
 
 impl Collector {
-    /// Starts a collector; returns it and its endpoint.
+    /// Starts a collector. Returns the collector and its endpoint.
     async fn start() -> (Self, String) {
         let collector = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -51,7 +52,7 @@ impl Collector {
         (collector, endpoint)
     }
 
-    /// Waits until the trace has a span with this name and a server span; returns its spans.
+    /// Waits until the trace has a span with this name and a server span. Returns its spans.
     async fn trace_with(&self, trace: &str, name: &str) -> Vec<Span> {
         eventually(&format!("{name} of trace {trace} is exported"), async || {
             let all = self.0.lock().unwrap().clone();
@@ -99,7 +100,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Posts an order as a client that traces its requests.
+/// Posts an order in the way of a client that traces its requests.
 async fn post_traced(api: &Api) -> Answer {
     let traceparent = format!("00-{TRACE}-{CLIENT}-01");
     let headers = [("traceparent", traceparent.as_str()), ("x-correlation-id", "request-7")];

@@ -1,4 +1,5 @@
-//! Data folders of earlier formats. Opening such a folder keeps everything in it, and gives it the current format.
+//! Tests data folders of earlier formats. Opening such a folder keeps everything in it and converts it to the current
+//! format.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +22,7 @@ fn golden(format: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden/folders").join(format);
     copy(&golden, folder.path());
-    // The service left a LOCK that is not locked, and a copy of the folder contains it.
+    // The service left a LOCK file that is not locked. A copy of the folder also contains that file.
     File::create(folder.path().join("LOCK")).unwrap();
     folder
 }
@@ -50,7 +51,7 @@ async fn a_folder_of_format_3_is_upgraded_with_everything_in_it() {
     let text = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(check.status.success() && text.starts_with("6 events of 4 orders"), "{text}");
 
-    // From now on the extent is stored, and covers older events too.
+    // From now on, the extent is stored. It also covers older events.
     let journal = File::options().write(true).open(data.join("store/0.jnl")).unwrap();
     journal.set_len(200).unwrap();
     let refused = run(&["export"], data);
@@ -63,7 +64,7 @@ async fn an_interrupted_upgrade_continues_with_the_next_start() {
     let folder = golden("format-3");
     let data = folder.path();
     assert!(run(&["export"], data).status.success());
-    // Simulates a power cut before FORMAT was replaced: EXTENT and the numbered commit exist already.
+    // Simulates a power cut before FORMAT was replaced. EXTENT and the numbered commit already exist.
     fs::write(data.join("FORMAT"), "orders data folder, format 3\n").unwrap();
     for _ in 0..2 {
         let export = run(&["export"], data);

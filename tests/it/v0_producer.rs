@@ -1,4 +1,5 @@
-//! Messages of schema version 0, queued as their producer sends them, through the real engine and consumer.
+//! Tests messages of schema version 0, queued in the way their producer sends them, through the real engine and
+//! consumer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 use crate::support::events::eur;
 use crate::support::eventually::{check, eventually};
 
-/// A message as a v0 producer sends it: the group is the customer, there is no event id, and the time has no offset.
+/// A message in the form of a v0 producer. The group is the customer, there is no event id, and the time has no offset.
 fn message(kind: &str, order_data: &Value, second: u32) -> NewMessage {
     let body = json!({
         "type": kind,
@@ -61,7 +62,8 @@ async fn the_orders_of_a_v0_producer_are_recorded_and_projected() {
         let update = json!({ "order_id": "A-1001", "status": status });
         messages.push(NewMessage { group: "cust_7".to_owned(), ..message("order_updated", &update, second) });
     }
-    // The producer sends a message again after the deduplication window. The derived event id identifies it.
+    // The producer sends a message again after the deduplication window. Its derived event id shows that it is the same
+    // event.
     messages.push(NewMessage { deduplication_id: "again".to_owned(), ..messages[0].clone() });
     engine.send(messages).await.unwrap();
 

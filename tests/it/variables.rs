@@ -1,4 +1,5 @@
-//! The rules for all environment variables: an empty one counts as unset, and all switches accept the same words.
+//! Tests the rules for all environment variables: an empty variable counts as unset, and all switches accept the same
+//! words.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -30,7 +31,7 @@ fn commands() -> Vec<Vec<String>> {
     found
 }
 
-/// The variables of a command, and whether each is a switch.
+/// The variables of a command. Each is marked as a switch or not.
 fn variables(path: &[String]) -> BTreeSet<(String, bool)> {
     let help = help(path);
     // Descriptions are indented further. A line of a description can begin with the name of another option.

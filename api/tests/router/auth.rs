@@ -1,4 +1,4 @@
-//! Bearer tokens through the router: which are accepted, which are refused, and with which error.
+//! Tests bearer tokens through the router: which tokens are accepted, which are refused, and with which error.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ async fn claims_are_checked() {
         json!({ "scope": null, "scp": ["orders.read"] }),
         json!({ "customer_id": "c-1" }),
     ] {
-        // Tokens without the scope get a 403 from the handler. That is not tested here.
+        // Tokens without the scope get a 403 from the handler, which other tests cover.
         let answer = with_token(&router, &pair.token(&claims(changes.clone()))).await;
         assert_ne!(answer.status, 401, "{changes}: {answer:?}");
     }
@@ -131,7 +131,7 @@ async fn claims_are_checked() {
         let token = pair.token(&claims(changes.clone()));
         is_refused(&with_token(&router, &token).await, reason);
     }
-    // A claim that is `null` is present, not absent.
+    // A claim that is `null` counts as present.
     let mut everyone = claims(json!({}));
     everyone["customer_id"] = Value::Null;
     is_refused(&with_token(&router, &pair.token(&everyone)).await, "customer_id");
@@ -150,7 +150,7 @@ async fn the_key_and_not_the_token_decides_the_algorithm() {
         let unsigned = format!("{}.{}.", base64url(header.to_string()), base64url(claims.to_string()));
         is_refused(&with_token(&router, &unsigned).await, "RS256, ES256 or EdDSA");
     }
-    // A public key in any form is not accepted as an HMAC secret.
+    // A public key, in whatever form, must not be accepted as an HMAC secret.
     let published = [rsa.public_pem().into_bytes(), rsa.public_bytes(), rsa.jwk().to_string().into_bytes()];
     for secret in published {
         for alg in ["HS256", "RS256"] {

@@ -1,4 +1,4 @@
-//! Connection limits: which connection is closed for a new one, and how threads share the connections.
+//! Tests connection limits: which connection is closed for a new one, and how threads share the connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ async fn one_address_cannot_keep_others_out() {
         }
         let mut bystander = TcpStream::from_std(connect_from("127.0.0.2:0", server.address)).unwrap();
         bystander.write_all(HEALTH.as_bytes()).await.unwrap();
-        // No timeout frees a slot here: each of them is a minute.
+        // No timeout frees a slot in this test, because each timeout is a minute.
         let text = answer(&mut bystander).await;
         assert!(text.starts_with("HTTP/1.1 200 OK"), "{held:?}: {text}");
     }
@@ -76,7 +76,8 @@ async fn the_longest_idle_connection_of_the_address_with_the_most_is_closed() {
     for _ in 0..8 {
         silent.push(server.connect().await);
     }
-    // Each connection from the second address replaces the oldest of the first, until both have the same number.
+    // Each connection from the second address replaces the oldest one of the first address, until both addresses have
+    // the same number.
     let mut others = Vec::new();
     for oldest in silent.iter_mut().take(4) {
         let mut other = TcpStream::from_std(connect_from("127.0.0.2:0", server.address)).unwrap();
@@ -85,7 +86,8 @@ async fn the_longest_idle_connection_of_the_address_with_the_most_is_closed() {
         others.push(other);
         assert!(rest(oldest).await.is_empty());
     }
-    // With equal numbers, a new connection replaces an idle connection from the same address.
+    // If both addresses have the same number of connections, a new connection replaces an idle one from its own
+    // address.
     let mut fifth = TcpStream::from_std(connect_from("127.0.0.2:0", server.address)).unwrap();
     fifth.write_all(HEALTH.as_bytes()).await.unwrap();
     answer(&mut fifth).await;

@@ -19,15 +19,15 @@ use domain::{
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-/// What publishing to the queue does.
+/// How a call of `publish` ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum QueueBehaviour {
     Accepts,
     Full,
     Unavailable,
-    /// Fails after the event may have reached the queue.
+    /// The call fails after the event may have reached the queue.
     LosesAnswer,
-    /// Reports that an event with the same id was accepted before.
+    /// The call reports that an event with the same id was accepted before.
     Repeats,
     TooSmall,
     Hangs,
@@ -47,7 +47,7 @@ pub(crate) fn created(order_id: &str, customer_id: &str) -> RecordedEvent {
     RecordedEvent::decode(entry.to_string().as_bytes(), Currency::parse("EUR").unwrap()).unwrap()
 }
 
-/// Implements all ports: publishes into a vector and reads from its fields.
+/// Implements all ports. Publishing appends to a vector, and reads return the fields.
 pub(crate) struct FakePorts {
     pub(crate) published: Mutex<Vec<Envelope>>,
     /// The trace context of the last call to `publish`.
@@ -55,7 +55,7 @@ pub(crate) struct FakePorts {
     pub(crate) queue: QueueBehaviour,
     pub(crate) log: Vec<RecordedEvent>,
     pub(crate) receipt: Option<Receipt>,
-    /// The first lookup that finds the receipt, counted from 1.
+    /// The number of the first lookup that finds the receipt, counted from 1.
     pub(crate) finds_receipts_from: usize,
     /// How many times a receipt was looked up.
     pub(crate) lookups: AtomicUsize,
@@ -94,7 +94,7 @@ impl FakePorts {
         Ok(())
     }
 
-    /// One snapshot per order in the log, newest first.
+    /// One snapshot for each order in the log, newest first.
     fn orders(&self) -> Vec<OrderSnapshot> {
         let mut ids: Vec<_> = self.log.iter().map(|event| event.envelope.order_id.clone()).collect();
         ids.dedup();
@@ -237,7 +237,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The pointer or parameter and the code of each listed error, such as `/items/0/sku required`.
+    /// Each listed error as its pointer or parameter and its code, such as `/items/0/sku required`.
     pub(crate) fn validation_errors(&self) -> Vec<String> {
         let body = self.json();
         let summary = |error: &Value| {
@@ -247,7 +247,7 @@ impl Answer {
         body["errors"].as_array().into_iter().flatten().map(summary).collect()
     }
 
-    /// Asserts that this is a complete problem of this type which leaks no internals.
+    /// Asserts that this is a complete problem of this type and that it reveals no internals.
     #[track_caller]
     pub(crate) fn is_problem(&self, status: u16, problem: &str) {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");

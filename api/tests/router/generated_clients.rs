@@ -1,4 +1,4 @@
-//! What the OpenAPI description needs so that generated clients work and read well.
+//! Tests properties of the OpenAPI description that generated clients need in order to work and read well.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ fn an_order_and_a_receipt_differ_in_their_object_member() {
         assert_eq!(schemas[name]["properties"]["object"]["enum"], json!([object]));
         assert_eq!(schemas[name]["required"][0], "object");
     }
-    // Generated clients parse every success of an operation with the schema of the first.
+    // Generated clients parse every success of an operation with the schema of its first success.
     for (name, operation) in operations(&document) {
         let successes = operation["responses"].as_object().unwrap().iter();
         let mut schemas: Vec<_> = successes
@@ -30,7 +30,7 @@ fn an_order_and_a_receipt_differ_in_their_object_member() {
     }
 }
 
-/// Without a format, generated clients truncate values of more than 32 bits.
+/// Tests that integers have a format. Without a format, generated clients truncate values of more than 32 bits.
 #[test]
 fn large_integers_have_their_format() {
     fn integers(at: &str, value: &Value, found: &mut Vec<String>) {
@@ -71,7 +71,7 @@ fn responses_and_parameters_of_several_operations_are_shared_components() {
     }
 }
 
-/// Client generators give objects without a name numbered classes.
+/// Tests that objects have a name. Client generators give objects without a name numbered classes.
 #[test]
 fn every_object_has_a_name() {
     fn unnamed(at: &str, schema: &Value, found: &mut Vec<String>) {

@@ -1,4 +1,4 @@
-//! Which host names the service answers to.
+//! Tests which host names the service answers to.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ async fn serve(hosts: Hosts) -> SocketAddr {
     address
 }
 
-/// Sends the request; returns the status, and the problem's type if the answer is a problem.
+/// Sends the request. Returns the status, and the problem's type if the answer is a problem.
 async fn answer(address: SocketAddr, request: &str) -> (u16, String) {
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(request.as_bytes()).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_service_without_authentication_answers_to_local_names_only() {
     assert_eq!(answer(local, &get("http://localhost/healthz", "1.1", "host: x\r\n")).await.0, 200);
 }
 
-/// A page of another site can make a browser send these content types without a preflight, but not `application/json`.
+/// A browser sends these content types to another site without a preflight, but not `application/json`.
 #[tokio::test]
 async fn requests_that_a_html_form_can_send_are_refused() {
     let fake = Arc::new(FakePorts {

@@ -1,4 +1,4 @@
-//! Unusual spellings that clients send: numbers, times, encodings, headers, and members that appear twice.
+//! Tests unusual spellings that clients send: numbers, times, encodings, headers, and members that appear twice.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -210,7 +210,7 @@ async fn large_bodies_share_a_memory_limit_and_small_ones_are_always_read() {
         let request = Request::post("/v1/orders/batch").header("content-type", "application/json");
         crate::fakes::send_to(router.clone(), request.body(body).unwrap())
     };
-    // Sends most of a body and never the rest. A permit is added when the first part was read.
+    // Sends most of a body but never the rest. A permit is added when the first part was read.
     let parts_read = Arc::new(Semaphore::new(0));
     let unfinished = || {
         let parts_read = parts_read.clone();

@@ -1,4 +1,4 @@
-//! Key rotation: keys that are added and removed in a file or at a URL.
+//! Tests key rotation: keys that are added and removed in a file or at a URL.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,7 +59,7 @@ impl KeyServer {
     }
 }
 
-/// Loads the keys for every request, because they are never fresh.
+/// Intervals with which the keys are never fresh, so every request loads them.
 const NEVER_FRESH: KeyRefresh = KeyRefresh {
     default_age: Duration::ZERO,
     min_age: Duration::ZERO,
@@ -99,14 +99,14 @@ async fn a_changed_file_is_read_even_if_every_token_has_a_known_key() {
     write(&file, &[&new]);
     is_refused(&with_token(&router, &old.token(&claims)).await, "no key for this token");
 
-    // A file that cannot be read keeps the old keys.
+    // If the file cannot be read, the old keys are kept.
     std::fs::write(&file, "{").unwrap();
     is_let_in(&with_token(&router, &new.token(&claims)).await);
     std::fs::remove_file(&file).unwrap();
     is_let_in(&with_token(&router, &new.token(&claims)).await);
 }
 
-/// Waits until the file was read again. With `NEVER_FRESH` this is the next request, unless a load is in progress.
+/// Waits until the file was read again. With `NEVER_FRESH`, the next request reads it unless a load is in progress.
 async fn is_refused_soon(router: &Router, token: &str, reason: &str) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     loop {
@@ -206,7 +206,7 @@ async fn a_new_key_at_a_url_is_fetched_once() {
         is_let_in(&answer);
     }
     assert_eq!(server.fetches(), 2);
-    // Unknown keys cause no further fetch for 30 s.
+    // For 30 s, tokens with unknown keys cause no further load.
     let strangers: Vec<_> =
         (0..50).map(|n| IssuerKey::ed25519(&format!("stranger {n}")).token(&claims)).collect();
     for answer in join_all(strangers.iter().map(|token| with_token(&router, token))).await {
@@ -225,7 +225,7 @@ async fn many_unknown_keys_cause_one_fetch() {
     for answer in join_all(strangers.iter().map(|token| with_token(&router, token))).await {
         is_refused(&answer, "no key for this token");
     }
-    // The first fetch loads the keys; the second looks for the unknown keys.
+    // The first load gets the keys, and the second one looks for the unknown key.
     assert_eq!(server.fetches(), 2);
 }
 

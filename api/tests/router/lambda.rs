@@ -1,6 +1,6 @@
-//! API Gateway events: from the event's JSON through the router to the JSON of the answer.
+//! Tests API Gateway events, from the event's JSON through the router to the JSON of the answer.
 //!
-//! A fixture's name gives the kind of API, the payload format, the stage or domain, and the request.
+//! The name of a fixture consists of the kind of API, the payload format, the stage or domain, and the request.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,7 +40,7 @@ pub(crate) async fn invoke(fake: &Arc<FakePorts>, event: &Value) -> Value {
     invoke_with(fake, event, Duration::from_secs(29)).await
 }
 
-/// A header of the answer: a string in payload format 2.0, a list of strings in 1.0.
+/// A header of the answer. It is a string in payload format 2.0, and a list of strings in 1.0.
 pub(crate) fn header<'a>(answer: &'a Value, name: &str) -> &'a str {
     let value = &answer["headers"][name];
     value.as_str().or_else(|| answer["multiValueHeaders"][name][0].as_str()).unwrap_or_default()
@@ -61,7 +61,8 @@ fn is_problem(answer: &Value, status: u16, problem: &str) {
     assert_eq!(body["correlation_id"], header(answer, "x-correlation-id"));
 }
 
-/// Asserts that the event is accepted and that its receipt's links start with `base`. Returns the published envelope.
+/// Asserts that the event is accepted and that the links of its receipt start with `base`. Returns the published
+/// envelope.
 async fn is_accepted(event: &Value, base: &str) -> Value {
     let fake = Arc::new(FakePorts::default());
     let answer = invoke(&fake, event).await;
@@ -197,20 +198,21 @@ async fn a_path_is_found_under_any_stage_or_mapping() {
     let proxy = |path: &str| json!({ "proxy": path });
     let any = "ANY /{proxy+}";
     let table = [
-        // A stage with the same name as the first segment of the API's paths.
+        // The stage has the same name as the first segment of the API's paths.
         (http(any, "/v1/v1/orders/o-1", proxy("v1/orders/o-1"), "v1", GATEWAY), "/v1/v1/orders/o-1"),
         (
             rest("/{proxy+}", ("/v1/orders/o-1", "/v1/v1/orders/o-1"), proxy("v1/orders/o-1"), "v1"),
             "/v1/v1/orders/o-1",
         ),
         (http(any, "/v1/orders/o-1", proxy("v1/orders/o-1"), "$default", GATEWAY), "/v1/orders/o-1"),
-        // A stage whose name is a prefix of a segment.
+        // The stage's name is a prefix of a path segment.
         (http("$default", "/v1/orders/o-1", Value::Null, "v", GATEWAY), "/v1/orders/o-1"),
         (http("$default", "/prod/v1/orders/o-1", Value::Null, "prod", GATEWAY), "/prod/v1/orders/o-1"),
         (http("$default", "/prod/v1/orders/o-1", Value::Null, "prod", "api"), "/v1/orders/o-1"),
         // Some gateways include the mapping's key in the path.
         (http(any, "/shop/v1/orders/o-1", proxy("v1/orders/o-1"), "prod", "api"), "/shop/v1/orders/o-1"),
-        // Payload format 1.0 of an HTTP API; mappings of one and two segments; a mapping without a stage.
+        // These events are of an HTTP API with payload format 1.0. Their mappings have one segment, two segments and no
+        // stage.
         (
             rest("$default", ("/prod/v1/orders/o-1", "/prod/v1/orders/o-1"), Value::Null, "prod"),
             "/prod/v1/orders/o-1",
@@ -237,7 +239,7 @@ async fn a_path_is_found_under_any_stage_or_mapping() {
             rest("/{proxy+}", ("/prod/v1/orders/o-1", "/prod/v1/orders/o-1"), proxy("v1/orders/o-1"), "prod"),
             "/prod/v1/orders/o-1",
         ),
-        // The test call of the AWS console has a stage that is not in the path.
+        // The test call of the AWS console names a stage that is not in the path.
         (
             rest(
                 "/{proxy+}",
@@ -253,7 +255,7 @@ async fn a_path_is_found_under_any_stage_or_mapping() {
         (event["rawQueryString"], event["multiValueQueryStringParameters"]) = (Value::Null, Value::Null);
         event["queryStringParameters"] = Value::Null;
         let answer = invoke(&fake, &event).await;
-        // The path is routed; only the order does not exist.
+        // The path was routed, so only the order is missing.
         is_problem(&answer, 404, "/problems/order-not-found");
         assert_eq!(body(&answer)["instance"], seen, "{event}");
     }

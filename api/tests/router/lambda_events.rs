@@ -1,4 +1,5 @@
-//! Lambda events that do not come from API Gateway: load balancer events are served, pings answered, others refused.
+//! Tests Lambda events that do not come from API Gateway. Load balancer events are served, pings are answered, and
+//! others are refused.
 
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ async fn a_load_balancer_with_multi_value_headers_places_an_order_in_base64() {
     let fake = Arc::new(FakePorts::default());
     let answer = invoke(&fake, &event(POST)).await;
     assert_eq!(answer["statusCode"], 202, "{answer}");
-    // A load balancer that sends multi-value headers reads only `multiValueHeaders` of the answer.
+    // If a load balancer sends multi-value headers, it reads only `multiValueHeaders` of the answer.
     assert_eq!(answer["multiValueHeaders"]["content-type"], json!(["application/json"]));
     let published = fake.published();
     let [envelope] = published.as_slice() else { panic!("{published:?}") };

@@ -1,4 +1,4 @@
-//! Rate limits, CORS, and headers for browsers and caches.
+//! Tests rate limits, CORS, and headers for browsers and caches.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ fn state_of(answer: &Answer) -> (u16, &str, &str) {
 async fn a_client_is_limited_to_its_rate_and_burst() {
     let router = limited("2/5");
     let step = Duration::from_millis(500);
-    // The number of time steps before each request, and the expected answer.
+    // Each entry has the number of time steps before a request, and the expected answer.
     let table = [
         (0, (200, r#""default";r=4;t=1"#, "")),
         (0, (200, r#""default";r=3;t=1"#, "")),

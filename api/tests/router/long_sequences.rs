@@ -1,4 +1,4 @@
-//! Parked sequences that are longer than one request handles.
+//! Tests parked sequences that are longer than one request handles.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::operator::{get, post, results};
 
 const REDRIVE: &str = "/v1/dead-letters/redrive";
 
-/// The dead letters of an order, whose ids are the order's id and a number.
+/// The dead letters of an order. Each id consists of the order's id and a number.
 fn sequence(order: &str, length: u32) -> Vec<DeadLetter> {
     let body = |number| event("confirmed", number + 2).replace("o-1", order);
     let letter = |number| DeadLetter {
@@ -52,7 +52,7 @@ async fn a_long_sequence_is_redriven_from_its_beginning_in_several_requests() {
         if answer.json()["lines_cut"] == json!(false) {
             break;
         }
-        // Remove the dead letters that were sent, as if the consumer had handled them.
+        // Removes the dead letters that were sent, as the consumer would.
         let sent = letters.sent.lock().unwrap().clone();
         letters.all.lock().unwrap().retain(|letter| !sent.contains(&letter.id));
     }

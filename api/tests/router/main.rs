@@ -1,4 +1,4 @@
-//! The API through its router, over in-memory implementations of its ports.
+//! Tests the API through its router, with in-memory implementations of its ports.
 
 #[cfg(test)]
 mod auth;

@@ -1,4 +1,4 @@
-//! The OpenAPI description is complete and agrees with the validation rules.
+//! Tests that the OpenAPI description is complete and agrees with the validation rules.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(crate) fn written() -> Value {
     serde_json::to_value(api::openapi()).unwrap()
 }
 
-/// The description with the operations' references to responses and parameters resolved.
+/// The description, in which the operations' references to responses and parameters are replaced with their targets.
 pub(crate) fn document() -> Value {
     let written = written();
     let mut document = written.clone();
@@ -89,7 +89,8 @@ fn every_operation_lists_its_statuses() {
             assert!(operation[member].as_str().is_some_and(|text| !text.is_empty()), "{member} of {name}");
         }
         assert!(operation["tags"][0].is_string(), "{name}");
-        // A 431 is sent before a request exists, as a status without headers or body.
+        // hyper answers with 431 before the router gets the request, so this answer has a status but no headers or
+        // body.
         let of_requests = |(status, _): &(&String, _)| status.as_str() != "431";
         for (status, response) in operation["responses"].as_object().unwrap().iter().filter(of_requests) {
             assert!(response["headers"]["X-Correlation-Id"].is_object(), "{name} {status}");
@@ -158,7 +159,7 @@ fn request_bodies_state_the_rules() {
 
     let event = &schemas["ProposedEvent"];
     assert_eq!(event["oneOf"].as_array().unwrap().len(), EventType::ALL.len() - 1);
-    // With a discriminator, the client generated for Rust sends `type` twice.
+    // With a discriminator, the generated Rust client would send `type` twice.
     assert!(event["discriminator"].is_null());
     assert!(
         event["oneOf"].as_array().unwrap().contains(&json!({ "$ref": "#/components/schemas/order_paid" }))

@@ -1,4 +1,4 @@
-//! The operator endpoints: list, show, redrive, repair and discard dead letters, and read the counters.
+//! Tests the operator endpoints: list, show, redrive, repair and discard dead letters, and read the counters.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub(crate) async fn post(letters: &Arc<FakeDeadLetters>, path: &str, body: Value
     ask_as(app(letters), None, Method::POST, path, body).await
 }
 
-/// A parked sequence of order `o-1`, whose first dead letter cannot be read, and a dead letter of no order.
+/// A parked sequence of order `o-1`, whose first dead letter cannot be read, and a dead letter without an order.
 fn sequence() -> Arc<FakeDeadLetters> {
     let broken = r#"{"event_id":"0199d3a0-0000-7000-8000-000000000002","type":"order_confirmed","data":{"order_id":"o-1""#;
     Arc::new(FakeDeadLetters::of(vec![

@@ -1,4 +1,4 @@
-//! Answers to requests whose outcome is unknown: the event may have been accepted.
+//! Tests the answers to requests whose outcome is unknown: the event may have been accepted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn fake(queue: QueueBehaviour) -> Arc<FakePorts> {
     Arc::new(FakePorts { queue, ..FakePorts::default() })
 }
 
-/// Asserts that the answer is an unknown outcome which names the event and the next step.
+/// Asserts that the answer reports an unknown outcome, and names the event and the next step.
 #[track_caller]
 fn is_outcome_unknown(answer: &Answer, keyed: bool) {
     answer.is_problem(503, "/problems/outcome-unknown");
@@ -74,7 +74,7 @@ async fn if_the_queue_cannot_be_searched_a_404_proves_nothing() {
     is_outcome_unknown(&answer, false);
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("may still be on the queue") && !detail.contains("was not accepted"), "{detail}");
-    // The 404 for the receipt leaves open whether the event was accepted.
+    // A 404 for the receipt does not show whether the event was accepted.
     let receipt = get(&fake, answer.json()["links"]["receipt"].as_str().unwrap()).await;
     receipt.is_problem(404, "/problems/event-not-found");
     let detail = receipt.json()["detail"].as_str().unwrap().to_owned();
@@ -106,7 +106,7 @@ async fn each_order_of_a_batch_reports_its_unknown_outcome() {
     assert!(answer.json()["detail"].as_str().unwrap().contains("same batch again"));
 }
 
-/// The receipt of the event that this request proposes, without an outcome.
+/// The receipt of the event that this request proposes. The event has no outcome.
 async fn proposed(request: Request<Body>) -> Receipt {
     let fake = Arc::new(FakePorts::default());
     send(&fake, request).await;
@@ -124,7 +124,7 @@ async fn all_but_the_first_of_concurrent_requests_under_one_key_are_replays_or_r
             format!(r#"{{"orders":[{ORDER}]}}"#).replace("c-1", "c-2"),
         ),
     ] {
-        // The event of the first request becomes visible only after this request first looked for a receipt.
+        // The event of the first request becomes visible only after the second request has looked for a receipt.
         let receipt = Some(proposed(post(path, "k", &body)).await);
         let fake = FakePorts {
             queue: QueueBehaviour::Repeats,
@@ -157,7 +157,7 @@ async fn a_receipts_link_belongs_to_one_request_under_a_key() {
         let receipt = Some(first.clone());
         let fake = Arc::new(FakePorts { receipt, sees_queued, ..FakePorts::default() });
         get(&fake, &link).await.is_problem(422, "/problems/idempotency-key-reused");
-        // The link of the first request still returns the receipt of that request.
+        // The link of the first request still returns the receipt of the first request.
         let own = format!("/v1/orders/o-1/events/{}", first.event_id);
         let tag = &first.request_hash.as_ref().unwrap()[..16];
         for query in [String::new(), format!("?request={tag}"), format!("?type=order_paid&request={tag}")] {

@@ -1,4 +1,4 @@
-//! The HTML pages: one for each problem type, the messages of the queue, and the root.
+//! Tests the HTML pages: one for each problem type, the messages of the queue, and the root.
 
 use std::sync::Arc;
 
@@ -138,7 +138,7 @@ async fn the_root_links_to_every_page() {
     assert!(under.contains("href=\"/prod/docs/\"") && !under.contains("href=\"/docs"), "{under}");
 }
 
-/// The style rules shorten the page: each error shows its meaning, without the headers that all errors share.
+/// The style rules shorten the page. Each error shows its meaning, but not the headers that all errors share.
 #[tokio::test]
 async fn the_api_page_has_style_rules_of_its_own() {
     let fake = Arc::new(FakePorts::default());

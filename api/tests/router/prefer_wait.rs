@@ -1,4 +1,4 @@
-//! `Prefer: wait`: answers before and after an event has an outcome.
+//! Tests the header `Prefer: wait`: the answers before and after an event has an outcome.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ fn confirmation(prefer: &str) -> Request<Body> {
     request.body(Body::from(r#"{"type":"order_confirmed"}"#)).unwrap()
 }
 
-/// The answer to a confirmation that was sent before with the same key, and now has this outcome.
+/// The answer to a confirmation that was sent before with the same key, when its outcome is this one.
 async fn answer_to(outcome: Outcome) -> Answer {
     answer_over(vec![created("o-1", "c-1")], outcome).await
 }
 
-/// Like `answer_to`, with this log of the order.
+/// Like `answer_to`, but with this log of the order.
 async fn answer_over(log: Vec<RecordedEvent>, outcome: Outcome) -> Answer {
     let first = Arc::new(FakePorts::default());
     send(&first, confirmation("")).await;
@@ -149,7 +149,7 @@ async fn a_replayed_refusal_shows_the_order_as_it_was_then() {
         assert_eq!((&body["order_status"], &body["allowed_events"]), (&status, &allowed), "{body}");
         assert_eq!(body["order_version"].as_u64(), at_version.filter(|_| !status.is_null()));
     }
-    // The order did not exist at version 0, so the answer is a 404 although the order exists now.
+    // The order did not exist at version 0. So the answer is a 404, although the order exists now.
     let detail = "order_confirmed is not legal while the order is not yet created".to_owned();
     let outcome = Outcome::Rejected {
         reason: RejectReason::IllegalTransition,

@@ -1,4 +1,4 @@
-//! What a principal's scopes and customer allow.
+//! Tests what a principal's scopes and customer allow.
 
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ async fn a_configured_scope_prefix_is_required() {
             continue;
         }
         answer.is_problem(403, "/problems/forbidden");
-        // The error names the scope with its prefix.
+        // The error contains the scope with its prefix.
         assert_eq!(answer.json()["detail"], "The token does not grant the scope orders/orders.read.");
         let challenge = "Bearer error=\"insufficient_scope\", scope=\"orders/orders.read\"";
         assert_eq!(answer.header("www-authenticate"), challenge);
@@ -225,7 +225,7 @@ async fn a_receipt_of_an_unrecorded_order_belongs_to_the_customer_of_the_event()
         receipt: Some(Receipt::of(&envelope, None)),
         ..FakePorts::default()
     };
-    // The event is not on the queue, so its customer is unknown.
+    // The event is not on the queue, so the customer of its order is unknown.
     let unknown = || FakePorts { receipt: Some(Receipt::of(&envelope, None)), ..FakePorts::default() };
     for (fake, principal, status) in [
         (on_queue(), &owner, 200),
@@ -234,7 +234,7 @@ async fn a_receipt_of_an_unrecorded_order_belongs_to_the_customer_of_the_event()
         (unknown(), &owner, 404),
         (unknown(), &stranger, 404),
         (unknown(), &principal(&[Scope::Read], None), 200),
-        // If the queue cannot be searched, the receipt contains only what the link contains.
+        // If the queue cannot be searched, the receipt is built from the link and contains nothing else.
         (FakePorts { sees_queued: false, ..FakePorts::default() }, &owner, 200),
         (FakePorts { sees_queued: false, ..unknown() }, &stranger, 404),
     ] {

@@ -1,4 +1,5 @@
-//! HTTP itself: unknown paths, methods, media types, sizes, correlation ids, health and the documentation.
+//! Tests the HTTP protocol: unknown paths, methods, media types, sizes, correlation ids, health checks and the
+//! documentation.
 
 use std::convert::Infallible;
 use std::sync::Arc;

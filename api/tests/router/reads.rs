@@ -1,4 +1,4 @@
-//! `GET` requests: orders, receipts, histories and lists with their pages and errors.
+//! Tests `GET` requests: orders, receipts, histories, and lists with their pages and errors.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::fakes::{Answer, FakePorts, get};
 
 const EVENT_ID: &str = "0199d3a0-0000-7000-8000-000000000001";
 
-/// The log of an order of customer `c/1 & co`, created in this minute and amended this many times.
+/// The log of an order of customer `c/1 & co` that was created in this minute and amended this many times.
 fn log(order_id: &str, minute: u64, amendments: u64) -> Vec<RecordedEvent> {
     let entry = |version: u64, event_type: &str, data: Value| {
         let mut data = data;
@@ -170,7 +170,7 @@ async fn a_history_is_paged() {
 
 #[tokio::test]
 async fn a_customers_orders_are_paged_newest_first() {
-    // o-2 and o-3 are created in the same minute, so their ids decide the order.
+    // The orders o-2 and o-3 are created in the same minute, so their ids decide the order of the list.
     let log = [log("o-1", 1, 0), log("o-2", 2, 0), log("o-3", 2, 0)].concat();
     let fake = Arc::new(FakePorts { log, ..FakePorts::default() });
     let list = "/v1/orders?customer_id=c%2F1+%26%20co&limit=";

@@ -1,5 +1,5 @@
-//! What the server passes to the router in request extensions, and the router to its ports: the base path, the deadline
-//! and the trace context.
+//! Tests the request extensions: the base path, the deadline and the trace context. The server passes them to the
+//! router, and the router passes them to its ports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,7 @@ async fn the_documentation_works_under_a_base_path() {
     let mut expected = serde_json::to_value(api::openapi()).unwrap();
     expected["servers"] = json!([{ "url": "/prod" }]);
     assert_eq!(description.json(), expected);
-    // The link is relative, so it works from /prod/docs/ and from /docs/.
+    // The link is relative, so it works both from /prod/docs/ and from /docs/.
     let initializer = get_under(&fake, "/prod", "/docs/swagger-initializer.js").await;
     let initializer = String::from_utf8(initializer.body).unwrap();
     assert!(initializer.contains("\"../openapi.json\""), "{initializer}");

@@ -1,7 +1,8 @@
-//! Serving over TCP: time and size limits for slow clients. `connection_slots` and `shutdown` use the same server.
+//! Tests serving over TCP: time and size limits for slow clients. `connection_slots` and `shutdown` use the same
+//! server.
 //!
-//! Each test shortens only the limit it tests. The other limits are a minute or more, longer than [`DEADLINE`], so they
-//! cannot be what closes a connection.
+//! Each test shortens only the limit that it tests. The other limits are a minute or more, which is longer than
+//! [`DEADLINE`]. So none of them can close a connection during a test.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const POST: &str = "POST /v1/orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
-/// More than the sockets buffer for a client that does not read.
+/// The size of an answer in bytes. It exceeds the buffers of the sockets, so sending it needs a client that reads.
 pub(crate) const LARGE: usize = 64 << 20;
 
 pub(crate) fn patient() -> ServeOptions {
@@ -84,12 +85,13 @@ pub(crate) async fn answer(connection: &mut TcpStream) -> String {
 /// Reads until the connection is closed or reset.
 pub(crate) async fn rest(connection: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // An error here is a reset, which closes the connection too.
+    // An error here means a reset, which also closes the connection.
     let _ = timeout(DEADLINE, connection.read_to_end(&mut bytes)).await.expect("it is closed in time");
     bytes
 }
 
-/// Sends one byte at a time with pauses, until the other side closes. Returns the connection, which is still open.
+/// Sends one byte at a time, with pauses, until the other side closes the connection. Returns the connection, whose own
+/// side is still open.
 async fn trickle<W: AsyncWriteExt + Unpin>(mut connection: W, bytes: &[u8]) -> W {
     let mut pause = interval(SHORT / 5);
     for byte in bytes {
@@ -101,14 +103,14 @@ async fn trickle<W: AsyncWriteExt + Unpin>(mut connection: W, bytes: &[u8]) -> W
     connection
 }
 
-/// What a client has sent that keeps its connection open without finishing a request.
+/// Beginnings of requests. A client that sends one and does not finish it keeps its connection open.
 pub(crate) const HOLDERS: [&str; 3] = [
     "",
     "GET /healthz HTTP/1.1\r\nhost:",
     "POST /v1/orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{",
 ];
 
-/// A router with a path `/slow`. The first `Notify` reports a request; the second lets it be answered.
+/// A router with a path `/slow`. The first `Notify` reports a request. The second one allows the router to answer it.
 pub(crate) fn gated() -> (Router, Arc<Notify>, Arc<Notify>) {
     let (asked, may_answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let gates = (asked.clone(), may_answer.clone());

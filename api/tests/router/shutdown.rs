@@ -1,4 +1,4 @@
-//! Stopping: requests in flight are finished, everything else is closed.
+//! Tests stopping the server: requests in progress are finished, and all other connections are closed.
 
 use std::sync::Arc;
 

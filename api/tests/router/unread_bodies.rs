@@ -1,5 +1,5 @@
-//! Requests that are answered before their body is read. The answer must reach a client that sends all of its body
-//! first.
+//! Tests requests that are answered before their body is read. The answer must reach a client that sends all of its
+//! body before it reads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::fakes::{FakePorts, state};
 
 const DEADLINE: Duration = Duration::from_secs(30);
-/// More than the sockets of both ends buffer.
+/// The size of a body in bytes. It exceeds the buffers of the sockets at both ends.
 const LARGE: usize = 5 << 20;
 const TRIES: usize = 20;
 
@@ -177,7 +177,7 @@ async fn a_body_that_never_ends_does_not_hold_its_connection() {
     connection.write_all(head.as_bytes()).await.unwrap();
     let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
     let endless = async {
-        // Far more bytes than the server discards before it closes the connection.
+        // The body has far more bytes than the server discards before it closes the connection.
         for _ in 0..(256 << 20) / chunk.len() {
             if connection.write_all(&chunk).await.is_err() {
                 return;

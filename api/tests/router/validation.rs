@@ -1,4 +1,4 @@
-//! Validation of request bodies: the status, the problem, and every validation error with its pointer.
+//! Tests the validation of request bodies: the status, the problem, and every validation error with its pointer.
 
 use std::sync::Arc;
 
@@ -131,7 +131,8 @@ async fn several_validation_errors_are_reported_together() {
     ];
     check(ORDERS, body, &expected).await;
 
-    // A wrong total is reported together with other errors, and too many line items together with errors in them.
+    // A wrong total is reported together with other errors. Too many line items are reported together with errors in
+    // them.
     check(
         ORDERS,
         &order(|o| (o["total"], o["currency"]) = (json!(1), json!("eur"))),
@@ -188,7 +189,7 @@ async fn bodies_that_are_not_json_are_refused_with_the_position() {
             assert!(answer.json()["detail"].as_str().unwrap().contains(at), "{:?}", answer.json());
         }
     }
-    // A lone surrogate and a number out of range are invalid JSON too.
+    // A lone surrogate and a number out of range are also invalid JSON.
     for body in ["{\"currency\": \"\\ud800\"}", "{\"total\": 1e999}"] {
         post(&fake, ORDERS, body).await.is_problem(400, "/problems/invalid-json");
     }

@@ -1,4 +1,4 @@
-//! `POST` requests: what is published and what is answered.
+//! Tests `POST` requests: what they publish and how they are answered.
 
 use std::sync::Arc;
 

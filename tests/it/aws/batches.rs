@@ -1,4 +1,5 @@
-//! Batch calls to SQS: their limits, and batches of which SQS accepts only a part, which the emulator never does.
+//! Tests batch calls to SQS: their limits, and batches of which SQS accepts only a part. The emulator always accepts
+//! whole batches, so these tests use a fake SQS.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +18,7 @@ use crate::conformance::{Backend, QueueOptions};
 use crate::support::events::{confirmed, created, new_order_id, paid};
 use crate::support::eventually::PATIENCE;
 
-/// How a fake SQS answers an entry: `None` accepts it, otherwise it is refused with this `SenderFault`.
+/// How a fake SQS answers an entry. `None` accepts the entry, and `Some` refuses it with this `SenderFault`.
 type Refuse = fn(calls: usize, deduplication_id: &str) -> Option<bool>;
 
 #[derive(Clone)]
@@ -106,7 +107,7 @@ async fn after_a_refused_event_no_later_event_of_its_order_is_sent() {
     assert!(results.iter().all(|result| matches!(result, Err(PublishError::NotAccepted(_)))), "{results:?}");
     assert_eq!(*picky.calls.lock().unwrap(), [ids(&[&events[0]])]);
 
-    // Without a refusal, the events of an order are sent in two calls.
+    // Even if no entry is refused, the events of one order are sent in two calls.
     let events = [created(&b), confirmed(&b)];
     assert!(queue.publish(&events).await.into_iter().all(|result| result.is_ok()));
     assert_eq!(picky.calls.lock().unwrap()[1..], [ids(&[&events[0]]), ids(&[&events[1]])]);
@@ -117,7 +118,7 @@ async fn batches_stay_within_the_size_limit_of_sqs() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let large = |_| Envelope { actor: Some("ä".repeat(150_000)), ..created(&new_order_id()) };
     let mut events: Vec<_> = (0..12).map(large).collect();
-    // Characters that SQS accepts only as escapes.
+    // SQS accepts these characters only as escapes.
     events[0].actor = Some("\u{fffe}\u{ffff}\u{1}".to_owned());
     for result in backend.queue.publish(&events).await {
         result.unwrap();

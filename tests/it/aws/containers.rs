@@ -1,4 +1,4 @@
-//! The roles as containers: `orders api`, `orders consumer`, `orders dead-letters` and `orders table create`.
+//! Tests the roles as containers: `orders api`, `orders consumer`, `orders dead-letters` and `orders table create`.
 
 use std::process::Output;
 
@@ -71,7 +71,7 @@ async fn messages_carry_the_ids_and_the_trace_of_the_request_that_caused_them() 
         (json!("request-7"), json!(traceparent))
     );
     let system = &message["Attributes"];
-    // The emulator drops the system attributes of a batch, so this reads the call instead.
+    // The emulator drops the system attributes of a batch, so this test reads them from the call.
     let sent = &proxy.take().latest["SendMessageBatch"]["Entries"][0];
     assert_eq!(sent["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"], xray);
     assert_eq!(
@@ -87,8 +87,8 @@ async fn a_v0_producer_and_the_api_share_a_queue() {
     let order = json!({ "order_id": "A-1001", "customer_id": "cust_7", "total": 4250,
                         "items": [{ "sku": "widget", "quantity": 2, "price": 2000 }, "gift-wrap"] });
     let mut events = vec![json!({ "type": "order_created", "data": order })];
-    // Send only one update: a v0 producer derives the deduplication id from order and type, so SQS would drop a second
-    // one within five minutes.
+    // Sends only one update. A v0 producer derives the deduplication id from order and type, so SQS would drop a second
+    // update within five minutes.
     let data = json!({ "order_id": "A-1001", "customer_id": "cust_7", "status": "confirmed" });
     events.push(json!({ "type": "order_updated", "data": data }));
     events.push(json!({ "type": "order_created", "data": { "order_id": "A-1002", "customer_id": "cust_7", "total": 9.5, "items": ["x"] } }));

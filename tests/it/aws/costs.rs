@@ -1,4 +1,4 @@
-//! The calls that an order costs, counted at the HTTP layer.
+//! Tests how many AWS calls an order costs, counted at the HTTP layer.
 
 use api::ports::{EventPublisher, OrderReader};
 use consumer::ports::{Appended, Inbox, LoadRequest, OrderLog, ParkRequest};
@@ -98,7 +98,7 @@ async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
     }
     let counts = proxy.take();
     assert_eq!((counts.calls_of("BatchExecuteStatement"), counts.statements), (2, 10 + 10), "{counts:?}");
-    // The projection of the order with a dead letter fails as a statement and is repeated as an update.
+    // For the order with a dead letter, the projection fails as a statement and is repeated as an update.
     assert_eq!((counts.calls_of("PutItem"), counts.calls_of("UpdateItem")), (0, 1), "{counts:?}");
     for (i, (id, log)) in orders.iter().zip(&logs).enumerate() {
         let expected = if i == 5 { &taken } else { log };

@@ -1,4 +1,4 @@
-//! Separate endpoints for AWS services, set by `AWS_ENDPOINT_URL_S3` and similar variables.
+//! Tests separate endpoints for AWS services, which `AWS_ENDPOINT_URL_S3` and similar variables set.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use crate::support::eventually::{check, eventually};
 use crate::support::service::Service;
 
 /// A command for the role, with an endpoint for each service and without a common one. The S3 endpoint has a host name,
-/// as in a network of containers: with an IP address the SDK itself would put buckets into paths.
+/// as in a network of containers. With an IP address, the SDK itself would put buckets into paths.
 fn role(backend: &AwsBackend, role: &str, topic: &str, s3: &str) -> Command {
     let endpoint = &Emulator::shared().endpoint;
     let mut command = backend.role(role, endpoint);

@@ -1,4 +1,4 @@
-//! Failures: killed consumers, duplicate deliveries and throttling by AWS.
+//! Tests failures: killed consumers, duplicate deliveries and throttling by AWS.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ use crate::support::events::{confirmed, created, new_order_id, paid};
 
 const ORDERS: usize = 40;
 const KILLS: usize = 4;
-/// Five minutes, because messages of a killed consumer, and messages that throttling delays, are received again late.
+/// The time limit is five minutes, because messages of a killed consumer and messages delayed by throttling are
+/// received again late.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +34,7 @@ async fn kills_duplicates_and_throttling_do_not_change_the_result() {
     for result in backend.queue.publish(&events).await {
         result.unwrap();
     }
-    // Half of the events are sent again in another message, like a duplicate delivery by SQS.
+    // Half of the events are sent again in a second message, like a duplicate delivery by SQS.
     for event in events.iter().step_by(2) {
         let again = json!({ "QueueUrl": backend.queues.url, "MessageBody": String::from_utf8(event.encode()).unwrap(),
                             "MessageGroupId": event.order_id.as_str(),
@@ -71,7 +72,7 @@ async fn consumers_that_share_a_queue_without_order_agree() {
     };
     let backend = AwsBackend::open(false, options).await;
     let orders: Vec<_> = (0..8).map(|_| new_order_id()).collect();
-    // Send the events in reverse, each twice, and interleaved: most events are early, and many arrive together.
+    // Sends the events in reverse, each twice, and interleaved. So most events are early, and many arrive together.
     let mut events: Vec<_> = orders.iter().flat_map(|id| [paid(id), confirmed(id), created(id)]).collect();
     events.sort_by_key(|event| event.event.event_type().as_str().len());
     let twice: Vec<_> = events.iter().chain(&events).cloned().collect();

@@ -1,4 +1,4 @@
-//! The real binary as Lambda functions, from the HTTP API through the queue to the table.
+//! Tests the real binary as Lambda functions, from the HTTP API through the queue to the table.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::support::events::{confirmed, created, new_order_id, paid};
 use crate::support::eventually::{PATIENCE, check, eventually};
 use crate::support::service::Api;
 
-/// How long a test waits for early events, which are retried after random delays of up to 30, 60, 120 and then 240 s
+/// How long a test waits for early events. They are retried after random delays of up to 30, 60, 120 and then 240 s
 /// ([`consumer::poll::retry_delay`]).
 const RETRIES: Duration = Duration::from_secs(450);
 
@@ -54,7 +54,8 @@ async fn an_order_goes_from_created_to_delivered_and_only_poison_is_parked() {
     assert_eq!(letters[0]["Body"], "{ not an event");
     assert_eq!(letters[0]["MessageAttributes"]["reason"]["StringValue"], "malformed");
 
-    // AWS puts the stage's name into the path; the emulator does not. So this event has the path that AWS sends.
+    // AWS puts the stage's name into the path, but the emulator does not. So this event contains the path that AWS
+    // sends.
     let event = include_str!("../../../api/tests/fixtures/apigw/http-v2-prod-post-base64.json");
     let answer = api.invoke(&serde_json::from_str(event).unwrap()).await;
     assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(202), &json!(false)), "{answer}");
@@ -118,7 +119,7 @@ async fn a_standard_queue_brings_every_order_to_its_final_state() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_whose_predecessor_never_arrives_is_the_only_dead_letter() {
-    // Two receives, so that healthy events survive an invocation that fails on a busy machine.
+    // The queue allows two receives, so that healthy events survive an invocation that fails on a busy machine.
     let backend = AwsBackend::open(false, QueueOptions { max_receives: 2, ..QueueOptions::default() }).await;
     let (orphan, healthy) = (new_order_id(), new_order_id());
     let events = [confirmed(&orphan), created(&healthy), confirmed(&healthy)];

@@ -1,4 +1,5 @@
-//! The ledger with optimistic counting, as functions use it: a batch is counted in a call that is made anyway.
+//! Tests the ledger with optimistic counting, as functions use it. A batch is then counted in a call that is made
+//! anyway.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -84,7 +85,8 @@ async fn a_projected_order_counts_with_its_projection() {
     setting.append_all(&[created(&id), confirmed(&id)], two).await;
     setting.table.add(two).await.unwrap();
     let calls = setting.proxy.take();
-    // Each event is a separate put, because nothing else is written; the projection is written with the ledger.
+    // Each event is a separate put, because nothing else is written. The projection is written together with the
+    // ledger.
     let found = (calls.calls_of("PutItem"), calls.calls_of("BatchExecuteStatement"), calls.statements);
     assert_eq!(found, (2, 1, 2), "{calls:?}");
     assert_eq!(setting.recorded().await, BATCHES + 2);
@@ -108,7 +110,7 @@ async fn counts_stay_exact_when_the_caller_is_dropped() {
     let setting = Setting::new().await;
     let mut finished = 0;
     for batch in 0..BATCHES {
-        // Appends are polled once to four times in turn, so some finish and some are dropped.
+        // The appends are polled once to four times in turn, so that some finish and some are dropped.
         let counts = match polled(1 + batch % 4, setting.append(ONE)).await {
             Some(()) => ONE,
             None => LedgerCounts { recorded: 0, ..ONE },
@@ -117,7 +119,7 @@ async fn counts_stay_exact_when_the_caller_is_dropped() {
         if counts == ONE {
             finished += 1;
         } else {
-            // The next delivery finds the event recorded.
+            // The next delivery finds that the event is recorded.
             setting.table.add(LedgerCounts { received: 0, ..ONE }).await.unwrap();
         }
     }
@@ -125,7 +127,7 @@ async fn counts_stay_exact_when_the_caller_is_dropped() {
     assert_eq!(setting.recorded().await, BATCHES);
 }
 
-/// Polls a future at most this number of times, then drops it.
+/// Polls a future at most this number of times, and then drops it.
 async fn polled<F: Future>(times: u64, future: F) -> Option<F::Output> {
     let (mut left, mut future) = (times, pin!(future));
     poll_fn(|context| {

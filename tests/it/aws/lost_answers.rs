@@ -1,5 +1,5 @@
-//! Calls whose answer from SQS is lost: the API reports *not accepted* only if the event cannot be on the queue, otherwise
-//! *outcome unknown*.
+//! Tests calls whose answer from SQS is lost. The API reports *not accepted* only if the event cannot be on the queue,
+//! and otherwise *outcome unknown*.
 
 use std::io;
 use std::sync::Arc;
@@ -68,7 +68,8 @@ impl Reply {
     }
 }
 
-/// Publishes an event through an SQS that answers the attempts in this way, and all further ones like the last.
+/// Publishes an event through an SQS that answers the attempts with these answers in turn. Further attempts get the
+/// last answer.
 async fn published(replies: &'static [Reply]) -> Result<Acceptance, PublishError> {
     let attempts = Arc::new(AtomicUsize::new(0));
     let answer = move |body: String| async move {
@@ -99,7 +100,7 @@ async fn an_event_is_refused_only_where_no_attempt_can_have_arrived() {
         let result = published(replies).await;
         assert!(matches!(result, Err(PublishError::NotAccepted(_))), "{replies:?}: {result:?}");
     }
-    // An answer to the last attempt does not show whether an earlier attempt was accepted.
+    // The answer to the last attempt does not show whether an earlier attempt was accepted.
     for replies in
         [&[Fails][..], &[BreaksOff], &[Fails, Refuses], &[BreaksOff, Throttles], &[Fails, RefusesEntries]]
     {
@@ -113,7 +114,7 @@ async fn an_event_is_refused_only_where_no_attempt_can_have_arrived() {
     assert!(matches!(result, Err(PublishError::NotAccepted(_))), "no connection: {result:?}");
 }
 
-/// Forwards calls to the emulator. While `loses` is set, it drops the answers to sent batches, which SQS has carried out.
+/// Forwards calls to the emulator. While `loses` is set, it drops the answers to batches that SQS has accepted.
 struct Lossy {
     upstream: String,
     loses: AtomicBool,
@@ -190,7 +191,7 @@ async fn two_different_requests_with_one_key_leave_one_refused_receipt() {
     let key = Uuid::now_v7().to_string();
     let headers = [("idempotency-key", key.as_str())];
     let post = async |body: &Value| api.ask(Method::POST, "/v1/orders", &headers, Some(body)).await;
-    // Both requests are accepted: nothing is recorded yet, and the API cannot read the queue.
+    // Both requests are accepted, because nothing is recorded yet and the API cannot read the queue.
     let (first, second) = (post(&order("first")).await, post(&order("second")).await);
     assert_eq!((first.status, second.status), (202, 202));
     assert_eq!(first.body["event_id"], second.body["event_id"]);

@@ -1,4 +1,4 @@
-//! The metrics of functions: log lines that must conform to the embedded metric format.
+//! Tests the metrics of functions. They are log lines that must conform to the embedded metric format.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::support::service::Api;
 
 const SCHEMA: &str = include_str!("../../fixtures/emf.schema.json");
 
-/// The metric lines in the function's log. Validates each.
+/// The metric lines in the function's log. Validates each line.
 async fn emitted(function: &Function<'_>) -> Vec<Value> {
     let mut compiler = Compiler::new();
     compiler.set_default_draft(Draft::V2020_12);
@@ -35,8 +35,8 @@ async fn emitted(function: &Function<'_>) -> Vec<Value> {
     lines
 }
 
-/// Checks that the metadata names existing members of the right kind, and that the line has a level: without a level it
-/// may be dropped.
+/// Checks that the metadata names existing members of the right kind, and that the line has a level. Without a level, a
+/// line may be dropped.
 fn check_beyond_the_schema(line: &Value) {
     assert!(line["level"].is_string(), "{line}");
     for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
@@ -73,7 +73,7 @@ fn sums(lines: &[Value], metric: &str, dimension: &str) -> BTreeMap<String, f64>
     sums
 }
 
-/// The metric lines, as soon as they cover this many messages. The emulator reads the last lines with the next
+/// The metric lines, as soon as they cover this many messages. The emulator reads the last lines only with the next
 /// invocation.
 async fn with_processed(function: &Function<'_>, count: f64) -> Vec<Value> {
     eventually("the function has processed its messages", async || {
@@ -142,7 +142,7 @@ async fn a_batch_of_more_than_a_hundred_messages_loses_no_value() {
     assert_eq!(sums(&lines, "MessagesProcessed", "Status")["Recorded"], 250.0);
 }
 
-/// A message as an event source mapping passes it.
+/// A message in the form in which an event source mapping passes it.
 fn record(body: &[u8], queue: &str) -> Value {
     json!({
         "messageId": uuid::Uuid::now_v7(), "receiptHandle": "handle", "eventSource": "aws:sqs",

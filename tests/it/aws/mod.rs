@@ -1,4 +1,5 @@
-//! The roles on SQS and DynamoDB, run as their users run them, in containers and Lambda functions, on the emulator.
+//! Tests the roles on SQS and DynamoDB, on the emulator. The roles run as their users run them, in containers and as
+//! Lambda functions.
 
 mod batches;
 mod containers;
@@ -39,7 +40,7 @@ impl AwsBackend {
         ]
     }
 
-    /// A role as in a container, with AWS at `endpoint`.
+    /// A role as it runs in a container, with AWS at `endpoint`.
     pub fn role(&self, role: &str, endpoint: &str) -> Command {
         let mut command = at(endpoint, &[role]);
         command.envs(self.variables());
@@ -65,7 +66,7 @@ impl AwsBackend {
         .await;
     }
 
-    /// The whole log of an order. Checks that its projection agrees.
+    /// The whole log of an order. Checks that the projection agrees with it.
     pub async fn history(&self, order_id: &OrderId) -> Vec<RecordedEvent> {
         use api::ports::OrderReader;
         let history = self.table.events(order_id, 0, 1000).await.unwrap();

@@ -1,4 +1,4 @@
-//! Messages that SQS fails to delete: they are delivered again and count once.
+//! Tests messages that SQS fails to delete. They are delivered again and must count only once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ async fn a_message_that_was_not_deleted_is_delivered_again_and_counts_once() {
     assert_eq!((counters.ledger, counters.balanced(), counters.exact), (expected, true, false));
 }
 
-/// A fake SQS that accepts every message and deletes none.
+/// A fake SQS that accepts every message but deletes none.
 async fn sticky_sqs(headers: HeaderMap, body: String) -> Json<Value> {
     let call: Value = serde_json::from_str(&body).unwrap();
     let entries = call["Entries"].as_array().unwrap();

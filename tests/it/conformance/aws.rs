@@ -1,4 +1,4 @@
-//! Runs the suite on SQS and DynamoDB, on the emulator. The AWS tests use its backend too.
+//! Runs the conformance suite on SQS and DynamoDB, on the emulator. The AWS tests also use this backend.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct AwsBackend {
     pub queue: Arc<Queue>,
     pub table: Arc<Table>,
     pub table_name: String,
-    /// The bucket has the name of the table.
+    /// The name of the table, which is also the name of the bucket.
     pub letters: AwsDeadLetterStore,
     dead_letters: Arc<SqsDeadLetters>,
 }

@@ -1,4 +1,4 @@
-//! Runs the suite on the embedded engine.
+//! Runs the conformance suite on the embedded engine.
 
 use std::sync::Arc;
 

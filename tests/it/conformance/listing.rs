@@ -1,4 +1,5 @@
-//! The cases for a customer's orders. Lists are eventually consistent, so every case waits for the list it expects.
+//! The conformance cases for lists of a customer's orders. Lists are eventually consistent, so every case waits for the
+//! list that it expects.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The cases for the log: conditional appends, duplicates, conflicts, healing, outcomes and paging.
+//! The conformance cases for the log: conditional appends, duplicates, conflicts, repair of projections, outcomes and
+//! paging.
 
 use api::ports::OrderFilter;
 use consumer::ports::{AppendError, Appended, EventOutcome, LoadRequest, LoadedOrder};
@@ -62,7 +63,7 @@ pub async fn repeating_an_append_changes_nothing(backend: &dyn Backend) {
     let log = recorded(1, &[created(&id), confirmed(&id)]);
     append(backend, &log[..1], 1).await.unwrap();
     append(backend, &log, 1).await.unwrap();
-    // Repeat the appends, as after a crash before the ack. Both events are recorded already.
+    // Repeats the appends, as after a crash before the ack. Both events are already recorded.
     assert_eq!(append(backend, &log[..1], 1).await.unwrap(), Appended::Already);
     assert_eq!(append(backend, &log, 1).await.unwrap(), Appended::Already);
     assert_eq!(read(backend, &id).await, Some(fold(&log)));
@@ -196,7 +197,7 @@ pub async fn the_hash_of_a_request_is_stored_with_its_receipt(backend: &dyn Back
 
 pub async fn long_logs_are_paged(backend: &dyn Backend) {
     let id = new_order_id();
-    // About 2 MB: more than one page of a DynamoDB query.
+    // The log has about 2 MB, which is more than one page of a DynamoDB query.
     let mut envelopes = vec![created(&id)];
     envelopes.extend((0..119).map(|_| amended(&id, 200)));
     let log = recorded(1, &envelopes);

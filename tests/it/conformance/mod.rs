@@ -1,6 +1,7 @@
-//! The behaviour that every backend must have. A backend runs the suite with [`conformance_suite!`].
+//! The conformance suite: the behaviour that every backend must have. A backend runs the suite with
+//! [`conformance_suite!`].
 //!
-//! The suite requires only what an SQS FIFO queue and a DynamoDB table guarantee: whole-second visibility timeouts,
+//! The suite requires only what an SQS FIFO queue and a DynamoDB table guarantee: visibility timeouts in whole seconds,
 //! batches of at most 10, at-least-once delivery, and eventually consistent lists of a customer's orders.
 
 #[cfg(feature = "aws")]
@@ -25,12 +26,12 @@ use domain::{Envelope, ParkReason, RecordedEvent};
 
 pub use crate::support::QueueOptions;
 
-/// The wait time of a receive: the maximum of SQS.
+/// The wait time of a receive call, which is the maximum of SQS.
 const WAIT: Duration = Duration::from_secs(20);
 /// How long to look for a message that should not exist.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// A backend with a queue, dead letters and a store, all empty at first.
+/// A backend with a queue, dead letters and a store, all of them empty at first.
 #[async_trait]
 pub trait Backend: Send + Sync {
     fn publisher(&self) -> Arc<dyn EventPublisher>;
@@ -41,17 +42,17 @@ pub trait Backend: Send + Sync {
     fn letters(&self) -> Arc<dyn DeadLetterStore>;
     fn pipeline(&self) -> Arc<dyn Pipeline>;
 
-    /// Sends a message as another producer would.
+    /// Sends a message in the way another producer would.
     async fn send(&self, group: &str, deduplication_id: &str, body: &str);
-    /// The bodies of all dead letters, with the reason if the backend stores it.
+    /// The bodies of all dead letters, each with its reason if the backend stores it.
     async fn dead(&self) -> Vec<(String, Option<ParkReason>)>;
-    /// Archives parked messages, on backends that do that in a separate step.
+    /// Archives parked messages. Only backends that archive in a separate step do anything here.
     async fn archive(&self);
-    /// Appends an event to the log, but does not project it, as after a crash.
+    /// Appends an event to the log without projecting it, as a crash would leave it.
     async fn append_without_projecting(&self, event: RecordedEvent);
 }
 
-/// Runs every case against a backend: `$open` is an async function from [`QueueOptions`] to a [`Backend`].
+/// Runs every case against a backend. `$open` is an async function from [`QueueOptions`] to a [`Backend`].
 macro_rules! conformance_suite {
     ($open:path) => {
         $crate::conformance::conformance_suite!($open, queue {
@@ -145,7 +146,7 @@ async fn publish(backend: &dyn Backend, events: &[Envelope]) {
     }
 }
 
-/// Receives `count` messages, at most 10 at a time. Fails if one is delivered twice.
+/// Receives `count` messages, at most 10 at a time. Fails if a message is delivered twice.
 async fn receive(backend: &dyn Backend, count: usize) -> Vec<Message> {
     let mut all: Vec<Message> = Vec::new();
     while all.len() < count {

@@ -1,4 +1,4 @@
-//! The cases for the queue: order, visibility, receive counts, deduplication, dead letters and delay.
+//! The conformance cases for the queue: order, visibility, receive counts, deduplication, dead letters and delay.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub async fn messages_of_a_group_are_delivered_in_order(backend: &dyn Backend) {
     let sent = [created(&a), created(&b), confirmed(&a), confirmed(&b), paid(&a), paid(&b)];
     publish(backend, &sent).await;
 
-    // A group may arrive in one batch or in several, so ack each.
+    // A group may arrive in one batch or in several, so each batch is acknowledged.
     let mut received: Vec<_> = Vec::new();
     while received.len() < sent.len() {
         let some = backend.inbox().receive(10, WAIT).await.unwrap();
@@ -145,7 +145,7 @@ pub async fn a_delayed_message_is_delivered_later(backend: &dyn Backend) {
 pub async fn a_waiting_receive_returns_when_a_message_arrives(backend: &dyn Backend) {
     let inbox = backend.inbox();
     let waiting = tokio::spawn(async move { inbox.receive(1, WAIT).await.unwrap() });
-    // Give the receive time to start waiting.
+    // Gives the receive call time to start waiting.
     tokio::task::yield_now().await;
     publish(backend, &[created(&new_order_id())]).await;
     let messages =

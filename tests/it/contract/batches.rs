@@ -1,4 +1,4 @@
-//! Batches: several orders in one request.
+//! Tests batches, which are several orders in one request.
 
 use reqwest::Method;
 use serde_json::{Value, json};

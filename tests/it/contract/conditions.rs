@@ -1,4 +1,4 @@
-//! Conditional requests, and waiting for outcomes.
+//! Tests conditional requests, and requests that wait for outcomes.
 
 use reqwest::Method;
 use serde_json::json;

@@ -23,7 +23,7 @@ pub async fn a_repeated_creation_creates_one_order(api: &Api) {
     assert_eq!((first.status, first.header("idempotent-replayed")), (202, ""), "{first:?}");
     api.outcome(&first.body).await;
 
-    // The same request again, with the key unquoted and with another spelling of the body.
+    // Sends the same request again, with the key unquoted and with another spelling of the body.
     let mut spelled = order("once");
     spelled["total"] = json!(1800);
     for body in [order("once"), spelled] {

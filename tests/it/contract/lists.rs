@@ -1,4 +1,4 @@
-//! Lists of orders, and earlier versions of an order.
+//! Tests lists of orders, and earlier versions of an order.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What integrators rely on, tested over HTTP with the real binary on every backend.
+//! Tests what integrators rely on, over HTTP with the real binary on every backend.
 
 mod batches;
 mod conditions;

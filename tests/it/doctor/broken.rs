@@ -1,4 +1,4 @@
-//! A good deployment with one fault at a time. The doctor finds exactly that fault.
+//! Tests a good deployment with one fault at a time. The doctor must find exactly that fault.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ fn good() -> Value {
     serde_json::from_slice(&fs::read(here("tests/fixtures/doctor/good-plan.json")).unwrap()).unwrap()
 }
 
-/// The good plan with one attribute of a resource changed. `pointer` is a JSON pointer.
+/// The good plan, with one attribute of a resource changed. `pointer` is a JSON pointer to the attribute.
 pub fn changed(address: &str, pointer: &str, value: &Value) -> Value {
     let mut plan = good();
     let resources = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
@@ -40,7 +40,7 @@ fn report(plan: &Value) -> Report {
     Report::of(file.to_str().unwrap())
 }
 
-/// The good plan with a text in a policy replaced.
+/// The good plan, with a text in a policy replaced.
 pub fn policy(address: &str, from: &str, to: &str) -> Value {
     let plan = good();
     let resources = plan["planned_values"]["root_module"]["resources"].as_array().unwrap();

@@ -1,4 +1,5 @@
-//! Folders of Terraform configuration that the tests write: modules, loops, unknown values, other programs, broken input.
+//! Tests folders of Terraform configuration that the tests write: modules, loops, unknown values, other programs,
+//! broken input.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Complete deployments: a flawed one, as configuration and as plan, and the real one. Also the text output.
+//! Tests complete deployments: a flawed one, as configuration and as plan, and the real one. Also tests the text
+//! output.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +7,7 @@ use std::path::Path;
 use super::{Report, here};
 use crate::support::service::orders;
 
-/// The findings in the flawed deployment, in its configuration as well as in its plan.
+/// The findings that the doctor reports both for the configuration and for the plan of the flawed deployment.
 const FLAWS: [&str; 21] = [
     "alarm-age-missing aws_sqs_queue.main",
     "alarm-throttles-missing aws_lambda_function.processor",

@@ -1,4 +1,4 @@
-//! The doctor on the environment of a process, and on a running service.
+//! Tests the doctor on the environment of a process, and on a running service.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -96,7 +96,7 @@ async fn a_service_as_it_starts_by_default_has_no_finding() {
     assert_eq!((report.findings(), report.code), (Vec::new(), Some(0)), "{}", report.json);
 }
 
-/// A gateway that is ready and serves metrics. It refuses all requests for orders, or accepts all.
+/// A gateway that is ready and serves metrics. It either refuses all requests for orders or accepts all.
 fn gateway(refuses: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! The faults for `broken`, one at a time.
+//! The faults for the tests in `broken`, one at a time.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `orders doctor live` on queues and a table of the emulator.
+//! Tests `orders doctor live` on queues and a table of the emulator.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -69,7 +69,7 @@ async fn a_good_deployment_has_no_finding_and_one_with_faults_has_each() {
     ];
     assert_eq!((report.findings(), report.code), (expected.into(), Some(1)), "{}", report.json);
 
-    // DLQ_URL is not the target of the redrive policy.
+    // DLQ_URL differs from the target of the redrive policy.
     let other = aws.create_queue(&format!("other-{id}.fifo"), &attributes(&right)).await;
     let report = live(&[("QUEUE_URL", queue.as_str()), ("DLQ_URL", &other), ("TABLE_NAME", &table)]);
     assert_eq!(report.found("environment-wrong").len(), 1, "{}", report.json);

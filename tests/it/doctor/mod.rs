@@ -1,4 +1,4 @@
-//! `orders doctor` on Terraform configurations, on plans, on AWS, on a running API and on the environment.
+//! Tests `orders doctor` on Terraform configurations, on plans, on AWS, on a running API and on the environment.
 
 mod broken;
 mod configurations;
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::support::service::orders;
 
-/// The JSON output of the doctor, and its exit code.
+/// The JSON output of the doctor, and the exit code.
 pub struct Report {
     pub code: Option<i32>,
     pub json: Value,
@@ -37,7 +37,7 @@ impl Report {
         }
     }
 
-    /// `rule resource attribute` of every finding, sorted.
+    /// Every finding as `rule resource attribute`, sorted.
     pub fn findings(&self) -> Vec<String> {
         let text = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
         let findings = self.json["findings"].as_array().unwrap().iter();
@@ -58,7 +58,7 @@ impl Report {
         findings.filter(|f| f["rule"] == rule).map(|f| f["found"].as_str().unwrap()).collect()
     }
 
-    /// Whether this rule was left unchecked somewhere.
+    /// Whether this rule was left unchecked for any resource.
     pub fn left_open(&self, rule: &str) -> bool {
         let unchecked = self.json["unchecked"].as_array().unwrap().iter();
         unchecked.flat_map(|it| it["rules"].as_array().unwrap()).any(|name| name == rule)

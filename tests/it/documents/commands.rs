@@ -1,7 +1,7 @@
 //! Checks that the commands which the program advises work as printed.
 //!
-//! Every command in a text of the program is parsed by a test in `src/cli`. These tests run the commands that the
-//! program advises at its first start and for a damaged folder. `tests/it/commands.rs` runs those for dead letters.
+//! A test in `src/cli` parses every command in a text of the program. The tests here run the commands that the program
+//! advises at its first start and for a damaged folder. `tests/it/commands.rs` runs the commands for dead letters.
 
 use std::fs::{self, File};
 
@@ -25,7 +25,7 @@ async fn the_hint_of_the_first_start_places_an_order() {
     }
 }
 
-/// The command in a text, from the program's name to the end of its line.
+/// The command in a text. It begins with the program's name and ends with its line.
 fn command_in(text: &str, name: &str) -> String {
     let start = text.find(name).unwrap_or_else(|| panic!("{name} is not in {text}"));
     let command = text[start..].lines().next().unwrap();

@@ -1,7 +1,8 @@
-//! Checks that `docs/configuration.md` has all commands of the tested program, for any set of Cargo features.
+//! Checks that `docs/configuration.md` has all commands of the tested program, whatever Cargo features it was built
+//! with.
 //!
-//! A test in `src/cli` generates the page from the declaration of the command line. These tests compare the page with
-//! the help that users read.
+//! A test in `src/cli` generates the page from the declaration of the command line. The tests here compare the page
+//! with the help that users read.
 
 use crate::support::service::orders;
 

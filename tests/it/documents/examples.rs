@@ -1,4 +1,4 @@
-//! The programs in `examples/` run against a live service.
+//! Runs the programs in `examples/` against a live service.
 
 use std::process::{Command, Stdio};
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::here;
 use crate::support::service::Service;
 
-/// Runs an example with these programs in turn; returns what each printed.
+/// Runs an example with each of these programs in turn. Returns the text that each printed.
 fn outputs(example: &str, programs: &[&str]) -> Vec<String> {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &[]);

@@ -1,4 +1,4 @@
-//! Checks that links between documents, and to files of the repository, have a target.
+//! Checks that links between documents, and links to files of the repository, have a target.
 
 use std::path::{Component, Path};
 

@@ -17,9 +17,9 @@ pub struct Document {
 pub struct Block {
     /// The first word after the fence: `sh`.
     pub language: String,
-    /// Whether the second word is `output`: the block then shows what the previous block prints.
+    /// Whether the second word is `output`. Such a block shows what the previous block prints.
     pub is_output: bool,
-    /// The HTML comment right before the block, without its arrows.
+    /// The HTML comment directly before the block, without its delimiters.
     pub mark: Option<String>,
     pub text: String,
     /// The line number of the fence, counted from 1.

@@ -1,6 +1,6 @@
-//! Checks the documents: links have targets, snippets run, walks agree with the code.
+//! Checks the documents: links have targets, snippets run, and walks agree with the code.
 //!
-//! Every Markdown file of the repository that readers start from is checked. [`markdown`] reads them.
+//! Every Markdown file of the repository that readers start from is checked. [`markdown`] reads these files.
 
 mod commands;
 mod configuration;

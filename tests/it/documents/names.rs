@@ -1,6 +1,6 @@
 //! Checks that the files, folders and tests that documents name exist.
 //!
-//! A name counts if it stands between backquotes. A test is named by its file and its function:
+//! Only names between backquotes are checked. A test is named by its file and its function, as in
 //! `tests/it/crash.rs::nothing_accepted_is_lost_by_kill_9`.
 
 use std::fs;

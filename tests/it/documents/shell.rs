@@ -1,7 +1,7 @@
-//! A shell that runs lines as if a reader typed them: interactive bash or interactive zsh.
+//! An interactive bash or zsh that runs lines as if a reader typed them.
 //!
-//! Interactive shells differ from those that run scripts: an interactive zsh does not accept comments, and both expand
-//! `!` between double quotes.
+//! Interactive shells differ from shells that run scripts. An interactive zsh does not accept comments, and both shells
+//! expand `!` between double quotes.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -12,7 +12,7 @@ use std::thread;
 
 use crate::support::service::PATIENCE;
 
-/// Marks the end of the output of typed lines: a character that nothing else prints.
+/// The mark at the end of the output of typed lines. It is a character that no command prints.
 const END: char = '\u{1e}';
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Kind {
         command
     }
 
-    /// The lines typed first: they turn off prompts and record each failed command in a file.
+    /// The lines that are typed first. They turn off prompts, and record each failed command in a file.
     fn prelude(self) -> &'static str {
         match self {
             Self::Bash => {
@@ -49,7 +49,7 @@ impl Kind {
     }
 }
 
-/// A running shell. When dropped, it gets the end of its input and is killed.
+/// A running shell. When this value is dropped, the shell gets the end of its input and is killed.
 pub struct Shell {
     kind: Kind,
     child: Child,
@@ -62,14 +62,14 @@ pub struct Shell {
 /// The result of typed lines.
 #[derive(Debug)]
 pub struct Ran {
-    /// What the lines wrote to standard output.
+    /// The text that the lines wrote to standard output.
     pub stdout: String,
-    /// The commands that failed, and the shell's own complaints.
+    /// The commands that failed, and the shell's own error messages.
     pub failures: String,
 }
 
 impl Shell {
-    /// Starts a shell in `folder`, where `orders` is the tested program, with these additional variables.
+    /// Starts a shell in `folder` with these additional variables. In it, `orders` is the tested program.
     pub fn start(kind: Kind, folder: &Path, notes: &Path, variables: &[(&str, &str)]) -> Self {
         let (failures, errors) = (notes.join("failures"), notes.join("errors"));
         let programs = notes.join("programs");
@@ -132,7 +132,7 @@ impl Shell {
         let errors = fs::read_to_string(&self.errors).unwrap().split_off(seen);
         let complaint = format!("{}: ", if self.kind == Kind::Bash { "bash" } else { "zsh" });
         let is_complaint = |line: &&str| {
-            // Without a terminal bash cannot stop and continue jobs, and says so when it starts.
+            // Without a terminal, bash cannot stop and continue jobs, and prints a warning about that when it starts.
             line.contains(&complaint) && !line.contains("job control") && !line.contains("process group")
         };
         let complaints: Vec<_> = errors.lines().filter(is_complaint).collect();
@@ -146,7 +146,7 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // The shell may have exited at the end of its input; after `wait` it is gone either way.
+        // The shell may have exited at the end of its input. After `wait`, it has exited in any case.
         drop(self.input.take());
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -164,7 +164,7 @@ fn what_fails_is_noticed() {
             assert!(!shell.type_lines(wrong).failures.is_empty(), "{kind:?}: {wrong}");
         }
         assert_eq!(shell.type_lines("echo still here").stdout, "still here\n");
-        // Lines that an interactive zsh treats unlike bash when a reader pastes them.
+        // An interactive zsh treats these lines differently from bash when a reader pastes them.
         for wrong in ["echo a # a comment", "# a comment", "curl -s http://127.0.0.1:1/?a=b || true"] {
             let fails = !shell.type_lines(wrong).failures.is_empty();
             let is_right = fails || kind == Kind::Bash || wrong.starts_with("echo");

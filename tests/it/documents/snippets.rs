@@ -1,13 +1,14 @@
 //! Checks that every shell snippet of the documents runs, in interactive bash and in interactive zsh, against a live
 //! service.
 //!
-//! A document is one session: its snippets are typed in order into one shell, with a separate service on a free port.
-//! Each command must succeed. What a snippet prints is compared with what the document shows: the rest of a `console`
-//! block, or a block after it whose fence says `output`. There, `…` matches any text, and ids and times may differ.
+//! A document is one session. Its snippets are typed in order into one shell, with a separate service on a free port.
+//! Each command must succeed. The printed text is compared with the output that the document shows. That output is the
+//! rest of a `console` block, or the next block if its fence says `output`. In the document, `…` matches any text, and
+//! ids and times may differ.
 //!
-//! So that the snippets can run, some texts in them are replaced: see [`Session::typed`].
+//! Some texts in the snippets are replaced so that they can run: see [`Session::typed`].
 //!
-//! A comment right before a block says what is special about it:
+//! A comment directly before a block changes how the block is tested:
 //!
 //! | comment | meaning |
 //! |---|---|
@@ -29,7 +30,7 @@ use crate::support::service::{Service, order, run};
 const SHELLS: [&str; 5] = ["bash", "console", "sh", "shell", "zsh"];
 const OTHERS: [&str; 9] = ["hcl", "http", "ini", "json", "mermaid", "python", "rust", "text", "toml"];
 
-/// The data of a document's service before the first snippet.
+/// The data that a document's service contains before the first snippet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Given {
     Nothing,
@@ -37,12 +38,12 @@ enum Given {
     DeadLetters,
 }
 
-/// A document, while its snippets are run.
+/// The session of a document whose snippets are being run.
 struct Session {
     folder: TempDir,
     url: String,
     service: Option<Service>,
-    /// Texts in snippets and outputs with their replacements, applied in this order.
+    /// Texts in snippets and outputs, with their replacements. They are applied in this order.
     replaced: Vec<(String, String)>,
 }
 
@@ -81,19 +82,21 @@ impl Session {
         Self { folder, url, service: Some(service), replaced }
     }
 
-    /// A text of the document with the ids and addresses of this session.
+    /// A text of the document, in which the ids and addresses of this session are inserted.
     fn replace(&self, text: &str) -> String {
         self.replaced.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
     }
 
-    /// A snippet as it is typed: with the service's address, the tested program, and short load tests.
+    /// The text that is typed for a snippet. It contains the service's address and the tested program, and shortens
+    /// load tests.
     fn typed(&self, text: &str) -> String {
         let text = self.replace(text);
         let text = Regex::new("--duration [0-9]+").unwrap().replace_all(&text, "--duration 1");
         Regex::new("--rate [0-9]+").unwrap().replace_all(&text, "--rate 100").into_owned()
     }
 
-    /// A shell in the folder that contains `orders-data`. `$EDITOR` completes the payment that was cut off.
+    /// A shell in the folder that contains `orders-data`. In this shell, `$EDITOR` completes the payment that was cut
+    /// off.
     fn shell(&self, kind: Kind, notes: &TempDir) -> Shell {
         let editor = notes.path().join("editor");
         fs::write(&editor, "#!/bin/sh\nprintf '00}}' >> \"$1\"\n").unwrap();
@@ -116,7 +119,7 @@ fn cut_payment(order_id: &str) -> String {
     )
 }
 
-/// A text without what differs between runs: UUIDs, times and whitespace.
+/// A text without the parts that differ between runs: UUIDs, times and whitespace.
 fn comparable(text: &str) -> String {
     let uuid = Regex::new("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").unwrap();
     let time = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?").unwrap();
@@ -125,7 +128,7 @@ fn comparable(text: &str) -> String {
     text.chars().filter(|character| !character.is_whitespace()).collect()
 }
 
-/// Whether a document shows what was printed. Spaces and line breaks do not count.
+/// Whether a document shows the text that was printed. Spaces and line breaks are ignored.
 fn shows(shown: &str, printed: &str) -> bool {
     let (shown, printed) = (comparable(shown), comparable(printed));
     let parts: Vec<&str> = shown.split('…').collect();
@@ -138,7 +141,7 @@ fn shows(shown: &str, printed: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// The commands of a block, each with what the document says that it prints.
+/// The commands of a block, each with the output that the document shows for it.
 fn commands(block: &Block) -> Vec<(String, Option<String>)> {
     if block.language != "console" {
         return vec![(block.text.clone(), None)];

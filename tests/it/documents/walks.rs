@@ -1,10 +1,10 @@
 //! Checks that the walks of `docs/architecture.md` agree with the code.
 //!
 //! A step of a walk is an item of a numbered list that names a file and a function: `path/to/file.rs`, `function`. The
-//! file must exist and define the function, and the body of a function of an earlier step of the walk must mention it:
-//! usually the previous step or the caller of that step. A step that is reached without a call (by a queue, a thread or
-//! the network) needs no mention; the previous step shows how it is reached, after an arrow: `→ by …`. Mentions before
-//! the arrow do not count for later steps. A new list begins a new walk.
+//! file must exist and define the function. The function must be mentioned in the body of a function of an earlier
+//! step, which is usually the previous step or its caller. A step that is reached without a call (by a queue, a thread
+//! or the network) needs no mention. The previous step then shows after an arrow how the step is reached: `→ by …`.
+//! Mentions before the arrow do not count for later steps. A new list begins a new walk.
 
 use std::fs;
 
@@ -46,7 +46,7 @@ fn walks(document: &Document) -> Vec<Vec<Step>> {
     walks
 }
 
-/// The bodies of the functions of this name in a file that rustfmt has formatted.
+/// The bodies of all functions with this name in a file. rustfmt must have formatted the file.
 fn bodies(text: &str, function: &str) -> Vec<String> {
     let starts = Regex::new(&format!(r"\bfn {function}\b")).unwrap();
     let lines: Vec<&str> = text.lines().collect();
@@ -72,7 +72,7 @@ fn each_step_of_a_walk_is_called_by_an_earlier_one() {
     let walks = walks(&document);
     let mut wrong = Vec::new();
     for walk in &walks {
-        // The bodies of the functions since the start of the walk, or since the last step that handed over.
+        // The bodies of the functions since the start of the walk, or since the last step with an arrow.
         let mut callers = String::new();
         let mut is_called = false;
         for Step { line, file, function, hands_over } in walk {

@@ -1,4 +1,4 @@
-//! `orders load` against the service on SQS and DynamoDB, on the emulator.
+//! Tests `orders load` against the service on SQS and DynamoDB, on the emulator.
 
 use tempfile::TempDir;
 
@@ -24,7 +24,7 @@ async fn a_load_on_a_fifo_queue_is_clean() {
     run(true, &[]).await;
 }
 
-/// The mix contains only creations: events that arrive too early are delayed by half a minute, so complete orders would
+/// The mix contains only creations. Events that arrive too early are delayed by half a minute, so complete orders would
 /// take very long.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_on_a_standard_queue_is_clean() {

@@ -1,4 +1,4 @@
-//! `orders load` against a service that is killed and started again during the load.
+//! Tests `orders load` against a service that is killed and started again during the load.
 
 use std::path::Path;
 use std::process::Command;
@@ -29,7 +29,7 @@ async fn a_load_on_a_service_that_is_killed_twice_is_clean() {
     let loading = tokio::spawn(async move { load(&files, &load_url, &flags).await });
 
     for _ in 0..2 {
-        // Kill the service in the middle of the load: some events are recorded, and more follow.
+        // Kills the service in the middle of the load: some events are recorded, and more follow.
         tokio::task::block_in_place(|| (0..150).for_each(|_| drop(running.wait_for_log("\"recorded\""))));
         running.kill();
         running = Service::spawn(service(&data, port));

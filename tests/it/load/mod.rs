@@ -1,4 +1,5 @@
-//! `orders load` against both backends, against a service that is killed, and against one that tampers with answers.
+//! Tests `orders load` against both backends, against a service that is killed, and against one that tampers with
+//! answers.
 
 #[cfg(feature = "aws")]
 mod aws;
@@ -17,7 +18,7 @@ use crate::support::service::orders;
 /// The output of a finished `orders load`.
 pub struct LoadOutput {
     pub output: Output,
-    /// The JSON report; `null` if there is none.
+    /// The JSON report. `null` if there is none.
     pub report: Value,
 }
 
@@ -57,7 +58,7 @@ impl LoadOutput {
     }
 }
 
-/// Runs a load against a URL to its end. The report goes into `folder`.
+/// Runs a load against a URL to its end. Writes the report into `folder`.
 pub async fn load(folder: &Path, url: &str, arguments: &[&str]) -> LoadOutput {
     let json = folder.join("report.json");
     let mut command = orders(&["load", "--url", url]);

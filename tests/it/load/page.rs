@@ -1,4 +1,4 @@
-//! The report as a web page, in a real browser.
+//! Tests the report as a web page, in a real browser.
 
 use tempfile::TempDir;
 

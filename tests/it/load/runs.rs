@@ -1,4 +1,4 @@
-//! `orders load` against the embedded service.
+//! Tests `orders load` against the embedded service.
 
 use serde_json::Value;
 use tempfile::TempDir;

@@ -1,4 +1,5 @@
-//! The audit finds what a service does wrong. A proxy in front of a real service tampers with requests and answers.
+//! Tests that the audit finds what a service does wrong. A proxy before a real service tampers with requests and
+//! answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,19 +24,19 @@ enum Tampering {
     None,
     /// Accepts an event and drops it.
     Loses,
-    /// Accepts an event and drops it, and always answers that it is accepted.
+    /// Drops an event, and always answers that it is accepted.
     NeverSettles,
     /// Returns the last event of each log twice.
     RecordsTwice,
-    /// Returns logs with other data than was sent.
+    /// Returns logs whose data differs from the data that was sent.
     ChangesData,
-    /// Returns orders one version behind their logs.
+    /// Returns orders that are one version behind their logs.
     LagsBehind,
     /// Removes the idempotency key, so that each retry becomes a separate event.
     ForgetsKeys,
     /// Returns a ledger that never counts anything.
     CountsNothing,
-    /// Answers everything with 502 after some events, like a gateway whose service is down.
+    /// After some events, answers everything with 502, like a gateway whose service is down.
     Dies,
 }
 
@@ -111,7 +112,7 @@ fn tamper(tampering: Tampering, path: &str, body: &mut Value) {
     }
 }
 
-/// A receipt for an event that the service never gets.
+/// A receipt for an event that the service never receives.
 fn false_receipt(path: &str, body: &[u8]) -> Response {
     let order = path.split('/').nth(3).unwrap();
     let kind = serde_json::from_slice::<Value>(body).unwrap()["type"].take();

@@ -1,17 +1,18 @@
-//! The answers of the service, parsed from the bytes it wrote to its sockets, each at its place among the system calls.
+//! The answers of the service, parsed from the bytes that it wrote to its sockets. Each answer has a place among the
+//! system calls.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// A fact that an answer contains, and that a client may rely on from then on.
+/// A fact in an answer. A client may rely on the fact after it has received the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fact {
-    /// An event is accepted. It has this state, and this version if it is recorded.
+    /// An event is accepted and has this state. If it is recorded, it has this version.
     Event { order: String, event: String, state: String, version: Option<u64> },
-    /// An order has this version, or a later one.
+    /// An order has at least this version.
     Order { order: String, version: u64 },
-    /// The ledger counts this many events, or more.
+    /// The ledger counts at least this many events.
     Ledger { accepted: u64, recorded: u64 },
 }
 
@@ -26,7 +27,7 @@ impl Answers {
         self.sockets.remove(&socket);
     }
 
-    /// Adds what was written to a socket. Returns the facts in the answers that are complete now.
+    /// Adds bytes that were written to a socket. Returns the facts in the answers that are now complete.
     pub(super) fn sent(&mut self, socket: i64, bytes: &[u8]) -> Vec<Fact> {
         let buffer = self.sockets.entry(socket).or_default();
         buffer.extend_from_slice(bytes);
@@ -68,7 +69,7 @@ pub(super) fn collect(value: &Value, facts: &mut Vec<Fact>) {
             let version = value["version"].as_u64();
             match (order, text(&value["event_id"]), version) {
                 (Some(order), Some(event), _) => {
-                    // An event in a log has no state member: it is recorded.
+                    // An event in a log has no state member, because it is always recorded.
                     let state = text(&value["state"]).unwrap_or_else(|| "recorded".to_owned());
                     facts.push(Fact::Event { order, event, state, version });
                 }

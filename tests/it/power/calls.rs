@@ -1,18 +1,18 @@
-//! Parses the output of strace: a line for each system call, or two if calls of several threads overlap.
+//! Parses the output of strace. A system call takes one line, or two lines if calls of several threads overlap.
 
 use std::collections::HashMap;
 
-/// The result of a call during which its thread was killed.
+/// The result that strace shows for a call during which its thread was killed.
 pub(super) const UNKNOWN_RESULT: i64 = i64::MIN;
 
 /// A system call.
 #[derive(Debug, Clone)]
 pub(super) struct Call<'a> {
     pub(super) name: &'a str,
-    /// The arguments as strace prints them.
+    /// The arguments in the form that strace prints.
     pub(super) arguments: Vec<&'a str>,
     pub(super) returned: i64,
-    /// Whether strace injected the result, and the kernel did not see the call.
+    /// Whether strace injected the result, so that the kernel did not see the call.
     pub(super) is_injected: bool,
     /// The lines at which the call began and ended. Later calls of the same thread are on later lines.
     pub(super) begin: usize,
@@ -26,7 +26,8 @@ struct UnfinishedCall<'a> {
     line: usize,
 }
 
-/// The calls, in the order in which they ended. Calls whose threads were killed come last. Lines count from `first_line`.
+/// The calls, in the order in which they ended. Calls whose threads were killed come last. Line numbers start with
+/// `first_line`.
 pub(super) fn calls(trace: &str, first_line: usize) -> Vec<Call<'_>> {
     let mut begun: HashMap<&str, UnfinishedCall<'_>> = HashMap::new();
     let mut ended = Vec::new();
@@ -75,15 +76,15 @@ fn call<'a>(name: &'a str, arguments: Vec<&'a str>, result: &str, lines: (usize,
     Call { name, arguments, returned, is_injected, begin: lines.0, end: lines.1 }
 }
 
-/// Splits into the arguments and the result, at the last ` = `. A string cannot contain the last ` = `, which comes
-/// after the quote that ends the string.
+/// Splits a line into arguments and result, at the last ` = `. That separator is never in a string, because it comes
+/// after the quote that ends the last string.
 fn split_result(text: &str, line: usize) -> (&str, &str) {
     let at = text.rfind(" = ").unwrap_or_else(|| panic!("line {line} has no result"));
     let arguments = text[..at].trim_end().strip_suffix(')');
     (arguments.unwrap_or_else(|| panic!("line {line} has no end of arguments")), &text[at + 3..])
 }
 
-/// Splits at the commas that are outside of strings and brackets.
+/// Splits at the commas outside of strings and brackets.
 pub(super) fn split_arguments(text: &str) -> Vec<&str> {
     let (mut parts, mut depth, mut start) = (Vec::new(), 0_usize, 0);
     let bytes = text.as_bytes();
@@ -120,7 +121,7 @@ fn end_of_string(bytes: &[u8], start: usize) -> usize {
     }
 }
 
-/// The bytes of a string as strace prints it.
+/// The bytes of a string that strace printed.
 pub(super) fn unquote(argument: &str) -> Vec<u8> {
     let text = argument.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     // Three dots after the quote mean that strace has cut the string off.
@@ -150,18 +151,18 @@ fn octal(digits: &[u8]) -> u8 {
     digits.iter().fold(0, |number, digit| number * 8 + (digit - b'0'))
 }
 
-/// The number of a descriptor. strace prints it with what it refers to: `5</data/file>`.
+/// The number of a descriptor. strace prints it together with what it refers to, as in `5</data/file>`.
 pub(super) fn descriptor_number(argument: &str) -> i64 {
     let number = argument.split('<').next().unwrap_or_default();
     number.parse().unwrap_or(-1)
 }
 
-/// What a descriptor refers to, as strace prints it.
+/// What a descriptor refers to, in the form that strace prints.
 pub(super) fn descriptor_target(argument: &str) -> &str {
     argument.split_once('<').and_then(|(_, rest)| rest.strip_suffix('>')).unwrap_or_default()
 }
 
-/// The call with the result that it has on success; `None` if it changes no file or folder.
+/// The call, with the result that it has on success. `None` if it changes no file or folder.
 pub(super) fn as_successful<'a>(call: &Call<'a>) -> Option<Call<'a>> {
     let returned = match call.name {
         "write" | "pwrite64" if !descriptor_target(call.arguments[0]).starts_with("socket:") => {

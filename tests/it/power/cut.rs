@@ -1,7 +1,8 @@
 //! Constructs what a power cut could leave of a recorded run.
 //!
-//! Only data that was synced before the cut is certain. A sync covers the changes to its file, or in its folder, before
-//! the sync began, and it counts once it has ended. The [`Model`] decides how much of the rest is there.
+//! Only data that was synced before the cut is certain to be on the disk. A sync covers the earlier changes to its file
+//! or in its folder, and it counts once it has ended. The [`Model`] decides how many of the other changes are on the
+//! disk.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,16 +15,18 @@ use super::recording::Recording;
 /// What file systems and disks may do with unsynced changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Model {
-    /// No unsynced change is there. A new name needs a sync of its folder; a sync of the file is not enough.
+    /// No unsynced change is on the disk. A new name is there only after a sync of its folder; a sync of the file is
+    /// not enough.
     Strict,
-    /// Folders and lengths change in order, as in a file system journal that every sync flushes up to its beginning. Of each
-    /// file, the first few writes are there. ext4 behaves like this.
+    /// Changes of folders and lengths are kept in order, as in a file system journal. Every sync flushes the journal up
+    /// to the beginning of that sync. Of each file, the first few writes are on the disk. ext4 behaves like this.
     Ordered,
-    /// Like `Ordered`, but each page is there as any of its writes left it: with holes, and new pages after old ones.
+    /// Like `Ordered`, but each page may be in the state after any of its writes. So a file may have holes, and new
+    /// pages after old ones.
     Pages,
-    /// Like `Pages`, by sectors: pages are torn.
+    /// Like `Pages`, but for sectors, so pages may be torn.
     Torn,
-    /// Like `Pages`; and of the changes of each folder, any are there that do not depend on missing ones.
+    /// Like `Pages`. In addition, any changes of a folder may be on the disk, except those that depend on missing ones.
     Reordered,
 }
 
@@ -33,10 +36,10 @@ pub(super) const MODELS: [Model; 5] =
 /// A power cut.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PowerCut {
-    /// The line of the recording before which the power failed.
+    /// The line of the recording before which the power fails.
     pub(super) line: usize,
     pub(super) model: Model,
-    /// Selects one of the possible states.
+    /// The seed that selects one of the possible states.
     pub(super) seed: u64,
 }
 
@@ -101,7 +104,7 @@ struct SyncedLines {
 impl SyncedLines {
     fn before(recording: &Recording, line: usize) -> Self {
         let mut nodes = vec![0; recording.now.nodes.len()];
-        // A sync of data only flushes the file system journal if the file is new or has a new length.
+        // A sync of data flushes the file system journal only if the file is new or has a new length.
         let mut changed_at = nodes.clone();
         let (mut journal, mut dropped) = (0, Vec::new());
         for Operation { begin, end, change } in recording.operations.iter().filter(|it| it.end < line) {
@@ -118,7 +121,7 @@ impl SyncedLines {
                 Change::Link { entries, .. } => {
                     entries.iter().filter_map(|(_, node)| *node).for_each(|node| changed_at[node] = *end);
                 }
-                // Writes that were not synced before the failed sync are not synced by any later one.
+                // If a sync fails, no later sync writes the data that was not synced before it.
                 Change::FailedSync { node } => dropped.push((*node, nodes[*node]..*begin)),
                 Change::Write { .. } => {}
             }
@@ -133,7 +136,7 @@ impl SyncedLines {
     }
 }
 
-/// Applies some of the changes of a folder. A change of a name needs the earlier changes of that name.
+/// Applies some of the changes of a folder. A change of a name requires the earlier changes of that name.
 fn keep_some_links(disk: &mut Disk, operations: &[&Operation], rng: &mut Rng) {
     let likely = [0.2, 0.5, 0.8][rng.usize(..3)];
     let mut kept = Vec::new();
@@ -149,7 +152,7 @@ fn keep_some_links(disk: &mut Disk, operations: &[&Operation], rng: &mut Rng) {
     kept.iter().rev().for_each(|operation| disk.apply(&operation.change));
 }
 
-/// Applies some of the changes of a file: each part of it is as one of its writes left it.
+/// Applies some of the changes of a file. Each part of the file is in the state after one of its writes.
 fn keep_parts(disk: &mut Disk, file: Node, operations: &[&Operation], unit: u64, rng: &mut Rng) {
     let mut writes: BTreeMap<u64, usize> = BTreeMap::new();
     for operation in operations {
@@ -181,12 +184,13 @@ fn keep_parts(disk: &mut Disk, file: Node, operations: &[&Operation], unit: u64,
         }
         lengths.push(image.length);
     }
-    // The length is also one that the file had at some moment.
+    // The length of the file is also one that it had at some moment.
     let length = lengths[rng.usize(..lengths.len())];
     image.resize(length);
 }
 
-/// How many of its writes each part keeps: any number for each, all except in one part, or none except in one part.
+/// How many of its writes each part keeps. There are three patterns: each part keeps any number; all parts but one keep
+/// all; or one part keeps all and the others keep none.
 fn choose(writes: &BTreeMap<u64, usize>, rng: &mut Rng) -> BTreeMap<u64, usize> {
     let one = rng.usize(..writes.len().max(1));
     let pattern = rng.usize(..4);

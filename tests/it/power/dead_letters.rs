@@ -1,5 +1,5 @@
-//! Repairs and discards of dead letters on a disk whose syncs fail. The outcome of the unfinished change is unknown,
-//! and every change that was answered survives.
+//! Tests repairs and discards of dead letters on a disk whose syncs fail. The outcome of the unfinished change is
+//! unknown, and every change that was answered survives.
 
 use std::path::Path;
 
@@ -15,9 +15,9 @@ use crate::support::events::new_order_id;
 use crate::support::eventually::{check, eventually};
 use crate::support::service::{Answer, Service};
 
-/// The number of dead letters: larger than the number of syncs before the first one that fails.
+/// The number of dead letters. It is larger than the number of syncs before the first one that fails.
 const LETTERS: usize = 60;
-/// From this sync of a thread on, all syncs fail. The start uses some of the earlier syncs.
+/// The number of a thread's sync from which on all syncs fail. The start uses some of the earlier syncs.
 const FAILING: &str = "fdatasync:error=EIO:when=40+";
 
 /// A data folder with `LETTERS` dead letters, each of a different order. Returns their ids.
@@ -35,7 +35,8 @@ async fn dead_letters(data: &Path) -> Vec<String> {
     ids
 }
 
-/// Sends changes, one after the other, until one is not answered with 200. Returns how many were, and the last answer.
+/// Sends changes, one after the other, until one is not answered with 200. Returns the number of successful changes,
+/// and the last answer.
 async fn change_until_refused(
     service: &Service,
     changes: impl Iterator<Item = (String, Value)>,
@@ -49,7 +50,7 @@ async fn change_until_refused(
     panic!("no sync failed");
 }
 
-/// Asserts an answer that calls the outcome unknown and links to the dead letter, and that the service fails.
+/// Asserts that the answer reports an unknown outcome and links to the dead letter, and that the service fails.
 fn assert_outcome_unknown(run: &mut Traced, answer: &Answer, id: &str) {
     answer.is_problem(503, "outcome-unknown");
     assert_eq!(answer.body["links"]["dead_letter"], format!("/v1/dead-letters/{id}"), "{answer:?}");
@@ -73,8 +74,8 @@ async fn the_outcome_of_a_repair_whose_sync_fails_is_unknown() {
 
     let service = Service::start(&data, &[]);
     let (_, letter) = service.get(&format!("/v1/dead-letters/{id}")).await;
-    // The list of repairs is bounded, so the body shows which one was the latest: the last that was answered, or the one
-    // after it.
+    // The list of repairs is bounded, so this check uses the body. It shows the latest repair, which is the last one
+    // that was answered or the one after it.
     let possible = [format!("repair {}", count - 1), format!("repair {count}")];
     assert!(possible.iter().any(|body| letter["body"] == **body), "{count}: {letter}");
 }

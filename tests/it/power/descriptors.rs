@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::disk::Node;
 
-/// An open file. Descriptors that were duplicated share one.
+/// An open file. Duplicated descriptors share one value.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     pub(super) node: Node,

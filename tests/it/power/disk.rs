@@ -1,4 +1,5 @@
-//! A disk in memory: folders, and files in pages. A recording applies changes to it, and a power cut leaves one.
+//! A disk in memory, which consists of folders and of files in pages. A recording applies changes to it, and a power
+//! cut produces one.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -6,16 +7,16 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The unit of the page cache. Much software assumes that a page is written whole or not at all.
+/// The size of a page of the page cache. Much software assumes that a page is written completely or not at all.
 pub(super) const PAGE_BYTES: u64 = 4096;
-/// The unit that a disk does write whole or not at all.
+/// The size of a sector, which a disk does write completely or not at all.
 pub(super) const SECTOR_BYTES: u64 = 512;
 
-/// The number of a file or folder. 0 is the root folder.
+/// The number of a file or folder. The root folder has number 0.
 pub(super) type Node = usize;
 pub(super) const ROOT: Node = 0;
 
-/// The content of a file. Pages that were never written are zeros.
+/// The content of a file. Pages that were never written contain zeros.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FileImage {
     pub(super) length: u64,
@@ -38,18 +39,18 @@ impl FileImage {
         image
     }
 
-    /// Writes these bytes, beyond the end if necessary.
+    /// Writes these bytes. The file grows if they go beyond its end.
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         self.patch(offset, bytes);
         self.length = self.length.max(offset + bytes.len() as u64);
     }
 
-    /// Like [`FileImage::write`], but keeps the length. Bytes beyond it appear when the file grows.
+    /// Like [`FileImage::write`], but keeps the length. Bytes beyond it become readable when the file grows.
     pub(super) fn patch(&mut self, mut offset: u64, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let start = (offset % PAGE_BYTES) as usize;
             let (part, rest) = bytes.split_at(bytes.len().min(PAGE_BYTES as usize - start));
-            // Pages of zeros stay holes; they read the same.
+            // Pages of zeros stay holes, because a hole reads as zeros.
             if self.pages.contains_key(&(offset / PAGE_BYTES)) || part.iter().any(|byte| *byte != 0) {
                 let page = self
                     .pages
@@ -135,7 +136,7 @@ pub(super) enum Change {
         file: Node,
         length: u64,
     },
-    /// Names of one folder that refer to another node, or are removed: all of them or none.
+    /// The names of one folder that get a new node or are removed. Either all of these changes happen or none.
     Link {
         folder: Node,
         entries: Vec<(String, Option<Node>)>,
@@ -144,13 +145,14 @@ pub(super) enum Change {
         node: Node,
         data_only: bool,
     },
-    /// A sync that failed. The operating system may have dropped the writes it covers, and no later sync writes them.
+    /// A sync that failed. The operating system may have dropped the writes that it covers, and no later sync writes
+    /// them.
     FailedSync {
         node: Node,
     },
 }
 
-/// A root folder with everything below it.
+/// A root folder, with everything below it.
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
     pub(super) nodes: Vec<NodeContent>,
@@ -186,7 +188,7 @@ impl Disk {
         self.nodes.len() - 1
     }
 
-    /// Writes everything into `folder`, which is empty.
+    /// Writes everything into `folder`, which must be empty.
     pub(super) fn write_to(&self, folder: &Path) {
         self.write_node(ROOT, folder);
     }
@@ -206,7 +208,7 @@ impl Disk {
         }
     }
 
-    /// Every path with its file image, or `None` for a folder.
+    /// Every path, with its file image, or with `None` for a folder.
     pub(super) fn paths(&self) -> BTreeMap<String, Option<&FileImage>> {
         let mut paths = BTreeMap::new();
         self.collect(ROOT, "", &mut paths);

@@ -1,5 +1,5 @@
-//! Disks that fail, run full or stall under a running service. Nothing acknowledged is lost, and no refused event was
-//! accepted.
+//! Tests disks that fail, are full or stall under a running service. Nothing that was acknowledged is lost, and no
+//! refused event was accepted.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::strace::Traced;
 use super::survivors::folder;
 use crate::support::service::{Api, Service, order, orders};
 
-/// Clients that write until the service is gone.
+/// The number of clients that write until the service has ended.
 const CLIENTS: usize = 8;
 
 /// The answers to clients. Each order has its own customer.
@@ -26,14 +26,14 @@ const CLIENTS: usize = 8;
 struct PostedOrders {
     /// The receipts of the accepted orders.
     accepted: Vec<Value>,
-    /// The customers of the refused orders, by the type of the problem, or [`NO_ANSWER`].
+    /// The customers of the refused orders, by the type of the problem or [`NO_ANSWER`].
     refused: BTreeMap<String, Vec<String>>,
 }
 
 const OUTCOME_UNKNOWN: &str = "/problems/outcome-unknown";
 const NO_ANSWER: &str = "no answer";
 
-/// All clients post orders made by `order` until the service is gone.
+/// All clients post orders that `order` makes, until the service has ended.
 async fn post_until_refused(api: &Api, order: &(impl Fn(&str) -> Value + Sync)) -> PostedOrders {
     let posted = Mutex::new(PostedOrders::default());
     let post = async |client: usize| {
@@ -66,7 +66,8 @@ async fn post_until_refused(api: &Api, order: &(impl Fn(&str) -> Value + Sync)) 
     posted.into_inner().unwrap()
 }
 
-/// Asserts that accepted orders are recorded and refused ones are not, unless the answer was that the outcome is unknown.
+/// Asserts that accepted orders are recorded and refused orders are not. Orders whose outcome was reported as unknown
+/// may be either.
 async fn assert_answers_hold(data: &Path, posted: &PostedOrders) {
     let service = Service::start(data, &[]);
     for receipt in &posted.accepted {
@@ -93,7 +94,7 @@ async fn a_failed_sync_stops_the_service_and_the_last_outcomes_are_unknown() {
     assert!(posted.accepted.len() >= 19 && posted.refused.contains_key(OUTCOME_UNKNOWN), "{posted:?}");
     recording.add(&run.calls());
     assert_answers_hold(&data, &posted).await;
-    // If the power fails now, no answered event is lost.
+    // Even if the power fails now, no answered event is lost.
     CutPlan { states: 20, ..PLAN }.nothing_is_lost(recording).await;
 }
 
@@ -103,7 +104,7 @@ async fn what_a_failed_sync_dropped_is_written_again_by_the_next_start() {
     let mut recording = Recording::new(root.path());
     let fail = async |service: &Service| drop(post_until_refused(service, &order).await);
     add_run(&mut recording, &[], &["fdatasync:error=EIO:when=20+"], RunEnd::Failure, fail).await;
-    // The machine keeps running: unsynced writes are still in memory, and look as if they were written.
+    // The machine keeps running. So unsynced writes are still in memory, and look as if they had been written.
     let load = async |service: &Service| drive(service, 4).await;
     add_run(&mut recording, &[], &[], RunEnd::Killed, load).await;
     CutPlan { states: 40, ..PLAN }.nothing_is_lost(recording).await;
@@ -133,7 +134,8 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Starts the service on this disk, which only that process sees. When the process ends, its files are copied.
+    /// Starts the service on this disk, which only the service's process can see. When the process ends, its files are
+    /// copied.
     fn start(&self) -> Service {
         let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
         let flags = if root { "-m" } else { "-Urm" };
@@ -187,7 +189,7 @@ async fn a_disk_that_is_full_for_the_journal_stops_the_service_and_loses_nothing
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_for_a_table_stops_the_service_and_loses_nothing() {
-    // Once the journal has 4 MiB, a table of that size is written.
+    // When the journal has 4 MiB, a table of that size is written.
     let rng = Mutex::new(fastrand::Rng::with_seed(3));
     let order = |customer: &str| {
         let mut order = large(&mut rng.lock().unwrap());

@@ -1,4 +1,4 @@
-//! Clients that write and read while a run is recorded.
+//! The clients that write and read while a run is recorded.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -19,8 +19,8 @@ const WRITERS: usize = 3;
 /// Clients that read meanwhile.
 const READERS: usize = 2;
 
-/// Writers place orders and propose legal and illegal events for them, one by one and in batches. Readers read everything as
-/// often as they can.
+/// Writers place orders and propose legal and illegal events for them, one by one and in batches. Readers read
+/// everything as often as they can.
 pub(super) async fn drive(api: &Api, orders_each: usize) {
     let receipts = Mutex::new(Vec::new());
     let writing = AtomicUsize::new(WRITERS);
@@ -60,7 +60,7 @@ async fn write(api: &Api, orders: usize, receipts: &Mutex<Vec<Value>>) {
         let path = format!("/v1/orders/{}/events", created["order_id"].as_str().unwrap());
         post(&path, &json!({ "type": "order_confirmed" })).await;
         if number % 4 == 1 {
-            // This event is illegal at this point: it is accepted, and then rejected.
+            // This event is illegal at this point, so it is accepted and then rejected.
             post(&path, &json!({ "type": "order_delivered" })).await;
         }
         if number % 3 == 2 {
@@ -70,7 +70,7 @@ async fn write(api: &Api, orders: usize, receipts: &Mutex<Vec<Value>>) {
     }
 }
 
-/// Sends one read request. The answer is in the recording.
+/// Sends one read request. The recording contains its answer.
 async fn look(api: &Api, receipts: &Mutex<Vec<Value>>, round: usize) {
     let latest = {
         let receipts = receipts.lock().unwrap();
@@ -85,7 +85,7 @@ async fn look(api: &Api, receipts: &Mutex<Vec<Value>>, round: usize) {
         _ => Some("/v1/pipeline".to_owned()),
     };
     if let Some(path) = path {
-        // Any answer is fine: an accepted order need not be recorded yet.
+        // Any answer is accepted, because an accepted order need not be recorded yet.
         api.get(&path).await;
     }
 }

@@ -1,5 +1,5 @@
-//! Power cuts at any point of a run lose nothing that was answered. With disabled syncs they do lose data, which shows
-//! that the tests can fail.
+//! Tests that power cuts at any point of a run lose nothing that was answered. With disabled syncs, power cuts do lose
+//! data, which shows that the tests can fail.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::strace::Traced;
 use super::survivors::{Examination, folder};
 use crate::support::service::Service;
 
-/// Slows down each sync, so that on any disk readers could see unsynced data if the service showed it.
+/// Slows down each sync. If the service showed readers unsynced data, a test would notice it on any disk.
 const SLOW_DISK: &str = "fdatasync:delay_enter=5000";
 /// Makes syncs do nothing.
 const NO_SYNC: &str = "fsync,fdatasync:retval=0";
@@ -49,7 +49,7 @@ pub(super) async fn add_run(
     recording.add(&run.calls());
 }
 
-/// A first start, some load, a clean stop; a second start, some load, and `kill -9`.
+/// Records a first start, some load and a clean stop, then a second start, some load and `kill -9`.
 async fn two_runs(root: &Path, arguments: &[&str], injections: &[&str]) -> Recording {
     let mut recording = Recording::new(root);
     let load = async |service: &Service| drive(service, 12).await;
@@ -76,7 +76,7 @@ async fn no_power_cut_loses_what_was_answered_if_every_event_is_queued() {
 async fn no_power_cut_during_journal_rotation_and_table_writes_loses_what_was_answered() {
     let root = folder();
     let data = root.path().join("data");
-    // A journal is rotated at 64 MB. Most of these writes need not be recorded.
+    // A journal is rotated at 64 MB. Most of the writes until then need not be recorded.
     let mut service = Service::start(&data, &[]);
     let early = fill(&service, &data, 61 << 20).await;
     assert!(service.terminate().success());
@@ -84,7 +84,7 @@ async fn no_power_cut_during_journal_rotation_and_table_writes_loses_what_was_an
     recording.add_earlier_facts(&early);
     let load = async |service: &Service| fill_and_look(service, || data.join("store/1.jnl").exists()).await;
     add_run(&mut recording, &[], &[SLOW_DISK], RunEnd::Killed, load).await;
-    // After the second start, the content of the full journal goes to tables, and the journal is removed.
+    // After the second start, the content of the full journal is moved to tables, and the journal is removed.
     let load = async |service: &Service| fill_and_look(service, || !data.join("store/0.jnl").exists()).await;
     add_run(&mut recording, &[], &[SLOW_DISK], RunEnd::Killed, load).await;
     let plan =

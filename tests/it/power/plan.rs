@@ -9,22 +9,22 @@ use super::disk::Change;
 use super::recording::Recording;
 use super::survivors::{Examination, KnownToClients, Loss, LossKind, examine};
 
-/// States that are examined concurrently.
+/// The number of states that are examined concurrently.
 const OPENERS: usize = 2;
 
 /// The number of power cuts, and how the resulting states are examined.
 pub(super) struct CutPlan<'a> {
-    /// The models, which are used in turn.
+    /// The models. They are used in turn.
     pub(super) models: &'a [Model],
     pub(super) states: usize,
     pub(super) examination: Examination,
-    /// The examination of every fifth state.
+    /// How every fifth state is examined.
     pub(super) closer: Examination,
 }
 
 impl CutPlan<'_> {
-    /// Chooses cuts at syncs, at answers and at changes of folders. A quarter of them are before the first answer,
-    /// unless the recording has no such point before it.
+    /// Chooses cuts at syncs, at answers and at changes of folders. If possible, a quarter of them are before the first
+    /// answer.
     fn cuts(&self, recording: &Recording) -> Vec<PowerCut> {
         let lines = lines(recording);
         let served = recording.facts.iter().map(|(line, _)| *line).find(|line| *line > 0).unwrap_or_default();
@@ -82,7 +82,7 @@ impl CutPlan<'_> {
         );
     }
 
-    /// Asserts that a cut loses an acknowledged event, in a folder that opens.
+    /// Asserts that a cut loses an acknowledged event in a folder that can be opened.
     pub(super) async fn something_is_lost(&self, recording: Recording) {
         let losses = self.losses(&Arc::new(recording)).await;
         let kinds: Vec<_> = losses.iter().map(|(_, loss)| loss.kind).collect();
@@ -94,7 +94,7 @@ fn lines(recording: &Recording) -> Vec<usize> {
     let mut lines: Vec<usize> = recording.facts.iter().map(|(line, _)| line + 1).collect();
     for operation in &recording.operations {
         match operation.change {
-            // A cut just before the end of a sync can lose the most.
+            // A cut directly before the end of a sync can lose the most data.
             Change::Sync { .. } => lines.extend([operation.end, operation.end + 1]),
             Change::Link { .. } | Change::Resize { .. } => lines.push(operation.end + 1),
             Change::Write { .. } | Change::FailedSync { .. } => {}
@@ -105,7 +105,7 @@ fn lines(recording: &Recording) -> Vec<usize> {
     lines
 }
 
-/// A number from the environment, for more or other states.
+/// A number from the environment, to examine more states or other ones.
 pub(super) fn number_from_environment(variable: &str, default: usize) -> usize {
     let value = std::env::var(variable).ok();
     value.map_or(default, |value| {

@@ -9,7 +9,7 @@ use super::calls::{
 use super::descriptors::{Descriptors, OpenFile};
 use super::disk::{Change, Disk, FileImage, Node, NodeContent, Operation, ROOT};
 
-/// Everything that a service did in a folder, in one process after the other.
+/// Everything that a service did in a folder, in several processes one after the other.
 pub(super) struct Recording {
     pub(super) root: PathBuf,
     /// The folder before the first run.
@@ -17,7 +17,7 @@ pub(super) struct Recording {
     /// The folder after the latest run.
     pub(super) now: Disk,
     pub(super) operations: Vec<Operation>,
-    /// The facts in answers, with their lines.
+    /// The facts in answers, each with its line.
     pub(super) facts: Vec<(usize, Fact)>,
     pub(super) lines: usize,
 }
@@ -30,7 +30,7 @@ struct Process {
 }
 
 impl Recording {
-    /// Begins a recording of what happens below `root`. Everything there counts as synced.
+    /// Begins a recording of what happens below `root`. Everything that is already there counts as synced.
     pub(super) fn new(root: &Path) -> Self {
         let root = root.canonicalize().unwrap();
         let mut now = Disk::read(&root);
@@ -39,7 +39,7 @@ impl Recording {
         Self { root, before, now, operations: Vec::new(), facts: Vec::new(), lines: 1 }
     }
 
-    /// Adds the run of a process that has ended. Asserts that the recording results in the real folder.
+    /// Adds the run of a process that has ended. Asserts that the recorded changes result in the real folder.
     pub(super) fn add(&mut self, trace: &str) {
         let mut process = Process::default();
         let (killed, ended): (Vec<_>, Vec<_>) =
@@ -47,14 +47,14 @@ impl Recording {
         ended.iter().for_each(|call| self.apply(call, &mut process));
         self.lines += trace.lines().count() + 1;
         if self.difference().is_some() {
-            // The call of a killed thread may have succeeded.
+            // If the thread was killed during the call, the call may have succeeded.
             killed.iter().filter_map(as_successful).for_each(|call| self.apply(&call, &mut process));
         }
         let difference = self.difference();
         assert!(difference.is_none(), "the recording differs from the folder in {difference:?}");
     }
 
-    /// The first file that differs between the recording and the folder.
+    /// The first file that differs between the recording and the real folder.
     fn difference(&self) -> Option<String> {
         let real = Disk::read(&self.root);
         let (expected, real) = (self.now.paths(), real.paths());
@@ -71,7 +71,7 @@ impl Recording {
         self.facts.iter().filter(|(at, _)| *at < line).map(|(_, fact)| fact.clone()).collect()
     }
 
-    /// The same run without its syncs of folders.
+    /// The same run, without its syncs of folders.
     pub(super) fn without_syncs_of_folders(mut self) -> Self {
         let nodes = &self.now.nodes;
         self.operations.retain(|operation| match operation.change {

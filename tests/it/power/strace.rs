@@ -1,4 +1,4 @@
-//! Runs the service under strace, which records its system calls and injects faults into them.
+//! Runs the service under strace, which records system calls and injects faults into them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub(super) struct Traced {
 }
 
 impl Traced {
-    /// Starts the service on `data` with additional arguments and injected faults.
+    /// Starts the service on `data`, with additional arguments and injected faults.
     pub(super) fn start(data: &Path, log: &Path, arguments: &[&str], injections: &[&str]) -> Self {
         let mut program = orders(&["serve", "--listen", "127.0.0.1:0", "--log-level", "warn,orders=info"]);
         program.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(data).args(arguments);
@@ -56,7 +56,7 @@ impl Traced {
     /// The recorded calls of a service that has ended. Waits until strace has written all of them.
     pub(super) fn calls(&self) -> String {
         let process = self.service.id().to_string();
-        // `7 +++ exited with 0 +++`, with the process numbers in a column.
+        // The line is `7 +++ exited with 0 +++`, with the process numbers in a column.
         let is_last = |line: &str| {
             let mut words = line.split_whitespace();
             words.next() == Some(&*process) && words.next() == Some("+++")

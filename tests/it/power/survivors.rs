@@ -15,7 +15,7 @@ use crate::support::service::{PATIENCE, Service, run};
 /// What clients know about an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct KnownEvent {
-    /// Whether a client got a receipt when it sent the event. Otherwise clients have only read it.
+    /// Whether a client got a receipt when it sent the event. If not, clients have only read the event.
     acknowledged: bool,
     state: String,
     version: Option<u64>,
@@ -60,7 +60,8 @@ impl KnownToClients {
         self.events.is_empty() && self.orders.is_empty() && self.accepted == 0
     }
 
-    /// The first thing that is missing in the export. An event that was only accepted may still be queued, or be rejected.
+    /// The first fact that the export contradicts. An event that was only accepted may be missing, because it may still
+    /// be queued or may be rejected.
     fn first_missing(&self, export: &str) -> Option<String> {
         let mut logged: BTreeMap<(String, String), u64> = BTreeMap::new();
         let mut versions: BTreeMap<String, u64> = BTreeMap::new();
@@ -95,7 +96,7 @@ impl KnownToClients {
 /// How a state is examined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Examination {
-    /// Exports the log, and starts the service only if something is missing there.
+    /// Exports the log. Starts the service only if something is missing in the export.
     Log,
     /// Starts the service.
     Service,
@@ -103,14 +104,14 @@ pub(super) enum Examination {
     Everything,
 }
 
-/// What kind of loss a power cut caused.
+/// The kind of loss that a power cut caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LossKind {
     /// The folder does not open.
     Refused,
-    /// An acknowledged event is gone.
+    /// An acknowledged event is lost.
     Acknowledged,
-    /// Something that a client read is gone.
+    /// A fact that a client read is lost.
     Shown,
     /// The folder is inconsistent.
     Inconsistent,
@@ -154,14 +155,14 @@ pub(super) async fn examine(
     if output.status.success() { Ok(()) } else { lost(LossKind::Inconsistent, text) }
 }
 
-/// A temporary folder for states, in memory if the machine has such a file system.
+/// A temporary folder for states. It is in memory if the machine has such a file system.
 pub(super) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
     made.unwrap()
 }
 
-/// Starts the service, waits until nothing is queued, and asks it for everything that clients know.
+/// Starts the service, waits until nothing is queued, and requests everything that clients know.
 async fn serve(data: &Path, clients: &KnownToClients) -> Result<(), Loss> {
     let mut service = Service::try_start(data, &[]).or_else(|log| lost(LossKind::Refused, log))?;
     let ledger = settled(&service).await?;

@@ -1,10 +1,10 @@
-//! Every example in the OpenAPI description is valid against its schema.
+//! Tests that every example in the OpenAPI description is valid against its schema.
 
 use serde_json::Value;
 
 use super::{Validator, escaped, openapi};
 
-/// The target of a reference, or the value itself.
+/// The target of a reference. A value that is no reference is returned unchanged.
 pub(super) fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(reference) => document.pointer(&reference[1..]).unwrap(),

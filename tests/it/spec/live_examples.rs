@@ -1,4 +1,4 @@
-//! Every request example in the OpenAPI description works on a running service.
+//! Tests that every request example in the OpenAPI description works on a running service.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ fn examples<'a>(document: &'a Value, path: &str) -> BTreeMap<&'a str, &'a Value>
     examples.map(|(name, example)| (name.as_str(), &resolved(document, example)["value"])).collect()
 }
 
-/// Creates an order on which an event of this type is legal, with the examples themselves.
+/// Creates an order on which an event of this type is legal, by sending the examples themselves.
 async fn order_ready_for(api: &Api, document: &Value, event_type: &Value) -> String {
     let mut order = examples(document, "/v1/orders")["full"].clone();
     // The reference is free only once, and the order must not expire whenever the test runs.
@@ -91,7 +91,7 @@ async fn every_request_example_is_accepted_and_answered_as_described() {
             let address = address(&service, &document, path, example).await;
             let answer = service.ask(Method::POST, &address, &[WAIT], Some(example)).await;
             assert!((200..300).contains(&answer.status), "{path} {name}: {answer:?}");
-            // No answer contains a problem, not even for one item of a batch.
+            // No answer contains a problem, and neither does any item of a batch.
             assert!(!answer.body.to_string().contains("/problems/"), "{path} {name}: {answer:?}");
             let responses = format!("/paths/{}/post/responses", escaped(path));
             let schema = format!("{responses}/{}/content/application~1json/schema", answer.status);

@@ -1,4 +1,4 @@
-//! The message schemas agree with the domain, which writes and reads exactly what the schemas describe.
+//! Tests that the message schemas agree with the domain, which must write and read exactly what the schemas describe.
 
 use domain::{Envelope, EventType, RecordedEvent};
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ fn every_type_has_an_example_that_the_domain_encodes_unchanged() {
     }
 }
 
-/// The message with the value at `pointer` replaced, or removed for `None`.
+/// The message with the value at `pointer` replaced, or removed with `None`.
 fn with(message: &Value, pointer: &str, value: Option<&Value>) -> Value {
     let mut changed = message.clone();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -102,7 +102,7 @@ fn members(at: &str, value: &Value) -> Vec<String> {
     object.iter().flat_map(of_member).collect()
 }
 
-/// A schema accepts a changed message if and only if the domain does.
+/// Tests that a schema accepts a changed message if and only if the domain does.
 #[test]
 fn the_schemas_and_the_domain_accept_the_same_messages() {
     let mut messages = Validator::of(api::asyncapi());
@@ -157,12 +157,12 @@ fn the_schemas_and_the_domain_accept_the_same_messages() {
     }
 }
 
-/// Code generators give schemas without a title numbered classes.
+/// Tests that schemas have titles. Code generators give schemas without a title numbered classes.
 #[test]
 fn every_class_of_a_message_has_a_title_of_its_own() {
     fn untitled(at: &str, value: &Value, titles: &mut Vec<String>) {
         let is_class = ["properties", "enum", "allOf"].iter().any(|keyword| !value[keyword].is_null());
-        // `examples` contains no schemas; those in `anyOf` and `not` only add conditions.
+        // `examples` contains no schemas. The schemas in `anyOf` and `not` only add conditions.
         if !value.is_object() || ["/examples", "/anyOf", "/not"].iter().any(|end| at.ends_with(end)) {
             return;
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The names of the browser program in Debian and elsewhere.
+/// The names of the browser program in Debian and in other systems.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const FLAGS: [&str; 10] = [
     "--headless",
@@ -18,7 +18,7 @@ const FLAGS: [&str; 10] = [
     "--virtual-time-budget=5000",
 ];
 
-/// A browser with a separate profile. Without an installed browser the test fails; it is never skipped.
+/// A browser with a separate profile. If no browser is installed, the test fails and is not skipped.
 fn browser(profile: &Path) -> Command {
     let runs = |name: &&str| {
         let version =

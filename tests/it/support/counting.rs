@@ -12,12 +12,12 @@ use tokio::net::TcpListener;
 
 use super::http;
 
-/// The calls that passed through.
+/// The calls that passed through the proxy.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CallCounts {
     /// Calls by operation.
     pub calls: BTreeMap<String, usize>,
-    /// Statements in `BatchExecuteStatement` calls.
+    /// The number of statements in `BatchExecuteStatement` calls.
     pub statements: usize,
     /// The capacity that the answers report: write units of the table and its index, and read units.
     pub write_units: f64,
@@ -26,7 +26,7 @@ pub struct CallCounts {
     pub latest: BTreeMap<String, Value>,
 }
 
-/// A running proxy. It ends with the runtime it was started in.
+/// A running proxy. It ends with the runtime in which it was started.
 pub struct CountingProxy {
     pub endpoint: String,
     counts: Arc<Mutex<CallCounts>>,
@@ -91,14 +91,14 @@ async fn pass(State(passing): State<Passing>, request: Request) -> Response {
     *response.status_mut() = status;
     response.headers_mut().extend(
         headers.into_iter().filter_map(|(name, value)| Some((name?, value))).filter(|(name, _)| {
-            // The proxy sends the complete body, with a new length.
+            // The proxy sends the complete body, so the length changes.
             name.as_str() != "transfer-encoding" && name.as_str() != "content-length"
         }),
     );
     response
 }
 
-/// The call, with a request to return the consumed capacity.
+/// The call, with an added request to return the consumed capacity.
 fn with_consumed_capacity(body: &[u8]) -> Vec<u8> {
     let mut call: Value = serde_json::from_slice(body).unwrap();
     call["ReturnConsumedCapacity"] = Value::from("INDEXES");

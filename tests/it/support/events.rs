@@ -83,7 +83,7 @@ pub fn paid(order_id: &OrderId) -> Envelope {
     envelope(order_id, Event::Paid(Paid { payment_id, amount, ..Paid::default() }))
 }
 
-/// These events as recorded from version `first` on.
+/// These events, recorded from version `first` on.
 pub fn recorded(first: u64, envelopes: &[Envelope]) -> Vec<RecordedEvent> {
     let numbered = (first..).zip(envelopes);
     numbered

@@ -1,12 +1,12 @@
-//! Waits for conditions with a deadline, for every test that observes something asynchronous.
+//! Waits for conditions with a deadline. Every test that observes something asynchronous uses it.
 
 use std::fmt::Debug;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The maximum time for anything that should happen soon. Generous, because only a failing test waits this long.
+/// The maximum time for anything that should happen soon. It is generous, because only a failing test waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// The pause between two calls of `look`. Short, because tests often wait for it.
+/// The pause between two calls of `look`. It is short, because tests often wait for it.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Calls `look` until it returns `Ok`, and returns the value. Panics after [`PATIENCE`] with `what` and the last `Err`.
@@ -18,7 +18,7 @@ pub async fn eventually<T, E: Debug>(what: &str, look: impl AsyncFnMut() -> Resu
     eventually_within(PATIENCE, what, look).await
 }
 
-/// Like [`eventually`], with another deadline.
+/// Like [`eventually`], but with another deadline.
 pub async fn eventually_within<T, E: Debug>(
     patience: Duration,
     what: &str,
@@ -36,7 +36,7 @@ pub async fn eventually_within<T, E: Debug>(
     }
 }
 
-/// Like [`eventually`], outside of a runtime.
+/// Like [`eventually`], but outside of a runtime.
 #[track_caller]
 pub fn eventually_blocking<T, E: Debug>(what: &str, mut look: impl FnMut() -> Result<T, E>) -> T {
     let start = Instant::now();
@@ -51,7 +51,7 @@ pub fn eventually_blocking<T, E: Debug>(what: &str, mut look: impl FnMut() -> Re
     }
 }
 
-/// `Ok` if the condition holds, or else what was seen, for `eventually`.
+/// Returns `Ok` if the condition holds, and otherwise what was seen, for `eventually`.
 pub fn check<E>(holds: bool, seen: E) -> Result<(), E> {
     if holds { Ok(()) } else { Err(seen) }
 }

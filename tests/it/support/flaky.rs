@@ -1,4 +1,4 @@
-//! Ports that fail on purpose: a log that fails, an inbox without retry delays, and one that cannot delete.
+//! Ports that fail on purpose: a log that fails, an inbox without retry delays, and an inbox that cannot delete.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! HTTP clients for tests, without TLS: reading the system's certificates for each client would be slow.
+//! HTTP clients for tests, without TLS. Reading the system's certificates for each client would be slow.
 
 use std::sync::{Arc, LazyLock};
 

@@ -48,7 +48,7 @@ impl Api {
         Self { url: url.to_owned(), client: http::client() }
     }
 
-    /// Sends a request with additional headers and reads the whole answer.
+    /// Sends a request with additional headers, and reads the whole answer.
     pub async fn ask(
         &self,
         method: Method,
@@ -78,7 +78,7 @@ impl Api {
         request.send().await
     }
 
-    /// Posts `body`, which must be accepted; returns the receipt.
+    /// Posts `body`, which must be accepted. Returns the receipt.
     pub async fn accept(&self, path: &str, body: &Value) -> Value {
         let response = self.send(Method::POST, path, Some(body)).await.unwrap();
         let (status, text) = (response.status(), response.text().await.unwrap());
@@ -92,7 +92,7 @@ impl Api {
         (status, serde_json::from_str(&text).unwrap_or_else(|_| json!({ "not JSON": text })))
     }
 
-    /// Waits until the event of `receipt` has an outcome; returns its receipt.
+    /// Waits until the event of `receipt` has an outcome. Returns its receipt.
     pub async fn outcome(&self, receipt: &Value) -> Value {
         let path = receipt["links"]["self"].as_str().unwrap();
         eventually("the event has an outcome", async || {
@@ -128,7 +128,7 @@ impl Answer {
     }
 }
 
-/// A running process of the binary, and its API if it serves one. Killed when dropped.
+/// A running process of the binary, with its API if it serves one. It is killed when this value is dropped.
 pub struct Service {
     child: Child,
     log: Mutex<Receiver<String>>,
@@ -158,7 +158,7 @@ impl Service {
         service
     }
 
-    /// Like `start`, but returns the log if the process ends instead of serving.
+    /// Like `start`, but returns the log if the process ends before it serves.
     pub fn try_start(data: &Path, arguments: &[&str]) -> Result<Self, String> {
         let mut command = orders(&["serve", "--listen", "127.0.0.1:0"]);
         command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(data).args(arguments);
@@ -168,7 +168,7 @@ impl Service {
         Ok(service)
     }
 
-    /// Starts a process and waits until its log has a line with `text`; returns that line.
+    /// Starts a process and waits until its log has a line with `text`. Returns that line.
     pub fn spawn_until(command: Command, text: &str) -> (Self, Value) {
         let service = Self::launch(command);
         let line = service.wait_for_log(text);
@@ -186,7 +186,7 @@ impl Service {
         Self { child, log: Mutex::new(log), api: Api::at("") }
     }
 
-    /// Waits for the next log line that contains `text`; returns it as JSON.
+    /// Waits for the next log line that contains `text`. Returns the line as JSON.
     pub fn wait_for_log(&self, text: &str) -> Value {
         self.find_in_log(text).unwrap_or_else(|log| panic!("no {text} in the log: {log}"))
     }
@@ -215,7 +215,7 @@ impl Service {
         self.wait()
     }
 
-    /// Kills the process and waits until it has ended: only then are its locks released.
+    /// Kills the process and waits until it has ended, because its locks are released only then.
     pub fn kill(&mut self) {
         self.signal("KILL");
         assert!(!self.wait().success());
@@ -238,7 +238,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // The process may have exited already; after `wait` it is gone either way.
+        // The process may have exited already. After `wait`, it has exited in any case.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A virtual environment and its packages.
+/// A virtual environment with its packages.
 pub struct Venv {
-    /// The purpose of the environment, for messages: `the AWS emulator`.
+    /// What the environment is for, in error messages, such as `the AWS emulator`.
     pub name: &'static str,
-    /// The tests that need the environment, for messages: `the tests on the AWS emulator`.
+    /// The tests that need the environment, in error messages, such as `the tests on the AWS emulator`.
     pub needed_by: &'static str,
     /// The minimum minor version of Python 3.
     pub minor: u32,
@@ -18,7 +18,8 @@ pub struct Venv {
 }
 
 impl Venv {
-    /// Creates the environment in `folder` unless it exists with the same requirements; returns its interpreter.
+    /// Creates the environment in `folder`, unless it exists with the same requirements. Returns the path of its
+    /// interpreter.
     pub fn set_up(&self, python: &str, folder: &Path) -> Result<PathBuf, String> {
         let io = |error: io::Error| format!("{}: {error}", folder.display());
         let requirements = fs::read_to_string(&self.requirements)
@@ -49,7 +50,7 @@ impl Venv {
                  install python3 (Debian: apt-get install python3 python3-venv)"
             )
         };
-        // The check fails if `venv` could not install packages: Debian ships `venv` without `ensurepip` unless
+        // The check fails if `venv` could not install packages. Debian ships `venv` without `ensurepip` unless
         // python3-venv is installed.
         let check = format!(
             "import sys; assert sys.version_info >= (3, {minor}), 'it is ' + sys.version.split()[0]\n\
@@ -70,8 +71,8 @@ impl Venv {
     }
 }
 
-/// Runs a command to its end; returns the last line of an error, which has the cause. The command inherits the lock: if
-/// this process is killed, the command may continue, and no other may start until it ends.
+/// Runs a command to its end. If it fails, returns the last line of its error output, which has the cause. The command
+/// inherits the lock. So if this process is killed, no other process can start the command until it ends.
 fn run(command: &mut Command, lock: &File) -> Result<(), String> {
     let output = lock.try_clone().and_then(|lock| command.stdin(lock).output()).map_err(|e| e.to_string())?;
     if output.status.success() {

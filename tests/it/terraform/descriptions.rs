@@ -1,4 +1,4 @@
-//! The documentation of the deployment: descriptions of variables and outputs, and the README.
+//! Tests the documentation of the deployment: the descriptions of variables and outputs, and the README.
 
 use std::collections::BTreeSet;
 use std::fs;

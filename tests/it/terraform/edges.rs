@@ -1,4 +1,4 @@
-//! The HTTP API, the table, the archive of dead letters and the topic for alerts.
+//! Tests the HTTP API, the table, the archive of dead letters and the topic for alerts.
 
 use std::collections::BTreeMap;
 
@@ -120,7 +120,8 @@ fn the_table_is_as_the_program_makes_it_and_protected() {
     assert_eq!(table["point_in_time_recovery"], json!([{ "enabled": true }]));
     assert_eq!(table["deletion_protection_enabled"], true);
     assert_eq!(table["server_side_encryption"], json!([{ "enabled": false, "kms_key_arn": null }]));
-    // Only records of released dead letters expire (infra/src/dynamodb/dead_letter_index.rs), no data of an order.
+    // Only the records of released dead letters expire (infra/src/dynamodb/dead_letter_index.rs). The data of orders
+    // never expires.
     assert_eq!(table["ttl"], json!([{ "attribute_name": "expires_at", "enabled": true }]));
     let keyed = plan_with(&[("kms_key_arn", KEY.into())]);
     let keyed = &keyed.get("aws_dynamodb_table.orders")["server_side_encryption"];

@@ -1,4 +1,4 @@
-//! The functions and their event source mappings.
+//! Tests the functions and their event source mappings.
 
 use serde_json::{Value as Json, json};
 
@@ -79,7 +79,7 @@ fn every_role_has_the_variables_that_it_reads() {
         expected.extend(own.as_object().unwrap().clone());
         assert_eq!(plan.get(&function(role))["environment"], json!([{ "variables": expected }]), "{role}");
     }
-    // The program refuses an empty list, so the variable is not set.
+    // The program refuses an empty list, so the variable must not be set.
     let closed = super::plan();
     let variables = &closed.get(&function("api"))["environment"][0]["variables"];
     assert_eq!(variables["ORDERS_CORS_ORIGINS"], Json::Null);

@@ -1,8 +1,8 @@
-//! Tests of the AWS deployment: its settings ([`queues`], [`functions`], [`edges`], [`signals`]), the permissions of each
-//! role ([`permissions`]), and its documentation ([`descriptions`]).
+//! Tests of the AWS deployment: its settings ([`queues`], [`functions`], [`edges`], [`signals`]), the permissions of
+//! each role ([`permissions`]), and its documentation ([`descriptions`]).
 //!
-//! The tests compare evaluated resources, not texts: [`module`] lets the doctor evaluate the configuration, for any values of
-//! the variables.
+//! The tests compare evaluated resources and not texts. [`module`] lets the doctor evaluate the configuration for any
+//! values of the variables.
 
 mod descriptions;
 mod edges;
@@ -49,7 +49,7 @@ fn try_plan(variables: &[(&'static str, Json)]) -> Result<Plan, Vec<String>> {
     orders().plan(&all)
 }
 
-/// The resources of the deployment by default.
+/// The resources of the deployment with the default values of all other variables.
 fn plan() -> Arc<Plan> {
     static PLAN: LazyLock<Arc<Plan>> = LazyLock::new(|| plan_with(&[]));
     Arc::clone(&PLAN)

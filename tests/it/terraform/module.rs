@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::service::orders;
 
-/// The attributes of data sources, which only AWS has.
+/// The attributes of data sources, which only AWS knows.
 const DATA: [(&str, &str); 3] = [
     ("data.aws_caller_identity.current.account_id", "123456789012"),
     ("data.aws_partition.current.partition", "aws"),
@@ -26,8 +26,8 @@ pub(super) struct Module {
     blocks: Vec<Block>,
 }
 
-/// The resources of a module: `type.name`, or `type.name[key]` if there are several, with its arguments. Blocks are
-/// lists. An attribute that exists only after apply is a text with its own address.
+/// The resources of a module, with their arguments. The key is `type.name`, or `type.name[key]` if there are several
+/// instances. Blocks are lists. An attribute that exists only after apply is a text with its own address.
 pub(super) struct Plan {
     resources: BTreeMap<String, Json>,
 }
@@ -112,7 +112,8 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
     entries.filter(|path| path.extension().is_some_and(|extension| extension == "tf"))
 }
 
-/// `${type.name["key"].attribute}` as `type.name[key].attribute`, and the attributes of data sources as their values.
+/// Rewrites `${type.name["key"].attribute}` as `type.name[key].attribute`, and replaces the attributes of data sources
+/// with their values.
 fn plain(text: &str) -> String {
     let key = Regex::new(r#"\["([^"]*)"\]"#).unwrap();
     let reference = Regex::new(r"\$\{([^}]*)\}").unwrap();
@@ -136,7 +137,7 @@ fn with_plain_texts(value: &Json) -> Json {
     }
 }
 
-/// A JSON document in an argument: a text, or what `jsonencode` was given.
+/// A JSON document in an argument. It is a text, or the value that `jsonencode` was called with.
 pub(super) fn document(argument: &Json) -> Json {
     match argument {
         Json::String(text) => serde_json::from_str(text).unwrap(),

@@ -1,7 +1,7 @@
-//! Each role has exactly the permissions for the calls that its code makes.
+//! Tests that each role has exactly the permissions for the calls that its code makes.
 //!
-//! [`calls`] finds the calls in the sources of the adapters, with the function around each. [`REACHES`] lists the calls that
-//! each role makes. A call that is not listed fails a test, and so does one without known actions.
+//! [`calls`] finds the calls in the sources of the adapters, with the function around each. [`REACHES`] lists the calls
+//! that each role makes. A call that is not listed fails a test, and so does a call without known actions.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::{KEY, Plan, document, plan, plan_with};
 
-/// The actions that operations of the SDK and statements of PartiQL need
+/// The actions that the operations of the SDK and the statements of PartiQL need
 /// ([actions](https://docs.aws.amazon.com/service-authorization/latest/reference/)).
 const ACTIONS: [(&str, &[&str]); 28] = [
     ("sqs/send_message", &["sqs:SendMessage"]),
@@ -58,7 +58,7 @@ const REPAIRED: &str = "aws_s3_bucket.archive.arn/repaired/*";
 const TOPIC: &str = "aws_sns_topic.alerts.arn";
 const TOPIC_KEY: &str = "aws_kms_key.alerts[0].arn";
 
-/// Calls that a role makes: role, resource, file, and the functions in it (all if empty).
+/// The calls that a role makes: role, resource, file, and the functions in it. An empty list means all functions.
 type Reach = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 const REACHES: [Reach; 38] = [
@@ -104,11 +104,11 @@ const REACHES: [Reach; 38] = [
 
 /// Calls that no Lambda function makes.
 const NOT_IN_FUNCTIONS: [(&str, &[&str]); 7] = [
-    // Containers receive and delete. For functions, Lambda does.
+    // Containers make these calls to receive and delete messages. For functions, Lambda receives and deletes them.
     ("sqs/inbox.rs", &["receive", "ack"]),
-    // For local use. In production, the deployment creates the table.
+    // These calls are for local use. In production, the deployment creates the table.
     ("dynamodb/create.rs", &[]),
-    // Operators call these with their own permissions: `orders doctor live`, `orders dlq import s3://…`.
+    // Operators make these calls with their own permissions: `orders doctor live`, `orders dlq import s3://…`.
     ("sqs/describe.rs", &[]),
     ("dynamodb/describe.rs", &[]),
     ("s3.rs", &["keys", "object"]),
@@ -117,7 +117,7 @@ const NOT_IN_FUNCTIONS: [(&str, &[&str]); 7] = [
     ("sns.rs", &["check_reachable"]),
 ];
 
-/// The queues that Lambda polls with the role of a function, and the actions it needs there
+/// The queues that Lambda polls with the role of a function, and the actions that Lambda needs on them
 /// ([permissions](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)).
 const POLLED: [(&str, &str); 2] = [("consumer", MAIN), ("dead-letters", DLQ)];
 const POLLING: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
@@ -164,7 +164,7 @@ fn calls() -> Vec<Call> {
 }
 
 fn calls_in(file: &str, source: &str) -> Vec<Call> {
-    // A method of a client, a function, or the beginning of a statement of PartiQL.
+    // Each match is a method of a client, a function, or the beginning of a statement of PartiQL.
     let pattern =
         r#"\bclient\s*\.\s*([a-z0-9_]+)\(|\bfn ([a-z0-9_]+)|"(INSERT INTO|UPDATE|DELETE FROM|SELECT) "#;
     let service = file.split(['/', '.']).next().unwrap();

@@ -1,4 +1,4 @@
-//! The queues: their settings, and the requirements of SQS.
+//! Tests the queues: their settings, and the requirements of SQS.
 
 use serde_json::{Value as Json, json};
 
@@ -34,7 +34,7 @@ fn a_standard_queue_has_no_fifo_settings() {
     assert_eq!(main["visibility_timeout_seconds"], 300);
     for queue in [main, dlq] {
         assert_eq!(queue["fifo_queue"], false);
-        // Arguments that SQS refuses on a standard queue.
+        // SQS refuses these arguments on a standard queue.
         assert_eq!(
             (&queue["deduplication_scope"], &queue["fifo_throughput_limit"]),
             (&Json::Null, &Json::Null)

@@ -11,7 +11,7 @@ fn alarm<'a>(plan: &'a Plan, name: &str) -> &'a Json {
     plan.get(&format!("aws_cloudwatch_metric_alarm.{name}"))
 }
 
-/// Namespace, metric, statistic and period of a query with this id.
+/// The namespace, metric, statistic and period of a query with this id.
 fn metric<'a>(alarm: &'a Json, id: &str) -> &'a Json {
     let queries = alarm["metric_query"].as_array().unwrap();
     &queries.iter().find(|query| query["id"] == id).unwrap_or_else(|| panic!("no {id}"))["metric"][0]
@@ -217,7 +217,7 @@ fn the_dashboard_shows_the_pipeline() {
         assert_eq!(widget["properties"]["region"], "eu-central-1");
         for metric in widget["properties"]["metrics"].as_array().unwrap() {
             metrics.insert((metric[0].as_str().unwrap(), metric[1].as_str().unwrap()));
-            // After the namespace and the name come pairs of dimensions, and options at the end.
+            // Pairs of dimensions follow the namespace and the name. Options come last.
             let dimensions =
                 metric.as_array().unwrap().iter().skip(2).take_while(|it| it.is_string()).count();
             assert_eq!(dimensions % 2, 0, "{metric}");

@@ -1,5 +1,4 @@
-//! Checks that a store contains every acknowledged write, before fjall opens it. Opening and recovery call this check,
-//! which only reads.
+//! Checks that a store contains every acknowledged write before fjall opens it. Opening and recovery call this check.
 //!
 //! fjall cuts off a journal at the first place that it cannot read. After a power cut that is correct: the data after
 //! that place was never acknowledged. After damage it would silently discard acknowledged commits. This check requires:

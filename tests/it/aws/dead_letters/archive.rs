@@ -1,4 +1,5 @@
-//! Messages that cannot be processed are archived with a reason and raise one alert, while other orders proceed.
+//! Tests that messages that cannot be processed are archived with a reason and raise one alert, while other orders
+//! proceed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +77,7 @@ async fn import_into_a_data_folder(deployment: &Deployment) {
     assert_eq!(page["items"][0]["origin"], deployment.backend.queues.url, "{page}");
 }
 
-/// Runs a consumer whose store fails twice for one order, then archives all dead letters in one batch. Returns the
+/// Runs a consumer whose store fails twice for one order. Then archives all dead letters in one batch. Returns the
 /// consumer's inbox and the dead-letter queue.
 async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue) {
     let backend = &deployment.backend;
@@ -100,7 +101,8 @@ async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue
     let inbox = Hasty::new(backend.queue.clone());
     let polling = tokio::spawn(poll::run(inbox.clone(), Arc::new(consumer), options, stopped.clone()));
     backend.drained(PATIENCE).await;
-    // Both messages are on the dead-letter queue before the archiver starts, so it receives them in one batch.
+    // Both messages are on the dead-letter queue before the archiver starts, so the archiver receives them in one
+    // batch.
     let role = DeadLetterRole {
         archive: Arc::new(backend.archiving()),
         alerts: Arc::new(aws::topic(&sdk, &deployment.topic)),
@@ -123,7 +125,7 @@ async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue
     (inbox, dead_letter_queue)
 }
 
-/// The reasons and bodies in the archive. Checks the keys as well.
+/// The reasons and bodies in the archive. Also checks the keys.
 async fn archived(deployment: &Deployment) -> Vec<(String, String)> {
     let origin = &deployment.backend.queues.url;
     let mut archived = Vec::new();

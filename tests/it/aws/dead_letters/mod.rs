@@ -1,4 +1,4 @@
-//! Dead letters on AWS: archived in S3, indexed in the table, alerted through SNS, and redriven.
+//! Tests dead letters on AWS: they are archived in S3, indexed in the table, alerted through SNS, and redriven.
 
 mod archive;
 mod parked_sequence;
@@ -59,7 +59,7 @@ impl Deployment {
         self.backend.send(group.as_str(), &Uuid::now_v7().to_string(), body).await;
     }
 
-    /// The alerts so far, in the envelopes that the emulator's SNS adds.
+    /// The alerts that were sent so far, in the envelopes that the emulator's SNS adds.
     async fn alerts(&self) -> Vec<Value> {
         let look = json!({ "QueueUrl": self.alerts_url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0 });
         let mut answer = Emulator::shared().sqs("ReceiveMessage", &look).await;

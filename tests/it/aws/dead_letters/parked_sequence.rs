@@ -1,4 +1,5 @@
-//! The parked sequence of an order after a poisoned event, until the event is repaired: in containers and with functions.
+//! Tests the parked sequence of an order after a poisoned event, until the event is repaired. The tests run in
+//! containers and with functions.
 
 use std::time::Duration;
 
@@ -114,7 +115,7 @@ async fn repairs_and_redrives(deployment: &Deployment, api: &Service) {
     post(&repair, &json!({ "body": String::from_utf8(paid(&id).encode()).unwrap() })).await;
     assert_eq!(results(&post(redrive, &dry).await), ["would_record", "would_record"]);
     assert_eq!(results(&post(redrive, &json!({ "order_id": id })).await), ["sent", "sent"]);
-    // Redrive again, as an operator would after an interruption.
+    // Redrives again, as an operator would after an interruption.
     post(redrive, &json!({ "order_id": id })).await;
     until("the sequence is empty", async || parked_sequence_of(api, &id).await.is_empty()).await;
     let (_, order) = api.get(&format!("/v1/orders/{id}")).await;

@@ -1,4 +1,4 @@
-//! Compares AsyncAPI descriptions: operations, the messages on their channels, payloads and headers.
+//! Compares AsyncAPI descriptions: operations, and the payloads and headers of the messages on their channels.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ impl Comparison<'_> {
                 self.report(&at, "its action or its channel changed");
                 continue;
             }
-            // Clients send what the service receives.
+            // Clients send the messages that the service receives.
             let side = if old["action"] == "receive" { Side::Sent } else { Side::Received };
             let (old_messages, new_messages) = (listed(old), listed(new));
             for reference in &old_messages {
@@ -46,7 +46,7 @@ fn listed(operation: &Value) -> Vec<Value> {
     operation["messages"].as_array().cloned().unwrap_or_default()
 }
 
-/// The schema of a message's headers: its own, or its trait's.
+/// The schema of a message's headers, from the message itself or from its trait.
 fn headers<'a>(document: &'a Value, message: &'a Value) -> &'a Value {
     match &message["headers"] {
         Value::Null => &resolved(document, "", &message["traits"][0]).1["headers"],

@@ -1,10 +1,10 @@
 //! Finds changes of the descriptions that break clients of the last release.
 //!
 //! `openapi/released/` contains both descriptions as of the last release. If this test reports a change, a client
-//! written for that release may fail. If the change is not intended, undo it. If it is intended, it needs a release with
-//! a new major version, announced with the list that this test prints: raise `version` in `Cargo.toml`, renew both
-//! descriptions, and copy them to `openapi/released/` in the same commit. Every release ends with that copy, also one
-//! without breaking changes.
+//! written for that release may fail. If the change is not intended, undo it. An intended change needs a release with a
+//! new major version, whose announcement contains the list that this test prints. For that release, raise `version` in
+//! `Cargo.toml`, renew both descriptions, and copy them to `openapi/released/` in the same commit. Every release ends
+//! with that copy, even a release without breaking changes.
 //!
 //! | part | a change breaks clients if |
 //! |---|---|
@@ -15,8 +15,8 @@
 //! | what clients send ([`Side::Sent`]) | fewer types, values, members or variants are accepted; a limit is tighter; more is required |
 //! | what clients receive ([`Side::Received`]) | more types, values or variants are possible; a member was removed or may be absent |
 //!
-//! A success of an operation may also return what another of its successes returned, if a discriminator distinguishes
-//! the two.
+//! As an exception, a success of an operation may return the content of another success of that operation, if a
+//! discriminator distinguishes the two.
 
 mod messages;
 mod operations;
@@ -40,7 +40,7 @@ enum Side {
 /// One breaking change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct BreakingChange {
-    /// A JSON pointer into the new description, or into the old one if the part was removed.
+    /// A JSON pointer into the new description. If the part was removed, it points into the old description.
     pointer: String,
     what: String,
 }
@@ -57,7 +57,7 @@ struct Comparison<'a> {
     old: &'a Value,
     new: &'a Value,
     found: BTreeSet<BreakingChange>,
-    /// The references already followed. Schemas can refer to themselves.
+    /// The references that were already followed. Schemas can refer to themselves.
     followed: BTreeSet<(String, String, Side)>,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The target of a reference with its pointer, or the value itself with `at`.
+/// The target of a reference with its pointer. A value that is no reference is returned with `at`.
 fn resolved<'a>(document: &'a Value, at: &str, value: &'a Value) -> (String, &'a Value) {
     let reference = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     match reference.and_then(|pointer| Some((pointer, document.pointer(pointer)?))) {
@@ -80,7 +80,7 @@ fn resolved<'a>(document: &'a Value, at: &str, value: &'a Value) -> (String, &'a
     }
 }
 
-/// The members of an object. Other values have none.
+/// The members of an object. Other values have no members.
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
 }

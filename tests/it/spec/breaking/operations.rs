@@ -104,8 +104,8 @@ impl Comparison<'_> {
         self.contents(&at, old, new, Side::Received, among);
     }
 
-    /// Compares contents. A union with a discriminator may contain anything `among` the old successes of the operation:
-    /// clients had to expect each of them, and can now distinguish them.
+    /// Compares contents. A union with a discriminator may contain any schema `among` the old successes of the
+    /// operation. Clients had to expect each of these schemas, and can now distinguish them.
     fn contents(&mut self, at: &str, old: &Value, new: &Value, side: Side, among: Option<&Value>) {
         for (media_type, old_content) in members(&old["content"]) {
             let at = format!("{at}/content/{}", escaped(media_type));
@@ -132,7 +132,7 @@ fn successes(document: &Value, operation: &Value) -> Value {
     json!({ "oneOf": schemas.filter(|schema| !schema.is_null()).collect::<Value>() })
 }
 
-/// The parameters of a path and of its operation: each with a name such as `limit in query`, and its pointer.
+/// The parameters of a path and of its operation. Each has a name such as `limit in query`, and its pointer.
 fn parameters<'a>(
     document: &'a Value,
     at: &str,

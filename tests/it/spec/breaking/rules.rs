@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{broken_in_asyncapi, broken_in_openapi};
 
-/// A description with one operation whose request has the schema `sent`, and its answer the schema `received`.
+/// A description with one operation. Its request has the schema `sent`, and its answer the schema `received`.
 #[expect(clippy::needless_pass_by_value, reason = "literals read better without a & each")]
 fn openapi(sent: Value, received: Value) -> Value {
     json!({ "paths": { "/x": { "post": {
@@ -33,7 +33,7 @@ fn reports(found: &[String], pointer: &str, what: &str) {
     assert!(one.contains(&format!("{pointer}: ")) && one.contains(what), "{one}");
 }
 
-/// The breaking changes if the value at this pointer is replaced, or removed for `None`.
+/// The breaking changes if the value at this pointer is replaced, or removed with `None`.
 fn changed(pointer: &str, value: Option<Value>) -> Vec<String> {
     let mut old = openapi(json!({ "type": "object" }), json!({ "type": "object" }));
     old["paths"]["/x"]["parameters"] =

@@ -1,4 +1,5 @@
-//! Compares JSON Schemas: what clients send must still be accepted, and what they receive must still be what they expect.
+//! Compares JSON Schemas. What clients send must still be accepted, and what they receive must still match what they
+//! expect.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +8,12 @@ use serde_json::{Map, Value};
 use super::{Comparison, Side, members, resolved};
 use crate::spec::escaped;
 
-/// For what clients send, upper limits must not fall and lower limits must not rise.
+/// Compares limits. For values that clients send, upper limits must not fall and lower limits must not rise.
 const AT_MOST: [&str; 5] = ["maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"];
 const AT_LEAST: [&str; 5] = ["minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"];
 
 impl Comparison<'_> {
-    /// Compares two schemas; `at` is the pointer to the new one.
+    /// Compares two schemas. `at` is the pointer to the new schema.
     pub(super) fn schema(&mut self, at: &str, old: &Value, new: &Value, side: Side) {
         let referred = is_reference(old) || is_reference(new);
         let ((old_at, old), (at, new)) = (resolved(self.old, at, old), resolved(self.new, at, new));
@@ -49,8 +50,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Each variant that clients may send must still be accepted by one of the new variants. Each variant that they may
-    /// receive must match one of the old.
+    /// Compares variants. Each variant that clients may send must still be accepted by one of the new variants. Each
+    /// new variant that clients may receive must match one of the old variants.
     fn variants(&mut self, at: &str, olds: &[&Value], news: &[&Value], side: Side) {
         let (wanted, among) = if side == Side::Sent { (olds, news) } else { (news, olds) };
         for variant in wanted {
@@ -67,7 +68,7 @@ impl Comparison<'_> {
             if tries.iter().any(|(_, trial)| trial.found.is_empty()) {
                 continue;
             }
-            // Variants of the same name are most likely the same thing, so report their differences.
+            // Variants with the same name most likely mean the same thing, so their differences are reported.
             if let Some((_, trial)) = tries.into_iter().find(|(same, _)| *same) {
                 self.found.extend(trial.found);
                 continue;
@@ -124,7 +125,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// The syntax of strings. Any other pattern counts as a change; whether it is tighter is not analysed.
+    /// Compares the syntax of strings. Any other pattern counts as a change, because the comparison cannot decide
+    /// whether it is tighter.
     fn text(&mut self, at: &str, old: &Value, new: &Value, side: Side) {
         for keyword in ["pattern", "format"] {
             let kept = match side {
@@ -171,7 +173,7 @@ impl Comparison<'_> {
     }
 }
 
-/// The schema with the members of its `allOf` merged. Later parts override earlier ones.
+/// The schema, with the members of its `allOf` merged. Later parts override earlier ones.
 fn merged(document: &Value, schema: &Value) -> Value {
     let Some(parts) = schema["allOf"].as_array() else { return schema.clone() };
     let mut whole = schema.as_object().cloned().unwrap_or_default();
@@ -195,7 +197,7 @@ fn extend(known: &mut Map<String, Value>, more: &Value) {
     known.extend(members(more).map(|(name, value)| (name.clone(), value.clone())));
 }
 
-/// The schema once for each type that it lists. A list of types is equivalent to a union.
+/// One copy of the schema for each type that it lists. A list of types is equivalent to a union.
 fn by_type(schema: &Value) -> Vec<Value> {
     let Some(types) = schema["type"].as_array() else { return vec![schema.clone()] };
     let of = |kind: &Value| {
@@ -206,8 +208,8 @@ fn by_type(schema: &Value) -> Vec<Value> {
     types.iter().map(of).collect()
 }
 
-/// The variants of a union, or the schema itself. A union that only adds conditions to a schema's own properties does
-/// not count.
+/// The variants of a union, or the schema itself. A union that only adds conditions to a schema's own properties has no
+/// variants.
 fn variants(schema: &Value) -> Vec<&Value> {
     let union = ["oneOf", "anyOf"].iter().find_map(|keyword| schema[*keyword].as_array());
     match union {
@@ -222,7 +224,8 @@ fn is_reference(schema: &Value) -> bool {
     schema["$ref"].is_string()
 }
 
-/// The values of a keyword that takes one or several, each as JSON. Empty if the keyword is absent: anything is valid.
+/// The values of a keyword that takes one or several values, each as JSON. Empty if the keyword is absent, because then
+/// any value is valid.
 fn list(value: &Value) -> BTreeSet<String> {
     match value {
         Value::Null => BTreeSet::new(),

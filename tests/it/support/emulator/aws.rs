@@ -1,4 +1,4 @@
-//! Calls to AWS APIs without an SDK, which only the adapters use.
+//! Calls AWS APIs without an SDK, because only the adapters use the SDK.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,11 +7,11 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 pub const REGION: &str = "us-east-1";
-/// The emulator does not check secrets, but reads the region and the service from the signature.
+/// The emulator does not check the secret of a signature, but reads the region and the service from it.
 pub const ACCESS_KEY: &str = "test";
 pub const SECRET_KEY: &str = "test";
 
-/// AWS at an endpoint. Calls panic unless they succeed, except those named `try_`.
+/// AWS at an endpoint. Calls panic if they fail, except those whose name begins with `try_`.
 pub struct Aws {
     pub endpoint: String,
     /// The log of the server.
@@ -55,12 +55,12 @@ impl Aws {
         self.json("logs", "application/x-amz-json-1.1", &format!("Logs_20140328.{action}"), input).await
     }
 
-    /// `path` follows the version of the API: `/functions`.
+    /// Calls Lambda. `path` is the part after the version of the API, such as `/functions`.
     pub async fn lambda(&self, method: Method, path: &str, input: &Value) -> Value {
         self.rest("lambda", method, &format!("/2015-03-31{path}"), input).await
     }
 
-    /// `path` follows the version of the API: `/apis`.
+    /// Calls API Gateway. `path` is the part after the version of the API, such as `/apis`.
     pub async fn apigateway(&self, method: Method, path: &str, input: &Value) -> Value {
         self.rest("apigateway", method, &format!("/v2{path}"), input).await
     }
@@ -82,7 +82,7 @@ impl Aws {
         self.rest("s3", Method::GET, &format!("/{bucket}/{key}"), &Value::Null).await
     }
 
-    /// Creates a topic and a queue that is subscribed to it; returns the topic's ARN and the queue's URL.
+    /// Creates a topic and a queue that is subscribed to it. Returns the topic's ARN and the queue's URL.
     pub async fn create_topic(&self, name: &str) -> (String, String) {
         let topic = self.sns(&[("Action", "CreateTopic"), ("Name", name)]).await;
         let topic = topic.split("<TopicArn>").nth(1).unwrap().split('<').next().unwrap().to_owned();
@@ -93,7 +93,7 @@ impl Aws {
         (topic, queue)
     }
 
-    /// Calls SNS, which accepts forms and answers XML.
+    /// Calls SNS, which accepts forms and answers with XML.
     async fn sns(&self, form: &[(&str, &str)]) -> String {
         let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
         let fields: Vec<_> = form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
@@ -129,7 +129,8 @@ impl Aws {
     fn request(&self, method: Method, service: &str, path: &str) -> RequestBuilder {
         let scope = format!("{ACCESS_KEY}/20260101/{REGION}/{service}/aws4_request");
         let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
-        // A new client each: the connections of a shared one end with the runtime of the test that opened them.
+        // Each call uses a new client, because the connections of a shared one end with the runtime of the test that
+        // opened them.
         crate::support::http::client()
             .request(method, format!("{}{path}", self.endpoint))
             .header("authorization", signature)

@@ -1,4 +1,4 @@
-//! Lambda functions, which the emulator runs as processes: a deployed program polls the Lambda runtime API.
+//! Lambda functions, which the emulator runs as processes. The deployed program polls the Lambda runtime API.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Aws, python};
 use crate::support::eventually::{check, eventually};
 
-/// Longer than any test waits for a function. A batch that takes longer has failed.
+/// The timeout of functions. It is longer than any test waits for a function.
 const TIMEOUT_SECONDS: u32 = 30;
 
 /// A deployed function.
@@ -21,7 +21,7 @@ pub struct Function<'a> {
     pub arn: String,
 }
 
-/// An HTTP API in front of a function: base URLs, by stage.
+/// An HTTP API before a function, with its base URLs by stage.
 pub struct HttpApi {
     pub default_stage: String,
     pub prod_stage: String,
@@ -29,7 +29,7 @@ pub struct HttpApi {
 
 impl<'a> Function<'a> {
     /// Deploys `program` as a function with this handler. Its AWS endpoint is the emulator, unless `environment` sets
-    /// another.
+    /// another one.
     pub async fn deploy(aws: &'a Aws, program: &Path, handler: &str, environment: &[(&str, &str)]) -> Self {
         let name = format!("{handler}-{}", Uuid::now_v7().simple());
         let mut variables = Map::from_iter([("AWS_ENDPOINT_URL".to_owned(), json!(aws.endpoint))]);
@@ -63,7 +63,7 @@ impl<'a> Function<'a> {
         wait_for(self.aws, &path, "State", "Enabled").await;
     }
 
-    /// Invokes the function; returns its answer, which may be an error.
+    /// Invokes the function. Returns the answer, which may be an error.
     pub async fn invoke(&self, event: &Value) -> Value {
         let path = format!("/functions/{}/invocations", self.name);
         self.aws.lambda(Method::POST, &path, event).await
@@ -90,7 +90,7 @@ impl<'a> Function<'a> {
         HttpApi { prod_stage: format!("{base}/prod"), default_stage: base }
     }
 
-    /// The log of the function's processes. The emulator reads it up to the last invocation.
+    /// The log of the function's processes, up to the last invocation.
     pub async fn log(&self) -> Vec<String> {
         let group = format!("/aws/lambda/{}", self.name);
         let input = json!({ "logGroupName": group, "limit": 10_000 });
@@ -109,7 +109,7 @@ async fn wait_for(aws: &Aws, path: &str, field: &str, expected: &str) {
     .await;
 }
 
-/// The deployment package of a program, in base64. Packing a binary is slow, so each is packed once.
+/// The deployment package of a program, in base64. Packing a binary is slow, so each binary is packed only once.
 fn package(program: &Path) -> String {
     static PACKAGES: LazyLock<Mutex<HashMap<PathBuf, String>>> = LazyLock::new(Mutex::default);
     let mut packages = PACKAGES.lock().unwrap();

@@ -1,7 +1,7 @@
 //! The AWS emulator for tests and benchmarks: a process, and calls to it without an SDK.
 //!
-//! The emulator is a Python package, installed in the target folder when a test first needs it. Without Python those tests
-//! fail; they are never skipped.
+//! The emulator is a Python package, which is installed in the target folder when a test first needs it. Without
+//! Python, these tests fail and are not skipped.
 
 pub mod aws;
 pub mod lambda;
@@ -18,7 +18,7 @@ use serde_json::Value;
 pub use aws::Aws;
 use process::Process;
 
-/// A running emulator, empty at first. [`Aws`] has the calls. Stopped when dropped.
+/// A running emulator, empty at first. [`Aws`] makes the calls. The emulator is stopped when this value is dropped.
 pub struct Emulator {
     aws: Aws,
     process: Process,
@@ -28,7 +28,7 @@ impl Emulator {
     /// The emulator that all tests of this process share. Unique names keep their resources apart.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Result<Emulator, String>> = OnceLock::new();
-        // A failed start is kept as well: it is not repeated, and every test reports the same error.
+        // A failed start is kept as well. It is not repeated, and every test reports the same error.
         SHARED.get_or_init(Self::start).as_ref().unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -39,12 +39,12 @@ impl Emulator {
         Ok(Self { aws: process.aws("127.0.0.1"), process })
     }
 
-    /// The id of the emulator's process, which is also the id of the group of all processes that it has started.
+    /// The id of the emulator's process. It is also the id of the group of all processes that the emulator has started.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Sends `events`, each `{type, data}`, as a v0 producer does; returns the ids of the messages.
+    /// Sends `events`, each as `{type, data}`, in the way a v0 producer does. Returns the ids of the messages.
     pub fn produce_v0(&self, queue_url: &str, events: &[Value]) -> Vec<String> {
         let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
         let environment = [

@@ -1,4 +1,4 @@
-//! A server in a child process that never outlives this one.
+//! A server in a child process that never outlives the test process.
 
 use std::fs::{self, DirEntry, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -12,10 +12,10 @@ use super::Aws;
 use super::python::{self, folder};
 use crate::support::service::PATIENCE;
 
-/// How long logs are kept to be read after a failure.
+/// How long logs are kept, so that they can be read after a failure.
 const KEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A server that `run.py` can start. Killed when dropped, with all processes that it has started.
+/// A server that `run.py` can start. It is killed when this value is dropped, with all processes that it has started.
 pub(super) struct Process {
     child: Child,
     port: u16,
@@ -31,7 +31,7 @@ impl Process {
         let (log, temporary) = prepare(&name).map_err(|error| format!("{}: {error}", folder().display()))?;
         command.arg(server).args(arguments).env("TMPDIR", temporary);
         let stderr = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
-        // When this process ends in any way, the server's standard input closes, which stops the server.
+        // When the test process ends in any way, the server's standard input is closed, which stops the server.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().map_err(|error| format!("run.py: {error}"))?;
 
@@ -44,7 +44,7 @@ impl Process {
         Ok(process)
     }
 
-    /// Waits until the server, which is listening, answers one request.
+    /// Waits until the server, which is already listening, answers one request.
     pub(super) fn wait_until_healthy(&self, path: &str) -> Result<(), String> {
         let answer =
             get(self.port, path).map_err(|error| self.failed(&format!("does not answer: {error}")))?;
@@ -79,7 +79,7 @@ impl Drop for Process {
     }
 }
 
-/// The log and the folder for temporary files of a process.
+/// The log of a process, and the folder for its temporary files.
 fn prepare(name: &str) -> io::Result<(PathBuf, PathBuf)> {
     let [logs, temporary] = ["logs", "run"].map(|kind| folder().join(kind));
     for folder in [&logs, &temporary] {

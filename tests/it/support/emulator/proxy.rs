@@ -1,4 +1,4 @@
-//! A proxy that injects AWS faults in front of an endpoint.
+//! A proxy before an endpoint that injects AWS faults.
 
 use std::ops::Deref;
 
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use super::Aws;
 use super::process::Process;
 
-/// A running proxy; the calls of [`Aws`] go through it. Stopped when dropped.
+/// A running proxy through which the calls of [`Aws`] go. It is stopped when this value is dropped.
 pub struct Proxy {
     aws: Aws,
     _process: Process,
 }
 
-/// A rule by which this share of a service's calls is throttled.
+/// A rule that throttles this share of a service's calls.
 pub fn throttled(service: &str, probability: f64) -> Value {
     let code =
         if service == "dynamodb" { "ProvisionedThroughputExceededException" } else { "ThrottlingException" };
@@ -21,18 +21,18 @@ pub fn throttled(service: &str, probability: f64) -> Value {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of `upstream`. The first matching rule decides each call. With the same `seed` and the same
-    /// order of calls, the same calls fail. Signatures pass unchanged.
+    /// Starts a proxy before `upstream`. The first matching rule decides about each call. The same `seed` makes the
+    /// same calls fail, if the calls come in the same order. Signatures are not changed.
     pub fn start(upstream: &str, seed: u64, rules: &[Value]) -> Self {
         let rules = Value::from(rules).to_string();
         let started = Process::start("microburst", &[upstream, &seed.to_string(), &rules]);
         let process = started.unwrap_or_else(|error| panic!("{error}"));
         process.wait_until_healthy("/_microburst/health").unwrap_or_else(|error| panic!("{error}"));
-        // In an address with dots the proxy would look for a service name, and load the model of every service.
+        // If the address had dots, the proxy would look for a service name in it, and load the model of every service.
         Self { aws: process.aws("localhost"), _process: process }
     }
 
-    /// Replaces all rules. Without rules every call passes.
+    /// Replaces all rules. Without rules, every call passes.
     pub async fn set_rules(&self, rules: &[Value]) {
         let request =
             crate::support::http::client().post(self.control("rules")).body(Value::from(rules).to_string());
@@ -40,7 +40,7 @@ impl Proxy {
         assert!(response.status().is_success(), "{}", response.text().await.unwrap());
     }
 
-    /// The faults injected so far, oldest first, each with its `service`, `operation` and `action`.
+    /// The faults that were injected so far, oldest first. Each has a `service`, an `operation` and an `action`.
     pub async fn faults(&self) -> Vec<Value> {
         let response =
             crate::support::http::client().get(self.control("fired?limit=2000")).send().await.unwrap();

@@ -1,4 +1,4 @@
-//! Queues for tests, with the attributes that the deployment gives them.
+//! Queues for tests, with the same attributes as in the deployment.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl Aws {
         Queues { url, arn, dead_letters_url }
     }
 
-    /// Creates a queue; returns its URL.
+    /// Creates a queue. Returns its URL.
     pub async fn create_queue(&self, name: &str, attributes: &Map<String, Value>) -> String {
         let queue = self.sqs("CreateQueue", &json!({ "QueueName": name, "Attributes": attributes })).await;
         queue["QueueUrl"].as_str().unwrap().to_owned()
