@@ -26,7 +26,7 @@ impl BaseUrl {
         self.scheme == Scheme::HTTPS
     }
 
-    /// The name or the IP address of the host. IPv6 addresses have no brackets here.
+    /// The name or the IP address of the host. An IPv6 address has no brackets.
     pub(crate) fn host(&self) -> &str {
         self.authority.host().trim_matches(['[', ']'])
     }

@@ -72,7 +72,7 @@ pub(crate) struct ReadyBody {
     /// `ok` if new events are accepted. `refused` if they are not, for example while the disk is nearly full.
     #[schema(value_type = String)]
     writes: &'static str,
-    /// Why new events are refused.
+    /// The reason why new events are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,

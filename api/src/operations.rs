@@ -86,7 +86,7 @@ pub struct DeadLetterFilter {
     pub state: Option<DeadLetterState>,
     /// The required reason for which the dead letter was parked.
     pub reason: Option<ParkReason>,
-    /// The order of its event.
+    /// The required order of the dead letter's event.
     pub order_id: Option<OrderId>,
     /// Selects dead letters that were parked at this time or later.
     pub parked_from: Option<Timestamp>,
@@ -162,7 +162,7 @@ pub struct PipelineCounters {
 }
 
 impl PipelineCounters {
-    /// All messages on the queue.
+    /// The number of all messages on the queue.
     pub fn queued(&self) -> u64 {
         self.visible + self.in_flight + self.delayed
     }

@@ -43,7 +43,7 @@ pub enum PublishError {
     /// The event is too large for the queue. Clients must not try again.
     #[error("the event has {bytes} bytes, and the queue accepts at most {limit}")]
     TooLarge {
-        /// The size of the encoded event.
+        /// The size of the encoded event, in bytes.
         bytes: usize,
         /// The maximum size that the queue accepts, in bytes.
         limit: usize,

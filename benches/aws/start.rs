@@ -12,9 +12,9 @@ const STARTS: usize = 15;
 
 /// The cost of one cold start.
 struct ColdStart {
-    /// Milliseconds until the process requested its first event.
+    /// The milliseconds from the start of the process until it requested its first event.
     ready_ms: f64,
-    /// Milliseconds from the start of the process to its answer.
+    /// The milliseconds from the start of the process until its answer.
     answered_ms: f64,
     cpu_ms: f64,
     memory_mib: f64,

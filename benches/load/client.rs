@@ -140,7 +140,7 @@ pub(crate) enum Wait {
     /// The time from when the request is due until the answer that the order is recorded.
     SentToRecorded,
     /// The time from the answer that the order is accepted until the answer with its receipt. The service sends the
-    /// latter when the order is recorded.
+    /// receipt when the order is recorded.
     AcceptedToRecorded,
 }
 

@@ -16,7 +16,7 @@ const MAX_ORIGINS: usize = 10;
 /// An alert. Its JSON is for programs; [`Alert::subject`] and [`Alert::text`] are for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Alert {
-    /// Always `dead_letters`.
+    /// The kind of alert, which is always `dead_letters`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// How many messages were parked.
@@ -27,7 +27,7 @@ pub struct Alert {
     pub origins: Vec<String>,
     /// How many orders have new parked events.
     pub orders: usize,
-    /// The first dead letters.
+    /// The first of the new dead letters.
     pub first: Vec<ListedDeadLetter>,
     /// The distinct orders that `orders` counts.
     #[serde(skip)]

@@ -40,9 +40,9 @@ pub mod attributes {
 /// Handles batches of dead letters.
 #[derive(Clone)]
 pub struct DeadLetterRole {
-    /// Where dead letters are kept.
+    /// The archive that keeps the dead letters.
     pub archive: Arc<dyn Archive>,
-    /// Where alerts are raised.
+    /// The sink that alerts are raised to.
     pub alerts: Arc<dyn Alerts>,
     /// Supplies the parking time of dead letters that have none.
     pub clock: Clock,

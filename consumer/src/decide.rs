@@ -14,10 +14,10 @@ use crate::ports::{EventOutcome, LoadedOrder, Message};
 pub enum Plan {
     /// Append the event to its order's log.
     Record {
-        /// As this version.
+        /// The version that the event gets in the log.
         version: u64,
     },
-    /// Store this outcome: the rules refuse the event.
+    /// Store this outcome, because the rules refuse the event.
     Reject(Outcome),
     /// Write nothing, because an earlier delivery of the same message led to this outcome.
     AlreadyHandled(Outcome),
@@ -25,7 +25,7 @@ pub enum Plan {
     Duplicate,
     /// Move the event's message to the dead letters.
     Park(ParkReason, String),
-    /// Leave the event's message on the queue, to be received again.
+    /// Leave the event's message on the queue, so that it is received again.
     Retry(String),
 }
 

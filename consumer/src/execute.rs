@@ -31,7 +31,7 @@ const CONCURRENT_GROUPS: usize = 100;
 /// Handles batches of messages.
 #[derive(Clone)]
 pub struct Consumer {
-    /// Where events are recorded.
+    /// The log that events are recorded in.
     pub log: Arc<dyn OrderLog>,
     /// The store for messages that cannot be processed.
     pub dead_letters: Arc<dyn DeadLetters>,

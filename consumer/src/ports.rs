@@ -72,15 +72,15 @@ pub trait LedgerStore: Send + Sync {
 /// otherwise its release counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LedgerCounts {
-    /// Received for the first time.
+    /// The number of messages that were received for the first time.
     pub received: u64,
-    /// Recorded in the log.
+    /// The number of messages whose event was recorded in the log.
     pub recorded: u64,
-    /// Refused by the rules.
+    /// The number of messages whose event the rules refused.
     pub rejected: u64,
     /// The number of events that were handled before.
     pub duplicate: u64,
-    /// Moved to the dead letters.
+    /// The number of messages that were moved to the dead letters.
     pub parked: u64,
 }
 
@@ -97,7 +97,7 @@ pub const TRACE_HEADER: &str = "AWSTraceHeader";
 /// A message in flight.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Message {
-    /// Identifies the message in logs and dead letters.
+    /// The message id, which identifies the message in logs and dead letters.
     pub id: String,
     /// Opaque data by which the inbox identifies this delivery of the message.
     pub handle: String,
@@ -153,7 +153,7 @@ impl Message {
 pub struct ParkRequest<'a> {
     /// The message.
     pub message: &'a Message,
-    /// The reason code.
+    /// The code of the reason.
     pub reason: ParkReason,
     /// What is wrong and where, in one sentence.
     pub detail: String,
@@ -226,7 +226,7 @@ pub struct EventOutcome {
 /// Events to append to the log of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
-    /// Consecutive versions, at least one.
+    /// The events of the append, at least one. Their versions are consecutive.
     pub events: Vec<RecordedEvent>,
     /// The ids of the messages that carried the events, one for each event. Empty if they are not known.
     pub messages: Vec<String>,
@@ -242,7 +242,7 @@ pub struct Append {
 /// What an append found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
-    /// The events were new.
+    /// The events were new and are now appended.
     New,
     /// An earlier attempt appended the same events, from the same messages, at the same versions.
     Already,
@@ -257,7 +257,7 @@ pub enum AppendError {
     Conflict {
         /// The order.
         order_id: OrderId,
-        /// The first version that is taken.
+        /// The first version of the append that another event has taken.
         version: u64,
     },
     /// Another order has the reference that an event gives to this one: load and decide again. Nothing was appended.

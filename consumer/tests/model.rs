@@ -199,8 +199,8 @@ proptest! {
         let found = by_number(&run(&one_fails, messages(&sent, false)));
         for (number, sent) in sent.iter().enumerate() {
             match sent.what {
-                // The events of the failing order cannot be written, but those of them that follow a parked message are
-                // parked.
+                // The events of the failing order cannot be written. But events of this order that follow a parked
+                // message are parked.
                 What::Event(_) if ORDERS[sent.order] == failing => {
                     prop_assert!(["retry", "parked"].contains(&found[&number]), "{}", found[&number]);
                 }

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 struct StickyQueue {
     messages: Mutex<Vec<Message>>,
     refusals: Mutex<usize>,
-    /// Becomes true when the queue is empty.
+    /// A channel that becomes true when the queue is empty.
     empty: watch::Sender<bool>,
 }
 

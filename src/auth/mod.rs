@@ -88,7 +88,7 @@ pub(crate) enum AuthSettings {
     Nobody { warn: bool, hosts: Hosts },
     /// By tokens.
     Tokens(KeySource, TokenRules, TokenLimits),
-    /// By API Gateway.
+    /// The API relies on the authentication by API Gateway.
     #[cfg(feature = "aws")]
     Gateway { scope_prefix: Option<Arc<str>> },
 }

@@ -102,7 +102,7 @@ struct EntryReader<'a> {
     text: &'a str,
     settings: Vec<Setting>,
     entries: Vec<ConfigEntry>,
-    /// Each problem with its line.
+    /// The problems that were found, each with its line number.
     problems: Vec<(usize, String)>,
 }
 

@@ -12,7 +12,8 @@ const LEVELS: [(&str, LevelFilter); 6] = [
     ("trace", LevelFilter::TRACE),
 ];
 
-/// Parses levels separated by commas. One applies to everything, the others to single targets (`warn,consumer=info`).
+/// Parses levels separated by commas. One level applies to everything. The others apply to single targets
+/// (`warn,consumer=info`).
 pub(super) fn parse(text: &str) -> Result<Targets, String> {
     let mut targets = Targets::new();
     for part in text.split(',') {

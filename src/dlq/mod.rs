@@ -33,7 +33,7 @@ pub(crate) enum DlqCommand {
         /// are listed.
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
-        /// List at most this many.
+        /// List at most this many dead letters.
         #[arg(long, default_value_t = 100, value_name = "COUNT")]
         limit: usize,
         /// Print one line of JSON for each dead letter.
@@ -71,7 +71,7 @@ pub(crate) enum DlqCommand {
         client: ApiClientArgs,
         /// The id of the dead letter.
         id: String,
-        /// Why the event is rejected.
+        /// The reason why the event is rejected.
         #[arg(long, value_name = "TEXT")]
         reason: String,
         /// Do not ask for confirmation.

@@ -82,7 +82,7 @@ impl LetterStatus {
 #[derive(Default)]
 struct RedriveOutcomes {
     letters: Vec<(RedrivenDeadLetter, LetterStatus)>,
-    /// Indexes into `letters`, by id.
+    /// The index of each dead letter in `letters`, by its id.
     places: HashMap<String, usize>,
 }
 
@@ -117,8 +117,8 @@ pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
             break;
         }
         let all_settled = wait_for_outcomes(&client, &sent, until, &bar, &mut outcomes).await?;
-        // Another round helps only dead letters that were parked behind those of this round. Events that were parked
-        // again would be parked once more.
+        // Another round helps only dead letters that were parked behind the ones that this round sent. Events that were
+        // parked again would be parked once more.
         if !all_settled || outcomes.letters.iter().any(|(_, status)| status.is_parked_again) {
             break;
         }

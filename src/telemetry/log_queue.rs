@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The maximum size of the pending lines in bytes. It holds about 12,000 lines.
 const MAX_BYTES: usize = 4 << 20;
-/// The additional size for warnings and errors, in bytes.
+/// The additional size that is reserved for warnings and errors, in bytes.
 const RESERVED_BYTES: usize = 1 << 20;
 /// The capacity that the writer's buffers keep after many lines were pending.
 const KEPT_BYTES: usize = 1 << 20;

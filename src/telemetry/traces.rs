@@ -48,7 +48,7 @@ where
         SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
     let provider = PROVIDER.get_or_init(|| provider);
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
-    // Only spans of our crates, not those of libraries.
+    // Exports only the spans of our crates and not those of libraries.
     let ours = ["api", "consumer", "infra", "orders"].map(|target| (target, Level::DEBUG));
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("orders")).with_location(false);
     Ok(Some(layer.with_threads(false).with_filter(Targets::new().with_targets(ours))))

@@ -13,7 +13,7 @@ use crate::auth::refusal::AuthRefusal;
 /// What the claims of a token must contain.
 #[derive(Debug, Clone)]
 pub struct TokenRules {
-    /// The required `iss`.
+    /// The required issuer: the claim `iss` must have this value.
     pub issuer: String,
     /// The required audience: the claim `aud` must be or contain this value.
     pub audience: String,

@@ -53,7 +53,7 @@ pub(super) struct VerificationKey {
 
 enum KeyMaterial {
     Rsa(RsaPublicKeyComponents<Vec<u8>>),
-    /// The uncompressed point.
+    /// An elliptic-curve key: the uncompressed point.
     P256(UnparsedPublicKey<Vec<u8>>),
     Ed25519(UnparsedPublicKey<Vec<u8>>),
 }

@@ -26,13 +26,13 @@ use crate::auth::source::{FileStamp, JwksEndpoint, JwksUrl, KeySource};
 pub struct KeyRefresh {
     /// How long keys are fresh if the issuer's answer has no `Cache-Control`.
     pub default_age: Duration,
-    /// The lower bound of the time that keys are fresh.
+    /// The minimum time for which keys are fresh.
     pub min_age: Duration,
-    /// The upper bound of the time that keys are fresh.
+    /// The maximum time for which keys are fresh.
     pub max_age: Duration,
     /// The shortest time between two loads that are caused by tokens with an unknown key.
     pub unknown_key: Duration,
-    /// The pause after a failed load.
+    /// How long to wait after a failed load before the next one.
     pub retry: Duration,
     /// How long keys may be used after the last successful load. No other age exceeds this one.
     pub max_stale: Duration,
@@ -48,7 +48,7 @@ impl KeyRefresh {
         retry: Duration::from_secs(5),
         max_stale: Duration::from_secs(60 * 60),
     };
-    /// The intervals for a file, for which the check for a change is cheap.
+    /// The intervals for keys in a file. They are short, because checking a file for a change is cheap.
     pub const FILE: Self = Self {
         default_age: Duration::from_secs(2),
         min_age: Duration::from_secs(2),
@@ -64,7 +64,7 @@ pub struct IssuerKeys {
     source: KeySource,
     refresh: KeyRefresh,
     held: RwLock<Option<LoadedKeys>>,
-    /// Locked during a load.
+    /// The lock that a load of keys holds, with the history of loads.
     loads: Arc<Mutex<LoadHistory>>,
     failing: AtomicBool,
 }

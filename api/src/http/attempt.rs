@@ -13,13 +13,13 @@ use crate::problem::{Problem, ProblemLinks, ProblemSubject};
 /// What a request may have changed.
 #[derive(Debug)]
 pub(crate) enum ChangeAttempt {
-    /// This event may have been accepted.
+    /// An event that may have been accepted.
     Event(UncertainEvent),
-    /// Some orders of a batch may have been accepted.
+    /// A batch of which some orders may have been accepted.
     Batch,
-    /// The dead letter with this id may have been changed.
+    /// The id of a dead letter that may have been changed.
     DeadLetter(String),
-    /// Some dead letters may have been sent back to the queue.
+    /// A redrive that may have sent some dead letters back to the queue.
     Redrive,
 }
 

@@ -95,8 +95,8 @@ pub(crate) async fn correlate(
     let span = spans::of_request(&id);
     let trace = spans::join(&span, &request, TraceContext::of(request.headers()));
 
-    // This is unwind safe, because a future that panicked is dropped and never polled again. The future is pinned here
-    // so that the futures around it hold only a pointer.
+    // The future is unwind safe, because a future that panicked is dropped and never polled again. It is pinned here so
+    // that the futures around it hold only a pointer.
     let answer = async {
         match refused {
             Some(problem) => Ok(problem.into_response()),

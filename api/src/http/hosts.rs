@@ -60,9 +60,9 @@ fn normal(host: &str) -> String {
 }
 
 impl Hosts {
-    /// The problem to refuse the request with, or `None` if the host is allowed. Only requests over TCP are checked,
-    /// because the gateway in front of Lambda has already parsed the others. The problem is boxed to keep the result
-    /// small, which is nearly always `None`.
+    /// The problem to refuse the request with, or `None` if the host is allowed. Only requests over TCP are checked.
+    /// The gateway in front of Lambda has already parsed all other requests. The result is boxed to keep it small,
+    /// because it is nearly always `None`.
     pub(crate) fn refuse<B>(&self, request: &Request<B>) -> Option<Box<Problem>> {
         request.extensions().get::<ConnectInfo<SocketAddr>>()?;
         let mut hosts = request.headers().get_all(HOST).iter();
@@ -117,7 +117,7 @@ impl AllowedHosts {
     }
 }
 
-/// Whether the name always means this machine, whatever a resolver returns.
+/// Whether the name always means this machine, even if a resolver returns another address.
 fn is_local(host: &str) -> bool {
     if host == "localhost" {
         return true;

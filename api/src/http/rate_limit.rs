@@ -67,8 +67,8 @@ impl FromStr for RateLimit {
     }
 }
 
-/// Limits these routes. The authentication layer must be added after this layer, so that it runs earlier and the
-/// principal is known here.
+/// Limits these routes. The authentication layer must be added after this layer. It then runs before this layer, so
+/// that the principal is known here.
 pub(crate) fn rate_limited<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     limit: Option<RateLimit>,
@@ -84,9 +84,9 @@ pub(crate) fn rate_limited<S: Clone + Send + Sync + 'static>(
 /// A client that has its own bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum LimitedClient {
-    /// The subject that authenticated.
+    /// The subject of the token.
     Subject(String),
-    /// The result of [`client_network`].
+    /// The client's network, as [`client_network`] returns it.
     Network(IpAddr),
     /// Requests without a subject and without an address, which share one bucket.
     Unknown,

@@ -61,7 +61,7 @@ impl Default for BodyBudget {
 #[derive(Debug, Default)]
 pub(crate) struct MemoryGrant {
     permit: Option<OwnedSemaphorePermit>,
-    /// The length of the body.
+    /// The length of the body in bytes.
     pub(crate) bytes: usize,
 }
 

@@ -32,9 +32,9 @@ pub(crate) fn etag(snapshot: &OrderSnapshot) -> HeaderValue {
 /// `If-Match`: the condition of a change.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum IfMatch {
-    /// There is no condition.
+    /// The request has no condition.
     Absent,
-    /// The order must exist.
+    /// The order must exist, at any version.
     Any,
     /// The order must be at one of these versions. Entity tags that this service never sent have no version and are
     /// omitted.

@@ -33,7 +33,7 @@ impl Invocation {
     }
 }
 
-/// Describes an unsupported event as well as possible.
+/// Describes an unsupported event as precisely as its content allows.
 fn kind(event: &Value) -> &'static str {
     let context = &event["requestContext"];
     if event["Records"].is_array() {

@@ -25,7 +25,7 @@ pub(crate) struct DeadLetterSummary<'a> {
     /// The state of the dead letter.
     #[schema(schema_with = operator_schemas::letter_state)]
     state: DeadLetterState,
-    /// Why it was parked, as a code.
+    /// Why the dead letter was parked, as a code.
     #[schema(schema_with = operator_schemas::park_reason)]
     reason: &'static str,
     /// Why the dead letter was parked, in a sentence.
@@ -46,7 +46,7 @@ pub(crate) struct DeadLetterSummary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     correlation_id: Option<&'a str>,
-    /// The queue that it came from.
+    /// The queue that the message came from.
     origin: &'a str,
     /// The message group on that queue.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ pub(crate) struct DeadLetterSummary<'a> {
     group: Option<&'a str>,
     /// How often the message was received before it was parked. 0 if unknown.
     receive_count: u32,
-    /// When it was sent to the queue.
+    /// When the message was sent to the queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, format = "date-time")]
     sent_at: Option<Timestamp>,
@@ -74,7 +74,7 @@ pub(crate) struct DeadLetterSummary<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(schema_with = operator_schemas::repairs, required = false)]
     repairs: &'a [Repair],
-    /// Who discarded it, when and why.
+    /// Who discarded the dead letter, when and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = operator_schemas::discard, required = false)]
     discarded: Option<&'a Discard>,
@@ -85,7 +85,7 @@ pub(crate) struct DeadLetterSummary<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetterLinks)]
 pub(crate) struct DeadLetterLinks {
-    /// This dead letter.
+    /// The link to this dead letter.
     #[serde(rename = "self")]
     own: String,
     /// Its order.
@@ -189,7 +189,7 @@ impl<'a> DeadLetterBody<'a> {
 pub(crate) struct RedriveEffectBody {
     #[schema(schema_with = super::effects::effect_schema)]
     pub(crate) result: &'static str,
-    /// The reason in a sentence.
+    /// The reason for the result, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
@@ -209,7 +209,7 @@ impl RedriveEffectBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RedriveResult)]
 pub(crate) struct RedriveBody {
-    /// Whether this is only a prediction: nothing was sent.
+    /// Whether the answer is only a prediction, so that nothing was sent.
     pub(crate) dry_run: bool,
     /// The results for the dead letters of the selected sequences, in order.
     pub(crate) items: Vec<RedriveItem>,
@@ -232,15 +232,15 @@ pub(crate) struct RedriveBody {
 pub(crate) struct RedriveItem {
     /// The id of the dead letter.
     pub(crate) id: String,
-    /// The order of its event.
+    /// The order of the dead letter's event.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     pub(crate) order_id: Option<OrderId>,
-    /// The id of its event.
+    /// The id of the dead letter's event.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, format = "uuid")]
     pub(crate) event_id: Option<domain::EventId>,
-    /// The `type` of its event.
+    /// The `type` of the dead letter's event.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) event_type: Option<String>,

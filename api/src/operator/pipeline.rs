@@ -39,7 +39,7 @@ pub(crate) struct LedgerBody {
     /// The number of messages that are parked as dead letters. Dead letters that were sent back to the queue are not
     /// included.
     parked: u64,
-    /// Messages on the queue.
+    /// The number of messages on the queue.
     in_flight: u64,
     /// Whether the equation holds. If `exact` is true, this proves that no message is lost. If `exact` is false, the
     /// equation may fail for moments; investigate if it fails for minutes.

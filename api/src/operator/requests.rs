@@ -41,7 +41,7 @@ pub(crate) struct RedriveRequest {
     /// Selects only dead letters that were parked before this time (RFC 3339).
     #[schema(value_type = Option<String>, format = "date-time")]
     parked_before: BodyField<Timestamp>,
-    /// If true, all dead letters.
+    /// If true, selects all dead letters.
     #[schema(value_type = Option<bool>)]
     all: BodyField<bool>,
     /// The `next_cursor` of the previous answer. The rest of the request must be the same.

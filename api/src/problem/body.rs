@@ -28,7 +28,7 @@ pub(crate) struct ProblemBody<'a> {
     /// The path of the request.
     #[schema(format = "uri-reference")]
     instance: &'a str,
-    /// Identifies the request in the service's logs.
+    /// The correlation id, which identifies the request in the service's logs.
     correlation_id: &'a str,
     /// The validation errors of the request, up to 100.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]

@@ -9,9 +9,9 @@ pub(crate) struct ProblemDefinition {
     pub(crate) uri: &'static str,
     pub(crate) title: &'static str,
     pub(crate) status: StatusCode,
-    /// What happened.
+    /// What this kind of problem means.
     pub(crate) meaning: &'static str,
-    /// What the client should do.
+    /// What the client should do about it.
     pub(crate) advice: &'static str,
 }
 

@@ -55,9 +55,9 @@ pub(crate) struct FakePorts {
     pub(crate) queue: QueueBehaviour,
     pub(crate) log: Vec<RecordedEvent>,
     pub(crate) receipt: Option<Receipt>,
-    /// The number of the first lookup that finds the receipt, counted from 1.
+    /// From which lookup on the receipt is found, counted from 1.
     pub(crate) finds_receipts_from: usize,
-    /// How many times a receipt was looked up.
+    /// How often a receipt was looked up.
     pub(crate) lookups: AtomicUsize,
     pub(crate) sees_queued: bool,
     pub(crate) broken: bool,

@@ -21,7 +21,7 @@ fn confirmation(prefer: &str) -> Request<Body> {
     request.body(Body::from(r#"{"type":"order_confirmed"}"#)).unwrap()
 }
 
-/// The answer to a confirmation that was sent before with the same key, when its outcome is this one.
+/// The answer to a confirmation that was sent before with the same key. Its event has this outcome.
 async fn answer_to(outcome: Outcome) -> Answer {
     answer_over(vec![created("o-1", "c-1")], outcome).await
 }

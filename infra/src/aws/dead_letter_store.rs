@@ -144,8 +144,8 @@ impl DeadLetterStore for AwsDeadLetterStore {
                     continue;
                 }
             }
-            // The repaired body may name another order or event than the original. These steps also complete a repair
-            // that crashed here.
+            // The repaired body may name another order or event than the original. If an earlier repair crashed here,
+            // these steps also complete it.
             if let Some(order_id) = &letter.order_id {
                 self.table.add_to_sequence(order_id, id).await?;
             }

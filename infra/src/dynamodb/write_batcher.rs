@@ -64,8 +64,8 @@ impl Table {
         let (made, mut answer) = oneshot::channel();
         self.write_batcher.push(PendingWrite { statement, counts, made });
         yield_now().await;
-        // The first caller sends all pending writes. If it is dropped meanwhile, the others get no answer and write
-        // separately.
+        // The first caller sends all pending writes. If that caller is dropped before the answer, the others get no
+        // result and write separately.
         loop {
             let batch = self.write_batcher.take();
             if batch.is_empty() {

@@ -243,8 +243,8 @@ impl Embedded {
         maintenance::rebuild(&self.0.log, options, progress).await
     }
 
-    /// Puts an event into the log without its derived writes. On a backend that writes the two separately, a crash
-    /// between append and projection leaves such a log. Used by the conformance suite.
+    /// Puts an event into the log without its derived writes. On a backend that writes events and projections
+    /// separately, a crash between the two writes leaves such a log. Used by the conformance suite.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
         self.0.log.append_without_projecting(event).await

@@ -129,7 +129,7 @@ fn refused(entry: &BatchResultErrorEntry) -> anyhow::Error {
     anyhow::anyhow!("SQS refuses the message: {}: {}", entry.code(), entry.message().unwrap_or("no message"))
 }
 
-/// The same error for each of `count` entries.
+/// The results of a batch call that failed as a whole: the same error for each of `count` entries.
 fn all_failed(count: usize, error: &anyhow::Error) -> Vec<anyhow::Result<()>> {
     (0..count).map(|_| Err(anyhow::anyhow!("{error:#}"))).collect()
 }

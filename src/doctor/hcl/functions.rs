@@ -7,7 +7,7 @@ use crate::doctor::value::TerraformValue;
 
 pub(super) fn call(name: &str, arguments: Vec<TerraformValue>) -> TerraformValue {
     match name {
-        // Both a failing expression and a value that is known only after apply are unknown here. But only a failing
+        // A failing expression is unknown here, and so is a value that is known only after apply. Only a failing
         // expression makes `try` evaluate the next one.
         "try" => attempt(arguments),
         "can" => match arguments.first() {

@@ -65,7 +65,7 @@ pub(super) struct HclEvaluator {
     pub(super) modules: RefCell<BTreeMap<String, Rc<ModuleInstance>>>,
     /// The folders in which `terraform init` installed modules, by their keys.
     pub(super) installed: RefCell<BTreeMap<String, PathBuf>>,
-    /// The modules read so far.
+    /// The modules that were read so far.
     pub(super) folders: RefCell<HashMap<PathBuf, Rc<TerraformModule>>>,
     /// The parts of the configuration that cannot be seen, each with its place and the reason.
     pub(super) unseen: RefCell<Vec<(String, String)>>,

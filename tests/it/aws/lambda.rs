@@ -23,7 +23,7 @@ const RETRIES: Duration = Duration::from_secs(450);
 
 pub async fn deploy(backend: &AwsBackend, role: &str) -> Function<'static> {
     let program = Path::new(env!("CARGO_BIN_EXE_orders"));
-    // Only these tests can reach the function.
+    // The function accepts unauthenticated requests, because only these tests can reach it.
     let insecure = ("ORDERS_INSECURE_NO_AUTH", "true");
     let environment = [&backend.variables()[..], &[insecure]].concat();
     Function::deploy(Emulator::shared(), program, role, &environment).await

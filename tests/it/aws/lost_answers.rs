@@ -68,7 +68,7 @@ impl Reply {
     }
 }
 
-/// Publishes an event through an SQS that answers the attempts with these answers in turn. Further attempts get the
+/// Publishes an event through an SQS that gives these answers to the attempts, in this order. Further attempts get the
 /// last answer.
 async fn published(replies: &'static [Reply]) -> Result<Acceptance, PublishError> {
     let attempts = Arc::new(AtomicUsize::new(0));

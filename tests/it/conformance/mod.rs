@@ -46,7 +46,7 @@ pub trait Backend: Send + Sync {
     async fn send(&self, group: &str, deduplication_id: &str, body: &str);
     /// The bodies of all dead letters, each with its reason if the backend stores it.
     async fn dead(&self) -> Vec<(String, Option<ParkReason>)>;
-    /// Archives parked messages. Only backends that archive in a separate step do anything here.
+    /// Archives parked messages. This does nothing on backends that archive when they park.
     async fn archive(&self);
     /// Appends an event to the log without projecting it, as a crash would leave it.
     async fn append_without_projecting(&self, event: RecordedEvent);

@@ -1,5 +1,5 @@
-//! Checks that `docs/configuration.md` has all commands of the tested program, whatever Cargo features it was built
-//! with.
+//! Checks that `docs/configuration.md` has all commands of the tested program. This must hold for any set of Cargo
+//! features.
 //!
 //! A test in `src/cli` generates the page from the declaration of the command line. The tests here compare the page
 //! with the help that users read.

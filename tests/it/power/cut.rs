@@ -189,8 +189,8 @@ fn keep_parts(disk: &mut Disk, file: Node, operations: &[&Operation], unit: u64,
     image.resize(length);
 }
 
-/// How many of its writes each part keeps. There are three patterns: each part keeps any number; all parts but one keep
-/// all; or one part keeps all and the others keep none.
+/// How many of its writes each part keeps. There are three patterns. In the first, each part keeps any number. In the
+/// second, all parts but one keep all of them. In the third, one part keeps all of them and the others keep none.
 fn choose(writes: &BTreeMap<u64, usize>, rng: &mut Rng) -> BTreeMap<u64, usize> {
     let one = rng.usize(..writes.len().max(1));
     let pattern = rng.usize(..4);

@@ -16,9 +16,9 @@ use tokio::sync::{mpsc, watch};
 
 pub(super) struct ServingThreads {
     all: Vec<ServingThread>,
-    /// The runtimes run until this sender is dropped.
+    /// The sender that keeps the runtimes running. Dropping it ends them.
     run: watch::Sender<()>,
-    /// Closes when the last thread has ended.
+    /// The receiver of a channel that closes when the last thread has ended.
     ended: mpsc::Receiver<()>,
 }
 

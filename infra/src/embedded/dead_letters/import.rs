@@ -32,11 +32,11 @@ pub struct Incoming {
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Imported {
-    /// Dead letters that were added.
+    /// The number of dead letters that were added.
     pub added: u64,
-    /// The existing dead letters that got the imported body.
+    /// The number of existing dead letters that got the imported body.
     pub repaired: u64,
-    /// The existing dead letters that had the imported body already.
+    /// The number of existing dead letters that had the imported body already.
     pub unchanged: u64,
     /// The dead letters that were not imported, each with the place where it was read and the reason.
     pub conflicts: Vec<String>,

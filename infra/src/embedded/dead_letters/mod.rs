@@ -44,7 +44,7 @@ pub(crate) struct DeadLetters {
 /// The rows of a dead letter.
 pub(crate) struct EncodedDeadLetter {
     letter: Vec<u8>,
-    /// The receipt of its event, as key and row.
+    /// The receipt of the dead letter's event, as key and row.
     receipt: Option<(Vec<u8>, Vec<u8>)>,
     is_new: bool,
 }

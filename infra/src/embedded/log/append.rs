@@ -227,8 +227,8 @@ impl Log {
         Ok(projected.version < version)
     }
 
-    /// Puts an event into the log without its derived writes. On a backend that writes the two separately, a crash
-    /// between append and projection leaves such a log. Used by the conformance suite.
+    /// Puts an event into the log without its derived writes. On a backend that writes events and projections
+    /// separately, a crash between the two writes leaves such a log. Used by the conformance suite.
     pub(crate) async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
         let log = self.store.keys.log.clone();
         let job = move |stage: &mut Stage| {

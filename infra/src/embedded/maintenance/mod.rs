@@ -21,9 +21,9 @@ pub(crate) use rebuild::rebuild;
 /// What a rebuild found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RebuildReport {
-    /// Orders in the log.
+    /// The number of orders in the log.
     pub orders: u64,
-    /// Events in the log.
+    /// The number of events in the log.
     pub events: u64,
     /// The differences between the log and its derived writes, or the ledger.
     pub differences: RebuildFindings,

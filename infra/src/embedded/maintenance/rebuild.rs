@@ -55,7 +55,7 @@ pub(crate) async fn rebuild(
 /// The log entries of one order.
 #[derive(Default)]
 struct OrderEntries {
-    /// `None` before the first order.
+    /// The order whose entries are being read, or `None` before the first order.
     order_id: Option<OrderId>,
     events: Vec<RecordedEvent>,
     /// The error of the first entry that cannot be read.

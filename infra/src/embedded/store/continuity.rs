@@ -32,7 +32,7 @@ const MAX_BYTES_VERIFIED_AT_OPEN: u64 = 128 << 20;
 pub(crate) enum Flaw {
     /// The file system returned an error.
     Io(PathBuf, io::Error),
-    /// Commits from this cut on were on the disk, but cannot be read any more.
+    /// Commits that were on the disk can no longer be read from this cut on.
     Cut(Box<JournalCut>),
     /// Older commits are in no table and no journal, but later ones can be read.
     Missing(PathBuf, String),
@@ -48,7 +48,7 @@ pub(crate) struct JournalCut {
     pub(crate) path: PathBuf,
     /// The byte offset at which the readable part of the journal ends.
     pub(crate) offset: u64,
-    /// The number of the latest commit before the cut.
+    /// The chain as of the latest commit before the cut.
     pub(crate) kept: Chain,
     /// How many commits that were on the disk are missing, and how many accepted and recorded events they contained, if
     /// known.
@@ -150,8 +150,8 @@ pub(crate) fn check(store: &Path, extent: Option<&Extent>, last: u64) -> Result<
     }
 }
 
-/// Whether the rest of the page in which the journal ends is empty. A crash can leave an empty rest, but damage alone
-/// does not.
+/// Whether the page in which the journal ends contains only zeros after that end. A crash can leave such a page, but
+/// damage alone cannot.
 fn begins_with_hole(rest: &[u8]) -> bool {
     const PAGE_BYTES: usize = 4096;
     rest.iter().take(PAGE_BYTES).all(|byte| *byte == 0)

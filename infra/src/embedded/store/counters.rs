@@ -18,7 +18,7 @@ pub(crate) struct Counters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Totals {
     pub(crate) counters: Counters,
-    /// Messages on the queue.
+    /// The number of messages on the queue.
     pub(crate) queued: u64,
 }
 

@@ -69,7 +69,7 @@ fn explain(folder: &Path, store: &Path, error: fjall::Error) -> OpenError {
 /// serve requests.
 fn in_background<R: Send>(open: impl FnOnce() -> R + Send) -> R {
     let work = || {
-        // If this fails, the threads compete with the others. Nothing else changes.
+        // If this fails, the threads run at the normal priority. Nothing else changes.
         let _ = setpriority_process(None, WORKER_NICENESS);
         open()
     };

@@ -40,7 +40,7 @@ const FORMAT_3: &str = "orders data folder, format 3\n";
 enum FolderState {
     /// The folder is empty, or a first start in it was interrupted.
     Unfinished,
-    /// A store of format 3.
+    /// The folder has a store of format 3.
     Format3,
     /// A store of format 4.
     Format4,
@@ -264,8 +264,7 @@ fn create_durably(path: &Path) -> io::Result<()> {
         if missing.contains(&folder) {
             synced?;
         }
-        // This user may not be allowed to read a parent that existed before. Whoever created that parent had to sync
-        // it.
+        // This user may not be allowed to read a parent that existed before. The creator of that parent had to sync it.
     }
     Ok(())
 }

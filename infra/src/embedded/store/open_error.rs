@@ -8,10 +8,10 @@ use super::continuity::Flaw;
 /// The reason why a data folder cannot be used. The folder was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it open.
+    /// Another process uses the data folder.
     #[error("the data folder {} is in use by another process: stop that one, or choose another folder", .0.display())]
     InUse(PathBuf),
-    /// The folder contains something else.
+    /// The folder is not empty, but has no data of this program.
     #[error(
         "{} is not an orders data folder: it is not empty and has no valid FORMAT file. Choose another folder; \
          nothing was changed in this one", .0.display()
@@ -49,13 +49,13 @@ pub enum OpenError {
     Damaged {
         /// The folder.
         path: PathBuf,
-        /// What was found, and where.
+        /// What is damaged, and where.
         what: String,
     },
     /// The file system returned an error, for example because of permissions, a read-only file system or a full disk.
     #[error("the data folder {} cannot be used: {}", path.display(), explain(error))]
     Io {
-        /// The folder or the file in it.
+        /// The path of the folder or of the file in it.
         path: PathBuf,
         /// The file system's error. The field is not called `source`, because the error would then be printed a second
         /// time, as the cause.

@@ -93,9 +93,9 @@ pub(crate) struct StoredMessage {
 pub(crate) struct MessageHeader {
     pub(crate) group: String,
     pub(crate) dedup: Uuid,
-    /// Microseconds since 1970.
+    /// When the message was sent, in microseconds since 1970.
     pub(crate) enqueued_at: i64,
-    /// Microseconds since 1970.
+    /// When the message becomes visible, in microseconds since 1970.
     pub(crate) visible_at: i64,
     /// The message attributes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -18,7 +18,7 @@ pub fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/emulator"))
 }
 
-/// A file beside this one.
+/// The path of a file in this folder.
 pub fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/emulator").join(name)
 }

@@ -58,7 +58,7 @@ pub(crate) struct ReceiveWrites {
     pub(crate) firsts: Vec<Timestamp>,
     /// The row of this delivery. `None` if no message is received for the first time.
     pub(crate) shared: Option<FirstReceives>,
-    /// Rows of single messages.
+    /// The rows that count the receives of single messages.
     pub(crate) own: Vec<(u64, ReceiveCount)>,
     /// The earlier deliveries whose rows no longer count any message.
     pub(crate) obsolete: Vec<u64>,
@@ -126,7 +126,7 @@ impl QueueIndex {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ObsoleteReceives {
     None,
-    /// The message's own row.
+    /// The row of this message alone.
     Own,
     /// The row of the delivery, because this was the last message that it counted.
     Delivery(u64),

@@ -8,7 +8,8 @@ use super::{GroupName, GroupQueue, QueueIndex, TakenMessages};
 
 /// The largest batch after which receivers do not wait for more messages.
 pub(crate) const MAX_BATCH_WITHOUT_GATHERING: usize = 16;
-/// How long receivers wait for more messages after a larger batch. Every batch costs three commits, whatever its size.
+/// How long receivers wait for more messages after a larger batch. Every batch costs three commits, whether it is small
+/// or large.
 const GATHER_TIME: Duration = Duration::from_millis(2);
 
 impl QueueIndex {

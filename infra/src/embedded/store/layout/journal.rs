@@ -44,9 +44,9 @@ pub(crate) fn read(journal: &Path) -> io::Result<Vec<u8>> {
 /// An atomic batch that is whole and has the right checksum.
 #[derive(Debug, Clone)]
 pub(crate) struct JournalBatch<'a> {
-    /// Its place in the journal.
+    /// The byte range of the batch in the journal.
     pub(crate) range: Range<usize>,
-    /// Its sequence number.
+    /// The sequence number of the batch.
     pub(crate) seqno: u64,
     items: &'a [u8],
 }
@@ -56,7 +56,7 @@ pub(crate) struct JournalBatch<'a> {
 pub(crate) struct JournalItem<'a> {
     pub(crate) keyspace: u64,
     pub(crate) key: &'a [u8],
-    /// `None` for a removal.
+    /// The value, or `None` for a removal.
     pub(crate) value: Option<JournalValue<'a>>,
 }
 
@@ -106,7 +106,7 @@ impl<'a> JournalBatch<'a> {
 /// The batches from the start of a journal up to the first place where no batch starts.
 pub(crate) struct JournalBatches<'a> {
     journal: &'a [u8],
-    /// The end of the last batch.
+    /// The end of the last batch, as a byte offset.
     pub(crate) end: usize,
     latest: Option<u64>,
 }

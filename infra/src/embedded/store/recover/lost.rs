@@ -36,11 +36,11 @@ pub struct LostEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LostEventState {
-    /// No: a table holds its log entry.
+    /// The event is not lost: a table holds its log entry.
     Recorded,
-    /// Yes: it is not in the log.
+    /// The event is lost: it is not in the log.
     Lost,
-    /// Unknown, because a dry run does not search for the event.
+    /// It is unknown whether the event is lost, because a dry run does not search for it.
     Unknown,
 }
 
@@ -48,7 +48,7 @@ pub enum LostEventState {
 #[derive(Debug, Default)]
 pub(crate) struct LostEvents {
     events: Vec<LostEvent>,
-    /// The index of each event.
+    /// The index of each event in the list of events.
     places: HashMap<EventId, usize>,
 }
 
