@@ -17,7 +17,7 @@ pub(super) struct ResourceIdentity {
 /// A reference to a part of the deployment, or any other text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct ResourceReference {
-    /// The text as written.
+    /// The text as the configuration contains it.
     pub(super) text: String,
     /// The addresses that the text depends on, if the text is known only after apply.
     pub(super) refers: Vec<String>,

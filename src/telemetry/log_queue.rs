@@ -36,9 +36,9 @@ pub(super) struct LogQueue(Arc<LogQueueState>);
 #[derive(Debug, Default)]
 struct LogQueueState {
     queue: Mutex<PendingLines>,
-    /// Notified when the queue is no longer empty.
+    /// Wakes the writer when the queue is no longer empty.
     filled: Condvar,
-    /// Notified after each write.
+    /// Notifies waiting threads after each write.
     written: Condvar,
     /// The number of lines dropped since the process started.
     dropped: AtomicU64,
@@ -46,7 +46,7 @@ struct LogQueueState {
 
 #[derive(Debug, Default)]
 struct PendingLines {
-    /// Whole lines, each with its newline.
+    /// Whole lines. Each ends with a newline.
     bytes: Vec<u8>,
     /// Whether the writer is writing lines that it has taken off the queue.
     is_writing: bool,

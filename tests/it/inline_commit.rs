@@ -39,7 +39,7 @@ enum Kind {
     Amended,
     Confirmed,
     Paid,
-    /// The latest event of the order, published again.
+    /// Publishes the latest event of the order again.
     Repeated,
 }
 

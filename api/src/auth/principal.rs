@@ -34,7 +34,7 @@ impl Scope {
     }
 }
 
-/// Who makes a request.
+/// The client that makes a request, and what it may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     /// A unique name: the issuer and the subject of the token. Idempotency keys belong to a subject.

@@ -88,7 +88,7 @@ pub(crate) struct DeadLetterLinks {
     /// The link to this dead letter.
     #[serde(rename = "self")]
     own: String,
-    /// Its order.
+    /// The link to the order of the dead letter.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     order: Option<String>,

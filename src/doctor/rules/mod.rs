@@ -24,7 +24,7 @@ pub(super) enum Severity {
     Error,
     /// A violation does no harm until something else fails.
     Warning,
-    /// Worth knowing.
+    /// A violation is only worth knowing.
     Notice,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Rule {
     pub(super) severity: Severity,
     /// The areas that the check examines.
     pub(super) needs: &'static [Area],
-    /// The requirement.
+    /// What the rule requires.
     pub(super) rule: &'static str,
     /// The consequence of violating the requirement.
     pub(super) harm: &'static str,
@@ -62,7 +62,7 @@ pub(super) struct Finding {
     pub(super) at: String,
     /// The attribute. Empty if the finding is about the whole resource.
     pub(super) attribute: String,
-    /// The value that violates the rule.
+    /// The value of the attribute that violates the rule.
     pub(super) found: String,
 }
 

@@ -22,9 +22,9 @@ use crate::support::service::Service;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Tampering {
     None,
-    /// Accepts an event and drops it.
+    /// Accepts an event but drops it.
     Loses,
-    /// Drops an event, and always answers that it is accepted.
+    /// Drops an event, and reports it as accepted forever.
     NeverSettles,
     /// Returns the last event of each log twice.
     RecordsTwice,

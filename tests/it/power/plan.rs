@@ -14,7 +14,7 @@ const OPENERS: usize = 2;
 
 /// The number of power cuts, and how the resulting states are examined.
 pub(super) struct CutPlan<'a> {
-    /// The models. They are used in turn.
+    /// The models to use in turn.
     pub(super) models: &'a [Model],
     pub(super) states: usize,
     pub(super) examination: Examination,

@@ -98,16 +98,16 @@ impl KnownToClients {
 pub(super) enum Examination {
     /// Exports the log. Starts the service only if something is missing in the export.
     Log,
-    /// Starts the service.
+    /// The test starts the service.
     Service,
-    /// Starts the service, and runs `rebuild --check` afterwards.
+    /// The test starts the service, and runs `rebuild --check` afterwards.
     Everything,
 }
 
 /// The kind of loss that a power cut caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LossKind {
-    /// The folder does not open.
+    /// The folder cannot be opened.
     Refused,
     /// An acknowledged event is lost.
     Acknowledged,

@@ -15,7 +15,7 @@ use super::http;
 /// The calls that passed through the proxy.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CallCounts {
-    /// Calls by operation.
+    /// The number of calls of each operation.
     pub calls: BTreeMap<String, usize>,
     /// The number of statements in `BatchExecuteStatement` calls.
     pub statements: usize,

@@ -109,7 +109,7 @@ impl Api {
 pub struct Answer {
     pub status: u16,
     headers: HeaderMap,
-    /// `null` if the body is not JSON.
+    /// The JSON body. `null` if the body is not JSON.
     pub body: Value,
 }
 

@@ -127,7 +127,7 @@ const ROLES: [&str; 4] = ["api", "consumer", "dead-letters", "expiry"];
 /// A call of an SDK.
 #[derive(Debug)]
 struct Call {
-    /// The path below infra/src.
+    /// The path of the file below infra/src.
     file: String,
     /// The function that contains the call.
     function: String,

@@ -22,7 +22,7 @@ pub struct Aws {
 #[derive(Debug)]
 pub struct Refused {
     pub status: StatusCode,
-    /// The last part of `__type`.
+    /// The error code, which is the last part of `__type`.
     pub code: String,
     pub answer: Value,
 }
