@@ -18,7 +18,7 @@ const ORDERS: [&str; 3] = ["a", "b", "c"];
 /// What a message contains, apart from its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// The event at this place of [`LIFE`].
+    /// The event with this index in [`LIFE`].
     Event(usize),
     /// An unreadable message with a known order.
     Poison,

@@ -30,8 +30,7 @@ impl Drop for Unread {
     }
 }
 
-/// Two free ports. The log contains the address of a service, but these tests do not read the log, so they choose the
-/// ports.
+/// Two free ports. These tests choose the ports of the service themselves, because they do not read its log.
 fn free_ports() -> [u16; 2] {
     let listeners = [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())

@@ -1,9 +1,9 @@
-//! Parses a JSON body in one pass that finds all its errors. `json` calls it; the bodies in `orders` and `operator`
-//! implement [`FromJson`].
+//! Parses a JSON body in one pass that finds all its errors. `json` calls the parser. The bodies in `orders` and
+//! `operator` implement [`FromJson`].
 //!
 //! `serde` stops at the first error. This parser stops only at invalid JSON. It reads each member into a [`BodyField`],
-//! which holds either the domain's value or its errors. Single values are checked by the domain's `parse` functions,
-//! whole objects by the `Validate` of their DTO.
+//! which holds either the domain's value or its errors. The domain's `parse` functions check single values, and the
+//! `Validate` implementation of a DTO checks a whole object.
 //!
 //! Memory is bounded for every body. The parser skips the rest of a list that is too long or has a hundred errors, and
 //! it only counts errors beyond the first hundred.

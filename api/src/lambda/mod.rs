@@ -108,7 +108,7 @@ fn routable(request: Request) -> axum::extract::Request {
     let mut request = request.map(|body| match body {
         Payload::Text(text) => Body::from(text),
         Payload::Binary(bytes) => Body::from(bytes),
-        // The remaining kind is an empty body.
+        // A body of any other kind is empty.
         _ => Body::empty(),
     });
     *request.uri_mut() = uri;

@@ -16,7 +16,7 @@ use super::bodies::DeadLetterBody;
 use super::dead_letters::{missing, show};
 use super::requests::{DiscardReason, DiscardRequest, RepairRequest, RepairedBody};
 
-/// The largest body of a repair, in bytes. A message of 1 MiB can take twice as much space as JSON.
+/// The largest body of a repair, in bytes. In JSON, a message of 1 MiB can take twice as much space.
 const MAX_REPAIR: usize = 2 << 20;
 
 /// Repairs a dead letter
@@ -35,7 +35,7 @@ const MAX_REPAIR: usize = 2 << 20;
         (status = 200, description = "The dead letter after the change", body = DeadLetterBody<'static>),
         (status = 400, description = "The id is not valid, or the body is not JSON"),
         (status = 403, description = "The token does not allow this"),
-        (status = 404, description = "The dead letter does not exist, or no longer"),
+        (status = 404, description = "The dead letter does not exist, or no longer exists"),
         (status = 409, description = "The dead letter was sent back to the queue, or discarded"),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The content type is not JSON, or the body is compressed"),
@@ -79,7 +79,7 @@ pub(crate) async fn repair_dead_letter(
         (status = 200, description = "The dead letter after the change", body = DeadLetterBody<'static>),
         (status = 400, description = "The id is not valid, or the body is not JSON"),
         (status = 403, description = "The token does not allow this"),
-        (status = 404, description = "The dead letter does not exist, or no longer"),
+        (status = 404, description = "The dead letter does not exist, or no longer exists"),
         (status = 409, description = "The dead letter was sent back to the queue, or discarded already"),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The content type is not JSON, or the body is compressed"),

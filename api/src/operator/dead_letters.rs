@@ -66,7 +66,7 @@ pub(crate) async fn list_dead_letters(
             body = DeadLetterBody<'static>),
         (status = 400, description = "The id is not valid, or the query has errors"),
         (status = 403, description = "The token does not allow this"),
-        (status = 404, description = "The dead letter does not exist, or no longer"),
+        (status = 404, description = "The dead letter does not exist, or no longer exists"),
     )
 )]
 pub(crate) async fn get_dead_letter(
@@ -126,5 +126,8 @@ pub(super) async fn sequence_context(
 }
 
 pub(super) fn missing(id: &str) -> Problem {
-    Problem::new(ProblemKind::DeadLetterNotFound, format!("Dead letter {id} does not exist, or no longer."))
+    Problem::new(
+        ProblemKind::DeadLetterNotFound,
+        format!("Dead letter {id} does not exist, or no longer exists."),
+    )
 }

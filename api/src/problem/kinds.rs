@@ -77,7 +77,7 @@ kinds! {
         "If you have a receipt, follow its `self` link: it shows whether the event is in flight, was recorded or was \
          rejected. Otherwise, check the order id.";
     VersionNotFound: NOT_FOUND "version-not-found", "The order has no such version",
-        "The order exists, but it has not reached the requested version, or it did not exist at the requested time.",
+        "The order exists now, but it has not reached the requested version, or did not exist at the requested time.",
         "Request the latest version, which `detail` names, or an earlier one.";
     EventNotFound: NOT_FOUND "event-not-found", "Event not found",
         "No event with this id was accepted for this order, or the token may not see it.",

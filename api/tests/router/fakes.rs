@@ -55,7 +55,7 @@ pub(crate) struct FakePorts {
     pub(crate) queue: QueueBehaviour,
     pub(crate) log: Vec<RecordedEvent>,
     pub(crate) receipt: Option<Receipt>,
-    /// From which lookup on the receipt is found, counted from 1.
+    /// The number of the first lookup that finds the receipt. Lookups count from 1.
     pub(crate) finds_receipts_from: usize,
     /// How often a receipt was looked up.
     pub(crate) lookups: AtomicUsize,

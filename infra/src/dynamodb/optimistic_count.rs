@@ -24,7 +24,7 @@ use tracing::Instrument;
 use super::Table;
 use super::ledger::addition;
 
-/// The counts of unfinished batches that are in the ledger already. Locked while a call that adds to them is pending.
+/// The counts of unfinished batches that are in the ledger already. A call holds this lock while it adds to the counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OptimisticCount(Arc<Mutex<LedgerCounts>>);
 

@@ -175,7 +175,7 @@ impl Area {
     }
 }
 
-/// A number for messages, or its default.
+/// The text that a finding shows for a number: the number itself, or its default if the attribute is not set.
 fn shown(value: &Attribute<f64>, default: f64, unit: &str) -> String {
     match value {
         Attribute::Known(number) => format!("{number}{unit}"),

@@ -17,7 +17,8 @@ use crate::support::service::{Answer, Service};
 
 /// The number of dead letters. It is larger than the number of syncs before the first one that fails.
 const LETTERS: usize = 60;
-/// The number of a thread's sync from which on all syncs fail. The start uses some of the earlier syncs.
+/// Every sync of a thread fails from the sync with this number on. The start of the service makes some of the earlier
+/// syncs.
 const FAILING: &str = "fdatasync:error=EIO:when=40+";
 
 /// A data folder with `LETTERS` dead letters, each of a different order. Returns their ids.

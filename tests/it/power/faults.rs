@@ -66,8 +66,8 @@ async fn post_until_refused(api: &Api, order: &(impl Fn(&str) -> Value + Sync)) 
     posted.into_inner().unwrap()
 }
 
-/// Asserts that accepted orders are recorded and refused orders are not. Orders whose outcome was reported as unknown
-/// may be either.
+/// Asserts that accepted orders are recorded and refused orders are not. An order whose outcome was reported as unknown
+/// may be recorded or not.
 async fn assert_answers_hold(data: &Path, posted: &PostedOrders) {
     let service = Service::start(data, &[]);
     for receipt in &posted.accepted {

@@ -149,7 +149,7 @@ impl Rebuild<'_> {
                 self.orphan(finding, &keys.customers, &key);
                 continue;
             };
-            // A log that cannot be folded is not changed, and neither is the order's list entry.
+            // If a log cannot be folded, neither the log nor the order's list entry is changed.
             let Ok(Ok(Some(order))) = self.log.decode_entry(&first).map(|event| Order::fold([&event])) else {
                 continue;
             };
