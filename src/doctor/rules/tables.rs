@@ -35,7 +35,7 @@ pub(super) const RULES: &[Rule] = &[
         needs: NEEDS,
         rule: "The table has an index customer-orders with the keys customer_id and listed_at.",
         harm: "A customer's orders cannot be listed: GET /v1/orders fails.",
-        remedy: "Add the global secondary index customer-orders, with hash key customer_id, range key listed_at and the keys projected.",
+        remedy: "Add the global secondary index customer-orders with hash key customer_id and range key listed_at, projecting only the keys.",
         check: table_index,
     },
     Rule {

@@ -1,5 +1,5 @@
-//! Tests complete deployments: a flawed one, as configuration and as plan, and the real one. Also tests the text
-//! output.
+//! Tests the doctor on complete deployments: a flawed deployment, both as configuration and as plan, and the real
+//! deployment. Also tests the text output.
 
 use std::fs;
 use std::path::Path;
