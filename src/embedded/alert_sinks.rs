@@ -23,7 +23,7 @@ impl Alerts for AlertSinks {
             reasons,
             first,
             next,
-            "dead letters: they are kept, and an operator must decide about them"
+            "dead letters: nothing is lost, but an operator must decide about them"
         );
         match &self.webhook {
             Some(webhook) => webhook.raise(alert).await,

@@ -61,7 +61,7 @@ fn a_foreign_folder_is_left_alone() {
     assert_refused(folder.path(), &["not an orders data folder"]);
 
     fs::write(folder.path().join("FORMAT"), "orders data folder, format 99\n").unwrap();
-    assert_refused(folder.path(), &["of another version of this program", "format 99"]);
+    assert_refused(folder.path(), &["by another version of this program", "format 99"]);
 }
 
 #[test]
