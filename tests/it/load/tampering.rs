@@ -196,7 +196,7 @@ async fn changed_data_is_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_behind_its_log_is_found() {
     let output = load_through(Tampering::LagsBehind, MIX).await;
-    output.assert_found("order_differs_from_log", "orders that differ from the fold of their log");
+    output.assert_found("order_differs_from_log", "orders that differ from the fold of their events");
 }
 
 #[tokio::test(flavor = "multi_thread")]
