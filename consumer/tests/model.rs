@@ -12,7 +12,7 @@ use consumer::{Disposition, HandledMessage};
 use proptest::prelude::*;
 use support::{Fake, consumer, message, word};
 
-const LIFE: [&str; 5] = ["created", "confirmed", "paid", "shipped", "delivered"];
+const LIFE: [&str; 5] = ["created", "confirmed", "shipped", "delivered", "returned"];
 const ORDERS: [&str; 3] = ["a", "b", "c"];
 
 /// What a message contains, apart from its order.

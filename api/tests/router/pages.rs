@@ -46,7 +46,7 @@ async fn the_type_of_a_problem_links_to_its_page() {
     let fake = Arc::new(FakePorts::default());
     for problem in [
         get(&fake, "/nothing").await,
-        get(&fake, "/v1/orders").await,
+        get(&fake, "/v1/orders?limit=0").await,
         get(&fake, "/v1/orders/o-1").await,
         post(&fake, "/v1/orders", "{").await,
         post(&fake, "/v1/orders", "{}").await,

@@ -234,12 +234,15 @@ pub fn now() -> Timestamp {
     Timestamp::parse("2026-11-23T10:00:00Z").unwrap()
 }
 
-/// A message of an ordered queue, grouped by order. `what` is `kind@order`, such as `created@a`.
+/// A message of an ordered queue, grouped by order. Orders cost nothing, so they can be shipped unpaid: then each event of
+/// a life is legal only after the one before.
+///
+/// `what` is `kind@order`, such as `created@a`.
 pub fn message(id: usize, what: &str) -> Message {
     let (kind, order) = what.split_once('@').unwrap();
     let data = match kind {
         "created" => format!(
-            r#"{{"order_id":"{order}","customer_id":"c","currency":"EUR","total":5,"items":[{{"sku":"x","quantity":1,"unit_price":5}}]}}"#
+            r#"{{"order_id":"{order}","customer_id":"c","currency":"EUR","total":0,"items":[{{"sku":"x","quantity":1,"unit_price":0}}]}}"#
         ),
         _ => format!(r#"{{"order_id":"{order}"}}"#),
     };

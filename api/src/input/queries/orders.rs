@@ -65,6 +65,7 @@ fn conditions(filter: &OrderFilter, reference: Option<&Reference>) -> Vec<(Strin
 
 /// The list of a filter, for its cursors. Cursors that clients hold depend on this text, so it must never change.
 fn scope(filter: &OrderFilter, reference: Option<&Reference>) -> String {
+    const PREFIX: &str = "orders\n";
     const OF_CUSTOMER: [&str; 4] = ["customer_id", "status", "created_from", "created_before"];
     let conditions = conditions(filter, reference);
     let value =
@@ -74,7 +75,7 @@ fn scope(filter: &OrderFilter, reference: Option<&Reference>) -> String {
         // The text from when only a customer's orders could be listed.
         return OF_CUSTOMER.map(|name| value(name).unwrap_or_default()).join("\n");
     }
-    let mut text = form_urlencoded::Serializer::new("orders\n".to_owned());
+    let mut text = form_urlencoded::Serializer::for_suffix(PREFIX.to_owned(), PREFIX.len());
     text.extend_pairs(&conditions).finish()
 }
 
