@@ -81,7 +81,7 @@ async fn main() -> Outcome<()> {
 
     let read = api::get_order(&configuration, &id, None, None, None, None, None, None).await?;
     assert_eq!(read, paid);
-    let list = api::list_orders(&configuration, "rust", None, None, None, None, None, None, None, None).await?;
+    let list = api::list_orders(&configuration, Some("rust"), None, None, None, None, None, None, None, None, None, None, None, None, None).await?;
     assert!(list.items.iter().any(|order| order.order_id == id) && list.items.len() >= 2);
 
     let events = api::list_events(&configuration, &id, None, None, None, None, None).await?.items;
