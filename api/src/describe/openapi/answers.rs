@@ -116,12 +116,15 @@ pub(super) fn complete(operation: &mut Operation) {
     }
 }
 
-/// Gives the query parameter `customer_id` the schema that it has in a body.
+/// Gives the query parameters `customer_id` and `reference` the schema that they have in a body, where `reference` may be
+/// `null`.
 fn state_rules(parameter: &mut RefOr<Parameter>) {
     match parameter {
-        RefOr::T(parameter) if parameter.name == "customer_id" => {
+        RefOr::T(parameter) if ["customer_id", "reference"].contains(&parameter.name.as_str()) => {
             let order = serde_json::to_value(CreateOrder::schema()).unwrap_or_default();
-            parameter.schema = Some(schemas::schema(order["properties"]["customer_id"].clone()));
+            let mut rules = order["properties"][&parameter.name].clone();
+            rules["type"] = "string".into();
+            parameter.schema = Some(schemas::schema(rules));
         }
         _ => {}
     }
