@@ -11,7 +11,7 @@ use crate::support::service::Service;
 async fn assert_books_agree(url: &str) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop_week.py");
     let mut command = Command::new("python3");
-    command.args(["-B", script, "--url", url]);
+    command.args(["-B", script, "--url", url, "--expiry"]);
     // Other tasks of the test serve the requests meanwhile.
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
@@ -46,5 +46,6 @@ async fn the_books_of_a_week_agree_on_sqs_and_dynamodb() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let endpoint = &Emulator::shared().endpoint;
     let (api, _consumer) = (backend.start_api(endpoint), backend.start_consumer(endpoint));
+    let (_expiry, _) = Service::spawn_until(backend.role("expiry", endpoint), "\"expiring\"");
     assert_books_agree(&api.url).await;
 }

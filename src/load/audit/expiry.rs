@@ -1,14 +1,10 @@
 //! Checks the cancellations that the service itself proposes for orders that are unpaid at their deadline. The audit of an order
 //! uses it.
 
+use domain::expiry::{ACTOR, REASON};
 use domain::{Event, Order, Timestamp};
 
 use super::evidence::LoggedEvent;
-
-/// The actor of events that the service itself proposes.
-const ACTOR: &str = "orders";
-/// The reason of these cancellations.
-const REASON: &str = "expired";
 
 /// Whether this is a cancellation by the service, at the deadline or later.
 pub(super) fn is_expiry(entry: &LoggedEvent, deadline: Timestamp) -> bool {
