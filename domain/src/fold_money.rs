@@ -62,7 +62,8 @@ pub(crate) fn capture(order: &mut Order, paid: &Paid) {
 
 pub(crate) fn refund(order: &mut Order, refunded: &Refunded) {
     let left = refundable(order, refunded);
-    // Events of schema versions 0 and 1 may state more than was captured. No more than that can have been refunded.
+    // A refund of schema version 0 or 1 may state a larger amount than was captured. The excess cannot have been
+    // refunded, so it is not counted.
     let amount = refunded.amount.map_or(left, Amount::minor).min(left);
     let mut rest = amount;
     for payment in &mut order.payments {

@@ -56,7 +56,7 @@ pub(super) struct KnownOrder {
     pub(super) creation: Creation,
     /// The accepted events. The first is the creation.
     pub(super) events: Vec<AcceptedEvent>,
-    /// Whether a request for the order got no answer, so that the service may have an event that is not in `events`.
+    /// Whether a request for the order got no answer. If so, the service may have an event that is not in `events`.
     pub(super) is_uncertain: bool,
     /// The steps that are left of the order's life.
     rest: &'static [LifeStep],

@@ -84,7 +84,7 @@ struct LoadedKeys {
 struct LoadHistory {
     /// When the last load ended.
     ended: Option<Instant>,
-    /// When a token with an unknown key last caused a load.
+    /// When a load last began because a token had an unknown key.
     unknown_key: Option<Instant>,
     /// The stamp of the file that the current keys were loaded from.
     stamp: Option<FileStamp>,

@@ -27,8 +27,8 @@ const MIN_DRAIN_TIME: Duration = Duration::from_secs(1);
 /// How long a closing connection waits until its client has closed too.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Reads and drops the rests of bodies. This future never completes. It must be polled after the connection, which
-/// hands over the rests.
+/// Reads and drops the unread rest of each body. This future never completes. It must be polled after the connection's
+/// future, which hands over each rest.
 pub(super) struct BodyDrain {
     pace: Arc<ClientPace>,
     rest: Option<(Incoming, Pin<Box<Sleep>>)>,

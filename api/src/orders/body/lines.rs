@@ -1,4 +1,4 @@
-//! The bodies of lines: those that an order consists of, and the units that an event concerns.
+//! The parts of request bodies that describe lines: an order's lines, and how many units of each an event concerns.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;

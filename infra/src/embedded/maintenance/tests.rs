@@ -1,4 +1,4 @@
-//! Rebuilds of stores whose derived writes differ from the log.
+//! Tests the rebuild of a store in which a log entry is unreadable, a row is missing, or an order has no log.
 
 use api::ports::EventPublisher;
 use domain::OrderId;

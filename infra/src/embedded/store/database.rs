@@ -42,7 +42,7 @@ pub(crate) fn open(folder: &Path, store: &Path) -> Result<Keyspaces, OpenError> 
     match opened {
         Ok(Ok(keyspaces)) => Ok(keyspaces),
         Ok(Err(error)) => Err(explain(folder, store, error)),
-        Err(_) => Err(OpenError::damaged(folder, "the store cannot be recovered; the log shows where")),
+        Err(_) => Err(OpenError::damaged(folder, "the store cannot be recovered; see the panic in the log")),
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! byte 0     first slot   8 bytes "ORDEXT1\n", numbers of 8 bytes, XXH3 of the bytes before it; little-endian
-//! byte 4096  second slot  the same; the newer one of the whole slots counts
+//! byte 4096  second slot  the same; if both slots are intact, the newer one counts
 //! ```
 //!
 //! The syncing thread overwrites the older slot after each sync of the journal, once the callers have their results. A

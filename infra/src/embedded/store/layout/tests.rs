@@ -52,8 +52,8 @@ fn journals_that_fjall_wrote_can_be_read() {
         bytes[position] ^= 0x40;
         let mut batches = JournalBatches::of(&bytes);
         let found: Vec<_> = batches.by_ref().map(|batch| batch.range).collect();
-        // The checksum does not cover the sequence number. That number must only be lower than the one of the second
-        // batch.
+        // The sequence number is an exception, because the checksum does not cover it. If it is changed, the first
+        // batch is still read. The second batch is then read only if its own number is higher.
         assert!(found.is_empty() || found[0] == first, "{position}: {found:?}");
         if found.is_empty() {
             assert_eq!(batches.end, 0);
