@@ -232,8 +232,8 @@ async fn an_early_event_is_rejected_if_ordered_retried_if_not_and_parked_after_a
     assert_eq!(dispositions(&ordered, messages(&["paid@a"])).await["paid@a"], "illegal");
 
     let unordered = Arc::new(Fake::default());
-    let found = dispositions(&unordered, without_order(&["shipped@a", "created@a", "confirmed@a"])).await;
-    let wanted = [("shipped@a", "retry"), ("created@a", "recorded"), ("confirmed@a", "recorded")];
+    let found = dispositions(&unordered, without_order(&["delivered@a", "created@a", "confirmed@a"])).await;
+    let wanted = [("delivered@a", "retry"), ("created@a", "recorded"), ("confirmed@a", "recorded")];
     assert_eq!(found, expected(&wanted), "on a queue without order only the early message is retried");
 
     let sequence = (OrderId::parse("a").unwrap(), vec!["letter".to_owned()]);

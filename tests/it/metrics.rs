@@ -124,6 +124,8 @@ async fn metrics_have_a_type_and_a_help_text_and_are_documented() {
     let absent = [
         "orders_connections_closed_total",
         "orders_dead_letters_parked_total",
+        "orders_due_late_seconds",
+        "orders_due_proposed_total",
         "orders_jwks_keys",
         "orders_jwks_loads_total",
         "orders_messages_redelivered_total",
