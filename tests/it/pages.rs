@@ -42,7 +42,9 @@ async fn forward_or_frame(service: String, request: Request) -> Response {
     let (status, kind) = (answer.status(), answer.headers().get(header::CONTENT_TYPE).cloned());
     let body = answer.bytes().await.unwrap();
     let mut response = (status, body).into_response();
-    response.headers_mut().extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
+    if let Some(kind) = kind {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
     response
 }
 
@@ -61,13 +63,14 @@ async fn pages_fit_the_width_of_their_window() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
     let address = start_framing(&service).await;
-    // The page of events has about 4,000 pixels for each kind of event. The last page would be 12,600 pixels high if each error repeated its headers.
+    // The page of events has about 4,000 pixels for each kind of event. The last page would be 12,600 pixels high if each
+    // error repeated its headers.
     for (path, shows, highest) in [
         ("/", "asyncapi.json", [1_500, 1_000]),
         ("/problems", "/problems/invalid-request", [4_000, 2_500]),
         ("/problems/invalid-request", "What to do", [2_000, 1_500]),
         ("/docs/events", "message-deduplication-id", [66_000, 50_000]),
-        ("/docs/", "/v1/orders/{order_id}", [3_300, 3_000]),
+        ("/docs/", "/v1/orders/{order_id}", [3_000, 2_500]),
         ("/docs/%23/orders/createOrder", "Try it out", [8_000, 6_000]),
     ] {
         for (window, highest) in [390, 1280].into_iter().zip(highest) {
