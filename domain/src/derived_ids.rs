@@ -1,5 +1,5 @@
 //! Ids derived from a request, a message or a deadline, so that repetitions lead to the same ids. The API, the envelope and
-//! [`crate::expiry`] use them.
+//! [`mod@crate::expiry`] use them.
 
 use uuid::Uuid;
 
