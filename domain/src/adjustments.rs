@@ -109,8 +109,7 @@ impl Adjustments {
     /// be an amount, also without the discounts, because a cancellation can end one. An adjustment of a line must name one of
     /// the lines.
     pub fn total_with(&self, items: &LineItems) -> Result<Amount, InvalidValue> {
-        let is_line = |id: &str| (0..items.lines().len()).any(|index| items.line_id(index) == id);
-        if let Some(id) = self.unknown_line(is_line) {
+        if let Some(id) = self.unknown_line(|id| items.line(id).is_some()) {
             let rule = format!("must name lines of the order, which has no line {:?}", id.as_str());
             return Err(InvalidValue::new("adjustments", rule));
         }

@@ -2,14 +2,14 @@
 
 use crate::event::{Amended, Cancelled, Created, Delivered, Shipped};
 use crate::event_kinds::{Event, EventType};
-use crate::fold_money::{capture, refund};
+use crate::fold_money::{authorize, capture, refund, void};
 use crate::fold_returns::{request_return, take_back};
 use crate::judge::judge_event;
+use crate::lines::LineQuantities;
 use crate::money::Amount;
 use crate::order::Order;
 use crate::order_line::{LineFinder, OrderLine, line_ids, line_quantities, units};
 use crate::parcels::{Hold, Shipment, ShipmentState};
-use crate::payments::Payment;
 use crate::recorded::RecordedEvent;
 use crate::status::OrderStatus;
 use crate::value::Text;
@@ -118,20 +118,8 @@ impl Order {
                 self.holds.push(Hold { hold: held.hold.clone(), reason: held.reason.clone() });
             }
             Event::Released(released) => self.holds.retain(|hold| hold.hold != released.hold),
-            Event::PaymentAuthorized(payment) => self.payments.push(Payment {
-                payment_id: Some(payment.payment_id.clone()),
-                method: payment.method.clone(),
-                authorized: Some(payment.amount),
-                voided: false,
-                captured: Amount::ZERO,
-                refunded: Amount::ZERO,
-            }),
-            Event::PaymentVoided(voided) => {
-                let id = Some(&voided.payment_id);
-                for payment in self.payments.iter_mut().filter(|it| it.payment_id.as_ref() == id) {
-                    payment.voided = true;
-                }
-            }
+            Event::PaymentAuthorized(authorized) => authorize(self, authorized),
+            Event::PaymentVoided(voided) => void(self, voided),
             Event::Paid(paid) => capture(self, paid),
             Event::Shipped(shipped) => self.ship(shipped),
             Event::Delivered(delivered) => self.deliver(delivered),
@@ -155,8 +143,9 @@ impl Order {
         if let Some(items) = &amended.items {
             let mut lines: Vec<OrderLine> = items.lines().iter().map(OrderLine::from).collect();
             if self.items.iter().any(|line| line.cancelled + line.shipped > 0) {
-                for (id, earlier) in line_ids(&self.items).zip(&self.items) {
-                    let same = line_ids(&lines).position(|it| it == id);
+                let mut finder = LineFinder::new(&lines);
+                let same: Vec<_> = line_ids(&self.items).map(|id| finder.find(&id)).collect();
+                for (same, earlier) in same.into_iter().zip(&self.items) {
                     if let Some(line) = same.and_then(|index| lines.get_mut(index)) {
                         let OrderLine { cancelled, shipped, delivered, returned, .. } = *earlier;
                         *line = OrderLine { cancelled, shipped, delivered, returned, ..line.clone() };
@@ -178,7 +167,8 @@ impl Order {
     }
 
     fn ship(&mut self, shipped: &Shipped) {
-        let units = units(&self.items, shipped.items.as_ref(), OrderLine::left).unwrap_or_default();
+        let units = units(&self.items, shipped.items.as_ref().map(LineQuantities::lines), OrderLine::left)
+            .unwrap_or_default();
         let items = line_quantities(&self.items, &units);
         units.iter().for_each(|(index, count)| self.items[*index].shipped += count);
         self.shipments.push(Shipment {
@@ -193,26 +183,20 @@ impl Order {
     }
 
     fn deliver(&mut self, delivered: &Delivered) {
-        let mut lines = std::mem::take(&mut self.items);
         for shipment in &mut self.shipments {
             let is_meant = delivered.shipment_id.as_ref().is_none_or(|id| *id == shipment.shipment_id);
             if shipment.state == ShipmentState::Delivered || !is_meant {
                 continue;
             }
             shipment.state = ShipmentState::Delivered;
-            let mut finder = LineFinder::new(&lines);
-            let found: Vec<(usize, u32)> = shipment
-                .items
-                .iter()
-                .filter_map(|item| Some((finder.find(item.line_id.as_str())?, item.quantity.get())))
-                .collect();
-            found.into_iter().for_each(|(index, count)| lines[index].delivered += count);
+            let units = units(&self.items, Some(&shipment.items), OrderLine::in_transit).unwrap_or_default();
+            units.into_iter().for_each(|(index, count)| self.items[index].delivered += count);
         }
-        self.items = lines;
     }
 
     fn cancel(&mut self, cancelled: &Cancelled) {
-        let units = units(&self.items, cancelled.items.as_ref(), OrderLine::left).unwrap_or_default();
+        let units = units(&self.items, cancelled.items.as_ref().map(LineQuantities::lines), OrderLine::left)
+            .unwrap_or_default();
         units.into_iter().for_each(|(index, count)| self.items[index].cancelled += count);
     }
 }

@@ -1,9 +1,10 @@
-//! Applies captures and refunds to the payments of an order. [`crate::fold`] calls it.
+//! Applies authorizations, captures and refunds to the payments of an order. [`crate::fold`] calls it.
 
-use crate::event::{Paid, Refunded};
+use crate::event::{Paid, PaymentAuthorized, PaymentVoided, Refunded};
 use crate::money::Amount;
 use crate::order::Order;
 use crate::payments::{Payment, Refund};
+use crate::value::Text;
 
 /// The amount of a capture: the stated one, or else what is left of the payment's authorization, or for other payments what is
 /// due. At least 0.
@@ -18,12 +19,18 @@ pub(crate) fn captured_amount(order: &Order, paid: &Paid) -> i64 {
 }
 
 /// The payment with this id; `None` if there is no such payment, or no id.
-pub(crate) fn known_payment<'a>(
-    order: &'a Order,
-    payment_id: Option<&crate::value::Text<128>>,
-) -> Option<&'a Payment> {
+pub(crate) fn known_payment<'a>(order: &'a Order, payment_id: Option<&Text<128>>) -> Option<&'a Payment> {
+    order.payments.get(payment_index(order, payment_id)?)
+}
+
+fn known_payment_mut<'a>(order: &'a mut Order, payment_id: Option<&Text<128>>) -> Option<&'a mut Payment> {
+    let index = payment_index(order, payment_id)?;
+    order.payments.get_mut(index)
+}
+
+fn payment_index(order: &Order, payment_id: Option<&Text<128>>) -> Option<usize> {
     let id = payment_id?;
-    order.payments.iter().find(|payment| payment.payment_id.as_ref() == Some(id))
+    order.payments.iter().position(|payment| payment.payment_id.as_ref() == Some(id))
 }
 
 /// The amount that can be refunded: of the payment, or of all payments.
@@ -34,12 +41,27 @@ pub(crate) fn refundable(order: &Order, refunded: &Refunded) -> i64 {
     }
 }
 
+pub(crate) fn authorize(order: &mut Order, authorized: &PaymentAuthorized) {
+    order.payments.push(Payment {
+        payment_id: Some(authorized.payment_id.clone()),
+        method: authorized.method.clone(),
+        authorized: Some(authorized.amount),
+        voided: false,
+        captured: Amount::ZERO,
+        refunded: Amount::ZERO,
+    });
+}
+
+pub(crate) fn void(order: &mut Order, voided: &PaymentVoided) {
+    if let Some(payment) = known_payment_mut(order, Some(&voided.payment_id)) {
+        payment.voided = true;
+    }
+}
+
 pub(crate) fn capture(order: &mut Order, paid: &Paid) {
     let amount = captured_amount(order, paid);
     let amount = Amount::parse(amount).unwrap_or(Amount::ZERO);
-    let id = paid.payment_id.as_ref();
-    let known = order.payments.iter_mut().find(|payment| id.is_some() && payment.payment_id.as_ref() == id);
-    match known {
+    match known_payment_mut(order, paid.payment_id.as_ref()) {
         Some(payment) => {
             payment.captured = payment.captured.plus(amount).unwrap_or(payment.captured);
             if payment.method.is_none() {

@@ -2,7 +2,7 @@
 
 use crate::event::{ReturnRequested, Returned};
 use crate::fold::free_number;
-use crate::lines::LineQuantities;
+use crate::lines::{LineQuantities, LineQuantity};
 use crate::order::Order;
 use crate::order_line::{OrderLine, line_quantities, units};
 use crate::parcels::{Return, ReturnState};
@@ -16,13 +16,14 @@ pub(crate) fn known_return<'a>(order: &'a Order, return_id: Option<&Text<64>>) -
 
 /// The units that were returned: the stated ones, or else those of the requested return. `None` means all that are delivered
 /// and not returned.
-pub(crate) fn returned_items(order: &Order, returned: &Returned) -> Option<LineQuantities> {
-    let requested = || known_return(order, returned.return_id.as_ref()).map(|it| it.items.clone());
-    returned.items.clone().or_else(|| LineQuantities::parse(requested()?).ok())
+pub(crate) fn returned_items<'a>(order: &'a Order, returned: &'a Returned) -> Option<&'a [LineQuantity]> {
+    let requested = || known_return(order, returned.return_id.as_ref()).map(|it| it.items.as_slice());
+    returned.items.as_ref().map(LineQuantities::lines).or_else(requested)
 }
 
 pub(crate) fn request_return(order: &mut Order, requested: &ReturnRequested) {
-    let units = units(&order.items, requested.items.as_ref(), OrderLine::returnable).unwrap_or_default();
+    let given = requested.items.as_ref().map(LineQuantities::lines);
+    let units = units(&order.items, given, OrderLine::returnable).unwrap_or_default();
     order.returns.push(Return {
         return_id: requested.return_id.clone().unwrap_or_else(|| free_return_number(order)),
         reason: requested.reason.clone(),
@@ -32,8 +33,8 @@ pub(crate) fn request_return(order: &mut Order, requested: &ReturnRequested) {
 }
 
 pub(crate) fn take_back(order: &mut Order, returned: &Returned) {
-    let items = returned_items(order, returned);
-    let units = units(&order.items, items.as_ref(), OrderLine::returnable).unwrap_or_default();
+    let given = returned_items(order, returned);
+    let units = units(&order.items, given, OrderLine::returnable).unwrap_or_default();
     let items = line_quantities(&order.items, &units);
     units.into_iter().for_each(|(index, count)| order.items[index].returned += count);
     let known = known_return(order, returned.return_id.as_ref()).map(|it| it.return_id.clone());

@@ -2,7 +2,7 @@
 
 use crate::envelope::Envelope;
 use crate::event_kinds::{Event, EventType};
-use crate::guard::{Guard, GuardFailure, Violation};
+use crate::guard::{self, Check, Guard, GuardFailure, Violation};
 use crate::ids::OrderId;
 use crate::order::Order;
 use crate::reasons::RejectReason;
@@ -54,17 +54,9 @@ pub fn judge(order: Option<&Order>, reference_holder: Option<&OrderId>, envelope
     }
 }
 
-/// Checks the guards of an event. If several fail, returns one that can never pass, or else the first.
-pub(crate) fn judge_event(order: Option<&Order>, event: &Event) -> Result<(), GuardFailure> {
-    let mut first = Ok(());
-    for guard in event.event_type().guards() {
-        match guard.check(order, event) {
-            Err(failure) if !failure.is_early => return Err(failure),
-            Err(failure) if first.is_ok() => first = Err(failure),
-            _ => {}
-        }
-    }
-    first
+/// Checks the guards of an event.
+pub(crate) fn judge_event(order: Option<&Order>, event: &Event) -> Check {
+    guard::all(event.event_type().guards().iter().map(|guard| guard.check(order, event)))
 }
 
 /// The events that are legal now with some data, in the order of the table.

@@ -49,6 +49,19 @@ impl LineId {
     pub(crate) fn of_place(index: usize) -> String {
         (index + 1).to_string()
     }
+
+    /// The index of the line with this id among lines with these ids.
+    pub(crate) fn find<'a>(
+        mut lines: impl Iterator<Item = (usize, Option<&'a Self>)>,
+        id: &str,
+    ) -> Option<usize> {
+        let place = id.parse::<usize>().ok().filter(|place| place.to_string() == id);
+        let found = lines.find(|(index, given)| match given {
+            Some(given) => given.as_str() == id,
+            None => place == Some(index + 1),
+        })?;
+        Some(found.0)
+    }
 }
 
 string_value!(LineId);
@@ -125,6 +138,12 @@ impl LineItems {
     /// The lines, in the client's order.
     pub fn lines(&self) -> &[LineItem] {
         &self.lines
+    }
+
+    /// The line with this id.
+    pub(crate) fn line(&self, id: &str) -> Option<&LineItem> {
+        let ids = self.lines.iter().map(|line| line.line_id.as_ref());
+        LineId::find(ids.enumerate(), id).map(|index| &self.lines[index])
     }
 
     /// The id of the line at this index.

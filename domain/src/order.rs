@@ -272,12 +272,13 @@ impl Order {
     /// earlier. `None` if the order has no deadline: something is captured, authorized or shipped, or nothing is due or left
     /// to ship. An order that may be shipped unpaid expires only at its own `expires_at`.
     pub fn deadline(&self, unpaid_age_micros: Option<i64>) -> Option<Timestamp> {
-        let units = self.units();
-        if self.payment_status() != PaymentStatus::Unpaid || units.left() == 0 || units.shipped > 0 {
-            return None;
-        }
         let age = unpaid_age_micros.filter(|_| !self.ship_unpaid);
         let aged = age.and_then(|age| Timestamp::from_micros(self.created_at.micros().checked_add(age)?));
-        self.expires_at.into_iter().chain(aged).min()
+        // Most orders have neither, and every append asks.
+        let deadline = self.expires_at.into_iter().chain(aged).min()?;
+        let units = self.units();
+        let is_open =
+            self.payment_status() == PaymentStatus::Unpaid && units.left() > 0 && units.shipped == 0;
+        is_open.then_some(deadline)
     }
 }

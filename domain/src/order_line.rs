@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lines::{LineId, LineItem, LineQuantities, LineQuantity, Sku, line_id};
+use crate::lines::{LineId, LineItem, LineQuantity, Sku, line_id};
 use crate::money::{Amount, Quantity};
 use crate::value::Text;
 
@@ -103,12 +103,8 @@ impl<'a> LineFinder<'a> {
 
     /// The index of the line.
     pub(crate) fn find(&mut self, id: &str) -> Option<usize> {
-        let place = id.parse::<usize>().ok().filter(|place| place.to_string() == id);
-        let mut indexes = (self.next..self.lines.len()).chain(0..self.next);
-        let found = indexes.find(|index| match &self.lines[*index].line_id {
-            Some(given) => given.as_str() == id,
-            None => place == Some(index + 1),
-        })?;
+        let indexes = (self.next..self.lines.len()).chain(0..self.next);
+        let found = LineId::find(indexes.map(|index| (index, self.lines[index].line_id.as_ref())), id)?;
         self.next = found + 1;
         Some(found)
     }
@@ -118,7 +114,7 @@ impl<'a> LineFinder<'a> {
 /// line does not exist.
 pub(crate) fn units(
     lines: &[OrderLine],
-    given: Option<&LineQuantities>,
+    given: Option<&[LineQuantity]>,
     available: fn(&OrderLine) -> u32,
 ) -> Option<Vec<(usize, u32)>> {
     let Some(given) = given else {
@@ -126,11 +122,7 @@ pub(crate) fn units(
         return Some(all.filter(|(_, count)| *count > 0).collect());
     };
     let mut finder = LineFinder::new(lines);
-    given
-        .lines()
-        .iter()
-        .map(|line| Some((finder.find(line.line_id.as_str())?, line.quantity.get())))
-        .collect()
+    given.iter().map(|line| Some((finder.find(line.line_id.as_str())?, line.quantity.get()))).collect()
 }
 
 /// The units as events and shipments write them.

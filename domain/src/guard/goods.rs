@@ -4,7 +4,7 @@ use super::{Check, Guard, GuardFailure};
 use crate::event::Amended;
 use crate::event_kinds::Event;
 use crate::fold_returns::{known_return, returned_items};
-use crate::lines::{LineId, LineQuantities};
+use crate::lines::{LineId, LineQuantities, LineQuantity};
 use crate::money::Quantity;
 use crate::order::Order;
 use crate::order_line::{LineFinder, OrderLine, line_ids};
@@ -19,14 +19,13 @@ pub(super) fn lines_kept(order: &Order, event: &Event) -> Check {
         if used == 0 {
             continue;
         }
-        let same = (0..items.lines().len()).find(|index| items.line_id(*index) == id);
-        let asked = same.map_or(0, |index| items.lines()[index].quantity.get());
+        let asked = items.line(&id).map_or(0, |line| line.quantity.get());
         if asked < used {
             let OrderLine { cancelled, shipped, .. } = line;
             let detail = format!("line {id:?}: {cancelled} cancelled, {shipped} shipped; {asked} asked");
             let failure = GuardFailure::never(Guard::LinesKept, detail).of_line(id);
             let numbers = [("cancelled", *cancelled), ("shipped", *shipped), ("asked", asked)];
-            return Err(failure.with_numbers(&numbers.map(|(name, number)| (name, i64::from(number)))));
+            return Err(failure.with_numbers(&numbers));
         }
     }
     Ok(())
@@ -35,9 +34,7 @@ pub(super) fn lines_kept(order: &Order, event: &Event) -> Check {
 pub(super) fn adjusted_lines(order: &Order, event: &Event) -> Check {
     let Event::Amended(Amended { items, adjustments: Some(adjustments), .. }) = event else { return Ok(()) };
     let unknown = match items {
-        Some(items) => {
-            adjustments.unknown_line(|id| (0..items.lines().len()).any(|index| items.line_id(index) == id))
-        }
+        Some(items) => adjustments.unknown_line(|id| items.line(id).is_some()),
         None => adjustments.unknown_line(|id| LineFinder::new(&order.items).find(id).is_some()),
     };
     let Some(id) = unknown.map(LineId::as_str) else { return Ok(()) };
@@ -51,6 +48,7 @@ pub(super) fn units_left(order: &Order, event: &Event) -> Check {
         Event::Cancelled(cancelled) => cancelled.items.as_ref(),
         _ => return Ok(()),
     };
+    let given = given.map(LineQuantities::lines);
     let left = order.units().left();
     let is_open = left > 0;
     let Some(given) = given else {
@@ -71,22 +69,19 @@ pub(super) fn units_left(order: &Order, event: &Event) -> Check {
         );
         let is_early = is_open && cancelled + shipped + asked <= Quantity::MAX;
         let failure = GuardFailure::new(Guard::UnitsLeft, detail, is_early).of_line(id);
-        Err(numbered(
-            failure,
-            &[
-                ("ordered", ordered),
-                ("cancelled", *cancelled),
-                ("shipped", *shipped),
-                ("asked", asked),
-                ("left", left),
-            ],
-        ))
+        Err(failure.with_numbers(&[
+            ("ordered", ordered),
+            ("cancelled", *cancelled),
+            ("shipped", *shipped),
+            ("asked", asked),
+            ("left", left),
+        ]))
     })
 }
 
 pub(super) fn units_delivered(order: &Order, event: &Event) -> Check {
     let given = match event {
-        Event::ReturnRequested(requested) => requested.items.clone(),
+        Event::ReturnRequested(requested) => requested.items.as_ref().map(LineQuantities::lines),
         Event::Returned(returned) => returned_items(order, returned),
         _ => return Ok(()),
     };
@@ -102,7 +97,7 @@ pub(super) fn units_delivered(order: &Order, event: &Event) -> Check {
             is_early,
         ));
     };
-    each_line(order, &given, Guard::UnitsDelivered, is_open, |line, id, asked| {
+    each_line(order, given, Guard::UnitsDelivered, is_open, |line, id, asked| {
         let left = line.returnable();
         if asked <= left {
             return Ok(());
@@ -113,43 +108,33 @@ pub(super) fn units_delivered(order: &Order, event: &Event) -> Check {
         let can_be_shipped = is_open && cancelled + returned + asked <= Quantity::MAX;
         let is_early = can_be_shipped || line.shipped - line.returned >= asked;
         let failure = GuardFailure::new(Guard::UnitsDelivered, detail, is_early).of_line(id);
-        Err(numbered(
-            failure,
-            &[("delivered", *delivered), ("returned", *returned), ("asked", asked), ("left", left)],
-        ))
+        Err(failure.with_numbers(&[
+            ("delivered", *delivered),
+            ("returned", *returned),
+            ("asked", asked),
+            ("left", left),
+        ]))
     })
 }
 
-/// Checks each given line. If several fail, returns one that can never pass, or else the first.
+/// Checks each given line.
 fn each_line(
     order: &Order,
-    given: &LineQuantities,
+    given: &[LineQuantity],
     guard: Guard,
     is_open: bool,
     check: impl Fn(&OrderLine, &str, u32) -> Check,
 ) -> Check {
     let mut finder = LineFinder::new(&order.items);
-    let mut first = Ok(());
-    for line in given.lines() {
+    super::all(given.iter().map(|line| {
         let id = line.line_id.as_str();
-        let checked = match finder.find(id) {
+        match finder.find(id) {
             Some(index) => check(&order.items[index], id, line.quantity.get()),
             None => {
                 Err(GuardFailure::new(guard, format!("the order has no line {id:?}"), is_open).of_line(id))
             }
-        };
-        match checked {
-            Err(failure) if !failure.is_early => return Err(failure),
-            Err(failure) if first.is_ok() => first = Err(failure),
-            _ => {}
         }
-    }
-    first
-}
-
-fn numbered(failure: GuardFailure, numbers: &[(&str, u32)]) -> GuardFailure {
-    let numbers: Vec<_> = numbers.iter().map(|(name, number)| (*name, i64::from(*number))).collect();
-    failure.with_numbers(&numbers)
+    }))
 }
 
 pub(super) fn shipment_new(order: &Order, event: &Event) -> Check {

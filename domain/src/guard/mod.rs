@@ -161,8 +161,9 @@ impl GuardFailure {
         Self { violation, detail: detail.into(), is_early }
     }
 
-    fn with_numbers(mut self, numbers: &[(&str, i64)]) -> Self {
-        self.violation.numbers = numbers.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect();
+    fn with_numbers(mut self, numbers: &[(&str, impl Into<i64> + Copy)]) -> Self {
+        let numbers = numbers.iter().map(|(name, number)| ((*name).to_owned(), (*number).into()));
+        self.violation.numbers = numbers.collect();
         self
     }
 
@@ -173,11 +174,24 @@ impl GuardFailure {
 }
 
 /// What a guard finds.
-type Check = Result<(), GuardFailure>;
+pub(crate) type Check = Result<(), GuardFailure>;
+
+/// Joins checks of one event. If several fail, returns a failure that can never pass, or else the first.
+pub(crate) fn all(checks: impl IntoIterator<Item = Check>) -> Check {
+    let mut first = Ok(());
+    for check in checks {
+        match check {
+            Err(failure) if !failure.is_early => return Err(failure),
+            Err(failure) if first.is_ok() => first = Err(failure),
+            _ => {}
+        }
+    }
+    first
+}
 
 impl Guard {
     /// Checks the condition for `event`. [`Guard::ReferenceFree`] depends on other orders; [`crate::judge`] checks it.
-    pub(crate) fn check(self, order: Option<&Order>, event: &Event) -> Result<(), GuardFailure> {
+    pub(crate) fn check(self, order: Option<&Order>, event: &Event) -> Check {
         let Some(order) = order else {
             return match self {
                 Self::Exists => Err(GuardFailure::early(self, "the order does not exist yet")),
