@@ -125,7 +125,7 @@ fn park_after_parked() -> Plan {
 
 /// The log entry for an event whose plan is [`Plan::Record`], recorded at `now`, and the order after that entry.
 ///
-/// The rules and the fold read the same table. So an error means that the event contradicts itself.
+/// The event was judged, so an error means that it is not the next event of this order.
 pub fn log_entry(
     order: Option<&Order>,
     message: &Message,
@@ -136,6 +136,6 @@ pub fn log_entry(
     let recorded_at = order.and_then(|order| order.recorded_at).map_or(now, |latest| latest.max(now));
     let (version, repaired) = (version_of(order) + 1, message.repaired());
     let event = RecordedEvent { version, recorded_at, repaired, envelope: envelope.clone() };
-    let order = Order::apply(order.cloned(), &event)?;
+    let order = Order::apply_judged(order.cloned(), &event)?;
     Ok((event, order))
 }

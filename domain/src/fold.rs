@@ -26,27 +26,46 @@ pub struct FoldError {
     pub why: String,
 }
 
+impl FoldError {
+    fn of(recorded: &RecordedEvent, why: String) -> Self {
+        Self { version: recorded.version, event_type: recorded.envelope.event.event_type(), why }
+    }
+}
+
+/// Checks that the event follows `previous` in the log of the same order.
+fn check_place(previous: Option<&Order>, recorded: &RecordedEvent) -> Result<(), FoldError> {
+    let expected = previous.map_or(1, |order| order.version.saturating_add(1));
+    if recorded.version != expected {
+        return Err(FoldError::of(recorded, format!("version {expected} was expected")));
+    }
+    let order_id = &recorded.envelope.order_id;
+    match previous.filter(|order| order.order_id != *order_id) {
+        Some(_) => Err(FoldError::of(recorded, format!("it is about order {order_id}"))),
+        None => Ok(()),
+    }
+}
+
 impl Order {
     /// The order after `event`. `previous` is the order before `event`; `None` for the first event.
     pub fn apply(previous: Option<Self>, recorded: &RecordedEvent) -> Result<Self, FoldError> {
+        check_place(previous.as_ref(), recorded)?;
+        let judged = judge_event(previous.as_ref(), &recorded.envelope.event);
+        judged.map_err(|failure| FoldError::of(recorded, failure.detail))?;
+        Self::advance(previous, recorded)
+    }
+
+    /// Like [`Order::apply`], for an event that was just judged as legal for `previous`: its guards are not checked again.
+    pub fn apply_judged(previous: Option<Self>, recorded: &RecordedEvent) -> Result<Self, FoldError> {
+        check_place(previous.as_ref(), recorded)?;
+        Self::advance(previous, recorded)
+    }
+
+    fn advance(previous: Option<Self>, recorded: &RecordedEvent) -> Result<Self, FoldError> {
         let event = &recorded.envelope.event;
-        let fail = |why: String| FoldError { version: recorded.version, event_type: event.event_type(), why };
-
-        let expected = previous.as_ref().map_or(1, |order| order.version.saturating_add(1));
-        if recorded.version != expected {
-            return Err(fail(format!("version {expected} was expected")));
-        }
-        if let Some(order) = &previous
-            && order.order_id != recorded.envelope.order_id
-        {
-            return Err(fail(format!("it is about order {}", recorded.envelope.order_id)));
-        }
-        judge_event(previous.as_ref(), event).map_err(|failure| fail(failure.detail))?;
-
         let mut order = match (previous, event) {
             (None, Event::Created(created)) => return Ok(Self::created(recorded, created)),
             (Some(order), _) => order,
-            (None, _) => return Err(fail("the order does not exist".to_owned())),
+            (None, _) => return Err(FoldError::of(recorded, "the order does not exist".to_owned())),
         };
         order.change(event);
         order.version = recorded.version;

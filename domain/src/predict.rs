@@ -70,7 +70,7 @@ fn predict_event(
         Verdict::Legal => {
             let version = order.as_ref().map_or(1, |order| order.version + 1);
             let event = RecordedEvent { version, recorded_at: now, repaired: None, envelope };
-            match Order::apply(order.take(), &event) {
+            match Order::apply_judged(order.take(), &event) {
                 Ok(after) => {
                     *order = Some(after);
                     Prediction::WouldRecord(version)
